@@ -1,0 +1,58 @@
+# The portal's commands. Each sets up what it needs: Python 3.11+, venv and make are enough.
+.DEFAULT_GOAL := help
+.PHONY: help setup install demo test check bench lock messages clean
+MAKEFLAGS += --no-print-directory
+
+# The first of these that is Python 3.11 or newer; PYTHON=... chooses another.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+BIN := .venv/bin
+PORT ?= 8000
+WORKERS ?= auto
+
+help: ## this list
+	@echo "make ..."
+	@sed -n 's/^\([a-z]*\):.*## /  \1#/p' $(MAKEFILE_LIST) | awk -F'#' '{ printf "%-10s %s\n", $$1, $$2 }'
+
+setup: .python ## makes .venv with everything for development
+	@$(PYTHON) scripts/setup.py dev
+
+install: .python ## makes .venv with what a server needs, and nothing more
+	@$(PYTHON) scripts/setup.py run
+
+demo: .python ## the portal with an example incident and a mailbox, at http://localhost:8000 (PORT=... for another)
+	@$(PYTHON) scripts/setup.py run
+	@$(BIN)/portal demo --port $(PORT)
+
+test: setup ## everything: unit, views, real PostgreSQL, real browser, house rules
+	@sh scripts/browser.sh
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+check: setup ## linters, types, floors, then the fast tests
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest -q -n $(WORKERS) -m "not browser and not postgres"
+
+bench: setup ## the benchmarks, each a ratio
+	@$(BIN)/python -m bench
+
+lock: setup ## writes the versions and hashes of requirements/*.in anew
+	@for name in run dev; do $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url \
+		--universal --python-version 3.11 --custom-compile-command "make lock" \
+		requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+
+messages: setup ## brings portal/translations up to date with the texts, to be translated
+	@mkdir -p var
+	@$(BIN)/pybabel --quiet extract -F pyproject.toml -k lazy_gettext -k mark --sort-by-file --no-wrap -o var/messages.pot .
+	@$(BIN)/pybabel --quiet update -i var/messages.pot -d portal/translations --no-wrap --no-fuzzy-matching --ignore-obsolete
+
+clean: ## removes .venv, var and what the tools left behind
+	@rm -rf .venv .setup.lock var build portal.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: .python
+.python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and was not found." \
+		"On Debian and Ubuntu: apt-get install python3 python3-venv. Or say where it is: make PYTHON=/path/to/python3"; exit 1; } >&2

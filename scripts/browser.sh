@@ -1,0 +1,42 @@
+#!/bin/sh
+# Makes sure that there is a Chromium for the browser tests: one that is here, else the distribution's, else Playwright's.
+cd "$(dirname "$0")/.." || exit 1
+
+installed() {
+	for name in chromium chromium-browser google-chrome; do
+		# Asking for the version tells a browser from a stub that only names a snap.
+		command -v "$name" >/dev/null && "$name" --version >/dev/null 2>&1 && return 0
+	done
+	ls -d "${PLAYWRIGHT_BROWSERS_PATH:-$HOME/.cache/ms-playwright}"/chromium* >/dev/null 2>&1
+}
+
+# Playwright brings its own node, which a bare system may lack a library for.
+driver() {
+	.venv/lib/python3*/site-packages/playwright/driver/node --version >/dev/null 2>&1
+}
+
+installed && driver && exit 0
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+	echo "Installing Chromium and fonts for the browser tests"
+	export DEBIAN_FRONTEND=noninteractive
+	{
+		apt-get update &&
+			apt-get install --yes --no-install-recommends chromium libatomic1 fonts-dejavu-core fonts-liberation
+	} >"$log" 2>&1 && installed && driver && exit 0
+fi
+
+echo "Asking Playwright for a Chromium"
+.venv/bin/playwright install chromium >>"$log" 2>&1 && installed && driver && exit 0
+
+cat "$log" >&2
+cat >&2 <<'END'
+
+The browser tests need Chromium, and it could not be installed. One of these helps:
+  as root on Debian:  apt-get install chromium libatomic1 fonts-dejavu-core
+  anywhere else:      .venv/bin/playwright install --with-deps chromium
+All other tests run without it:  .venv/bin/pytest -m "not browser"
+END
+exit 1

@@ -1,0 +1,117 @@
+"""Makes .venv ready: `setup.py run` for the portal alone, `setup.py dev` for tests and linters too.
+
+Quick where nothing changed: what was installed is remembered by the hash of its lock file.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+BIN = VENV / "bin"
+# Development includes all that the portal needs, at the same versions.
+LEVELS = {"run": ("run", "dev"), "dev": ("dev",)}
+
+
+def main(level: str) -> None:
+    if sys.version_info < (3, 11):  # noqa: UP036 - whoever runs this may have an older one
+        sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}.")
+    with (ROOT / ".setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two makes at once must not install into each other
+        make_venv()
+        install_lock(level)
+        install_portal()
+        compile_translations()
+
+
+def make_venv() -> None:
+    # Moved, or made by another Python, it would name places that are gone.
+    place = f"{VENV} {sys.version_info.major}.{sys.version_info.minor}"
+    if (BIN / "python").exists() and remembers("place", place):
+        return
+    if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        sys.exit(
+            "Python's venv is missing. On Debian and Ubuntu: apt-get install python3-venv "
+            f"(or python{version}-venv for this Python {version})."
+        )
+    say("Making .venv")
+    run(sys.executable, "-m", "venv", "--clear", VENV)
+    remember("place", place)
+
+
+def install_lock(level: str) -> None:
+    if any(remembers(name, digest(lock_file(name))) for name in LEVELS[level]):
+        return
+    say(f"Installing requirements/{level}.txt")
+    run(BIN / "python", "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock_file(level))
+    remember(level, digest(lock_file(level)))
+
+
+def install_portal() -> None:
+    described = digest(ROOT / "pyproject.toml")
+    if remembers("portal", described):
+        return
+    say("Installing the portal")
+    pip = (
+        BIN / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        "--no-build-isolation",
+    )
+    run(*pip, "--editable", ROOT)
+    remember("portal", described)
+
+
+def compile_translations() -> None:
+    for source in sorted((ROOT / "portal" / "translations").glob("*/LC_MESSAGES/*.po")):
+        compiled = source.with_suffix(".mo")
+        if not compiled.exists() or compiled.stat().st_mtime < source.stat().st_mtime:
+            say(f"Compiling {source.relative_to(ROOT)}")
+            run(BIN / "pybabel", "--quiet", "compile", "-i", source, "-o", compiled)
+
+
+def lock_file(name: str) -> Path:
+    return ROOT / "requirements" / f"{name}.txt"
+
+
+def remembers(name: str, what: str) -> bool:
+    stamp = VENV / f".installed-{name}"
+    return stamp.is_file() and stamp.read_text() == what
+
+
+def remember(name: str, what: str) -> None:
+    (VENV / f".installed-{name}").write_text(what)
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def run(*command: str | Path) -> None:
+    words = [str(word) for word in command]
+    finished = subprocess.run(words, cwd=ROOT, check=False, capture_output=True, text=True)
+    if finished.returncode:
+        sys.exit(f"{finished.stdout}{finished.stderr}\nThis failed: {' '.join(words)}")
+
+
+STARTED = time.monotonic()
+
+
+def say(text: str) -> None:
+    print(f"[{time.monotonic() - STARTED:4.0f} s] {text}", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] not in (["run"], ["dev"]):
+        sys.exit("usage: setup.py run | dev")
+    main(sys.argv[1])
