@@ -1,0 +1,1 @@
+"""A portal for the time after a data breach: apology, timeline, check, new password, reminders, updates."""

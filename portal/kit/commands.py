@@ -1,0 +1,193 @@
+"""`portal keys`, `portal db` and `portal doctor`."""
+
+import os
+import smtplib
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from alembic import command as alembic
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from argon2.low_level import Type, hash_secret_raw
+from sqlalchemy.exc import DBAPIError
+
+from portal.kit import keys as keyfiles
+from portal.kit.context import Context
+from portal.kit.settings import Settings
+from portal.kit.vault import VaultError, WorkerVault
+
+ROOT = Path(__file__).parent.parent.parent
+CONNECT_SECONDS = 10
+# What doctor tries, in KiB, and how long one hash may take: as dear as people will wait for.
+HASH_MEMORY = (47_104, 65_536, 98_304, 131_072, 196_608, 262_144)
+HASH_SECONDS = 0.25
+OTHERS = 0o077
+
+
+@click.group()
+def keys() -> None:
+    """The portal's keys."""
+
+
+@keys.command()
+@click.pass_obj
+def generate(context: Context) -> None:
+    """Make both key files; existing ones are never overwritten."""
+    settings = context.settings
+    try:
+        keyfiles.write_pair(*keyfiles.generate(), settings.web_keys_file, settings.worker_keys_file)
+    except keyfiles.KeysInvalid as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"For the web server: {settings.web_keys_file}")
+    click.echo(f"For the worker:     {settings.worker_keys_file}")
+    click.echo(
+        "Copy both to a place that is not connected to any network, now: without them nothing stored can be read."
+    )
+
+
+@click.group()
+def db() -> None:
+    """The database."""
+
+
+@db.command()
+@click.pass_obj
+def upgrade(context: Context) -> None:
+    """Bring the database to this version of the portal; safe to repeat."""
+    with context.db.engine.connect() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        alembic.upgrade(config, "head")
+    click.echo("The database is up to date.")
+
+
+def alembic_config() -> Config:
+    """Return how migrations are found."""
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    return config
+
+
+@click.command()
+@click.pass_obj
+def doctor(context: Context) -> None:
+    """Check the configuration, and say what is wrong and how to mend it."""
+    faults = 0
+    for name, fault in examine(context):
+        click.echo(f"{'ok   ' if fault is None else 'WRONG'} {name}{'' if fault is None else f': {fault}'}")
+        faults += fault is not None
+    click.echo(f"note  password hashes: {_hash_cost(context.settings)}")
+    if faults:
+        raise click.exceptions.Exit(1)
+
+
+def examine(context: Context) -> Iterator[tuple[str, str | None]]:
+    """Yield each thing that was looked at, with what is wrong with it or None."""
+    settings = context.settings
+    yield "settings", None
+    yield "web keys", _web_keys(settings)
+    yield "worker keys", _worker_keys(settings)
+    yield "database", _database(context)
+    yield "queue", _queue(settings)
+    yield "mail relay", _relay(settings)
+
+
+def _hash_cost(settings: Settings) -> str:
+    """Say what a hash costs here, and the costliest that this machine can bear on every core at once."""
+    cost = settings.argon2
+    cores = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
+    best = None
+    for candidate in HASH_MEMORY:
+        if candidate * cores <= memory // 4 and _hash_seconds(candidate, 1, 1) <= HASH_SECONDS:
+            best = candidate
+    taken = f"m={cost.memory},t={cost.time},p={cost.lanes} takes "
+    taken += f"{_hash_seconds(cost.memory, cost.time, cost.lanes) * 1000:.0f} ms"
+    if best is None or best <= cost.memory * cost.time:
+        return f"{taken}; that suits this machine"
+    return f"{taken}; this machine can bear PORTAL_ARGON2=m={best},t=1,p=1"
+
+
+def _hash_seconds(memory: int, time_cost: int, lanes: int) -> float:
+    begin = time.perf_counter()
+    hash_secret_raw(b"a password to measure", bytes(16), time_cost, memory, lanes, 32, Type.ID)
+    return time.perf_counter() - begin
+
+
+def _web_keys(settings: Settings) -> str | None:
+    if not os.access(settings.web_keys_file, os.R_OK) and os.access(settings.worker_keys_file, os.R_OK):
+        return None  # the worker's side
+    try:
+        web = keyfiles.read_web(settings.web_keys_file)
+    except keyfiles.KeysInvalid as error:
+        return str(error)
+    if os.access(settings.worker_keys_file, os.R_OK):
+        try:
+            worker = keyfiles.read_worker(settings.worker_keys_file)
+        except keyfiles.KeysInvalid:
+            return _mode(settings.web_keys_file)  # said of the worker's file
+        if (web.sealing_public, web.account_index) != (worker.sealing_public, worker.account_index):
+            return "do not belong to the worker's; restore both from your offline copy"
+    return _mode(settings.web_keys_file)
+
+
+def _worker_keys(settings: Settings) -> str | None:
+    file = settings.worker_keys_file
+    if not os.access(file, os.R_OK):
+        return (
+            None if os.access(settings.web_keys_file, os.R_OK) else "cannot be read; `portal keys generate` makes them"
+        )
+    try:
+        sings = WorkerVault(keyfiles.read_worker(file)).canary_sings()
+    except keyfiles.KeysInvalid as error:
+        return str(error)
+    except VaultError:
+        sings = False
+    if not sings:
+        return "the keys of this file do not belong together; restore it from your offline copy"
+    return _mode(file)
+
+
+def _mode(file: Path) -> str | None:
+    if file.stat().st_mode & OTHERS:
+        return f"others can read {file}; run: chmod 600 {file}"
+    return None
+
+
+def _database(context: Context) -> str | None:
+    try:
+        with context.db.engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+    except DBAPIError as error:
+        return f"does not answer ({type(error.orig).__name__}); see PORTAL_DATABASE_URL"
+    newest = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    return None if current == newest else "is not at this version; run: portal db upgrade"
+
+
+def _queue(settings: Settings) -> str | None:
+    folder = settings.queue_file.parent
+    if folder.is_dir() and os.access(folder, os.W_OK):
+        return None
+    return f"{folder} must exist and be writable by the web server and the worker; see PORTAL_QUEUE_FILE"
+
+
+def _relay(settings: Settings) -> str | None:
+    mail = settings.mail
+    context = ssl.create_default_context()
+    try:
+        if mail.tls == "tls":
+            host: smtplib.SMTP = smtplib.SMTP_SSL(mail.host, mail.port, timeout=CONNECT_SECONDS, context=context)
+        else:
+            host = smtplib.SMTP(mail.host, mail.port, timeout=CONNECT_SECONDS)
+        with host:
+            if mail.tls == "starttls":
+                host.starttls(context=context)
+            if mail.user is not None:
+                host.login(mail.user, mail.password or "")
+    except (OSError, smtplib.SMTPException) as error:
+        return f"does not take us ({type(error).__name__}); see PORTAL_MAIL_URL"
+    return None

@@ -1,0 +1,156 @@
+"""Files of people: UTF-8 CSV, read in bounded memory, refused by line, never by value."""
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+from io import StringIO
+from itertools import chain
+from operator import itemgetter
+from typing import BinaryIO
+
+Pick = Callable[[list[str]], tuple[str, ...]]
+
+MAX_RECORD = 65_536
+_BLOCK = 4 * MAX_RECORD
+
+_MARKS = (
+    (b"\xef\xbb\xbf", "begins with a byte order mark. Save the file as UTF-8 without a mark (BOM)"),
+    (b"\xff\xfe", "is UTF-16. Save the file as UTF-8"),
+    (b"\xfe\xff", "is UTF-16. Save the file as UTF-8"),
+    (b"PK\x03\x04", "is a workbook or an archive. Save it as CSV in UTF-8"),
+    (b"\x1f\x8b", "is compressed. Unpack it first"),
+)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ .-]{0,39}\Z")
+
+
+class FileRefused(Exception):
+    """The file as a whole cannot be taken in; says the line and the reason, and never what the line holds."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        """Keep the number of the physical line, from 1."""
+        self.line = line
+        self.reason = reason
+        super().__init__(f"line {line}: {reason}")
+
+
+class CsvFile:
+    """Reads one file once. `bytes_read` grows meanwhile; `whole`: its last line ended with a line break."""
+
+    def __init__(self, file: BinaryIO, columns: tuple[str, ...], needed: tuple[str, ...]) -> None:
+        """Take an open file, the columns that it may have, and those that it must; nothing is read yet."""
+        self._columns = columns
+        self._needed = needed
+        self._file = file
+        self._lines_before = 0
+        self._record_start = 1
+        self.bytes_read = 0
+        self.whole = True
+
+    def rows(self) -> Iterator[tuple[int, tuple[str, ...] | None]]:
+        """Yield each row with the number of its first line. Blank lines are passed over. Raises FileRefused.
+
+        A row is its columns in their fixed order, empty where the file has no such column, or None where it has not
+        as many fields as the header.
+        """
+        reader = csv.reader(chain.from_iterable(self._blocks()), strict=True)
+        try:
+            pick, width = self._picker(next(reader, None))
+            start = self._record_start = reader.line_num + 1
+            for row in reader:
+                if len(row) == width:
+                    row.append("")
+                    yield start, pick(row)
+                elif row:
+                    yield start, None
+                start = self._record_start = reader.line_num + 1
+        except csv.Error as error:
+            raise self._malformed(str(error)) from None
+
+    def _blocks(self) -> Iterator[StringIO]:
+        """Yield the file's lines, many at a time: each block is of whole lines, and was looked at as a whole."""
+        rest = b""
+        waiting_since = 0
+        while chunk := self._file.read(_BLOCK):
+            if not self.bytes_read:
+                _refuse_marks(chunk)
+            self.bytes_read += len(chunk)
+            block, line_break, rest = (rest + chunk).rpartition(b"\n")
+            block += line_break
+            self._refuse_long(block, rest)
+            if not block:
+                continue
+            if waiting_since == self._record_start:
+                raise FileRefused(
+                    waiting_since, "a quotation mark is opened and not closed, or the row is far too long"
+                )
+            waiting_since = self._record_start
+            yield self._text(block)
+        if rest:
+            self.whole = False
+            yield self._text(rest)
+
+    def _refuse_long(self, block: bytes, rest: bytes) -> None:
+        at = 0
+        while at < len(block):
+            end = block.rfind(b"\n", at, at + MAX_RECORD)
+            if end < 0:
+                break
+            at = end + 1
+        if at < len(block) or len(rest) > MAX_RECORD:
+            raise FileRefused(self._line_at(block, at), f"the line is longer than {MAX_RECORD} bytes")
+
+    def _text(self, block: bytes) -> StringIO:
+        nul = block.find(b"\0")
+        if nul >= 0:
+            raise FileRefused(self._line_at(block, nul), "there is a NUL byte; the file is damaged or not UTF-8")
+        try:
+            text = block.decode()
+        except UnicodeDecodeError as error:
+            line = self._line_at(block, error.start)
+            raise FileRefused(line, "this is not UTF-8. Save the file as UTF-8") from None
+        self._lines_before += block.count(b"\n")
+        return StringIO(text, newline="\n")
+
+    def _line_at(self, block: bytes, offset: int) -> int:
+        return self._lines_before + block.count(b"\n", 0, offset) + 1
+
+    def _malformed(self, error: str) -> FileRefused:
+        if "new-line" in error:
+            return FileRefused(
+                self._record_start, "lines end with a carriage return alone. Save the file with line feeds"
+            )
+        if "unexpected end" in error:
+            return FileRefused(self._record_start, "a quotation mark is opened and not closed; the file may be cut off")
+        return FileRefused(
+            self._record_start, 'a quotation mark is out of place; inside quotes it must be doubled ("")'
+        )
+
+    def _picker(self, header: list[str] | None) -> tuple[Pick, int]:
+        if not header:
+            raise FileRefused(1, "the file is empty, or its first line is; it must name the columns")
+        names = [name.strip().lower() for name in header]
+        if not set(names) & set(self._columns):
+            hint = " Columns are separated by commas." if any(c in header[0] for c in ";\t|") else ""
+            raise FileRefused(
+                1, f"there is no header. The first line must name the columns: {', '.join(self._columns)}.{hint}"
+            )
+        unknown = [i for i, name in enumerate(names) if name not in self._columns]
+        if unknown:
+            told = ", ".join(
+                f"'{header[i].strip()}'" if _NAME.match(header[i].strip()) else f"number {i + 1}" for i in unknown
+            )
+            raise FileRefused(1, f"unknown column {told}. Nothing is stored that was not meant to be: leave it out")
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise FileRefused(1, f"the column '{twice[0]}' is there twice")
+        missing = [name for name in self._needed if name not in names]
+        if missing:
+            raise FileRefused(1, f"the column '{missing[0]}' is missing")
+        width = len(names)
+        return itemgetter(*(names.index(name) if name in names else width for name in self._columns)), width
+
+
+def _refuse_marks(line: bytes) -> None:
+    for mark, reason in _MARKS:
+        if line.startswith(mark):
+            raise FileRefused(1, f"the file {reason}")

@@ -1,0 +1,138 @@
+"""The database: SQLite or PostgreSQL behind one small object that opens transactions."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from secrets import token_bytes
+from typing import Any
+
+from sqlalchemy import DateTime, Engine, MetaData, create_engine, event, make_url
+from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+ID_BYTES = 16
+BUSY_MILLISECONDS = 15_000
+CONNECT_SECONDS = 5
+WRITING = {"portal_writes": True}
+MARKING = {"portal_writes": True, "portal_synchronous": "NORMAL"}
+
+
+class Base(DeclarativeBase):
+    """What every table derives from; the names of constraints are fixed so that migrations can address them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Utc(TypeDecorator[datetime]):
+    """A time in UTC: aware in Python on either database; a naive time is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store UTC, without the zone where the database keeps none."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = "a time without a zone was given to the database"
+            raise ValueError(message)
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Give back an aware time."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def new_id() -> bytes:
+    """Return a fresh row id: 16 random bytes, which carry no order and no time."""
+    return token_bytes(ID_BYTES)
+
+
+class Database:
+    """Opens transactions on the database at `url` (SQLAlchemy's form; `postgresql://` means psycopg 3)."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare the engine; no connection is made yet."""
+        parsed = make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": {"connect_timeout": CONNECT_SECONDS}}
+        if self.is_sqlite:
+            options = {"connect_args": {"timeout": BUSY_MILLISECONDS / 1000, "check_same_thread": False}}
+        self.engine: Engine = create_engine(parsed, hide_parameters=True, **options)
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Yield a session for reading; nothing is committed."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """As `read`, and every statement sees the database as it was at the first one, whoever writes meanwhile."""
+        engine = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        with Session(engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Yield a session in one writing transaction; commits at the end, rolls back on an error."""
+        with (
+            self.engine.connect().execution_options(**WRITING) as connection,
+            Session(connection, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    @contextmanager
+    def mark(self) -> Iterator[Connection]:
+        """Yield a bare connection in a writing transaction, for delivery marks: quick, and many.
+
+        On SQLite the commit does not wait for the disk: after a power cut a mail may leave twice, and none is lost.
+        """
+        with self.engine.connect().execution_options(**MARKING) as connection, connection.begin():
+            yield connection
+
+    def dispose(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+        "temp_store=MEMORY",
+        f"busy_timeout={BUSY_MILLISECONDS}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    synchronous = options.get("portal_synchronous", "FULL")
+    raw = connection.connection.dbapi_connection
+    if raw is not None and connection.info.get("synchronous", "FULL") != synchronous:
+        raw.cursor().execute(f"PRAGMA synchronous={synchronous}")
+        connection.info["synchronous"] = synchronous
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("portal_writes") else "BEGIN")

@@ -1,0 +1,148 @@
+"""The key files: what the web process holds, what the worker holds, and how a new pair is made."""
+
+import json
+import os
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_bytes, token_hex
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+KEY_BYTES = 32
+CANARY = b"the portal's canary sings"
+
+
+class KeysInvalid(Exception):
+    """A key file is missing, unreadable or wrong; the message names the file's purpose, never a value."""
+
+
+@dataclass(frozen=True, repr=False)
+class WebKeys:
+    """What the web process holds. It can seal, and find an account; it can open nothing about people."""
+
+    key_id: str
+    session_secret: str
+    session_fallbacks: tuple[str, ...]
+    account_index: bytes
+    sealing_public: bytes
+
+
+@dataclass(frozen=True, repr=False)
+class WorkerKeys:
+    """What the worker holds: all but the session secret."""
+
+    key_id: str
+    account_index: bytes
+    sealing_public: bytes
+    sealing_private: bytes
+    storage: bytes
+    list_index: bytes
+    mail_token: bytes
+    canary: bytes
+
+
+def generate() -> tuple[WebKeys, WorkerKeys]:
+    """Make a new pair that belongs together; nothing is written."""
+    private = X25519PrivateKey.generate()
+    key_id = token_hex(4)
+    account_index = token_bytes(KEY_BYTES)
+    public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    secret = private.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+    web = WebKeys(key_id, urlsafe_b64encode(token_bytes(KEY_BYTES)).decode(), (), account_index, public)
+    keys = [token_bytes(KEY_BYTES) for _ in range(3)]
+    worker = WorkerKeys(key_id, account_index, public, secret, keys[0], keys[1], keys[2], CANARY)
+    return web, worker
+
+
+def write_pair(web: WebKeys, worker: WorkerKeys, web_file: Path, worker_file: Path) -> None:
+    """Write both files, readable by their owner alone. Raises KeysInvalid where one exists."""
+    for path in (web_file, worker_file):
+        if os.path.lexists(path):
+            message = f"{path} exists. Keys are never overwritten: without them nothing stored can be read again."
+            raise KeysInvalid(message)
+    written: list[Path] = []
+    for path, keys in ((web_file, web), (worker_file, worker)):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            written.append(path)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                json.dump({"for": type(keys).__name__, **{k: _text(v) for k, v in vars(keys).items()}}, file, indent=1)
+                file.flush()
+                os.fsync(descriptor)
+        except OSError as error:
+            for half in written:  # one file without the other is of no use, and would be in the way of the next try
+                half.unlink()
+            message = f"{path} cannot be written ({error.strerror}); neither file was kept."
+            raise KeysInvalid(message) from error
+
+
+def read_web(path: Path) -> WebKeys:
+    """Read the web process's keys. Raises KeysInvalid."""
+    raw = _read(path, "WebKeys", "PORTAL_WEB_KEYS_FILE")
+    try:
+        return WebKeys(
+            _name(raw["key_id"]),
+            _strong_secret(raw["session_secret"]),
+            tuple(_strong_secret(secret) for secret in raw["session_fallbacks"]),
+            _key(raw["account_index"]),
+            _key(raw["sealing_public"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"PORTAL_WEB_KEYS_FILE: a key is missing or weak ({type(error).__name__})"
+        raise KeysInvalid(message) from error
+
+
+def read_worker(path: Path) -> WorkerKeys:
+    """Read the worker's keys. Raises KeysInvalid."""
+    raw = _read(path, "WorkerKeys", "PORTAL_WORKER_KEYS_FILE")
+    names = ("account_index", "sealing_public", "sealing_private", "storage", "list_index", "mail_token")
+    try:
+        read = {name: _key(raw[name]) for name in names}
+        return WorkerKeys(key_id=_name(raw["key_id"]), canary=urlsafe_b64decode(raw["canary"]), **read)
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"PORTAL_WORKER_KEYS_FILE: a key is missing or weak ({type(error).__name__})"
+        raise KeysInvalid(message) from error
+
+
+def _read(path: Path, purpose: str, variable: str) -> dict[str, Any]:
+    try:
+        raw = json.loads(path.read_text(encoding="ascii"))
+    except OSError as error:
+        message = f"{variable}: the file cannot be read ({error.strerror}); `portal keys generate` makes one"
+        raise KeysInvalid(message) from error
+    except ValueError as error:
+        message = f"{variable}: the file is not a key file"
+        raise KeysInvalid(message) from error
+    if not isinstance(raw, dict) or raw.get("for") != purpose:
+        message = f"{variable}: the file holds other keys than these"
+        raise KeysInvalid(message)
+    return raw
+
+
+def _text(value: object) -> object:
+    if isinstance(value, bytes):
+        return urlsafe_b64encode(value).decode()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _name(text: object) -> str:
+    if not isinstance(text, str) or not text.isascii() or not text.isalnum():
+        raise ValueError
+    return text
+
+
+def _key(text: str) -> bytes:
+    key = urlsafe_b64decode(text)
+    if len(key) != KEY_BYTES or len(set(key)) < KEY_BYTES // 4:
+        raise ValueError
+    return key
+
+
+def _strong_secret(text: str) -> str:
+    if len(text) < KEY_BYTES or len(set(text)) < KEY_BYTES // 4:
+        raise ValueError
+    return text

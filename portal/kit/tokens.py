@@ -1,0 +1,77 @@
+"""Tokens and codes: their hashes, and what is locked under them."""
+
+import hashlib
+from base64 import b32encode
+from hashlib import blake2b
+from os import urandom
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+TOKEN_BYTES = 20
+CODE_LENGTH = 8
+AUTHENTICITY_LENGTH = 14
+BROWSER_SECRET_BYTES = 16
+NONCE_BYTES = 12
+TAG_BYTES = 16
+LENGTH_BYTES = 4
+
+
+class Unopenable(Exception):
+    """What was locked does not open with this secret, or was tampered with."""
+
+
+def derive(key: bytes, purpose: str, row_id: bytes, length: int) -> str:
+    """Return `length` lower-case base-32 characters, a keyed hash of a purpose and a row's id."""
+    digest = blake2b(purpose.encode() + b"\0" + row_id, key=key, digest_size=TOKEN_BYTES).digest()
+    return b32encode(digest).decode().lower()[:length]
+
+
+def token_hash(token: str) -> bytes:
+    """Return the 32 bytes under which a token is found; the token has 160 random bits, so a plain hash will do."""
+    return hashlib.sha256(b"portal token\0" + token.encode()).digest()
+
+
+def looks_like_token(text: str) -> bool:
+    """Tell whether `text` has the form of a token: 32 lower-case base-32 characters."""
+    return len(text) == TOKEN_BYTES * 8 // 5 and all(c in "abcdefghijklmnopqrstuvwxyz234567" for c in text)
+
+
+def normalise_code(text: str) -> str:
+    """Return a typed code as it was made: case, spaces and hyphens do not matter; 0, 1, 8 are read as o, l, b."""
+    plain = "".join(c for c in text.lower() if not c.isspace() and c not in "-–.")
+    return plain.translate(str.maketrans("018", "olb"))
+
+
+def grouped(code: str, size: int = 4) -> str:
+    """Return a code in upper-case groups that are easy to copy by eye: `ABCD-EFGH`."""
+    upper = code.upper()
+    return "-".join(upper[i : i + size] for i in range(0, len(upper), size))
+
+
+def lock(secret: bytes, plaintext: bytes, size: int, info: str) -> bytes:
+    """Encrypt `plaintext`, padded to `size` bytes, under a key derived from `secret` (HKDF, RFC 5869), bound to `info`.
+
+    The result has `size` + 32 bytes. Raises ValueError where the plaintext does not fit.
+    """
+    if len(plaintext) > size:
+        message = f"{info}: the text does not fit its fixed size"
+        raise ValueError(message)
+    padded = len(plaintext).to_bytes(LENGTH_BYTES) + plaintext.ljust(size, b"\0")
+    nonce = urandom(NONCE_BYTES)
+    return nonce + AESGCM(_key(secret, info)).encrypt(nonce, padded, info.encode())
+
+
+def unlock(secret: bytes, blob: bytes, info: str) -> bytes:
+    """Return what `lock` encrypted. Raises Unopenable."""
+    try:
+        padded = AESGCM(_key(secret, info)).decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], info.encode())
+    except (InvalidTag, ValueError) as error:
+        raise Unopenable from error
+    return padded[LENGTH_BYTES : LENGTH_BYTES + int.from_bytes(padded[:LENGTH_BYTES])]
+
+
+def _key(secret: bytes, info: str) -> bytes:
+    return HKDF(SHA256(), 32, None, info.encode()).derive(secret)

@@ -1,0 +1,86 @@
+// Password fields: show and hide, suggestions to take with one press, strength in words. Nothing leaves the page.
+
+const PAUSE = 200; // milliseconds without a key, before the strength is estimated and read out
+
+function part(name, properties) {
+  return Object.assign(document.createElement(name), properties);
+}
+
+// A button that shows what is typed. It hides it again before the form goes, so that no browser keeps it as plain text.
+function visibility(field, input) {
+  const button = part("button", { type: "button", className: "quiet" });
+  const status = part("span", { className: "hidden" });
+  status.setAttribute("role", "status");
+  button.setAttribute("aria-controls", input.id);
+
+  function show(visible) {
+    input.type = visible ? "text" : "password";
+    const { show: showWord, hide: hideWord, showAll, hideAll } = field.dataset;
+    button.textContent = visible ? hideWord : showWord;
+    button.setAttribute("aria-label", visible ? hideAll : showAll);
+  }
+
+  button.addEventListener("click", () => {
+    show(input.type === "password");
+    status.textContent = input.type === "text" ? field.dataset.shown : field.dataset.hidden;
+  });
+  input.form?.addEventListener("submit", () => show(false));
+  window.addEventListener("pageshow", () => show(false));
+  show(false);
+  input.after(button);
+  field.append(status);
+  return show;
+}
+
+function meter(box, input) {
+  const line = box.querySelector(".strength-words");
+  const words = box.dataset.words.split("|");
+  const minimum = Number(box.dataset.minimum);
+  const known = document.querySelector(".brand")?.dataset.name?.toLowerCase().split(/\s+/) ?? [];
+  let estimate = null;
+  let timer = 0;
+  box.hidden = false;
+
+  function tell() {
+    const missing = minimum - [...input.value.normalize("NFC")].length;
+    const result = input.value && estimate ? estimate(input.value, known) : null;
+    if (!input.value || (missing <= 0 && !result)) {
+      delete box.dataset.level;
+      line.textContent = "";
+    } else if (missing > 0) {
+      box.dataset.level = "1";
+      line.textContent = `${box.dataset.missing} ${missing}`;
+    } else {
+      box.dataset.level = result.level;
+      line.textContent = result.level < 3 ? `${words[result.words]} ${box.dataset.advice}` : words[result.words];
+    }
+  }
+
+  const load = async () => {
+    ({ strength: estimate } = await import("./strength.js"));
+    tell();
+  };
+  input.addEventListener("focus", load, { once: true });
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(tell, PAUSE);
+  });
+  return load;
+}
+
+for (const field of document.querySelectorAll("[data-password]")) {
+  const input = field.querySelector("input");
+  const show = visibility(field, input);
+  const box = field.querySelector(".strength");
+  const load = box ? meter(box, input) : null;
+  for (const button of field.querySelectorAll("[data-suggestion]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      input.value = button.dataset.suggestion;
+      show(true);
+      load?.();
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+      input.scrollIntoView({ block: "center" });
+    });
+  }
+}

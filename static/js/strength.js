@@ -1,0 +1,30 @@
+// Estimates how long a password would withstand someone who stole its hash. Everything happens on this device.
+// Loaded only when somebody begins to type a new password, because the word lists are large.
+
+import { ZxcvbnFactory, adjacencyGraphs, dictionary as common } from "../vendor/zxcvbn/zxcvbn.js";
+import { dictionary as english } from "../vendor/zxcvbn/en.js";
+
+const LISTS = { es: () => import("../vendor/zxcvbn/es.js") };
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const MONTH = 30 * DAY;
+const YEAR = 365 * DAY;
+const SPANS = [MINUTE, HOUR, DAY, MONTH, YEAR, 100 * YEAR]; // at once, minutes, hours, days, months, years, centuries
+const LEVELS = [1, 1, 1, 2, 2, 3, 4];
+
+const language = document.documentElement.lang.split("-")[0];
+const own = (await LISTS[language]?.())?.dictionary;
+const estimator = new ZxcvbnFactory({
+  dictionary: { ...common, ...english, ...own },
+  graphs: adjacencyGraphs,
+  maxLength: 40, // a longer one is not weaker than its beginning, and phones are slow
+});
+
+// `known` are words that a guesser would try first, such as the organisation's name.
+export function strength(password, known) {
+  const { seconds } = estimator.check(password, known).crackTimes.offlineSlowHashingXPerSecond;
+  const span = SPANS.findIndex((end) => seconds < end);
+  const words = span === -1 ? SPANS.length : span;
+  return { words, level: LEVELS[words] };
+}

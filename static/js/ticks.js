@@ -1,0 +1,25 @@
+// Remembers ticked steps on this device only. Without storage they last as long as the page.
+
+const KEY = "ticks";
+
+function load() {
+  try {
+    return new Set(JSON.parse(localStorage.getItem(KEY) ?? "[]"));
+  } catch {
+    return null; // storage is closed to us, or holds something that we did not write
+  }
+}
+
+const ticked = load();
+
+for (const box of document.querySelectorAll("input[data-tick]")) {
+  if (!ticked) break;
+  box.checked = ticked.has(box.dataset.tick);
+  box.addEventListener("change", () => {
+    if (box.checked) ticked.add(box.dataset.tick);
+    else ticked.delete(box.dataset.tick);
+    localStorage.setItem(KEY, JSON.stringify([...ticked]));
+  });
+}
+
+for (const note of document.querySelectorAll("[data-ticks-note]")) note.hidden = !ticked;

@@ -1,0 +1,150 @@
+"""What the tests share: real databases, a real SMTP server, real keys, and a clock that stands still."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import pytest
+from flask import Flask
+
+from portal.app import create_app
+from portal.app import worker_parts as make_worker_parts
+from portal.kit import keys
+from portal.kit.clock import FixedClock
+from portal.kit.db import Database
+from portal.kit.keys import WebKeys, WorkerKeys
+from portal.kit.parts import WorkerParts
+from portal.kit.settings import Settings
+from portal.kit.vault import WebVault, WorkerVault
+from tests import databases
+from tests.mailbox import Mailbox, running
+from tests.postgres import PostgresServer
+from tests.visitor import Visitor
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and hasattr(config, "_tmp_path_factory"):
+        databases.stop_shared_postgres(config._tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> PostgresServer:
+    """The real PostgreSQL of this run, one for all of its processes."""
+    own, alone = tmp_path_factory.getbasetemp(), worker_id == "master"
+    return databases.shared_postgres(own if alone else own.parent, os.getpid() if alone else os.getppid())
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return databases.sqlite_template(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty migrated database: the test runs once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        template = request.getfixturevalue("sqlite_template")
+        yield databases.sqlite_copy(template, tmp_path / "portal.db")
+    else:
+        with databases.postgres_copy(request.getfixturevalue("postgres")) as url:
+            yield url
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(datetime(2026, 11, 23, 9, 0, tzinfo=UTC))
+
+
+@pytest.fixture(scope="session")
+def key_pair() -> tuple[WebKeys, WorkerKeys]:
+    return keys.generate()
+
+
+@pytest.fixture(scope="session")
+def web_keys(key_pair: tuple[WebKeys, WorkerKeys]) -> WebKeys:
+    return key_pair[0]
+
+
+@pytest.fixture(scope="session")
+def worker_keys(key_pair: tuple[WebKeys, WorkerKeys]) -> WorkerKeys:
+    return key_pair[1]
+
+
+@pytest.fixture
+def web_vault(web_keys: WebKeys) -> WebVault:
+    return WebVault(web_keys)
+
+
+@pytest.fixture
+def worker_vault(worker_keys: WorkerKeys) -> WorkerVault:
+    return WorkerVault(worker_keys)
+
+
+@pytest.fixture
+def smtp() -> Iterator[Mailbox]:
+    """A real SMTP server on a free port; `smtp.messages` is what it got."""
+    with running(Mailbox()) as mailbox:
+        yield mailbox
+
+
+@pytest.fixture
+def environ(
+    database_url: str, smtp: Mailbox, tmp_path: Path, web_keys: WebKeys, worker_keys: WorkerKeys
+) -> dict[str, str]:
+    """The environment of a whole portal: what a server or a command is started with."""
+    keys.write_pair(web_keys, worker_keys, tmp_path / "keys/web.json", tmp_path / "keys/worker.json")
+    return {
+        "PORTAL_ENVIRONMENT": "test",
+        "PORTAL_BASE_URL": "http://localhost:8000",
+        "PORTAL_DATABASE_URL": database_url,
+        "PORTAL_QUEUE_FILE": str(tmp_path / "queue.db"),
+        "PORTAL_MAIL_URL": smtp.url,
+        "PORTAL_MAIL_SENDER": "incident@northwind.example",
+        "PORTAL_WEB_KEYS_FILE": str(tmp_path / "keys/web.json"),
+        "PORTAL_WORKER_KEYS_FILE": str(tmp_path / "keys/worker.json"),
+        "PORTAL_EMBEDDED": "1",
+        "PORTAL_ORGANISATION": "Northwind Travel",
+        "PORTAL_CONTACT_EMAIL": "help@northwind.example",
+        "PORTAL_CONTACT_PHONE": "+1 555 0100",
+        "PORTAL_ARGON2": "m=64,t=1,p=1",  # as cheap as it gets: tests hash much
+    }
+
+
+@pytest.fixture
+def settings(environ: dict[str, str]) -> Settings:
+    return Settings.from_env(environ)
+
+
+@pytest.fixture
+def woken() -> list[str]:
+    """The names that pages called to wake the worker, in order."""
+    return []
+
+
+@pytest.fixture
+def app(settings: Settings, db: Database, clock: FixedClock, web_keys: WebKeys, woken: list[str]) -> Flask:
+    """The web application, which holds the web keys alone."""
+    app = create_app(settings, db=db, clock=clock, web_keys=web_keys, wake=woken.append)
+    app.test_client_class = Visitor
+    return app
+
+
+@pytest.fixture
+def client(app: Flask) -> Visitor:
+    """A browser without the picture; `client.submit(page, email=...)` sends that page's form."""
+    return cast("Visitor", app.test_client())
+
+
+@pytest.fixture
+def worker_parts(settings: Settings, db: Database, clock: FixedClock, worker_vault: WorkerVault) -> WorkerParts:
+    """What the worker works with; `portal.worker.drain(worker_parts)` does all that is due."""
+    return make_worker_parts(settings, db, clock, worker_vault)

@@ -1,0 +1,140 @@
+"""What an operator runs: keys, doctor, and a server that refuses what it must not hold."""
+
+import os
+from http.client import HTTPConnection
+
+import pytest
+from click.testing import CliRunner
+
+from portal.cli import main
+from portal.kit import keys
+from portal.kit.settings import Settings
+from portal.serve import refusals
+from tests import databases
+from tests.processes import free_port, serving
+
+
+@pytest.fixture
+def database_url(sqlite_template, tmp_path):
+    """Commands are the same with either database."""
+    return databases.sqlite_copy(sqlite_template, tmp_path / "portal.db")
+
+
+@pytest.fixture
+def run(environ):
+    """Run a command as an operator does; gives the result."""
+
+    def command(*words, **changed):
+        surroundings = {name: None for name in os.environ if name.startswith("PORTAL_")} | environ | changed
+        return CliRunner().invoke(main, words, env=surroundings)
+
+    return command
+
+
+def test_wrong_settings_end_any_command_with_all_faults(run):
+    result = run("db", "upgrade", PORTAL_ARGON2="hunter2", PORTAL_TIMEZONE="hunter2")
+    assert result.exit_code == 2
+    assert "PORTAL_ARGON2:" in result.output
+    assert "PORTAL_TIMEZONE:" in result.output
+    assert "hunter2" not in result.output
+
+
+def test_keys_are_made_once(run, tmp_path):
+    files = {
+        "PORTAL_WEB_KEYS_FILE": str(tmp_path / "new/web.json"),
+        "PORTAL_WORKER_KEYS_FILE": str(tmp_path / "new/worker.json"),
+    }
+    first = run("keys", "generate", **files)
+    assert first.exit_code == 0
+    assert "not connected to any network" in first.output
+    before = (tmp_path / "new/worker.json").read_bytes()
+    again = run("keys", "generate", **files)
+    assert again.exit_code == 1
+    assert "never overwritten" in again.output
+    assert (tmp_path / "new/worker.json").read_bytes() == before
+
+
+def test_the_doctor_finds_a_whole_portal_well(run):
+    result = run("doctor")
+    assert result.exit_code == 0, result.output
+    assert "WRONG" not in result.output
+
+
+def test_the_doctor_says_what_a_hash_costs_and_what_this_machine_can_bear(run):
+    cheap = run("doctor").output
+    assert "m=64,t=1,p=1 takes" in cheap
+    assert "PORTAL_ARGON2=m=" in cheap
+    assert "that suits this machine" in run("doctor", PORTAL_ARGON2="m=262144,t=1,p=1").output
+
+
+def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run, environ, tmp_path):
+    keys.write_pair(*keys.generate(), tmp_path / "other-web.json", tmp_path / "other-worker.json")
+    strange = run("doctor", PORTAL_WEB_KEYS_FILE=str(tmp_path / "other-web.json"))
+    assert strange.exit_code == 1
+    assert "do not belong to the worker's" in strange.output
+    (tmp_path / "keys/web.json").chmod(0o644)
+    assert "chmod 600" in run("doctor").output
+    assert "PORTAL_MAIL_URL" in run("doctor", PORTAL_MAIL_URL=f"smtp://127.0.0.1:{free_port()}?tls=none").output
+    assert "portal db upgrade" in run("doctor", PORTAL_DATABASE_URL=f"sqlite:///{tmp_path}/empty.db").output
+    assert "PORTAL_QUEUE_FILE" in run("doctor", PORTAL_QUEUE_FILE=str(tmp_path / "no/such/queue.db")).output
+
+
+@pytest.mark.parametrize("missing", ["web", "worker"])
+def test_either_side_is_well_with_its_own_keys_alone(run, tmp_path, missing):
+    (tmp_path / f"keys/{missing}.json").unlink()
+    assert run("doctor").exit_code == 0
+    (tmp_path / "keys/web.json").unlink(missing_ok=True)
+    (tmp_path / "keys/worker.json").unlink(missing_ok=True)
+    assert run("doctor").exit_code == 1
+
+
+def test_a_worker_without_its_keys_says_what_it_needs(run, tmp_path):
+    (tmp_path / "keys/worker.json").unlink()
+    result = run("worker")
+    assert result.exit_code == 1
+    assert "worker's keys" in result.output
+
+
+class TestServe:
+    @pytest.fixture
+    def production(self, environ):
+        return environ | {
+            "PORTAL_ENVIRONMENT": "production",
+            "PORTAL_BASE_URL": "https://incident.northwind.example",
+            "PORTAL_ARGON2": "m=47104,t=1,p=1",
+            "PORTAL_EMBEDDED": "0",
+        }
+
+    def test_in_production_it_refuses_where_it_can_open_the_worker_s_keys(self, production, run):
+        (fault,) = refusals(Settings.from_env(production))
+        assert fault.startswith("PORTAL_WORKER_KEYS_FILE")
+        result = run("serve", **production)
+        assert result.exit_code == 1
+        assert "PORTAL_EMBEDDED=1" in result.output
+
+    def test_it_may_where_that_was_decided_or_where_it_cannot(self, production, tmp_path):
+        assert refusals(Settings.from_env(production | {"PORTAL_EMBEDDED": "1"})) == []
+        (tmp_path / "keys/worker.json").unlink()
+        assert refusals(Settings.from_env(production)) == []
+
+    def test_it_refuses_without_keys_and_with_the_worker_s(self, production, tmp_path):
+        worker = production["PORTAL_WORKER_KEYS_FILE"]
+        assert len(refusals(Settings.from_env(production | {"PORTAL_WEB_KEYS_FILE": worker}))) == 2
+        (tmp_path / "keys/web.json").unlink()
+        assert refusals(Settings.from_env(production | {"PORTAL_EMBEDDED": "1"}))[0].startswith("PORTAL_WEB_KEYS_FILE")
+
+    def test_it_serves_with_the_web_keys_alone(self, production, tmp_path):
+        (tmp_path / "keys/worker.json").unlink()
+        port = free_port()
+        with serving(
+            production | {"PORTAL_LISTEN": f"127.0.0.1:{port}", "PORTAL_ENVIRONMENT": "test"}, tmp_path / "log"
+        ):
+            connection = HTTPConnection("127.0.0.1", port, timeout=10)
+            for path, status in (("/readyz", 200), ("/check/", 200), ("/is-it-real/", 200), ("/nothing/", 404)):
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                body = answer.read()
+                assert (answer.status, bool(body)) == (status, True)
+            connection.request("POST", "/check/", body=b"email=" + b"a" * 1_000_000)
+            assert connection.getresponse().status in {400, 413}
+            connection.close()

@@ -1,0 +1,138 @@
+"""The key files: never overwritten, readable by their owner alone, and refused when they are something else."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from portal.kit import keys
+from portal.kit.vault import VaultError, WebVault, WorkerVault
+
+
+@pytest.fixture
+def files(tmp_path):
+    pair = tmp_path / "keys/web.json", tmp_path / "keys/worker.json"
+    keys.write_pair(*keys.generate(), *pair)
+    return pair
+
+
+def changed(path, **values):
+    raw = json.loads(path.read_text())
+    raw |= values
+    path.write_text(json.dumps({name: value for name, value in raw.items() if value is not None}))
+    return path
+
+
+def test_what_was_written_is_read_again(tmp_path):
+    web, worker = keys.generate()
+    keys.write_pair(web, worker, tmp_path / "web", tmp_path / "worker")
+    assert keys.read_web(tmp_path / "web") == web
+    assert keys.read_worker(tmp_path / "worker") == worker
+
+
+def test_only_the_owner_can_read_them(files):
+    assert [path.stat().st_mode & 0o777 for path in files] == [0o600, 0o600]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_existing_keys_are_never_overwritten_and_nothing_new_is_left(files, which, tmp_path):
+    before = files[which].read_bytes()
+    fresh = tmp_path / "fresh"
+    targets = [fresh, fresh]
+    targets[which] = files[which]
+    with pytest.raises(keys.KeysInvalid, match="never overwritten"):
+        keys.write_pair(*keys.generate(), *targets)
+    assert files[which].read_bytes() == before
+    assert not fresh.exists()
+
+
+def test_a_link_to_nowhere_is_not_followed(tmp_path):
+    (tmp_path / "web").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(keys.KeysInvalid):
+        keys.write_pair(*keys.generate(), tmp_path / "web", tmp_path / "worker")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_one_file_without_the_other_is_not_kept(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(keys.KeysInvalid, match="neither file was kept"):
+        keys.write_pair(*keys.generate(), tmp_path / "web", tmp_path / "file" / "worker")
+    assert not (tmp_path / "web").exists()
+
+
+def test_two_pairs_share_nothing():
+    one, other = keys.generate(), keys.generate()
+    for mine, theirs in zip(one, other, strict=True):
+        shared = {name for name, value in vars(mine).items() if value == vars(theirs)[name]}
+        assert shared <= {"session_fallbacks", "canary"}
+
+
+def test_the_web_file_holds_nothing_that_opens(files):
+    assert set(json.loads(files[0].read_text())) == {
+        "for", "key_id", "session_secret", "session_fallbacks", "account_index", "sealing_public",
+    }  # fmt: skip
+
+
+def test_the_files_are_not_taken_for_each_other(files):
+    with pytest.raises(keys.KeysInvalid, match="other keys"):
+        keys.read_web(files[1])
+    with pytest.raises(keys.KeysInvalid, match="other keys"):
+        keys.read_worker(files[0])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"session_secret": "changeme"},
+        {"session_secret": "a" * 64},
+        {"session_secret": None},
+        {"session_secret": 12345},
+        {"session_fallbacks": ["short"]},
+        {"account_index": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},
+        {"account_index": "dG9vIHNob3J0"},
+        {"sealing_public": None},
+        {"key_id": None},
+        {"key_id": 7},
+        {"key_id": "a\0b"},
+    ],
+)
+def test_a_missing_or_weak_key_is_refused_without_being_repeated(files, values):
+    with pytest.raises(keys.KeysInvalid, match="PORTAL_WEB_KEYS_FILE") as refused:
+        keys.read_web(changed(files[0], **values))
+    assert not [value for value in values.values() if value and str(value) in str(refused.value)]
+
+
+@pytest.mark.parametrize("name", ["storage", "list_index", "mail_token", "sealing_private", "account_index"])
+def test_a_worker_key_of_noughts_is_refused(files, name):
+    with pytest.raises(keys.KeysInvalid, match="PORTAL_WORKER_KEYS_FILE"):
+        keys.read_worker(changed(files[1], **{name: "A" * 43 + "="}))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'"x"'])
+def test_a_file_that_is_no_key_file_is_refused(files, content):
+    files[0].write_bytes(content)
+    with pytest.raises(keys.KeysInvalid, match="PORTAL_WEB_KEYS_FILE"):
+        keys.read_web(files[0])
+
+
+def test_a_file_that_is_not_there_says_how_to_make_one(tmp_path):
+    with pytest.raises(keys.KeysInvalid, match="portal keys generate"):
+        keys.read_worker(tmp_path / "nothing.json")
+
+
+def test_keys_are_in_no_representation(web_keys, worker_keys):
+    assert web_keys.session_secret not in repr(web_keys)
+    assert repr(worker_keys.storage) not in repr(worker_keys)
+
+
+def test_the_canary_sings_only_where_the_keys_belong_together(worker_keys):
+    assert WorkerVault(worker_keys).canary_sings()
+    stranger = keys.generate()[1]
+    with pytest.raises(VaultError):
+        WorkerVault(replace(worker_keys, sealing_private=stranger.sealing_private)).canary_sings()
+
+
+def test_the_web_keys_make_no_vault_that_opens(web_keys):
+    assert not [name for name in ("open", "decrypt", "list_index", "token") if hasattr(WebVault(web_keys), name)]
+    with pytest.raises(AttributeError):
+        WorkerVault(web_keys)

@@ -1,0 +1,27 @@
+"""A person's browser without the picture: keeps cookies, and sends forms as the pages offer them."""
+
+import re
+from html import unescape
+from typing import Any
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+FIELD = re.compile(r"<input\b[^>]*>")
+ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
+
+
+class Visitor(FlaskClient):
+    """Flask's test client, which can also fill in a form."""
+
+    def submit(self, page: str, /, *, to: str | None = None, **fields: Any) -> TestResponse:
+        """Open `page`, fill in its form and send it, to the page itself unless `to` says otherwise."""
+        shown = self.get(page)
+        assert shown.status_code == 200, f"{page} answered {shown.status}"
+        return self.post(to or page, data=hidden(shown.text) | fields)
+
+
+def hidden(html: str) -> dict[str, str]:
+    """The hidden fields of a page's forms, the CSRF token among them."""
+    inputs = (dict(ATTRIBUTE.findall(field)) for field in FIELD.findall(html))
+    return {each["name"]: unescape(each.get("value", "")) for each in inputs if each.get("type") == "hidden"}
