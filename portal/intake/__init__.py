@@ -1,0 +1,1 @@
+"""Sealed requests from public forms, answered by the worker."""

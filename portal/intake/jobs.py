@@ -1,0 +1,148 @@
+"""The worker opens what strangers sealed, one request at a time, and hands it to its feature."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from portal.intake.models import FAILED, HELD, IntakeRequest
+from portal.intake.service import unpad
+from portal.kit.db import new_id
+from portal.kit.parts import WorkerParts
+from portal.kit.vault import VaultError
+
+log = logging.getLogger("portal.intake")
+
+BATCH = 20
+LEASE = timedelta(seconds=60)
+MAX_ATTEMPTS = 10
+RETRY = timedelta(seconds=15)
+HOLD_FOR = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A stranger's words: `fields` are whatever was typed, to be distrusted. `again` is True after it was held."""
+
+    id: bytes
+    purpose: str
+    fields: dict[str, str]
+    asked_at: datetime
+    again: bool
+
+
+Handler = Callable[[Session, Request, datetime, WorkerParts], "bool | None"]
+
+
+def answer(parts: WorkerParts, limit: int = BATCH) -> int:
+    """Answer a batch of due requests, each in a transaction of its own; return how many were claimed.
+
+    A handler gets (session, request, now, parts). Where it returns True the request is held, for 30 days at most,
+    until `release` makes it due again; otherwise its row is removed with the handler's own writes.
+    """
+    now = parts.clock.now()
+    lease = new_id()
+    rows = _claim(parts, lease, now, limit)
+    for row in rows:
+        if parts.stopping():
+            _give_back(parts, lease)
+            break
+        _one(parts, row, lease)
+    return len(rows)
+
+
+def release(session: Session, purpose: str, now: datetime) -> None:
+    """Make held requests of a purpose due again."""
+    session.execute(
+        update(IntakeRequest).where(IntakeRequest.purpose == purpose, IntakeRequest.state == HELD).values(due_at=now)
+    )
+
+
+def purge(session: Session, now: datetime) -> None:
+    """Forget requests that were held or kept for 30 days."""
+    session.execute(
+        delete(IntakeRequest).where(IntakeRequest.state.in_((HELD, FAILED)), IntakeRequest.asked_at < now - HOLD_FOR)
+    )
+
+
+def _one(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> None:
+    try:
+        fields = unpad(parts.vault.open(row.purpose, row.id, row.sealed))
+    except (VaultError, ValueError, RecursionError):
+        log.error("a sealed request for %s does not open; it is set aside", row.purpose)  # noqa: TRY400
+        _set_aside(parts, row, lease)
+        return
+    handler: Handler | None = parts.handlers.get(row.purpose)
+    if handler is None:
+        log.error("nobody answers requests for %s; it is set aside", row.purpose)
+        _set_aside(parts, row, lease)
+        return
+    request = Request(row.id, row.purpose, fields, row.asked_at, again=row.state == HELD)
+    mine = (IntakeRequest.id == row.id) & (IntakeRequest.lease == lease)
+    try:
+        with parts.db.write() as session:
+            if session.execute(select(IntakeRequest.id).where(mine).with_for_update()).first() is None:
+                return
+            if handler(session, request, parts.clock.now(), parts):
+                held = {"state": HELD, "due_at": None, "lease": None, "attempts": 0}
+                session.execute(update(IntakeRequest).where(mine).values(held))
+            else:
+                session.execute(delete(IntakeRequest).where(mine))
+    except Exception as error:  # noqa: BLE001 - one request's fault must not keep the others from their answers
+        log.error("a request for %s failed (%s); it is tried again", row.purpose, type(error).__name__)  # noqa: TRY400
+        _later(parts, row, lease)
+
+
+def _claim(parts: WorkerParts, lease: bytes, now: datetime, limit: int) -> list[IntakeRequest]:
+    with parts.db.write() as session:
+        ids = list(
+            session.scalars(
+                select(IntakeRequest.id)
+                .where(IntakeRequest.due_at <= now)
+                .order_by(IntakeRequest.due_at)
+                .limit(limit)
+                .with_for_update(skip_locked=True)
+            )
+        )
+        if not ids:
+            return []
+        statement = (
+            update(IntakeRequest)
+            .where(IntakeRequest.id.in_(ids))
+            .values(lease=lease, due_at=now + LEASE, attempts=IntakeRequest.attempts + 1)
+            .returning(IntakeRequest)
+        )
+        return sorted(session.scalars(statement), key=lambda row: row.asked_at)
+
+
+def _give_back(parts: WorkerParts, lease: bytes) -> None:
+    with parts.db.write() as session:
+        session.execute(
+            update(IntakeRequest)
+            .where(IntakeRequest.lease == lease)
+            .values(lease=None, due_at=parts.clock.now(), attempts=IntakeRequest.attempts - 1)
+        )
+
+
+def _later(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> None:
+    if row.attempts >= MAX_ATTEMPTS:
+        _set_aside(parts, row, lease)
+        return
+    with parts.db.write() as session:
+        session.execute(
+            update(IntakeRequest)
+            .where(IntakeRequest.id == row.id, IntakeRequest.lease == lease)
+            .values(lease=None, due_at=parts.clock.now() + RETRY * row.attempts)
+        )
+
+
+def _set_aside(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> None:
+    with parts.db.write() as session:
+        session.execute(
+            update(IntakeRequest)
+            .where(IntakeRequest.id == row.id, IntakeRequest.lease == lease)
+            .values(state=FAILED, due_at=None, lease=None)
+        )

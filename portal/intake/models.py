@@ -1,0 +1,59 @@
+"""The tables between strangers and the worker: sealed requests, prepared replies, and caps."""
+
+from datetime import datetime
+
+from sqlalchemy import LargeBinary, SmallInteger, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.kit.db import ID_BYTES, Base, Utc, new_id
+from portal.kit.vault import INDEX_BYTES
+
+WAITING = "waiting"
+HELD = "held"
+FAILED = "failed"
+
+
+class IntakeRequest(Base):
+    """What somebody typed, sealed for the worker at one fixed length. Answered requests are removed."""
+
+    __tablename__ = "intake_requests"
+
+    id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True, default=new_id)
+    purpose: Mapped[str] = mapped_column(String(40))
+    state: Mapped[str] = mapped_column(String(8), default=WAITING)
+    asked_at: Mapped[datetime] = mapped_column(Utc)
+    due_at: Mapped[datetime | None] = mapped_column(Utc, index=True)
+    lease: Mapped[bytes | None] = mapped_column(LargeBinary(ID_BYTES))
+    attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class IntakeReply(Base):
+    """A prepared answer, locked under the token that was mailed; its id is the mail's, which the token derives from."""
+
+    __tablename__ = "intake_replies"
+
+    id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(40))
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+    kept: Mapped[bytes] = mapped_column(LargeBinary)
+    owner: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), index=True)
+    browser: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
+    by_code: Mapped[bytes] = mapped_column(LargeBinary)
+    code_tries: Mapped[int] = mapped_column(SmallInteger, default=0)
+    code_expires_at: Mapped[datetime] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    expires_at: Mapped[datetime] = mapped_column(Utc, index=True)
+    reusable: Mapped[bool]
+    spent_at: Mapped[datetime | None] = mapped_column(Utc)
+
+
+class IntakeCap(Base):
+    """How often one address was answered today, for one form; the index is one that the web process cannot compute."""
+
+    __tablename__ = "intake_caps"
+
+    key: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
+    hits: Mapped[int]
+    ends_at: Mapped[datetime] = mapped_column(Utc, index=True)

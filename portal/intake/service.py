@@ -1,0 +1,158 @@
+"""Ask the worker, and open what it answered: the same work for everyone, whoever asks."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from portal.intake.models import WAITING, IntakeReply, IntakeRequest
+from portal.kit import tokens
+from portal.kit.db import new_id
+from portal.kit.vault import WebVault
+
+REQUEST_SIZE = 1024
+CODE_TRIES = 5
+_LENGTH_BYTES = 2
+
+
+class LinkInvalid(Exception):
+    """The link is wrong, malformed, used, expired or of another purpose; nobody is told which."""
+
+
+class CodeWrong(Exception):
+    """The code does not fit, in this browser."""
+
+
+class TooMuch(ValueError):
+    """The request does not fit its fixed length."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A reply that a token opened. `spent` is whether it was used; `data` is what the worker prepared."""
+
+    id: bytes
+    data: dict[str, Any]
+    created_at: datetime
+    expires_at: datetime
+    spent: bool
+
+
+def ask(session: Session, vault: WebVault, purpose: str, fields: dict[str, str], now: datetime) -> bytes:
+    """Seal a request for the worker and add its row: one seal, one insert, one length, whatever was typed.
+
+    Returns the row's id. Raises TooMuch where the fields do not fit 1,022 bytes of JSON.
+    """
+    content = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
+    if len(content) > REQUEST_SIZE - _LENGTH_BYTES:
+        raise TooMuch(purpose)
+    row_id = new_id()
+    padded = (len(content).to_bytes(_LENGTH_BYTES) + content).ljust(REQUEST_SIZE, b"\0")
+    session.execute(
+        insert(IntakeRequest).values(
+            id=row_id,
+            purpose=purpose,
+            state=WAITING,
+            asked_at=now,
+            due_at=now,
+            attempts=0,
+            sealed=vault.seal(purpose, row_id, padded),
+        )
+    )
+    return row_id
+
+
+def unpad(padded: bytes) -> dict[str, str]:
+    """Return the fields of a request that was opened. Raises ValueError where it is none."""
+    content = padded[_LENGTH_BYTES : _LENGTH_BYTES + int.from_bytes(padded[:_LENGTH_BYTES])]
+    fields = json.loads(content)
+    if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
+        message = "a sealed request holds something else than words"
+        raise ValueError(message)
+    return fields
+
+
+def open_reply(session: Session, purpose: str, token: str | None, now: datetime, *, spent_too: bool = False) -> Opened:
+    """Open the reply whose token this is. Raises LinkInvalid, whatever is wrong with it.
+
+    `spent_too` opens one that was used before, for pages where doing it twice is a success.
+    """
+    if not token or not tokens.looks_like_token(token):
+        raise LinkInvalid
+    reply = session.execute(
+        select(IntakeReply).where(IntakeReply.token_hash == tokens.token_hash(token))
+    ).scalar_one_or_none()
+    if reply is None or reply.purpose != purpose or reply.expires_at <= now:
+        raise LinkInvalid
+    if reply.spent_at is not None and not spent_too:
+        raise LinkInvalid
+    try:
+        data = json.loads(tokens.unlock(token.encode(), reply.data, info(purpose)))
+    except tokens.Unopenable as error:
+        raise LinkInvalid from error
+    return Opened(reply.id, data, reply.created_at, reply.expires_at, reply.spent_at is not None)
+
+
+def spend(session: Session, reply_id: bytes, now: datetime) -> None:
+    """Use a reply up. Of any number at once exactly one succeeds; the others get LinkInvalid."""
+    result: Any = session.execute(
+        update(IntakeReply)
+        .where(
+            IntakeReply.id == reply_id,
+            IntakeReply.spent_at.is_(None),
+            IntakeReply.expires_at > now,
+            IntakeReply.reusable.is_(False),
+        )
+        .values(spent_at=now)
+    )
+    if result.rowcount != 1:
+        raise LinkInvalid
+
+
+def redeem_code(session: Session, purpose: str, browser: str | None, typed: str, now: datetime) -> str:
+    """Return the token that a typed code stands for, in the browser that asked.
+
+    Raises CodeWrong, or LinkInvalid without a flow.
+
+    Every try is counted, also a right one; after five the code is dead, and the link lives on. Call it in a writing
+    transaction that is committed whatever it raises.
+    """
+    if not browser:
+        raise LinkInvalid
+    code = tokens.normalise_code(typed)
+    replies = session.execute(
+        update(IntakeReply)
+        .where(
+            IntakeReply.browser == browser_hash(browser),
+            IntakeReply.purpose == purpose,
+            IntakeReply.code_expires_at > now,
+            IntakeReply.code_tries < CODE_TRIES,
+            IntakeReply.spent_at.is_(None),
+        )
+        .values(code_tries=IntakeReply.code_tries + 1)
+        .returning(IntakeReply.by_code)
+    ).scalars()
+    for by_code in list(replies):
+        try:
+            return tokens.unlock(code_secret(browser, code), by_code, info(f"code {purpose}")).decode()
+        except tokens.Unopenable:
+            continue
+    raise CodeWrong
+
+
+def info(purpose: str) -> str:
+    """Return what a reply's lock is bound to."""
+    return f"portal reply {purpose}"
+
+
+def browser_hash(browser: str) -> bytes:
+    """Return the hash under which the browser that asked finds its reply."""
+    return tokens.token_hash(f"browser {browser}")
+
+
+def code_secret(browser: str, code: str) -> bytes:
+    """Return the secret that a code becomes together with the asking browser's 128 bits."""
+    return f"{browser}\0{code}".encode()

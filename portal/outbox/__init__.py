@@ -1,0 +1,1 @@
+"""The only way e-mail leaves: enqueue, compose, deliver."""

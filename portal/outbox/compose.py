@@ -1,0 +1,223 @@
+"""Turn an outbox row into the bytes that leave: the same row gives the same bytes, however often it is sent."""
+
+import json
+import re
+from binascii import b2a_qp
+from dataclasses import dataclass, fields
+from datetime import datetime
+from email.header import Header
+from email.utils import format_datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from babel import dates
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from portal.kit import tokens
+from portal.kit.addresses import mask
+from portal.kit.i18n import best_language, catalogue
+from portal.kit.settings import Settings
+from portal.kit.vault import WorkerVault
+from portal.outbox import mail as mails
+from portal.outbox.models import OutboxMail
+from portal.outbox.service import payload_cell
+
+TEMPLATES = Path(__file__).parent.parent.parent / "templates"
+_HEADER_LINE = 76
+CACHED = 64
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A mail ready to leave. `address` is the envelope's recipient, `recipient` its masked form."""
+
+    address: str
+    content: bytes
+    subject: str
+    recipient: str
+    code: str
+    needs_utf8: bool
+
+
+class MailUnfit(Exception):
+    """A row names a mail that is not among the composers, or its subject is not one line."""
+
+
+class Composer:
+    """Fills the templates; one of these serves a whole worker."""
+
+    def __init__(self, settings: Settings, vault: WorkerVault, classes: dict[str, type[mails.Mail]]) -> None:
+        """Take the settings, the vault that opens rows, and the mails by their names."""
+        self._settings = settings
+        self._vault = vault
+        self._classes = classes
+        self._domain = urlsplit(settings.base_url).hostname or "localhost"
+        self._cache: dict[str, tuple[str, str, str]] = {}
+        self._sender = _sender(settings.organisation, settings.mail_sender)
+
+    def compose(self, row: OutboxMail) -> Composed:
+        """Open the row and write its mail. Raises VaultError (tampered with) or MailUnfit (fits no mail)."""
+        packed = mails.unpack(self._vault.decrypt(payload_cell(row.id), row.payload))
+        kind = self._classes.get(packed.name)
+        if kind is None:
+            raise MailUnfit(packed.name)
+        known = {field.name for field in fields(kind)}
+        mail = kind(**{name: value for name, value in packed.fields.items() if name in known})
+        return self.render(mail, packed.address, packed.locale, row.id, row.created_at)
+
+    def render(self, mail: mails.Mail, address: str, locale: str, row_id: bytes, created_at: datetime) -> Composed:
+        """Write one mail to one address in one language."""
+        language = best_language(locale, self._settings.languages)
+        code = self._vault.authenticity(row_id)
+        own = self._own(mail, row_id) | {"authenticity": tokens.grouped(code, 7)}
+        subject, text, html = (_filled(part, own) for part in self._written(mail, language, own))
+        content = self._assemble(mail, address, language, row_id, created_at, subject, text, html)
+        return Composed(address, content, subject, mask(address), code, not address.isascii())
+
+    def _written(self, mail: mails.Mail, language: str, own: dict[str, str | None]) -> tuple[str, str, str]:
+        """Return subject, text and HTML with a mark wherever a recipient's own link or code goes.
+
+        A notice to a million people is written once in each language, and filled in for each of them.
+        """
+        shown = {name: value for name, value in mail.as_json().items() if name != mail.unsubscribe_field}
+        key = json.dumps([mail.name, language, shown], sort_keys=True)
+        written = self._cache.get(key)
+        if written is None:
+            if len(self._cache) >= CACHED:
+                self._cache.clear()
+            written = self._cache[key] = self._write(mail, language, own)
+        return written
+
+    def _write(self, mail: mails.Mail, language: str, own: dict[str, str | None]) -> tuple[str, str, str]:
+        settings = self._settings
+        context: dict[str, Any] = mail.as_json() | {
+            "organisation": settings.organisation,
+            "base_url": settings.base_url,
+            "contact_email": settings.contact_email,
+            "contact_phone": settings.contact_phone,
+            "timezone": settings.timezone,
+            "language": language,
+        }
+        context |= {name: None if value is None else _mark(name) for name, value in own.items()}
+        text, html, subject = (
+            _environment(language).get_template(f"email/{mail.name}/{part}").render(context)
+            for part in ("body.txt", "body.html", "subject.txt")
+        )
+        subject = subject.strip()
+        if not subject or any(ord(character) < ord(" ") for character in subject):
+            raise MailUnfit(mail.name)
+        return subject, text, html
+
+    def _own(self, mail: mails.Mail, row_id: bytes) -> dict[str, str | None]:
+        """Return what differs from one recipient to the next: plain ASCII that needs no escaping anywhere."""
+        own: dict[str, str | None] = {"link": None, "code": None, "unsubscribe": self._unsubscribe(mail)}
+        if mail.link_purpose and mail.link_path:
+            token = self._vault.token(mail.link_purpose, row_id)
+            own["link"] = self._settings.base_url + mail.link_path.format(token=token)
+        if mail.code_purpose:
+            own["code"] = tokens.grouped(self._vault.code(mail.code_purpose, row_id))
+        return own
+
+    def _unsubscribe(self, mail: mails.Mail) -> str | None:
+        if not mail.unsubscribe_purpose:
+            return None
+        subject = bytes.fromhex(getattr(mail, mail.unsubscribe_field))
+        token = self._vault.token(mail.unsubscribe_purpose, subject)
+        return self._settings.base_url + mail.unsubscribe_path.format(token=token)
+
+    def _assemble(
+        self,
+        mail: mails.Mail,
+        address: str,
+        language: str,
+        row_id: bytes,
+        created_at: datetime,
+        subject: str,
+        text: str,
+        html: str,
+    ) -> bytes:
+        if any(character in address for character in '\r\n\0 ,<>"'):
+            raise MailUnfit(mail.name)
+        boundary = self._vault.token("boundary", row_id)
+        headers = [
+            self._sender,
+            f"To: {address}",
+            f"Subject: {_encoded(subject, 'Subject')}",
+            f"Date: {format_datetime(created_at)}",
+            f"Message-ID: <{self._vault.token('message-id', row_id)}@{self._domain}>",
+            "MIME-Version: 1.0",
+            "Auto-Submitted: auto-generated",
+            f"Content-Language: {language}",
+        ]
+        unsubscribe = self._unsubscribe(mail)
+        if unsubscribe:
+            headers += [
+                f"List-Unsubscribe: <{unsubscribe}>",
+                "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+            ]
+        headers.append(f'Content-Type: multipart/alternative; boundary="{boundary}"')
+        parts = [("\r\n".join(headers) + "\r\n\r\n").encode()]
+        for kind, body in (("plain", text), ("html", html)):
+            parts.append(
+                f"--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\n"
+                "Content-Transfer-Encoding: quoted-printable\r\n\r\n".encode()
+            )
+            # No bare carriage return: some relays would take `\r.\r` for the end of the message.
+            lines = "\r\n".join(re.split(r"\r\n|\r|\n", body.strip())) + "\r\n"
+            parts.append(b2a_qp(lines.encode(), istext=True))
+        parts.append(f"--{boundary}--\r\n".encode())
+        return b"".join(parts)
+
+
+def _mark(name: str) -> str:
+    """Return what stands for a recipient's own value until it is filled in; no text or field can hold it."""
+    return f"\x1a{name}\x1a"
+
+
+def _filled(text: str, own: dict[str, str | None]) -> str:
+    for name, value in own.items():
+        if value is not None:
+            text = text.replace(_mark(name), value)
+    return text
+
+
+@lru_cache(maxsize=256)
+def _encoded(value: str, name: str) -> str:
+    """Return a header's value, as encoded words where it is not ASCII (RFC 2047), folded."""
+    if value.isascii() and len(value) + len(name) < _HEADER_LINE and "=?" not in value:
+        return value
+    return Header(value, "utf-8", maxlinelen=_HEADER_LINE, header_name=name).encode(linesep="\r\n")
+
+
+def _sender(organisation: str, address: str) -> str:
+    if organisation.isascii() and "=?" not in organisation:
+        quoted = organisation.replace("\\", "\\\\").replace('"', '\\"')
+        return f'From: "{quoted}" <{address}>'
+    return f"From: {_encoded(organisation, 'From')} <{address}>"
+
+
+@lru_cache(maxsize=32)
+def _environment(language: str) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(("html",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        extensions=["jinja2.ext.i18n"],
+    )
+    words = catalogue(language)
+    # The i18n extension adds this method at run time.
+    environment.install_gettext_callables(words.gettext, words.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["text_direction"] = words.direction
+    tag = language.replace("-", "_")
+    environment.filters["day"] = lambda at, zone="UTC": dates.format_date(
+        at.astimezone(dates.get_timezone(zone)), "long", locale=tag
+    )
+    environment.filters["moment"] = lambda at, zone="UTC": dates.format_datetime(
+        at, "long", tzinfo=dates.get_timezone(zone), locale=tag
+    )
+    return environment

@@ -1,0 +1,49 @@
+"""The table of mails: one row per recipient and message, which is the truth about its delivery."""
+
+from datetime import datetime
+
+from sqlalchemy import Index, LargeBinary, SmallInteger, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.kit.db import ID_BYTES, Base, Utc, new_id
+from portal.kit.vault import INDEX_BYTES
+
+QUEUED = "queued"
+SENDING = "sending"
+SENT = "sent"
+FAILED = "failed"
+UNCERTAIN = "uncertain"
+BOUNCED = "bounced"
+STATES = (QUEUED, SENDING, SENT, FAILED, UNCERTAIN, BOUNCED)
+
+
+class OutboxMail(Base):
+    """One mail. Address and content are sealed at one fixed length; `purpose` names why it goes, never its outcome."""
+
+    __tablename__ = "outbox_mails"
+
+    id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True, default=new_id)
+    purpose: Mapped[str] = mapped_column(String(40))
+    priority: Mapped[int] = mapped_column(SmallInteger)
+    state: Mapped[str] = mapped_column(String(12), default=QUEUED)
+    attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
+    due_at: Mapped[datetime | None] = mapped_column(Utc)
+    lease: Mapped[bytes | None] = mapped_column(LargeBinary(ID_BYTES))
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    finished_at: Mapped[datetime | None] = mapped_column(Utc)
+    reason: Mapped[str | None] = mapped_column(String(20))
+    batch: Mapped[bytes | None] = mapped_column(LargeBinary(ID_BYTES), index=True)
+    unique_key: Mapped[bytes | None] = mapped_column(LargeBinary(INDEX_BYTES), unique=True)
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    proof_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32), index=True)
+    proof: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+    __table_args__ = (
+        Index(
+            "ix_outbox_mails_due",
+            "priority",
+            "due_at",
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
+    )

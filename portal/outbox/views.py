@@ -1,0 +1,45 @@
+"""`/is-it-real/`: what we sent under a code."""
+
+from flask import Blueprint, render_template
+from flask_babel import gettext as _
+from flask_wtf import FlaskForm
+from werkzeug.wrappers import Response
+from wtforms import StringField
+from wtforms.validators import Length
+
+from portal.kit import web
+from portal.outbox import service
+
+bp = Blueprint("outbox", __name__)
+
+
+class CodeForm(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types
+    """The code of a mail."""
+
+    code = StringField(validators=[Length(max=40)])
+
+
+@bp.route("/is-it-real/", methods=["GET", "POST"])
+def is_it_real() -> str | tuple[str, int] | Response:
+    """Take a code, and show when, to whom and with which subject we sent it."""
+    form = CodeForm()
+    form.code.label.text = _("The code at the end of the message")
+    if not form.is_submitted():
+        return render_template("outbox/is-it-real.html", form=form, proof=None)
+    parts = web.parts()
+    with parts.db.write() as session:
+        web.limit_intake(session)
+    if not form.validate() or not form.code.data or not form.code.data.strip():
+        form.code.errors = [_("Enter the code that stands at the end of the message.")]
+        return render_template("outbox/is-it-real.html", form=form, proof=None), 400
+    try:
+        with parts.db.read() as session:
+            proof = service.look_up(session, form.code.data)
+    except service.MailUnknown:
+        unknown = _(
+            "We have no message with this code. Check that you typed all 14 characters. "
+            "If it is right, treat the message as a fake."
+        )
+        form.code.errors = [unknown]
+        return render_template("outbox/is-it-real.html", form=form, proof=None), 400
+    return render_template("outbox/is-it-real.html", form=form, proof=proof)

@@ -1,0 +1,366 @@
+"""The intake: strangers' words, sealed at one length, answered once, and never lost."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from portal.intake import jobs, replies, service
+from portal.intake.models import IntakeReply, IntakeRequest
+from portal.kit.db import new_id
+
+ADDRESS = "sam@example.com"
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def ask(db, web_vault, clock):
+    def put(purpose="test", **fields):
+        with db.write() as session:
+            return service.ask(session, web_vault, purpose, fields, clock.now())
+
+    return put
+
+
+@pytest.fixture
+def requests(db):
+    def read():
+        with db.read() as session:
+            return list(session.scalars(select(IntakeRequest)))
+
+    return read
+
+
+@pytest.fixture
+def prepare(db, worker_vault, clock):
+    def put(purpose="reset", address=ADDRESS, data=None, lifetime=DAY, **options):
+        row_id = new_id()
+        with db.write() as session:
+            token = replies.prepare(
+                session, worker_vault, purpose, row_id, data=data or {"list": [1]}, address=address,
+                now=clock.now(), lifetime=lifetime, **options,
+            )  # fmt: skip
+        return row_id, token
+
+    return put
+
+
+@pytest.fixture
+def opened(db, clock):
+    def read(token, purpose="reset", **options):
+        with db.read() as session:
+            return service.open_reply(session, purpose, token, clock.now(), **options)
+
+    return read
+
+
+@pytest.fixture
+def spend(db, clock):
+    def use(row_id):
+        with db.write() as session:
+            service.spend(session, row_id, clock.now())
+
+    return use
+
+
+@pytest.fixture
+def redeem(db, clock):
+    """As the pages do: the tries are committed whatever comes of them."""
+
+    def try_(browser, code, purpose="reset"):
+        wrong = None
+        with db.write() as session:
+            try:
+                return service.redeem_code(session, purpose, browser, code, clock.now())
+            except (service.CodeWrong, service.LinkInvalid) as error:
+                wrong = error
+        raise wrong
+
+    return try_
+
+
+def handled(worker_parts, handler):
+    return replace(worker_parts, handlers={"test": handler})
+
+
+class TestRequests:
+    def test_rows_have_one_length_whatever_was_typed(self, ask, requests):
+        for email in ("", "a@b.example", "é" * 254, "x" * 900):
+            ask(email=email)
+        assert len({len(row.sealed) for row in requests()}) == 1
+        assert not any(b"a@b.example" in row.sealed for row in requests())
+
+    def test_what_does_not_fit_is_refused_before_anything_is_stored(self, ask, requests):
+        with pytest.raises(service.TooMuch):
+            ask(email="x" * 1_000_000)
+        assert requests() == []
+
+    def test_an_answered_request_leaves_with_its_answer(self, ask, requests, worker_parts):
+        seen = []
+        ask(email=ADDRESS)
+        jobs.answer(handled(worker_parts, lambda session, request, now, parts: seen.append(request.fields)))
+        assert seen == [{"email": ADDRESS}]
+        assert requests() == []
+
+    def test_a_handler_that_fails_leaves_nothing_half_done_is_retried_and_at_last_set_aside(
+        self, ask, requests, worker_parts, clock, db, worker_vault, caplog
+    ):
+        ask(email=ADDRESS)
+
+        def fail(session, request, now, parts):
+            replies.take(session, worker_vault, "test", ADDRESS, now)
+            raise RuntimeError(request.fields["email"])
+
+        tries = 0
+        while requests()[0].due_at is not None:
+            tries += jobs.answer(handled(worker_parts, fail))
+            clock.advance(timedelta(minutes=5))
+        assert tries == jobs.MAX_ATTEMPTS
+        assert requests()[0].state == "failed"
+        assert ADDRESS not in caplog.text
+        with db.write() as session:
+            assert [replies.take(session, worker_vault, "test", ADDRESS, clock.now()) for _ in range(4)][2:] == [
+                True,
+                False,
+            ]
+
+    def test_one_that_fails_does_not_keep_the_others_from_their_answers(self, ask, requests, worker_parts):
+        answered = []
+
+        def handler(session, request, now, parts):
+            if request.fields["email"] == "bad":
+                raise KeyError
+            answered.append(request.fields["email"])
+
+        for email in ("one", "bad", "two"):
+            ask(email=email)
+        jobs.answer(handled(worker_parts, handler))
+        assert sorted(answered) == ["one", "two"]
+        assert len(requests()) == 1
+
+    @pytest.mark.parametrize("content", [b"[" * 1000, b"[]", b'{"email": 1}', b"\xff", b"null", b""])
+    def test_a_request_forged_with_the_web_s_keys_is_set_aside_and_the_next_answered(
+        self, db, clock, ask, requests, worker_parts, web_vault, content
+    ):
+        row_id = new_id()
+        padded = (len(content).to_bytes(2) + content).ljust(service.REQUEST_SIZE, b"\0")
+        with db.write() as session:
+            session.add(
+                IntakeRequest(
+                    id=row_id, purpose="test", asked_at=clock.now() - DAY, due_at=clock.now(),
+                    sealed=web_vault.seal("test", row_id, padded),
+                )
+            )  # fmt: skip
+        ask(email=ADDRESS)
+        seen = []
+        jobs.answer(handled(worker_parts, lambda session, request, now, parts: seen.append(request.fields)))
+        assert seen == [{"email": ADDRESS}]
+        assert [row.state for row in requests()] == ["failed"]
+
+    def test_a_sealed_request_moved_to_another_purpose_is_set_aside(self, db, ask, requests, worker_parts):
+        ask("other", email=ADDRESS)
+        with db.write() as session:
+            session.execute(update(IntakeRequest).values(purpose="test"))
+        jobs.answer(handled(worker_parts, lambda *_: pytest.fail("it was answered")))
+        assert [row.state for row in requests()] == ["failed"]
+
+    def test_a_worker_killed_between_claim_and_answer_costs_a_lease(self, ask, requests, worker_parts, clock):
+        ask(email=ADDRESS)
+        jobs._claim(worker_parts, new_id(), clock.now(), 20)
+        seen = []
+        parts = handled(worker_parts, lambda session, request, now, parts: seen.append(request.id))
+        assert jobs.answer(parts) == 0
+        clock.advance(jobs.LEASE)
+        assert jobs.answer(parts) == 1
+        assert len(seen) == 1
+        assert requests() == []
+
+    def test_a_worker_that_lost_its_lease_answers_nothing(self, ask, worker_parts, clock):
+        ask(email=ADDRESS)
+        stale = new_id()
+        rows = jobs._claim(worker_parts, stale, clock.now(), 20)
+        clock.advance(jobs.LEASE)
+        jobs._claim(worker_parts, new_id(), clock.now(), 20)
+        jobs._one(handled(worker_parts, lambda *_: pytest.fail("answered twice")), rows[0], stale)
+
+    def test_a_held_request_waits_until_it_is_released_and_for_thirty_days_at_most(
+        self, ask, requests, worker_parts, clock, db
+    ):
+        ask(email=ADDRESS)
+        seen = []
+
+        def hold_once(session, request, now, parts):
+            seen.append(request.again)
+            return not request.again
+
+        parts = handled(worker_parts, hold_once)
+        jobs.answer(parts)
+        clock.advance(DAY)
+        assert jobs.answer(parts) == 0
+        with db.write() as session:
+            jobs.release(session, "test", clock.now())
+        jobs.answer(parts)
+        assert seen == [False, True]
+        ask(email=ADDRESS)
+        jobs.answer(parts)
+        clock.advance(timedelta(days=31))
+        with db.write() as session:
+            jobs.purge(session, clock.now())
+        assert requests() == []
+
+    def test_two_workers_answer_each_request_once(self, ask, requests, worker_parts):
+        for number in range(40):
+            ask(email=str(number))
+        seen = []
+        parts = handled(worker_parts, lambda session, request, now, parts: seen.append(request.fields["email"]))
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: jobs.answer(parts, 10), range(8)))
+        assert sorted(seen, key=int) == [str(number) for number in range(40)]
+        assert requests() == []
+
+
+class TestLinks:
+    def test_a_token_opens_its_reply_and_nothing_else_does(self, prepare, opened, clock):
+        _, token = prepare(data={"answer": "¿sí?"})
+        assert opened(token).data == {"answer": "¿sí?"}
+        for wrong in (None, "", token.upper(), token[:-1], token + "a", "a" * 32, "\0" * 32, "x" * 1_000_000):
+            with pytest.raises(service.LinkInvalid):
+                opened(wrong)
+        with pytest.raises(service.LinkInvalid):
+            opened(token, "check")
+        clock.advance(DAY)
+        with pytest.raises(service.LinkInvalid):
+            opened(token)
+
+    def test_a_clock_that_jumps_back_revives_nothing_that_ended(self, prepare, opened, clock, db):
+        _, token = prepare()
+        clock.advance(DAY)
+        with db.write() as session:
+            replies.purge(session, clock.now())
+        clock.advance(-DAY)
+        with pytest.raises(service.LinkInvalid):
+            opened(token)
+
+    def test_of_fifty_at_once_exactly_one_wins(self, prepare, spend, opened):
+        row_id, token = prepare()
+
+        def race(_):
+            try:
+                spend(row_id)
+            except service.LinkInvalid:
+                return False
+            return True
+
+        with ThreadPoolExecutor(12) as pool:
+            assert sum(pool.map(race, range(50))) == 1
+        with pytest.raises(service.LinkInvalid):
+            opened(token)
+        assert opened(token, spent_too=True).spent
+
+    def test_rows_are_alike_whatever_the_answer(self, prepare, db):
+        prepare(data={})
+        prepare(address="k@x.example", data={"people": ["x" * 4000]}, browser="00" * 16, kept={"account": "y" * 400})
+        with db.read() as session:
+            rows = list(session.scalars(select(IntakeReply)))
+        lengths = [{name: len(value) for name, value in vars(row).items() if isinstance(value, bytes)} for row in rows]
+        assert lengths[0] == lengths[1]
+
+    def test_a_link_of_today_is_never_pushed_out_by_those_that_strangers_ask_for(self, prepare, opened, clock):
+        mine = prepare()[1]
+        for _ in range(6):
+            clock.advance(timedelta(hours=1))
+            prepare()
+        assert opened(mine).data
+
+    def test_of_older_links_five_live_side_by_side_and_the_newest_is_one_of_them(self, prepare, opened, clock):
+        long = {"lifetime": timedelta(days=30)}
+        tokens = [prepare(**long)[1] for _ in range(7)]  # all in one instant
+        stranger = prepare(address="kim@example.com", **long)[1]
+        clock.advance(DAY)
+        tokens.append(prepare(**long)[1])
+        assert opened(tokens[-1]).data
+        alive = 0
+        for token in tokens:
+            try:
+                opened(token)
+            except service.LinkInvalid:
+                continue
+            alive += 1
+        assert alive == 5
+        assert opened(stranger).data
+
+    def test_a_link_swapped_onto_another_row_opens_nothing(self, prepare, opened, db):
+        _, mine = prepare()
+        other, theirs = prepare(address="kim@example.com")
+        with db.write() as session:
+            data = session.scalar(select(IntakeReply.data).where(IntakeReply.id == other))
+            session.execute(update(IntakeReply).where(IntakeReply.id != other).values(data=data))
+        with pytest.raises(service.LinkInvalid):
+            opened(mine)
+        assert opened(theirs).data
+
+    def test_an_address_is_answered_three_times_a_day(self, db, worker_vault, clock):
+        def take(address=ADDRESS, purpose="reset"):
+            with db.write() as session:
+                return replies.take(session, worker_vault, purpose, address, clock.now())
+
+        assert [take() for _ in range(4)] == [True, True, True, False]
+        assert take("kim@example.com")
+        assert take(purpose="check")
+        clock.advance(DAY)
+        assert take()
+
+
+class TestCodes:
+    BROWSER, OTHER = "11" * 16, "22" * 16
+
+    @pytest.fixture
+    def mailed(self, prepare, worker_vault):
+        row_id, token = prepare(browser=self.BROWSER)
+        return token, worker_vault.code("reset", row_id), row_id
+
+    def test_in_the_browser_that_asked_it_stands_for_the_link(self, redeem, mailed):
+        token, code, _ = mailed
+        assert redeem(self.BROWSER, f" {code[:4].upper()}-{code[4:]} ") == token
+
+    @pytest.mark.parametrize("browser", [OTHER, "", None])
+    def test_in_another_browser_it_is_worth_nothing_and_costs_no_try(self, redeem, mailed, browser):
+        token, code, _ = mailed
+        for _ in range(6):
+            with pytest.raises((service.CodeWrong, service.LinkInvalid)):
+                redeem(browser, code)
+        assert redeem(self.BROWSER, code) == token
+
+    def test_after_five_tries_it_is_dead_and_the_link_lives(self, redeem, mailed, opened):
+        token, code, _ = mailed
+        for _ in range(5):
+            with pytest.raises(service.CodeWrong):
+                redeem(self.BROWSER, "aaaaaaaa")
+        with pytest.raises(service.CodeWrong):
+            redeem(self.BROWSER, code)
+        assert opened(token).data
+
+    def test_fifty_guesses_at_once_are_five(self, redeem, mailed, db):
+        def guess(_):
+            with pytest.raises(service.CodeWrong):
+                redeem(self.BROWSER, "bbbbbbbb")
+
+        with ThreadPoolExecutor(12) as pool:
+            list(pool.map(guess, range(50)))
+        with db.read() as session:
+            assert session.scalar(select(IntakeReply.code_tries)) == 5
+
+    def test_it_ends_after_thirty_minutes_for_other_purposes_and_with_its_link(self, redeem, mailed, clock, spend):
+        token, code, row_id = mailed
+        with pytest.raises(service.CodeWrong):
+            redeem(self.BROWSER, code, "check")
+        clock.advance(timedelta(minutes=29))
+        assert redeem(self.BROWSER, code) == token
+        spend(row_id)
+        with pytest.raises(service.CodeWrong):
+            redeem(self.BROWSER, code)
+        clock.advance(timedelta(minutes=1))
+        with pytest.raises(service.CodeWrong):
+            redeem(self.BROWSER, code)
