@@ -1,0 +1,1 @@
+"""The apology, its versions, the timeline and the feeds."""

@@ -1,0 +1,246 @@
+"""`portal incidents`: write, preview and publish the statement and the timeline."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import wraps
+from pathlib import Path
+from typing import BinaryIO, ParamSpec, TypeVar
+
+import click
+
+from portal.incidents import authoring, preview, reading, service, writing
+from portal.incidents.frontmatter import MAX_BYTES, FileInvalid
+from portal.incidents.models import DRAFT, PHASES, PUBLISHED
+from portal.kit.context import Context
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+REFUSALS = (
+    service.IncidentUnknown,
+    service.SlugInvalid,
+    service.SlugTaken,
+    service.TitleInvalid,
+    writing.NoteMissing,
+    writing.UpdateUnknown,
+)
+FILE = click.argument("file", type=click.File("rb"))
+SLUG = click.argument("slug")
+
+
+def refusing(command: Callable[P, R]) -> Callable[P, R]:
+    """End a command with one sentence where what it was asked for cannot be."""
+
+    @wraps(command)
+    def run(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            return command(*arguments, **options)
+        except REFUSALS as error:
+            raise click.ClickException(f"{error}.") from error
+
+    return run
+
+
+@click.group()
+def incidents() -> None:
+    """The apology and the timeline."""
+
+
+@incidents.command()
+@SLUG
+@click.option("--title", required=True, help="What the incident is called, in the portal's first language.")
+@click.option("--classes", required=True, help="The kinds of data that were exposed, separated by semicolons.")
+@click.pass_obj
+@refusing
+def create(context: Context, slug: str, title: str, classes: str) -> None:
+    """Make a draft of an incident. Nobody sees it before it is published."""
+    names = _class_names(classes, context.data_classes)
+    with context.db.write() as session:
+        service.create(session, slug, title, names, context.clock.now())
+    click.echo(f"{slug} is a draft. Next: portal incidents statement {slug} FILE")
+
+
+@incidents.command("list")
+@click.pass_obj
+def list_all(context: Context) -> None:
+    """List all incidents, drafts too."""
+    with context.db.read() as session:
+        rows = service.every(session)
+        phases = service.phases(session)
+    for incident in rows:
+        phase = phases.get(incident.id, "-")
+        click.echo(f"{incident.slug}  {incident.state}  {phase}  {incident.title}")
+    if not rows:
+        click.echo("There is no incident. Make one: portal incidents create SLUG --title T --classes 'A;B'")
+
+
+@incidents.command()
+@SLUG
+@click.pass_obj
+@refusing
+def show(context: Context, slug: str) -> None:
+    """Show an incident: its versions and updates, and what waits to be published."""
+    settings = context.settings
+    with context.db.read() as session:
+        incident = service.by_slug(session, slug)
+        page = reading.page(session, incident, [settings.default_language], drafts=True)
+    click.echo(f"{incident.slug}: {incident.title}")
+    click.echo(f"state: {incident.state}{_since(incident.published_at)}")
+    click.echo(f"data: {'; '.join(incident.class_names)}")
+    click.echo("statement:")
+    for version in page.versions:
+        click.echo(
+            f"  version {version.number} ({', '.join(version.languages)}){_since(version.at) or '  draft'}"
+            f"  {version.statement.title}"
+        )
+    click.echo("updates:")
+    for entry in page.entries:
+        state = "" if entry.update.published_at else "  draft"
+        told = "  announced" if entry.update.announced_at else ("  notify" if entry.update.notify else "")
+        when = _time(entry.update.occurred_at)
+        click.echo(f"  {entry.update.number}  {when}  {entry.update.phase}  {entry.title}{told}{state}")
+
+
+@incidents.command("preview")
+@SLUG
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The HTML file to write; one that is there is replaced.",
+)
+@click.option("--language", help="The reader's language; by default the portal's first.")
+@click.pass_obj
+@refusing
+def write_preview(context: Context, slug: str, output: Path, language: str | None) -> None:
+    """Write the page as it will look, drafts included, into one file."""
+    settings = context.settings
+    language = language or settings.default_language
+    if language not in settings.languages:
+        raise click.UsageError(f"the language must be one of {', '.join(settings.languages)}")
+    html = preview.render(settings, context.db, context.clock, slug, language)
+    try:
+        output.write_text(html, encoding="utf-8")
+    except OSError as error:
+        message = f"{output} cannot be written ({error.strerror})."
+        raise click.ClickException(message) from error
+    click.echo(f"{output}: open it in a browser. Nothing is public yet that was not before.")
+
+
+@incidents.command()
+@SLUG
+@click.pass_obj
+@refusing
+def publish(context: Context, slug: str) -> None:
+    """Make an incident and everything of it that waits public."""
+    with context.db.write() as session:
+        done = service.publish(session, slug, context.clock.now())
+        incident = service.by_slug(session, slug)
+        bare = not reading.versions(session, incident, [context.settings.default_language])
+    if not (done.first or done.statements or done.updates):
+        click.echo(f"{slug} is public, and nothing waited.")
+        return
+    for number, language in done.statements:
+        click.echo(f"published: statement, version {number} ({language})")
+    for number in done.updates:
+        click.echo(f"published: update {number}")
+    click.echo(f"{context.settings.base_url}/incidents/{slug}/")
+    if bare:
+        click.echo(f"There is no statement yet: portal incidents statement {slug} FILE", err=True)
+
+
+@incidents.command()
+@SLUG
+@FILE
+@click.pass_obj
+@refusing
+def statement(context: Context, slug: str, file: BinaryIO) -> None:
+    """Take in a version of the statement as a draft.
+
+    FILE is Markdown: front matter with title, language, signed_by, role, note; then the apology, then the five sections
+    under ## headings.
+    """
+    try:
+        read = authoring.read_statement(_content(file), context.settings.languages)
+    except FileInvalid as error:
+        raise click.ClickException(f"{file.name}: {error}") from error
+    with context.db.write() as session:
+        stored = writing.add_statement(session, slug, read.text, context.clock.now())
+    click.echo(
+        f"version {stored.number} ({stored.language}) is a draft. Next: portal incidents preview {slug}, publish {slug}"
+    )
+    for name in read.missing:
+        click.echo(f"missing: {name}", err=True)
+
+
+@incidents.command()
+@SLUG
+@FILE
+@click.option("--phase", type=click.Choice(list(PHASES)), help="How far the response is.")
+@click.option("--title", help="One line that says what is new.")
+@click.option("--edit", "number", type=int, metavar="ID", help="Change update ID, or add a language to it.")
+@click.pass_obj
+@refusing
+def update(
+    context: Context, slug: str, file: BinaryIO, phase: str | None, title: str | None, number: int | None
+) -> None:
+    """Add an entry to the timeline: public at once where the incident is.
+
+    FILE is Markdown, with front matter where it is needed: occurred_at, language, notify (and phase, title in place of
+    the options).
+    """
+    settings, now = context.settings, context.clock.now()
+    try:
+        text = authoring.read_update(
+            _content(file), settings.languages, settings.timezone, now, phase=phase, title=title
+        )
+    except FileInvalid as error:
+        raise click.ClickException(f"{file.name}: {error}") from error
+    if number is None and (text.phase is None or text.title is None):
+        raise click.UsageError("a new update needs --phase and --title")
+    with context.db.write() as session:
+        if number is None:
+            same = writing.repeated(session, slug, text)
+            if same is not None:
+                message = f"Update {same} says the same already; nobody was told twice. To change it: --edit {same}."
+                raise click.ClickException(message)
+            row, told = writing.add_update(session, slug, text, now), False
+            done = ""
+        else:
+            edited = writing.edit_update(session, slug, number, text, now)
+            row, told = edited.update, edited.told
+            done = f", translated ({text.language})" if edited.translated else ", changed"
+    state = PUBLISHED if row.published_at else DRAFT
+    click.echo(f"update {row.number}: {state}{done}")
+    if state == PUBLISHED:
+        click.echo(f"{settings.base_url}/incidents/{slug}/updates/{row.number}/")
+    if told and text.notify:
+        click.echo("Subscribers were told of this update before; they are not mailed again.", err=True)
+
+
+def _class_names(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names in a list, each once and as the taxonomy writes it."""
+    names = [name.strip() for name in text.split(";") if name.strip()]
+    if not names:
+        raise click.UsageError("--classes names no kind of data")
+    if known:
+        written = {name.casefold(): name for name in known}
+        for name in names:
+            if name.casefold() not in written:
+                near = get_close_matches(name.casefold(), written, n=3)
+                meant = f" Did you mean {', '.join(written[one] for one in near)}?" if near else ""
+                raise click.UsageError(f"{name!r} is no kind of data that the portal knows.{meant}")
+        names = [written[name.casefold()] for name in names]
+    return tuple(dict.fromkeys(names))
+
+
+def _content(file: BinaryIO) -> bytes:
+    return file.read(MAX_BYTES + 1)
+
+
+def _since(at: object) -> str:
+    return f"  {_time(at)}" if at else ""
+
+
+def _time(at: object) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

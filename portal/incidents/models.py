@@ -1,0 +1,171 @@
+"""The tables of incidents: the incident, the statement's versions, the timeline's updates and all of their wordings."""
+
+import json
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    Connection,
+    ForeignKey,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+    inspect,
+)
+from sqlalchemy.orm import Mapped, Mapper, mapped_column
+
+from portal.kit.db import ID_BYTES, Base, Utc, new_id
+from portal.kit.i18n import mark as N_
+
+DRAFT = "draft"
+PUBLISHED = "published"
+RESOLVED = "resolved"
+SLUG_LENGTH = 60
+TITLE_LENGTH = 200
+LANGUAGE_LENGTH = 16
+CONTENT = 1
+
+# The phases of a response, in their usual order, each with its words for readers.
+PHASES = {
+    "detected": N_("Detected"),
+    "contained": N_("Contained"),
+    "investigating": N_("Investigating"),
+    "authorities-informed": N_("Authorities informed"),
+    "insurer-informed": N_("Insurer informed"),
+    "customers-notified": N_("Customers notified"),
+    "safeguards-in-place": N_("Safeguards in place"),
+    RESOLVED: N_("Resolved"),
+}
+
+
+class PublishedIsFinal(Exception):
+    """A published statement is never changed: a correction is a new version with a note."""
+
+
+class Section(NamedTuple):
+    """One of the five sections: the heading as its author wrote it, and its Markdown."""
+
+    heading: str
+    text: str
+
+
+class Incident(Base):
+    """One breach. `classes` are the names of the exposed kinds of data, separated by `;`."""
+
+    __tablename__ = "incidents"
+
+    id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True, default=new_id)
+    slug: Mapped[str] = mapped_column(String(SLUG_LENGTH), unique=True)
+    title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
+    classes: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(12), default=DRAFT)
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    published_at: Mapped[datetime | None] = mapped_column(Utc)
+
+    @property
+    def urn(self) -> str:
+        """The incident's name in feeds: the same for ever."""
+        return _urn(self.id)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The kinds of data that were exposed."""
+        return tuple(name for name in self.classes.split(";") if name)
+
+
+class Statement(Base):
+    """One version of the statement in one language: a draft until `published_at` is set, and final from then on."""
+
+    __tablename__ = "incidents_statements"
+    __table_args__ = (UniqueConstraint("incident_id", "number", "language"),)
+
+    id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True, default=new_id)
+    incident_id: Mapped[bytes] = mapped_column(ForeignKey("incidents.id"))
+    number: Mapped[int]
+    language: Mapped[str] = mapped_column(String(LANGUAGE_LENGTH))
+    title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
+    signed_by: Mapped[str] = mapped_column(String(TITLE_LENGTH))
+    role: Mapped[str] = mapped_column(String(TITLE_LENGTH))
+    note: Mapped[str | None] = mapped_column(Text)
+    apology: Mapped[str] = mapped_column(Text)
+    sections_json: Mapped[str] = mapped_column(Text)
+    written_at: Mapped[datetime] = mapped_column(Utc)
+    published_at: Mapped[datetime | None] = mapped_column(Utc)
+
+    @property
+    def sections(self) -> list[Section]:
+        """The sections in their order."""
+        return [Section(*pair) for pair in json.loads(self.sections_json)]
+
+
+class Update(Base):
+    """One entry of the timeline. `number` is its public id within the incident; its words are in `Wording`."""
+
+    __tablename__ = "incidents_updates"
+    __table_args__ = (UniqueConstraint("incident_id", "number"),)
+
+    id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True, default=new_id)
+    incident_id: Mapped[bytes] = mapped_column(ForeignKey("incidents.id"))
+    number: Mapped[int]
+    uuid: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), default=new_id, unique=True)
+    phase: Mapped[str] = mapped_column(String(24))
+    occurred_at: Mapped[datetime] = mapped_column(Utc)
+    written_at: Mapped[datetime] = mapped_column(Utc)
+    published_at: Mapped[datetime | None] = mapped_column(Utc)
+    edited_at: Mapped[datetime | None] = mapped_column(Utc)
+    notify: Mapped[bool]
+    announced_at: Mapped[datetime | None] = mapped_column(Utc)
+
+    @property
+    def urn(self) -> str:
+        """The entry's id in feeds: stored with the row, whatever is edited."""
+        return _urn(self.uuid)
+
+
+class Wording(Base):
+    """What an update said from `at` on, in one language; of each language the one with the highest number is shown."""
+
+    __tablename__ = "incidents_wordings"
+
+    update_id: Mapped[bytes] = mapped_column(ForeignKey("incidents_updates.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    language: Mapped[str] = mapped_column(String(LANGUAGE_LENGTH))
+    title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
+    body: Mapped[str] = mapped_column(Text)
+    phase: Mapped[str] = mapped_column(String(24))
+    occurred_at: Mapped[datetime] = mapped_column(Utc)
+    at: Mapped[datetime] = mapped_column(Utc)
+
+
+class Content(Base):
+    """The one row whose number grows with everything that becomes public, so that pages know when to render anew."""
+
+    __tablename__ = "incidents_content"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int]
+
+
+def _urn(identifier: bytes) -> str:
+    return UUID(bytes=identifier, version=4).urn
+
+
+# The row is part of the schema: without it no process could tell whether a page is still true.
+@event.listens_for(Content.__table__, "after_create")
+def _add_content(table: Table, connection: Connection, **_options: object) -> None:
+    connection.execute(table.insert().values(id=CONTENT, number=1))
+
+
+@event.listens_for(Statement, "before_update")
+@event.listens_for(Statement, "before_delete")
+def _keep_published(_mapper: Mapper[Any], _connection: Connection, statement: Statement) -> None:
+    history = inspect(statement).attrs.published_at.history
+    before = history.deleted if history.has_changes() else history.unchanged
+    if before and before[0] is not None:
+        message = f"version {statement.number} of the statement is published: write a new version with a note"
+        raise PublishedIsFinal(message)

@@ -1,0 +1,251 @@
+"""What the pages and feeds show: an incident in the reader's language, where the texts are written in it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from markupsafe import Markup
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.incidents import markdown
+from portal.incidents.models import PHASES, RESOLVED, Incident, Statement, Update, Wording
+from portal.incidents.service import wordings_of
+from portal.kit.i18n import mark as N_
+
+# How far the response is: what follows "As of" a time on the front page.
+SO_FAR = {
+    "detected": N_("we found it and are acting"),
+    "contained": N_("it is contained"),
+    "investigating": N_("we are investigating"),
+    "authorities-informed": N_("the authorities are informed"),
+    "insurer-informed": N_("our insurer is informed"),
+    "customers-notified": N_("we have written to the people it concerns"),
+    "safeguards-in-place": N_("new safeguards are in place"),
+    "resolved": N_("it is resolved, and our help goes on"),
+}
+SECTION_TOP = 3
+ENTRY_TOP = 4
+PAGE_TOP = 2
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An update as it is shown. `phase` is the phase in English words, the key of its translation."""
+
+    update: Update
+    path: str
+    phase: str
+    wording: Wording
+    original: str
+    translated: bool
+    published_at: datetime
+    updated_at: datetime
+
+    @property
+    def title(self) -> str:
+        """The title in the shown language."""
+        return self.wording.title
+
+    @property
+    def language(self) -> str:
+        """The language of title and text."""
+        return self.wording.language
+
+    @property
+    def late(self) -> datetime | None:
+        """When it was published, where that is another minute than what it tells of."""
+        apart = abs((self.published_at - self.update.occurred_at).total_seconds())
+        return self.published_at if apart >= 60 else None  # noqa: PLR2004 - a minute
+
+    @property
+    def html(self) -> Markup:
+        """The text for the timeline, below a heading of level three."""
+        return markdown.render(self.wording.body, ENTRY_TOP)
+
+    @property
+    def page_html(self) -> Markup:
+        """The text for the update's own page."""
+        return markdown.render(self.wording.body, PAGE_TOP)
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of the statement, in the language that is shown. `at` is when it became public, None for a draft."""
+
+    number: int
+    statement: Statement
+    languages: tuple[str, ...]
+    at: datetime | None
+
+    @property
+    def sentence(self) -> str:
+        """The title as a sentence that others can follow."""
+        title = self.statement.title
+        return title if title.endswith((".", "!", "?", "…", "。")) else f"{title}."
+
+    @property
+    def apology(self) -> Markup:
+        """The apology as clean HTML."""
+        return markdown.render(self.statement.apology, SECTION_TOP)
+
+    @property
+    def sections(self) -> list[tuple[str, Markup]]:
+        """Headings and clean HTML."""
+        return [(heading, markdown.render(text, SECTION_TOP)) for heading, text in self.statement.sections]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything on an incident's page. `versions` and `entries` begin with the newest."""
+
+    incident: Incident
+    title_language: str
+    versions: list[Version]
+    entries: list[Entry]
+    draft: bool = False
+
+    @property
+    def version(self) -> Version | None:
+        """The statement that counts."""
+        return self.versions[0] if self.versions else None
+
+    @property
+    def path(self) -> str:
+        """The incident's permanent address, below the base URL."""
+        return f"/incidents/{self.incident.slug}/"
+
+    @property
+    def so_far(self) -> str | None:
+        """How far the response is, in English words."""
+        return SO_FAR[self.entries[0].update.phase] if self.entries else None
+
+    @property
+    def changed_at(self) -> datetime | None:
+        """When anything on the page last became public or was changed."""
+        times = [entry.updated_at for entry in self.entries]
+        times += [version.at for version in self.versions if version.at]
+        return max(times, default=self.incident.published_at)
+
+
+def page(session: Session, incident: Incident, languages: Sequence[str], *, drafts: bool = False) -> Page:
+    """Return an incident's page. `languages` are the reader's first, then the default; `drafts` shows what waits."""
+    return Page(
+        incident=incident,
+        title_language=languages[-1],
+        versions=versions(session, incident, languages, drafts=drafts),
+        entries=entries(session, [incident], languages, drafts=drafts),
+        draft=drafts,
+    )
+
+
+def versions(session: Session, incident: Incident, languages: Sequence[str], *, drafts: bool = False) -> list[Version]:
+    """Return the statement's versions, the newest first, each in the best language that it is written in."""
+    query = select(Statement).where(Statement.incident_id == incident.id).order_by(Statement.number.desc())
+    if not drafts:
+        query = query.where(Statement.published_at.is_not(None))
+    by_number: dict[int, dict[str, Statement]] = {}
+    for statement in session.scalars(query):
+        by_number.setdefault(statement.number, {})[statement.language] = statement
+    found = []
+    for number, texts in by_number.items():
+        public = [text.published_at for text in texts.values() if text.published_at]
+        shown = texts[_best(sorted(texts), languages)]
+        found.append(Version(number, shown, tuple(sorted(texts)), min(public, default=None)))
+    return found
+
+
+def entries(
+    session: Session, incidents: Sequence[Incident], languages: Sequence[str], *, drafts: bool = False
+) -> list[Entry]:
+    """Return the timeline of these incidents, the newest first."""
+    slugs = {incident.id: incident.slug for incident in incidents}
+    query = select(Update).where(Update.incident_id.in_(slugs))
+    if not drafts:
+        query = query.where(Update.published_at.is_not(None))
+    rows = list(session.scalars(query.order_by(Update.occurred_at.desc(), Update.number.desc())))
+    words: dict[bytes, list[Wording]] = {}
+    for wording in session.scalars(
+        select(Wording)
+        .join(Update, Update.id == Wording.update_id)
+        .where(Update.incident_id.in_(slugs))
+        .order_by(Wording.number)
+    ):
+        words.setdefault(wording.update_id, []).append(wording)
+    return [_entry(row, slugs[row.incident_id], words[row.id], languages) for row in rows]
+
+
+def entry(session: Session, incident: Incident, row: Update, languages: Sequence[str]) -> Entry:
+    """Return one update as it is shown."""
+    return _entry(row, incident.slug, wordings_of(session, row), languages)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An incident in a list. `phase` is in English words, the key of its translation."""
+
+    incident: Incident
+    phase: str | None
+    resolved: bool
+
+    @property
+    def path(self) -> str:
+        """The incident's permanent address, below the base URL."""
+        return f"/incidents/{self.incident.slug}/"
+
+
+def listed(incidents: Sequence[Incident], phases: Mapping[bytes, str]) -> list[Listed]:
+    """Return incidents with how far each is."""
+    found = []
+    for incident in incidents:
+        phase = phases.get(incident.id)
+        found.append(Listed(incident, PHASES[phase] if phase else None, phase == RESOLVED))
+    return found
+
+
+def history(session: Session, row: Update, language: str) -> list[Wording]:
+    """Return what an update said in a language, the oldest first, from its publication on."""
+    wordings = [wording for wording in wordings_of(session, row) if wording.language == language]
+    public = [wording for wording in wordings if row.published_at and wording.at > row.published_at]
+    before = [wording for wording in wordings if wording not in public]
+    return before[-1:] + public
+
+
+def pair(
+    session: Session, incident: Incident, older: int, newer: int, languages: Sequence[str]
+) -> tuple[Statement, Statement] | None:
+    """Return two public versions in the best language that both are written in; None where there are no such two."""
+    if older == newer:
+        return None
+    rows = session.scalars(
+        select(Statement)
+        .where(Statement.incident_id == incident.id, Statement.number.in_((older, newer)))
+        .where(Statement.published_at.is_not(None))
+    )
+    texts = {(row.number, row.language): row for row in rows}
+    shared = sorted({language for number, language in texts if number == older and (newer, language) in texts})
+    if not shared:
+        return None
+    language = _best(shared, languages)
+    return texts[older, language], texts[newer, language]
+
+
+def _entry(row: Update, slug: str, wordings: Sequence[Wording], languages: Sequence[str]) -> Entry:
+    newest = {wording.language: wording for wording in wordings}
+    shown = newest[_best(list(newest), languages)]
+    published_at = row.published_at or row.written_at
+    return Entry(
+        update=row,
+        path=f"/incidents/{slug}/updates/{row.number}/",
+        phase=PHASES[row.phase],
+        wording=shown,
+        original=wordings[0].language,
+        translated=shown.language == languages[0],
+        published_at=published_at,
+        updated_at=max(published_at, row.edited_at or published_at, shown.at),
+    )
+
+
+def _best(written: Sequence[str], languages: Sequence[str]) -> str:
+    """Return the first of the reader's languages that a text is written in, else the text's own first."""
+    return next((language for language in languages if language in written), written[0])

@@ -1,0 +1,253 @@
+"""Incidents: make them, publish them, find them, and say which updates wait to be mailed."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from portal.audit import service as audit
+from portal.incidents.models import (
+    CONTENT,
+    DRAFT,
+    PHASES,
+    PUBLISHED,
+    RESOLVED,
+    SLUG_LENGTH,
+    TITLE_LENGTH,
+    Content,
+    Incident,
+    Statement,
+    Update,
+    Wording,
+)
+
+_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+class IncidentUnknown(LookupError):
+    """No incident has this slug."""
+
+
+class SlugInvalid(ValueError):
+    """A slug is at most 60 lower-case letters, digits and single hyphens."""
+
+
+class SlugTaken(ValueError):
+    """Another incident has this slug."""
+
+
+class TitleInvalid(ValueError):
+    """A title is one line of at most 200 characters, and not empty."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What became public. `statements` are (number, language); `updates` are their numbers."""
+
+    first: bool
+    statements: list[tuple[int, str]]
+    updates: list[int]
+
+
+def create(session: Session, slug: str, title: str, classes: tuple[str, ...], now: datetime) -> Incident:
+    """Make a draft of an incident. Raises SlugInvalid, SlugTaken, TitleInvalid."""
+    if not _is_slug(slug):
+        raise SlugInvalid("a slug is at most 60 lower-case letters, digits and single hyphens, like november-2026")
+    if session.scalar(select(Incident.id).where(Incident.slug == slug)) is not None:
+        raise SlugTaken(f"there is an incident {slug} already")
+    incident = Incident(slug=slug, title=checked_title(title), classes=";".join(classes), created_at=now, state=DRAFT)
+    session.add(incident)
+    session.flush()
+    audit.record(session, "incidents.create", slug, {"classes": len(classes)}, now)
+    return incident
+
+
+def publish(session: Session, slug: str, now: datetime) -> Published:
+    """Make an incident and every waiting draft of it public. Two at once: the second finds nothing left to do."""
+    incident = locked(session, slug)
+    first = incident.state == DRAFT
+    if first:
+        incident.state, incident.published_at = PUBLISHED, now
+    statements = list(
+        session.scalars(
+            select(Statement)
+            .where(Statement.incident_id == incident.id, Statement.published_at.is_(None))
+            .order_by(Statement.number, Statement.language)
+        )
+    )
+    updates = list(
+        session.scalars(
+            select(Update)
+            .where(Update.incident_id == incident.id, Update.published_at.is_(None))
+            .order_by(Update.number)
+        )
+    )
+    for statement in statements:
+        statement.published_at = now
+    for entry in updates:
+        entry.published_at = now
+    session.flush()
+    done = Published(first, [(one.number, one.language) for one in statements], [one.number for one in updates])
+    if first or statements or updates:
+        show_anew(session)
+        versions = " ".join(f"{number}.{language}" for number, language in done.statements)
+        details: dict[str, str | int | bool | None] = {"first": first, "statements": versions, "updates": len(updates)}
+        audit.record(session, "incidents.publish", slug, details, now)
+    return done
+
+
+def every(session: Session) -> list[Incident]:
+    """Return all incidents, drafts too, the newest first."""
+    return list(session.scalars(select(Incident).order_by(Incident.created_at.desc(), Incident.slug)))
+
+
+def published(session: Session) -> list[Incident]:
+    """Return the public incidents, the newest first."""
+    return list(
+        session.scalars(
+            select(Incident).where(Incident.state == PUBLISHED).order_by(Incident.published_at.desc(), Incident.slug)
+        )
+    )
+
+
+def open_incidents(session: Session) -> list[Incident]:
+    """Return the public incidents that are not resolved, the newest first."""
+    latest = phases(session)
+    return [incident for incident in published(session) if latest.get(incident.id) != RESOLVED]
+
+
+def phases(session: Session) -> dict[bytes, str]:
+    """Return how far the response is, by incident id: the phase of the update that tells of the latest time."""
+    rows = session.execute(
+        select(Update.incident_id, Update.phase)
+        .where(Update.published_at.is_not(None))
+        .order_by(Update.occurred_at, Update.number)
+    )
+    return dict(rows.all())
+
+
+def by_slug(session: Session, slug: str) -> Incident:
+    """Return an incident, a draft too. Raises IncidentUnknown."""
+    incident = session.scalar(select(Incident).where(Incident.slug == slug)) if _is_slug(slug) else None
+    if incident is None:
+        raise IncidentUnknown(f"there is no incident {slug}")
+    return incident
+
+
+def published_by_slug(session: Session, slug: str) -> Incident:
+    """Return a public incident. Raises IncidentUnknown, for a draft too."""
+    incident = by_slug(session, slug)
+    if incident.state != PUBLISHED:
+        raise IncidentUnknown(f"there is no incident {slug}")
+    return incident
+
+
+def by_id(session: Session, incident_id: bytes) -> Incident:
+    """Return an incident. Raises IncidentUnknown."""
+    incident = session.get(Incident, incident_id)
+    if incident is None:
+        raise IncidentUnknown("there is no such incident")
+    return incident
+
+
+def locked(session: Session, slug: str) -> Incident:
+    """Return an incident that nobody else changes until this transaction ends. Raises IncidentUnknown."""
+    query = select(Incident).where(Incident.slug == slug).with_for_update()
+    incident = session.scalar(query.execution_options(populate_existing=True)) if _is_slug(slug) else None
+    if incident is None:
+        raise IncidentUnknown(f"there is no incident {slug}")
+    return incident
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """An update that its author wants mailed, in every language that it is written in."""
+
+    update_id: bytes
+    incident_id: bytes
+    slug: str
+    number: int
+    phase: str
+    occurred_at: datetime
+    titles: dict[str, str]
+    original_language: str
+
+    @property
+    def path(self) -> str:
+        """The update's permanent address, below the base URL."""
+        return f"/incidents/{self.slug}/updates/{self.number}/"
+
+    @property
+    def phase_words(self) -> str:
+        """The phase in words, in English: the key of its translation."""
+        return PHASES[self.phase]
+
+    def title(self, language: str) -> tuple[str, str]:
+        """Return (language, title): the reader's language where it is written in it, else the original one."""
+        shown = language if language in self.titles else self.original_language
+        return shown, self.titles[shown]
+
+
+def updates_to_announce(session: Session) -> list[Announcement]:
+    """Return the public updates that subscribers shall be told of and were not yet, the oldest first."""
+    rows = session.execute(
+        select(Update, Incident.slug)
+        .join(Incident, Incident.id == Update.incident_id)
+        .where(Update.notify, Update.announced_at.is_(None), Update.published_at.is_not(None))
+        .order_by(Update.published_at, Update.number)
+    )
+    return [_announcement(session, row, slug) for row, slug in rows]
+
+
+def mark_announced(session: Session, update_id: bytes, now: datetime) -> bool:
+    """Note that an update's mails are queued. False where another worker was first."""
+    marked = session.execute(
+        update(Update)
+        .where(Update.id == update_id, Update.announced_at.is_(None))
+        .values(announced_at=now)
+        .returning(Update.id)
+    )
+    return marked.scalar_one_or_none() is not None
+
+
+def _announcement(session: Session, row: Update, slug: str) -> Announcement:
+    wordings = wordings_of(session, row)
+    return Announcement(
+        update_id=row.id,
+        incident_id=row.incident_id,
+        slug=slug,
+        number=row.number,
+        phase=row.phase,
+        occurred_at=row.occurred_at,
+        titles={wording.language: wording.title for wording in wordings},
+        original_language=wordings[0].language,
+    )
+
+
+def wordings_of(session: Session, row: Update) -> list[Wording]:
+    """Return every wording that an update had, the oldest first: the first one's language is the original."""
+    return list(session.scalars(select(Wording).where(Wording.update_id == row.id).order_by(Wording.number)))
+
+
+def show_anew(session: Session) -> None:
+    """Tell every web process that its rendered pages are out of date once this transaction commits."""
+    session.execute(update(Content).where(Content.id == CONTENT).values(number=Content.number + 1))
+
+
+def content_number(session: Session) -> int:
+    """Return the number that grows with everything that becomes public."""
+    return session.scalars(select(Content.number).where(Content.id == CONTENT)).one()
+
+
+def _is_slug(slug: str) -> bool:
+    return len(slug) <= SLUG_LENGTH and _SLUG.fullmatch(slug) is not None
+
+
+def checked_title(title: str) -> str:
+    """Return a title without outer spaces. Raises TitleInvalid."""
+    title = title.strip()
+    if not title or len(title) > TITLE_LENGTH or not title.isprintable():
+        raise TitleInvalid(f"a title is one line of at most {TITLE_LENGTH} characters")
+    return title

@@ -1,0 +1,186 @@
+"""The public pages of incidents and their feeds: the same for everyone in a language, and kept rendered."""
+
+from collections.abc import Callable
+from hashlib import blake2b
+
+from flask import Blueprint, Response, abort, current_app, render_template, request
+from sqlalchemy.orm import Session
+
+from portal.incidents import differences, feeds, reading, service, writing
+from portal.incidents.models import Incident
+from portal.incidents.pagecache import PageCache, Rendered
+from portal.kit import web
+
+bp = Blueprint("incidents", __name__)
+
+CACHE = "portal_incident_pages"
+HTML = "text/html"
+ATOM = "application/atom+xml"
+JSON = "application/feed+json"
+FRESH_SECONDS = 10
+LOOK_SECONDS = 0.1
+Show = Callable[[Session, list[str]], str]
+
+
+@bp.get("/")
+def front() -> Response:
+    """The open incident; a list where there are several."""
+
+    def show(session: Session, languages: list[str]) -> str:
+        shown = service.open_incidents(session) or service.published(session)
+        return _incident(session, shown[0], languages) if len(shown) == 1 else _list(session, shown)
+
+    return _kept(show)
+
+
+@bp.get("/incidents/")
+def every() -> Response:
+    """All incidents."""
+    return _kept(lambda session, _languages: _list(session, service.published(session)))
+
+
+@bp.get("/incidents/<slug>/")
+def incident(slug: str) -> Response:
+    """One incident: apology and timeline."""
+    return _kept(lambda session, languages: _incident(session, _found(session, slug), languages))
+
+
+@bp.get("/incidents/<slug>/statement/<int:number>/")
+def statement(slug: str, number: int) -> Response:
+    """One version of the statement, with what it changed and what was changed after it."""
+
+    def show(session: Session, languages: list[str]) -> str:
+        page = reading.page(session, _found(session, slug), languages)
+        version = next((one for one in page.versions if one.number == number), None)
+        if version is None:
+            abort(404)
+        return render_template(
+            "incidents/statement.html",
+            page=page,
+            version=version,
+            before=_difference(session, page, number - 1, number, languages),
+            after=_difference(session, page, number, page.versions[0].number, languages),
+        )
+
+    return _kept(show)
+
+
+@bp.get("/incidents/<slug>/updates/<int:number>/")
+def update(slug: str, number: int) -> Response:
+    """One update, with its earlier wordings."""
+
+    def show(session: Session, languages: list[str]) -> str:
+        found = _found(session, slug)
+        try:
+            row = writing.update_of(session, found, number)
+        except writing.UpdateUnknown:
+            abort(404)
+        if row.published_at is None:
+            abort(404)
+        entry = reading.entry(session, found, row, languages)
+        return render_template(
+            "incidents/update.html",
+            incident=found,
+            entry=entry,
+            title_language=languages[-1],
+            earlier=differences.of_wordings(reading.history(session, row, entry.language)),
+        )
+
+    return _kept(show)
+
+
+@bp.get("/feed.atom")
+def atom() -> Response:
+    """Every public incident's updates, as Atom (RFC 4287)."""
+    return _kept(lambda session, languages: feeds.atom(_feed(session, None, languages)), ATOM)
+
+
+@bp.get("/feed.json")
+def json() -> Response:
+    """Every public incident's updates, as JSON Feed and in the words of Statuspage."""
+    return _kept(lambda session, languages: feeds.json_feed(_feed(session, None, languages)), JSON)
+
+
+@bp.get("/incidents/<slug>/feed.atom")
+def incident_atom(slug: str) -> Response:
+    """One incident's updates, as Atom."""
+    return _kept(lambda session, languages: feeds.atom(_feed(session, slug, languages)), ATOM)
+
+
+@bp.get("/incidents/<slug>/feed.json")
+def incident_json(slug: str) -> Response:
+    """One incident's updates, as JSON Feed and in the words of Statuspage."""
+    return _kept(lambda session, languages: feeds.json_feed(_feed(session, slug, languages)), JSON)
+
+
+def _kept(show: Show, mimetype: str = HTML) -> Response:
+    """Answer with a page from the cache, or with 304 where the reader has it already."""
+    language = web.language()
+
+    def render() -> Rendered:
+        with web.parts().db.read() as session:
+            text = show(session, [language, web.parts().settings.default_language])
+        return _rendered(text, mimetype, language)
+
+    page = _cache().get(request.path, language, render)
+    sent = request.headers.get("If-None-Match")
+    if sent is not None and (sent == page.etag or request.if_none_match.contains_weak(page.etag.strip('"'))):
+        return Response(status=304, headers=page.unchanged)
+    return Response(page.body, headers=page.headers)
+
+
+def _rendered(text: str, mimetype: str, language: str) -> Rendered:
+    """Return a page with the headers that it always has: they are made once, not for each reader."""
+    body = text.encode()
+    etag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
+    response = Response(mimetype=mimetype, headers={"ETag": etag, "Content-Language": language})
+    web.public(response, FRESH_SECONDS)
+    headers = [pair for pair in response.headers if pair[0] != "Content-Length"]
+    return Rendered(body, headers, [pair for pair in headers if pair[0] != "Content-Type"], etag)
+
+
+def _cache() -> PageCache:
+    cache: PageCache | None = current_app.extensions.get(CACHE)
+    if cache is None:
+        parts = web.parts()
+        # A test publishes and looks in the same moment; a person does not.
+        look_seconds = 0.0 if parts.settings.environment == "test" else LOOK_SECONDS
+        cache = current_app.extensions.setdefault(CACHE, PageCache(parts.db, look_seconds))
+    return cache
+
+
+def _found(session: Session, slug: str) -> Incident:
+    try:
+        return service.published_by_slug(session, slug)
+    except service.IncidentUnknown:
+        abort(404)
+
+
+def _incident(session: Session, found: Incident, languages: list[str]) -> str:
+    return render_template("incidents/incident.html", page=reading.page(session, found, languages))
+
+
+def _list(session: Session, shown: list[Incident]) -> str:
+    phases = service.phases(session)
+    return render_template("incidents/list.html", incidents=reading.listed(shown, phases))
+
+
+def _difference(
+    session: Session, page: reading.Page, older: int, newer: int, languages: list[str]
+) -> differences.Difference | None:
+    pair = reading.pair(session, page.incident, older, newer, languages)
+    return differences.of_statements(*pair) if pair else None
+
+
+def _feed(session: Session, slug: str | None, languages: list[str]) -> feeds.Feed:
+    settings = web.parts().settings
+    shown = [_found(session, slug)] if slug else service.published(session)
+    return feeds.Feed(
+        organisation=settings.organisation,
+        base_url=settings.base_url,
+        timezone=settings.timezone,
+        language=languages[0],
+        incident=shown[0] if slug else None,
+        incidents=shown,
+        entries=reading.entries(session, shown, languages),
+    )

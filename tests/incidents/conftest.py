@@ -1,0 +1,140 @@
+"""An author at the command line, and a reader before the pages."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from flask import Flask
+from flask.testing import FlaskClient
+
+from portal.app import create_app
+from portal.cli import main
+from portal.exposure import taxonomy
+from portal.kit.clock import FixedClock
+from portal.kit.context import Context
+from portal.kit.db import Database
+from portal.kit.keys import WebKeys
+from portal.kit.settings import Settings
+
+SLUG = "booking"
+STATEMENT = """\
+---
+title: Your booking was copied
+language: en
+signed_by: Ana Ruiz
+role: Managing director
+---
+We are sorry. We did not keep your booking safe.
+
+## What happened
+
+Someone copied our bookings on 3 November 2026.
+
+## What information was involved
+
+- your name
+- your e-mail address
+
+## What we are doing
+
+We closed the way in.
+
+## What you can do
+
+[Check](/check/) whether you are affected.
+
+## For more information
+
+Call us.
+"""
+CORRECTED = STATEMENT.replace("- your e-mail address", "- your e-mail address\n- your password").replace(
+    "role: Managing director", "role: Managing director\nnote: Passwords were copied too. We had missed them."
+)
+SPANISH = """\
+---
+title: Han copiado su reserva
+language: es
+signed_by: Ana Ruiz
+role: Directora general
+---
+Lo sentimos. No protegimos su reserva.
+
+## Qué ha pasado
+
+Alguien copió nuestras reservas.
+
+## Qué información se vio afectada
+
+- su nombre
+
+## Qué estamos haciendo
+
+Cerramos la vía de entrada.
+
+## Qué puede hacer usted
+
+Compruebe si está afectado.
+
+## Más información
+
+Llámenos.
+"""
+
+Portal = Callable[..., Result]
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def context(settings: Settings, db: Database, clock: FixedClock) -> Context:
+    context = Context(settings, clock, tuple(one.name for one in taxonomy.load()))
+    context.db = db
+    return context
+
+
+@pytest.fixture
+def portal(context: Context) -> Portal:
+    """Runs `portal …`; a command that should work but does not fails the test."""
+
+    def run(*arguments: object, status: int = 0) -> Result:
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments], obj=context)
+        assert result.exit_code == status, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes an author's file."""
+
+    def file(text: str | bytes) -> Path:
+        path = tmp_path / f"file-{len(list(tmp_path.glob('file-*')))}.md"
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    return file
+
+
+@pytest.fixture
+def draft(portal: Portal) -> str:
+    portal("incidents", "create", SLUG, "--title", "Theft of bookings", "--classes", "Names;email addresses")
+    return SLUG
+
+
+@pytest.fixture
+def published(portal: Portal, write: Write, draft: str) -> str:
+    """A public incident with its first statement."""
+    portal("incidents", "statement", draft, write(STATEMENT))
+    portal("incidents", "publish", draft)
+    return draft
+
+
+@pytest.fixture
+def app(settings: Settings, db: Database, clock: FixedClock, web_keys: WebKeys) -> Flask:
+    return create_app(settings, db=db, clock=clock, web_keys=web_keys, wake=lambda _name: None)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()

@@ -1,0 +1,133 @@
+"""`portal incidents`, as an author under pressure uses it."""
+
+import re
+
+import pytest
+from sqlalchemy import select
+
+from portal.audit import service as audit
+from portal.audit.models import AuditEntry
+from tests.incidents.conftest import CORRECTED, SLUG, SPANISH, STATEMENT
+
+
+def test_an_incident_goes_from_nothing_to_the_public(portal, write, client):
+    assert "There is no incident" in portal("incidents", "list").output
+    portal("incidents", "create", SLUG, "--title", "Theft of bookings", "--classes", "Names; email ADDRESSES;Names")
+    assert "version 1 (en) is a draft" in portal("incidents", "statement", SLUG, write(STATEMENT)).output
+    update = write("---\noccurred_at: 2026-11-22T08:00Z\n---\nWe saw it.\n")
+    assert (
+        portal("incidents", "update", SLUG, "--phase", "detected", "--title", "Seen", update).output
+        == "update 1: draft\n"
+    )
+    assert client.get(f"/incidents/{SLUG}/").status_code == 404
+    assert "draft  -  Theft of bookings" in portal("incidents", "list").output
+    assert portal("incidents", "publish", SLUG).output.splitlines() == [
+        "published: statement, version 1 (en)",
+        "published: update 1",
+        f"http://localhost:8000/incidents/{SLUG}/",
+    ]
+    assert client.get(f"/incidents/{SLUG}/").status_code == 200
+    shown = portal("incidents", "show", SLUG).output
+    assert "data: Names; Email addresses" in shown
+    assert "version 1 (en)  2026-11-23 09:00 UTC  Your booking was copied" in shown
+    assert "1  2026-11-22 08:00 UTC  detected  Seen" in shown
+    assert portal("incidents", "publish", SLUG).output == f"{SLUG} is public, and nothing waited.\n"
+
+
+def test_an_update_of_a_public_incident_is_public_at_once(portal, write, published, client):
+    told = portal("incidents", "update", SLUG, "--phase", "contained", "--title", "Closed", write("Closed.")).output
+    assert told == f"update 1: published\nhttp://localhost:8000/incidents/{SLUG}/updates/1/\n"
+    assert "Closed" in client.get(f"/incidents/{SLUG}/").text
+    edited = portal("incidents", "update", SLUG, "--edit", "1", write("Closed, and checked.")).output
+    assert edited.startswith("update 1: published, changed\n")
+    assert "Closed, and checked." in client.get(f"/incidents/{SLUG}/").text
+
+
+def test_a_command_that_is_sent_twice_publishes_once(portal, write, published):
+    command = ("incidents", "update", SLUG, "--phase", "contained", "--title", "Closed")
+    portal(*command, write("Closed."))
+    assert "Update 1 says the same already" in portal(*command, write("Closed."), status=1).output
+    assert portal(*command, write("Closed for good.")).output.startswith("update 2: published")
+    assert portal(*command, write("Closed.")).output.startswith("update 3: published")
+
+
+def test_phase_and_title_may_stand_in_the_file(portal, write, published):
+    file = write("---\nphase: contained\ntitle: Closed\n---\nClosed.")
+    assert "update 1: published" in portal("incidents", "update", SLUG, file).output
+    told = portal("incidents", "update", SLUG, "--phase", "detected", file, status=1).output
+    assert "line 2, phase: differs from what the command says" in told
+    assert "needs --phase and --title" in portal("incidents", "update", SLUG, write("Closed."), status=2).output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("create", SLUG, "--title", "T", "--classes", "Names"), f"there is an incident {SLUG} already."),
+        (("create", "No Slug", "--title", "T", "--classes", "Names"), "a slug is at most 60"),
+        (("create", "other", "--title", "", "--classes", "Names"), "a title is one line"),
+        (("show", "other"), "there is no incident other."),
+        (("publish", "other"), "there is no incident other."),
+        (("preview", "other", "--output", "/nowhere/x.html"), "there is no incident other."),
+        (("preview", SLUG, "--output", "/nowhere/x.html"), "/nowhere/x.html cannot be written"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_sentence(portal, published, arguments, told):
+    output = portal("incidents", *arguments, status=1).output
+    assert told in output
+    assert len(output.splitlines()) == 1
+
+
+def test_a_misspelled_kind_of_data_is_refused_with_what_was_meant(portal):
+    told = portal("incidents", "create", SLUG, "--title", "T", "--classes", "Pasword", status=2).output
+    assert "'Pasword' is no kind of data that the portal knows. Did you mean Passwords" in told
+    assert (
+        "names no kind of data" in portal("incidents", "create", "a", "--title", "T", "--classes", ";", status=2).output
+    )
+
+
+def test_a_bad_file_is_named_and_nothing_is_kept(portal, write, published):
+    bad = write(CORRECTED.replace("note:", "because:"))
+    told = portal("incidents", "statement", SLUG, bad, status=1).output
+    assert told.startswith(f"Error: {bad}: line 6: 'because' is not one of")
+    huge = write(b"x" * 10_000_000)
+    assert "is larger than 200 kB" in portal("incidents", "statement", SLUG, huge, status=1).output
+    note = write(STATEMENT)
+    assert "version 2 corrects an earlier one" in portal("incidents", "statement", SLUG, note, status=1).output
+    assert "version 2" not in portal("incidents", "show", SLUG).output
+
+
+def test_an_author_is_told_of_a_missing_section(portal, write, draft):
+    lacking = STATEMENT.partition("## For more information")[0]
+    assert "missing: For more information" in portal("incidents", "statement", SLUG, write(lacking)).output
+
+
+def test_the_preview_needs_nothing_else_and_publishes_nothing(portal, write, published, client, tmp_path):
+    portal("incidents", "statement", SLUG, write(CORRECTED))
+    before = client.get(f"/incidents/{SLUG}/").data
+    file = tmp_path / "preview.html"
+    portal("incidents", "preview", SLUG, "--output", file)
+    html = file.read_text(encoding="utf-8")
+    assert "We had missed them." in html
+    assert "<strong>Draft</strong>" in html
+    assert "--accent" in html  # the styles are inside
+    assert not re.search(r"<script|<link|src=\"(?!data:)|url\((?!data:)|@import", html)
+    assert not re.search(r'(?:href|src)="/', html)
+    assert client.get(f"/incidents/{SLUG}/").data == before
+
+
+def test_the_preview_speaks_the_readers_language(portal, write, published, tmp_path):
+    portal("incidents", "statement", SLUG, write(SPANISH))
+    file = tmp_path / "preview.html"
+    portal("incidents", "preview", SLUG, "--output", file, "--language", "es")
+    html = file.read_text(encoding="utf-8")
+    assert '<html lang="es"' in html
+    assert "No protegimos su reserva." in html
+    assert portal("incidents", "preview", SLUG, "--output", file, "--language", "fr", status=2)
+
+
+def test_every_command_that_changes_something_is_in_the_log(portal, write, published, db):
+    portal("incidents", "update", SLUG, "--phase", "contained", "--title", "Closed", write("Closed."))
+    with db.read() as session:
+        audit.verify(session)
+        actions = list(session.scalars(select(AuditEntry.action).order_by(AuditEntry.number)))
+    assert actions == ["incidents.create", "incidents.statement", "incidents.publish", "incidents.update"]

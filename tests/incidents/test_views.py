@@ -1,0 +1,259 @@
+"""The front door: what a worried person, a journalist and an attacker get to see."""
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from sqlalchemy import text
+
+from tests.incidents.conftest import CORRECTED, SLUG, SPANISH, STATEMENT
+
+PAGE = f"/incidents/{SLUG}/"
+
+
+def words(html: str) -> str:
+    """What is read: without marks, in one line."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def assert_order(html: str, *parts: str) -> None:
+    """Each part stands after the one before it."""
+    place = 0
+    for part in parts:
+        place = html.find(part, place)
+        assert place != -1, part
+
+
+@pytest.fixture
+def told(portal, write, published):
+    early = write("---\noccurred_at: 2026-11-03T08:00Z\n---\nWe saw a stranger.")
+    portal("incidents", "update", SLUG, "--phase", "detected", "--title", "A stranger's sign-in", early)
+    portal("incidents", "update", SLUG, "--phase", "contained", "--title", "Closed", write("The way in is *closed*."))
+
+
+@pytest.fixture
+def corrected(portal, write, published, clock):
+    clock.advance(timedelta(days=2))
+    portal("incidents", "statement", SLUG, write(CORRECTED))
+    portal("incidents", "publish", SLUG)
+
+
+def test_the_front_page_is_in_the_order_of_a_persons_worries(client, told):
+    html = client.get("/").text
+    assert_order(
+        html,
+        "<h1",
+        "Your booking was copied.",
+        "it is contained.",
+        'href="/check/"><span>Check whether you are affected',
+        'href="/reset/"><span>Choose a new password',
+        f'href="/subscribe/?incident={SLUG}"><span>Get updates',
+        "We are sorry. We did not keep your booking safe.",
+        "<b>Ana Ruiz</b>",
+        "What happened</h2>",
+        "What information was involved</h2>",
+        "What we are doing</h2>",
+        "What you can do</h2>",
+        "For more information</h2>",
+        "What happened when</h2>",
+        "The way in is <em>closed</em>.",
+        "We saw a stranger.",
+        "Is a message really from us?",
+        "+1 555 0100",
+        "Version 1",
+        f"{PAGE}feed.atom",
+    )
+    assert "23 November 2026" in words(html) or "November 23, 2026" in words(html)
+    assert "09:00 UTC" in words(html)
+
+
+def test_the_incident_has_an_address_of_its_own(client, told):
+    assert client.get(PAGE).status_code == 200
+    assert f'<link rel="canonical" href="http://localhost:8000{PAGE}">' in client.get("/").text
+
+
+def test_where_nothing_happened_the_page_says_so(client):
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert "There is nothing to report" in answer.text
+    assert client.get("/incidents/").status_code == 200
+
+
+def test_several_open_incidents_are_a_list_and_one_open_is_the_front(client, portal, write, told):
+    portal("incidents", "create", "second", "--title", "Another theft", "--classes", "Names")
+    portal("incidents", "publish", "second")
+    front = client.get("/").text
+    assert 'href="/incidents/second/">Another theft' in front
+    assert f'href="{PAGE}">Theft of bookings' in front
+    portal("incidents", "update", "second", "--phase", "resolved", "--title", "Over", write("Over."))
+    assert "We did not keep your booking safe." in client.get("/").text
+    assert "Another theft" in client.get("/incidents/").text
+    portal("incidents", "update", SLUG, "--phase", "resolved", "--title", "Over", write("Over."))
+    assert 'href="/incidents/second/">Another theft' in client.get("/").text
+
+
+def test_drafts_are_not_there(client, portal, write, draft):
+    portal("incidents", "statement", SLUG, write(STATEMENT))
+    for path in (PAGE, f"{PAGE}statement/1/", f"{PAGE}updates/1/"):
+        assert client.get(path).status_code == 404
+    assert "Theft" not in client.get("/incidents/").text
+    portal("incidents", "publish", SLUG)
+    assert client.get(PAGE).status_code == 200
+    portal("incidents", "statement", SLUG, write(CORRECTED))
+    assert client.get(f"{PAGE}statement/2/").status_code == 404
+    assert "We had missed them" not in client.get(PAGE).text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/incidents/none/",
+        f"{PAGE}statement/2/",
+        f"{PAGE}statement/0/",
+        f"{PAGE}statement/99999999999999999999999/",
+        f"{PAGE}updates/1/",
+        f"{PAGE}updates/99999999999999999999999/",
+        "/incidents/%00/",
+        "/incidents/..%2f..%2fetc/",
+        "/incidents/" + "a" * 5000 + "/",
+    ],
+)
+def test_what_is_not_there_is_not_found(client, published, path):
+    assert client.get(path).status_code == 404
+
+
+def test_a_correction_is_seen_on_the_front_and_word_for_word(client, corrected):
+    front = client.get(PAGE).text
+    assert "Passwords were copied too. We had missed them." in front
+    assert f'href="{PAGE}statement/2/">See every change' in front
+    html = client.get(f"{PAGE}statement/2/").text
+    assert '<ins><span class="hidden">added: </span>• your password</ins>' in html
+    assert "What happened</h3>" not in html.partition("The whole of this version")[0]  # it stayed as it was
+
+
+def test_an_earlier_version_stays_and_says_that_it_is_one(client, corrected):
+    html = client.get(f"{PAGE}statement/1/").text
+    assert "This is not our latest statement" in html
+    assert "your password" in html.partition("What was changed after it")[2].partition("The whole")[0]
+    assert "<li>your password</li>" not in html
+    assert "We did not keep your booking safe." in html
+
+
+def test_an_update_has_a_page_with_what_it_said_before(client, portal, write, told, clock):
+    clock.advance(timedelta(hours=2))
+    portal("incidents", "update", SLUG, "--edit", "2", write("The way in is *closed* and watched."))
+    html = client.get(f"{PAGE}updates/2/").text
+    assert "<em>closed</em> and watched." in html
+    assert '<ins><span class="hidden">added: </span> and watched</ins>' in html
+    assert "Changed" in words(client.get(PAGE).text)
+    assert client.get(f"{PAGE}updates/1/").text.count("<ins>") == 0
+
+
+def test_a_backdated_update_says_when_it_was_published(client, told):
+    html = words(client.get(f"{PAGE}updates/1/").text)
+    assert re.search(r"Detected · (November 3, 2026|3 November 2026), 08:00 UTC", html)
+    assert re.search(r"Published (November 23, 2026|23 November 2026), 09:00 UTC", html)
+
+
+def test_what_is_not_translated_is_marked(client, portal, write, told):
+    html = client.get(PAGE, headers={"Accept-Language": "es"}).text
+    assert '<html lang="es"' in html
+    assert 'lang="en" dir="auto">Theft of bookings' in html
+    assert '<div lang="en" dir="auto"><p>We saw a stranger.</p>' in html
+    portal("incidents", "statement", SLUG, write(SPANISH))
+    portal("incidents", "publish", SLUG)
+    html = client.get(PAGE, headers={"Accept-Language": "es-MX,es;q=0.9,en;q=0.1"}).text
+    assert "No protegimos su reserva." in html
+    assert "We did not keep" not in html
+    assert "We did not keep" in client.get(PAGE, headers={"Accept-Language": "fr"}).text
+    assert 'lang="en" dir="auto"' not in client.get(PAGE).text
+
+
+def test_a_correction_that_is_not_translated_yet_is_shown_rather_than_what_it_corrects(
+    client, portal, write, published
+):
+    portal("incidents", "statement", SLUG, write(SPANISH))
+    portal("incidents", "publish", SLUG)
+    portal("incidents", "statement", SLUG, write(CORRECTED))
+    portal("incidents", "publish", SLUG)
+    assert "your password" in client.get(PAGE, headers={"Accept-Language": "es"}).text
+
+
+def test_the_pages_are_the_same_for_everyone_in_a_language(client, app, told):
+    client.post("/language/", data={"language": "en"})
+    for path in ("/", PAGE, "/incidents/", f"{PAGE}statement/1/", f"{PAGE}updates/1/", "/feed.atom", "/feed.json"):
+        other = app.test_client().get(path, headers={"Accept-Language": "en-GB"})
+        mine = client.get(path, headers={"Cookie": "session=forged", "X-Forwarded-Host": "thief.example"})
+        assert mine.data == other.data
+        assert "Set-Cookie" not in mine.headers
+        assert {one.strip() for one in mine.headers["Vary"].split(",")} == {"Accept-Language", "Cookie"}
+        assert mine.headers["Cache-Control"] == "public, max-age=10, must-revalidate"
+        assert mine.headers["Content-Language"] == "en"
+        assert b"thief.example" not in mine.data
+
+
+@pytest.mark.parametrize(
+    "path", ["/", PAGE, "/incidents/", f"{PAGE}statement/1/", f"{PAGE}updates/1/", "/feed.atom", f"{PAGE}feed.json"]
+)
+def test_who_has_the_page_already_is_told_so(client, portal, write, told, path):
+    etag = client.get(path).headers["ETag"]
+    for sent in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        answer = client.get(path, headers={"If-None-Match": sent})
+        assert (answer.status_code, answer.data) == (304, b""), sent
+        assert answer.headers["ETag"] == etag
+        assert "public" in answer.headers["Cache-Control"]
+        assert "Accept-Language" in answer.headers["Vary"]
+    assert client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+    assert client.get(path, headers={"If-None-Match": etag, "Accept-Language": "es"}).status_code == 200
+    head = client.head(path)
+    assert (head.status_code, head.data, head.headers["ETag"]) == (200, b"", etag)
+
+
+def test_news_is_seen_at_once_by_who_had_the_page(client, portal, write, told):
+    etag = client.get(PAGE).headers["ETag"]
+    portal("incidents", "update", SLUG, "--phase", "resolved", "--title", "Over", write("All is mended."))
+    answer = client.get(PAGE, headers={"If-None-Match": etag})
+    assert answer.status_code == 200
+    assert "All is mended." in answer.text
+
+
+def test_the_pages_outlive_the_database(client, db, told):
+    html = client.get(PAGE).data
+    with db.engine.begin() as connection:
+        connection.execute(text("DROP TABLE incidents_content"))
+    answer = client.get(PAGE)
+    assert (answer.status_code, answer.data) == (200, html)
+
+
+def test_without_database_and_without_memory_the_answer_is_503(client, db, told):
+    with db.engine.begin() as connection:
+        connection.execute(text("DROP TABLE incidents_content"))
+    answer = client.get(PAGE)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+
+
+HOSTILE = "</title></script><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}&\"'"
+
+
+def test_hostile_words_stay_words_on_every_page(client, portal, write):
+    portal("incidents", "create", SLUG, "--title", HOSTILE, "--classes", "Names")
+    statement = f"---\ntitle: {HOSTILE}\nsigned_by: {HOSTILE}\nrole: {HOSTILE}\nnote: {HOSTILE}\n---\n{HOSTILE}\n"
+    for heading in ("What happened", "What information was involved", "What we are doing", "What you can do", HOSTILE):
+        statement += f"\n## {heading}\n\n{HOSTILE}\n\n[x](javascript:alert(1))\n"
+    portal("incidents", "statement", SLUG, write(statement))
+    portal("incidents", "publish", SLUG)
+    portal("incidents", "statement", SLUG, write(statement.replace("What happened\n", "What happened\n\nMore.\n")))
+    portal("incidents", "publish", SLUG)
+    portal("incidents", "update", SLUG, "--phase", "detected", "--title", HOSTILE, write(HOSTILE))
+    portal("incidents", "update", SLUG, "--edit", "1", write(f"{HOSTILE} again"))
+    for path in ("/", PAGE, "/incidents/", f"{PAGE}statement/1/", f"{PAGE}statement/2/", f"{PAGE}updates/1/"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        html = re.sub(r'<script type="module" src="/static/js/[^"]+"></script>', "", answer.text)
+        assert "<script" not in html
+        assert "<img" not in html
+        assert "onerror=alert" not in re.sub(r"&lt;img.*?&gt;", "", html)
+        assert 'href="javascript' not in html
+        assert "{{7*7}}" in words(html)
