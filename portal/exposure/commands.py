@@ -1,0 +1,175 @@
+"""`portal exposure`: take in affected lists, and choose which one answers come from."""
+
+import json
+from pathlib import Path
+
+import click
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from portal.audit import service as audit
+from portal.exposure import importing, service
+from portal.exposure.csvfile import FileRefused
+from portal.exposure.models import ExposureList
+from portal.exposure.progress import Bars
+from portal.exposure.workspace import FolderUnsafe, ImportRunning
+from portal.incidents import service as incidents
+from portal.incidents.models import Incident
+from portal.kit.context import Context
+from portal.kit.queue import Queue
+
+NOTHING_STORED = "Nothing was stored; the active list is untouched."
+ACCEPT = click.option(
+    "--accept-bad-rows", is_flag=True, help="Activate although rows were left out: these people will not be told."
+)
+
+
+@click.group()
+def exposure() -> None:
+    """Lists of the people affected by an incident."""
+
+
+@exposure.command("import")
+@click.argument("slug")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Check the whole file and store nothing.")
+@click.option("--activate", "activate_it", is_flag=True, help="Let answers come from this list at once.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Where bad rows are told.")
+@ACCEPT
+@click.pass_obj
+def import_list(
+    context: Context,
+    slug: str,
+    file: Path,
+    report: Path | None,
+    *,
+    dry_run: bool,
+    activate_it: bool,
+    accept_bad_rows: bool,
+) -> None:
+    """Take in FILE (UTF-8 CSV with a header) as a new version of the list of SLUG.
+
+    Columns: email (needed), account_ref, name, locale, jurisdiction, data_classes (separated by ;). Nobody sees the
+    version until it is activated.
+    """
+    vault = context.worker_vault()
+    with context.db.read() as session:
+        incident = _incident(session, slug)
+    source = importing.Source(
+        incident.id, incident.class_names, file, report or file.with_name(f"{file.name}.report.csv")
+    )
+    try:
+        with Bars() as bars:
+            summary = importing.take_in(
+                context.db, vault, context.clock, context.settings.database_url, source, bars.show, dry_run=dry_run
+            )
+    except FileRefused as error:
+        raise click.ClickException(f"{file.name}, line {error.line}: {error.reason}. {NOTHING_STORED}") from None
+    except ImportRunning:
+        raise click.ClickException("Another import is running. Wait for its end, and try again.") from None
+    except FolderUnsafe as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"The disk failed: {error.strerror}. {NOTHING_STORED}") from None
+    except DBAPIError as error:
+        full = "the disk is full" if "full" in str(error.orig) else type(error.orig).__name__
+        raise click.ClickException(f"The database failed: {full}. {NOTHING_STORED}") from None
+    _tell(summary, file, source.report)
+    if dry_run:
+        click.echo("This was a dry run: nothing was stored.")
+        return
+    _tell_difference(context, incident, summary.list_id)
+    with context.db.write() as session:
+        details = {"version": summary.number, "people": summary.people, "addresses": summary.addresses}
+        details |= {"bad_rows": summary.bad_rows, "duplicates": summary.duplicates}
+        audit.record(session, "exposure.import", slug, details, context.clock.now())
+    click.echo(f"Stored as version {summary.number}. Nobody sees it until it is activated.")
+    if activate_it:
+        _activate(context, slug, summary.number, accept_bad_rows=accept_bad_rows)
+    else:
+        click.echo(f"To activate it: portal exposure activate {slug} {summary.number}")
+
+
+@exposure.command("list")
+@click.argument("slug")
+@click.pass_obj
+def list_versions(context: Context, slug: str) -> None:
+    """Show the versions of the list of SLUG, in counts."""
+    with context.db.read() as session:
+        incident = _incident(session, slug)
+        active = service.active(session, incident.id)
+        versions = service.versions(session, incident.id)
+    if not versions:
+        click.echo("There is no list yet.")
+    for version in versions:
+        mark = "active" if active is not None and active.id == version.id else ""
+        click.echo(
+            f"version {version.number}  {version.imported_at:%Y-%m-%d %H:%M} UTC  people {version.people}"
+            f"  addresses {version.addresses}  left out {version.bad_rows}  {mark}".rstrip()
+        )
+        for name, people in json.loads(version.class_counts).items():
+            click.echo(f"    {name}: {people}")
+
+
+@exposure.command()
+@click.argument("slug")
+@click.argument("version", type=int)
+@ACCEPT
+@click.pass_obj
+def activate(context: Context, slug: str, version: int, *, accept_bad_rows: bool) -> None:
+    """Let answers about SLUG come from VERSION from now on; an older one may be activated again."""
+    _activate(context, slug, version, accept_bad_rows=accept_bad_rows)
+
+
+def _activate(context: Context, slug: str, number: int, *, accept_bad_rows: bool) -> None:
+    now = context.clock.now()
+    try:
+        with context.db.write() as session:
+            incident = _incident(session, slug)
+            version = service.activate(session, incident.id, number, now, accept_bad_rows=accept_bad_rows)
+            details = {"version": number, "people": version.people, "bad_rows": version.bad_rows}
+            audit.record(session, "exposure.activate", slug, details, now)
+    except service.ListUnknown:
+        raise click.ClickException(f"There is no version {number}. See: portal exposure list {slug}") from None
+    except service.ListDestroyed:
+        raise click.ClickException(f"Version {number} was destroyed. Import the list again.") from None
+    except service.ListHasBadRows as error:
+        raise click.ClickException(
+            f"Not activated: {_rows(error.bad_rows)} left out, whose people would never be told. Mend the file "
+            f"and import it again, or accept it: portal exposure activate {slug} {number} --accept-bad-rows"
+        ) from None
+    Queue(context.settings.queue_file).wake("tend")
+    click.echo(f"Version {number} is active. People: {version.people}; addresses: {version.addresses}.")
+
+
+def _tell(summary: importing.Summary, file: Path, report: Path) -> None:
+    click.echo(f"{file.name}: {_rows(summary.rows)}; people: {summary.people}; addresses: {summary.addresses}.")
+    if summary.duplicates:
+        click.echo(f"{_rows(summary.duplicates)} named a person again; their data classes were united.")
+    if summary.bad_rows:
+        click.echo(f"{_rows(summary.bad_rows)} left out. Which, and why: {report}")
+    if not summary.whole:
+        click.echo("The last line has no line break at its end. Check that the file was not cut off.")
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
+
+
+def _tell_difference(context: Context, incident: Incident, list_id: int) -> None:
+    with context.db.read() as session:
+        active = service.active(session, incident.id)
+        if active is None:
+            return
+        difference = service.difference(session, session.get_one(ExposureList, list_id), active)
+    click.echo(
+        f"Against the active version {difference.number}, whatever the case of letters: "
+        f"new addresses: {difference.new}; gone: {difference.gone}."
+    )
+
+
+def _incident(session: Session, slug: str) -> Incident:
+    try:
+        return incidents.by_slug(session, slug)
+    except incidents.IncidentUnknown:
+        raise click.ClickException(f"There is no incident '{slug}'. See: portal incidents list") from None

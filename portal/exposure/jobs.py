@@ -1,0 +1,110 @@
+"""The worker's side: answer a check by mail, and let waiting checks go when a first list is activated."""
+
+import logging
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from portal.exposure import answers, matching
+from portal.exposure.emails import PURPOSE, CheckAnswer
+from portal.exposure.models import ActiveList
+from portal.incidents import service as incidents
+from portal.intake import jobs as intake
+from portal.intake import replies
+from portal.kit.addresses import AddressInvalid, folded, normalise
+from portal.kit.db import new_id
+from portal.kit.parts import WorkerParts
+from portal.kit.vault import WorkerVault
+from portal.outbox import service as outbox
+
+log = logging.getLogger("portal.exposure")
+
+# The second is asked for on the account page; its handler ends in answer_address too.
+WAITING_PURPOSES = (PURPOSE, "check-account")
+ANSWER_LIFETIME = timedelta(days=30)
+
+
+def answer(session: Session, request: intake.Request, now: datetime, parts: WorkerParts) -> bool:
+    """Answer one check by mail; return whether it must wait for more.
+
+    What was typed comes through the web process and is a stranger's words: what is no address gets nothing.
+    """
+    try:
+        address = normalise(request.fields.get("email", ""))
+    except AddressInvalid:
+        log.warning("a check without an address was dropped")
+        return False
+    browser, language = request.fields.get("browser"), request.fields.get("language", "")
+    return answer_address(session, parts, address, language, now, browser=browser, again=request.again)
+
+
+def answer_address(
+    session: Session,
+    parts: WorkerParts,
+    address: str,
+    language: str,
+    now: datetime,
+    *,
+    browser: str | None = None,
+    again: bool = False,
+) -> bool:
+    """Answer a normalised address by one mail: the same rows and lengths whatever the answer.
+
+    Returns whether something could not be checked yet. `again` is for one that waited: it is not capped, but one
+    address is told only once that the same incidents could be checked.
+    """
+    vault = parts.vault
+    found = matching.candidates(session, vault, [i.id for i in incidents.published(session)], address)
+    mailbox = matching.recipient(address, found)
+    allowed = replies.take(session, vault, PURPOSE, folded(mailbox or address), now)
+    if mailbox is None or not (allowed or again):
+        return False
+    findings = matching.findings(mailbox, found)
+    row_id = new_id()
+    unique = _once(vault, mailbox, findings) if again else None
+    mail = CheckAnswer()
+    added = outbox.enqueue(
+        session, vault, mail, address=mailbox, locale=language, now=now, row_id=row_id, unique=unique
+    )
+    if added is not None:
+        replies.prepare(
+            session,
+            vault,
+            PURPOSE,
+            row_id,
+            data=answers.pack(vault, mailbox, findings),
+            address=mailbox,
+            now=now,
+            lifetime=ANSWER_LIFETIME,
+            browser=browser,
+            reusable=True,
+        )
+    return not findings or any(finding.outcome is matching.Outcome.NOT_CHECKED for finding in findings)
+
+
+def _once(vault: WorkerVault, mailbox: str, findings: list[matching.Finding]) -> bytes:
+    checked = ",".join(f.incident_id.hex() for f in findings if f.list_number is not None)
+    return vault.list_index("check again", f"{folded(mailbox)}\0{checked}")
+
+
+def release(parts: WorkerParts) -> None:
+    """Let waiting checks be answered again when the list of a published incident was activated."""
+    with parts.db.write() as session:
+        published = [incident.id for incident in incidents.published(session)]
+        fresh = list(
+            session.scalars(
+                select(ActiveList.incident_id).where(
+                    ActiveList.released.is_(False), ActiveList.incident_id.in_(published)
+                )
+            )
+        )
+        if not fresh:
+            return
+        session.execute(update(ActiveList).where(ActiveList.incident_id.in_(fresh)).values(released=True))
+        for purpose in WAITING_PURPOSES:
+            intake.release(session, purpose, parts.clock.now())
+
+
+# Who answers a sealed request, by its purpose.
+HANDLERS: dict[str, intake.Handler] = {PURPOSE: answer}

@@ -1,0 +1,118 @@
+"""Whom a typed address finds: folds find candidates; what is told, and where, goes by the stored address."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.exposure import service
+from portal.exposure.models import ActiveList, ExposedPerson, ExposureList
+from portal.exposure.people import Indexer, Person
+from portal.kit.addresses import one_mailbox
+from portal.kit.vault import VaultError, WorkerVault
+
+log = logging.getLogger("portal.exposure")
+
+
+class Outcome(IntEnum):
+    """What is told about one incident. A failure to look is never told as NOT_LISTED."""
+
+    AFFECTED = 1
+    NOT_LISTED = 2
+    NOT_CHECKED = 3
+    OTHER_SPELLING = 4
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Everyone of one incident's active list who has the typed address's fold; no number where nobody could look."""
+
+    incident_id: bytes
+    list_number: int | None
+    as_of: datetime | None
+    people: tuple[Person, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is told about one incident to the mailbox that the answer goes to."""
+
+    incident_id: bytes
+    list_number: int | None
+    as_of: datetime | None
+    outcome: Outcome
+    people: tuple[Person, ...] = ()
+
+
+def candidates(session: Session, vault: WorkerVault, incident_ids: list[bytes], address: str) -> list[Candidates]:
+    """Look an address up for each incident, by the same statements whoever is asked about.
+
+    A list that cannot be read, or holds a cell that was tampered with, counts as one that could not be looked at.
+    """
+    active = (
+        select(ActiveList.incident_id, ExposureList)
+        .join(ExposureList, ActiveList.list_id == ExposureList.id)
+        .where(ActiveList.incident_id.in_(incident_ids))
+    )
+    versions = {incident_id: version for incident_id, version in session.execute(active)}  # noqa: C416
+    fold = Indexer(vault).fold(address)
+    found = []
+    for incident_id in incident_ids:
+        version = versions.get(incident_id)
+        if version is None:
+            found.append(Candidates(incident_id, None, None, ()))
+            continue
+        try:
+            people = _people(session, vault, version, fold)
+        except (VaultError, service.ListDestroyed) as error:
+            log.error("list %s cannot be read (%s)", version.id, type(error).__name__)  # noqa: TRY400
+            found.append(Candidates(incident_id, None, None, ()))
+            continue
+        found.append(Candidates(incident_id, version.number, version.imported_at, people))
+    return found
+
+
+def _people(session: Session, vault: WorkerVault, version: ExposureList, fold: bytes) -> tuple[Person, ...]:
+    sealer = service.open_list(vault, version)
+    rows = session.execute(
+        select(ExposedPerson.person_key, ExposedPerson.blob)
+        .where(ExposedPerson.list_id == version.id, ExposedPerson.fold_index == fold)
+        .order_by(ExposedPerson.person_key)
+    )
+    return tuple(sealer.open(fold + person_key, blob) for person_key, blob in rows)
+
+
+def recipient(address: str, found: list[Candidates]) -> str | None:
+    """Return the one mailbox that the answer goes to, or None where there is none that we may write to.
+
+    The typed address where it is stored exactly so; else the stored spelling of it; else, where nobody is found, the
+    typed address, if its local part is ASCII (RFC 5321): no other fold of it is anybody we know.
+    """
+    stored = {person.address for candidate in found for person in candidate.people}
+    if address in stored:
+        return address
+    if stored:
+        return min(stored)
+    return address if address.isascii() else None
+
+
+def findings(mailbox: str, found: list[Candidates]) -> list[Finding]:
+    """Return what is told to a mailbox: of people stored under exactly its address.
+
+    Where the provider is known to deliver every spelling to one mailbox, of people stored under any of them.
+    """
+    every_spelling = one_mailbox(mailbox.rpartition("@")[2])
+    told = []
+    for candidate in found:
+        people = tuple(p for p in candidate.people if every_spelling or p.address == mailbox)
+        if candidate.list_number is None:
+            outcome = Outcome.NOT_CHECKED
+        elif people:
+            outcome = Outcome.AFFECTED
+        else:
+            outcome = Outcome.OTHER_SPELLING if candidate.people else Outcome.NOT_LISTED
+        told.append(Finding(candidate.incident_id, candidate.list_number, candidate.as_of, outcome, people))
+    return told

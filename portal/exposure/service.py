@@ -1,0 +1,178 @@
+"""The versions of an affected list: which there are, which one is active, and whom it names."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session, aliased
+
+from portal.exposure import store
+from portal.exposure.models import READY, ActiveList, ExposedPerson, ExposureList
+from portal.exposure.people import ADDRESS_BYTES, Person, Sealer
+from portal.exposure.taxonomy import find
+from portal.kit.vault import Cell, VaultError, WorkerVault
+
+PAGE = 500
+
+
+class ListNotActive(Exception):
+    """No affected list is active for this incident."""
+
+
+class ListUnknown(Exception):
+    """There is no such version, or its import has not ended."""
+
+
+class ListHasBadRows(Exception):
+    """Rows of the file were left out, and nobody said that this is accepted."""
+
+    def __init__(self, bad_rows: int) -> None:
+        """Keep how many."""
+        self.bad_rows = bad_rows
+        super().__init__(f"{bad_rows} rows were left out")
+
+
+class ListDestroyed(Exception):
+    """The list's key was destroyed; nobody can read it any more."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How a version differs from another: addresses (in any spelling) that are new, and that are gone."""
+
+    number: int
+    new: int
+    gone: int
+
+
+def versions(session: Session, incident_id: bytes) -> list[ExposureList]:
+    """Return the finished versions of an incident's list, the newest first."""
+    return list(
+        session.scalars(
+            select(ExposureList)
+            .where(ExposureList.incident_id == incident_id, ExposureList.state == READY)
+            .order_by(ExposureList.number.desc())
+        )
+    )
+
+
+def active(session: Session, incident_id: bytes) -> ExposureList | None:
+    """Return the active version of an incident's list, or None."""
+    return session.scalar(
+        select(ExposureList)
+        .join(ActiveList, ActiveList.list_id == ExposureList.id)
+        .where(ActiveList.incident_id == incident_id)
+    )
+
+
+def activate(
+    session: Session, incident_id: bytes, number: int, now: datetime, *, accept_bad_rows: bool = False
+) -> ExposureList:
+    """Make a version the one that answers come from; an older one may be activated again.
+
+    Raises ListUnknown, ListDestroyed, and ListHasBadRows unless those are accepted.
+    """
+    version = session.scalar(
+        select(ExposureList).where(
+            ExposureList.incident_id == incident_id, ExposureList.number == number, ExposureList.state == READY
+        )
+    )
+    if version is None:
+        raise ListUnknown
+    if version.data_key is None:
+        raise ListDestroyed
+    if version.bad_rows and not accept_bad_rows:
+        raise ListHasBadRows(version.bad_rows)
+    current = session.get(ActiveList, incident_id, with_for_update=True)
+    if current is None:
+        session.add(ActiveList(incident_id=incident_id, list_id=version.id, activated_at=now))
+    else:
+        current.list_id, current.activated_at, current.released = version.id, now, False
+    session.flush()
+    return version
+
+
+def difference(session: Session, version: ExposureList, other: ExposureList) -> Difference:
+    """Compare a version with another by the folds of their addresses, so that another case makes nobody new."""
+    return Difference(other.number, _only_in(session, version.id, other.id), _only_in(session, other.id, version.id))
+
+
+def _only_in(session: Session, list_id: int, other_id: int) -> int:
+    there = aliased(ExposedPerson)
+    elsewhere = exists().where(there.list_id == other_id, there.fold_index == ExposedPerson.fold_index)
+    statement = select(func.count(ExposedPerson.fold_index.distinct())).where(
+        ExposedPerson.list_id == list_id, ~elsewhere
+    )
+    return session.scalar(statement) or 0
+
+
+def exposed_count(session: Session, incident_id: bytes, class_name: str) -> int:
+    """Return how many people of the active list had data of this class exposed. Raises ListNotActive."""
+    counts: dict[str, int] = json.loads(_needed(session, incident_id).class_counts)
+    return counts.get(find(class_name).name, 0)
+
+
+def exposed_people(session: Session, vault: WorkerVault, incident_id: bytes, class_name: str) -> Iterator[Person]:
+    """Yield everyone of the active list whose data of this class were exposed, in the order of the index.
+
+    Reads a page at a time. Raises ListNotActive or ListDestroyed, and VaultError where a row was tampered with.
+    """
+    version = _needed(session, incident_id)
+    bit = 1 << find(class_name).id
+    after = b""
+    while True:
+        people, after = people_after(session, vault, version, after, PAGE)
+        for _, person in people:
+            if person is None:
+                raise VaultError
+            if person.classes & bit:
+                yield person
+        if not after:
+            return
+
+
+def people_after(
+    session: Session, vault: WorkerVault, version: ExposureList, after: bytes, limit: int
+) -> tuple[list[tuple[bytes, Person | None]], bytes]:
+    """Return the next people of a version with their keys, and the key to go on from, empty at the end.
+
+    People who share an exact address come one after the other. None stands for who cannot be read, because that row
+    was tampered with. Raises ListDestroyed, or VaultError where nobody can be read.
+    """
+    sealer = open_list(vault, version)
+    rows = store.page(session, version.id, after, limit)
+    people = [(key, _readable(sealer, key, blob)) for key, blob in rows]
+    return people, rows[-1][0] if len(rows) == limit else b""
+
+
+def _readable(sealer: Sealer, key: bytes, blob: bytes) -> Person | None:
+    try:
+        return sealer.open(key, blob)
+    except VaultError:
+        return None
+
+
+def same_address(key: bytes, other: bytes) -> bool:
+    """Tell whether two keys belong to people of one exact address."""
+    return key[:ADDRESS_BYTES] == other[:ADDRESS_BYTES]
+
+
+def open_list(vault: WorkerVault, version: ExposureList) -> Sealer:
+    """Return what opens the people of a version. Raises ListDestroyed, VaultError."""
+    if version.data_key is None:
+        raise ListDestroyed
+    return Sealer(vault, version.id, vault.data_key(data_key_cell(version.id), version.data_key))
+
+
+def data_key_cell(list_id: int) -> Cell:
+    """Return the place of a list's wrapped data key."""
+    return Cell("exposure_lists", "data_key", b"", list_id)
+
+
+def _needed(session: Session, incident_id: bytes) -> ExposureList:
+    version = active(session, incident_id)
+    if version is None:
+        raise ListNotActive
+    return version

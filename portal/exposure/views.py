@@ -1,0 +1,124 @@
+"""The pages of "am I affected?": the screen that takes the address never tells; the answer is in the mailbox."""
+
+from flask import Blueprint, make_response, render_template
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from portal.exposure import advice, answers, protect
+from portal.exposure.emails import PURPOSE
+from portal.exposure.forms import CheckForm, CodeForm, OpenForm
+from portal.exposure.matching import Outcome
+from portal.incidents import service as incidents
+from portal.intake import service as intake
+from portal.kit import web
+
+bp = Blueprint("exposure", __name__)
+
+Page = str | tuple[str, int] | Response
+REFUSED = 400
+
+
+@bp.get("/check/")
+def ask() -> Page:
+    """Ask for the address, and nothing else."""
+    return render_template("exposure/ask.html", form=CheckForm())
+
+
+@bp.post("/check/")
+def send() -> Page:
+    """Hand the address to the worker, with the same work for every address."""
+    form = CheckForm()
+    if not form.validate():
+        return render_template("exposure/ask.html", form=form), REFUSED
+    parts = web.parts()
+    with parts.db.write() as session:
+        web.limit_intake(session)
+        fields = {
+            "email": form.email.data or "",
+            "browser": web.begin_flow(PURPOSE),
+            "language": web.language(),
+        }
+        intake.ask(session, parts.vault, PURPOSE, fields, parts.clock.now())
+    parts.wake("answer")
+    return web.see_other("exposure.sent")
+
+
+@bp.get("/check/sent/")
+def sent() -> Page:
+    """Say what happens now, and take the code."""
+    if web.flow(PURPOSE) is None:
+        return web.see_other("exposure.ask")
+    return render_template("exposure/sent.html", form=CodeForm())
+
+
+@bp.post("/check/sent/")
+def redeem() -> Page:
+    """Exchange a typed code, in the browser that asked, for what the link would have brought."""
+    browser = web.flow(PURPOSE)
+    if browser is None:
+        return web.see_other("exposure.ask")
+    form = CodeForm()
+    if not form.validate():
+        return render_template("exposure/sent.html", form=form), REFUSED
+    parts = web.parts()
+    token = None
+    with parts.db.write() as session:
+        try:
+            token = intake.redeem_code(session, PURPOSE, browser, form.code.data or "", parts.clock.now())
+        except intake.CodeWrong:
+            form.code.errors = [_("This code does not fit. Check it, use the link in the mail, or ask again.")]
+    if token is None:
+        return render_template("exposure/sent.html", form=form), REFUSED
+    web.keep_token(PURPOSE, token)
+    return web.see_other("exposure.show")
+
+
+@bp.get("/check/answer/<token>/")
+def bring(token: str) -> Page:
+    """Take a link's token out of the address; nothing is looked up or shown."""
+    web.keep_token(PURPOSE, token)
+    return web.see_other("exposure.show")
+
+
+@bp.get("/check/answer/")
+def show() -> Page:
+    """Show a button to who brought a live link."""
+    if web.kept_token(PURPOSE) is None:
+        return web.see_other("exposure.ask")
+    _opened()
+    return render_template("exposure/open.html", form=OpenForm())
+
+
+@bp.post("/check/answer/")
+def open_answer() -> Page:
+    """Show the answer."""
+    if web.kept_token(PURPOSE) is None:
+        return web.see_other("exposure.ask")
+    opened = _opened()
+    answer = answers.unpack(opened.data)
+    with web.parts().db.read() as session:
+        shown = {incident.id: incident for incident in incidents.published(session)}
+    return render_template(
+        "exposure/answer.html",
+        answer=answer,
+        answered_at=opened.created_at,
+        until=opened.expires_at,
+        incidents=shown,
+        plan=advice.plan,
+        Outcome=Outcome,
+    )
+
+
+def _opened() -> intake.Opened:
+    parts = web.parts()
+    with parts.db.read() as session:
+        try:
+            return intake.open_reply(session, PURPOSE, web.kept_token(PURPOSE), parts.clock.now())
+        except intake.LinkInvalid:
+            web.gone()
+
+
+@bp.get("/protect-yourself/")
+def protect_yourself() -> Response:
+    """Say what anyone can do, by kind of data, and how to change passwords; it is the same for everyone."""
+    return web.public(make_response(render_template("exposure/protect.html", kinds=protect.kinds())), 300)

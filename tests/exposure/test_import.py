@@ -1,0 +1,284 @@
+"""An import is whole or nothing, invisible until it is activated, and counts everyone once."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from portal.exposure import importing, service, spill, workspace
+from portal.exposure.models import ExposedPerson, ExposureList
+from portal.exposure.people import Indexer, Person, Sealer
+from portal.kit.vault import VaultError
+from tests.exposure.conftest import HEADER, OWN_CLASSES, SLUG, quiet
+from tests.processes import PORTAL, ROOT, command
+
+ANN = "ann@northwind.example,7,Ann,en,ES,Passwords\n"
+
+
+def people_of(lists, number: int = 1) -> list[Person]:
+    with lists.db.read() as session:
+        version = session.scalars(select(ExposureList).where(ExposureList.number == number)).one()
+        found, after = service.people_after(session, lists.vault, version, b"", 100)
+    assert not after
+    people = [person for _, person in found if person is not None]
+    if len(people) < len(found):
+        raise VaultError
+    return people
+
+
+def numbered(count: int, first: int = 0) -> str:
+    return "".join(f"p{i}@northwind.example,{i},Person {i},en,,\n" for i in range(first, first + count))
+
+
+def test_the_same_person_twice_is_one_with_the_classes_of_both(lists):
+    summary = lists.take_in(HEADER + ANN + ANN.replace("Passwords", "Phone numbers") + ANN.replace(",7,", ",8,"))
+    assert (summary.rows, summary.people, summary.addresses, summary.duplicates) == (3, 2, 1, 1)
+    assert summary.class_counts == {"Passwords": 2, "Phone numbers": 1}
+    seven = next(person for person in people_of(lists) if person.account_ref == "7")
+    assert seven.classes.bit_count() == 2
+
+
+def test_a_row_without_classes_has_the_incidents_own(lists):
+    summary = lists.take_in("email\nann@northwind.example\n")
+    assert set(summary.class_counts) == set(OWN_CLASSES)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [lambda rows: rows, lambda rows: list(reversed(rows)), lambda rows: [row.replace("p", "P", 1) for row in rows]],
+    ids=["same", "reordered", "other case"],
+)
+def test_the_same_list_again_makes_nobody_new_and_says_so(lists, again):
+    rows = numbered(50).splitlines(keepends=True)
+    lists.live("".join(rows))
+    second = lists.take_in(HEADER + "".join(again(rows)))
+    assert second.people == 50
+    with lists.db.read() as session:
+        first, new = service.active(session, lists.id_of(SLUG)), session.get_one(ExposureList, second.list_id)
+        assert first is not None
+        difference = service.difference(session, new, first)
+    assert (difference.new, difference.gone) == (0, 0)
+
+
+def test_a_difference_counts_who_is_new_and_who_is_gone(lists):
+    lists.live(numbered(10))
+    second = lists.take_in(HEADER + numbered(10, first=3))
+    with lists.db.read() as session:
+        first, new = service.active(session, lists.id_of(SLUG)), session.get_one(ExposureList, second.list_id)
+        assert first is not None
+        difference = service.difference(session, new, first)
+    assert (difference.new, difference.gone) == (3, 3)
+
+
+def test_a_dry_run_counts_the_same_and_stores_nothing(lists):
+    dry = lists.take_in(HEADER + ANN + ANN + numbered(5), dry_run=True)
+    assert lists.stored() == (0, 0)
+    real = lists.take_in(HEADER + ANN + ANN + numbered(5))
+    assert (dry.people, dry.duplicates, dry.class_counts) == (real.people, real.duplicates, real.class_counts)
+
+
+def test_a_version_is_invisible_until_activated_and_an_older_one_comes_back(lists):
+    lists.take_in(HEADER + ANN)
+    with lists.db.read() as session:
+        assert service.active(session, lists.id_of(SLUG)) is None
+    lists.activate(1)
+    lists.take_in(HEADER + numbered(3))
+    lists.activate(2)
+    lists.activate(1)
+    with lists.db.read() as session:
+        active = service.active(session, lists.id_of(SLUG))
+        assert active is not None
+        assert (active.number, active.people) == (1, 1)
+        assert [version.number for version in service.versions(session, active.incident_id)] == [2, 1]
+
+
+def test_a_list_with_rows_left_out_is_activated_only_when_that_is_accepted(lists):
+    lists.take_in(HEADER + ANN + "nobody,,,,,\n")
+    with lists.db.write() as session, pytest.raises(service.ListHasBadRows):
+        service.activate(session, lists.id_of(SLUG), 1, lists.clock.now())
+
+
+def test_rows_lie_in_the_order_of_their_index_whatever_order_the_file_has(lists):
+    lists.take_in(HEADER + numbered(500))
+    with lists.db.read() as session:
+        session.connection().exec_driver_sql("SELECT 1")
+        stored = session.connection().exec_driver_sql("SELECT fold_index, person_key FROM exposure_people").all()
+    keys = [bytes(fold) + bytes(person) for fold, person in stored]
+    assert len(keys) == 500
+    assert keys == sorted(keys)
+
+
+def test_many_runs_on_disk_merge_into_one_order_and_hold_no_plain_text(lists, tmp_path, worker_vault):
+    folder = tmp_path / "spill"
+    folder.mkdir()
+    job = importing._Import(
+        importing.Source(lists.id_of(SLUG), OWN_CLASSES, tmp_path / "many.csv", lists.report),
+        Sealer(worker_vault, 1, worker_vault.new_data_key(service.data_key_cell(1))[0]),
+        Indexer(worker_vault),
+        spill.Sorter(folder, run_bytes=20_000),
+        quiet,
+    )
+    (tmp_path / "many.csv").write_text(HEADER + numbered(1000) + numbered(10))
+    sorter = job.read()
+    runs = [path.read_bytes() for path in folder.iterdir()]
+    assert len(runs) > 10
+    assert not any(word in run for run in runs for word in (b"northwind", b"Person", b"p77@north"))
+    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
+    keys = [key for key, _ in job.people(sorter)]
+    assert len(keys) == 1000
+    assert keys == sorted(keys)
+    assert job.summary.duplicates == 10
+
+
+def test_one_import_at_a_time(lists, database_url):
+    with workspace.workspace(lists.db, database_url), pytest.raises(workspace.ImportRunning):
+        lists.take_in(HEADER + ANN)
+    assert lists.take_in(HEADER + ANN).people == 1
+    assert not workspace.folder_for(database_url).exists()
+
+
+def test_a_cell_that_was_swapped_with_another_rows_is_refused(lists):
+    lists.take_in(HEADER + numbered(2))
+    with lists.db.write() as session:
+        first, second = session.scalars(select(ExposedPerson)).all()
+        blobs = first.blob, second.blob
+        for row, blob in ((first, blobs[1]), (second, blobs[0])):
+            session.execute(update(ExposedPerson).where(ExposedPerson.fold_index == row.fold_index).values(blob=blob))
+    with pytest.raises(VaultError):
+        people_of(lists)
+
+
+def test_a_cell_of_another_version_is_refused(lists):
+    lists.take_in(HEADER + ANN)
+    lists.take_in(HEADER + ANN)
+    with lists.db.write() as session:
+        old = session.scalars(select(ExposedPerson).where(ExposedPerson.list_id == 1)).one()
+        session.execute(update(ExposedPerson).where(ExposedPerson.list_id == 2).values(blob=old.blob))
+    with pytest.raises(VaultError):
+        people_of(lists, 2)
+
+
+def test_a_list_whose_key_is_destroyed_cannot_be_read_or_activated(lists):
+    lists.take_in(HEADER + ANN)
+    with lists.db.write() as session:
+        session.execute(update(ExposureList).values(data_key=None))
+    with pytest.raises(service.ListDestroyed):
+        people_of(lists)
+    with pytest.raises(service.ListDestroyed):
+        lists.activate(1)
+
+
+def test_exposed_people_are_those_of_the_class_and_counted(lists):
+    lists.live(ANN + numbered(1200))
+    with lists.db.read() as session:
+        incident_id = lists.id_of(SLUG)
+        (ann,) = service.exposed_people(session, lists.vault, incident_id, "Passwords")
+        assert (ann.address, ann.account_ref, ann.locale) == ("ann@northwind.example", "7", "en")
+        assert service.exposed_count(session, incident_id, "passwords") == 1
+        assert sum(1 for _ in service.exposed_people(session, lists.vault, incident_id, "Names")) == 1200
+
+
+def limited(environ: Mapping[str, str], file: Path, most: int) -> subprocess.CompletedProcess[str]:
+    def cap() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    return subprocess.run(
+        [PORTAL, "exposure", "import", SLUG, file, "--activate"],
+        env={**os.environ, **environ}, cwd=ROOT, preexec_fn=cap, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_a_full_disk_stops_an_import_and_leaves_nothing_live(lists, environ, tmp_path):
+    lists.live(ANN)
+    file = tmp_path / "big.csv"
+    file.write_text(HEADER + numbered(200_000))
+    database = Path(environ["PORTAL_DATABASE_URL"].removeprefix("sqlite:///"))
+    room = database.stat().st_size + 4_000_000 if database.is_file() else 30_000_000
+    finished = limited(environ, file, room)
+    assert finished.returncode == 1
+    assert "Nothing was stored" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    with lists.db.read() as session:
+        active = service.active(session, lists.id_of(SLUG))
+        assert active is not None
+        assert active.people == 1
+    # The disk has room again: what was left is removed, and the import goes through.
+    assert lists.take_in(HEADER + numbered(3)).people == 3
+    assert lists.stored() == (2, 4)
+
+
+def test_an_import_that_is_killed_leaves_nothing_live_and_the_next_one_clears_up(lists, environ, tmp_path):
+    file = tmp_path / "big.csv"
+    file.write_text(HEADER + numbered(60_000))
+    program = textwrap.dedent(f"""
+        import sys
+        from portal.exposure import store
+        wait = store.insert_chunk
+        def slowly(session, chunk, *, sqlite):
+            wait(session, chunk, sqlite=sqlite)
+            print("chunk", flush=True)
+        store.insert_chunk = slowly
+        from portal.cli import main
+        main(["exposure", "import", "{SLUG}", {str(file)!r}, "--activate"])
+    """)
+    with subprocess.Popen(
+        [sys.executable, "-c", program], env={**os.environ, **environ}, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(3):
+            said = process.stdout.readline()
+            while said and said != "chunk\n":
+                said = process.stdout.readline()
+            assert said, "the import ended before it could be killed"
+        process.kill()
+    versions, people = lists.stored()
+    assert versions == 1
+    assert people > 0
+    with lists.db.read() as session:
+        assert service.active(session, lists.id_of(SLUG)) is None
+        assert service.versions(session, lists.id_of(SLUG)) == []
+    with lists.db.write() as session, pytest.raises(service.ListUnknown):
+        service.activate(session, lists.id_of(SLUG), 1, lists.clock.now())
+    assert lists.take_in(HEADER + ANN).people == 1
+    assert lists.stored() == (1, 1)
+
+
+def test_others_can_write_while_an_import_runs(lists, environ, tmp_path):
+    file = tmp_path / "big.csv"
+    file.write_text(HEADER + numbered(60_000))
+    waits = []
+    with subprocess.Popen(
+        [PORTAL, "exposure", "import", SLUG, file], env={**os.environ, **environ}, cwd=ROOT, stdout=subprocess.PIPE
+    ) as process:
+        while process.poll() is None:
+            begun = time.monotonic()
+            with lists.db.write() as session:
+                session.execute(update(ExposureList).where(ExposureList.id == -1).values(rows=0))
+            waits.append(time.monotonic() - begun)
+            time.sleep(0.01)
+    assert process.returncode == 0
+    assert max(waits) < 2
+
+
+def test_the_commands_do_the_whole_way(lists, environ, tmp_path):
+    file = tmp_path / "people.csv"
+    file.write_text(HEADER + ANN + ANN + numbered(9))
+    said = command(environ, "exposure", "import", SLUG, file, "--dry-run")
+    assert "people: 10" in said
+    assert "1 row named a person again" in said
+    assert "dry run" in said
+    said = command(environ, "exposure", "import", SLUG, file, "--activate")
+    assert "Version 1 is active. People: 10; addresses: 10." in said
+    assert "version 1" in command(environ, "exposure", "list", SLUG)
+    assert "active" in command(environ, "exposure", "list", SLUG)
+    assert "ann@" not in said
+    assert "The log is whole" in command(environ, "audit", "verify")

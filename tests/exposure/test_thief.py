@@ -1,0 +1,92 @@
+"""A thief with the database, the web keys and every customer's address learns nothing about who is on the list."""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from portal.exposure.people import Indexer
+from portal.kit.vault import WebVault
+from tests.exposure.conftest import HEADER, SLUG, Lists
+
+PEOPLE = 600
+
+
+@pytest.fixture
+def customers() -> list[tuple[str, str]]:
+    """Everyone's address and name, of very different lengths, in the order of the customer list."""
+    rng = random.Random(7)
+    return [
+        (f"{'x' * rng.randint(1, 40)}{i}@northwind.example", "Né " * rng.randint(0, 12) + f"Person{i}")
+        for i in range(PEOPLE)
+    ]
+
+
+@pytest.fixture
+def stolen(lists: Lists, customers: list[tuple[str, str]]) -> Iterator[list[tuple[bytes, bytes, bytes]]]:
+    """The rows of the list of every second customer, as the thief reads them."""
+    rows = "".join(f"{address},{i},{name},en,,\n" for i, (address, name) in enumerate(customers) if i % 2)
+    lists.take_in(HEADER + rows)
+    lists.activate(1)
+    with lists.db.engine.connect() as connection:
+        found = connection.execute(text("SELECT fold_index, person_key, blob FROM exposure_people"))
+        yield [(bytes(fold), bytes(key), bytes(blob)) for fold, key, blob in found]
+
+
+def test_no_address_or_name_is_anywhere_in_the_files(lists, customers, stolen, tmp_path):
+    if not lists.db.is_sqlite:
+        files = repr(stolen).encode()
+    else:
+        files = b"".join(path.read_bytes() for path in Path(tmp_path).glob("portal.db*") if path.is_file())
+        assert b"exposure_people" in files
+    for address, name in customers:
+        assert address.encode() not in files
+        assert name.encode() not in files
+    assert b"northwind" not in files
+    assert b"Person" not in files
+
+
+def test_the_web_keys_confirm_nobody(customers, stolen, web_keys):
+    vault = WebVault(web_keys)
+    present = {part for row in stolen for part in row[:2]}
+    guesses = {
+        guess
+        for address, _ in customers
+        for guess in (
+            vault.account_index(address),
+            vault.bucket(address),
+            vault.bucket("exposure", address),
+            vault.bucket("exposure-person", address),
+        )
+    }
+    assert not present & guesses
+
+
+def test_every_row_has_one_length(stolen):
+    assert Counter(len(blob) for _, _, blob in stolen) == {284: PEOPLE // 2}
+
+
+def test_the_order_of_rows_says_nothing_about_the_order_of_customers(lists, customers, stolen):
+    # Rank correlation between a row's place and its person's place in the customer list, which only the owner can see.
+    indexer = Indexer(lists.vault)
+    place = {indexer.fold(address): i for i, (address, _) in enumerate(customers)}
+    places = [place[fold] for fold, _, _ in stolen]
+    count = len(places)
+    ranks = {value: rank for rank, value in enumerate(sorted(places))}
+    squares = sum((rank - ranks[value]) ** 2 for rank, value in enumerate(places))
+    correlation = 1 - 6 * squares / (count * (count**2 - 1))
+    assert abs(correlation) < 4 / math.sqrt(count)
+
+
+def test_only_counts_stand_in_clear(lists, stolen):
+    with lists.db.engine.connect() as connection:
+        (row,) = connection.execute(text("SELECT * FROM exposure_lists")).mappings().all()
+    clear = {name: value for name, value in row.items() if name not in {"id", "incident_id", "data_key"}}
+    assert set(clear) == {
+        "number", "state", "imported_at", "class_counts", "rows", "people", "addresses", "duplicates", "bad_rows",
+    }  # fmt: skip
+    assert SLUG not in repr(clear)
