@@ -1,0 +1,1 @@
+"""Customers' sign-in, their sessions, and the account page."""

@@ -1,0 +1,71 @@
+"""The worker's part: mail people the answer they ask for on their account page, and tend the tables of sign-in."""
+
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy.orm import Session
+
+from portal.accounts import service, sign_in
+from portal.identity.port import AccountMissing
+from portal.identity.service import store_for
+from portal.intake.jobs import Handler, Request
+from portal.kit import ratelimit
+from portal.kit.addresses import normalise
+from portal.kit.parts import WorkerParts
+
+DOORS_EVERY = "1 per hour"
+
+
+class AnswerAddress(Protocol):
+    """How the check answers one address by mail; it stands beside this feature, so app.py hands it in."""
+
+    def __call__(
+        self,
+        session: Session,
+        parts: WorkerParts,
+        address: str,
+        language: str,
+        now: datetime,
+        *,
+        browser: str | None = None,
+        again: bool = False,
+    ) -> bool:
+        """Return whether the answer must wait for more."""
+        ...
+
+
+def mailing_answer(answer: AnswerAddress) -> Handler:
+    """Return the handler that answers the address of an account, whoever asked for it and however often."""
+
+    def handle(session: Session, request: Request, now: datetime, parts: WorkerParts) -> bool:
+        try:
+            account_id = bytes.fromhex(request.fields.get("account", ""))
+            profile = store_for(parts.settings).profile(session, parts.vault, account_id)
+        except (ValueError, AccountMissing):
+            return False
+        return answer(
+            session,
+            parts,
+            normalise(profile.address),
+            request.fields.get("language") or profile.locale,
+            now,
+            browser=request.fields.get("browser"),
+            again=request.again,
+        )
+
+    return handle
+
+
+def tidy(parts: WorkerParts) -> None:
+    """Remove sessions that are over, and counts that protect nobody any more."""
+    now = parts.clock.now()
+    with parts.db.write() as session:
+        service.purge(session, now)
+        sign_in.purge(session, now)
+        turn = ratelimit.hit(session, parts.vault, DOORS_EVERY, "tidy sign-in doors", now=now)
+    if not turn.allowed:
+        return
+    with parts.db.read() as reading:
+        for indexes in sign_in.old_doors(reading, store_for(parts.settings), now):
+            with parts.db.write() as session:
+                sign_in.remove_doors(session, indexes)

@@ -1,0 +1,163 @@
+"""Who is signed in, for pages: Flask-Login on top of the sessions in the database."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import wraps
+from typing import Any, ParamSpec, cast
+
+from flask import Flask, Response, current_app, request, session
+from flask.typing import ResponseReturnValue
+from flask_login import LoginManager, current_user, login_user, logout_user
+
+from portal.accounts import devices, service
+from portal.identity.hashing import Hasher
+from portal.identity.port import Account, Store
+from portal.kit import web
+
+EXTENSION = "portal_accounts"
+DEVICE_COOKIE = "device"
+# The only pages that need a sign-in, so the only ones that it leads back to.
+_OWN_PAGE = re.compile(r"/account/(?:[a-z]+/)*\Z")
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class AccountParts:
+    """What sign-in works with. `lines` are the features above that have a line on the account page."""
+
+    store: Store
+    hasher: Hasher
+    lines: tuple[service.LineProvider, ...] = ()
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """The person who is signed in, in the form that Flask-Login asks for; its id is the session's token."""
+
+    session_id: bytes
+    account: Account
+    address: str = field(repr=False)
+    began_at: datetime
+    resumed: service.Resumed = field(repr=False)
+    token: str = field(repr=False)
+    is_authenticated: bool = True
+    is_active: bool = True
+    is_anonymous: bool = False
+
+    @property
+    def account_id(self) -> bytes:
+        """The account's id."""
+        return self.account.id
+
+    def get_id(self) -> str:
+        """Return what the browser's session cookie keeps."""
+        return self.token
+
+
+class _Manager(LoginManager):  # type: ignore[misc]
+    """Flask-Login without its remember-me cookie, which would make every public page depend on cookies."""
+
+    def _update_remember_cookie(self, response: Response) -> Response:
+        return response
+
+
+def install(app: Flask, store: Store, hasher: Hasher, lines: Sequence[service.LineProvider] = ()) -> None:
+    """Let the application know who is signed in."""
+    app.extensions[EXTENSION] = AccountParts(store, hasher, tuple(lines))
+    manager = _Manager()
+    manager.session_protection = None  # a token of 256 bits is what protects; addresses and browsers' names change
+    manager.user_loader(_load)
+    manager.init_app(app, add_context_processor=False)
+
+
+def account_parts() -> AccountParts:
+    """Return what sign-in works with in this application."""
+    return cast("AccountParts", current_app.extensions[EXTENSION])
+
+
+def signed_in() -> SignedIn | None:
+    """Return who is signed in, or None."""
+    user = current_user._get_current_object()  # noqa: SLF001 - how a proxy is opened
+    return user if isinstance(user, SignedIn) else None
+
+
+def sign_in_required(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
+    """Lead who is not signed in to the sign-in, and back to this page afterwards."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+        if signed_in() is not None:
+            return view(*args, **kwargs)
+        back: dict[str, Any] = {"next": request.path} if request.method == "GET" else {}
+        return web.see_other("accounts.sign_in", **back)
+
+    return guarded
+
+
+def person() -> SignedIn:
+    """Return who is signed in, on a page that `sign_in_required` guards."""
+    found = signed_in()
+    if found is None:
+        message = "this page is not guarded by sign_in_required"
+        raise LookupError(message)
+    return found
+
+
+def next_page(wanted: str | None) -> str:
+    """Return where the sign-in leads: a page of the account, whatever the address asks for."""
+    return wanted if wanted and _OWN_PAGE.match(wanted) else "/account/"
+
+
+def begin(token: str) -> bool:
+    """Sign this browser in; nothing that it brought along survives, so that nobody can prepare a session for it.
+
+    False means that the session is over already: the account moved on in between.
+    """
+    session.clear()
+    user = _load(token)
+    return user is not None and bool(login_user(user))
+
+
+def end() -> None:
+    """Sign this browser out and forget what it kept."""
+    logout_user()
+    session.clear()
+
+
+def device_cookie() -> str | None:
+    """Return this browser's device cookie."""
+    return request.cookies.get(_device_cookie_name())
+
+
+def remember_device(response: Any, account_id: bytes, version: int) -> None:
+    """Let this browser pass for one that its owner uses: after a sign-in, or a new password chosen by a mailed link."""
+    parts = web.parts()
+    response.set_cookie(
+        _device_cookie_name(),
+        devices.remembering(parts.vault, device_cookie(), account_id, version),
+        max_age=devices.LIFETIME_SECONDS,
+        path="/",
+        secure=parts.settings.https,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def _device_cookie_name() -> str:
+    return web.cookie_name(DEVICE_COOKIE, https=web.parts().settings.https)
+
+
+def _load(token: str) -> SignedIn | None:
+    parts = web.parts()
+    now = parts.clock.now()
+    with parts.db.read() as db_session:
+        resumed = service.resume(db_session, account_parts().store, token, now)
+    if resumed is None:
+        return None
+    if now - resumed.seen_at >= service.SEEN_EVERY:
+        with parts.db.write() as db_session:
+            service.touch(db_session, resumed.session_id, now)
+    return SignedIn(resumed.session_id, resumed.account, resumed.address, resumed.began_at, resumed, token)

@@ -1,0 +1,54 @@
+"""The tables of sign-in: sessions, and the counts that slow down and stop guessing."""
+
+from datetime import datetime
+
+from sqlalchemy import LargeBinary, SmallInteger
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.kit.db import ID_BYTES, Base, Utc
+from portal.kit.vault import INDEX_BYTES
+
+
+class AccountSession(Base):
+    """One browser that is signed in. It lives as long as its account's version is the one at sign-in."""
+
+    __tablename__ = "account_sessions"
+
+    id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    account_id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), index=True)
+    account_version: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(Utc)
+    seen_at: Mapped[datetime] = mapped_column(Utc)
+    ends_at: Mapped[datetime] = mapped_column(Utc, index=True)
+    password_tries: Mapped[int] = mapped_column(SmallInteger, default=0)
+    # Locked under the session's token, which only the browser has.
+    address: Mapped[bytes] = mapped_column(LargeBinary)
+    # Locked under a key of the web process: another session of the same account shows it.
+    device: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class SignInDoor(Base):
+    """Consecutive failures at one address and password; a new password opens a new door (`version`).
+
+    Addresses without an account have doors too, so that a closed one says nothing.
+    """
+
+    __tablename__ = "sign_in_doors"
+
+    account_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    strangers: Mapped[int] = mapped_column(SmallInteger)
+    devices: Mapped[int] = mapped_column(SmallInteger)
+    tried_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class SignInWait(Base):
+    """Until when one network or known device is refused at one address; the bucket's name is keyed."""
+
+    __tablename__ = "sign_in_waits"
+
+    bucket: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
+    failures: Mapped[int]
+    refuse_until: Mapped[datetime] = mapped_column(Utc)
+    tried_at: Mapped[datetime] = mapped_column(Utc, index=True)

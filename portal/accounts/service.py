@@ -1,0 +1,181 @@
+"""Sessions: who is signed in, where, and for how long."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from secrets import token_urlsafe
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from portal.accounts.models import AccountSession
+from portal.identity.port import Account, Store
+from portal.kit import tokens
+from portal.kit.db import new_id
+from portal.kit.vault import WebVault
+
+TOKEN_BYTES = 32
+ABSOLUTE = timedelta(hours=12)
+IDLE = timedelta(hours=1)
+SEEN_EVERY = timedelta(minutes=1)
+MOST_SESSIONS = 20
+TRIES_PER_SESSION = 5
+_ADDRESS_SIZE = 256
+_DEVICE_SIZE = 64
+_ADDRESS_INFO = "portal session address"
+_DEVICE_INFO = "portal session device"
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A living session and its account."""
+
+    session_id: bytes
+    account: Account
+    address: str = field(repr=False)
+    began_at: datetime
+    seen_at: datetime
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One session as its owner sees it."""
+
+    id: bytes
+    device: str
+    began_at: datetime
+    seen_at: datetime
+    this_one: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the account page: a thing, its state, and the one place where it is changed."""
+
+    title: str
+    state: str
+    href: str
+    link: str
+    due: bool = False
+
+
+# What a feature of a floor above tells about an account on its page: (session, account id, now) -> its line.
+LineProvider = Callable[[Session, bytes, datetime], Line]
+
+
+def begin(session: Session, vault: WebVault, account: Account, *, address: str, device: str, now: datetime) -> str:
+    """Sign a browser in and return its token, kept nowhere else; the oldest session makes room for the 21st."""
+    token, row_id = token_urlsafe(TOKEN_BYTES), new_id()
+    session.add(
+        AccountSession(
+            id=row_id,
+            token_hash=tokens.token_hash(token),
+            account_id=account.id,
+            account_version=account.version,
+            created_at=now,
+            seen_at=now,
+            ends_at=now + ABSOLUTE,
+            password_tries=0,
+            address=tokens.lock(token.encode(), address.encode(), _ADDRESS_SIZE, _ADDRESS_INFO),
+            device=tokens.lock(_device_key(vault, row_id), device.encode()[:_DEVICE_SIZE], _DEVICE_SIZE, _DEVICE_INFO),
+        )
+    )
+    session.flush()
+    newest = (
+        select(AccountSession.id)
+        .where(AccountSession.account_id == account.id)
+        .order_by(AccountSession.seen_at.desc())
+        .limit(MOST_SESSIONS)
+    )
+    kept = set(session.scalars(newest)) | {row_id}
+    session.execute(
+        delete(AccountSession).where(AccountSession.account_id == account.id, AccountSession.id.not_in(kept))
+    )
+    return token
+
+
+def resume(session: Session, store: Store, token: str, now: datetime) -> Resumed | None:
+    """Return the session of a token, unless it is over, was idle for long, or its account moved on."""
+    row = session.scalar(select(AccountSession).where(AccountSession.token_hash == tokens.token_hash(token)))
+    if row is None or now >= row.ends_at or now - row.seen_at >= IDLE:
+        return None
+    account = store.get(session, row.account_id)
+    if account is None or account.version != row.account_version or account.must_reset:
+        return None
+    address = tokens.unlock(token.encode(), row.address, _ADDRESS_INFO).decode()
+    return Resumed(row.id, account, address, row.created_at, row.seen_at)
+
+
+def touch(session: Session, session_id: bytes, now: datetime) -> None:
+    """Note that a session was used just now."""
+    session.execute(
+        update(AccountSession).where(AccountSession.id == session_id, AccountSession.seen_at < now).values(seen_at=now)
+    )
+
+
+def sessions_of(session: Session, vault: WebVault, current: Resumed, now: datetime) -> list[Listed]:
+    """Return the living sessions of the account, this one first, then the one last used."""
+    rows = session.scalars(
+        select(AccountSession)
+        .where(
+            AccountSession.account_id == current.account.id,
+            AccountSession.account_version == current.account.version,
+            AccountSession.ends_at > now,
+            AccountSession.seen_at > now - IDLE,
+        )
+        .order_by(AccountSession.seen_at.desc())
+    )
+    listed = [
+        Listed(row.id, _device(vault, row), row.created_at, row.seen_at, row.id == current.session_id) for row in rows
+    ]
+    return sorted(listed, key=lambda one: not one.this_one)
+
+
+def end_session(session: Session, account_id: bytes, session_id: bytes) -> None:
+    """End one session of an account; one that is over already stays over."""
+    session.execute(
+        delete(AccountSession).where(AccountSession.account_id == account_id, AccountSession.id == session_id)
+    )
+
+
+def end_sessions(session: Session, account_id: bytes, keep: bytes | None = None) -> None:
+    """End every session of an account, or every one but `keep`."""
+    query = delete(AccountSession).where(AccountSession.account_id == account_id)
+    session.execute(query if keep is None else query.where(AccountSession.id != keep))
+
+
+def count_password_try(session: Session, session_id: bytes) -> bool:
+    """Count a try at the current password before it is looked at; after five failures the session ends.
+
+    False means that the session is over: who took it over cannot guess on. A right one is followed by
+    `clear_password_tries`.
+    """
+    counted = session.execute(
+        update(AccountSession)
+        .where(AccountSession.id == session_id, AccountSession.password_tries < TRIES_PER_SESSION)
+        .values(password_tries=AccountSession.password_tries + 1)
+        .returning(AccountSession.id)
+    ).first()
+    if counted is None:
+        session.execute(delete(AccountSession).where(AccountSession.id == session_id))
+    return counted is not None
+
+
+def clear_password_tries(session: Session, session_id: bytes) -> None:
+    """Begin the count of tries anew, after a right one."""
+    session.execute(update(AccountSession).where(AccountSession.id == session_id).values(password_tries=0))
+
+
+def purge(session: Session, now: datetime) -> None:
+    """Remove the sessions that are over."""
+    session.execute(
+        delete(AccountSession).where((AccountSession.ends_at <= now) | (AccountSession.seen_at <= now - IDLE))
+    )
+
+
+def _device_key(vault: WebVault, session_id: bytes) -> bytes:
+    return vault.bucket("session device", session_id.hex())
+
+
+def _device(vault: WebVault, row: AccountSession) -> str:
+    return tokens.unlock(_device_key(vault, row.id), row.device, _DEVICE_INFO).decode()

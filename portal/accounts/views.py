@@ -1,0 +1,221 @@
+"""Pages of sign-in and of the account."""
+
+from flask import Blueprint, redirect, render_template, request, session
+from flask.typing import ResponseReturnValue
+from flask_babel import format_date
+from flask_babel import gettext as _
+from werkzeug.exceptions import TooManyRequests
+
+from portal.accounts import devices, login, service
+from portal.accounts import sign_in as tries
+from portal.accounts.forms import PressForm, SignInForm
+from portal.accounts.login import person, sign_in_required
+from portal.accounts.service import Line
+from portal.identity.hashing import PasswordTooLong, TooBusy
+from portal.intake import service as intake
+from portal.kit import web
+
+bp = Blueprint("accounts", __name__)
+
+CHECK_ACCOUNT = "check-account"
+FAILED = 400
+# Cookies are left alone: the one of this session is emptied, and the one that tells this browser from strangers stays.
+CLEAR_SITE_DATA = '"cache", "storage"'
+_SIGNED_OUT = "signed out"
+
+
+@bp.get("/sign-in/")
+def sign_in() -> ResponseReturnValue:
+    """Ask who it is."""
+    if login.signed_in() is not None:
+        return redirect(login.next_page(request.args.get("next")), 303)
+    return render_template("accounts/sign-in.html", form=SignInForm(), signed_out=session.pop(_SIGNED_OUT, False))
+
+
+@bp.post("/sign-in/")
+def try_to_sign_in() -> ResponseReturnValue:
+    """Count the try, look at the password, and sign in or show the one page for every failure."""
+    form = SignInForm()
+    if not form.validate():
+        return _failed(form)
+    address, password = form.email.data or "", form.password.data or ""
+    attempt = _count_try(address)
+    if attempt.retry_after:
+        raise TooManyRequests(retry_after=attempt.retry_after)
+    parts, hasher = web.parts(), login.account_parts().hasher
+    try:
+        fits = tries.check(hasher, attempt, password)
+    except TooBusy as busy:
+        with parts.db.write() as db_session:
+            tries.forgive(db_session, attempt, parts.clock.now())
+        web.busy(busy.retry_after)
+    if not fits or attempt.account is None:
+        return _failed(form, wrong=True)
+    now = parts.clock.now()
+    upgraded = _upgraded_hash(attempt.account.password_hash, password)
+    earlier = login.signed_in()
+    with parts.db.write() as db_session:
+        tries.clear(db_session, attempt)
+        if earlier is not None:
+            service.end_session(db_session, earlier.account_id, earlier.session_id)
+        if upgraded:
+            login.account_parts().store.upgrade_hash(db_session, attempt.account, upgraded)
+        device = devices.describe(request.user_agent.string)
+        token = service.begin(db_session, parts.vault, attempt.account, address=address, device=device, now=now)
+    if not login.begin(token):
+        # The password was changed elsewhere in this very moment.
+        return _failed(SignInForm(formdata=None), wrong=True)
+    response = redirect(login.next_page(request.args.get("next")), 303)
+    login.remember_device(response, attempt.account.id, attempt.account.version)
+    return response
+
+
+def _count_try(address: str) -> tries.Try:
+    parts = web.parts()
+    with parts.db.write() as db_session:
+        return tries.begin(
+            db_session,
+            parts.vault,
+            login.account_parts().store,
+            address=address,
+            network=web.client_network(),
+            device_cookie=login.device_cookie(),
+            limit=parts.settings.rate_sign_in_ip,
+            now=parts.clock.now(),
+        )
+
+
+def _upgraded_hash(password_hash: str, password: str) -> str | None:
+    """Return the password hashed at today's cost where its hash has another; when everything is busy, another time."""
+    hasher = login.account_parts().hasher
+    if not hasher.needs_rehash(password_hash):
+        return None
+    try:
+        return hasher.hash(password)
+    except (TooBusy, PasswordTooLong):
+        return None
+
+
+def _failed(form: SignInForm, *, wrong: bool = False) -> ResponseReturnValue:
+    return render_template("accounts/sign-in.html", form=form, wrong=wrong), FAILED
+
+
+@bp.get("/sign-out/")
+def ask_to_sign_out() -> ResponseReturnValue:
+    """Offer the button, to who came here by typing the address."""
+    if login.signed_in() is None:
+        return web.see_other("accounts.sign_in")
+    return render_template("accounts/sign-out.html", form=PressForm())
+
+
+@bp.post("/sign-out/")
+def sign_out() -> ResponseReturnValue:
+    """End this session here and in the database."""
+    current = login.signed_in()
+    if current is not None:
+        with web.parts().db.write() as db_session:
+            service.end_session(db_session, current.account_id, current.session_id)
+    return _goodbye()
+
+
+def _goodbye() -> ResponseReturnValue:
+    login.end()
+    session[_SIGNED_OUT] = True
+    response = web.see_other("accounts.sign_in")
+    response.headers["Clear-Site-Data"] = CLEAR_SITE_DATA
+    return response
+
+
+@bp.get("/account/")
+@sign_in_required
+def account() -> ResponseReturnValue:
+    """What is due, then each thing of the account with its state."""
+    parts, current = web.parts(), person()
+    now = parts.clock.now()
+    with parts.db.read() as db_session:
+        told = [provide(db_session, current.account_id, now) for provide in login.account_parts().lines]
+        count = len(service.sessions_of(db_session, parts.vault, current.resumed, now))
+    lines = [_password_line(current), *told, _sessions_line(count), _updates_line()]
+    return render_template(
+        "accounts/account.html",
+        form=PressForm(),
+        address=current.address,
+        due=[line for line in lines if line.due],
+        settled=[line for line in lines if not line.due],
+    )
+
+
+def _password_line(current: login.SignedIn) -> Line:
+    changed_at = current.account.password_changed_at
+    state = _("Changed on %(date)s", date=format_date(changed_at, "long")) if changed_at else _("Not changed here yet")
+    return Line(_("Password"), state, "/account/password/", _("Change"))
+
+
+def _sessions_line(count: int) -> Line:
+    state = _("On this device only") if count < 2 else _("On %(count)s devices", count=count)  # noqa: PLR2004
+    return Line(_("Signed in"), state, "/account/sessions/", _("See and end"))
+
+
+def _updates_line() -> Line:
+    # Which addresses get updates is sealed for the worker; this page could not tell even if it wanted to.
+    return Line(
+        _("Updates by mail"), _("Chosen by address, with or without an account"), "/subscribe/", _("Get updates")
+    )
+
+
+@bp.post("/account/answer/")
+@sign_in_required
+def mail_answer() -> ResponseReturnValue:
+    """Ask the worker to mail the answer to the account's address, as the check does for anyone."""
+    parts = web.parts()
+    fields = {
+        "account": person().account_id.hex(),
+        "language": web.language(),
+        "browser": web.begin_flow("check"),
+    }
+    with parts.db.write() as db_session:
+        web.limit_intake(db_session)
+        intake.ask(db_session, parts.vault, CHECK_ACCOUNT, fields, parts.clock.now())
+    parts.wake("answer")
+    return redirect("/check/sent/", 303)
+
+
+@bp.get("/account/sessions/")
+@sign_in_required
+def sessions() -> ResponseReturnValue:
+    """Show where the account is signed in."""
+    parts, current = web.parts(), person()
+    with parts.db.read() as db_session:
+        listed = service.sessions_of(db_session, parts.vault, current.resumed, parts.clock.now())
+    shown = [(one, _device_name(one.device)) for one in listed]
+    return render_template("accounts/sessions.html", form=PressForm(), sessions=shown, address=current.address)
+
+
+@bp.post("/account/sessions/")
+@sign_in_required
+def end_sessions() -> ResponseReturnValue:
+    """End one session (`end`, its id), or every other one (`end=others`)."""
+    parts, current = web.parts(), person()
+    wanted = request.form.get("end", "")
+    with parts.db.write() as db_session:
+        if wanted == "others":
+            service.end_sessions(db_session, current.account_id, keep=current.session_id)
+        else:
+            service.end_session(db_session, current.account_id, _id(wanted))
+    if wanted == current.session_id.hex():
+        return _goodbye()
+    return web.see_other("accounts.sessions")
+
+
+def _id(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""
+
+
+def _device_name(described: str) -> str:
+    browser, system = described.split("/", 1)
+    if browser and system:
+        return str(_("%(browser)s on %(system)s", browser=browser, system=system))
+    return browser or system or str(_("A browser that we do not know"))

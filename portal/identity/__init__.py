@@ -1,0 +1,1 @@
+"""The company's user store: the port, and one file per adapter."""

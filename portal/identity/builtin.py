@@ -1,0 +1,209 @@
+"""The builtin user store: accounts in the portal's own database."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from portal.identity.hashing import shape_of, stand_in_hash
+from portal.identity.models import SHAPE_LENGTH, AccountRow, HashShape
+from portal.identity.port import Account, AccountMissing, Profile
+from portal.kit.db import new_id
+from portal.kit.vault import SIZES, Cell, WebVault, WorkerVault
+
+REF_PURPOSE = "account-ref"
+MAX_PROFILE = SIZES[-1] - 2
+_COLUMNS = (
+    AccountRow.id,
+    AccountRow.version,
+    AccountRow.must_reset,
+    AccountRow.password_hash,
+    AccountRow.password_changed_at,
+    AccountRow.reset_required_at,
+    AccountRow.reset_reason,
+)
+
+
+@dataclass(frozen=True, repr=False)
+class NewAccount:
+    """One account as the company hands it over: a profile with a normalised address, and an Argon2id hash."""
+
+    profile: Profile
+    password_hash: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What became of a batch of accounts."""
+
+    added: int
+    changed: int
+    unchanged: int
+
+
+class BuiltinStore:
+    """Implements the port on the tables of this feature."""
+
+    def find(self, session: Session, vault: WebVault, address: str) -> Account | None:
+        """Return the account that signs in with a normalised address, whatever its ASCII case."""
+        row = session.execute(select(*_COLUMNS).where(AccountRow.address_index == vault.account_index(address))).first()
+        return Account(*row) if row else None
+
+    def get(self, session: Session, account_id: bytes) -> Account | None:
+        """Return an account by its id."""
+        row = session.execute(select(*_COLUMNS).where(AccountRow.id == account_id)).first()
+        return Account(*row) if row else None
+
+    def known(self, session: Session, indexes: Sequence[bytes]) -> set[bytes]:
+        """Return those of the given account indexes that belong to an account."""
+        return set(session.scalars(select(AccountRow.address_index).where(AccountRow.address_index.in_(indexes))))
+
+    def stand_in(self, session: Session, vault: WebVault, address: str) -> str | None:
+        """Return a hash that no password fits, its cost drawn from the store's own mixture by the address."""
+        shapes = session.execute(select(HashShape.shape, HashShape.accounts).order_by(HashShape.shape)).all()
+        total = sum(accounts for _, accounts in shapes)
+        if not total:
+            return None
+        # A share of the whole, not a remainder: one account more moves only the addresses beside a boundary.
+        bucket = vault.bucket("stand-in", vault.account_index(address).hex())
+        drawn = int.from_bytes(bucket) * total >> 8 * len(bucket)
+        for shape, accounts in shapes:
+            if drawn < accounts:
+                return stand_in_hash(shape)
+            drawn -= accounts
+        return None
+
+    def set_password(
+        self, session: Session, account_id: bytes, *, expected_version: int, password_hash: str, now: datetime
+    ) -> bool:
+        """Store a new password's hash where the version is still the expected one."""
+        changed = session.execute(
+            update(AccountRow)
+            .where(AccountRow.id == account_id, AccountRow.version == expected_version)
+            .values(
+                password_hash=password_hash,
+                version=AccountRow.version + 1,
+                must_reset=False,
+                reset_reason=None,
+                reset_required_at=None,
+                password_changed_at=now,
+            )
+            .returning(AccountRow.id)
+        )
+        return len(changed.all()) == 1
+
+    def upgrade_hash(self, session: Session, account: Account, password_hash: str) -> bool:
+        """Replace the hash of an unchanged password by one of today's cost; sessions and links stay alive."""
+        changed = session.execute(
+            update(AccountRow)
+            .where(
+                AccountRow.id == account.id,
+                AccountRow.version == account.version,
+                AccountRow.password_hash == account.password_hash,
+            )
+            .values(password_hash=password_hash)
+            .returning(AccountRow.id)
+        )
+        return len(changed.all()) == 1
+
+    def require_reset(self, session: Session, account_ids: Sequence[bytes], reason: str, now: datetime) -> int:
+        """Close the passwords of these accounts until new ones are chosen; return how many were open."""
+        changed = session.execute(
+            update(AccountRow)
+            .where(AccountRow.id.in_(account_ids), AccountRow.must_reset.is_(False))
+            .values(must_reset=True, version=AccountRow.version + 1, reset_reason=reason, reset_required_at=now)
+            .returning(AccountRow.id)
+        )
+        return len(changed.all())
+
+    def profile(self, session: Session, vault: WorkerVault, account_id: bytes) -> Profile:
+        """Return whose account it is. Raises AccountMissing, VaultError."""
+        blob = session.scalar(select(AccountRow.profile).where(AccountRow.id == account_id))
+        if blob is None:
+            raise AccountMissing
+        return Profile(**json.loads(vault.decrypt(_cell(account_id), blob)))
+
+    def find_by_ref(self, session: Session, vault: WorkerVault, account_ref: str) -> list[Account]:
+        """Return the accounts of one customer number of the company."""
+        index = vault.list_index(REF_PURPOSE, account_ref)
+        rows = session.execute(select(*_COLUMNS).where(AccountRow.ref_index == index).order_by(AccountRow.id))
+        return [Account(*row) for row in rows]
+
+    def all_ids(self, session: Session, after: bytes | None, limit: int) -> list[bytes]:
+        """Return up to `limit` account ids in ascending order, beginning after `after`."""
+        query = select(AccountRow.id).order_by(AccountRow.id).limit(limit)
+        if after is not None:
+            query = query.where(AccountRow.id > after)
+        return list(session.scalars(query))
+
+    def add(self, session: Session, vault: WorkerVault, accounts: Iterable[NewAccount], now: datetime) -> Stored:
+        """Take in accounts with distinct addresses.
+
+        Who is already here keeps the password: a list that is handed over again may be older than what its
+        people have chosen since. Only name, reference and language are brought up to date.
+        """
+        batch = {vault.account_index(account.profile.address): account for account in accounts}
+        present = {
+            row.address_index: row
+            for row in session.scalars(select(AccountRow).where(AccountRow.address_index.in_(list(batch))))
+        }
+        added = changed = 0
+        for index in sorted(batch):
+            account, row = batch[index], present.get(index)
+            if row is None:
+                session.add(_new_row(vault, index, account, now))
+                added += 1
+            elif Profile(**json.loads(vault.decrypt(_cell(row.id), row.profile))) != account.profile:
+                row.profile = _sealed_profile(vault, row.id, account.profile)
+                row.ref_index = _ref_index(vault, account.profile.account_ref)
+                changed += 1
+        session.flush()
+        return Stored(added, changed, len(batch) - added - changed)
+
+    def count_shapes(self, session: Session) -> Counter[str]:
+        """Count how many accounts have a hash of which cost; it reads every row, so do it outside a write."""
+        # The cost stands before the salt, within the first characters of the hash.
+        beginnings = select(func.substr(AccountRow.password_hash, 1, SHAPE_LENGTH))
+        return Counter(text.split("$")[3] for text in session.scalars(beginnings.execution_options(yield_per=1000)))
+
+    def keep_shapes(self, session: Session, counted: Mapping[str, int]) -> None:
+        """Keep what `count_shapes` counted: from now on `stand_in` draws from it."""
+        session.execute(delete(HashShape))
+        session.add_all(HashShape(shape=shape, accounts=count) for shape, count in counted.items())
+        session.flush()
+
+
+def _new_row(vault: WorkerVault, index: bytes, account: NewAccount, now: datetime) -> AccountRow:
+    shape_of(account.password_hash)
+    row_id = new_id()
+    return AccountRow(
+        id=row_id,
+        address_index=index,
+        ref_index=_ref_index(vault, account.profile.account_ref),
+        profile=_sealed_profile(vault, row_id, account.profile),
+        password_hash=account.password_hash,
+        version=1,
+        must_reset=False,
+        created_at=now,
+    )
+
+
+def _ref_index(vault: WorkerVault, account_ref: str) -> bytes:
+    return vault.list_index(REF_PURPOSE, account_ref) if account_ref else new_id()
+
+
+def pack(profile: Profile) -> bytes:
+    """Return a profile as it is kept; it must not be longer than MAX_PROFILE."""
+    return json.dumps(vars(profile), ensure_ascii=False).encode()
+
+
+def _sealed_profile(vault: WorkerVault, row_id: bytes, profile: Profile) -> bytes:
+    return vault.encrypt(_cell(row_id), pack(profile))
+
+
+def _cell(row_id: bytes) -> Cell:
+    return Cell("identity_accounts", "profile", row_id)

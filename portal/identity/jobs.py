@@ -1,0 +1,23 @@
+"""What the worker tends for the builtin store."""
+
+from portal.identity.builtin import BuiltinStore
+from portal.identity.service import store_for
+from portal.kit import ratelimit
+from portal.kit.parts import WorkerParts
+
+COUNTED_EVERY = "1 per day"
+
+
+def tend(parts: WorkerParts) -> None:
+    """Count once a day which costs the hashes have, as people choose new passwords and hashes are renewed."""
+    store = store_for(parts.settings)
+    if not isinstance(store, BuiltinStore):
+        return
+    with parts.db.write() as session:
+        turn = ratelimit.hit(session, parts.vault, COUNTED_EVERY, "count hash shapes", now=parts.clock.now())
+    if not turn.allowed:
+        return
+    with parts.db.read() as session:
+        counted = store.count_shapes(session)
+    with parts.db.write() as session:
+        store.keep_shapes(session, counted)

@@ -1,0 +1,40 @@
+"""The builtin store's tables."""
+
+from datetime import datetime
+
+from sqlalchemy import LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.kit.db import ID_BYTES, Base, Utc
+from portal.kit.vault import INDEX_BYTES
+
+REASON_LENGTH = 100
+SHAPE_LENGTH = 60
+
+
+class AccountRow(Base):
+    """One account. Address and name lie in `profile`, under the storage key, which only the worker has."""
+
+    __tablename__ = "identity_accounts"
+
+    id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
+    address_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), unique=True)
+    # Under the worker's list index key; random where the company gave no reference, so that rows look alike.
+    ref_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), index=True)
+    profile: Mapped[bytes] = mapped_column(LargeBinary)
+    password_hash: Mapped[str] = mapped_column(String(512))
+    version: Mapped[int] = mapped_column(default=1)
+    must_reset: Mapped[bool] = mapped_column(default=False)
+    reset_reason: Mapped[str | None] = mapped_column(String(REASON_LENGTH))
+    reset_required_at: Mapped[datetime | None] = mapped_column(Utc)
+    password_changed_at: Mapped[datetime | None] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class HashShape(Base):
+    """How many accounts have hashes of one cost: the mixture from which unknown people get their stand-in."""
+
+    __tablename__ = "identity_hash_shapes"
+
+    shape: Mapped[str] = mapped_column(String(SHAPE_LENGTH), primary_key=True)
+    accounts: Mapped[int]

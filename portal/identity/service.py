@@ -1,0 +1,19 @@
+"""Which user store and which hasher the settings ask for."""
+
+from portal.identity.builtin import BuiltinStore
+from portal.identity.hashing import Hasher, HashSlots
+from portal.identity.port import Store
+from portal.kit.settings import Settings
+
+
+def store_for(settings: Settings) -> Store:
+    """Return the company's user store."""
+    if settings.identity_store != "builtin":
+        message = f"there is no identity store named {settings.identity_store}"
+        raise LookupError(message)
+    return BuiltinStore()
+
+
+def hasher_for(settings: Settings) -> Hasher:
+    """Return the hasher; all processes that share the queue file share its slots."""
+    return Hasher(settings.argon2, HashSlots(settings.queue_file.parent / "hash-slots"))

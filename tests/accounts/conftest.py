@@ -1,0 +1,75 @@
+"""People with accounts, and what a browser sees of them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import event
+
+from portal.identity.builtin import BuiltinStore, NewAccount
+from portal.identity.port import Account, Profile
+from portal.identity.service import hasher_for
+
+ADDRESS = "Ana.Ruiz@example.com"
+PASSWORD = "a lantern for eleven owls"
+STORE = BuiltinStore()
+
+
+@pytest.fixture
+def add_account(db, worker_vault, clock, settings) -> Callable:
+    hasher = hasher_for(settings)
+
+    def add(address: str = ADDRESS, password: str = PASSWORD, password_hash: str | None = None):
+        new = NewAccount(Profile(address, "Ana Ruiz"), password_hash or hasher.hash(password))
+        with db.write() as session:
+            STORE.add(session, worker_vault, [new], clock.now())
+            account = STORE.find(session, worker_vault, address)
+        assert account is not None
+        return account
+
+    return add
+
+
+@pytest.fixture
+def ana(add_account) -> Account:
+    return add_account()
+
+
+@pytest.fixture
+def statements(db) -> Callable:
+    """`with statements() as seen:` gathers the SQL that runs, without its values."""
+
+    @contextmanager
+    def gather() -> Iterator[list[str]]:
+        seen: list[str] = []
+
+        def note(_connection, _cursor, statement, *_rest) -> None:
+            seen.append(statement)
+
+        event.listen(db.engine, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            event.remove(db.engine, "before_cursor_execute", note)
+
+    return gather
+
+
+@pytest.fixture
+def sign_in(client) -> Callable:
+    def submit(password: str = PASSWORD, address: str = ADDRESS, visitor=client, page: str = "/sign-in/", **options):
+        return visitor.submit(page, email=address, password=password, **options)
+
+    return submit
+
+
+@pytest.fixture
+def browser(app) -> Callable:
+    """A browser at an IP address, with its own cookies."""
+
+    def at(ip: str):
+        visitor = app.test_client()
+        visitor.environ_base["REMOTE_ADDR"] = ip
+        return visitor
+
+    return at

@@ -1,0 +1,95 @@
+"""The account page: each thing with its state and one link, and the answer that goes to the mailbox."""
+
+from datetime import timedelta
+from html import unescape
+
+from sqlalchemy import text
+
+from portal.accounts.login import EXTENSION, AccountParts
+from portal.accounts.service import Line
+from portal.intake.models import IntakeRequest
+from portal.worker import drain
+from tests.accounts.conftest import ADDRESS, STORE
+from tests.visitor import hidden
+
+
+def test_each_thing_has_its_state_and_one_link(client, ana, sign_in):
+    sign_in()
+    page = client.get("/account/").text
+    for name, href in (
+        ("Password", "/account/password/"),
+        ("Reminders", "/account/reminders/"),
+        ("Signed in", "/account/sessions/"),
+        ("Updates by mail", "/subscribe/"),
+    ):
+        assert f"<dt>{name}</dt>" in page
+        assert f'href="{href}"' in page
+    assert "On this device only" in page
+
+
+def test_the_password_s_line_says_when_it_was_changed(client, db, clock, ana, sign_in):
+    with db.write() as session:
+        STORE.set_password(session, ana.id, expected_version=1, password_hash=ana.password_hash, now=clock.now())
+    clock.advance(timedelta(days=40))
+    sign_in()
+    assert "Changed on November 23, 2026" in client.get("/account/").text
+
+
+def test_what_is_due_comes_before_everything_else(client, app, ana, sign_in):
+    parts = app.extensions[EXTENSION]
+    due = Line("Second factor", "Missing <b>since</b> Monday", "/account/factor/", "Set up", due=True)
+    app.extensions[EXTENSION] = AccountParts(parts.store, parts.hasher, (*parts.lines, lambda *_: due))
+    sign_in()
+    page = client.get("/account/").text
+    assert 0 < page.index("What is due") < page.index("Second factor") < page.index("<dt>Password</dt>")
+    assert "Missing &lt;b&gt;since" in page
+
+
+def test_the_page_speaks_the_readers_language(client, ana, sign_in):
+    sign_in()
+    page = client.get("/account/", headers={"Accept-Language": "es"}).text
+    assert '<html lang="es"' in page
+
+
+def test_my_answer_comes_by_mail_and_names_me_to_the_worker_alone(
+    client, db, ana, sign_in, woken, worker_vault, worker_parts, smtp
+):
+    sign_in()
+    answer = client.submit("/account/", to="/account/answer/")
+    assert (answer.status_code, answer.location) == (303, "/check/sent/")
+    assert woken[-1] == "answer"
+    with db.read() as session:
+        request = session.query(IntakeRequest).one()
+    assert request.purpose == "check-account"
+    assert ana.id not in request.sealed
+    assert client.get("/check/sent/").status_code == 200
+    drain(worker_parts)
+    (mail,) = smtp.messages
+    assert mail.recipients == (ADDRESS,)
+    with db.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM intake_replies")) == 1
+
+
+def test_who_is_not_signed_in_asks_for_nothing(client, db, ana):
+    form = hidden(client.get("/sign-in/").text)
+    answer = client.post("/account/answer/", data=form)
+    assert (answer.status_code, answer.location) == (303, "/sign-in/")
+    with db.read() as session:
+        assert session.query(IntakeRequest).count() == 0
+
+
+def test_asking_for_the_answer_has_the_limit_of_every_form(client, ana, sign_in, settings):
+    sign_in()
+    allowed = int(settings.rate_intake_ip.split()[0])
+    form = hidden(client.get("/account/").text)
+    statuses = {client.post("/account/answer/", data=form).status_code for _ in range(allowed)}
+    assert statuses == {303}
+    assert client.post("/account/answer/", data=form).status_code == 429
+
+
+def test_the_address_is_shown_as_text_whatever_it_holds(client, add_account, sign_in):
+    add_account("o'neil&sons@example.com")
+    sign_in(address="o'neil&sons@example.com")
+    page = client.get("/account/").text
+    assert "o&#39;neil&amp;sons@example.com" in page
+    assert "o'neil&sons@example.com" in unescape(page)

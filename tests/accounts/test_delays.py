@@ -1,0 +1,210 @@
+"""Guessing becomes slow, then stops; the owner gets in all the same, and nobody learns who has an account."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from portal.accounts import devices
+from portal.accounts import jobs as tended
+from portal.accounts import sign_in as rules
+from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
+
+WRONG = "not the password at all"
+NOBODY = "nobody@example.com"
+
+
+@pytest.fixture
+def at_a_door(db, web_vault, clock):
+    """One counted try, committed as a page does it."""
+
+    def begin(address=ADDRESS, network="192.0.2.1", cookie=None, limit="1000 per second") -> rules.Try:
+        with db.write() as session:
+            return rules.begin(
+                session, web_vault, STORE, address=address, network=network, device_cookie=cookie,
+                limit=limit, now=clock.now(),
+            )  # fmt: skip
+
+    return begin
+
+
+def test_three_tries_are_free_and_then_each_wait_is_twice_as_long(at_a_door, clock, ana):
+    waits = []
+    for _ in range(14):
+        attempt = at_a_door()
+        assert not attempt.retry_after
+        refused = at_a_door()
+        waits.append(refused.retry_after)
+        clock.advance(timedelta(seconds=refused.retry_after))
+        if not refused.retry_after:
+            break
+    assert waits == [0]
+    at_a_door()
+    for expected in [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]:
+        assert at_a_door().retry_after == expected
+        clock.advance(timedelta(seconds=expected - 1))
+        assert at_a_door().retry_after == 1
+        clock.advance(timedelta(seconds=1))
+        assert at_a_door().retry_after == 0
+    assert rules.wait_after(1_000) == rules.LONGEST_WAIT
+
+
+@pytest.mark.parametrize("address", [ADDRESS, NOBODY])
+def test_who_is_too_early_gets_a_page_that_says_when_even_with_the_right_password(client, ana, sign_in, clock, address):
+    for _ in range(3):
+        assert sign_in(WRONG, address).status_code == 400
+    refused = sign_in(PASSWORD, address)
+    assert refused.status_code == 429
+    assert refused.headers["Retry-After"] == "5"
+    clock.advance(timedelta(seconds=5))
+    assert sign_in(PASSWORD, address).status_code == (303 if address == ADDRESS else 400)
+
+
+def test_a_success_makes_the_next_tries_free_again(client, ana, sign_in):
+    for _ in range(3):
+        sign_in(WRONG)
+        sign_in(WRONG)
+        assert sign_in().status_code == 303
+        client.submit("/sign-out/")
+
+
+def test_one_network_s_guesses_do_not_delay_another_s(at_a_door, ana):
+    for _ in range(4):
+        at_a_door(network="192.0.2.1")
+    assert at_a_door(network="192.0.2.1").retry_after
+    assert not at_a_door(network="198.51.100.7").retry_after
+    assert not at_a_door(address=NOBODY, network="192.0.2.1").retry_after
+
+
+@pytest.mark.parametrize("address", [ADDRESS, NOBODY])
+def test_after_sixty_failures_of_strangers_no_password_opens_whoever_s_address_it_is(at_a_door, ana, address):
+    opened = [at_a_door(address, network=f"198.51.100.{number}").open for number in range(70)]
+    assert opened == [True] * 60 + [False] * 10
+
+
+def test_a_closed_door_answers_like_a_wrong_password(at_a_door, client, ana, sign_in, settings):
+    for number in range(60):
+        at_a_door(network=f"198.51.100.{number}")
+    refused = sign_in()
+    assert refused.status_code == 400
+    assert "We could not sign you in" in refused.text
+
+
+def test_strangers_cannot_keep_the_owner_out(at_a_door, browser, ana, sign_in):
+    owner = browser("203.0.113.5")
+    assert sign_in(visitor=owner).status_code == 303
+    owner.submit("/sign-out/")
+    for number in range(70):
+        at_a_door(network=f"198.51.100.{number}")
+    for _ in range(5):  # and one of them sits in the same cafe
+        at_a_door(network="203.0.113.5")
+    assert sign_in(visitor=owner).status_code == 303
+    assert sign_in(visitor=browser("203.0.113.99")).status_code == 400
+
+
+def test_the_limit_of_a_network_does_not_hold_up_a_known_device(app, browser, ana, sign_in, settings):
+    owner = browser("203.0.113.5")
+    sign_in(visitor=owner)
+    owner.submit("/sign-out/")
+    stranger = browser("203.0.113.5")
+    statuses = [sign_in(WRONG, f"p{n}@example.com", stranger).status_code for n in range(100)]
+    assert statuses[-1] == 429
+    assert sign_in(visitor=owner).status_code == 303
+
+
+def test_a_known_device_gets_twenty_failures_and_all_in_all_there_are_never_a_hundred(at_a_door, ana, web_vault, clock):
+    cookie = devices.remembering(web_vault, None, ana.id, ana.version)
+    opened = 0
+    for number in range(120):
+        opened += at_a_door(cookie=cookie).open
+        opened += at_a_door(network=f"198.51.100.{number}").open
+        clock.advance(rules.LONGEST_WAIT)
+    assert opened == rules.STRANGERS + rules.DEVICES < 100
+
+
+def test_a_new_password_opens_the_door_again_and_makes_old_devices_strangers(at_a_door, db, ana, web_vault, clock):
+    cookie = devices.remembering(web_vault, None, ana.id, ana.version)
+    assert at_a_door(cookie=cookie).by_device
+    for number in range(61):
+        at_a_door(network=f"198.51.100.{number}")
+    with db.write() as session:
+        STORE.set_password(
+            session, ana.id, expected_version=ana.version, password_hash=ana.password_hash, now=clock.now()
+        )
+    attempt = at_a_door(cookie=cookie)
+    assert attempt.open
+    assert not attempt.by_device
+
+
+def test_a_wait_does_not_end_with_a_new_password_and_so_tells_nobody_of_it(at_a_door, db, ana, clock):
+    for _ in range(3):
+        at_a_door()
+    with db.write() as session:
+        STORE.require_reset(session, [ana.id], "exposed", clock.now())
+    assert at_a_door().retry_after == 5
+
+
+def test_tries_in_parallel_cannot_outrun_the_count(at_a_door, ana):
+    with ThreadPoolExecutor(8) as pool:
+        tries = list(pool.map(lambda _: at_a_door(), range(24)))
+    assert sum(attempt.open for attempt in tries) == 3
+    with ThreadPoolExecutor(8) as pool:
+        tries = list(pool.map(lambda n: at_a_door(network=f"198.51.100.{n}"), range(100)))
+    assert sum(attempt.open for attempt in tries) == rules.STRANGERS - 3
+
+
+def test_a_network_has_a_limit_over_all_addresses(at_a_door, clock):
+    tries = [at_a_door(f"p{n}@example.com", limit="5 per hour") for n in range(7)]
+    assert [bool(attempt.retry_after) for attempt in tries] == [False] * 5 + [True] * 2
+    assert 0 < tries[-1].retry_after <= 3600
+
+
+def test_a_refused_try_counts_nowhere(at_a_door, db, ana):
+    for _ in range(3):
+        at_a_door()
+    for _ in range(5):
+        at_a_door()
+    with db.read() as session:
+        assert session.scalar(text("SELECT strangers FROM sign_in_doors")) == 3
+        assert session.scalar(text("SELECT failures FROM sign_in_waits")) == 3
+
+
+def test_a_device_cookie_is_bound_to_its_account_and_made_by_us_alone(web_vault, ana):
+    cookie = devices.remembering(web_vault, None, ana.id, 1)
+    number = devices.known_number(web_vault, cookie, ana.id, 1)
+    assert number is not None
+    assert devices.known_number(web_vault, cookie, ana.id, 2) is None
+    assert devices.known_number(web_vault, cookie, bytes(16), 1) is None
+    for forged in (None, "", "x", "a" * 43, "ü" * 40, cookie[:-4], "A" * 24 + cookie[24:], cookie.rstrip("=") * 9):
+        assert devices.known_number(web_vault, forged, ana.id, 1) is None
+
+
+def test_a_family_s_browser_knows_its_last_five_accounts(web_vault):
+    family = [bytes([number]) * 16 for number in range(6)]
+    cookie = None
+    for account in (*family, family[-1]):
+        cookie = devices.remembering(web_vault, cookie, account, 1)
+    known = [devices.known_number(web_vault, cookie, account, 1) is not None for account in family]
+    assert known == [False] + [True] * 5
+
+
+def test_old_counts_are_forgotten_but_never_those_of_an_account(at_a_door, db, ana, clock, worker_parts):
+    at_a_door()
+    at_a_door(NOBODY)
+    clock.advance(rules.DOORS_KEPT + timedelta(hours=1))
+    at_a_door("fresh@example.com")
+    tended.tidy(worker_parts)
+    tended.tidy(worker_parts)
+    with db.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM sign_in_doors")) == 2
+        assert session.scalar(text("SELECT count(*) FROM sign_in_waits")) == 1
+        account_doors = text(
+            "SELECT count(*) FROM sign_in_doors JOIN identity_accounts ON account_index = address_index"
+        )
+        assert session.scalar(account_doors) == 1
+
+
+def test_a_try_says_nothing_about_its_account_when_it_is_printed(at_a_door, ana):
+    assert "argon2" not in repr(replace(at_a_door()))

@@ -1,0 +1,265 @@
+"""`portal accounts import`: the company's customers come in whole, once, and keep what they have chosen since."""
+
+import os
+import resource
+import signal
+import subprocess
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+from click.testing import CliRunner, Result
+from sqlalchemy import event, text
+
+from portal.audit import service as audit
+from portal.cli import main
+from portal.kit.context import Context
+from tests.accounts.conftest import STORE
+from tests.processes import PORTAL, ROOT
+
+HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("a password of long ago")
+STRONG = PasswordHasher(time_cost=2, memory_cost=128, parallelism=1).hash("another password")
+HEADER = "email,password_hash,account_ref,name,locale\n"
+
+
+def row(email: str, password_hash: str = HASH, ref: str = "", name: str = "", locale: str = "") -> str:
+    return ",".join(f'"{value}"' for value in (email, password_hash, ref, name, locale)) + "\n"
+
+
+@pytest.fixture
+def load(tmp_path, settings, clock, db):
+    """Run the command on a file with this content."""
+
+    context = Context(settings, clock)
+    vars(context)["db"] = db  # so that its connections are closed with the test's
+
+    def run(content: str | bytes, *options: str) -> Result:
+        file = tmp_path / "customers.csv"
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return CliRunner().invoke(main, ["accounts", "import", str(file), *options], obj=context)
+
+    return run
+
+
+def report(tmp_path: Path) -> str:
+    return (tmp_path / "customers.csv.report.csv").read_text()
+
+
+def count(db) -> int:
+    with db.read() as session:
+        return int(session.scalar(text("SELECT count(*) FROM identity_accounts")))
+
+
+def test_a_customer_who_was_taken_in_signs_in_with_the_old_password(load, db, client, sign_in, worker_vault):
+    done = load(HEADER + row("Zoë.Lund@example.com", STRONG, "C-7", "Zoë Lund", "sv_SE"))
+    assert done.exit_code == 0, done.output
+    assert sign_in("another password", "Zoë.Lund@example.com").status_code == 303
+    with db.read() as session:
+        (account,) = STORE.find_by_ref(session, worker_vault, "C-7")
+        profile = STORE.profile(session, worker_vault, account.id)
+    assert (profile.address, profile.name, profile.locale) == ("Zoë.Lund@example.com", "Zoë Lund", "sv-SE")
+
+
+def test_columns_may_come_in_any_order_and_be_left_out(load, db):
+    done = load(f'Password_Hash , EMAIL\r\n"{HASH}",ana@example.com\r\n')
+    assert done.exit_code == 0, done.output
+    assert count(db) == 1
+
+
+def test_rows_that_cannot_be_taken_in_are_told_by_line_and_never_by_value(load, db, tmp_path):
+    secret = "$2b$12$SECRETSECRETSECRETSECRET"
+    done = load(
+        HEADER
+        + row("ana@example.com")
+        + row("ben@example.com", secret)
+        + row("ben@example.com", "")
+        + row("not-an-address-secret")
+        + row("cy@example.com", name="a\tb\x07")
+        + row("dee@example.com", ref="r" * 101)
+        + row("eve@example.com", locale="not a language")
+        + row("fay@example.com", name="🦉" * 200, ref="é" * 100)
+        + row("gus@example.com", "$argon2id$v=19$m=99999999,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo")
+        + "hal@example.com,too,few\n"
+    )
+    assert done.exit_code == 0, done.output
+    assert report(tmp_path).splitlines() == [
+        "line,reason",
+        '3,"password_hash: only Argon2id hashes of usual cost can be taken in"',
+        '4,"password_hash: only Argon2id hashes of usual cost can be taken in"',
+        '5,"email: this is not one e-mail address"',
+        '6,"name: there is a control character"',
+        '7,"account_ref: longer than 100 characters"',
+        '8,"locale: this is not a language tag like en or pt-BR"',
+        '9,"the row is too long"',
+        '10,"password_hash: only Argon2id hashes of usual cost can be taken in"',
+        '11,"the row has more or fewer fields than the header"',
+    ]
+    assert "SECRET" not in done.output + report(tmp_path)
+    assert "secret" not in done.output + report(tmp_path)
+    assert count(db) == 1
+
+
+def test_an_address_that_comes_twice_is_told_and_the_first_row_counts(load, db, tmp_path, client, sign_in):
+    done = load(HEADER + row("ana@example.com", STRONG) + row("ANA@Example.com", HASH))
+    assert "Rows with an address that an earlier row has: 1" in done.output
+    assert "line 2 has the same address" in report(tmp_path)
+    assert sign_in("another password", "ana@example.com").status_code == 303
+
+
+def test_the_same_file_twice_changes_nothing(load, db):
+    content = HEADER + "".join(row(f"p{number}@example.com", ref=f"C-{number}") for number in range(20))
+    assert "New accounts: 20;" in load(content).output
+    with db.read() as session:
+        before = session.execute(text("SELECT * FROM identity_accounts ORDER BY id")).all()
+    done = load(content)
+    assert "New accounts: 0; brought up to date, with their own passwords: 0; as they were: 20." in done.output
+    with db.read() as session:
+        assert session.execute(text("SELECT * FROM identity_accounts ORDER BY id")).all() == before
+
+
+def test_a_password_chosen_since_survives_an_older_file(load, db, clock, worker_vault):
+    content = HEADER + row("ana@example.com", HASH)
+    load(content)
+    with db.write() as session:
+        ana = STORE.find(session, worker_vault, "ana@example.com")
+        assert ana is not None
+        STORE.set_password(session, ana.id, expected_version=1, password_hash=STRONG, now=clock.now())
+    load(HEADER + row("ana@example.com", HASH, name="Ana Ruiz"))
+    with db.read() as session:
+        after = STORE.get(session, ana.id)
+    assert after is not None
+    assert (after.password_hash, after.version) == (STRONG, 2)
+
+
+def test_a_dry_run_stores_nothing_and_says_the_same(load, db, tmp_path):
+    content = HEADER + row("ana@example.com") + row("nobody")
+    dry = load(content, "--dry-run")
+    assert dry.exit_code == 0, dry.output
+    assert "accounts: 1." in dry.output
+    assert "Rows that cannot be taken in: 1." in dry.output
+    assert "This was a dry run: nothing was stored." in dry.output
+    assert count(db) == 0
+    with db.read() as session:
+        assert audit.verify(session).entries == 0
+
+
+def test_an_import_is_in_the_log_in_counts(load, db):
+    load(HEADER + row("ana@example.com") + row("nobody"))
+    with db.read() as session:
+        (details,) = session.scalars(text("SELECT details FROM audit_entries"))
+        assert audit.verify(session).entries == 1
+    assert details == '{"added":1,"bad_rows":1,"changed":0,"duplicates":0,"unchanged":0}'
+
+
+def test_unknown_people_get_the_costs_of_the_file_at_once(load, db, web_vault):
+    load(HEADER + row("ana@example.com", STRONG))
+    with db.read() as session:
+        assert "m=128,t=2,p=1" in str(STORE.stand_in(session, web_vault, "nobody@example.com"))
+
+
+def test_places_in_the_table_tell_nothing_about_places_in_the_file(load, db, web_vault):
+    addresses = [f"p{number:03}@example.com" for number in range(600)]
+    load(HEADER + "".join(map(row, addresses)))
+    with db.read() as session:
+        placed = [bytes(index) for (index,) in session.execute(text("SELECT address_index FROM identity_accounts"))]
+    indexes = [web_vault.account_index(address) for address in addresses]
+    assert set(placed) == set(indexes)
+    assert placed != indexes
+    rowid_order = "rowid" if db.is_sqlite else "ctid"
+    with db.read() as session:
+        physical = [
+            bytes(index)
+            for (index,) in session.execute(text(f"SELECT address_index FROM identity_accounts ORDER BY {rowid_order}"))
+        ]
+    assert physical == sorted(indexes)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"", 1),
+        (b"\xef\xbb\xbf" + HEADER.encode(), 1),
+        (HEADER.encode("utf-16"), 1),
+        (b"ana@example.com,hash\n", 1),
+        (b"email,name\nana@example.com,Ana\n", 1),
+        (b"email,password_hash,shoe_size\na@example.com,x,43\n", 1),
+        (b"email,password_hash,email\na@example.com,x,b\n", 1),
+        (HEADER.encode() + b"\xff\xfe,\n", 2),
+        (HEADER.encode() + row("a@example.com").encode() + b"b\0@example.com,,,,\n", 3),
+        (HEADER.encode() + b'"open@example.com,x,,,\n', 2),
+        (HEADER.encode() + b"x" * 200_000, 2),
+        (HEADER.encode(), 2),
+        (HEADER.encode() + b"nobody,,,,\n", 2),
+        (HEADER.encode() + row("a@example.com").encode() + b"b@example.com,$argon2id$v=1", 3),
+    ],
+    ids=["empty", "bom", "utf-16", "no header", "no hashes", "unknown column", "column twice", "latin-1", "nul",
+         "open quote", "long line", "no rows", "no good row", "cut off"],
+)  # fmt: skip
+def test_a_file_that_is_no_list_is_refused_whole_with_the_line(load, db, content, line):
+    done = load(content)
+    assert done.exit_code == 1
+    assert f"line {line}:" in done.output
+    assert "Nothing was stored." in done.output
+    assert "Traceback" not in done.output
+    assert count(db) == 0
+
+
+def test_without_the_workers_keys_nothing_is_read(load, settings, clock, db):
+    settings.worker_keys_file.unlink()
+    done = load(HEADER + row("ana@example.com"))
+    assert done.exit_code == 1
+    assert "worker's keys" in done.output
+    assert count(db) == 0
+
+
+def test_memory_does_not_grow_with_the_file(load):
+    peaks = []
+    for rows in (2_000, 20_000):
+        content = HEADER + "".join(row(f"person{number}@example.com", name="N" * 150) for number in range(rows))
+        tracemalloc.start()
+        try:
+            assert load(content, "--dry-run").exit_code == 0
+            peaks.append(tracemalloc.get_traced_memory()[1] - len(content))  # the test's own copy of the file
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 2**20, peaks
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # PostgreSQL's disk cannot be filled in a test
+def test_a_disk_that_fills_up_is_told_and_the_next_run_goes_on(load, db):
+    content = HEADER + "".join(row(f"p{number}@example.com") for number in range(3000))
+    pages = 0
+
+    def fill(connection, *_rest) -> None:
+        connection.execute(f"PRAGMA max_page_count={pages or 1_000_000}")
+
+    with db.read() as session:
+        pages = session.scalar(text("PRAGMA page_count")) + 300
+    event.listen(db.engine, "checkout", fill)
+    stopped = load(content)
+    assert stopped.exit_code == 1
+    assert "the disk is full" in stopped.output
+    assert "Traceback" not in stopped.output
+    assert 0 < count(db) < 3000
+    pages = 0
+    assert load(content).exit_code == 0
+    assert count(db) == 3000
+
+
+def test_a_disk_without_room_for_sorting_stores_nothing(environ, db, tmp_path):
+    file = tmp_path / "customers.csv"
+    file.write_text(HEADER + "".join(row(f"p{number}@example.com", name="N" * 150) for number in range(10_000)))
+
+    def cap() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+
+    done = subprocess.run(
+        [PORTAL, "accounts", "import", file],
+        env={**os.environ, **environ}, cwd=ROOT, preexec_fn=cap, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Nothing was stored." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert count(db) == 0

@@ -1,0 +1,265 @@
+"""Signing in and out, as a person does it and as somebody who guesses does it."""
+
+import re
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import text
+
+from portal.accounts import sign_in as rules
+from portal.identity.hashing import Hasher, HashSlots
+from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
+from tests.visitor import hidden
+
+WRONG = "not the password at all"
+
+
+def without_nonces(page: str) -> str:
+    return re.sub(r'(name="csrf_token"[^>]*value=")[^"]*', r"\1", page)
+
+
+def test_the_right_password_opens_the_account(client, ana, sign_in):
+    answer = sign_in()
+    assert (answer.status_code, answer.location) == (303, "/account/")
+    page = client.get("/account/")
+    assert page.status_code == 200
+    assert f"<b>{ADDRESS}</b>" in page.text
+    assert page.headers["Cache-Control"] == "no-store"
+
+
+def test_the_address_may_be_typed_in_any_case_and_with_spaces_around(client, ana, sign_in):
+    assert sign_in(address=" ana.RUIZ@Example.COM ").status_code == 303
+    assert "<b>ana.RUIZ@example.com</b>" in client.get("/account/").text
+
+
+def test_an_account_page_leads_to_the_sign_in_and_back(client, ana, sign_in):
+    asked = client.get("/account/sessions/")
+    assert (asked.status_code, asked.location) == (303, "/sign-in/?next=/account/sessions/")
+    assert sign_in(page=asked.location).location == "/account/sessions/"
+    assert client.get("/sign-in/").location == "/account/"
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://evil.example/", "//evil.example/account/", "/\\evil.example", "/account/../sign-out/",
+        "/account//evil.example/", "/account/\n/", "javascript:alert(1)", "/sign-out/", "/account/@evil.example/",
+    ],
+)  # fmt: skip
+def test_the_sign_in_leads_nowhere_else(client, ana, elsewhere):
+    page = client.get("/sign-in/", query_string={"next": elsewhere})
+    assert "evil" not in page.text
+    answer = client.post(
+        "/sign-in/",
+        query_string={"next": elsewhere},
+        data=hidden(page.text) | {"email": ADDRESS, "password": PASSWORD},
+    )
+    assert answer.location == "/account/"
+
+
+def require_reset(db, clock, account):
+    with db.write() as session:
+        STORE.require_reset(session, [account.id], "exposed", clock.now())
+
+
+def test_every_failure_gets_one_answer_and_runs_the_same_statements(
+    client, db, clock, ana, add_account, sign_in, statements
+):
+    forced = add_account("forced@example.com")
+    require_reset(db, clock, forced)
+    seen = {}
+    for name, address, password in (
+        ("unknown", "nobody@example.com", PASSWORD),
+        ("wrong", ADDRESS, WRONG),
+        ("forced", "forced@example.com", PASSWORD),
+        ("forced, wrong", "forced@example.com", WRONG),
+        ("too long", ADDRESS, "x" * 257),
+    ):
+        client.get("/sign-in/")
+        with statements() as run:
+            answer = sign_in(password, address)
+        body = without_nonces(answer.text).replace(address, "ADDRESS")
+        cookies = [cookie.split("=")[0] for cookie in answer.headers.getlist("Set-Cookie")]
+        headers = {k: v for k, v in answer.headers if k not in ("Set-Cookie", "Content-Length")}
+        seen[name] = (answer.status_code, body, headers, cookies, run)
+    assert all(one == seen["unknown"] for one in seen.values())
+    status, body, *_ = seen["unknown"]
+    assert status == 400
+    assert "<title>Error: Sign in" in body
+    assert 'href="/reset/"' in body
+    assert PASSWORD not in body
+
+
+def test_every_failure_leaves_rows_of_the_same_number_and_length(client, db, clock, ana, add_account, sign_in):
+    def left(address: str) -> dict[str, list[int]]:
+        with db.write() as session:
+            for table in ("sign_in_doors", "sign_in_waits", "rate_buckets"):
+                session.execute(text(f"DELETE FROM {table}"))
+        sign_in(WRONG, address)
+        with db.read() as session:
+            doors = session.execute(
+                text("SELECT length(account_index), version, strangers, devices FROM sign_in_doors")
+            ).all()
+            waits = session.execute(text("SELECT length(bucket), failures FROM sign_in_waits")).all()
+            buckets = session.execute(text("SELECT length(bucket), hits FROM rate_buckets")).all()
+        return {"doors": doors, "waits": waits, "buckets": buckets}
+
+    assert left(ADDRESS) == left("nobody@example.com")
+
+
+def test_unknown_people_cost_as_much_hashing_as_accounts_do(db, settings, ana, web_vault, clock):
+    """The call structure, not the clock: each failure hashes once, at a cost that accounts have."""
+    hashed: list[str] = []
+
+    class Counting(HashSlots):
+        def taken(self):
+            hashed.append("slot")
+            return super().taken()
+
+    hasher = Hasher(settings.argon2, Counting(settings.queue_file.parent / "slots"))
+    for address, password in ((ADDRESS, WRONG), ("nobody@example.com", WRONG)):
+        with db.write() as session:
+            attempt = rules.begin(
+                session, web_vault, STORE, address=address, network="192.0.2.1", device_cookie=None,
+                limit="100 per hour", now=clock.now(),
+            )  # fmt: skip
+        assert not rules.check(hasher, attempt, password)
+    closed = replace(attempt, open=False)
+    assert not rules.check(hasher, closed, WRONG)
+    assert hashed == ["slot"] * 3
+
+
+def test_a_required_reset_ends_the_session_too(client, db, clock, ana, sign_in):
+    sign_in()
+    require_reset(db, clock, ana)
+    assert client.get("/account/").status_code == 303
+    assert sign_in().status_code == 400
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "", "no address", "a@b@c.example", "ana\0@example.com", "ana\r\nBcc: x@example.com",
+        "ana@example.com,b@example.com", "ana%0a@example.com\n.", "x" * 300 + "@example.com", "ﬁona@example.com",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_a_form_error_and_is_not_looked_up(client, ana, sign_in, statements, typed):
+    client.get("/sign-in/")
+    with statements() as run:
+        answer = sign_in(address=typed)
+    assert answer.status_code == 400
+    assert "<title>Error:" in answer.text
+    assert run == []
+
+
+def test_an_empty_password_is_a_form_error(sign_in, ana):
+    assert "Enter your password." in sign_in("").text
+
+
+@pytest.mark.parametrize("field", ["email", "password"])
+def test_a_megabyte_is_refused_whole(client, ana, sign_in, field):
+    answer = sign_in("x" * 1_000_000) if field == "password" else sign_in(address="x" * 1_000_000)
+    assert answer.status_code == 413
+
+
+def test_a_password_of_any_alphabet_signs_in(sign_in, add_account):
+    add_account("zoë@example.com", "пароль с \0 и 🦉 внутри")
+    assert sign_in("пароль с \0 и 🦉 внутри", "zoë@example.com").status_code == 303
+
+
+def test_an_old_hash_is_renewed_at_sign_in_and_the_session_lives(client, db, add_account, sign_in):
+    old = PasswordHasher(time_cost=3, memory_cost=128, parallelism=2).hash(PASSWORD)
+    account = add_account(password_hash=old)
+    assert sign_in().status_code == 303
+    with db.read() as session:
+        renewed = STORE.get(session, account.id)
+    assert renewed is not None
+    assert renewed.password_hash.startswith("$argon2id$v=19$m=64,t=1,p=1$")
+    assert renewed.version == account.version
+    assert client.get("/account/").status_code == 200
+
+
+def test_signing_out_ends_the_session_in_the_database_too(client, app, db, ana, sign_in):
+    sign_in()
+    stolen = client.get_cookie("session").value
+    answer = client.submit("/sign-out/")
+    assert (answer.status_code, answer.location) == (303, "/sign-in/")
+    assert answer.headers["Clear-Site-Data"] == '"cache", "storage"'
+    assert "You are signed out." in client.get("/sign-in/").text
+    assert "You are signed out." not in client.get("/sign-in/").text
+    thief = app.test_client()
+    thief.set_cookie("session", stolen)
+    assert thief.get("/account/").status_code == 303
+
+
+def test_a_get_signs_nobody_out(client, ana, sign_in):
+    sign_in()
+    assert client.get("/sign-out/").status_code == 200
+    assert client.get("/account/").status_code == 200
+
+
+@pytest.mark.parametrize("page", ["/sign-in/", "/sign-out/", "/account/answer/", "/account/sessions/"])
+@pytest.mark.parametrize("token", [None, "", "a-stale-or-foreign-token"])
+def test_a_form_without_its_own_csrf_token_does_nothing(client, ana, sign_in, page, token):
+    sign_in()
+    data = {"email": ADDRESS, "password": PASSWORD, "end": "others"}
+    answer = client.post(page, data=data if token is None else data | {"csrf_token": token})
+    assert answer.status_code == 400
+    assert client.get("/account/").status_code == 200
+
+
+def test_a_prepared_session_is_worth_nothing_after_the_sign_in(client, ana, sign_in):
+    with client.session_transaction() as prepared:
+        prepared["token reset"] = "prepared"
+        prepared["_user_id"] = "prepared"
+    sign_in()
+    with client.session_transaction() as now:
+        assert "token reset" not in now
+        assert now["_user_id"] != "prepared"
+
+
+def test_signing_in_again_ends_the_session_before(client, db, clock, ana, sign_in):
+    sign_in()
+    form = hidden(client.get("/sign-out/").text)
+    client.post("/sign-in/", data=form | {"email": ADDRESS, "password": PASSWORD})
+    with db.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM account_sessions")) == 1
+
+
+def test_no_address_password_or_token_is_logged(client, ana, sign_in, caplog):
+    caplog.set_level("DEBUG")
+    sign_in(WRONG)
+    sign_in()
+    client.get("/account/")
+    for secret in (ADDRESS, WRONG, PASSWORD, client.get_cookie("session").value):
+        assert secret not in caplog.text
+
+
+def test_nothing_stored_names_who_is_signed_in(client, db, ana, sign_in, clock):
+    sign_in()
+    with db.read() as session:
+        rows = [
+            *session.execute(text("SELECT * FROM account_sessions")),
+            *session.execute(text("SELECT * FROM sign_in_doors")),
+        ]
+    stored = b"".join(v if isinstance(v, bytes) else str(v).encode() for row in rows for v in row)
+    with client.session_transaction() as kept:
+        token = kept["_user_id"]
+    for secret in (b"ana", b"ruiz", b"example", token.encode()):
+        assert secret not in stored.lower()
+
+
+def test_when_every_core_is_hashing_nothing_is_counted_and_the_page_says_when(client, db, settings, ana, sign_in):
+    slots = HashSlots(settings.queue_file.parent / "hash-slots")
+    with ExitStack() as full:
+        for _ in range(slots.count):
+            full.enter_context(slots.taken())
+        answer = sign_in()
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    with db.read() as session:
+        assert session.scalar(text("SELECT sum(strangers) FROM sign_in_doors")) == 0
+        assert session.scalar(text("SELECT sum(failures) FROM sign_in_waits")) == 0
+    assert sign_in().status_code == 303

@@ -1,0 +1,174 @@
+"""Passwords are hashed whole, in NFC, at today's cost, and never more at once than there are slots."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import unicodedata
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+
+from portal.identity.hashing import (
+    MAX_CODE_POINTS,
+    Hasher,
+    HashSlots,
+    PasswordTooLong,
+    TooBusy,
+    shape_of,
+    stand_in_hash,
+)
+from portal.identity.service import hasher_for
+from portal.kit.settings import Argon2Parameters
+
+CHEAP = Argon2Parameters(64, 1, 1)
+
+
+@pytest.fixture
+def slots(tmp_path) -> HashSlots:
+    return HashSlots(tmp_path / "slots", count=2, wait=0.2)
+
+
+@pytest.fixture
+def hasher(slots) -> Hasher:
+    return Hasher(CHEAP, slots)
+
+
+def test_a_password_fits_its_own_hash_alone(hasher):
+    hashed = hasher.hash("correct horse battery")
+    assert hasher.verify(hashed, "correct horse battery")
+    assert not hasher.verify(hashed, "correct horse batterx")
+    assert hashed.startswith("$argon2id$v=19$m=64,t=1,p=1$")
+    assert hasher.hash("correct horse battery") != hashed
+
+
+def test_a_password_is_the_same_however_its_accents_are_composed(hasher):
+    composed = "contraseña de Núñez"
+    hashed = hasher.hash(unicodedata.normalize("NFD", composed))
+    assert hasher.verify(hashed, unicodedata.normalize("NFC", composed))
+
+
+def test_no_character_is_cut_off(hasher):
+    longest = "𝕡" * MAX_CODE_POINTS
+    assert not hasher.verify(hasher.hash(longest), longest[:-1])
+    assert hasher.verify(hasher.hash("a\0b"), "a\0b")
+    assert not hasher.verify(hasher.hash("a\0b"), "a\0c")
+
+
+@pytest.mark.parametrize("password", ["x" * (MAX_CODE_POINTS + 1), "x" * 1_000_000, "\ud800"])
+def test_what_is_too_long_or_no_text_is_refused_before_it_is_hashed(tmp_path, password):
+    full = Hasher(CHEAP, HashSlots(tmp_path, count=1, wait=0))
+    with full._slots.taken():  # hashing would raise TooBusy
+        for use in (full.hash, full.verify_nothing, lambda typed: full.verify(stand_in_hash("m=64,t=1,p=1"), typed)):
+            with pytest.raises(PasswordTooLong):
+                use(password)
+
+
+def test_nobodys_password_never_fits(hasher):
+    assert not hasher.verify_nothing("anything")
+    assert not hasher.verify_nothing("anything", stand_in_hash("m=128,t=2,p=1"))
+
+
+def test_an_unreadable_hash_fits_nothing_and_is_told_without_its_value(hasher, caplog):
+    assert not hasher.verify("$argon2id$v=19$broken-and-secret", "anything")
+    assert "cannot be read" in caplog.text
+    assert "broken-and-secret" not in caplog.text
+
+
+def test_a_hash_of_another_cost_wants_a_new_one(hasher):
+    assert not hasher.needs_rehash(hasher.hash("x"))
+    assert hasher.needs_rehash(PasswordHasher(time_cost=2, memory_cost=64, parallelism=1).hash("x"))
+
+
+@pytest.mark.parametrize(
+    "no_hash",
+    [
+        "",
+        "plain",
+        "$2b$12$abcdefghijklmnopqrstuv",
+        "$argon2i$v=19$m=64,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo",
+        "$argon2id$v=19$m=9999999,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo",
+        "$argon2id$v=19$m=64,t=9999,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo",
+        "$argon2id$v=19$m=1,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo",
+    ],
+)
+def test_only_argon2id_at_a_bearable_cost_has_a_shape(no_hash):
+    with pytest.raises(ValueError, match="Argon2id"):
+        shape_of(no_hash)
+
+
+def test_who_finds_every_slot_taken_waits_a_little_and_is_told_when_to_come_back(slots):
+    with slots.taken(), slots.taken():
+        began = time.monotonic()
+        with pytest.raises(TooBusy) as busy, slots.taken():
+            pass
+        assert 0.2 <= time.monotonic() - began < 2
+    assert busy.value.retry_after > 0
+    with slots.taken():
+        pass
+
+
+def test_who_waits_gets_the_slot_that_becomes_free(tmp_path):
+    slots = HashSlots(tmp_path, count=1, wait=5)
+    with ThreadPoolExecutor(1) as pool:
+        with slots.taken():
+            waiting = pool.submit(lambda: Hasher(CHEAP, slots).hash("patience"))
+            time.sleep(0.1)
+            assert not waiting.done()
+        assert waiting.result(timeout=5).startswith("$argon2id$")
+
+
+def test_threads_of_one_process_share_the_slots_too(tmp_path):
+    slots = HashSlots(tmp_path, count=2, wait=5)
+    inside, most = [], []
+
+    def hash_slowly() -> None:
+        with slots.taken():
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.02)
+            inside.pop()
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(hash_slowly) for _ in range(16)]:
+            done.result()
+    assert max(most) == 2
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from portal.identity.hashing import HashSlots
+with HashSlots(Path(sys.argv[1]), count=2, wait=5).taken():
+    print("taken", flush=True)
+    time.sleep(60)
+"""
+
+
+def holder(folder: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "taken\n"
+    return process
+
+
+def test_two_processes_share_the_slots_and_a_killed_one_gives_its_own_back(slots):
+    with holder(slots.folder) as first, holder(slots.folder) as second:
+        try:
+            with pytest.raises(TooBusy), slots.taken():
+                pass
+            os.kill(first.pid, signal.SIGKILL)
+            first.wait()
+            with slots.taken(), pytest.raises(TooBusy), slots.taken():
+                pass
+        finally:
+            second.kill()
+
+
+def test_there_are_as_many_slots_as_cores_beside_the_queue_file(settings):
+    hasher = hasher_for(settings)
+    assert hasher._slots.count == len(os.sched_getaffinity(0))
+    assert hasher._slots.folder.parent == settings.queue_file.parent

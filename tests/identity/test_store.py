@@ -1,0 +1,197 @@
+"""The builtin user store keeps the port's promises, on both databases."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import select, text
+
+from portal.identity.builtin import BuiltinStore, NewAccount, Stored
+from portal.identity.jobs import tend
+from portal.identity.models import AccountRow, HashShape
+from portal.identity.port import Account, AccountMissing, Profile
+from portal.kit.vault import VaultError
+
+STORE = BuiltinStore()
+HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("a password of long ago")
+OTHER_HASH = PasswordHasher(time_cost=2, memory_cost=64, parallelism=1).hash("another one")
+ANA = Profile("Ana.Ruiz@example.com", "Ana Ruiz", "C-1001", "es")
+BEN = Profile("ben@example.org", "Ben", "C-1002", "en")
+
+
+def put(db, vault, clock, *profiles: Profile, password_hash: str = HASH) -> Stored:
+    with db.write() as session:
+        return STORE.add(session, vault, [NewAccount(p, password_hash) for p in profiles], clock.now())
+
+
+def find(db, vault, address: str):
+    with db.read() as session:
+        return STORE.find(session, vault, address)
+
+
+def get(session, account_id: bytes) -> Account:
+    account = STORE.get(session, account_id)
+    assert account is not None
+    return account
+
+
+@pytest.fixture
+def ana(db, worker_vault, web_vault, clock):
+    put(db, worker_vault, clock, ANA)
+    return find(db, web_vault, ANA.address)
+
+
+def test_an_account_is_found_by_its_address_whatever_the_case(db, ana, web_vault):
+    assert find(db, web_vault, "ana.ruiz@EXAMPLE.com".lower()) == ana
+    assert find(db, web_vault, "ANA.RUIZ@example.com") == ana
+
+
+@pytest.mark.parametrize("twin", ["ana.ruız@example.com", "anaruiz@example.com", "ana.ruiz+x@example.com", ""])
+def test_a_twin_is_somebody_else(db, ana, web_vault, twin):
+    assert find(db, web_vault, twin) is None
+
+
+def test_the_worker_reads_whose_account_it_is(db, ana, worker_vault):
+    with db.read() as session:
+        assert STORE.profile(session, worker_vault, ana.id) == ANA
+        assert [account.id for account in STORE.find_by_ref(session, worker_vault, "C-1001")] == [ana.id]
+        assert STORE.find_by_ref(session, worker_vault, "C-9") == []
+        with pytest.raises(AccountMissing):
+            STORE.profile(session, worker_vault, bytes(16))
+
+
+def test_several_people_may_share_a_customer_number(db, worker_vault, clock):
+    put(db, worker_vault, clock, ANA, Profile("leo@example.com", "Leo", "C-1001", ""))
+    with db.read() as session:
+        assert len(STORE.find_by_ref(session, worker_vault, "C-1001")) == 2
+
+
+def test_nothing_about_a_person_stands_in_the_table(db, ana):
+    with db.read() as session:
+        row = session.execute(text("SELECT * FROM identity_accounts")).one()
+    stored = b"".join(value if isinstance(value, bytes) else str(value).encode() for value in row)
+    for word in (b"ana", b"ruiz", b"example.com", b"C-1001"):
+        assert word not in stored.lower().replace(b"argon2id", b"")
+
+
+def test_rows_look_alike_with_and_without_a_reference_or_a_name(db, worker_vault, clock):
+    put(db, worker_vault, clock, ANA, Profile("x@y.example"))
+    with db.read() as session:
+        rows = session.execute(text("SELECT length(profile), length(ref_index) FROM identity_accounts")).all()
+    assert rows[0] == rows[1]
+
+
+def test_a_profile_that_was_moved_to_another_row_does_not_open(db, ana, worker_vault, clock, web_vault):
+    put(db, worker_vault, clock, BEN)
+    ben = find(db, web_vault, BEN.address)
+    with db.write() as session:
+        session.get(AccountRow, ana.id).profile = session.get(AccountRow, ben.id).profile
+    with db.read() as session, pytest.raises(VaultError):
+        STORE.profile(session, worker_vault, ana.id)
+
+
+def test_a_new_password_is_stored_at_the_expected_version_only(db, ana, clock):
+    with db.write() as session:
+        assert not STORE.set_password(
+            session, ana.id, expected_version=ana.version + 1, password_hash=OTHER_HASH, now=clock.now()
+        )
+        assert get(session, ana.id) == ana
+        assert STORE.set_password(
+            session, ana.id, expected_version=ana.version, password_hash=OTHER_HASH, now=clock.now()
+        )
+        changed = get(session, ana.id)
+    assert (changed.version, changed.password_hash) == (ana.version + 1, OTHER_HASH)
+    assert changed.password_changed_at == clock.now()
+
+
+def test_of_many_new_passwords_at_once_exactly_one_is_stored(db, ana, clock):
+    def store(number: int) -> bool:
+        with db.write() as session:
+            return STORE.set_password(
+                session, ana.id, expected_version=1, password_hash=f"{HASH}{number}", now=clock.now()
+            )
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(store, range(16))) == 1
+    with db.read() as session:
+        assert get(session, ana.id).version == 2
+
+
+def test_a_required_reset_closes_the_password_once_and_a_new_one_opens_it(db, ana, clock):
+    with db.write() as session:
+        assert STORE.require_reset(session, [ana.id, bytes(16)], "exposed", clock.now()) == 1
+        assert STORE.require_reset(session, [ana.id], "everyone", clock.now()) == 0
+        closed = get(session, ana.id)
+        assert (closed.must_reset, closed.reset_reason, closed.version) == (True, "exposed", ana.version + 1)
+        assert closed.reset_required_at == clock.now()
+        STORE.set_password(session, ana.id, expected_version=closed.version, password_hash=OTHER_HASH, now=clock.now())
+        opened = get(session, ana.id)
+    assert (opened.must_reset, opened.reset_reason, opened.reset_required_at) == (False, None, None)
+
+
+def test_a_hash_is_upgraded_only_where_nothing_changed_meanwhile(db, ana, clock):
+    with db.write() as session:
+        assert STORE.upgrade_hash(session, ana, OTHER_HASH)
+        assert get(session, ana.id).version == ana.version
+        assert not STORE.upgrade_hash(session, ana, HASH)
+        assert get(session, ana.id).password_hash == OTHER_HASH
+
+
+def test_a_list_handed_over_again_changes_no_password(db, ana, worker_vault, clock):
+    moved = Profile(ANA.address, "Ana R. Gómez", "C-2002", "en")
+    assert put(db, worker_vault, clock, ANA, password_hash=OTHER_HASH) == Stored(0, 0, 1)
+    assert put(db, worker_vault, clock, moved, password_hash=OTHER_HASH) == Stored(0, 1, 0)
+    with db.read() as session:
+        assert get(session, ana.id) == ana
+        assert STORE.profile(session, worker_vault, ana.id) == moved
+        assert [account.id for account in STORE.find_by_ref(session, worker_vault, "C-2002")] == [ana.id]
+
+
+def test_a_walk_over_all_ids_meets_each_once(db, worker_vault, clock):
+    put(db, worker_vault, clock, *(Profile(f"p{number}@example.com") for number in range(7)))
+    seen, after = [], None
+    with db.read() as session:
+        while page := STORE.all_ids(session, after, 3):
+            seen += page
+            after = page[-1]
+    assert len(set(seen)) == len(seen) == 7
+    assert seen == sorted(seen)
+
+
+def test_known_tells_accounts_from_strangers(db, ana, web_vault):
+    indexes = [web_vault.account_index(address) for address in (ANA.address, "nobody@example.com")]
+    with db.read() as session:
+        assert STORE.known(session, indexes) == {indexes[0]}
+
+
+def test_stand_ins_have_the_stores_own_mixture_of_costs(db, worker_parts, worker_vault, web_vault, clock):
+    put(db, worker_vault, clock, *(Profile(f"old{n}@example.com") for n in range(3)), password_hash=OTHER_HASH)
+    put(db, worker_vault, clock, Profile("new@example.com"))
+    with db.read() as session:
+        assert STORE.stand_in(session, web_vault, "nobody@example.com") is None
+    tend(worker_parts)
+    with db.read() as session:
+        assert {row.shape: row.accounts for row in session.scalars(select(HashShape))} == {
+            "m=64,t=2,p=1": 3,
+            "m=64,t=1,p=1": 1,
+        }
+        drawn = [str(STORE.stand_in(session, web_vault, f"nobody{n}@example.com")) for n in range(400)]
+        again = str(STORE.stand_in(session, web_vault, "nobody0@example.com"))
+    shapes = [hash_.split("$")[3] for hash_ in drawn]
+    assert 240 <= shapes.count("m=64,t=2,p=1") <= 360
+    assert again.split("$")[3] == shapes[0]
+    assert again != drawn[0], "a stand-in's salt and digest say nothing"
+
+
+def test_the_costs_are_counted_once_a_day(db, worker_parts, worker_vault, clock):
+    tend(worker_parts)
+    put(db, worker_vault, clock, ANA)
+    tend(worker_parts)
+    with db.read() as session:
+        assert session.scalars(select(HashShape)).all() == []
+
+
+def test_an_account_shows_no_hash_when_it_is_printed(ana):
+    assert "argon2" not in repr(ana)
+    assert "Ana" not in repr(ANA)
+    assert "Ana" not in repr(NewAccount(ANA, HASH))
