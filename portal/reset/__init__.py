@@ -1,0 +1,1 @@
+"""A new password: guided or required, chosen well, and stored once."""

@@ -1,0 +1,321 @@
+"""Which new passwords are refused, why, and what to do instead (NIST SP 800-63B-4, section 3.1.1.2).
+
+The whole password is judged, never a part of it: a password is refused if it is known to be common, or if
+next to nothing is left once the words that anyone would guess for this person are taken away. No rule asks
+for kinds of characters.
+"""
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+
+from portal.kit.i18n import mark
+from portal.reset.keyboards import runs, walks
+
+LISTS = Path(__file__).parent
+MINIMUM = 15
+MAXIMUM = 256
+MAXIMUM_BYTES = 1024
+MAXIMUM_OWN_WORDS = 32
+SHORTEST_COMMON = 4  # shorter ones ("abc", "sex") sit inside too many good words
+SHORTEST_OWN = 3
+LONGEST_COMMON = 20
+SHORTEST_RUN = 3
+SHORTEST_WALK = 5  # four touching keys in a row make many plain words ("were", "free")
+FREE_DIGITS = 8  # a date; a longer number is more than a decoration
+PIECE_BITS = 0.01  # of two covers that are worth the same, the one of fewer pieces is told
+LITTLE = 6  # fewer characters than this beside guessable words protect nothing
+COMMON_BITS = 40.0  # common words whose ranks reach this together are a passphrase, not a guess
+UNUSABLE = frozenset({"Cc", "Cs"})
+
+SHORTEST = (SHORTEST_RUN, SHORTEST_WALK)
+_PARTS = re.compile(r"[^\W_]+")
+_TRIMMINGS = "0123456789 .,-_!?"
+_LOOK_ALIKES = str.maketrans("@4301!$57", "aaeoiisst")
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a password was refused: a stable code, and texts to translate."""
+
+    code: str
+    reason: str
+    guidance: str
+
+
+_UNRELATED_WORDS = mark(
+    "Take one of our suggestions, or put together four or five words that have nothing to do with each other."
+)
+
+TOO_SHORT = Rejection(
+    "too-short",
+    mark("This password is shorter than 15 characters."),
+    mark("Add another word or two. Length protects you more than special characters do."),
+)
+TOO_LONG = Rejection(
+    "too-long",
+    mark("This password is longer than 256 characters."),
+    mark("Use at most 256 characters. If a password manager made it, choose a shorter length there."),
+)
+UNUSABLE_CHARACTER = Rejection(
+    "unusable-character",
+    mark("This password has an invisible control character in it."),
+    mark("Type the password instead of pasting it, or let your password manager make a new one."),
+)
+COMMON = Rejection(
+    "common",
+    mark("This password, or one almost like it, is on lists of common passwords. Attackers try those first."),
+    _UNRELATED_WORDS,
+)
+REPEATED = Rejection(
+    "repeated",
+    mark("This password repeats one short piece. That makes it longer, but no harder to guess."),
+    _UNRELATED_WORDS,
+)
+SEQUENCE = Rejection(
+    "sequence",
+    mark("This password follows the alphabet, the numbers or the rows of a keyboard. Attackers try that first."),
+    _UNRELATED_WORDS,
+)
+OWN_WORDS = Rejection(
+    "own-words",
+    mark("This password is made of your own details, like your name or e-mail address. Others know them too."),
+    _UNRELATED_WORDS,
+)
+ORGANISATION = Rejection(
+    "organisation",
+    mark("This password is made of our name. Attackers try that first."),
+    _UNRELATED_WORDS,
+)
+OLD_PASSWORD = Rejection(
+    "old-password",
+    mark("This is the password that you have now."),
+    mark("Choose one that you have not used here or anywhere else."),
+)
+
+
+class PasswordRefused(ValueError):
+    """The text cannot be a password at all; `rejection` says why. The message never holds the text."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection.code)
+        self.rejection = rejection
+
+
+class PasswordTooLong(PasswordRefused):
+    """The text is longer than any password may be; nothing else was looked at."""
+
+    def __init__(self) -> None:
+        super().__init__(TOO_LONG)
+
+
+class Kind(Enum):
+    """What makes a stretch of a password guessable."""
+
+    OWN = "own"
+    ORGANISATION = "organisation"
+    COMMON = "common"
+    SEQUENCE = "sequence"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A guessable stretch of a password: where it ends, what it is, and its worth in bits."""
+
+    end: int
+    kind: Kind
+    bits: float
+    text: str
+
+
+Guessed = dict[str, tuple[tuple[str, Kind], ...]]
+
+_REFUSED_BY = (
+    (Kind.OWN, OWN_WORDS),
+    (Kind.ORGANISATION, ORGANISATION),
+    (Kind.COMMON, COMMON),
+    (Kind.SEQUENCE, SEQUENCE),
+)
+
+
+def normalise(password: str) -> str:
+    """Return the form of a password that is counted, compared and hashed (NFC). Raises PasswordRefused."""
+    if len(password) > MAXIMUM_BYTES:
+        raise PasswordTooLong
+    if any(unicodedata.category(character) in UNUSABLE for character in password):
+        raise PasswordRefused(UNUSABLE_CHARACTER)
+    if len(password.encode()) > MAXIMUM_BYTES:
+        raise PasswordTooLong
+    composed = unicodedata.normalize("NFC", password)
+    if len(composed) > MAXIMUM:
+        raise PasswordTooLong
+    return composed
+
+
+def check(password: str, *, own_words: Sequence[str], organisation: str) -> Rejection | None:
+    """Return why this new password is refused, or None if it may be used. Raises nothing."""
+    try:
+        composed = normalise(password)
+    except PasswordRefused as refused:
+        return refused.rejection
+    if len(composed) < MINIMUM:
+        return TOO_SHORT
+    plain = folded(composed)
+    spelled = plain.translate(_LOOK_ALIKES)
+    if _is_known(plain) or _is_known(spelled):
+        return COMMON
+    if _repeats(plain) or _repeats(plain.strip(_TRIMMINGS)) or _repeats(_squeezed(plain)):
+        return REPEATED
+    guessed = _guessed(tuple(own_words[:MAXIMUM_OWN_WORDS]), organisation)
+    return _nothing_left(plain, spelled, guessed)
+
+
+def folded(text: str) -> str:
+    """Return `text` as a guesser tries it: lower case, no accents, full-width and styled letters plain."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    if len(decomposed) > 2 * MAXIMUM:  # a few signs stand for a whole phrase: too long to pull apart
+        return text.casefold()
+    lower = unicodedata.normalize("NFKD", decomposed.casefold())
+    return "".join(character for character in lower if not unicodedata.combining(character))
+
+
+def _squeezed(form: str) -> str:
+    return "".join(character for character in form if character.isalnum())
+
+
+def _is_known(form: str) -> bool:
+    squeezed = _squeezed(form)
+    return form in _common() or squeezed in _common() or squeezed in _phrases()
+
+
+def _repeats(form: str) -> bool:
+    """Tell whether the text is one short piece over and over (the last may be cut off)."""
+    border = [0] * len(form)
+    for place in range(1, len(form)):
+        length = border[place - 1]
+        while length and form[place] != form[length]:
+            length = border[length - 1]
+        border[place] = length + (form[place] == form[length])
+    period = len(form) - border[-1] if form else 0
+    return 0 < period < MINIMUM and period * 2 <= len(form)
+
+
+def _nothing_left(plain: str, spelled: str, guessed: Guessed) -> Rejection | None:
+    """Refuse a password of own and common words, runs of keys and a date, and little more."""
+    pieces, left = _best_cover(plain, spelled, guessed)
+    kinds = {piece.kind for piece in pieces}
+    common = {piece.text: piece.bits for piece in pieces if piece.kind is Kind.COMMON}
+    protecting = _protecting(left, decorated=bool(kinds - {Kind.SEQUENCE}))
+    if protecting >= LITTLE or sum(common.values()) >= COMMON_BITS:
+        return None
+    for kind, rejection in _REFUSED_BY:
+        if kind in kinds:
+            return rejection
+    return None
+
+
+def _protecting(left: list[str], *, decorated: bool) -> int:
+    """Count the characters outside guessable pieces; a sign counts once, a date beside a word not at all."""
+    signs = {character for character in left if not character.isalnum()}
+    digits = sum(character.isdigit() for character in left)
+    letters = sum(character.isalnum() and not character.isdigit() for character in left)
+    free = FREE_DIGITS if decorated else 0
+    return letters + len(signs) + max(0, digits - free)
+
+
+def _best_cover(plain: str, spelled: str, guessed: Guessed) -> tuple[list[Piece], list[str]]:
+    """Return the guessable pieces that leave the least of the text, and the characters that they leave.
+
+    Works from the end to the start, so each place is looked at once.
+    """
+    best: list[tuple[int, float, Piece | None]] = [(0, 0.0, None)] * (len(plain) + 1)
+    ends = (runs(plain), walks(plain))
+    for start in range(len(plain) - 1, -1, -1):
+        left, bits, _ = best[start + 1]
+        choice: tuple[int, float, Piece | None] = (left + 1, bits, None)
+        for piece in _pieces(plain, spelled, start, guessed, (ends[0][start], ends[1][start])):
+            left, bits, _ = best[piece.end]
+            if (left, bits + piece.bits + PIECE_BITS) < choice[:2]:
+                choice = (left, bits + piece.bits + PIECE_BITS, piece)
+        best[start] = choice
+    pieces: list[Piece] = []
+    outside: list[str] = []
+    place = 0
+    while place < len(plain):
+        chosen = best[place][2]
+        if chosen is None:
+            outside.append(plain[place])
+            place += 1
+        else:
+            pieces.append(chosen)
+            place = chosen.end
+    return pieces, outside
+
+
+def _pieces(plain: str, spelled: str, start: int, guessed: Guessed, ends: tuple[int, int]) -> Iterable[Piece]:
+    further = max(end if end - start >= shortest else start for end, shortest in zip(ends, SHORTEST, strict=True))
+    for text in (plain,) if plain == spelled else (plain, spelled):
+        for word, kind in guessed.get(text[start : start + SHORTEST_OWN], ()):
+            if text.startswith(word, start):
+                yield Piece(start + len(word), kind, 0.0, word)
+        for length in _lengths().get(text[start : start + SHORTEST_COMMON], ()):
+            if start + length <= further:
+                continue
+            word = text[start : start + length]
+            if word in _common() and _mostly_letters(plain[start : start + length]):
+                yield Piece(start + len(word), Kind.COMMON, _common()[word], word)
+    if further > start:
+        yield Piece(further, Kind.SEQUENCE, 0.0, plain[start:further])
+
+
+def _mostly_letters(text: str) -> bool:
+    """Tell a word with look-alikes ("p4ssw0rd") from a number that happens to spell one ("5310")."""
+    return 2 * sum(character.isalpha() for character in text) > len(text)
+
+
+def _guessed(own_words: tuple[str, ...], organisation: str) -> Guessed:
+    """Return the words that are guessed for this person, under their first three letters; never kept."""
+    found: dict[str, list[tuple[str, Kind]]] = {}
+    ours = _words_of((organisation,))
+    for kind, words in ((Kind.ORGANISATION, ours), (Kind.OWN, _words_of(own_words) - ours)):
+        for word in sorted(words, key=len, reverse=True):
+            found.setdefault(word[:SHORTEST_OWN], []).append((word, kind))
+    return {start: tuple(words) for start, words in found.items()}
+
+
+def _words_of(texts: tuple[str, ...]) -> frozenset[str]:
+    """Return the folded parts of names and addresses, and the same run together ("annalopez")."""
+    found: set[str] = set()
+    for text in texts:
+        form = folded(text[:MAXIMUM])
+        parts = _PARTS.findall(form)
+        local = _PARTS.findall(form.partition("@")[0])
+        found.update(parts, ("".join(parts), "".join(local)))
+    return frozenset(word for word in found if len(word) >= SHORTEST_OWN)
+
+
+@cache
+def _common() -> dict[str, float]:
+    """Return the common passwords, each with the bits that its place in the list is worth."""
+    lines = (LISTS / "common-passwords.txt").read_text(encoding="utf-8").splitlines()
+    return {line: math.log2(place + 2) for place, line in enumerate(lines)}
+
+
+@cache
+def _lengths() -> dict[str, tuple[int, ...]]:
+    """Return, for the first letters of common words, the lengths of such words; numbers are no words."""
+    found: dict[str, set[int]] = {}
+    for word in _common():
+        if SHORTEST_COMMON <= len(word) <= LONGEST_COMMON and not word.isdigit():
+            found.setdefault(word[:SHORTEST_COMMON], set()).add(len(word))
+    return {start: tuple(sorted(lengths)) for start, lengths in found.items()}
+
+
+@cache
+def _phrases() -> frozenset[str]:
+    return frozenset((LISTS / "famous-phrases.txt").read_text(encoding="ascii").split())

@@ -1,0 +1,73 @@
+"""The mails about a new password."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from portal.outbox import mail
+
+PURPOSE = "reset"
+LINK_PATH = "/reset/{token}/"
+
+
+@dataclass(frozen=True)
+class ResetLink(mail.Mail):
+    """The link and the code that somebody asked for, to an address that has an account."""
+
+    name: ClassVar[str] = "reset-link"
+    purpose: ClassVar[str] = PURPOSE
+    link_purpose: ClassVar[str | None] = PURPOSE
+    link_path: ClassVar[str | None] = LINK_PATH
+    code_purpose: ClassVar[str | None] = PURPOSE
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls()
+
+
+@dataclass(frozen=True)
+class NoAccount(mail.Mail):
+    """The answer to who asked for a link and has no account here; its row looks like that of a link."""
+
+    name: ClassVar[str] = "no-account"
+    purpose: ClassVar[str] = PURPOSE
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls()
+
+
+@dataclass(frozen=True)
+class ResetRequired(mail.Mail):
+    """We closed this person's old password, or `everyone`'s; the mail says why and carries a link."""
+
+    name: ClassVar[str] = "reset-required"
+    stream: ClassVar[str] = mail.SECURITY
+    link_purpose: ClassVar[str | None] = PURPOSE
+    link_path: ClassVar[str | None] = LINK_PATH
+
+    everyone: bool
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls(everyone=False)
+
+
+@dataclass(frozen=True)
+class PasswordChanged(mail.Mail):
+    """A new password was stored. `changed_at` is the time in words, with its zone."""
+
+    name: ClassVar[str] = "password-changed"
+    stream: ClassVar[str] = mail.SECURITY
+
+    changed_at: str
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls(changed_at="November 23, 2026, 09:00 UTC")
+
+
+MAILS: tuple[type[mail.Mail], ...] = (ResetLink, NoAccount, ResetRequired, PasswordChanged)

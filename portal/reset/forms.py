@@ -1,0 +1,63 @@
+"""The forms of a new password; field names are part of the contract."""
+
+from flask_babel import gettext, lazy_gettext
+from flask_wtf import FlaskForm
+from wtforms import Field, PasswordField, RadioField, StringField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
+from wtforms.validators import ValidationError
+
+from portal.kit import addresses
+from portal.reset.blocklist import MAXIMUM, MINIMUM, Rejection
+
+
+class AskForm(FlaskForm):  # type: ignore[misc]
+    """Whose password it is."""
+
+    email = StringField(lazy_gettext("E-mail address"))
+
+    def validate_email(self, field: Field) -> None:
+        """Say what keeps this from being one address, and put its exact form in its place."""
+        try:
+            field.data = addresses.normalise(field.data or "")
+        except addresses.AddressInvalid as error:
+            raise ValidationError(gettext(str(error))) from error
+
+
+class CodeForm(FlaskForm):  # type: ignore[misc]
+    """The typed alternative to the link."""
+
+    code = StringField(lazy_gettext("Code from the mail"))
+
+
+class NewPasswordForm(FlaskForm):  # type: ignore[misc]
+    """The new password, asked once."""
+
+    # What password managers read before they make one; no maxlength, which would cut a longer one off unseen.
+    password = PasswordField(
+        lazy_gettext("New password"), render_kw={"passwordrules": f"minlength: {MINIMUM}; maxlength: {MAXIMUM};"}
+    )
+
+    def refuse(self, rejection: Rejection) -> None:
+        """Show why the password was refused and what to do instead."""
+        self.password.errors = [f"{gettext(rejection.reason)} {gettext(rejection.guidance)}"]
+
+
+class ChangePasswordForm(NewPasswordForm):
+    """The current password as proof, and the new one."""
+
+    current_password = PasswordField(lazy_gettext("Current password"))
+
+
+class ReminderForm(FlaskForm):  # type: ignore[misc]
+    """The choice of a reminder: months, or off."""
+
+    interval = RadioField(
+        lazy_gettext("Remind me to look at my password"),
+        choices=[
+            SelectChoice("3", lazy_gettext("Every 3 months")),
+            SelectChoice("6", lazy_gettext("Every 6 months")),
+            SelectChoice("12", lazy_gettext("Every 12 months")),
+            SelectChoice("off", lazy_gettext("Never")),
+        ],
+        default="off",
+    )

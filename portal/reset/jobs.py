@@ -1,0 +1,71 @@
+"""The worker's part: answer who asked for a link, and tell people that their password was changed."""
+
+from datetime import datetime
+
+from babel.dates import format_date, format_time, get_timezone
+from sqlalchemy.orm import Session
+
+from portal.identity.port import Account, AccountMissing, Profile, Store
+from portal.identity.service import store_for
+from portal.intake import replies
+from portal.intake.jobs import Request
+from portal.kit import addresses
+from portal.kit.db import new_id
+from portal.kit.i18n import best_language
+from portal.kit.parts import WorkerParts
+from portal.kit.vault import WorkerVault
+from portal.outbox import service as outbox
+from portal.outbox.mail import Mail
+from portal.reset import links
+from portal.reset.emails import PURPOSE, NoAccount, PasswordChanged, ResetLink
+from portal.reset.service import CHANGED
+
+
+def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> None:
+    """Mail a link to the account's own address, or say that there is none: the same statements and rows."""
+    try:
+        typed = addresses.normalise(request.fields.get("email", ""))
+    except addresses.AddressInvalid:
+        return
+    if not replies.take(session, parts.vault, PURPOSE, addresses.folded(typed), now):
+        return
+    store = store_for(parts.settings)
+    account = store.find(session, parts.vault, typed)
+    profile = _profile(session, parts.vault, store, account)
+    mail: Mail = ResetLink() if account and profile else NoAccount()
+    links.send(
+        session,
+        parts.vault,
+        mail,
+        account=account if profile else None,
+        profile=profile or Profile(typed),
+        locale=request.fields.get("language", ""),
+        browser=request.fields.get("browser"),
+        now=now,
+    )
+
+
+def tell(session: Session, request: Request, now: datetime, parts: WorkerParts) -> None:
+    """Tell the owner of an account that its password was changed, in the language it was changed in."""
+    try:
+        account_id = bytes.fromhex(request.fields.get("account", ""))
+        profile = store_for(parts.settings).profile(session, parts.vault, account_id)
+    except (ValueError, AccountMissing):
+        return
+    language = best_language(request.fields.get("language") or profile.locale, parts.settings.languages)
+    zone, tag = get_timezone(parts.settings.timezone), language.replace("-", "_")
+    local = request.asked_at.astimezone(zone)
+    changed_at = f"{format_date(local, 'long', tag)}, {format_time(local, 'HH:mm z', zone, tag)}"
+    mail = PasswordChanged(changed_at)
+    outbox.enqueue(session, parts.vault, mail, address=profile.address, locale=language, now=now)
+
+
+def _profile(session: Session, vault: WorkerVault, store: Store, account: Account | None) -> Profile | None:
+    """Return whose account it is; where there is none, look one up all the same and find nothing."""
+    try:
+        return store.profile(session, vault, account.id if account else new_id())
+    except AccountMissing:
+        return None
+
+
+HANDLERS = {PURPOSE: answer, CHANGED: tell}

@@ -1,0 +1,314 @@
+"""Require a new password of many: everyone whose password a list exposes, or everyone. Resumable, and counted."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import islice
+from sys import intern
+from time import sleep
+from typing import Protocol
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from portal.accounts import service as accounts
+from portal.audit import service as audit
+from portal.identity.port import Account, Store
+from portal.kit.clock import Clock
+from portal.kit.db import Database
+from portal.kit.vault import VaultError, WorkerVault
+from portal.reset import links
+from portal.reset.emails import ResetRequired
+from portal.reset.models import Requirement
+from portal.reset.service import REASON_EVERYONE, REASON_EXPOSED
+
+log = logging.getLogger("portal.reset")
+
+EVERYONE = ""
+BATCH = 20  # accounts per transaction, so that the database's lock is held for a moment only
+# SQLite's lock is not handed over in turn: who waits for it asks again ever more seldom, ten times a second at last.
+# Without a pause, people's requests were measured to wait as long as the whole job; with it, a third of a second.
+PAUSE_SECONDS = 0.05
+PAGE = 1000
+NEWLY, ALREADY, RENEWED = "newly", "already", "renewed"
+
+Progress = Callable[[int], None]
+
+
+class Exposed(Protocol):
+    """What is needed of one exposed person to find their account and to write to them."""
+
+    @property
+    def address(self) -> str:
+        """The normalised address."""
+        ...
+
+    @property
+    def account_ref(self) -> str:
+        """The customer number, or empty."""
+        ...
+
+    @property
+    def locale(self) -> str:
+        """The language that the list names, or empty."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Whom it concerns. `subject` is an incident's slug, or EVERYONE; `people` counts them.
+
+    `locales` has the id of each account, with the language that the list names; None stands for every account.
+    """
+
+    subject: str
+    list_version: int | None = None
+    people: int = 0
+    locales: dict[bytes, str] | None = None
+
+
+@dataclass
+class Tally:
+    """The result, in counts.
+
+    Of the `accounts`, `newly` were required now, `already` before, and `renewed` chose a new password since this
+    was first required.
+    """
+
+    people: int = 0
+    accounts: int = 0
+    newly: int = 0
+    already: int = 0
+    renewed: int = 0
+    mails: int = 0
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the job works with."""
+
+    db: Database
+    vault: WorkerVault
+    clock: Clock
+    store: Store
+
+
+def gather(tools: Tools, subject: str, list_version: int, people: Iterable[Exposed], progress: Progress) -> Cohort:
+    """Find the accounts of exposed people, by customer number and by address; nothing is written.
+
+    One id of 16 bytes per account is held in memory, no address. Several people may share an account.
+    """
+    count = 0
+    locales: dict[bytes, str] = {}
+    for page in _pages(people):
+        with tools.db.read() as session:
+            for person in page:
+                for account_id in _accounts_of(session, tools, person):
+                    locales[account_id] = locales.get(account_id) or intern(person.locale)
+        count += len(page)
+        progress(len(page))
+    return Cohort(subject, list_version, count, locales)
+
+
+def require(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
+    """Close the old password of every account of the cohort, and mail each owner once; commits batch by batch.
+
+    Each batch locks the job's row, so a command that is started again resumes where the last one stopped, and two at
+    once share the work.
+    """
+    job_id, since = _begin(tools, cohort)
+    tally = Tally(people=cohort.people)
+    for ids in _batches(tools, cohort):
+        with tools.db.write() as session:
+            job = session.get_one(Requirement, job_id, with_for_update=True, populate_existing=True)
+            for account_id in ids:
+                tally.accounts += 1
+                _one(session, tools, job, account_id, (cohort.locales or {}).get(account_id, ""), since)
+            job.cursor = max(job.cursor, ids[-1])
+        progress(len(ids))
+        if tools.db.is_sqlite:
+            sleep(PAUSE_SECONDS)
+    return _finish(tools, job_id, tally)
+
+
+def preview(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
+    """Return what `require` would return now, and write nothing."""
+    tally = Tally(people=cohort.people)
+    with tools.db.read() as session:
+        job = _unfinished(session, cohort)
+        since = _first_required(session, cohort, job) or tools.clock.now()
+        cursor = job.cursor if job else b""
+        if job is not None:
+            _add_up(tally, job)
+    for ids in _batches(tools, cohort):
+        with tools.db.read() as session:
+            for account_id in ids:
+                account = tools.store.get(session, account_id)
+                tally.accounts += 1
+                state = _state(account, since)
+                if state == NEWLY:
+                    tally.newly += 1
+                    tally.mails += 1
+                elif account_id > cursor and state is not None:
+                    setattr(tally, state, getattr(tally, state) + 1)
+        progress(len(ids))
+    if cohort.locales is None:
+        tally.people = tally.accounts
+    return tally
+
+
+def _one(session: Session, tools: Tools, job: Requirement, account_id: bytes, locale: str, since: datetime) -> None:
+    account = tools.store.get(session, account_id)
+    state = _state(account, since)
+    done = account_id <= job.cursor
+    if account is None or (done and state != NEWLY):
+        return
+    if state == RENEWED:
+        job.renewed += 1
+        return
+    now = tools.clock.now()
+    everyone = job.subject == EVERYONE
+    reason = REASON_EVERYONE if everyone else REASON_EXPOSED
+    if state == ALREADY or not tools.store.require_reset(session, [account_id], reason, now):
+        job.already += 1
+        return
+    accounts.end_sessions(session, account_id)
+    job.newly += 1
+    closed = tools.store.get(session, account_id)
+    try:
+        profile = tools.store.profile(session, tools.vault, account_id)
+    except VaultError:
+        # One row that was tampered with must not keep the others from their mails.
+        log.error("the profile of an account does not open; its password is closed, and nobody could be mailed")  # noqa: TRY400
+        return
+    unique = tools.vault.list_index("reset-required", f"{job.id.hex()} {account_id.hex()}")
+    job.mails += links.send(
+        session,
+        tools.vault,
+        ResetRequired(everyone=everyone),
+        account=closed,
+        profile=profile,
+        locale=profile.locale or locale,
+        now=now,
+        unique=unique,
+        batch=job.id,
+    )
+
+
+def _state(account: Account | None, since: datetime) -> str | None:
+    if account is None:
+        return None
+    if account.must_reset:
+        return ALREADY
+    if account.password_changed_at is not None and account.password_changed_at >= since:
+        return RENEWED
+    return NEWLY
+
+
+def _begin(tools: Tools, cohort: Cohort) -> tuple[bytes, datetime]:
+    """Return the job to work on, and since when a newly chosen password counts; one that was not finished goes on."""
+    with tools.db.write() as session:
+        job = _unfinished(session, cohort)
+        now = tools.clock.now()
+        job_id = job.id if job else _new_job(session, tools, cohort, now)
+        return job_id, _first_required(session, cohort, job) or now
+
+
+def _new_job(session: Session, tools: Tools, cohort: Cohort, now: datetime) -> bytes:
+    """Add a job. Its id follows from those that are finished, so two commands that begin at once make one."""
+    finished = session.scalar(
+        select(func.count()).select_from(Requirement).where(*_same(cohort), Requirement.finished_at.is_not(None))
+    )
+    job_id = tools.vault.list_index("reset-require", f"{cohort.subject} {cohort.list_version} {finished}")
+    insert = sqlite.insert if tools.db.is_sqlite else postgresql.insert
+    statement = insert(Requirement).values(
+        id=job_id,
+        subject=cohort.subject,
+        list_version=cohort.list_version,
+        started_at=now,
+        cursor=b"",
+        newly=0,
+        already=0,
+        renewed=0,
+        mails=0,
+    )
+    added = session.execute(statement.on_conflict_do_nothing().returning(Requirement.id)).first()
+    if added is not None:
+        details = {"list_version": cohort.list_version, "people": cohort.people}
+        audit.record(session, "reset.require", cohort.subject or "everyone", details, now)
+    return job_id
+
+
+def _finish(tools: Tools, job_id: bytes, tally: Tally) -> Tally:
+    with tools.db.write() as session:
+        job = session.get_one(Requirement, job_id, with_for_update=True, populate_existing=True)
+        _add_up(tally, job)
+        if job.subject == EVERYONE:
+            tally.people = tally.accounts
+        if job.finished_at is None:
+            job.finished_at = tools.clock.now()
+            audit.record(session, "reset.required", job.subject or "everyone", asdict(tally), job.finished_at)
+    return tally
+
+
+def _unfinished(session: Session, cohort: Cohort) -> Requirement | None:
+    return session.scalars(
+        select(Requirement)
+        .where(*_same(cohort), Requirement.finished_at.is_(None))
+        .order_by(Requirement.started_at)
+        .limit(1)
+    ).first()
+
+
+def _same(cohort: Cohort) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Requirement.subject == cohort.subject,
+        Requirement.list_version.is_not_distinct_from(cohort.list_version),
+    )
+
+
+def _first_required(session: Session, cohort: Cohort, job: Requirement | None) -> datetime | None:
+    """Return since when a newly chosen password counts: an incident is one event, however often it is required."""
+    if cohort.subject == EVERYONE:
+        return job.started_at if job else None
+    return session.scalar(select(func.min(Requirement.started_at)).where(Requirement.subject == cohort.subject))
+
+
+def _add_up(tally: Tally, job: Requirement) -> None:
+    tally.newly += job.newly
+    tally.already += job.already
+    tally.renewed += job.renewed
+    tally.mails += job.mails
+
+
+def _accounts_of(session: Session, tools: Tools, person: Exposed) -> Iterator[bytes]:
+    if person.account_ref:
+        for account in tools.store.find_by_ref(session, tools.vault, person.account_ref):
+            yield account.id
+    found = tools.store.find(session, tools.vault, person.address)
+    if found is not None:
+        yield found.id
+
+
+def _batches(tools: Tools, cohort: Cohort) -> Iterator[list[bytes]]:
+    if cohort.locales is not None:
+        ordered = sorted(cohort.locales)
+        for start in range(0, len(ordered), BATCH):
+            yield ordered[start : start + BATCH]
+        return
+    after: bytes | None = None
+    while True:
+        with tools.db.read() as session:
+            ids = tools.store.all_ids(session, after, BATCH)
+        if not ids:
+            return
+        yield ids
+        after = ids[-1]
+
+
+def _pages(people: Iterable[Exposed]) -> Iterator[list[Exposed]]:
+    source = iter(people)
+    while page := list(islice(source, PAGE)):
+        yield page

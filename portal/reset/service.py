@@ -1,0 +1,113 @@
+"""A new password: what a link may change, whether the password is good, and how it is stored."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from portal.accounts import service as accounts
+from portal.identity.hashing import Hasher
+from portal.identity.port import Account, Store
+from portal.intake import service as intake
+from portal.intake.service import LinkInvalid
+from portal.kit.vault import WebVault
+from portal.reset import blocklist
+from portal.reset.blocklist import OLD_PASSWORD, PasswordRefused
+from portal.reset.emails import PURPOSE
+
+CHANGED = "password-changed"
+# Why a new password was required, as the account's row says it: no incident is named, so that the row does not tell
+# which list its owner is on.
+REASON_EXPOSED = "exposed"
+REASON_EVERYONE = "everyone"
+
+
+class Overtaken(Exception):
+    """Another change of the same account was first; nothing was stored."""
+
+
+@dataclass(frozen=True, repr=False)
+class Link:
+    """A link that is alive: the reply it opened, its account, and the words that are that person's own."""
+
+    reply_id: bytes
+    account: Account
+    address: str
+    own_words: tuple[str, ...]
+
+
+def look(session: Session, store: Store, token: str | None, now: datetime) -> Link:
+    """Open a link without using it up. Raises LinkInvalid, also where the account changed since."""
+    opened = intake.open_reply(session, PURPOSE, token, now)
+    account_id = opened.data["account"]
+    account = store.get(session, bytes.fromhex(account_id)) if account_id else None
+    if account is None or account.version != opened.data["version"]:
+        raise LinkInvalid
+    return Link(opened.id, account, opened.data["address"], tuple(opened.data["words"]))
+
+
+def hash_new(hasher: Hasher, account: Account, password: str, *, own_words: tuple[str, ...], organisation: str) -> str:
+    """Return the hash of a new password that is good enough; what costs nothing is judged first.
+
+    Call it outside any transaction: it hashes twice. Raises PasswordRefused with the reason, or TooBusy.
+    """
+    rejection = blocklist.check(password, own_words=own_words, organisation=organisation)
+    if rejection is not None:
+        raise PasswordRefused(rejection)
+    composed = blocklist.normalise(password)
+    if hasher.verify(account.password_hash, composed):
+        raise PasswordRefused(OLD_PASSWORD)
+    return hasher.hash(composed)
+
+
+def finish(
+    session: Session,
+    vault: WebVault,
+    store: Store,
+    link: Link,
+    password_hash: str,
+    *,
+    language: str,
+    now: datetime,
+) -> None:
+    """Use the link up and store the password, both or neither.
+
+    Of any number at once exactly one succeeds; the others get LinkInvalid.
+    """
+    intake.spend(session, link.reply_id, now)
+    try:
+        change(session, vault, store, link.account, password_hash, language=language, now=now)
+    except Overtaken as error:
+        raise LinkInvalid from error
+
+
+def change(
+    session: Session,
+    vault: WebVault,
+    store: Store,
+    account: Account,
+    password_hash: str,
+    *,
+    language: str,
+    now: datetime,
+) -> Account:
+    """Store the password, end every session, have the owner told, and return the account as it is now.
+
+    The account's version grows, so every link of it is dead. Raises Overtaken where it changed since it was read.
+    """
+    stored = store.set_password(
+        session, account.id, expected_version=account.version, password_hash=password_hash, now=now
+    )
+    if not stored:
+        raise Overtaken
+    accounts.end_sessions(session, account.id)
+    intake.ask(session, vault, CHANGED, {"account": account.id.hex(), "language": language}, now)
+    return replace(
+        account,
+        version=account.version + 1,
+        must_reset=False,
+        password_hash=password_hash,
+        password_changed_at=now,
+        reset_required_at=None,
+        reset_reason=None,
+    )

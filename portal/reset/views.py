@@ -1,0 +1,276 @@
+"""The pages of a new password. GET looks and changes nothing; only a sent form uses a link up."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, current_app, render_template, request, session
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from sqlalchemy.orm import Session
+
+from portal.accounts import devices, login
+from portal.accounts import service as accounts
+from portal.accounts.login import account_parts, person, sign_in_required
+from portal.identity.hashing import PasswordTooLong, TooBusy
+from portal.identity.port import Account
+from portal.intake import service as intake
+from portal.kit import web
+from portal.reset import passphrases, service
+from portal.reset.blocklist import MINIMUM, PasswordRefused
+from portal.reset.emails import PURPOSE
+from portal.reset.forms import AskForm, ChangePasswordForm, CodeForm, NewPasswordForm, ReminderForm
+
+bp = Blueprint("reset", __name__)
+
+SUGGESTIONS = 3
+DONE = "reset done"
+DONE_FOR = timedelta(minutes=30)
+# What app.py hands in from the floor above: stores the choice of a reminder.
+REMINDER = "portal_reminder"
+SetReminder = Callable[[Session, bytes, str, datetime], None]
+
+Page = ResponseReturnValue
+REFUSED = 400
+
+
+@bp.get("/reset/")
+def ask() -> Page:
+    """Ask for the address."""
+    return render_template("reset/ask.html", form=AskForm())
+
+
+@bp.post("/reset/")
+def send() -> Page:
+    """Hand the address to the worker, with the same work for every address."""
+    form = AskForm()
+    if not form.validate():
+        return render_template("reset/ask.html", form=form), REFUSED
+    parts = web.parts()
+    with parts.db.write() as db_session:
+        web.limit_intake(db_session)
+        fields = {
+            "email": form.email.data or "",
+            "browser": web.begin_flow(PURPOSE),
+            "language": web.language(),
+        }
+        intake.ask(db_session, parts.vault, PURPOSE, fields, parts.clock.now())
+    parts.wake("answer")
+    return web.see_other("reset.sent")
+
+
+@bp.get("/reset/sent/")
+def sent() -> Page:
+    """Say what happens now, and take the code."""
+    if web.flow(PURPOSE) is None:
+        return web.see_other("reset.ask")
+    return render_template("reset/sent.html", form=CodeForm())
+
+
+@bp.post("/reset/sent/")
+def redeem() -> Page:
+    """Exchange a typed code, in the browser that asked, for what the link would have brought."""
+    browser = web.flow(PURPOSE)
+    if browser is None:
+        return web.see_other("reset.ask")
+    form, parts, token = CodeForm(), web.parts(), None
+    with parts.db.write() as db_session:
+        try:
+            token = intake.redeem_code(db_session, PURPOSE, browser, form.code.data or "", parts.clock.now())
+        except intake.CodeWrong:
+            form.code.errors = [_("This code does not fit. Check it, use the link in the mail, or ask again.")]
+    if token is None:
+        return render_template("reset/sent.html", form=form), REFUSED
+    web.keep_token(PURPOSE, token)
+    return web.see_other("reset.choose")
+
+
+@bp.get("/reset/<token>/")
+def bring(token: str) -> Page:
+    """Take a link's token out of the address; nothing is looked up, spent or sent."""
+    web.keep_token(PURPOSE, token)
+    return web.see_other("reset.choose")
+
+
+@bp.get("/reset/choose/")
+def choose() -> Page:
+    """Show the form to who brought a live link; say why where the old password was closed."""
+    if web.kept_token(PURPOSE) is None:
+        return web.see_other("reset.ask")
+    return _choose_page(_live_link(), NewPasswordForm())
+
+
+@bp.post("/reset/choose/")
+def store() -> Page:
+    """Judge and hash the new password, then use the link up and store it in one transaction."""
+    token = web.kept_token(PURPOSE)
+    if token is None:
+        return web.see_other("reset.ask")
+    parts, form, link = web.parts(), NewPasswordForm(), _live_link()
+    password_hash = _hash_of(form, link.account, link.own_words)
+    if password_hash is None:
+        return _choose_page(link, form), REFUSED
+    now = parts.clock.now()
+    try:
+        with parts.db.write() as db_session:
+            store = account_parts().store
+            service.finish(db_session, parts.vault, store, link, password_hash, language=web.language(), now=now)
+    except intake.LinkInvalid:
+        web.gone()
+    parts.wake("answer")
+    session.clear()
+    return _to_done(link.account, now, signed_in=False)
+
+
+@bp.get("/account/password/")
+@sign_in_required
+def change() -> Page:
+    """Ask for the current password and a new one."""
+    return _change_page(ChangePasswordForm())
+
+
+@bp.post("/account/password/")
+@sign_in_required
+def change_now() -> Page:
+    """Take the current password as proof; every session ends, and this browser gets a fresh one."""
+    parts, current, form = web.parts(), person(), ChangePasswordForm()
+    with parts.db.write() as db_session:
+        counted = accounts.count_password_try(db_session, current.session_id)
+    if not counted:
+        login.end()
+        return web.see_other("accounts.sign_in")
+    if not _proves(current.account, form.current_password.data or ""):
+        form.current_password.errors = [_("This is not your current password.")]
+        return _change_page(form), REFUSED
+    with parts.db.write() as db_session:
+        accounts.clear_password_tries(db_session, current.session_id)
+    password_hash = _hash_of(form, current.account, (current.address,))
+    if password_hash is None:
+        return _change_page(form), REFUSED
+    now = parts.clock.now()
+    device = devices.describe(request.user_agent.string)
+    try:
+        with parts.db.write() as db_session:
+            store = account_parts().store
+            changed = service.change(
+                db_session,
+                parts.vault,
+                store,
+                current.account,
+                password_hash,
+                language=web.language(),
+                now=now,
+            )
+            token = accounts.begin(db_session, parts.vault, changed, address=current.address, device=device, now=now)
+    except service.Overtaken:
+        login.end()
+        return web.see_other("accounts.sign_in")
+    parts.wake("answer")
+    login.begin(token)
+    return _to_done(current.account, now, signed_in=True)
+
+
+@bp.get("/reset/done/")
+def done() -> Page:
+    """Say what was done and what else helps; offer the reminder for half an hour."""
+    if _done_account() is None:
+        return web.see_other("reset.ask")
+    chosen = session[DONE].get("interval")
+    return _done_page(ReminderForm(formdata=None, interval=chosen or "off"), chosen)
+
+
+@bp.post("/reset/done/")
+def remind() -> Page:
+    """Store the choice of a reminder for the account whose password was just set."""
+    account_id = _done_account()
+    if account_id is None:
+        return web.see_other("reset.ask")
+    form = ReminderForm()
+    if not form.validate():
+        return _done_page(form, None), REFUSED
+    parts = web.parts()
+    set_reminder: SetReminder = current_app.extensions[REMINDER]
+    with parts.db.write() as db_session:
+        set_reminder(db_session, account_id, form.interval.data, parts.clock.now())
+    session[DONE] = {**session[DONE], "interval": form.interval.data}
+    return web.see_other("reset.done")
+
+
+def guidance() -> dict[str, Any]:
+    """Return what a page that asks for a new password shows: the shortest length, and passphrases to take."""
+    return {"minimum": MINIMUM, "suggestions": passphrases.suggest(SUGGESTIONS, web.language())}
+
+
+def _live_link() -> service.Link:
+    """Return the link that this browser brought; where it is not alive, end with the one page for that."""
+    parts = web.parts()
+    try:
+        with parts.db.read() as db_session:
+            return service.look(db_session, account_parts().store, web.kept_token(PURPOSE), parts.clock.now())
+    except intake.LinkInvalid:
+        web.gone()
+
+
+def _proves(account: Account, password: str) -> bool:
+    try:
+        return account_parts().hasher.verify(account.password_hash, password)
+    except PasswordTooLong:
+        return False
+    except TooBusy as busy:
+        web.busy(busy.retry_after)
+
+
+def _hash_of(form: NewPasswordForm, account: Account, own_words: tuple[str, ...]) -> str | None:
+    """Return the new password's hash, or None where it is refused; then the form says why."""
+    try:
+        return service.hash_new(
+            account_parts().hasher,
+            account,
+            form.password.data or "",
+            own_words=own_words,
+            organisation=web.parts().settings.organisation,
+        )
+    except PasswordRefused as refused:
+        form.refuse(refused.rejection)
+        return None
+    except TooBusy as busy:
+        web.busy(busy.retry_after)
+
+
+def _choose_page(link: service.Link, form: NewPasswordForm) -> str:
+    account = link.account
+    return render_template(
+        "reset/choose.html",
+        form=form,
+        forced=account.must_reset,
+        everyone=account.reset_reason == service.REASON_EVERYONE,
+        address=link.address,
+        **guidance(),
+    )
+
+
+def _change_page(form: ChangePasswordForm) -> str:
+    return render_template("reset/account-password.html", form=form, address=person().address, **guidance())
+
+
+def _to_done(account: Account, now: datetime, *, signed_in: bool) -> Page:
+    """Lead to the last page, which this browser may use for half an hour; it counts as its owner's from now on."""
+    session[DONE] = {
+        "account": account.id.hex(),
+        "until": (now + DONE_FOR).isoformat(),
+        "signed_in": signed_in,
+    }
+    response = web.see_other("reset.done")
+    login.remember_device(response, account.id, account.version + 1)
+    return response
+
+
+def _done_account() -> bytes | None:
+    state = session.get(DONE)
+    if not state or datetime.fromisoformat(state["until"]) <= web.parts().clock.now():
+        return None
+    return bytes.fromhex(state["account"])
+
+
+def _done_page(form: ReminderForm, chosen: str | None) -> str:
+    return render_template("reset/done.html", form=form, saved=chosen, signed_in=session[DONE]["signed_in"])

@@ -1,0 +1,40 @@
+"""People with accounts, and the ways they go to a new password."""
+
+from collections.abc import Callable
+
+import pytest
+
+from portal.identity.builtin import BuiltinStore
+from portal.kit.clock import FixedClock
+from portal.kit.db import Database
+from portal.kit.parts import WorkerParts
+from portal.kit.settings import Settings
+from portal.kit.vault import WorkerVault
+from portal.worker import drain
+from tests.mailbox import Delivered, Mailbox
+from tests.reset.journey import ANA, REQUEST, People
+from tests.visitor import Visitor
+
+
+@pytest.fixture
+def people(db: Database, worker_vault: WorkerVault, clock: FixedClock, settings: Settings) -> People:
+    return People(db, worker_vault, clock, settings, BuiltinStore())
+
+
+@pytest.fixture
+def ana(people: People) -> str:
+    """The address of somebody who has an account."""
+    people.add(ANA, name="Ana Ruiz")
+    return ANA
+
+
+@pytest.fixture
+def ask(client: Visitor, worker_parts: WorkerParts, smtp: Mailbox) -> Callable[..., Delivered]:
+    """Ask for a link as a person does, let the worker work, and give the mail that came."""
+
+    def asked(address: str, browser: Visitor = client) -> Delivered:
+        assert browser.submit("/reset/", email=address).status_code == 303
+        drain(worker_parts)
+        return [mail for mail in smtp.to(address) if mail.message["Subject"] == REQUEST][-1]
+
+    return asked

@@ -1,0 +1,86 @@
+"""What the tests of a new password share: an account's people, their mails, and a look at every table."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import inspect, text
+
+from portal.identity.builtin import BuiltinStore, NewAccount
+from portal.identity.port import Account, Profile
+from portal.identity.service import hasher_for
+from portal.kit.clock import FixedClock
+from portal.kit.db import Database
+from portal.kit.settings import Settings
+from portal.kit.vault import WorkerVault
+from tests.mailbox import Delivered
+
+OLD = "correct-horse-battery-old"
+NEW = "sunlit-marble-otter-harbour"
+ANA = "ana.ruiz@northwind.example"
+REQUEST = "Your request for a new password"
+STRANGER = "no.account@northwind.example"
+
+
+@dataclass
+class People:
+    """Adds accounts and looks at them."""
+
+    db: Database
+    vault: WorkerVault
+    clock: FixedClock
+    settings: Settings
+    store: BuiltinStore
+
+    def add(self, address: str, password: str = OLD, *, name: str = "", ref: str = "", locale: str = "") -> bytes:
+        account = NewAccount(Profile(address, name, ref, locale), hasher_for(self.settings).hash(password))
+        with self.db.write() as session:
+            self.store.add(session, self.vault, [account], self.clock.now())
+        return self.account(address).id
+
+    def account(self, address: str) -> Account:
+        with self.db.read() as session:
+            found = self.store.find(session, self.vault, address)
+        assert found is not None
+        return found
+
+    def signs_in_with(self, address: str, password: str) -> bool:
+        account = self.account(address)
+        return hasher_for(self.settings).verify(account.password_hash, password) and not account.must_reset
+
+    def require(self, address: str, reason: str = "exposed") -> None:
+        with self.db.write() as session:
+            self.store.require_reset(session, [self.account(address).id], reason, self.clock.now())
+
+
+def link_in(mail: Delivered) -> str:
+    """The path of the link that a mail carries, the same in both of its forms."""
+    (path,) = set(re.findall(r"http://localhost:8000(/reset/[a-z2-7]{32}/)", mail.text + mail.html))
+    return str(path)
+
+
+def code_in(mail: Delivered) -> str:
+    (code,) = re.findall(r"^([A-Z2-7]{4}-[A-Z2-7]{4})$", mail.text, re.MULTILINE)
+    return str(code)
+
+
+def contents(db: Database) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table."""
+    with db.engine.connect() as connection:
+        return {
+            table: sorted((tuple(row) for row in connection.execute(text(f'SELECT * FROM "{table}"'))), key=repr)
+            for table in inspect(connection).get_table_names()
+        }
+
+
+def lengths(db: Database) -> dict[str, list[str]]:
+    """The length of every value of every row of every table: what a thief sees without a key."""
+
+    def length(value: Any) -> int | None:
+        if value is None:
+            return None
+        return len(value) if isinstance(value, bytes | str) else 0
+
+    return {
+        table: sorted(repr([length(value) for value in row]) for row in rows) for table, rows in contents(db).items()
+    }

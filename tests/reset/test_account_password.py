@@ -1,0 +1,96 @@
+"""Somebody who is signed in changes the password, with the current one as proof."""
+
+import pytest
+
+from portal.worker import drain
+from tests.reset.journey import NEW, OLD, link_in
+from tests.visitor import Visitor, hidden
+
+PAGE = "/account/password/"
+
+
+@pytest.fixture
+def at_home(client: Visitor, ana: str) -> Visitor:
+    """Ana's browser, signed in."""
+    assert client.submit("/sign-in/", email=ana, password=OLD).location == "/account/"
+    return client
+
+
+def test_the_current_password_is_proof(at_home, ana, people):
+    done = at_home.submit(PAGE, current_password=OLD, password=NEW)
+    assert (done.status_code, done.location) == (303, "/reset/done/")
+    assert people.signs_in_with(ana, NEW)
+    assert "Every other device is signed out" in at_home.get("/reset/done/").text
+
+
+def test_this_browser_stays_signed_in_and_every_other_is_out(at_home, ana, app):
+    elsewhere = app.test_client()
+    elsewhere.submit("/sign-in/", email=ana, password=OLD)
+    stolen = at_home.get_cookie("session")
+    assert stolen is not None
+    at_home.submit(PAGE, current_password=OLD, password=NEW)
+    assert at_home.get("/account/").status_code == 200
+    assert elsewhere.get("/account/").status_code == 303
+    thief = app.test_client()
+    thief.set_cookie("session", stolen.value)
+    assert thief.get("/account/").status_code == 303, "the session from before is dead, this browser has a new one"
+
+
+def test_open_links_die_and_the_owner_is_told(at_home, ana, app, ask, worker_parts, smtp):
+    link = link_in(ask(ana))
+    at_home.submit(PAGE, current_password=OLD, password=NEW)
+    assert app.test_client().get(link, follow_redirects=True).status_code == 410
+    drain(worker_parts)
+    assert smtp.to(ana)[-1].message["Subject"] == "Your password was changed"
+
+
+def test_a_wrong_current_password_changes_nothing(at_home, ana, people):
+    refused = at_home.submit(PAGE, current_password="wrong-wrong-wrong", password=NEW)
+    assert refused.status_code == 400
+    assert "This is not your current password." in refused.text
+    assert "<title>Error:" in refused.text
+    assert people.signs_in_with(ana, OLD)
+
+
+def test_who_took_over_a_session_cannot_guess_on(at_home, ana, people):
+    form = hidden(at_home.get(PAGE).text)
+    answers = [
+        at_home.post(PAGE, data=form | {"current_password": f"guess {number}", "password": NEW}).status_code
+        for number in range(6)
+    ]
+    assert answers == [400] * 5 + [303]
+    assert at_home.get("/account/").status_code == 303
+    assert people.signs_in_with(ana, OLD)
+
+
+def test_refused_new_passwords_are_no_wrong_guesses(at_home, ana, people):
+    for _ in range(7):
+        refused = at_home.submit(PAGE, current_password=OLD, password="too short")
+        assert "shorter than 15 characters" in refused.text
+    assert at_home.submit(PAGE, current_password=OLD, password=NEW).status_code == 303
+
+
+def test_the_old_password_and_the_own_address_are_refused(at_home, ana):
+    assert "the password that you have now" in at_home.submit(PAGE, current_password=OLD, password=OLD).text
+    assert "your own details" in at_home.submit(PAGE, current_password=OLD, password="Ana.Ruiz-1987-04-05").text
+
+
+def test_a_required_reset_does_not_take_the_current_password_as_proof(at_home, ana, people):
+    form = hidden(at_home.get(PAGE).text)
+    people.require(ana)
+    answer = at_home.post(PAGE, data=form | {"current_password": OLD, "password": NEW})
+    assert (answer.status_code, answer.location) == (303, "/sign-in/")
+    assert not people.signs_in_with(ana, NEW)
+
+
+def test_who_is_not_signed_in_is_led_to_the_sign_in_and_back(client, ana):
+    answer = client.get(PAGE)
+    assert (answer.status_code, answer.location) == (303, "/sign-in/?next=/account/password/")
+    assert client.submit(str(answer.location), email=ana, password=OLD).location == PAGE
+
+
+def test_password_managers_find_their_fields(at_home, ana):
+    page = at_home.get(PAGE).text
+    assert 'autocomplete="current-password"' in page
+    assert 'autocomplete="new-password"' in page
+    assert f'value="{ana}" autocomplete="username"' in page

@@ -1,0 +1,283 @@
+"""New passwords are required of many: counted, once each, and resumed after a kill."""
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from click.testing import CliRunner, Result
+
+from portal.audit import service as audit
+from portal.audit.models import AuditEntry
+from portal.cli import main
+from portal.exposure.models import ExposedPerson
+from portal.identity.builtin import NewAccount
+from portal.identity.models import AccountRow
+from portal.identity.port import Profile
+from portal.kit.context import Context
+from portal.reset.commands import LABELS
+from portal.reset.models import Requirement
+from portal.reset.require import EVERYONE, Cohort, Tally, Tools, require
+from portal.worker import drain
+from tests.processes import PORTAL, ROOT
+from tests.reset.journey import NEW, OLD, contents, link_in
+
+SLUG = "november"
+HEADER = "email,account_ref,locale,data_classes\n"
+LIST = HEADER + (
+    "ana@northwind.example,,,Passwords;Email addresses\n"
+    "ben@northwind.example,C-2,,Passwords\n"
+    "old.address.of.cleo@elsewhere.example,C-3,,Passwords\n"
+    "DORA@northwind.example,,,Passwords\n"
+    "eva@northwind.example,,es,Passwords\n"
+    "no.account@elsewhere.example,C-99,,Passwords\n"
+    "finn@northwind.example,,,Email addresses;Password hints\n"
+    "ben@northwind.example,C-2,,Names\n"
+)
+COUNTS = {
+    "people": 6,
+    "accounts found": 5,
+    "newly required": 5,
+    "required before": 0,
+    "chosen anew since": 0,
+    "mails": 5,
+}
+CHANGED = re.compile(r"^(" + "|".join(LABELS.values()) + r") +(\d+)$", re.MULTILINE)
+
+
+@pytest.fixture
+def portal(settings, clock, db) -> Callable[..., Result]:
+    """Run a command."""
+    context = Context(settings, clock)
+    context.db = db
+
+    def run(*arguments: object, fails: bool = False) -> Result:
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments], obj=context)
+        assert (result.exit_code != 0) == fails, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture
+def incident(portal, tmp_path: Path, people) -> None:
+    """An incident with an active list, and the accounts of some of its people."""
+    for name, ref in (("ana", ""), ("ben", "C-2"), ("cleo", "C-3"), ("dora", ""), ("eva", ""), ("finn", "C-6")):
+        people.add(f"{name}@northwind.example", ref=ref)
+    portal("incidents", "create", SLUG, "--title", "The incident", "--classes", "Email addresses")
+    take_in(portal, tmp_path, LIST)
+
+
+def take_in(portal, folder: Path, text: str) -> None:
+    file = folder / "list.csv"
+    file.write_text(text)
+    portal("exposure", "import", SLUG, file, "--activate")
+
+
+def counted(result: Result) -> dict[str, int]:
+    return {label: int(count) for label, count in CHANGED.findall(result.output)}
+
+
+def test_only_exposed_passwords_are_required_and_their_owners_mailed(portal, incident, people, worker_parts, smtp):
+    assert counted(portal("reset", "require", SLUG)) == COUNTS
+    drain(worker_parts)
+    assert sorted(mail.recipients[0].split("@")[0] for mail in smtp.messages) == ["ana", "ben", "cleo", "dora", "eva"]
+    assert {mail.message["Subject"] for mail in smtp.messages} >= {"Please choose a new password"}
+    for name in ("ana", "ben", "cleo", "dora", "eva"):
+        assert not people.signs_in_with(f"{name}@northwind.example", OLD)
+    assert people.signs_in_with("finn@northwind.example", OLD)
+
+
+def test_a_dry_run_counts_the_same_and_changes_nothing(portal, incident, db):
+    before = contents(db)
+    assert counted(portal("reset", "require", SLUG, "--dry-run")) == COUNTS
+    assert contents(db) == before
+    assert counted(portal("reset", "require", SLUG)) == COUNTS
+    again = COUNTS | {"newly required": 0, "required before": 5, "mails": 0}
+    assert counted(portal("reset", "require", SLUG, "--dry-run")) == again
+    assert counted(portal("reset", "require", SLUG)) == again
+
+
+def test_nobody_is_mailed_twice(portal, incident, worker_parts, smtp):
+    for _ in range(3):
+        portal("reset", "require", SLUG)
+    drain(worker_parts)
+    assert len(smtp.messages) == 5
+
+
+def test_the_mail_says_why_and_its_link_works(portal, incident, client, worker_parts, smtp, people):
+    portal("reset", "require", SLUG)
+    drain(worker_parts)
+    (mail,) = smtp.to("ana@northwind.example")
+    assert "Your password was exposed in the breach." in mail.text
+    page = client.get(link_in(mail), follow_redirects=True).text
+    assert "Your old password was exposed in the breach" in page
+    client.submit("/reset/choose/", password=NEW)
+    assert people.signs_in_with("ana@northwind.example", NEW)
+
+
+def test_the_mail_is_in_the_accounts_language_else_in_the_lists(portal, incident, worker_parts, smtp):
+    portal("reset", "require", SLUG)
+    drain(worker_parts)
+    assert smtp.to("eva@northwind.example")[0].message["Content-Language"] == "es"
+    assert smtp.to("ana@northwind.example")[0].message["Content-Language"] == "en"
+
+
+def test_who_chose_anew_since_is_left_in_peace(portal, incident, client, clock, worker_parts, smtp, tmp_path, people):
+    portal("reset", "require", SLUG)
+    drain(worker_parts)
+    clock.advance(timedelta(hours=1))
+    client.get(link_in(smtp.to("ana@northwind.example")[0]))
+    client.submit("/reset/choose/", password=NEW)
+    people.add("gus@northwind.example")
+    take_in(portal, tmp_path, LIST + "gus@northwind.example,,,Passwords\n")
+    expected = {
+        "people": 7,
+        "accounts found": 6,
+        "newly required": 1,
+        "required before": 4,
+        "chosen anew since": 1,
+        "mails": 1,
+    }
+    assert counted(portal("reset", "require", SLUG, "--dry-run")) == expected
+    assert counted(portal("reset", "require", SLUG)) == expected
+    assert people.signs_in_with("ana@northwind.example", NEW)
+
+
+def test_everyone_means_every_account(portal, incident, people, worker_parts, smtp, client):
+    expected = COUNTS | {"people": 6, "accounts found": 6, "newly required": 6, "mails": 6}
+    assert counted(portal("reset", "require", "--everyone", "--dry-run")) == expected
+    assert counted(portal("reset", "require", "--everyone")) == expected
+    drain(worker_parts)
+    (mail,) = smtp.to("finn@northwind.example")
+    assert "we closed the old password of every account" in mail.text
+    assert "was exposed" not in mail.text
+    assert "was exposed" not in client.get(link_in(mail), follow_redirects=True).text
+
+
+def test_sessions_end_at_once(portal, incident, client, db):
+    client.submit("/sign-in/", email="ana@northwind.example", password=OLD)
+    portal("reset", "require", SLUG)
+    assert contents(db)["account_sessions"] == []
+    assert client.get("/account/").status_code == 303
+
+
+def test_people_who_share_an_account_get_one_mail(portal, incident, tmp_path, worker_parts, smtp):
+    take_in(portal, tmp_path, HEADER + "ana@northwind.example,C-2,,Passwords\nben@northwind.example,,,Passwords\n")
+    expected = COUNTS | {"people": 2, "accounts found": 2, "newly required": 2, "mails": 2}
+    assert counted(portal("reset", "require", SLUG)) == expected
+    drain(worker_parts)
+    assert len(smtp.messages) == 2
+
+
+def test_two_commands_at_once_share_the_work(portal, incident, people, settings, clock, db, worker_parts, smtp):
+    for number in range(150):
+        people.add(f"person{number}@northwind.example")
+    tools = Tools(db, people.vault, clock, people.store)
+    together = Barrier(2, timeout=30)
+
+    def in_step(_count: int) -> None:
+        together.wait()
+
+    def run(_number: int) -> Tally:
+        together.wait()
+        return require(tools, Cohort(EVERYONE), in_step)
+
+    with ThreadPoolExecutor(2) as pool:
+        tallies = list(pool.map(run, range(2)))
+    assert tallies == [Tally(people=156, accounts=156, newly=156, mails=156)] * 2
+    with db.read() as session:
+        assert session.query(Requirement).count() == 1
+    drain(worker_parts)
+    assert len(smtp.messages) == 156
+
+
+def test_a_profile_that_was_tampered_with_keeps_nobody_else_from_the_mail(
+    portal, incident, db, people, worker_parts, smtp
+):
+    with db.write() as session:
+        row = session.get_one(AccountRow, people.account("ana@northwind.example").id)
+        row.profile = session.get_one(AccountRow, people.account("ben@northwind.example").id).profile
+    assert counted(portal("reset", "require", SLUG)) == COUNTS | {"mails": 4}
+    drain(worker_parts)
+    assert len(smtp.messages) == 4
+    assert not people.signs_in_with("ana@northwind.example", OLD)
+
+
+def test_a_list_that_was_tampered_with_changes_nothing(portal, incident, db, people):
+    with db.write() as session:
+        first, second = session.query(ExposedPerson).limit(2)
+        first.blob = second.blob
+    assert "tampered with" in portal("reset", "require", SLUG, fails=True).output
+    assert people.signs_in_with("ana@northwind.example", OLD)
+
+
+@pytest.mark.parametrize("arguments", [(), (SLUG, "--everyone"), ("no-such-incident",)])
+def test_what_is_not_clear_is_refused(portal, arguments, db):
+    before = contents(db)
+    portal("reset", "require", *arguments, fails=True)
+    assert contents(db) == before
+
+
+def test_without_an_active_list_nobody_is_touched(portal, people):
+    people.add("ana@northwind.example")
+    portal("incidents", "create", SLUG, "--title", "The incident", "--classes", "Passwords")
+    assert "No list of november is active" in portal("reset", "require", SLUG, fails=True).output
+    assert people.signs_in_with("ana@northwind.example", OLD)
+
+
+def test_the_log_has_the_counts_and_no_name(portal, incident, db):
+    portal("reset", "require", SLUG)
+    with db.read() as session:
+        audit.verify(session)
+        entries = [entry for entry in session.query(AuditEntry) if entry.action.startswith("reset.")]
+    assert [entry.action for entry in entries] == ["reset.require", "reset.required"]
+    assert '"newly":5' in entries[1].details
+    assert all("@" not in entry.details and "C-2" not in entry.details for entry in entries)
+
+
+def test_a_killed_command_goes_on_where_it_was_and_mails_nobody_twice(
+    portal, environ, people, worker_parts, smtp, db, clock
+):
+    many = 400
+    people.add("zoe@northwind.example")
+    password_hash = people.account("zoe@northwind.example").password_hash
+    profiles = [Profile(f"person{number}@northwind.example") for number in range(many)]
+    with db.write() as session:
+        accounts = [NewAccount(profile, password_hash) for profile in profiles]
+        people.store.add(session, people.vault, accounts, clock.now())
+    clock.at = datetime.now(UTC)
+    command = [str(PORTAL), "reset", "require", "--everyone"]
+    surroundings = {"PATH": "/usr/bin:/bin", **environ}
+    kills = 0
+    for _ in range(3):
+        process = subprocess.Popen(
+            command, env=surroundings, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        before = required(db)
+        end = time.monotonic() + 30
+        while process.poll() is None and required(db) < before + 50 and time.monotonic() < end:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills >= 1
+    assert 0 < required(db) <= many + 1
+    result = portal("reset", "require", "--everyone")
+    assert counted(result)["newly required"] == many + 1
+    assert counted(result)["mails"] == many + 1
+    assert counted(result)["required before"] == 0, "what the killed command did is counted as done"
+    assert required(db) == many + 1
+    clock.advance(timedelta(hours=1))
+    drain(worker_parts)
+    recipients = [mail.recipients for mail in smtp.messages]
+    assert len(recipients) == len(set(recipients)) == many + 1
+
+
+def required(db) -> int:
+    return sum(1 for row in contents(db)["outbox_mails"] if "reset-required" in row)
