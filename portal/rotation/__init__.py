@@ -1,0 +1,1 @@
+"""Reminders to change a password: a person's choice, never a duty."""

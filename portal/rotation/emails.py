@@ -1,0 +1,31 @@
+"""The mail that reminds. It has no link that leads to signing in: people go to the site as they always do."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from portal.outbox import mail
+
+OFF_PURPOSE = "reminders-off"
+OFF_PATH = "/reminders/off/{token}/"
+
+
+@dataclass(frozen=True)
+class RotationReminder(mail.Mail):
+    """One reminder. `choice` is the account's id, which only the link that switches off is derived from."""
+
+    name: ClassVar[str] = "rotation-reminder"
+    stream: ClassVar[str] = mail.UPDATES
+    unsubscribe_purpose: ClassVar[str | None] = OFF_PURPOSE
+    unsubscribe_path: ClassVar[str] = OFF_PATH
+    unsubscribe_field: ClassVar[str] = "choice"
+
+    choice: str
+    months: int
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls(choice="00" * 16, months=3)
+
+
+MAILS: tuple[type[mail.Mail], ...] = (RotationReminder,)

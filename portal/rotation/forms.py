@@ -1,0 +1,36 @@
+"""The forms of reminders; field names are part of the contract."""
+
+from flask_babel import gettext, lazy_gettext
+from flask_wtf import FlaskForm
+from wtforms import Field, RadioField, StringField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
+from wtforms.validators import ValidationError
+
+from portal.rotation import elsewhere
+
+
+class RemindersForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """The choice of a reminder: months, or off."""
+
+    interval = RadioField(
+        lazy_gettext("Remind me to look at my password"),
+        choices=[
+            SelectChoice("3", lazy_gettext("Every 3 months")),
+            SelectChoice("6", lazy_gettext("Every 6 months")),
+            SelectChoice("12", lazy_gettext("Every 12 months")),
+            SelectChoice("off", lazy_gettext("Never")),
+        ],
+    )
+
+
+class SiteForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """Another site where the same password was used."""
+
+    site = StringField(lazy_gettext("A site where you used the same password"))
+
+    def validate_site(self, field: Field) -> None:
+        """Put the site's host name in place of what was typed, or say what to type."""
+        try:
+            field.data = elsewhere.host_name(field.data or "")
+        except elsewhere.SiteInvalid as error:
+            raise ValidationError(gettext(str(error))) from error

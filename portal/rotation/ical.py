@@ -1,0 +1,74 @@
+"""A calendar file (RFC 5545) for those who prefer their own calendar to our mail."""
+
+from datetime import UTC, date, datetime
+
+from portal.kit.i18n import Catalogue
+
+CONTENT_TYPE = "text/calendar; charset=utf-8"
+LONGEST_LINE = 75  # octets, without the line break (section 3.1)
+LAST_SAFE_DAY = 28  # FREQ=MONTHLY leaves out months that lack the day (section 3.3.10)
+
+
+def calendar(words: Catalogue, *, host: str, organisation: str, months: int, first: date, now: datetime) -> bytes:
+    """Return a calendar with one event that comes back every `months` months, from `first` on.
+
+    It holds nothing about the person. Its UID is the same in every file of this portal, so that a file with another
+    interval replaces the event instead of adding a second one.
+    """
+    _ = words.gettext
+    summary = _("Time to look at your password for %(organisation)s") % {"organisation": organisation}
+    description = "\n".join(
+        (
+            _("Open the site as you always do; no link is given here, so that nobody can fake it."),
+            _("Did you use this password anywhere else? Then change it there too."),
+            _("Did you share it, or hear that it was exposed? Then change it at once."),
+            _("Is it time for a passkey or a password manager?"),
+        )
+    )
+    start = first.replace(day=min(first.day, LAST_SAFE_DAY))
+    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    lines = [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        f"PRODID:-//{_text(host)}//Password reminder//EN",
+        "CALSCALE:GREGORIAN",
+        "BEGIN:VEVENT",
+        f"UID:password-reminder@{host}",
+        f"DTSTAMP:{stamp}",
+        f"LAST-MODIFIED:{stamp}",
+        f"SEQUENCE:{int(now.timestamp()) // 86_400}",
+        f"DTSTART;VALUE=DATE:{start:%Y%m%d}",
+        f"RRULE:FREQ=MONTHLY;INTERVAL={months}",
+        f"SUMMARY:{_text(summary)}",
+        f"DESCRIPTION:{_text(description)}",
+        "CLASS:PRIVATE",
+        "TRANSP:TRANSPARENT",
+        "BEGIN:VALARM",
+        "ACTION:DISPLAY",
+        "TRIGGER:PT9H",
+        f"DESCRIPTION:{_text(summary)}",
+        "END:VALARM",
+        "END:VEVENT",
+        "END:VCALENDAR",
+    ]
+    return b"".join(_folded(line) for line in lines)
+
+
+def _text(value: str) -> str:
+    """Return a value of the type TEXT (section 3.3.11)."""
+    escaped = value.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")
+    plain = escaped.replace("\r\n", "\n").replace("\n", "\\n")
+    return "".join(character for character in plain if character >= " ")
+
+
+def _folded(line: str) -> bytes:
+    """Return one content line, folded at 75 octets and never inside a character (section 3.1)."""
+    pieces: list[bytes] = []
+    piece = b""
+    for character in line:
+        encoded = character.encode()
+        if len(piece) + len(encoded) > LONGEST_LINE:
+            pieces.append(piece)
+            piece = b" "
+        piece += encoded
+    return b"\r\n".join((*pieces, piece)) + b"\r\n"

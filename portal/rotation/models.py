@@ -1,0 +1,21 @@
+"""The table of reminders: who wants one, how often, and when the next is due."""
+
+from datetime import datetime
+
+from sqlalchemy import LargeBinary, SmallInteger
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.kit.db import ID_BYTES, Base, Utc
+
+
+class ReminderChoice(Base):
+    """One account's choice. `months` is 0 for off; `counted_from` is when it was made or last acted on."""
+
+    __tablename__ = "rotation_choices"
+
+    account_id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
+    months: Mapped[int] = mapped_column(SmallInteger)
+    counted_from: Mapped[datetime] = mapped_column(Utc)
+    next_due_at: Mapped[datetime | None] = mapped_column(Utc, index=True)
+    # What finds the row by the link of a mail that can only switch off; written with the first mail.
+    off_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32), unique=True)

@@ -1,0 +1,149 @@
+"""The pages of reminders: the choice, the calendar file, the link that switches off, and other sites."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import idna
+from flask import Blueprint, Response, make_response, render_template, request, session
+from flask.typing import ResponseReturnValue
+from flask_babel import format_date, gettext
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as BaseResponse
+
+from portal.accounts.login import person, sign_in_required
+from portal.accounts.service import Line
+from portal.kit import web
+from portal.kit.i18n import catalogue
+from portal.rotation import elsewhere, ical, service
+from portal.rotation.forms import RemindersForm, SiteForm
+
+bp = Blueprint("rotation", __name__)
+
+_SAVED = "reminders saved"
+_SITES = "sites"
+_HOUR = 3600
+
+
+def account_line(db_session: Session, account_id: bytes, now: datetime) -> Line:  # noqa: ARG001 - what the account page asks with
+    """Return the account page's line on reminders."""
+    chosen = service.chosen(db_session, account_id)
+    state = gettext("Off")
+    if chosen.next_due_at is not None:
+        state = gettext("The next one on %(date)s", date=format_date(chosen.next_due_at, "long"))
+    return Line(gettext("Reminders"), state, "/account/reminders/", gettext("Change"))
+
+
+@bp.route("/account/reminders/", methods=["GET", "POST"])
+@sign_in_required
+def reminders() -> ResponseReturnValue:
+    """Show the choice and when the next reminder comes, and keep a new choice."""
+    parts, account_id = web.parts(), person().account_id
+    with parts.db.read() as db_session:
+        chosen = service.chosen(db_session, account_id)
+    form = RemindersForm(interval=chosen.interval)
+    if form.validate_on_submit():
+        with parts.db.write() as db_session:
+            service.choose(db_session, account_id, form.interval.data, parts.clock.now())
+        session[_SAVED] = True
+        return web.see_other(".reminders")
+    saved = session.pop(_SAVED, False) and not form.errors
+    page = render_template(
+        "rotation/reminders.html", form=form, chosen=chosen, saved=saved, intervals=service.INTERVALS
+    )
+    return page, 400 if form.errors else 200
+
+
+@bp.get("/account/reminders/calendar.ics")
+@sign_in_required
+def own_calendar() -> ResponseReturnValue:
+    """Give the calendar file that begins on the date of the next reminder."""
+    parts = web.parts()
+    with parts.db.read() as db_session:
+        chosen = service.chosen(db_session, person().account_id)
+    if chosen.next_due_at is None:
+        return web.see_other(".reminders")
+    return _calendar(int(chosen.interval), chosen.next_due_at)
+
+
+@bp.get('/reminders/<any("3", "6", "12"):months>.ics')
+def calendar(months: str) -> BaseResponse:
+    """Give the calendar file to whoever wants it: it is the same for everyone."""
+    first = service.add_months(web.parts().clock.now(), int(months))
+    return web.public(_calendar(int(months), first), _HOUR)
+
+
+def _calendar(months: int, first: datetime) -> Response:
+    settings = web.parts().settings
+    content = ical.calendar(
+        catalogue(web.language()),
+        host=settings.host,
+        organisation=settings.organisation,
+        months=months,
+        first=first.astimezone(ZoneInfo(settings.timezone)).date(),
+        now=web.parts().clock.now(),
+    )
+    response = Response(content, content_type=ical.CONTENT_TYPE)
+    response.headers["Content-Disposition"] = 'attachment; filename="password-reminder.ics"'
+    return response
+
+
+@bp.get("/reminders/off/<token>/")
+def before_off(token: str) -> Response:
+    """Show a button; opening the link changes nothing."""
+    with web.parts().db.read() as db_session:
+        known = service.off_link_known(db_session, token)
+    if not known:
+        web.gone()
+    return _without_referrer(render_template("rotation/off.html"))
+
+
+@bp.post("/reminders/off/<token>/")
+@web.csrf.exempt  # type: ignore[untyped-decorator]  # Flask-WTF has no types
+def off(token: str) -> Response:
+    """Switch the reminders off at once, without cookies, form or redirect (RFC 8058); the link can do nothing else."""
+    with web.parts().db.write() as db_session:
+        service.switch_off(db_session, token)
+    return _without_referrer(render_template("rotation/is-off.html"))
+
+
+def _without_referrer(page: str) -> Response:
+    """Keep the token in this page's address out of what the browser tells with its next requests."""
+    response = make_response(page)
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+@bp.route("/reminders/elsewhere/", methods=["GET", "POST"])
+def other_sites() -> ResponseReturnValue:
+    """Let a person list other sites; the list lives in this browser's session cookie and nowhere else."""
+    form = SiteForm()
+    hosts = _hosts()
+    if not form.is_submitted():
+        return _sites_page(form, hosts)
+    if "forget" in request.form:
+        wanted = request.form["forget"]
+        session[_SITES] = [] if wanted == "all" else [host for host in hosts if host != wanted]
+        return web.see_other(".other_sites")
+    if not form.validate():
+        return _sites_page(form, hosts), 400
+    if form.site.data not in hosts and len(hosts) >= elsewhere.MOST_SITES:
+        form.site.errors = [gettext("The list is full. Take off the sites where you have changed it, then add more.")]
+        return _sites_page(form, hosts), 400
+    session[_SITES] = [*hosts, form.site.data] if form.site.data not in hosts else hosts
+    return web.see_other(".other_sites")
+
+
+def _hosts() -> list[str]:
+    return list(session.get(_SITES, []))
+
+
+def _sites_page(form: SiteForm, hosts: list[str]) -> str:
+    sites = [(host, _shown(host), elsewhere.change_address(host)) for host in hosts]
+    return render_template("rotation/elsewhere.html", form=form, sites=sites)
+
+
+def _shown(host: str) -> str:
+    """Return a host name for people's eyes: in its own letters, with what the browser will show."""
+    if "xn--" not in host:
+        return host
+    return f"{idna.decode(host)} ({host})"

@@ -1,0 +1,81 @@
+"""The mails of subscriptions: the one that asks for a confirmation, and the one that tells of an update."""
+
+import json
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from portal.outbox import mail
+
+PURPOSE = "subscribe"
+UNSUBSCRIBE = "unsubscribe"
+CONFIRM_PATH = "/subscribe/confirm/{token}/"
+# Bytes of JSON; with the longest address a row's fixed size is just large enough.
+LONGEST_INCIDENT = 120
+LONGEST_TITLE = 200
+
+
+@dataclass(frozen=True)
+class SubscribeConfirm(mail.Mail):
+    """The answer to every sign-up; no word of it was typed by a stranger. `already` is for whoever gets updates."""
+
+    name: ClassVar[str] = "subscribe-confirm"
+    purpose: ClassVar[str] = PURPOSE
+    link_purpose: ClassVar[str | None] = PURPOSE
+    link_path: ClassVar[str | None] = CONFIRM_PATH
+
+    incident: str
+    already: bool
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls(incident="Break-in at our booking system", already=False)
+
+
+@dataclass(frozen=True)
+class StatusUpdate(mail.Mail):
+    """One update for one subscription. `untranslated` is the language it is written in where it is not the reader's."""
+
+    name: ClassVar[str] = "status-update"
+    stream: ClassVar[str] = mail.UPDATES
+    unsubscribe_purpose: ClassVar[str | None] = UNSUBSCRIBE
+
+    subscription: str
+    incident: str
+    title: str
+    title_language: str
+    phase: str
+    occurred_at: str
+    path: str
+    untranslated: str
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls(
+            subscription="00" * 16,
+            incident="Break-in at our booking system",
+            title="Passwords stored anew",
+            title_language="en",
+            phase="Safeguards in place",
+            occurred_at="23 November 2026, 09:00 UTC",
+            path="/incidents/booking-system/updates/1/",
+            untranslated="",
+        )
+
+
+MAILS: tuple[type[mail.Mail], ...] = (SubscribeConfirm, StatusUpdate)
+
+
+def clipped(text: str, size: int) -> str:
+    """Return `text` in one line, its JSON at most `size` bytes long: a mail's row has a fixed size."""
+    line = " ".join(text.split())
+    if _size(line) <= size:
+        return line
+    while line and _size(line) > size - _size("…"):
+        line = line[:-1]
+    return line.rstrip() + "…"
+
+
+def _size(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode()) - 2

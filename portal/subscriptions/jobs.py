@@ -1,0 +1,166 @@
+"""The worker's part: answer a sign-up, keep a confirmed one, and mail an update to those who want it."""
+
+import logging
+from datetime import datetime
+
+from babel import Locale
+from babel.dates import format_date, format_time, get_timezone
+from sqlalchemy.orm import Session
+
+from portal.audit import service as audit
+from portal.incidents import service as incidents
+from portal.intake import replies
+from portal.intake.jobs import Request
+from portal.intake.service import LinkInvalid
+from portal.kit.addresses import AddressInvalid, folded, normalise
+from portal.kit.db import new_id
+from portal.kit.i18n import best_language, catalogue
+from portal.kit.parts import WorkerParts
+from portal.kit.vault import VaultError
+from portal.outbox import service as outbox
+from portal.subscriptions import service
+from portal.subscriptions.emails import (
+    LONGEST_INCIDENT,
+    LONGEST_TITLE,
+    PURPOSE,
+    StatusUpdate,
+    SubscribeConfirm,
+    clipped,
+)
+from portal.subscriptions.models import Subscription
+from portal.subscriptions.service import Contact
+
+log = logging.getLogger("portal.subscriptions")
+
+BATCH = 100  # a quarter of a second of writing at most, also on a busy machine
+
+
+def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> None:
+    """Mail a link to whoever was typed: the same statements and rows for those who get updates already."""
+    vault = parts.vault
+    try:
+        address = normalise(request.fields.get("email", ""))
+        incident = incidents.published_by_slug(session, request.fields.get("incident", ""))
+    except (AddressInvalid, incidents.IncidentUnknown):
+        log.warning("a sign-up without an address or an incident was dropped")
+        return
+    key = service.key_of(incident.id, address)
+    if replies.waiting(session, vault, PURPOSE, key, now - service.ONE_MAIL_WITHIN):
+        return
+    if not replies.take(session, vault, PURPOSE, folded(address), now):
+        return
+    language = best_language(request.fields.get("language"), parts.settings.languages)
+    already = service.subscribed(session, vault, incident.id, address)
+    title = clipped(incident.title, LONGEST_INCIDENT)
+    row_id = new_id()
+    replies.prepare(
+        session,
+        vault,
+        PURPOSE,
+        row_id,
+        data={"title": incident.title, "already": already},
+        kept={"incident": incident.id.hex(), "to": address, "language": language},
+        address=key,
+        now=now,
+        lifetime=service.CONFIRM_WITHIN,
+    )
+    mail = SubscribeConfirm(title, already)
+    outbox.enqueue(session, vault, mail, address=address, locale=language, now=now, row_id=row_id)
+
+
+def confirm(session: Session, request: Request, _now: datetime, parts: WorkerParts) -> None:
+    """Keep a subscription. The web process brings a token; address and incident are what the worker itself wrote."""
+    try:
+        _id, kept = replies.kept(session, parts.vault, PURPOSE, request.fields.get("token", ""))
+    except LinkInvalid:
+        log.warning("a confirmation that belongs to no mail of ours was dropped")
+        return
+    service.confirm(session, parts.vault, bytes.fromhex(kept["incident"]), Contact(kept["to"], kept["language"]))
+
+
+def announce(parts: WorkerParts) -> None:
+    """Queue the mails about every update whose author wants it, a batch at a time; a crash undoes one batch at most."""
+    with parts.db.read() as session:
+        waiting = incidents.updates_to_announce(session)
+    for update in waiting:
+        while not parts.stopping() and _batch(parts, update):
+            pass
+
+
+def _batch(parts: WorkerParts, update: incidents.Announcement) -> bool:
+    """Queue one batch, and note in the same transaction how far it came; return whether more may follow."""
+    now = parts.clock.now()
+    with parts.db.write() as session:
+        progress = service.progress_of(session, update.update_id)
+        if progress is None:
+            return False
+        rows = service.next_batch(session, update.incident_id, progress.reached, BATCH)
+        incident = clipped(incidents.by_id(session, update.incident_id).title, LONGEST_INCIDENT)
+        progress.enqueued += sum(_one(session, parts, update, incident, row, now) for row in rows)
+        if len(rows) == BATCH:
+            progress.reached = rows[-1].index
+            return True
+        if incidents.mark_announced(session, update.update_id, now):
+            details = {"update": update.number, "mails": progress.enqueued}
+            audit.record(session, "subscriptions.announce", update.slug, details, now)
+        session.delete(progress)
+        return False
+
+
+def _one(
+    session: Session,
+    parts: WorkerParts,
+    update: incidents.Announcement,
+    incident: str,
+    row: Subscription,
+    now: datetime,
+) -> bool:
+    """Queue one subscriber's mail; return whether it is new."""
+    vault = parts.vault
+    try:
+        contact = service.contact_of(vault, row)
+    except VaultError:
+        log.error("a subscription does not open: it was altered or moved, and gets no mail")  # noqa: TRY400
+        return False
+    added = outbox.enqueue(
+        session,
+        vault,
+        _mail(parts, update, incident, row, best_language(contact.language, parts.settings.languages)),
+        address=contact.address,
+        locale=contact.language,
+        now=now,
+        unique=vault.list_index("announcement", f"{update.update_id.hex()} {row.id.hex()}"),
+        batch=row.id,
+    )
+    return added is not None
+
+
+def _mail(
+    parts: WorkerParts, update: incidents.Announcement, incident: str, row: Subscription, language: str
+) -> StatusUpdate:
+    shown, title = update.title(language)
+    locale = Locale.parse(language, sep="-")
+    return StatusUpdate(
+        subscription=row.id.hex(),
+        incident=incident,
+        title=clipped(title, LONGEST_TITLE),
+        title_language=shown,
+        phase=catalogue(language).gettext(update.phase_words),
+        occurred_at=_moment(update.occurred_at, parts.settings.timezone, locale),
+        path=update.path,
+        untranslated="" if shown == language else Locale.parse(shown, sep="-").get_display_name(locale) or shown,
+    )
+
+
+def _moment(at: datetime, zone: str, locale: Locale) -> str:
+    """Return a time in UTC, and in the organisation's zone where that differs, as the pages show it without script."""
+    utc = f"{format_date(at, 'long', locale)}, {at:%H:%M} UTC"
+    here = at.astimezone(get_timezone(zone))
+    if here.utcoffset() == at.utcoffset():
+        return utc
+    day = "" if here.date() == at.date() else f"{format_date(here, 'long', locale)}, "
+    return f"{utc} ({day}{format_time(here, 'HH:mm z', tzinfo=here.tzinfo, locale=locale)})"
+
+
+HANDLERS = {PURPOSE: answer, service.CONFIRMED: confirm}
+SCHEDULE = (announce,)

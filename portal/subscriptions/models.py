@@ -1,0 +1,41 @@
+"""The tables of subscriptions: who gets updates, who left, and how far an announcement came."""
+
+from sqlalchemy import Index, LargeBinary
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.kit.db import ID_BYTES, Base
+from portal.kit.vault import INDEX_BYTES
+
+
+class Subscription(Base):
+    """One confirmed address and incident. Both indexes are keyed so that only the worker can compute them; no time
+    is kept, so nothing ties a row to the moment somebody signed up."""
+
+    __tablename__ = "subscriptions"
+
+    id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
+    incident_id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES))
+    index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), unique=True)
+    suppression: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES))
+    contact: Mapped[bytes] = mapped_column(LargeBinary)
+    unsubscribe_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+
+    __table_args__ = (Index("ix_subscriptions_in_order", "incident_id", "index"),)
+
+
+class Suppression(Base):
+    """Somebody left: no update goes to this index until a new subscription is confirmed."""
+
+    __tablename__ = "subscription_suppressions"
+
+    index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
+
+
+class Announcement(Base):
+    """How far the mails about one update are queued: up to and with `reached`. Gone when all are."""
+
+    __tablename__ = "subscription_announcements"
+
+    update_id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
+    reached: Mapped[bytes | None] = mapped_column(LargeBinary(INDEX_BYTES))
+    enqueued: Mapped[int] = mapped_column(default=0)

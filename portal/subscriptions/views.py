@@ -1,0 +1,113 @@
+"""The public pages of subscriptions: sign up, confirm, leave."""
+
+from flask import Blueprint, make_response, render_template, request
+from werkzeug.wrappers import Response
+
+from portal.incidents import service as incidents
+from portal.intake import service as intake
+from portal.kit import web
+from portal.subscriptions import service
+from portal.subscriptions.emails import PURPOSE
+from portal.subscriptions.forms import SubscribeForm
+
+bp = Blueprint("subscriptions", __name__)
+
+
+@bp.route("/subscribe/", methods=["GET", "POST"])
+def subscribe() -> Response | str | tuple[str, int]:
+    """Take an address, and ask the worker to mail it a link: the same work for every address."""
+    parts = web.parts()
+    form = SubscribeForm()
+    with parts.db.read() as session:
+        offered = incidents.published(session)
+    form.offer([(incident.slug, incident.title) for incident in offered])
+    if not form.is_submitted():
+        form.incident.data = request.args.get("incident") or (offered[0].slug if len(offered) == 1 else None)
+        return render_template("subscriptions/subscribe.html", form=form, offered=offered)
+    with parts.db.write() as session:
+        web.limit_intake(session)
+    if not form.validate():
+        return render_template("subscriptions/subscribe.html", form=form, offered=offered), 400
+    web.begin_flow(PURPOSE)
+    fields = {"email": form.email.data, "incident": form.incident.data, "language": web.language()}
+    with parts.db.write() as session:
+        intake.ask(session, parts.vault, PURPOSE, fields, parts.clock.now())
+    parts.wake("answer")
+    return web.see_other(".sent")
+
+
+@bp.get("/subscribe/sent/")
+def sent() -> Response | str:
+    """Say that a mail is on its way, and what to do with it."""
+    if web.flow(PURPOSE) is None:
+        return web.see_other(".subscribe")
+    return render_template("subscriptions/sent.html")
+
+
+@bp.get("/subscribe/confirm/<token>/")
+def arrive(token: str) -> Response:
+    """Take the token out of the address; nothing is confirmed yet, since mail scanners open links too."""
+    web.keep_token(PURPOSE, token)
+    return web.see_other(".confirm")
+
+
+@bp.get("/subscribe/confirm/")
+def confirm() -> Response | str:
+    """Show the button that confirms, or that it is done."""
+    token = web.kept_token(PURPOSE)
+    if token is None:
+        return web.see_other(".subscribe")
+    parts = web.parts()
+    try:
+        with parts.db.read() as session:
+            reply = intake.open_reply(session, PURPOSE, token, parts.clock.now(), spent_too=True)
+    except intake.LinkInvalid:
+        web.gone()
+    page = "confirmed" if reply.spent else "confirm"
+    return render_template(f"subscriptions/{page}.html", incident=reply.data["title"], already=reply.data["already"])
+
+
+@bp.post("/subscribe/confirm/")
+def confirm_now() -> Response:
+    """Use the link up and hand it to the worker, who keeps the subscription; a second time changes nothing."""
+    token = web.kept_token(PURPOSE)
+    if token is None:
+        return web.see_other(".subscribe")
+    parts = web.parts()
+    now = parts.clock.now()
+    try:
+        with parts.db.write() as session:
+            reply = intake.open_reply(session, PURPOSE, token, now, spent_too=True)
+            if not reply.spent:
+                intake.spend(session, reply.id, now)
+                intake.ask(session, parts.vault, service.CONFIRMED, {"token": token}, now)
+    except intake.LinkInvalid:
+        web.gone()
+    parts.wake("answer")
+    return web.see_other(".confirm")
+
+
+@bp.get("/unsubscribe/<token>/")
+def before_leaving(token: str) -> Response:
+    """Show a button; opening the link changes nothing."""
+    with web.parts().db.read() as session:
+        known = service.link_known(session, token)
+    if not known:
+        web.gone()
+    return _without_referrer(render_template("subscriptions/unsubscribe.html"))
+
+
+@bp.post("/unsubscribe/<token>/")
+@web.csrf.exempt  # type: ignore[untyped-decorator]  # Flask-WTF has no types
+def leave(token: str) -> Response:
+    """Unsubscribe at once, without cookies, form or redirect (RFC 8058), and say so whatever the token is."""
+    with web.parts().db.write() as session:
+        service.leave(session, token)
+    return _without_referrer(render_template("subscriptions/unsubscribed.html"))
+
+
+def _without_referrer(page: str) -> Response:
+    """Keep the token in this page's address out of what the browser tells with its next requests."""
+    response = make_response(page)
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response

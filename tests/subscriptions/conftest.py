@@ -1,0 +1,134 @@
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, inspect, text
+
+from portal.incidents import service as incidents
+from portal.incidents import writing
+from portal.incidents.writing import UpdateText
+from portal.kit.parts import WorkerParts
+from portal.subscriptions import jobs
+from portal.worker import drain
+from tests.mailbox import Delivered, Mailbox
+from tests.visitor import Visitor
+
+SLUG = "booking-system"
+TITLE = "Break-in at our booking system"
+
+
+@dataclass
+class House:
+    """The whole portal on one database: its pages, its worker, its mailbox."""
+
+    app: Flask
+    worker: WorkerParts
+    smtp: Mailbox
+
+    def visitor(self) -> Visitor:
+        visitor = self.app.test_client()
+        assert isinstance(visitor, Visitor)
+        return visitor
+
+    def incident(self, slug: str = SLUG, title: str = TITLE, *, public: bool = True) -> bytes:
+        now = self.worker.clock.now()
+        with self.worker.db.write() as session:
+            incident = incidents.create(session, slug, title, ("Passwords",), now)
+            if public:
+                incidents.publish(session, slug, now)
+            return incident.id
+
+    def update(
+        self, title: str, *, slug: str = SLUG, notify: bool = True, language: str = "en", number: int | None = None
+    ) -> int:
+        now = self.worker.clock.now()
+        words = UpdateText(language, "contained", title, "What we know.", now, notify if number is None else None)
+        with self.worker.db.write() as session:
+            if number is not None:
+                return writing.edit_update(session, slug, number, words, now).update.number
+            return writing.add_update(session, slug, words, now).number
+
+    def work(self) -> None:
+        """Let the worker do all that is due."""
+        jobs.announce(self.worker)
+        drain(self.worker)
+
+    def sign_up(self, address: str, slug: str = SLUG, **headers: str) -> Visitor:
+        visitor = self.visitor()
+        shown = visitor.get("/subscribe/", headers=headers)
+        token = re.findall(r'name="csrf_token"[^>]*value="([^"]+)"', shown.text)[0]
+        fields = {"csrf_token": token, "email": address, "incident": slug}
+        answer = visitor.post("/subscribe/", data=fields, headers=headers)
+        assert (answer.status_code, answer.location) == (303, "/subscribe/sent/"), answer.text
+        drain(self.worker)
+        return visitor
+
+    def subscribe(self, address: str, slug: str = SLUG, **headers: str) -> None:
+        """Go the whole way: sign up, open the mail, press the button."""
+        self.sign_up(address, slug, **headers)
+        self.confirm(self.smtp.to(address)[-1])
+        drain(self.worker)
+
+    def confirm(self, mail: Delivered) -> str:
+        visitor = self.visitor()
+        shown = visitor.get(link_in(mail), follow_redirects=True)
+        if "</form>" in shown.text:
+            shown = visitor.get(visitor.submit("/subscribe/confirm/").location)
+        assert shown.status_code == 200
+        return shown.text
+
+    def subscribed(self) -> int:
+        return len(self.rows()["subscriptions"])
+
+    def updates_to(self, address: str) -> list[Delivered]:
+        return [mail for mail in self.smtp.to(address) if mail.message["List-Unsubscribe"]]
+
+    def rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every table."""
+        with self.worker.db.engine.connect() as connection:
+            return {
+                table: [tuple(row) for row in connection.execute(text(f'SELECT * FROM "{table}"'))]
+                for table in inspect(connection).get_table_names()
+            }
+
+    def traces(self) -> dict[str, list[str]]:
+        """The length of every value of every row: what a thief sees without a key."""
+        return {table: sorted(map(_lengths, rows)) for table, rows in self.rows().items()}
+
+    @contextmanager
+    def statements(self) -> Iterator[list[str]]:
+        """The SQL that runs meanwhile, without its values."""
+        seen: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+            seen.append(statement)
+
+        event.listen(self.worker.db.engine, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            event.remove(self.worker.db.engine, "before_cursor_execute", note)
+
+
+def _lengths(row: tuple[Any, ...]) -> str:
+    return repr([len(value) if isinstance(value, bytes | str) else value is None for value in row])
+
+
+def link_in(mail: Delivered) -> str:
+    """The path of the link that confirms, the same in both forms of the mail."""
+    (path,) = set(re.findall(r"http://localhost:8000(/subscribe/confirm/[a-z2-7]{32}/)", mail.text + mail.html))
+    return str(path)
+
+
+@pytest.fixture
+def house(app, worker_parts, smtp) -> House:
+    return House(app, worker_parts, smtp)
+
+
+@pytest.fixture
+def incident(house) -> bytes:
+    return house.incident()
