@@ -1,0 +1,31 @@
+"""The worker finishes campaigns that whoever began them did not."""
+
+import logging
+import time
+
+from portal.campaigns import service
+from portal.exposure.service import ListDestroyed
+from portal.kit.parts import WorkerParts
+from portal.kit.vault import VaultError
+
+log = logging.getLogger("portal.campaigns")
+
+
+def resume(parts: WorkerParts) -> None:
+    """Write the mails that unfinished campaigns still owe, a batch per transaction."""
+    with parts.db.read() as session:
+        waiting = service.unfinished(session)
+    for campaign_id in waiting:
+        try:
+            _finish(parts, campaign_id)
+        except (ListDestroyed, VaultError) as error:  # its list cannot be read: the others must not wait for it
+            log.error("a notice stays unfinished (%s)", type(error).__name__)  # noqa: TRY400
+
+
+def _finish(parts: WorkerParts, campaign_id: bytes) -> None:
+    while not parts.stopping():
+        with parts.db.write() as session:
+            seen = service.advance(session, parts.vault, campaign_id, parts.clock.now())
+        if not seen:
+            break
+        time.sleep(service.PAUSE_SECONDS)

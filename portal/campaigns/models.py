@@ -1,0 +1,31 @@
+"""The table of campaigns."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Integer, LargeBinary, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.kit.db import ID_BYTES, Base, Utc, new_id
+
+KEY_BYTES = 32
+
+
+class Campaign(Base):
+    """One notice to everyone on one version of a list; its mails carry its id as their batch.
+
+    `addresses` is how many it concerns; `written` got a mail by it, `earlier` had theirs from an earlier version;
+    `last_key` is how far it is, in the order of the list.
+    """
+
+    __tablename__ = "campaigns"
+    __table_args__ = (UniqueConstraint("incident_id", "list_id"),)
+
+    id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True, default=new_id)
+    incident_id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES))
+    list_id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"))
+    begun_at: Mapped[datetime] = mapped_column(Utc)
+    ended_at: Mapped[datetime | None] = mapped_column(Utc)
+    addresses: Mapped[int]
+    written: Mapped[int] = mapped_column(default=0)
+    earlier: Mapped[int] = mapped_column(default=0)
+    last_key: Mapped[bytes] = mapped_column(LargeBinary(KEY_BYTES), default=b"")
