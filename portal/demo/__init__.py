@@ -1,0 +1,1 @@
+"""The demonstration: an example incident with its people, and a local mailbox."""

@@ -1,0 +1,153 @@
+"""`portal demo`: the whole portal on this machine, with an example incident and a mailbox."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import click
+
+from portal.demo.example import incident, load
+from portal.demo.mailbox import HOST, MailboxStore, receiving
+from portal.demo.people import EXAMPLE, EXAMPLE_PASSWORD
+from portal.kit import keys
+from portal.kit.context import Context
+from portal.kit.settings import PREFIX, Settings
+
+ROOT = Path(__file__).parent.parent.parent
+START_SECONDS = 30
+STOP_SECONDS = 15
+FILES = ("demo.db", "demo-queue.db", "demo-mailbox.db", "demo-keys", "demo-loaded")
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@click.option("--fresh", is_flag=True, help="Forget the last demonstration first.")
+def demo(port: int, *, fresh: bool) -> None:
+    """Serve the portal with an example incident, its worker and a mailbox; for this machine alone."""
+    if os.environ.get(f"{PREFIX}ENVIRONMENT", "demo") != "demo":
+        message = "PORTAL_ENVIRONMENT is set to something else: the demonstration never runs beside a real portal."
+        raise click.ClickException(message)
+    if not _is_free(port):
+        message = f"Port {port} is taken. Choose another: make demo PORT=8001"
+        raise click.ClickException(message)
+    folder = ROOT / "var"
+    folder.mkdir(exist_ok=True)
+    if fresh or not (folder / "demo-loaded").exists():
+        _forget(folder)
+    store = MailboxStore(folder / "demo-mailbox.db")
+    with receiving(store) as mail_port:
+        environ = _environ(folder, port, mail_port)
+        if not (folder / "demo-loaded").exists():
+            click.echo("Loading the example incident ...")
+        _prepare(folder, Settings.from_env(environ))
+        with _running("worker", environ), _running("serve", environ) as server:
+            _wait_until_up(port, server)
+            click.echo(f"portal: http://localhost:{port}/")
+            click.echo(f"mailbox: http://localhost:{port}/dev/mailbox/")
+            click.echo(f"example: {EXAMPLE}")
+            click.echo(f"password: {EXAMPLE_PASSWORD}")
+            click.echo("Stop it with Ctrl-C.")
+            sys.stdout.flush()
+            _wait_for_the_end(server)
+
+
+def _environ(folder: Path, port: int, mail_port: int) -> dict[str, str]:
+    about = incident()
+    own = {
+        "ENVIRONMENT": "demo",
+        "BASE_URL": f"http://localhost:{port}",
+        "LISTEN": f"{HOST}:{port}",
+        "DATABASE_URL": f"sqlite:///{folder / 'demo.db'}",
+        "QUEUE_FILE": str(folder / "demo-queue.db"),
+        "MAIL_URL": f"smtp://{HOST}:{mail_port}?tls=none",
+        "MAIL_SENDER": f"incident@{about['domain']}",
+        "WEB_KEYS_FILE": str(folder / "demo-keys/web.json"),
+        "WORKER_KEYS_FILE": str(folder / "demo-keys/worker.json"),
+        "EMBEDDED": "1",
+        "ORGANISATION": about["organisation"],
+        "CONTACT_EMAIL": about["contact_email"],
+        "CONTACT_PHONE": about["contact_phone"],
+        "BRAND_COLOUR": about["brand_colour"],
+        "TIMEZONE": "Europe/London",
+        "DEMO_MAILBOX": str(folder / "demo-mailbox.db"),
+    }
+    other = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return other | {PREFIX + name: value for name, value in own.items()}
+
+
+def _prepare(folder: Path, settings: Settings) -> None:
+    if not settings.worker_keys_file.exists():
+        keys.write_pair(*keys.generate(), settings.web_keys_file, settings.worker_keys_file)
+    context = Context(settings)
+    load(context, new=not (folder / "demo-loaded").exists())
+    (folder / "demo-loaded").touch()
+    context.db.dispose()
+
+
+def _forget(folder: Path) -> None:
+    for name in FILES:
+        for path in (folder / name, folder / f"{name}-wal", folder / f"{name}-shm"):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _running(command: str, environ: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    arguments = [str(Path(sys.executable).with_name("portal")), command]
+    # A session of its own, so that Ctrl-C reaches this process alone, which then ends the others in order.
+    process = subprocess.Popen(arguments, env=environ, cwd=ROOT, start_new_session=True)  # noqa: S603 - ours
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_up(port: int, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urlopen(f"http://localhost:{port}/healthz", timeout=2):
+                return
+        except (URLError, OSError):
+            time.sleep(0.1)
+    message = "The web server did not start; what it said stands above."
+    raise click.ClickException(message)
+
+
+def _wait_for_the_end(server: "subprocess.Popen[bytes]") -> None:
+    ended = False
+
+    def end(_number: int, _frame: object) -> None:
+        nonlocal ended
+        ended = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    while not ended and server.poll() is None:
+        time.sleep(0.2)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,112 @@
+"""The demonstration's mail server and its store: nothing that is sent leaves this machine."""
+
+import asyncio
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+HOST = "127.0.0.1"
+NEWEST = 200
+
+
+@dataclass(frozen=True)
+class Message:
+    """A mail as the mailbox shows it."""
+
+    id: int
+    to: str
+    subject: str
+    text: str
+    html: str
+    headers: dict[str, str]
+
+
+class MailboxStore:
+    """Mails in a file of their own, newest first."""
+
+    def __init__(self, file: Path) -> None:
+        """Open the file, and make it where it is new."""
+        self.file = file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with self._open() as connection:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS mails (id INTEGER PRIMARY KEY, recipients TEXT, content BLOB)"
+            )
+
+    def add(self, recipients: list[str], content: bytes) -> None:
+        """Keep a mail."""
+        with self._open() as connection:
+            connection.execute(
+                "INSERT INTO mails (recipients, content) VALUES (?, ?)", (json.dumps(recipients), content)
+            )
+
+    def newest(self, limit: int = NEWEST, to: str = "") -> list[Message]:
+        """Return the newest mails, those to an address where one is given."""
+        with self._open() as connection:
+            rows = connection.execute(
+                "SELECT id, recipients, content FROM mails WHERE instr(recipients, ?) ORDER BY id DESC LIMIT ?",
+                (json.dumps(to)[1:-1], limit),
+            ).fetchall()
+        return [_message(number, json.loads(recipients), content) for number, recipients, content in rows]
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self.file, timeout=10)) as connection, connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=OFF")
+            yield connection
+
+
+def _message(number: int, recipients: list[str], content: bytes) -> Message:
+    mail = message_from_bytes(content, policy=policy.default)
+    return Message(
+        id=number,
+        to=", ".join(recipients),
+        subject=str(mail.get("Subject", "")),
+        text=_part(mail, "plain"),
+        html=_part(mail, "html"),
+        headers={name: str(value) for name, value in mail.items()},
+    )
+
+
+def _part(mail: EmailMessage, kind: str) -> str:
+    part = mail.get_body((kind,))
+    return "" if part is None else str(part.get_content()).replace("\r\n", "\n")
+
+
+class _Handler:
+    def __init__(self, store: MailboxStore) -> None:
+        self._store = store
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - its name
+        content = envelope.content
+        self._store.add(list(envelope.rcpt_tos), content if isinstance(content, bytes) else b"")
+        return "250 kept"
+
+
+@contextmanager
+def receiving(store: MailboxStore) -> Iterator[int]:
+    """Receive mail on a free port of this machine; yield the port."""
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(
+        loop.create_server(
+            lambda: SMTP(_Handler(store), enable_SMTPUTF8=True, hostname="localhost", loop=loop), HOST, 0
+        )
+    )
+    thread = threading.Thread(target=loop.run_forever, name="mailbox", daemon=True)
+    thread.start()
+    try:
+        yield int(server.sockets[0].getsockname()[1])
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        server.close()
+        loop.close()

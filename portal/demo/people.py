@@ -1,0 +1,89 @@
+"""The demonstration's people: a thousand who are affected, some who are not, and who of them has an account."""
+
+import csv
+import io
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+EXAMPLE = "nora.lind@postbox.example"
+UNAFFECTED = "tom.berg@postbox.example"
+EXAMPLE_PASSWORD = "lantern-orchard-teapot-41"  # noqa: S105 - a demonstration's, in a database of its own
+AFFECTED = 1000
+FIRST = (
+    *("Ada", "Amara", "Ana", "Anton", "Aroa", "Bashir", "Beatriz", "Bruno", "Carla", "Chiara", "Daniel", "Diego"),
+    *("Elena", "Emil", "Esra", "Farid", "Fatima", "Gabriel", "Greta", "Hana", "Hugo", "Ines", "Ivan", "Jamal"),
+    *("Joana", "Karim", "Lena", "Leo", "Luis", "Maja", "Marta", "Mateo", "Mira", "Nadia", "Nils", "Olga", "Omar"),
+    *("Paula", "Pedro", "Rosa", "Samir", "Sofia", "Tariq", "Teresa", "Timo", "Vera", "Yara", "Yusuf", "Zofia"),
+)
+LAST = (
+    *("Aguilar", "Bakker", "Castillo", "Dahl", "Esposito", "Ferrer", "Gomez", "Haddad", "Ibarra", "Jansen"),
+    *("Keller", "Lopez", "Moreau", "Novak", "Okafor", "Pereira", "Quiroga", "Rossi", "Silva", "Torres", "Ueda"),
+    *("Vidal", "Weber", "Yilmaz", "Zapata"),
+)
+DOMAINS = ("postbox.example", "mail.example", "inbox.example", "correo.example")
+BASICS = ("Email addresses", "Names", "Physical addresses")
+SOMETIMES = (
+    ("Passwords", 0.6),
+    ("Phone numbers", 0.5),
+    ("Dates of birth", 0.3),
+    ("Partial credit card data", 0.2),
+    ("Purchases", 0.7),
+)
+LIST_COLUMNS = ("email", "account_ref", "name", "locale", "jurisdiction", "data_classes")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who does not exist."""
+
+    email: str
+    account_ref: str
+    name: str
+    locale: str
+    jurisdiction: str
+    data_classes: tuple[str, ...]
+
+
+def affected() -> Iterator[Person]:
+    """Yield the affected people, always the same."""
+    chance = random.Random(20261102)  # noqa: S311 - the demonstration is the same every time
+    yield Person(EXAMPLE, "C-100001", "Nora Lind", "en", "IE", (*BASICS, "Passwords", "Phone numbers", "Purchases"))
+    # A family that shares one address.
+    yield Person("family.torres@correo.example", "C-100002", "Paula Torres", "es", "ES", (*BASICS, "Purchases"))
+    yield Person("family.torres@correo.example", "C-100003", "Hugo Torres", "es", "ES", (*BASICS, "Passwords"))
+    for number in range(4, AFFECTED + 1):
+        first, last = chance.choice(FIRST), chance.choice(LAST)
+        spanish = chance.random() < 0.3  # noqa: PLR2004 - a share
+        classes = BASICS + tuple(name for name, share in SOMETIMES if chance.random() < share)
+        yield Person(
+            f"{first}.{last}{number}@{chance.choice(DOMAINS)}".lower(),
+            f"C-{100000 + number}",
+            f"{first} {last}",
+            "es" if spanish else "en",
+            chance.choice(("ES", "MX", "AR")) if spanish else chance.choice(("IE", "DE", "NL", "GB")),
+            classes,
+        )
+
+
+def list_file() -> str:
+    """Return the affected list as the CSV that a company would import."""
+    out = io.StringIO()
+    rows = csv.writer(out)
+    rows.writerow(LIST_COLUMNS)
+    for person in affected():
+        rows.writerow((*list(vars(person).values())[:5], ";".join(person.data_classes)))
+    return out.getvalue()
+
+
+def accounts_file(password_hash: str) -> str:
+    """Return customers' accounts as CSV: every fortieth affected person, the example, and two who are not affected."""
+    out = io.StringIO()
+    rows = csv.writer(out)
+    rows.writerow(("email", "password_hash", "account_ref", "name", "locale"))
+    for number, person in enumerate(affected()):
+        if number % 40 == 0:
+            rows.writerow((person.email, password_hash, person.account_ref, person.name, person.locale))
+    rows.writerow((UNAFFECTED, password_hash, "C-200001", "Tom Berg", "en"))
+    rows.writerow(("eva.ruiz@correo.example", password_hash, "C-200002", "Eva Ruiz", "es"))
+    return out.getvalue()

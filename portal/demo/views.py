@@ -1,0 +1,45 @@
+"""`/dev/mailbox/`: the mails that the demonstration sent. Its pages exist in the demonstration alone."""
+
+from dataclasses import asdict
+
+from flask import Blueprint, jsonify, render_template, request
+from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response
+
+from portal.demo.mailbox import MailboxStore
+from portal.kit import web
+
+bp = Blueprint("demo", __name__)
+
+FIELDS = ("to", "subject", "text", "html", "headers")
+
+
+@bp.before_request
+def only_here() -> None:
+    """Refuse everyone but this machine itself, and whoever comes through a proxy or a tunnel on it."""
+    settings = web.parts().settings
+    peer = request.environ.get("werkzeug.proxy_fix.orig", {}).get("REMOTE_ADDR", request.remote_addr)
+    forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    if forwarded or settings.environment != "demo" or settings.demo_mailbox is None or not web.is_loopback(peer or ""):
+        raise NotFound
+
+
+@bp.get("/dev/mailbox/")
+def mailbox() -> str:
+    """Show the mails, newest first."""
+    to = request.args.get("to", "")
+    return render_template("demo/mailbox.html", messages=_store().newest(to=to), to=to)
+
+
+@bp.get("/dev/mailbox/messages.json")
+def messages() -> Response:
+    """List the mails as JSON, newest first."""
+    found = _store().newest(to=request.args.get("to", ""))
+    return jsonify([{name: asdict(message)[name] for name in FIELDS} for message in found])
+
+
+def _store() -> MailboxStore:
+    file = web.parts().settings.demo_mailbox
+    if file is None:
+        raise NotFound
+    return MailboxStore(file)

@@ -1,0 +1,61 @@
+"""`portal serve`: the web server."""
+
+import os
+
+import click
+from granian.constants import Interfaces
+from granian.server import MPServer
+
+from portal.kit import keys
+from portal.kit.context import Context
+from portal.kit.settings import Settings
+from portal.kit.web import ROOT
+
+THREADS = 4
+# How long a stop waits for answers that were begun. Without it, it waits for kept connections too: for ever.
+STOP_SECONDS = 10
+
+
+@click.command()
+@click.option("--processes", type=click.IntRange(1, 64), default=None, help="How many; as many as cores unless given.")
+@click.pass_obj
+def serve(context: Context, processes: int | None) -> None:
+    """Serve the portal at PORTAL_LISTEN."""
+    faults = refusals(context.settings)
+    if faults:
+        raise click.ClickException("The portal does not start:\n  " + "\n  ".join(faults))
+    host, _, port = context.settings.listen.rpartition(":")
+    server("wsgi:app", host.strip("[]"), int(port), processes or len(os.sched_getaffinity(0))).serve()
+
+
+def server(target: str, host: str, port: int, processes: int) -> MPServer:
+    """Return the web server as it is shipped, for `target` (module:application, from the repository's folder)."""
+    os.chdir(ROOT)
+    return MPServer(
+        target,
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=processes,
+        blocking_threads=THREADS,
+        log_access=False,
+        websockets=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=STOP_SECONDS,
+        process_name="portal",
+    )
+
+
+def refusals(settings: Settings) -> list[str]:
+    """Return why the web server must not start; empty where it may."""
+    faults = []
+    try:
+        keys.read_web(settings.web_keys_file)
+    except keys.KeysInvalid as error:
+        faults.append(str(error))
+    if settings.production and not settings.embedded and os.access(settings.worker_keys_file, os.R_OK):
+        faults.append(
+            "PORTAL_WORKER_KEYS_FILE: the web server can open the worker's keys. Give them to another user, "
+            "or set PORTAL_EMBEDDED=1 and read in the operator's guide what that costs."
+        )
+    return faults

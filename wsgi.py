@@ -1,0 +1,8 @@
+"""What the web server loads: the application, from the environment's settings."""
+
+import os
+
+from portal.app import create_app
+from portal.kit.settings import Settings
+
+app = create_app(Settings.from_env(os.environ))
