@@ -1,0 +1,139 @@
+"""A real Chromium, and a portal that runs as an operator runs it."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, sync_playwright
+
+from tests import processes
+from tests.mailbox import Mailbox
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PHONE = ViewportSize(width=390, height=844)
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# Chromium reports every answer of 400 and above; the tests look at those pages themselves.
+EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of 4")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@dataclass(frozen=True)
+class Portal:
+    """A running portal: its address, its mails, and its command line."""
+
+    url: str
+    environ: dict[str, str]
+    mailbox: Mailbox
+
+    def command(self, *arguments: str | Path) -> str:
+        return processes.command(self.environ, *arguments)
+
+
+@pytest.fixture
+def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """In the browser SQLite is enough: both databases are tested below it."""
+    target = tmp_path / "portal.db"
+    shutil.copyfile(sqlite_template, target)
+    return f"sqlite:///{target}"
+
+
+@pytest.fixture
+def portal(environ: dict[str, str], smtp: Mailbox, tmp_path: Path) -> Iterator[Portal]:
+    """`portal serve` and `portal worker` as processes of their own, on a free port."""
+    port = processes.free_port()
+    environ |= {"PORTAL_BASE_URL": f"http://localhost:{port}", "PORTAL_LISTEN": f"127.0.0.1:{port}"}
+    with (
+        processes.serving(environ, tmp_path / "serve.log"),
+        processes.working(environ, tmp_path / "worker.log"),
+    ):
+        yield Portal(environ["PORTAL_BASE_URL"], environ, smtp)
+
+
+def _runs(name: str) -> bool:
+    """Whether this is a browser, not a stub that only names a snap; without any, Playwright's own is used."""
+    return (
+        bool(shutil.which(name))
+        and not subprocess.run([name, "--version"], capture_output=True, check=False).returncode
+    )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    executable = next(filter(_runs, ("chromium", "chromium-browser", "google-chrome")), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable and shutil.which(executable), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Console:
+    """What pages complained about; a test that expects a complaint takes it out."""
+
+    complaints: list[str] = field(default_factory=list)
+
+    def hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not EXPECTED.match(message.text):
+            self.complaints.append(f"{message.text} ({message.location.get('url', '')})")
+
+    def listen_to(self, page: Page) -> None:
+        page.on("console", self.hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+
+@pytest.fixture
+def console() -> Iterator[Console]:
+    """At the end of the test no page may have complained: no script error, no CSP violation."""
+    console = Console()
+    yield console
+    assert console.complaints == []
+
+
+@pytest.fixture
+def context(browser: Browser, console: Console) -> Iterator[BrowserContext]:
+    """A person with a phone."""
+    context = browser.new_context(viewport=PHONE, locale="en-GB", timezone_id="Europe/Madrid", has_touch=True)
+    context.on("page", console.listen_to)
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.fixture
+def accessible() -> Callable[[Page], None]:
+    """Call it with a page: axe must find nothing on it."""
+
+    def check(page: Page) -> None:
+        page.evaluate(AXE)
+        found = page.evaluate("rules => axe.run({runOnly: {type: 'tag', values: rules}})", RULES)
+        faults = [
+            f"{page.url}: {fault['id']}: {fault['help']}: {[node['html'] for node in fault['nodes']]}"
+            for fault in found["violations"]
+        ]
+        assert faults == []
+
+    return check

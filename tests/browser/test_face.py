@@ -1,0 +1,195 @@
+"""What the pages' scripts do, and that the pages work without them."""
+
+from threading import Thread
+
+import pytest
+from flask import render_template_string
+from flask_wtf import FlaskForm
+from werkzeug.serving import make_server
+from wtforms import PasswordField
+from wtforms.validators import Length
+
+PASSWORD_PAGE = """
+{% extends "base.html" %}
+{% from "parts/form.html" import error_summary, password, button %}
+{% block title %}New password{% endblock %}
+{% block main %}
+{{ error_summary(form) }}
+<h1>New password</h1>
+<form method="post" novalidate>{{ form.hidden_tag() }}
+{{ password(form.password, autocomplete="new-password", minimum=15, words=["copper lantern drift anchor"]) }}
+{{ button("Store") }}</form>
+{% endblock %}
+{% block scripts %}<script type="module" src="{{ asset('js/password.js') }}"></script>{% endblock %}
+"""
+STEPS_PAGE = """
+{% extends "base.html" %}
+{% from "parts/components.html" import data_item, data_list %}
+{% from "parts/time.html" import moment %}
+{% block title %}Steps{% endblock %}
+{% block main %}
+<h1>Steps</h1>
+<p id="when">{{ moment(at) }}</p>
+<h2>Exposed</h2>
+{% call data_list() %}{{ data_item("Passwords", ["Choose", "Change elsewhere"], key="passwords") }}{% endcall %}
+{% endblock %}
+{% block scripts %}<script type="module" src="{{ asset('js/ticks.js') }}"></script>{% endblock %}
+"""
+
+
+class NewPassword(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types
+    password = PasswordField("Your new password", validators=[Length(min=15, message="Use 15 characters or more")])
+
+
+@pytest.fixture
+def site(app, clock):
+    """The real application, with two pages more that show the parts by themselves."""
+
+    @app.route("/parts/password/", methods=["GET", "POST"])
+    def _password():
+        form = NewPassword()
+        form.validate_on_submit()
+        return render_template_string(PASSWORD_PAGE, form=form)
+
+    app.add_url_rule("/parts/steps/", view_func=lambda: render_template_string(STEPS_PAGE, at=clock.now()))
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_what_is_typed_shows_and_hides(page, site, accessible):
+    page.goto(f"{site}/parts/password/")
+    field = page.get_by_label("Your new password")
+    field.fill("my old blue bicycle")
+    assert field.get_attribute("type") == "password"
+    page.get_by_role("button", name="Show password").tap()
+    assert field.get_attribute("type") == "text"
+    accessible(page)
+    page.get_by_role("button", name="Hide password").tap()
+    assert field.get_attribute("type") == "password"
+
+
+def test_a_shown_password_is_hidden_again_before_it_is_sent(page, site):
+    page.goto(f"{site}/parts/password/")
+    page.get_by_label("Your new password").fill("short")
+    page.get_by_role("button", name="Show password").tap()
+    page.evaluate(
+        "document.querySelector('form').addEventListener('submit', (event) => {"
+        " event.preventDefault(); window.typeWhenSent = document.querySelector('#password').type; })"
+    )
+    page.get_by_role("button", name="Store").tap()
+    assert page.evaluate("window.typeWhenSent") == "password"
+
+
+def test_one_press_takes_a_suggestion_and_shows_it(page, site):
+    page.goto(f"{site}/parts/password/")
+    page.get_by_role("button", name="Use this one").tap()
+    field = page.get_by_label("Your new password")
+    assert field.input_value() == "copper lantern drift anchor"
+    assert field.get_attribute("type") == "text"
+    page.get_by_text("This would last centuries.").wait_for()
+
+
+def test_the_strength_is_told_in_words_and_nothing_that_is_typed_leaves_the_page(page, site, accessible):
+    page.goto(f"{site}/parts/password/")
+    page.wait_for_load_state("networkidle")
+    sent = []
+    page.on("request", lambda request: sent.append((request.method, request.url.partition("/static/")[2])))
+    field = page.get_by_label("Your new password")
+    field.fill("short")
+    page.get_by_text("Characters still needed: 10").wait_for()
+    field.fill("password12345678")
+    page.get_by_text("This would be guessed at once.").wait_for()
+    accessible(page)
+    field.fill("violet meadow paper thunder")
+    page.get_by_text("This would last centuries.").wait_for()
+    assert set(sent) == {
+        ("GET", "js/strength.js"),
+        ("GET", "vendor/zxcvbn/zxcvbn.js"),
+        ("GET", "vendor/zxcvbn/en.js"),
+    }
+
+
+def test_the_word_lists_wait_until_somebody_types_a_new_password(page, site):
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(f"{site}/parts/password/")
+    page.wait_for_load_state("networkidle")
+    assert [url for url in requests if "zxcvbn" in url] == []
+
+
+def test_the_error_summary_takes_the_focus_and_leads_to_the_field(page, site, accessible):
+    page.goto(f"{site}/parts/password/")
+    page.get_by_label("Your new password").fill("short")
+    page.get_by_role("button", name="Store").tap()
+    page.wait_for_function("document.activeElement.matches('.error-summary')")
+    assert page.title().startswith("Error: ")
+    accessible(page)
+    page.get_by_role("alert").get_by_role("link", name="Use 15 characters or more").tap()
+    assert page.evaluate("document.activeElement.id") == "password"
+
+
+def test_ticks_stay_on_the_device(page, site, accessible):
+    page.goto(f"{site}/parts/steps/")
+    assert page.get_by_text("Your ticks stay on this device").is_visible()
+    page.get_by_label("Change elsewhere").check()
+    sent = []
+    page.on("request", lambda request: sent.append(request.post_data))
+    page.reload()
+    assert page.get_by_label("Change elsewhere").is_checked()
+    assert not page.get_by_label("Choose").is_checked()
+    assert set(sent) == {None}
+    accessible(page)
+    page.get_by_label("Change elsewhere").uncheck()
+    page.reload()
+    assert not page.get_by_label("Change elsewhere").is_checked()
+
+
+def test_a_time_is_turned_into_the_readers_zone_and_keeps_utc_beside_it(page, site):
+    page.goto(f"{site}/parts/steps/")
+    page.wait_for_function("document.querySelector('#when').innerText.includes('(')")
+    assert page.locator("#when").inner_text().replace("\u00a0", " ") in (
+        "November 23, 2026, 10:00 GMT+1 (09:00 UTC)",
+        "23 November 2026, 10:00 CET (09:00 UTC)",
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_the_parts_read_well_by_day_and_by_night_at_every_width(browser, console, site, accessible, scheme, width):
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
+    page = context.new_page()
+    console.listen_to(page)
+    for path in ("/parts/password/", "/parts/steps/", "/check/", "/is-it-real/"):
+        page.goto(site + path)
+        accessible(page)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the screen"
+    context.close()
+
+
+def test_everything_can_be_read_and_sent_without_script(browser, site):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site}/parts/password/")
+    assert page.get_by_text("copper lantern drift anchor").first.is_visible()
+    assert page.get_by_role("button").all_inner_texts() == ["Store"]
+    page.get_by_label("Your new password").fill("short")
+    page.get_by_role("button", name="Store").click()
+    assert page.get_by_role("alert").is_visible()
+    page.goto(f"{site}/parts/steps/")
+    assert page.locator("#when").inner_text() == "November 23, 2026, 09:00 UTC"
+    assert not page.get_by_text("Your ticks stay on this device").is_visible()
+    context.close()
+
+
+def test_who_uses_the_keyboard_may_skip_to_the_main_content(page, site):
+    page.goto(f"{site}/check/")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the main content"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('main') !== null")

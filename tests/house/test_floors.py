@@ -1,0 +1,73 @@
+"""The floors of the house hold, and every feature stands on one of them."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+FEATURES = sorted(path.parent.name for path in (ROOT / "portal").glob("*/__init__.py") if path.parent.name != "kit")
+
+# What speaks to browsers or to a terminal; everything else must work without Flask.
+FLASK_ALLOWED = {
+    "portal.app",
+    "portal.cli",
+    "portal.accounts.login",  # who is signed in, for the pages of every floor above
+    "portal.serve",
+    "portal.worker",
+    "portal.demo.example",  # it calls the commands
+    "portal.kit.web",
+    "portal.kit.pages",
+    "portal.incidents.preview",  # fills the pages' templates for a command
+    "portal.outbox.deliver",  # the worker's; it sends through
+    "portal.outbox.smtp",  # a Flask-Mail connection
+}
+FLASK_ALLOWED_NAMES = {"views", "console", "forms", "commands"}
+
+
+def modules() -> list[str]:
+    paths = (path.relative_to(ROOT).with_suffix("") for path in sorted((ROOT / "portal").rglob("*.py")))
+    return [".".join(path.parts).removesuffix(".__init__") for path in paths]
+
+
+def test_every_import_goes_down():
+    lint = Path(sys.executable).with_name("lint-imports")
+    finished = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout
+
+
+def test_every_feature_is_held_to_the_layers_inside_a_feature():
+    inside = next(contract for contract in CONTRACTS if contract["name"].startswith("Inside"))
+    assert sorted(inside["containers"]) == [f"portal.{name}" for name in FEATURES]
+
+
+IMPORT_EACH_ALONE = """
+import importlib, os, sys
+import alembic, argon2, babel.support, cryptography, jinja2, limits, sqlalchemy.orm  # shared, to be quick
+for name in sys.argv[1:]:
+    sys.stdout.flush()
+    child = os.fork()
+    if not child:
+        importlib.import_module(name)
+        web = sorted(m for m in sys.modules if m.startswith("flask") or m.split(".")[0] == "werkzeug")
+        if web:
+            print(name, "imports", *web, flush=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, name
+"""
+
+
+def test_what_is_not_a_page_works_without_flask():
+    names = [
+        name for name in modules() if name not in FLASK_ALLOWED and name.rpartition(".")[2] not in FLASK_ALLOWED_NAMES
+    ]
+    finished = subprocess.run(
+        [sys.executable, "-c", IMPORT_EACH_ALONE, *names],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout == ""

@@ -1,0 +1,104 @@
+"""Every mail can be written, whole, in every language."""
+
+import importlib
+import re
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from portal.kit import tokens
+from portal.kit.keys import generate
+from portal.kit.settings import Settings
+from portal.kit.vault import WorkerVault
+from portal.outbox.compose import TEMPLATES, Composer
+from portal.outbox.mail import ASKED, LEGAL, SECURITY, UPDATES, Mail
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = Settings(
+    base_url="https://incident.northwind.example",
+    mail_sender="incident@northwind.example",
+    organisation="Northwind Travel",
+    contact_email="help@northwind.example",
+    contact_phone="+1 555 0100",
+)
+WRITTEN_AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+def _kinds(base: type[Mail]) -> list[type[Mail]]:
+    kinds = []
+    for kind in base.__subclasses__():
+        kinds += [kind, *_kinds(kind)] if "name" in vars(kind) else _kinds(kind)
+    return kinds
+
+
+for emails in sorted((ROOT / "portal").glob("*/emails.py")):
+    importlib.import_module(f"portal.{emails.parent.name}.emails")
+KINDS = sorted((kind for kind in _kinds(Mail) if kind.__module__.startswith("portal.")), key=lambda kind: kind.name)
+VAULT = WorkerVault(generate()[1])
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def kind(request):
+    return request.param
+
+
+def written(kind: type[Mail], language: str):
+    composer = Composer(SETTINGS, VAULT, {})
+    composed = composer.render(kind.sample(), "sam.rivera@northwind.example", language, b"\7" * 16, WRITTEN_AT)
+    message = message_from_bytes(composed.content, policy=policy.default)
+    return message, _part(message, "plain"), _part(message, "html")
+
+
+def _part(message: EmailMessage, form: str) -> str:
+    part = message.get_body((form,))
+    assert part is not None, f"there is no {form} part"
+    return str(part.get_content())
+
+
+@pytest.mark.parametrize("language", SETTINGS.languages)
+def test_every_mail_has_its_three_parts_in_every_language(kind, language):
+    message, text, html = written(kind, language)
+    assert message["Subject"].strip()
+    assert message["Content-Language"] == language
+    assert f'lang="{language}"' in html
+    for part in (message["Subject"], text, html):
+        assert part.strip()
+        assert not re.search(r"\{\{|\{%|%\(|\bNone\b", part), "something was not filled in"
+
+
+def test_both_forms_of_a_mail_say_where_to_go_and_how_to_check_it(kind):
+    _, text, html = written(kind, "en")
+    row = b"\7" * 16
+    wanted = [SETTINGS.organisation, tokens.grouped(VAULT.authenticity(row), 7)]
+    if kind.link_purpose:
+        wanted.append(VAULT.token(kind.link_purpose, row))
+    if kind.code_purpose:
+        wanted.append(tokens.grouped(VAULT.code(kind.code_purpose, row)))
+    assert [word for word in wanted if word not in text or word not in html] == []
+
+
+@pytest.mark.parametrize("language", [tag for tag in SETTINGS.languages if tag != "en"])
+def test_no_mail_stays_in_english(kind, language):
+    english, here = written(kind, "en"), written(kind, language)
+    assert english[0]["Subject"] != here[0]["Subject"]
+    untouched = [line for line in here[1].splitlines() if len(line.split()) >= 4 and line in english[1]]
+    assert untouched == []
+
+
+def test_mails_and_folders_of_templates_belong_to_each_other():
+    names = [kind.name for kind in KINDS]
+    folders = sorted(path.name for path in (TEMPLATES / "email").iterdir() if path.is_dir())
+    assert names == folders
+
+
+def test_a_mail_that_can_be_ended_says_so_in_its_headers(kind):
+    message, text, _ = written(kind, "en")
+    if kind.unsubscribe_purpose:
+        assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        assert message["List-Unsubscribe"].strip("<>") in text
+    assert kind.stream in (ASKED, LEGAL, SECURITY, UPDATES)
+    assert (kind.stream == UPDATES) <= bool(kind.unsubscribe_purpose)
+    assert message["Auto-Submitted"] == "auto-generated"

@@ -1,0 +1,134 @@
+"""The list of all public pages, and what every one of them keeps to."""
+
+import re
+
+import pytest
+
+from tests import databases
+
+# What anyone may see; the same for everyone in a language.
+PUBLIC = {
+    "/": "GET",
+    "/incidents/": "GET",
+    "/incidents/<slug>/": "GET",
+    "/incidents/<slug>/statement/<int:number>/": "GET",
+    "/incidents/<slug>/updates/<int:number>/": "GET",
+    "/protect-yourself/": "GET",
+}
+# Pages about one person, or that lead to one: never kept by a cache.
+PERSONAL = {
+    "/check/": "GET POST",
+    "/check/sent/": "GET POST",
+    "/check/answer/": "GET POST",
+    "/check/answer/<token>/": "GET",
+    "/reset/": "GET POST",
+    "/reset/sent/": "GET POST",
+    "/reset/<token>/": "GET",
+    "/reset/choose/": "GET POST",
+    "/reset/done/": "GET POST",
+    "/sign-in/": "GET POST",
+    "/sign-out/": "GET POST",
+    "/account/": "GET",
+    "/account/answer/": "POST",
+    "/account/password/": "GET POST",
+    "/account/reminders/": "GET POST",
+    "/account/sessions/": "GET POST",
+    "/reminders/elsewhere/": "GET POST",
+    "/reminders/off/<token>/": "GET POST",
+    "/subscribe/": "GET POST",
+    "/subscribe/sent/": "GET",
+    "/subscribe/confirm/": "GET POST",
+    "/subscribe/confirm/<token>/": "GET",
+    "/unsubscribe/<token>/": "GET POST",
+    "/is-it-real/": "GET POST",
+    "/language/": "GET POST",
+}
+# What programs read.
+MACHINES = {
+    "/feed.atom": "GET",
+    "/feed.json": "GET",
+    "/incidents/<slug>/feed.atom": "GET",
+    "/incidents/<slug>/feed.json": "GET",
+    "/account/reminders/calendar.ics": "GET",
+    '/reminders/<any("3", "6", "12"):months>.ics': "GET",
+    "/.well-known/change-password": "GET",
+    "/.well-known/security.txt": "GET",
+    "/healthz": "GET",
+    "/readyz": "GET",
+    "/robots.txt": "GET",
+    "/theme.css": "GET",
+    "/logo": "GET",
+    "/static/<path:filename>": "GET",
+}
+PAGES = PUBLIC | PERSONAL
+# Mail programs post to these without having seen a form (RFC 8058).
+ONE_CLICK = {"/unsubscribe/<token>/", "/reminders/off/<token>/"}
+
+
+def filled(rule: str) -> str:
+    return re.sub(r"<[^>]*>", "1", rule)
+
+
+@pytest.fixture
+def database_url(sqlite_template, tmp_path):
+    """What pages keep to does not depend on the database."""
+    return databases.sqlite_copy(sqlite_template, tmp_path / "portal.db")
+
+
+def test_the_list_is_whole(app):
+    found: dict[str, str] = {}
+    for rule in app.url_map.iter_rules():
+        methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        found[rule.rule] = " ".join(sorted({*found.get(rule.rule, "").split(), *methods}))
+    assert found == PAGES | MACHINES
+
+
+@pytest.mark.parametrize("rule", PAGES)
+def test_a_page_has_one_address_which_ends_with_a_slash(rule):
+    assert rule.endswith("/")
+
+
+@pytest.mark.parametrize("rule", [rule for rule, methods in PAGES.items() if "GET" in methods])
+def test_a_stranger_gets_a_page_that_is_safe_to_show(client, rule):
+    answer = client.get(filled(rule))
+    assert answer.status_code in (200, 303, 404, 410)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert answer.headers["Referrer-Policy"] == "same-origin"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    if rule in PERSONAL:
+        assert "no-store" in answer.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("rule", [rule for rule, methods in PAGES.items() if "GET" in methods])
+def test_a_page_is_whole_and_brings_nothing_inline_or_from_elsewhere(client, rule):
+    answer = client.get(filled(rule))
+    if answer.status_code == 303:
+        return
+    html = answer.text
+    assert re.search(r'<html lang="en"', html)
+    assert re.search(r"<title>\s*\S", html)
+    assert len(re.findall(r"<h1\b", html)) == 1
+    assert not re.search(r"<style\b|\sstyle=|\son\w+=|javascript:", html)
+    assert not re.search(r"<script(?![^>]*\bsrc=)", html)
+    for address in re.findall(r'<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)="([^"]*)"', html):
+        assert re.match(r"/(?!/)|http://localhost:8000/", address), address
+
+
+@pytest.mark.parametrize(
+    "rule", [rule for rule, methods in PAGES.items() if "POST" in methods and rule not in ONE_CLICK]
+)
+def test_a_form_from_elsewhere_is_refused(client, rule):
+    assert client.post(filled(rule), data={"email": "sam@northwind.example"}).status_code == 400
+
+
+@pytest.mark.parametrize("rule", [rule for rule, methods in PAGES.items() if "GET" in methods])
+def test_asking_for_the_headers_alone_answers_alike(client, rule):
+    assert client.head(filled(rule)).status_code == client.get(filled(rule)).status_code
+
+
+def test_an_unknown_page_is_really_not_found(client):
+    probe = "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200"
+    for path in (probe, "/nothing/", "/incidents/nothing/", "/staff/"):
+        assert client.get(path).status_code == 404

@@ -1,0 +1,54 @@
+"""A machine that lacks something is told what, and how to get it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MAKE = shutil.which("make")
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def test_without_python_make_names_the_package(tmp_path):
+    finished = subprocess.run(
+        [str(MAKE), "setup"], cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode != 0
+    assert "Python 3.11 or newer is needed" in finished.stderr
+    assert "apt-get install python3 python3-venv" in finished.stderr
+
+
+def test_without_venv_set_up_names_the_package(tmp_path):
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    script = (
+        "import runpy, sys\n"
+        "sys.modules['ensurepip'] = None  # as on a Debian without python3-venv\n"
+        "sys.argv = ['setup.py', 'run']\n"
+        "runpy.run_path('scripts/setup.py', run_name='__main__')\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert finished.returncode != 0
+    assert "apt-get install python3-venv" in finished.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_without_a_browser_the_script_says_how_to_get_one(tmp_path):
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    for name in ("dirname", "id", "mktemp", "rm", "cat", "ls"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    environ = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
+    finished = subprocess.run(
+        ["/bin/sh", "scripts/browser.sh"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 1
+    assert "playwright install --with-deps chromium" in finished.stderr
+
+
+@pytest.mark.parametrize("target", re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+def test_make_help_explains_every_target(target):
+    shown = subprocess.run([str(MAKE), "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.search(rf"^  {target} +\w", shown, re.MULTILINE)

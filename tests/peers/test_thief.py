@@ -1,0 +1,290 @@
+"""The thief has everything but the worker's keys, and every customer's address, and learns nobody's place on the list.
+
+The portal runs as an operator runs it, with the demonstration's data. The thief copies the database with its WAL,
+the queue, the logs and the web keys, and then looks for bytes, for values that the web keys compute, for lengths and
+for order.
+"""
+
+import csv
+import hashlib
+import math
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar
+from pathlib import Path
+from time import monotonic, sleep
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, build_opener
+
+import pytest
+from sqlalchemy import text
+
+from portal.demo import example, people
+from portal.exposure.people import Indexer
+from portal.incidents import service as incidents
+from portal.kit.context import Context
+from portal.kit.keys import write_pair
+from portal.kit.settings import Settings
+from portal.kit.vault import WorkerVault
+from portal.outbox.mail import unpack
+from portal.outbox.service import payload_cell
+from tests.mailbox import Mailbox
+from tests.peers.loot import (
+    BY_TIME,
+    COMPUTABLE,
+    Customer,
+    Loot,
+    accounts_look_alike,
+    confirmed,
+    found_in,
+    nothing_between,
+    rank_correlation,
+    rows_of,
+    shapes,
+    spellings,
+)
+from tests.processes import command, free_port, serving, working
+from tests.visitor import hidden
+
+SLUG = example.incident()["slug"]
+NOT_AFFECTED = 1_000
+WITH_ACCOUNT = 300  # of the affected, and as many of those who are not
+HASH = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43
+FORMS = ("/check/", "/reset/", "/subscribe/")
+CONFIRM = re.compile(r"http://localhost:\d+(/subscribe/confirm/[a-z2-7]{32}/)")
+
+
+# Where the web keys find an account by its address (the known limit), and where they count visits.
+@dataclass
+class Portal:
+    """The portal at work, and what the visits for each address left in it."""
+
+    context: Context
+    environ: dict[str, str]
+    smtp: Mailbox
+    customers: list[Customer]
+    traces: dict[str, dict[str, Counter[tuple[object, ...]]]] = field(default_factory=dict)
+
+    def visit(self, address: str) -> None:
+        """Send all three forms for one address, confirm the subscription, and note which rows that left."""
+        before = shapes(self.context.db)
+        browser = Browser(self.environ["PORTAL_BASE_URL"])
+        for page in FORMS:
+            browser.submit(page, email=address)
+        wait_until(lambda: len(self.smtp.to(address)) == len(FORMS))
+        (link,) = {link for mail in self.smtp.to(address) for link in CONFIRM.findall(mail.text)}
+        browser.confirm(link)
+        wait_until(self.is_at_rest)
+        after = shapes(self.context.db)
+        self.traces[address] = {table: after[table] - before[table] for table in after if table not in BY_TIME}
+
+    def notify_a_part(self) -> None:
+        """Notify everyone, while the relay takes every second mail only."""
+        tried: Counter[str] = Counter()
+
+        def every_second(address: str) -> str:
+            tried[address] += 1
+            return "250 OK" if len(tried) % 2 else "451 later"
+
+        self.smtp.answer_recipient = every_second
+        addresses = len({customer.address for customer in self.customers if customer.affected})
+        command(self.environ, "campaigns", "notify", SLUG, "--confirm", str(addresses))
+        wait_until(lambda: len(tried) == addresses)
+
+    def is_at_rest(self) -> bool:
+        """Whether every request is answered, every mail sent, and every update told to whoever wanted it."""
+        with self.context.db.read() as session:
+            if incidents.updates_to_announce(session):
+                return False
+            requests = session.execute(text("SELECT count(*) FROM intake_requests")).scalar_one()
+            mails = session.execute(text("SELECT count(*) FROM outbox_mails WHERE state <> 'sent'")).scalar_one()
+        return (requests, mails) == (0, 0)
+
+
+class Browser:
+    """Keeps cookies, and sends forms to the running portal."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.opener = build_opener(HTTPCookieProcessor(CookieJar()))
+
+    def submit(self, page: str, **fields: str) -> None:
+        self._send(self.url + page, fields)
+
+    def confirm(self, link: str) -> None:
+        self._send(self.opener.open(self.url + link).url, {})
+
+    def _send(self, url: str, fields: dict[str, str]) -> None:
+        shown = self.opener.open(url).read().decode()
+        assert self.opener.open(url, urlencode(hidden(shown) | fields).encode()).status == 200
+
+
+def wait_until(done: Callable[[], bool], seconds: float = 20) -> None:
+    end = monotonic() + seconds
+    while not done():
+        assert monotonic() < end, "the portal did not come to rest"
+        sleep(0.02)
+
+
+@pytest.fixture
+def customers() -> list[Customer]:
+    """The affected in the order of the list, then a thousand more who were made in the same way."""
+    chance = random.Random(7)
+    known = {one.email: Customer(one.email, one.name, one.account_ref, affected=True) for one in people.affected()}
+    for number in range(2001, 2001 + NOT_AFFECTED):
+        first, last = chance.choice(people.FIRST), chance.choice(people.LAST)
+        address = f"{first}.{last}{number}@{chance.choice(people.DOMAINS)}".lower()
+        known[address] = Customer(address, f"{first} {last}", f"C-{100000 + number}", affected=False)
+    return list(known.values())
+
+
+@pytest.fixture
+def database_url(database_url: str, tmp_path: Path) -> str:
+    """The database, where it is a file in the folder that is stolen."""
+    (tmp_path / "stolen").mkdir()
+    if not database_url.startswith("sqlite"):
+        return database_url
+    (tmp_path / "portal.db").rename(tmp_path / "stolen/portal.db")
+    return f"sqlite:///{tmp_path}/stolen/portal.db"
+
+
+@pytest.fixture
+def environ(environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    port = free_port()
+    return environ | {
+        "PORTAL_BASE_URL": f"http://localhost:{port}",
+        "PORTAL_LISTEN": f"127.0.0.1:{port}",
+        "PORTAL_QUEUE_FILE": str(tmp_path / "stolen/queue.db"),
+    }
+
+
+@pytest.fixture
+def portal(environ: dict[str, str], smtp: Mailbox, customers: list[Customer], tmp_path: Path) -> Iterator[Portal]:
+    """The demonstration's data, accounts for some of both kinds, visits by people of all three kinds, and a notice."""
+    context = Context(Settings.from_env(environ))
+    example.load(context, new=True)
+    affected = [one for one in customers if one.affected]
+    others = [one for one in customers if not one.affected]
+    with_account = [*affected[100 : 100 + WITH_ACCOUNT], *others[100 : 100 + WITH_ACCOUNT]]
+    random.Random(1).shuffle(with_account)
+    file = tmp_path / "accounts.csv"
+    with file.open("w", encoding="utf-8", newline="") as out:
+        rows = csv.writer(out)
+        rows.writerow(("email", "password_hash", "account_ref", "name", "locale"))
+        rows.writerows((one.address, HASH, one.ref, one.name, "en") for one in with_account)
+    command(environ, "accounts", "import", file)
+    file.unlink()
+    made = Portal(context, environ, smtp, customers)
+    log = tmp_path / "stolen/portal.log"
+    with serving(environ, log), working(environ, log):
+        wait_until(made.is_at_rest)
+        for number in (0, 99, 150, 250):  # without an account, and with one
+            made.visit(affected[number].address)
+            made.visit(others[number].address)
+        made.visit("nobody.knows@elsewhere.example")
+        made.visit("me@a.example")
+        made.notify_a_part()
+        yield made
+    context.db.dispose()
+
+
+@pytest.fixture
+def loot(portal: Portal, tmp_path: Path) -> Loot:
+    """Taken while the portal is at work, so that the WAL is there."""
+    tables = rows_of(portal.context.db)
+    web_keys = tmp_path / "keys/web.json"
+    files = sorted((tmp_path / "stolen").rglob("*"))
+    content = b"\0".join(path.read_bytes() for path in (*files, web_keys) if path.is_file())
+    if portal.context.db.is_sqlite:
+        assert (tmp_path / "stolen/portal.db-wal").stat().st_size
+    content += b"\0".join(
+        value if isinstance(value, bytes) else str(value).encode()
+        for rows in tables.values()
+        for row in rows
+        for value in row.values()
+    )
+    return Loot(content, tables, web_keys)
+
+
+def visits_left_the_same(traces: dict[str, dict[str, Counter[tuple[object, ...]]]]) -> None:
+    """Affected, not affected and unknown, with an account and without: the same rows of the same lengths."""
+    first, *others = traces.values()
+    assert sum(first["intake_replies"].values()) == len(FORMS)
+    assert sum(first["outbox_mails"].values()) == len(FORMS)
+    assert sum(first["subscriptions"].values()) == 1
+    for other in others:
+        assert other == first
+
+
+def rows_have_one_length(loot: Loot) -> None:
+    assert {len(row["blob"]) for row in loot.tables["exposure_people"]} == {284}
+    assert len(loot.tables["exposure_people"]) == people.AFFECTED
+    assert len({len(row["payload"]) for row in loot.tables["outbox_mails"]}) == 1
+    assert {row["state"] for row in loot.tables["outbox_mails"]} >= {"sent", "queued"}
+    assert len({len(row["proof"]) for row in loot.tables["outbox_mails"] if row["state"] == "sent"}) == 1
+
+
+def order_says_nothing(loot: Loot, portal: Portal, vault: WorkerVault) -> None:
+    """Only who has the worker's keys can see the order of the company's list in the order of the rows: there is none.
+
+    Looked at by place on the disk, by id and by time; each may fail by chance once in 15,000 runs.
+    """
+    listed = {one.address: place for place, one in enumerate(portal.customers)}
+    notices = [row for row in loot.tables["outbox_mails"] if row["purpose"] == "notice"]
+    placed = []
+    for row in notices:
+        sealed = vault.decrypt(payload_cell(row["id"]), row["payload"])
+        placed.append((row["id"], row["created_at"], listed[unpack(sealed).address]))
+    most = 4 / math.sqrt(len(placed))
+    assert len(placed) > people.AFFECTED - 10
+    assert abs(rank_correlation([place for _, _, place in placed])) < most
+    assert abs(rank_correlation([place for _, _, place in sorted(placed)])) < most
+    assert abs(rank_correlation([place for _, _, place in sorted(placed, key=lambda row: row[1])])) < most
+    indexer = Indexer(vault)
+    folds = {indexer.fold(one.address): listed[one.address] for one in portal.customers if one.affected}
+    order = list(dict.fromkeys(row["fold_index"] for row in loot.tables["exposure_people"]))
+    assert order == sorted(order)
+    assert abs(rank_correlation([folds[fold] for fold in order])) < most
+
+
+def test_the_thief_learns_nothing(loot, portal, worker_vault):
+    # One loot for everything: taking it takes longer than looking at it.
+    assert not found_in(loot.content, portal.customers)
+    assert {("identity_accounts", "address_index")} <= confirmed(loot, portal.customers) <= COMPUTABLE
+    accounts_look_alike(loot, portal.customers)
+    visits_left_the_same(portal.traces)
+    rows_have_one_length(loot)
+    order_says_nothing(loot, portal, worker_vault)
+
+
+@pytest.mark.parametrize("spelling", range(len(list(spellings("ada.silva@mail.example")))))
+def test_the_thief_would_see_it(spelling):
+    ada = Customer("ada.silva@mail.example", "Ada Silva", "C-1", affected=True)
+    hidden_there = list(spellings(ada.address))[spelling]
+    assert found_in(b"\xff\x00xyz" + hidden_there + b"\x00", [ada])
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        lambda vault, ada: vault.account_index(ada),
+        lambda vault, ada: vault.bucket("check", ada),
+        lambda _vault, ada: hashlib.sha256(ada.encode()).hexdigest(),
+        lambda _vault, ada: hashlib.md5(b"00 " + ada.encode()).digest(),
+    ],
+)
+def test_the_thief_would_confirm_it(planted, web_keys, worker_keys, web_vault, tmp_path):
+    write_pair(web_keys, worker_keys, tmp_path / "web.json", tmp_path / "worker.json")
+    ada = Customer("ada.silva@mail.example", "Ada Silva", "C-1", affected=True)
+    rows = {"incidents": [{"id": b"\0"}], "some_table": [{"some_column": planted(web_vault, ada.address)}]}
+    assert confirmed(Loot(b"", rows, tmp_path / "web.json"), [ada]) == {("some_table", "some_column")}
+
+
+def test_the_thief_would_see_an_order():
+    mixed = random.Random(3).sample(range(1000), 1000)
+    assert abs(rank_correlation(mixed)) < 4 / math.sqrt(1000) < rank_correlation(sorted(mixed))
+    assert nothing_between(mixed[:500], mixed[500:])
+    assert not nothing_between(list(range(500)), list(range(500, 1000)))
