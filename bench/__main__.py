@@ -1,0 +1,35 @@
+"""`make bench`: runs every benchmark, or those that are named, and fails where one misses its limit."""
+
+import sys
+from collections.abc import Callable
+
+from bench import imports, lookup, mail, pages, passwords, peer_server, requests, timing
+from bench.measure import Result
+
+BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
+    "pages": pages.run,
+    "requests": requests.run,
+    "server": peer_server.run,
+    "timing": timing.run,
+    "imports": imports.run,
+    "lookup": lookup.run,
+    "mail": mail.run,
+    "passwords": passwords.run,
+}
+
+
+def main(names: list[str]) -> int:
+    """Run the benchmarks; return 1 where a limit is missed."""
+    unknown = set(names) - set(BENCHMARKS)
+    if unknown:
+        print(f"There are {', '.join(BENCHMARKS)}.")
+        return 2
+    missed = 0
+    for name in names or BENCHMARKS:
+        for result in BENCHMARKS[name]():
+            print(result.line(), flush=True)
+            missed += not result.kept
+    return 1 if missed else 0
+
+
+sys.exit(main(sys.argv[1:]))

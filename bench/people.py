@@ -1,0 +1,28 @@
+"""Affected lists of any length, for benchmarks."""
+
+import random
+from pathlib import Path
+
+DOMAINS = ("postbox.example", "mail.example", "inbox.example", "correo.example")
+
+
+def write_list(file: Path, count: int) -> None:
+    """Write a list of `count` people in an order that tells nothing."""
+    chance = random.Random(count)
+    with file.open("w", encoding="utf-8") as out:
+        out.write("email,account_ref,name,locale,jurisdiction,data_classes\n")
+        for number in range(count):
+            who = chance.randrange(10**9)
+            out.write(
+                f"person{who}.{number}@{DOMAINS[number % 4]},C-{number},Ada Person {who},en,IE,"
+                "Email addresses;Names;Passwords\n"
+            )
+
+
+def address(count: int, number: int) -> str:
+    """Return the address of one person of the list of `count`."""
+    chance = random.Random(count)
+    who = 0
+    for _ in range(number + 1):
+        who = chance.randrange(10**9)
+    return f"person{who}.{number}@{DOMAINS[number % 4]}"

@@ -1,0 +1,48 @@
+"""`POST /check/` through the shipped server, against a bare Flask-WTF form that inserts one row."""
+
+import re
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+from bench.load import post, rate
+from bench.measure import Result, interleaved
+from bench.peers import prepare
+from bench.servers import context_of, portal_settings, serving
+from portal.demo import example
+
+
+def run() -> list[Result]:
+    """Measure both, with the same database settings and the same server."""
+    with portal_settings() as (settings, environ):
+        with context_of(settings) as context:
+            example.load(context, new=True)
+        url = settings.database_url.replace("portal.db", "peer.db")
+        prepare(url)
+        with serving("wsgi:app", environ) as portal, serving("bench.form:app", {"BENCH_DATABASE_URL": url}) as peer:
+            check, bare = form(portal, "/check/"), form(peer, "/form/")
+            seen = interleaved(
+                {
+                    "bare": lambda: rate(peer, [bare], expected=303),
+                    "check": lambda: rate(portal, [check], expected=303),
+                }
+            )
+    detail = f"{seen['check']:.0f}/s against {seen['bare']:.0f}/s"
+    return [Result("POST /check/ / bare form", seen["check"] / seen["bare"], detail, least=0.5)]
+
+
+def form(port: int, path: str) -> bytes:
+    """Return the POST of a form whose page was read, with its token and its cookie."""
+    token, cookie = read_form(port, path)
+    return post(path, f"csrf_token={token}&email=ada%40postbox.example", Cookie=cookie)
+
+
+def read_form(port: int, path: str) -> tuple[str, str]:
+    """Read a form's page; return its token, ready to be sent, and the session's cookie."""
+    asked = Request(f"http://127.0.0.1:{port}{path}", headers={"Host": "localhost"})
+    with urlopen(asked) as answer:
+        page = answer.read().decode()
+        cookie = answer.headers["Set-Cookie"].partition(";")[0]
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+    if found is None:
+        raise LookupError("the form has no token")
+    return quote(found[1]), cookie

@@ -1,0 +1,66 @@
+"""A mail sink in a process of its own: takes every mail, keeps none, and is quick enough not to be what is measured."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from subprocess import PIPE, Popen
+
+NAME = "a bare asyncio sink with PIPELINING, in a process of its own"
+_REPLIES = {
+    b"EHLO": b"250-localhost\r\n250-8BITMIME\r\n250 PIPELINING\r\n",
+    b"HELO": b"250 localhost\r\n",
+    b"DATA": b"354 go on\r\n",
+    b"QUIT": b"221 bye\r\n",
+}
+_TAKEN = b"250 taken\r\n"
+_END = b"\r\n.\r\n"
+
+
+class Sink(asyncio.Protocol):
+    """One connection: commands line by line, then a message up to its dot."""
+
+    def __init__(self) -> None:
+        self.waiting = b""
+        self.in_message = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self.transport = transport
+        transport.write(b"220 localhost\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        self.waiting += data
+        replies = []
+        while True:
+            end = _END if self.in_message else b"\r\n"
+            part, found, rest = self.waiting.partition(end)
+            if not found:
+                break
+            self.waiting = rest
+            verb = part[:4].upper()
+            replies.append(_TAKEN if self.in_message else _REPLIES.get(verb, _TAKEN))
+            self.in_message = not self.in_message and verb == b"DATA"
+        if replies:
+            self.transport.write(b"".join(replies))
+
+
+@contextmanager
+def sink() -> Iterator[int]:
+    """Start the sink; yield its port."""
+    with Popen([sys.executable, "-m", "bench.sink"], stdout=PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
+
+
+async def _serve() -> None:
+    server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve())

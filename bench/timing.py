@@ -1,0 +1,66 @@
+"""Whether the time of an answer tells who is known: the distributions of answers, compared."""
+
+import http.client
+import random
+import time
+
+from bench.measure import Result
+from bench.requests import read_form
+from bench.servers import context_of, portal_settings, serving
+from portal.demo import example
+from portal.demo.people import affected
+
+REQUESTS = 4000
+MOST_ABOVE = 0.02
+FORMS = {"/check/": "", "/reset/": "", "/subscribe/": "&incident="}
+
+
+def run() -> list[Result]:
+    """For each form: the KS distance of known and unknown, above that of two groups of unknown people."""
+    results = []
+    with portal_settings() as (settings, environ):
+        with context_of(settings) as context:
+            example.load(context, new=True)
+        known = [person.email for person in affected()]
+        with serving("wsgi:app", environ) as port:
+            for path, more in FORMS.items():
+                field = more + example.incident()["slug"] if more else ""
+                times = _times(port, path, field, known)
+                between = _distance(times["known"], times["unknown"])
+                within = _distance(times["unknown"], times["other unknown"])
+                detail = f"known and unknown {between:.4f}, two unknown groups {within:.4f}"
+                results.append(Result(f"time of {path}, distance above", between - within, detail, most=MOST_ABOVE))
+    return results
+
+
+def _times(port: int, path: str, field: str, known: list[str]) -> dict[str, list[float]]:
+    token, cookie = read_form(port, path)
+    headers = {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded", "Host": "localhost"}
+    chance = random.Random(path)
+    groups = ["known", "unknown", "other unknown"] * REQUESTS
+    chance.shuffle(groups)
+    times: dict[str, list[float]] = {"known": [], "unknown": [], "other unknown": []}
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    for number, group in enumerate(groups):
+        # Every address has the same length, so that only who it is differs.
+        email = chance.choice(known) if group == "known" else f"nobody{number}@postbox.example"
+        body = f"csrf_token={token}{field}&email={email.replace('@', '%40'):<60}".replace(" ", "+")
+        begin = time.perf_counter()
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        times[group].append(time.perf_counter() - begin)
+        if answer.status != http.client.SEE_OTHER:
+            raise RuntimeError(f"{path} answered {answer.status}")
+    connection.close()
+    return times
+
+
+def _distance(one: list[float], other: list[float]) -> float:
+    """Return the Kolmogorov-Smirnov distance of two samples."""
+    merged = sorted([(value, 0) for value in one] + [(value, 1) for value in other])
+    seen, most = [0, 0], 0.0
+    for _value, which in merged:
+        seen[which] += 1
+        most = max(most, abs(seen[0] / len(one) - seen[1] / len(other)))
+    return most
