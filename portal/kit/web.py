@@ -22,6 +22,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.kit import ratelimit
+from portal.kit.cookies import PlainSessions
 from portal.kit.i18n import TRANSLATIONS, best_language
 from portal.kit.parts import WebParts
 from portal.kit.settings import LOOPBACK
@@ -64,6 +65,7 @@ def prepare(app: Flask, web_parts: WebParts) -> None:
     """Give the application its cookies, headers, languages and error pages."""
     settings, keys = web_parts.settings, web_parts.keys
     app.extensions["portal"] = web_parts
+    app.session_interface = PlainSessions()
     host = settings.host.partition(":")[0] if not settings.host.startswith("[") else settings.host
     app.config.update(
         SECRET_KEY=keys.session_secret,

@@ -1,10 +1,8 @@
 """People with accounts, and what a browser sees of them."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
-from sqlalchemy import event
 
 from portal.identity.builtin import BuiltinStore, NewAccount
 from portal.identity.port import Account, Profile
@@ -33,26 +31,6 @@ def add_account(db, worker_vault, clock, settings) -> Callable:
 @pytest.fixture
 def ana(add_account) -> Account:
     return add_account()
-
-
-@pytest.fixture
-def statements(db) -> Callable:
-    """`with statements() as seen:` gathers the SQL that runs, without its values."""
-
-    @contextmanager
-    def gather() -> Iterator[list[str]]:
-        seen: list[str] = []
-
-        def note(_connection, _cursor, statement, *_rest) -> None:
-            seen.append(statement)
-
-        event.listen(db.engine, "before_cursor_execute", note)
-        try:
-            yield seen
-        finally:
-            event.remove(db.engine, "before_cursor_execute", note)
-
-    return gather
 
 
 @pytest.fixture

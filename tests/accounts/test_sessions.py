@@ -11,6 +11,7 @@ from portal.accounts import service
 from portal.app import create_app
 from portal.kit.settings import Settings
 from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
+from tests.traces import statements
 from tests.visitor import Visitor, hidden
 
 FIREFOX = "Mozilla/5.0 (Android 14; Mobile; rv:130.0) Gecko/130.0 Firefox/130.0"
@@ -127,13 +128,13 @@ def test_what_is_over_is_removed(client, both, db, clock, worker_parts):
     assert client.get("/account/").status_code == 200
 
 
-def test_reading_writes_at_most_once_a_minute(client, both, clock, statements):
+def test_reading_writes_at_most_once_a_minute(client, both, clock, db):
     client.get("/account/")
-    with statements() as seen:
+    with statements(db) as seen:
         client.get("/account/")
     assert not [statement for statement in seen if statement.startswith(("UPDATE", "INSERT", "DELETE"))]
     clock.advance(timedelta(minutes=1))
-    with statements() as seen:
+    with statements(db) as seen:
         client.get("/account/")
     assert len([statement for statement in seen if statement.startswith("UPDATE")]) == 1
 
@@ -197,7 +198,7 @@ def test_in_production_every_cookie_is_bound_to_this_host_and_to_tls(environ, db
         assert "Domain" not in cookie
 
 
-def test_public_pages_do_not_look_up_who_is_signed_in(client, both, statements):
-    with statements() as seen:
+def test_public_pages_do_not_look_up_who_is_signed_in(client, both, db):
+    with statements(db) as seen:
         client.get("/is-it-real/")
     assert seen == []

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from portal.accounts import sign_in as rules
 from portal.identity.hashing import Hasher, HashSlots
 from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
+from tests.traces import statements
 from tests.visitor import hidden
 
 WRONG = "not the password at all"
@@ -64,9 +65,7 @@ def require_reset(db, clock, account):
         STORE.require_reset(session, [account.id], "exposed", clock.now())
 
 
-def test_every_failure_gets_one_answer_and_runs_the_same_statements(
-    client, db, clock, ana, add_account, sign_in, statements
-):
+def test_every_failure_gets_one_answer_and_runs_the_same_statements(client, db, clock, ana, add_account, sign_in):
     forced = add_account("forced@example.com")
     require_reset(db, clock, forced)
     seen = {}
@@ -78,7 +77,7 @@ def test_every_failure_gets_one_answer_and_runs_the_same_statements(
         ("too long", ADDRESS, "x" * 257),
     ):
         client.get("/sign-in/")
-        with statements() as run:
+        with statements(db) as run:
             answer = sign_in(password, address)
         body = without_nonces(answer.text).replace(address, "ADDRESS")
         cookies = [cookie.split("=")[0] for cookie in answer.headers.getlist("Set-Cookie")]
@@ -145,9 +144,9 @@ def test_a_required_reset_ends_the_session_too(client, db, clock, ana, sign_in):
         "ana@example.com,b@example.com", "ana%0a@example.com\n.", "x" * 300 + "@example.com", "ﬁona@example.com",
     ],
 )  # fmt: skip
-def test_what_is_no_address_is_a_form_error_and_is_not_looked_up(client, ana, sign_in, statements, typed):
+def test_what_is_no_address_is_a_form_error_and_is_not_looked_up(client, ana, sign_in, db, typed):
     client.get("/sign-in/")
-    with statements() as run:
+    with statements(db) as run:
         answer = sign_in(address=typed)
     assert answer.status_code == 400
     assert "<title>Error:" in answer.text

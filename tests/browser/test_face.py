@@ -5,6 +5,7 @@ from threading import Thread
 import pytest
 from flask import render_template_string
 from flask_wtf import FlaskForm
+from playwright.sync_api import expect
 from werkzeug.serving import make_server
 from wtforms import PasswordField
 from wtforms.validators import Length
@@ -179,7 +180,7 @@ def test_everything_can_be_read_and_sent_without_script(browser, site):
     assert page.get_by_role("button").all_inner_texts() == ["Store"]
     page.get_by_label("Your new password").fill("short")
     page.get_by_role("button", name="Store").click()
-    assert page.get_by_role("alert").is_visible()
+    expect(page.get_by_role("alert")).to_be_visible()
     page.goto(f"{site}/parts/steps/")
     assert page.locator("#when").inner_text() == "November 23, 2026, 09:00 UTC"
     assert not page.get_by_text("Your ticks stay on this device").is_visible()

@@ -4,10 +4,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import event
 
 from portal.incidents import service
 from portal.incidents.pagecache import MOST_PAGES, PageCache, Rendered
+from tests.traces import statements
 
 
 class Renderer:
@@ -26,13 +26,6 @@ def render() -> Renderer:
     return Renderer()
 
 
-@pytest.fixture
-def statements(db):
-    seen: list[str] = []
-    event.listen(db.engine, "before_cursor_execute", lambda *arguments: seen.append(arguments[2]))
-    return seen
-
-
 def publish(db):
     with db.write() as session:
         service.show_anew(session)
@@ -46,11 +39,12 @@ def test_a_page_is_rendered_once_for_a_path_and_language(db, render):
     assert cache.get("/other/", "en", render).body == b"3"
 
 
-def test_a_crowd_costs_the_database_one_look_in_a_while(db, render, statements):
+def test_a_crowd_costs_the_database_one_look_in_a_while(db, render):
     cache = PageCache(db, 30.0)
-    for _ in range(500):
-        cache.get("/", "en", render)
-    assert len([one for one in statements if "SELECT" in one]) == 1
+    with statements(db) as seen:
+        for _ in range(500):
+            cache.get("/", "en", render)
+    assert len([one for one in seen if "SELECT" in one]) == 1
 
 
 def test_news_is_seen_within_a_second(db, render):

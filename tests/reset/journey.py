@@ -1,10 +1,7 @@
-"""What the tests of a new password share: an account's people, their mails, and a look at every table."""
+"""What the tests of a new password share: an account's people and their mails."""
 
 import re
 from dataclasses import dataclass
-from typing import Any
-
-from sqlalchemy import inspect, text
 
 from portal.identity.builtin import BuiltinStore, NewAccount
 from portal.identity.port import Account, Profile
@@ -62,25 +59,3 @@ def link_in(mail: Delivered) -> str:
 def code_in(mail: Delivered) -> str:
     (code,) = re.findall(r"^([A-Z2-7]{4}-[A-Z2-7]{4})$", mail.text, re.MULTILINE)
     return str(code)
-
-
-def contents(db: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table."""
-    with db.engine.connect() as connection:
-        return {
-            table: sorted((tuple(row) for row in connection.execute(text(f'SELECT * FROM "{table}"'))), key=repr)
-            for table in inspect(connection).get_table_names()
-        }
-
-
-def lengths(db: Database) -> dict[str, list[str]]:
-    """The length of every value of every row of every table: what a thief sees without a key."""
-
-    def length(value: Any) -> int | None:
-        if value is None:
-            return None
-        return len(value) if isinstance(value, bytes | str) else 0
-
-    return {
-        table: sorted(repr([length(value) for value in row]) for row in rows) for table, rows in contents(db).items()
-    }

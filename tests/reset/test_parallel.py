@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, build_opener
 
 from tests import processes
-from tests.reset.journey import contents, link_in
+from tests.reset.journey import link_in
+from tests.traces import contents
 from tests.visitor import hidden
 
 USERS = 50

@@ -26,7 +26,8 @@ from portal.reset.models import Requirement
 from portal.reset.require import EVERYONE, Cohort, Tally, Tools, require
 from portal.worker import drain
 from tests.processes import PORTAL, ROOT
-from tests.reset.journey import NEW, OLD, contents, link_in
+from tests.reset.journey import NEW, OLD, link_in
+from tests.traces import contents
 
 SLUG = "november"
 HEADER = "email,account_ref,locale,data_classes\n"

@@ -10,7 +10,8 @@ from portal.intake import replies
 from portal.intake.models import IntakeReply
 from portal.rotation.service import chosen
 from portal.worker import drain
-from tests.reset.journey import ANA, NEW, OLD, STRANGER, code_in, contents, link_in
+from tests.reset.journey import ANA, NEW, OLD, STRANGER, code_in, link_in
+from tests.traces import contents
 from tests.visitor import hidden
 
 CHOOSE = "/reset/choose/"

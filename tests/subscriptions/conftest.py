@@ -1,12 +1,9 @@
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, inspect, text
 
 from portal.incidents import service as incidents
 from portal.incidents import writing
@@ -15,6 +12,7 @@ from portal.kit.parts import WorkerParts
 from portal.subscriptions import jobs
 from portal.worker import drain
 from tests.mailbox import Delivered, Mailbox
+from tests.traces import contents
 from tests.visitor import Visitor
 
 SLUG = "booking-system"
@@ -89,33 +87,7 @@ class House:
 
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table."""
-        with self.worker.db.engine.connect() as connection:
-            return {
-                table: [tuple(row) for row in connection.execute(text(f'SELECT * FROM "{table}"'))]
-                for table in inspect(connection).get_table_names()
-            }
-
-    def traces(self) -> dict[str, list[str]]:
-        """The length of every value of every row: what a thief sees without a key."""
-        return {table: sorted(map(_lengths, rows)) for table, rows in self.rows().items()}
-
-    @contextmanager
-    def statements(self) -> Iterator[list[str]]:
-        """The SQL that runs meanwhile, without its values."""
-        seen: list[str] = []
-
-        def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-            seen.append(statement)
-
-        event.listen(self.worker.db.engine, "before_cursor_execute", note)
-        try:
-            yield seen
-        finally:
-            event.remove(self.worker.db.engine, "before_cursor_execute", note)
-
-
-def _lengths(row: tuple[Any, ...]) -> str:
-    return repr([len(value) if isinstance(value, bytes | str) else value is None for value in row])
+        return contents(self.worker.db)
 
 
 def link_in(mail: Delivered) -> str:

@@ -17,6 +17,7 @@ from portal.kit.addresses import MAX_ADDRESS
 from portal.outbox import service as outbox
 from portal.subscriptions import emails, jobs, service
 from portal.subscriptions.service import Contact
+from tests.traces import statements
 
 ANA = "ana@example.com"
 ROBIN = "robin@example.org"
@@ -147,9 +148,9 @@ class TestAnUpdate:
         people = [f"person{number}@example.com" for number in range(jobs.BATCH + 7)]
         add(house, incident, *people)
         house.update("Passwords stored anew")
-        with house.statements() as statements:
+        with statements(house.worker.db) as seen:
             jobs.announce(house.worker)
-        assert sum(statement.startswith("SELECT subscriptions.") for statement in statements) == 2
+        assert sum(statement.startswith("SELECT subscriptions.") for statement in seen) == 2
         with db.read() as session:
             assert outbox.counts(session)["queued"] == len(people)
         assert house.rows()["subscription_announcements"] == []

@@ -1,0 +1,128 @@
+"""Affected, not affected or unknown: every form gives the same responses, and leaves the same statements and rows."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from portal.exposure import importing
+from portal.exposure import service as exposure
+from portal.identity.builtin import BuiltinStore, NewAccount
+from portal.identity.hashing import stand_in_hash
+from portal.identity.port import Profile
+from portal.incidents import service as incidents
+from portal.intake import jobs as intake
+from portal.subscriptions import service as subscriptions
+from portal.worker import drain
+from tests import traces
+from tests.visitor import Visitor, hidden
+
+SLUGS = ("november", "second")
+AFFECTED = "ann@northwind.example"
+LISTED_ELSEWHERE = "bob@northwind.example"
+CUSTOMER = "customer.who.is.on.no.list@a-much-longer-domain-than-the-others.example"
+UNKNOWN = "eve@northwind.example"
+EVERYONE = (AFFECTED, LISTED_ELSEWHERE, CUSTOMER, UNKNOWN)
+FORMS = {"/check/": {}, "/reset/": {}, "/subscribe/": {"incident": SLUGS[0]}}
+LISTS = {
+    "november": f"{AFFECTED},7,Ann,en,ES,Passwords;Dates of birth\nx@northwind.example,1,,,,\n",
+    "second": "".join(f"{AFFECTED},{i},{'Ann' * i},en,,Passwords\n" for i in range(20))
+    + f"{LISTED_ELSEWHERE},8,Bob,en,,Phone numbers\n",
+}
+
+
+@pytest.fixture
+def people(db, worker_vault, clock, database_url, tmp_path: Path) -> None:
+    """Two incidents with lists; two who have accounts; and one who is affected, a customer and a subscriber at once."""
+    now = clock.now()
+    for slug, rows in LISTS.items():
+        with db.write() as session:
+            incident = incidents.create(session, slug, f"The incident {slug}", ("Names",), now)
+            incidents.publish(session, slug, now)
+        file = tmp_path / f"{slug}.csv"
+        file.write_text(f"email,account_ref,name,locale,jurisdiction,data_classes\n{rows}", encoding="utf-8")
+        source = importing.Source(incident.id, ("Names",), file, tmp_path / "report.csv")
+        summary = importing.take_in(db, worker_vault, clock, database_url, source, lambda *_: None)
+        with db.write() as session:
+            exposure.activate(session, incident.id, summary.number, now)
+            subscriptions.confirm(session, worker_vault, incident.id, subscriptions.Contact(AFFECTED, "en"))
+    accounts = [NewAccount(Profile(address), stand_in_hash("m=64,t=1,p=1")) for address in (AFFECTED, CUSTOMER)]
+    with db.write() as session:
+        BuiltinStore().add(session, worker_vault, accounts, now)
+    clock.advance(timedelta(days=1))
+
+
+def fill_in(browser: Visitor, form: str, address: str):
+    return browser.post(form, data=hidden(browser.get(form).text) | FORMS[form] | {"email": address})
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_browser_gets_the_same_bytes(people, app, form):
+    ways = []
+    for address in EVERYONE:
+        browser = app.test_client()
+        asked = fill_in(browser, form, address)
+        sent = browser.get(asked.location)
+        way = [asked, sent]
+        if 'name="code"' in sent.text:
+            way.append(browser.post(asked.location, data=hidden(sent.text) | {"code": "AAAA-AAAA"}))
+        ways.append([traces.response(page) for page in way])
+    assert ways[0] == ways[1] == ways[2] == ways[3]
+    assert ways[0][0][0] == 303
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_web_process_runs_the_same_statements_and_writes_the_same_rows(people, app, db, form):
+    fill_in(app.test_client(), form, "first.of.this.network@elsewhere.example")
+    left = []
+    for address in EVERYONE:
+        before = traces.lengths(db)
+        with traces.statements(db) as seen:
+            fill_in(app.test_client(), form, address)
+        left.append((seen, traces.change(before, traces.lengths(db))))
+    assert left[0] == left[1] == left[2] == left[3]
+    assert len(left[0][1]["intake_requests"][0]) == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_worker_runs_the_same_statements_and_leaves_the_same_rows(people, app, db, worker_parts, smtp, form):
+    left = []
+    for address in EVERYONE:
+        fill_in(app.test_client(), form, address)
+        before = traces.lengths(db)
+        with traces.statements(db) as seen:
+            intake.answer(worker_parts)
+        answered = traces.lengths(db)
+        drain(worker_parts)
+        left.append((seen, traces.change(before, answered), traces.change(answered, traces.lengths(db))))
+        assert len(smtp.to(address)) == 1
+    assert left[0] == left[1] == left[2] == left[3]
+    assert set(left[0][1]) == {"intake_requests", "intake_caps", "intake_replies", "outbox_mails"}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_row_names_the_outcome_or_the_person(people, app, db, worker_parts, form):
+    for address in EVERYONE:
+        fill_in(app.test_client(), form, address)
+    drain(worker_parts)
+    with db.engine.connect() as connection:
+        shown = set(connection.exec_driver_sql("SELECT purpose, state, reason FROM outbox_mails").all())
+    assert len(shown) == 1
+    assert re.match(r"(check|reset|subscribe)\b", next(iter(shown))[0])
+
+
+@pytest.mark.parametrize("form", ["/check/", "/reset/"])
+def test_the_same_cap_stands_for_everyone(people, app, worker_parts, smtp, form):
+    for _ in range(5):
+        for address in EVERYONE:
+            fill_in(app.test_client(), form, address)
+        drain(worker_parts)
+    assert [len(smtp.to(address)) for address in EVERYONE] == [3, 3, 3, 3]
+
+
+def test_the_trap_of_these_tests_closes(people, app, db, worker_parts):
+    fill_in(app.test_client(), "/check/", "not-ascii-ö@northwind.example")
+    before = traces.lengths(db)
+    intake.answer(worker_parts)
+    assert "outbox_mails" not in traces.change(before, traces.lengths(db))

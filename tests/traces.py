@@ -1,0 +1,63 @@
+"""What a watcher or a thief sees without a key: responses without nonces, statements, and rows by their lengths."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event, inspect, text
+from werkzeug.test import TestResponse
+
+from portal.kit.db import Database
+
+Lengths = dict[str, Counter[tuple[int | None, ...]]]
+_TOKEN = re.compile(rb'(name="csrf_token"[^>]*value=")([^"]+)"')
+_SESSION = re.compile(r"(session=)([^;]+)")
+
+
+def response(shown: TestResponse) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Status, headers in their order, and body; of the form's token and the signed cookie their lengths are left."""
+    headers = [(name, _SESSION.sub(lambda found: f"{found[1]}{len(found[2])}", value)) for name, value in shown.headers]
+    return shown.status_code, headers, _TOKEN.sub(lambda found: found[1] + b"%d" % len(found[2]), shown.data)
+
+
+@contextmanager
+def statements(db: Database) -> Iterator[list[str]]:
+    """The SQL that runs meanwhile, without its values."""
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        seen.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+
+
+def contents(db: Database) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table."""
+    with db.engine.connect() as connection:
+        return {
+            table: sorted((tuple(row) for row in connection.execute(text(f'SELECT * FROM "{table}"'))), key=repr)
+            for table in inspect(connection).get_table_names()
+        }
+
+
+def lengths(db: Database) -> Lengths:
+    """For each table, how many rows there are of each sequence of lengths."""
+    return {table: Counter(tuple(map(_length, row)) for row in rows) for table, rows in contents(db).items()}
+
+
+def change(before: Lengths, after: Lengths) -> dict[str, tuple[Counter[Any], Counter[Any]]]:
+    """The rows that came and those that went, for each table where there are any."""
+    both = {table: (rows - before[table], before[table] - rows) for table, rows in after.items()}
+    return {table: (came, went) for table, (came, went) in both.items() if came or went}
+
+
+def _length(value: Any) -> int | None:
+    if value is None:
+        return None
+    return len(bytes(value)) if isinstance(value, bytes | memoryview) else len(str(value))
