@@ -17,6 +17,7 @@ FLASK_ALLOWED = {
     "portal.serve",
     "portal.worker",
     "portal.demo.example",  # it calls the commands
+    "portal.kit.cookies",
     "portal.kit.web",
     "portal.kit.pages",
     "portal.incidents.preview",  # fills the pages' templates for a command
