@@ -11,9 +11,10 @@ from portal.accounts import sign_in as tries
 from portal.accounts.forms import PressForm, SignInForm
 from portal.accounts.login import person, sign_in_required
 from portal.accounts.service import Line
-from portal.identity.hashing import PasswordTooLong, TooBusy
+from portal.identity.hashing import PasswordTooLong
 from portal.intake import service as intake
 from portal.kit import web
+from portal.kit.slots import TooBusy
 
 bp = Blueprint("accounts", __name__)
 

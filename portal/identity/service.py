@@ -1,9 +1,10 @@
 """Which user store and which hasher the settings ask for."""
 
 from portal.identity.builtin import BuiltinStore
-from portal.identity.hashing import Hasher, HashSlots
+from portal.identity.hashing import Hasher
 from portal.identity.port import Store
 from portal.kit.settings import Settings
+from portal.kit.slots import slots_for
 
 
 def store_for(settings: Settings) -> Store:
@@ -16,4 +17,4 @@ def store_for(settings: Settings) -> Store:
 
 def hasher_for(settings: Settings) -> Hasher:
     """Return the hasher; all processes that share the queue file share its slots."""
-    return Hasher(settings.argon2, HashSlots(settings.queue_file.parent / "hash-slots"))
+    return Hasher(settings.argon2, slots_for(settings))

@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from portal.accounts import devices, login
 from portal.accounts import service as accounts
 from portal.accounts.login import account_parts, person, sign_in_required
-from portal.identity.hashing import PasswordTooLong, TooBusy
+from portal.identity.hashing import PasswordTooLong
 from portal.identity.port import Account
 from portal.intake import service as intake
 from portal.kit import web
+from portal.kit.slots import TooBusy
 from portal.reset import passphrases, service
 from portal.reset.blocklist import MINIMUM, PasswordRefused
 from portal.reset.emails import PURPOSE

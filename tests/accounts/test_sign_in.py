@@ -9,7 +9,8 @@ from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from portal.accounts import sign_in as rules
-from portal.identity.hashing import Hasher, HashSlots
+from portal.identity.hashing import Hasher
+from portal.kit.slots import HashSlots
 from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
 from tests.traces import statements
 from tests.visitor import hidden

@@ -6,7 +6,7 @@ from unicodedata import normalize
 
 import pytest
 
-from portal.identity.hashing import HashSlots
+from portal.kit.slots import HashSlots
 from tests.reset.journey import NEW, OLD, link_in
 from tests.visitor import hidden
 
