@@ -31,6 +31,7 @@ from portal.kit.keys import WebKeys
 from portal.kit.parts import WebParts, WorkerParts
 from portal.kit.queue import Queue
 from portal.kit.settings import Settings
+from portal.kit.slots import slots_for
 from portal.kit.vault import WebVault, WorkerVault
 from portal.outbox import service as outbox
 from portal.outbox import views as outbox_views
@@ -101,6 +102,7 @@ def create_app(
         clock=clock or SystemClock(),
         keys=web_keys,
         vault=WebVault(web_keys),
+        slots=slots_for(settings),
         wake=wake or Queue(settings.queue_file).wake,
     )
     web.prepare(app, parts)

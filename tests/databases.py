@@ -70,7 +70,7 @@ def stop_shared_postgres(folder: Path) -> None:
     known = folder / "postgres"
     if known.exists():
         PostgresServer(Path(known.read_text())).stop()
-        known.unlink()
+        known.unlink(missing_ok=True)  # other runs on this machine tidy the folder too
 
 
 @contextmanager

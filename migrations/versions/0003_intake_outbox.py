@@ -33,11 +33,10 @@ def upgrade() -> None:
         sa.Column("token_hash", sa.LargeBinary(32), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.Column("kept", sa.LargeBinary(), nullable=False),
-        sa.Column("owner", sa.LargeBinary(16), nullable=False),
         sa.Column("browser", sa.LargeBinary(32), nullable=False),
         sa.Column("by_code", sa.LargeBinary(), nullable=False),
         sa.Column("code_tries", sa.SmallInteger(), nullable=False),
-        sa.Column("code_expires_at", Utc(), nullable=False),
+        sa.Column("code_expires_at", Utc(), nullable=True),
         sa.Column("created_at", Utc(), nullable=False),
         sa.Column("expires_at", Utc(), nullable=False),
         sa.Column("reusable", sa.Boolean(), nullable=False),
@@ -45,13 +44,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_intake_replies"),
         sa.UniqueConstraint("token_hash", name="uq_intake_replies_token_hash"),
     )
-    op.create_index("ix_intake_replies_owner", "intake_replies", ["owner"])
     op.create_index("ix_intake_replies_browser", "intake_replies", ["browser"])
+    op.create_index("ix_intake_replies_code_expires_at", "intake_replies", ["code_expires_at"])
     op.create_index("ix_intake_replies_expires_at", "intake_replies", ["expires_at"])
     op.create_table(
         "intake_caps",
         sa.Column("key", sa.LargeBinary(16), nullable=False),
-        sa.Column("hits", sa.Integer(), nullable=False),
+        sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.Column("ends_at", Utc(), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_intake_caps"),
     )

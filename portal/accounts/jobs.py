@@ -20,15 +20,7 @@ class AnswerAddress(Protocol):
     """How the check answers one address by mail; it stands beside this feature, so app.py hands it in."""
 
     def __call__(
-        self,
-        session: Session,
-        parts: WorkerParts,
-        address: str,
-        language: str,
-        now: datetime,
-        *,
-        browser: str | None = None,
-        again: bool = False,
+        self, session: Session, request: Request, address: str, language: str, now: datetime, parts: WorkerParts
     ) -> bool:
         """Return whether the answer must wait for more."""
         ...
@@ -43,15 +35,8 @@ def mailing_answer(answer: AnswerAddress) -> Handler:
             profile = store_for(parts.settings).profile(session, parts.vault, account_id)
         except (ValueError, AccountMissing):
             return False
-        return answer(
-            session,
-            parts,
-            normalise(profile.address),
-            request.fields.get("language") or profile.locale,
-            now,
-            browser=request.fields.get("browser"),
-            again=request.again,
-        )
+        language = request.fields.get("language") or profile.locale
+        return answer(session, request, normalise(profile.address), language, now, parts)
 
     return handle
 

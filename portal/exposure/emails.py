@@ -16,7 +16,7 @@ class CheckAnswer(mail.Mail):
     purpose: ClassVar[str] = PURPOSE
     link_purpose: ClassVar[str | None] = PURPOSE
     link_path: ClassVar[str | None] = "/check/answer/{token}/"
-    code_purpose: ClassVar[str | None] = PURPOSE
+    has_code: ClassVar[bool] = True
 
     @classmethod
     def sample(cls) -> Self:

@@ -13,7 +13,6 @@ from portal.incidents import service as incidents
 from portal.intake import jobs as intake
 from portal.intake import replies
 from portal.kit.addresses import AddressInvalid, folded, normalise
-from portal.kit.db import new_id
 from portal.kit.parts import WorkerParts
 from portal.kit.vault import WorkerVault
 from portal.outbox import service as outbox
@@ -35,34 +34,35 @@ def answer(session: Session, request: intake.Request, now: datetime, parts: Work
     except AddressInvalid:
         log.warning("a check without an address was dropped")
         return False
-    browser, language = request.fields.get("browser"), request.fields.get("language", "")
-    return answer_address(session, parts, address, language, now, browser=browser, again=request.again)
+    return answer_address(session, request, address, request.fields.get("language", ""), now, parts)
 
 
 def answer_address(
-    session: Session,
-    parts: WorkerParts,
-    address: str,
-    language: str,
-    now: datetime,
-    *,
-    browser: str | None = None,
-    again: bool = False,
+    session: Session, request: intake.Request, address: str, language: str, now: datetime, parts: WorkerParts
 ) -> bool:
     """Answer a normalised address by one mail: the same rows and lengths whatever the answer.
 
-    Returns whether something could not be checked yet. `again` is for one that waited: it is not capped, but one
-    address is told only once that the same incidents could be checked.
+    Returns whether something could not be checked yet. A request that waited for that is not capped, but one address is
+    told only once that the same incidents could be checked.
     """
     vault = parts.vault
     found = matching.candidates(session, vault, [i.id for i in incidents.published(session)], address)
     mailbox = matching.recipient(address, found)
-    allowed = replies.take(session, vault, PURPOSE, folded(mailbox or address), now)
-    if mailbox is None or not (allowed or again):
+    allowed = replies.take(
+        session,
+        vault,
+        PURPOSE,
+        folded(mailbox or address),
+        now,
+        link=request.reply_id,
+        lifetime=ANSWER_LIFETIME,
+        again=request.again,
+    )
+    if mailbox is None or not allowed:
         return False
     findings = matching.findings(mailbox, found)
-    row_id = new_id()
-    unique = _once(vault, mailbox, findings) if again else None
+    row_id = request.reply_id
+    unique = _once(vault, mailbox, findings) if request.again else None
     mail = CheckAnswer()
     added = outbox.enqueue(
         session, vault, mail, address=mailbox, locale=language, now=now, row_id=row_id, unique=unique
@@ -74,10 +74,9 @@ def answer_address(
             PURPOSE,
             row_id,
             data=answers.pack(vault, mailbox, findings),
-            address=mailbox,
             now=now,
             lifetime=ANSWER_LIFETIME,
-            browser=browser,
+            code=request.code,
             reusable=True,
         )
     return not findings or any(finding.outcome is matching.Outcome.NOT_CHECKED for finding in findings)

@@ -9,6 +9,7 @@ from portal.exposure.emails import PURPOSE
 from portal.exposure.forms import CheckForm, CodeForm, OpenForm
 from portal.exposure.matching import Outcome
 from portal.incidents import service as incidents
+from portal.intake import codes
 from portal.intake import service as intake
 from portal.kit import web
 
@@ -60,14 +61,9 @@ def redeem() -> Page:
     form = CodeForm()
     if not form.validate():
         return render_template("exposure/sent.html", form=form), REFUSED
-    parts = web.parts()
-    token = None
-    with parts.db.write() as session:
-        try:
-            token = intake.redeem_code(session, PURPOSE, browser, form.code.data or "", parts.clock.now())
-        except intake.CodeWrong:
-            form.code.errors = [_("This code does not fit. Check it, use the link in the mail, or ask again.")]
+    token = codes.token_for(PURPOSE, browser, form.code.data or "")
     if token is None:
+        form.code.errors = [_("This code does not fit. Check it, use the link in the mail, or ask again.")]
         return render_template("exposure/sent.html", form=form), REFUSED
     web.keep_token(PURPOSE, token)
     return web.see_other("exposure.show")

@@ -14,6 +14,7 @@ from portal.kit.clock import Clock
 from portal.kit.db import Database
 from portal.kit.parts import WebParts
 from portal.kit.settings import Settings
+from portal.kit.slots import slots_for
 from portal.kit.vault import WebVault
 
 STYLES = ("base.css", "frame.css", "forms.css", "parts.css", "story.css")
@@ -41,7 +42,8 @@ def _bare_app(settings: Settings, db: Database, clock: Clock) -> Flask:
     """Return an application that only fills templates: it answers nobody, so its keys are made for the moment."""
     app = Flask("portal", template_folder=str(web.ROOT / "templates"), static_folder=str(web.ROOT / "static"))
     web_keys, _ = keys.generate()
-    web.prepare(app, WebParts(settings, db, clock, web_keys, WebVault(web_keys), wake=lambda _name: None))
+    slots = slots_for(settings)
+    web.prepare(app, WebParts(settings, db, clock, web_keys, WebVault(web_keys), slots, wake=lambda _name: None))
     return app
 
 

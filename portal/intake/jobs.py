@@ -9,6 +9,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from portal.intake.models import FAILED, HELD, IntakeRequest
+from portal.intake.replies import CodeLock, code_lock
 from portal.intake.service import unpad
 from portal.kit.db import new_id
 from portal.kit.parts import WorkerParts
@@ -25,13 +26,19 @@ HOLD_FOR = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Request:
-    """A stranger's words: `fields` are whatever was typed, to be distrusted. `again` is True after it was held."""
+    """A stranger's words: `fields` are whatever was typed, to be distrusted. `again` is True after it was held.
+
+    `reply_id` is the id for the mail that answers it, and its reply; `code` locks that reply for the browser that
+    asked, where one did. Both are made for every request, before anybody is looked up.
+    """
 
     id: bytes
     purpose: str
     fields: dict[str, str]
     asked_at: datetime
     again: bool
+    reply_id: bytes
+    code: CodeLock | None = None
 
 
 Handler = Callable[[Session, Request, datetime, WorkerParts], "bool | None"]
@@ -80,7 +87,9 @@ def _one(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> None:
         log.error("nobody answers requests for %s; it is set aside", row.purpose)
         _set_aside(parts, row, lease)
         return
-    request = Request(row.id, row.purpose, fields, row.asked_at, again=row.state == HELD)
+    reply_id = new_id()
+    code = code_lock(parts.vault, reply_id, fields["browser"]) if "browser" in fields else None
+    request = Request(row.id, row.purpose, fields, row.asked_at, row.state == HELD, reply_id, code)
     mine = (IntakeRequest.id == row.id) & (IntakeRequest.lease == lease)
     try:
         with parts.db.write() as session:

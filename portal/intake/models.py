@@ -29,7 +29,11 @@ class IntakeRequest(Base):
 
 
 class IntakeReply(Base):
-    """A prepared answer, locked under the token that was mailed; its id is the mail's, which the token derives from."""
+    """A prepared answer, locked under the token that was mailed; its id is the mail's, which the token derives from.
+
+    Nothing in it derives from an address, so that no two rows show that they belong to one person. `by_code` is blanked
+    when the code ends, and `code_expires_at` with it.
+    """
 
     __tablename__ = "intake_replies"
 
@@ -38,11 +42,10 @@ class IntakeReply(Base):
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     data: Mapped[bytes] = mapped_column(LargeBinary)
     kept: Mapped[bytes] = mapped_column(LargeBinary)
-    owner: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), index=True)
     browser: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
     by_code: Mapped[bytes] = mapped_column(LargeBinary)
     code_tries: Mapped[int] = mapped_column(SmallInteger, default=0)
-    code_expires_at: Mapped[datetime] = mapped_column(Utc)
+    code_expires_at: Mapped[datetime | None] = mapped_column(Utc, index=True)
     created_at: Mapped[datetime] = mapped_column(Utc)
     expires_at: Mapped[datetime] = mapped_column(Utc, index=True)
     reusable: Mapped[bool]
@@ -50,10 +53,13 @@ class IntakeReply(Base):
 
 
 class IntakeCap(Base):
-    """How often one address was answered today, for one form; the index is one that the web process cannot compute."""
+    """What one address was answered by one form: how often today, and its newest links, sealed at one length.
+
+    The key is one that the web process cannot compute.
+    """
 
     __tablename__ = "intake_caps"
 
     key: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
-    hits: Mapped[int]
+    record: Mapped[bytes] = mapped_column(LargeBinary)
     ends_at: Mapped[datetime] = mapped_column(Utc, index=True)

@@ -1,29 +1,42 @@
 """The worker's side of a reply: prepare one, keep what only the worker may read, and cap how often."""
 
 import json
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from secrets import token_hex
+from os import urandom
 from typing import Any
 
-from sqlalchemy import LargeBinary, bindparam, delete, insert, select, text
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from portal.intake.models import IntakeCap, IntakeReply
-from portal.intake.service import LinkInvalid, browser_hash, code_secret, info
+from portal.intake.service import LinkInvalid, browser_hash, code_info, info
 from portal.kit import tokens
-from portal.kit.db import Utc
-from portal.kit.vault import Cell, WorkerVault
+from portal.kit.vault import Cell, VaultError, WorkerVault
 
 DATA_SIZE = 4096
 KEPT_SIZE = 512
+RECORD_SIZE = 1024
 CODE_LIFETIME = timedelta(minutes=30)
 LIVE_LINKS = 5
 YOUNG = timedelta(days=1)
 CAP_PER_DAY = 3
-_TAKE = text(
-    "INSERT INTO intake_caps (key, hits, ends_at) VALUES (:key, 1, :ends_at) "
-    "ON CONFLICT (key) DO UPDATE SET hits = intake_caps.hits + 1 RETURNING hits"
-).bindparams(bindparam("key", type_=LargeBinary()), bindparam("ends_at", type_=Utc()))
+MOST_LINKS = 10  # what a record holds: five, and those of a day around midnight
+_TOKEN_LENGTH = 32
+
+
+@dataclass(frozen=True, repr=False)
+class CodeLock:
+    """What the code in one mail locks: the browser that asked, by its hash, and the key that code and browser make."""
+
+    browser: bytes
+    key: bytes
+
+
+def code_lock(vault: WorkerVault, row_id: bytes, browser: str) -> CodeLock:
+    """Return the lock of a mail's code. It takes its time on purpose: call it outside any transaction."""
+    return CodeLock(browser_hash(browser), tokens.stretched(vault.code(row_id), browser))
 
 
 def prepare(
@@ -33,27 +46,21 @@ def prepare(
     row_id: bytes,
     *,
     data: dict[str, Any],
-    address: str,
     now: datetime,
     lifetime: timedelta,
-    browser: str | None = None,
+    code: CodeLock | None = None,
     reusable: bool = False,
     kept: dict[str, Any] | None = None,
 ) -> str:
     """Add the reply that goes with the mail `row_id`, and return its token.
 
     `data` (JSON, at most 4,096 bytes) is locked under the token. `kept` (JSON, at most 510 bytes) is for the worker
-    alone, under the storage key. `browser` is the asking browser's secret, without which no code opens the reply.
-    Of one address and purpose the newest five live, and all of the last day: a stranger's request never kills the
-    owner's link.
-    Rows have the same length whatever is in them.
+    alone, under the storage key. Without `code` no code opens the reply. Rows have the same length whatever is in them.
     """
     token = vault.token(purpose, row_id)
-    browser = browser or token_hex(tokens.BROWSER_SECRET_BYTES)
-    owner = vault.list_index(f"owner {purpose}", address)
+    code = code or CodeLock(urandom(32), urandom(32))
     content = json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
     stored = json.dumps(kept or {}, separators=(",", ":"), ensure_ascii=False).encode()
-    code = vault.code(purpose, row_id)
     session.execute(
         insert(IntakeReply).values(
             id=row_id,
@@ -61,9 +68,8 @@ def prepare(
             token_hash=tokens.token_hash(token),
             data=tokens.lock(token.encode(), content, DATA_SIZE, info(purpose)),
             kept=vault.encrypt(_kept_cell(row_id), stored, sizes=(KEPT_SIZE,)),
-            owner=owner,
-            browser=browser_hash(browser),
-            by_code=tokens.lock(code_secret(browser, code), token.encode(), len(token), info(f"code {purpose}")),
+            browser=code.browser,
+            by_code=tokens.lock(code.key, token.encode(), _TOKEN_LENGTH, code_info(purpose)),
             code_tries=0,
             code_expires_at=now + CODE_LIFETIME,
             created_at=now,
@@ -71,11 +77,6 @@ def prepare(
             reusable=reusable,
         )
     )
-    others = (IntakeReply.owner == owner) & (IntakeReply.id != row_id)
-    newest = select(IntakeReply.id).where(others).order_by(IntakeReply.created_at.desc()).limit(LIVE_LINKS - 1)
-    # The cap counts by day: around midnight a stranger could ask six times, and must not push out today's link.
-    old = others & (IntakeReply.created_at <= now - YOUNG)
-    session.execute(delete(IntakeReply).where(old, IntakeReply.id.not_in(newest)))
     return token
 
 
@@ -94,27 +95,106 @@ def kept(session: Session, vault: WorkerVault, purpose: str, token: str) -> tupl
     return row.id, json.loads(vault.decrypt(_kept_cell(row.id), row.kept))
 
 
-def waiting(session: Session, vault: WorkerVault, purpose: str, address: str, since: datetime) -> bool:
-    """Tell whether a reply to this address was prepared after `since` and is not used yet: its mail is still good."""
-    owner = vault.list_index(f"owner {purpose}", address)
-    statement = select(IntakeReply.id).where(
-        IntakeReply.owner == owner, IntakeReply.spent_at.is_(None), IntakeReply.created_at > since
+def keep(session: Session, vault: WorkerVault, reply_id: bytes, kept: dict[str, Any]) -> None:
+    """Put something else in the place of a reply's kept part."""
+    stored = json.dumps(kept, separators=(",", ":"), ensure_ascii=False).encode()
+    blob = vault.encrypt(_kept_cell(reply_id), stored, sizes=(KEPT_SIZE,))
+    session.execute(update(IntakeReply).where(IntakeReply.id == reply_id).values(kept=blob))
+
+
+@dataclass
+class _Record:
+    """What one address was answered by one form: `links` are (reply's id, time, topic), the newest last."""
+
+    day: str = ""
+    hits: int = 0
+    links: list[tuple[str, int, str]] | None = None
+
+    @classmethod
+    def read(cls, vault: WorkerVault, key: bytes, blob: bytes) -> "_Record":
+        try:
+            day, hits, links = json.loads(vault.decrypt(_record_cell(key), blob))
+        except VaultError:
+            return cls(links=[])  # somebody altered it, who could as well have removed it: it begins anew
+        return cls(day, hits, [(row, at, topic) for row, at, topic in links])
+
+    def sealed(self, vault: WorkerVault, key: bytes) -> bytes:
+        content = json.dumps([self.day, self.hits, self.links or []], separators=(",", ":")).encode()
+        return vault.encrypt(_record_cell(key), content, sizes=(RECORD_SIZE,))
+
+
+def take(
+    session: Session,
+    vault: WorkerVault,
+    purpose: str,
+    address: str,
+    now: datetime,
+    *,
+    link: bytes,
+    lifetime: timedelta,
+    topic: str = "",
+    again: bool = False,
+) -> bool:
+    """Count one answer to an address, and note its link; False when today's three are used up, unless `again`.
+
+    Silent: the asker learns nothing. Of one address and form the newest five links live, and all of the last day:
+    around midnight a stranger could ask six times, and must not push out today's link.
+    """
+    key = _record_key(vault, purpose, address)
+    blank = {"key": key, "record": _Record().sealed(vault, key), "ends_at": now + lifetime}
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    session.execute(dialect.insert(IntakeCap).values(blank).on_conflict_do_nothing(index_elements=["key"]))
+    record = _Record.read(
+        vault, key, session.execute(select(IntakeCap.record).where(IntakeCap.key == key).with_for_update()).scalar_one()
     )
-    return session.scalar(statement.limit(1)) is not None
+    today = now.date().isoformat()
+    record.day, record.hits = today, (record.hits if record.day == today else 0) + 1
+    allowed = record.hits <= CAP_PER_DAY or again
+    links = record.links or []
+    dead: list[str] = []
+    if allowed:
+        links.append((link.hex(), int(now.timestamp()), topic))
+        young = int((now - YOUNG).timestamp())
+        older = [one for one in links[:-LIVE_LINKS] if one[1] <= young]
+        older += [one for one in links if one not in older][:-MOST_LINKS]
+        dead = [row for row, _, _ in older]
+        record.links = [one for one in links if one not in older]
+    if dead:
+        session.execute(delete(IntakeReply).where(IntakeReply.id.in_([bytes.fromhex(row) for row in dead])))
+    session.execute(
+        update(IntakeCap)
+        .where(IntakeCap.key == key)
+        .values(record=record.sealed(vault, key), ends_at=max(now + lifetime, now + YOUNG))
+    )
+    return allowed
 
 
-def take(session: Session, vault: WorkerVault, purpose: str, address: str, now: datetime) -> bool:
-    """Count one answer to an address; False when today's three are used up. Silent: the asker learns nothing."""
-    day = now.date().isoformat()
-    key = vault.list_index(f"cap {purpose}", f"{day} {address}")
-    hits: int = session.execute(_TAKE, {"key": key, "ends_at": now + timedelta(days=1)}).scalar_one()
-    return hits <= CAP_PER_DAY
+def waiting(session: Session, vault: WorkerVault, purpose: str, address: str, topic: str, since: datetime) -> bool:
+    """Tell whether a reply to this address was prepared after `since` and is not used yet: its mail is still good."""
+    key = _record_key(vault, purpose, address)
+    blob = session.scalar(select(IntakeCap.record).where(IntakeCap.key == key))
+    record = _Record.read(vault, key, blob) if blob is not None else _Record()
+    recent = [bytes.fromhex(row) for row, at, about in record.links or [] if about == topic and at > since.timestamp()]
+    if not recent:
+        return False
+    unused = select(IntakeReply.id).where(IntakeReply.id.in_(recent), IntakeReply.spent_at.is_(None))
+    return session.scalar(unused.limit(1)) is not None
 
 
 def purge(session: Session, now: datetime) -> None:
-    """Remove replies that ended and caps that are over, so that a clock that jumps back revives nothing."""
+    """Remove what ended, so that a clock that jumps back revives nothing: replies, codes, and records of caps."""
     session.execute(delete(IntakeReply).where(IntakeReply.expires_at <= now))
+    over = IntakeReply.code_expires_at <= now
+    session.execute(update(IntakeReply).where(over).values(by_code=b"", code_expires_at=None))
     session.execute(delete(IntakeCap).where(IntakeCap.ends_at <= now))
+
+
+def _record_key(vault: WorkerVault, purpose: str, address: str) -> bytes:
+    return vault.list_index(f"cap {purpose}", address)
+
+
+def _record_cell(key: bytes) -> Cell:
+    return Cell("intake_caps", "record", key)
 
 
 def _kept_cell(row_id: bytes) -> Cell:

@@ -15,6 +15,7 @@ from portal.kit.vault import WebVault
 
 REQUEST_SIZE = 1024
 CODE_TRIES = 5
+LONGEST_CODE = 40
 _LENGTH_BYTES = 2
 
 
@@ -106,23 +107,17 @@ def spend(session: Session, reply_id: bytes, now: datetime) -> None:
             IntakeReply.expires_at > now,
             IntakeReply.reusable.is_(False),
         )
-        .values(spent_at=now)
+        .values(spent_at=now, by_code=b"", code_expires_at=None)
     )
     if result.rowcount != 1:
         raise LinkInvalid
 
 
-def redeem_code(session: Session, purpose: str, browser: str | None, typed: str, now: datetime) -> str:
-    """Return the token that a typed code stands for, in the browser that asked.
+def count_try(session: Session, purpose: str, browser: str, now: datetime) -> list[bytes]:
+    """Count a try at the codes of a browser's own requests, before anything is looked at, and return what they lock.
 
-    Raises CodeWrong, or LinkInvalid without a flow.
-
-    Every try is counted, also a right one; after five the code is dead, and the link lives on. Call it in a writing
-    transaction that is committed whatever it raises.
+    After five a code is dead, and the link lives on. Commit it whatever comes of the try.
     """
-    if not browser:
-        raise LinkInvalid
-    code = tokens.normalise_code(typed)
     replies = session.execute(
         update(IntakeReply)
         .where(
@@ -134,10 +129,19 @@ def redeem_code(session: Session, purpose: str, browser: str | None, typed: str,
         )
         .values(code_tries=IntakeReply.code_tries + 1)
         .returning(IntakeReply.by_code)
-    ).scalars()
-    for by_code in list(replies):
+    )
+    return list(replies.scalars())
+
+
+def open_by_code(locked: list[bytes], purpose: str, browser: str, typed: str) -> str:
+    """Return the token that a typed code stands for, in the browser that asked. Raises CodeWrong.
+
+    Takes the same time whether there was anything to open or not. Call it outside any transaction.
+    """
+    key = tokens.stretched(tokens.normalise_code(typed)[:LONGEST_CODE], browser)
+    for by_code in locked:
         try:
-            return tokens.unlock(code_secret(browser, code), by_code, info(f"code {purpose}")).decode()
+            return tokens.unlock(key, by_code, code_info(purpose)).decode()
         except tokens.Unopenable:
             continue
     raise CodeWrong
@@ -148,11 +152,11 @@ def info(purpose: str) -> str:
     return f"portal reply {purpose}"
 
 
+def code_info(purpose: str) -> str:
+    """Return what the lock of a reply's token under its code is bound to."""
+    return f"portal reply code {purpose}"
+
+
 def browser_hash(browser: str) -> bytes:
     """Return the hash under which the browser that asked finds its reply."""
     return tokens.token_hash(f"browser {browser}")
-
-
-def code_secret(browser: str, code: str) -> bytes:
-    """Return the secret that a code becomes together with the asking browser's 128 bits."""
-    return f"{browser}\0{code}".encode()

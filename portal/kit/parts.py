@@ -8,6 +8,7 @@ from portal.kit.clock import Clock
 from portal.kit.db import Database
 from portal.kit.keys import WebKeys
 from portal.kit.settings import Settings
+from portal.kit.slots import HashSlots
 from portal.kit.vault import WebVault, WorkerVault
 
 
@@ -20,6 +21,7 @@ class WebParts:
     clock: Clock
     keys: WebKeys
     vault: WebVault
+    slots: HashSlots
     wake: Callable[[str], None]
 
 

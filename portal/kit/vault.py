@@ -150,9 +150,9 @@ class WorkerVault(WebVault):
         """Return the token of a link in the mail of one outbox row: 32 base-32 characters, always the same."""
         return tokens.derive(self._token_key, purpose, row_id, 32)
 
-    def code(self, purpose: str, row_id: bytes) -> str:
-        """Return the typed alternative to a link: 8 base-32 characters."""
-        return tokens.derive(self._token_key, f"code {purpose}", row_id, tokens.CODE_LENGTH)
+    def code(self, row_id: bytes) -> str:
+        """Return the typed alternative to the link in the mail of one outbox row: 8 base-32 characters."""
+        return tokens.derive(self._token_key, "code", row_id, tokens.CODE_LENGTH)
 
     def authenticity(self, row_id: bytes) -> str:
         """Return the is-it-real code of one mail: 14 base-32 characters."""

@@ -116,8 +116,8 @@ class Composer:
         if mail.link_purpose and mail.link_path:
             token = self._vault.token(mail.link_purpose, row_id)
             own["link"] = self._settings.base_url + mail.link_path.format(token=token)
-        if mail.code_purpose:
-            own["code"] = tokens.grouped(self._vault.code(mail.code_purpose, row_id))
+        if mail.has_code:
+            own["code"] = tokens.grouped(self._vault.code(row_id))
         return own
 
     def _unsubscribe(self, mail: mails.Mail) -> str | None:

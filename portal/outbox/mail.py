@@ -16,7 +16,7 @@ class Mail:
     """The base of every mail. Fields are str, int, bool or list[str]; tokens are never fields, they are derived.
 
     `name` is the folder below templates/email; `purpose` is what the row shows (the same for every outcome of a
-    request); `link_path` is a path with `{token}`, filled with the token of `link_purpose`; `code_purpose` adds the
+    request); `link_path` is a path with `{token}`, filled with the token of `link_purpose`; `has_code` adds the
     typed alternative. A mail of the stream `updates` has a field `subscription`, the hex id its unsubscribe link
     is derived from.
     """
@@ -26,7 +26,7 @@ class Mail:
     purpose: ClassVar[str] = ""
     link_purpose: ClassVar[str | None] = None
     link_path: ClassVar[str | None] = None
-    code_purpose: ClassVar[str | None] = None
+    has_code: ClassVar[bool] = False
     unsubscribe_purpose: ClassVar[str | None] = None
     unsubscribe_path: ClassVar[str] = "/unsubscribe/{token}/"
     unsubscribe_field: ClassVar[str] = "subscription"

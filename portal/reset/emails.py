@@ -17,7 +17,7 @@ class ResetLink(mail.Mail):
     purpose: ClassVar[str] = PURPOSE
     link_purpose: ClassVar[str | None] = PURPOSE
     link_path: ClassVar[str | None] = LINK_PATH
-    code_purpose: ClassVar[str | None] = PURPOSE
+    has_code: ClassVar[bool] = True
 
     @classmethod
     def sample(cls) -> Self:

@@ -27,7 +27,10 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         typed = addresses.normalise(request.fields.get("email", ""))
     except addresses.AddressInvalid:
         return
-    if not replies.take(session, parts.vault, PURPOSE, addresses.folded(typed), now):
+    # By the exact address, which is what finds an account: a stranger who asks for its other spellings must not be able
+    # to use up the owner's mails.
+    owner, link = addresses.sign_in_name(typed), request.reply_id
+    if not replies.take(session, parts.vault, PURPOSE, owner, now, link=link, lifetime=links.LIFETIME):
         return
     store = store_for(parts.settings)
     account = store.find(session, parts.vault, typed)
@@ -40,7 +43,8 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         account=account if profile else None,
         profile=profile or Profile(typed),
         locale=request.fields.get("language", ""),
-        browser=request.fields.get("browser"),
+        row_id=link,
+        code=request.code,
         now=now,
     )
 

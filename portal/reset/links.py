@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from portal.identity.port import Account, Profile
 from portal.intake import replies
-from portal.kit import addresses
+from portal.intake.replies import CodeLock
 from portal.kit.db import new_id
 from portal.kit.vault import WorkerVault
 from portal.outbox import service as outbox
@@ -26,7 +26,8 @@ def send(
     profile: Profile,
     locale: str,
     now: datetime,
-    browser: str | None = None,
+    row_id: bytes | None = None,
+    code: CodeLock | None = None,
     unique: bytes | None = None,
     batch: bytes | None = None,
 ) -> int:
@@ -41,7 +42,7 @@ def send(
         address=profile.address,
         locale=locale,
         now=now,
-        row_id=new_id(),
+        row_id=row_id or new_id(),
         unique=unique,
         batch=batch,
     )
@@ -53,10 +54,9 @@ def send(
         PURPOSE,
         queued,
         data=_link_data(account, profile),
-        address=addresses.sign_in_name(profile.address),
         now=now,
         lifetime=LIFETIME,
-        browser=browser,
+        code=code,
     )
     return 1
 

@@ -14,6 +14,7 @@ from portal.accounts import service as accounts
 from portal.accounts.login import account_parts, person, sign_in_required
 from portal.identity.hashing import PasswordTooLong
 from portal.identity.port import Account
+from portal.intake import codes
 from portal.intake import service as intake
 from portal.kit import web
 from portal.kit.slots import TooBusy
@@ -74,13 +75,10 @@ def redeem() -> Page:
     browser = web.flow(PURPOSE)
     if browser is None:
         return web.see_other("reset.ask")
-    form, parts, token = CodeForm(), web.parts(), None
-    with parts.db.write() as db_session:
-        try:
-            token = intake.redeem_code(db_session, PURPOSE, browser, form.code.data or "", parts.clock.now())
-        except intake.CodeWrong:
-            form.code.errors = [_("This code does not fit. Check it, use the link in the mail, or ask again.")]
+    form = CodeForm()
+    token = codes.token_for(PURPOSE, browser, form.code.data or "")
     if token is None:
+        form.code.errors = [_("This code does not fit. Check it, use the link in the mail, or ask again.")]
         return render_template("reset/sent.html", form=form), REFUSED
     web.keep_token(PURPOSE, token)
     return web.see_other("reset.choose")

@@ -12,8 +12,7 @@ from portal.incidents import service as incidents
 from portal.intake import replies
 from portal.intake.jobs import Request
 from portal.intake.service import LinkInvalid
-from portal.kit.addresses import AddressInvalid, folded, normalise
-from portal.kit.db import new_id
+from portal.kit.addresses import AddressInvalid, normalise, sign_in_name
 from portal.kit.i18n import best_language, catalogue
 from portal.kit.parts import WorkerParts
 from portal.kit.vault import VaultError
@@ -44,15 +43,15 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
     except (AddressInvalid, incidents.IncidentUnknown):
         log.warning("a sign-up without an address or an incident was dropped")
         return
-    key = service.key_of(incident.id, address)
-    if replies.waiting(session, vault, PURPOSE, key, now - service.ONE_MAIL_WITHIN):
+    owner, topic = sign_in_name(address), incident.id.hex()
+    if replies.waiting(session, vault, PURPOSE, owner, topic, now - service.ONE_MAIL_WITHIN):
         return
-    if not replies.take(session, vault, PURPOSE, folded(address), now):
+    row_id = request.reply_id
+    if not replies.take(session, vault, PURPOSE, owner, now, link=row_id, lifetime=service.CONFIRM_WITHIN, topic=topic):
         return
     language = best_language(request.fields.get("language"), parts.settings.languages)
     already = service.subscribed(session, vault, incident.id, address)
     title = clipped(incident.title, LONGEST_INCIDENT)
-    row_id = new_id()
     replies.prepare(
         session,
         vault,
@@ -60,7 +59,6 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         row_id,
         data={"title": incident.title, "already": already},
         kept={"incident": incident.id.hex(), "to": address, "language": language},
-        address=key,
         now=now,
         lifetime=service.CONFIRM_WITHIN,
     )
@@ -71,11 +69,15 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
 def confirm(session: Session, request: Request, _now: datetime, parts: WorkerParts) -> None:
     """Keep a subscription. The web process brings a token; address and incident are what the worker itself wrote."""
     try:
-        _id, kept = replies.kept(session, parts.vault, PURPOSE, request.fields.get("token", ""))
+        reply_id, kept = replies.kept(session, parts.vault, PURPOSE, request.fields.get("token", ""))
     except LinkInvalid:
         log.warning("a confirmation that belongs to no mail of ours was dropped")
         return
+    if not kept:  # a copy of a request that was answered: whoever left since must not be brought back by it
+        log.warning("a confirmation that was used before was dropped")
+        return
     service.confirm(session, parts.vault, bytes.fromhex(kept["incident"]), Contact(kept["to"], kept["language"]))
+    replies.keep(session, parts.vault, reply_id, {})
 
 
 def announce(parts: WorkerParts) -> None:

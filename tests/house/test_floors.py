@@ -17,6 +17,7 @@ FLASK_ALLOWED = {
     "portal.serve",
     "portal.worker",
     "portal.demo.example",  # it calls the commands
+    "portal.intake.codes",  # what the pages that take a code share
     "portal.kit.cookies",
     "portal.kit.web",
     "portal.kit.pages",

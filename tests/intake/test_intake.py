@@ -33,54 +33,6 @@ def requests(db):
     return read
 
 
-@pytest.fixture
-def prepare(db, worker_vault, clock):
-    def put(purpose="reset", address=ADDRESS, data=None, lifetime=DAY, **options):
-        row_id = new_id()
-        with db.write() as session:
-            token = replies.prepare(
-                session, worker_vault, purpose, row_id, data=data or {"list": [1]}, address=address,
-                now=clock.now(), lifetime=lifetime, **options,
-            )  # fmt: skip
-        return row_id, token
-
-    return put
-
-
-@pytest.fixture
-def opened(db, clock):
-    def read(token, purpose="reset", **options):
-        with db.read() as session:
-            return service.open_reply(session, purpose, token, clock.now(), **options)
-
-    return read
-
-
-@pytest.fixture
-def spend(db, clock):
-    def use(row_id):
-        with db.write() as session:
-            service.spend(session, row_id, clock.now())
-
-    return use
-
-
-@pytest.fixture
-def redeem(db, clock):
-    """As the pages do: the tries are committed whatever comes of them."""
-
-    def try_(browser, code, purpose="reset"):
-        wrong = None
-        with db.write() as session:
-            try:
-                return service.redeem_code(session, purpose, browser, code, clock.now())
-            except (service.CodeWrong, service.LinkInvalid) as error:
-                wrong = error
-        raise wrong
-
-    return try_
-
-
 def handled(worker_parts, handler):
     return replace(worker_parts, handlers={"test": handler})
 
@@ -110,7 +62,7 @@ class TestRequests:
         ask(email=ADDRESS)
 
         def fail(session, request, now, parts):
-            replies.take(session, worker_vault, "test", ADDRESS, now)
+            replies.take(session, worker_vault, "test", ADDRESS, now, link=request.reply_id, lifetime=DAY)
             raise RuntimeError(request.fields["email"])
 
         tries = 0
@@ -121,10 +73,11 @@ class TestRequests:
         assert requests()[0].state == "failed"
         assert ADDRESS not in caplog.text
         with db.write() as session:
-            assert [replies.take(session, worker_vault, "test", ADDRESS, clock.now()) for _ in range(4)][2:] == [
-                True,
-                False,
+            taken = [
+                replies.take(session, worker_vault, "test", ADDRESS, clock.now(), link=new_id(), lifetime=DAY)
+                for _ in range(4)
             ]
+        assert taken == [True, True, True, False]
 
     def test_one_that_fails_does_not_keep_the_others_from_their_answers(self, ask, requests, worker_parts):
         answered = []
@@ -304,63 +257,11 @@ class TestLinks:
     def test_an_address_is_answered_three_times_a_day(self, db, worker_vault, clock):
         def take(address=ADDRESS, purpose="reset"):
             with db.write() as session:
-                return replies.take(session, worker_vault, purpose, address, clock.now())
+                now = clock.now()
+                return replies.take(session, worker_vault, purpose, address, now, link=new_id(), lifetime=DAY)
 
         assert [take() for _ in range(4)] == [True, True, True, False]
         assert take("kim@example.com")
         assert take(purpose="check")
         clock.advance(DAY)
         assert take()
-
-
-class TestCodes:
-    BROWSER, OTHER = "11" * 16, "22" * 16
-
-    @pytest.fixture
-    def mailed(self, prepare, worker_vault):
-        row_id, token = prepare(browser=self.BROWSER)
-        return token, worker_vault.code("reset", row_id), row_id
-
-    def test_in_the_browser_that_asked_it_stands_for_the_link(self, redeem, mailed):
-        token, code, _ = mailed
-        assert redeem(self.BROWSER, f" {code[:4].upper()}-{code[4:]} ") == token
-
-    @pytest.mark.parametrize("browser", [OTHER, "", None])
-    def test_in_another_browser_it_is_worth_nothing_and_costs_no_try(self, redeem, mailed, browser):
-        token, code, _ = mailed
-        for _ in range(6):
-            with pytest.raises((service.CodeWrong, service.LinkInvalid)):
-                redeem(browser, code)
-        assert redeem(self.BROWSER, code) == token
-
-    def test_after_five_tries_it_is_dead_and_the_link_lives(self, redeem, mailed, opened):
-        token, code, _ = mailed
-        for _ in range(5):
-            with pytest.raises(service.CodeWrong):
-                redeem(self.BROWSER, "aaaaaaaa")
-        with pytest.raises(service.CodeWrong):
-            redeem(self.BROWSER, code)
-        assert opened(token).data
-
-    def test_fifty_guesses_at_once_are_five(self, redeem, mailed, db):
-        def guess(_):
-            with pytest.raises(service.CodeWrong):
-                redeem(self.BROWSER, "bbbbbbbb")
-
-        with ThreadPoolExecutor(12) as pool:
-            list(pool.map(guess, range(50)))
-        with db.read() as session:
-            assert session.scalar(select(IntakeReply.code_tries)) == 5
-
-    def test_it_ends_after_thirty_minutes_for_other_purposes_and_with_its_link(self, redeem, mailed, clock, spend):
-        token, code, row_id = mailed
-        with pytest.raises(service.CodeWrong):
-            redeem(self.BROWSER, code, "check")
-        clock.advance(timedelta(minutes=29))
-        assert redeem(self.BROWSER, code) == token
-        spend(row_id)
-        with pytest.raises(service.CodeWrong):
-            redeem(self.BROWSER, code)
-        clock.advance(timedelta(minutes=1))
-        with pytest.raises(service.CodeWrong):
-            redeem(self.BROWSER, code)

@@ -112,6 +112,25 @@ def test_no_row_names_the_outcome_or_the_person(people, app, db, worker_parts, f
     assert re.match(r"(check|reset|subscribe)\b", next(iter(shown))[0])
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_no_value_is_shared_by_the_rows_of_one_person(people, app, db, worker_parts, form):
+    """Whoever has a copy of the database, and asked for somebody, could follow it to that person's other rows."""
+    before = traces.contents(db)
+    for address in (AFFECTED, AFFECTED.upper(), UNKNOWN, UNKNOWN.upper()):
+        fill_in(app.test_client(), form, address.replace("NORTHWIND.EXAMPLE", "northwind.example"))
+        drain(worker_parts)
+        worker_parts.clock.advance(timedelta(hours=1))
+    after = traces.contents(db)
+    for table in ("intake_replies", "outbox_mails"):
+        seen = [
+            {bytes(value) for value in row if isinstance(value, bytes | memoryview) and value}
+            for row in after[table]
+            if row not in before[table]
+        ]
+        assert len(seen) in ({2, 4} if form == "/subscribe/" else {4})
+        assert len(set().union(*seen)) == sum(map(len, seen))
+
+
 @pytest.mark.parametrize("form", ["/check/", "/reset/"])
 def test_the_same_cap_stands_for_everyone(people, app, worker_parts, smtp, form):
     for _ in range(5):

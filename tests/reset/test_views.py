@@ -122,7 +122,7 @@ def test_a_live_link_of_another_purpose_opens_nothing(client, worker_vault, db, 
     data = {"account": account.id.hex(), "version": account.version, "address": ana, "words": []}
     with db.write() as session:
         token = replies.prepare(
-            session, worker_vault, "check", row_id, data=data, address=ana, now=clock.now(), lifetime=timedelta(days=1)
+            session, worker_vault, "check", row_id, data=data, now=clock.now(), lifetime=timedelta(days=1)
         )
     assert client.get(f"/reset/{token}/", follow_redirects=True).status_code == 410
 
@@ -154,17 +154,26 @@ def test_strangers_who_ask_again_do_not_kill_the_owners_link(client, ask, ana, a
     assert client.get(link_in(mail), follow_redirects=True).status_code == 200
 
 
-def test_one_address_gets_three_mails_a_day_whatever_its_spelling(client, people, worker_parts, clock, smtp):
-    people.add("ana@gmail.com")
-    spellings = ("ana@gmail.com", "ANA@gmail.com", "a.na@gmail.com", "ana+1@gmail.com", "ana@gmail.com")
-    for address in spellings:
+def test_one_address_gets_three_mails_a_day_whatever_its_case(client, people, worker_parts, clock, smtp):
+    people.add("ana@northwind.example")
+    for address in ("ana@northwind.example", "ANA@northwind.example", "Ana@northwind.example", "ana@northwind.example"):
         client.submit("/reset/", email=address)
         drain(worker_parts)
     assert len(smtp.messages) == 3
     clock.advance(timedelta(days=1))
-    client.submit("/reset/", email="ana@gmail.com")
+    client.submit("/reset/", email="ana@northwind.example")
     drain(worker_parts)
     assert len(smtp.messages) == 4
+
+
+def test_strangers_who_ask_for_other_spellings_leave_the_owner_their_mails(client, people, worker_parts, smtp):
+    people.add("ana@gmail.com")
+    for number in range(5):
+        client.submit("/reset/", email=f"ana+{number}@gmail.com")
+    client.submit("/reset/", email="ana@gmail.com")
+    drain(worker_parts)
+    (mail,) = smtp.to("ana@gmail.com")
+    assert link_in(mail)
 
 
 def test_the_mail_goes_to_the_stored_address_and_to_nobody_else(client, ana, worker_parts, smtp):

@@ -1,0 +1,127 @@
+"""The typed code opens a reply in the browser that asked, for half an hour, and leaves nothing to guess at."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from argon2.low_level import Type
+from sqlalchemy import select
+
+from portal.intake import replies, service
+from portal.intake.models import IntakeReply
+from portal.kit import tokens
+
+BROWSER, OTHER = "11" * 16, "22" * 16
+
+
+@pytest.fixture
+def redeem(db, clock):
+    """As the pages do: the tries are committed whatever comes of them."""
+
+    def try_(browser, code, purpose="reset"):
+        with db.write() as session:
+            locked = service.count_try(session, purpose, browser, clock.now())
+        return service.open_by_code(locked, purpose, browser, code)
+
+    return try_
+
+
+@pytest.fixture
+def mailed(prepare, worker_vault):
+    row_id, token = prepare(browser=BROWSER)
+    return token, worker_vault.code(row_id), row_id
+
+
+def test_in_the_browser_that_asked_it_stands_for_the_link(redeem, mailed):
+    token, code, _ = mailed
+    assert redeem(BROWSER, f" {code[:4].upper()}-{code[4:]} ") == token
+
+
+@pytest.mark.parametrize("browser", [OTHER, ""])
+def test_in_another_browser_it_is_worth_nothing_and_costs_no_try(redeem, mailed, browser):
+    token, code, _ = mailed
+    for _ in range(6):
+        with pytest.raises(service.CodeWrong):
+            redeem(browser, code)
+    assert redeem(BROWSER, code) == token
+
+
+def test_after_five_tries_it_is_dead_and_the_link_lives(redeem, mailed, opened):
+    token, code, _ = mailed
+    for _ in range(5):
+        with pytest.raises(service.CodeWrong):
+            redeem(BROWSER, "aaaaaaaa")
+    with pytest.raises(service.CodeWrong):
+        redeem(BROWSER, code)
+    assert opened(token).data
+
+
+def test_fifty_guesses_at_once_are_five(redeem, mailed, db):
+    def guess(_):
+        with pytest.raises(service.CodeWrong):
+            redeem(BROWSER, "bbbbbbbb")
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(guess, range(50)))
+    with db.read() as session:
+        assert session.scalar(select(IntakeReply.code_tries)) == 5
+
+
+def test_it_ends_after_thirty_minutes_for_other_purposes_and_with_its_link(redeem, mailed, clock, spend):
+    token, code, row_id = mailed
+    with pytest.raises(service.CodeWrong):
+        redeem(BROWSER, code, "check")
+    clock.advance(timedelta(minutes=29))
+    assert redeem(BROWSER, code) == token
+    spend(row_id)
+    with pytest.raises(service.CodeWrong):
+        redeem(BROWSER, code)
+    clock.advance(timedelta(minutes=1))
+    with pytest.raises(service.CodeWrong):
+        redeem(BROWSER, code)
+
+
+def test_when_it_ends_nothing_is_left_that_could_be_guessed_at(mailed, db, clock, spend, prepare):
+    row_id, _ = prepare(browser=OTHER)
+    spend(row_id)
+    clock.advance(timedelta(minutes=30))
+    with db.write() as session:
+        replies.purge(session, clock.now())
+    with db.read() as session:
+        assert list(session.scalars(select(IntakeReply.by_code))) == [b"", b""]
+        assert len(list(session.scalars(select(IntakeReply)))) == 2
+
+
+def test_whoever_has_the_row_and_the_code_needs_the_browser_s_secret_too(mailed, db, clock):
+    token, code, _ = mailed
+    with db.write() as session:
+        locked = service.count_try(session, "reset", BROWSER, clock.now())
+    assert service.open_by_code(locked, "reset", BROWSER, code) == token
+    for purpose, browser in (("reset", OTHER), ("reset", ""), ("check", BROWSER)):
+        with pytest.raises(service.CodeWrong):
+            service.open_by_code(locked, purpose, browser, code)
+
+
+def test_a_guess_costs_whoever_stole_the_database_a_memory_hard_hash(monkeypatch):
+    def hashing(_code, _salt, *cost):
+        asked.append(cost)
+        return b"k" * 32
+
+    asked: list[tuple] = []
+    monkeypatch.setattr(tokens, "hash_secret_raw", hashing)
+    tokens.stretched("abcdefgh", BROWSER)
+    assert asked == [(2, 19_456, 1, 32, Type.ID)]
+
+
+def test_a_code_that_does_not_exist_takes_as_long_as_one_that_does(mailed, redeem, monkeypatch):
+    def counting(code, browser):
+        made.append(browser)
+        return stretched(code, browser)
+
+    made: list[str] = []
+    stretched = tokens.stretched
+    monkeypatch.setattr(tokens, "stretched", counting)
+    for browser in (BROWSER, OTHER):
+        with pytest.raises(service.CodeWrong):
+            redeem(browser, "cccccccc")
+    assert made == [BROWSER, OTHER]
