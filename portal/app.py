@@ -137,6 +137,7 @@ def tidy(parts: WorkerParts) -> None:
 SCHEDULE: tuple[Callable[[WorkerParts], object], ...] = (
     tidy,
     exposure.release,
+    exposure.inspect,
     campaigns.resume,
     accounts.tidy,
     identity.tend,

@@ -22,7 +22,8 @@ log = logging.getLogger("portal.worker")
 LOOK_SECONDS = 1.0
 TEND_SECONDS = 10.0
 AFTER_FAULT_SECONDS = 3.0
-DELIVERY_THREADS = 2
+# One, so that a worker that is killed repeats one mail at most; more workers deliver more.
+DELIVERY_THREADS = 1
 Job = Callable[[WorkerParts], object]
 
 

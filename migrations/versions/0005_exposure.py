@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("list_id", LIST_ID, nullable=False),
         sa.Column("activated_at", Utc(), nullable=False),
         sa.Column("released", sa.Boolean(), nullable=False),
+        sa.Column("voucher", sa.LargeBinary(32), nullable=False),
         sa.PrimaryKeyConstraint("incident_id", name="pk_exposure_active"),
     )
     op.create_table(

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("ref_index", sa.LargeBinary(16), nullable=False),
         sa.Column("profile", sa.LargeBinary(), nullable=False),
         sa.Column("password_hash", sa.String(512), nullable=False),
+        sa.Column("closed_hash", sa.String(512), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("must_reset", sa.Boolean(), nullable=False),
         sa.Column("reset_reason", sa.String(100), nullable=True),

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("written", sa.Integer(), nullable=False),
         sa.Column("earlier", sa.Integer(), nullable=False),
         sa.Column("last_key", sa.LargeBinary(32), nullable=False),
+        sa.Column("voucher", sa.LargeBinary(32), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_campaigns"),
         sa.UniqueConstraint("incident_id", "list_id", name="uq_campaigns_incident_id_list_id"),
     )

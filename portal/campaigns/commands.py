@@ -23,7 +23,8 @@ def campaigns(context: click.Context) -> None:
         if not found:
             click.echo("Nobody was notified yet.")
         for campaign in found:
-            click.echo(f"Notice begun {campaign.begun_at:%Y-%m-%d %H:%M} UTC")
+            slug, number = incidents.by_id(session, campaign.incident_id).slug, service.list_number(session, campaign)
+            click.echo(f"{slug}: notice to list version {number}, begun {campaign.begun_at:%Y-%m-%d %H:%M} UTC")
             _show(service.ledger(session, campaign))
 
 
@@ -46,13 +47,13 @@ def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -
                     f"Publish the incident first: people would find nothing to read about '{slug}'."
                 )
             if dry_run:
-                count = service.count(session, incident.id)
+                count = service.count(session, vault, incident.id)
                 click.echo(f"Addresses that the notice would go to: {count}. Nothing was sent.")
                 click.echo(f"To send it: portal campaigns notify {slug} --confirm {count}")
                 return
             if confirm is None:
                 raise click.UsageError("Say to how many addresses with --confirm COUNT; --dry-run tells the number.")
-            campaign = service.begin(session, incident.id, slug, confirm, context.clock.now())
+            campaign = service.begin(session, vault, incident.id, slug, confirm, context.clock.now())
     except incidents.IncidentUnknown:
         raise click.ClickException(f"There is no incident '{slug}'. See: portal incidents list") from None
     except ListNotActive:

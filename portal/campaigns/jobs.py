@@ -14,7 +14,7 @@ log = logging.getLogger("portal.campaigns")
 def resume(parts: WorkerParts) -> None:
     """Write the mails that unfinished campaigns still owe, a batch per transaction."""
     with parts.db.read() as session:
-        waiting = service.unfinished(session)
+        waiting = service.unfinished(session, parts.vault)
     for campaign_id in waiting:
         try:
             _finish(parts, campaign_id)

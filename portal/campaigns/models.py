@@ -6,6 +6,7 @@ from sqlalchemy import BigInteger, Integer, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.kit.db import ID_BYTES, Base, Utc, new_id
+from portal.kit.vault import VOUCHER_BYTES
 
 KEY_BYTES = 32
 
@@ -29,3 +30,5 @@ class Campaign(Base):
     written: Mapped[int] = mapped_column(default=0)
     earlier: Mapped[int] = mapped_column(default=0)
     last_key: Mapped[bytes] = mapped_column(LargeBinary(KEY_BYTES), default=b"")
+    # Whom it concerns was chosen by somebody with the worker's keys: a row put in by others mails nobody.
+    voucher: Mapped[bytes] = mapped_column(LargeBinary(VOUCHER_BYTES))

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from hmac import compare_digest
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -11,7 +12,8 @@ from portal.audit import service as audit
 from portal.campaigns.emails import Notice
 from portal.campaigns.models import Campaign
 from portal.exposure import service as exposure
-from portal.exposure.models import ExposureList
+from portal.incidents import service as incidents
+from portal.kit.db import new_id
 from portal.kit.vault import WorkerVault
 from portal.outbox import service as outbox
 
@@ -44,21 +46,31 @@ class Ledger:
         return self.addresses == self.earlier + self.waiting + sum(self.states.values())
 
 
-def count(session: Session, incident_id: bytes) -> int:
+def count(session: Session, vault: WorkerVault, incident_id: bytes) -> int:
     """Return how many addresses a notice would go to. Raises ListNotActive."""
-    return _active(session, incident_id).addresses
+    return exposure.needed(session, vault, incident_id).addresses
 
 
-def begin(session: Session, incident_id: bytes, slug: str, confirmed: int, now: datetime) -> Campaign:
+def begin(
+    session: Session, vault: WorkerVault, incident_id: bytes, slug: str, confirmed: int, now: datetime
+) -> Campaign:
     """Begin the notice to the active list, or return the one begun before. Raises ListNotActive, CountWrong."""
-    version = _active(session, incident_id)
+    version = exposure.needed(session, vault, incident_id)
     if confirmed != version.addresses:
         raise CountWrong
     campaign = session.scalar(
         select(Campaign).where(Campaign.incident_id == incident_id, Campaign.list_id == version.id).with_for_update()
     )
+    if campaign is not None and not _vouched(vault, campaign):
+        log.error("a notice to this list was put in by somebody without the worker's keys; it is replaced")
+        session.delete(campaign)
+        session.flush()
+        campaign = None
     if campaign is None:
-        campaign = Campaign(incident_id=incident_id, list_id=version.id, begun_at=now, addresses=version.addresses)
+        campaign = Campaign(
+            id=new_id(), incident_id=incident_id, list_id=version.id, begun_at=now, addresses=version.addresses
+        )
+        campaign.voucher = _voucher(vault, campaign)
         session.add(campaign)
         session.flush()
         details = {"list": version.number, "addresses": version.addresses}
@@ -72,9 +84,9 @@ def advance(session: Session, vault: WorkerVault, campaign_id: bytes, now: datet
     Two at once take turns, and an address gets one mail whatever happens. Zero means that the campaign has ended.
     """
     campaign = session.get(Campaign, campaign_id, with_for_update=True, populate_existing=True)
-    if campaign is None or campaign.ended_at is not None:
+    if campaign is None or campaign.ended_at is not None or not _vouched(vault, campaign):
         return 0
-    version = session.get_one(ExposureList, campaign.list_id)
+    version = exposure.version(session, campaign.list_id)
     people, after = exposure.people_after(session, vault, version, campaign.last_key, limit)
     last = served = campaign.last_key
     for key, person in people:
@@ -104,13 +116,28 @@ def advance(session: Session, vault: WorkerVault, campaign_id: bytes, now: datet
     if not after:
         campaign.ended_at = now
         details = {"list": version.number, "written": campaign.written, "earlier": campaign.earlier}
-        audit.record(session, "campaigns.written", campaign.incident_id.hex(), details, now)
+        slug = incidents.by_id(session, campaign.incident_id).slug
+        audit.record(session, "campaigns.written", slug, details, now)
     return len(people)
 
 
-def unfinished(session: Session) -> list[bytes]:
-    """Return the campaigns that have addresses left to write to."""
-    return list(session.scalars(select(Campaign.id).where(Campaign.ended_at.is_(None)).order_by(Campaign.begun_at)))
+def unfinished(session: Session, vault: WorkerVault) -> list[bytes]:
+    """Return the campaigns that have addresses left to write to; one that nobody vouches for is told in the log."""
+    found = []
+    for campaign in session.scalars(select(Campaign).where(Campaign.ended_at.is_(None)).order_by(Campaign.begun_at)):
+        if _vouched(vault, campaign):
+            found.append(campaign.id)
+        else:
+            log.error("a notice was altered or put in by somebody without the worker's keys: it mails nobody")
+    return found
+
+
+def _vouched(vault: WorkerVault, campaign: Campaign) -> bool:
+    return compare_digest(campaign.voucher, _voucher(vault, campaign))
+
+
+def _voucher(vault: WorkerVault, campaign: Campaign) -> bytes:
+    return vault.vouch("campaign", campaign.id, campaign.incident_id, campaign.list_id, campaign.addresses)
 
 
 def campaigns(session: Session) -> list[Campaign]:
@@ -118,15 +145,13 @@ def campaigns(session: Session) -> list[Campaign]:
     return list(session.scalars(select(Campaign).order_by(Campaign.begun_at.desc())))
 
 
+def list_number(session: Session, campaign: Campaign) -> int:
+    """Return which version of its incident's list a campaign goes to."""
+    return exposure.version(session, campaign.list_id).number
+
+
 def ledger(session: Session, campaign: Campaign) -> Ledger:
     """Return where every address of a campaign is."""
     states = outbox.counts(session, batch=campaign.id)
     waiting = campaign.addresses - campaign.written - campaign.earlier
     return Ledger(campaign.addresses, campaign.earlier, waiting, states)
-
-
-def _active(session: Session, incident_id: bytes) -> ExposureList:
-    version = exposure.active(session, incident_id)
-    if version is None:
-        raise exposure.ListNotActive
-    return version

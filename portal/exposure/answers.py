@@ -14,7 +14,7 @@ from portal.kit.vault import WorkerVault
 
 MAX_BYTES = 4000
 MAX_LABEL = 40
-_ORDER = (Outcome.AFFECTED, Outcome.OTHER_SPELLING, Outcome.NOT_CHECKED, Outcome.NOT_LISTED)
+_ORDER = (Outcome.AFFECTED, Outcome.OTHER_SPELLING, Outcome.UNREADABLE, Outcome.NOT_CHECKED, Outcome.NOT_LISTED)
 _REFERENCE_PURPOSE = "answer-reference"
 _REFERENCE_LENGTH = 10
 

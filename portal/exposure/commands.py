@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
-from portal.exposure import importing, service
+from portal.exposure import importing, service, store
 from portal.exposure.csvfile import FileRefused
 from portal.exposure.models import ExposureList
 from portal.exposure.progress import Bars
@@ -103,6 +103,7 @@ def list_versions(context: Context, slug: str) -> None:
         click.echo("There is no list yet.")
     for version in versions:
         mark = "active" if active is not None and active.id == version.id else ""
+        mark = mark if version.data_key else "destroyed"
         click.echo(
             f"version {version.number}  {version.imported_at:%Y-%m-%d %H:%M} UTC  people {version.people}"
             f"  addresses {version.addresses}  left out {version.bad_rows}  {mark}".rstrip()
@@ -121,12 +122,38 @@ def activate(context: Context, slug: str, version: int, *, accept_bad_rows: bool
     _activate(context, slug, version, accept_bad_rows=accept_bad_rows)
 
 
-def _activate(context: Context, slug: str, number: int, *, accept_bad_rows: bool) -> None:
-    now = context.clock.now()
+@exposure.command()
+@click.argument("slug")
+@click.argument("version", type=int)
+@click.pass_obj
+def purge(context: Context, slug: str, version: int) -> None:
+    """Destroy VERSION of the list of SLUG for good: its key first, then its rows.
+
+    Without the key no copy of the rows can be read, wherever one lies; backups of the whole database hold both. The
+    active version cannot be destroyed. The counts stay. Run it again where it was interrupted.
+    """
     try:
         with context.db.write() as session:
             incident = _incident(session, slug)
-            version = service.activate(session, incident.id, number, now, accept_bad_rows=accept_bad_rows)
+            destroyed = service.destroy(session, incident.id, version)
+            details = {"version": version, "people": destroyed.people}
+            audit.record(session, "exposure.purge", slug, details, context.clock.now())
+    except service.ListUnknown:
+        raise click.ClickException(f"There is no version {version}. See: portal exposure list {slug}") from None
+    except service.ListActive:
+        raise click.ClickException(
+            f"Version {version} is active: answers come from it. Activate another version first."
+        ) from None
+    store.remove(context.db, destroyed.id)
+    click.echo(f"Version {version} is destroyed: nobody can read its people any more. Let old backups expire too.")
+
+
+def _activate(context: Context, slug: str, number: int, *, accept_bad_rows: bool) -> None:
+    now, vault = context.clock.now(), context.worker_vault()
+    try:
+        with context.db.write() as session:
+            incident = _incident(session, slug)
+            version = service.activate(session, vault, incident.id, number, now, accept_bad_rows=accept_bad_rows)
             details = {"version": number, "people": version.people, "bad_rows": version.bad_rows}
             audit.record(session, "exposure.activate", slug, details, now)
     except service.ListUnknown:

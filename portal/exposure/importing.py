@@ -120,7 +120,7 @@ def _begin(db: Database, vault: WorkerVault, clock: Clock, source: Source) -> tu
         )
         session.add(version)
         session.flush()
-        data_key, version.data_key = vault.new_data_key(data_key_cell(version.id))
+        data_key, version.data_key = vault.new_data_key(data_key_cell(version))
         return version.number, version.id, data_key
 
 

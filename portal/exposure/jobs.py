@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from portal.exposure import answers, matching
+from portal.exposure import answers, matching, service
 from portal.exposure.emails import PURPOSE, CheckAnswer
 from portal.exposure.models import ActiveList
 from portal.incidents import service as incidents
 from portal.intake import jobs as intake
 from portal.intake import replies
+from portal.kit import ratelimit
 from portal.kit.addresses import AddressInvalid, folded, normalise
 from portal.kit.parts import WorkerParts
 from portal.kit.vault import WorkerVault
@@ -22,6 +23,7 @@ log = logging.getLogger("portal.exposure")
 # The second is asked for on the account page; its handler ends in answer_address too.
 WAITING_PURPOSES = (PURPOSE, "check-account")
 ANSWER_LIFETIME = timedelta(days=30)
+INSPECTED_EVERY = "1 per day"
 
 
 def answer(session: Session, request: intake.Request, now: datetime, parts: WorkerParts) -> bool:
@@ -103,6 +105,27 @@ def release(parts: WorkerParts) -> None:
         session.execute(update(ActiveList).where(ActiveList.incident_id.in_(fresh)).values(released=True))
         for purpose in WAITING_PURPOSES:
             intake.release(session, purpose, parts.clock.now())
+
+
+def inspect(parts: WorkerParts) -> None:
+    """Look once a day whether every row of the lists that answer opens; a check must not tell of one that does not."""
+    now = parts.clock.now()
+    with parts.db.write() as session:
+        if not ratelimit.hit(session, parts.vault, INSPECTED_EVERY, "inspect lists", now=now).allowed:
+            return
+    with parts.db.read() as session:
+        ids = [incident.id for incident in incidents.every(session)]
+        versions = list(service.answering(session, parts.vault, ids).values())
+    for version in versions:
+        spoilt, after = 0, b""
+        while not parts.stopping():
+            with parts.db.read() as session:
+                people, after = service.people_after(session, parts.vault, version, after, service.PAGE)
+            spoilt += sum(person is None for _, person in people)
+            if not after:
+                break
+        if spoilt:
+            log.error("%d rows of list version %d do not open: import it again", spoilt, version.number)
 
 
 # Who answers a sealed request, by its purpose.

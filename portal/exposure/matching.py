@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.exposure import service
-from portal.exposure.models import ActiveList, ExposedPerson, ExposureList
+from portal.exposure.models import ExposedPerson, ExposureList
 from portal.exposure.people import Indexer, Person
 from portal.kit.addresses import one_mailbox
 from portal.kit.vault import VaultError, WorkerVault
@@ -24,16 +24,21 @@ class Outcome(IntEnum):
     NOT_LISTED = 2
     NOT_CHECKED = 3
     OTHER_SPELLING = 4
+    UNREADABLE = 5
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Everyone of one incident's active list who has the typed address's fold; no number where nobody could look."""
+    """Everyone of one incident's active list who has the typed address's fold; no number where nobody could look.
+
+    `damaged` where a row that was found does not open.
+    """
 
     incident_id: bytes
     list_number: int | None
     as_of: datetime | None
     people: tuple[Person, ...]
+    damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,14 +55,11 @@ class Finding:
 def candidates(session: Session, vault: WorkerVault, incident_ids: list[bytes], address: str) -> list[Candidates]:
     """Look an address up for each incident, by the same statements whoever is asked about.
 
-    A list that cannot be read, or holds a cell that was tampered with, counts as one that could not be looked at.
+    A list that cannot be read counts as one that could not be looked at. Where only the row of this person does not
+    open, nothing but the answer may show it: whoever can write the table could else spoil every row, ask for an
+    address, and see by what we do that it is listed. `jobs.inspect` looks for such rows.
     """
-    active = (
-        select(ActiveList.incident_id, ExposureList)
-        .join(ExposureList, ActiveList.list_id == ExposureList.id)
-        .where(ActiveList.incident_id.in_(incident_ids))
-    )
-    versions = {incident_id: version for incident_id, version in session.execute(active)}  # noqa: C416
+    versions = service.answering(session, vault, incident_ids)
     fold = Indexer(vault).fold(address)
     found = []
     for incident_id in incident_ids:
@@ -66,23 +68,32 @@ def candidates(session: Session, vault: WorkerVault, incident_ids: list[bytes], 
             found.append(Candidates(incident_id, None, None, ()))
             continue
         try:
-            people = _people(session, vault, version, fold)
+            people, damaged = _people(session, vault, version, fold)
         except (VaultError, service.ListDestroyed) as error:
             log.error("list %s cannot be read (%s)", version.id, type(error).__name__)  # noqa: TRY400
             found.append(Candidates(incident_id, None, None, ()))
             continue
-        found.append(Candidates(incident_id, version.number, version.imported_at, people))
+        found.append(Candidates(incident_id, version.number, version.imported_at, people, damaged))
     return found
 
 
-def _people(session: Session, vault: WorkerVault, version: ExposureList, fold: bytes) -> tuple[Person, ...]:
+def _people(
+    session: Session, vault: WorkerVault, version: ExposureList, fold: bytes
+) -> tuple[tuple[Person, ...], bool]:
+    """Return those of a fold, and whether there is one who cannot be read. Raises ListDestroyed, VaultError."""
     sealer = service.open_list(vault, version)
     rows = session.execute(
         select(ExposedPerson.person_key, ExposedPerson.blob)
         .where(ExposedPerson.list_id == version.id, ExposedPerson.fold_index == fold)
         .order_by(ExposedPerson.person_key)
     )
-    return tuple(sealer.open(fold + person_key, blob) for person_key, blob in rows)
+    people = []
+    try:
+        for person_key, blob in rows:
+            people.append(sealer.open(fold + person_key, blob))
+    except (VaultError, TypeError):  # TypeError: SQLite keeps whatever was put there, and that was no bytes
+        return tuple(people), True
+    return tuple(people), False
 
 
 def recipient(address: str, found: list[Candidates]) -> str | None:
@@ -112,6 +123,8 @@ def findings(mailbox: str, found: list[Candidates]) -> list[Finding]:
             outcome = Outcome.NOT_CHECKED
         elif people:
             outcome = Outcome.AFFECTED
+        elif candidate.damaged:
+            outcome = Outcome.UNREADABLE
         else:
             outcome = Outcome.OTHER_SPELLING if candidate.people else Outcome.NOT_LISTED
         told.append(Finding(candidate.incident_id, candidate.list_number, candidate.as_of, outcome, people))

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.kit.db import ID_BYTES, Base, Utc
-from portal.kit.vault import INDEX_BYTES
+from portal.kit.vault import INDEX_BYTES, VOUCHER_BYTES
 
 IMPORTING = "importing"
 READY = "ready"
@@ -42,7 +42,11 @@ class ExposureList(Base):
 
 
 class ActiveList(Base):
-    """Which version answers for an incident. `released`: checks that waited for a list were let go."""
+    """Which version answers for an incident. `released`: checks that waited for a list were let go.
+
+    `voucher` says that who holds the worker's keys activated it: the web process can write this table, and must not be
+    able to choose whom people's answers come from.
+    """
 
     __tablename__ = "exposure_active"
 
@@ -50,6 +54,7 @@ class ActiveList(Base):
     list_id: Mapped[int] = mapped_column(_ListId)
     activated_at: Mapped[datetime] = mapped_column(Utc)
     released: Mapped[bool] = mapped_column(default=False)
+    voucher: Mapped[bytes] = mapped_column(LargeBinary(VOUCHER_BYTES))
 
 
 class ExposedPerson(Base):

@@ -1,9 +1,11 @@
 """The versions of an affected list: which there are, which one is active, and whom it names."""
 
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from hmac import compare_digest
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session, aliased
@@ -14,11 +16,17 @@ from portal.exposure.people import ADDRESS_BYTES, Person, Sealer
 from portal.exposure.taxonomy import find
 from portal.kit.vault import Cell, VaultError, WorkerVault
 
+log = logging.getLogger("portal.exposure")
+
 PAGE = 500
 
 
 class ListNotActive(Exception):
     """No affected list is active for this incident."""
+
+
+class ListActive(Exception):
+    """Answers come from this version; another one must be activated first."""
 
 
 class ListUnknown(Exception):
@@ -58,8 +66,13 @@ def versions(session: Session, incident_id: bytes) -> list[ExposureList]:
     )
 
 
+def version(session: Session, list_id: int) -> ExposureList:
+    """Return a version that exists."""
+    return session.get_one(ExposureList, list_id)
+
+
 def active(session: Session, incident_id: bytes) -> ExposureList | None:
-    """Return the active version of an incident's list, or None."""
+    """Return the active version of an incident's list, or None. What acts on a list asks `answering` instead."""
     return session.scalar(
         select(ExposureList)
         .join(ActiveList, ActiveList.list_id == ExposureList.id)
@@ -67,13 +80,71 @@ def active(session: Session, incident_id: bytes) -> ExposureList | None:
     )
 
 
+def answering(session: Session, vault: WorkerVault, incident_ids: list[bytes]) -> dict[bytes, ExposureList]:
+    """Return the versions that answers come from, by incident: those that somebody with the worker's keys activated."""
+    rows = session.execute(
+        select(ActiveList, ExposureList)
+        .join(ExposureList, ActiveList.list_id == ExposureList.id)
+        .where(ActiveList.incident_id.in_(incident_ids))
+    )
+    found = {}
+    for choice, chosen in rows:
+        voucher = _voucher(vault, choice.incident_id, choice.list_id, choice.activated_at)
+        if chosen.incident_id != choice.incident_id or not compare_digest(choice.voucher, voucher):
+            log.error("an activation was altered or put in: nobody is answered from that list until one is activated")
+            continue
+        found[choice.incident_id] = chosen
+    return found
+
+
+def _voucher(vault: WorkerVault, incident_id: bytes, list_id: int, at: datetime) -> bytes:
+    return vault.vouch("active list", incident_id, list_id, at.astimezone(UTC).isoformat(timespec="microseconds"))
+
+
 def activate(
-    session: Session, incident_id: bytes, number: int, now: datetime, *, accept_bad_rows: bool = False
+    session: Session,
+    vault: WorkerVault,
+    incident_id: bytes,
+    number: int,
+    now: datetime,
+    *,
+    accept_bad_rows: bool = False,
 ) -> ExposureList:
     """Make a version the one that answers come from; an older one may be activated again.
 
     Raises ListUnknown, ListDestroyed, and ListHasBadRows unless those are accepted.
     """
+    version = _finished(session, incident_id, number)
+    if version.data_key is None:
+        raise ListDestroyed
+    if version.bad_rows and not accept_bad_rows:
+        raise ListHasBadRows(version.bad_rows)
+    current = session.get(ActiveList, incident_id, with_for_update=True)
+    voucher = _voucher(vault, incident_id, version.id, now)
+    if current is None:
+        session.add(ActiveList(incident_id=incident_id, list_id=version.id, activated_at=now, voucher=voucher))
+    else:
+        current.list_id, current.activated_at, current.released = version.id, now, False
+        current.voucher = voucher
+    session.flush()
+    return version
+
+
+def destroy(session: Session, incident_id: bytes, number: int) -> ExposureList:
+    """Destroy the key of a version, so that nobody can read its people any more, wherever copies of its rows lie.
+
+    The rows go with `store.remove`; the version stays, with its counts. Raises ListUnknown, ListActive.
+    """
+    version = _finished(session, incident_id, number)
+    choice = session.get(ActiveList, incident_id, with_for_update=True)
+    if choice is not None and choice.list_id == version.id:
+        raise ListActive
+    version.data_key = None
+    session.flush()
+    return version
+
+
+def _finished(session: Session, incident_id: bytes, number: int) -> ExposureList:
     version = session.scalar(
         select(ExposureList).where(
             ExposureList.incident_id == incident_id, ExposureList.number == number, ExposureList.state == READY
@@ -81,16 +152,6 @@ def activate(
     )
     if version is None:
         raise ListUnknown
-    if version.data_key is None:
-        raise ListDestroyed
-    if version.bad_rows and not accept_bad_rows:
-        raise ListHasBadRows(version.bad_rows)
-    current = session.get(ActiveList, incident_id, with_for_update=True)
-    if current is None:
-        session.add(ActiveList(incident_id=incident_id, list_id=version.id, activated_at=now))
-    else:
-        current.list_id, current.activated_at, current.released = version.id, now, False
-    session.flush()
     return version
 
 
@@ -108,26 +169,27 @@ def _only_in(session: Session, list_id: int, other_id: int) -> int:
     return session.scalar(statement) or 0
 
 
-def exposed_count(session: Session, incident_id: bytes, class_name: str) -> int:
+def exposed_count(session: Session, vault: WorkerVault, incident_id: bytes, class_name: str) -> int:
     """Return how many people of the active list had data of this class exposed. Raises ListNotActive."""
-    counts: dict[str, int] = json.loads(_needed(session, incident_id).class_counts)
+    counts: dict[str, int] = json.loads(needed(session, vault, incident_id).class_counts)
     return counts.get(find(class_name).name, 0)
 
 
 def exposed_people(session: Session, vault: WorkerVault, incident_id: bytes, class_name: str) -> Iterator[Person]:
     """Yield everyone of the active list whose data of this class were exposed, in the order of the index.
 
-    Reads a page at a time. Raises ListNotActive or ListDestroyed, and VaultError where a row was tampered with.
+    Reads a page at a time. A row that was tampered with is told in the log, and does not keep the others from being
+    found. Raises ListNotActive or ListDestroyed, and VaultError where nobody can be read.
     """
-    version = _needed(session, incident_id)
+    version = needed(session, vault, incident_id)
     bit = 1 << find(class_name).id
     after = b""
     while True:
         people, after = people_after(session, vault, version, after, PAGE)
         for _, person in people:
             if person is None:
-                raise VaultError
-            if person.classes & bit:
+                log.error("a row of a list does not open: it was altered or moved, and nobody could be found by it")
+            elif person.classes & bit:
                 yield person
         if not after:
             return
@@ -163,16 +225,17 @@ def open_list(vault: WorkerVault, version: ExposureList) -> Sealer:
     """Return what opens the people of a version. Raises ListDestroyed, VaultError."""
     if version.data_key is None:
         raise ListDestroyed
-    return Sealer(vault, version.id, vault.data_key(data_key_cell(version.id), version.data_key))
+    return Sealer(vault, version.id, vault.data_key(data_key_cell(version), version.data_key))
 
 
-def data_key_cell(list_id: int) -> Cell:
-    """Return the place of a list's wrapped data key."""
-    return Cell("exposure_lists", "data_key", b"", list_id)
+def data_key_cell(version: ExposureList) -> Cell:
+    """Return the place of a list's wrapped data key: it opens for its own incident and number alone."""
+    return Cell("exposure_lists", "data_key", version.incident_id + version.number.to_bytes(4), version.id)
 
 
-def _needed(session: Session, incident_id: bytes) -> ExposureList:
-    version = active(session, incident_id)
+def needed(session: Session, vault: WorkerVault, incident_id: bytes) -> ExposureList:
+    """Return the version that answers come from. Raises ListNotActive."""
+    version = answering(session, vault, [incident_id]).get(incident_id)
     if version is None:
         raise ListNotActive
     return version

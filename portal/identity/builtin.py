@@ -22,6 +22,7 @@ _COLUMNS = (
     AccountRow.version,
     AccountRow.must_reset,
     AccountRow.password_hash,
+    AccountRow.closed_hash,
     AccountRow.password_changed_at,
     AccountRow.reset_required_at,
     AccountRow.reset_reason,
@@ -115,7 +116,13 @@ class BuiltinStore:
         changed = session.execute(
             update(AccountRow)
             .where(AccountRow.id.in_(account_ids), AccountRow.must_reset.is_(False))
-            .values(must_reset=True, version=AccountRow.version + 1, reset_reason=reason, reset_required_at=now)
+            .values(
+                must_reset=True,
+                version=AccountRow.version + 1,
+                closed_hash=AccountRow.password_hash,
+                reset_reason=reason,
+                reset_required_at=now,
+            )
             .returning(AccountRow.id)
         )
         return len(changed.all())
@@ -178,7 +185,7 @@ class BuiltinStore:
 
 
 def _new_row(vault: WorkerVault, index: bytes, account: NewAccount, now: datetime) -> AccountRow:
-    shape_of(account.password_hash)
+    shape = shape_of(account.password_hash)
     row_id = new_id()
     return AccountRow(
         id=row_id,
@@ -186,6 +193,7 @@ def _new_row(vault: WorkerVault, index: bytes, account: NewAccount, now: datetim
         ref_index=_ref_index(vault, account.profile.account_ref),
         profile=_sealed_profile(vault, row_id, account.profile),
         password_hash=account.password_hash,
+        closed_hash=stand_in_hash(shape),
         version=1,
         must_reset=False,
         created_at=now,

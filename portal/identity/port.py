@@ -19,13 +19,15 @@ class Account:
     """What the web process may know of an account: no address, no name.
 
     `version` grows by one whenever the password changes or a new one is required; whatever was made for an
-    older version (a session, a mailed link) is dead.
+    older version (a session, a mailed link) is dead. `closed_hash` is that of the password which a required reset
+    closed last, or one that no password fits.
     """
 
     id: bytes
     version: int
     must_reset: bool
     password_hash: str = field(repr=False)
+    closed_hash: str = field(repr=False)
     password_changed_at: datetime | None = None
     reset_required_at: datetime | None = None
     reset_reason: str | None = None

@@ -14,6 +14,7 @@ from portal.kit.addresses import sign_in_name
 from portal.kit.keys import CANARY, WebKeys, WorkerKeys
 
 INDEX_BYTES = 16
+VOUCHER_BYTES = 32
 SIZES = (256, 512, 1024)
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _NONCE_BYTES = 12
@@ -97,6 +98,7 @@ class WorkerVault(WebVault):
         self._list_keys: dict[str, bytes] = {}
         self._token_key = keys.mail_token
         self.audit_key = derived_key(keys.storage, "audit checkpoints")
+        self._voucher_key = derived_key(keys.storage, "vouchers")
         self._canary = keys.canary
 
     def open(self, purpose: str, row_id: bytes, sealed: bytes) -> bytes:
@@ -134,6 +136,15 @@ class WorkerVault(WebVault):
     def data_key(self, cell: Cell, wrapped: bytes) -> AESGCM:
         """Unwrap a data key. Raises VaultError."""
         return AESGCM(self.decrypt(cell, wrapped))
+
+    def vouch(self, what: str, *values: bytes | str | int) -> bytes:
+        """Return 32 bytes that vouch for a row which the worker will act on: only who has the storage key makes them.
+
+        Stored beside the row; compare with `hmac.compare_digest`.
+        """
+        parts = [value if isinstance(value, bytes) else str(value).encode() for value in (what, *values)]
+        content = b"".join(len(part).to_bytes(4) + part for part in parts)
+        return blake2b(content, key=self._voucher_key, digest_size=VOUCHER_BYTES).digest()
 
     def list_index(self, purpose: str, value: str) -> bytes:
         """Return the 16-byte blind index of a value for one purpose; the web process cannot compute it."""

@@ -57,6 +57,7 @@ class Deliverer:
     lease: timedelta = LEASE
     paused_until: datetime | None = field(default=None)
     failed_connections: int = 0
+    _ambiguous: frozenset[bytes] = frozenset()
 
     def run(self, limit: int = BATCH) -> int:
         """Deliver one batch of due mails; return how many were claimed. 0 means that nothing is due."""
@@ -65,7 +66,7 @@ class Deliverer:
             return 0
         self.paused_until = None
         lease = new_id()
-        rows = claim(self.parts.db, lease, now, self.lease, limit)
+        rows, self._ambiguous = claim(self.parts.db, lease, now, self.lease, limit)
         if not rows:
             self.relay.close()  # a kept connection would be dropped by the relay just before the next mail
         last_start = now + self.lease - min(self.lease / 2, ONE_ANSWER)
@@ -108,7 +109,7 @@ class Deliverer:
         except Delayed as error:
             self._retry(row, lease, QUEUED, error.reason)
         except Refused as error:
-            self._mark(row, lease, FAILED, error.reason)
+            self._mark(row, lease, self._state(row, FAILED), error.reason)
         else:
             self.failed_connections = 0
             self._mark(row, lease, SENT, None, mail)
@@ -120,7 +121,12 @@ class Deliverer:
         self.paused_until = self.parts.clock.now() + wait
         log.error("the mail relay cannot be reached (%s): trying again in %d s", reason, wait.total_seconds())
 
+    def _state(self, row: OutboxMail, state: str) -> str:
+        """Return the state of a mail that did not leave this time; one that may have left before stays uncertain."""
+        return UNCERTAIN if row.id in self._ambiguous else state
+
     def _retry(self, row: OutboxMail, lease: bytes, state: str, reason: str) -> None:
+        state = self._state(row, state)
         if row.attempts >= MAX_ATTEMPTS:
             self._mark(row, lease, UNCERTAIN if state == UNCERTAIN else FAILED, reason)
             return
@@ -142,33 +148,39 @@ class Deliverer:
             connection.execute(_MARK, {"row": row.id, "held": lease, **values})
 
     def _give_back(self, rows: list[OutboxMail], lease: bytes, reason: str | None = None) -> None:
-        """Return rows that were claimed and not tried; the try does not count."""
+        """Return rows that were claimed and could not be handed over; the try does not count."""
         due_at = self.paused_until or self.parts.clock.now()
+        values = {"due_at": due_at, "lease": None, "reason": reason, "attempts": OutboxMail.attempts - 1}
         with self.parts.db.mark() as connection:
-            connection.execute(
-                update(OutboxMail)
-                .where(OutboxMail.id.in_([row.id for row in rows]), OutboxMail.lease == lease)
-                .values(state=QUEUED, due_at=due_at, lease=None, reason=reason, attempts=OutboxMail.attempts - 1)
-            )
+            for state in (QUEUED, UNCERTAIN):
+                ids = [row.id for row in rows if self._state(row, QUEUED) == state]
+                mine = OutboxMail.id.in_(ids) & (OutboxMail.lease == lease)
+                connection.execute(update(OutboxMail).where(mine).values(state=state, **values))
 
 
-def claim(db: Database, lease: bytes, now: datetime, length: timedelta, limit: int) -> list[OutboxMail]:
-    """Take up to `limit` due rows for one lease; a row whose lease ran out is due again, and none is taken twice."""
+def claim(
+    db: Database, lease: bytes, now: datetime, length: timedelta, limit: int
+) -> tuple[list[OutboxMail], frozenset[bytes]]:
+    """Take up to `limit` due rows for one lease, and say which of them may have left before.
+
+    A row whose lease ran out is due again, and none is taken twice. Its worker died: nobody knows how far it came.
+    """
     with db.write() as session:
         due = (
-            select(OutboxMail.id)
+            select(OutboxMail.id, OutboxMail.state)
             .where(OutboxMail.due_at <= now)
             .order_by(OutboxMail.priority, OutboxMail.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        ids = list(session.scalars(due))
-        if not ids:
-            return []
+        states = {row_id: state for row_id, state in session.execute(due)}  # noqa: C416 - rows are no pairs to a type checker
+        if not states:
+            return [], frozenset()
         statement = (
             update(OutboxMail)
-            .where(OutboxMail.id.in_(ids))
+            .where(OutboxMail.id.in_(list(states)))
             .values(state=SENDING, lease=lease, due_at=now + length, attempts=OutboxMail.attempts + 1)
             .returning(OutboxMail)
         )
-        return sorted(session.scalars(statement), key=lambda row: (row.priority, row.created_at))
+        rows = sorted(session.scalars(statement), key=lambda row: (row.priority, row.created_at))
+    return rows, frozenset(row_id for row_id, state in states.items() if state in (UNCERTAIN, SENDING))

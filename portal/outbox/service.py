@@ -13,7 +13,7 @@ from portal.kit import tokens
 from portal.kit.db import new_id
 from portal.kit.vault import Cell, WorkerVault
 from portal.outbox import mail as mails
-from portal.outbox.models import QUEUED, STATES, OutboxMail
+from portal.outbox.models import QUEUED, STATES, UNCERTAIN, OutboxMail
 
 PAYLOAD_SIZE = 1024
 PROOF_SIZE = 512
@@ -105,11 +105,15 @@ def counts(session: Session, batch: bytes | None = None) -> dict[str, int]:
     return {state: found.get(state, 0) for state in STATES}
 
 
-def withdraw(session: Session, batch: bytes) -> int:
-    """Remove the mails of a batch that nobody tried to send yet: their reader asked for no more. Return how many."""
-    unsent = (OutboxMail.batch == batch) & (OutboxMail.state == QUEUED)
-    result: Any = session.execute(delete(OutboxMail).where(unsent))
-    return int(result.rowcount)
+def withdraw(session: Session, batch: bytes, now: datetime) -> None:
+    """Send no mail of a batch that still waits: its reader asked for no more.
+
+    One that certainly did not leave is removed; one that may have left stays, as uncertain, and is not tried again.
+    """
+    waits = (OutboxMail.batch == batch) & OutboxMail.due_at.is_not(None) & OutboxMail.lease.is_(None)
+    session.execute(delete(OutboxMail).where(waits, OutboxMail.state == QUEUED))
+    ended = {"due_at": None, "finished_at": now}
+    session.execute(update(OutboxMail).where(waits, OutboxMail.state == UNCERTAIN).values(ended))
 
 
 def forget_payloads(session: Session, now: datetime) -> int:

@@ -97,6 +97,11 @@ OLD_PASSWORD = Rejection(
     mark("This is the password that you have now."),
     mark("Choose one that you have not used here or anywhere else."),
 )
+CLOSED_PASSWORD = Rejection(
+    "closed-password",
+    mark("This is the password that we closed, because others may have it."),
+    mark("Choose one that you have not used here or anywhere else."),
+)
 
 
 class PasswordRefused(ValueError):

@@ -17,6 +17,7 @@ from portal.reset.require import EVERYONE, Cohort, Tally, Tools
 PASSWORDS = "Passwords"
 LABELS = {
     "people": "people",
+    "altered": "altered, left alone",
     "accounts": "accounts found",
     "newly": "newly required",
     "already": "required before",
@@ -55,6 +56,10 @@ def require(context: Context, slug: str | None, *, everyone: bool, dry_run: bool
     if not dry_run:
         Queue(context.settings.queue_file).wake("deliver")
     _tell(tally)
+    if tally.altered:
+        click.echo(
+            "Somebody altered rows of accounts. See the operator's guide, and restore them from a backup.", err=True
+        )
     if dry_run:
         click.echo("This was a dry run: nothing was changed, and nobody was mailed.")
 
@@ -63,10 +68,8 @@ def _exposed(tools: Tools, slug: str) -> Cohort:
     try:
         with tools.db.read() as session:
             incident = incidents.by_slug(session, slug)
-            version = exposure.active(session, incident.id)
-            if version is None:
-                raise exposure.ListNotActive
-            count = exposure.exposed_count(session, incident.id, PASSWORDS)
+            version = exposure.needed(session, tools.vault, incident.id)
+            count = exposure.exposed_count(session, tools.vault, incident.id, PASSWORDS)
             people = exposure.exposed_people(session, tools.vault, incident.id, PASSWORDS)
             with _bar("Finding accounts", count) as bar:
                 return requiring.gather(tools, slug, version.number, people, bar.update)
@@ -92,4 +95,4 @@ def _silently(_steps: int) -> None:
 
 def _tell(tally: Tally) -> None:
     for name, count in asdict(tally).items():
-        click.echo(f"{LABELS[name]:<18} {count:>10}")
+        click.echo(f"{LABELS[name]:<20} {count:>10}")

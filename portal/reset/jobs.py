@@ -35,6 +35,8 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
     store = store_for(parts.settings)
     account = store.find(session, parts.vault, typed)
     profile = _profile(session, parts.vault, store, account)
+    if profile and addresses.sign_in_name(profile.address) != owner:
+        profile = None  # the row's index was altered: it leads to somebody else
     mail: Mail = ResetLink() if account and profile else NoAccount()
     links.send(
         session,
@@ -50,18 +52,28 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
 
 
 def tell(session: Session, request: Request, now: datetime, parts: WorkerParts) -> None:
-    """Tell the owner of an account that its password was changed, in the language it was changed in."""
+    """Tell the owner of an account that its password was changed, in the language it was changed in.
+
+    Once for each version of the account: the web process alone says that there was a change, and whoever stole it must
+    not be able to frighten people without end.
+    """
+    store = store_for(parts.settings)
     try:
         account_id = bytes.fromhex(request.fields.get("account", ""))
-        profile = store_for(parts.settings).profile(session, parts.vault, account_id)
+        version = int(request.fields.get("version", ""))
+        profile = store.profile(session, parts.vault, account_id)
     except (ValueError, AccountMissing):
+        return
+    account = store.get(session, account_id)
+    if account is None or not 1 < version <= account.version:
         return
     language = best_language(request.fields.get("language") or profile.locale, parts.settings.languages)
     zone, tag = get_timezone(parts.settings.timezone), language.replace("-", "_")
     local = request.asked_at.astimezone(zone)
     changed_at = f"{format_date(local, 'long', tag)}, {format_time(local, 'HH:mm z', zone, tag)}"
     mail = PasswordChanged(changed_at)
-    outbox.enqueue(session, parts.vault, mail, address=profile.address, locale=language, now=now)
+    unique = parts.vault.list_index("password changed", f"{account_id.hex()} {version}")
+    outbox.enqueue(session, parts.vault, mail, address=profile.address, locale=language, now=now, unique=unique)
 
 
 def _profile(session: Session, vault: WorkerVault, store: Store, account: Account | None) -> Profile | None:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from portal.accounts import service as accounts
 from portal.audit import service as audit
 from portal.identity.port import Account, Store
+from portal.kit import addresses
 from portal.kit.clock import Clock
 from portal.kit.db import Database
 from portal.kit.vault import VaultError, WorkerVault
@@ -61,12 +62,14 @@ class Cohort:
     """Whom it concerns. `subject` is an incident's slug, or EVERYONE; `people` counts them.
 
     `locales` has the id of each account, with the language that the list names; None stands for every account.
+    `altered` counts accounts that were found and do not belong to who they were found for.
     """
 
     subject: str
     list_version: int | None = None
     people: int = 0
     locales: dict[bytes, str] | None = None
+    altered: int = 0
 
 
 @dataclass
@@ -74,10 +77,11 @@ class Tally:
     """The result, in counts.
 
     Of the `accounts`, `newly` were required now, `already` before, and `renewed` chose a new password since this
-    was first required.
+    was first required. `altered` are rows that somebody changed: they are left alone.
     """
 
     people: int = 0
+    altered: int = 0
     accounts: int = 0
     newly: int = 0
     already: int = 0
@@ -102,14 +106,18 @@ def gather(tools: Tools, subject: str, list_version: int, people: Iterable[Expos
     """
     count = 0
     locales: dict[bytes, str] = {}
+    altered: set[bytes] = set()
     for page in _pages(people):
         with tools.db.read() as session:
             for person in page:
-                for account_id in _accounts_of(session, tools, person):
-                    locales[account_id] = locales.get(account_id) or intern(person.locale)
+                for account in _accounts_of(session, tools, person):
+                    if _belongs(session, tools, account, person):
+                        locales[account.id] = locales.get(account.id) or intern(person.locale)
+                    else:
+                        altered.add(account.id)
         count += len(page)
         progress(len(page))
-    return Cohort(subject, list_version, count, locales)
+    return Cohort(subject, list_version, count, locales, len(altered - locales.keys()))
 
 
 def require(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
@@ -119,7 +127,7 @@ def require(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
     once share the work.
     """
     job_id, since = _begin(tools, cohort)
-    tally = Tally(people=cohort.people)
+    tally = Tally(people=cohort.people, altered=cohort.altered)
     for ids in _batches(tools, cohort):
         with tools.db.write() as session:
             job = session.get_one(Requirement, job_id, with_for_update=True, populate_existing=True)
@@ -135,7 +143,7 @@ def require(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
 
 def preview(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
     """Return what `require` would return now, and write nothing."""
-    tally = Tally(people=cohort.people)
+    tally = Tally(people=cohort.people, altered=cohort.altered)
     with tools.db.read() as session:
         job = _unfinished(session, cohort)
         since = _first_required(session, cohort, job) or tools.clock.now()
@@ -283,13 +291,26 @@ def _add_up(tally: Tally, job: Requirement) -> None:
     tally.mails += job.mails
 
 
-def _accounts_of(session: Session, tools: Tools, person: Exposed) -> Iterator[bytes]:
+def _accounts_of(session: Session, tools: Tools, person: Exposed) -> Iterator[Account]:
     if person.account_ref:
-        for account in tools.store.find_by_ref(session, tools.vault, person.account_ref):
-            yield account.id
+        yield from tools.store.find_by_ref(session, tools.vault, person.account_ref)
     found = tools.store.find(session, tools.vault, person.address)
     if found is not None:
-        yield found.id
+        yield found
+
+
+def _belongs(session: Session, tools: Tools, account: Account, person: Exposed) -> bool:
+    """Tell whether an account is this person's by what only the worker can write.
+
+    The web process can write the columns by which it was found: with rows put in for guessed addresses it could see, by
+    which of them are closed, who is on the list.
+    """
+    try:
+        profile = tools.store.profile(session, tools.vault, account.id)
+    except VaultError:
+        return False
+    same = addresses.sign_in_name(profile.address) == addresses.sign_in_name(person.address)
+    return same or bool(person.account_ref and profile.account_ref == person.account_ref)
 
 
 def _batches(tools: Tools, cohort: Cohort) -> Iterator[list[bytes]]:

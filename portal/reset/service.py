@@ -12,7 +12,7 @@ from portal.intake import service as intake
 from portal.intake.service import LinkInvalid
 from portal.kit.vault import WebVault
 from portal.reset import blocklist
-from portal.reset.blocklist import OLD_PASSWORD, PasswordRefused
+from portal.reset.blocklist import CLOSED_PASSWORD, OLD_PASSWORD, PasswordRefused
 from portal.reset.emails import PURPOSE
 
 CHANGED = "password-changed"
@@ -49,14 +49,16 @@ def look(session: Session, store: Store, token: str | None, now: datetime) -> Li
 def hash_new(hasher: Hasher, account: Account, password: str, *, own_words: tuple[str, ...], organisation: str) -> str:
     """Return the hash of a new password that is good enough; what costs nothing is judged first.
 
-    Call it outside any transaction: it hashes twice. Raises PasswordRefused with the reason, or TooBusy.
+    Call it outside any transaction: it hashes three times. Raises PasswordRefused with the reason, or TooBusy.
     """
     rejection = blocklist.check(password, own_words=own_words, organisation=organisation)
     if rejection is not None:
         raise PasswordRefused(rejection)
     composed = blocklist.normalise(password)
     if hasher.verify(account.password_hash, composed):
-        raise PasswordRefused(OLD_PASSWORD)
+        raise PasswordRefused(CLOSED_PASSWORD if account.must_reset else OLD_PASSWORD)
+    if hasher.verify(account.closed_hash, composed):
+        raise PasswordRefused(CLOSED_PASSWORD)
     return hasher.hash(composed)
 
 
@@ -101,10 +103,12 @@ def change(
     if not stored:
         raise Overtaken
     accounts.end_sessions(session, account.id)
-    intake.ask(session, vault, CHANGED, {"account": account.id.hex(), "language": language}, now)
+    version = account.version + 1
+    fields = {"account": account.id.hex(), "version": str(version), "language": language}
+    intake.ask(session, vault, CHANGED, fields, now)
     return replace(
         account,
-        version=account.version + 1,
+        version=version,
         must_reset=False,
         password_hash=password_hash,
         password_changed_at=now,

@@ -51,7 +51,6 @@ def _one(session: Session, parts: WorkerParts, store: Store, choice: ReminderCho
         log.error("a profile does not open: its owner gets no reminder, and we try again in a week")  # noqa: TRY400
         choice.next_due_at = now + LOOK_AGAIN
         return False
-    due_at = choice.next_due_at or now
     row_id = outbox.enqueue(
         session,
         parts.vault,
@@ -59,7 +58,9 @@ def _one(session: Session, parts: WorkerParts, store: Store, choice: ReminderCho
         address=profile.address,
         locale=profile.locale,
         now=now,
-        unique=parts.vault.list_index("reminder", f"{choice.account_id.hex()} {due_at.isoformat()}"),
+        # One a month at most, whatever dates somebody may write into the table.
+        unique=parts.vault.list_index("reminder", f"{choice.account_id.hex()} {now:%Y-%m}"),
+        batch=choice.account_id,
     )
     service.reminded(choice, tokens.token_hash(parts.vault.token(OFF_PURPOSE, choice.account_id)), now)
     return row_id is not None

@@ -10,12 +10,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from portal.kit import tokens
+from portal.outbox import service as outbox
 from portal.rotation.models import ReminderChoice
 
 OFF = "off"
 INTERVALS = ("3", "6", "12")
 CHOICES = (*INTERVALS, OFF)
-OFF_PURPOSE = "reminders-off"
 
 # Up to this late, the next date is counted from the one that was due, so that dates stay where the person expects
 # them; later than this (an outage), from now, so that nobody gets two reminders close together.
@@ -37,7 +37,10 @@ class Chosen:
 
 
 def choose(session: Session, account_id: bytes, interval: str, now: datetime) -> None:
-    """Keep an account's choice; the first reminder is due one interval from now. Raises IntervalUnknown."""
+    """Keep an account's choice; the first reminder is due one interval from now. Raises IntervalUnknown.
+
+    A reminder of the former choice that has not left yet is withdrawn.
+    """
     if interval not in CHOICES:
         raise IntervalUnknown
     months = 0 if interval == OFF else int(interval)
@@ -49,6 +52,7 @@ def choose(session: Session, account_id: bytes, interval: str, now: datetime) ->
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     statement = insert(ReminderChoice).values(account_id=account_id, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["account_id"], set_=values))
+    outbox.withdraw(session, account_id, now)
 
 
 def chosen(session: Session, account_id: bytes) -> Chosen:
@@ -66,9 +70,11 @@ def off_link_known(session: Session, token: str) -> bool:
     return session.scalar(select(ReminderChoice.account_id).where(_mailed(token))) is not None
 
 
-def switch_off(session: Session, token: str) -> None:
+def switch_off(session: Session, token: str, now: datetime) -> None:
     """Switch off the reminders whose link this is; a token that is not ours changes nothing."""
-    session.execute(update(ReminderChoice).where(_mailed(token)).values(months=0, next_due_at=None))
+    off = update(ReminderChoice).where(_mailed(token)).values(months=0, next_due_at=None)
+    for account_id in session.scalars(off.returning(ReminderChoice.account_id)).all():
+        outbox.withdraw(session, account_id, now)
 
 
 def take_due(session: Session, now: datetime, limit: int) -> list[ReminderChoice]:

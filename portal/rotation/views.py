@@ -101,8 +101,9 @@ def before_off(token: str) -> Response:
 @web.csrf.exempt  # type: ignore[untyped-decorator]  # Flask-WTF has no types
 def off(token: str) -> Response:
     """Switch the reminders off at once, without cookies, form or redirect (RFC 8058); the link can do nothing else."""
-    with web.parts().db.write() as db_session:
-        service.switch_off(db_session, token)
+    parts = web.parts()
+    with parts.db.write() as db_session:
+        service.switch_off(db_session, token, parts.clock.now())
     return _without_referrer(render_template("rotation/is-off.html"))
 
 

@@ -1,6 +1,7 @@
 """The worker's part: answer a sign-up, keep a confirmed one, and mail an update to those who want it."""
 
 import logging
+import time
 from datetime import datetime
 
 from babel import Locale
@@ -32,6 +33,7 @@ from portal.subscriptions.service import Contact
 log = logging.getLogger("portal.subscriptions")
 
 BATCH = 100  # a quarter of a second of writing at most, also on a busy machine
+PAUSE_SECONDS = 0.05  # after each batch, so that on SQLite others get the lock too
 
 
 def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> None:
@@ -86,7 +88,7 @@ def announce(parts: WorkerParts) -> None:
         waiting = incidents.updates_to_announce(session)
     for update in waiting:
         while not parts.stopping() and _batch(parts, update):
-            pass
+            time.sleep(PAUSE_SECONDS)
 
 
 def _batch(parts: WorkerParts, update: incidents.Announcement) -> bool:

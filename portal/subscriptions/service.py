@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, exists, select
@@ -71,7 +71,7 @@ def link_known(session: Session, token: str) -> bool:
     return session.scalar(select(Subscription.id).where(_mailed(token))) is not None
 
 
-def leave(session: Session, token: str) -> None:
+def leave(session: Session, token: str, now: datetime) -> None:
     """End the subscription whose token this is; any other token changes nothing.
 
     What stays is an index that says nothing to whoever lacks the worker's key. Mails that wait are withdrawn.
@@ -84,7 +84,7 @@ def leave(session: Session, token: str) -> None:
     statement = _insert(session, Suppression).values(index=row.suppression)
     session.execute(statement.on_conflict_do_nothing(index_elements=["index"]))
     session.execute(delete(Subscription).where(Subscription.id == row.id))
-    outbox.withdraw(session, row.id)
+    outbox.withdraw(session, row.id, now)
 
 
 def progress_of(session: Session, update_id: bytes) -> Announcement | None:

@@ -101,8 +101,9 @@ def before_leaving(token: str) -> Response:
 @web.csrf.exempt  # type: ignore[untyped-decorator]  # Flask-WTF has no types
 def leave(token: str) -> Response:
     """Unsubscribe at once, without cookies, form or redirect (RFC 8058), and say so whatever the token is."""
-    with web.parts().db.write() as session:
-        service.leave(session, token)
+    parts = web.parts()
+    with parts.db.write() as session:
+        service.leave(session, token, parts.clock.now())
     return _without_referrer(render_template("subscriptions/unsubscribed.html"))
 
 

@@ -55,7 +55,7 @@ class Operator:
             self.db, self.vault, self.clock, self.settings.database_url, source, lambda *_: None
         )
         with self.db.write() as session:
-            exposure.activate(session, incident_id, summary.number, self.clock.now())
+            exposure.activate(session, self.vault, incident_id, summary.number, self.clock.now())
         return summary
 
     def run(self, *arguments: str) -> Result:
@@ -162,7 +162,7 @@ def test_a_notice_that_stopped_halfway_is_finished_by_the_worker(operator, worke
     operator.live(numbered(25))
     with operator.db.write() as session:
         incident_id = incidents.by_slug(session, SLUG).id
-        campaign = service.begin(session, incident_id, SLUG, 25, operator.clock.now())
+        campaign = service.begin(session, operator.vault, incident_id, SLUG, 25, operator.clock.now())
     for _ in range(2):
         with operator.db.write() as session:
             service.advance(session, operator.vault, campaign.id, operator.clock.now(), limit=4)
@@ -178,7 +178,7 @@ def test_a_batch_that_fails_halfway_leaves_nothing_of_itself(operator):
     operator.live(numbered(25))
     with operator.db.write() as session:
         incident_id = incidents.by_slug(session, SLUG).id
-        campaign = service.begin(session, incident_id, SLUG, 25, operator.clock.now())
+        campaign = service.begin(session, operator.vault, incident_id, SLUG, 25, operator.clock.now())
 
     def fails() -> None:
         with operator.db.write() as session:
@@ -206,7 +206,7 @@ def test_people_of_one_address_on_both_sides_of_a_page_get_one_mail(operator, wo
     operator.live("".join(f"home@northwind.example,{i},P{i},en\n" for i in range(11)))
     with operator.db.write() as session:
         incident_id = incidents.by_slug(session, SLUG).id
-        campaign = service.begin(session, incident_id, SLUG, 1, operator.clock.now())
+        campaign = service.begin(session, operator.vault, incident_id, SLUG, 1, operator.clock.now())
     seen = 1
     while seen:
         with operator.db.write() as session:
@@ -282,12 +282,12 @@ def test_a_list_that_cannot_be_read_keeps_no_other_notice_waiting(operator, db, 
     with db.read() as session:
         incident_id = incidents.by_slug(session, SLUG).id
     with db.write() as session:
-        service.begin(session, incident_id, SLUG, 1, clock.now())
+        service.begin(session, operator.vault, incident_id, SLUG, 1, clock.now())
     with db.write() as session:
         session.execute(text("UPDATE exposure_lists SET data_key = NULL"))
     operator.live("b@northwind.example,2,,\n")
     with db.write() as session:
-        service.begin(session, incident_id, SLUG, 1, clock.now())
+        service.begin(session, operator.vault, incident_id, SLUG, 1, clock.now())
     jobs.resume(worker_parts)
     drain(worker_parts)
     assert [mail.recipients for mail in smtp.messages] == [("b@northwind.example",)]

@@ -62,7 +62,7 @@ class Lists:
 
     def activate(self, number: int, slug: str = SLUG) -> None:
         with self.db.write() as session:
-            service.activate(session, self.id_of(slug), number, self.clock.now(), accept_bad_rows=True)
+            service.activate(session, self.vault, self.id_of(slug), number, self.clock.now(), accept_bad_rows=True)
 
     def live(self, rows: str, slug: str = SLUG) -> importing.Summary:
         """Take in rows below the full header, and activate them."""

@@ -307,8 +307,7 @@ def test_a_cell_that_was_swapped_is_never_told_as_safe_or_as_another_persons_dat
     page = words(read(check("ann@northwind.example")))
     assert "We could not check this" in page
     assert "Phone numbers" not in page
-    assert "cannot be read" in caplog.text
-    assert "northwind" not in caplog.text
+    assert caplog.text == "", "a log would tell that this address is on the list"
 
 
 def test_all_classes_of_many_people_fit_and_the_rest_is_counted(worker_vault, clock):

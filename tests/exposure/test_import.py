@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from portal.exposure import importing, service, spill, workspace
 from portal.exposure.models import ExposedPerson, ExposureList
 from portal.exposure.people import Indexer, Person, Sealer
-from portal.kit.vault import VaultError
+from portal.kit.vault import Cell, VaultError
 from tests.exposure.conftest import HEADER, OWN_CLASSES, SLUG, quiet
 from tests.processes import PORTAL, ROOT, command
 
@@ -103,7 +103,7 @@ def test_a_version_is_invisible_until_activated_and_an_older_one_comes_back(list
 def test_a_list_with_rows_left_out_is_activated_only_when_that_is_accepted(lists):
     lists.take_in(HEADER + ANN + "nobody,,,,,\n")
     with lists.db.write() as session, pytest.raises(service.ListHasBadRows):
-        service.activate(session, lists.id_of(SLUG), 1, lists.clock.now())
+        service.activate(session, lists.vault, lists.id_of(SLUG), 1, lists.clock.now())
 
 
 def test_rows_lie_in_the_order_of_their_index_whatever_order_the_file_has(lists):
@@ -121,7 +121,7 @@ def test_many_runs_on_disk_merge_into_one_order_and_hold_no_plain_text(lists, tm
     folder.mkdir()
     job = importing._Import(
         importing.Source(lists.id_of(SLUG), OWN_CLASSES, tmp_path / "many.csv", lists.report),
-        Sealer(worker_vault, 1, worker_vault.new_data_key(service.data_key_cell(1))[0]),
+        Sealer(worker_vault, 1, worker_vault.new_data_key(Cell("test", "key", b""))[0]),
         Indexer(worker_vault),
         spill.Sorter(folder, run_bytes=20_000),
         quiet,
@@ -182,7 +182,7 @@ def test_exposed_people_are_those_of_the_class_and_counted(lists):
         incident_id = lists.id_of(SLUG)
         (ann,) = service.exposed_people(session, lists.vault, incident_id, "Passwords")
         assert (ann.address, ann.account_ref, ann.locale) == ("ann@northwind.example", "7", "en")
-        assert service.exposed_count(session, incident_id, "passwords") == 1
+        assert service.exposed_count(session, lists.vault, incident_id, "passwords") == 1
         assert sum(1 for _ in service.exposed_people(session, lists.vault, incident_id, "Names")) == 1200
 
 
@@ -247,7 +247,7 @@ def test_an_import_that_is_killed_leaves_nothing_live_and_the_next_one_clears_up
         assert service.active(session, lists.id_of(SLUG)) is None
         assert service.versions(session, lists.id_of(SLUG)) == []
     with lists.db.write() as session, pytest.raises(service.ListUnknown):
-        service.activate(session, lists.id_of(SLUG), 1, lists.clock.now())
+        service.activate(session, lists.vault, lists.id_of(SLUG), 1, lists.clock.now())
     assert lists.take_in(HEADER + ANN).people == 1
     assert lists.stored() == (1, 1)
 

@@ -45,7 +45,7 @@ def people(db, worker_vault, clock, database_url, tmp_path: Path) -> None:
         source = importing.Source(incident.id, ("Names",), file, tmp_path / "report.csv")
         summary = importing.take_in(db, worker_vault, clock, database_url, source, lambda *_: None)
         with db.write() as session:
-            exposure.activate(session, incident.id, summary.number, now)
+            exposure.activate(session, worker_vault, incident.id, summary.number, now)
             subscriptions.confirm(session, worker_vault, incident.id, subscriptions.Contact(AFFECTED, "en"))
     accounts = [NewAccount(Profile(address), stand_in_hash("m=64,t=1,p=1")) for address in (AFFECTED, CUSTOMER)]
     with db.write() as session:

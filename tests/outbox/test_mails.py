@@ -175,13 +175,13 @@ class TestRows:
         assert row(row_id).payload == b""
         assert counts() == {"sent": 1}
 
-    def test_an_unsent_batch_can_be_withdrawn(self, enqueue, worker_parts, db, counts):
+    def test_an_unsent_batch_can_be_withdrawn(self, enqueue, worker_parts, db, clock, counts):
         enqueue(batch=b"b" * 16)
         drain(worker_parts)
         enqueue(batch=b"b" * 16)
         enqueue(batch=b"c" * 16)
         with db.write() as session:
-            assert service.withdraw(session, b"b" * 16) == 1
+            service.withdraw(session, b"b" * 16, clock.now())
         assert counts() == {"sent": 1, "queued": 1}
 
     def test_what_people_wait_for_leaves_first(self, enqueue, worker_parts, smtp):

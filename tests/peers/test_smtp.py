@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import update
 
+from portal.kit.db import new_id
 from portal.outbox.compose import Composer
-from portal.outbox.deliver import LEASE, MAX_ATTEMPTS, Deliverer, delay
+from portal.outbox.deliver import LEASE, MAX_ATTEMPTS, Deliverer, claim, delay
 from portal.outbox.mail import Mail
 from portal.outbox.models import OutboxMail
 from portal.outbox.smtp import Relay
@@ -306,6 +307,29 @@ class TestConnections:
         body = first[0].get_body(("plain",))
         assert body is not None
         assert again.text.splitlines() == body.get_content().splitlines()
+
+    @pytest.mark.parametrize("then", ["away", b"550 no such user", b"451 later"])
+    def test_what_may_have_left_is_never_again_shown_as_not_sent(self, deliverer, enqueue, row, clock, then):
+        waiting = enqueue()
+        with RudeRelay({".": RudeRelay.DROP}) as relay:
+            deliverer(relay.server, timeout=0.3).run()
+        clock.advance(timedelta(minutes=1))
+        with RudeRelay({} if then == "away" else {"RCPT": then}) as relay:
+            hands = deliverer(relay.server, timeout=0.3)
+            if then != "away":
+                hands.run()
+        if then == "away":
+            hands.run()
+        assert row(waiting).state == "uncertain"
+
+    def test_what_a_worker_that_died_held_is_uncertain_until_it_was_sent(self, deliverer, enqueue, row, clock, db):
+        waiting = enqueue()
+        claim(db, new_id(), clock.now(), LEASE, 10)
+        clock.advance(LEASE)
+        with RudeRelay({}) as relay:
+            gone = relay.server
+        deliverer(gone).run()
+        assert row(waiting).state == "uncertain"
 
     def test_a_relay_that_says_goodbye_is_tried_again(self, deliverer, enqueue, row):
         waiting = enqueue()

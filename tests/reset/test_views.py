@@ -248,8 +248,23 @@ def test_a_required_reset_refuses_the_old_password_at_the_door_and_as_the_new_on
     client.get(link_in(ask(ana)))
     refused = client.submit(CHOOSE, password=OLD)
     assert refused.status_code == 400
-    assert "This is the password that you have now." in refused.text
+    assert "This is the password that we closed" in refused.text
     assert not people.signs_in_with(ana, OLD)
+
+
+def test_nobody_goes_back_to_a_password_that_was_closed(client, ask, ana, people, clock):
+    people.require(ana)
+    client.get(link_in(ask(ana)))
+    client.submit(CHOOSE, password=NEW)
+    for _ in range(2):
+        clock.advance(timedelta(days=1))
+        client.get(link_in(ask(ana)))
+        refused = client.submit(CHOOSE, password=OLD)
+        assert refused.status_code == 400
+        assert "This is the password that we closed" in refused.text
+        assert client.submit(CHOOSE, password="quarry-lantern-violin-moss").status_code == 303
+        client.get(link_in(ask(ana)))
+        assert client.submit(CHOOSE, password=NEW).status_code == 303
 
 
 def test_requiring_a_reset_kills_links_and_sessions_from_before(client, ask, ana, people, another):

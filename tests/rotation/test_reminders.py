@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import event, select, text
+from sqlalchemy import event, select, text, update
 
 from portal.identity.builtin import BuiltinStore
 from portal.outbox import service as outbox
@@ -59,6 +59,25 @@ def test_none_comes_after_the_choice_is_off(house, clock, sam):
     assert len(live(house, clock, 100)) == 1
     choose(house, sam, "off")
     assert live(house, clock, 800) == []
+
+
+def test_one_that_waits_for_the_relay_is_withdrawn_when_the_choice_is_off(house, clock, smtp, sam):
+    choose(house, sam, "3")
+    live(house, clock, 100)
+    choose(house, sam, "off")
+    assert queued(house) == 0
+    house.deliver()
+    assert smtp.messages == []
+
+
+def test_dates_that_somebody_wrote_into_the_table_bring_one_a_month_at_most(house, clock, sam):
+    choose(house, sam, "3")
+    for _ in range(5):
+        with house.worker.db.write() as session:
+            long_ago = clock.now() - timedelta(days=400)
+            session.execute(update(ReminderChoice).values(next_due_at=long_ago, counted_from=long_ago))
+        jobs.remind(house.worker)
+    assert queued(house) == 1
 
 
 def test_an_outage_of_a_year_ends_with_one_reminder_and_the_next_one_interval_later(house, clock, sam):

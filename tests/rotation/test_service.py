@@ -50,6 +50,6 @@ def test_a_token_of_nobody_switches_nothing_off(db):
     account_id = new_id()
     with db.write() as session:
         service.choose(session, account_id, "6", NOW)
-        service.switch_off(session, "a" * 32)
+        service.switch_off(session, "a" * 32, NOW)
         assert not service.off_link_known(session, "a" * 32)
         assert service.chosen(session, account_id).interval == "6"

@@ -5,10 +5,12 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
+from sqlalchemy import delete
 
 from portal.intake import service as intake_service
 from portal.kit.vault import VaultError
 from portal.subscriptions import service
+from portal.subscriptions.models import Subscription
 
 ANA = "ana@example.com"
 ROBIN = "robin@example.org"
@@ -235,6 +237,15 @@ class TestTheButton:
 
 
 class TestWhatTheWorkerTrusts:
+    def test_a_copy_of_a_confirmation_brings_nobody_back(self, house, smtp, incident, db, web_vault, clock):
+        house.subscribe(ANA)
+        token = link_in(smtp.to(ANA)[-1]).split("/")[-2]
+        with db.write() as session:
+            session.execute(delete(Subscription))
+            intake_service.ask(session, web_vault, service.CONFIRMED, {"token": token}, clock.now())
+        house.work()
+        assert house.subscribed() == 0
+
     def test_a_stolen_web_server_cannot_subscribe_anybody(self, house, web_vault, db, clock, incident):
         house.sign_up(ANA)
         inventions = [
