@@ -23,7 +23,7 @@ from portal.identity.service import hasher_for, store_for
 from portal.incidents import views as incidents_views
 from portal.intake import jobs as intake
 from portal.intake import replies
-from portal.intake.models import IntakeRequest
+from portal.intake.models import FAILED, IntakeRequest
 from portal.kit import keys, pages, ratelimit, web
 from portal.kit.clock import Clock, SystemClock
 from portal.kit.db import Database
@@ -125,6 +125,8 @@ def tidy(parts: WorkerParts) -> None:
     """Remove what has ended, and sign the log."""
     now = parts.clock.now()
     with parts.db.write() as session:
+        intake.mend_dates(session, now)
+        outbox.mend_dates(session, now)
         replies.purge(session, now)
         intake.purge(session, now)
         ratelimit.purge(session, now)
@@ -147,9 +149,10 @@ SCHEDULE: tuple[Callable[[WorkerParts], object], ...] = (
 
 
 def _requests_are_answered(session: Session, now: datetime) -> bool:
-    """Whether no request has been due for long: the worker hears the queue, or looks by itself."""
+    """Whether no request has been due for long, and none was given up."""
     oldest = session.scalar(select(func.min(IntakeRequest.due_at)))
-    return oldest is None or oldest > now - ANSWER_LATE
+    given_up = session.scalar(select(IntakeRequest.id).where(IntakeRequest.state == FAILED).limit(1))
+    return (oldest is None or oldest > now - ANSWER_LATE) and given_up is None
 
 
 def _mail_leaves(session: Session, now: datetime) -> bool:

@@ -62,6 +62,7 @@ def upgrade() -> None:
         sa.Column("priority", sa.SmallInteger(), nullable=False),
         sa.Column("state", sa.String(12), nullable=False),
         sa.Column("attempts", sa.SmallInteger(), nullable=False),
+        sa.Column("ambiguous", sa.SmallInteger(), nullable=False),
         sa.Column("due_at", Utc(), nullable=True),
         sa.Column("lease", sa.LargeBinary(16), nullable=True),
         sa.Column("created_at", Utc(), nullable=False),

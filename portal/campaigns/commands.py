@@ -79,7 +79,7 @@ def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -
 
 def _show(ledger: service.Ledger) -> None:
     click.echo(f"  addresses {ledger.addresses}")
-    click.echo(f"  had it from an earlier list {ledger.earlier}")
+    click.echo(f"  written to by a notice to an earlier list {ledger.earlier}")
     click.echo(f"  not yet written {ledger.waiting}")
     for state, count in ledger.states.items():
         click.echo(f"  {state} {count}")

@@ -31,8 +31,8 @@ class CountWrong(Exception):
 class Ledger:
     """Where every address of a campaign is: the states, `earlier` and `waiting` add up to `addresses`.
 
-    `earlier` got the notice by an earlier version of the list; `waiting` are yet to be written to, and once the
-    campaign has ended, those whose rows were tampered with.
+    `earlier` are counted where they were written to first, by a notice to an earlier version of the list; `waiting` are
+    yet to be written to, and once the campaign has ended, those whose rows were tampered with.
     """
 
     addresses: int
@@ -108,6 +108,10 @@ def advance(session: Session, vault: WorkerVault, campaign_id: bytes, now: datet
                 batch=campaign.id,
             )
             if added is None:
+                # Where the earlier one failed, it goes out now.
+                outbox.send_again(
+                    session, vault, unique, Notice(), address=person.address, locale=person.locale, now=now
+                )
                 campaign.earlier += 1
             else:
                 campaign.written += 1

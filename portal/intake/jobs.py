@@ -19,8 +19,10 @@ log = logging.getLogger("portal.intake")
 
 BATCH = 20
 LEASE = timedelta(seconds=60)
-MAX_ATTEMPTS = 10
-RETRY = timedelta(seconds=15)
+MAX_ATTEMPTS = 48  # over a day: whatever keeps requests from being answered may take an operator that long
+FIRST_DELAY = timedelta(seconds=15)
+LONGEST_DELAY = timedelta(minutes=30)
+FURTHEST = timedelta(hours=1)
 HOLD_FOR = timedelta(days=30)
 
 
@@ -73,6 +75,11 @@ def purge(session: Session, now: datetime) -> None:
     session.execute(
         delete(IntakeRequest).where(IntakeRequest.state.in_((HELD, FAILED)), IntakeRequest.asked_at < now - HOLD_FOR)
     )
+
+
+def mend_dates(session: Session, now: datetime) -> None:
+    """Bring back requests that are due further ahead than any delay: the clock was wrong when they were put off."""
+    session.execute(update(IntakeRequest).where(IntakeRequest.due_at > now + FURTHEST).values(due_at=now))
 
 
 def _one(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> None:
@@ -140,11 +147,12 @@ def _later(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> None:
     if row.attempts >= MAX_ATTEMPTS:
         _set_aside(parts, row, lease)
         return
+    delay: timedelta = min(FIRST_DELAY * 2 ** min(row.attempts - 1, 10), LONGEST_DELAY)
     with parts.db.write() as session:
         session.execute(
             update(IntakeRequest)
             .where(IntakeRequest.id == row.id, IntakeRequest.lease == lease)
-            .values(lease=None, due_at=parts.clock.now() + RETRY * row.attempts)
+            .values(lease=None, due_at=parts.clock.now() + delay)
         )
 
 

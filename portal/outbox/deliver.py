@@ -6,27 +6,33 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, case, select, update
 
 from portal.kit.db import Database, new_id
 from portal.kit.parts import WorkerParts
 from portal.kit.vault import VaultError
+from portal.outbox import smtp
 from portal.outbox.compose import Composed, Composer, MailUnfit
 from portal.outbox.models import FAILED, QUEUED, SENDING, SENT, UNCERTAIN, OutboxMail
-from portal.outbox.service import make_proof
-from portal.outbox.smtp import TIMEOUT_SECONDS, Ambiguous, Delayed, Paused, Refused, Relay, Unreachable
+from portal.outbox.service import ALTERED, make_proof
 
 log = logging.getLogger("portal.outbox")
 
+SEE = "see PORTAL_MAIL_URL and PORTAL_MAIL_SENDER"
 BATCH = 50
-LEASE = timedelta(seconds=180)
+LEASE = timedelta(seconds=300)
 MAX_ATTEMPTS = 48
+# A relay that takes mail and does not say so gives people a copy for every try.
+MAX_AMBIGUOUS = 3
+MAX_POLICY = 5
 FIRST_DELAY = timedelta(seconds=20)
 LONGEST_DELAY = timedelta(minutes=30)
 PAUSE = timedelta(seconds=60)
 LONGEST_WAIT = timedelta(minutes=5)
+# So many recipients in a row to whom the relay would not send are no chance: it is about us, not about them.
+SETBACKS = 10
 # What must be left of a lease when the content goes: the time to send it and to wait for the relay's answer.
-ONE_ANSWER = timedelta(seconds=2 * TIMEOUT_SECONDS)
+ONE_ANSWER = timedelta(seconds=smtp.TIMEOUT_SECONDS + smtp.ANSWER_SECONDS)
 
 # Built once: it runs for every mail.
 _MARK = (
@@ -48,28 +54,32 @@ def delay(attempts: int, random_value: float) -> timedelta:
 
 @dataclass
 class Deliverer:
-    """One delivering thread: its relay connection, and the pause after the relay refused us."""
+    """One delivering thread: its relay connection, and the pause after the relay refused us.
+
+    `setbacks` are the mails to which the relay said no since it last took one.
+    """
 
     parts: WorkerParts
     composer: Composer
-    relay: Relay
+    relay: smtp.Relay
     jitter: Callable[[], float] = random.random
     lease: timedelta = LEASE
     paused_until: datetime | None = field(default=None)
     failed_connections: int = 0
-    _ambiguous: frozenset[bytes] = frozenset()
+    setbacks: set[bytes] = field(default_factory=set)
 
     def run(self, limit: int = BATCH) -> int:
         """Deliver one batch of due mails; return how many were claimed. 0 means that nothing is due."""
         now = self.parts.clock.now()
-        if self.paused_until is not None and now < self.paused_until:
+        # A pause further ahead than any was made by a clock that was wrong.
+        if self.paused_until is not None and now < self.paused_until <= now + LONGEST_WAIT:
             return 0
         self.paused_until = None
         lease = new_id()
-        rows, self._ambiguous = claim(self.parts.db, lease, now, self.lease, limit)
+        rows = claim(self.parts.db, lease, now, self.lease, limit)
         if not rows:
             self.relay.close()  # a kept connection would be dropped by the relay just before the next mail
-        last_start = now + self.lease - min(self.lease / 2, ONE_ANSWER)
+        last_start = now + self.lease - min(self.lease * 0.9, ONE_ANSWER)
         for number, row in enumerate(rows):
             if self.parts.clock.now() > last_start or self.parts.stopping() or self.paused_until is not None:
                 self._give_back(rows[number:], lease)
@@ -82,7 +92,7 @@ class Deliverer:
             mail = self.composer.compose(row)
         except VaultError:
             log.exception("an outbox row of %s does not open: it was altered or moved; it is not sent", row.purpose)
-            self._mark(row, lease, FAILED, "altered")
+            self._mark(row, lease, FAILED, ALTERED)
             return
         except MailUnfit:
             log.exception("a mail of %s cannot be composed", row.purpose)
@@ -90,53 +100,81 @@ class Deliverer:
             return
         except Exception as error:  # noqa: BLE001 - one row's fault must not keep the others from leaving
             log.error("a mail of %s cannot be composed (%s); it is tried again", row.purpose, type(error).__name__)  # noqa: TRY400
-            self._retry(row, lease, QUEUED, "unfit")
+            self._retry(row, lease, "unfit")
             return
         try:
             self.relay.deliver(mail, lambda: self.parts.clock.now() <= last_start)
-        except Paused as error:
-            self.paused_until = self.parts.clock.now() + PAUSE
-            log.error(  # noqa: TRY400 - the traceback would say nothing more
-                "the mail relay refuses us (%s): delivery pauses for %d s; see PORTAL_MAIL_URL and PORTAL_MAIL_SENDER",
-                error.reason, PAUSE.total_seconds(),
-            )  # fmt: skip
-            self._give_back([row], lease, error.reason)
-        except Unreachable as error:
-            self._wait_for_relay(error.reason)
-            self._give_back([row], lease, error.reason)
-        except Ambiguous as error:
-            self._retry(row, lease, UNCERTAIN, error.reason)
-        except Delayed as error:
-            self._retry(row, lease, QUEUED, error.reason)
-        except Refused as error:
-            self._mark(row, lease, self._state(row, FAILED), error.reason)
+        except smtp.Refused as error:
+            self._not_sent(row, lease, error)
+        except Exception as error:  # noqa: BLE001 - the same, for what a mail library stumbles over
+            self.relay.close()
+            log.error("a mail of %s cannot be handed over (%s); it is tried again", row.purpose, type(error).__name__)  # noqa: TRY400
+            self._retry(row, lease, "unfit")
         else:
             self.failed_connections = 0
+            self.setbacks.clear()
             self._mark(row, lease, SENT, None, mail)
 
+    def _not_sent(self, row: OutboxMail, lease: bytes, error: smtp.Refused) -> None:
+        match error:
+            case smtp.Paused():
+                self.paused_until = self.parts.clock.now() + PAUSE
+                seconds = PAUSE.total_seconds()
+                log.error("the mail relay refuses us (%s): delivery pauses for %d s; %s", error.reason, seconds, SEE)
+                self._give_back([row], lease, error.reason)
+            case smtp.Unreachable():
+                self._wait_for_relay(error.reason)
+                self._give_back([row], lease, error.reason)
+            case smtp.Ambiguous():
+                self._maybe_sent(row, lease, error.reason)
+            case _:
+                self._setback(row, lease, error)
+
+    def _setback(self, row: OutboxMail, lease: bytes, error: smtp.Refused) -> None:
+        """Note what the relay says of one recipient; where it says so of everybody, it is about us."""
+        self.setbacks.add(row.id)
+        if len(self.setbacks) > SETBACKS:
+            log.error(
+                "the relay turned %d recipients in a row away (%s): it is about us", len(self.setbacks), error.reason
+            )
+            self._wait_for_relay(error.reason)
+            # Another one is tried next: this recipient may be one that is refused for good.
+            apart = LONGEST_WAIT * (1 + self.jitter())
+            self._give_back([row], lease, error.reason, apart=apart)
+        elif isinstance(error, smtp.Policy) and row.attempts >= MAX_POLICY:
+            self._mark(row, lease, self._unsent(row, FAILED), error.reason)
+        elif isinstance(error, smtp.Delayed):
+            self._retry(row, lease, error.reason)
+        else:
+            self._mark(row, lease, self._unsent(row, FAILED), error.reason)
+
     def _wait_for_relay(self, reason: str) -> None:
-        """Leave a relay that is away in peace, longer each time: mail waits for it, however long it takes."""
+        """Leave a relay that takes nothing in peace, longer each time: mail waits for it, however long it takes."""
         self.failed_connections += 1
         wait = min(delay(self.failed_connections, self.jitter()), LONGEST_WAIT)
         self.paused_until = self.parts.clock.now() + wait
-        log.error("the mail relay cannot be reached (%s): trying again in %d s", reason, wait.total_seconds())
+        log.error("the mail relay takes no mail (%s): trying again in %d s", reason, wait.total_seconds())
 
-    def _state(self, row: OutboxMail, state: str) -> str:
+    def _unsent(self, row: OutboxMail, state: str) -> str:
         """Return the state of a mail that did not leave this time; one that may have left before stays uncertain."""
-        return UNCERTAIN if row.id in self._ambiguous else state
+        return UNCERTAIN if row.ambiguous else state
 
-    def _retry(self, row: OutboxMail, lease: bytes, state: str, reason: str) -> None:
-        state = self._state(row, state)
+    def _maybe_sent(self, row: OutboxMail, lease: bytes, reason: str) -> None:
+        row.ambiguous += 1
+        if row.ambiguous >= MAX_AMBIGUOUS:
+            self._mark(row, lease, UNCERTAIN, reason)
+        else:
+            self._retry(row, lease, reason)
+
+    def _retry(self, row: OutboxMail, lease: bytes, reason: str) -> None:
         if row.attempts >= MAX_ATTEMPTS:
-            self._mark(row, lease, UNCERTAIN if state == UNCERTAIN else FAILED, reason)
+            self._mark(row, lease, self._unsent(row, FAILED), reason)
             return
         due_at = self.parts.clock.now() + delay(row.attempts, self.jitter())
+        values = {"state": self._unsent(row, QUEUED), "ambiguous": row.ambiguous, "due_at": due_at, "reason": reason}
         with self.parts.db.mark() as connection:
-            connection.execute(
-                update(OutboxMail)
-                .where(OutboxMail.id == row.id, OutboxMail.lease == lease)
-                .values(state=state, due_at=due_at, lease=None, reason=reason)
-            )
+            mine = (OutboxMail.id == row.id) & (OutboxMail.lease == lease)
+            connection.execute(update(OutboxMail).where(mine).values(lease=None, **values))
 
     def _mark(
         self, row: OutboxMail, lease: bytes, state: str, reason: str | None, mail: Composed | None = None
@@ -147,40 +185,46 @@ class Deliverer:
         with self.parts.db.mark() as connection:
             connection.execute(_MARK, {"row": row.id, "held": lease, **values})
 
-    def _give_back(self, rows: list[OutboxMail], lease: bytes, reason: str | None = None) -> None:
-        """Return rows that were claimed and could not be handed over; the try does not count."""
-        due_at = self.paused_until or self.parts.clock.now()
+    def _give_back(
+        self, rows: list[OutboxMail], lease: bytes, reason: str | None = None, *, apart: timedelta = timedelta()
+    ) -> None:
+        """Return rows that were claimed and about which the relay said nothing; the try does not count."""
+        due_at = (self.paused_until or self.parts.clock.now()) + apart
         values = {"due_at": due_at, "lease": None, "reason": reason, "attempts": OutboxMail.attempts - 1}
         with self.parts.db.mark() as connection:
             for state in (QUEUED, UNCERTAIN):
-                ids = [row.id for row in rows if self._state(row, QUEUED) == state]
+                ids = [row.id for row in rows if self._unsent(row, QUEUED) == state]
                 mine = OutboxMail.id.in_(ids) & (OutboxMail.lease == lease)
                 connection.execute(update(OutboxMail).where(mine).values(state=state, **values))
 
 
-def claim(
-    db: Database, lease: bytes, now: datetime, length: timedelta, limit: int
-) -> tuple[list[OutboxMail], frozenset[bytes]]:
-    """Take up to `limit` due rows for one lease, and say which of them may have left before.
+def claim(db: Database, lease: bytes, now: datetime, length: timedelta, limit: int) -> list[OutboxMail]:
+    """Take up to `limit` due rows for one lease; a row whose lease ran out is due again, and none is taken twice.
 
-    A row whose lease ran out is due again, and none is taken twice. Its worker died: nobody knows how far it came.
+    The worker of a lease that ran out has died, and nobody knows how far it came: its rows may have left.
     """
     with db.write() as session:
         due = (
-            select(OutboxMail.id, OutboxMail.state)
+            select(OutboxMail.id)
             .where(OutboxMail.due_at <= now)
             .order_by(OutboxMail.priority, OutboxMail.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        states = {row_id: state for row_id, state in session.execute(due)}  # noqa: C416 - rows are no pairs to a type checker
-        if not states:
-            return [], frozenset()
+        ids = list(session.scalars(due))
+        if not ids:
+            return []
+        died = (OutboxMail.state == SENDING) & (OutboxMail.ambiguous == 0)
         statement = (
             update(OutboxMail)
-            .where(OutboxMail.id.in_(list(states)))
-            .values(state=SENDING, lease=lease, due_at=now + length, attempts=OutboxMail.attempts + 1)
+            .where(OutboxMail.id.in_(ids))
+            .values(
+                state=SENDING,
+                lease=lease,
+                due_at=now + length,
+                attempts=OutboxMail.attempts + 1,
+                ambiguous=case((died, 1), else_=OutboxMail.ambiguous),
+            )
             .returning(OutboxMail)
         )
-        rows = sorted(session.scalars(statement), key=lambda row: (row.priority, row.created_at))
-    return rows, frozenset(row_id for row_id, state in states.items() if state in (UNCERTAIN, SENDING))
+        return sorted(session.scalars(statement), key=lambda row: (row.priority, row.created_at))

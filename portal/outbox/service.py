@@ -13,13 +13,15 @@ from portal.kit import tokens
 from portal.kit.db import new_id
 from portal.kit.vault import Cell, WorkerVault
 from portal.outbox import mail as mails
-from portal.outbox.models import QUEUED, STATES, UNCERTAIN, OutboxMail
+from portal.outbox.models import FAILED, QUEUED, STATES, UNCERTAIN, OutboxMail
 
 PAYLOAD_SIZE = 1024
 PROOF_SIZE = 512
 PROOF_SUBJECT = 160
 PROOF_INFO = "authenticity"
 KEEP_PAYLOAD = timedelta(days=30)
+FURTHEST = timedelta(hours=1)
+ALTERED = "altered"
 
 
 class MailUnknown(Exception):
@@ -59,6 +61,7 @@ def enqueue(
         "priority": mails.PRIORITIES[mail.stream],
         "state": QUEUED,
         "attempts": 0,
+        "ambiguous": 0,
         "due_at": now,
         "created_at": now,
         "batch": batch,
@@ -103,6 +106,52 @@ def counts(session: Session, batch: bytes | None = None) -> dict[str, int]:
         statement = statement.where(OutboxMail.batch == batch)
     found: dict[str, int] = {state: number for state, number in session.execute(statement)}  # noqa: C416
     return {state: found.get(state, 0) for state in STATES}
+
+
+def send_again(
+    session: Session, vault: WorkerVault, unique: bytes, mail: mails.Mail, *, address: str, locale: str, now: datetime
+) -> bool:
+    """Put the mail with this `unique` key into the queue again where it failed; return whether it had."""
+    found = select(OutboxMail.id).where(OutboxMail.unique_key == unique, OutboxMail.state == FAILED).with_for_update()
+    row_id = session.scalar(found)
+    if row_id is None:
+        return False
+    payload = vault.encrypt(payload_cell(row_id), mails.pack(mail, address, locale), sizes=(PAYLOAD_SIZE,))
+    session.execute(update(OutboxMail).where(OutboxMail.id == row_id).values(payload=payload, **_anew(now)))
+    return True
+
+
+def retry_failed(session: Session, reason: str | None, now: datetime) -> int:
+    """Put failed mails into the queue again, those that failed for one reason or all; return how many.
+
+    One whose content was blanked since, or does not open, stays as it is.
+    """
+    failed = (OutboxMail.state == FAILED) & (func.length(OutboxMail.payload) > 0) & (OutboxMail.reason != ALTERED)
+    if reason is not None:
+        failed &= OutboxMail.reason == reason
+    result: Any = session.execute(update(OutboxMail).where(failed).values(**_anew(now)))
+    return int(result.rowcount)
+
+
+def failures(session: Session) -> dict[str, int]:
+    """Return how many mails failed, by the reason that the relay gave."""
+    rows = session.execute(
+        select(OutboxMail.reason, func.count())
+        .where(OutboxMail.state == FAILED)
+        .group_by(OutboxMail.reason)
+        .order_by(OutboxMail.reason)
+    )
+    return {reason or "-": number for reason, number in rows}
+
+
+def mend_dates(session: Session, now: datetime) -> None:
+    """Bring back mails that are due further ahead than any delay: the clock was wrong when they were put off."""
+    ahead = OutboxMail.due_at > now + FURTHEST
+    session.execute(update(OutboxMail).where(ahead).values(due_at=now))
+
+
+def _anew(now: datetime) -> dict[str, Any]:
+    return {"state": QUEUED, "attempts": 0, "due_at": now, "finished_at": None, "reason": None}
 
 
 def withdraw(session: Session, batch: bytes, now: datetime) -> None:

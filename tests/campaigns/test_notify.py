@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -291,3 +292,19 @@ def test_a_list_that_cannot_be_read_keeps_no_other_notice_waiting(operator, db, 
     jobs.resume(worker_parts)
     drain(worker_parts)
     assert [mail.recipients for mail in smtp.messages] == [("b@northwind.example",)]
+
+
+def test_who_could_not_be_reached_gets_the_notice_with_the_next_list(operator, db, clock, worker_parts, smtp):
+    smtp.answer_recipient = lambda address: "550 5.1.1 unknown" if address.startswith("a@") else "250 OK"
+    operator.live("a@northwind.example,1,,\nb@northwind.example,2,,\n")
+    operator.run("notify", SLUG, "--confirm", "2")
+    drain(worker_parts)
+    assert operator.ledger().states["failed"] == 1
+    smtp.answer_recipient = lambda address: "250 OK"
+    clock.advance(timedelta(days=1))
+    operator.live("a@northwind.example,1,,\nb@northwind.example,2,,\nc@northwind.example,3,,\n")
+    operator.run("notify", SLUG, "--confirm", "3")
+    drain(worker_parts)
+    assert sorted(mail.recipients[0][0] for mail in smtp.messages) == ["a", "b", "c"]
+    with db.read() as session:
+        assert all(service.ledger(session, one).adds_up for one in service.campaigns(session))

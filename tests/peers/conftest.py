@@ -1,10 +1,15 @@
 """Mails in the outbox, for workers and relays that fail."""
 
+import ssl
+
 import pytest
 
 from portal.exposure.emails import CheckAnswer
 from portal.outbox import service
+from portal.outbox.compose import Composer
+from portal.outbox.deliver import Deliverer
 from portal.outbox.models import OutboxMail
+from portal.outbox.smtp import Relay
 
 
 @pytest.fixture
@@ -38,3 +43,20 @@ def counts(db):
             return {state: number for state, number in service.counts(session).items() if number}
 
     return count
+
+
+@pytest.fixture
+def deliverer(worker_parts):
+    """Make a delivering thread's hands: `run()` delivers one batch in this thread."""
+    made = []
+
+    def make(server=None, *, timeout=5.0, answer=5.0, context=ssl.create_default_context, **options):
+        settings = worker_parts.settings
+        relay = Relay(server or settings.mail, settings.mail_sender, timeout=timeout, answer=answer, context=context)
+        composer = Composer(settings, worker_parts.vault, worker_parts.composers)
+        made.append(Deliverer(worker_parts, composer, relay, jitter=lambda: 0.5, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.relay.close()

@@ -15,29 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from sqlalchemy import update
 
 from portal.kit.db import new_id
-from portal.outbox.compose import Composer
-from portal.outbox.deliver import LEASE, MAX_ATTEMPTS, Deliverer, claim, delay
+from portal.outbox.deliver import LEASE, MAX_ATTEMPTS, claim, delay
 from portal.outbox.mail import Mail
 from portal.outbox.models import OutboxMail
-from portal.outbox.smtp import Relay
 from tests.peers.relays import RudeRelay, speaking
-
-
-@pytest.fixture
-def deliverer(worker_parts):
-    """Make a delivering thread's hands: `run()` delivers one batch in this thread."""
-    made = []
-
-    def make(server=None, *, timeout=5.0, context=ssl.create_default_context, **options):
-        settings = worker_parts.settings
-        relay = Relay(server or settings.mail, settings.mail_sender, timeout=timeout, context=context)
-        composer = Composer(settings, worker_parts.vault, worker_parts.composers)
-        made.append(Deliverer(worker_parts, composer, relay, jitter=lambda: 0.5, **options))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.relay.close()
 
 
 def test_one_recipient_who_is_refused_does_not_hold_up_the_rest(deliverer, enqueue, row, smtp, counts):
@@ -295,7 +276,7 @@ class TestConnections:
     ):
         waiting = enqueue()
         with RudeRelay({".": ending}) as relay:
-            deliverer(relay.server, timeout=0.3).run()
+            deliverer(relay.server, timeout=0.3, answer=0.3).run()
             first = relay.taken
         assert (row(waiting).state, row(waiting).reason) == ("uncertain", "connection-lost")
         assert counts() == {"uncertain": 1}
@@ -312,7 +293,7 @@ class TestConnections:
     def test_what_may_have_left_is_never_again_shown_as_not_sent(self, deliverer, enqueue, row, clock, then):
         waiting = enqueue()
         with RudeRelay({".": RudeRelay.DROP}) as relay:
-            deliverer(relay.server, timeout=0.3).run()
+            deliverer(relay.server, timeout=0.3, answer=0.3).run()
         clock.advance(timedelta(minutes=1))
         with RudeRelay({} if then == "away" else {"RCPT": then}) as relay:
             hands = deliverer(relay.server, timeout=0.3)

@@ -141,6 +141,7 @@ def test_who_chose_anew_since_is_left_in_peace(portal, incident, client, clock, 
     take_in(portal, tmp_path, LIST + "gus@northwind.example,,,Passwords\n")
     expected = {
         "people": 7,
+        "altered, left alone": 0,
         "accounts found": 6,
         "newly required": 1,
         "required before": 4,
