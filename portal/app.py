@@ -11,7 +11,7 @@ from portal.accounts import jobs as accounts
 from portal.accounts import login
 from portal.accounts import views as accounts_views
 from portal.accounts.service import LineProvider
-from portal.audit import service as audit
+from portal.audit import jobs as audit
 from portal.campaigns import emails as campaigns_emails
 from portal.campaigns import jobs as campaigns
 from portal.demo import views as demo_views
@@ -122,7 +122,7 @@ def worker_parts(settings: Settings, db: Database, clock: Clock, vault: WorkerVa
 
 
 def tidy(parts: WorkerParts) -> None:
-    """Remove what has ended, and sign the log."""
+    """Remove what has ended."""
     now = parts.clock.now()
     with parts.db.write() as session:
         intake.mend_dates(session, now)
@@ -132,12 +132,12 @@ def tidy(parts: WorkerParts) -> None:
         ratelimit.purge(session, now)
     with parts.db.write() as session:
         outbox.forget_payloads(session, now)
-        audit.sign(session, parts.vault.audit_key, now)
 
 
 # What the worker does every ten seconds; each looks for itself whether something is due.
 SCHEDULE: tuple[Callable[[WorkerParts], object], ...] = (
     tidy,
+    audit.sign_log,
     exposure.release,
     exposure.inspect,
     campaigns.resume,

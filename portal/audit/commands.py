@@ -13,9 +13,23 @@ def audit() -> None:
     """The log of what commands and jobs did."""
 
 
+def _marks(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> list[service.Mark]:
+    try:
+        return [service.Mark.parse(text) for text in given]
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 @audit.command()
+@click.option(
+    "--holds",
+    metavar="NUMBER:DIGEST",
+    multiple=True,
+    callback=_marks,
+    help="An entry that was noted down; the log must still hold it. May be given several times.",
+)
 @click.pass_obj
-def verify(context: Context) -> None:
+def verify(context: Context, holds: list[service.Mark]) -> None:
     """Walk the whole log and say whether anything was altered; with the worker's keys, signatures too."""
     key = None
     if context.settings.worker_keys_file.is_file():
@@ -25,9 +39,11 @@ def verify(context: Context) -> None:
             click.echo(f"Signatures are not checked: {error}", err=True)
     with context.db.snapshot() as session:
         try:
-            seen = service.verify(session, key)
+            seen = service.verify(session, key, holds)
         except service.ChainBroken as error:
             message = f"The log is not whole: {error}."
             raise click.ClickException(message) from error
     vouched = f"signed up to entry {seen.signed_up_to}" if key else "signatures not checked"
     click.echo(f"The log is whole: {seen.entries} entries, {vouched}.")
+    if seen.entries:
+        click.echo(f"Its last entry is {seen.last}; note this down somewhere else, for --holds.")

@@ -1,11 +1,13 @@
 """Write, sign and verify the chain of what commands and jobs did (ASVS 5.0, 16.4)."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from hmac import compare_digest
+from itertools import islice
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,6 +17,7 @@ from portal.audit.models import HASH_BYTES, AuditCheckpoint, AuditEntry, AuditHe
 HEAD = 1
 GENESIS = bytes(HASH_BYTES)
 _PAGE = 1000
+_NOTED = re.compile(r"([1-9][0-9]*): ?([0-9a-f]{16})")
 
 
 class ChainBroken(Exception):
@@ -22,11 +25,42 @@ class ChainBroken(Exception):
 
 
 @dataclass(frozen=True)
-class Verified:
-    """What a verification saw: the number of entries, and up to which a signed checkpoint vouches."""
+class Mark:
+    """An entry as it is noted down outside the database: its number, and how its digest begins, in hex."""
 
-    entries: int
+    number: int
+    digest: str
+
+    @classmethod
+    def of(cls, number: int, digest: bytes) -> "Mark":
+        """Return the mark of an entry."""
+        return cls(number, digest[:8].hex())
+
+    @classmethod
+    def parse(cls, text: str) -> "Mark":
+        """Read `NUMBER:DIGEST`. Raises ValueError."""
+        match = _NOTED.fullmatch(text.lower())
+        if match is None:
+            message = "must be an entry's number, a colon and 16 hexadecimal digits"
+            raise ValueError(message)
+        return cls(int(match[1]), match[2])
+
+    def __str__(self) -> str:
+        """Return `NUMBER:DIGEST`."""
+        return f"{self.number}:{self.digest}"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a verification saw: the last entry (number 0 where there is none), and up to which a signature vouches."""
+
+    last: Mark
     signed_up_to: int
+
+    @property
+    def entries(self) -> int:
+        """How many there are."""
+        return self.last.number
 
 
 def record(
@@ -36,10 +70,7 @@ def record(
 
     `action` is `feature.verb`; `subject` names a public thing (a slug, a version); nothing about a person goes in.
     """
-    head = session.get(AuditHead, HEAD, with_for_update=True, populate_existing=True)
-    if head is None:
-        message = "the audit log has no head: the database is not migrated"
-        raise ChainBroken(message)
+    head = _locked_head(session)
     text = json.dumps(dict(details), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     entry = AuditEntry(
         number=head.number + 1,
@@ -57,22 +88,65 @@ def record(
     return entry.number
 
 
-def sign(session: Session, key: bytes, now: datetime) -> None:
-    """Sign the head as it stands, where it moved since the last checkpoint."""
-    head = session.get(AuditHead, HEAD, with_for_update=True, populate_existing=True)
-    if head is None or head.number == 0 or session.get(AuditCheckpoint, head.number) is not None:
-        return
-    signature = _signature(key, head.number, head.digest)
-    session.add(AuditCheckpoint(number=head.number, at=now, digest=head.digest, signature=signature))
+def sign(session: Session, key: bytes, now: datetime) -> Mark | None:
+    """Sign what follows the last checkpoint, in a transaction of its own, and return the entry that was signed.
+
+    Nothing is signed that was not seen to follow, entry by entry, from what was signed before: raises ChainBroken.
+    One call goes no further than a page of entries, so that who wants to write waits briefly; None means that the
+    whole log is signed.
+    """
+    head = _locked_head(session)
+    number, digest = 0, GENESIS
+    last = session.scalar(select(AuditCheckpoint).order_by(AuditCheckpoint.number.desc()).limit(1))
+    if last is not None:
+        _check(last, session.get(AuditEntry, last.number), key)
+        number, digest = last.number, last.digest
+    following = list(islice(_follow(session, number, digest), _PAGE))
+    if following:
+        number, digest = following[-1].number, following[-1].digest
+    more = len(following) == _PAGE and number < head.number
+    if not more and (number, digest) != (head.number, head.digest):
+        raise ChainBroken(_ends_elsewhere(number))
+    if not following:
+        return None
+    session.add(AuditCheckpoint(number=number, at=now, digest=digest, signature=_signature(key, number, digest)))
+    return Mark.of(number, digest)
 
 
-def verify(session: Session, key: bytes | None = None) -> Verified:
+def verify(session: Session, key: bytes | None = None, holds: Iterable[Mark] = ()) -> Verified:
     """Walk the whole chain, in a session of `Database.snapshot`.
 
-    Raises ChainBroken at the first entry that was altered, removed or put in between.
+    Raises ChainBroken at the first entry that was altered, removed or put in between, and where the log does not hold
+    an entry that was noted down: who can write the database can write another log that is whole in itself.
     """
-    previous, number, signed = GENESIS, 0, 0
+    number, digest, signed = 0, GENESIS, 0
+    missed = set(holds)
     checkpoints = {row.number: row for row in session.scalars(select(AuditCheckpoint))}
+    for entry in _follow(session, number, digest):
+        number, digest = entry.number, entry.digest
+        missed.discard(Mark.of(number, digest))
+        checkpoint = checkpoints.pop(number, None)
+        if checkpoint is not None:
+            _check(checkpoint, entry, key)
+            signed = number
+    head = session.get(AuditHead, HEAD)
+    if head is None or head.number != number or head.digest != digest or checkpoints:
+        raise ChainBroken(_ends_elsewhere(number))
+    if missed:
+        raise ChainBroken(f"entry {min(mark.number for mark in missed)} is not the one that was noted down")
+    return Verified(Mark.of(number, digest), signed)
+
+
+def _locked_head(session: Session) -> AuditHead:
+    head = session.get(AuditHead, HEAD, with_for_update=True, populate_existing=True)
+    if head is None:
+        message = "it has no head: the database is not migrated, or the head was removed"
+        raise ChainBroken(message)
+    return head
+
+
+def _follow(session: Session, number: int, previous: bytes) -> Iterator[AuditEntry]:
+    """Yield the entries after `number`, each once it was seen to fit the one before it."""
     while True:
         page = list(
             session.scalars(
@@ -84,22 +158,19 @@ def verify(session: Session, key: bytes | None = None) -> Verified:
             if entry.number != number or entry.previous != previous or entry.digest != _digest(entry):
                 raise ChainBroken(f"entry {number} was altered or removed")
             previous = entry.digest
-            checkpoint = checkpoints.pop(number, None)
-            if checkpoint is not None:
-                _check(checkpoint, entry, key)
-                signed = number
+            yield entry
         if len(page) < _PAGE:
-            break
-    head = session.get(AuditHead, HEAD)
-    if head is None or head.number != number or head.digest != previous or checkpoints:
-        raise ChainBroken(f"the log ends at entry {number}, which is not where it ended when it was written")
-    return Verified(number, signed)
+            return
 
 
-def _check(checkpoint: AuditCheckpoint, entry: AuditEntry, key: bytes | None) -> None:
+def _ends_elsewhere(number: int) -> str:
+    return f"the log ends at entry {number}, which is not where it ended when it was written"
+
+
+def _check(checkpoint: AuditCheckpoint, entry: AuditEntry | None, key: bytes | None) -> None:
     genuine = key is None or compare_digest(checkpoint.signature, _signature(key, checkpoint.number, checkpoint.digest))
-    if checkpoint.digest != entry.digest or not genuine:
-        raise ChainBroken(f"the signed checkpoint at entry {entry.number} does not fit")
+    if not genuine or entry is None or not checkpoint.digest == entry.digest == _digest(entry):
+        raise ChainBroken(f"the signed checkpoint at entry {checkpoint.number} does not fit")
 
 
 def _digest(entry: AuditEntry) -> bytes:

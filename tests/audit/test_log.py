@@ -1,13 +1,19 @@
 """The log: whoever touches it is found out, and whoever writes it waits their turn."""
 
+import logging
 import threading
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import delete, update
+from click.testing import CliRunner
+from sqlalchemy import delete, insert, select, update
 
+from portal.app import SCHEDULE
 from portal.audit import service
+from portal.audit.commands import audit
 from portal.audit.models import AuditCheckpoint, AuditEntry, AuditHead
+from portal.kit.context import Context
+from portal.worker import run_schedule
 
 DETAILS: dict[str, str | int | bool | None] = {"people": 12, "dry_run": False, "name": "¡día!"}
 
@@ -24,14 +30,31 @@ def written(db, clock, key):
         with db.write() as session:
             service.record(session, "exposure.import", f"list-{number}", DETAILS, clock.now())
         if number == 3:
-            with db.write() as session:
-                service.sign(session, key, clock.now())
+            sign(db, key, clock)
     return db
 
 
-def verify(db, key=None):
+def sign(db, key, clock):
+    with db.write() as session:
+        return service.sign(session, key, clock.now())
+
+
+def verify(db, key=None, holds=()):
     with db.snapshot() as session:
-        return service.verify(session, key)
+        return service.verify(session, key, holds)
+
+
+def write_another(db, clock):
+    """Take the whole log away and write one that is whole in itself, as who holds the database can."""
+    tamper(
+        db,
+        delete(AuditEntry),
+        delete(AuditCheckpoint),
+        update(AuditHead).values(number=0, digest=service.GENESIS),
+    )
+    for number in range(5):
+        with db.write() as session:
+            service.record(session, "exposure.import", f"another-{number}", DETAILS, clock.now())
 
 
 def tamper(db, *statements):
@@ -41,12 +64,15 @@ def tamper(db, *statements):
 
 
 def test_an_untouched_log_is_whole(written, key):
-    assert verify(written, key) == service.Verified(entries=5, signed_up_to=4)
+    seen = verify(written, key)
+    assert (seen.entries, seen.signed_up_to) == (5, 4)
     assert verify(written).entries == 5
 
 
-def test_an_empty_log_is_whole(db, key):
-    assert verify(db, key) == service.Verified(0, 0)
+def test_an_empty_log_is_whole(db, key, clock):
+    seen = verify(db, key)
+    assert (seen.entries, seen.signed_up_to) == (0, 0)
+    assert sign(db, key, clock) is None
 
 
 @pytest.mark.parametrize(
@@ -120,8 +146,15 @@ def test_what_failed_left_no_entry(written, clock):
     assert verify(written).entries == 5
 
 
-def test_four_writers_at_once_make_one_chain_and_a_reader_meanwhile_sees_it_whole(db, clock, key):
+def test_four_writers_and_a_signer_at_once_make_one_chain_and_a_reader_meanwhile_sees_it_whole(db, clock, key):
     faults = []
+
+    def tend():
+        try:
+            for _ in range(20):
+                sign(db, key, clock)
+        except Exception as error:  # noqa: BLE001 - as below
+            faults.append(error)
 
     def write(name):
         try:
@@ -133,9 +166,149 @@ def test_four_writers_at_once_make_one_chain_and_a_reader_meanwhile_sees_it_whol
             faults.append(error)
 
     threads = [threading.Thread(target=write, args=(name,)) for name in range(4)]
+    threads.append(threading.Thread(target=tend))
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert faults == []
     assert verify(db, key).entries == 40
+
+
+def test_a_log_that_was_replaced_as_a_whole_is_noticed_by_who_noted_an_entry_down(written, key, clock):
+    noted = verify(written, key).last
+    assert verify(written, key, [noted, service.Mark.parse(str(noted))]).last == noted
+    write_another(written, clock)
+    sign(written, key, clock)
+    assert verify(written, key).signed_up_to == 5
+    with pytest.raises(service.ChainBroken, match="entry 5 is not the one that was noted down"):
+        verify(written, key, [noted])
+
+
+def test_an_entry_that_was_noted_down_and_cut_off_is_missed(written, key, clock):
+    noted = sign(written, key, clock)
+    with written.read() as session:
+        kept = session.get(AuditEntry, 3)
+    tamper(
+        written,
+        delete(AuditCheckpoint),
+        delete(AuditEntry).where(AuditEntry.number > 3),
+        update(AuditHead).values(number=3, digest=kept.digest),
+    )
+    assert verify(written, key).entries == 3
+    with pytest.raises(service.ChainBroken, match="entry 5"):
+        verify(written, key, [noted])
+
+
+class TestSigning:
+    def test_what_was_written_since_is_signed_once(self, written, key, clock):
+        assert sign(written, key, clock) == verify(written).last
+        assert verify(written, key).signed_up_to == 5
+        assert sign(written, key, clock) is None
+
+    def test_a_long_log_is_signed_a_page_at_a_time(self, db, key, clock):
+        with db.write() as session:
+            for number in range(service._PAGE * 2):
+                service.record(session, "test.write", str(number), {}, clock.now())
+        signed = [sign(db, key, clock) for _ in range(3)]
+        assert [mark and mark.number for mark in signed] == [service._PAGE, service._PAGE * 2, None]
+        assert verify(db, key).signed_up_to == service._PAGE * 2
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            update(AuditEntry).where(AuditEntry.number == 5).values(subject="list-9"),
+            update(AuditEntry).where(AuditEntry.number == 4).values(subject="list-9"),
+            update(AuditEntry).where(AuditEntry.number == 5).values(previous=b"x" * 32),
+            update(AuditEntry).where(AuditEntry.number == 5).values(number=6),
+            delete(AuditEntry).where(AuditEntry.number == 5),
+            delete(AuditEntry).where(AuditEntry.number == 4),
+            delete(AuditEntry),
+            update(AuditHead).values(digest=b"x" * 32),
+            update(AuditHead).values(number=3),
+            update(AuditHead).values(number=9),
+            delete(AuditHead),
+            update(AuditCheckpoint).values(signature=b"x" * 32),
+            update(AuditCheckpoint).values(digest=b"x" * 32),
+            update(AuditCheckpoint).values(number=3),
+            update(AuditCheckpoint).values(number=9),
+        ],
+        ids=str,
+    )
+    def test_what_does_not_fit_is_not_signed(self, written, key, clock, change):
+        tamper(written, change)
+        with pytest.raises(service.ChainBroken):
+            sign(written, key, clock)
+        with written.read() as session:
+            assert len(session.scalars(select(AuditCheckpoint)).all()) == 1
+
+    def test_a_head_moved_back_below_what_is_signed_is_not_signed(self, written, key, clock):
+        with written.read() as session:
+            kept = session.get(AuditEntry, 3)
+        tamper(written, update(AuditHead).values(number=3, digest=kept.digest))
+        with pytest.raises(service.ChainBroken, match="not where it ended"):
+            sign(written, key, clock)
+
+    def test_a_log_written_anew_above_what_is_signed_is_not_signed(self, written, key, clock):
+        with written.read() as session:
+            signed = session.scalars(select(AuditCheckpoint)).one()
+        write_another(written, clock)
+        tamper(
+            written,
+            insert(AuditCheckpoint).values(
+                number=signed.number, at=signed.at, digest=signed.digest, signature=signed.signature
+            ),
+        )
+        with pytest.raises(service.ChainBroken, match="checkpoint at entry 4"):
+            sign(written, key, clock)
+
+    def test_the_worker_says_outside_the_database_what_it_signed(self, written, worker_parts, caplog):
+        caplog.set_level(logging.INFO, logger="portal.audit")
+        run_schedule(worker_parts, SCHEDULE)
+        run_schedule(worker_parts, SCHEDULE)
+        said = [record.getMessage() for record in caplog.records if record.name == "portal.audit"]
+        last = verify(written).last
+        assert said == [f"the audit log is signed up to entry 5: {last.digest}"]
+        assert service.Mark.parse(said[0].partition("entry ")[2]) == last
+
+    def test_a_broken_log_is_an_error_that_keeps_no_other_job_from_running(self, written, worker_parts, caplog):
+        tamper(written, update(AuditEntry).where(AuditEntry.number == 5).values(subject="list-9"))
+        ran: list[object] = []
+        run_schedule(worker_parts, [*SCHEDULE, ran.append])
+        assert ran == [worker_parts]
+        (error,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+        assert "not signed: entry 5 was altered or removed" in error.getMessage()
+
+
+class TestCommand:
+    @pytest.fixture
+    def run(self, settings):
+        context = Context(settings)
+        yield lambda *words: CliRunner().invoke(audit, ["verify", *words], obj=context)
+        context.db.dispose()
+
+    def test_it_shows_the_last_entry_which_may_be_asked_for_later(self, written, run, clock):
+        shown = run()
+        mark = str(verify(written).last)
+        assert shown.exit_code == 0
+        assert f"Its last entry is {mark}" in shown.output
+        with written.write() as session:
+            service.record(session, "exposure.import", "list-5", DETAILS, clock.now())
+        assert run("--holds", mark, "--holds", mark.upper()).exit_code == 0
+
+    @pytest.mark.parametrize("other", ["5:0000000000000000", "6:0000000000000000"])
+    def test_a_log_that_does_not_hold_what_was_noted_down_is_not_whole(self, written, run, other):
+        result = run("--holds", str(verify(written).last), "--holds", other)
+        assert result.exit_code == 1
+        assert "The log is not whole" in result.output
+
+    @pytest.mark.parametrize("words", ["5", "5:", "5:abc", "five:0000000000000000", "0:0000000000000000", ""])
+    def test_what_is_no_entry_s_mark_is_said_to_be_none(self, run, words):
+        result = run("--holds", words)
+        assert result.exit_code == 2
+        assert "16 hexadecimal digits" in result.output
+
+    def test_an_empty_log_has_no_last_entry_to_note_down(self, run):
+        result = run()
+        assert "0 entries" in result.output
+        assert "last entry" not in result.output
