@@ -5,4 +5,4 @@ import os
 from portal.app import create_app
 from portal.kit.settings import Settings
 
-app = create_app(Settings.from_env(os.environ))
+app = create_app(Settings.from_env(os.environ, sends_mail=False))

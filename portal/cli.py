@@ -23,6 +23,9 @@ from portal.reset.commands import reset
 from portal.serve import serve
 from portal.worker import Worker
 
+# Who sends mail needs the relay's password. The web server does not; of these others, the worker's user does.
+SENDS_MAIL = {"serve": False, "doctor": None, "keys": None}
+
 
 @click.group()
 @click.version_option(package_name="portal")
@@ -43,7 +46,8 @@ def main(context: click.Context) -> None:
         return
     try:
         names = tuple(data_class.name for data_class in taxonomy.load())
-        context.obj = Context(Settings.from_env(os.environ), data_classes=names)
+        sends_mail = SENDS_MAIL.get(context.invoked_subcommand or "", True)
+        context.obj = Context(Settings.from_env(os.environ, sends_mail=sends_mail), data_classes=names)
     except SettingsInvalid as error:
         click.echo("The settings are not right:", err=True)
         for fault in error.faults:

@@ -93,7 +93,8 @@ def examine(context: Context) -> Iterator[tuple[str, str | None]]:
     yield "worker keys", _worker_keys(settings)
     yield "database", _database(context)
     yield "queue", _queue(settings)
-    yield "mail relay", _relay(settings)
+    if not settings.web_alone:  # the web server hands no mail over, and need not know how
+        yield "mail relay", _relay(settings)
 
 
 def _hash_cost(settings: Settings) -> str:

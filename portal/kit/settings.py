@@ -1,8 +1,9 @@
 """The settings: one frozen object, read from the environment in one place, with every fault reported together."""
 
+import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
@@ -128,10 +129,19 @@ class Settings:
         """Whether browsers reach the portal over TLS."""
         return self.base_url.startswith("https:")
 
+    @property
+    def web_alone(self) -> bool:
+        """Whether this user is the web server's: it can read that key file, and not the worker's."""
+        return os.access(self.web_keys_file, os.R_OK) and not os.access(self.worker_keys_file, os.R_OK)
+
     @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read `PORTAL_…` variables, each also as `PORTAL_…_FILE`. Raises SettingsInvalid with every fault at once."""
-        return _Reader(environ).settings()
+    def from_env(cls, environ: Mapping[str, str], *, sends_mail: bool | None = True) -> "Settings":
+        """Read `PORTAL_…` variables, each also as `PORTAL_…_FILE`. Raises SettingsInvalid with every fault at once.
+
+        Who sends no mail has no business with the relay's password: `PORTAL_MAIL_URL` is not even read. None means that
+        the key files decide, which are readable for the worker or for the web server alone.
+        """
+        return _Reader(environ).settings(sends_mail=sends_mail)
 
 
 class _Reader:
@@ -142,7 +152,7 @@ class _Reader:
         self.faults: list[str] = []
         self.defaults = Settings()
 
-    def settings(self) -> Settings:
+    def settings(self, *, sends_mail: bool | None) -> Settings:
         self._refuse_unknown()
         environment = self.text("ENVIRONMENT", "production")
         if environment not in ENVIRONMENTS:
@@ -153,7 +163,6 @@ class _Reader:
             base_url=self._base_url(production),
             database_url=self._database_url(),
             queue_file=Path(self.text("QUEUE_FILE", str(self.defaults.queue_file))),
-            mail=self._mail(production),
             mail_sender=self._address("MAIL_SENDER", production, self.defaults.mail_sender),
             web_keys_file=Path(self.text("WEB_KEYS_FILE", str(self.defaults.web_keys_file))),
             worker_keys_file=Path(self.text("WORKER_KEYS_FILE", str(self.defaults.worker_keys_file))),
@@ -176,6 +185,8 @@ class _Reader:
             listen=self._matching("LISTEN", r"\S+:\d{1,5}\Z", self.defaults.listen, "host:port"),
             demo_mailbox=self._demo_mailbox(environment),
         )
+        if sends_mail or (sends_mail is None and not settings.web_alone):
+            settings = replace(settings, mail=self._mail(production))
         if environment == "demo" and (urlsplit(settings.base_url).hostname or "") not in LOOPBACK:
             self.fault("BASE_URL", "the demonstration runs on this machine only: use localhost")
         if not production and settings.listen.rpartition(":")[0].strip("[]") not in LOOPBACK:

@@ -95,16 +95,29 @@ def test_a_worker_without_its_keys_says_what_it_needs(run, tmp_path):
     assert "worker's keys" in result.output
 
 
-class TestServe:
-    @pytest.fixture
-    def production(self, environ):
-        return environ | {
-            "PORTAL_ENVIRONMENT": "production",
-            "PORTAL_BASE_URL": "https://incident.northwind.example",
-            "PORTAL_ARGON2": "m=47104,t=1,p=1",
-            "PORTAL_EMBEDDED": "0",
-        }
+@pytest.fixture
+def production(environ):
+    return environ | {
+        "PORTAL_ENVIRONMENT": "production",
+        "PORTAL_BASE_URL": "https://incident.northwind.example",
+        "PORTAL_ARGON2": "m=47104,t=1,p=1",
+        "PORTAL_EMBEDDED": "0",
+    }
 
+
+def test_only_the_web_server_s_user_is_well_without_a_relay(run, production, tmp_path):
+    without = production | {"PORTAL_MAIL_URL": None}
+    for command in ("doctor", "worker"):
+        result = run(command, **without)
+        assert result.exit_code == 2
+        assert "PORTAL_MAIL_URL: is needed" in result.output
+    (tmp_path / "keys/worker.json").unlink()
+    result = run("doctor", **without)
+    assert result.exit_code == 0, result.output
+    assert "mail relay" not in result.output
+
+
+class TestServe:
     def test_in_production_it_refuses_where_it_can_open_the_worker_s_keys(self, production, run):
         (fault,) = refusals(Settings.from_env(production))
         assert fault.startswith("PORTAL_WORKER_KEYS_FILE")
@@ -123,8 +136,10 @@ class TestServe:
         (tmp_path / "keys/web.json").unlink()
         assert refusals(Settings.from_env(production | {"PORTAL_EMBEDDED": "1"}))[0].startswith("PORTAL_WEB_KEYS_FILE")
 
-    def test_it_serves_with_the_web_keys_alone(self, production, tmp_path):
+    def test_it_serves_with_the_web_keys_alone_and_without_a_relay(self, production, tmp_path):
         (tmp_path / "keys/worker.json").unlink()
+        del production["PORTAL_MAIL_URL"]
+        production["PORTAL_MAIL_URL_FILE"] = str(tmp_path / "of-the-worker")
         port = free_port()
         with serving(
             production | {"PORTAL_LISTEN": f"127.0.0.1:{port}", "PORTAL_ENVIRONMENT": "test"}, tmp_path / "log"

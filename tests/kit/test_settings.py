@@ -37,6 +37,30 @@ def test_an_empty_environment_is_told_all_that_is_missing():
                      "PORTAL_CONTACT_EMAIL"}  # fmt: skip
 
 
+def test_who_sends_no_mail_needs_no_relay_and_never_reads_its_password(tmp_path):
+    without = {name: value for name, value in GOOD.items() if name != "PORTAL_MAIL_URL"}
+    assert Settings.from_env(without, sends_mail=False).production
+    unreadable = {"PORTAL_MAIL_URL_FILE": str(tmp_path / "of-the-worker")}
+    for environ in (GOOD, without | unreadable):
+        assert Settings.from_env(environ, sends_mail=False).mail == Settings().mail
+    with pytest.raises(SettingsInvalid, match="PORTAL_MAIL_URL_FILE"):
+        Settings.from_env(without | unreadable)
+
+
+@pytest.mark.parametrize(("readable", "asked"), [("web", False), ("worker", True), ("web worker", True), ("", True)])
+def test_who_can_read_the_web_keys_alone_is_not_asked_for_the_relay(tmp_path, readable, asked):
+    environ = {name: value for name, value in GOOD.items() if name != "PORTAL_MAIL_URL"}
+    for name in ("web", "worker"):
+        environ[f"PORTAL_{name.upper()}_KEYS_FILE"] = str(tmp_path / name)
+    for name in readable.split():
+        (tmp_path / name).touch()
+    if asked:
+        with pytest.raises(SettingsInvalid, match="PORTAL_MAIL_URL"):
+            Settings.from_env(environ, sends_mail=None)
+    else:
+        assert Settings.from_env(environ, sends_mail=None).web_alone
+
+
 def test_every_fault_is_reported_together_and_no_value_with_it():
     wrong = {
         "BASE_URL": f"http://{SECRET}",
