@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
@@ -20,6 +20,7 @@ LEAST_MEMORY, LEAST_WORK, MOST_MEMORY = 19_456, 38_912, 4_194_304
 # A name, an IPv4 address or an IPv6 address in brackets, and a port where it is not the scheme's own.
 HOST = r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?\Z"
 YES, NO = ("1", "true", "yes"), ("0", "false", "no", "")
+DEFAULT_PORTS = {"http": 80, "https": 443}
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 KNOWN = frozenset(
     [
@@ -248,7 +249,7 @@ class _Reader:
             self.fault("BASE_URL", "must be like https://incident.example.com, without a path")
         elif production and parts.scheme != "https":
             self.fault("BASE_URL", "must begin with https in production")
-        return value
+        return _as_browsers_write_it(parts) if valid else value
 
     def _database_url(self) -> str:
         value = self.text("DATABASE_URL", self.defaults.database_url)
@@ -360,3 +361,10 @@ class _Reader:
         if value and environment != "demo":
             self.fault("DEMO_MAILBOX", "belongs to the demonstration alone")
         return Path(value) if value else None
+
+
+def _as_browsers_write_it(parts: SplitResult) -> str:
+    """Return an origin in small letters and without the scheme's own port, as every header that names it."""
+    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+    own = parts.port in (None, DEFAULT_PORTS[parts.scheme])
+    return f"{parts.scheme}://{host}" + ("" if own else f":{parts.port}")

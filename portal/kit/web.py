@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import ipaddress
+import re
 import traceback
 from pathlib import Path
 from secrets import token_hex
@@ -16,7 +17,7 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import LanguageAccept
-from werkzeug.exceptions import Gone, HTTPException, ServiceUnavailable, TooManyRequests
+from werkzeug.exceptions import BadRequest, Gone, HTTPException, ServiceUnavailable, TooManyRequests
 from werkzeug.http import parse_accept_header
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response as BaseResponse
@@ -34,6 +35,7 @@ LANGUAGE_COOKIE = "language"
 MAX_LANGUAGES_ASKED = 200  # characters of an Accept-Language header; more is nobody's preference
 DATABASE_RETRY_SECONDS = 30
 SIXTY_FOUR = 64
+PORT = re.compile(r":[0-9]+\Z")
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; "
@@ -66,7 +68,6 @@ def prepare(app: Flask, web_parts: WebParts) -> None:
     settings, keys = web_parts.settings, web_parts.keys
     app.extensions["portal"] = web_parts
     app.session_interface = PlainSessions()
-    host = settings.host.partition(":")[0] if not settings.host.startswith("[") else settings.host
     app.config.update(
         SECRET_KEY=keys.session_secret,
         SECRET_KEY_FALLBACKS=list(keys.session_fallbacks),
@@ -74,7 +75,6 @@ def prepare(app: Flask, web_parts: WebParts) -> None:
         SESSION_COOKIE_SECURE=settings.https,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        TRUSTED_HOSTS=[host] if settings.production else [host, "localhost", "127.0.0.1"],
         MAX_CONTENT_LENGTH=MAX_REQUEST_BYTES,
         MAX_FORM_MEMORY_SIZE=MAX_REQUEST_BYTES,
         MAX_FORM_PARTS=20,
@@ -87,6 +87,7 @@ def prepare(app: Flask, web_parts: WebParts) -> None:
         BABEL_DEFAULT_TIMEZONE=settings.timezone,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.before_request(_refuse_forged_hosts)
     csrf.init_app(app)
     app.before_request(_refuse_foreign_forms)
     Babel(app, locale_selector=language)
@@ -102,6 +103,17 @@ def prepare(app: Flask, web_parts: WebParts) -> None:
     app.register_error_handler(HTTPException, _show_error)
     app.register_error_handler(CSRFError, _show_stale_form)
     app.register_error_handler(DBAPIError, _show_database_error)
+
+
+def _refuse_forged_hosts() -> None:
+    """Refuse a request for a host that is not ours.
+
+    Not by Flask's TRUSTED_HOSTS, which takes a name in capitals for another (RFC 9110, 4.2.3) and no IPv6 address.
+    """
+    settings = parts().settings
+    ours, asked = (PORT.sub("", host).lower() for host in (settings.host, request.host))
+    if asked != ours and (settings.production or not is_loopback(asked)):
+        raise BadRequest
 
 
 def _refuse_foreign_forms() -> None:
@@ -214,7 +226,7 @@ def public(response: BaseResponse, seconds: int = 60) -> BaseResponse:
 
 def asset(name: str) -> str:
     """Return the address of a static file, with its content's hash so that caches never serve an old one."""
-    # Not by url_for: the page that refuses a forged Host has no addresses to build from.
+    # Not by url_for: this address is the same on every page, that of a failure too.
     return f"{current_app.static_url_path}/{name}?v={_content_hash(str(current_app.static_folder), name)}"
 
 

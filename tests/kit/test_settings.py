@@ -37,6 +37,29 @@ def test_an_empty_environment_is_told_all_that_is_missing():
                      "PORTAL_CONTACT_EMAIL"}  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("https://Incident.Northwind.Example", "https://incident.northwind.example"),
+        ("HTTPS://incident.northwind.example:443/", "https://incident.northwind.example"),
+        ("https://incident.northwind.example:0443", "https://incident.northwind.example"),
+        ("https://incident.northwind.example:8443", "https://incident.northwind.example:8443"),
+        ("https://incident.northwind.example:80", "https://incident.northwind.example:80"),
+        ("https://[2001:DB8::1]:443", "https://[2001:db8::1]"),
+        ("https://[2001:DB8::1]:8443", "https://[2001:db8::1]:8443"),
+    ],
+)
+def test_the_base_url_is_kept_as_browsers_write_it(given, meant):
+    settings = Settings.from_env(GOOD | {"PORTAL_BASE_URL": given})
+    assert settings.base_url == meant
+    assert settings.https
+
+
+def test_the_own_port_of_http_is_dropped_too():
+    environ = {"PORTAL_ENVIRONMENT": "test", "PORTAL_BASE_URL": "http://Localhost:80"}
+    assert Settings.from_env(environ).base_url == "http://localhost"
+
+
 def test_who_sends_no_mail_needs_no_relay_and_never_reads_its_password(tmp_path):
     without = {name: value for name, value in GOOD.items() if name != "PORTAL_MAIL_URL"}
     assert Settings.from_env(without, sends_mail=False).production

@@ -93,7 +93,8 @@ def test_nothing_personal_is_in_the_log_when_a_page_fails(portal, caplog):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "evil.example:8000", "", "a b", "localhost@evil.example"]
+    "host",
+    ["evil.example", "localhost.evil.example", "evil.example:8000", "", "a b", "localhost@evil.example"],
 )
 def test_a_forged_host_gets_a_plain_400(portal, production, host):
     for app in (portal(), production):
@@ -107,6 +108,20 @@ def test_in_production_not_even_localhost_is_our_name(production):
     client = production.test_client()
     assert client.get("/healthz", headers={"Host": "localhost"}).status_code == 400
     assert client.get("/healthz", headers={"Host": "incident.northwind.example"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["INCIDENT.Northwind.example", "incident.northwind.example:443", "Incident.northwind.Example:8443"]
+)
+def test_our_name_in_capitals_or_with_a_port_is_ours(production, host):
+    assert production.test_client().get("/healthz", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["[2001:db8::1]:8443", "[2001:DB8::1]"])
+def test_an_ipv6_address_may_be_our_name(portal, host):
+    client = portal(environment="production", base_url="https://[2001:db8::1]:8443").test_client()
+    assert client.get("/healthz", headers={"Host": host}).status_code == 200
+    assert client.get("/healthz", headers={"Host": "[2001:db8::2]"}).status_code == 400
 
 
 def test_forwarded_hosts_and_prefixes_move_nothing(portal):
