@@ -51,7 +51,10 @@ def set_language() -> BaseResponse:
 
 def _back(target: str) -> str:
     """Return a path of this site, never an address elsewhere."""
-    parts = urlsplit(target.replace("\\", "/"))
+    try:
+        parts = urlsplit(target.replace("\\", "/"))
+    except ValueError:
+        return "/"
     safe = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
     return target if safe and target.isprintable() else "/"
 
