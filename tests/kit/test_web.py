@@ -212,6 +212,17 @@ class TestForms:
         for own in ({}, {"Referer": f"{site}/is-it-real/"}, {"Origin": site}, {"Origin": "null"}):
             assert "We have no message with this code" in post(**own).text
 
+    @pytest.mark.parametrize("page", [f"/unsubscribe/{TOKEN}/", f"/reminders/off/{TOKEN}/"])
+    @pytest.mark.parametrize("header", ["Origin", "Referer"])
+    def test_over_https_one_click_unsubscribing_comes_from_any_site(self, production, page, header):
+        answer = production.test_client().post(
+            page,
+            data={"List-Unsubscribe": "One-Click"},
+            base_url="https://incident.northwind.example",
+            headers={header: "https://mail.example"},
+        )
+        assert answer.status_code == 200
+
     @pytest.mark.parametrize("page", ["/check/", "/reset/", "/subscribe/", "/is-it-real/", "/sign-in/", "/language/"])
     def test_a_megabyte_is_too_much_for_any_form(self, client, page):
         answer = client.submit(page, email="a" * 1_000_000, password="p" * 1_000_000)
