@@ -133,6 +133,7 @@ def robots() -> BaseResponse:
     closed = (
         "/account/",
         "/check/",
+        "/reminders/",
         "/reset/",
         "/sign-in/",
         "/subscribe/",

@@ -272,16 +272,22 @@ def _show_error(error: HTTPException) -> BaseResponse:
         return error.get_response()
     shown = code if code in ERROR_PAGES else (400 if code < 500 else 500)  # noqa: PLR2004
     retry_after = getattr(error, "retry_after", None)
-    page = render_template(f"errors/{shown}.html", retry_after=max(1, round((retry_after or 60) / 60)))
-    response = Response(page, code)
+    response = _error_page(shown, code, retry_after=max(1, round((retry_after or 60) / 60)))
     for name, value in error.get_headers():
         if name.lower() in ("retry-after", "allow"):
             response.headers[name] = value
     return response
 
 
+def _error_page(shown: int, status: int, **values: Any) -> Response:
+    """Return an error page. Its address may hold a token, which its own style sheets must not be asked for with."""
+    response = Response(render_template(f"errors/{shown}.html", **values), status)
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
 def _show_stale_form(_error: CSRFError) -> BaseResponse:
-    return Response(render_template("errors/400.html", stale_form=True, retry_after=1), 400)
+    return _error_page(400, 400, stale_form=True, retry_after=1)
 
 
 def _log_fault(app: Flask, fault: ExceptionDetails) -> None:
@@ -294,7 +300,7 @@ def _log_fault(app: Flask, fault: ExceptionDetails) -> None:
 
 def _show_database_error(error: DBAPIError) -> BaseResponse:
     current_app.logger.error("the database failed: %s", type(error.orig).__name__)
-    response = Response(render_template("errors/503.html", retry_after=1), 503)
+    response = _error_page(503, 503, retry_after=1)
     response.headers["Retry-After"] = str(DATABASE_RETRY_SECONDS)
     return response
 

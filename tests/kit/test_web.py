@@ -62,10 +62,28 @@ def test_each_error_has_a_page_that_helps_with_every_header(portal, code):
     assert answer.status_code == code
     assert len(re.findall(r"<h1\b", answer.text)) == 1
     assert "What you can do now" in answer.text
-    for name, value in web.HEADERS.items():
+    for name, value in (web.HEADERS | {"Referrer-Policy": "no-referrer"}).items():
         assert answer.headers[name] == value
     assert answer.headers["Cache-Control"] == "no-store"
     assert ("Retry-After" in answer.headers) == (code == 429)
+
+
+def test_no_page_that_refuses_tells_its_address_to_the_next(client):
+    for answer in (
+        client.get(f"/unsubscribe/{TOKEN}/"),
+        client.post(f"/check/answer/{TOKEN}/"),
+        client.post("/check/"),
+    ):
+        assert answer.status_code in {400, 405, 410}
+        assert answer.headers.getlist("Referrer-Policy") == ["no-referrer"]
+    assert client.get("/check/").headers["Referrer-Policy"] == "same-origin"
+
+
+def test_search_engines_are_kept_from_every_page_that_takes_a_token(app, client):
+    closed = re.findall("(?m)^Disallow: (.+)$", client.get("/robots.txt").text)
+    with_token = [rule.rule for rule in app.url_map.iter_rules() if "token" in rule.arguments]
+    assert len(with_token) >= 5
+    assert [rule for rule in with_token if not rule.startswith(tuple(closed))] == []
 
 
 @pytest.mark.parametrize("code", [418, 422, 501])
