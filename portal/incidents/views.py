@@ -45,7 +45,7 @@ def incident(slug: str) -> Response:
     return _kept(lambda session, languages: _incident(session, _found(session, slug), languages))
 
 
-@bp.get("/incidents/<slug>/statement/<int:number>/")
+@bp.get("/incidents/<slug>/statement/<number:number>/")
 def statement(slug: str, number: int) -> Response:
     """One version of the statement, with what it changed and what was changed after it."""
 
@@ -65,7 +65,7 @@ def statement(slug: str, number: int) -> Response:
     return _kept(show)
 
 
-@bp.get("/incidents/<slug>/updates/<int:number>/")
+@bp.get("/incidents/<slug>/updates/<number:number>/")
 def update(slug: str, number: int) -> Response:
     """One update, with its earlier wordings."""
 

@@ -20,6 +20,7 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.exceptions import BadRequest, Gone, HTTPException, ServiceUnavailable, TooManyRequests
 from werkzeug.http import parse_accept_header
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.kit import ratelimit
@@ -58,6 +59,12 @@ ExceptionDetails = tuple[type[BaseException], BaseException, TracebackType] | tu
 csrf = CSRFProtect()
 
 
+class NumberConverter(IntegerConverter):
+    """A number in an address, written in one way only: a page has one address. Nine digits fit every database."""
+
+    regex = "[1-9][0-9]{0,8}"
+
+
 def parts() -> WebParts:
     """Return the parts of the application that serves this request."""
     return cast("WebParts", current_app.extensions["portal"])
@@ -68,6 +75,7 @@ def prepare(app: Flask, web_parts: WebParts) -> None:
     settings, keys = web_parts.settings, web_parts.keys
     app.extensions["portal"] = web_parts
     app.session_interface = PlainSessions()
+    app.url_map.converters["number"] = NumberConverter
     app.config.update(
         SECRET_KEY=keys.session_secret,
         SECRET_KEY_FALLBACKS=list(keys.session_fallbacks),

@@ -11,8 +11,8 @@ PUBLIC = {
     "/": "GET",
     "/incidents/": "GET",
     "/incidents/<slug>/": "GET",
-    "/incidents/<slug>/statement/<int:number>/": "GET",
-    "/incidents/<slug>/updates/<int:number>/": "GET",
+    "/incidents/<slug>/statement/<number:number>/": "GET",
+    "/incidents/<slug>/updates/<number:number>/": "GET",
     "/protect-yourself/": "GET",
 }
 # Pages about one person, or that lead to one: never kept by a cache.

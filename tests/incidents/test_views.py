@@ -105,6 +105,13 @@ def test_drafts_are_not_there(client, portal, write, draft):
     assert "We had missed them" not in client.get(PAGE).text
 
 
+@pytest.mark.parametrize("page", ["statement", "updates"])
+def test_a_number_is_written_in_one_way_only(client, told, page):
+    assert client.get(f"{PAGE}{page}/1/").status_code == 200
+    for other in ("01", "0001", "+1", "1.0", "1%0A", "\u0661", "\uff11", "1" * 10):
+        assert client.get(f"{PAGE}{page}/{other}/").status_code == 404, other
+
+
 @pytest.mark.parametrize(
     "path",
     [
