@@ -49,6 +49,19 @@ def generate(context: Context) -> None:
     )
 
 
+@keys.command()
+@click.pass_obj
+def renew_session(context: Context) -> None:
+    """Make a new secret for the web server's sessions; the former one is still read, until the next renewal."""
+    file = context.settings.web_keys_file
+    try:
+        keyfiles.renew_session(file)
+    except keyfiles.KeysInvalid as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"A new session secret is in {file}. Restart the web server now.")
+    click.echo("Whoever is signed in stays so until the next renewal.")
+
+
 @click.group()
 def db() -> None:
     """The database."""

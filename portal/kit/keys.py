@@ -2,11 +2,13 @@
 
 import json
 import os
+import stat
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_bytes, token_hex
-from typing import Any
+from tempfile import mkstemp
+from typing import Any, TextIO
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -51,7 +53,7 @@ def generate() -> tuple[WebKeys, WorkerKeys]:
     account_index = token_bytes(KEY_BYTES)
     public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     secret = private.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-    web = WebKeys(key_id, urlsafe_b64encode(token_bytes(KEY_BYTES)).decode(), (), account_index, public)
+    web = WebKeys(key_id, _new_secret(), (), account_index, public)
     keys = [token_bytes(KEY_BYTES) for _ in range(3)]
     worker = WorkerKeys(key_id, account_index, public, secret, keys[0], keys[1], keys[2], CANARY)
     return web, worker
@@ -70,14 +72,38 @@ def write_pair(web: WebKeys, worker: WorkerKeys, web_file: Path, worker_file: Pa
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             written.append(path)
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                json.dump({"for": type(keys).__name__, **{k: _text(v) for k, v in vars(keys).items()}}, file, indent=1)
-                file.flush()
-                os.fsync(descriptor)
+                _write(file, keys)
         except OSError as error:
             for half in written:  # one file without the other is of no use, and would be in the way of the next try
                 half.unlink()
             message = f"{path} cannot be written ({error.strerror}); neither file was kept."
             raise KeysInvalid(message) from error
+
+
+def renew_session(path: Path) -> None:
+    """Put a new session secret into the web process's key file; the former one alone is still good for reading.
+
+    Whatever fails, the file is the old one or the new one, with the same owner and mode. Raises KeysInvalid.
+    """
+    path = path.resolve()
+    old = read_web(path)
+    new = replace(old, session_secret=_new_secret(), session_fallbacks=(old.session_secret,))
+    try:
+        was = path.stat()
+        descriptor, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                os.fchown(descriptor, was.st_uid, was.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(was.st_mode))
+                _write(file, new)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink()
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        message = f"{path} cannot be renewed ({error.strerror})"
+        raise KeysInvalid(message) from error
 
 
 def read_web(path: Path) -> WebKeys:
@@ -108,6 +134,22 @@ def read_worker(path: Path) -> WorkerKeys:
         raise KeysInvalid(message) from error
 
 
+def _write(file: TextIO, keys: WebKeys | WorkerKeys) -> None:
+    """Write a key file, down to the disk."""
+    json.dump({"for": type(keys).__name__, **{k: _text(v) for k, v in vars(keys).items()}}, file, indent=1)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a folder's new names to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _read(path: Path, purpose: str, variable: str) -> dict[str, Any]:
     try:
         raw = json.loads(path.read_text(encoding="ascii"))
@@ -121,6 +163,10 @@ def _read(path: Path, purpose: str, variable: str) -> dict[str, Any]:
         message = f"{variable}: the file holds other keys than these"
         raise KeysInvalid(message)
     return raw
+
+
+def _new_secret() -> str:
+    return urlsafe_b64encode(token_bytes(KEY_BYTES)).decode()
 
 
 def _text(value: object) -> object:

@@ -54,6 +54,20 @@ def test_keys_are_made_once(run, tmp_path):
     assert (tmp_path / "new/worker.json").read_bytes() == before
 
 
+def test_a_new_session_secret_needs_the_web_keys_alone(run, production, tmp_path):
+    file = tmp_path / "keys/web.json"
+    before = keys.read_web(file).session_secret
+    (tmp_path / "keys/worker.json").unlink()
+    result = run("keys", "renew-session", **production | {"PORTAL_MAIL_URL": None})
+    assert result.exit_code == 0, result.output
+    assert "Restart the web server" in result.output
+    after = keys.read_web(file)
+    assert before not in result.output + after.session_secret
+    assert after.session_fallbacks == (before,)
+    file.unlink()
+    assert run("keys", "renew-session").exit_code == 1
+
+
 def test_the_doctor_finds_a_whole_portal_well(run):
     result = run("doctor")
     assert result.exit_code == 0, result.output

@@ -1,6 +1,9 @@
 """The key files: never overwritten, readable by their owner alone, and refused when they are something else."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -136,3 +139,50 @@ def test_the_web_keys_make_no_vault_that_opens(web_keys):
     assert not [name for name in ("open", "decrypt", "list_index", "token") if hasattr(WebVault(web_keys), name)]
     with pytest.raises(AttributeError):
         WorkerVault(web_keys)
+
+
+class TestRenewing:
+    def test_the_former_secret_is_the_only_fallback_and_all_else_stays(self, files):
+        first = keys.read_web(files[0])
+        keys.renew_session(files[0])
+        second = keys.read_web(files[0])
+        assert second.session_secret != first.session_secret
+        assert second == replace(first, session_secret=second.session_secret, session_fallbacks=(first.session_secret,))
+        keys.renew_session(files[0])
+        assert keys.read_web(files[0]).session_fallbacks == (second.session_secret,)
+
+    def test_the_file_keeps_its_owner_and_mode(self, files):
+        files[0].chmod(0o440)
+        if os.geteuid() == 0:
+            os.chown(files[0], 1234, 5678)
+        before = files[0].stat()
+        keys.renew_session(files[0])
+        after = files[0].stat()
+        assert after.st_ino != before.st_ino
+        assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+    def test_a_link_to_the_file_stays_a_link(self, files, tmp_path):
+        link = tmp_path / "link.json"
+        link.symlink_to(files[0])
+        before = keys.read_web(files[0])
+        keys.renew_session(link)
+        assert link.is_symlink()
+        assert keys.read_web(files[0]).session_fallbacks == (before.session_secret,)
+
+    def test_what_cannot_be_finished_changes_nothing_and_leaves_nothing(self, files):
+        before = files[0].read_bytes()
+        small = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        small += "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); "
+        program = (
+            f"{small}from portal.kit import keys; from pathlib import Path; keys.renew_session(Path({str(files[0])!r}))"
+        )
+        finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert "cannot be renewed (File too large)" in finished.stderr
+        assert files[0].read_bytes() == before
+        assert sorted(files[0].parent.iterdir()) == sorted(files)
+
+    def test_a_file_of_other_keys_is_refused(self, files):
+        before = files[1].read_bytes()
+        with pytest.raises(keys.KeysInvalid, match="other keys"):
+            keys.renew_session(files[1])
+        assert files[1].read_bytes() == before
