@@ -60,6 +60,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("strangers", sa.SmallInteger(), nullable=False),
         sa.Column("devices", sa.SmallInteger(), nullable=False),
+        sa.Column("sessions", sa.SmallInteger(), nullable=False),
         sa.Column("tried_at", Utc(), nullable=False),
         sa.PrimaryKeyConstraint("account_index", "version", name="pk_sign_in_doors"),
     )

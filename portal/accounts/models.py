@@ -40,6 +40,7 @@ class SignInDoor(Base):
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     strangers: Mapped[int] = mapped_column(SmallInteger)
     devices: Mapped[int] = mapped_column(SmallInteger)
+    sessions: Mapped[int] = mapped_column(SmallInteger)
     tried_at: Mapped[datetime] = mapped_column(Utc)
 
 

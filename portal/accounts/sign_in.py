@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import case, delete, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.accounts import devices
 from portal.accounts.models import SignInDoor, SignInWait
@@ -22,10 +22,11 @@ from portal.kit import ratelimit
 from portal.kit.db import Utc
 from portal.kit.vault import WebVault
 
-# At most 100 consecutive failures per password (NIST SP 800-63B-4, 3.2.2): strangers and known devices have their
-# own shares, so that strangers cannot use up the owner's; the rest is for what sessions ask of their owners.
+# At most 100 consecutive failures per password (NIST SP 800-63B-4, 3.2.2). Strangers, known devices and sessions that
+# are asked for the password once more have shares of their own, so that strangers cannot use up the owner's.
 STRANGERS = 60
 DEVICES = 20
+SESSIONS = 20
 FREE_TRIES = 3
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=15)
@@ -33,6 +34,7 @@ _DOUBLINGS = 8
 WAITS_KEPT = timedelta(days=1)
 DOORS_KEPT = timedelta(days=90)
 _PAGE = 500
+_MOST = {SignInDoor.strangers: STRANGERS, SignInDoor.devices: DEVICES, SignInDoor.sessions: SESSIONS}
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,7 +89,8 @@ def begin(
     retry_after = decision.retry_after or _take_turn(session, bucket, now)
     if retry_after:
         return replace(attempt, retry_after=retry_after)
-    return replace(attempt, open=_count_at_door(session, attempt, now))
+    share = SignInDoor.devices if attempt.by_device else SignInDoor.strangers
+    return replace(attempt, open=_count_at_door(session, index, version, share, now))
 
 
 def check(hasher: Hasher, attempt: Try, password: str) -> bool:
@@ -123,6 +126,17 @@ def clear(session: Session, attempt: Try) -> None:
     door = SignInDoor.devices if attempt.by_device else SignInDoor.strangers
     session.execute(update(SignInDoor).where(*_door(attempt)).values({door: 0}))
     session.execute(delete(SignInWait).where(SignInWait.bucket == attempt.bucket))
+
+
+def count_in_session(session: Session, vault: WebVault, address: str, version: int, now: datetime) -> bool:
+    """Count a try at the password in a session, whichever; False where the account's sessions used up their share."""
+    return _count_at_door(session, vault.account_index(address), version, SignInDoor.sessions, now)
+
+
+def clear_in_session(session: Session, vault: WebVault, address: str, version: int) -> None:
+    """Forget the failures in sessions, after a right password."""
+    door = (SignInDoor.account_index == vault.account_index(address)) & (SignInDoor.version == version)
+    session.execute(update(SignInDoor).where(door).values(sessions=0))
 
 
 def purge(session: Session, now: datetime) -> None:
@@ -178,25 +192,20 @@ def _take_turn(session: Session, bucket: bytes, now: datetime) -> int:
     return max(1, ceil((until - now).total_seconds())) if until else 1
 
 
-def _count_at_door(session: Session, attempt: Try, now: datetime) -> bool:
-    """Count a failure at the door and return True, or return False where it is closed already."""
-    by_device = attempt.by_device
-    column, most = (SignInDoor.devices, DEVICES) if by_device else (SignInDoor.strangers, STRANGERS)
+def _count_at_door(
+    session: Session, index: bytes, version: int, share: InstrumentedAttribute[int], now: datetime
+) -> bool:
+    """Count a failure at the door and return True, or return False where its share is used up already."""
+    counts = {column.key: int(column is share) for column in _MOST}
     statement = (
         _insert(session, SignInDoor)
-        .values(
-            account_index=attempt.index,
-            version=attempt.version,
-            strangers=0 if by_device else 1,
-            devices=1 if by_device else 0,
-            tried_at=now,
-        )
+        .values(account_index=index, version=version, tried_at=now, **counts)
         .on_conflict_do_update(
             index_elements=[SignInDoor.account_index, SignInDoor.version],
-            set_={column: column + 1, "tried_at": now},
-            where=column < most,
+            set_={share: share + 1, "tried_at": now},
+            where=share < _MOST[share],
         )
-        .returning(column)
+        .returning(share)
     )
     return session.execute(statement).first() is not None
 

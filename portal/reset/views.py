@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import devices, login
 from portal.accounts import service as accounts
+from portal.accounts import sign_in as tries
 from portal.accounts.login import account_parts, person, sign_in_required
 from portal.identity.hashing import PasswordTooLong
 from portal.identity.port import Account
@@ -134,7 +135,9 @@ def change_now() -> Page:
     """Take the current password as proof; every session ends, and this browser gets a fresh one."""
     parts, current, form = web.parts(), person(), ChangePasswordForm()
     with parts.db.write() as db_session:
-        counted = accounts.count_password_try(db_session, current.session_id)
+        counted = accounts.count_password_try(db_session, current.session_id) and tries.count_in_session(
+            db_session, parts.vault, current.address, current.account.version, parts.clock.now()
+        )
     if not counted:
         login.end()
         return web.see_other("accounts.sign_in")
@@ -143,6 +146,7 @@ def change_now() -> Page:
         return _change_page(form), REFUSED
     with parts.db.write() as db_session:
         accounts.clear_password_tries(db_session, current.session_id)
+        tries.clear_in_session(db_session, parts.vault, current.address, current.account.version)
     password_hash = _hash_of(form, current.account, (current.address,))
     if password_hash is None:
         return _change_page(form), REFUSED

@@ -63,6 +63,21 @@ def test_who_took_over_a_session_cannot_guess_on(at_home, ana, people):
     assert people.signs_in_with(ana, OLD)
 
 
+def test_in_all_sessions_together_the_password_can_be_guessed_twenty_times(app, ana, people):
+    guesses = 0
+    for _ in range(6):
+        browser = app.test_client()
+        browser.submit("/sign-in/", email=ana, password=OLD)
+        for number in range(5):
+            shown = browser.get(PAGE)
+            if shown.status_code != 200:
+                break
+            wrong = {"current_password": f"guess {number}", "password": NEW}
+            guesses += browser.post(PAGE, data=hidden(shown.text) | wrong).status_code == 400
+    assert guesses == 20
+    assert people.signs_in_with(ana, OLD)
+
+
 def test_refused_new_passwords_are_no_wrong_guesses(at_home, ana, people):
     for _ in range(7):
         refused = at_home.submit(PAGE, current_password=OLD, password="too short")
