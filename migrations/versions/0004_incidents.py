@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("id", sa.LargeBinary(16), nullable=False),
         sa.Column("slug", sa.String(60), nullable=False),
         sa.Column("title", sa.String(200), nullable=False),
+        sa.Column("titles", sa.JSON(), nullable=False),
         sa.Column("classes", sa.Text(), nullable=False),
         sa.Column("state", sa.String(12), nullable=False),
         sa.Column("created_at", Utc(), nullable=False),

@@ -12,6 +12,7 @@ from portal.incidents import authoring, preview, reading, service, writing
 from portal.incidents.frontmatter import MAX_BYTES, FileInvalid
 from portal.incidents.models import DRAFT, PHASES, PUBLISHED
 from portal.kit.context import Context
+from portal.kit.settings import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,6 +61,22 @@ def create(context: Context, slug: str, title: str, classes: str) -> None:
     click.echo(f"{slug} is a draft. Next: portal incidents statement {slug} FILE")
 
 
+@incidents.command("title")
+@SLUG
+@click.argument("words", metavar="TITLE")
+@click.option("--language", required=True, help="The language that TITLE is written in.")
+@click.pass_obj
+@refusing
+def give_title(context: Context, slug: str, words: str, language: str) -> None:
+    """Say what an incident is called, in one of the portal's languages."""
+    settings = context.settings
+    _check_language(settings, language)
+    with context.db.write() as session:
+        first = language == settings.default_language
+        service.give_title(session, slug, words, None if first else language, context.clock.now())
+    click.echo(f"{slug} ({language}): {words.strip()}")
+
+
 @incidents.command("list")
 @click.pass_obj
 def list_all(context: Context) -> None:
@@ -85,6 +102,8 @@ def show(context: Context, slug: str) -> None:
         incident = service.by_slug(session, slug)
         page = reading.page(session, incident, [settings.default_language], drafts=True)
     click.echo(f"{incident.slug}: {incident.title}")
+    for language, title in sorted(incident.titles.items()):
+        click.echo(f"  {language}: {title}")
     click.echo(f"state: {incident.state}{_since(incident.published_at)}")
     click.echo(f"data: {'; '.join(incident.class_names)}")
     click.echo("statement:")
@@ -116,8 +135,7 @@ def write_preview(context: Context, slug: str, output: Path, language: str | Non
     """Write the page as it will look, drafts included, into one file."""
     settings = context.settings
     language = language or settings.default_language
-    if language not in settings.languages:
-        raise click.UsageError(f"the language must be one of {', '.join(settings.languages)}")
+    _check_language(settings, language)
     html = preview.render(settings, context.db, context.clock, slug, language)
     try:
         output.write_text(html, encoding="utf-8")
@@ -216,6 +234,11 @@ def update(
         click.echo(f"{settings.base_url}/incidents/{slug}/updates/{row.number}/")
     if told and text.notify:
         click.echo("Subscribers were told of this update before; they are not mailed again.", err=True)
+
+
+def _check_language(settings: Settings, language: str) -> None:
+    if language not in settings.languages:
+        raise click.UsageError(f"the language must be one of {', '.join(settings.languages)}")
 
 
 def _class_names(text: str, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ class Feed:
     @property
     def title(self) -> str:
         """The feed's name."""
-        what = self.incident.title if self.incident else catalogue(self.language).gettext(UPDATES)
+        what = self.incident.title_in(self.language) if self.incident else catalogue(self.language).gettext(UPDATES)
         return f"{self.organisation} – {what}"
 
     @property
@@ -137,7 +137,7 @@ def _incident(feed: Feed, incident: Incident) -> dict[str, object]:
     resolved = own[0].update.occurred_at if own and own[0].update.phase == RESOLVED else None
     return {
         "id": UUID(incident.urn).hex,
-        "name": incident.title,
+        "name": incident.title_in(feed.language),
         "status": status,
         "impact": "major",
         "shortlink": f"{feed.base_url}/incidents/{incident.slug}/",

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
+    JSON,
     Connection,
     ForeignKey,
     LargeBinary,
@@ -55,13 +56,16 @@ class Section(NamedTuple):
 
 
 class Incident(Base):
-    """One breach. `classes` are the names of the exposed kinds of data, separated by `;`."""
+    """One breach. `title` is in the portal's first language, `titles` in others; `classes` are the names of the exposed
+    kinds of data, separated by `;`.
+    """
 
     __tablename__ = "incidents"
 
     id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True, default=new_id)
     slug: Mapped[str] = mapped_column(String(SLUG_LENGTH), unique=True)
     title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
+    titles: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     classes: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(12), default=DRAFT)
     created_at: Mapped[datetime] = mapped_column(Utc)
@@ -71,6 +75,10 @@ class Incident(Base):
     def urn(self) -> str:
         """The incident's name in feeds: the same for ever."""
         return _urn(self.id)
+
+    def title_in(self, language: str) -> str:
+        """Return the title in a language, else in the portal's first one."""
+        return self.titles.get(language, self.title)
 
     @property
     def class_names(self) -> tuple[str, ...]:

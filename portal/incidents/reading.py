@@ -100,6 +100,7 @@ class Page:
     """Everything on an incident's page. `versions` and `entries` begin with the newest."""
 
     incident: Incident
+    title: str
     title_language: str
     versions: list[Version]
     entries: list[Entry]
@@ -132,11 +133,17 @@ def page(session: Session, incident: Incident, languages: Sequence[str], *, draf
     """Return an incident's page. `languages` are the reader's first, then the default; `drafts` shows what waits."""
     return Page(
         incident=incident,
-        title_language=languages[-1],
+        title=incident.title_in(languages[0]),
+        title_language=title_language(incident, languages),
         versions=versions(session, incident, languages, drafts=drafts),
         entries=entries(session, [incident], languages, drafts=drafts),
         draft=drafts,
     )
+
+
+def title_language(incident: Incident, languages: Sequence[str]) -> str:
+    """Return the language of an incident's title, as the reader gets to see it."""
+    return languages[0] if languages[0] in incident.titles else languages[-1]
 
 
 def versions(session: Session, incident: Incident, languages: Sequence[str], *, drafts: bool = False) -> list[Version]:
@@ -185,6 +192,8 @@ class Listed:
     """An incident in a list. `phase` is in English words, the key of its translation."""
 
     incident: Incident
+    title: str
+    title_language: str
     phase: str | None
     resolved: bool
 
@@ -194,12 +203,20 @@ class Listed:
         return f"/incidents/{self.incident.slug}/"
 
 
-def listed(incidents: Sequence[Incident], phases: Mapping[bytes, str]) -> list[Listed]:
+def listed(incidents: Sequence[Incident], phases: Mapping[bytes, str], languages: Sequence[str]) -> list[Listed]:
     """Return incidents with how far each is."""
     found = []
     for incident in incidents:
         phase = phases.get(incident.id)
-        found.append(Listed(incident, PHASES[phase] if phase else None, phase == RESOLVED))
+        found.append(
+            Listed(
+                incident,
+                title=incident.title_in(languages[0]),
+                title_language=title_language(incident, languages),
+                phase=PHASES[phase] if phase else None,
+                resolved=phase == RESOLVED,
+            )
+        )
     return found
 
 

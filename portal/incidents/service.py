@@ -64,6 +64,20 @@ def create(session: Session, slug: str, title: str, classes: tuple[str, ...], no
     return incident
 
 
+def give_title(session: Session, slug: str, title: str, language: str | None, now: datetime) -> Incident:
+    """Store a title in a language; None is the portal's first one. Raises IncidentUnknown, TitleInvalid."""
+    incident = locked(session, slug)
+    if language is None:
+        incident.title = checked_title(title)
+    else:
+        incident.titles = {**incident.titles, language: checked_title(title)}
+    session.flush()
+    if incident.state == PUBLISHED:
+        show_anew(session)
+    audit.record(session, "incidents.title", slug, {"language": language}, now)
+    return incident
+
+
 def publish(session: Session, slug: str, now: datetime) -> Published:
     """Make an incident and every waiting draft of it public. Two at once: the second finds nothing left to do."""
     incident = locked(session, slug)

@@ -28,7 +28,7 @@ def front() -> Response:
 
     def show(session: Session, languages: list[str]) -> str:
         shown = service.open_incidents(session) or service.published(session)
-        return _incident(session, shown[0], languages) if len(shown) == 1 else _list(session, shown)
+        return _incident(session, shown[0], languages) if len(shown) == 1 else _list(session, shown, languages)
 
     return _kept(show)
 
@@ -36,7 +36,7 @@ def front() -> Response:
 @bp.get("/incidents/")
 def every() -> Response:
     """All incidents."""
-    return _kept(lambda session, _languages: _list(session, service.published(session)))
+    return _kept(lambda session, languages: _list(session, service.published(session), languages))
 
 
 @bp.get("/incidents/<slug>/")
@@ -82,7 +82,8 @@ def update(slug: str, number: int) -> Response:
             "incidents/update.html",
             incident=found,
             entry=entry,
-            title_language=languages[-1],
+            title=found.title_in(languages[0]),
+            title_language=reading.title_language(found, languages),
             earlier=differences.of_wordings(reading.history(session, row, entry.language)),
         )
 
@@ -160,9 +161,9 @@ def _incident(session: Session, found: Incident, languages: list[str]) -> str:
     return render_template("incidents/incident.html", page=reading.page(session, found, languages))
 
 
-def _list(session: Session, shown: list[Incident]) -> str:
+def _list(session: Session, shown: list[Incident], languages: list[str]) -> str:
     phases = service.phases(session)
-    return render_template("incidents/list.html", incidents=reading.listed(shown, phases))
+    return render_template("incidents/list.html", incidents=reading.listed(shown, phases, languages))
 
 
 def _difference(

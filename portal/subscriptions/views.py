@@ -20,7 +20,7 @@ def subscribe() -> Response | str | tuple[str, int]:
     form = SubscribeForm()
     with parts.db.read() as session:
         offered = incidents.published(session)
-    form.offer([(incident.slug, incident.title) for incident in offered])
+    form.offer([(incident.slug, incident.title_in(web.language())) for incident in offered])
     if not form.is_submitted():
         form.incident.data = request.args.get("incident") or (offered[0].slug if len(offered) == 1 else None)
         return render_template("subscriptions/subscribe.html", form=form, offered=offered)

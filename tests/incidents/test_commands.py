@@ -77,6 +77,14 @@ def test_what_cannot_be_is_said_in_one_sentence(portal, published, arguments, to
     assert len(output.splitlines()) == 1
 
 
+def test_a_title_is_given_in_each_of_the_portals_languages(portal, published):
+    assert portal("incidents", "title", SLUG, "--language", "es", "Robo").output == f"{SLUG} (es): Robo\n"
+    portal("incidents", "title", SLUG, "--language", "en", "Theft of our bookings")
+    assert portal("incidents", "show", SLUG).output.splitlines()[:2] == [f"{SLUG}: Theft of our bookings", "  es: Robo"]
+    assert "must be one of en, es" in portal("incidents", "title", SLUG, "--language", "xx", "T", status=2).output
+    assert "a title is one line" in portal("incidents", "title", SLUG, "--language", "es", " ", status=1).output
+
+
 def test_a_misspelled_kind_of_data_is_refused_with_what_was_meant(portal):
     told = portal("incidents", "create", SLUG, "--title", "T", "--classes", "Pasword", status=2).output
     assert "'Pasword' is no kind of data that the portal knows. Did you mean Passwords" in told

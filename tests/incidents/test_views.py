@@ -177,6 +177,19 @@ def test_what_is_not_translated_is_marked(client, portal, write, told):
     assert 'lang="en" dir="auto"' not in client.get(PAGE).text
 
 
+def test_an_incident_is_called_in_the_readers_language_where_it_has_a_name_in_it(client, portal, write, told):
+    spanish = {"Accept-Language": "es"}
+    assert '<h1 lang="en" dir="auto">Theft of bookings</h1>' in client.get(PAGE, headers=spanish).text
+    portal("incidents", "title", SLUG, "--language", "es", "Robo de reservas")
+    named = (PAGE, f"{PAGE}statement/1/", f"{PAGE}updates/1/", "/incidents/", "/subscribe/", f"{PAGE}feed.atom")
+    for path in (*named, f"{PAGE}feed.json", "/feed.json"):
+        assert "Theft of bookings" in client.get(path).text
+        shown = client.get(path, headers=spanish).text
+        assert "Robo de reservas" in shown, path
+        assert "Theft of bookings" not in shown, path
+    assert "<h1>Robo de reservas</h1>" in client.get(PAGE, headers=spanish).text
+
+
 def test_a_correction_that_is_not_translated_yet_is_shown_rather_than_what_it_corrects(
     client, portal, write, published
 ):
