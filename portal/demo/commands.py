@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -17,7 +18,7 @@ import click
 
 from portal.demo.example import incident, load
 from portal.demo.mailbox import HOST, MailboxStore, receiving
-from portal.demo.people import EXAMPLE, EXAMPLE_PASSWORD
+from portal.demo.people import EXAMPLE, PASSWORD, UNAFFECTED
 from portal.kit import keys
 from portal.kit.context import Context
 from portal.kit.settings import PREFIX, Settings
@@ -25,6 +26,7 @@ from portal.kit.settings import PREFIX, Settings
 ROOT = Path(__file__).parent.parent.parent
 START_SECONDS = 30
 STOP_SECONDS = 15
+LOG = "demo.log"
 FILES = ("demo.db", "demo-queue.db", "demo-mailbox.db", "demo-keys", "demo-loaded")
 
 
@@ -49,15 +51,27 @@ def demo(port: int, *, fresh: bool) -> None:
         if not (folder / "demo-loaded").exists():
             click.echo("Loading the example incident ...")
         _prepare(folder, Settings.from_env(environ))
-        with _running("worker", environ), _running("serve", environ) as server:
-            _wait_until_up(port, server)
-            click.echo(f"portal: http://localhost:{port}/")
-            click.echo(f"mailbox: http://localhost:{port}/dev/mailbox/")
-            click.echo(f"example: {EXAMPLE}")
-            click.echo(f"password: {EXAMPLE_PASSWORD}")
-            click.echo("Stop it with Ctrl-C.")
-            sys.stdout.flush()
+        with (
+            (folder / LOG).open("wb") as log,
+            _running("worker", environ, log),
+            _running("serve", environ, log) as server,
+        ):
+            _wait_until_up(port, server, folder / LOG)
+            _tell(port)
             _wait_for_the_end(server)
+
+
+def _tell(port: int) -> None:
+    """Print where everything is, and who is there to try it with."""
+    click.echo(f"portal: http://localhost:{port}/")
+    click.echo(f"mailbox: http://localhost:{port}/dev/mailbox/")
+    click.echo("Somebody whose password was stolen. Check her address; then choose a new password for her:")
+    click.echo(f"example: {EXAMPLE}")
+    click.echo("Somebody who is not affected, and can sign in as ever:")
+    click.echo(f"sign in as: {UNAFFECTED}")
+    click.echo(f"password: {PASSWORD}")
+    click.echo(f"What the processes log stands in var/{LOG}. Stop it all with Ctrl-C.")
+    sys.stdout.flush()
 
 
 def _environ(folder: Path, port: int, mail_port: int) -> dict[str, str]:
@@ -103,10 +117,12 @@ def _forget(folder: Path) -> None:
 
 
 @contextmanager
-def _running(command: str, environ: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+def _running(command: str, environ: dict[str, str], log: BinaryIO) -> Iterator["subprocess.Popen[bytes]"]:
     arguments = [str(Path(sys.executable).with_name("portal")), command]
     # A session of its own, so that Ctrl-C reaches this process alone, which then ends the others in order.
-    process = subprocess.Popen(arguments, env=environ, cwd=ROOT, start_new_session=True)  # noqa: S603 - ours
+    process = subprocess.Popen(  # noqa: S603 - ours
+        arguments, env=environ, cwd=ROOT, start_new_session=True, stdout=log, stderr=log
+    )
     try:
         yield process
     finally:
@@ -118,7 +134,7 @@ def _running(command: str, environ: dict[str, str]) -> Iterator["subprocess.Pope
             process.wait()
 
 
-def _wait_until_up(port: int, server: "subprocess.Popen[bytes]") -> None:
+def _wait_until_up(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
@@ -126,6 +142,7 @@ def _wait_until_up(port: int, server: "subprocess.Popen[bytes]") -> None:
                 return
         except (URLError, OSError):
             time.sleep(0.1)
+    click.echo(log.read_text(encoding="utf-8", errors="replace"), err=True)
     message = "The web server did not start; what it said stands above."
     raise click.ClickException(message)
 

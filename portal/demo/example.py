@@ -12,14 +12,16 @@ from typing import Any
 import click
 
 from portal.accounts.commands import accounts
-from portal.demo.people import EXAMPLE_PASSWORD, accounts_file, list_file
+from portal.demo.people import PASSWORD, accounts_file, list_file
 from portal.exposure.commands import exposure
 from portal.identity.service import hasher_for
 from portal.incidents.commands import incidents
 from portal.kit.clock import FixedClock, SystemClock
 from portal.kit.commands import db
 from portal.kit.context import Context
+from portal.reset.commands import reset
 
+Step = tuple[datetime, click.Group, tuple[str, ...]]
 CONTENT = Path(__file__).parent / "content"
 
 
@@ -34,35 +36,49 @@ def load(context: Context, *, new: bool) -> None:
     if not new:
         return
     about = incident()
-    slug = about["slug"]
-    for at, arguments in sorted(_story(slug), key=lambda step: step[0]):
-        context.clock = FixedClock(at)
-        _run(context, incidents, *arguments)
-    context.clock = SystemClock()
     with TemporaryDirectory(prefix="portal-demo-") as folder:
-        affected, customers = Path(folder) / "affected.csv", Path(folder) / "accounts.csv"
-        affected.write_text(list_file(), encoding="utf-8")
-        customers.write_text(accounts_file(hasher_for(context.settings).hash(EXAMPLE_PASSWORD)), encoding="utf-8")
-        _run(context, exposure, "import", slug, str(affected), "--activate")
-        _run(context, accounts, "import", str(customers))
+        steps = [*_story(about), *_files(about, Path(folder), hasher_for(context.settings).hash(PASSWORD))]
+        for at, group, arguments in sorted(steps, key=lambda step: step[0]):
+            context.clock = FixedClock(at)
+            _run(context, group, *arguments)
+    context.clock = SystemClock()
+    # Now, not in the story's time: the links in the mails that this causes work for a day.
+    _run(context, reset, "require", about["slug"])
 
 
-def _story(slug: str) -> Iterator[tuple[datetime, tuple[str, ...]]]:
-    """Yield what the company's staff did, each with its time; they wrote updates half an hour after the fact."""
-    about = incident()
-    begin = min(datetime.fromisoformat(at) for at in about["statements"].values())
+def _begin(about: dict[str, Any]) -> datetime:
+    """Return when the company first spoke."""
+    return min(datetime.fromisoformat(at) for at in about["statements"].values())
+
+
+def _files(about: dict[str, Any], folder: Path, password_hash: str) -> Iterator[Step]:
+    """Write the files of customers and of affected people, and yield how each was taken in."""
+    customers = folder / "accounts.csv"
+    customers.write_text(accounts_file(password_hash), encoding="utf-8")
+    yield _begin(about) - timedelta(hours=2), accounts, ("import", str(customers))
+    for count, at in about["lists"].items():
+        file = folder / f"{count}.csv"
+        file.write_text(list_file(count), encoding="utf-8")
+        yield datetime.fromisoformat(at), exposure, ("import", about["slug"], str(file), "--activate")
+
+
+def _story(about: dict[str, Any]) -> Iterator[Step]:
+    """Yield what the company's staff wrote, each with its time; updates came half an hour after the fact."""
+    begin, slug = _begin(about), about["slug"]
     created = ("create", slug, "--title", about["title"], "--classes", ";".join(about["classes"]))
-    yield begin - timedelta(hours=2), created
+    yield begin - timedelta(hours=2), incidents, created
+    for language, title in about["titles"].items():
+        yield begin - timedelta(hours=2), incidents, ("title", slug, "--language", language, title)
     for name, at in about["statements"].items():
         published = datetime.fromisoformat(at)
-        yield published - timedelta(minutes=10), ("statement", slug, str(CONTENT / name))
-        yield published, ("publish", slug)
+        yield published - timedelta(minutes=10), incidents, ("statement", slug, str(CONTENT / name))
+        yield published, incidents, ("publish", slug)
     for number, file in enumerate(sorted((CONTENT / "updates").glob("*.md")), start=1):
         words = _front_matter(file)
         told = max(datetime.fromisoformat(words["occurred_at"]) + timedelta(minutes=30), begin + timedelta(minutes=5))
-        yield told, ("update", slug, "--phase", words["phase"], "--title", words["title"], str(file))
+        yield told, incidents, ("update", slug, "--phase", words["phase"], "--title", words["title"], str(file))
         for translation in sorted(file.parent.glob(f"*/{file.name}")):
-            yield told, ("update", slug, "--edit", str(number), str(translation))
+            yield told, incidents, ("update", slug, "--edit", str(number), str(translation))
 
 
 def _run(context: Context, group: click.Group, *arguments: str) -> None:

@@ -4,12 +4,15 @@ import csv
 import io
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 EXAMPLE = "nora.lind@postbox.example"
 UNAFFECTED = "tom.berg@postbox.example"
-EXAMPLE_PASSWORD = "lantern-orchard-teapot-41"  # noqa: S105 - a demonstration's, in a database of its own
+PASSWORD = "thimble-quartz-heron-lagoon-brisk"  # noqa: S105 - a demonstration's, in a database of its own
 AFFECTED = 1000
+FIRST_HALF = 640
+COUNTED_TWICE = 180
+FOUND_LATE = frozenset({"Passwords", "Dates of birth", "Partial credit card data"})
 FIRST = (
     *("Ada", "Amara", "Ana", "Anton", "Aroa", "Bashir", "Beatriz", "Bruno", "Carla", "Chiara", "Daniel", "Diego"),
     *("Elena", "Emil", "Esra", "Farid", "Fatima", "Gabriel", "Greta", "Hana", "Hugo", "Ines", "Ivan", "Jamal"),
@@ -66,14 +69,27 @@ def affected() -> Iterator[Person]:
         )
 
 
-def list_file() -> str:
-    """Return the affected list as the CSV that a company would import."""
+def list_file(count: str = "true") -> str:
+    """Return the affected list as the CSV that a company would import: the true one, or one of the wrong counts.
+
+    At first the company read `half` of the stolen file; then it counted `twice` whoever has two accounts.
+    """
+    people = list(affected())
+    if count == "half":
+        people = [replace(one, data_classes=_early(one.data_classes)) for one in people[:FIRST_HALF]]
+    elif count == "twice":
+        people += [replace(one, account_ref=f"{one.account_ref}-2") for one in people[-COUNTED_TWICE:]]
     out = io.StringIO()
     rows = csv.writer(out)
     rows.writerow(LIST_COLUMNS)
-    for person in affected():
+    for person in people:
         rows.writerow((*list(vars(person).values())[:5], ";".join(person.data_classes)))
     return out.getvalue()
+
+
+def _early(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what the first half of the file told."""
+    return tuple(name for name in classes if name not in FOUND_LATE)
 
 
 def accounts_file(password_hash: str) -> str:
