@@ -14,6 +14,7 @@ from portal.accounts.service import Line
 from portal.identity.hashing import PasswordTooLong
 from portal.intake import service as intake
 from portal.kit import web
+from portal.kit.moments import DAY
 from portal.kit.slots import TooBusy
 
 bp = Blueprint("accounts", __name__)
@@ -148,7 +149,7 @@ def account() -> ResponseReturnValue:
 
 def _password_line(current: login.SignedIn) -> Line:
     changed_at = current.account.password_changed_at
-    state = _("Changed on %(date)s", date=format_date(changed_at, "long")) if changed_at else _("Not changed here yet")
+    state = _("Changed on %(date)s", date=format_date(changed_at, _(DAY))) if changed_at else _("Not changed here yet")
     return Line(_("Password"), state, "/account/password/", _("Change"))
 
 

@@ -13,16 +13,16 @@ from portal.incidents.models import PHASES, RESOLVED, Incident, Statement, Updat
 from portal.incidents.service import wordings_of
 from portal.kit.i18n import mark as N_
 
-# How far the response is: what follows "As of" a time on the front page.
+# How far the response is: the end of the sentence that begins with "As of" a time on the front page.
 SO_FAR = {
-    "detected": N_("we found it and are acting"),
-    "contained": N_("it is contained"),
-    "investigating": N_("we are investigating"),
-    "authorities-informed": N_("the authorities are informed"),
-    "insurer-informed": N_("our insurer is informed"),
-    "customers-notified": N_("we have written to the people it concerns"),
-    "safeguards-in-place": N_("new safeguards are in place"),
-    "resolved": N_("it is resolved, and our help goes on"),
+    "detected": N_("we know what is happening and are acting"),
+    "contained": N_("we have closed the way by which the data got out"),
+    "investigating": N_("we are finding out how it came to this"),
+    "authorities-informed": N_("the authorities know and we are answering their questions"),
+    "insurer-informed": N_("our insurer knows and we go on working"),
+    "customers-notified": N_("we have written to the people whom it concerns"),
+    "safeguards-in-place": N_("new safeguards protect the data that we hold"),
+    "resolved": N_("the investigation is finished and we go on helping"),
 }
 SECTION_TOP = 3
 ENTRY_TOP = 4

@@ -67,7 +67,7 @@ class PasswordChanged(mail.Mail):
     @classmethod
     def sample(cls) -> Self:
         """Return an example."""
-        return cls(changed_at="November 23, 2026, 09:00 UTC")
+        return cls(changed_at="23 November 2026, 09:00 UTC")
 
 
 MAILS: tuple[type[mail.Mail], ...] = (ResetLink, NoAccount, ResetRequired, PasswordChanged)

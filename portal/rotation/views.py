@@ -14,6 +14,7 @@ from portal.accounts.login import person, sign_in_required
 from portal.accounts.service import Line
 from portal.kit import web
 from portal.kit.i18n import catalogue
+from portal.kit.moments import DAY
 from portal.rotation import elsewhere, ical, service
 from portal.rotation.forms import RemindersForm, SiteForm
 
@@ -29,7 +30,7 @@ def account_line(db_session: Session, account_id: bytes, now: datetime) -> Line:
     chosen = service.chosen(db_session, account_id)
     state = gettext("Off")
     if chosen.next_due_at is not None:
-        state = gettext("The next one on %(date)s", date=format_date(chosen.next_due_at, "long"))
+        state = gettext("The next one on %(date)s", date=format_date(chosen.next_due_at, gettext(DAY)))
     return Line(gettext("Reminders"), state, "/account/reminders/", gettext("Change"))
 
 

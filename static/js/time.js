@@ -1,6 +1,8 @@
 // Turns times into the reader's own zone, and keeps UTC beside it.
 
-const language = document.documentElement.lang || "en";
+// In English too the day comes before the month, as everywhere else on the page.
+const shown = document.documentElement.lang || "en";
+const language = shown === "en" ? "en-GB" : shown;
 const day = { year: "numeric", month: "long", day: "numeric" };
 const clock = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 
@@ -18,7 +20,7 @@ function localise(element) {
   const utc = words(at, { ...(sameDay ? {} : day), ...clock, timeZone: "UTC" });
   const aside = document.createElement("span");
   aside.className = "zone";
-  aside.textContent = ` (${utc} UTC)`;
+  aside.textContent = ` (${utc}\u00a0UTC)`;
   element.replaceChildren(`${words(at, day)}, ${words(at, clock)}\u00a0${zoneName(at)}`, aside);
 }
 

@@ -32,7 +32,7 @@ def test_the_password_s_line_says_when_it_was_changed(client, db, clock, ana, si
         STORE.set_password(session, ana.id, expected_version=1, password_hash=ana.password_hash, now=clock.now())
     clock.advance(timedelta(days=40))
     sign_in()
-    assert "Changed on November 23, 2026" in client.get("/account/").text
+    assert "Changed on 23 November 2026" in client.get("/account/").text
 
 
 def test_what_is_due_comes_before_everything_else(client, app, ana, sign_in):

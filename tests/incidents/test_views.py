@@ -45,7 +45,7 @@ def test_the_front_page_is_in_the_order_of_a_persons_worries(client, told):
         html,
         "<h1",
         "Your booking was copied.",
-        "it is contained.",
+        "we have closed the way by which the data got out.",
         'href="/check/"><span>Check whether you are affected',
         'href="/reset/"><span>Choose a new password',
         f'href="/subscribe/?incident={SLUG}"><span>Get updates',
@@ -64,7 +64,7 @@ def test_the_front_page_is_in_the_order_of_a_persons_worries(client, told):
         "Version 1",
         f"{PAGE}feed.atom",
     )
-    assert "23 November 2026" in words(html) or "November 23, 2026" in words(html)
+    assert "23 November 2026" in words(html)
     assert "09:00 UTC" in words(html)
 
 
@@ -159,8 +159,8 @@ def test_an_update_has_a_page_with_what_it_said_before(client, portal, write, to
 
 def test_a_backdated_update_says_when_it_was_published(client, told):
     html = words(client.get(f"{PAGE}updates/1/").text)
-    assert re.search(r"Detected · (November 3, 2026|3 November 2026), 08:00 UTC", html)
-    assert re.search(r"Published (November 23, 2026|23 November 2026), 09:00 UTC", html)
+    assert re.search(r"Detected · 3 November 2026, 08:00 UTC", html)
+    assert re.search(r"Published 23 November 2026, 09:00 UTC", html)
 
 
 def test_what_is_not_translated_is_marked(client, portal, write, told):

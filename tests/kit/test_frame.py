@@ -115,15 +115,15 @@ def shown(app, at):
 def test_a_time_is_shown_in_utc_and_named_so(app):
     page = shown(app, datetime(2026, 11, 9, 23, 30, 15, tzinfo=UTC))
     assert 'datetime="2026-11-09T23:30:15Z"' in page
-    assert re.sub(r"<[^>]*>", "", page) == "November 9, 2026, 23:30 UTC"
+    assert re.sub(r"<[^>]*>", "", page) == "9 November 2026, 23:30&nbsp;UTC"
 
 
 def test_a_time_is_shown_in_the_organisations_zone_too_with_its_date_where_that_differs(app):
     app.extensions["babel"].default_timezone = "Europe/Madrid"
     late = re.sub(r"<[^>]*>", "", shown(app, datetime(2026, 11, 9, 23, 30, tzinfo=UTC)))
-    assert late == "November 9, 2026, 23:30 UTC (November 10, 2026, 00:30 Madrid)"
+    assert late == "9 November 2026, 23:30&nbsp;UTC (10 November 2026, 00:30 Madrid)"
     early = re.sub(r"<[^>]*>", "", shown(app, datetime(2026, 7, 9, 8, 0, tzinfo=UTC)))
-    assert early == "July 9, 2026, 08:00 UTC (10:00 Madrid)"
+    assert early == "9 July 2026, 08:00&nbsp;UTC (10:00 Madrid)"
 
 
 def test_the_link_to_the_languages_leads_back_but_never_carries_a_token(client):

@@ -32,7 +32,7 @@ class TestTheChoiceInTheAccount:
         assert "Reminders are off" in page
 
     @pytest.mark.parametrize(
-        ("interval", "date"), [("3", "February 23, 2027"), ("6", "May 23, 2027"), ("12", "November 23, 2027")]
+        ("interval", "date"), [("3", "23 February 2027"), ("6", "23 May 2027"), ("12", "23 November 2027")]
     )
     def test_a_choice_is_saved_and_shown_with_the_next_date(self, sam, interval, date):
         answer = sam.submit("/account/reminders/", interval=interval)
