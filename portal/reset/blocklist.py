@@ -17,7 +17,7 @@ from pathlib import Path
 from portal.kit.i18n import mark
 from portal.reset.keyboards import runs, walks
 
-LISTS = Path(__file__).parent
+LISTS = Path(__file__).parents[2] / "static/words"  # the strength meter judges by the same files
 MINIMUM = 15
 MAXIMUM = 256
 MAXIMUM_BYTES = 1024
@@ -71,6 +71,11 @@ COMMON = Rejection(
     "common",
     mark("This password, or one almost like it, is on lists of common passwords. Attackers try those first."),
     _UNRELATED_WORDS,
+)
+FEW_WORDS = Rejection(
+    "few-words",
+    mark("This password is made of a few common words. Attackers try such words together."),
+    mark("Add another word or two that have nothing to do with these, or take one of our suggestions."),
 )
 REPEATED = Rejection(
     "repeated",
@@ -218,6 +223,8 @@ def _nothing_left(plain: str, spelled: str, guessed: Guessed) -> Rejection | Non
     protecting = _protecting(left, decorated=bool(kinds - {Kind.SEQUENCE}))
     if protecting >= LITTLE or sum(common.values()) >= COMMON_BITS:
         return None
+    if kinds <= {Kind.COMMON, Kind.SEQUENCE} and len(common) > 1:
+        return FEW_WORDS
     for kind, rejection in _REFUSED_BY:
         if kind in kinds:
             return rejection

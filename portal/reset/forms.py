@@ -38,8 +38,8 @@ class NewPasswordForm(FlaskForm):  # type: ignore[misc]
     )
 
     def refuse(self, rejection: Rejection) -> None:
-        """Show why the password was refused and what to do instead."""
-        self.password.errors = [f"{gettext(rejection.reason)} {gettext(rejection.guidance)}"]
+        """Show why the password was refused: the reason at the top of the page, and what to do instead at the field."""
+        self.password.errors = [gettext(rejection.reason), gettext(rejection.guidance)]
 
 
 class ChangePasswordForm(NewPasswordForm):

@@ -9,6 +9,7 @@ function part(name, properties) {
 // A button that shows what is typed. It hides it again before the form goes, so that no browser keeps it as plain text.
 function visibility(field, input) {
   const button = part("button", { type: "button", className: "quiet" });
+  const whole = field.querySelector(".whole");
   const status = part("span", { className: "hidden" });
   status.setAttribute("role", "status");
   button.setAttribute("aria-controls", input.id);
@@ -18,12 +19,21 @@ function visibility(field, input) {
     const { show: showWord, hide: hideWord, showAll, hideAll } = field.dataset;
     button.textContent = visible ? hideWord : showWord;
     button.setAttribute("aria-label", visible ? hideAll : showAll);
+    spell();
+  }
+
+  // What does not fit into the field stands below it, whole.
+  function spell() {
+    if (!whole) return;
+    whole.hidden = input.type === "password" || input.scrollWidth <= input.clientWidth;
+    whole.textContent = whole.hidden ? "" : input.value;
   }
 
   button.addEventListener("click", () => {
     show(input.type === "password");
     status.textContent = input.type === "text" ? field.dataset.shown : field.dataset.hidden;
   });
+  input.addEventListener("input", spell);
   input.form?.addEventListener("submit", () => show(false));
   window.addEventListener("pageshow", () => show(false));
   show(false);
@@ -36,7 +46,7 @@ function meter(box, input) {
   const line = box.querySelector(".strength-words");
   const words = box.dataset.words.split("|");
   const minimum = Number(box.dataset.minimum);
-  const known = document.querySelector(".brand")?.dataset.name?.toLowerCase().split(/\s+/) ?? [];
+  const known = box.dataset.known.split("\n");
   let estimate = null;
   let timer = 0;
   box.hidden = false;

@@ -3,6 +3,7 @@
 
 import { ZxcvbnFactory, adjacencyGraphs, dictionary as common } from "../vendor/zxcvbn/zxcvbn.js";
 import { dictionary as english } from "../vendor/zxcvbn/en.js";
+import { isRefused, loadLists } from "./guess.js";
 
 const LISTS = { es: () => import("../vendor/zxcvbn/es.js") };
 const MINUTE = 60;
@@ -12,19 +13,23 @@ const MONTH = 30 * DAY;
 const YEAR = 365 * DAY;
 const SPANS = [MINUTE, HOUR, DAY, MONTH, YEAR, 100 * YEAR]; // at once, minutes, hours, days, months, years, centuries
 const LEVELS = [1, 1, 1, 2, 2, 3, 4];
+const DAYS = 3;
 
 const language = document.documentElement.lang.split("-")[0];
 const own = (await LISTS[language]?.())?.dictionary;
+const lists = await loadLists();
 const estimator = new ZxcvbnFactory({
   dictionary: { ...common, ...english, ...own },
   graphs: adjacencyGraphs,
   maxLength: 40, // a longer one is not weaker than its beginning, and phones are slow
 });
 
-// `known` are words that a guesser would try first, such as the organisation's name.
+// `known` are texts that a guesser would try first: the person's address and name, the organisation's name. What the
+// server would refuse is never said to last longer than days.
 export function strength(password, known) {
   const { seconds } = estimator.check(password, known).crackTimes.offlineSlowHashingXPerSecond;
   const span = SPANS.findIndex((end) => seconds < end);
-  const words = span === -1 ? SPANS.length : span;
+  const estimated = span === -1 ? SPANS.length : span;
+  const words = isRefused(password, known, lists) ? Math.min(estimated, DAYS) : estimated;
   return { words, level: LEVELS[words] };
 }

@@ -1,5 +1,6 @@
 """What the pages' scripts do, and that the pages work without them."""
 
+import random
 from threading import Thread
 
 import pytest
@@ -9,6 +10,8 @@ from playwright.sync_api import expect
 from werkzeug.serving import make_server
 from wtforms import PasswordField
 from wtforms.validators import Length
+
+from portal.reset import blocklist, passphrases
 
 PASSWORD_PAGE = """
 {% extends "base.html" %}
@@ -112,7 +115,38 @@ def test_the_strength_is_told_in_words_and_nothing_that_is_typed_leaves_the_page
         ("GET", "js/strength.js"),
         ("GET", "vendor/zxcvbn/zxcvbn.js"),
         ("GET", "vendor/zxcvbn/en.js"),
+        ("GET", "js/guess.js"),
+        ("GET", "words/common-passwords.txt"),
+        ("GET", "words/famous-phrases.txt"),
     }
+
+
+def test_the_meter_never_promises_more_than_the_server_accepts(page, site):
+    page.goto(f"{site}/parts/password/")
+    chance = random.Random(7)
+    words = [word for word in blocklist._common() if word.isalpha() and 4 <= len(word) <= 12]
+    drawn = [
+        chance.choice(("", " ", "-")).join(words[int(len(words) * chance.random() ** 2)] for _ in range(count))
+        + chance.choice(("", "41", "1974", "!"))
+        for count in (2, 3, 4, 5) * 60
+    ]
+    told = [
+        *drawn,
+        *("purple elephant dancing", "lantern-orchard-teapot-41", "correct horse battery staple"),
+        *("nora.lind@postbox.example", "noralind.postbox.1974", "northwindtravel-2026", "To be, or not to be!"),
+        *("qwertyuiopasdfgh", "abc123def456ghi789", "P@ssw0rdP@ssw0rd!", "qazqazqaz.extreme.meredith41"),
+        *passphrases.suggest(20, "en"),
+    ]
+    person = ["nora.lind@postbox.example", "Northwind Travel"]
+    levels = page.evaluate(
+        "([texts, known]) => import('/static/js/strength.js')"
+        ".then(({ strength }) => texts.map((text) => strength(text, known).level))",
+        [told, person],
+    )
+    verdicts = [blocklist.check(text, own_words=person[:1], organisation=person[1]) for text in told]
+    assert sum(verdict is not None for verdict in verdicts) > 100
+    assert [text for text, level, verdict in zip(told, levels, verdicts, strict=True) if verdict and level > 2] == []
+    assert levels[-20:] == [4] * 20
 
 
 def test_the_word_lists_wait_until_somebody_types_a_new_password(page, site):

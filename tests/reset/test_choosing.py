@@ -15,7 +15,8 @@ CHOOSE = "/reset/choose/"
 REFUSALS = {
     "short": ("marble-otter", "shorter than 15 characters"),
     "empty": ("", "shorter than 15 characters"),
-    "common": ("password-football-1", "lists of common passwords"),
+    "common": ("iloveyou1234567890", "lists of common passwords"),
+    "words": ("purple elephant dancing", "a few common words"),
     "run": ("abcdefghijklmnopqrstuvwxyz", "alphabet"),
     "repeated": ("zqzqzqzqzqzqzqzqzq", "repeats"),
     "name": ("Ana.Ruiz-1987-04-05", "your own details"),

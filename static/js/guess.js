@@ -1,0 +1,147 @@
+// Whether the server would refuse a password as guessable: the same judgement as in portal/reset/blocklist.py, by the
+// same lists, so that the meter never promises what the server does not keep. A test compares the two.
+
+const FOLDER = new URL("../words/", import.meta.url);
+const MINIMUM = 15;
+const SHORTEST_COMMON = 4;
+const SHORTEST_OWN = 3;
+const LONGEST_COMMON = 20;
+const SHORTEST_RUN = 3;
+const SHORTEST_WALK = 5;
+const FREE_DIGITS = 8;
+const PIECE_BITS = 0.01;
+const LITTLE = 6;
+const COMMON_BITS = 40;
+const LAYOUTS = [
+  ["1234567890", "qwertyuiop", "asdfghjklñ", "zxcvbnm"],
+  ["1234567890", "qwertzuiop", "asdfghjkl", "yxcvbnm"],
+  ["1234567890", "azertyuiop", "qsdfghjklm", "wxcvbn"],
+];
+const LOOK_ALIKES = { "@": "a", 4: "a", 3: "e", 0: "o", 1: "i", "!": "i", $: "s", 5: "s", 7: "t" };
+
+const lines = async (name) => (await (await fetch(new URL(name, FOLDER))).text()).split("\n").filter(Boolean);
+const folded = (text) => text.normalize("NFKD").toLowerCase().replace(/\p{M}/gu, "");
+const spelled = (text) => text.replace(/[@4301!$57]/g, (sign) => LOOK_ALIKES[sign]);
+const squeezed = (text) => text.replace(/[^\p{L}\p{N}]/gu, "");
+const isSign = (character) => !/[\p{L}\p{N}]/u.test(character);
+
+export async function loadLists() {
+  const [common, phrases] = await Promise.all([lines("common-passwords.txt"), lines("famous-phrases.txt")]);
+  return { common: new Map(common.map((word, place) => [word, Math.log2(place + 2)])), phrases: new Set(phrases) };
+}
+
+const touching = new Set();
+for (const rows of LAYOUTS) {
+  rows.forEach((row, number) => {
+    const lower = rows[number + 1] ?? "";
+    [...row].forEach((key, column) => {
+      for (const other of lower.slice(Math.max(0, column - 1), column + 1) + row.slice(column + 1, column + 2)) {
+        touching.add(key + other).add(other + key);
+      }
+    });
+  });
+}
+
+function step(first, second) {
+  if (first + second === "90") return 1;
+  if (first + second === "09") return -1;
+  if (first !== second && (isSign(first) || isSign(second))) return null;
+  const distance = second.codePointAt(0) - first.codePointAt(0);
+  return Math.abs(distance) <= 1 ? distance : null;
+}
+
+// For each place, where the run (aaa, abc, 321) or the walk over touching keys that starts there ends.
+function followed(text) {
+  const runs = text.map((_, place) => place + 1);
+  const walks = [...runs];
+  const steps = text.slice(1).map((second, place) => step(text[place], second));
+  for (let start = text.length - 2; start >= 0; start -= 1) {
+    if (steps[start] !== null) runs[start] = steps[start] === steps[start + 1] ? runs[start + 1] : start + 2;
+    if (touching.has(text[start] + text[start + 1])) walks[start] = walks[start + 1];
+  }
+  return text.map((_, start) =>
+    Math.max(
+      runs[start] - start >= SHORTEST_RUN ? runs[start] : start,
+      walks[start] - start >= SHORTEST_WALK ? walks[start] : start,
+    ),
+  );
+}
+
+function repeats(text) {
+  for (let period = 1; period < MINIMUM && period * 2 <= text.length; period += 1) {
+    if ([...text].every((character, place) => place < period || character === text[place - period])) return true;
+  }
+  return false;
+}
+
+function ownWords(known) {
+  const found = new Set();
+  for (const text of known) {
+    const parts = (form) => form.match(/[\p{L}\p{N}]+/gu) ?? [];
+    const all = parts(folded(text));
+    for (const word of [...all, all.join(""), parts(folded(text).split("@")[0]).join("")]) {
+      if (word.length >= SHORTEST_OWN) found.add(word);
+    }
+  }
+  return found;
+}
+
+// The guessable pieces that begin at a place: where each ends, its word (or null for a run of keys), and its bits.
+function* pieces(forms, start, further, own, lists) {
+  const [plain] = forms;
+  for (const form of forms) {
+    for (const word of own) if (form.startsWith(word, start)) yield { end: start + word.length, bits: 0, own: true };
+    const shortest = Math.max(SHORTEST_COMMON, further - start + 1);
+    for (let length = shortest; length <= Math.min(LONGEST_COMMON, form.length - start); length += 1) {
+      const word = form.slice(start, start + length);
+      const bits = lists.common.get(word);
+      if (bits === undefined || /^\d+$/.test(word)) continue;
+      const letters = plain.slice(start, start + length).match(/\p{L}/gu)?.length ?? 0;
+      if (2 * letters > length) yield { end: start + length, bits, word };
+    }
+  }
+  if (further > start) yield { end: further, bits: 0 };
+}
+
+function cover(forms, own, lists) {
+  const text = forms[0].split("");
+  const ends = followed(text);
+  const best = Array(text.length + 1).fill({ left: 0, bits: 0 });
+  for (let start = text.length - 1; start >= 0; start -= 1) {
+    const after = best[start + 1];
+    best[start] = { left: after.left + 1, bits: after.bits, next: start + 1, piece: null };
+    for (const piece of pieces(forms, start, ends[start], own, lists)) {
+      const { left, bits } = best[piece.end];
+      const worth = bits + piece.bits + PIECE_BITS;
+      if (left < best[start].left || (left === best[start].left && worth < best[start].bits)) {
+        best[start] = { left, bits: worth, next: piece.end, piece };
+      }
+    }
+  }
+  const found = [];
+  let outside = "";
+  for (let place = 0; place < text.length; place = best[place].next) {
+    if (best[place].piece) found.push(best[place].piece);
+    else outside += text[place];
+  }
+  return { found, outside };
+}
+
+// `known` are the person's own texts (address, name) and the organisation's name.
+export function isRefused(password, known, lists) {
+  const plain = folded(password);
+  const forms = [...new Set([plain, spelled(plain)])];
+  const trimmed = plain.replace(/^[\d .,\-_!?]+|[\d .,\-_!?]+$/g, "");
+  for (const form of forms) {
+    if (lists.common.has(form) || lists.common.has(squeezed(form)) || lists.phrases.has(squeezed(form))) return true;
+  }
+  if ([plain, trimmed, squeezed(plain)].some(repeats)) return true;
+  const { found, outside } = cover(forms, ownWords(known), lists);
+  const words = new Map(found.filter((piece) => piece.word).map((piece) => [piece.word, piece.bits]));
+  const decorated = found.some((piece) => piece.word || piece.own);
+  const signs = new Set([...outside].filter(isSign)).size;
+  const digits = outside.match(/\p{N}/gu)?.length ?? 0;
+  const letters = outside.match(/\p{L}/gu)?.length ?? 0;
+  if (letters + signs + Math.max(0, digits - (decorated ? FREE_DIGITS : 0)) >= LITTLE) return false;
+  return found.length > 0 && [...words.values()].reduce((sum, bits) => sum + bits, 0) < COMMON_BITS;
+}
