@@ -8,7 +8,7 @@ from typing import BinaryIO, ParamSpec, TypeVar
 
 import click
 
-from portal.incidents import authoring, preview, reading, service, writing
+from portal.incidents import announcing, authoring, preview, reading, service, writing
 from portal.incidents.frontmatter import MAX_BYTES, FileInvalid
 from portal.incidents.models import DRAFT, PHASES, PUBLISHED
 from portal.kit.context import Context
@@ -72,8 +72,14 @@ def give_title(context: Context, slug: str, words: str, language: str) -> None:
     settings = context.settings
     _check_language(settings, language)
     with context.db.write() as session:
+        waiting = announcing.unannounced(session, service.locked(session, slug).id)
+        # The title stands in their mails too, so it is vouched for with them.
+        vault = context.worker_vault() if waiting else None
+        waiting = [row for row in waiting if vault and announcing.vouched(session, vault, row)]
         first = language == settings.default_language
         service.give_title(session, slug, words, None if first else language, context.clock.now())
+        for row in waiting:
+            announcing.vouch(session, context.worker_vault(), row)
     click.echo(f"{slug} ({language}): {words.strip()}")
 
 
@@ -205,7 +211,7 @@ def update(
     """Add an entry to the timeline: public at once where the incident is.
 
     FILE is Markdown, with front matter where it is needed: occurred_at, language, notify (and phase, title in place of
-    the options).
+    the options). Where subscribers shall be told (notify), this needs the worker's keys.
     """
     settings, now = context.settings, context.clock.now()
     try:
@@ -228,6 +234,8 @@ def update(
             edited = writing.edit_update(session, slug, number, text, now)
             row, told = edited.update, edited.told
             done = f", translated ({text.language})" if edited.translated else ", changed"
+        if row.notify and row.announced_at is None:
+            announcing.vouch(session, context.worker_vault(), row)
     state = PUBLISHED if row.published_at else DRAFT
     click.echo(f"update {row.number}: {state}{done}")
     if state == PUBLISHED:

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
 from portal.kit.db import ID_BYTES, Base, Utc, new_id
 from portal.kit.i18n import mark as N_
+from portal.kit.vault import VOUCHER_BYTES
 
 DRAFT = "draft"
 PUBLISHED = "published"
@@ -128,6 +129,7 @@ class Update(Base):
     edited_at: Mapped[datetime | None] = mapped_column(Utc)
     notify: Mapped[bool]
     announced_at: Mapped[datetime | None] = mapped_column(Utc)
+    voucher: Mapped[bytes | None] = mapped_column(LargeBinary(VOUCHER_BYTES))
 
     @property
     def urn(self) -> str:

@@ -1,4 +1,4 @@
-"""Incidents: make them, publish them, find them, and say which updates wait to be mailed."""
+"""Incidents: make them, publish them, find them."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from portal.audit import service as audit
 from portal.incidents.models import (
     CONTENT,
     DRAFT,
-    PHASES,
     PUBLISHED,
     RESOLVED,
     SLUG_LENGTH,
@@ -173,71 +172,6 @@ def locked(session: Session, slug: str) -> Incident:
     if incident is None:
         raise IncidentUnknown(f"there is no incident {slug}")
     return incident
-
-
-@dataclass(frozen=True)
-class Announcement:
-    """An update that its author wants mailed, in every language that it is written in."""
-
-    update_id: bytes
-    incident_id: bytes
-    slug: str
-    number: int
-    phase: str
-    occurred_at: datetime
-    titles: dict[str, str]
-    original_language: str
-
-    @property
-    def path(self) -> str:
-        """The update's permanent address, below the base URL."""
-        return f"/incidents/{self.slug}/updates/{self.number}/"
-
-    @property
-    def phase_words(self) -> str:
-        """The phase in words, in English: the key of its translation."""
-        return PHASES[self.phase]
-
-    def title(self, language: str) -> tuple[str, str]:
-        """Return (language, title): the reader's language where it is written in it, else the original one."""
-        shown = language if language in self.titles else self.original_language
-        return shown, self.titles[shown]
-
-
-def updates_to_announce(session: Session) -> list[Announcement]:
-    """Return the public updates that subscribers shall be told of and were not yet, the oldest first."""
-    rows = session.execute(
-        select(Update, Incident.slug)
-        .join(Incident, Incident.id == Update.incident_id)
-        .where(Update.notify, Update.announced_at.is_(None), Update.published_at.is_not(None))
-        .order_by(Update.published_at, Update.number)
-    )
-    return [_announcement(session, row, slug) for row, slug in rows]
-
-
-def mark_announced(session: Session, update_id: bytes, now: datetime) -> bool:
-    """Note that an update's mails are queued. False where another worker was first."""
-    marked = session.execute(
-        update(Update)
-        .where(Update.id == update_id, Update.announced_at.is_(None))
-        .values(announced_at=now)
-        .returning(Update.id)
-    )
-    return marked.scalar_one_or_none() is not None
-
-
-def _announcement(session: Session, row: Update, slug: str) -> Announcement:
-    wordings = wordings_of(session, row)
-    return Announcement(
-        update_id=row.id,
-        incident_id=row.incident_id,
-        slug=slug,
-        number=row.number,
-        phase=row.phase,
-        occurred_at=row.occurred_at,
-        titles={wording.language: wording.title for wording in wordings},
-        original_language=wordings[0].language,
-    )
 
 
 def wordings_of(session: Session, row: Update) -> list[Wording]:

@@ -9,7 +9,9 @@ from babel.dates import format_date, format_time, get_timezone
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
+from portal.incidents import announcing
 from portal.incidents import service as incidents
+from portal.incidents.announcing import Announcement
 from portal.intake import replies
 from portal.intake.jobs import Request
 from portal.intake.service import LinkInvalid
@@ -53,13 +55,13 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         return
     language = best_language(request.fields.get("language"), parts.settings.languages)
     already = service.subscribed(session, vault, incident.id, address)
-    title = clipped(incident.title, LONGEST_INCIDENT)
+    title = clipped(incident.title_in(language), LONGEST_INCIDENT)
     replies.prepare(
         session,
         vault,
         PURPOSE,
         row_id,
-        data={"title": incident.title, "already": already},
+        data={"title": incident.title_in(language), "already": already},
         kept={"incident": incident.id.hex(), "to": address, "language": language},
         now=now,
         lifetime=service.CONFIRM_WITHIN,
@@ -85,13 +87,13 @@ def confirm(session: Session, request: Request, _now: datetime, parts: WorkerPar
 def announce(parts: WorkerParts) -> None:
     """Queue the mails about every update whose author wants it, a batch at a time; a crash undoes one batch at most."""
     with parts.db.read() as session:
-        waiting = incidents.updates_to_announce(session)
+        waiting = announcing.waiting(session, parts.vault)
     for update in waiting:
         while not parts.stopping() and _batch(parts, update):
             time.sleep(PAUSE_SECONDS)
 
 
-def _batch(parts: WorkerParts, update: incidents.Announcement) -> bool:
+def _batch(parts: WorkerParts, update: Announcement) -> bool:
     """Queue one batch, and note in the same transaction how far it came; return whether more may follow."""
     now = parts.clock.now()
     with parts.db.write() as session:
@@ -99,12 +101,11 @@ def _batch(parts: WorkerParts, update: incidents.Announcement) -> bool:
         if progress is None:
             return False
         rows = service.next_batch(session, update.incident_id, progress.reached, BATCH)
-        incident = clipped(incidents.by_id(session, update.incident_id).title, LONGEST_INCIDENT)
-        progress.enqueued += sum(_one(session, parts, update, incident, row, now) for row in rows)
+        progress.enqueued += sum(_one(session, parts, update, row, now) for row in rows)
         if len(rows) == BATCH:
             progress.reached = rows[-1].index
             return True
-        if incidents.mark_announced(session, update.update_id, now):
+        if announcing.mark_announced(session, update.update_id, now):
             details = {"update": update.number, "mails": progress.enqueued}
             audit.record(session, "subscriptions.announce", update.slug, details, now)
         session.delete(progress)
@@ -114,8 +115,7 @@ def _batch(parts: WorkerParts, update: incidents.Announcement) -> bool:
 def _one(
     session: Session,
     parts: WorkerParts,
-    update: incidents.Announcement,
-    incident: str,
+    update: Announcement,
     row: Subscription,
     now: datetime,
 ) -> bool:
@@ -129,7 +129,7 @@ def _one(
     added = outbox.enqueue(
         session,
         vault,
-        _mail(parts, update, incident, row, best_language(contact.language, parts.settings.languages)),
+        _mail(parts, update, row, best_language(contact.language, parts.settings.languages)),
         address=contact.address,
         locale=contact.language,
         now=now,
@@ -139,14 +139,12 @@ def _one(
     return added is not None
 
 
-def _mail(
-    parts: WorkerParts, update: incidents.Announcement, incident: str, row: Subscription, language: str
-) -> StatusUpdate:
+def _mail(parts: WorkerParts, update: Announcement, row: Subscription, language: str) -> StatusUpdate:
     shown, title = update.title(language)
     locale = Locale.parse(language, sep="-")
     return StatusUpdate(
         subscription=row.id.hex(),
-        incident=incident,
+        incident=clipped(update.incident_title(language), LONGEST_INCIDENT),
         title=clipped(title, LONGEST_TITLE),
         title_language=shown,
         phase=catalogue(language).gettext(update.phase_words),

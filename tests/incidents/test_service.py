@@ -55,11 +55,6 @@ def statements(db):
         return [(row.number, row.language, row.published_at is not None) for row in rows]
 
 
-def waiting(db):
-    with db.read() as session:
-        return service.updates_to_announce(session)
-
-
 def test_a_draft_is_nobodys_business(db, incident):
     with db.read() as session:
         assert service.published(session) == service.open_incidents(session) == []
@@ -205,36 +200,6 @@ def test_what_is_the_case_is_what_happened_last_not_what_was_told_last(db, incid
     tell(db, replace(UPDATE, phase="detected", occurred_at=NOW - timedelta(days=9)))
     with db.read() as session:
         assert list(service.phases(session).values()) == ["resolved"]
-
-
-def test_an_update_is_announced_once_and_only_where_its_author_says_so(db, incident):
-    tell(db, replace(UPDATE, notify=True))
-    tell(db, replace(UPDATE, title="A detail"))
-    assert waiting(db) == []
-    publish(db)
-    (news,) = waiting(db)
-    assert (news.number, news.path, news.phase_words) == (1, "/incidents/booking/updates/1/", "Contained")
-    assert news.title("es") == ("en", "The way in is closed")
-    with ThreadPoolExecutor(4) as pool:
-        marked = list(pool.map(lambda _: mark(db, news.update_id), range(4)))
-    assert sorted(marked) == [False, False, False, True]
-    assert waiting(db) == []
-    assert edit(db, 1, replace(UPDATE, body="New words.", notify=True)).told
-    assert waiting(db) == []
-
-
-def mark(db, update_id):
-    with db.write() as session:
-        return service.mark_announced(session, update_id, NOW)
-
-
-def test_an_author_may_think_again_before_anyone_was_told(db, incident):
-    publish(db)
-    tell(db, replace(UPDATE, notify=True))
-    edit(db, 1, replace(UPDATE, notify=False))
-    assert waiting(db) == []
-    edit(db, 1, replace(UPDATE, notify=True))
-    assert [news.number for news in waiting(db)] == [1]
 
 
 def test_everything_that_becomes_public_is_noticed_and_drafts_are_not(db, incident):

@@ -9,6 +9,7 @@ from portal.exposure import importing
 from portal.exposure import jobs as exposure_jobs
 from portal.exposure import service as exposure
 from portal.exposure.models import ActiveList, ExposedPerson
+from portal.identity.builtin import BuiltinStore
 from portal.incidents import service as incidents
 from portal.intake import service as intake
 from portal.intake.models import IntakeRequest
@@ -17,11 +18,16 @@ from portal.kit.vault import VaultError
 from portal.reset.service import CHANGED
 from portal.worker import drain
 from tests import traces
-from tests.reset.conftest import people  # noqa: F401 - a fixture
+from tests.reset.journey import People
 from tests.visitor import hidden
 
 LISTED, STRANGER = "ann@northwind.example", "eve@northwind.example"
 HEADER = "email,account_ref,name,locale,jurisdiction,data_classes\n"
+
+
+@pytest.fixture
+def people(db, worker_vault, clock, settings):
+    return People(db, worker_vault, clock, settings, BuiltinStore())
 
 
 @pytest.fixture
@@ -116,7 +122,7 @@ def test_a_list_s_key_opens_for_its_own_incident_and_number_alone(take_in, db, w
             exposure.open_list(worker_vault, version)
 
 
-def test_forged_words_about_a_changed_password_frighten_nobody(people, db, web_vault, clock, worker_parts, smtp):  # noqa: F811
+def test_forged_words_about_a_changed_password_frighten_nobody(people, db, web_vault, clock, worker_parts, smtp):
     account_id = people.add("ana@northwind.example")
     for version in ("1", "2", "99", "-1", "x", ""):
         with db.write() as session:
@@ -133,7 +139,7 @@ def test_forged_words_about_a_changed_password_frighten_nobody(people, db, web_v
     assert len(smtp.messages) == 1
 
 
-def test_an_account_s_index_that_was_altered_leads_to_nobody_else(people, db, web_vault, app, worker_parts, smtp):  # noqa: F811
+def test_an_account_s_index_that_was_altered_leads_to_nobody_else(people, db, web_vault, app, worker_parts, smtp):
     people.add("ana@northwind.example")
     with db.write() as session:
         index = web_vault.account_index("mallory@elsewhere.example")

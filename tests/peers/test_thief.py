@@ -24,7 +24,7 @@ from sqlalchemy import text
 
 from portal.demo import example, people
 from portal.exposure.people import Indexer
-from portal.incidents import service as incidents
+from portal.incidents import announcing
 from portal.kit.context import Context
 from portal.kit.keys import write_pair
 from portal.kit.settings import Settings
@@ -97,7 +97,7 @@ class Portal:
     def is_at_rest(self) -> bool:
         """Whether every request is answered, every mail sent, and every update told to whoever wanted it."""
         with self.context.db.read() as session:
-            if incidents.updates_to_announce(session):
+            if announcing.waiting(session, self.context.worker_vault()):
                 return False
             requests = session.execute(text("SELECT count(*) FROM intake_requests")).scalar_one()
             mails = session.execute(text("SELECT count(*) FROM outbox_mails WHERE state <> 'sent'")).scalar_one()

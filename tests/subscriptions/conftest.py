@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from portal.incidents import announcing, writing
 from portal.incidents import service as incidents
-from portal.incidents import writing
 from portal.incidents.writing import UpdateText
 from portal.kit.parts import WorkerParts
 from portal.subscriptions import jobs
@@ -47,8 +47,11 @@ class House:
         words = UpdateText(language, "contained", title, "What we know.", now, notify if number is None else None)
         with self.worker.db.write() as session:
             if number is not None:
-                return writing.edit_update(session, slug, number, words, now).update.number
-            return writing.add_update(session, slug, words, now).number
+                row = writing.edit_update(session, slug, number, words, now).update
+            else:
+                row = writing.add_update(session, slug, words, now)
+            announcing.vouch(session, self.worker.vault, row)
+            return row.number
 
     def work(self) -> None:
         """Let the worker do all that is due."""

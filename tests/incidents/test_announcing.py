@@ -1,0 +1,109 @@
+"""Updates that subscribers shall be told of: once, where the author says so, and in no words but the author's."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import text
+
+from portal.incidents import announcing, service, writing
+from tests.incidents.test_service import NOW, SLUG, UPDATE, publish
+
+NEWS = replace(UPDATE, notify=True)
+
+
+@pytest.fixture
+def incident(db):
+    with db.write() as session:
+        return service.create(session, SLUG, "Theft of bookings", ("Names",), NOW)
+
+
+@pytest.fixture
+def tell(db, worker_vault):
+    """Add an update, or edit one, as the command does."""
+
+    def told(words=NEWS, number=None):
+        with db.write() as session:
+            edited = None if number is None else writing.edit_update(session, SLUG, number, words, NOW)
+            row = edited.update if edited else writing.add_update(session, SLUG, words, NOW)
+            if row.notify and row.announced_at is None:
+                announcing.vouch(session, worker_vault, row)
+            return edited
+
+    return told
+
+
+@pytest.fixture
+def waiting(db, worker_vault):
+    def read():
+        with db.read() as session:
+            return announcing.waiting(session, worker_vault)
+
+    return read
+
+
+def mark(db, update_id):
+    with db.write() as session:
+        return announcing.mark_announced(session, update_id, NOW)
+
+
+def test_an_update_is_announced_once_and_only_where_its_author_says_so(db, incident, tell, waiting):
+    tell()
+    tell(replace(UPDATE, title="A detail"))
+    assert waiting() == []
+    publish(db)
+    (news,) = waiting()
+    assert (news.number, news.path, news.phase_words) == (1, "/incidents/booking/updates/1/", "Contained")
+    assert news.title("es") == ("en", "The way in is closed")
+    with ThreadPoolExecutor(4) as pool:
+        marked = list(pool.map(lambda _: mark(db, news.update_id), range(4)))
+    assert sorted(marked) == [False, False, False, True]
+    assert waiting() == []
+    assert tell(replace(NEWS, body="New words."), 1).told
+    assert waiting() == []
+
+
+def test_an_author_may_think_again_before_anyone_was_told(db, incident, tell, waiting):
+    publish(db)
+    tell()
+    tell(replace(NEWS, notify=False), 1)
+    assert waiting() == []
+    tell(NEWS, 1)
+    assert [news.number for news in waiting()] == [1]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "UPDATE incidents_wordings SET title = 'Claim your refund at evil.example'",
+        "UPDATE incidents_updates SET phase = 'resolved'",
+        "UPDATE incidents_updates SET number = 7",
+        "UPDATE incidents SET title = 'Claim your refund at evil.example'",
+        "UPDATE incidents SET slug = 'refund'",
+        "UPDATE incidents_updates SET voucher = NULL",
+    ],
+)
+def test_words_that_nobody_vouches_for_are_mailed_to_nobody(db, incident, tell, waiting, forged, caplog):
+    publish(db)
+    tell()
+    assert len(waiting()) == 1
+    with db.write() as session:
+        session.execute(text(forged))
+    assert waiting() == []
+    assert "altered or put in" in caplog.text
+
+
+def test_an_update_that_was_put_in_is_mailed_to_nobody(db, incident, waiting):
+    publish(db)
+    with db.write() as session:
+        writing.add_update(session, SLUG, NEWS, NOW)
+    assert waiting() == []
+
+
+def test_the_incident_s_title_is_told_in_the_reader_s_language(db, incident, tell, waiting):
+    with db.write() as session:
+        service.give_title(session, SLUG, "Robo de reservas", "es", NOW)
+    publish(db)
+    tell()
+    (news,) = waiting()
+    assert (news.incident_title("es"), news.incident_title("de")) == ("Robo de reservas", "Theft of bookings")
