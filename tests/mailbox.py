@@ -42,13 +42,17 @@ class Delivered:
 
 @dataclass
 class Mailbox:
-    """The server; a test may replace what it says by `answer_recipient` and `answer_data`."""
+    """The server; a test may replace what it says by `answer_recipient` and `answer_data`.
+
+    `hold_answer` gives the seconds between keeping a mail and saying so.
+    """
 
     host: str = "127.0.0.1"
     port: int = 0
     messages: list[Delivered] = field(default_factory=list)
     answer_recipient: Callable[[str], str] = lambda address: "250 OK"
     answer_data: Callable[[Delivered], str] = lambda mail: "250 OK"
+    hold_answer: Callable[[Delivered], float] = lambda mail: 0.0
 
     @property
     def url(self) -> str:
@@ -80,6 +84,8 @@ class Mailbox:
         answer = self.answer_data(mail)
         if answer.startswith("2"):
             self.messages.append(mail)
+        if seconds := self.hold_answer(mail):
+            await asyncio.sleep(seconds)
         return answer
 
 

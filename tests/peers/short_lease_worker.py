@@ -15,4 +15,4 @@ logging.basicConfig(level=logging.INFO)
 context = Context(Settings.from_env(os.environ))
 parts = app.worker_parts(context.settings, context.db, SystemClock(), context.worker_vault())
 sys.stdin.readline()  # made ready beforehand, begun when the test says so
-Worker(parts, (), lease=timedelta(seconds=float(sys.argv[1]))).run()
+Worker(parts, app.SCHEDULE, lease=timedelta(seconds=float(sys.argv[1]))).run()
