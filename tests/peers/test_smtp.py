@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -18,6 +19,8 @@ from portal.kit.db import new_id
 from portal.outbox.deliver import LEASE, MAX_ATTEMPTS, claim, delay
 from portal.outbox.mail import Mail
 from portal.outbox.models import OutboxMail
+from portal.outbox.smtp import Paused, Relay
+from portal.worker import Worker
 from tests.peers.relays import RudeRelay, speaking
 
 
@@ -217,6 +220,23 @@ class TestTls:
         assert counts() == {"queued": 1}
         assert smtp.messages == []
         assert "certificate" in caplog.text
+
+    def test_the_worker_s_own_connection_refuses_it_too(self, enqueue, counts, smtp, mail, worker_parts, caplog):
+        """As `portal worker` builds it: nobody hands it any TLS settings."""
+        enqueue()
+        with pytest.raises(Paused, match="certificate"):
+            Relay(mail, worker_parts.settings.mail_sender).configure_host()
+        worker = Worker(replace(worker_parts, settings=replace(worker_parts.settings, mail=mail)), ())
+        threads = worker.start()
+        end = time.monotonic() + 10
+        while "delivery pauses" not in caplog.text and not smtp.messages and time.monotonic() < end:
+            time.sleep(0.01)
+        worker.stop()
+        for thread in threads:
+            thread.join()
+        assert "the mail relay refuses us (certificate)" in caplog.text
+        assert counts() == {"queued": 1}
+        assert smtp.messages == []
 
     def test_one_that_is_vouched_for_is_taken(self, deliverer, enqueue, counts, mail, certificate):
         enqueue()
