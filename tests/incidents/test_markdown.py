@@ -81,3 +81,10 @@ def test_what_people_write_looks_as_they_mean_it():
     html = markdown.render("**All** is *well*.\n\n1. one\n2. two\n\n| a | b |\n|---|---|\n| 1 | 2 |")
     for element in ("<strong>All</strong>", "<em>well</em>", "<ol>", "<th>a</th>", "<td>2</td>"):
         assert element in html
+
+
+@pytest.mark.parametrize("tag", ["strong", "a", "h2", "table", "p", "blockquote"])
+def test_html_is_text_even_where_the_same_element_may_come_from_markdown(tag):
+    html = markdown.render(f"before <{tag}>inside</{tag}> after\n\n<{tag}>\nblock\n</{tag}>\n")
+    assert f"&lt;{tag}&gt;inside&lt;/{tag}&gt;" in html
+    assert {found for found, _ in Elements(html).found} == {"p"}

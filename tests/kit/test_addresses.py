@@ -118,5 +118,23 @@ def test_spellings_are_folded_only_where_the_provider_says_so(spelling, mailbox)
     assert folded(spelling) == mailbox
 
 
+@given(st.text(max_size=60), st.sampled_from(["example.com", "gmail.com", "outlook.com"]))
+def test_a_fold_leaves_every_letter_that_is_not_ascii_as_it_is(local, domain):
+    try:
+        address = normalise(f"{local}@{domain}")
+    except AddressInvalid:
+        return
+    wide = [letter for letter in address.partition("+")[0] if not letter.isascii()]
+    for form in (folded(address), sign_in_name(address)):
+        assert [letter for letter in form.partition("+")[0] if not letter.isascii()] == wide
+
+
+@pytest.mark.parametrize("local", ["straße", "ıan", "İan", "ΣΊΓΜΑΣ", "JÖRG"])
+def test_letters_whose_case_is_a_matter_of_language_are_not_folded(local):
+    kept = f"{local}@example.com".replace("JÖRG", "jÖrg")
+    address = normalise(f"{local}@example.com")
+    assert sign_in_name(address) == folded(address) == kept
+
+
 def test_a_mask_tells_its_owner_and_nobody_else():
     assert mask("sam.smith@example.co.uk") == "s…@e….uk"
