@@ -201,14 +201,24 @@ def limited(environ: Mapping[str, str], file: Path, most: int) -> subprocess.Com
     )  # fmt: skip
 
 
-def test_a_full_disk_stops_an_import_and_leaves_nothing_live(lists, environ, tmp_path):
+@pytest.mark.parametrize(
+    ("database_url", "rows", "what"),
+    [
+        ("sqlite", 200_000, "disk failed"),
+        ("sqlite", 30_000, "database failed"),  # what is sorted fits in memory; the table does not fit on the disk
+        pytest.param("postgresql", 200_000, "disk failed", marks=pytest.mark.postgres),
+    ],
+    indirect=["database_url"],
+)
+def test_a_full_disk_stops_an_import_and_leaves_nothing_live(lists, environ, tmp_path, rows, what):
     lists.live(ANN)
     file = tmp_path / "big.csv"
-    file.write_text(HEADER + numbered(200_000))
+    file.write_text(HEADER + numbered(rows))
     database = Path(environ["PORTAL_DATABASE_URL"].removeprefix("sqlite:///"))
     room = database.stat().st_size + 4_000_000 if database.is_file() else 30_000_000
     finished = limited(environ, file, room)
     assert finished.returncode == 1
+    assert what in finished.stderr
     assert "Nothing was stored" in finished.stderr
     assert "Traceback" not in finished.stderr
     with lists.db.read() as session:
