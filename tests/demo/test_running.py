@@ -1,0 +1,165 @@
+"""`portal demo` as somebody runs it who has just met the portal, in a copy of the repository of its own."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.cookiejar import CookieJar
+from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, build_opener
+
+import pytest
+
+from tests.processes import PORTAL, ROOT, free_port
+from tests.visitor import hidden
+
+PROMISED = ("portal", "mailbox", "example")
+LISTENING = "0A"
+LOOPBACK = {"0100007F", "00000000000000000000000001000000"}
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The demonstration keeps its data beside the program: here it must not find a developer's own."""
+    for name in ("portal", "templates", "static", "migrations"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "wsgi.py", tmp_path)
+    return tmp_path
+
+
+def surroundings(copy: Path, **settings: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
+    return kept | {"PYTHONPATH": str(copy)} | settings
+
+
+@contextmanager
+def demonstration(copy: Path, port: int) -> Iterator[tuple["subprocess.Popen[str]", dict[str, str]]]:
+    """Run it until the block ends, then press Ctrl-C; yield the process and the lines `name: value` that it says."""
+    with (
+        (copy / "demo.log").open("ab") as log,
+        subprocess.Popen(
+            [PORTAL, "demo", "--port", str(port)], env=surroundings(copy), cwd=copy, text=True,
+            stdout=subprocess.PIPE, stderr=log,
+        ) as process,
+    ):  # fmt: skip
+        assert process.stdout is not None
+        said: dict[str, str] = {}
+        try:
+            for line in process.stdout:
+                name, _, value = line.strip().partition(": ")
+                said[name] = value
+                if "Ctrl-C" in line:
+                    break
+            assert process.poll() is None, (copy / "demo.log").read_text()
+            yield process, said
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(40)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+
+
+class Browser:
+    """Keeps cookies, and nothing more."""
+
+    def __init__(self) -> None:
+        self._opener = build_opener(HTTPCookieProcessor(CookieJar()))
+
+    def get(self, address: str, fields: dict[str, str] | None = None) -> str:
+        data = None if fields is None else urlencode(fields).encode()
+        with self._opener.open(address, data, timeout=20) as answer:
+            return str(answer.read().decode())
+
+
+def mails(mailbox: str, to: str = "") -> list[dict]:
+    address = f"{mailbox}messages.json" + (f"?to={to}" if to else "")
+    return list(json.loads(Browser().get(address)))
+
+
+def listens_at(process: "subprocess.Popen[str]") -> set[str]:
+    """The addresses at which a process and its children listen."""
+    family = {process.pid}
+    parents = {int(path.name): path for path in Path("/proc").iterdir() if path.name.isdigit()}
+    for _ in range(4):
+        for pid, path in parents.items():
+            try:
+                parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if parent in family:
+                family.add(pid)
+    inodes = set()
+    for pid in family:
+        for descriptor in (Path("/proc") / str(pid) / "fd").iterdir():
+            try:
+                found = re.match(r"socket:\[(\d+)\]", str(descriptor.readlink()))
+            except OSError:
+                continue
+            inodes |= {found[1]} if found else set()
+    lines = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()]
+    return {line[1] for line in lines if line[3] == LISTENING and line[9] in inodes}
+
+
+def test_from_the_first_start_to_the_second(copy):
+    port = free_port()
+    site = f"http://localhost:{port}/"
+    begun = time.monotonic()
+    with demonstration(copy, port) as (process, said):
+        first = time.monotonic() - begun
+        assert said["portal"] == site
+        assert said["mailbox"] == f"{site}dev/mailbox/"
+        assert re.fullmatch(r"\S+@\S+\.example", said["example"])
+        assert any(line.startswith("Loading") for line in said)
+        listening = {tuple(place.split(":")) for place in listens_at(process)}
+        assert {int(number, 16) for _, number in listening} >= {port}
+        assert len(listening) >= 2, "the mail server was not found among what listens"
+        assert {host for host, _ in listening} <= LOOPBACK
+
+        visitor = Browser()
+        front = visitor.get(site)
+        assert "We are sorry" in front
+        form = visitor.get(f"{site}check/")
+        visitor.get(f"{site}check/", hidden(form) | {"email": said["example"]})
+        end = time.monotonic() + 30
+        while not (came := mails(said["mailbox"], said["example"])) and time.monotonic() < end:
+            time.sleep(0.1)
+        (mail,) = came
+        assert {"to", "subject", "text", "html", "headers"} <= set(mail)
+        assert mail["to"] == said["example"]
+        assert mail["headers"]["Subject"] == mail["subject"]
+        assert mails(said["mailbox"], "nobody@postbox.example") == []
+        (link,) = set(re.findall(rf"{site}check/answer/[a-z2-7]{{32}}/", mail["text"]))
+        assert "</form>" in visitor.get(link)
+        shown = visitor.get(said["mailbox"])
+        assert mail["subject"] in shown
+        assert said["example"] in shown
+    assert process.returncode == 0
+    assert "Traceback" not in (copy / "demo.log").read_text()
+
+    begun = time.monotonic()
+    with demonstration(copy, port) as (_, again):
+        assert time.monotonic() - begun < max(first, 10)
+        assert {name: again[name] for name in PROMISED} == {name: said[name] for name in PROMISED}
+        assert not any(line.startswith("Loading") for line in again)
+        assert mails(again["mailbox"], again["example"]) == [mail]
+        assert "</form>" in Browser().get(link), "the link of the first time is forgotten"
+
+
+@pytest.mark.parametrize("environment", ["production", "test"])
+def test_beside_a_real_portal_it_does_not_start_and_makes_nothing(copy, environment):
+    finished = subprocess.run(
+        [PORTAL, "demo", "--port", str(free_port())], env=surroundings(copy, PORTAL_ENVIRONMENT=environment), cwd=copy,
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert finished.returncode != 0
+    assert "PORTAL_ENVIRONMENT" in finished.stderr
+    assert "portal: " not in finished.stdout
+    assert not (copy / "var").exists()
