@@ -34,7 +34,7 @@ def everyone(db, worker_vault, clock, settings, database_url, tmp_path):
     summary = importing.take_in(db, worker_vault, clock, database_url, source, lambda *_: None)
     password_hash = hasher_for(settings).hash("eleven owls at noon")
     with db.write() as session:
-        exposure.activate(session, incident.id, summary.number, clock.now())
+        exposure.activate(session, worker_vault, incident.id, summary.number, clock.now())
         accounts = [NewAccount(Profile(f"{name}@northwind.example"), password_hash) for name in NAMES]
         BuiltinStore().add(session, worker_vault, accounts, clock.now())
         for name in NAMES:
