@@ -48,6 +48,12 @@ class MailboxStore:
                 "INSERT INTO mails (recipients, content) VALUES (?, ?)", (json.dumps(recipients), content)
             )
 
+    def one(self, number: int) -> Message | None:
+        """Return one mail."""
+        with self._open() as connection:
+            row = connection.execute("SELECT id, recipients, content FROM mails WHERE id = ?", (number,)).fetchone()
+        return _message(row[0], json.loads(row[1]), row[2]) if row else None
+
     def newest(self, limit: int = NEWEST, to: str = "") -> list[Message]:
         """Return the newest mails, those to an address where one is given."""
         with self._open() as connection:

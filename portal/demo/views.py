@@ -11,6 +11,11 @@ from portal.kit import web
 
 bp = Blueprint("demo", __name__)
 
+# Links lead on in a page of their own, as they do from a mail program.
+HTML_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
+)
 FIELDS = ("to", "subject", "text", "html", "headers")
 
 
@@ -29,6 +34,17 @@ def mailbox() -> str:
     """Show the mails, newest first."""
     to = request.args.get("to", "")
     return render_template("demo/mailbox.html", messages=_store().newest(to=to), to=to)
+
+
+@bp.get("/dev/mailbox/<int:number>/")
+def as_page(number: int) -> Response:
+    """Show a mail's HTML part as a mail program does: with its own styles, and without script or anything loaded."""
+    message = _store().one(number)
+    if message is None:
+        raise NotFound
+    response = Response(message.html, mimetype="text/html")
+    response.headers["Content-Security-Policy"] = HTML_POLICY
+    return response
 
 
 @bp.get("/dev/mailbox/messages.json")

@@ -10,7 +10,7 @@ from portal.demo.mailbox import MailboxStore
 from tests import databases
 from tests.visitor import Visitor
 
-PAGES = ("/dev/mailbox/", "/dev/mailbox/messages.json")
+PAGES = ("/dev/mailbox/", "/dev/mailbox/1/", "/dev/mailbox/messages.json")
 ANA = "ana@postbox.example"
 
 
@@ -27,7 +27,7 @@ def file(tmp_path):
         mail = EmailMessage()
         mail["Subject"], mail["To"], mail["X-Number"] = f"Mail <b>{number}</b>", to, str(number)
         mail.set_content("Hello <script>alert(1)</script>")
-        mail.add_alternative("<p>Hello</p>", subtype="html")
+        mail.add_alternative('<p style="color:red">Hello</p>', subtype="html")
         store.add([to], bytes(mail))
     return tmp_path / "mailbox.db"
 
@@ -62,6 +62,20 @@ def test_programs_read_the_same_as_json(visitor):
     assert {"to", "subject", "text", "html", "headers"} <= set((answer.json or [{}])[0])
     own = client.get(f"/dev/mailbox/messages.json?to={ANA}").json or []
     assert [(mail["to"], mail["headers"]["X-Number"]) for mail in own] == [(ANA, "3"), (ANA, "1")]
+
+
+def test_a_mail_is_shown_as_a_mail_program_does_with_its_styles_and_nothing_else(visitor):
+    client = visitor()
+    page = client.get("/dev/mailbox/")
+    assert 'href="/dev/mailbox/2/"' in page.text
+    assert "unsafe" not in page.headers["Content-Security-Policy"]
+    shown = client.get("/dev/mailbox/2/")
+    assert '<p style="color:red">Hello</p>' in shown.text
+    policy = shown.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline';")
+    assert "sandbox" in policy
+    assert "script" not in policy
+    assert client.get("/dev/mailbox/4/").status_code == 404
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -52,6 +52,15 @@ def test_every_text_is_translated(translated, tmp_path):
     assert missing == [], "make messages, then translate these"
 
 
+def test_the_plainer_english_names_belong_to_texts_that_exist(tmp_path):
+    known = {message.id for message in in_use(tmp_path) if message.id}
+    with (TRANSLATIONS / SOURCE_LANGUAGE / "LC_MESSAGES/messages.po").open("rb") as file:
+        named = {message.id: message.string for message in read_po(file, locale=SOURCE_LANGUAGE) if message.id}
+    assert named
+    assert set(named) - known == set()
+    assert all(plain and plain != name for name, plain in named.items())
+
+
 def test_a_translation_keeps_what_is_filled_in(translated):
     for message in translated:
         if message.id and not message.fuzzy:
