@@ -154,14 +154,14 @@ def _password_line(current: login.SignedIn) -> Line:
 
 
 def _sessions_line(count: int) -> Line:
-    state = _("On this device only") if count < 2 else _("On %(count)s devices", count=count)  # noqa: PLR2004
-    return Line(_("Signed in"), state, "/account/sessions/", _("See and end"))
+    state = _("Only this one is signed in") if count < 2 else _("%(count)s are signed in", count=count)  # noqa: PLR2004
+    return Line(_("Devices"), state, "/account/sessions/", _("Look through them"))
 
 
 def _updates_line() -> Line:
     # Which addresses get updates is sealed for the worker; this page could not tell even if it wanted to.
     return Line(
-        _("Updates by mail"), _("Chosen by address, with or without an account"), "/subscribe/", _("Get updates")
+        _("Updates by mail"), _("Not tied to your account: any address can get them"), "/subscribe/", _("Get updates")
     )
 
 
@@ -170,11 +170,10 @@ def _updates_line() -> Line:
 def mail_answer() -> ResponseReturnValue:
     """Ask the worker to mail the answer to the account's address, as the check does for anyone."""
     parts = web.parts()
-    fields = {
-        "account": person().account_id.hex(),
-        "language": web.language(),
-        "browser": web.begin_flow("check"),
-    }
+    browser = web.begin_flow("check")
+    # So that the next page speaks of this address, and not of one that was entered, for as long as this flow lasts.
+    session[CHECK_ACCOUNT] = browser
+    fields = {"account": person().account_id.hex(), "language": web.language(), "browser": browser}
     with parts.db.write() as db_session:
         web.limit_intake(db_session)
         intake.ask(db_session, parts.vault, CHECK_ACCOUNT, fields, parts.clock.now())

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from markupsafe import Markup
 from sqlalchemy import select
@@ -24,6 +24,7 @@ SO_FAR = {
     "safeguards-in-place": N_("new safeguards protect the data that we hold"),
     "resolved": N_("the investigation is finished and we go on helping"),
 }
+LATE = timedelta(days=1)
 SECTION_TOP = 3
 ENTRY_TOP = 4
 PAGE_TOP = 2
@@ -54,9 +55,8 @@ class Entry:
 
     @property
     def late(self) -> datetime | None:
-        """When it was published, where that is another minute than what it tells of."""
-        apart = abs((self.published_at - self.update.occurred_at).total_seconds())
-        return self.published_at if apart >= 60 else None  # noqa: PLR2004 - a minute
+        """When it was published, where that is a day or more after what it tells of."""
+        return self.published_at if self.published_at - self.update.occurred_at >= LATE else None
 
     @property
     def html(self) -> Markup:

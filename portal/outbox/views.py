@@ -37,7 +37,7 @@ def is_it_real() -> str | tuple[str, int] | Response:
             proof = service.look_up(session, form.code.data)
     except service.MailUnknown:
         unknown = _(
-            "We have no message with this code. Check that you typed all 14 characters. "
+            "We have no message with this code. Check that you entered all 14 letters and digits. "
             "If it is right, treat the message as a fake."
         )
         form.code.errors = [unknown]

@@ -20,9 +20,13 @@ def calendar(words: Catalogue, *, host: str, organisation: str, months: int, fir
     description = "\n".join(
         (
             _("Open the site as you always do; no link is given here, so that nobody can fake it."),
-            _("Did you use this password anywhere else? Then change it there too."),
-            _("Did you share it, or hear that it was exposed? Then change it at once."),
-            _("Is it time for a passkey or a password manager?"),
+            _("Do you use it anywhere else, or one much like it? Then change it at both places."),
+            _(
+                "Does somebody else know it, or did you type it on a page that you no longer trust? "
+                "Then change it at once."
+            ),
+            _("Did you hear that it was exposed, with us or elsewhere? Then change it at once."),
+            _("Is it time for a password manager, or for a passkey where a site offers one?"),
         )
     )
     start = first.replace(day=min(first.day, LAST_SAFE_DAY))

@@ -85,6 +85,7 @@ for (const field of document.querySelectorAll("[data-password]")) {
   const load = box ? meter(box, input) : null;
   for (const button of field.querySelectorAll("[data-suggestion]")) {
     button.hidden = false;
+    button.previousElementSibling.hidden = true;
     button.addEventListener("click", () => {
       input.value = button.dataset.suggestion;
       show(true);

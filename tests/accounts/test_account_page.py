@@ -19,12 +19,12 @@ def test_each_thing_has_its_state_and_one_link(client, ana, sign_in):
     for name, href in (
         ("Password", "/account/password/"),
         ("Reminders", "/account/reminders/"),
-        ("Signed in", "/account/sessions/"),
+        ("Devices", "/account/sessions/"),
         ("Updates by mail", "/subscribe/"),
     ):
         assert f"<dt>{name}</dt>" in page
         assert f'href="{href}"' in page
-    assert "On this device only" in page
+    assert "Only this one is signed in" in page
 
 
 def test_the_password_s_line_says_when_it_was_changed(client, db, clock, ana, sign_in):
@@ -62,12 +62,19 @@ def test_my_answer_comes_by_mail_and_names_me_to_the_worker_alone(
         request = session.query(IntakeRequest).one()
     assert request.purpose == "check-account"
     assert ana.id not in request.sealed
-    assert client.get("/check/sent/").status_code == 200
+    assert "the address of your account" in client.get("/check/sent/").text
     drain(worker_parts)
     (mail,) = smtp.messages
     assert mail.recipients == (ADDRESS,)
     with db.read() as session:
         assert session.scalar(text("SELECT count(*) FROM intake_replies")) == 1
+
+
+def test_the_next_page_speaks_of_the_account_for_that_flow_alone(client, ana, sign_in):
+    sign_in()
+    client.submit("/account/", to="/account/answer/")
+    client.submit("/check/", email="other@northwind.example")
+    assert "the address that you entered" in client.get("/check/sent/").text
 
 
 def test_who_is_not_signed_in_asks_for_nothing(client, db, ana):

@@ -47,7 +47,7 @@ def test_every_device_is_listed_this_one_first(client, both):
         "Firefox on Android – this device",
         "Safari on iPhone",
     ]
-    assert "On 2 devices" in client.get("/account/").text
+    assert "2 are signed in" in client.get("/account/").text
 
 
 def test_another_device_is_signed_out_from_here(client, phone, both):

@@ -25,7 +25,7 @@ def test_an_affected_person_reads_what_of_theirs_was_exposed_worst_first(lists, 
     assert mail.recipients == ("ann@northwind.example",)
     page = read(mail)
     assert "Yes, you are affected." in page
-    order = [page.index(name) for name in ("Passwords", "Dates of birth", "Email addresses")]
+    order = [page.index(name) for name in ("Passwords", "Dates of birth", "E-mail addresses")]
     assert order == sorted(order)
     assert 'type="checkbox"' in page
     assert 'href="/reset/"' in page
@@ -123,6 +123,7 @@ def test_people_who_share_an_address_each_have_a_section(lists, check, read):
     page = read(check("home@northwind.example"))
     assert "For Ann" in page
     assert "For Bob" in page
+    assert page.count("Your ticks stay on this device") == 1
     assert page.index("For Ann") < page.index("Passwords") < page.index("For Bob") < page.index("Dates of birth")
 
 

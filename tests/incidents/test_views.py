@@ -73,6 +73,12 @@ def test_the_incident_has_an_address_of_its_own(client, told):
     assert f'<link rel="canonical" href="http://localhost:8000{PAGE}">' in client.get("/").text
 
 
+def test_a_day_later_the_timeline_says_when_an_update_was_published(client, told):
+    html = words(client.get(PAGE).text)
+    assert "Detected · 3 November 2026, 08:00 UTC · published on 23 November 2026" in html
+    assert html.count("published on") == 1
+
+
 def test_where_nothing_happened_the_page_says_so(client):
     answer = client.get("/")
     assert answer.status_code == 200
@@ -152,7 +158,7 @@ def test_an_update_has_a_page_with_what_it_said_before(client, portal, write, to
     portal("incidents", "update", SLUG, "--edit", "2", write("The way in is *closed* and watched."))
     html = client.get(f"{PAGE}updates/2/").text
     assert "<em>closed</em> and watched." in html
-    assert '<ins><span class="hidden">added: </span> and watched</ins>' in html
+    assert ' <ins><span class="hidden">added: </span>and watched</ins>.' in html
     assert "Changed" in words(client.get(PAGE).text)
     assert client.get(f"{PAGE}updates/1/").text.count("<ins>") == 0
 

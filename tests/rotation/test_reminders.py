@@ -257,7 +257,9 @@ def test_an_old_mails_link_still_switches_off_what_was_chosen_again(house, clock
 def test_a_wrong_link_switches_nothing_off_and_offers_no_button(house, sam):
     choose(house, sam, "3")
     visitor = house.visitor()
-    assert visitor.get(f"/reminders/off/{'a' * 32}/").status_code == 410
+    unknown = visitor.get(f"/reminders/off/{'a' * 32}/")
+    assert unknown.status_code == 410
+    assert "If you switched the reminders off, they are off" in unknown.text
     assert visitor.post(f"/reminders/off/{'a' * 32}/").status_code == 200
     with house.worker.db.read() as session:
         assert service.chosen(session, sam).interval == "3"

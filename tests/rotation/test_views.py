@@ -64,7 +64,7 @@ class TestTheChoiceInTheAccount:
 
     def test_the_page_is_honest_about_required_changes(self, sam):
         page = unescape(sam.get("/account/reminders/").text)
-        assert "advise against required changes" in page
+        assert "NIST, advise against it" in page
         assert "Change it at once when" in page
 
     def test_one_person_does_not_see_or_change_anothers_choice(self, house, sam):

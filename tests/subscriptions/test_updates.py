@@ -288,7 +288,12 @@ class TestLeaving:
     def test_a_wrong_or_used_link_shows_no_button(self, house, mail):
         assert house.visitor().get(f"/unsubscribe/{'a' * 32}/").status_code == 410
         house.visitor().post(unsubscribe_path(mail), data=ONE_CLICK)
-        assert house.visitor().get(unsubscribe_path(mail)).status_code == 410
+        answer = house.visitor().get(unsubscribe_path(mail))
+        assert answer.status_code == 410
+        assert "If you left, you get no more updates." in answer.text
+        assert '<form method="post">' in answer.text
+        unknown = house.visitor().get(f"/unsubscribe/{'a' * 32}/").text
+        assert unknown.replace("a" * 32, "") == answer.text.replace(unsubscribe_path(mail).split("/")[2], "")
 
     def test_no_update_comes_afterwards(self, house, mail):
         house.visitor().post(unsubscribe_path(mail), data=ONE_CLICK)
