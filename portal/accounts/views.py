@@ -160,9 +160,7 @@ def _sessions_line(count: int) -> Line:
 
 def _updates_line() -> Line:
     # Which addresses get updates is sealed for the worker; this page could not tell even if it wanted to.
-    return Line(
-        _("Updates by mail"), _("Not tied to your account: any address can get them"), "/subscribe/", _("Get updates")
-    )
+    return Line(_("Updates by mail"), _("Not tied to your account"), "/subscribe/", _("Get updates"))
 
 
 @bp.post("/account/answer/")
