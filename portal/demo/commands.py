@@ -18,7 +18,7 @@ import click
 
 from portal.demo.example import incident, load
 from portal.demo.mailbox import HOST, MailboxStore, receiving
-from portal.demo.people import EXAMPLE, PASSWORD, UNAFFECTED
+from portal.demo.people import EXAMPLE, PASSWORD, ROBBED, UNAFFECTED
 from portal.kit import keys
 from portal.kit.context import Context
 from portal.kit.settings import PREFIX, Settings
@@ -65,9 +65,11 @@ def _tell(port: int) -> None:
     """Print where everything is, and who is there to try it with."""
     click.echo(f"portal: http://localhost:{port}/")
     click.echo(f"mailbox: http://localhost:{port}/dev/mailbox/")
-    click.echo("Somebody whose password was stolen. Check her address; then choose a new password for her:")
+    click.echo("Somebody whose data were stolen. Ask the portal about her, and read the answer in the mailbox:")
     click.echo(f"example: {EXAMPLE}")
-    click.echo("Somebody who is not affected, and can sign in as ever:")
+    click.echo("Somebody whose password was stolen too. It is closed; the mailbox has the mail that says so:")
+    click.echo(f"needs a new password: {ROBBED}")
+    click.echo("Somebody who is not affected, and signs in as ever:")
     click.echo(f"sign in as: {UNAFFECTED}")
     click.echo(f"password: {PASSWORD}")
     click.echo(f"What the processes log stands in var/{LOG}. Stop it all with Ctrl-C.")

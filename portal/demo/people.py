@@ -6,7 +6,8 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-EXAMPLE = "nora.lind@postbox.example"
+EXAMPLE = "nora.lind@postbox.example"  # her password was not in the file: no mail waits for her before somebody asks
+ROBBED = "marta.quiroga41@correo.example"  # whose password was
 UNAFFECTED = "tom.berg@postbox.example"
 PASSWORD = "thimble-quartz-heron-lagoon-brisk"  # noqa: S105 - a demonstration's, in a database of its own
 AFFECTED = 1000
@@ -51,7 +52,7 @@ class Person:
 def affected() -> Iterator[Person]:
     """Yield the affected people, always the same."""
     chance = random.Random(20261102)  # noqa: S311 - the demonstration is the same every time
-    yield Person(EXAMPLE, "C-100001", "Nora Lind", "en", "IE", (*BASICS, "Passwords", "Phone numbers", "Purchases"))
+    yield Person(EXAMPLE, "C-100001", "Nora Lind", "en", "IE", (*BASICS, "Phone numbers", "Purchases"))
     # A family that shares one address.
     yield Person("family.torres@correo.example", "C-100002", "Paula Torres", "es", "ES", (*BASICS, "Purchases"))
     yield Person("family.torres@correo.example", "C-100003", "Hugo Torres", "es", "ES", (*BASICS, "Passwords"))
