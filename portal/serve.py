@@ -6,10 +6,9 @@ import click
 from granian.constants import Interfaces
 from granian.server import MPServer
 
-from portal.kit import canary, keys
+from portal.kit import keys
 from portal.kit.context import Context
 from portal.kit.settings import Settings
-from portal.kit.vault import WebVault
 from portal.kit.web import ROOT
 
 THREADS = 4

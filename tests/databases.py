@@ -22,8 +22,7 @@ TEMPLATE = "portal_template"
 
 def import_models() -> None:
     """Let the metadata know every table."""
-    for name in ("canary", "ratelimit"):
-        importlib.import_module(f"portal.kit.{name}")
+    importlib.import_module("portal.kit.ratelimit")
     for models in sorted(PORTAL.glob("*/models.py")):
         importlib.import_module(f"portal.{models.parent.name}.models")
 

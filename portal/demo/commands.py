@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 import click
 
-from portal.demo.example import incident, load
+from portal.demo.example import close_stolen_passwords, incident, load
 from portal.demo.mailbox import HOST, MailboxStore, receiving
 from portal.demo.people import EXAMPLE, PASSWORD, ROBBED, UNAFFECTED
 from portal.kit import keys
@@ -104,7 +104,10 @@ def _prepare(folder: Path, settings: Settings) -> None:
     if not settings.worker_keys_file.exists():
         keys.write_pair(*keys.generate(), settings.web_keys_file, settings.worker_keys_file)
     context = Context(settings)
-    load(context, new=not (folder / "demo-loaded").exists())
+    new = not (folder / "demo-loaded").exists()
+    load(context, new=new)
+    if new:
+        close_stolen_passwords(context)
     (folder / "demo-loaded").touch()
     context.db.dispose()
 

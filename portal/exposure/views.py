@@ -101,8 +101,18 @@ def open_answer() -> Page:
         until=opened.expires_at,
         incidents=shown,
         plan=advice.plan,
+        closing=OpenForm(),
         Outcome=Outcome,
     )
+
+
+@bp.post("/check/answer/close/")
+def close_answer() -> Page:
+    """Forget the answer in this browser, and what was ticked: somebody else may use it next."""
+    web.drop_token(PURPOSE)
+    response = web.see_other("exposure.ask")
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response
 
 
 def _opened() -> intake.Opened:

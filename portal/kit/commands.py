@@ -5,7 +5,6 @@ import smtplib
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -19,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from portal.kit import keys as keyfiles
 from portal.kit.context import Context
 from portal.kit.settings import Settings
-from portal.kit.vault import WebVault, WorkerVault
+from portal.kit.vault import VaultError, WorkerVault
 
 ROOT = Path(__file__).parent.parent.parent
 CONNECT_SECONDS = 10
@@ -105,10 +104,7 @@ def examine(context: Context) -> Iterator[tuple[str, str | None]]:
     yield "settings", None
     yield "web keys", _web_keys(settings)
     yield "worker keys", _worker_keys(settings)
-    database = _database(context)
-    yield "database", database
-    if database is None:
-        yield "keys and database", _keys_of_database(context)
+    yield "database", _database(context)
     yield "queue", _queue(settings)
     if not settings.web_alone:  # the web server hands no mail over, and need not know how
         yield "mail relay", _relay(settings)
@@ -160,27 +156,14 @@ def _worker_keys(settings: Settings) -> str | None:
             None if os.access(settings.web_keys_file, os.R_OK) else "cannot be read; `portal keys generate` makes them"
         )
     try:
-        vault = WorkerVault(keyfiles.read_worker(file))
+        sings = WorkerVault(keyfiles.read_worker(file)).canary_sings()
     except keyfiles.KeysInvalid as error:
         return str(error)
-    if not vault.canary_sings():
+    except VaultError:
+        sings = False
+    if not sings:
         return "the keys of this file do not belong together; restore it from your offline copy"
     return _mode(file)
-
-
-def _keys_of_database(context: Context) -> str | None:
-    """Compare what can be read of the keys; what is wrong with a file as such was said before."""
-    settings = context.settings
-    try:
-        with suppress(keyfiles.KeysInvalid):
-            canary.check_web(context.database, WebVault(keyfiles.read_web(settings.web_keys_file)))
-        with suppress(keyfiles.KeysInvalid):
-            vault = WorkerVault(keyfiles.read_worker(settings.worker_keys_file))
-            if vault.canary_sings():
-                canary.check(context.database, vault)
-    except canary.OtherKeys as error:
-        return str(error)
-    return None
 
 
 def _mode(file: Path) -> str | None:

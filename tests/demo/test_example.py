@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from portal.demo import people
-from portal.demo.example import load
+from portal.demo.example import close_stolen_passwords, load
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
 from portal.kit.context import Context
@@ -22,7 +22,9 @@ def database_url(sqlite_template, tmp_path):
 
 @pytest.fixture
 def loaded(settings, clock):
-    load(Context(settings), new=True)
+    context = Context(settings)
+    load(context, new=True)
+    close_stolen_passwords(context)
     clock.at = datetime.now(UTC)
 
 

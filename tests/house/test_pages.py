@@ -20,6 +20,7 @@ PERSONAL = {
     "/check/": "GET POST",
     "/check/sent/": "GET POST",
     "/check/answer/": "GET POST",
+    "/check/answer/close/": "POST",
     "/check/answer/<token>/": "GET",
     "/reset/": "GET POST",
     "/reset/sent/": "GET POST",

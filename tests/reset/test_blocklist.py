@@ -197,7 +197,7 @@ def test_without_own_words_and_organisation_the_rest_still_holds():
 
 def test_a_reason_and_a_way_on_stand_in_every_rejection():
     rejections = [value for value in vars(blocklist).values() if isinstance(value, blocklist.Rejection)]
-    assert len({rejection.code for rejection in rejections}) == len(rejections) == 10
+    assert len({rejection.code for rejection in rejections}) == len(rejections) == 11
     for rejection in rejections:
         assert rejection.reason.endswith(".")
         assert rejection.guidance.endswith(".")
