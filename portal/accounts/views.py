@@ -150,7 +150,8 @@ def account() -> ResponseReturnValue:
 def _password_line(current: login.SignedIn) -> Line:
     changed_at = current.account.password_changed_at
     state = _("Changed on %(date)s", date=format_date(changed_at, _(DAY))) if changed_at else _("Not changed here yet")
-    return Line(_("Password"), state, "/account/password/", _("Change"))
+    # Since nobody chose it anew here, it is the one from before the breach.
+    return Line(_("Password"), state, "/account/password/", _("Change"), due=changed_at is None)
 
 
 def _sessions_line(count: int) -> Line:

@@ -104,7 +104,6 @@ class Page:
     title_language: str
     versions: list[Version]
     entries: list[Entry]
-    draft: bool = False
 
     @property
     def version(self) -> Version | None:
@@ -137,7 +136,6 @@ def page(session: Session, incident: Incident, languages: Sequence[str], *, draf
         title_language=title_language(incident, languages),
         versions=versions(session, incident, languages, drafts=drafts),
         entries=entries(session, [incident], languages, drafts=drafts),
-        draft=drafts,
     )
 
 

@@ -16,7 +16,6 @@ CODE_LENGTH = 8
 AUTHENTICITY_LENGTH = 14
 BROWSER_SECRET_BYTES = 16
 NONCE_BYTES = 12
-TAG_BYTES = 16
 LENGTH_BYTES = 4
 # What one guess at a code costs whoever has the database: Argon2id (RFC 9106) at OWASP's least. Both processes must
 # agree on it, so it is no setting. It turns 40 bits into years of guessing for one answer.

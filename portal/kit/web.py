@@ -35,7 +35,8 @@ MAX_REQUEST_BYTES = 64 * 1024
 LANGUAGE_COOKIE = "language"
 MAX_LANGUAGES_ASKED = 200  # characters of an Accept-Language header; more is nobody's preference
 DATABASE_RETRY_SECONDS = 30
-SIXTY_FOUR = 64
+IPV6_PREFIX = 64
+LONGEST_TOKEN = 64
 PORT = re.compile(r":[0-9]+\Z")
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
@@ -176,7 +177,7 @@ def flow(purpose: str) -> str | None:
 
 def keep_token(purpose: str, token: str) -> None:
     """Keep a link's token in this browser's session cookie, so that it leaves the address at once."""
-    session[f"token {purpose}"] = token[:SIXTY_FOUR]
+    session[f"token {purpose}"] = token[:LONGEST_TOKEN]
 
 
 def kept_token(purpose: str) -> str | None:
@@ -199,7 +200,7 @@ def client_network() -> str:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped:
             return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, SIXTY_FOUR), strict=False))
+        return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
     return str(address)
 
 

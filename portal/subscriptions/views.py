@@ -24,13 +24,12 @@ def subscribe() -> Response | str | tuple[str, int]:
     if not form.is_submitted():
         form.incident.data = request.args.get("incident") or (offered[0].slug if len(offered) == 1 else None)
         return render_template("subscriptions/subscribe.html", form=form, offered=offered)
-    with parts.db.write() as session:
-        web.limit_intake(session)
     if not form.validate():
         return render_template("subscriptions/subscribe.html", form=form, offered=offered), 400
-    web.begin_flow(PURPOSE)
-    fields = {"email": form.email.data, "incident": form.incident.data, "language": web.language()}
     with parts.db.write() as session:
+        web.limit_intake(session)
+        web.begin_flow(PURPOSE)
+        fields = {"email": form.email.data, "incident": form.incident.data, "language": web.language()}
         intake.ask(session, parts.vault, PURPOSE, fields, parts.clock.now())
     parts.wake("answer")
     return web.see_other(".sent")

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from html import unescape
 
+import pytest
 from sqlalchemy import text
 
 from portal.accounts.login import EXTENSION, AccountParts
@@ -13,7 +14,21 @@ from tests.accounts.conftest import ADDRESS, STORE
 from tests.visitor import hidden
 
 
-def test_each_thing_has_its_state_and_one_link(client, ana, sign_in):
+@pytest.fixture
+def chosen_here(db, clock, ana):
+    """Ana chose her password on this portal."""
+    with db.write() as session:
+        STORE.set_password(session, ana.id, expected_version=1, password_hash=ana.password_hash, now=clock.now())
+
+
+def test_a_password_from_before_the_breach_is_due(client, ana, sign_in):
+    sign_in()
+    page = client.get("/account/").text
+    assert 0 < page.index("What is due") < page.index("Not changed here yet") < page.index("<dt>Reminders</dt>")
+    assert "<dt>Password</dt>" not in page
+
+
+def test_each_thing_has_its_state_and_one_link(client, ana, chosen_here, sign_in):
     sign_in()
     page = client.get("/account/").text
     for name, href in (
@@ -27,15 +42,13 @@ def test_each_thing_has_its_state_and_one_link(client, ana, sign_in):
     assert "Only this one is signed in" in page
 
 
-def test_the_password_s_line_says_when_it_was_changed(client, db, clock, ana, sign_in):
-    with db.write() as session:
-        STORE.set_password(session, ana.id, expected_version=1, password_hash=ana.password_hash, now=clock.now())
+def test_the_password_s_line_says_when_it_was_changed(client, clock, chosen_here, sign_in):
     clock.advance(timedelta(days=40))
     sign_in()
     assert "Changed on 23 November 2026" in client.get("/account/").text
 
 
-def test_what_is_due_comes_before_everything_else(client, app, ana, sign_in):
+def test_what_is_due_comes_before_everything_else(client, app, chosen_here, sign_in):
     parts = app.extensions[EXTENSION]
     due = Line("Second factor", "Missing <b>since</b> Monday", "/account/factor/", "Set up", due=True)
     app.extensions[EXTENSION] = AccountParts(parts.store, parts.hasher, (*parts.lines, lambda *_: due))
