@@ -4,12 +4,17 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import axe_playwright_python
 import pytest
+from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, sync_playwright
+from werkzeug.serving import make_server
 
 from tests import processes
 from tests.mailbox import Mailbox
@@ -109,13 +114,26 @@ def console() -> Iterator[Console]:
 
 
 @pytest.fixture
-def context(browser: Browser, console: Console) -> Iterator[BrowserContext]:
+def people(browser: Browser, console: Console) -> Iterator[Callable[..., BrowserContext]]:
+    """Make one more person with a browser of their own; whatever their pages complain about is heard too."""
+    contexts: list[BrowserContext] = []
+
+    def another(**options: Any) -> BrowserContext:
+        context = browser.new_context(**options)
+        context.on("page", console.listen_to)
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        return context
+
+    yield another
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def context(people: Callable[..., BrowserContext]) -> BrowserContext:
     """A person with a phone."""
-    context = browser.new_context(viewport=PHONE, locale="en-GB", timezone_id="Europe/Madrid", has_touch=True)
-    context.on("page", console.listen_to)
-    context.set_default_timeout(15_000)
-    yield context
-    context.close()
+    return people(viewport=PHONE, locale="en-GB", timezone_id="Europe/Madrid", has_touch=True)
 
 
 @pytest.fixture
@@ -137,3 +155,17 @@ def accessible() -> Callable[[Page], None]:
         assert faults == []
 
     return check
+
+
+@contextmanager
+def served(app: Flask, port: int = 0) -> Iterator[str]:
+    """Serve an application from a thread until the block ends; yield its address."""
+    server = make_server("127.0.0.1", port, app, threaded=True)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://localhost:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

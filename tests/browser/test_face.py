@@ -1,17 +1,16 @@
 """What the pages' scripts do, and that the pages work without them."""
 
 import random
-from threading import Thread
 
 import pytest
 from flask import render_template_string
 from flask_wtf import FlaskForm
 from playwright.sync_api import expect
-from werkzeug.serving import make_server
 from wtforms import PasswordField
 from wtforms.validators import Length
 
 from portal.reset import blocklist, passphrases
+from tests.browser.conftest import served
 
 PASSWORD_PAGE = """
 {% extends "base.html" %}
@@ -56,13 +55,8 @@ def site(app, clock):
         return render_template_string(PASSWORD_PAGE, form=form)
 
     app.add_url_rule("/parts/steps/", view_func=lambda: render_template_string(STEPS_PAGE, at=clock.now()))
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(app) as address:
+        yield address
 
 
 def test_what_is_typed_shows_and_hides(page, site, accessible):
@@ -195,20 +189,16 @@ def test_a_time_is_turned_into_the_readers_zone_and_keeps_utc_beside_it(page, si
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390, 1280])
-def test_the_parts_read_well_by_day_and_by_night_at_every_width(browser, console, site, accessible, scheme, width):
-    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
-    page = context.new_page()
-    console.listen_to(page)
+def test_the_parts_read_well_by_day_and_by_night_at_every_width(people, site, accessible, scheme, width):
+    page = people(color_scheme=scheme, viewport={"width": width, "height": 800}).new_page()
     for path in ("/parts/password/", "/parts/steps/", "/check/", "/is-it-real/"):
         page.goto(site + path)
         accessible(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the screen"
-    context.close()
 
 
-def test_everything_can_be_read_and_sent_without_script(browser, site):
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
+def test_everything_can_be_read_and_sent_without_script(people, site):
+    page = people(java_script_enabled=False).new_page()
     page.goto(f"{site}/parts/password/")
     assert page.get_by_text("copper lantern drift anchor").first.is_visible()
     assert page.get_by_role("button").all_inner_texts() == ["Store"]
@@ -218,7 +208,6 @@ def test_everything_can_be_read_and_sent_without_script(browser, site):
     page.goto(f"{site}/parts/steps/")
     assert page.locator("#when").inner_text() == "23 November 2026, 09:00\u00a0UTC"
     assert not page.get_by_text("Your ticks stay on this device").is_visible()
-    context.close()
 
 
 def test_who_uses_the_keyboard_may_skip_to_the_main_content(page, site):

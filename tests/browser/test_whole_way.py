@@ -1,6 +1,7 @@
 """The whole way of one worried person on a phone, in a real browser, with real mail over SMTP."""
 
 import re
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +14,11 @@ from portal.accounts.commands import accounts
 from portal.demo import example
 from portal.exposure.commands import exposure
 from portal.incidents.commands import incidents
+from portal.incidents.service import updates_to_announce
 from portal.kit.context import Context
+from portal.kit.db import Database
 from portal.kit.settings import Settings
+from portal.outbox import service as outbox
 from tests.browser.conftest import Portal
 from tests.mailbox import Delivered
 
@@ -79,7 +83,7 @@ def mail_to(portal: Portal, count: int) -> Delivered:
 
 
 def test_from_the_apology_to_the_last_update(  # noqa: PLR0915 - one way, one story
-    incident: Portal, page: Page, accessible: Check
+    incident: Portal, page: Page, accessible: Check, tmp_path: Path, db: Database
 ) -> None:
     page.goto(incident.url)
     expect(page.get_by_role("heading", level=1)).to_have_text("Theft of our order archive")
@@ -153,7 +157,21 @@ def test_from_the_apology_to_the_last_update(  # noqa: PLR0915 - one way, one st
     page.goto(str(told.message["List-Unsubscribe"]).strip("<>"))
     accessible(page)
     submit(page)
+    expect(page.get_by_role("status")).to_be_visible()
+    expect(page.locator("main form")).to_have_count(0)
     accessible(page)
+
+    more = tmp_path / "more.md"
+    more.write_text(update.read_text(encoding="utf-8").replace(title, "One word more"), encoding="utf-8")
+    incident.command("incidents", "update", SLUG, "--phase", "resolved", "--title", "One word more", more)
+    end = time.monotonic() + 60
+    with db.read() as session:
+        while updates_to_announce(session):
+            assert time.monotonic() < end, "the worker did not look at the second update"
+            session.rollback()
+            time.sleep(0.1)
+        assert sum(outbox.counts(session).values()) == 5
+    assert len(incident.mailbox.messages) == 5
 
 
 def test_every_other_page_is_accessible_in_both_schemes(incident: Portal, page: Page, accessible: Check) -> None:
@@ -165,7 +183,7 @@ def test_every_other_page_is_accessible_in_both_schemes(incident: Portal, page: 
 
 
 def test_a_mail_scanner_changes_nothing_and_the_person_can_still_use_the_link(
-    incident: Portal, context: BrowserContext, page: Page
+    incident: Portal, people: Callable[..., BrowserContext], page: Page
 ) -> None:
     page.goto(f"{incident.url}/reset/")
     page.get_by_label("address").first.fill(ADDRESS)
@@ -174,11 +192,9 @@ def test_a_mail_scanner_changes_nothing_and_the_person_can_still_use_the_link(
 
     for method in ("HEAD", "GET", "GET"):
         assert _scan(link, method) == 200
-    scanner = context.browser.new_context() if context.browser else context
-    visit = scanner.new_page()
+    visit = people().new_page()
     visit.goto(link)
     visit.wait_for_timeout(500)
-    scanner.close()
 
     page.goto(link)
     page.locator("[name=password]").fill(PASSWORD)
@@ -189,17 +205,14 @@ def test_a_mail_scanner_changes_nothing_and_the_person_can_still_use_the_link(
     assert page.url != f"{incident.url}/reset/done/"
 
 
-def test_the_way_works_without_script(incident: Portal, context: BrowserContext) -> None:
-    assert context.browser is not None
-    plain = context.browser.new_context(java_script_enabled=False)
-    page = plain.new_page()
+def test_the_way_works_without_script(incident: Portal, people: Callable[..., BrowserContext]) -> None:
+    page = people(java_script_enabled=False).new_page()
     page.goto(f"{incident.url}/check/")
     page.get_by_label("address").first.fill("family@postbox.example")
     submit(page)
     page.goto(link_in(mail_to(incident, 1)))
     submit(page)
     expect(page.locator("main")).to_contain_text("Names")
-    plain.close()
 
 
 def test_the_way_works_by_keyboard_alone(incident: Portal, page: Page) -> None:
