@@ -16,7 +16,10 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, sync_playwright
 from werkzeug.serving import make_server
 
+from portal.kit.clock import FixedClock
+from portal.kit.parts import WorkerParts
 from tests import processes
+from tests.browser.house import House
 from tests.mailbox import Mailbox
 
 FLAGS = [
@@ -62,10 +65,15 @@ def database_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
+def environ(environ: dict[str, str]) -> dict[str, str]:
+    """Every portal here has a port of its own, so that the links in its mails lead to it."""
+    port = processes.free_port()
+    return environ | {"PORTAL_BASE_URL": f"http://localhost:{port}", "PORTAL_LISTEN": f"127.0.0.1:{port}"}
+
+
+@pytest.fixture
 def portal(environ: dict[str, str], smtp: Mailbox, tmp_path: Path) -> Iterator[Portal]:
     """`portal serve` and `portal worker` as processes of their own, on a free port."""
-    port = processes.free_port()
-    environ |= {"PORTAL_BASE_URL": f"http://localhost:{port}", "PORTAL_LISTEN": f"127.0.0.1:{port}"}
     with (
         processes.serving(environ, tmp_path / "serve.log"),
         processes.working(environ, tmp_path / "worker.log"),
@@ -139,6 +147,13 @@ def context(people: Callable[..., BrowserContext]) -> BrowserContext:
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
     return context.new_page()
+
+
+@pytest.fixture
+def house(app: Flask, worker_parts: WorkerParts, smtp: Mailbox, clock: FixedClock, tmp_path: Path) -> Iterator[House]:
+    """A portal in this process: its clock is the test's, and its worker works when the test says so."""
+    with served(app, int(worker_parts.settings.listen.rpartition(":")[2])):
+        yield House(app, worker_parts, smtp, clock, tmp_path)
 
 
 @pytest.fixture

@@ -1,0 +1,181 @@
+"""Pages that stand at the end of a way, read on a phone by day and by night, and in scripts from right to left."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from flask import abort
+from playwright.sync_api import BrowserContext, Page, expect
+from werkzeug.exceptions import TooManyRequests
+
+from portal.app import create_app
+from portal.demo.mailbox import MailboxStore
+from portal.kit.web import ERROR_PAGES
+from tests.browser.conftest import PHONE, Console, served
+from tests.browser.house import PASSWORD, SLUG, House
+
+ANA = "ana@northwind.example"
+BOB = "bob@northwind.example"
+ANA_ROW = f"{ANA},7,Ana Ruiz,en,ES,Passwords;Phone numbers"
+
+
+@pytest.fixture
+def reads_well(accessible: Callable[[Page], None]) -> Callable[[Page], None]:
+    """Call it with a page: axe must find nothing by day or by night, and the page must fit a phone."""
+
+    def check(page: Page) -> None:
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            accessible(page)
+        fits(page)
+
+    return check
+
+
+def fits(page: Page) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{page.url} is wider than the screen"
+
+
+def press(page: Page) -> None:
+    """Press the page's own button, and wait for where it leads."""
+    with page.expect_navigation():
+        page.locator("main form button[type=submit]").first.click()
+
+
+def main(page: Page) -> str:
+    return page.locator("main").inner_text()
+
+
+def test_what_was_corrected(house: House, page: Page, reads_well):
+    house.incident()
+    for path in ("statement/1/", "statement/2/", "updates/1/", ""):
+        page.goto(f"{house.url}/incidents/{SLUG}/{path}")
+        if path != "":
+            assert page.locator("ins, del").count(), f"{path} shows no difference"
+        reads_well(page)
+
+
+def test_every_answer(house: House, page: Page, reads_well):
+    house.incident()
+    waiting = house.ask("/check/", BOB)
+    house.live(ANA_ROW, f"{ANA},8,Leo Ruiz,en,ES,Phone numbers")
+    affected, unaffected = house.ask("/check/", ANA), house.ask("/check/", "kim@northwind.example")
+    shown = []
+    for mail in (waiting, affected, unaffected):
+        page.goto(house.link_in(mail, "/check/answer/"))
+        press(page)
+        reads_well(page)
+        shown.append(main(page))
+    assert "could not check" in shown[0]
+    assert "Passwords" in shown[1]
+    assert len(set(shown)) == 3
+
+
+def test_a_mail_that_is_real(house: House, page: Page, reads_well):
+    house.incident()
+    mail = house.ask("/check/", ANA)
+    (code,) = re.findall(r"\b[A-Z2-7]{7}-[A-Z2-7]{7}\b", mail.text)
+    for typed in ("AAAAAAA-AAAAAAA", code):
+        page.goto(f"{house.url}/is-it-real/")
+        page.locator("[name=code]").fill(typed)
+        press(page)
+        reads_well(page)
+    assert mail.message["Subject"] in main(page)
+
+
+def test_every_way_to_leave(house: House, page: Page, reads_well):
+    house.incident()
+    house.remind(house.account(ANA))
+    house.clock.at = house.clock.at.replace(year=2027, month=3)
+    house.work()
+    (reminder,) = house.smtp.to(ANA)
+    house.subscribe(BOB)
+    words = ("--phase", "resolved", "--title", "News")
+    house.command("incidents", "update", SLUG, *words, house.file("news.md", "---\nnotify: yes\n---\nAll is well."))
+    house.work()
+    news = house.smtp.to(BOB)[-1]
+
+    page.goto(house.link_in(house.ask("/subscribe/", "kim@northwind.example"), "/subscribe/confirm/"))
+    press(page)
+    expect(page.locator("main form")).to_have_count(0)
+    reads_well(page)
+    for mail, beginning in ((news, "/unsubscribe/"), (reminder, "/reminders/off/")):
+        page.goto(house.link_in(mail, beginning))
+        reads_well(page)
+        press(page)
+        expect(page.get_by_role("status")).to_be_visible()
+        reads_well(page)
+
+    page.goto(f"{house.url}/sign-in/")
+    page.locator("[name=email]").fill(ANA)
+    page.locator("[name=password]").fill(PASSWORD)
+    press(page)
+    page.goto(f"{house.url}/sign-out/")
+    reads_well(page)
+    press(page)
+    assert page.url == f"{house.url}/sign-in/"
+    reads_well(page)
+
+
+def test_every_error(house: House, page: Page, console: Console, reads_well):
+    @house.app.get("/fail/<int:code>/")
+    def _fail(code: int) -> str:
+        raise TooManyRequests(retry_after=120) if code == 429 else abort(code)
+
+    for code in ERROR_PAGES:
+        answer = page.goto(f"{house.url}/fail/{code}/")
+        assert answer is not None
+        assert answer.status == code
+        reads_well(page)
+    expected = re.compile(r"Failed to load resource: the server responded with a status of 50[03]")
+    console.complaints[:] = [heard for heard in console.complaints if not expected.match(heard)]
+
+
+def test_the_mailbox_of_the_demonstration(settings, db, clock, web_keys, page: Page, reads_well, tmp_path: Path):
+    store = MailboxStore(tmp_path / "mailbox.db")
+    mail = EmailMessage()
+    mail["Subject"], mail["To"], mail["X-Long"] = "Your request", ANA, "long" * 100
+    mail.set_content(f"Open this: {settings.base_url}/check/answer/{'a' * 32}/?{'long' * 50}\n")
+    mail.add_alternative("<p>Open this</p>", subtype="html")
+    for _ in range(2):
+        store.add([ANA], bytes(mail))
+    demo = replace(settings, environment="demo", demo_mailbox=store.file)
+    with served(create_app(demo, db=db, clock=clock, web_keys=web_keys, wake=lambda name: None)) as site:
+        for query in ("", "?to=nobody@northwind.example"):
+            page.goto(f"{site}/dev/mailbox/{query}")
+            for headers in page.locator("summary").all():
+                headers.click()
+            reads_well(page)
+
+
+@pytest.mark.parametrize("language", ["ar", "he"])
+def test_a_language_from_right_to_left_turns_every_page_and_fits_a_phone(
+    house: House, people: Callable[..., BrowserContext], settings, db, clock, web_keys, accessible, language: str
+):
+    house.incident()
+    house.live(ANA_ROW)
+    link = house.link_in(house.ask("/check/", ANA), "/check/answer/").removeprefix(house.url)
+    spoken = replace(settings, languages=("en", "ar", "he"))
+    page = people(locale=language, viewport=PHONE).new_page()
+
+    def turned() -> None:
+        assert page.evaluate("[document.documentElement.lang, document.dir]") == [language, "rtl"]
+        assert page.evaluate("getComputedStyle(document.querySelector('footer')).direction") == "rtl"
+        fits(page)
+
+    with served(create_app(spoken, db=db, clock=clock, web_keys=web_keys, wake=lambda name: None)) as site:
+        for path in (
+            "/", f"/incidents/{SLUG}/statement/2/", f"/incidents/{SLUG}/updates/1/", "/check/", "/reset/",
+            "/subscribe/", "/is-it-real/", "/sign-in/", "/protect-yourself/", "/reminders/elsewhere/", "/language/",
+            "/nothing/",
+        ):  # fmt: skip
+            page.goto(site + path)
+            turned()
+        page.goto(site + link)
+        turned()
+        press(page)
+        turned()
+        accessible(page)
