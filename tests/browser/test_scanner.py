@@ -1,0 +1,157 @@
+"""A mail scanner opens every link of every mail, and runs its scripts: nothing changes, and the links still work."""
+
+import urllib.request
+from collections.abc import Callable, Iterator
+from http.cookiejar import CookieJar
+from urllib.error import HTTPError
+
+import pytest
+from playwright.sync_api import BrowserContext, Page
+from sqlalchemy import select
+
+from portal.outbox import mail as mails
+from portal.outbox.models import OutboxMail
+from portal.outbox.service import payload_cell
+from tests.browser.house import PASSWORD, SLUG, House
+from tests.traces import contents
+from tests.visitor import Visitor
+
+NEW = "marmalade violin staircase"
+ANA, BEN, CLEO = (f"{name}@northwind.example" for name in ("ana", "ben", "cleo"))
+READER, STRANGER = "reader@northwind.example", "stranger@elsewhere.example"
+CHECK, RESET, CONFIRM = "/check/answer/", "/reset/", "/subscribe/confirm/"
+LEAVE, OFF = "/unsubscribe/", "/reminders/off/"
+
+
+@pytest.fixture
+def full(house: House) -> House:
+    """A portal that has just sent a mail of every kind, each with links that nobody has opened yet."""
+    house.incident()
+    house.live(f"{ANA},,Ana,en,,Names", f"{BEN},,Ben,en,,Passwords")
+    ana, _, _ = (house.account(address) for address in (ANA, BEN, CLEO))
+    house.remind(ana)
+    house.subscribe(READER)
+    house.clock.at = house.clock.at.replace(year=2027, month=3)
+    for page, address in (
+        ("/check/", ANA), ("/reset/", ANA), ("/reset/", STRANGER), ("/subscribe/", STRANGER)
+    ):  # fmt: skip
+        house.ask(page, address)
+    house.command("reset", "require", SLUG)
+    house.command("campaigns", "notify", SLUG, "--confirm", "2")
+    words = ("--phase", "resolved", "--title", "News")
+    news = house.file("news.md", "---\nnotify: yes\n---\nAll is well.")
+    house.command("incidents", "update", SLUG, *words, news)
+    cleo = house.visitor()
+    cleo.submit("/sign-in/", email=CLEO, password=PASSWORD)
+    assert cleo.submit("/account/password/", current_password=PASSWORD, password=NEW).status_code == 303
+    house.work()
+    return house
+
+
+def kinds(house: House) -> set[str]:
+    """The names of the mails that were sent."""
+    vault = house.worker.vault
+    with house.worker.db.read() as session:
+        rows = session.execute(select(OutboxMail.id, OutboxMail.payload)).all()
+    return {mails.unpack(vault.decrypt(payload_cell(row.id), row.payload)).name for row in rows}
+
+
+def kept(house: House) -> dict:
+    """All that the portal remembers, but for how often a network came by."""
+    found = contents(house.worker.db)
+    del found["rate_buckets"]
+    return found
+
+
+def by(house: House, address: str, beginning: str) -> Iterator[str]:
+    """The links of a person's mails that begin so."""
+    for mail in house.smtp.to(address):
+        if any(f"{house.url}{beginning}" in link for link in house.links_in(mail)):
+            yield house.link_in(mail, beginning)
+
+
+def visit(link: str, method: str) -> int:
+    """Open a link as a program does that follows wherever it leads and keeps cookies; return the last status."""
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    try:
+        with opener.open(urllib.request.Request(link, method=method), timeout=20) as answer:
+            answer.read()
+            return int(answer.status)
+    except HTTPError as error:
+        return error.code
+
+
+def look(page: Page, link: str) -> None:
+    """Open a link in a browser, let its scripts run, move about, and press nothing."""
+    page.goto(link)
+    page.wait_for_load_state("networkidle")
+    page.mouse.move(100, 300)
+    page.mouse.wheel(0, 2000)
+    page.keyboard.press("Tab")
+
+
+def test_opening_every_link_of_every_mail_changes_nothing(
+    full: House, people: Callable[..., BrowserContext], woken: list[str]
+):
+    assert kinds(full) == set(full.worker.composers)
+    links = {link for mail in full.smtp.messages for link in full.links_in(mail)}
+    for beginning in (CHECK, RESET, CONFIRM, LEAVE, OFF):
+        assert any(link.startswith(full.url + beginning) for link in links), beginning
+    before, came, calls = kept(full), len(full.smtp.messages), len(woken)
+    for link in sorted(links):
+        for method in ("HEAD", "GET", "GET"):
+            assert visit(link, method) == 200, f"{method} {link}"
+            assert kept(full) == before, f"{method} {link}"
+    scanner = people().new_page()
+    for link in sorted(links):
+        look(scanner, link)
+        assert kept(full) == before, link
+    assert len(woken) == calls
+    full.work()
+    assert len(full.smtp.messages) == came
+
+    the_people_come(full)
+
+
+def the_people_come(full: House) -> None:
+    """After the scanner: each person opens the link of their own mail, and it does what it is for."""
+    (answer,) = by(full, ANA, CHECK)
+    assert "Names" in opened(full, answer).submit("/check/answer/").text
+    for person in (ANA, BEN):
+        (reset,) = by(full, person, RESET)
+        chosen = opened(full, reset).submit("/reset/choose/", password=NEW)
+        assert (chosen.status_code, chosen.location) == (303, "/reset/done/")
+        entered = full.visitor().submit("/sign-in/", email=person, password=NEW)
+        assert entered.status_code == 303
+    subscribers = len(kept(full)["subscriptions"])
+    (confirm,) = by(full, STRANGER, CONFIRM)
+    assert opened(full, confirm).submit("/subscribe/confirm/").status_code == 303
+    full.work()
+    assert len(kept(full)["subscriptions"]) == subscribers + 1
+    (leave,) = by(full, READER, LEAVE)
+    assert full.visitor().submit(path(full, leave)).status_code == 200
+    assert len(kept(full)["subscriptions"]) == subscribers
+    (off,) = by(full, ANA, OFF)
+    ana = full.visitor()
+    ana.submit("/sign-in/", email=ANA, password=NEW)
+    assert 'value="3"' in chosen_interval(ana)
+    assert full.visitor().submit(path(full, off)).status_code == 200
+    assert 'value="off"' in chosen_interval(ana)
+
+
+def chosen_interval(visitor: Visitor) -> str:
+    """The radio button that is pressed on the page of reminders."""
+    page = visitor.get("/account/reminders/").text
+    (pressed,) = (field for field in page.split("<input")[1:] if "checked" in field.split(">")[0])
+    return pressed.split(">")[0]
+
+
+def path(house: House, link: str) -> str:
+    return link.removeprefix(house.url)
+
+
+def opened(house: House, link: str) -> Visitor:
+    """Somebody's browser in which a link was opened."""
+    visitor = house.visitor()
+    assert visitor.get(path(house, link)).status_code == 303
+    return visitor
