@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from urllib.parse import urlsplit
 
 PORTAL = Path(sys.executable).with_name("portal")
 ROOT = Path(__file__).parent.parent
@@ -63,7 +64,7 @@ def serving(environ: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[
     host, _, port = environ["PORTAL_LISTEN"].rpartition(":")
     with started(environ, log, "serve") as process:
         end = time.monotonic() + START_SECONDS
-        while not _answers(host, int(port)):
+        while not _answers(host, int(port), urlsplit(environ["PORTAL_BASE_URL"]).netloc):
             assert process.poll() is None, f"portal serve ended:\n{log.read_text()}"
             assert time.monotonic() < end, f"portal serve did not answer:\n{log.read_text()}"
             time.sleep(0.05)
@@ -75,10 +76,10 @@ def working(environ: Mapping[str, str], log: Path):
     return started(environ, log, "worker")
 
 
-def _answers(host: str, port: int) -> bool:
+def _answers(host: str, port: int, name: str) -> bool:
     connection = HTTPConnection(host, port, timeout=2)
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", "/healthz", headers={"Host": name})
         return connection.getresponse().status == 200
     except (OSError, HTTPException):
         return False
