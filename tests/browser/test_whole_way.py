@@ -9,12 +9,13 @@ from urllib.error import HTTPError
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
+from sqlalchemy import select
 
 from portal.accounts.commands import accounts
 from portal.demo import example
 from portal.exposure.commands import exposure
 from portal.incidents.commands import incidents
-from portal.incidents.service import updates_to_announce
+from portal.incidents.models import Update
 from portal.kit.context import Context
 from portal.kit.db import Database
 from portal.kit.settings import Settings
@@ -166,7 +167,7 @@ def test_from_the_apology_to_the_last_update(  # noqa: PLR0915 - one way, one st
     incident.command("incidents", "update", SLUG, "--phase", "resolved", "--title", "One word more", more)
     end = time.monotonic() + 60
     with db.read() as session:
-        while updates_to_announce(session):
+        while session.scalar(select(Update.id).where(Update.notify, Update.announced_at.is_(None))):
             assert time.monotonic() < end, "the worker did not look at the second update"
             session.rollback()
             time.sleep(0.1)

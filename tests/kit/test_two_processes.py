@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.client import HTTPConnection
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -17,13 +18,12 @@ from portal.identity.builtin import BuiltinStore, NewAccount
 from portal.identity.port import Profile
 from portal.identity.service import hasher_for
 from portal.incidents import service as incidents
-from portal.incidents.writing import UpdateText, add_update
 from portal.kit.clock import SystemClock
 from portal.kit.settings import Settings
 from portal.subscriptions.models import Subscription
 from tests import databases
 from tests.mailbox import Delivered, Mailbox
-from tests.processes import free_port, serving, working
+from tests.processes import command, free_port, serving, working
 from tests.visitor import hidden
 
 SITE = "https://incident.northwind.example"
@@ -129,7 +129,7 @@ def ana(db, worker_vault, database_url, halves, tmp_path):
     summary = importing.take_in(db, worker_vault, SystemClock(), database_url, source, lambda *_: None)
     account = NewAccount(Profile(ANA, "Ana Ruiz"), hasher_for(Settings.from_env(halves[0])).hash(OLD))
     with db.write() as session:
-        exposure.activate(session, incident.id, summary.number, now)
+        exposure.activate(session, worker_vault, incident.id, summary.number, now)
         BuiltinStore().add(session, worker_vault, [account], now)
 
 
@@ -151,7 +151,8 @@ def test_a_person_can_do_everything(halves, ana, smtp: Mailbox, db, tmp_path):
         check(Browser(port), smtp)
         get_a_new_password(Browser(port), smtp)
         sign_in(Browser(port))
-        follow_the_news(Browser(port), smtp, db)
+        (tmp_path / "news.md").write_text("---\nnotify: yes\n---\nWe know more.\n")
+        follow_the_news(Browser(port), smtp, db, worker, tmp_path / "news.md")
         assert Browser(port).get("/readyz").text == "database: ok\nqueue: ok\nmail: ok\n"
     for log in ("serve.log", "worker.log"):
         said = (tmp_path / log).read_text()
@@ -216,7 +217,7 @@ def sign_in(browser: Browser) -> None:
     assert browser.get("/account/").status == 303
 
 
-def follow_the_news(browser: Browser, smtp: Mailbox, db) -> None:
+def follow_the_news(browser: Browser, smtp: Mailbox, db, author: dict[str, str], file: Path) -> None:
     assert browser.submit("/subscribe/", email=ANA, incident=SLUG).location == "/subscribe/sent/"
     mail = smtp.wait_for(4)[3]
     assert browser.bring(link_in(mail)) == "/subscribe/confirm/"
@@ -225,9 +226,8 @@ def follow_the_news(browser: Browser, smtp: Mailbox, db) -> None:
     while not subscriptions(db) and time.monotonic() < end:
         time.sleep(0.05)
     assert subscriptions(db) == 1
-    now = datetime.now(UTC)
-    with db.write() as session:
-        add_update(session, SLUG, UpdateText("en", "contained", "News", "We know more.", now, notify=True), now)
+    words = ("--phase", "contained", "--title", "News")
+    command(author, "incidents", "update", SLUG, *words, file)
     news = smtp.wait_for(5, seconds=40)[4]
     assert news.recipients == (ANA,)
     leave = str(news.message["List-Unsubscribe"]).strip("<>").removeprefix(SITE)
