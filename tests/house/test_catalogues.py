@@ -27,6 +27,8 @@ def in_use(folder: Path) -> Catalog:
         "pyproject.toml",
         "-k",
         "lazy_gettext",
+        "-k",
+        "mark",
         "-o",
         template,
         ".",
