@@ -22,4 +22,13 @@ for (const box of document.querySelectorAll("input[data-tick]")) {
   });
 }
 
+// Who closes the answer leaves nothing of it on a shared device.
+document.querySelector('form[action$="/check/answer/close/"]')?.addEventListener("submit", () => {
+  try {
+    localStorage.removeItem(KEY);
+  } catch {
+    // Storage is closed to us: there is nothing in it.
+  }
+});
+
 for (const note of document.querySelectorAll("[data-ticks-note]")) note.hidden = !ticked;

@@ -34,6 +34,7 @@ STEPS_PAGE = """
 <h1>Steps</h1>
 <p id="when">{{ moment(at) }}</p>
 <h2>Exposed</h2>
+<form method="post" action="/check/answer/close/"><button>Close</button></form>
 {% call data_list() %}{{ data_item("Passwords", ["Choose", "Change elsewhere"], key="passwords") }}{% endcall %}
 {% endblock %}
 {% block scripts %}<script type="module" src="{{ asset('js/ticks.js') }}"></script>{% endblock %}
@@ -175,6 +176,17 @@ def test_ticks_stay_on_the_device(page, site, accessible):
     accessible(page)
     page.get_by_label("Change elsewhere").uncheck()
     page.reload()
+    assert not page.get_by_label("Change elsewhere").is_checked()
+
+
+def test_ticks_are_forgotten_when_the_answer_is_closed(page, site):
+    page.goto(f"{site}/parts/steps/")
+    page.get_by_label("Change elsewhere").check()
+    assert page.evaluate("localStorage.getItem('ticks')")
+    page.get_by_role("button", name="Close").click()
+    page.wait_for_url(f"{site}/check/answer/close/")
+    assert page.evaluate("localStorage.getItem('ticks')") is None
+    page.goto(f"{site}/parts/steps/")
     assert not page.get_by_label("Change elsewhere").is_checked()
 
 
