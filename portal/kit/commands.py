@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from portal.kit import keys as keyfiles
 from portal.kit.context import Context
+from portal.kit.db import sqlite_file
 from portal.kit.settings import Settings
 from portal.kit.vault import VaultError, WorkerVault
 
@@ -179,7 +180,24 @@ def _database(context: Context) -> str | None:
     except DBAPIError as error:
         return f"does not answer ({type(error.orig).__name__}); see PORTAL_DATABASE_URL"
     newest = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    return None if current == newest else "is not at this version; run: portal db upgrade"
+    if current != newest:
+        return "is not at this version; run: portal db upgrade"
+    try:
+        context.db.try_to_write()
+    except DBAPIError as error:
+        return f"cannot be written ({type(error.orig).__name__}); {_who_may_write(context)}"
+    return None
+
+
+def _who_may_write(context: Context) -> str:
+    """Say what must be writable, for whom."""
+    file = sqlite_file(context.db.engine.url)
+    if file is None:
+        return "see PORTAL_DATABASE_URL"
+    beside = [file.with_name(f"{file.name}{end}") for end in ("", "-wal", "-shm")]
+    wrong = [path for path in (file.parent, *beside) if path.exists() and not os.access(path, os.W_OK)]
+    named = " and ".join(str(path) for path in wrong) or str(file)
+    return f"this user must be able to write {named}: see 'Two users' in the operator's guide"
 
 
 def _queue(settings: Settings) -> str | None:

@@ -1,20 +1,26 @@
 """The database: SQLite or PostgreSQL behind one small object that opens transactions."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from secrets import token_bytes
 from typing import Any
 
-from sqlalchemy import DateTime, Engine, MetaData, create_engine, event, make_url
+from sqlalchemy import URL, DateTime, Engine, MetaData, create_engine, event, make_url, text
 from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 ID_BYTES = 16
 BUSY_MILLISECONDS = 15_000
+PROBE_MILLISECONDS = 100
 CONNECT_SECONDS = 5
+# As SQLite makes a file, only its owner could write it. The umask decides what is left of this for others.
+FILE_MODE = 0o660
 WRITING = {"portal_writes": True}
 MARKING = {"portal_writes": True, "portal_synchronous": "NORMAL"}
 
@@ -75,6 +81,8 @@ class Database:
             options = {"connect_args": {"timeout": BUSY_MILLISECONDS / 1000, "check_same_thread": False}}
         self.engine: Engine = create_engine(parsed, hide_parameters=True, **options)
         if self.is_sqlite:
+            if (file := sqlite_file(parsed)) is not None:
+                event.listen(self.engine, "do_connect", lambda *_arguments: make_file(file))
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
 
@@ -110,9 +118,61 @@ class Database:
         with self.engine.connect().execution_options(**MARKING) as connection, connection.begin():
             yield connection
 
+    def try_to_write(self) -> None:
+        """Write nothing, in a transaction that is given up; to find another writing is well. Raises DBAPIError.
+
+        A database that answers may still be one that this user cannot write, or a copy that only follows another.
+        """
+        with self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection.execute(text("SELECT 1 FROM alembic_version LIMIT 0 FOR UPDATE"))
+                return
+            with _patience(connection, PROBE_MILLISECONDS):
+                try:
+                    # To begin is not enough: where SQLite may only read, BEGIN IMMEDIATE begins to read.
+                    connection.execution_options(**WRITING).execute(text("DELETE FROM alembic_version WHERE 0"))
+                except OperationalError as error:
+                    if _sqlite_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                        raise
+                connection.rollback()
+
     def dispose(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """Return the file of an SQLite database; None for any other."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return None
+    return Path(str(url.database))
+
+
+def make_file(path: Path) -> None:
+    """Make an empty file that the group may write, as far as the umask leaves it; one that is there stays as it is.
+
+    SQLite would make it for its owner alone to write. What it makes beside it later takes on the mode of this one.
+    """
+    # Never opened where it exists: to close it again would take this process's locks on it away.
+    with suppress(OSError):  # SQLite says better what is wrong
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE))
+
+
+@contextmanager
+def _patience(connection: Connection, milliseconds: int) -> Iterator[None]:
+    raw = connection.connection.driver_connection
+    if raw is not None:
+        raw.execute(f"PRAGMA busy_timeout={milliseconds}")
+    try:
+        yield
+    finally:
+        if raw is not None:
+            raw.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+
+
+def _sqlite_code(error: DBAPIError) -> int:
+    """Return SQLite's primary result code."""
+    return int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

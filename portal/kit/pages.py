@@ -98,6 +98,7 @@ def ready() -> BaseResponse:
             session.execute(text("SELECT 1"))
             checks: dict[str, Callable[..., bool]] = current_app.extensions.get(READINESS, {})
             states = {name: "ok" if check(session, parts.clock.now()) else "degraded" for name, check in checks.items()}
+        parts.db.try_to_write()
     except DBAPIError:
         return Response("database: failed\n", 503, {"Retry-After": "30"}, mimetype="text/plain")
     lines = {"database": "ok", **states}
