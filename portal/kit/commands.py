@@ -16,6 +16,7 @@ from argon2.low_level import Type, hash_secret_raw
 from sqlalchemy.exc import DBAPIError
 
 from portal.kit import keys as keyfiles
+from portal.kit import queue
 from portal.kit.context import Context
 from portal.kit.db import sqlite_file
 from portal.kit.settings import Settings
@@ -202,9 +203,10 @@ def _who_may_write(context: Context) -> str:
 
 def _queue(settings: Settings) -> str | None:
     folder = settings.queue_file.parent
-    if folder.is_dir() and os.access(folder, os.W_OK):
-        return None
-    return f"{folder} must exist and be writable by the web server and the worker; see PORTAL_QUEUE_FILE"
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        return f"{folder} must exist and be writable by the web server and the worker; see PORTAL_QUEUE_FILE"
+    fault = queue.fault_of(settings.queue_file)
+    return None if fault is None else f"{settings.queue_file} {fault}; see PORTAL_QUEUE_FILE"
 
 
 def _relay(settings: Settings) -> str | None:

@@ -91,6 +91,8 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run, environ, tmp_pat
     assert "PORTAL_MAIL_URL" in run("doctor", PORTAL_MAIL_URL=f"smtp://127.0.0.1:{free_port()}?tls=none").output
     assert "portal db upgrade" in run("doctor", PORTAL_DATABASE_URL=f"sqlite:///{tmp_path}/empty.db").output
     assert "PORTAL_QUEUE_FILE" in run("doctor", PORTAL_QUEUE_FILE=str(tmp_path / "no/such/queue.db")).output
+    (tmp_path / "damaged.db").write_bytes(b"not a database at all " * 100)
+    assert "is damaged" in run("doctor", PORTAL_QUEUE_FILE=str(tmp_path / "damaged.db")).output
 
 
 @pytest.mark.parametrize("missing", ["web", "worker"])

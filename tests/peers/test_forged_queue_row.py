@@ -1,6 +1,5 @@
 """Who can write the queue's file cannot make the worker run anything."""
 
-import logging
 import os
 import pickle
 import sqlite3
@@ -84,16 +83,6 @@ def test_a_message_is_a_name_and_nothing_else(tmp_path):
     connection = sqlite3.connect(tmp_path / "queue.db")
     assert [bytes(row[0]) for row in connection.execute("SELECT data FROM task")] == [b'{"task": "deliver"}']
     connection.close()
-
-
-def test_a_queue_that_cannot_be_written_costs_a_warning_and_not_the_visitor(tmp_path, caplog):
-    queue = Queue(tmp_path / "queue.db")
-    connection = sqlite3.connect(tmp_path / "queue.db")
-    connection.execute("DROP TABLE task")
-    connection.close()
-    with caplog.at_level(logging.WARNING):
-        queue.wake("answer")
-    assert "the worker will look for itself" in caplog.text
 
 
 def test_the_worker_needs_no_queue_to_find_what_is_due(worker_parts, db, worker_vault, clock, smtp):
