@@ -2,9 +2,12 @@
 
 import logging
 import os
+import sqlite3
 import sys
+from typing import Any
 
 import click
+from sqlalchemy.exc import DBAPIError
 
 from portal import app as wiring
 from portal.accounts.commands import accounts
@@ -18,6 +21,7 @@ from portal.kit.clock import SystemClock
 from portal.kit.commands import db, doctor, keys
 from portal.kit.context import Context
 from portal.kit.settings import Settings, SettingsInvalid
+from portal.kit.vault import VaultError
 from portal.outbox.commands import outbox
 from portal.reset.commands import reset
 from portal.serve import serve
@@ -25,9 +29,42 @@ from portal.worker import Worker
 
 # Who sends mail needs the relay's password. The web server does not; of these others, the worker's user does.
 SENDS_MAIL = {"serve": False, "doctor": None, "keys": None}
+# What SQLite says, in words.
+SQLITE = {
+    sqlite3.SQLITE_BUSY: "The database is being written by others all the time. Try again.",
+    sqlite3.SQLITE_CANTOPEN: "The database's file cannot be opened.",
+    sqlite3.SQLITE_CORRUPT: "The database's file is damaged.",
+    sqlite3.SQLITE_FULL: "The disk is full.",
+    sqlite3.SQLITE_NOTADB: "The database's file is no database.",
+    sqlite3.SQLITE_READONLY: "The database cannot be written by this user.",
+}
 
 
-@click.group()
+class Commands(click.Group):
+    """The commands: whatever fails ends with one sentence, which never repeats what was stored."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(context)
+        except (DBAPIError, VaultError, OSError, OverflowError) as error:
+            if isinstance(error, BrokenPipeError):  # nobody reads on: click knows what to do
+                raise
+            raise click.ClickException(f"{_sentence(error)} To see what is wrong, run: portal doctor") from error
+
+
+def _sentence(error: DBAPIError | VaultError | OSError | OverflowError) -> str:
+    if isinstance(error, VaultError):
+        return "Something stored does not open: it was altered, or written under other keys."
+    if isinstance(error, OverflowError):
+        return "A number is too large."
+    if isinstance(error, OSError):
+        return f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}."
+    code = int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
+    return SQLITE.get(code, f"The database does not do its part ({type(error.orig).__name__}).")
+
+
+@click.group(cls=Commands)
 @click.version_option(package_name="portal")
 @click.pass_context
 def main(context: click.Context) -> None:
@@ -48,6 +85,7 @@ def main(context: click.Context) -> None:
         names = tuple(data_class.name for data_class in taxonomy.load())
         sends_mail = SENDS_MAIL.get(context.invoked_subcommand or "", True)
         context.obj = Context(Settings.from_env(os.environ, sends_mail=sends_mail), data_classes=names)
+        context.call_on_close(context.obj.close)
     except SettingsInvalid as error:
         click.echo("The settings are not right:", err=True)
         for fault in error.faults:

@@ -1,6 +1,7 @@
 """`portal serve`: the web server."""
 
 import os
+import socket
 
 import click
 from granian.constants import Interfaces
@@ -24,8 +25,22 @@ def serve(context: Context, processes: int | None) -> None:
     faults = refusals(context.settings)
     if faults:
         raise click.ClickException("The portal does not start:\n  " + "\n  ".join(faults))
+    _ = context.db  # at this version, or not at all
     host, _, port = context.settings.listen.rpartition(":")
+    _try_to_listen(host.strip("[]"), int(port))
     server("wsgi:app", host.strip("[]"), int(port), processes or len(os.sched_getaffinity(0))).serve()
+
+
+def _try_to_listen(host: str, port: int) -> None:
+    """Refuse an address that is taken or not ours: the server itself would end without a word of use."""
+    try:
+        family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen()
+    except OSError as error:
+        raise click.ClickException(f"PORTAL_LISTEN: the portal cannot listen there ({error.strerror}).") from error
 
 
 def server(target: str, host: str, port: int, processes: int) -> MPServer:

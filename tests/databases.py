@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
-from alembic import command as alembic
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
-from portal.kit.commands import alembic_config
+from portal.kit import schema
 from portal.kit.db import Database
 from tests.postgres import PostgresServer
 
@@ -28,16 +27,13 @@ def import_models() -> None:
 
 
 def heads() -> list[str]:
-    return ScriptDirectory.from_config(alembic_config()).get_heads()
+    return ScriptDirectory.from_config(schema.alembic_config()).get_heads()
 
 
 def build(url: str) -> None:
     """Give the empty database at `url` every table."""
     database = Database(url)
-    with database.engine.connect() as connection:
-        config = alembic_config()
-        config.attributes["connection"] = connection
-        alembic.upgrade(config, "head")
+    schema.upgrade(database)
     database.dispose()
 
 

@@ -32,11 +32,11 @@ def import_accounts(context: Context, file: Path, report: Path | None, *, dry_ru
     Columns: email, password_hash (both needed), account_ref, name, locale. Who has an account already keeps the
     password; name, account_ref and locale are brought up to date. The same file twice changes nothing.
     """
-    vault = context.worker_vault()
+    db, vault = context.db, context.worker_vault()
     report = report or file.with_name(f"{file.name}.report.csv")
     bars = _Bars()
     try:
-        summary = take_in.take_in(context.db, vault, context.clock, file, report, bars.show, dry_run=dry_run)
+        summary = take_in.take_in(db, vault, context.clock, file, report, bars.show, dry_run=dry_run)
     except FileRefused as error:
         raise click.ClickException(f"{file.name}, line {error.line}: {error.reason}. {NOTHING_STORED}") from None
     except (OSError, sqlite3.Error) as error:
@@ -53,7 +53,7 @@ def import_accounts(context: Context, file: Path, report: Path | None, *, dry_ru
         return
     details = {"added": summary.added, "changed": summary.changed, "unchanged": summary.unchanged}
     details |= {"bad_rows": summary.bad_rows, "duplicates": summary.duplicates}
-    with context.db.write() as session:
+    with db.write() as session:
         audit.record(session, "accounts.import", "accounts", details, context.clock.now())
     click.echo(
         f"Stored. New accounts: {summary.added}; brought up to date, with their own passwords: {summary.changed}; "

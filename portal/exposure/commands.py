@@ -19,6 +19,7 @@ from portal.kit.context import Context
 from portal.kit.queue import Queue
 
 NOTHING_STORED = "Nothing was stored; the active list is untouched."
+VERSION = click.IntRange(1, 2**31 - 1)
 ACCEPT = click.option(
     "--accept-bad-rows", is_flag=True, help="Activate although rows were left out: these people will not be told."
 )
@@ -114,7 +115,7 @@ def list_versions(context: Context, slug: str) -> None:
 
 @exposure.command()
 @click.argument("slug")
-@click.argument("version", type=int)
+@click.argument("version", type=VERSION)
 @ACCEPT
 @click.pass_obj
 def activate(context: Context, slug: str, version: int, *, accept_bad_rows: bool) -> None:
@@ -124,7 +125,7 @@ def activate(context: Context, slug: str, version: int, *, accept_bad_rows: bool
 
 @exposure.command()
 @click.argument("slug")
-@click.argument("version", type=int)
+@click.argument("version", type=VERSION)
 @click.pass_obj
 def purge(context: Context, slug: str, version: int) -> None:
     """Destroy VERSION of the list of SLUG for good: its key first, then its rows.

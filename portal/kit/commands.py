@@ -8,21 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from alembic import command as alembic
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from argon2.low_level import Type, hash_secret_raw
 from sqlalchemy.exc import DBAPIError
 
 from portal.kit import keys as keyfiles
-from portal.kit import queue
+from portal.kit import queue, schema
 from portal.kit.context import Context
 from portal.kit.db import sqlite_file
 from portal.kit.settings import Settings
 from portal.kit.vault import VaultError, WorkerVault
 
-ROOT = Path(__file__).parent.parent.parent
 CONNECT_SECONDS = 10
 # What doctor tries, in KiB, and how long one hash may take: as dear as people will wait for.
 HASH_MEMORY = (47_104, 65_536, 98_304, 131_072, 196_608, 262_144)
@@ -73,18 +68,8 @@ def db() -> None:
 @click.pass_obj
 def upgrade(context: Context) -> None:
     """Bring the database to this version of the portal; safe to repeat."""
-    with context.db.engine.connect() as connection:
-        config = alembic_config()
-        config.attributes["connection"] = connection
-        alembic.upgrade(config, "head")
+    schema.upgrade(context.database)
     click.echo("The database is up to date.")
-
-
-def alembic_config() -> Config:
-    """Return how migrations are found."""
-    config = Config()
-    config.set_main_option("script_location", str(ROOT / "migrations"))
-    return config
 
 
 @click.command()
@@ -176,15 +161,14 @@ def _mode(file: Path) -> str | None:
 
 def _database(context: Context) -> str | None:
     try:
-        with context.db.engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+        if not schema.is_current(context.database):
+            return schema.BEHIND
     except DBAPIError as error:
         return f"does not answer ({type(error.orig).__name__}); see PORTAL_DATABASE_URL"
-    newest = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    if current != newest:
-        return "is not at this version; run: portal db upgrade"
+    except OSError as error:
+        return f"its folder cannot be made ({error.strerror}); see PORTAL_DATABASE_URL"
     try:
-        context.db.try_to_write()
+        context.database.try_to_write()
     except DBAPIError as error:
         return f"cannot be written ({type(error.orig).__name__}); {_who_may_write(context)}"
     return None
@@ -192,7 +176,7 @@ def _database(context: Context) -> str | None:
 
 def _who_may_write(context: Context) -> str:
     """Say what must be writable, for whom."""
-    file = sqlite_file(context.db.engine.url)
+    file = sqlite_file(context.database.engine.url)
     if file is None:
         return "see PORTAL_DATABASE_URL"
     beside = [file.with_name(f"{file.name}{end}") for end in ("", "-wal", "-shm")]

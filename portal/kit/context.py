@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import click
 from sqlalchemy import make_url
 
-from portal.kit import keys
+from portal.kit import keys, schema
 from portal.kit.clock import Clock, SystemClock
-from portal.kit.db import Database
+from portal.kit.db import Database, sqlite_file
 from portal.kit.settings import Settings
 from portal.kit.vault import WorkerVault
 
@@ -24,11 +23,23 @@ class Context:
 
     @cached_property
     def db(self) -> Database:
-        """The database; for SQLite the folder is made."""
-        url = make_url(self.settings.database_url)
-        if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
-            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        """The database, at this version of the portal."""
+        if not schema.is_current(self.database):
+            raise click.ClickException(f"The database {schema.BEHIND}")
+        return self.database
+
+    @cached_property
+    def database(self) -> Database:
+        """The database, whatever its version; for SQLite the folder is made."""
+        file = sqlite_file(make_url(self.settings.database_url))
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
         return Database(self.settings.database_url)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if "database" in vars(self):
+            self.database.dispose()
 
     def worker_vault(self) -> WorkerVault:
         """The vault that opens; only who may read the worker's key file gets it."""

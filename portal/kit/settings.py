@@ -19,6 +19,7 @@ ENVIRONMENTS = ("production", "demo", "test")
 LEAST_MEMORY, LEAST_WORK, MOST_MEMORY = 19_456, 38_912, 4_194_304
 # A name, an IPv4 address or an IPv6 address in brackets, and a port where it is not the scheme's own.
 HOST = r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?\Z"
+MOST_PORT = 65_535
 YES, NO = ("1", "true", "yes"), ("0", "false", "no", "")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -183,7 +184,7 @@ class _Reader:
             rate_intake_global=self._rate("RATE_INTAKE_GLOBAL", self.defaults.rate_intake_global),
             rate_sign_in_ip=self._rate("RATE_SIGN_IN_IP", self.defaults.rate_sign_in_ip),
             identity_store=self._matching("IDENTITY_STORE", r"builtin\Z", "builtin", "builtin"),
-            listen=self._matching("LISTEN", r"\S+:\d{1,5}\Z", self.defaults.listen, "host:port"),
+            listen=self._listen(),
             demo_mailbox=self._demo_mailbox(environment),
         )
         if sends_mail or (sends_mail is None and not settings.web_alone):
@@ -229,6 +230,13 @@ class _Reader:
         value = self.text(name, default)
         if not re.match(pattern, value):
             self.fault(name, f"must be {what}")
+        return value
+
+    def _listen(self) -> str:
+        value = self._matching("LISTEN", r"\S+:[0-9]{1,5}\Z", self.defaults.listen, "host:port")
+        port = value.rpartition(":")[2]
+        if port.isdecimal() and not 0 < int(port) <= MOST_PORT:
+            self.fault("LISTEN", f"must end with a port from 1 to {MOST_PORT}")
         return value
 
     def _base_url(self, production: bool) -> str:

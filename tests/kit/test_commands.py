@@ -1,34 +1,19 @@
 """What an operator runs: keys, doctor, and a server that refuses what it must not hold."""
 
-import os
 from http.client import HTTPConnection
 
 import pytest
-from click.testing import CliRunner
 
-from portal.cli import main
 from portal.kit import keys
 from portal.kit.settings import Settings
 from portal.serve import refusals
-from tests import databases
 from tests.processes import free_port, serving
 
 
 @pytest.fixture
-def database_url(sqlite_template, tmp_path):
+def database_url(one_database):
     """Commands are the same with either database."""
-    return databases.sqlite_copy(sqlite_template, tmp_path / "portal.db")
-
-
-@pytest.fixture
-def run(environ):
-    """Run a command as an operator does; gives the result."""
-
-    def command(*words, **changed):
-        surroundings = {name: None for name in os.environ if name.startswith("PORTAL_")} | environ | changed
-        return CliRunner().invoke(main, words, env=surroundings)
-
-    return command
+    return one_database
 
 
 def test_wrong_settings_end_any_command_with_all_faults(run):

@@ -75,7 +75,7 @@ def test_a_place_that_cannot_be_written_costs_one_warning_and_no_visitor(file, l
         for _ in range(3):
             queue.wake("answer")
     assert caplog.text.count("the worker will look for itself") == 1
-    assert "cannot be written" in fault_of(file)
+    assert "cannot be written" in str(fault_of(file))
     (file / "a file").touch()
     Queue(file / "a file" / "queue.db").wake("answer")
 
@@ -107,5 +107,4 @@ def test_a_page_that_wakes_the_worker_answers_whatever_the_queue_is(settings, db
 
     file.write_bytes(GARBAGE)
     app = create_app(settings, db=db, clock=clock, web_keys=web_keys)
-    app.test_client_class = Visitor
-    assert app.test_client().submit("/check/", email="sam@example.com").status_code == 303
+    assert Visitor(app).submit("/check/", email="sam@example.com").status_code == 303

@@ -137,6 +137,8 @@ def test_a_secret_is_in_no_representation_of_the_settings():
         ("DEMO_MAILBOX", "/tmp/mailbox"),
         ("ENVIRONMENT", "staging"),
         ("EMBEDDED", "perhaps"),
+        ("LISTEN", "127.0.0.1:99999"),
+        ("LISTEN", "127.0.0.1:0"),
         ("TRUSTED_PROXIES", "-1"),
         ("TRUSTED_PROXIES", "11"),
         ("TRUSTED_PROXIES", "9" * 5000),
