@@ -7,9 +7,10 @@ import click
 from granian.constants import Interfaces
 from granian.server import MPServer
 
-from portal.kit import keys
+from portal.kit import canary, keys
 from portal.kit.context import Context
 from portal.kit.settings import Settings
+from portal.kit.vault import WebVault
 from portal.kit.web import ROOT
 
 THREADS = 4
@@ -25,7 +26,10 @@ def serve(context: Context, processes: int | None) -> None:
     faults = refusals(context.settings)
     if faults:
         raise click.ClickException("The portal does not start:\n  " + "\n  ".join(faults))
-    _ = context.db  # at this version, or not at all
+    try:
+        canary.check_web(context.db, WebVault(keys.read_web(context.settings.web_keys_file)))
+    except canary.OtherKeys as error:
+        raise click.ClickException(str(error)) from error
     host, _, port = context.settings.listen.rpartition(":")
     _try_to_listen(host.strip("[]"), int(port))
     server("wsgi:app", host.strip("[]"), int(port), processes or len(os.sched_getaffinity(0))).serve()

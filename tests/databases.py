@@ -21,7 +21,8 @@ TEMPLATE = "portal_template"
 
 def import_models() -> None:
     """Let the metadata know every table."""
-    importlib.import_module("portal.kit.ratelimit")
+    for name in ("canary", "ratelimit"):
+        importlib.import_module(f"portal.kit.{name}")
     for models in sorted(PORTAL.glob("*/models.py")):
         importlib.import_module(f"portal.{models.parent.name}.models")
 

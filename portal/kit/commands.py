@@ -5,18 +5,19 @@ import smtplib
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
 from argon2.low_level import Type, hash_secret_raw
 from sqlalchemy.exc import DBAPIError
 
+from portal.kit import canary, queue, schema
 from portal.kit import keys as keyfiles
-from portal.kit import queue, schema
 from portal.kit.context import Context
 from portal.kit.db import sqlite_file
 from portal.kit.settings import Settings
-from portal.kit.vault import VaultError, WorkerVault
+from portal.kit.vault import WebVault, WorkerVault
 
 CONNECT_SECONDS = 10
 # What doctor tries, in KiB, and how long one hash may take: as dear as people will wait for.
@@ -91,7 +92,10 @@ def examine(context: Context) -> Iterator[tuple[str, str | None]]:
     yield "settings", None
     yield "web keys", _web_keys(settings)
     yield "worker keys", _worker_keys(settings)
-    yield "database", _database(context)
+    database = _database(context)
+    yield "database", database
+    if database is None:
+        yield "keys and database", _keys_of_database(context)
     yield "queue", _queue(settings)
     if not settings.web_alone:  # the web server hands no mail over, and need not know how
         yield "mail relay", _relay(settings)
@@ -143,14 +147,27 @@ def _worker_keys(settings: Settings) -> str | None:
             None if os.access(settings.web_keys_file, os.R_OK) else "cannot be read; `portal keys generate` makes them"
         )
     try:
-        sings = WorkerVault(keyfiles.read_worker(file)).canary_sings()
+        vault = WorkerVault(keyfiles.read_worker(file))
     except keyfiles.KeysInvalid as error:
         return str(error)
-    except VaultError:
-        sings = False
-    if not sings:
+    if not vault.canary_sings():
         return "the keys of this file do not belong together; restore it from your offline copy"
     return _mode(file)
+
+
+def _keys_of_database(context: Context) -> str | None:
+    """Compare what can be read of the keys; what is wrong with a file as such was said before."""
+    settings = context.settings
+    try:
+        with suppress(keyfiles.KeysInvalid):
+            canary.check_web(context.database, WebVault(keyfiles.read_web(settings.web_keys_file)))
+        with suppress(keyfiles.KeysInvalid):
+            vault = WorkerVault(keyfiles.read_worker(settings.worker_keys_file))
+            if vault.canary_sings():
+                canary.check(context.database, vault)
+    except canary.OtherKeys as error:
+        return str(error)
+    return None
 
 
 def _mode(file: Path) -> str | None:

@@ -6,7 +6,7 @@ from functools import cached_property
 import click
 from sqlalchemy import make_url
 
-from portal.kit import keys, schema
+from portal.kit import canary, keys, schema
 from portal.kit.clock import Clock, SystemClock
 from portal.kit.db import Database, sqlite_file
 from portal.kit.settings import Settings
@@ -42,9 +42,14 @@ class Context:
             self.database.dispose()
 
     def worker_vault(self) -> WorkerVault:
-        """The vault that opens; only who may read the worker's key file gets it."""
+        """The vault that opens: for who may read the worker's key file, where its keys are this database's."""
         try:
-            return WorkerVault(keys.read_worker(self.settings.worker_keys_file))
+            vault = WorkerVault(keys.read_worker(self.settings.worker_keys_file))
         except keys.KeysInvalid as error:
             message = f"This command needs the worker's keys. {error}"
             raise click.ClickException(message) from error
+        try:
+            canary.keep(self.db, vault)
+        except canary.OtherKeys as error:
+            raise click.ClickException(str(error)) from error
+        return vault

@@ -15,6 +15,7 @@ from portal.kit.keys import CANARY, WebKeys, WorkerKeys
 
 INDEX_BYTES = 16
 VOUCHER_BYTES = 32
+FINGERPRINT_BYTES = 16
 SIZES = (256, 512, 1024)
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _NONCE_BYTES = 12
@@ -72,6 +73,7 @@ class WebVault:
         self._public = X25519PublicKey.from_public_bytes(keys.sealing_public)
         self._account_key = derived_key(keys.account_index, "account")
         self._bucket_key = derived_key(keys.account_index, "bucket")
+        self._print_key = derived_key(keys.account_index, "fingerprint")
 
     def seal(self, purpose: str, row_id: bytes, plaintext: bytes) -> bytes:
         """Seal `plaintext` for the worker alone (HPKE, RFC 9180, base mode); `info` binds the purpose and the row."""
@@ -84,6 +86,11 @@ class WebVault:
     def bucket(self, *parts: str) -> bytes:
         """Return the 16-byte blind name of a limit's bucket, so that no network address is stored."""
         return _index(self._bucket_key, "\0".join(parts))
+
+    def fingerprint(self) -> bytes:
+        """Return a keyed hash that is the same for both halves of one pair of key files, and for no other."""
+        public = self._public.public_bytes_raw()
+        return blake2b(public, key=self._print_key, digest_size=FINGERPRINT_BYTES).digest()
 
 
 class WorkerVault(WebVault):
@@ -169,11 +176,19 @@ class WorkerVault(WebVault):
         """Return the is-it-real code of one mail: 14 base-32 characters."""
         return tokens.derive(self._token_key, "authenticity", row_id, tokens.AUTHENTICITY_LENGTH)
 
+    def proofs(self) -> bytes:
+        """Return what stands for every key but the storage key: to be kept encrypted under that one."""
+        keys = (self._list_key, self._token_key, self._account_key)
+        return b"".join(derived_key(key, "proof")[:FINGERPRINT_BYTES] for key in keys) + self.fingerprint()
+
     def canary_sings(self) -> bool:
         """Tell whether what was sealed with the public key opens with the private one, and the storage key works."""
         sealed = self.seal("canary", b"", CANARY)
         cell = Cell("canary", "canary", b"")
-        return self.open("canary", b"", sealed) == self.decrypt(cell, self.encrypt(cell, CANARY)) == self._canary
+        try:
+            return self.open("canary", b"", sealed) == self.decrypt(cell, self.encrypt(cell, CANARY)) == self._canary
+        except VaultError:
+            return False
 
 
 def _info(purpose: str, row_id: bytes) -> bytes:
