@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 from argon2.low_level import Type, hash_secret_raw
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
-from portal.kit import canary, queue, schema
+from portal.kit import backup, canary, queue, schema
 from portal.kit import keys as keyfiles
 from portal.kit.context import Context
 from portal.kit.db import sqlite_file
@@ -71,6 +72,41 @@ def upgrade(context: Context) -> None:
     """Bring the database to this version of the portal; safe to repeat."""
     schema.upgrade(context.database)
     click.echo("The database is up to date.")
+
+
+@db.command("backup")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_obj
+def back_up(context: Context, file: Path) -> None:
+    """Copy the database to FILE while everything runs; an existing file is never overwritten."""
+    _sqlite_file(context, "pg_dump --format=custom")
+    try:
+        backup.save(context.database, file)
+    except backup.BackupRefused as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"The database is copied to {file}. It opens with the worker's keys alone: keep those apart from it.")
+
+
+@db.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_obj
+def restore(context: Context, file: Path) -> None:
+    """Put the copy FILE in the database's place; the web server and the worker must be stopped."""
+    target = _sqlite_file(context, "pg_restore")
+    try:
+        vault = WorkerVault(keyfiles.read_worker(context.settings.worker_keys_file))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        backup.put_back(file, target, vault)
+    except (keyfiles.KeysInvalid, backup.BackupRefused) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{file} is in the database's place. Now run: portal db upgrade, and portal doctor")
+
+
+def _sqlite_file(context: Context, instead: str) -> Path:
+    file = sqlite_file(make_url(context.settings.database_url))
+    if file is None:
+        raise click.ClickException(f"This is for SQLite. For PostgreSQL, use its own tool: {instead}")
+    return file
 
 
 @click.command()
