@@ -1,4 +1,8 @@
-"""The real worker as `portal worker` runs it, but with a lease of seconds, so that tests need not wait for minutes."""
+"""The real worker as `portal worker` runs it, but with a lease of seconds, so that tests need not wait for minutes.
+
+Each line on standard input begins one, in a process of its own whose number is printed; "ended" follows its end. All
+are forked from this process, which has loaded the program before the first begins.
+"""
 
 import logging
 import os
@@ -11,8 +15,23 @@ from portal.kit.context import Context
 from portal.kit.settings import Settings
 from portal.worker import Worker
 
-logging.basicConfig(level=logging.INFO)
-context = Context(Settings.from_env(os.environ))
-parts = app.worker_parts(context.settings, context.db, SystemClock(), context.worker_vault())
-sys.stdin.readline()  # made ready beforehand, begun when the test says so
-Worker(parts, app.SCHEDULE, lease=timedelta(seconds=float(sys.argv[1]))).run()
+
+def work() -> None:
+    context = Context(Settings.from_env(os.environ))
+    parts = app.worker_parts(context.settings, context.db, SystemClock(), context.worker_vault())
+    Worker(parts, app.SCHEDULE, lease=timedelta(seconds=float(sys.argv[1]))).run()
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO)
+    for _ in sys.stdin:
+        child = os.fork()
+        if not child:
+            work()
+            os._exit(0)
+        print(child, flush=True)  # noqa: T201 - the test reads it
+        os.waitpid(child, 0)
+        print("ended", flush=True)  # noqa: T201 - the same
+
+
+main()

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import pytest
 from sqlalchemy import text
@@ -20,20 +22,53 @@ from portal.incidents import service as incidents
 from portal.outbox import service
 from tests.processes import ROOT, command, working
 
-LEASE = "2"
+LEASE = "6"  # of which a tenth is for delivering, and the rest for the last answer
 # One answer in so many comes late, and by so many seconds: the mail is taken, and the worker does not know it yet.
 HELD, HOLD_SECONDS = 40, 0.1
 WORKER = Path(__file__).with_name("short_lease_worker.py")
 
 
-def ready_worker(environ, log):
-    """Start a worker that waits for a word before it begins."""
+@dataclass
+class Workers:
+    """Workers that begin at once, one after the other."""
+
+    orders: IO[str]
+    said: IO[str]
+    log: Path
+    pid: int = 0
+
+    def begin(self):
+        self.orders.write("begin\n")
+        self.orders.flush()
+        self.pid = int(self.said.readline())
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+        assert self.said.readline() == "ended\n"
+
+    def wait_until(self, reached, look=0.002, seconds=120):
+        end = time.monotonic() + seconds
+        while not reached():
+            os.kill(self.pid, 0)  # it must still be there
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(look)
+
+
+@pytest.fixture
+def workers(environ, tmp_path):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            [sys.executable, str(WORKER), LEASE], env=kept | environ, cwd=ROOT,
-            stdin=subprocess.PIPE, stdout=output, stderr=output, text=True,
-        )  # fmt: skip
+    log = tmp_path / "worker.log"
+    with (
+        log.open("ab") as output,
+        subprocess.Popen(
+            [sys.executable, str(WORKER), LEASE], env=kept | environ, cwd=ROOT, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, text=True,
+        ) as nursery,
+    ):  # fmt: skip
+        assert nursery.stdin is not None
+        assert nursery.stdout is not None
+        yield Workers(nursery.stdin, nursery.stdout, log)
+        os.killpg(nursery.pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -54,11 +89,6 @@ def fill(db, worker_vault):
 def states(db):
     with db.read() as session:
         return {state: number for state, number in service.counts(session).items() if number}
-
-
-def begin(worker):
-    worker.stdin.write("begin\n")
-    worker.stdin.close()
 
 
 @pytest.fixture
@@ -104,38 +134,21 @@ def surplus(db, smtp):
     [("sqlite", 2000, 20), pytest.param("postgresql", 500, 5, marks=pytest.mark.postgres)],
     indirect=["database_url"],
 )
-def test_kills_lose_nobody_and_each_doubles_one_mail_at_most(environ, db, smtp, tmp_path, notice, held, people, kills):
-    log = tmp_path / "worker.log"
-    chance = random.Random(1)
-    end = time.monotonic() + 180
-
-    def wait_until(reached, look=0.002):
-        while not reached():
-            assert worker.poll() is None, log.read_text()
-            assert time.monotonic() < end, f"{states(db)}\n{log.read_text()}"
-            time.sleep(look)
-
-    worker, doubled = ready_worker(environ, log), 0
-    try:
-        for number in range(kills):
-            successor = ready_worker(environ, log)
-            mails, late = len(smtp.messages) + chance.randint(1, 60), len(held)
-            begin(worker)
-            if number % 2:
-                wait_until(lambda mails=mails: len(smtp.messages) >= mails)
-            else:  # in the worst moment: the mail is taken, and its answer not yet given
-                wait_until(lambda late=late: len(held) > late)
-            worker.kill()
-            worker.wait()
-            worker, before = successor, doubled
-            doubled = surplus(db, smtp)
-            assert doubled - before <= 1, f"kill {number + 1} doubled {doubled - before} mails"
-        assert states(db).keys() - {"sent"}, "the kills came after the work"
-        begin(worker)
-        wait_until(lambda: states(db) == {"sent": people}, look=0.1)
-    finally:
-        worker.kill()
-        worker.wait()
+def test_kills_lose_nobody_and_each_doubles_one_mail_at_most(environ, db, smtp, workers, notice, held, people, kills):
+    chance, doubled = random.Random(1), 0
+    for number in range(kills):
+        mails, late = len(smtp.messages) + chance.randint(1, 60), len(held)
+        workers.begin()
+        if number % 2:
+            workers.wait_until(lambda mails=mails: len(smtp.messages) >= mails)
+        else:  # in the worst moment: the mail is taken, and its answer not yet given
+            workers.wait_until(lambda late=late: len(held) > late)
+        workers.kill()
+        before, doubled = doubled, surplus(db, smtp)
+        assert doubled - before <= 1, f"kill {number + 1} doubled {doubled - before} mails"
+    assert states(db).keys() - {"sent"}, "the kills came after the work"
+    workers.begin()
+    workers.wait_until(lambda: states(db) == {"sent": people}, look=0.1)
     copies = defaultdict(list)
     for mail in smtp.messages:
         copies[mail.recipients].append(mail)
