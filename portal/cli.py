@@ -10,6 +10,8 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from portal import app as wiring
+from portal import serve as serving
+from portal import worker as working
 from portal.accounts.commands import accounts
 from portal.audit.commands import audit
 from portal.campaigns.commands import campaigns
@@ -24,11 +26,11 @@ from portal.kit.settings import Settings, SettingsInvalid
 from portal.kit.vault import VaultError
 from portal.outbox.commands import outbox
 from portal.reset.commands import reset
-from portal.serve import serve
-from portal.worker import Worker
 
 # Who sends mail needs the relay's password. The web server does not; of these others, the worker's user does.
 SENDS_MAIL = {"serve": False, "doctor": None, "keys": None}
+# What keeps these from starting beside their settings, so that all of it is said at once.
+REFUSALS = {"serve": serving.refusals, "worker": working.refusals}
 # What SQLite says, in words.
 SQLITE = {
     sqlite3.SQLITE_BUSY: "The database is being written by others all the time. Try again.",
@@ -88,7 +90,8 @@ def main(context: click.Context) -> None:
         context.call_on_close(context.obj.close)
     except SettingsInvalid as error:
         click.echo("The settings are not right:", err=True)
-        for fault in error.faults:
+        refusals = REFUSALS.get(context.invoked_subcommand or "")
+        for fault in (*error.faults, *(refusals(error.settings) if refusals else ())):
             click.echo(f"  {fault}", err=True)
         context.exit(2)
 
@@ -99,8 +102,8 @@ def worker(context: Context) -> None:
     """Answer requests, deliver mail and tend the schedule, until SIGINT or SIGTERM."""
     parts = wiring.worker_parts(context.settings, context.db, SystemClock(), context.worker_vault())
     click.echo("The worker is at work.")
-    Worker(parts, wiring.SCHEDULE).run()
+    working.Worker(parts, wiring.SCHEDULE).run()
 
 
-for command in (accounts, audit, campaigns, db, demo, doctor, exposure, incidents, keys, outbox, reset, serve):
+for command in (accounts, audit, campaigns, db, demo, doctor, exposure, incidents, keys, outbox, reset, serving.serve):
     main.add_command(command)

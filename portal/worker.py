@@ -11,8 +11,10 @@ from huey.consumer import Consumer
 from limits import parse
 
 from portal.intake import jobs as intake
+from portal.kit import keys
 from portal.kit.parts import WorkerParts
 from portal.kit.queue import Queue
+from portal.kit.settings import Settings
 from portal.outbox.compose import Composer
 from portal.outbox.deliver import LEASE, Deliverer
 from portal.outbox.smtp import Relay
@@ -115,6 +117,15 @@ class Worker:
         settings = self.parts.settings
         composer = Composer(settings, self.parts.vault, self.parts.composers)
         return Deliverer(self.parts, composer, Relay(settings.mail, settings.mail_sender), lease=self._lease)
+
+
+def refusals(settings: Settings) -> list[str]:
+    """Return why the worker must not start; empty where it may."""
+    try:
+        keys.read_worker(settings.worker_keys_file)
+    except keys.KeysInvalid as error:
+        return [str(error)]
+    return []
 
 
 def run_schedule(parts: WorkerParts, schedule: Sequence[Job]) -> None:

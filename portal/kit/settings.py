@@ -5,13 +5,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from limits import parse
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
+
+from portal.kit import servers
+from portal.kit.addresses import AddressInvalid, normalise
+from portal.kit.servers import LOOPBACK, MailServer
 
 PREFIX = "PORTAL_"
 ENVIRONMENTS = ("production", "demo", "test")
@@ -22,7 +24,10 @@ HOST = r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?\Z"
 MOST_PORT = 65_535
 YES, NO = ("1", "true", "yes"), ("0", "false", "no", "")
 DEFAULT_PORTS = {"http": 80, "https": 443}
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
+NO_REDIS = (
+    "must be left out: this version has no Redis. Limits are kept in the database, and wake-ups in PORTAL_QUEUE_FILE, "
+    "which several web processes share"
+)
 KNOWN = frozenset(
     [
         "ENVIRONMENT",
@@ -56,9 +61,10 @@ KNOWN = frozenset(
 class SettingsInvalid(Exception):
     """The environment is not one the portal can run in; `faults` names variables, never their values."""
 
-    def __init__(self, faults: list[str]) -> None:
-        """Keep every fault that was found."""
+    def __init__(self, faults: list[str], settings: "Settings") -> None:
+        """Keep every fault that was found, and what was read in spite of them, for whoever looks for more."""
         self.faults = faults
+        self.settings = settings
         super().__init__("\n".join(faults))
 
 
@@ -69,17 +75,6 @@ class Argon2Parameters:
     memory: int = 47_104
     time: int = 1
     lanes: int = 1
-
-
-@dataclass(frozen=True)
-class MailServer:
-    """Where mail is handed over. `tls` is `none`, `starttls` or `tls`."""
-
-    host: str
-    port: int
-    user: str | None = field(default=None, repr=False)
-    password: str | None = field(default=None, repr=False)
-    tls: str = "starttls"
 
 
 @dataclass(frozen=True)
@@ -163,7 +158,7 @@ class _Reader:
         settings = Settings(
             environment=environment,
             base_url=self._base_url(production),
-            database_url=self._database_url(),
+            database_url=self._database_url(production),
             queue_file=Path(self.text("QUEUE_FILE", str(self.defaults.queue_file))),
             mail_sender=self._address("MAIL_SENDER", production, self.defaults.mail_sender),
             web_keys_file=Path(self.text("WEB_KEYS_FILE", str(self.defaults.web_keys_file))),
@@ -194,7 +189,7 @@ class _Reader:
         if not production and settings.listen.rpartition(":")[0].strip("[]") not in LOOPBACK:
             self.fault("LISTEN", "only production listens beyond this machine: use 127.0.0.1")
         if self.faults:
-            raise SettingsInvalid(self.faults)
+            raise SettingsInvalid(self.faults, settings)
         return settings
 
     def fault(self, name: str, what: str) -> None:
@@ -215,7 +210,9 @@ class _Reader:
     def _refuse_unknown(self) -> None:
         for full in sorted(self.environ):
             name = full.removeprefix(PREFIX)
-            if name not in KNOWN and name.removesuffix("_FILE") not in KNOWN:
+            if name.removesuffix("_FILE") == "REDIS_URL":
+                self.fault(name, NO_REDIS)
+            elif name not in KNOWN and name.removesuffix("_FILE") not in KNOWN:
                 self.fault(name, "is not a setting of the portal; is it misspelled?")
 
     def _needed(self, name: str, production: bool, default: str) -> str:
@@ -259,48 +256,48 @@ class _Reader:
             self.fault("BASE_URL", "must begin with https in production")
         return _as_browsers_write_it(parts) if valid else value
 
-    def _database_url(self) -> str:
+    def _database_url(self, production: bool) -> str:
         value = self.text("DATABASE_URL", self.defaults.database_url)
         try:
-            if make_url(value).get_backend_name() not in ("sqlite", "postgresql"):
-                self.fault("DATABASE_URL", "must be a sqlite or postgresql address")
-        except (ArgumentError, ValueError):
-            self.fault("DATABASE_URL", "is not a database address")
+            url = servers.database_url(value)
+        except servers.AddressWrong as error:
+            self.fault("DATABASE_URL", str(error))
+            return value
+        if production and (weakness := servers.weakness_of_database(url)):
+            self.fault("DATABASE_URL", weakness)
         return value
 
     def _mail(self, production: bool) -> MailServer:
         value = self.text("MAIL_URL", "" if production else "smtp://localhost:25?tls=none")
         if not value:
-            self.fault("MAIL_URL", "is needed, like smtp://user:password@host:587?tls=starttls")
+            self.fault("MAIL_URL", f"is needed; it {servers.MAIL_LIKE}")
             return self.defaults.mail
         try:
-            parts = urlsplit(value)
-            port = parts.port or (465 if parts.scheme == "smtps" else 587)
-        except ValueError:
-            parts, port = urlsplit(""), 0
-        tls = dict(pair.partition("=")[::2] for pair in parts.query.split("&")).get(
-            "tls", "tls" if parts.scheme == "smtps" else "starttls"
-        )
-        if parts.scheme not in ("smtp", "smtps") or not parts.hostname or tls not in ("none", "starttls", "tls"):
-            self.fault("MAIL_URL", "must be like smtp://user:password@host:587?tls=starttls")
+            server = servers.mail_server(value)
+        except servers.AddressWrong as error:
+            self.fault("MAIL_URL", str(error))
             return self.defaults.mail
-        if production and tls == "none" and parts.hostname not in LOOPBACK:
-            self.fault("MAIL_URL", "must use TLS towards another machine")
-        user = unquote(parts.username) if parts.username else None
-        password = unquote(parts.password) if parts.password else None
-        return MailServer(parts.hostname, port, user, password, tls)
+        if production and (weakness := servers.weakness_of_mail(server)):
+            self.fault("MAIL_URL", weakness)
+        return server
 
     def _address(self, name: str, production: bool, default: str) -> str:
         value = (
             self._needed(name, production, default) if production or name == "MAIL_SENDER" else self.text(name, default)
         )
-        if value and not re.match(r"[^\s@<>\"]+@[^\s@<>\"]+\Z", value):
+        if not value or value == default:
+            return value
+        try:
+            address = normalise(value)
+        except AddressInvalid:
             self.fault(name, "must be an e-mail address")
-        return value
+            return value
+        if not address.isascii():  # few relays take one, and none is asked whether it would
+            self.fault(name, "must be an e-mail address with plain letters before its @")
+        return address
 
     def _logo(self) -> Path | None:
-        # LOGO_FILE is a file itself, not the `_FILE` form of another setting.
-        value = self.environ.get(f"{PREFIX}LOGO_FILE")
+        value = self.text("LOGO_FILE", "")
         if not value:
             return None
         path = Path(value)

@@ -27,7 +27,7 @@ from portal.kit import ratelimit
 from portal.kit.cookies import PlainSessions
 from portal.kit.i18n import TRANSLATIONS, best_language
 from portal.kit.parts import WebParts
-from portal.kit.settings import LOOPBACK
+from portal.kit.servers import LOOPBACK
 from portal.kit.tokens import BROWSER_SECRET_BYTES
 
 ROOT = Path(__file__).parent.parent.parent

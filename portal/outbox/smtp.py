@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from flask_mail import Connection
 
-from portal.kit.settings import MailServer
+from portal.kit.servers import MailServer
 from portal.outbox.compose import Composed
 
 TIMEOUT_SECONDS = 30.0

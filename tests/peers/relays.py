@@ -12,7 +12,7 @@ from typing import Self
 
 from aiosmtpd.smtp import SMTP
 
-from portal.kit.settings import MailServer
+from portal.kit.servers import MailServer
 from tests.mailbox import Mailbox
 
 
