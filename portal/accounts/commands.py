@@ -6,11 +6,13 @@ from typing import Any
 
 import click
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from portal.accounts import take_in
 from portal.audit import service as audit
 from portal.kit.context import Context
 from portal.kit.csvfile import FileRefused
+from portal.kit.report import ReportUnwritable
 
 NOTHING_STORED = "Nothing was stored."
 RUN_AGAIN = "What was stored so far stays. Run the same command again: it goes on where this one ended."
@@ -35,8 +37,16 @@ def import_accounts(context: Context, file: Path, report: Path | None, *, dry_ru
     db, vault = context.db, context.worker_vault()
     report = report or file.with_name(f"{file.name}.report.csv")
     bars = _Bars()
+
+    def record(session: Session, summary: take_in.Summary) -> None:
+        details = {"added": summary.added, "changed": summary.changed, "unchanged": summary.unchanged}
+        details |= {"bad_rows": summary.bad_rows, "duplicates": summary.duplicates}
+        audit.record(session, "accounts.import", "accounts", details, context.clock.now())
+
     try:
-        summary = take_in.take_in(db, vault, context.clock, file, report, bars.show, dry_run=dry_run)
+        summary = take_in.take_in(db, vault, context.clock, file, report, bars.show, finished=record, dry_run=dry_run)
+    except ReportUnwritable as error:
+        raise click.ClickException(f"{error} {NOTHING_STORED}") from None
     except FileRefused as error:
         raise click.ClickException(f"{file.name}, line {error.line}: {error.reason}. {NOTHING_STORED}") from None
     except (OSError, sqlite3.Error) as error:
@@ -51,10 +61,6 @@ def import_accounts(context: Context, file: Path, report: Path | None, *, dry_ru
     if dry_run:
         click.echo("This was a dry run: nothing was stored.")
         return
-    details = {"added": summary.added, "changed": summary.changed, "unchanged": summary.unchanged}
-    details |= {"bad_rows": summary.bad_rows, "duplicates": summary.duplicates}
-    with db.write() as session:
-        audit.record(session, "accounts.import", "accounts", details, context.clock.now())
     click.echo(
         f"Stored. New accounts: {summary.added}; brought up to date, with their own passwords: {summary.changed}; "
         f"as they were: {summary.unchanged}."

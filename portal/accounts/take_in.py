@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy.orm import Session
 
 from portal.identity.builtin import MAX_PROFILE, BuiltinStore, NewAccount, pack
 from portal.identity.hashing import shape_of
@@ -25,6 +26,7 @@ from portal.kit.addresses import AddressInvalid, normalise
 from portal.kit.clock import Clock
 from portal.kit.csvfile import CsvFile, FileRefused
 from portal.kit.db import Database
+from portal.kit.report import Report
 from portal.kit.vault import WorkerVault
 
 COLUMNS = ("email", "password_hash", "account_ref", "name", "locale")
@@ -59,27 +61,7 @@ class Summary:
     shapes: dict[str, int] = field(default_factory=dict)
 
 
-class Report:
-    """Tells each row that was left out, by line and reason; the file is made when there is one to tell."""
-
-    def __init__(self, path: Path) -> None:
-        """Take where to write; a report of an earlier run is removed."""
-        self._path = path
-        self._file: BinaryIO | None = None
-        path.unlink(missing_ok=True)
-
-    def tell(self, line: int, reason: str) -> None:
-        """Write one line."""
-        if self._file is None:
-            self._file = self._path.open("xb")
-            self._file.write(b"line,reason\r\n")
-        quoted = reason.replace('"', '""')
-        self._file.write(f'{line},"{quoted}"\r\n'.encode())
-
-    def close(self) -> None:
-        """Finish."""
-        if self._file is not None:
-            self._file.close()
+Finished = Callable[[Session, Summary], None]
 
 
 def take_in(
@@ -90,20 +72,24 @@ def take_in(
     report: Path,
     progress: Progress,
     *,
+    finished: Finished | None = None,
     dry_run: bool = False,
 ) -> Summary:
     """Take in a file of accounts and return what was done; with `dry_run` nothing is stored.
 
     Who has an account already keeps its password. Nothing is stored before the whole file was read; then it is
-    stored in chunks, so that a run that is cut off there is simply run again. Raises FileRefused, OSError or
+    stored in chunks, so that a run that is cut off there is simply run again. `finished` is called in the last
+    transaction. Raises FileRefused, OSError or
     sqlite3.Error where the disk is full.
     """
     summary = Summary()
-    with closing(_Waiting()) as waiting, closing(Report(report)) as told, file.open("rb") as opened:
+    with closing(_Waiting()) as waiting, closing(Report(report, file)) as told, file.open("rb") as opened:
         size = max(1, file.stat().st_size)
         _read(opened, vault, waiting, told, summary, lambda done: progress("Reading", done, size))
         if not dry_run:
-            _store(db, vault, clock, waiting, summary, lambda done: progress("Storing", done, summary.accounts))
+            _store(
+                db, vault, clock, waiting, summary, finished, lambda done: progress("Storing", done, summary.accounts)
+            )
     return summary
 
 
@@ -220,6 +206,7 @@ def _store(
     clock: Clock,
     waiting: _Waiting,
     summary: Summary,
+    finished: Finished | None,
     progress: Callable[[int], None],
 ) -> None:
     store = BuiltinStore()
@@ -235,3 +222,5 @@ def _store(
         counted = store.count_shapes(session)
     with db.write() as session:
         store.keep_shapes(session, counted)
+        if finished is not None:
+            finished(session, summary)

@@ -17,6 +17,7 @@ from portal.incidents import service as incidents
 from portal.incidents.models import Incident
 from portal.kit.context import Context
 from portal.kit.queue import Queue
+from portal.kit.report import ReportUnwritable
 
 NOTHING_STORED = "Nothing was stored; the active list is untouched."
 VERSION = click.IntRange(1, 2**31 - 1)
@@ -59,13 +60,22 @@ def import_list(
     source = importing.Source(
         incident.id, incident.class_names, file, report or file.with_name(f"{file.name}.report.csv")
     )
+
+    def record(session: Session, summary: importing.Summary) -> None:
+        details = {"version": summary.number, "people": summary.people, "addresses": summary.addresses}
+        details |= {"bad_rows": summary.bad_rows, "duplicates": summary.duplicates}
+        audit.record(session, "exposure.import", slug, details, context.clock.now())
+
+    url = context.settings.database_url
     try:
         with Bars() as bars:
             summary = importing.take_in(
-                context.db, vault, context.clock, context.settings.database_url, source, bars.show, dry_run=dry_run
+                context.db, vault, context.clock, url, source, bars.show, finished=record, dry_run=dry_run
             )
     except FileRefused as error:
         raise click.ClickException(f"{file.name}, line {error.line}: {error.reason}. {NOTHING_STORED}") from None
+    except ReportUnwritable as error:
+        raise click.ClickException(f"{error} {NOTHING_STORED}") from None
     except ImportRunning:
         raise click.ClickException("Another import is running. Wait for its end, and try again.") from None
     except FolderUnsafe as error:
@@ -80,10 +90,6 @@ def import_list(
         click.echo("This was a dry run: nothing was stored.")
         return
     _tell_difference(context, incident, summary.list_id)
-    with context.db.write() as session:
-        details = {"version": summary.number, "people": summary.people, "addresses": summary.addresses}
-        details |= {"bad_rows": summary.bad_rows, "duplicates": summary.duplicates}
-        audit.record(session, "exposure.import", slug, details, context.clock.now())
     click.echo(f"Stored as version {summary.number}. Nobody sees it until it is activated.")
     if activate_it:
         _activate(context, slug, summary.number, accept_bad_rows=accept_bad_rows)

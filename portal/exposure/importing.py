@@ -1,19 +1,17 @@
 """Take in an affected list: read, check, seal, sort, unite, store it as a version that nobody sees yet."""
 
-import csv
 import json
 import logging
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from portal.exposure import store
 from portal.exposure.csvfile import CsvFile, FileRefused
@@ -25,6 +23,7 @@ from portal.exposure.taxonomy import by_id, find
 from portal.exposure.workspace import workspace
 from portal.kit.clock import Clock
 from portal.kit.db import Database
+from portal.kit.report import Report
 from portal.kit.vault import INDEX_BYTES, WorkerVault
 
 log = logging.getLogger("portal.exposure")
@@ -32,7 +31,6 @@ log = logging.getLogger("portal.exposure")
 Progress = Callable[[str, int, int], None]
 READING = "reading"
 STORING = "storing"
-MAX_REPORTED = 100_000
 _TICK = 5_000
 _MAX_BITMAPS = 10_000
 
@@ -50,6 +48,9 @@ class Summary:
     bad_rows: int = 0
     whole: bool = True
     class_counts: dict[str, int] = field(default_factory=dict)
+
+
+Finished = Callable[[Session, Summary], None]
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,12 @@ def take_in(
     source: Source,
     progress: Progress,
     *,
+    finished: Finished | None = None,
     dry_run: bool = False,
 ) -> Summary:
     """Import a file as a new version and return its summary; with `dry_run` nothing is stored.
+
+    `finished` is called in the transaction that makes the version one that can be activated.
 
     Commits in chunks; the version is invisible until it is activated, and gone if this fails. Raises
     FileRefused for a file that cannot be taken in, ImportRunning, OSError where a disk is full.
@@ -92,7 +96,7 @@ def take_in(
             store.insert(db, ((list_id, key[:INDEX_BYTES], key[INDEX_BYTES:], blob) for key, blob in rows))
             summary = job.summary
             summary.list_id, summary.number = list_id, number
-            _finish(db, summary)
+            _finish(db, summary, finished)
         except BaseException:
             _discard_if_possible(db, list_id)
             raise
@@ -124,8 +128,10 @@ def _begin(db: Database, vault: WorkerVault, clock: Clock, source: Source) -> tu
         return version.number, version.id, data_key
 
 
-def _finish(db: Database, summary: Summary) -> None:
+def _finish(db: Database, summary: Summary, finished: Finished | None) -> None:
     with db.write() as session:
+        if finished is not None:
+            finished(session, summary)
         session.execute(
             update(ExposureList)
             .where(ExposureList.id == summary.list_id)
@@ -182,7 +188,7 @@ class _Import:
         fold, person, bitmaps = self._indexer.fold, self._indexer.person, self._bitmaps
         with source.file.open("rb", buffering=1 << 20) as binary, ExitStack() as stack:
             file = CsvFile(binary)
-            report: _Report | None = None
+            report = stack.enter_context(closing(Report(source.report, source.file)))
             line = rows = 0
             refused: str | None = None
             for line, columns in file.rows():
@@ -195,7 +201,6 @@ class _Import:
                     address, ref, bitmap, packed = reader.read(columns or _ragged())
                 except RowRefused as error:
                     refused = str(error)
-                    report = report or stack.enter_context(_reporting(source.report))
                     report.tell(line, refused)
                     continue
                 key = fold(address) + person(address, ref)
@@ -203,7 +208,7 @@ class _Import:
                 bitmaps[bitmap] += 1
             self._progress(READING, size, size)
         summary.rows, summary.whole = rows, file.whole
-        summary.bad_rows = report.told if report else 0
+        summary.bad_rows = report.told
         if refused and not file.whole:
             raise FileRefused(line, "the file ends in the middle of this row; it is cut off")
         if not rows:
@@ -256,30 +261,6 @@ class _Import:
                 self._by_class[lowest.bit_length() - 1] += count
                 rest ^= lowest
         self._bitmaps.clear()
-
-
-class _Report:
-    """The file that tells an operator which rows to mend: line, column and reason, never a value."""
-
-    def __init__(self, writer: Any) -> None:
-        self._writer = writer
-        self.told = 0
-
-    def tell(self, line: int, reason: str) -> None:
-        self.told += 1
-        if self.told <= MAX_REPORTED:
-            self._writer.writerow([line, reason])
-        elif self.told == MAX_REPORTED + 1:
-            self._writer.writerow(["", f"more rows follow; the first {MAX_REPORTED} are told"])
-
-
-@contextmanager
-def _reporting(path: Path) -> Iterator[_Report]:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["line", "reason"])
-        yield _Report(writer)
 
 
 def _ragged() -> tuple[str, ...]:
