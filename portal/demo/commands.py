@@ -41,6 +41,8 @@ def demo(port: int, *, fresh: bool) -> None:
     if not _is_free(port):
         message = f"Port {port} is taken. Choose another: make demo PORT=8001"
         raise click.ClickException(message)
+    # Whoever ends this early ends what it started too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = ROOT / "var"
     folder.mkdir(exist_ok=True)
     if fresh or not (folder / "demo-loaded").exists():
