@@ -71,15 +71,15 @@ def give_title(context: Context, slug: str, words: str, language: str) -> None:
     """Say what an incident is called, in one of the portal's languages."""
     settings = context.settings
     _check_language(settings, language)
+    # The title stands in the mails about updates too, so it is vouched for with those that wait.
+    vault = context.worker_vault() if _waiting(context, slug) else None
     with context.db.write() as session:
-        waiting = announcing.unannounced(session, service.locked(session, slug).id)
-        # The title stands in their mails too, so it is vouched for with them.
-        vault = context.worker_vault() if waiting else None
-        waiting = [row for row in waiting if vault and announcing.vouched(session, vault, row)]
+        rows = announcing.unannounced(session, service.locked(session, slug).id)
+        kept = [(vault, row) for row in rows if vault and announcing.vouched(session, vault, row)]
         first = language == settings.default_language
         service.give_title(session, slug, words, None if first else language, context.clock.now())
-        for row in waiting:
-            announcing.vouch(session, context.worker_vault(), row)
+        for voucher, row in kept:
+            announcing.vouch(session, voucher, row)
     click.echo(f"{slug} ({language}): {words.strip()}")
 
 
@@ -222,6 +222,8 @@ def update(
         raise click.ClickException(f"{file.name}: {error}") from error
     if number is None and (text.phase is None or text.title is None):
         raise click.UsageError("a new update needs --phase and --title")
+    # Before the transaction: the first to open the vault writes to the database.
+    vault = context.worker_vault() if text.notify or number in _waiting(context, slug) else None
     with context.db.write() as session:
         if number is None:
             same = writing.repeated(session, slug, text)
@@ -234,14 +236,20 @@ def update(
             edited = writing.edit_update(session, slug, number, text, now)
             row, told = edited.update, edited.told
             done = f", translated ({text.language})" if edited.translated else ", changed"
-        if row.notify and row.announced_at is None:
-            announcing.vouch(session, context.worker_vault(), row)
+        if vault is not None and row.notify and row.announced_at is None:
+            announcing.vouch(session, vault, row)
     state = PUBLISHED if row.published_at else DRAFT
     click.echo(f"update {row.number}: {state}{done}")
     if state == PUBLISHED:
         click.echo(f"{settings.base_url}/incidents/{slug}/updates/{row.number}/")
     if told and text.notify:
         click.echo("Subscribers were told of this update before; they are not mailed again.", err=True)
+
+
+def _waiting(context: Context, slug: str) -> set[int]:
+    """Return the numbers of the updates that wait to be mailed."""
+    with context.db.read() as session:
+        return {row.number for row in announcing.unannounced(session, service.by_slug(session, slug).id)}
 
 
 def _check_language(settings: Settings, language: str) -> None:

@@ -1,12 +1,16 @@
 """Updates that subscribers shall be told of: once, where the author says so, and in no words but the author's."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import text
 
+from portal.cli import main
 from portal.incidents import announcing, service, writing
+from portal.kit.context import Context
 from tests.incidents.test_service import NOW, SLUG, UPDATE, publish
 
 NEWS = replace(UPDATE, notify=True)
@@ -107,3 +111,30 @@ def test_the_incident_s_title_is_told_in_the_reader_s_language(db, incident, tel
     tell()
     (news,) = waiting()
     assert (news.incident_title("es"), news.incident_title("de")) == ("Robo de reservas", "Theft of bookings")
+
+
+@pytest.fixture
+def portal(settings, db):
+    """Run a command on a database that nobody with the worker's keys has opened yet."""
+
+    def run(*arguments):
+        context = Context(settings)
+        context.db = db
+        done = CliRunner().invoke(main, ["incidents", *map(str, arguments)], obj=context)
+        assert done.exit_code == 0, done.output
+
+    return run
+
+
+def test_the_commands_vouch_for_what_they_change(db, incident, portal, waiting, tmp_path):
+    publish(db)
+    file = tmp_path / "news.md"
+    file.write_text("---\nnotify: yes\n---\nWe closed it.\n")
+    begun = time.monotonic()
+    portal("update", SLUG, "--phase", "contained", "--title", "The way in is closed", file)
+    assert time.monotonic() - begun < 5, "it waited for itself"
+    portal("title", SLUG, "Robo de reservas", "--language", "es")
+    file.write_text("We closed it for good.\n")
+    portal("update", SLUG, "--edit", "1", file)
+    (news,) = waiting()
+    assert news.incident_title("es") == "Robo de reservas"
