@@ -63,7 +63,7 @@ def redeem() -> Page:
         return render_template("exposure/sent.html", form=form), REFUSED
     token = codes.token_for(PURPOSE, browser, form.code.data or "")
     if token is None:
-        form.code.errors = [_("This code does not fit. Check it, use the link in the mail, or ask again.")]
+        form.code.errors = [_("This code is not right. Check it, use the link in the mail, or ask again.")]
         return render_template("exposure/sent.html", form=form), REFUSED
     web.keep_token(PURPOSE, token)
     return web.see_other("exposure.show")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from babel import dates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from portal.kit import tokens
@@ -213,11 +212,4 @@ def _environment(language: str) -> Environment:
     # The i18n extension adds this method at run time.
     environment.install_gettext_callables(words.gettext, words.ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.globals["text_direction"] = words.direction
-    tag = language.replace("-", "_")
-    environment.filters["day"] = lambda at, zone="UTC": dates.format_date(
-        at.astimezone(dates.get_timezone(zone)), "long", locale=tag
-    )
-    environment.filters["moment"] = lambda at, zone="UTC": dates.format_datetime(
-        at, "long", tzinfo=dates.get_timezone(zone), locale=tag
-    )
     return environment

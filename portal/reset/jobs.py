@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from babel.dates import format_date, format_time, get_timezone
 from sqlalchemy.orm import Session
 
 from portal.identity.port import Account, AccountMissing, Profile, Store
@@ -12,6 +11,7 @@ from portal.intake.jobs import Request
 from portal.kit import addresses
 from portal.kit.db import new_id
 from portal.kit.i18n import best_language
+from portal.kit.moments import moment
 from portal.kit.parts import WorkerParts
 from portal.kit.vault import WorkerVault
 from portal.outbox import service as outbox
@@ -68,10 +68,7 @@ def tell(session: Session, request: Request, now: datetime, parts: WorkerParts) 
     if account is None or not 1 < version <= account.version:
         return
     language = best_language(request.fields.get("language") or profile.locale, parts.settings.languages)
-    zone, tag = get_timezone(parts.settings.timezone), language.replace("-", "_")
-    local = request.asked_at.astimezone(zone)
-    changed_at = f"{format_date(local, 'long', tag)}, {format_time(local, 'HH:mm z', zone, tag)}"
-    mail = PasswordChanged(changed_at)
+    mail = PasswordChanged(moment(request.asked_at, language, parts.settings.timezone))
     unique = parts.vault.list_index("password changed", f"{account_id.hex()} {version}")
     outbox.enqueue(session, parts.vault, mail, address=profile.address, locale=language, now=now, unique=unique)
 

@@ -79,7 +79,7 @@ def redeem() -> Page:
     form = CodeForm()
     token = codes.token_for(PURPOSE, browser, form.code.data or "")
     if token is None:
-        form.code.errors = [_("This code does not fit. Check it, use the link in the mail, or ask again.")]
+        form.code.errors = [_("This code is not right. Check it, use the link in the mail, or ask again.")]
         return render_template("reset/sent.html", form=form), REFUSED
     web.keep_token(PURPOSE, token)
     return web.see_other("reset.choose")
@@ -248,6 +248,7 @@ def _choose_page(link: service.Link, form: NewPasswordForm) -> str:
         forced=account.must_reset,
         everyone=account.reset_reason == service.REASON_EVERYONE,
         address=link.address,
+        own_words=list(link.own_words),
         **guidance(),
     )
 

@@ -5,7 +5,6 @@ import time
 from datetime import datetime
 
 from babel import Locale
-from babel.dates import format_date, format_time, get_timezone
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
@@ -17,6 +16,7 @@ from portal.intake.jobs import Request
 from portal.intake.service import LinkInvalid
 from portal.kit.addresses import AddressInvalid, normalise, sign_in_name
 from portal.kit.i18n import best_language, catalogue
+from portal.kit.moments import moment
 from portal.kit.parts import WorkerParts
 from portal.kit.vault import VaultError
 from portal.outbox import service as outbox
@@ -148,20 +148,10 @@ def _mail(parts: WorkerParts, update: Announcement, row: Subscription, language:
         title=clipped(title, LONGEST_TITLE),
         title_language=shown,
         phase=catalogue(language).gettext(update.phase_words),
-        occurred_at=_moment(update.occurred_at, parts.settings.timezone, locale),
+        occurred_at=moment(update.occurred_at, language, parts.settings.timezone),
         path=update.path,
         untranslated="" if shown == language else Locale.parse(shown, sep="-").get_display_name(locale) or shown,
     )
-
-
-def _moment(at: datetime, zone: str, locale: Locale) -> str:
-    """Return a time in UTC, and in the organisation's zone where that differs, as the pages show it without script."""
-    utc = f"{format_date(at, 'long', locale)}, {at:%H:%M} UTC"
-    here = at.astimezone(get_timezone(zone))
-    if here.utcoffset() == at.utcoffset():
-        return utc
-    day = "" if here.date() == at.date() else f"{format_date(here, 'long', locale)}, "
-    return f"{utc} ({day}{format_time(here, 'HH:mm z', tzinfo=here.tzinfo, locale=locale)})"
 
 
 HANDLERS = {PURPOSE: answer, service.CONFIRMED: confirm}

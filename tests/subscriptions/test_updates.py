@@ -118,7 +118,7 @@ class TestAnUpdate:
         jobs.announce(far)
         house.work()
         (mail,) = house.updates_to(ANA)
-        assert "November 23, 2026, 17:00 UTC (November 24, 2026, 02:00" in mail.text
+        assert "23 November 2026, 17:00 UTC (24 November 2026, 02:00" in mail.text
 
     def test_html_in_a_title_stays_text(self, house, smtp, incident):
         add(house, incident, ANA)
