@@ -12,6 +12,7 @@ from portal.identity.service import hasher_for
 from portal.incidents import service as incidents
 from portal.subscriptions import service as subscriptions
 from portal.worker import drain
+from tests import databases
 
 NAMES = ("kim", "ian", "strasse")
 PAGES = ("/check/", "/reset/", "/subscribe/")
@@ -19,6 +20,12 @@ KELVIN = "\u212aim@northwind.example"
 DOTLESS = "\u0131an@northwind.example"
 SHARP_S = "stra\u00dfe@northwind.example"
 SOMEBODY = "n\u00f8body@northwind.example"
+
+
+@pytest.fixture
+def database_url(sqlite_template, tmp_path):
+    """Folds are made before the database sees them: it gets hashes."""
+    return databases.sqlite_copy(sqlite_template, tmp_path / "portal.db")
 
 
 @pytest.fixture
