@@ -102,7 +102,9 @@ class CsvFile:
     def _text(self, block: bytes) -> StringIO:
         nul = block.find(b"\0")
         if nul >= 0:
-            raise FileRefused(self._line_at(block, nul), "there is a NUL byte; the file is damaged or not UTF-8")
+            every_other = block.count(b"\0") >= len(block) // 4
+            meant = "is it UTF-16? Save the file as UTF-8" if every_other else "the file is damaged or not UTF-8"
+            raise FileRefused(self._line_at(block, nul), f"there is a NUL byte; {meant}")
         try:
             text = block.decode()
         except UnicodeDecodeError as error:
@@ -130,9 +132,9 @@ class CsvFile:
             raise FileRefused(1, "the file is empty, or its first line is; it must name the columns")
         names = [name.strip().lower() for name in header]
         if not set(names) & set(self._columns):
-            hint = " Columns are separated by commas." if any(c in header[0] for c in ";\t|") else ""
+            hint = ". Columns are separated by commas" if any(c in header[0] for c in ";\t|") else ""
             raise FileRefused(
-                1, f"there is no header. The first line must name the columns: {', '.join(self._columns)}.{hint}"
+                1, f"there is no header. The first line must name the columns: {', '.join(self._columns)}{hint}"
             )
         unknown = [i for i, name in enumerate(names) if name not in self._columns]
         if unknown:

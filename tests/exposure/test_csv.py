@@ -19,7 +19,8 @@ ANN = "ann@northwind.example"
     [
         (b"\xef\xbb\xbfemail\nann@northwind.example\n", 1, "byte order mark"),
         ("email\nann@northwind.example\n".encode("utf-16"), 1, "UTF-16"),
-        ("email\nann@northwind.example\n".encode("utf-16-be"), 1, "NUL"),
+        ("email\nann@northwind.example\n".encode("utf-16-be"), 1, "UTF-16"),
+        ("email\nann@northwind.example\n".encode("utf-16-le"), 1, "UTF-16"),
         ("email,name\nann@northwind.example,José\n".encode("latin-1"), 2, "not UTF-8"),
         (b"email\nann@northwind.example\nbo\0b@northwind.example\n", 3, "NUL"),
         (b'email,name\nann@northwind.example,Ann\nbob@northwind.example,"Bob\n', 3, "not closed"),
@@ -45,6 +46,7 @@ def test_a_file_that_cannot_be_taken_in_is_refused_and_leaves_nothing(lists, con
         lists.take_in(content)
     assert refused.value.line == line
     assert reason in refused.value.reason
+    assert not refused.value.reason.endswith(".")  # a sentence follows it
     assert not any(value in str(refused.value) for value in ("ann@", "bob@", "northwind", "José", "Lee", "43"))
     assert lists.stored() == (0, 0)
 
