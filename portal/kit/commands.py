@@ -160,8 +160,8 @@ def _hash_seconds(memory: int, time_cost: int, lanes: int) -> float:
 
 
 def _web_keys(settings: Settings) -> str | None:
-    if not os.access(settings.web_keys_file, os.R_OK) and os.access(settings.worker_keys_file, os.R_OK):
-        return None  # the worker's side
+    if _is_of_the_other(settings.web_keys_file, settings.worker_keys_file, settings):
+        return None
     try:
         web = keyfiles.read_web(settings.web_keys_file)
     except keyfiles.KeysInvalid as error:
@@ -178,10 +178,8 @@ def _web_keys(settings: Settings) -> str | None:
 
 def _worker_keys(settings: Settings) -> str | None:
     file = settings.worker_keys_file
-    if not os.access(file, os.R_OK):
-        return (
-            None if os.access(settings.web_keys_file, os.R_OK) else "cannot be read; `portal keys generate` makes them"
-        )
+    if _is_of_the_other(file, settings.web_keys_file, settings):
+        return None
     try:
         vault = WorkerVault(keyfiles.read_worker(file))
     except keyfiles.KeysInvalid as error:
@@ -189,6 +187,11 @@ def _worker_keys(settings: Settings) -> str | None:
     if not vault.canary_sings():
         return "the keys of this file do not belong together; restore it from your offline copy"
     return _mode(file)
+
+
+def _is_of_the_other(file: Path, own: Path, settings: Settings) -> bool:
+    """Tell whether a key file is not this user's to read. Where one user holds both, each must be there."""
+    return not settings.embedded and not os.access(file, os.R_OK) and os.access(own, os.R_OK)
 
 
 def _keys_of_database(context: Context) -> str | None:

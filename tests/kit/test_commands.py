@@ -83,10 +83,13 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run, environ, tmp_pat
 @pytest.mark.parametrize("missing", ["web", "worker"])
 def test_either_side_is_well_with_its_own_keys_alone(run, tmp_path, missing):
     (tmp_path / f"keys/{missing}.json").unlink()
-    assert run("doctor").exit_code == 0
+    assert run("doctor", PORTAL_EMBEDDED="0").exit_code == 0
+    both = run("doctor", PORTAL_EMBEDDED="1")
+    assert both.exit_code == 1
+    assert f"WRONG {missing} keys: PORTAL_{missing.upper()}_KEYS_FILE: the file cannot be read" in both.output
     (tmp_path / "keys/web.json").unlink(missing_ok=True)
     (tmp_path / "keys/worker.json").unlink(missing_ok=True)
-    assert run("doctor").exit_code == 1
+    assert run("doctor", PORTAL_EMBEDDED="0").exit_code == 1
 
 
 def test_a_worker_without_its_keys_says_what_it_needs(run, tmp_path):
