@@ -15,9 +15,9 @@ LEAST_PASSWORD = 8
 EXAMPLES = frozenset(
     [
         "admin", "administrator", "changeit", "changeme", "contrasena", "default", "demo", "example", "geheim", "guest",
-        "letmein", "mypassword", "passw0rd", "passwd", "password", "passwort", "portal", "postgres", "postgresql",
-        "qwerty", "qwertyuiop", "relay", "root", "secret", "smtp", "test", "thepassword", "topsecret", "user",
-        "username", "welcome", "yourpassword", "yoursecret",
+        "letmein", "passw0rd", "passwd", "passwort", "portal", "postgres", "postgresql",
+        "qwerty", "qwertyuiop", "relay", "root", "secret", "smtp", "test", "topsecret", "user",
+        "username", "welcome", "yoursecret",
     ]
 )  # fmt: skip
 MAIL_LIKE = "must be like smtp://USER:<password>@relay.example.com:587?tls=starttls"
@@ -90,7 +90,8 @@ def _weakness(user: str | None, password: object) -> str | None:
     if not text:
         return "names a user without a password"
     plain = re.sub(r"[\W_]", "", text.lower())
-    if len(text) < LEAST_PASSWORD or text == user or plain.strip("0123456789") in EXAMPLES or len(set(text)) == 1:
+    example = "password" in plain or plain.strip("0123456789") in EXAMPLES or len(set(text)) == 1
+    if len(text) < LEAST_PASSWORD or text == user or example:
         return f"has a weak password: use one of chance with more than {LEAST_PASSWORD} characters, and no example's"
     if plain in "12345678901234567890":
         return "has a weak password: digits in a row"

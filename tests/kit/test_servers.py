@@ -1,5 +1,6 @@
 """What production refuses of the relay's and the database's addresses, and that everything is said at once."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from portal.kit.settings import Settings, SettingsInvalid
 
+GUIDE = Path(__file__).parents[2] / "docs/operators-guide.md"
 GOOD = {
     "PORTAL_BASE_URL": "https://incident.northwind.example",
     "PORTAL_MAIL_URL": "smtp://mailer:kx81-PoQ7-zzRt@relay.northwind.example:587?tls=starttls",
@@ -41,6 +43,15 @@ def test_a_default_or_weak_password_is_refused_and_never_repeated(password):
     assert database.startswith("PORTAL_DATABASE_URL: ")
     if password not in ("short", "password"):  # words of the sentence itself
         assert password not in mail + database
+
+
+def test_what_the_guide_gives_as_an_example_is_refused_as_it_stands():
+    examples = re.findall(r"(?:smtp|postgresql)://[^\s`\"]+:[^\s`\"]+@[^\s`\"]+", GUIDE.read_text())
+    assert len(examples) == 2
+    for example in examples:
+        name = "MAIL_URL" if example.startswith("smtp") else "DATABASE_URL"
+        (fault,) = faults(**{name: example})
+        assert "weak password" in fault
 
 
 @pytest.mark.parametrize("user", ["portal", "portal:"])
