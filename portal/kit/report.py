@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO, Any
 
 MOST = 100_000
+HEAD = "line,reason\n"
 
 
 class ReportUnwritable(Exception):
@@ -16,7 +17,7 @@ class Report:
     """Tells each row that was left out. The file is made when there is one to tell; one of an earlier run goes."""
 
     def __init__(self, path: Path, source: Path) -> None:
-        """Take where to write, and the file that is read, which it must not be. Raises ReportUnwritable."""
+        """Take where to write, and the file that is read. What is there must be a report. Raises ReportUnwritable."""
         self._path = path
         self._file: IO[str] | None = None
         self._rows: Any = None
@@ -24,6 +25,8 @@ class Report:
         try:
             if path.exists() and path.samefile(source):
                 raise ReportUnwritable(f"{path} is the file itself: say another place with --report.")
+            if not _may_go(path):
+                raise ReportUnwritable(f"{path} is there and is no report: say another place with --report.")
             path.unlink(missing_ok=True)
         except OSError as error:
             raise self._unwritable(error) from error
@@ -49,8 +52,16 @@ class Report:
             self._file = os.fdopen(os.open(self._path, flags, 0o600), "w", encoding="utf-8", newline="")
         except OSError as error:
             raise self._unwritable(error) from error
+        self._file.write(HEAD)
         self._rows = csv.writer(self._file, lineterminator="\n")
-        self._rows.writerow(["line", "reason"])
 
     def _unwritable(self, error: OSError) -> ReportUnwritable:
         return ReportUnwritable(f"{self._path} cannot be written ({error.strerror}): say another place with --report.")
+
+
+def _may_go(path: Path) -> bool:
+    """Tell whether nothing is lost with what lies there: nothing, a link, an empty file or an earlier report."""
+    if path.is_symlink() or not path.exists():
+        return True
+    with path.open("rb") as file:
+        return file.read(len(HEAD)) in (b"", HEAD.encode())

@@ -37,6 +37,17 @@ def test_what_a_link_leads_to_is_left_alone(source, tmp_path):
     assert report.stat().st_mode & 0o077 == 0
 
 
+def test_another_file_is_not_taken_for_a_report(source, tmp_path):
+    for content in ("email,password_hash\nkim@northwind.example,x\n", "# Our apology\n"):
+        other = tmp_path / "other.csv"
+        other.write_text(content)
+        with pytest.raises(ReportUnwritable, match="is no report"):
+            Report(other, source)
+        assert other.read_text() == content
+    (tmp_path / "empty.csv").touch()
+    tell(tmp_path / "empty.csv", source)
+
+
 def test_a_clean_run_leaves_no_report_of_an_earlier_one(source, tmp_path):
     report = tmp_path / "report.csv"
     tell(report, source)
