@@ -9,6 +9,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 PORT ?= 8000
 WORKERS ?= auto
+# Makes sure that there is a Chromium, or fails.
+CHROMIUM := sh scripts/browser.sh
 
 help: ## this list
 	@echo "make ..."
@@ -25,7 +27,7 @@ demo: .python ## the portal with an example incident and a mailbox, at http://lo
 	@$(BIN)/portal demo --port $(PORT)
 
 test: setup ## everything: unit, views, real PostgreSQL, real browser, house rules
-	@if sh scripts/browser.sh; then $(BIN)/pytest -n $(WORKERS) --dist worksteal; else \
+	@if $(CHROMIUM); then $(BIN)/pytest -n $(WORKERS) --dist worksteal; else \
 		$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not browser"; \
 		echo "The browser's tests did not run: there is no Chromium. How to get it stands above." >&2; exit 1; fi
 

@@ -52,3 +52,18 @@ def test_without_a_browser_the_script_says_how_to_get_one(tmp_path):
 def test_make_help_explains_every_target(target):
     shown = subprocess.run([str(MAKE), "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert re.search(rf"^  {target} +\w", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize("browser", ["true", "false"])
+def test_without_a_browser_all_other_tests_run_and_what_is_missing_is_said_at_the_end(tmp_path, browser):
+    program = tmp_path / "pytest"
+    program.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/ran\n')
+    program.chmod(0o755)
+    finished = subprocess.run(
+        [str(MAKE), "test", "--old-file=setup", f"BIN={tmp_path}", f"CHROMIUM={browser}"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    ran = (tmp_path / "ran").read_text()
+    assert ("not browser" in ran) == (browser == "false")
+    assert (finished.returncode == 0) == (browser == "true")
+    assert ("there is no Chromium" in finished.stderr) == (browser == "false")
