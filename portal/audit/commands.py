@@ -3,7 +3,7 @@
 import click
 
 from portal.audit import service
-from portal.kit import keys
+from portal.kit import canary, keys
 from portal.kit.context import Context
 from portal.kit.vault import WorkerVault
 
@@ -34,8 +34,10 @@ def verify(context: Context, holds: list[service.Mark]) -> None:
     key = None
     if context.settings.worker_keys_file.is_file():
         try:
-            key = WorkerVault(keys.read_worker(context.settings.worker_keys_file)).audit_key
-        except keys.KeysInvalid as error:
+            vault = WorkerVault(keys.read_worker(context.settings.worker_keys_file))
+            canary.check(context.db, vault)
+            key = vault.audit_key
+        except (keys.KeysInvalid, canary.OtherKeys) as error:
             click.echo(f"Signatures are not checked: {error}", err=True)
     with context.db.snapshot() as session:
         try:

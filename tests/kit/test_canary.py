@@ -6,6 +6,7 @@ from threading import Thread
 import pytest
 from sqlalchemy import func, select
 
+from portal.audit import service as audit
 from portal.exposure.emails import CheckAnswer
 from portal.kit import canary, keys
 from portal.kit.vault import WebVault, WorkerVault
@@ -91,3 +92,16 @@ def test_the_doctor_and_the_web_server_notice_too(run, db, worker_vault, strange
     result = run("serve", **stranger)
     assert result.exit_code == 1
     assert "These are not the web server's keys" in result.output
+
+
+def test_a_log_is_not_called_altered_where_only_the_keys_are_others(run, db, clock, worker_vault, stranger):
+    canary.keep(db, worker_vault)
+    with db.write() as session:
+        audit.record(session, "test.done", "test", {}, clock.now())
+    with db.write() as session:
+        audit.sign(session, worker_vault.audit_key, clock.now())
+    assert "signed up to entry 1" in run("audit", "verify").output
+    result = run("audit", "verify", **stranger)
+    assert result.exit_code == 0
+    assert f"Signatures are not checked: {REFUSED}" in result.output
+    assert "signatures not checked" in result.output
