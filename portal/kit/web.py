@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, NoReturn, cast
 
 from babel import Locale
-from flask import Flask, Response, current_app, g, redirect, render_template, request, session, url_for
+from flask import Flask, Response, current_app, g, make_response, redirect, render_template, request, session, url_for
 from flask_babel import Babel, get_locale
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from sqlalchemy.exc import DBAPIError
@@ -232,6 +232,13 @@ def public(response: BaseResponse, seconds: int = 60) -> BaseResponse:
     """Let caches keep a page that is the same for everyone in a language."""
     response.headers["Cache-Control"] = f"public, max-age={seconds}, must-revalidate"
     response.vary.update(("Accept-Language", "Cookie"))
+    return response
+
+
+def without_referrer(page: str) -> Response:
+    """Keep the token in this page's address out of what the browser tells with its next requests."""
+    response = make_response(page)
+    response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import idna
-from flask import Blueprint, Response, make_response, render_template, request, session
+from flask import Blueprint, Response, render_template, request, session
 from flask.typing import ResponseReturnValue
 from flask_babel import format_date, gettext
 from sqlalchemy.orm import Session
@@ -95,7 +95,7 @@ def before_off(token: str) -> Response:
         known = service.off_link_known(db_session, token)
     if not known:
         web.gone()
-    return _without_referrer(render_template("rotation/off.html"))
+    return web.without_referrer(render_template("rotation/off.html"))
 
 
 @bp.post("/reminders/off/<token>/")
@@ -105,14 +105,7 @@ def off(token: str) -> Response:
     parts = web.parts()
     with parts.db.write() as db_session:
         service.switch_off(db_session, token, parts.clock.now())
-    return _without_referrer(render_template("rotation/is-off.html"))
-
-
-def _without_referrer(page: str) -> Response:
-    """Keep the token in this page's address out of what the browser tells with its next requests."""
-    response = make_response(page)
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+    return web.without_referrer(render_template("rotation/is-off.html"))
 
 
 @bp.route("/reminders/elsewhere/", methods=["GET", "POST"])

@@ -1,6 +1,6 @@
 """The public pages of subscriptions: sign up, confirm, leave."""
 
-from flask import Blueprint, make_response, render_template, request
+from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
 from portal.incidents import service as incidents
@@ -93,7 +93,7 @@ def before_leaving(token: str) -> Response:
         known = service.link_known(session, token)
     if not known:
         web.gone()
-    return _without_referrer(render_template("subscriptions/unsubscribe.html"))
+    return web.without_referrer(render_template("subscriptions/unsubscribe.html"))
 
 
 @bp.post("/unsubscribe/<token>/")
@@ -103,11 +103,4 @@ def leave(token: str) -> Response:
     parts = web.parts()
     with parts.db.write() as session:
         service.leave(session, token, parts.clock.now())
-    return _without_referrer(render_template("subscriptions/unsubscribed.html"))
-
-
-def _without_referrer(page: str) -> Response:
-    """Keep the token in this page's address out of what the browser tells with its next requests."""
-    response = make_response(page)
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+    return web.without_referrer(render_template("subscriptions/unsubscribed.html"))

@@ -4,45 +4,12 @@ import ssl
 
 import pytest
 
-from portal.exposure.emails import CheckAnswer
-from portal.outbox import service
 from portal.outbox.compose import Composer
 from portal.outbox.deliver import Deliverer
-from portal.outbox.models import OutboxMail
 from portal.outbox.smtp import Relay
+from tests.outgoing import counts, enqueue, row
 
-
-@pytest.fixture
-def enqueue(db, worker_vault, clock):
-    """Put a mail into the outbox, as a feature does; return its row's id."""
-
-    def put(address="sam@example.com", mail=None, locale="en", **options):
-        with db.write() as session:
-            return service.enqueue(
-                session, worker_vault, mail or CheckAnswer(), address=address, locale=locale, now=clock.now(), **options
-            )
-
-    return put
-
-
-@pytest.fixture
-def row(db):
-    """Read one row as it lies there now."""
-
-    def read(row_id):
-        with db.read() as session:
-            return session.get(OutboxMail, row_id)
-
-    return read
-
-
-@pytest.fixture
-def counts(db):
-    def count():
-        with db.read() as session:
-            return {state: number for state, number in service.counts(session).items() if number}
-
-    return count
+__all__ = ["counts", "deliverer", "enqueue", "row"]
 
 
 @pytest.fixture
