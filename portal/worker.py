@@ -73,12 +73,11 @@ class Worker:
 
     def start(self) -> list[Thread]:
         """Start the threads, and return them."""
-        steps: list[tuple[str, Callable[[], int], float]] = [
-            ("answer", self._answer, LOOK_SECONDS),
-            ("tend", self._tend, TEND_SECONDS),
+        threads = [
+            Thread(target=self._loop, args=("answer", self._answer, LOOK_SECONDS), name="answer"),
+            Thread(target=self._loop, args=("tend", self._tend, TEND_SECONDS), name="tend"),
+            *(Thread(target=self._deliver, args=(each,), name="deliver") for each in self._deliverers),
         ]
-        steps += [("deliver", deliverer.run, LOOK_SECONDS) for deliverer in self._deliverers]
-        threads = [Thread(target=self._loop, args=step, name=step[0]) for step in steps]
         for thread in threads:
             thread.start()
         return threads
@@ -112,6 +111,12 @@ class Worker:
     def _tend(self) -> int:
         run_schedule(self.parts, self._schedule)
         return 0
+
+    def _deliver(self, deliverer: Deliverer) -> None:
+        try:
+            self._loop("deliver", deliverer.run, LOOK_SECONDS)
+        finally:
+            deliverer.relay.close()
 
     def _deliverer(self) -> Deliverer:
         settings = self.parts.settings

@@ -5,7 +5,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Self
@@ -17,13 +17,17 @@ from tests.mailbox import Mailbox
 
 
 class RudeRelay:
-    """Speaks just enough SMTP; at a word in `answers` it says that instead, hangs, or drops the line."""
+    """Speaks just enough SMTP; at a word in `answers` it says that instead, hangs, or drops the line.
+
+    An answer may be a function, which is called at that moment and returns what to say.
+    """
 
     HANG, DROP = b"hang", b"drop"
 
-    def __init__(self, answers: dict[str, bytes]) -> None:
-        self.answers = answers
+    def __init__(self, answers: Mapping[str, bytes | Callable[[], bytes]]) -> None:
+        self.answers = dict(answers)
         self.connections = 0
+        self.heard: list[str] = []
         self.taken: list[EmailMessage] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._ended = threading.Event()
@@ -63,6 +67,7 @@ class RudeRelay:
             self._say(connection, "connect", b"220 rude")
             for line in lines:
                 word = line.strip().upper().partition(b" ")[0].decode()
+                self.heard.append(word)
                 if word == "DATA":
                     if not self._say(connection, word, b"354 go on").startswith(b"354"):
                         continue
@@ -74,6 +79,8 @@ class RudeRelay:
 
     def _say(self, connection: socket.socket, word: str, usual: bytes) -> bytes:
         answer = self.answers.get(word, usual)
+        if callable(answer):
+            answer = answer()
         if answer == self.HANG:
             self._ended.wait(10)
         if answer in (self.HANG, self.DROP):

@@ -261,6 +261,22 @@ class TestConnections:
             assert hands.run() == 0
             assert hands.relay.host is None
 
+    def test_a_worker_that_stops_says_goodbye_to_the_relay(self, enqueue, counts, worker_parts):
+        for number in range(2):
+            enqueue(f"person{number}@example.com")
+
+        def stop_and_take():
+            worker.stop()
+            return b"250 taken"
+
+        with RudeRelay({".": stop_and_take}) as relay:
+            settings = replace(worker_parts.settings, mail=relay.server)
+            worker = Worker(replace(worker_parts, settings=settings), ())
+            for thread in worker.start():
+                thread.join(10)
+        assert relay.heard[-1] == "QUIT"
+        assert counts() == {"sent": 1, "queued": 1}
+
     @pytest.mark.parametrize(("when", "tries"), [("connect", 0), ("EHLO", 0), ("MAIL", 1), ("RCPT", 1), ("DATA", 1)])
     def test_a_relay_that_hangs_before_the_content_costs_a_time_out_and_a_retry(
         self, deliverer, enqueue, row, when, tries
