@@ -19,7 +19,12 @@ const LAYOUTS = [
 ];
 const LOOK_ALIKES = { "@": "a", 4: "a", 3: "e", 0: "o", 1: "i", "!": "i", $: "s", 5: "s", 7: "t" };
 
-const lines = async (name) => (await (await fetch(new URL(name, FOLDER))).text()).split("\n").filter(Boolean);
+async function lines(name) {
+  const response = await fetch(new URL(name, FOLDER));
+  if (!response.ok) throw new Error(`${name}: ${response.status}`);
+  return (await response.text()).split("\n").filter(Boolean);
+}
+
 const folded = (text) => text.normalize("NFKD").toLowerCase().replace(/\p{M}/gu, "");
 const spelled = (text) => text.replace(/[@4301!$57]/g, (sign) => LOOK_ALIKES[sign]);
 const squeezed = (text) => text.replace(/[^\p{L}\p{N}]/gu, "");

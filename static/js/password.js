@@ -48,6 +48,7 @@ function meter(box, input) {
   const minimum = Number(box.dataset.minimum);
   const known = box.dataset.known.split("\n");
   let estimate = null;
+  let loading = false;
   let timer = 0;
   box.hidden = false;
 
@@ -66,11 +67,19 @@ function meter(box, input) {
     }
   }
 
+  // Where the lists do not come (no network just now, or the page is being left), nothing is said about the strength,
+  // and the next focus asks for them again. The server judges the password anyway.
   const load = async () => {
-    ({ strength: estimate } = await import("./strength.js"));
-    tell();
+    if (loading) return;
+    loading = true;
+    try {
+      estimate = await (await import("./strength.js")).prepare();
+      tell();
+    } catch {
+      loading = false;
+    }
   };
-  input.addEventListener("focus", load, { once: true });
+  input.addEventListener("focus", load);
   input.addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(tell, PAUSE);

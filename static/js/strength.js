@@ -15,21 +15,23 @@ const SPANS = [MINUTE, HOUR, DAY, MONTH, YEAR, 100 * YEAR]; // at once, minutes,
 const LEVELS = [1, 1, 1, 2, 2, 3, 4];
 const DAYS = 3;
 
-const language = document.documentElement.lang.split("-")[0];
-const own = (await LISTS[language]?.())?.dictionary;
-const lists = await loadLists();
-const estimator = new ZxcvbnFactory({
-  dictionary: { ...common, ...english, ...own },
-  graphs: adjacencyGraphs,
-  maxLength: 40, // a longer one is not weaker than its beginning, and phones are slow
-});
+// Loads the lists of the page's language and resolves to `strength(password, known)`; rejects where they do not come.
+export async function prepare() {
+  const language = document.documentElement.lang.split("-")[0];
+  const [lists, own] = await Promise.all([loadLists(), LISTS[language]?.()]);
+  const estimator = new ZxcvbnFactory({
+    dictionary: { ...common, ...english, ...own?.dictionary },
+    graphs: adjacencyGraphs,
+    maxLength: 40, // a longer one is not weaker than its beginning, and phones are slow
+  });
 
-// `known` are texts that a guesser would try first: the person's address and name, the organisation's name. What the
-// server would refuse is never said to last longer than days.
-export function strength(password, known) {
-  const { seconds } = estimator.check(password, known).crackTimes.offlineSlowHashingXPerSecond;
-  const span = SPANS.findIndex((end) => seconds < end);
-  const estimated = span === -1 ? SPANS.length : span;
-  const words = isRefused(password, known, lists) ? Math.min(estimated, DAYS) : estimated;
-  return { words, level: LEVELS[words] };
+  // `known` are texts that a guesser would try first: the person's address and name, the organisation's name. What the
+  // server would refuse is never said to last longer than days.
+  return (password, known) => {
+    const { seconds } = estimator.check(password, known).crackTimes.offlineSlowHashingXPerSecond;
+    const span = SPANS.findIndex((end) => seconds < end);
+    const estimated = span === -1 ? SPANS.length : span;
+    const words = isRefused(password, known, lists) ? Math.min(estimated, DAYS) : estimated;
+    return { words, level: LEVELS[words] };
+  };
 }

@@ -46,7 +46,7 @@ class NewPassword(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types
 
 
 @pytest.fixture
-def site(app, clock):
+def site(app, clock, servers):
     """The real application, with two pages more that show the parts by themselves."""
 
     @app.route("/parts/password/", methods=["GET", "POST"])
@@ -56,8 +56,7 @@ def site(app, clock):
         return render_template_string(PASSWORD_PAGE, form=form)
 
     app.add_url_rule("/parts/steps/", view_func=lambda: render_template_string(STEPS_PAGE, at=clock.now()))
-    with served(app) as address:
-        yield address
+    return servers.enter_context(served(app))
 
 
 def test_what_is_typed_shows_and_hides(page, site, accessible):
@@ -135,7 +134,8 @@ def test_the_meter_never_promises_more_than_the_server_accepts(page, site):
     person = ["nora.lind@postbox.example", "Northwind Travel"]
     levels = page.evaluate(
         "([texts, known]) => import('/static/js/strength.js')"
-        ".then(({ strength }) => texts.map((text) => strength(text, known).level))",
+        ".then(({ prepare }) => prepare())"
+        ".then((strength) => texts.map((text) => strength(text, known).level))",
         [told, person],
     )
     verdicts = [blocklist.check(text, own_words=person[:1], organisation=person[1]) for text in told]
@@ -150,6 +150,24 @@ def test_the_word_lists_wait_until_somebody_types_a_new_password(page, site):
     page.goto(f"{site}/parts/password/")
     page.wait_for_load_state("networkidle")
     assert [url for url in requests if "zxcvbn" in url] == []
+
+
+@pytest.mark.parametrize("part", ["js/strength.js", "js/guess.js", "words/common-passwords.txt"])
+@pytest.mark.parametrize("fault", ["away", "broken"])
+def test_without_its_lists_the_meter_is_silent_and_comes_with_the_next_focus(page, site, console, part, fault):
+    page.goto(f"{site}/parts/password/")
+    page.route(f"**/static/{part}", lambda route: route.abort() if fault == "away" else route.fulfill(status=503))
+    field = page.get_by_label("Your new password")
+    with page.expect_event("console"):
+        field.fill("violet meadow paper thunder")
+    page.wait_for_timeout(500)
+    expect(page.locator(".strength-words")).to_have_text("")
+    assert all(heard.startswith("Failed to load resource") for heard in console.complaints)
+    console.complaints.clear()
+    page.unroute_all()
+    field.blur()
+    field.focus()
+    page.get_by_text("This would last centuries.").wait_for()
 
 
 def test_the_error_summary_takes_the_focus_and_leads_to_the_field(page, site, accessible):
