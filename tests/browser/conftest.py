@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
@@ -72,13 +72,18 @@ def environ(environ: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def portal(environ: dict[str, str], smtp: Mailbox, tmp_path: Path) -> Iterator[Portal]:
+def servers() -> Iterator[ExitStack]:
+    """What pages are loaded from. It ends after every browser: a page still loading must not lose its server."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def portal(environ: dict[str, str], smtp: Mailbox, servers: ExitStack, tmp_path: Path) -> Portal:
     """`portal serve` and `portal worker` as processes of their own, on a free port."""
-    with (
-        processes.serving(environ, tmp_path / "serve.log"),
-        processes.working(environ, tmp_path / "worker.log"),
-    ):
-        yield Portal(environ["PORTAL_BASE_URL"], environ, smtp)
+    servers.enter_context(processes.serving(environ, tmp_path / "serve.log"))
+    servers.enter_context(processes.working(environ, tmp_path / "worker.log"))
+    return Portal(environ["PORTAL_BASE_URL"], environ, smtp)
 
 
 def _runs(name: str) -> bool:
@@ -122,8 +127,11 @@ def console() -> Iterator[Console]:
 
 
 @pytest.fixture
-def people(browser: Browser, console: Console) -> Iterator[Callable[..., BrowserContext]]:
-    """Make one more person with a browser of their own; whatever their pages complain about is heard too."""
+def people(browser: Browser, console: Console, servers: ExitStack) -> Iterator[Callable[..., BrowserContext]]:
+    """Make one more person with a browser of their own; whatever their pages complain about is heard too.
+
+    The servers are asked for so that they outlive the browsers.
+    """
     contexts: list[BrowserContext] = []
 
     def another(**options: Any) -> BrowserContext:
@@ -150,10 +158,12 @@ def page(context: BrowserContext) -> Page:
 
 
 @pytest.fixture
-def house(app: Flask, worker_parts: WorkerParts, smtp: Mailbox, clock: FixedClock, tmp_path: Path) -> Iterator[House]:
+def house(
+    app: Flask, worker_parts: WorkerParts, smtp: Mailbox, clock: FixedClock, servers: ExitStack, tmp_path: Path
+) -> House:
     """A portal in this process: its clock is the test's, and its worker works when the test says so."""
-    with served(app, int(worker_parts.settings.listen.rpartition(":")[2])):
-        yield House(app, worker_parts, smtp, clock, tmp_path)
+    servers.enter_context(served(app, int(worker_parts.settings.listen.rpartition(":")[2])))
+    return House(app, worker_parts, smtp, clock, tmp_path)
 
 
 @pytest.fixture
