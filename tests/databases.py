@@ -3,20 +3,25 @@
 import fcntl
 import importlib
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
+from typing import TypeVar
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, delete, false, text
+from sqlalchemy.orm import Session
 
 from portal.kit import schema
 from portal.kit.db import Database
+from portal.kit.ratelimit import RateBucket
 from tests.postgres import PostgresServer
 
 PORTAL = Path(__file__).parent.parent / "portal"
 TEMPLATE = "portal_template"
+T = TypeVar("T")
 
 
 def import_models() -> None:
@@ -25,6 +30,17 @@ def import_models() -> None:
         importlib.import_module(f"portal.kit.{name}")
     for models in sorted(PORTAL.glob("*/models.py")):
         importlib.import_module(f"portal.{models.parent.name}.models")
+
+
+def written_meanwhile(db: Database, look: Callable[[Session], T], *, running: Callable[[], bool]) -> set[T]:
+    """Write as a page would, again and again while something runs; return what `look` saw in those writes."""
+    seen = set()
+    while running():
+        with db.write() as session:
+            session.execute(delete(RateBucket).where(false()))
+            seen.add(look(session))
+        time.sleep(0.01)
+    return seen
 
 
 def heads() -> list[str]:

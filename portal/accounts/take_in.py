@@ -212,7 +212,7 @@ def _store(
     store = BuiltinStore()
     accounts = waiting.accounts()
     while chunk := list(islice(accounts, CHUNK)):
-        with db.write() as session:
+        with db.write_in_turn() as session:
             stored = store.add(session, vault, chunk, clock.now())
         summary.added += stored.added
         summary.changed += stored.changed

@@ -56,7 +56,7 @@ def insert_chunk(session: Session, chunk: list[Row], *, sqlite: bool) -> None:
 def remove(db: Database, list_id: int) -> None:
     """Delete the people of a list, a chunk per transaction."""
     while True:
-        with db.write() as session:
+        with db.write_in_turn() as session:
             keys = session.execute(
                 select(ExposedPerson.fold_index, ExposedPerson.person_key)
                 .where(ExposedPerson.list_id == list_id)

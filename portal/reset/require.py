@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import islice
 from sys import intern
-from time import sleep
 from typing import Protocol
 
 from sqlalchemy import ColumnElement, func, select
@@ -29,9 +28,6 @@ log = logging.getLogger("portal.reset")
 
 EVERYONE = ""
 BATCH = 20  # accounts per transaction, so that the database's lock is held for a moment only
-# SQLite's lock is not handed over in turn: who waits for it asks again ever more seldom, ten times a second at last.
-# Without a pause, people's requests were measured to wait as long as the whole job; with it, a third of a second.
-PAUSE_SECONDS = 0.05
 PAGE = 1000
 NEWLY, ALREADY, RENEWED = "newly", "already", "renewed"
 
@@ -129,15 +125,13 @@ def require(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
     job_id, since = _begin(tools, cohort)
     tally = Tally(people=cohort.people, altered=cohort.altered)
     for ids in _batches(tools, cohort):
-        with tools.db.write() as session:
+        with tools.db.write_in_turn() as session:
             job = session.get_one(Requirement, job_id, with_for_update=True, populate_existing=True)
             for account_id in ids:
                 tally.accounts += 1
                 _one(session, tools, job, account_id, (cohort.locales or {}).get(account_id, ""), since)
             job.cursor = max(job.cursor, ids[-1])
         progress(len(ids))
-        if tools.db.is_sqlite:
-            sleep(PAUSE_SECONDS)
     return _finish(tools, job_id, tally)
 
 
@@ -198,7 +192,7 @@ def _one(session: Session, tools: Tools, job: Requirement, account_id: bytes, lo
         ResetRequired(everyone=everyone),
         account=closed,
         profile=profile,
-        locale=profile.locale or locale,
+        locale=profile.language or locale,
         now=now,
         unique=unique,
         batch=job.id,

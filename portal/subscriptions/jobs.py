@@ -1,7 +1,6 @@
 """The worker's part: answer a sign-up, keep a confirmed one, and mail an update to those who want it."""
 
 import logging
-import time
 from datetime import datetime
 
 from babel import Locale
@@ -35,7 +34,6 @@ from portal.subscriptions.service import Contact
 log = logging.getLogger("portal.subscriptions")
 
 BATCH = 100  # a quarter of a second of writing at most, also on a busy machine
-PAUSE_SECONDS = 0.05  # after each batch, so that on SQLite others get the lock too
 
 
 def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> None:
@@ -90,13 +88,13 @@ def announce(parts: WorkerParts) -> None:
         waiting = announcing.waiting(session, parts.vault)
     for update in waiting:
         while not parts.stopping() and _batch(parts, update):
-            time.sleep(PAUSE_SECONDS)
+            pass
 
 
 def _batch(parts: WorkerParts, update: Announcement) -> bool:
     """Queue one batch, and note in the same transaction how far it came; return whether more may follow."""
     now = parts.clock.now()
-    with parts.db.write() as session:
+    with parts.db.write_in_turn() as session:
         progress = service.progress_of(session, update.update_id)
         if progress is None:
             return False

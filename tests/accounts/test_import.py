@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 from click.testing import CliRunner, Result
-from sqlalchemy import event, text
+from sqlalchemy import event, func, select, text
 
 from portal.audit import service as audit
 from portal.cli import main
+from portal.identity.models import AccountRow
 from portal.kit.context import Context
 from tests.accounts.conftest import STORE
+from tests.databases import written_meanwhile
 from tests.processes import PORTAL, ROOT
 
 HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("a password of long ago")
@@ -59,6 +61,21 @@ def test_a_customer_who_was_taken_in_signs_in_with_the_old_password(load, db, cl
         (account,) = STORE.find_by_ref(session, worker_vault, "C-7")
         profile = STORE.profile(session, worker_vault, account.id)
     assert (profile.address, profile.name, profile.locale) == ("Zoë.Lund@example.com", "Zoë Lund", "sv-SE")
+
+
+def test_others_can_write_while_many_come_in(db, environ, tmp_path):
+    file = tmp_path / "customers.csv"
+    file.write_text(HEADER + "".join(row(f"p{number}@example.com") for number in range(12_000)))
+    with subprocess.Popen(
+        [PORTAL, "accounts", "import", file], env={**os.environ, **environ}, cwd=ROOT, stdout=subprocess.DEVNULL
+    ) as process:
+        seen = written_meanwhile(
+            db,
+            lambda session: session.scalar(select(func.count()).select_from(AccountRow)),
+            running=lambda: process.poll() is None,
+        )
+    assert process.returncode == 0
+    assert len(seen - {0, 12_000}) >= 3  # while it stores; without room for others none of them comes in between
 
 
 def test_columns_may_come_in_any_order_and_be_left_out(load, db):

@@ -134,11 +134,11 @@ def test_a_line_of_100_megabytes_is_refused_at_once_and_in_little_memory(lists, 
         file.write(b"email,name\nann@northwind.example,Ann\nbob@northwind.example,")
         for _ in range(100):
             file.write(b"B" * 1_000_000)
-    before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     with (tmp_path / "huge.csv").open("rb") as file, pytest.raises(FileRefused) as refused:
         list(CsvFile(file).rows())
     assert refused.value.line == 3
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun < 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000, sys.platform
 
 

@@ -98,7 +98,7 @@ def test_who_finds_every_slot_taken_waits_a_little_and_is_told_when_to_come_back
         began = time.monotonic()
         with pytest.raises(TooBusy) as busy, slots.taken():
             pass
-        assert 0.2 <= time.monotonic() - began < 2
+        assert time.monotonic() - began >= 0.2
     assert busy.value.retry_after > 0
     with slots.taken():
         pass

@@ -47,14 +47,12 @@ def test_a_crowd_costs_the_database_one_look_in_a_while(db, render):
     assert len([one for one in seen if "SELECT" in one]) == 1
 
 
-def test_news_is_seen_within_a_second(db, render):
+def test_news_is_seen_at_the_next_look(db, render):
     cache = PageCache(db, 0.1)
     cache.get("/", "en", render)
     publish(db)
-    deadline = time.monotonic() + 1
-    while cache.get("/", "en", render).body == b"1":
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    time.sleep(0.11)
+    assert cache.get("/", "en", render).body == b"2"
 
 
 def test_nobody_sees_old_news_after_new_news(db):
