@@ -138,6 +138,7 @@ def tidy(parts: WorkerParts) -> None:
 SCHEDULE: tuple[Callable[[WorkerParts], object], ...] = (
     tidy,
     audit.sign_log,
+    exposure.clear,
     exposure.release,
     exposure.inspect,
     campaigns.resume,

@@ -4,7 +4,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from portal.exposure.people import ADDRESS_BYTES, Indexer, RowReader, RowRefused
 from portal.exposure.service import data_key_cell
 from portal.exposure.spill import KEY_BYTES, Sorter, record
 from portal.exposure.taxonomy import by_id, find
-from portal.exposure.workspace import workspace
+from portal.exposure.workspace import ImportRunning, workspace
 from portal.kit.clock import Clock
 from portal.kit.db import Database
 from portal.kit.report import Report
@@ -105,10 +105,21 @@ def take_in(
 
 def remove_leftovers(db: Database) -> None:
     """Remove the versions of imports that were killed. Only for who holds the workspace."""
-    with db.read() as session:
-        found = list(session.scalars(select(ExposureList.id).where(ExposureList.state == IMPORTING)))
-    for list_id in found:
+    for list_id in _unfinished(db):
         _discard(db, list_id)
+
+
+def clear(db: Database, database_url: str) -> None:
+    """Remove what a killed import, or one that found the disk full, left behind; one that is at work is left alone."""
+    if not _unfinished(db):
+        return
+    with suppress(ImportRunning), workspace(db, database_url):
+        remove_leftovers(db)
+
+
+def _unfinished(db: Database) -> list[int]:
+    with db.read() as session:
+        return list(session.scalars(select(ExposureList.id).where(ExposureList.state == IMPORTING)))
 
 
 def _begin(db: Database, vault: WorkerVault, clock: Clock, source: Source) -> tuple[int, int, AESGCM]:
@@ -151,8 +162,8 @@ def _discard_if_possible(db: Database, list_id: int) -> None:
     try:
         _discard(db, list_id)
     except DBAPIError as error:
-        # A full disk can refuse this too. The version stays invisible, and the next import removes it.
-        log.error("what was stored is removed by the next import (%s)", type(error.orig).__name__)  # noqa: TRY400
+        # A full disk can refuse this too. The version stays invisible, until there is room again.
+        log.error("what was stored is removed by the worker as soon as there is room (%s)", type(error.orig).__name__)  # noqa: TRY400
 
 
 def _discard(db: Database, list_id: int) -> None:

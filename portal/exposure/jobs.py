@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from portal.exposure import answers, matching, service
+from portal.exposure import answers, importing, matching, service
 from portal.exposure.emails import PURPOSE, CheckAnswer
 from portal.exposure.models import ActiveList
 from portal.incidents import service as incidents
@@ -105,6 +105,11 @@ def release(parts: WorkerParts) -> None:
         session.execute(update(ActiveList).where(ActiveList.incident_id.in_(fresh)).values(released=True))
         for purpose in WAITING_PURPOSES:
             intake.release(session, purpose, parts.clock.now())
+
+
+def clear(parts: WorkerParts) -> None:
+    """Remove what an import that failed could not remove itself."""
+    importing.clear(parts.db, parts.settings.database_url)
 
 
 def inspect(parts: WorkerParts) -> None:
