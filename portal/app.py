@@ -67,6 +67,7 @@ ACCOUNT_LINES: tuple[LineProvider, ...] = (rotation_views.account_line,)
 HANDLERS: dict[str, intake.Handler] = {
     **exposure.HANDLERS,
     accounts_views.CHECK_ACCOUNT: accounts.mailing_answer(exposure.answer_address),
+    accounts_views.LANGUAGE: accounts.keep_language,
     **reset.HANDLERS,
     **subscriptions.HANDLERS,
 }
@@ -112,6 +113,7 @@ def create_app(
     if settings.environment == "demo":
         app.register_blueprint(demo_views.bp)
     app.extensions[reset_views.REMINDER] = rotation_service.choose
+    app.extensions[pages.LANGUAGE] = accounts_views.keep_language
     app.extensions[pages.READINESS] = {"queue": _requests_are_answered, "mail": _mail_leaves}
     return app
 

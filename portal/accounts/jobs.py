@@ -1,5 +1,6 @@
-"""The worker's part: mail people the answer they ask for on their account page, and tend the tables of sign-in."""
+"""The worker's part: what people ask for while signed in, their language, and the tables of sign-in."""
 
+import logging
 from datetime import datetime
 from typing import Protocol
 
@@ -12,6 +13,9 @@ from portal.intake.jobs import Handler, Request
 from portal.kit import ratelimit
 from portal.kit.addresses import normalise
 from portal.kit.parts import WorkerParts
+from portal.kit.vault import VaultError
+
+log = logging.getLogger("portal.accounts")
 
 DOORS_EVERY = "1 per hour"
 
@@ -35,10 +39,25 @@ def mailing_answer(answer: AnswerAddress) -> Handler:
             profile = store_for(parts.settings).profile(session, parts.vault, account_id)
         except (ValueError, AccountMissing):
             return False
-        language = request.fields.get("language") or profile.locale
+        language = request.fields.get("language") or profile.language
         return answer(session, request, normalise(profile.address), language, now, parts)
 
     return handle
+
+
+def keep_language(session: Session, request: Request, _now: datetime, parts: WorkerParts) -> bool:
+    """Keep the language that somebody who is signed in chose on the pages: mails nobody asked for come in it."""
+    language = request.fields.get("language", "")
+    if language not in parts.settings.languages:
+        return False
+    try:
+        account_id = bytes.fromhex(request.fields.get("account", ""))
+        store_for(parts.settings).choose_language(session, parts.vault, account_id, language)
+    except (ValueError, AccountMissing):
+        return False
+    except VaultError:
+        log.error("the profile of an account does not open: its owner's language cannot be kept")  # noqa: TRY400
+    return False
 
 
 def tidy(parts: WorkerParts) -> None:

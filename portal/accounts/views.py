@@ -20,6 +20,7 @@ from portal.kit.slots import TooBusy
 bp = Blueprint("accounts", __name__)
 
 CHECK_ACCOUNT = "check-account"
+LANGUAGE = "language"
 FAILED = 400
 # Cookies are left alone: the one of this session is emptied, and the one that tells this browser from strangers stays.
 CLEAR_SITE_DATA = '"cache", "storage"'
@@ -67,9 +68,30 @@ def try_to_sign_in() -> ResponseReturnValue:
     if not login.begin(token):
         # The password was changed elsewhere in this very moment.
         return _failed(SignInForm(formdata=None), wrong=True)
+    chosen = web.chosen_language()
+    if chosen:
+        _mail_in(chosen, attempt.account.id)
     response = redirect(login.next_page(request.args.get("next")), 303)
     login.remember_device(response, attempt.account.id, attempt.account.version)
     return response
+
+
+def keep_language(language: str) -> None:
+    """Let the mails of whoever is signed in follow the language that they chose for the pages. Raises a 429."""
+    current = login.signed_in()
+    if current is not None:
+        with web.parts().db.write() as db_session:
+            web.limit_intake(db_session)
+        _mail_in(language, current.account_id)
+
+
+def _mail_in(language: str, account_id: bytes) -> None:
+    """Ask the worker to keep somebody's language with their name, where only it can read it."""
+    parts = web.parts()
+    with parts.db.write() as db_session:
+        fields = {"account": account_id.hex(), "language": language}
+        intake.ask(db_session, parts.vault, LANGUAGE, fields, parts.clock.now())
+    parts.wake("answer")
 
 
 def _count_try(address: str) -> tries.Try:

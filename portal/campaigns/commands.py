@@ -1,12 +1,11 @@
 """`portal campaigns`: notify everyone affected, and count."""
 
-import time
-
 import click
 
 from portal.campaigns import service
 from portal.campaigns.models import Campaign
 from portal.exposure.service import ListNotActive
+from portal.identity.service import store_for
 from portal.incidents import service as incidents
 from portal.kit.context import Context
 from portal.kit.queue import Queue
@@ -62,15 +61,15 @@ def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -
         raise click.ClickException(
             "This is not the number of addresses of the active list. Nothing was sent. Look again with --dry-run."
         ) from None
+    store = store_for(context.settings)
     remaining = campaign.addresses - campaign.written - campaign.earlier
     with click.progressbar(length=max(remaining, 1), label="Writing") as bar:
         while True:
-            with context.db.write() as session:
-                seen = service.advance(session, vault, campaign.id, context.clock.now())
+            with context.db.write_in_turn() as session:
+                seen = service.advance(session, vault, store, campaign.id, context.clock.now())
             if not seen:
                 break
             bar.update(seen)
-            time.sleep(service.PAUSE_SECONDS)
     with context.db.read() as session:
         _show(service.ledger(session, session.get_one(Campaign, campaign.id)))
     Queue(context.settings.queue_file).wake("deliver")

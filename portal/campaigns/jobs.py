@@ -1,10 +1,10 @@
 """The worker finishes campaigns that whoever began them did not."""
 
 import logging
-import time
 
 from portal.campaigns import service
 from portal.exposure.service import ListDestroyed
+from portal.identity.service import store_for
 from portal.kit.parts import WorkerParts
 from portal.kit.vault import VaultError
 
@@ -23,9 +23,9 @@ def resume(parts: WorkerParts) -> None:
 
 
 def _finish(parts: WorkerParts, campaign_id: bytes) -> None:
+    store = store_for(parts.settings)
     while not parts.stopping():
-        with parts.db.write() as session:
-            seen = service.advance(session, parts.vault, campaign_id, parts.clock.now())
+        with parts.db.write_in_turn() as session:
+            seen = service.advance(session, parts.vault, store, campaign_id, parts.clock.now())
         if not seen:
             break
-        time.sleep(service.PAUSE_SECONDS)

@@ -12,6 +12,7 @@ from portal.audit import service as audit
 from portal.campaigns.emails import Notice
 from portal.campaigns.models import Campaign
 from portal.exposure import service as exposure
+from portal.identity.port import Store
 from portal.incidents import service as incidents
 from portal.kit.db import new_id
 from portal.kit.vault import WorkerVault
@@ -20,7 +21,6 @@ from portal.outbox import service as outbox
 log = logging.getLogger("portal.campaigns")
 
 BATCH = 200
-PAUSE_SECONDS = 0.05  # after each batch, so that on SQLite others get the lock too
 
 
 class CountWrong(Exception):
@@ -78,16 +78,20 @@ def begin(
     return campaign
 
 
-def advance(session: Session, vault: WorkerVault, campaign_id: bytes, now: datetime, limit: int = BATCH) -> int:
+def advance(
+    session: Session, vault: WorkerVault, store: Store, campaign_id: bytes, now: datetime, limit: int = BATCH
+) -> int:
     """Write the next mails of a campaign and move its mark, in one transaction; return how many people were seen.
 
     Two at once take turns, and an address gets one mail whatever happens. Zero means that the campaign has ended.
+    Who chose a language on the portal is written to in it, everybody else in the list's.
     """
     campaign = session.get(Campaign, campaign_id, with_for_update=True, populate_existing=True)
     if campaign is None or campaign.ended_at is not None or not _vouched(vault, campaign):
         return 0
     version = exposure.version(session, campaign.list_id)
     people, after = exposure.people_after(session, vault, version, campaign.last_key, limit)
+    chosen = store.chosen_languages(session, vault, [person.address for _, person in people if person is not None])
     last = served = campaign.last_key
     for key, person in people:
         last = key
@@ -96,22 +100,21 @@ def advance(session: Session, vault: WorkerVault, campaign_id: bytes, now: datet
             log.error("a row of a list does not open: it was altered or moved, and nobody could be notified")
             continue
         if not served or not exposure.same_address(key, served):
+            language = chosen.get(person.address, person.locale)
             unique = vault.list_index("notice", f"{campaign.incident_id.hex()}\0{person.address}")
             added = outbox.enqueue(
                 session,
                 vault,
                 Notice(),
                 address=person.address,
-                locale=person.locale,
+                locale=language,
                 now=now,
                 unique=unique,
                 batch=campaign.id,
             )
             if added is None:
                 # Where the earlier one failed, it goes out now.
-                outbox.send_again(
-                    session, vault, unique, Notice(), address=person.address, locale=person.locale, now=now
-                )
+                outbox.send_again(session, vault, unique, Notice(), address=person.address, locale=language, now=now)
                 campaign.earlier += 1
             else:
                 campaign.written += 1

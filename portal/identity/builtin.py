@@ -1,9 +1,10 @@
 """The builtin user store: accounts in the portal's own database."""
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import delete, func, select, update
@@ -13,10 +14,14 @@ from portal.identity.hashing import shape_of, stand_in_hash
 from portal.identity.models import SHAPE_LENGTH, AccountRow, HashShape
 from portal.identity.port import Account, AccountMissing, Profile
 from portal.kit.db import new_id
-from portal.kit.vault import SIZES, Cell, WebVault, WorkerVault
+from portal.kit.vault import SIZES, Cell, VaultError, WebVault, WorkerVault
+
+log = logging.getLogger("portal.identity")
 
 REF_PURPOSE = "account-ref"
-MAX_PROFILE = SIZES[-1] - 2
+MAX_LANGUAGE = 35
+# What a company may fill; the language that the person chooses must still fit.
+MAX_PROFILE = SIZES[-1] - 2 - MAX_LANGUAGE
 _COLUMNS = (
     AccountRow.id,
     AccountRow.version,
@@ -132,7 +137,29 @@ class BuiltinStore:
         blob = session.scalar(select(AccountRow.profile).where(AccountRow.id == account_id))
         if blob is None:
             raise AccountMissing
-        return Profile(**json.loads(vault.decrypt(_cell(account_id), blob)))
+        return _opened(vault, account_id, blob)
+
+    def choose_language(self, session: Session, vault: WorkerVault, account_id: bytes, language: str) -> None:
+        """Keep the language that the person chose. Raises AccountMissing, VaultError."""
+        row = session.get(AccountRow, account_id, with_for_update=True)
+        if row is None:
+            raise AccountMissing
+        profile = _opened(vault, row.id, row.profile)
+        if profile.chosen != language:
+            row.profile = _sealed_profile(vault, row.id, replace(profile, chosen=language[:MAX_LANGUAGE]))
+
+    def chosen_languages(self, session: Session, vault: WorkerVault, addresses: Sequence[str]) -> dict[str, str]:
+        """Return the languages that the owners of these addresses chose; an altered profile chose none."""
+        indexes = {address: vault.account_index(address) for address in addresses}
+        columns = (AccountRow.address_index, AccountRow.id, AccountRow.profile)
+        present = select(*columns).where(AccountRow.address_index.in_(set(indexes.values())))
+        chosen = {}
+        for index, row_id, blob in session.execute(present):
+            try:
+                chosen[index] = _opened(vault, row_id, blob).chosen
+            except VaultError:
+                log.error("the profile of an account does not open: its owner's language is not known")  # noqa: TRY400
+        return {address: chosen[index] for address, index in indexes.items() if chosen.get(index)}
 
     def find_by_ref(self, session: Session, vault: WorkerVault, account_ref: str) -> list[Account]:
         """Return the accounts of one customer number of the company."""
@@ -151,7 +178,7 @@ class BuiltinStore:
         """Take in accounts with distinct addresses.
 
         Who is already here keeps the password: a list that is handed over again may be older than what its
-        people have chosen since. Only name, reference and language are brought up to date.
+        people have chosen since. Only name, reference and the company's word for the language are brought up to date.
         """
         batch = {vault.account_index(account.profile.address): account for account in accounts}
         present = {
@@ -164,9 +191,12 @@ class BuiltinStore:
             if row is None:
                 session.add(_new_row(vault, index, account, now))
                 added += 1
-            elif Profile(**json.loads(vault.decrypt(_cell(row.id), row.profile))) != account.profile:
-                row.profile = _sealed_profile(vault, row.id, account.profile)
-                row.ref_index = _ref_index(vault, account.profile.account_ref)
+                continue
+            present_profile = _opened(vault, row.id, row.profile)
+            profile = replace(account.profile, chosen=present_profile.chosen)
+            if present_profile != profile:
+                row.profile = _sealed_profile(vault, row.id, profile)
+                row.ref_index = _ref_index(vault, profile.account_ref)
                 changed += 1
         session.flush()
         return Stored(added, changed, len(batch) - added - changed)
@@ -207,6 +237,10 @@ def _ref_index(vault: WorkerVault, account_ref: str) -> bytes:
 def pack(profile: Profile) -> bytes:
     """Return a profile as it is kept; it must not be longer than MAX_PROFILE."""
     return json.dumps(vars(profile), ensure_ascii=False).encode()
+
+
+def _opened(vault: WorkerVault, row_id: bytes, blob: bytes) -> Profile:
+    return Profile(**json.loads(vault.decrypt(_cell(row_id), blob)))
 
 
 def _sealed_profile(vault: WorkerVault, row_id: bytes, profile: Profile) -> bytes:

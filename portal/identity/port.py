@@ -35,12 +35,21 @@ class Account:
 
 @dataclass(frozen=True, repr=False)
 class Profile:
-    """Who an account belongs to; for the worker alone. `address` is stored exactly as the store has it."""
+    """Who an account belongs to; for the worker alone. `address` is stored exactly as the store has it.
+
+    `locale` is the company's word for the person's language, `chosen` the person's own, from the portal's pages.
+    """
 
     address: str
     name: str = ""
     account_ref: str = ""
     locale: str = ""
+    chosen: str = ""
+
+    @property
+    def language(self) -> str:
+        """The language to write to this person in; empty where nobody said one."""
+        return self.chosen or self.locale
 
 
 class Store(Protocol):
@@ -88,6 +97,14 @@ class Store(Protocol):
 
     def profile(self, session: Session, vault: WorkerVault, account_id: bytes) -> Profile:
         """Return whose account it is; only the worker has the key. Raises AccountMissing."""
+        ...
+
+    def choose_language(self, session: Session, vault: WorkerVault, account_id: bytes, language: str) -> None:
+        """Keep the language that the person chose. Raises AccountMissing, VaultError."""
+        ...
+
+    def chosen_languages(self, session: Session, vault: WorkerVault, addresses: Sequence[str]) -> dict[str, str]:
+        """Return the languages that the owners of these addresses chose; nothing for those who chose none."""
         ...
 
     def find_by_ref(self, session: Session, vault: WorkerVault, account_ref: str) -> list[Account]:

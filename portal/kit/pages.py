@@ -27,6 +27,8 @@ bp = Blueprint("pages", __name__)
 
 YEAR = 365 * 24 * 3600
 READINESS = "portal_readiness"
+# What else keeps the chosen language: a function that is called with it.
+LANGUAGE = "portal_language"
 SECURITY_LIFETIME = timedelta(days=180)
 
 
@@ -43,6 +45,7 @@ def set_language() -> BaseResponse:
     chosen = request.form.get("language", "")
     if chosen not in settings.languages:
         raise BadRequest
+    current_app.extensions[LANGUAGE](chosen)
     response = redirect(_back(request.form.get("back", "/")), 303)
     name = web.cookie_name(web.LANGUAGE_COOKIE, https=settings.https)
     response.set_cookie(name, chosen, max_age=YEAR, secure=settings.https, httponly=True, samesite="Lax", path="/")

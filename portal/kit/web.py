@@ -143,13 +143,17 @@ def cookie_name(name: str, *, https: bool) -> str:
     return f"__Host-{name}" if https else name
 
 
-def language() -> str:
-    """Return the language of this request: the reader's choice, else the best of what the browser asks for."""
+def chosen_language() -> str | None:
+    """Return the language that the reader chose in this browser, if any."""
     settings = parts().settings
     chosen = request.cookies.get(cookie_name(LANGUAGE_COOKIE, https=settings.https))
-    if chosen in settings.languages:
-        return chosen
-    return _best_accepted(request.headers.get("Accept-Language", "")[:MAX_LANGUAGES_ASKED], settings.languages)
+    return chosen if chosen in settings.languages else None
+
+
+def language() -> str:
+    """Return the language of this request: the reader's choice, else the best of what the browser asks for."""
+    asked = request.headers.get("Accept-Language", "")[:MAX_LANGUAGES_ASKED]
+    return chosen_language() or _best_accepted(asked, parts().settings.languages)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -56,7 +56,7 @@ def _one(session: Session, parts: WorkerParts, store: Store, choice: ReminderCho
         parts.vault,
         RotationReminder(choice.account_id.hex(), choice.months),
         address=profile.address,
-        locale=profile.locale,
+        locale=profile.language,
         now=now,
         # One a month at most, whatever dates somebody may write into the table.
         unique=parts.vault.list_index("reminder", f"{choice.account_id.hex()} {now:%Y-%m}"),

@@ -1,12 +1,13 @@
 """The builtin user store keeps the port's promises, on both databases."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select, text
 
-from portal.identity.builtin import BuiltinStore, NewAccount, Stored
+from portal.identity.builtin import MAX_PROFILE, BuiltinStore, NewAccount, Stored, pack
 from portal.identity.jobs import tend
 from portal.identity.models import AccountRow, HashShape
 from portal.identity.port import Account, AccountMissing, Profile
@@ -49,6 +50,30 @@ def test_an_account_is_found_by_its_address_whatever_the_case(db, ana, web_vault
 @pytest.mark.parametrize("twin", ["ana.ruız@example.com", "anaruiz@example.com", "ana.ruiz+x@example.com", ""])
 def test_a_twin_is_somebody_else(db, ana, web_vault, twin):
     assert find(db, web_vault, twin) is None
+
+
+def test_the_language_that_a_person_chose_outlives_the_company_s_next_list(db, ana, worker_vault, clock):
+    with db.write() as session:
+        STORE.choose_language(session, worker_vault, ana.id, "de")
+        with pytest.raises(AccountMissing):
+            STORE.choose_language(session, worker_vault, bytes(16), "de")
+    assert put(db, worker_vault, clock, ANA) == Stored(0, 0, 1)
+    assert put(db, worker_vault, clock, replace(ANA, name="Ana R.", locale="en")) == Stored(0, 1, 0)
+    with db.read() as session:
+        profile = STORE.profile(session, worker_vault, ana.id)
+        assert (profile.name, profile.locale, profile.language) == ("Ana R.", "en", "de")
+        asked = ["ANA.RUIZ@example.com", ANA.address, BEN.address]
+        assert STORE.chosen_languages(session, worker_vault, asked) == dict.fromkeys(asked[:2], "de")
+
+
+def test_a_chosen_language_fits_into_the_longest_profile(db, worker_vault, web_vault, clock):
+    longest = Profile("long@example.com", "n" * (MAX_PROFILE - len(pack(Profile("long@example.com")))))
+    put(db, worker_vault, clock, longest)
+    account = find(db, web_vault, longest.address)
+    with db.write() as session:
+        STORE.choose_language(session, worker_vault, account.id, "x" * 99)
+    with db.read() as session:
+        assert STORE.profile(session, worker_vault, account.id).chosen == "x" * 35
 
 
 def test_the_worker_reads_whose_account_it_is(db, ana, worker_vault):

@@ -1,0 +1,110 @@
+"""The language that a person chooses on the pages is that of their mails, asked for or not."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from portal.accounts.views import LANGUAGE
+from portal.intake.models import IntakeRequest
+from portal.intake.service import ask
+from portal.reset.require import EVERYONE, Cohort, Tools, require
+from portal.rotation.jobs import remind
+from portal.rotation.service import choose
+from portal.worker import drain
+from tests.accounts.conftest import STORE
+
+
+@pytest.fixture
+def spoken(db, worker_vault, ana, worker_parts):
+    """Return the language of Ana's mails once the worker has seen every request."""
+
+    def read() -> str:
+        drain(worker_parts)
+        with db.read() as session:
+            assert session.query(IntakeRequest).count() == 0
+            return STORE.profile(session, worker_vault, ana.id).language
+
+    return read
+
+
+def test_a_choice_while_signed_in_is_kept_where_only_the_worker_reads_it(client, db, ana, sign_in, woken, spoken):
+    sign_in()
+    assert client.submit("/language/", language="es", back="/account/").location == "/account/"
+    assert woken[-1] == "answer"
+    with db.read() as session:
+        request = session.query(IntakeRequest).one()
+    assert request.purpose == LANGUAGE
+    assert ana.id not in request.sealed
+    assert spoken() == "es"
+    client.submit("/language/", language="en")
+    assert spoken() == "en"
+
+
+def test_a_choice_before_the_sign_in_counts_too(client, sign_in, spoken):
+    client.submit("/language/", language="es")
+    assert spoken() == ""
+    sign_in()
+    assert spoken() == "es"
+
+
+def test_without_a_choice_nothing_is_asked(client, db, ana, sign_in):
+    sign_in(headers={"Accept-Language": "es"})
+    with db.read() as session:
+        assert session.query(IntakeRequest).count() == 0
+
+
+def test_a_failed_sign_in_changes_nothing(client, db, ana, sign_in):
+    client.submit("/language/", language="es")
+    sign_in("not her password at all")
+    with db.read() as session:
+        assert session.query(IntakeRequest).count() == 0
+
+
+def test_who_is_signed_out_may_choose_all_the_same(client, db, ana):
+    assert client.submit("/language/", language="es").status_code == 303
+    with db.read() as session:
+        assert session.query(IntakeRequest).count() == 0
+
+
+def test_choosing_has_the_limit_of_every_form(client, ana, sign_in, settings):
+    sign_in()
+    allowed = int(settings.rate_intake_ip.split()[0])
+    assert {client.submit("/language/", language="es").status_code for _ in range(allowed)} == {303}
+    assert client.submit("/language/", language="es").status_code == 429
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"language": "xx"}, {"language": ""}, {"account": "zz"}, {"account": ""}, {"account": "00" * 16}],
+)
+def test_a_forged_choice_changes_nothing(db, ana, web_vault, clock, spoken, fields):
+    with db.write() as session:
+        ask(session, web_vault, LANGUAGE, {"account": ana.id.hex(), "language": "es"} | fields, clock.now())
+        ask(session, web_vault, LANGUAGE, {}, clock.now())
+    assert spoken() == ""
+
+
+def test_a_profile_that_was_altered_holds_nothing_up(db, ana, web_vault, worker_parts, clock, caplog):
+    with db.write() as session:
+        session.execute(text("UPDATE identity_accounts SET profile = :none"), {"none": b"x" * 300})
+        ask(session, web_vault, LANGUAGE, {"account": ana.id.hex(), "language": "es"}, clock.now())
+    drain(worker_parts)
+    with db.read() as session:
+        assert session.query(IntakeRequest).count() == 0
+    assert "language cannot be kept" in caplog.text
+
+
+def test_mails_that_nobody_asked_for_come_in_it(
+    client, db, ana, sign_in, spoken, worker_vault, worker_parts, clock, smtp
+):
+    sign_in()
+    client.submit("/language/", language="es")
+    assert spoken() == "es"
+    with db.write() as session:
+        choose(session, ana.id, "3", clock.now())
+    clock.advance(timedelta(days=100))
+    remind(worker_parts)
+    require(Tools(db, worker_vault, clock, STORE), Cohort(EVERYONE, 0, 1), lambda _: None)
+    drain(worker_parts)
+    assert [mail.message["Content-Language"] for mail in smtp.messages] == ["es", "es"]
