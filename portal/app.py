@@ -112,7 +112,7 @@ def create_app(
         app.register_blueprint(blueprint)
     if settings.environment == "demo":
         app.register_blueprint(demo_views.bp)
-    app.extensions[reset_views.REMINDER] = rotation_service.choose
+    app.extensions[reset_views.REMINDERS] = reset_views.Reminders(rotation_service.choose, rotation_service.chosen)
     app.extensions[pages.LANGUAGE] = accounts_views.keep_language
     app.extensions[pages.READINESS] = {"queue": _requests_are_answered, "mail": _mail_leaves}
     return app

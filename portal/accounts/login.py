@@ -18,6 +18,7 @@ from portal.kit import web
 
 EXTENSION = "portal_accounts"
 DEVICE_COOKIE = "device"
+ENDED = "session ended"
 # The only pages that need a sign-in, so the only ones that it leads back to.
 _OWN_PAGE = re.compile(r"/account/(?:[a-z]+/)*\Z")
 
@@ -91,6 +92,8 @@ def sign_in_required(view: Callable[P, ResponseReturnValue]) -> Callable[P, Resp
     def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
         if signed_in() is not None:
             return view(*args, **kwargs)
+        if session.pop("_user_id", None) is not None:  # Flask-Login's: this browser was signed in
+            session[ENDED] = request.method
         back: dict[str, Any] = {"next": request.path} if request.method == "GET" else {}
         return web.see_other("accounts.sign_in", **back)
 

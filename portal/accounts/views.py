@@ -32,7 +32,8 @@ def sign_in() -> ResponseReturnValue:
     """Ask who it is."""
     if login.signed_in() is not None:
         return redirect(login.next_page(request.args.get("next")), 303)
-    return render_template("accounts/sign-in.html", form=SignInForm(), signed_out=session.pop(_SIGNED_OUT, False))
+    signed_out, ended = session.pop(_SIGNED_OUT, False), session.pop(login.ENDED, None)
+    return render_template("accounts/sign-in.html", form=SignInForm(), signed_out=signed_out, ended=ended)
 
 
 @bp.post("/sign-in/")
@@ -192,8 +193,7 @@ def mail_answer() -> ResponseReturnValue:
     """Ask the worker to mail the answer to the account's address, as the check does for anyone."""
     parts = web.parts()
     browser = web.begin_flow("check")
-    # So that the next page speaks of this address, and not of one that was entered, for as long as this flow lasts.
-    session[CHECK_ACCOUNT] = browser
+    web.flow_is_for_account("check")
     fields = {"account": person().account_id.hex(), "language": web.language(), "browser": browser}
     with parts.db.write() as db_session:
         web.limit_intake(db_session)

@@ -1,7 +1,6 @@
 """The pages of "am I affected?": the screen that takes the address never tells; the answer is in the mailbox."""
 
-from flask import Blueprint, make_response, render_template
-from flask_babel import gettext as _
+from flask import Blueprint, make_response, render_template, session
 from werkzeug.wrappers import Response
 
 from portal.exposure import advice, answers, protect
@@ -17,12 +16,14 @@ bp = Blueprint("exposure", __name__)
 
 Page = str | tuple[str, int] | Response
 REFUSED = 400
+_OPENED = "answer opened"
+_CLOSED = "answer closed"
 
 
 @bp.get("/check/")
 def ask() -> Page:
     """Ask for the address, and nothing else."""
-    return render_template("exposure/ask.html", form=CheckForm())
+    return render_template("exposure/ask.html", form=CheckForm(), closed=session.pop(_CLOSED, False))
 
 
 @bp.post("/check/")
@@ -32,14 +33,14 @@ def send() -> Page:
     if not form.validate():
         return render_template("exposure/ask.html", form=form), REFUSED
     parts = web.parts()
-    with parts.db.write() as session:
-        web.limit_intake(session)
+    with parts.db.write() as db_session:
+        web.limit_intake(db_session)
         fields = {
             "email": form.email.data or "",
             "browser": web.begin_flow(PURPOSE),
             "language": web.language(),
         }
-        intake.ask(session, parts.vault, PURPOSE, fields, parts.clock.now())
+        intake.ask(db_session, parts.vault, PURPOSE, fields, parts.clock.now())
     parts.wake("answer")
     return web.see_other("exposure.sent")
 
@@ -47,7 +48,7 @@ def send() -> Page:
 @bp.get("/check/sent/")
 def sent() -> Page:
     """Say what happens now, and take the code."""
-    if web.flow(PURPOSE) is None:
+    if not web.flow(PURPOSE):
         return web.see_other("exposure.ask")
     return render_template("exposure/sent.html", form=CodeForm())
 
@@ -55,33 +56,40 @@ def sent() -> Page:
 @bp.post("/check/sent/")
 def redeem() -> Page:
     """Exchange a typed code, in the browser that asked, for what the link would have brought."""
-    browser = web.flow(PURPOSE)
-    if browser is None:
+    browsers = web.flow(PURPOSE)
+    if not browsers:
         return web.see_other("exposure.ask")
     form = CodeForm()
     if not form.validate():
         return render_template("exposure/sent.html", form=form), REFUSED
-    token = codes.token_for(PURPOSE, browser, form.code.data or "")
+    token = codes.token_for(PURPOSE, browsers, form.code.data or "")
     if token is None:
-        form.code.errors = [_("This code is not right. Check it, use the link in the mail, or ask again.")]
+        form.code.errors = [codes.why_wrong(form.code.data or "")]
         return render_template("exposure/sent.html", form=form), REFUSED
-    web.keep_token(PURPOSE, token)
+    _keep(token)
     return web.see_other("exposure.show")
 
 
 @bp.get("/check/answer/<token>/")
 def bring(token: str) -> Page:
     """Take a link's token out of the address; nothing is looked up or shown."""
-    web.keep_token(PURPOSE, token)
+    _keep(token)
     return web.see_other("exposure.show")
+
+
+def _keep(token: str) -> None:
+    web.keep_token(PURPOSE, token)
+    session.pop(_OPENED, None)
 
 
 @bp.get("/check/answer/")
 def show() -> Page:
-    """Show a button to who brought a live link."""
+    """Show a button to who brought a live link; the answer, where it was pressed in this browser before."""
     if web.kept_token(PURPOSE) is None:
         return web.see_other("exposure.ask")
-    _opened()
+    opened = _opened()
+    if session.get(_OPENED):
+        return _answer_page(opened)
     return render_template("exposure/open.html", form=OpenForm())
 
 
@@ -90,10 +98,15 @@ def open_answer() -> Page:
     """Show the answer."""
     if web.kept_token(PURPOSE) is None:
         return web.see_other("exposure.ask")
-    opened = _opened()
+    page = _answer_page(_opened())
+    session[_OPENED] = True
+    return page
+
+
+def _answer_page(opened: intake.Opened) -> str:
     answer = answers.unpack(opened.data)
-    with web.parts().db.read() as session:
-        shown = {incident.id: incident for incident in incidents.published(session)}
+    with web.parts().db.read() as db_session:
+        shown = {incident.id: incident for incident in incidents.published(db_session)}
     return render_template(
         "exposure/answer.html",
         answer=answer,
@@ -110,6 +123,8 @@ def open_answer() -> Page:
 def close_answer() -> Page:
     """Forget the answer in this browser, and what was ticked: somebody else may use it next."""
     web.drop_token(PURPOSE)
+    session.pop(_OPENED, None)
+    session[_CLOSED] = True
     response = web.see_other("exposure.ask")
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
     return response
@@ -117,9 +132,9 @@ def close_answer() -> Page:
 
 def _opened() -> intake.Opened:
     parts = web.parts()
-    with parts.db.read() as session:
+    with parts.db.read() as db_session:
         try:
-            return intake.open_reply(session, PURPOSE, web.kept_token(PURPOSE), parts.clock.now())
+            return intake.open_reply(db_session, PURPOSE, web.kept_token(PURPOSE), parts.clock.now())
         except intake.LinkInvalid:
             web.gone()
 

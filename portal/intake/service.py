@@ -113,7 +113,7 @@ def spend(session: Session, reply_id: bytes, now: datetime) -> None:
         raise LinkInvalid
 
 
-def count_try(session: Session, purpose: str, browser: str, now: datetime) -> list[bytes]:
+def count_try(session: Session, purpose: str, browsers: list[str], now: datetime) -> list[bytes]:
     """Count a try at the codes of a browser's own requests, before anything is looked at, and return what they lock.
 
     After five a code is dead, and the link lives on. Commit it whatever comes of the try.
@@ -121,7 +121,7 @@ def count_try(session: Session, purpose: str, browser: str, now: datetime) -> li
     replies = session.execute(
         update(IntakeReply)
         .where(
-            IntakeReply.browser == browser_hash(browser),
+            IntakeReply.browser.in_([browser_hash(browser) for browser in browsers]),
             IntakeReply.purpose == purpose,
             IntakeReply.code_expires_at > now,
             IntakeReply.code_tries < CODE_TRIES,
@@ -133,17 +133,19 @@ def count_try(session: Session, purpose: str, browser: str, now: datetime) -> li
     return list(replies.scalars())
 
 
-def open_by_code(locked: list[bytes], purpose: str, browser: str, typed: str) -> str:
+def open_by_code(locked: list[bytes], purpose: str, browsers: list[str], typed: str) -> str:
     """Return the token that a typed code stands for, in the browser that asked. Raises CodeWrong.
 
     Takes the same time whether there was anything to open or not. Call it outside any transaction.
     """
-    key = tokens.stretched(tokens.normalise_code(typed)[:LONGEST_CODE], browser)
-    for by_code in locked:
-        try:
-            return tokens.unlock(key, by_code, code_info(purpose)).decode()
-        except tokens.Unopenable:
-            continue
+    code = tokens.normalise_code(typed)[:LONGEST_CODE]
+    for browser in browsers:
+        key = tokens.stretched(code, browser)
+        for by_code in locked:
+            try:
+                return tokens.unlock(key, by_code, code_info(purpose)).decode()
+            except tokens.Unopenable:
+                continue
     raise CodeWrong
 
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, cast
 
 from babel import Locale
 from flask import Flask, Response, current_app, g, make_response, redirect, render_template, request, session, url_for
+from flask.globals import request_ctx
 from flask_babel import Babel, get_locale
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from sqlalchemy.exc import DBAPIError
@@ -32,6 +33,8 @@ from portal.kit.tokens import BROWSER_SECRET_BYTES
 
 ROOT = Path(__file__).parent.parent.parent
 MAX_REQUEST_BYTES = 64 * 1024
+# As many as one address gets mails a day.
+FLOWS_KEPT = 3
 LANGUAGE_COOKIE = "language"
 MAX_LANGUAGES_ASKED = 200  # characters of an Accept-Language header; more is nobody's preference
 DATABASE_RETRY_SECONDS = 30
@@ -168,15 +171,25 @@ def see_other(endpoint: str, **values: Any) -> BaseResponse:
 
 
 def begin_flow(purpose: str) -> str:
-    """Begin a flow in this browser: return a new 128-bit secret (hex), kept in its session cookie."""
+    """Begin a flow in this browser: return a new 128-bit secret (hex), kept in its session cookie.
+
+    The secrets of the last flows stay beside it, so that who asks again can still use the code of an earlier mail.
+    """
     secret = token_hex(BROWSER_SECRET_BYTES)
-    session[f"flow {purpose}"] = secret
+    session[f"flow {purpose}"] = [secret, *flow(purpose)][:FLOWS_KEPT]
+    session.pop(f"account {purpose}", None)
     return secret
 
 
-def flow(purpose: str) -> str | None:
-    """Return the secret of the flow that this browser began, or None."""
-    return session.get(f"flow {purpose}")
+def flow_is_for_account(purpose: str) -> None:
+    """Note that the flow which was just begun is for the address of the account, not for one that was entered."""
+    session[f"account {purpose}"] = True
+
+
+def flow(purpose: str) -> list[str]:
+    """Return the secrets of the flows that this browser began, the newest first."""
+    kept = session.get(f"flow {purpose}")
+    return kept if isinstance(kept, list) else []
 
 
 def keep_token(purpose: str, token: str) -> None:
@@ -193,6 +206,7 @@ def drop_token(purpose: str) -> None:
     """Forget a token and the flow that led to it."""
     session.pop(f"token {purpose}", None)
     session.pop(f"flow {purpose}", None)
+    session.pop(f"account {purpose}", None)
 
 
 def client_network() -> str:
@@ -270,7 +284,14 @@ def _for_templates() -> dict[str, Any]:
         "language": language(),
         "text_direction": locale.text_direction if locale else "ltr",
         "asset": asset,
+        "came_by_form": _came_by_form,
     }
+
+
+def _came_by_form() -> bool:
+    """Whether this page answers a form that was sent to an address which is a page as well."""
+    adapter = request_ctx.url_adapter
+    return request.method == "POST" and adapter is not None and adapter.test(method="GET")
 
 
 def _finish(response: Response) -> Response:

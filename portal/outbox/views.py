@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 from wtforms import StringField
 from wtforms.validators import Length
 
-from portal.kit import web
+from portal.kit import tokens, web
 from portal.outbox import service
 
 bp = Blueprint("outbox", __name__)
@@ -36,10 +36,26 @@ def is_it_real() -> str | tuple[str, int] | Response:
         with parts.db.read() as session:
             proof = service.look_up(session, form.code.data)
     except service.MailUnknown:
-        unknown = _(
-            "We have no message with this code. Check that you entered all 14 letters and digits. "
-            "If it is right, treat the message as a fake."
-        )
-        form.code.errors = [unknown]
+        form.code.errors = [_why_unknown(form.code.data)]
         return render_template("outbox/is-it-real.html", form=form, proof=None), 400
     return render_template("outbox/is-it-real.html", form=form, proof=proof)
+
+
+def _why_unknown(typed: str) -> str:
+    """Return what to do about a code under which we sent nothing; one of another length is no sign of a fake."""
+    length = len(tokens.normalise_code(typed))
+    if length == tokens.CODE_LENGTH:
+        return str(
+            _(
+                "A code of 8 letters and digits opens an answer or a new password; it proves nothing here. "
+                "The code for this page has 14, and stands at the end of the message."
+            )
+        )
+    if length != tokens.AUTHENTICITY_LENGTH:
+        return str(_("Our codes for this page have 14 letters and digits. Compare yours with the end of the message."))
+    return str(
+        _(
+            "We have no message with this code. Compare it with the message once more. "
+            "If it is the same, treat the message as a fake."
+        )
+    )

@@ -1,8 +1,9 @@
 """The pages of a new password. GET looks and changes nothing; only a sent form uses a link up."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol, cast
 
 from flask import Blueprint, current_app, render_template, request, session
 from flask.typing import ResponseReturnValue
@@ -29,12 +30,28 @@ bp = Blueprint("reset", __name__)
 SUGGESTIONS = 3
 DONE = "reset done"
 DONE_FOR = timedelta(minutes=30)
-# What app.py hands in from the floor above: stores the choice of a reminder.
-REMINDER = "portal_reminder"
-SetReminder = Callable[[Session, bytes, str, datetime], None]
+# What app.py hands in from the floor above.
+REMINDERS = "portal_reminders"
 
 Page = ResponseReturnValue
 REFUSED = 400
+
+
+class Choice(Protocol):
+    """A choice of reminders."""
+
+    @property
+    def interval(self) -> str:
+        """Months, or `off`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reminders:
+    """How an account's choice of reminders is kept, and read."""
+
+    choose: Callable[[Session, bytes, str, datetime], None]
+    chosen: Callable[[Session, bytes], Choice]
 
 
 @bp.get("/reset/")
@@ -65,7 +82,7 @@ def send() -> Page:
 @bp.get("/reset/sent/")
 def sent() -> Page:
     """Say what happens now, and take the code."""
-    if web.flow(PURPOSE) is None:
+    if not web.flow(PURPOSE):
         return web.see_other("reset.ask")
     return render_template("reset/sent.html", form=CodeForm())
 
@@ -73,13 +90,13 @@ def sent() -> Page:
 @bp.post("/reset/sent/")
 def redeem() -> Page:
     """Exchange a typed code, in the browser that asked, for what the link would have brought."""
-    browser = web.flow(PURPOSE)
-    if browser is None:
+    browsers = web.flow(PURPOSE)
+    if not browsers:
         return web.see_other("reset.ask")
     form = CodeForm()
-    token = codes.token_for(PURPOSE, browser, form.code.data or "")
+    token = codes.token_for(PURPOSE, browsers, form.code.data or "")
     if token is None:
-        form.code.errors = [_("This code is not right. Check it, use the link in the mail, or ask again.")]
+        form.code.errors = [codes.why_wrong(form.code.data or "")]
         return render_template("reset/sent.html", form=form), REFUSED
     web.keep_token(PURPOSE, token)
     return web.see_other("reset.choose")
@@ -176,10 +193,12 @@ def change_now() -> Page:
 @bp.get("/reset/done/")
 def done() -> Page:
     """Say what was done and what else helps; offer the reminder for half an hour."""
-    if _done_account() is None:
+    account_id = _done_account()
+    if account_id is None:
         return web.see_other("reset.ask")
-    chosen = session[DONE].get("interval")
-    return _done_page(ReminderForm(formdata=None, interval=chosen or "off"), chosen)
+    with web.parts().db.read() as db_session:
+        chosen = _reminders().chosen(db_session, account_id)
+    return _done_page(ReminderForm(formdata=None, interval=chosen.interval), session[DONE].get("interval"))
 
 
 @bp.post("/reset/done/")
@@ -192,9 +211,8 @@ def remind() -> Page:
     if not form.validate():
         return _done_page(form, None), REFUSED
     parts = web.parts()
-    set_reminder: SetReminder = current_app.extensions[REMINDER]
     with parts.db.write() as db_session:
-        set_reminder(db_session, account_id, form.interval.data, parts.clock.now())
+        _reminders().choose(db_session, account_id, form.interval.data, parts.clock.now())
     session[DONE] = {**session[DONE], "interval": form.interval.data}
     return web.see_other("reset.done")
 
@@ -202,6 +220,10 @@ def remind() -> Page:
 def guidance() -> dict[str, Any]:
     """Return what a page that asks for a new password shows: the shortest length, and passphrases to take."""
     return {"minimum": MINIMUM, "suggestions": passphrases.suggest(SUGGESTIONS, web.language())}
+
+
+def _reminders() -> Reminders:
+    return cast("Reminders", current_app.extensions[REMINDERS])
 
 
 def _live_link() -> service.Link:

@@ -38,7 +38,7 @@ def subscribe() -> Response | str | tuple[str, int]:
 @bp.get("/subscribe/sent/")
 def sent() -> Response | str:
     """Say that a mail is on its way, and what to do with it."""
-    if web.flow(PURPOSE) is None:
+    if not web.flow(PURPOSE):
         return web.see_other(".subscribe")
     return render_template("subscriptions/sent.html")
 

@@ -61,6 +61,9 @@ function meter(box, input) {
     } else if (missing > 0) {
       box.dataset.level = "1";
       line.textContent = `${box.dataset.missing} ${missing}`;
+    } else if (result.refused) {
+      box.dataset.level = "1";
+      line.textContent = `${box.dataset.refused} ${box.dataset.advice}`;
     } else {
       box.dataset.level = result.level;
       line.textContent = result.level < 3 ? `${words[result.words]} ${box.dataset.advice}` : words[result.words];
@@ -68,7 +71,8 @@ function meter(box, input) {
   }
 
   // Where the lists do not come (no network just now, or the page is being left), nothing is said about the strength,
-  // and the next focus asks for them again. The server judges the password anyway.
+  // and the next focus asks for them again. The server judges the password anyway. For the modules themselves some
+  // browsers remember that they did not come, until the page is loaded anew.
   const load = async () => {
     if (loading) return;
     loading = true;

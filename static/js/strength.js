@@ -31,7 +31,8 @@ export async function prepare() {
     const { seconds } = estimator.check(password, known).crackTimes.offlineSlowHashingXPerSecond;
     const span = SPANS.findIndex((end) => seconds < end);
     const estimated = span === -1 ? SPANS.length : span;
-    const words = isRefused(password, known, lists) ? Math.min(estimated, DAYS) : estimated;
-    return { words, level: LEVELS[words] };
+    const refused = isRefused(password, known, lists);
+    const words = refused ? Math.min(estimated, DAYS) : estimated;
+    return { refused, words, level: LEVELS[words] };
   };
 }

@@ -42,6 +42,22 @@ def end(visitor: Visitor, what: str):
     return visitor.post("/account/sessions/", data=form | {"end": what})
 
 
+@pytest.mark.parametrize("pressed", [False, True])
+def test_who_was_signed_out_elsewhere_is_told_so_once(client, both, phone, pressed):
+    form = hidden(phone.get("/account/").text)
+    end(client, "others")
+    answer = phone.post("/account/answer/", data=form) if pressed else phone.get("/account/")
+    assert answer.status_code == 303
+    page = phone.get(answer.location).text
+    assert "You were signed out" in page
+    assert ("What you pressed last was not done" in page) is pressed
+    assert "You were signed out" not in phone.get("/sign-in/").text
+
+
+def test_who_never_signed_in_is_told_nothing_of_it(client):
+    assert "You were signed out" not in client.get("/account/", follow_redirects=True).text
+
+
 def test_every_device_is_listed_this_one_first(client, both):
     assert [name for name, _ in rows(client.get("/account/sessions/").text)] == [
         "Firefox on Android – this device",

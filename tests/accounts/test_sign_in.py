@@ -11,6 +11,7 @@ from sqlalchemy import text
 from portal.accounts import sign_in as rules
 from portal.identity.hashing import Hasher
 from portal.kit.slots import HashSlots
+from portal.worker import drain
 from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
 from tests.traces import statements
 from tests.visitor import hidden
@@ -90,6 +91,19 @@ def test_every_failure_gets_one_answer_and_runs_the_same_statements(client, db, 
     assert "<title>Error: Sign in" in body
     assert 'href="/reset/"' in body
     assert PASSWORD not in body
+
+
+@pytest.mark.parametrize("address", [ADDRESS, "nobody@northwind.example"])
+def test_after_a_failure_one_press_asks_for_a_link_to_the_same_address(
+    client, ana, sign_in, worker_parts, smtp, address
+):
+    page = sign_in(WRONG, address).text
+    form = page.partition('action="/reset/"')[2].partition("</form>")[0]
+    fields = dict(re.findall(r'name="([^"]+)" value="([^"]*)"', form))
+    assert fields["email"] == address
+    assert client.post("/reset/", data=fields).location == "/reset/sent/"
+    drain(worker_parts)
+    assert smtp.messages[0].recipients == (address,)
 
 
 def test_every_failure_leaves_rows_of_the_same_number_and_length(client, db, clock, ana, add_account, sign_in):

@@ -101,7 +101,7 @@ def test_the_strength_is_told_in_words_and_nothing_that_is_typed_leaves_the_page
     field.fill("short")
     page.get_by_text("Characters still needed: 10").wait_for()
     field.fill("password12345678")
-    page.get_by_text("This would be guessed at once.").wait_for()
+    page.get_by_text("would guess this: we will not take it").wait_for()
     accessible(page)
     field.fill("violet meadow paper thunder")
     page.get_by_text("This would last centuries.").wait_for()
@@ -154,7 +154,7 @@ def test_the_word_lists_wait_until_somebody_types_a_new_password(page, site):
 
 @pytest.mark.parametrize("part", ["js/strength.js", "js/guess.js", "words/common-passwords.txt"])
 @pytest.mark.parametrize("fault", ["away", "broken"])
-def test_without_its_lists_the_meter_is_silent_and_comes_with_the_next_focus(page, site, console, part, fault):
+def test_without_its_lists_the_meter_is_silent_and_asks_for_them_again(page, site, console, part, fault):
     page.goto(f"{site}/parts/password/")
     page.route(f"**/static/{part}", lambda route: route.abort() if fault == "away" else route.fulfill(status=503))
     field = page.get_by_label("Your new password")
@@ -164,6 +164,8 @@ def test_without_its_lists_the_meter_is_silent_and_comes_with_the_next_focus(pag
     expect(page.locator(".strength-words")).to_have_text("")
     assert all(heard.startswith("Failed to load resource") for heard in console.complaints)
     console.complaints.clear()
+    if part.startswith("js/"):
+        return  # whether a module that failed is asked for again is the browser's choice
     page.unroute_all()
     field.blur()
     field.focus()
@@ -238,6 +240,18 @@ def test_everything_can_be_read_and_sent_without_script(people, site):
     page.goto(f"{site}/parts/steps/")
     assert page.locator("#when").inner_text() == "23 November 2026, 09:00\u00a0UTC"
     assert not page.get_by_text("Your ticks stay on this device").is_visible()
+
+
+def test_going_back_to_a_form_that_was_refused_shows_the_form(page, site):
+    page.goto(f"{site}/parts/password/")
+    page.get_by_label("Your new password").fill("short")
+    page.get_by_role("button", name="Store").tap()
+    page.wait_for_function("document.activeElement.matches('.error-summary')")
+    page.goto(f"{site}/check/")
+    page.go_back()
+    assert page.url == f"{site}/parts/password/"
+    expect(page.get_by_label("Your new password")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_who_uses_the_keyboard_may_skip_to_the_main_content(page, site):

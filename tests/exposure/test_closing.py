@@ -18,5 +18,30 @@ def test_a_closed_answer_is_gone_from_the_browser_and_not_from_the_mail(lists, c
     assert "Passwords" in client.submit("/check/answer/").text
 
 
+def test_a_closed_answer_is_said_to_be_closed_once(lists, check, client):
+    lists.live("ann@northwind.example,7,Ann,en,,Passwords\n")
+    client.get(link_in(check("ann@northwind.example")))
+    client.post("/check/answer/close/", data=hidden(client.submit("/check/answer/").text))
+    assert "The answer is closed" in client.get("/check/").text
+    assert "The answer is closed" not in client.get("/check/").text
+
+
+def test_who_pressed_the_button_may_come_back_to_the_answer_until_it_is_closed(lists, check, client):
+    lists.live("ann@northwind.example,7,Ann,en,,Passwords\n")
+    link = link_in(check("ann@northwind.example"))
+    client.get(link)
+    assert "Passwords" not in client.get("/check/answer/").text
+    shown = client.submit("/check/answer/")
+    again = client.get("/check/answer/")
+    assert "Passwords" in again.text
+    assert again.headers["Cache-Control"] == "no-store"
+    client.get(link)  # brought anew: a scanner, or somebody else at this device
+    assert "Passwords" not in client.get("/check/answer/").text
+    client.submit("/check/answer/")
+    client.post("/check/answer/close/", data=hidden(shown.text))
+    client.get(link)
+    assert "Passwords" not in client.get("/check/answer/").text
+
+
 def test_the_button_needs_the_form_s_token(client):
     assert client.post("/check/answer/close/").status_code == 400

@@ -1,6 +1,7 @@
 """A person chooses a new password, by link or code, and nobody else does."""
 
 import logging
+import re
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from portal.app import tidy
 from portal.intake import replies
 from portal.intake.models import IntakeReply
-from portal.rotation.service import chosen
+from portal.rotation.service import choose, chosen
 from portal.worker import drain
 from tests.reset.journey import ANA, NEW, OLD, STRANGER, code_in, link_in
 from tests.traces import contents
@@ -289,6 +290,30 @@ def test_the_reminder_is_offered_for_half_an_hour(client, ask, ana, db, clock, p
     assert client.post("/reset/done/", data=form | {"interval": "3"}).location == "/reset/"
     with db.read() as session:
         assert chosen(session, people.account(ana).id).interval == "6"
+
+
+def test_the_choice_that_stands_is_the_one_that_is_offered_first(client, ask, ana, db, clock, people):
+    with db.write() as session:
+        choose(session, people.account(ana).id, "6", clock.now())
+    client.get(link_in(ask(ana)))
+    client.submit(CHOOSE, password=NEW)
+    page = client.get("/reset/done/").text
+    (checked,) = [one for one in re.findall(r"<input[^>]*>", page) if "checked" in one]
+    assert 'value="6"' in checked
+    assert "we will remind you" not in page
+
+
+def test_the_code_of_an_earlier_mail_works_in_the_same_browser(client, ask, ana):
+    first, second = ask(ana), ask(ana)
+    assert code_in(first) != code_in(second)
+    assert client.submit("/reset/sent/", code=code_in(first)).location == CHOOSE
+
+
+def test_the_long_code_of_a_mail_is_told_apart_from_the_short_one(client, ask, ana):
+    ask(ana)
+    wrong = client.submit("/reset/sent/", code="ABCDEFG-2345672")
+    assert wrong.status_code == 400
+    assert "The one for this page has 8 letters and digits." in wrong.text
 
 
 def test_mails_are_in_the_language_of_the_request(client, ana, worker_parts, smtp):

@@ -286,7 +286,7 @@ class TestLeaving:
         answer = house.visitor().get(unsubscribe_path(mail))
         assert answer.status_code == 410
         assert "If you left, you get no more updates." in answer.text
-        assert '<form method="post">' in answer.text
+        assert "<form" not in answer.text
         unknown = house.visitor().get(f"/unsubscribe/{'a' * 32}/").text
         assert unknown.replace("a" * 32, "") == answer.text.replace(unsubscribe_path(mail).split("/")[2], "")
 

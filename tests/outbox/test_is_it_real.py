@@ -1,0 +1,45 @@
+"""`/is-it-real/` answers for codes of ours, and never calls a message a fake because of the wrong one of its codes."""
+
+import re
+
+import pytest
+
+from portal.worker import drain
+
+FAKE = "treat the message as a fake"
+
+
+@pytest.fixture
+def mail(enqueue, worker_parts, smtp):
+    enqueue()
+    drain(worker_parts)
+    return smtp.messages[0]
+
+
+def test_the_code_at_the_end_of_a_mail_shows_what_was_sent(client, mail):
+    (code,) = re.findall(r"^([A-Z2-7]{7}-[A-Z2-7]{7})$", mail.text, re.MULTILINE)
+    page = client.submit("/is-it-real/", code=f" {code.lower()} ")
+    assert page.status_code == 200
+    assert str(mail.message["Subject"]) in page.text
+    assert "http://localhost:8000/<" in page.text
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("ABCD-EFGH", "it proves nothing here"),
+        ("123", "have 14 letters and digits"),
+        ("ABCDEFG-23456723", "have 14 letters and digits"),
+        ("ABCDEFG-2345672", FAKE),
+        (" ", "Enter the code"),
+    ],
+)
+def test_another_code_is_told_apart(client, mail, code, said):
+    page = client.submit("/is-it-real/", code=code)
+    assert page.status_code == 400
+    assert said in page.text
+    assert (FAKE in page.text) is (said == FAKE)
+
+
+def test_the_address_of_our_links_is_told_with_its_end(client):
+    assert "http://localhost:8000/</li>" in client.get("/is-it-real/").text
