@@ -84,6 +84,8 @@ COMPOSERS: dict[str, type[Mail]] = {mail.name: mail for mail in MAILS}
 
 ANSWER_LATE = timedelta(minutes=2)
 MAIL_LATE = timedelta(minutes=10)
+# More than one batch: where more wait, those that no batch has touched are overdue.
+MAILS_LOOKED_AT = 200
 
 
 def create_app(
@@ -140,6 +142,7 @@ def tidy(parts: WorkerParts) -> None:
 SCHEDULE: tuple[Callable[[WorkerParts], object], ...] = (
     tidy,
     audit.sign_log,
+    audit.verify,
     exposure.clear,
     exposure.release,
     exposure.inspect,
@@ -159,6 +162,19 @@ def _requests_are_answered(session: Session, now: datetime) -> bool:
 
 
 def _mail_leaves(session: Session, now: datetime) -> bool:
-    """Whether no mail has been due for long."""
+    """Whether no mail has been due for long, and none has waited for long because the relay takes nothing.
+
+    Each try that the relay answers with no word about a recipient puts the mail off, and counts as none.
+    """
     oldest = session.scalar(select(func.min(OutboxMail.due_at)))
-    return oldest is None or oldest > now - MAIL_LATE
+    if oldest is not None and oldest <= now - MAIL_LATE:
+        return False
+    waiting = (
+        select(OutboxMail.attempts, OutboxMail.reason, OutboxMail.created_at)
+        .where(OutboxMail.due_at.is_not(None))
+        .order_by(OutboxMail.priority, OutboxMail.due_at)
+        .limit(MAILS_LOOKED_AT)
+        .subquery()
+    )
+    put_off = (waiting.c.attempts == 0) & waiting.c.reason.is_not(None) & (waiting.c.created_at <= now - MAIL_LATE)
+    return session.scalar(select(func.count()).select_from(waiting).where(put_off)) == 0

@@ -52,7 +52,8 @@ class Commands(click.Group):
         except (DBAPIError, VaultError, OSError, OverflowError) as error:
             if isinstance(error, BrokenPipeError):  # nobody reads on: click knows what to do
                 raise
-            raise click.ClickException(f"{_sentence(error)} To see what is wrong, run: portal doctor") from error
+            next_step = "" if context.invoked_subcommand == "doctor" else " To see what is wrong, run: portal doctor"
+            raise click.ClickException(f"{_sentence(error)}{next_step}") from error
 
 
 def _sentence(error: DBAPIError | VaultError | OSError | OverflowError) -> str:

@@ -3,7 +3,10 @@
 import logging
 
 from portal.audit import service
+from portal.kit import ratelimit
 from portal.kit.parts import WorkerParts
+
+VERIFIED_EVERY = "1 per day"
 
 log = logging.getLogger("portal.audit")
 
@@ -19,6 +22,19 @@ def sign_log(parts: WorkerParts) -> None:
             log.info("the audit log is signed up to entry %d: %s", signed.number, signed.digest)
     except service.ChainBroken as error:
         log.error("the audit log is not whole, so it is not signed: %s", error)  # noqa: TRY400 - the words say it all
+
+
+def verify(parts: WorkerParts) -> None:
+    """Walk the whole log once a day: to sign looks at new entries only."""
+    now = parts.clock.now()
+    with parts.db.write() as session:
+        if not ratelimit.hit(session, parts.vault, VERIFIED_EVERY, "verify the log", now=now).allowed:
+            return
+    try:
+        with parts.db.snapshot() as session:
+            service.verify(session, parts.vault.audit_key)
+    except service.ChainBroken as error:
+        log.error("the audit log is not whole: %s", error)  # noqa: TRY400 - the words say it all
 
 
 def _sign(parts: WorkerParts) -> service.Mark | None:

@@ -191,7 +191,8 @@ def statement(context: Context, slug: str, file: BinaryIO) -> None:
     with context.db.write() as session:
         stored = writing.add_statement(session, slug, read.text, context.clock.now())
     click.echo(
-        f"version {stored.number} ({stored.language}) is a draft. Next: portal incidents preview {slug}, publish {slug}"
+        f"version {stored.number} ({stored.language}) is a draft. "
+        f"Next: portal incidents preview {slug} --output FILE, then portal incidents publish {slug}"
     )
     for name in read.missing:
         click.echo(f"missing: {name}", err=True)

@@ -2,6 +2,7 @@
 
 import os
 import smtplib
+import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -21,9 +22,11 @@ from portal.kit.settings import Settings
 from portal.kit.vault import WebVault, WorkerVault
 
 CONNECT_SECONDS = 10
+TAKEN = 200
 # What doctor tries, in KiB, and how long one hash may take: as dear as people will wait for.
 HASH_MEMORY = (47_104, 65_536, 98_304, 131_072, 196_608, 262_144)
 HASH_SECONDS = 0.25
+TOO_LONG = 4
 OTHERS = 0o077
 
 
@@ -70,7 +73,10 @@ def db() -> None:
 @click.pass_obj
 def upgrade(context: Context) -> None:
     """Bring the database to this version of the portal; safe to repeat."""
-    schema.upgrade(context.database)
+    try:
+        schema.upgrade(context.database)
+    except schema.DatabaseNewer as error:
+        raise click.ClickException(f"The database {schema.AHEAD}.") from error
     click.echo("The database is up to date.")
 
 
@@ -126,14 +132,18 @@ def examine(context: Context) -> Iterator[tuple[str, str | None]]:
     """Yield each thing that was looked at, with what is wrong with it or None."""
     settings = context.settings
     yield "settings", None
-    yield "web keys", _web_keys(settings)
-    yield "worker keys", _worker_keys(settings)
+    web_keys, worker_keys = _web_keys(settings), _worker_keys(settings)
+    yield "web keys", web_keys
+    yield "worker keys", worker_keys
     database = _database(context)
     yield "database", database
     if database is None:
         yield "keys and database", _keys_of_database(context)
     yield "queue", _queue(settings)
-    if not settings.web_alone:  # the web server hands no mail over, and need not know how
+    if settings.mail_fault is not None:
+        # Which keys this user can read tells whether it needs the relay at all.
+        yield "mail relay", "not looked at; mend the keys first" if web_keys or worker_keys else settings.mail_fault
+    elif not settings.web_alone:  # the web server hands no mail over, and need not know how
         yield "mail relay", _relay(settings)
 
 
@@ -146,17 +156,25 @@ def _hash_cost(settings: Settings) -> str:
     for candidate in HASH_MEMORY:
         if candidate * cores <= memory // 4 and _hash_seconds(candidate, 1, 1) <= HASH_SECONDS:
             best = candidate
-    taken = f"m={cost.memory},t={cost.time},p={cost.lanes} takes "
-    taken += f"{_hash_seconds(cost.memory, cost.time, cost.lanes) * 1000:.0f} ms"
+    seconds = _hash_seconds(cost.memory, cost.time, cost.lanes)
+    taken = f"m={cost.memory},t={cost.time},p={cost.lanes} takes {seconds * 1000:.0f} ms"
+    if seconds > HASH_SECONDS:
+        return f"{taken}; people will notice the wait, and OWASP's least is m=47104,t=1,p=1 or m=19456,t=2,p=1"
     if best is None or best <= cost.memory * cost.time:
         return f"{taken}; that suits this machine"
     return f"{taken}; this machine can bear PORTAL_ARGON2=m={best},t=1,p=1"
 
 
 def _hash_seconds(memory: int, time_cost: int, lanes: int) -> float:
-    begin = time.perf_counter()
-    hash_secret_raw(b"a password to measure", bytes(16), time_cost, memory, lanes, 32, Type.ID)
-    return time.perf_counter() - begin
+    """Return the shortest of three times: what else the machine does just now must not count."""
+    took = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        hash_secret_raw(b"a password to measure", bytes(16), time_cost, memory, lanes, 32, Type.ID)
+        took.append(time.perf_counter() - begin)
+        if took[0] > TOO_LONG * HASH_SECONDS:
+            break
+    return min(took)
 
 
 def _web_keys(settings: Settings) -> str | None:
@@ -217,8 +235,8 @@ def _mode(file: Path) -> str | None:
 
 def _database(context: Context) -> str | None:
     try:
-        if not schema.is_current(context.database):
-            return schema.BEHIND
+        if (fault := schema.fault_of(context.database)) is not None:
+            return fault
     except DBAPIError as error:
         return f"does not answer ({type(error.orig).__name__}); see PORTAL_DATABASE_URL"
     except OSError as error:
@@ -262,6 +280,33 @@ def _relay(settings: Settings) -> str | None:
                 host.starttls(context=context)
             if mail.user is not None:
                 host.login(mail.user, mail.password or "")
-    except (OSError, smtplib.SMTPException) as error:
-        return f"does not take us ({type(error).__name__}); see PORTAL_MAIL_URL"
+            host.ehlo_or_helo_if_needed()
+            # A relay that wants us to sign in, or does not send in this name, says so here.
+            code, _words = host.mail(settings.mail_sender)
+            host.rset()
+    except (OSError, smtplib.SMTPException, UnicodeError) as error:
+        return f"{_why_not(error)}; see PORTAL_MAIL_URL"
+    if not TAKEN <= code < TAKEN + 100:
+        return f"refuses to send from {settings.mail_sender} (smtp-{code}); see PORTAL_MAIL_URL and PORTAL_MAIL_SENDER"
     return None
+
+
+def _why_not(error: Exception) -> str:
+    """Return why no mail can be handed over, without anything that a relay or a setting said."""
+    match error:
+        case smtplib.SMTPAuthenticationError() | UnicodeError():
+            return "does not take the user and password"
+        case smtplib.SMTPNotSupportedError():
+            return "offers no TLS, or no way to sign in"
+        case ssl.SSLCertVerificationError():
+            return "shows a certificate that nobody vouches for, or one for another name"
+        case ssl.SSLError():
+            return "does not speak TLS on this port as PORTAL_MAIL_URL says"
+        case socket.gaierror():
+            return "has a name that is not known"
+        case TimeoutError():
+            return f"does not answer within {CONNECT_SECONDS} seconds"
+        case ConnectionRefusedError():
+            return "is not there: nothing listens on this port"
+        case _:
+            return f"does not take us ({type(error).__name__})"

@@ -24,8 +24,8 @@ class Context:
     @cached_property
     def db(self) -> Database:
         """The database, at this version of the portal."""
-        if not schema.is_current(self.database):
-            raise click.ClickException(f"The database {schema.BEHIND}")
+        if (fault := schema.fault_of(self.database)) is not None:
+            raise click.ClickException(f"The database {fault}.")
         return self.database
 
     @cached_property

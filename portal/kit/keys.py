@@ -154,7 +154,9 @@ def _read(path: Path, purpose: str, variable: str) -> dict[str, Any]:
     try:
         raw = json.loads(path.read_text(encoding="ascii"))
     except OSError as error:
-        message = f"{variable}: the file cannot be read ({error.strerror}); `portal keys generate` makes one"
+        missing = isinstance(error, FileNotFoundError)
+        what_next = "`portal keys generate` makes one" if missing else "its owner and mode must let this user read it"
+        message = f"{variable}: the file cannot be read ({error.strerror}); {what_next}"
         raise KeysInvalid(message) from error
     except ValueError as error:
         message = f"{variable}: the file is not a key file"

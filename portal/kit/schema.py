@@ -12,6 +12,11 @@ from portal.kit.db import Database
 
 MIGRATIONS = Path(__file__).parent.parent.parent / "migrations"
 BEHIND = "is not at this version; run: portal db upgrade"
+AHEAD = "is of a newer version of the portal: install that version again, or restore a copy from before its upgrade"
+
+
+class DatabaseNewer(Exception):
+    """The database has had a migration that this version of the portal does not know."""
 
 
 def alembic_config() -> Config:
@@ -22,19 +27,25 @@ def alembic_config() -> Config:
 
 
 def upgrade(db: Database) -> None:
-    """Bring the database to this version. Safe to repeat."""
+    """Bring the database to this version. Safe to repeat. Raises DatabaseNewer, DBAPIError."""
+    if fault_of(db) == AHEAD:
+        raise DatabaseNewer
     with db.engine.connect() as connection:
         config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
 
-def is_current(db: Database) -> bool:
-    """Tell whether the database is at this version of the portal. Raises DBAPIError."""
+def fault_of(db: Database) -> str | None:
+    """Return what is wrong with the database's version, in words that follow its name, or None. Raises DBAPIError."""
     with db.engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() == _newest()
+        current = MigrationContext.configure(connection).get_current_revision()
+    if current == _revisions()[0]:
+        return None
+    return BEHIND if current is None or current in _revisions() else AHEAD
 
 
 @cache
-def _newest() -> str | None:
-    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+def _revisions() -> tuple[str, ...]:
+    """Return every migration that this version knows, the newest first."""
+    return tuple(one.revision for one in ScriptDirectory.from_config(alembic_config()).walk_revisions())

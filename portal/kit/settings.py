@@ -86,6 +86,7 @@ class Settings:
     database_url: str = field(default="sqlite:///var/portal.db", repr=False)
     queue_file: Path = Path("var/queue.db")
     mail: MailServer = field(default=MailServer("localhost", 25, tls="none"), repr=False)
+    mail_fault: str | None = None
     mail_sender: str = "portal@localhost"
     web_keys_file: Path = Path("var/keys/web.json")
     worker_keys_file: Path = Path("var/keys/worker.json")
@@ -136,7 +137,8 @@ class Settings:
         """Read `PORTAL_…` variables, each also as `PORTAL_…_FILE`. Raises SettingsInvalid with every fault at once.
 
         Who sends no mail has no business with the relay's password: `PORTAL_MAIL_URL` is not even read. None means that
-        the key files decide, which are readable for the worker or for the web server alone.
+        the key files decide, which are readable for the worker or for the web server alone; what is wrong with the
+        relay's address is then in `mail_fault`, since the key files may be what is wrong.
         """
         return _Reader(environ).settings(sends_mail=sends_mail)
 
@@ -182,8 +184,14 @@ class _Reader:
             listen=self._listen(),
             demo_mailbox=self._demo_mailbox(environment),
         )
-        if sends_mail or (sends_mail is None and not settings.web_alone):
+        if sends_mail:
             settings = replace(settings, mail=self._mail(production))
+        elif sends_mail is None and not settings.web_alone:
+            before = len(self.faults)
+            mail = self._mail(production)
+            mail_fault = "; ".join(self.faults[before:]) or None
+            del self.faults[before:]
+            settings = replace(settings, mail=mail, mail_fault=mail_fault)
         if environment == "demo" and (urlsplit(settings.base_url).hostname or "") not in LOOPBACK:
             self.fault("BASE_URL", "the demonstration runs on this machine only: use localhost")
         if not production and settings.listen.rpartition(":")[0].strip("[]") not in LOOPBACK:

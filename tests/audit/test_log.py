@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
@@ -87,6 +87,18 @@ def test_any_column_of_any_entry_that_is_touched_is_noticed(written, column, val
     tamper(written, update(AuditEntry).where(AuditEntry.number == entry).values({column: value}))
     with pytest.raises(service.ChainBroken):
         verify(written)
+
+
+def test_the_worker_walks_the_whole_log_once_a_day(written, worker_parts, clock, caplog):
+    caplog.set_level(logging.ERROR)
+    run_schedule(worker_parts, SCHEDULE)
+    tamper(written, update(AuditEntry).where(AuditEntry.number == 2).values(subject="list-9"))
+    run_schedule(worker_parts, SCHEDULE)
+    assert caplog.text == ""
+    clock.advance(timedelta(days=1))
+    run_schedule(worker_parts, SCHEDULE)
+    run_schedule(worker_parts, SCHEDULE)
+    assert caplog.text.count("the audit log is not whole: entry 2") == 1
 
 
 @pytest.mark.parametrize("entry", [1, 3, 5])
@@ -276,8 +288,8 @@ class TestSigning:
         ran: list[object] = []
         run_schedule(worker_parts, [*SCHEDULE, ran.append])
         assert ran == [worker_parts]
-        (error,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
-        assert "not signed: entry 5 was altered or removed" in error.getMessage()
+        errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+        assert any("not signed: entry 5 was altered or removed" in error for error in errors)
 
 
 class TestCommand:

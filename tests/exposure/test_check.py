@@ -255,22 +255,6 @@ def test_a_wrong_malformed_old_or_foreign_link_gets_the_one_page_for_all_of_them
     assert len(pages) == 1
 
 
-def test_the_answer_begins_with_what_was_exposed_and_what_was_not(lists, check, read):
-    lists.live("ann@northwind.example,7,Ann,en,,Names;Dates of birth\n")
-    page = words(read(check("ann@northwind.example")))
-    assert "Exposed: Dates of birth, Names." in page
-    assert "Exposed of other people, and not of you: E-mail addresses." in page
-    lists.live("ben@northwind.example,7,Ben,en,,Names;Email addresses\n")
-    assert "Exposed of other people" not in words(read(check("ben@northwind.example")))
-
-
-def test_the_code_of_an_earlier_mail_works_in_the_same_browser(lists, check, client):
-    lists.live(ANN)
-    first = check("ann@northwind.example")
-    check("ann@northwind.example")
-    assert client.submit("/check/sent/", code=code_in(first)).location == "/check/answer/"
-
-
 def test_looking_shows_nothing_until_the_button_is_pressed(lists, check, app):
     lists.live(ANN)
     mail = check("ann@northwind.example")

@@ -1,5 +1,7 @@
 """What an operator runs: keys, doctor, and a server that refuses what it must not hold."""
 
+import sqlite3
+from contextlib import closing
 from http.client import HTTPConnection
 
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from portal.kit import keys
 from portal.kit.settings import Settings
 from portal.serve import refusals
+from tests import databases
+from tests.peers.relays import RudeRelay
 from tests.processes import free_port, serving
 
 
@@ -63,7 +67,7 @@ def test_the_doctor_says_what_a_hash_costs_and_what_this_machine_can_bear(run):
     cheap = run("doctor").output
     assert "m=64,t=1,p=1 takes" in cheap
     assert "PORTAL_ARGON2=m=" in cheap
-    assert "that suits this machine" in run("doctor", PORTAL_ARGON2="m=262144,t=1,p=1").output
+    assert "people will notice the wait" in run("doctor", PORTAL_ARGON2="m=262144,t=9,p=1").output
 
 
 def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run, environ, tmp_path):
@@ -111,14 +115,63 @@ def production(environ):
 
 def test_only_the_web_server_s_user_is_well_without_a_relay(run, production, tmp_path):
     without = production | {"PORTAL_MAIL_URL": None}
-    for command in ("doctor", "worker"):
+    for command, code in (("doctor", 1), ("worker", 2)):
         result = run(command, **without)
-        assert result.exit_code == 2
+        assert result.exit_code == code
         assert "PORTAL_MAIL_URL: is needed" in result.output
     (tmp_path / "keys/worker.json").unlink()
     result = run("doctor", **without)
     assert result.exit_code == 0, result.output
     assert "mail relay" not in result.output
+
+
+@pytest.mark.parametrize("wrong", ["missing", "unreadable by either"])
+def test_nobody_is_asked_for_the_relay_s_password_because_of_a_key_file(run, production, tmp_path, wrong):
+    (tmp_path / "keys/web.json").unlink()
+    if wrong == "unreadable by either":
+        (tmp_path / "keys/worker.json").unlink()
+    result = run("doctor", **production | {"PORTAL_MAIL_URL": None, "PORTAL_EMBEDDED": "1"})
+    assert result.exit_code == 1
+    assert "WRONG mail relay: not looked at; mend the keys first" in result.output
+    assert "PORTAL_MAIL_URL" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ({"MAIL": b"530 5.7.0 authentication required"}, "refuses to send from"),
+        ({"connect": b"421 not now"}, "does not take us"),
+    ],
+)
+def test_a_relay_that_would_refuse_every_mail_is_found_out(run, answers, said):
+    with RudeRelay(answers) as relay:
+        result = run("doctor", PORTAL_MAIL_URL=f"smtp://{relay.server.host}:{relay.server.port}?tls=none")
+    assert result.exit_code == 1
+    assert f"WRONG mail relay: {said}" in result.output
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("smtp://127.0.0.1:{port}?tls=none", "is not there"),
+        ("smtp://no-such-host.invalid:25?tls=none", "has a name that is not known"),
+    ],
+)
+def test_a_relay_that_is_not_there_is_said_to_be_so(run, url, said):
+    assert f"WRONG mail relay: {said}" in run("doctor", PORTAL_MAIL_URL=url.format(port=free_port())).output
+
+
+@pytest.mark.parametrize("command", [("db", "upgrade"), ("doctor",), ("outbox", "status")])
+def test_a_database_of_a_newer_portal_is_said_to_be_so(run, tmp_path, sqlite_template, command):
+    file = tmp_path / "newer.db"
+    url = databases.sqlite_copy(sqlite_template, file)
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999_of_tomorrow'")
+    result = run(*command, PORTAL_DATABASE_URL=url)
+    assert result.exit_code == 1
+    assert "is of a newer version of the portal" in result.output
+    assert "portal db upgrade" not in result.output
+    assert "Traceback" not in result.output
 
 
 class TestServe:

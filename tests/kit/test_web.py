@@ -138,8 +138,8 @@ def test_our_name_in_capitals_or_with_a_port_is_ours(production, host):
 @pytest.mark.parametrize("host", ["[2001:db8::1]:8443", "[2001:DB8::1]"])
 def test_an_ipv6_address_may_be_our_name(portal, host):
     client = portal(environment="production", base_url="https://[2001:db8::1]:8443").test_client()
-    assert client.get("/healthz", headers={"Host": host}).status_code == 200
-    assert client.get("/healthz", headers={"Host": "[2001:db8::2]"}).status_code == 400
+    assert client.get("/check/", headers={"Host": host}).status_code == 200
+    assert client.get("/check/", headers={"Host": "[2001:db8::2]"}).status_code == 400
 
 
 def test_forwarded_hosts_and_prefixes_move_nothing(portal):

@@ -11,9 +11,11 @@ from portal.exposure.emails import CheckAnswer
 from portal.identity.builtin import BuiltinStore, NewAccount
 from portal.identity.port import Profile
 from portal.identity.service import hasher_for
+from portal.kit.servers import MailServer
 from portal.outbox import service as outbox
 from portal.worker import drain
 from tests import databases
+from tests.processes import free_port
 from tests.visitor import Visitor
 
 PASSWORD = "eleven owls at noon"
@@ -174,6 +176,41 @@ class TestHealth:
         drain(worker_parts)
         assert len(smtp.messages) == 1
         assert client.get("/readyz").text == "database: ok\nqueue: ok\nmail: ok\n"
+
+    def test_a_relay_that_takes_nothing_shows_while_the_worker_tries(
+        self, client, clock, db, worker_vault, worker_parts
+    ):
+        nowhere = MailServer("127.0.0.1", free_port(), tls="none")
+        away = replace(worker_parts, settings=replace(worker_parts.settings, mail=nowhere))
+        with db.write() as session:
+            outbox.enqueue(
+                session, worker_vault, CheckAnswer(), address="ana@northwind.example", locale="en", now=clock.now()
+            )
+        for _ in range(10):
+            drain(away)
+            assert client.get("/readyz").text.endswith("mail: ok\n")
+            clock.advance(timedelta(minutes=1))
+        drain(away)
+        assert client.get("/readyz").text.endswith("mail: degraded\n")
+
+    def test_one_mailbox_that_is_full_is_no_trouble_of_the_portal(
+        self, client, clock, db, worker_vault, worker_parts, smtp
+    ):
+        smtp.answer_recipient = lambda _: "452 4.2.2 mailbox full"
+        with db.write() as session:
+            outbox.enqueue(
+                session, worker_vault, CheckAnswer(), address="ana@northwind.example", locale="en", now=clock.now()
+            )
+        for _ in range(20):
+            drain(worker_parts)
+            clock.advance(timedelta(minutes=1))
+        assert client.get("/readyz").text.endswith("mail: ok\n")
+
+    @pytest.mark.parametrize("page", ["/healthz", "/readyz"])
+    @pytest.mark.parametrize("address", ["10.0.0.7:8000", "[fd00::7]:8000"])
+    def test_they_are_asked_by_address_too(self, client, page, address):
+        assert client.get(page, headers={"Host": address}).status_code == 200
+        assert client.get("/check/", headers={"Host": address}).status_code == 400
 
     def test_without_its_tables_the_portal_is_not_ready(self, client, db):
         with db.engine.begin() as connection:

@@ -1,6 +1,6 @@
-"""On a device that others use, an answer can be closed; the link in the mail keeps working."""
+"""The answer's page: what it begins with, how one comes back to it, and how it is closed where others look."""
 
-from tests.exposure.conftest import link_in
+from tests.exposure.conftest import code_in, link_in, words
 from tests.visitor import hidden
 
 
@@ -45,3 +45,19 @@ def test_who_pressed_the_button_may_come_back_to_the_answer_until_it_is_closed(l
 
 def test_the_button_needs_the_form_s_token(client):
     assert client.post("/check/answer/close/").status_code == 400
+
+
+def test_the_answer_begins_with_what_was_exposed_and_what_was_not(lists, check, read):
+    lists.live("ann@northwind.example,7,Ann,en,,Names;Dates of birth\n")
+    page = words(read(check("ann@northwind.example")))
+    assert "Exposed: Dates of birth, Names." in page
+    assert "Exposed of other people, and not of you: E-mail addresses." in page
+    lists.live("ben@northwind.example,7,Ben,en,,Names;Email addresses\n")
+    assert "Exposed of other people" not in words(read(check("ben@northwind.example")))
+
+
+def test_the_code_of_an_earlier_mail_works_in_the_same_browser(lists, check, client):
+    lists.live("ann@northwind.example,7,Ann,en,,Passwords\n")
+    first = check("ann@northwind.example")
+    check("ann@northwind.example")
+    assert client.submit("/check/sent/", code=code_in(first)).location == "/check/answer/"
