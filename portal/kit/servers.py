@@ -20,7 +20,10 @@ EXAMPLES = frozenset(
         "username", "welcome", "yoursecret",
     ]
 )  # fmt: skip
-MAIL_LIKE = "must be like smtp://USER:<password>@relay.example.com:587?tls=starttls"
+MAIL_LIKE = (
+    "must be like smtp://USER:<password>@relay.example.com:587?tls=starttls, "
+    "with / # ? @ : % in the user or password as %2F %23 %3F %40 %3A %25"
+)
 
 
 @dataclass(frozen=True)

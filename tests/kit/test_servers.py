@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -45,8 +46,17 @@ def test_a_default_or_weak_password_is_refused_and_never_repeated(password):
         assert password not in mail + database
 
 
+@pytest.mark.parametrize("sign", ["/", "#", "?"])
+def test_a_sign_that_ends_an_address_is_told_how_to_stand_in_a_password(sign):
+    (fault,) = faults(MAIL_URL=f"smtp://mailer:kx81{sign}PoQ7@relay.northwind.example:587?tls=starttls")
+    assert "PoQ7" not in fault
+    signs, _, written = fault.partition("with ")[2].partition(" in the user or password as ")
+    assert sign in signs.split()
+    assert unquote(written) == signs
+
+
 def test_what_the_guide_gives_as_an_example_is_refused_as_it_stands():
-    examples = re.findall(r"(?:smtp|postgresql)://[^\s`\"]+:[^\s`\"]+@[^\s`\"]+", GUIDE.read_text())
+    examples = re.findall(r"(?:smtp|postgresql)://[^\s`']+:[^\s`']+@[^\s`']+", GUIDE.read_text())
     assert len(examples) == 2
     for example in examples:
         name = "MAIL_URL" if example.startswith("smtp") else "DATABASE_URL"
