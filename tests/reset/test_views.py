@@ -48,6 +48,10 @@ def test_the_mailed_code_does_as_well_as_the_link(client, ask, ana, people):
     mail = ask(ana)
     brought = client.submit("/reset/sent/", code=code_in(mail).lower().replace("-", " "))
     assert (brought.status_code, brought.location) == (303, CHOOSE)
+    page = client.get(CHOOSE).text
+    assert "The mail that we sent you shows that it is you" in page
+    assert "if you forgot the old one" in page
+    assert "You brought a link" not in page
     assert client.submit(CHOOSE, password=NEW).status_code == 303
     assert people.signs_in_with(ana, NEW)
     assert client.get(link_in(mail), follow_redirects=True).status_code == 410
