@@ -277,3 +277,12 @@ def test_when_every_core_is_hashing_nothing_is_counted_and_the_page_says_when(cl
         assert session.scalar(text("SELECT sum(strangers) FROM sign_in_doors")) == 0
         assert session.scalar(text("SELECT sum(failures) FROM sign_in_waits")) == 0
     assert sign_in().status_code == 303
+
+
+def test_a_form_from_before_signing_out_in_another_tab_says_why_it_ended(client, ana, sign_in):
+    sign_in()
+    open_form = hidden(client.get("/account/password/").text)
+    client.submit("/sign-out/")
+    answer = client.post("/account/password/", data=open_form | {"current_password": PASSWORD, "password": "x" * 20})
+    assert answer.status_code == 400
+    assert "when you sign in or out in another tab" in answer.text

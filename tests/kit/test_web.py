@@ -210,7 +210,7 @@ class TestForms:
         old = URLSafeTimedSerializer(app.secret_key, salt="wtf-csrf-token", signer=Yesterday).dumps(value)
         answer = client.post("/check/", data={"csrf_token": old, "email": "sam@example.com"})
         assert answer.status_code == 400
-        assert "This page had been open too long" in answer.text
+        assert "This page was out of date" in answer.text
 
     def test_over_https_a_form_from_another_site_is_refused(self, production):
         site = "https://incident.northwind.example"
@@ -226,7 +226,7 @@ class TestForms:
             {"Referer": f"{site}.evil.example/"},
             {"Referer": "http://incident.northwind.example/"},
         ):
-            assert "open too long" in post(**foreign).text
+            assert "This page was out of date" in post(**foreign).text
         for own in ({}, {"Referer": f"{site}/is-it-real/"}, {"Origin": site}, {"Origin": "null"}):
             assert "We have no message with this code" in post(**own).text
 
