@@ -131,11 +131,14 @@ def sessions_of(session: Session, vault: WebVault, current: Resumed, now: dateti
     return sorted(listed, key=lambda one: not one.this_one)
 
 
-def end_session(session: Session, account_id: bytes, session_id: bytes) -> None:
-    """End one session of an account; one that is over already stays over."""
-    session.execute(
-        delete(AccountSession).where(AccountSession.account_id == account_id, AccountSession.id == session_id)
-    )
+def end_session(session: Session, account_id: bytes, session_id: bytes) -> bool:
+    """End one session of an account and return whether it was there; one that is over already stays over."""
+    ended = session.execute(
+        delete(AccountSession)
+        .where(AccountSession.account_id == account_id, AccountSession.id == session_id)
+        .returning(AccountSession.id)
+    ).first()
+    return ended is not None
 
 
 def end_sessions(session: Session, account_id: bytes, keep: bytes | None = None) -> None:

@@ -25,6 +25,8 @@ FAILED = 400
 # Cookies are left alone: the one of this session is emptied, and the one that tells this browser from strangers stays.
 CLEAR_SITE_DATA = '"cache", "storage"'
 _SIGNED_OUT = "signed out"
+_DEVICES_OUT = "devices signed out"
+_OTHERS = "others"
 
 
 @bp.get("/sign-in/")
@@ -210,7 +212,13 @@ def sessions() -> ResponseReturnValue:
     with parts.db.read() as db_session:
         listed = service.sessions_of(db_session, parts.vault, current.resumed, parts.clock.now())
     shown = [(one, _device_name(one.device)) for one in listed]
-    return render_template("accounts/sessions.html", form=PressForm(), sessions=shown, address=current.address)
+    return render_template(
+        "accounts/sessions.html",
+        form=PressForm(),
+        sessions=shown,
+        address=current.address,
+        ended=session.pop(_DEVICES_OUT, None),
+    )
 
 
 @bp.post("/account/sessions/")
@@ -220,12 +228,15 @@ def end_sessions() -> ResponseReturnValue:
     parts, current = web.parts(), person()
     wanted = request.form.get("end", "")
     with parts.db.write() as db_session:
-        if wanted == "others":
+        if wanted == _OTHERS:
             service.end_sessions(db_session, current.account_id, keep=current.session_id)
+            ended = True
         else:
-            service.end_session(db_session, current.account_id, _id(wanted))
+            ended = service.end_session(db_session, current.account_id, _id(wanted))
     if wanted == current.session_id.hex():
         return _goodbye()
+    if ended:
+        session[_DEVICES_OUT] = _OTHERS if wanted == _OTHERS else "one"
     return web.see_other("accounts.sessions")
 
 

@@ -69,6 +69,8 @@ def test_every_device_is_listed_this_one_first(client, both):
 def test_another_device_is_signed_out_from_here(client, phone, both):
     (_, _), (_, other) = rows(client.get("/account/sessions/").text)
     assert end(client, other).status_code == 303
+    assert "That device is signed out." in client.get("/account/sessions/").text
+    assert "is signed out." not in client.get("/account/sessions/").text, "it is said once"
     assert phone.get("/account/").status_code == 303
     assert client.get("/account/").status_code == 200
 
@@ -78,6 +80,7 @@ def test_every_other_device_is_signed_out_at_once(client, phone, both, add_accou
     ben = browser("203.0.113.8")
     sign_in(address="ben@example.org", visitor=ben)
     assert end(client, "others").status_code == 303
+    assert "Every other device is signed out." in client.get("/account/sessions/").text
     assert phone.get("/account/").status_code == 303
     assert client.get("/account/").status_code == 200
     assert ben.get("/account/").status_code == 200
@@ -96,8 +99,10 @@ def test_nobody_ends_somebody_else_s_session(client, phone, both, add_account, s
     ben = browser("203.0.113.8")
     sign_in(address="ben@example.org", visitor=ben)
     (_, this), _ = rows(client.get("/account/sessions/").text)
-    for what in (this, "", "others", "zz", "00" * 16, "x" * 5000):
+    for what in (this, "", "zz", "00" * 16, "x" * 5000):
         assert end(ben, what).status_code == 303
+        assert "is signed out." not in ben.get("/account/sessions/").text, "nobody was"
+    assert end(ben, "others").status_code == 303
     assert client.get("/account/").status_code == 200
 
 
