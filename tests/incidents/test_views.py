@@ -283,3 +283,11 @@ def test_hostile_words_stay_words_on_every_page(client, portal, write):
         assert "onerror=alert" not in re.sub(r"&lt;img.*?&gt;", "", html)
         assert 'href="javascript' not in html
         assert "{{7*7}}" in words(html)
+
+
+@pytest.mark.parametrize("page", ["/", PAGE, "/subscribe/"])
+def test_a_link_to_what_only_programs_read_says_so(client, published, page):
+    text = client.get(page).text
+    told = re.findall(r'<(p|li)\b[^>]*>((?:(?!</\1>).)*?href="[^"]*/feed\.(?:atom|json)".*?)</\1>', text, re.DOTALL)
+    assert len(told) > 1
+    assert [words for _, words in told if "program" not in words] == []
