@@ -57,12 +57,16 @@ class ResetRequired(mail.Mail):
 
 @dataclass(frozen=True)
 class PasswordChanged(mail.Mail):
-    """A new password was stored. `changed_at` is the time in words, with its zone."""
+    """A new password was stored. `changed_at` is the time in words, with its zone.
+
+    `stays_signed_in` is whether it was changed in the account, where the browser that did so stays signed in.
+    """
 
     name: ClassVar[str] = "password-changed"
     stream: ClassVar[str] = mail.SECURITY
 
     changed_at: str
+    stays_signed_in: bool = False
 
     @classmethod
     def sample(cls) -> Self:

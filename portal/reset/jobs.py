@@ -68,7 +68,10 @@ def tell(session: Session, request: Request, now: datetime, parts: WorkerParts) 
     if account is None or not 1 < version <= account.version:
         return
     language = best_language(request.fields.get("language") or profile.language, parts.settings.languages)
-    mail = PasswordChanged(moment(request.asked_at, language, parts.settings.timezone))
+    mail = PasswordChanged(
+        moment(request.asked_at, language, parts.settings.timezone),
+        stays_signed_in=request.fields.get("stays") == "1",
+    )
     unique = parts.vault.list_index("password changed", f"{account_id.hex()} {version}")
     outbox.enqueue(session, parts.vault, mail, address=profile.address, locale=language, now=now, unique=unique)
 

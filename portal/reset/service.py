@@ -78,7 +78,7 @@ def finish(
     """
     intake.spend(session, link.reply_id, now)
     try:
-        change(session, vault, store, link.account, password_hash, language=language, now=now)
+        _store(session, vault, store, link.account, password_hash, language=language, stays_signed_in=False, now=now)
     except Overtaken as error:
         raise LinkInvalid from error
 
@@ -93,10 +93,25 @@ def change(
     language: str,
     now: datetime,
 ) -> Account:
-    """Store the password, end every session, have the owner told, and return the account as it is now.
+    """Store the password for who is signed in, and return the account as it is now; the caller begins a new session.
 
     The account's version grows, so every link of it is dead. Raises Overtaken where it changed since it was read.
     """
+    return _store(session, vault, store, account, password_hash, language=language, stays_signed_in=True, now=now)
+
+
+def _store(
+    session: Session,
+    vault: WebVault,
+    store: Store,
+    account: Account,
+    password_hash: str,
+    *,
+    language: str,
+    stays_signed_in: bool,
+    now: datetime,
+) -> Account:
+    """Store the password, end every session, and have the owner told what ended."""
     stored = store.set_password(
         session, account.id, expected_version=account.version, password_hash=password_hash, now=now
     )
@@ -105,6 +120,8 @@ def change(
     accounts.end_sessions(session, account.id)
     version = account.version + 1
     fields = {"account": account.id.hex(), "version": str(version), "language": language}
+    if stays_signed_in:
+        fields["stays"] = "1"
     intake.ask(session, vault, CHANGED, fields, now)
     return replace(
         account,

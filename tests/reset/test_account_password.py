@@ -41,7 +41,10 @@ def test_open_links_die_and_the_owner_is_told(at_home, ana, app, ask, worker_par
     at_home.submit(PAGE, current_password=OLD, password=NEW)
     assert app.test_client().get(link, follow_redirects=True).status_code == 410
     drain(worker_parts)
-    assert smtp.to(ana)[-1].message["Subject"] == "Your password was changed"
+    told = smtp.to(ana)[-1]
+    assert told.message["Subject"] == "Your password was changed"
+    assert "Every other device is signed out of your account" in told.text
+    assert "Every other device is signed out of your account" in told.html
 
 
 def test_a_wrong_current_password_changes_nothing(at_home, ana, people):
