@@ -91,6 +91,10 @@ def test_only_exposed_passwords_are_required_and_their_owners_mailed(portal, inc
     drain(worker_parts)
     assert sorted(mail.recipients[0].split("@")[0] for mail in smtp.messages) == ["ana", "ben", "cleo", "dora", "eva"]
     assert {mail.message["Subject"] for mail in smtp.messages} >= {"Please choose a new password"}
+    for mail in smtp.messages:
+        for part in (mail.text, mail.html):
+            assert re.search(r"(stands on|lo cuenta) [^:<]*:(<br><strong>|\s+)http://localhost:8000\b(?!/)", part)
+            assert "The incident" not in part
     for name in ("ana", "ben", "cleo", "dora", "eva"):
         assert not people.signs_in_with(f"{name}@northwind.example", OLD)
     assert people.signs_in_with("finn@northwind.example", OLD)
