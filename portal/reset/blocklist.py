@@ -104,7 +104,7 @@ OLD_PASSWORD = Rejection(
 )
 CLOSED_PASSWORD = Rejection(
     "closed-password",
-    mark("This is the password that we closed, because others may have it."),
+    mark("This is the password that we locked, because others may have it."),
     mark("Choose one that you have not used here or anywhere else."),
 )
 

@@ -15,7 +15,7 @@ _SCHEME = re.compile(r"https?://", re.IGNORECASE)
 _NOT_PUBLIC = frozenset({"localhost", "local", "internal", "invalid", "onion", "arpa", "home", "lan"})
 
 NO_SITE = mark("Enter a site, like example.com.")
-NOT_A_SITE = mark("Enter the site's own name, like example.com, without spaces.")
+NOT_A_SITE = mark("Enter the site’s own name, like example.com, without spaces.")
 
 
 class SiteInvalid(ValueError):

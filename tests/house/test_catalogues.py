@@ -63,6 +63,13 @@ def test_the_plainer_english_names_belong_to_texts_that_exist(tmp_path):
     assert all(plain and plain != name for name, plain in named.items())
 
 
+def test_quotation_marks_and_apostrophes_are_curly(tmp_path):
+    with (TRANSLATIONS / SOURCE_LANGUAGE / "LC_MESSAGES/messages.po").open("rb") as file:
+        named = {message.id: message.string for message in read_po(file, locale=SOURCE_LANGUAGE) if message.id}
+    shown = [form for message in in_use(tmp_path) for form in _forms(named.get(message.id, message.id))]
+    assert [form for form in shown if re.search("[\"']", form)] == []
+
+
 def test_a_translation_keeps_what_is_filled_in(translated):
     for message in translated:
         if message.id and not message.fuzzy:

@@ -163,7 +163,7 @@ def test_everyone_means_every_account(portal, incident, people, worker_parts, sm
     assert counted(portal("reset", "require", "--everyone")) == expected
     drain(worker_parts)
     (mail,) = smtp.to("finn@northwind.example")
-    assert "we closed the old password of every account" in mail.text
+    assert "we locked the old password of every account" in mail.text
     assert "was exposed" not in mail.text
     assert "was exposed" not in client.get(link_in(mail), follow_redirects=True).text
 

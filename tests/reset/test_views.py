@@ -240,7 +240,7 @@ def test_the_first_page_of_a_required_reset_says_why(client, ask, ana, people):
 def test_where_everyones_password_was_closed_the_page_claims_no_more(client, ask, ana, people):
     people.require(ana, reason="everyone")
     page = client.get(link_in(ask(ana)), follow_redirects=True).text
-    assert "we closed the old password of every account" in page
+    assert "we locked the old password of every account" in page
     assert "was exposed" not in page
 
 
@@ -254,7 +254,7 @@ def test_a_required_reset_refuses_the_old_password_at_the_door_and_as_the_new_on
     client.get(link_in(ask(ana)))
     refused = client.submit(CHOOSE, password=OLD)
     assert refused.status_code == 400
-    assert "This is the password that we closed" in refused.text
+    assert "This is the password that we locked" in refused.text
     assert not people.signs_in_with(ana, OLD)
 
 
@@ -267,7 +267,7 @@ def test_nobody_goes_back_to_a_password_that_was_closed(client, ask, ana, people
         client.get(link_in(ask(ana)))
         refused = client.submit(CHOOSE, password=OLD)
         assert refused.status_code == 400
-        assert "This is the password that we closed" in refused.text
+        assert "This is the password that we locked" in refused.text
         assert client.submit(CHOOSE, password="quarry-lantern-violin-moss").status_code == 303
         client.get(link_in(ask(ana)))
         assert client.submit(CHOOSE, password=NEW).status_code == 303
