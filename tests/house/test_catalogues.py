@@ -80,5 +80,11 @@ def test_a_translation_keeps_what_is_filled_in(translated):
                 assert wanted - set(PLACEHOLDER.findall(form)) <= {"%(num)s", "%(count)s", "%(number)s"}, form
 
 
+def test_spanish_has_one_word_for_updates_and_one_for_signing_in_and_out():
+    with (TRANSLATIONS / "es/LC_MESSAGES/messages.po").open("rb") as file:
+        strings = [form for message in read_po(file, locale="es") if message.id for form in _forms(message.string)]
+    assert [form for form in strings if re.match(r"(Avisos|Salir|Entrar)\b", form)] == []
+
+
 def _forms(text: object) -> list[str]:
     return [str(form) for form in text] if isinstance(text, tuple | list) else [str(text)]
