@@ -39,6 +39,9 @@ class NewPasswordForm(FlaskForm):  # type: ignore[misc]
 
     def refuse(self, rejection: Rejection) -> None:
         """Show why the password was refused: the reason at the top of the page, and what to do instead at the field."""
+        if not self.password.data:
+            self.password.errors = [gettext("Enter a new password.")]
+            return
         self.password.errors = [gettext(rejection.reason), gettext(rejection.guidance)]
 
 

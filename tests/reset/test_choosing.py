@@ -14,7 +14,7 @@ CHOOSE = "/reset/choose/"
 
 REFUSALS = {
     "short": ("marble-otter", "shorter than 15 characters"),
-    "empty": ("", "shorter than 15 characters"),
+    "empty": ("", "Enter a new password."),
     "common": ("iloveyou1234567890", "lists of common passwords"),
     "words": ("purple elephant dancing", "a few common words"),
     "run": ("abcdefghijklmnopqrstuvwxyz", "alphabet"),
