@@ -10,6 +10,7 @@ def test_a_closed_answer_is_gone_from_the_browser_and_not_from_the_mail(lists, c
     client.get(link)
     shown = client.submit("/check/answer/")
     assert 'action="/check/answer/close/"' in shown.text
+    assert "<span data-ticks-note hidden> Closing it also removes your ticks.</span>" in shown.text
     closed = client.post("/check/answer/close/", data=hidden(shown.text))
     assert (closed.status_code, closed.location) == (303, "/check/")
     assert closed.headers["Clear-Site-Data"] == '"cache", "storage"'
@@ -41,6 +42,14 @@ def test_who_pressed_the_button_may_come_back_to_the_answer_until_it_is_closed(l
     client.post("/check/answer/close/", data=hidden(shown.text))
     client.get(link)
     assert "Passwords" not in client.get("/check/answer/").text
+
+
+def test_where_there_is_nothing_to_tick_no_ticks_are_spoken_of(lists, check, client):
+    lists.live("ann@northwind.example,7,Ann,en,,Passwords\n")
+    client.get(link_in(check("ben@northwind.example")))
+    shown = client.submit("/check/answer/").text
+    assert "Close the answer when you have read it." in shown
+    assert "your ticks" not in shown.lower()
 
 
 def test_the_button_needs_the_form_s_token(client):
