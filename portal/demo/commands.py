@@ -1,5 +1,6 @@
 """`portal demo`: the whole portal on this machine, with an example incident and a mailbox."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -27,6 +28,7 @@ ROOT = Path(__file__).parent.parent.parent
 START_SECONDS = 30
 STOP_SECONDS = 15
 LOG = "demo.log"
+LOCK = "demo.lock"
 FILES = ("demo.db", "demo-queue.db", "demo-mailbox.db", "demo-keys", "demo-loaded")
 
 
@@ -38,13 +40,18 @@ def demo(port: int, *, fresh: bool) -> None:
     if os.environ.get(f"{PREFIX}ENVIRONMENT", "demo") != "demo":
         message = "PORTAL_ENVIRONMENT is set to something else: the demonstration never runs beside a real portal."
         raise click.ClickException(message)
-    if not _is_free(port):
-        message = f"Port {port} is taken. Choose another: make demo PORT=8001"
-        raise click.ClickException(message)
-    # Whoever ends this early ends what it started too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = ROOT / "var"
     folder.mkdir(exist_ok=True)
+    with _alone(folder, port):
+        if not _is_free(port):
+            message = f"Port {port} is taken. Choose another: make demo PORT=8001"
+            raise click.ClickException(message)
+        # Whoever ends this early ends what it started too.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        _run(folder, port, fresh=fresh)
+
+
+def _run(folder: Path, port: int, *, fresh: bool) -> None:
     if fresh or not (folder / "demo-loaded").exists():
         _forget(folder)
     store = MailboxStore(folder / "demo-mailbox.db")
@@ -63,17 +70,39 @@ def demo(port: int, *, fresh: bool) -> None:
             _wait_for_the_end(server)
 
 
+@contextmanager
+def _alone(folder: Path, port: int) -> Iterator[None]:
+    """Keep every other demonstration out of the folder, which holds one database; the lock dies with this process."""
+    with (folder / LOCK).open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            where = lock.read().strip() or "another port"
+            message = (
+                f"The demonstration of this folder is running already, at {where}. End that one first, with Ctrl-C."
+            )
+            raise click.ClickException(message) from None
+        lock.truncate(0)
+        lock.write(f"http://localhost:{port}/\n")
+        lock.flush()
+        yield
+
+
 def _tell(port: int) -> None:
     """Print where everything is, and who is there to try it with."""
     click.echo(f"portal: http://localhost:{port}/")
     click.echo(f"mailbox: http://localhost:{port}/dev/mailbox/")
     click.echo("Somebody whose data were stolen. Ask the portal about her, and read the answer in the mailbox:")
     click.echo(f"example: {EXAMPLE}")
-    click.echo("Somebody whose password was stolen too. It is closed; the mailbox has the mail that says so:")
+    click.echo(
+        "Somebody whose password was stolen too. That password is locked; the mailbox has the mail that says so:"
+    )
     click.echo(f"needs a new password: {ROBBED}")
     click.echo("Somebody who is not affected, and signs in as ever:")
     click.echo(f"sign in as: {UNAFFECTED}")
     click.echo(f"password: {PASSWORD}")
+    click.echo(f"What you change stays for the next time, a password too. To begin anew: {sys.argv[0]} demo --fresh")
     click.echo(f"What the processes log stands in var/{LOG}. Stop it all with Ctrl-C.")
     sys.stdout.flush()
 

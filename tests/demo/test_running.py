@@ -124,10 +124,21 @@ def test_from_the_first_start_to_the_second(copy):
         assert said["mailbox"] == f"{site}dev/mailbox/"
         assert re.fullmatch(r"\S+@\S+\.example", said["example"])
         assert any(line.startswith("Loading") for line in said)
+        assert any(line.endswith("To begin anew") for line in said)
         listening = {tuple(place.split(":")) for place in listens_at(process)}
         assert {int(number, 16) for _, number in listening} >= {port}
         assert len(listening) >= 2, "the mail server was not found among what listens"
         assert {host for host, _ in listening} <= LOOPBACK
+
+        second = subprocess.run(
+            [PORTAL, "demo", "--fresh", "--port", str(free_port())], env=surroundings(copy), cwd=copy,
+            capture_output=True, text=True, check=False, timeout=30,
+        )  # fmt: skip
+        assert second.returncode != 0
+        assert "Traceback" not in second.stderr
+        (told,) = second.stderr.splitlines()
+        assert f"running already, at {site}." in told
+        assert "portal: " not in second.stdout
 
         visitor = Browser()
         front = visitor.get(site)
