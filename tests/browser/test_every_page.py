@@ -87,6 +87,32 @@ def test_every_answer(house: House, page: Page, reads_well):
     assert len(set(shown)) == 3
 
 
+def test_a_printed_answer_leaves_no_page_half_empty(house: House, page: Page):
+    house.incident()
+    house.live(f"{ANA},7,Ana Ruiz,en,ES,Physical addresses;Phone numbers;Email addresses;Names;Purchases")
+    page.goto(house.link_in(house.ask("/check/", ANA), "/check/answer/"))
+    press(page)
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4", prefer_css_page_size=True))) == 3
+
+
+def test_the_account_in_longer_words_fits_a_narrow_phone(
+    house: House, people: Callable[..., BrowserContext], reads_well
+):
+    house.account(ANA)
+    page = people(locale="es", viewport={"width": 320, "height": 640}).new_page()
+    page.goto(f"{house.url}/sign-in/")
+    page.locator("[name=email]").fill(ANA)
+    page.locator("[name=password]").fill(PASSWORD)
+    press(page)
+    reads_well(page)
+    for words in page.locator(".lines dt, .lines .state").all():
+        lines = "one => one.getBoundingClientRect().height / parseFloat(getComputedStyle(one).lineHeight)"
+        assert words.evaluate(lines) < 2.5, words.inner_text()
+    page.set_viewport_size(PHONE)
+    tops = {link.evaluate("one => one.offsetTop") for link in page.locator(".top nav a").all()}
+    assert len(tops) == 1, "the navigation takes a second line"
+
+
 def test_a_mail_that_is_real(house: House, page: Page, reads_well):
     house.incident()
     mail = house.ask("/check/", ANA)
