@@ -291,3 +291,18 @@ def test_a_link_to_what_only_programs_read_says_so(client, published, page):
     told = re.findall(r'<(p|li)\b[^>]*>((?:(?!</\1>).)*?href="[^"]*/feed\.(?:atom|json)".*?)</\1>', text, re.DOTALL)
     assert len(told) > 1
     assert [words for _, words in told if "program" not in words] == []
+
+
+def test_the_telephone_and_every_part_of_the_page_are_named_near_its_top(client, told):
+    html = client.get("/").text
+    assert_order(html, "Get updates", "Or call us:", 'href="tel:+15550100"', "On this page</summary>", "We are sorry.")
+    listed = re.findall(r'<li[^>]*><a href="#([\w-]+)">', html)
+    assert listed == [
+        "apology",
+        *(f"part-{number}" for number in range(1, 6)),
+        "timeline",
+        "genuine",
+        "contact",
+        "versions",
+    ]
+    assert all(html.count(f'id="{place}"') == 1 for place in listed)
