@@ -1,10 +1,12 @@
 """What anyone can do after a breach, by kind of data: the advice of every class, gathered by group."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
 
 from portal.exposure import advice, taxonomy
 from portal.exposure.advice import Advice
+from portal.exposure.taxonomy import DataClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +18,27 @@ class Kind:
     classes: tuple[tuple[str, str], ...]
     advice: tuple[Advice, ...]
 
+    def among(self, names: Collection[str]) -> "Kind":
+        """Return what of it has one of these names; its classes may be none."""
+        return _kind(self.key, (one for one in _classes(self.key) if one.name in names))
+
+    def beyond(self, names: Collection[str]) -> "Kind":
+        """Return what of it has none of these names; its classes may be none."""
+        return _kind(self.key, (one for one in _classes(self.key) if one.name not in names))
+
 
 @cache
 def kinds() -> tuple[Kind, ...]:
     """Return every group in the order in which it is read first; texts are to be translated."""
-    return tuple(_kind(group) for group in taxonomy.GROUPS)
+    return tuple(_kind(group, _classes(group)) for group in taxonomy.GROUPS)
 
 
-def _kind(group: str) -> Kind:
-    worst_first = taxonomy.worst_first(one.name for one in taxonomy.load() if one.group == group)
+def _classes(group: str) -> Iterable[DataClass]:
+    return (one for one in taxonomy.load() if one.group == group)
+
+
+def _kind(group: str, classes: Iterable[DataClass]) -> Kind:
+    worst_first = taxonomy.worst_first(one.name for one in classes)
     pieces = dict.fromkeys(key for one in worst_first for key in one.advice)
     return Kind(
         key=group,

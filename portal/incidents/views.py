@@ -4,6 +4,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 
 from flask import Blueprint, Response, abort, current_app, render_template, request
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from portal.incidents import differences, feeds, reading, service, writing
@@ -112,6 +113,16 @@ def incident_atom(slug: str) -> Response:
 def incident_json(slug: str) -> Response:
     """One incident's updates, as JSON Feed and in the words of Statuspage."""
     return _kept(lambda session, languages: feeds.json_feed(_feed(session, slug, languages)), JSON)
+
+
+@bp.app_template_global()
+def exposed_classes() -> frozenset[str]:
+    """Return the names of the kinds of data that a public incident exposed; none while the database is gone."""
+    try:
+        with web.parts().db.read() as session:
+            return frozenset(name for one in service.published(session) for name in one.classes.split(";"))
+    except DBAPIError:
+        return frozenset()
 
 
 def _kept(show: Show, mimetype: str = HTML) -> Response:

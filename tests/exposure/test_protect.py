@@ -4,6 +4,7 @@ import re
 from html import unescape
 
 from portal.exposure import advice, protect, taxonomy
+from portal.incidents import service as incidents
 
 
 def test_every_class_stands_in_one_kind_with_all_of_its_advice():
@@ -34,6 +35,38 @@ def test_the_page_is_the_same_for_everyone_and_may_be_cached(client):
     for piece in advice.load().values():
         assert piece.title in page
     assert "NIST, advise against it" in page
+
+
+def folded(page: str) -> dict[str, str]:
+    """The words of each folded kind under its anchor, in the order of the page."""
+    found = re.findall(r'<details id="([\w-]+)">(.*?)</details>', unescape(page), re.DOTALL)
+    assert len(dict(found)) == len(found), "an anchor leads to one place"
+    return dict(found)
+
+
+def test_what_was_exposed_comes_first_and_nothing_else_seems_involved(lists, client):
+    with lists.db.write() as session:
+        (incident,) = incidents.published(session)
+        incident.classes = "Passwords;Partial credit card data;Names"
+    page = client.get("/protect-yourself/").text
+    first, others = page.partition("What was exposed with us</h2>")[2].split('<h2 id="other-data">')
+    assert list(folded(first)) == ["sign-in", "money", "person"]
+    assert "Passwords <small>(Act on this first)</small>." in folded(first)["sign-in"]
+    assert "Choose a new password here" in folded(first)["sign-in"]
+    assert "Sexual fetishes" not in first
+    assert set(folded(others)) == {kind.key for kind in protect.kinds()} - {"sign-in", "money", "person"} | {
+        "other-sign-in", "other-money", "other-person",
+    }  # fmt: skip
+    assert "Sexual fetishes" in folded(others)["private-life"]
+    assert "Passwords" not in re.split(r"[,.]", re.sub(r"<[^>]*>|\s", "", folded(others)["other-sign-in"]))
+    assert "Act on this" not in others
+
+
+def test_without_an_incident_no_kind_seems_involved(client):
+    page = client.get("/protect-yourself/").text
+    assert "exposed with us" not in page
+    assert "Act on this" not in page
+    assert list(folded(page)) == [kind.key for kind in protect.kinds()]
 
 
 def test_its_links_lead_to_pages_that_are_there(client):
