@@ -6,7 +6,7 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
-from portal.accounts import service, sign_in
+from portal.accounts import doors, service, sign_in
 from portal.identity.port import AccountMissing
 from portal.identity.service import store_for
 from portal.intake.jobs import Handler, Request
@@ -17,7 +17,7 @@ from portal.kit.vault import VaultError
 
 log = logging.getLogger("portal.accounts")
 
-DOORS_EVERY = "1 per hour"
+DOORS_EVERY = "1 per day"
 
 
 class AnswerAddress(Protocol):
@@ -70,6 +70,12 @@ def tidy(parts: WorkerParts) -> None:
     if not turn.allowed:
         return
     with parts.db.read() as reading:
-        for indexes in sign_in.old_doors(reading, store_for(parts.settings), now):
+        if not doors.any_old(reading, now):
+            return
+        for names in doors.old_of_accounts(reading, parts.vault, store_for(parts.settings), now):
             with parts.db.write() as session:
-                sign_in.remove_doors(session, indexes)
+                doors.keep(session, names, now)
+    left = True
+    while left:
+        with parts.db.write() as session:
+            left = doors.remove_old(session, now)

@@ -29,19 +29,18 @@ class AccountSession(Base):
 
 
 class SignInDoor(Base):
-    """Consecutive failures at one address and password; a new password opens a new door (`version`).
+    """Consecutive failures at one address; `doors.py` says why nothing here can be read without a key.
 
     Addresses without an account have doors too, so that a closed one says nothing.
     """
 
     __tablename__ = "sign_in_doors"
 
-    account_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
-    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    strangers: Mapped[int] = mapped_column(SmallInteger)
-    devices: Mapped[int] = mapped_column(SmallInteger)
-    sessions: Mapped[int] = mapped_column(SmallInteger)
-    tried_at: Mapped[datetime] = mapped_column(Utc)
+    door: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
+    strangers: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES))
+    devices: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES))
+    sessions: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES))
+    forget_at: Mapped[datetime] = mapped_column(Utc)
 
 
 class SignInWait(Base):

@@ -53,7 +53,7 @@ def try_to_sign_in() -> ResponseReturnValue:
         fits = tries.check(hasher, attempt, password)
     except TooBusy as busy:
         with parts.db.write() as db_session:
-            tries.forgive(db_session, attempt, parts.clock.now())
+            tries.forgive(db_session, parts.vault, attempt, parts.clock.now())
         web.busy(busy.retry_after)
     if not fits or attempt.account is None:
         return _failed(form, wrong=True)
@@ -61,7 +61,7 @@ def try_to_sign_in() -> ResponseReturnValue:
     upgraded = _upgraded_hash(attempt.account.password_hash, password)
     earlier = login.signed_in()
     with parts.db.write() as db_session:
-        tries.clear(db_session, attempt)
+        tries.clear(db_session, parts.vault, attempt)
         if earlier is not None:
             service.end_session(db_session, earlier.account_id, earlier.session_id)
         if upgraded:

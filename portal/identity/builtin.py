@@ -64,9 +64,12 @@ class BuiltinStore:
         row = session.execute(select(*_COLUMNS).where(AccountRow.id == account_id)).first()
         return Account(*row) if row else None
 
-    def known(self, session: Session, indexes: Sequence[bytes]) -> set[bytes]:
-        """Return those of the given account indexes that belong to an account."""
-        return set(session.scalars(select(AccountRow.address_index).where(AccountRow.address_index.in_(indexes))))
+    def all_indexes(self, session: Session, after: bytes | None, limit: int) -> list[bytes]:
+        """Return up to `limit` account indexes in ascending order, beginning after `after`."""
+        query = select(AccountRow.address_index).order_by(AccountRow.address_index).limit(limit)
+        if after is not None:
+            query = query.where(AccountRow.address_index > after)
+        return list(session.scalars(query))
 
     def stand_in(self, session: Session, vault: WebVault, address: str) -> str | None:
         """Return a hash that no password fits, its cost drawn from the store's own mixture by the address."""

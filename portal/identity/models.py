@@ -30,6 +30,8 @@ class AccountRow(Base):
     reset_reason: Mapped[str | None] = mapped_column(String(REASON_LENGTH))
     reset_required_at: Mapped[datetime | None] = mapped_column(Utc)
     password_changed_at: Mapped[datetime | None] = mapped_column(Utc)
+    # When a password was last chosen by a mailed link: no earlier password was the proof.
+    chosen_by_mail_at: Mapped[datetime | None] = mapped_column(Utc)
     created_at: Mapped[datetime] = mapped_column(Utc)
 
 

@@ -63,8 +63,8 @@ class Store(Protocol):
         """Return an account by its id."""
         ...
 
-    def known(self, session: Session, indexes: Sequence[bytes]) -> set[bytes]:
-        """Return those of the given account indexes (`vault.account_index`) that belong to an account."""
+    def all_indexes(self, session: Session, after: bytes | None, limit: int) -> list[bytes]:
+        """Return up to `limit` account indexes (`vault.account_index`) in ascending order, after `after`."""
         ...
 
     def stand_in(self, session: Session, vault: WebVault, address: str) -> str | None:

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from portal.accounts import devices
+from portal.accounts import devices, doors
 from portal.accounts import jobs as tended
 from portal.accounts import sign_in as rules
+from portal.accounts.models import SignInDoor
 from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
 
 WRONG = "not the password at all"
@@ -121,7 +122,7 @@ def test_a_known_device_gets_twenty_failures_and_all_in_all_there_are_never_a_hu
         opened += at_a_door(cookie=cookie).open
         opened += at_a_door(network=f"198.51.100.{number}").open
         clock.advance(rules.LONGEST_WAIT)
-    assert opened == rules.STRANGERS + rules.DEVICES < 100
+    assert opened == doors.STRANGERS + doors.DEVICES < 100
 
 
 def test_a_new_password_opens_the_door_again_and_makes_old_devices_strangers(at_a_door, db, ana, web_vault, clock):
@@ -152,7 +153,7 @@ def test_tries_in_parallel_cannot_outrun_the_count(at_a_door, ana):
     assert sum(attempt.open for attempt in tries) == 3
     with ThreadPoolExecutor(8) as pool:
         tries = list(pool.map(lambda n: at_a_door(network=f"198.51.100.{n}"), range(100)))
-    assert sum(attempt.open for attempt in tries) == rules.STRANGERS - 3
+    assert sum(attempt.open for attempt in tries) == doors.STRANGERS - 3
 
 
 def test_a_network_has_a_limit_over_all_addresses(at_a_door, clock):
@@ -161,13 +162,14 @@ def test_a_network_has_a_limit_over_all_addresses(at_a_door, clock):
     assert 0 < tries[-1].retry_after <= 3600
 
 
-def test_a_refused_try_counts_nowhere(at_a_door, db, ana):
+def test_a_refused_try_counts_nowhere(at_a_door, db, ana, web_vault):
     for _ in range(3):
-        at_a_door()
+        door = at_a_door().door
     for _ in range(5):
         at_a_door()
     with db.read() as session:
-        assert session.scalar(text("SELECT strangers FROM sign_in_doors")) == 3
+        counted = bytes(session.scalar(text("SELECT strangers FROM sign_in_doors")))
+        assert counted == door.word(web_vault, SignInDoor.strangers, 3)
         assert session.scalar(text("SELECT failures FROM sign_in_waits")) == 3
 
 
@@ -191,19 +193,51 @@ def test_a_family_s_browser_knows_its_last_five_accounts(web_vault):
 
 
 def test_old_counts_are_forgotten_but_never_those_of_an_account(at_a_door, db, ana, clock, worker_parts):
-    at_a_door()
+    for number in range(doors.STRANGERS):
+        at_a_door(network=f"198.51.100.{number}")
     at_a_door(NOBODY)
-    clock.advance(rules.DOORS_KEPT + timedelta(hours=1))
+    clock.advance(doors.MONTH + doors.KEPT + timedelta(hours=1))
     at_a_door("fresh@example.com")
     tended.tidy(worker_parts)
     tended.tidy(worker_parts)
     with db.read() as session:
         assert session.scalar(text("SELECT count(*) FROM sign_in_doors")) == 2
         assert session.scalar(text("SELECT count(*) FROM sign_in_waits")) == 1
-        account_doors = text(
-            "SELECT count(*) FROM sign_in_doors JOIN identity_accounts ON account_index = address_index"
-        )
-        assert session.scalar(account_doors) == 1
+        # Old ones among the fresh would be the accounts'.
+        assert session.scalar(text("SELECT count(DISTINCT forget_at) FROM sign_in_doors")) == 1
+    assert not at_a_door(network="203.0.113.5").open
+
+
+def test_more_old_counts_than_go_at_once_are_all_forgotten(at_a_door, db, clock, worker_parts, monkeypatch):
+    monkeypatch.setattr(doors, "_PAGE", 2)
+    for number in range(5):
+        at_a_door(f"p{number}@example.com")
+    clock.advance(doors.KEPT - timedelta(hours=1))
+    tended.tidy(worker_parts)
+    with db.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM sign_in_doors")) == 5
+    clock.advance(doors.MONTH + timedelta(days=1))
+    tended.tidy(worker_parts)
+    with db.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM sign_in_doors")) == 0
+
+
+def test_an_address_has_one_row_whatever_became_of_its_account(at_a_door, db, ana, clock):
+    """A second row, or one that is from before, would show to whoever counts their own tries whom it concerned."""
+    for address in (ADDRESS, NOBODY):
+        for _ in range(2):
+            at_a_door(address)
+    clock.advance(doors.MONTH)
+    with db.write() as session:
+        STORE.require_reset(session, [ana.id], "exposed", clock.now())
+    for address in (ADDRESS, NOBODY):
+        at_a_door(address)
+    with db.read() as session:
+        rows = session.execute(text("SELECT strangers, devices, sessions, forget_at FROM sign_in_doors")).all()
+    assert len(rows) == 2
+    assert len({forget_at for *_, forget_at in rows}) == 1
+    words = [bytes(word) for *counts, _ in rows for word in counts]
+    assert len(set(words)) == len(words), "equal counts are not equal words"
 
 
 def test_a_try_says_nothing_about_its_account_when_it_is_printed(at_a_door, ana):

@@ -183,10 +183,15 @@ def test_a_walk_over_all_ids_meets_each_once(db, worker_vault, clock):
     assert seen == sorted(seen)
 
 
-def test_known_tells_accounts_from_strangers(db, ana, web_vault):
-    indexes = [web_vault.account_index(address) for address in (ANA.address, "nobody@example.com")]
+def test_a_walk_over_all_indexes_meets_each_once(db, worker_vault, clock):
+    addresses = [f"p{number}@example.com" for number in range(7)]
+    put(db, worker_vault, clock, *map(Profile, addresses))
+    seen, after = [], None
     with db.read() as session:
-        assert STORE.known(session, indexes) == {indexes[0]}
+        while page := STORE.all_indexes(session, after, 3):
+            seen += page
+            after = page[-1]
+    assert seen == sorted(worker_vault.account_index(address) for address in addresses)
 
 
 def test_stand_ins_have_the_stores_own_mixture_of_costs(db, worker_parts, worker_vault, web_vault, clock):

@@ -140,6 +140,56 @@ def test_the_same_cap_stands_for_everyone(people, app, worker_parts, smtp, form)
     assert [len(smtp.to(address)) for address in EVERYONE] == [3, 3, 3, 3]
 
 
+@pytest.fixture
+def guessed(people, app, db, worker_vault, clock) -> tuple[str, ...]:
+    """Addresses that were guessed at twice before an incident, and belong to: one who must choose anew, one with an
+    account, and nobody."""
+    for address in (AFFECTED, CUSTOMER, UNKNOWN):
+        for _ in range(2):
+            assert guess(app.test_client(), address) == 400
+    clock.advance(timedelta(days=31))
+    with db.write() as session:
+        account = BuiltinStore().find(session, worker_vault, AFFECTED)
+        assert account is not None
+        BuiltinStore().require_reset(session, [account.id], "exposed", clock.now())
+    return AFFECTED, CUSTOMER, UNKNOWN
+
+
+def guess(browser: Visitor, address: str) -> int:
+    return browser.submit("/sign-in/", email=address, password="no password of anybody's").status_code
+
+
+def test_a_guess_at_the_door_leaves_the_same_statements_and_rows(guessed, app, db):
+    guess(app.test_client(), "first.of.this.hour@elsewhere.example")
+    left = []
+    for address in guessed:
+        before = traces.lengths(db)
+        with traces.statements(db) as seen:
+            assert guess(app.test_client(), address) == 400
+        left.append((seen, traces.change(before, traces.lengths(db))))
+    assert left[0] == left[1] == left[2]
+
+
+def test_who_knows_when_and_how_often_they_guessed_finds_nobody_in_the_rows_that_it_left(guessed, app, db):
+    """A thief without a key: an account, or a new password required in between, shows in no row of the doors."""
+    for address in guessed:
+        guess(app.test_client(), address)
+    everything = traces.contents(db)
+    doors = everything.pop("sign_in_doors")
+    assert len(doors) == len(guessed)
+    values = [bytes(value) for row in doors for value in row if isinstance(value, bytes | memoryview)]
+    assert len(set(values)) == len(values) == 4 * len(doors)
+    assert len({value for row in doors for value in row if not isinstance(value, bytes | memoryview)}) == 1
+    elsewhere = {
+        bytes(value)
+        for rows in everything.values()
+        for row in rows
+        for value in row
+        if isinstance(value, bytes | memoryview)
+    }
+    assert not elsewhere & set(values)
+
+
 def test_the_trap_of_these_tests_closes(people, app, db, worker_parts):
     fill_in(app.test_client(), "/check/", "not-ascii-ö@northwind.example")
     before = traces.lengths(db)

@@ -20,7 +20,8 @@ from portal.kit.db import Database
 from portal.kit.keys import read_web
 from portal.kit.vault import WebVault, derived_key
 
-COMPUTABLE = {("identity_accounts", "address_index"), ("rate_buckets", "bucket")}
+# With the web keys. A door has a row for every address that somebody tried, so its name says nothing about the list.
+COMPUTABLE = {("identity_accounts", "address_index"), ("rate_buckets", "bucket"), ("sign_in_doors", "door")}
 BY_TIME = {"rate_buckets", "audit_checkpoints"}  # what grows with time, whoever comes
 # What the worker's blind indexes are made for; without its key the purposes are no secret.
 PURPOSES = (
@@ -67,7 +68,7 @@ def shape(row: dict[str, Any]) -> tuple[object, ...]:
     return tuple(
         len(value) if isinstance(value, bytes) or name.endswith("_hash") else repr(value)
         for name, value in row.items()
-        if not name.endswith("_at")
+        if not name.endswith(("_at", "_until"))
     )
 
 
@@ -127,6 +128,7 @@ def computed(web_keys: Path, customers: list[Customer], incident_ids: list[str])
             yield hashlib.sha256(b"portal token\0" + value).digest()
             yield vault.bucket(form)
             yield vault.account_index(form)
+            yield vault.bucket("sign-in door", vault.account_index(form).hex())
             for key in raw:
                 yield hashlib.blake2b(value, key=key, digest_size=16).digest()
                 yield hmac.digest(key, value, "sha256")
@@ -146,6 +148,20 @@ def confirmed(loot: Loot, customers: list[Customer]) -> set[tuple[str, str]]:
         if (isinstance(value, bytes) and value[:16] in guesses)
         or (isinstance(value, str) and value.lower()[:32] in words)
     }
+
+
+def nothing_joins(loot: Loot, table: str) -> None:
+    """Without a key, nothing in the rows of a table leads to a row of any other, nor from one row to the next."""
+    own = [value for row in loot.tables[table] for value in row.values() if isinstance(value, bytes)]
+    assert len(set(own)) == len(own) > 0
+    others = {
+        value
+        for name, rows in loot.tables.items()
+        for row in rows
+        for value in row.values()
+        if name != table and isinstance(value, bytes)
+    }
+    assert not others & set(own)
 
 
 def accounts_look_alike(loot: Loot, customers: list[Customer]) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from http.cookiejar import CookieJar
 from pathlib import Path
 from time import monotonic, sleep
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, build_opener
 
@@ -41,6 +42,7 @@ from tests.peers.loot import (
     confirmed,
     found_in,
     nothing_between,
+    nothing_joins,
     rank_correlation,
     rows_of,
     shapes,
@@ -68,11 +70,13 @@ class Portal:
     traces: dict[str, dict[str, Counter[tuple[object, ...]]]] = field(default_factory=dict)
 
     def visit(self, address: str) -> None:
-        """Send all three forms for one address, confirm the subscription, and note which rows that left."""
+        """Send all forms for one address, guess at its door, confirm the subscription, and note the rows that left."""
         before, had = shapes(self.context.db), len(self.smtp.to(address))
         browser = Browser(self.environ["PORTAL_BASE_URL"])
         for page in FORMS:
             browser.submit(page, email=address)
+        for _ in range(2):
+            browser.fail_to_sign_in(address)
         wait_until(lambda: len(self.smtp.to(address)) == had + len(FORMS))
         (link,) = {link for mail in self.smtp.to(address) for link in CONFIRM.findall(mail.text)}
         browser.confirm(link)
@@ -112,6 +116,12 @@ class Browser:
 
     def submit(self, page: str, **fields: str) -> None:
         self._send(self.url + page, fields)
+
+    def fail_to_sign_in(self, address: str) -> None:
+        with pytest.raises(HTTPError) as refused:
+            self.submit("/sign-in/", email=address, password="no password of anybody's")
+        with refused.value as answer:
+            assert answer.code == 400
 
     def confirm(self, link: str) -> None:
         self._send(self.opener.open(self.url + link).url, {})
@@ -214,8 +224,17 @@ def visits_left_the_same(traces: dict[str, dict[str, Counter[tuple[object, ...]]
     assert sum(first["intake_replies"].values()) == len(FORMS)
     assert sum(first["outbox_mails"].values()) == len(FORMS)
     assert sum(first["subscriptions"].values()) == 1
+    assert sum(first["sign_in_doors"].values()) == 1
     for other in others:
         assert other == first
+
+
+def guesses_at_the_door_say_nothing(loot: Loot, traces: dict[str, dict[str, Counter[tuple[object, ...]]]]) -> None:
+    """The thief knows when they tried which address: no time and no value in a door leads to one of them."""
+    doors = loot.tables["sign_in_doors"]
+    assert len(doors) == len(traces)
+    assert len({row["forget_at"] for row in doors}) <= 2, "as many as there may be where a month ends meanwhile"
+    nothing_joins(loot, "sign_in_doors")
 
 
 def rows_have_one_length(loot: Loot) -> None:
@@ -260,6 +279,7 @@ def test_the_thief_learns_nothing(loot, portal, worker_vault):
     assert {("identity_accounts", "address_index")} <= confirmed(loot, portal.customers) <= COMPUTABLE
     accounts_look_alike(loot, portal.customers)
     visits_left_the_same(portal.traces)
+    guesses_at_the_door_say_nothing(loot, portal.traces)
     rows_have_one_length(loot)
     order_says_nothing(loot, portal, worker_vault)
 
@@ -276,6 +296,7 @@ def test_the_thief_would_see_it(spelling):
     [
         lambda vault, ada: vault.account_index(ada),
         lambda vault, ada: vault.bucket("check", ada),
+        lambda vault, ada: vault.bucket("sign-in door", vault.account_index(ada).hex()),
         lambda _vault, ada: hashlib.sha256(ada.encode()).hexdigest(),
         lambda _vault, ada: hashlib.md5(b"00 " + ada.encode()).digest(),
     ],
@@ -285,6 +306,14 @@ def test_the_thief_would_confirm_it(planted, web_keys, worker_keys, web_vault, t
     ada = Customer("ada.silva@mail.example", "Ada Silva", "C-1", affected=True)
     rows = {"incidents": [{"id": b"\0"}], "some_table": [{"some_column": planted(web_vault, ada.address)}]}
     assert confirmed(Loot(b"", rows, tmp_path / "web.json"), [ada]) == {("some_table", "some_column")}
+
+
+def test_the_thief_would_see_what_joins():
+    rows = {"some_table": [{"index": b"ada"}], "accounts": [{"index": b"bob"}]}
+    nothing_joins(Loot(b"", rows, Path()), "some_table")
+    for leak in ({"accounts": [{"other": b"ada"}]}, {"some_table": [{"index": b"ada"}, {"index": b"ada"}]}):
+        with pytest.raises(AssertionError):
+            nothing_joins(Loot(b"", rows | leak, Path()), "some_table")
 
 
 def test_the_thief_would_see_an_order():
