@@ -31,6 +31,7 @@ _COLUMNS = (
     AccountRow.password_changed_at,
     AccountRow.reset_required_at,
     AccountRow.reset_reason,
+    AccountRow.chosen_by_mail_at,
 )
 
 
@@ -87,9 +88,17 @@ class BuiltinStore:
         return None
 
     def set_password(
-        self, session: Session, account_id: bytes, *, expected_version: int, password_hash: str, now: datetime
+        self,
+        session: Session,
+        account_id: bytes,
+        *,
+        expected_version: int,
+        password_hash: str,
+        now: datetime,
+        by_mail: bool = False,
     ) -> bool:
         """Store a new password's hash where the version is still the expected one."""
+        proof = {"chosen_by_mail_at": now} if by_mail else {}
         changed = session.execute(
             update(AccountRow)
             .where(AccountRow.id == account_id, AccountRow.version == expected_version)
@@ -100,6 +109,7 @@ class BuiltinStore:
                 reset_reason=None,
                 reset_required_at=None,
                 password_changed_at=now,
+                **proof,
             )
             .returning(AccountRow.id)
         )

@@ -20,7 +20,7 @@ class Account:
 
     `version` grows by one whenever the password changes or a new one is required; whatever was made for an
     older version (a session, a mailed link) is dead. `closed_hash` is that of the password which a required reset
-    closed last, or one that no password fits.
+    closed last, or one that no password fits. `chosen_by_mail_at` is when a password was last chosen by a mailed link.
     """
 
     id: bytes
@@ -31,6 +31,7 @@ class Account:
     password_changed_at: datetime | None = None
     reset_required_at: datetime | None = None
     reset_reason: str | None = None
+    chosen_by_mail_at: datetime | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,9 +77,18 @@ class Store(Protocol):
         ...
 
     def set_password(
-        self, session: Session, account_id: bytes, *, expected_version: int, password_hash: str, now: datetime
+        self,
+        session: Session,
+        account_id: bytes,
+        *,
+        expected_version: int,
+        password_hash: str,
+        now: datetime,
+        by_mail: bool = False,
     ) -> bool:
         """Store a new password's hash where the version is still the expected one; what required it is over.
+
+        `by_mail` says that a mailed link was the proof, and not an earlier password.
 
         The version grows by one. False means that another change was first, and nothing was stored.
         """

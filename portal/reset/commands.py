@@ -40,8 +40,8 @@ def require(context: Context, slug: str | None, *, everyone: bool, dry_run: bool
     """Require a new password of everyone whose Passwords the active list of SLUG exposes, or of everyone.
 
     Old passwords stop working and sessions end at once; each person gets one mail with a link. A command that was
-    stopped goes on where it was when it is started again. People who chose a new password since this was first
-    required for SLUG are left in peace.
+    stopped goes on where it was when it is started again. People who chose a new password by a mailed link since this
+    was first required for SLUG are left in peace; one that was changed with the old password as proof is closed.
     """
     if (slug is None) != everyone:
         raise click.UsageError("Give the SLUG of an incident, or --everyone.")

@@ -72,8 +72,8 @@ class Cohort:
 class Tally:
     """The result, in counts.
 
-    Of the `accounts`, `newly` were required now, `already` before, and `renewed` chose a new password since this
-    was first required. `altered` are rows that somebody changed: they are left alone.
+    Of the `accounts`, `newly` were required now, `already` before, and `renewed` chose a new password by a mailed
+    link since this was first required. `altered` are rows that somebody changed: they are left alone.
     """
 
     people: int = 0
@@ -204,7 +204,9 @@ def _state(account: Account | None, since: datetime) -> str | None:
         return None
     if account.must_reset:
         return ALREADY
-    if account.password_changed_at is not None and account.password_changed_at >= since:
+    # Not `password_changed_at`: whoever has the exposed password can change it, and would be spared. After a choice by
+    # mail it is no longer a proof.
+    if account.chosen_by_mail_at is not None and account.chosen_by_mail_at >= since:
         return RENEWED
     return NEWLY
 

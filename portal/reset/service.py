@@ -78,7 +78,7 @@ def finish(
     """
     intake.spend(session, link.reply_id, now)
     try:
-        _store(session, vault, store, link.account, password_hash, language=language, stays_signed_in=False, now=now)
+        _store(session, vault, store, link.account, password_hash, language=language, by_mail=True, now=now)
     except Overtaken as error:
         raise LinkInvalid from error
 
@@ -97,7 +97,7 @@ def change(
 
     The account's version grows, so every link of it is dead. Raises Overtaken where it changed since it was read.
     """
-    return _store(session, vault, store, account, password_hash, language=language, stays_signed_in=True, now=now)
+    return _store(session, vault, store, account, password_hash, language=language, by_mail=False, now=now)
 
 
 def _store(
@@ -108,19 +108,24 @@ def _store(
     password_hash: str,
     *,
     language: str,
-    stays_signed_in: bool,
+    by_mail: bool,
     now: datetime,
 ) -> Account:
-    """Store the password, end every session, and have the owner told what ended."""
+    """Store the password, end every session, and have the owner told what ended: a mailed link signs nobody in."""
     stored = store.set_password(
-        session, account.id, expected_version=account.version, password_hash=password_hash, now=now
+        session,
+        account.id,
+        expected_version=account.version,
+        password_hash=password_hash,
+        now=now,
+        by_mail=by_mail,
     )
     if not stored:
         raise Overtaken
     accounts.end_sessions(session, account.id)
     version = account.version + 1
     fields = {"account": account.id.hex(), "version": str(version), "language": language}
-    if stays_signed_in:
+    if not by_mail:
         fields["stays"] = "1"
     intake.ask(session, vault, CHANGED, fields, now)
     return replace(
@@ -129,6 +134,7 @@ def _store(
         must_reset=False,
         password_hash=password_hash,
         password_changed_at=now,
+        chosen_by_mail_at=now if by_mail else account.chosen_by_mail_at,
         reset_required_at=None,
         reset_reason=None,
     )

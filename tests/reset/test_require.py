@@ -157,6 +157,55 @@ def test_who_chose_anew_since_is_left_in_peace(portal, incident, client, clock, 
     assert people.signs_in_with("ana@northwind.example", NEW)
 
 
+def test_a_password_changed_with_the_exposed_one_as_proof_spares_nobody(
+    portal, incident, client, clock, worker_parts, smtp, tmp_path, people
+):
+    """Whoever has the exposed password can change it: only the mailbox proves that it was the owner."""
+    gus = "gus@northwind.example"
+    people.add(gus)
+    portal("reset", "require", SLUG)  # the list forgot Gus
+    clock.advance(timedelta(days=1))
+    client.submit("/sign-in/", email=gus, password=OLD)
+    client.submit("/account/password/", current_password=OLD, password=NEW)
+    assert people.signs_in_with(gus, NEW)
+    clock.advance(timedelta(days=1))
+    take_in(portal, tmp_path, LIST + f"{gus},,,Passwords\n")
+    expected = COUNTS | {"people": 7, "accounts found": 6, "newly required": 1, "required before": 5, "mails": 1}
+    assert counted(portal("reset", "require", SLUG, "--dry-run")) == expected
+    assert counted(portal("reset", "require", SLUG)) == expected
+    assert people.account(gus).must_reset
+    assert client.get("/account/").status_code == 303
+    drain(worker_parts)
+    assert "Please choose a new password" in {mail.message["Subject"] for mail in smtp.to(gus)}
+
+
+def test_who_chose_by_mail_before_the_list_named_them_is_left_in_peace_whatever_they_changed_afterwards(
+    portal, incident, client, clock, ask, tmp_path, people
+):
+    gus, another = "gus@northwind.example", "lantern-cobble-thirty-owls"
+    people.add(gus)
+    portal("reset", "require", SLUG)
+    clock.advance(timedelta(hours=1))
+    client.get(link_in(ask(gus)))
+    client.submit("/reset/choose/", password=NEW)
+    clock.advance(timedelta(hours=1))
+    client.submit("/sign-in/", email=gus, password=NEW)
+    client.submit("/account/password/", current_password=NEW, password=another)
+    take_in(portal, tmp_path, LIST + f"{gus},,,Passwords\n")
+    assert counted(portal("reset", "require", SLUG))["chosen anew since"] == 1
+    assert people.signs_in_with(gus, another)
+
+
+def test_what_was_chosen_by_mail_before_the_first_requirement_counts_for_nothing(
+    portal, incident, client, clock, ask, people
+):
+    client.get(link_in(ask("ana@northwind.example")))
+    client.submit("/reset/choose/", password=NEW)
+    clock.advance(timedelta(hours=1))
+    assert counted(portal("reset", "require", SLUG)) == COUNTS
+    assert people.account("ana@northwind.example").must_reset
+
+
 def test_everyone_means_every_account(portal, incident, people, worker_parts, smtp, client):
     expected = COUNTS | {"people": 6, "accounts found": 6, "newly required": 6, "mails": 6}
     assert counted(portal("reset", "require", "--everyone", "--dry-run")) == expected
