@@ -103,7 +103,7 @@ def account_of(columns: tuple[str, ...]) -> NewAccount:
     try:
         shape_of(password_hash.strip())
     except ValueError:
-        raise RowRefused("password_hash: only Argon2id hashes of usual cost can be taken in") from None
+        raise RowRefused("password_hash: only Argon2id hashes (v=19) of usual cost can be taken in") from None
     language = locale.strip().replace("_", "-")
     if language and not _LOCALE.match(language):
         raise RowRefused("locale: this is not a language tag like en or pt-BR")

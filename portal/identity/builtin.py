@@ -4,14 +4,15 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from portal.identity.hashing import shape_of, stand_in_hash
-from portal.identity.models import SHAPE_LENGTH, AccountRow, HashShape
+from portal.identity.models import AccountRow, HashShape
 from portal.identity.port import Account, AccountMissing, Profile
 from portal.kit.db import new_id
 from portal.kit.vault import SIZES, Cell, VaultError, WebVault, WorkerVault
@@ -215,10 +216,15 @@ class BuiltinStore:
         return Stored(added, changed, len(batch) - added - changed)
 
     def count_shapes(self, session: Session) -> Counter[str]:
-        """Count how many accounts have a hash of which cost; it reads every row, so do it outside a write."""
-        # The cost stands before the salt, within the first characters of the hash.
-        beginnings = select(func.substr(AccountRow.password_hash, 1, SHAPE_LENGTH))
-        return Counter(text.split("$")[3] for text in session.scalars(beginnings.execution_options(yield_per=1000)))
+        """Count how many accounts have a hash of which cost; it reads every row, so do it outside a write.
+
+        Whatever is no hash of a usual cost is left out: what is counted here goes into a table as it is.
+        """
+        counted: Counter[str] = Counter()
+        for password_hash in session.scalars(select(AccountRow.password_hash).execution_options(yield_per=1000)):
+            with suppress(ValueError):
+                counted[shape_of(password_hash)] += 1
+        return counted
 
     def keep_shapes(self, session: Session, counted: Mapping[str, int]) -> None:
         """Keep what `count_shapes` counted: from now on `stand_in` draws from it."""

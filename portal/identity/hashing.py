@@ -7,6 +7,7 @@ from base64 import b64encode
 
 from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+from argon2.low_level import ARGON2_VERSION
 
 from portal.kit.settings import Argon2Parameters
 from portal.kit.slots import HashSlots
@@ -87,14 +88,17 @@ def prepare(password: str) -> bytes:
 
 
 def shape_of(password_hash: str) -> str:
-    """Return the cost of an Argon2id hash, like `m=47104,t=1,p=1`. Raises ValueError for any other text."""
+    """Return the cost of an Argon2id hash, like `m=47104,t=1,p=1`. Raises ValueError for any other text.
+
+    Only of version 1.3 (`v=19`): a hash of the version before has another form, and costs what no stand-in costs.
+    """
     try:
         found = extract_parameters(password_hash)
     except InvalidHashError as error:
         message = "not an Argon2id hash"
         raise ValueError(message) from error
-    if found.type is not Type.ID:
-        message = "not an Argon2id hash"
+    if found.type is not Type.ID or found.version != ARGON2_VERSION:
+        message = "not an Argon2id hash of version 1.3"
         raise ValueError(message)
     memory, time, lanes = found.memory_cost, found.time_cost, found.parallelism
     if not (1 <= time <= MOST_TIME and 1 <= lanes <= MOST_LANES and 8 * lanes <= memory <= MOST_MEMORY):
@@ -106,7 +110,7 @@ def shape_of(password_hash: str) -> str:
 def stand_in_hash(shape: str) -> str:
     """Return a hash of this cost that fits no password anybody knows: its salt and digest are random."""
     salt, digest = (_base64(os.urandom(size)) for size in (SALT_BYTES, HASH_BYTES))
-    return f"$argon2id$v=19${shape}${salt}${digest}"
+    return f"$argon2id$v={ARGON2_VERSION}${shape}${salt}${digest}"
 
 
 def _base64(raw: bytes) -> str:

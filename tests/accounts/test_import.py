@@ -98,19 +98,21 @@ def test_rows_that_cannot_be_taken_in_are_told_by_line_and_never_by_value(load, 
         + row("fay@example.com", name="🦉" * 200, ref="é" * 100)
         + row("gus@example.com", "$argon2id$v=19$m=99999999,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo")
         + "hal@example.com,too,few\n"
+        + row("ida@example.com", HASH.replace("$v=19", ""))
     )
     assert done.exit_code == 0, done.output
     assert report(tmp_path).splitlines() == [
         "line,reason",
-        "3,password_hash: only Argon2id hashes of usual cost can be taken in",
-        "4,password_hash: only Argon2id hashes of usual cost can be taken in",
+        "3,password_hash: only Argon2id hashes (v=19) of usual cost can be taken in",
+        "4,password_hash: only Argon2id hashes (v=19) of usual cost can be taken in",
         "5,email: this is not one e-mail address",
         "6,name: there is a control character",
         "7,account_ref: longer than 100 characters",
         "8,locale: this is not a language tag like en or pt-BR",
         "9,the row is too long",
-        "10,password_hash: only Argon2id hashes of usual cost can be taken in",
+        "10,password_hash: only Argon2id hashes (v=19) of usual cost can be taken in",
         "11,the row has more or fewer fields than the header",
+        "12,password_hash: only Argon2id hashes (v=19) of usual cost can be taken in",
     ]
     assert "SECRET" not in done.output + report(tmp_path)
     assert "secret" not in done.output + report(tmp_path)

@@ -86,6 +86,8 @@ def test_a_hash_of_another_cost_wants_a_new_one(hasher):
         "$argon2id$v=19$m=9999999,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo",
         "$argon2id$v=19$m=64,t=9999,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo",
         "$argon2id$v=19$m=1,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo",
+        "$argon2id$v=16$m=64,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo",
+        "$argon2id$m=64,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo",
     ],
 )
 def test_only_argon2id_at_a_bearable_cost_has_a_shape(no_hash):

@@ -194,6 +194,17 @@ def test_a_walk_over_all_indexes_meets_each_once(db, worker_vault, clock):
     assert seen == sorted(worker_vault.account_index(address) for address in addresses)
 
 
+def test_nobodys_salt_becomes_a_shape(db, worker_parts, worker_vault, clock):
+    """A hash without its version has its salt where the cost of the others stands."""
+    put(db, worker_vault, clock, *(Profile(f"p{number}@example.com") for number in range(3)))
+    with db.write() as session:
+        ana = session.scalars(select(AccountRow).limit(1)).one()
+        ana.password_hash = ana.password_hash.replace("$v=19", "")
+    tend(worker_parts)
+    with db.read() as session:
+        assert {row.shape: row.accounts for row in session.scalars(select(HashShape))} == {"m=64,t=1,p=1": 2}
+
+
 def test_stand_ins_have_the_stores_own_mixture_of_costs(db, worker_parts, worker_vault, web_vault, clock):
     put(db, worker_vault, clock, *(Profile(f"old{n}@example.com") for n in range(3)), password_hash=OTHER_HASH)
     put(db, worker_vault, clock, Profile("new@example.com"))
