@@ -164,6 +164,15 @@ def count_password_try(session: Session, session_id: bytes) -> bool:
     return counted is not None
 
 
+def forgive_password_try(session: Session, session_id: bytes) -> None:
+    """Take back a try whose password was not looked at."""
+    session.execute(
+        update(AccountSession)
+        .where(AccountSession.id == session_id, AccountSession.password_tries > 0)
+        .values(password_tries=AccountSession.password_tries - 1)
+    )
+
+
 def clear_password_tries(session: Session, session_id: bytes) -> None:
     """Begin the count of tries anew, after a right one."""
     session.execute(update(AccountSession).where(AccountSession.id == session_id).values(password_tries=0))

@@ -121,6 +121,11 @@ def count_in_session(session: Session, vault: WebVault, address: str, version: i
     return doors.count(session, vault, _door(vault, address, version), SignInDoor.sessions, now)
 
 
+def forgive_in_session(session: Session, vault: WebVault, address: str, version: int) -> None:
+    """Take back a try in a session whose password was not looked at."""
+    doors.forgive(session, vault, _door(vault, address, version), SignInDoor.sessions)
+
+
 def clear_in_session(session: Session, vault: WebVault, address: str, version: int) -> None:
     """Forget the failures in sessions, after a right password."""
     doors.clear(session, vault, _door(vault, address, version), SignInDoor.sessions)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from portal.accounts import devices, login
 from portal.accounts import service as accounts
 from portal.accounts import sign_in as tries
-from portal.accounts.login import account_parts, person, sign_in_required
+from portal.accounts.login import SignedIn, account_parts, person, sign_in_required
 from portal.identity.hashing import PasswordTooLong
 from portal.identity.port import Account
 from portal.intake import codes
@@ -158,7 +158,7 @@ def change_now() -> Page:
     if not counted:
         login.end()
         return web.see_other("accounts.sign_in")
-    if not _proves(current.account, form.current_password.data or ""):
+    if not _proves(current, form.current_password.data or ""):
         form.current_password.errors = [_("This is not your current password.")]
         return _change_page(form), REFUSED
     with parts.db.write() as db_session:
@@ -236,12 +236,16 @@ def _live_link() -> service.Link:
         web.gone()
 
 
-def _proves(account: Account, password: str) -> bool:
+def _proves(current: SignedIn, password: str) -> bool:
     try:
-        return account_parts().hasher.verify(account.password_hash, password)
+        return account_parts().hasher.verify(current.account.password_hash, password)
     except PasswordTooLong:
         return False
     except TooBusy as busy:
+        parts = web.parts()
+        with parts.db.write() as db_session:
+            accounts.forgive_password_try(db_session, current.session_id)
+            tries.forgive_in_session(db_session, parts.vault, current.address, current.account.version)
         web.busy(busy.retry_after)
 
 

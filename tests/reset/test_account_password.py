@@ -1,7 +1,10 @@
 """Somebody who is signed in changes the password, with the current one as proof."""
 
+from contextlib import ExitStack
+
 import pytest
 
+from portal.kit.slots import slots_for
 from portal.worker import drain
 from tests.reset.journey import NEW, OLD, link_in
 from tests.visitor import Visitor, hidden
@@ -79,6 +82,33 @@ def test_in_all_sessions_together_the_password_can_be_guessed_twenty_times(app, 
             guesses += browser.post(PAGE, data=hidden(shown.text) | wrong).status_code == 400
     assert guesses == 20
     assert people.signs_in_with(ana, OLD)
+
+
+def test_when_every_core_hashes_no_try_is_counted(at_home, ana, people, settings, app):
+    """Otherwise five times 503 would end the session, and twenty the account's share, with the right password."""
+    slots = slots_for(settings)
+    form = hidden(at_home.get(PAGE).text)
+    with ExitStack() as full:
+        for _ in range(slots.count):
+            full.enter_context(slots.taken())
+        for _ in range(25):
+            busy = at_home.post(PAGE, data=form | {"current_password": OLD, "password": NEW})
+            assert (busy.status_code, int(busy.headers["Retry-After"]) > 0) == (503, True)
+    for number in range(4):
+        wrong = at_home.post(PAGE, data=form | {"current_password": f"guess {number}", "password": NEW})
+        assert wrong.status_code == 400
+    assert at_home.submit(PAGE, current_password=OLD, password=NEW).location == "/reset/done/"
+    assert people.signs_in_with(ana, NEW)
+
+
+def test_a_session_asks_twenty_times_an_hour_at_most(at_home, ana, people, clock, app):
+    form = hidden(at_home.get(PAGE).text)
+    wanted = form | {"current_password": OLD, "password": OLD}
+    statuses = [at_home.post(PAGE, data=wanted).status_code for _ in range(22)]
+    assert statuses == [400] * 20 + [429] * 2
+    elsewhere = app.test_client()
+    elsewhere.submit("/sign-in/", email=ana, password=OLD)
+    assert elsewhere.submit(PAGE, current_password=OLD, password=NEW).location == "/reset/done/"
 
 
 def test_refused_new_passwords_are_no_wrong_guesses(at_home, ana, people):
