@@ -160,7 +160,8 @@ def _take_turn(session: Session, bucket: bytes, now: datetime) -> int:
         .on_conflict_do_update(
             index_elements=[SignInWait.bucket],
             set_={"failures": failures, "refuse_until": next_wait, "tried_at": now},
-            where=SignInWait.refuse_until <= now,
+            # No wait is longer than the longest: one that ends later was set while the clock was wrong.
+            where=(SignInWait.refuse_until <= now) | (SignInWait.refuse_until > now + LONGEST_WAIT),
         )
         .returning(SignInWait.failures)
     )

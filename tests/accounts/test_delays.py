@@ -147,6 +147,16 @@ def test_a_wait_does_not_end_with_a_new_password_and_so_tells_nobody_of_it(at_a_
     assert at_a_door().retry_after == 5
 
 
+@pytest.mark.parametrize("failures", [1, 3, 20])
+def test_a_wait_from_a_clock_that_was_wrong_keeps_nobody_out(at_a_door, ana, clock, failures):
+    clock.advance(timedelta(days=1))
+    for _ in range(failures):
+        clock.advance(timedelta(seconds=at_a_door().retry_after))
+    clock.advance(timedelta(days=-2))
+    assert not at_a_door().retry_after
+    assert at_a_door().retry_after <= rules.LONGEST_WAIT.total_seconds()
+
+
 def test_tries_in_parallel_cannot_outrun_the_count(at_a_door, ana):
     with ThreadPoolExecutor(8) as pool:
         tries = list(pool.map(lambda _: at_a_door(), range(24)))
