@@ -193,6 +193,8 @@ class BuiltinStore:
 
         Who is already here keeps the password: a list that is handed over again may be older than what its
         people have chosen since. Only name, reference and the company's word for the language are brought up to date.
+        A profile that does not open is written anew: whose account it is, the company says, and one row must not
+        keep the others out.
         """
         batch = {vault.account_index(account.profile.address): account for account in accounts}
         present = {
@@ -206,8 +208,8 @@ class BuiltinStore:
                 session.add(_new_row(vault, index, account, now))
                 added += 1
                 continue
-            present_profile = _opened(vault, row.id, row.profile)
-            profile = replace(account.profile, chosen=present_profile.chosen)
+            present_profile = _opened_or_none(vault, row)
+            profile = replace(account.profile, chosen=present_profile.chosen if present_profile else "")
             if present_profile != profile:
                 row.profile = _sealed_profile(vault, row.id, profile)
                 row.ref_index = _ref_index(vault, profile.account_ref)
@@ -260,6 +262,14 @@ def pack(profile: Profile) -> bytes:
 
 def _opened(vault: WorkerVault, row_id: bytes, blob: bytes) -> Profile:
     return Profile(**json.loads(vault.decrypt(_cell(row_id), blob)))
+
+
+def _opened_or_none(vault: WorkerVault, row: AccountRow) -> Profile | None:
+    try:
+        return _opened(vault, row.id, row.profile)
+    except VaultError:
+        log.error("the profile of an account does not open: it is written anew from the company's list")  # noqa: TRY400
+        return None
 
 
 def _sealed_profile(vault: WorkerVault, row_id: bytes, profile: Profile) -> bytes:

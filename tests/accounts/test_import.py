@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 from click.testing import CliRunner, Result
-from sqlalchemy import event, func, select, text
+from sqlalchemy import event, func, select, text, update
 
 from portal.audit import service as audit
 from portal.cli import main
 from portal.identity.models import AccountRow
+from portal.identity.port import Profile
 from portal.kit.context import Context
 from tests.accounts.conftest import STORE
 from tests.databases import written_meanwhile
@@ -149,6 +150,25 @@ def test_a_password_chosen_since_survives_an_older_file(load, db, clock, worker_
         after = STORE.get(session, ana.id)
     assert after is not None
     assert (after.password_hash, after.version) == (STRONG, 2)
+
+
+def test_a_profile_that_does_not_open_is_written_anew_and_keeps_nobody_out(load, db, clock, worker_vault, caplog):
+    load(HEADER + row("ana@example.com"))
+    with db.write() as session:
+        ana = STORE.find(session, worker_vault, "ana@example.com")
+        assert ana is not None
+        STORE.set_password(session, ana.id, expected_version=1, password_hash=STRONG, now=clock.now())
+        session.execute(update(AccountRow).values(profile=b"spoilt" * 50, ref_index=b"spoilt" + bytes(10)))
+    many = "".join(row(f"p{number}@example.com") for number in range(600))
+    done = load(HEADER + row("ana@example.com", ref="C-1", name="Ana Ruiz") + many)
+    assert done.exit_code == 0, done.output
+    assert "New accounts: 600; brought up to date, with their own passwords: 1;" in done.output
+    assert "does not open" in caplog.text
+    assert "ana" not in caplog.text.lower()
+    with db.read() as session:
+        assert STORE.profile(session, worker_vault, ana.id) == Profile("ana@example.com", "Ana Ruiz", "C-1")
+        (found,) = STORE.find_by_ref(session, worker_vault, "C-1")
+    assert (found.password_hash, found.version) == (STRONG, 2)
 
 
 def test_a_dry_run_stores_nothing_and_says_the_same(load, db, tmp_path):
