@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from limits import RateLimitItem, parse
-from sqlalchemy import LargeBinary, bindparam, delete, text
+from sqlalchemy import LargeBinary, bindparam, delete, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.kit.db import Base, Utc
@@ -38,14 +38,26 @@ class Decision:
 def hit(session: Session, vault: WebVault, limit: str, *bucket: str, now: datetime) -> Decision:
     """Count one hit against `limit` (in the words of the limits library, "60 per hour") for a bucket; one statement."""
     item = _parse(limit)
-    seconds = item.get_expiry()
-    window = int(now.timestamp()) // seconds
-    ends_at = datetime.fromtimestamp((window + 1) * seconds, UTC)
-    name = vault.bucket(limit, str(window), *bucket)
+    name, ends_at = _window(vault, limit, bucket, now)
     hits: int = session.execute(_UPSERT, {"bucket": name, "ends_at": ends_at}).scalar_one()
-    if hits <= item.amount:
-        return Decision(allowed=True)
-    return Decision(allowed=False, retry_after=max(1, int((ends_at - now).total_seconds())))
+    return _decision(hits <= item.amount, ends_at, now)
+
+
+def look(session: Session, vault: WebVault, limit: str, *bucket: str, now: datetime) -> Decision:
+    """Tell what `hit` would, and count nothing."""
+    name, ends_at = _window(vault, limit, bucket, now)
+    hits = session.scalar(select(RateBucket.hits).where(RateBucket.bucket == name)) or 0
+    return _decision(hits < _parse(limit).amount, ends_at, now)
+
+
+def _window(vault: WebVault, limit: str, bucket: tuple[str, ...], now: datetime) -> tuple[bytes, datetime]:
+    seconds = _parse(limit).get_expiry()
+    window = int(now.timestamp()) // seconds
+    return vault.bucket(limit, str(window), *bucket), datetime.fromtimestamp((window + 1) * seconds, UTC)
+
+
+def _decision(allowed: bool, ends_at: datetime, now: datetime) -> Decision:
+    return Decision(allowed, 0 if allowed else max(1, int((ends_at - now).total_seconds())))
 
 
 def purge(session: Session, now: datetime) -> None:

@@ -10,12 +10,14 @@ from portal.identity.hashing import Hasher
 from portal.identity.port import Account, Store
 from portal.intake import service as intake
 from portal.intake.service import LinkInvalid
+from portal.kit import ratelimit
 from portal.kit.vault import WebVault
 from portal.reset import blocklist
 from portal.reset.blocklist import CLOSED_PASSWORD, OLD_PASSWORD, PasswordRefused
 from portal.reset.emails import PURPOSE
 
 CHANGED = "password-changed"
+REFUSALS = "20 per hour"
 # Why a new password was required, as the account's row says it: no incident is named, so that the row does not tell
 # which list its owner is on.
 REASON_EXPOSED = "exposed"
@@ -46,15 +48,32 @@ def look(session: Session, store: Store, token: str | None, now: datetime) -> Li
     return Link(opened.id, account, opened.data["address"], tuple(opened.data["words"]))
 
 
-def hash_new(hasher: Hasher, account: Account, password: str, *, own_words: tuple[str, ...], organisation: str) -> str:
-    """Return the hash of a new password that is good enough; what costs nothing is judged first.
-
-    Call it outside any transaction: it hashes three times. Raises PasswordRefused with the reason, or TooBusy.
-    """
+def judge(password: str, *, own_words: tuple[str, ...], organisation: str) -> str:
+    """Return the password as it is compared and hashed. Raises PasswordRefused where it is not good enough."""
     rejection = blocklist.check(password, own_words=own_words, organisation=organisation)
     if rejection is not None:
         raise PasswordRefused(rejection)
-    composed = blocklist.normalise(password)
+    return blocklist.normalise(password)
+
+
+def wait_of(session: Session, vault: WebVault, what: bytes, now: datetime) -> int:
+    """Return in how many seconds the next password may be looked at for one link or one session, or 0.
+
+    Who holds a link could keep every core busy with it, and ask without end whether this was the password before.
+    """
+    return ratelimit.look(session, vault, REFUSALS, "new password", what.hex(), now=now).retry_after
+
+
+def count_refusal(session: Session, vault: WebVault, what: bytes, now: datetime) -> None:
+    """Count a password that was refused and had cost a hash; what was judged for nothing is not counted."""
+    ratelimit.hit(session, vault, REFUSALS, "new password", what.hex(), now=now)
+
+
+def hash_new(hasher: Hasher, account: Account, composed: str) -> str:
+    """Return the hash of a new password that was judged, unless it is the one that there is or that was closed.
+
+    Call it outside any transaction: it hashes three times. Raises PasswordRefused with the reason, or TooBusy.
+    """
     if hasher.verify(account.password_hash, composed):
         raise PasswordRefused(CLOSED_PASSWORD if account.must_reset else OLD_PASSWORD)
     if hasher.verify(account.closed_hash, composed):

@@ -9,6 +9,7 @@ from flask import Blueprint, current_app, render_template, request, session
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import TooManyRequests
 
 from portal.accounts import devices, login
 from portal.accounts import service as accounts
@@ -124,8 +125,13 @@ def store() -> Page:
     if token is None:
         return web.see_other("reset.ask")
     parts, form, link = web.parts(), NewPasswordForm(), _live_link()
-    password_hash = _hash_of(form, link.account, link.own_words)
+    composed = _judged(form, link.own_words)
+    if composed is None:
+        return _choose_page(link, form), REFUSED
+    _keep_to_the_limit(link.reply_id)
+    password_hash = _hash_of(form, link.account, composed)
     if password_hash is None:
+        _count_refusal(link.reply_id)
         return _choose_page(link, form), REFUSED
     now = parts.clock.now()
     try:
@@ -151,6 +157,7 @@ def change() -> Page:
 def change_now() -> Page:
     """Take the current password as proof; every session ends, and this browser gets a fresh one."""
     parts, current, form = web.parts(), person(), ChangePasswordForm()
+    _keep_to_the_limit(current.session_id)
     with parts.db.write() as db_session:
         counted = accounts.count_password_try(db_session, current.session_id) and tries.count_in_session(
             db_session, parts.vault, current.address, current.account.version, parts.clock.now()
@@ -164,8 +171,10 @@ def change_now() -> Page:
     with parts.db.write() as db_session:
         accounts.clear_password_tries(db_session, current.session_id)
         tries.clear_in_session(db_session, parts.vault, current.address, current.account.version)
-    password_hash = _hash_of(form, current.account, (current.address,))
+    composed = _judged(form, (current.address,))
+    password_hash = None if composed is None else _hash_of(form, current.account, composed)
     if password_hash is None:
+        _count_refusal(current.session_id)
         return _change_page(form), REFUSED
     now = parts.clock.now()
     device = devices.describe(request.user_agent.string)
@@ -249,16 +258,36 @@ def _proves(current: SignedIn, password: str) -> bool:
         web.busy(busy.retry_after)
 
 
-def _hash_of(form: NewPasswordForm, account: Account, own_words: tuple[str, ...]) -> str | None:
-    """Return the new password's hash, or None where it is refused; then the form says why."""
+def _keep_to_the_limit(what: bytes) -> None:
+    """End with 429 where a link or a session had too many passwords refused; it works again when the hour is over."""
+    parts = web.parts()
+    with parts.db.read() as db_session:
+        retry_after = service.wait_of(db_session, parts.vault, what, parts.clock.now())
+    if retry_after:
+        raise TooManyRequests(retry_after=retry_after)
+
+
+def _count_refusal(what: bytes) -> None:
+    parts = web.parts()
+    with parts.db.write() as db_session:
+        service.count_refusal(db_session, parts.vault, what, parts.clock.now())
+
+
+def _judged(form: NewPasswordForm, own_words: tuple[str, ...]) -> str | None:
+    """Return the new password as it is hashed, or None where it is not good enough; then the form says why."""
     try:
-        return service.hash_new(
-            account_parts().hasher,
-            account,
-            form.password.data or "",
-            own_words=own_words,
-            organisation=web.parts().settings.organisation,
+        return service.judge(
+            form.password.data or "", own_words=own_words, organisation=web.parts().settings.organisation
         )
+    except PasswordRefused as refused:
+        form.refuse(refused.rejection)
+        return None
+
+
+def _hash_of(form: NewPasswordForm, account: Account, composed: str) -> str | None:
+    """Return the new password's hash, or None where it is an earlier one; then the form says why."""
+    try:
+        return service.hash_new(account_parts().hasher, account, composed)
     except PasswordRefused as refused:
         form.refuse(refused.rejection)
         return None

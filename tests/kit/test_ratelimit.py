@@ -95,3 +95,15 @@ def test_another_key_counts_apart(db, hit):
     stranger = WebVault(keys.generate()[0])
     with db.write() as session:
         assert ratelimit.hit(session, stranger, "3 per hour", "intake", "192.0.2.1", now=NOON).allowed
+
+
+def test_to_look_counts_nothing_and_says_what_a_hit_would(db, web_vault, hit):
+    def look():
+        with db.read() as session:
+            return ratelimit.look(session, web_vault, "3 per hour", "intake", "192.0.2.1", now=NOON)
+
+    for _ in range(3):
+        for _ in range(5):
+            assert look() == ratelimit.Decision(allowed=True)
+        hit()
+    assert look() == hit() == ratelimit.Decision(allowed=False, retry_after=3600)

@@ -2,6 +2,7 @@
 
 import random
 import re
+from datetime import timedelta
 from unicodedata import normalize
 
 import pytest
@@ -92,6 +93,28 @@ def test_when_every_core_hashes_one_is_told_when_to_come_back_and_nothing_is_los
             slot.__exit__(None, None, None)
     assert busy.status_code == 503
     assert int(busy.headers["Retry-After"]) > 0
+    assert client.submit(CHOOSE, password=NEW).status_code == 303
+    assert people.signs_in_with(ana, NEW)
+
+
+def test_a_link_costs_twenty_hashes_an_hour_at_most_and_stays_good(client, app, ask, ana, people, settings, clock):
+    """Whoever holds one could keep every core busy, and ask without end whether this was the password before."""
+    link = link_in(ask(ana))
+    client.get(link)
+    form = hidden(client.get(CHOOSE).text)
+    for _ in range(30):  # what is judged without a hash does not count
+        assert client.post(CHOOSE, data=form | {"password": "too short"}).status_code == 400
+    assert [client.post(CHOOSE, data=form | {"password": OLD}).status_code for _ in range(20)] == [400] * 20
+    asked: list[str] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(HashSlots, "taken", lambda _self: asked.append("a hash"))
+        refused = client.post(CHOOSE, data=form | {"password": OLD})
+    assert (refused.status_code, asked) == (429, [])
+    assert "Nothing was stored or changed" in refused.text
+    another = app.test_client()
+    another.get(link)
+    assert another.submit(CHOOSE, password=NEW).status_code == 429, "it is the link that is counted, not the browser"
+    clock.advance(timedelta(seconds=int(refused.headers["Retry-After"])))
     assert client.submit(CHOOSE, password=NEW).status_code == 303
     assert people.signs_in_with(ana, NEW)
 
