@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests import databases
+from tests.visitor import hidden
 
 # What anyone may see; the same for everyone in a language.
 PUBLIC = {
@@ -65,6 +66,19 @@ PAGES = PUBLIC | PERSONAL
 # Mail programs post to these without having seen a form (RFC 8058).
 ONE_CLICK = {"/unsubscribe/<token>/", "/reminders/off/<token>/"}
 
+# A form that every page takes: what it does not know, it does not read.
+WHOLE = {
+    "email": "sam@northwind.example",
+    "password": "sunlit-marble-otter-harbour",
+    "current_password": "correct-horse-battery-old",
+    "code": "ABCD-EFGH-IJKL-MN",
+    "language": "es",
+    "interval": "6",
+    "end": "others",
+    "incident": "november",
+}
+STALE = "This page was out of date"
+
 
 def filled(rule: str) -> str:
     return re.sub(r"<[^>]*>", "1", rule)
@@ -120,8 +134,16 @@ def test_a_page_is_whole_and_brings_nothing_inline_or_from_elsewhere(client, rul
 @pytest.mark.parametrize(
     "rule", [rule for rule, methods in PAGES.items() if "POST" in methods and rule not in ONE_CLICK]
 )
-def test_a_form_from_elsewhere_is_refused(client, rule):
-    assert client.post(filled(rule), data={"email": "sam@northwind.example"}).status_code == 400
+def test_a_form_from_elsewhere_is_refused(app, client, rule):
+    """Each form is whole but for its token, so that nothing else can be the reason; the page says that it is this."""
+    client.get("/check/")
+    foreign = hidden(app.test_client().get("/check/").text)["csrf_token"]
+    for token in ({}, {"csrf_token": ""}, {"csrf_token": "no-token"}, {"csrf_token": foreign}):
+        refused = client.post(filled(rule), data=WHOLE | token)
+        assert refused.status_code == 400
+        assert STALE in refused.text
+    own = client.post(filled(rule), data=WHOLE | hidden(client.get("/check/").text))
+    assert STALE not in own.text
 
 
 @pytest.mark.parametrize("rule", [rule for rule, methods in PAGES.items() if "GET" in methods])
