@@ -117,9 +117,7 @@ def listens_at(process: "subprocess.Popen[str]") -> set[str]:
 def test_from_the_first_start_to_the_second(copy):
     port = free_port()
     site = f"http://localhost:{port}/"
-    begun = time.monotonic()
     with demonstration(copy, port) as (process, said):
-        first = time.monotonic() - begun
         assert said["portal"] == site
         assert said["mailbox"] == f"{site}dev/mailbox/"
         assert re.fullmatch(r"\S+@\S+\.example", said["example"])
@@ -162,9 +160,7 @@ def test_from_the_first_start_to_the_second(copy):
     assert process.returncode == 0
     assert "Traceback" not in (copy / "demo.log").read_text()
 
-    begun = time.monotonic()
     with demonstration(copy, port) as (_, again):
-        assert time.monotonic() - begun < max(first, 10)
         assert {name: again[name] for name in PROMISED} == {name: said[name] for name in PROMISED}
         assert not any(line.startswith("Loading") for line in again)
         assert mails(again["mailbox"], again["example"]) == [mail]
