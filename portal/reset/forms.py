@@ -37,11 +37,13 @@ class NewPasswordForm(FlaskForm):  # type: ignore[misc]
         lazy_gettext("New password"), render_kw={"passwordrules": f"minlength: {MINIMUM}; maxlength: {MAXIMUM};"}
     )
 
+    def validate_password(self, field: Field) -> None:
+        """Ask for it where it was left empty."""
+        if not field.data:
+            raise ValidationError(gettext("Enter a new password."))
+
     def refuse(self, rejection: Rejection) -> None:
         """Show why the password was refused: the reason at the top of the page, and what to do instead at the field."""
-        if not self.password.data:
-            self.password.errors = [gettext("Enter a new password.")]
-            return
         self.password.errors = [gettext(rejection.reason), gettext(rejection.guidance)]
 
 
@@ -49,6 +51,11 @@ class ChangePasswordForm(NewPasswordForm):
     """The current password as proof, and the new one."""
 
     current_password = PasswordField(lazy_gettext("Current password"))
+
+    def validate_current_password(self, field: Field) -> None:
+        """Ask for it where it was left empty."""
+        if not field.data:
+            raise ValidationError(gettext("Enter your current password."))
 
 
 class ReminderForm(FlaskForm):  # type: ignore[misc]

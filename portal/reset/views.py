@@ -125,6 +125,8 @@ def store() -> Page:
     if token is None:
         return web.see_other("reset.ask")
     parts, form, link = web.parts(), NewPasswordForm(), _live_link()
+    if not form.validate():
+        return _choose_page(link, form), REFUSED
     composed = _judged(form, link.own_words)
     if composed is None:
         return _choose_page(link, form), REFUSED
@@ -157,6 +159,8 @@ def change() -> Page:
 def change_now() -> Page:
     """Take the current password as proof; every session ends, and this browser gets a fresh one."""
     parts, current, form = web.parts(), person(), ChangePasswordForm()
+    if not form.validate():
+        return _change_page(form), REFUSED
     _keep_to_the_limit(current.session_id)
     with parts.db.write() as db_session:
         counted = accounts.count_password_try(db_session, current.session_id) and tries.count_in_session(

@@ -58,6 +58,16 @@ def test_a_wrong_current_password_changes_nothing(at_home, ana, people):
     assert people.signs_in_with(ana, OLD)
 
 
+def test_what_was_left_empty_is_asked_for_and_is_no_wrong_guess(at_home, ana):
+    for _ in range(7):
+        refused = at_home.submit(PAGE, current_password="", password="")
+        assert refused.status_code == 400
+        assert "Enter your current password." in refused.text
+        assert "Enter a new password." in refused.text
+        assert "This is not your current password." not in refused.text
+    assert at_home.submit(PAGE, current_password=OLD, password=NEW).status_code == 303
+
+
 def test_who_took_over_a_session_cannot_guess_on(at_home, ana, people):
     form = hidden(at_home.get(PAGE).text)
     answers = [
