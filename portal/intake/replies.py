@@ -19,10 +19,9 @@ DATA_SIZE = 4096
 KEPT_SIZE = 512
 RECORD_SIZE = 1024
 CODE_LIFETIME = timedelta(minutes=30)
-LIVE_LINKS = 5
-YOUNG = timedelta(days=1)
 CAP_PER_DAY = 3
-MOST_LINKS = 10  # what a record holds: five, and those of a day around midnight
+AT_LEAST = timedelta(days=1)
+MOST_NOTED = 10  # what a record holds: more than two days' answers, so whatever was prepared within minutes
 _TOKEN_LENGTH = 32
 
 
@@ -104,7 +103,7 @@ def keep(session: Session, vault: WorkerVault, reply_id: bytes, kept: dict[str, 
 
 @dataclass
 class _Record:
-    """What one address was answered by one form: `links` are (reply's id, time, topic), the newest last."""
+    """What one address was answered by one form: `links` are the newest (reply's id, time, topic), the last one last."""
 
     day: str = ""
     hits: int = 0
@@ -133,12 +132,11 @@ def take(
     link: bytes,
     lifetime: timedelta,
     topic: str = "",
-    again: bool = False,
 ) -> bool:
-    """Count one answer to an address, and note its link; False when today's three are used up, unless `again`.
+    """Count one answer to an address, and note its link; False when today's three are used up.
 
-    Silent: the asker learns nothing. Of one address and form the newest five links live, and all of the last day:
-    around midnight a stranger could ask six times, and must not push out today's link.
+    Silent: the asker learns nothing. No link pushes out another: a stranger who asks every day must not end the link
+    that the owner was promised for 30 days. Three a day and their lifetime bound how many live.
     """
     key = _record_key(vault, purpose, address)
     blank = {"key": key, "record": _Record().sealed(vault, key), "ends_at": now + lifetime}
@@ -149,22 +147,14 @@ def take(
     )
     today = now.date().isoformat()
     record.day, record.hits = today, (record.hits if record.day == today else 0) + 1
-    allowed = record.hits <= CAP_PER_DAY or again
-    links = record.links or []
-    dead: list[str] = []
+    allowed = record.hits <= CAP_PER_DAY
     if allowed:
-        links.append((link.hex(), int(now.timestamp()), topic))
-        young = int((now - YOUNG).timestamp())
-        older = [one for one in links[:-LIVE_LINKS] if one[1] <= young]
-        older += [one for one in links if one not in older][:-MOST_LINKS]
-        dead = [row for row, _, _ in older]
-        record.links = [one for one in links if one not in older]
-    if dead:
-        session.execute(delete(IntakeReply).where(IntakeReply.id.in_([bytes.fromhex(row) for row in dead])))
+        noted = (link.hex(), int(now.timestamp()), topic)
+        record.links = [*(record.links or []), noted][-MOST_NOTED:]
     session.execute(
         update(IntakeCap)
         .where(IntakeCap.key == key)
-        .values(record=record.sealed(vault, key), ends_at=max(now + lifetime, now + YOUNG))
+        .values(record=record.sealed(vault, key), ends_at=now + max(lifetime, AT_LEAST))
     )
     return allowed
 
