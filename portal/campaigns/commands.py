@@ -61,12 +61,12 @@ def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -
         raise click.ClickException(
             "This is not the number of addresses of the active list. Nothing was sent. Look again with --dry-run."
         ) from None
-    store = store_for(context.settings)
+    chosen = service.chosen_languages(context.db, vault, store_for(context.settings))
     remaining = campaign.addresses - campaign.written - campaign.earlier
     with click.progressbar(length=max(remaining, 1), label="Writing") as bar:
         while True:
             with context.db.write_in_turn() as session:
-                seen = service.advance(session, vault, store, campaign.id, context.clock.now())
+                seen = service.advance(session, vault, chosen, campaign.id, context.clock.now())
             if not seen:
                 break
             bar.update(seen)

@@ -23,9 +23,11 @@ def resume(parts: WorkerParts) -> None:
 
 
 def _finish(parts: WorkerParts, campaign_id: bytes) -> None:
-    store = store_for(parts.settings)
+    with parts.db.read() as session:
+        service.check_list(session, parts.vault, campaign_id)  # before every account is read for nothing
+    chosen = service.chosen_languages(parts.db, parts.vault, store_for(parts.settings))
     while not parts.stopping():
         with parts.db.write_in_turn() as session:
-            seen = service.advance(session, parts.vault, store, campaign_id, parts.clock.now())
+            seen = service.advance(session, parts.vault, chosen, campaign_id, parts.clock.now())
         if not seen:
             break

@@ -1,6 +1,7 @@
 """Notify everyone on an active list: begun once, resumed wherever it stopped, counted to the last address."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
@@ -14,13 +15,15 @@ from portal.campaigns.models import Campaign
 from portal.exposure import service as exposure
 from portal.identity.port import Store
 from portal.incidents import service as incidents
-from portal.kit.db import new_id
+from portal.kit.db import Database, new_id
 from portal.kit.vault import WorkerVault
 from portal.outbox import service as outbox
 
 log = logging.getLogger("portal.campaigns")
 
 BATCH = 200
+ACCOUNTS = 500
+MOST_CHOSEN = 500_000  # some 100 MB; whoever comes after them is written to in the list's language
 
 
 class CountWrong(Exception):
@@ -78,21 +81,46 @@ def begin(
     return campaign
 
 
+def chosen_languages(db: Database, vault: WorkerVault, store: Store) -> dict[bytes, str]:
+    """Return the languages that people chose on the portal, by account index, for one run of `advance`.
+
+    Reads every account, whoever is on the list: whoever watches the database would else see whom it names.
+    """
+    chosen: dict[bytes, str] = {}
+    after: bytes | None = None
+    while True:
+        with db.read() as session:
+            found, after = store.chosen_languages(session, vault, after, ACCOUNTS)
+        chosen |= found
+        if len(chosen) >= MOST_CHOSEN:
+            log.warning("more than %d people chose a language: some are written to in the list's", MOST_CHOSEN)
+            return chosen
+        if after is None:
+            return chosen
+
+
 def advance(
-    session: Session, vault: WorkerVault, store: Store, campaign_id: bytes, now: datetime, limit: int = BATCH
+    session: Session,
+    vault: WorkerVault,
+    chosen: Mapping[bytes, str],
+    campaign_id: bytes,
+    now: datetime,
+    limit: int = BATCH,
 ) -> int:
     """Write the next mails of a campaign and move its mark, in one transaction; return how many people were seen.
 
     Two at once take turns, and an address gets one mail whatever happens. Zero means that the campaign has ended.
-    Who chose a language on the portal is written to in it, everybody else in the list's.
+    Who chose a language on the portal (`chosen`, by account index) is written to in it, everybody else in the list's.
     """
     campaign = session.get(Campaign, campaign_id, with_for_update=True, populate_existing=True)
     if campaign is None or campaign.ended_at is not None or not _vouched(vault, campaign):
         return 0
     version = exposure.version(session, campaign.list_id)
     people, after = exposure.people_after(session, vault, version, campaign.last_key, limit)
-    chosen = store.chosen_languages(session, vault, [person.address for _, person in people if person is not None])
     last = served = campaign.last_key
+    if people and last and exposure.same_address(people[0][0], last):
+        # Of the people of this address some were seen before; where none of them could be read, nobody was written to.
+        served = last if exposure.readable_before(session, vault, version, people[0][0]) else b""
     for key, person in people:
         last = key
         if person is None:
@@ -100,7 +128,7 @@ def advance(
             log.error("a row of a list does not open: it was altered or moved, and nobody could be notified")
             continue
         if not served or not exposure.same_address(key, served):
-            language = chosen.get(person.address, person.locale)
+            language = chosen.get(vault.account_index(person.address), person.locale)
             unique = vault.list_index("notice", f"{campaign.incident_id.hex()}\0{person.address}")
             added = outbox.enqueue(
                 session,
@@ -126,6 +154,12 @@ def advance(
         slug = incidents.by_id(session, campaign.incident_id).slug
         audit.record(session, "campaigns.written", slug, details, now)
     return len(people)
+
+
+def check_list(session: Session, vault: WorkerVault, campaign_id: bytes) -> None:
+    """See that the list of a campaign can be read. Raises ListDestroyed, VaultError."""
+    campaign = session.get_one(Campaign, campaign_id)
+    exposure.open_list(vault, exposure.version(session, campaign.list_id))
 
 
 def unfinished(session: Session, vault: WorkerVault) -> list[bytes]:

@@ -19,6 +19,7 @@ from portal.kit.vault import Cell, VaultError, WorkerVault
 log = logging.getLogger("portal.exposure")
 
 PAGE = 500
+FEW = 10
 
 
 class ListNotActive(Exception):
@@ -207,6 +208,22 @@ def people_after(
     rows = store.page(session, version.id, after, limit)
     people = [(key, _readable(sealer, key, blob)) for key, blob in rows]
     return people, rows[-1][0] if len(rows) == limit else b""
+
+
+def readable_before(session: Session, vault: WorkerVault, version: ExposureList, key: bytes) -> bool:
+    """Tell whether anybody of a key's exact address who comes before it can be read.
+
+    Raises ListDestroyed, or VaultError where nobody can be read.
+    """
+    after = key[:ADDRESS_BYTES]
+    while after:
+        people, after = people_after(session, vault, version, after, FEW)
+        for other, person in people:
+            if other >= key:
+                return False
+            if person is not None:
+                return True
+    return False
 
 
 def _readable(sealer: Sealer, key: bytes, blob: bytes) -> Person | None:

@@ -162,18 +162,27 @@ class BuiltinStore:
         if profile.chosen != language:
             row.profile = _sealed_profile(vault, row.id, replace(profile, chosen=language[:MAX_LANGUAGE]))
 
-    def chosen_languages(self, session: Session, vault: WorkerVault, addresses: Sequence[str]) -> dict[str, str]:
-        """Return the languages that the owners of these addresses chose; an altered profile chose none."""
-        indexes = {address: vault.account_index(address) for address in addresses}
-        columns = (AccountRow.address_index, AccountRow.id, AccountRow.profile)
-        present = select(*columns).where(AccountRow.address_index.in_(set(indexes.values())))
-        chosen = {}
-        for index, row_id, blob in session.execute(present):
+    def chosen_languages(
+        self, session: Session, vault: WorkerVault, after: bytes | None, limit: int
+    ) -> tuple[dict[bytes, str], bytes | None]:
+        """Return the languages that owners of the next accounts chose, by account index, and where to go on, or None.
+
+        An altered profile chose none.
+        """
+        query = select(AccountRow.address_index, AccountRow.id, AccountRow.profile).order_by(AccountRow.id).limit(limit)
+        rows = session.execute(query if after is None else query.where(AccountRow.id > after)).all()
+        chosen, spoilt = {}, 0
+        for index, row_id, blob in rows:
             try:
-                chosen[index] = _opened(vault, row_id, blob).chosen
+                language = _opened(vault, row_id, blob).chosen
             except VaultError:
-                log.error("the profile of an account does not open: its owner's language is not known")  # noqa: TRY400
-        return {address: chosen[index] for address, index in indexes.items() if chosen.get(index)}
+                spoilt += 1
+                continue
+            if language:
+                chosen[index] = language
+        if spoilt:
+            log.error("%d profiles of accounts do not open: their owners' languages are not known", spoilt)
+        return chosen, rows[-1].id if len(rows) == limit else None
 
     def find_by_ref(self, session: Session, vault: WorkerVault, account_ref: str) -> list[Account]:
         """Return the accounts of one customer number of the company."""

@@ -113,8 +113,13 @@ class Store(Protocol):
         """Keep the language that the person chose. Raises AccountMissing, VaultError."""
         ...
 
-    def chosen_languages(self, session: Session, vault: WorkerVault, addresses: Sequence[str]) -> dict[str, str]:
-        """Return the languages that the owners of these addresses chose; nothing for those who chose none."""
+    def chosen_languages(
+        self, session: Session, vault: WorkerVault, after: bytes | None, limit: int
+    ) -> tuple[dict[bytes, str], bytes | None]:
+        """Return the languages that owners of the next accounts chose, by account index, and where to go on, or None.
+
+        By pages of all accounts, whoever is asked about: looked up by address, they would show whom a list names.
+        """
         ...
 
     def find_by_ref(self, session: Session, vault: WorkerVault, account_ref: str) -> list[Account]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import select, text, update
+from sqlalchemy import event, select, text, update
 
 from portal.campaigns import jobs, service
 from portal.campaigns.commands import campaigns
@@ -199,7 +199,7 @@ def test_a_notice_that_stopped_halfway_is_finished_by_the_worker(operator, worke
         campaign = service.begin(session, operator.vault, incident_id, SLUG, 25, operator.clock.now())
     for _ in range(2):
         with operator.db.write() as session:
-            service.advance(session, operator.vault, STORE, campaign.id, operator.clock.now(), limit=4)
+            service.advance(session, operator.vault, {}, campaign.id, operator.clock.now(), limit=4)
     ledger = operator.ledger()
     assert (ledger.waiting, ledger.states["queued"], ledger.adds_up) == (17, 8, True)
     jobs.resume(worker_parts)
@@ -216,7 +216,7 @@ def test_a_batch_that_fails_halfway_leaves_nothing_of_itself(operator):
 
     def fails() -> None:
         with operator.db.write() as session:
-            service.advance(session, operator.vault, STORE, campaign.id, operator.clock.now(), limit=10)
+            service.advance(session, operator.vault, {}, campaign.id, operator.clock.now(), limit=10)
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
@@ -244,7 +244,7 @@ def test_people_of_one_address_on_both_sides_of_a_page_get_one_mail(operator, wo
     seen = 1
     while seen:
         with operator.db.write() as session:
-            seen = service.advance(session, operator.vault, STORE, campaign.id, operator.clock.now(), limit=3)
+            seen = service.advance(session, operator.vault, {}, campaign.id, operator.clock.now(), limit=3)
     drain(worker_parts)
     assert len(smtp.messages) == 1
     ledger = operator.ledger()
@@ -286,6 +286,73 @@ def test_others_can_write_while_a_notice_is_written(operator, environ):
         )
     assert process.returncode == 0
     assert len(seen - {None, 0, 3000}) >= 3  # without room for others none of them comes in between
+
+
+def test_the_notice_reads_every_account_and_looks_nobody_of_the_list_up(operator, db):
+    """Whoever watches the live database would see all listed accounts at once."""
+    everyone = [f"p{n}@northwind.example" for n in range(12)]
+    operator.live(numbered(4))
+    with db.write() as session:
+        new = [NewAccount(Profile(address, locale="en"), stand_in_hash("m=64,t=1,p=1")) for address in everyone]
+        STORE.add(session, operator.vault, new, operator.clock.now())
+    read = []
+
+    def note(_connection, _cursor, statement, parameters, *_rest):
+        if "identity_accounts" in statement:
+            read.append((statement, parameters))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        assert operator.run("notify", SLUG, "--confirm", "4").exit_code == 0
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    assert read
+    indexes = {operator.vault.account_index(address) for address in everyone}
+    for statement, parameters in read:
+        values = parameters.values() if isinstance(parameters, dict) else parameters
+        plain = [getattr(value, "obj", value) for value in values]  # psycopg wraps them
+        assert not indexes & {bytes(value) for value in plain if isinstance(value, bytes | memoryview)}, statement
+
+
+def test_whose_accounts_are_many_is_read_in_pages(operator, db, monkeypatch):
+    monkeypatch.setattr(service, "ACCOUNTS", 3)
+    with db.write() as session:
+        new = [NewAccount(Profile(f"p{n}@northwind.example"), stand_in_hash("m=64,t=1,p=1")) for n in range(9)]
+        STORE.add(session, operator.vault, new, operator.clock.now())
+        for n in (2, 7):
+            account = STORE.find(session, operator.vault, f"p{n}@northwind.example")
+            assert account is not None
+            STORE.choose_language(session, operator.vault, account.id, "es")
+    index = operator.vault.account_index
+    chosen = service.chosen_languages(db, operator.vault, STORE)
+    assert chosen == {index("p2@northwind.example"): "es", index("p7@northwind.example"): "es"}
+
+
+def spoil(db: Database, place: int) -> None:
+    """Spoil the row of the list that comes at this place in its order."""
+    with db.write() as session:
+        keys = session.scalars(text("SELECT person_key FROM exposure_people ORDER BY fold_index, person_key")).all()
+        session.execute(
+            text("UPDATE exposure_people SET blob = :blob WHERE person_key = :key"),
+            {"blob": b"spoilt" * 40, "key": keys[place]},
+        )
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 200])
+@pytest.mark.parametrize("spoilt", [(), (0,), (1,), (0, 1), (0, 1, 2)])
+def test_a_spoilt_row_keeps_nobody_else_of_its_address_from_the_notice(operator, db, limit, spoilt):
+    operator.live("".join(f"home@northwind.example,{n},P{n},en\n" for n in range(4)))
+    for place in spoilt:
+        spoil(db, place)
+    with db.write() as session:
+        incident_id = incidents.by_slug(session, SLUG).id
+        campaign = service.begin(session, operator.vault, incident_id, SLUG, 1, operator.clock.now())
+    seen = 1
+    while seen:
+        with db.write() as session:
+            seen = service.advance(session, operator.vault, {}, campaign.id, operator.clock.now(), limit)
+    ledger = operator.ledger()
+    assert (ledger.earlier, ledger.waiting, ledger.states["queued"], ledger.adds_up) == (0, 0, 1, True)
 
 
 def swap_two_cells(db: Database) -> None:

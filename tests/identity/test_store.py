@@ -62,8 +62,10 @@ def test_the_language_that_a_person_chose_outlives_the_company_s_next_list(db, a
     with db.read() as session:
         profile = STORE.profile(session, worker_vault, ana.id)
         assert (profile.name, profile.locale, profile.language) == ("Ana R.", "en", "de")
-        asked = ["ANA.RUIZ@example.com", ANA.address, BEN.address]
-        assert STORE.chosen_languages(session, worker_vault, asked) == dict.fromkeys(asked[:2], "de")
+        index = worker_vault.account_index("ANA.RUIZ@example.com")
+        assert STORE.chosen_languages(session, worker_vault, None, 9) == ({index: "de"}, None)
+        assert STORE.chosen_languages(session, worker_vault, None, 1) == ({index: "de"}, ana.id)
+        assert STORE.chosen_languages(session, worker_vault, ana.id, 1) == ({}, None)
 
 
 def test_a_chosen_language_fits_into_the_longest_profile(db, worker_vault, web_vault, clock):
