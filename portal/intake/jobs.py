@@ -4,11 +4,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from secrets import randbelow
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from portal.intake.models import FAILED, HELD, IntakeRequest
+from portal.intake.models import FAILED, HELD, WAITING, IntakeRequest
 from portal.intake.replies import CodeLock, code_lock
 from portal.intake.service import unpad
 from portal.kit.db import new_id
@@ -24,6 +25,7 @@ FIRST_DELAY = timedelta(seconds=15)
 LONGEST_DELAY = timedelta(minutes=30)
 FURTHEST = timedelta(hours=1)
 HOLD_FOR = timedelta(days=30)
+HELD_SHARE = 4  # of four requests, one was held, while both kinds are due
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,13 @@ def answer(parts: WorkerParts, limit: int = BATCH) -> int:
 
 
 def release(session: Session, purpose: str, now: datetime) -> None:
-    """Make held requests of a purpose due again."""
+    """Make held requests of a purpose due again.
+
+    Waits for those that are being answered in this moment: their answers may have begun before what they will wait for
+    was there.
+    """
+    at_work = (IntakeRequest.purpose == purpose) & IntakeRequest.lease.is_not(None)
+    session.execute(select(IntakeRequest.id).where(at_work).order_by(IntakeRequest.id).with_for_update()).all()
     session.execute(
         update(IntakeRequest).where(IntakeRequest.purpose == purpose, IntakeRequest.state == HELD).values(due_at=now)
     )
@@ -113,16 +121,12 @@ def _one(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> None:
 
 
 def _claim(parts: WorkerParts, lease: bytes, now: datetime, limit: int) -> list[IntakeRequest]:
+    """Claim fresh requests and some of those that were held: neither waits until all the others are answered."""
+    reserved = (limit + randbelow(HELD_SHARE)) // HELD_SHARE  # also where one is claimed at a time
     with parts.db.write() as session:
-        ids = list(
-            session.scalars(
-                select(IntakeRequest.id)
-                .where(IntakeRequest.due_at <= now)
-                .order_by(IntakeRequest.due_at)
-                .limit(limit)
-                .with_for_update(skip_locked=True)
-            )
-        )
+        held = _due(session, HELD, now, limit)
+        ids = _due(session, WAITING, now, limit - min(reserved, len(held)))
+        ids += held[: limit - len(ids)]
         if not ids:
             return []
         statement = (
@@ -131,7 +135,19 @@ def _claim(parts: WorkerParts, lease: bytes, now: datetime, limit: int) -> list[
             .values(lease=lease, due_at=now + LEASE, attempts=IntakeRequest.attempts + 1)
             .returning(IntakeRequest)
         )
-        return sorted(session.scalars(statement), key=lambda row: row.asked_at)
+        return sorted(session.scalars(statement), key=lambda row: (row.state == HELD, row.asked_at))
+
+
+def _due(session: Session, state: str, now: datetime, limit: int) -> list[bytes]:
+    return list(
+        session.scalars(
+            select(IntakeRequest.id)
+            .where(IntakeRequest.state == state, IntakeRequest.due_at <= now)
+            .order_by(IntakeRequest.due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+    )
 
 
 def _give_back(parts: WorkerParts, lease: bytes) -> None:

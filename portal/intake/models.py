@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import LargeBinary, SmallInteger, String
+from sqlalchemy import Index, LargeBinary, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.kit.db import ID_BYTES, Base, Utc, new_id
@@ -17,12 +17,13 @@ class IntakeRequest(Base):
     """What somebody typed, sealed for the worker at one fixed length. Answered requests are removed."""
 
     __tablename__ = "intake_requests"
+    __table_args__ = (Index(None, "state", "due_at"),)
 
     id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True, default=new_id)
     purpose: Mapped[str] = mapped_column(String(40))
     state: Mapped[str] = mapped_column(String(8), default=WAITING)
     asked_at: Mapped[datetime] = mapped_column(Utc)
-    due_at: Mapped[datetime | None] = mapped_column(Utc, index=True)
+    due_at: Mapped[datetime | None] = mapped_column(Utc)
     lease: Mapped[bytes | None] = mapped_column(LargeBinary(ID_BYTES))
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)

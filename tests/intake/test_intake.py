@@ -163,6 +163,45 @@ class TestRequests:
             jobs.purge(session, clock.now())
         assert requests() == []
 
+    def test_held_requests_do_not_keep_fresh_ones_waiting_nor_these_them(self, ask, requests, worker_parts, clock, db):
+        for number in range(100):
+            ask(email=f"held {number}")
+        parts = handled(worker_parts, lambda session, request, now, parts: not request.again)
+        while jobs.answer(parts):
+            pass
+        clock.advance(DAY)
+        with db.write() as session:
+            jobs.release(session, "test", clock.now())
+        clock.advance(timedelta(seconds=1))
+        for number in range(30):
+            ask(email=f"fresh {number}")
+        answered = []
+        parts = handled(worker_parts, lambda session, request, now, parts: answered.append(request.fields["email"][:5]))
+        assert jobs.answer(parts) == 20
+        assert answered == ["fresh"] * 15 + ["held "] * 5
+        assert jobs.answer(parts) == jobs.answer(parts) == 20
+        assert answered.count("fresh") == 30
+        while jobs.answer(parts, 1):
+            pass
+        assert requests() == []
+
+    def test_where_one_is_answered_at_a_time_neither_kind_waits_for_the_end_of_the_other(
+        self, ask, requests, worker_parts, clock, db
+    ):
+        for number in range(60):
+            ask(email=f"held {number}")
+        while jobs.answer(handled(worker_parts, lambda session, request, now, parts: True)):
+            pass
+        with db.write() as session:
+            jobs.release(session, "test", clock.now())
+        for number in range(60):
+            ask(email=f"fresh {number}")
+        answered = []
+        parts = handled(worker_parts, lambda session, request, now, parts: answered.append(request.fields["email"][:5]))
+        for _ in range(60):
+            assert jobs.answer(parts, 1) == 1
+        assert set(answered) == {"fresh", "held "}
+
     def test_two_workers_answer_each_request_once(self, ask, requests, worker_parts):
         for number in range(40):
             ask(email=str(number))
