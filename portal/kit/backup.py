@@ -5,7 +5,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import mkstemp
 from urllib.parse import quote
@@ -59,10 +59,7 @@ def put_back(copy: Path, target: Path, vault: WorkerVault) -> None:
         os.chown(waiting, -1, target.parent.stat().st_gid)
         waiting.chmod(FILE_MODE)
         _sync(waiting)
-        with _alone(target):
-            # First: what lies there belongs to the former database, and would be written into the other one.
-            for end in BESIDE:
-                target.with_name(f"{target.name}{end}").unlink(missing_ok=True)
+        with _alone(target), _without_what_lies_beside(target):
             waiting.replace(target)
             _sync(target.parent)
     finally:
@@ -86,6 +83,28 @@ def _examine(waiting: Path, copy: Path, vault: WorkerVault) -> None:
             f"{copy} was written with other keys than PORTAL_WORKER_KEYS_FILE names: put those back first. "
             "Nothing was changed."
         )
+
+
+@contextmanager
+def _without_what_lies_beside(target: Path) -> Iterator[None]:
+    """Move aside what belongs to the former database, and would be written into the other one; back where that fails.
+
+    It may hold the last commits of a process that was killed. Who is killed in here leaves it as `.NAME.former-wal`.
+    """
+    moved: list[tuple[Path, Path]] = []
+    try:
+        for end in BESIDE:
+            beside, aside = (target.with_name(f"{name}{end}") for name in (target.name, f".{target.name}.former"))
+            with suppress(FileNotFoundError):
+                beside.replace(aside)
+                moved.append((beside, aside))
+        yield
+    except BaseException:
+        for beside, aside in moved:
+            aside.replace(beside)
+        raise
+    for _, aside in moved:
+        aside.unlink()
 
 
 @contextmanager

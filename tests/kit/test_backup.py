@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -149,3 +150,30 @@ def test_postgresql_has_its_own_tools(run, copy):
     url = "postgresql://portal:a-long-secret@127.0.0.1:1/portal"
     assert "pg_dump" in run("db", "backup", str(copy), PORTAL_DATABASE_URL=url).output
     assert "pg_restore" in run("db", "restore", str(copy), PORTAL_DATABASE_URL=url).output
+
+
+def test_a_restore_that_fails_at_its_end_leaves_the_former_database_its_last_commits(
+    run, db, database_url, file, copy, monkeypatch
+):
+    add(db, "before")
+    assert run("db", "backup", str(copy)).exit_code == 0
+    db.dispose()
+    leave_behind(file)
+    lying = file.with_name("portal.db-wal")
+    kept = lying.read_bytes()
+    replace = Path.replace
+
+    def fails(self, target):
+        if Path(target) == file:
+            raise OSError(5, "Input/output error")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fails)
+    assert run("db", "restore", str(copy)).exit_code == 1
+    monkeypatch.undo()
+    assert kept
+    assert lying.read_bytes() == kept
+    assert [path.name for path in file.parent.glob(".*")] == []
+    assert len(names(database_url)) == 2
+    assert run("db", "restore", str(copy)).exit_code == 0
+    assert names(database_url) == ["before"]
