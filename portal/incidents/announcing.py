@@ -10,7 +10,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal.incidents.models import PHASES, Incident, Update
-from portal.incidents.service import wordings_of
+from portal.incidents.service import Published, locked, wordings_of
+from portal.incidents.service import publish as make_public
 from portal.kit.vault import WorkerVault
 
 log = logging.getLogger("portal.incidents")
@@ -32,6 +33,7 @@ class Announcement:
     titles: dict[str, str]
     original_language: str
     incident_titles: dict[str, str]
+    public: bool
 
     @property
     def path(self) -> str:
@@ -53,11 +55,11 @@ class Announcement:
         return self.incident_titles.get(language, self.incident_titles[""])
 
     def voucher(self, vault: WorkerVault) -> bytes:
-        """Return what vouches for every word of it that stands in a mail."""
+        """Return what vouches for every word of it that stands in a mail, and for its being public."""
         words = [sorted(self.titles.items()), self.original_language, sorted(self.incident_titles.items())]
         at = self.occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
         ids = (self.update_id, self.incident_id, self.slug, self.number, self.phase, at)
-        return vault.vouch("announcement", *ids, json.dumps(words))
+        return vault.vouch("announcement", *ids, int(self.public), json.dumps(words))
 
 
 def waiting(session: Session, vault: WorkerVault) -> list[Announcement]:
@@ -84,6 +86,19 @@ def vouch(session: Session, vault: WorkerVault, row: Update) -> None:
     """Let the worker mail an update as it is written now."""
     row.voucher = _announcement(session, row).voucher(vault)
     session.flush()
+
+
+def publish(session: Session, vault: WorkerVault | None, slug: str, now: datetime) -> Published:
+    """Make an incident and all that waits of it public, and let the worker mail what somebody wanted mailed.
+
+    Without a vault nobody is mailed. Raises IncidentUnknown.
+    """
+    rows = unannounced(session, locked(session, slug).id)
+    kept = [(vault, row) for row in rows if vault and vouched(session, vault, row)]
+    done = make_public(session, slug, now)
+    for voucher, row in kept:
+        vouch(session, voucher, row)
+    return done
 
 
 def unannounced(session: Session, incident_id: bytes) -> list[Update]:
@@ -121,4 +136,5 @@ def _announcement(session: Session, row: Update) -> Announcement:
         titles={wording.language: wording.title for wording in wordings},
         original_language=wordings[0].language if wordings else "",
         incident_titles={"": incident.title, **incident.titles},
+        public=row.published_at is not None,
     )

@@ -156,9 +156,13 @@ def write_preview(context: Context, slug: str, output: Path, language: str | Non
 @click.pass_obj
 @refusing
 def publish(context: Context, slug: str) -> None:
-    """Make an incident and everything of it that waits public."""
+    """Make an incident and everything of it that waits public.
+
+    Where subscribers shall be told of an update that waits, this needs the worker's keys.
+    """
+    vault = context.worker_vault() if _waiting(context, slug) else None
     with context.db.write() as session:
-        done = service.publish(session, slug, context.clock.now())
+        done = announcing.publish(session, vault, slug, context.clock.now())
         incident = service.by_slug(session, slug)
         bare = not reading.versions(session, incident, [context.settings.default_language])
     if not (done.first or done.statements or done.updates):

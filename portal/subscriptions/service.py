@@ -57,13 +57,13 @@ def confirm(session: Session, vault: WorkerVault, incident_id: bytes, contact: C
         "incident_id": incident_id,
         "index": index,
         "suppression": suppression,
-        "contact": _sealed(vault, row_id, contact),
+        "contact": _sealed(vault, row_id, incident_id, contact),
         "unsubscribe_hash": tokens.token_hash(vault.token(UNSUBSCRIBE, row_id)),
     }
     statement = _insert(session, Subscription).values(values).on_conflict_do_nothing(index_elements=["index"])
     if session.execute(statement.returning(Subscription.id)).first() is None:
         row = session.scalars(select(Subscription).where(Subscription.index == index).with_for_update()).one()
-        row.contact = _sealed(vault, row.id, contact)
+        row.contact = _sealed(vault, row.id, row.incident_id, contact)
 
 
 def link_known(session: Session, token: str) -> bool:
@@ -116,18 +116,21 @@ def next_batch(session: Session, incident_id: bytes, reached: bytes | None, limi
 
 
 def contact_of(vault: WorkerVault, row: Subscription) -> Contact:
-    """Open where a subscription's updates go. Raises VaultError where the row was altered."""
-    raw = json.loads(vault.decrypt(_cell(row.id), row.contact))
+    """Open where a subscription's updates go. Raises VaultError where the row was altered, its incident included."""
+    raw = json.loads(vault.decrypt(_cell(row.id, row.incident_id), row.contact))
     return Contact(raw["to"], raw["language"])
 
 
-def _sealed(vault: WorkerVault, row_id: bytes, contact: Contact) -> bytes:
+def _sealed(vault: WorkerVault, row_id: bytes, incident_id: bytes, contact: Contact) -> bytes:
     raw = {"to": contact.address, "language": contact.language}
-    return vault.encrypt(_cell(row_id), json.dumps(raw, ensure_ascii=False).encode(), sizes=(CONTACT_SIZE,))
+    return vault.encrypt(
+        _cell(row_id, incident_id), json.dumps(raw, ensure_ascii=False).encode(), sizes=(CONTACT_SIZE,)
+    )
 
 
-def _cell(row_id: bytes) -> Cell:
-    return Cell("subscriptions", "contact", row_id)
+def _cell(row_id: bytes, incident_id: bytes) -> Cell:
+    """Return the place of a contact, which opens for its own incident alone."""
+    return Cell("subscriptions", "contact", row_id + incident_id)
 
 
 def _insert(session: Session, table: type[Announcement | Subscription | Suppression]) -> Any:

@@ -12,7 +12,7 @@ from portal.cli import main
 from portal.incidents import announcing, service, writing
 from portal.kit.context import Context
 from portal.kit.db import BUSY_MILLISECONDS
-from tests.incidents.test_service import NOW, SLUG, UPDATE, publish
+from tests.incidents.test_service import NOW, SLUG, UPDATE
 
 NEWS = replace(UPDATE, notify=True)
 
@@ -47,16 +47,27 @@ def waiting(db, worker_vault):
     return read
 
 
+@pytest.fixture
+def publish(db, worker_vault):
+    """Publish, as the command does."""
+
+    def published():
+        with db.write() as session:
+            announcing.publish(session, worker_vault, SLUG, NOW)
+
+    return published
+
+
 def mark(db, update_id):
     with db.write() as session:
         return announcing.mark_announced(session, update_id, NOW)
 
 
-def test_an_update_is_announced_once_and_only_where_its_author_says_so(db, incident, tell, waiting):
+def test_an_update_is_announced_once_and_only_where_its_author_says_so(db, incident, tell, waiting, publish):
     tell()
     tell(replace(UPDATE, title="A detail"))
     assert waiting() == []
-    publish(db)
+    publish()
     (news,) = waiting()
     assert (news.number, news.path, news.phase_words) == (1, "/incidents/booking/updates/1/", "Contained")
     assert news.title("es") == ("en", "The way in is closed")
@@ -68,8 +79,8 @@ def test_an_update_is_announced_once_and_only_where_its_author_says_so(db, incid
     assert waiting() == []
 
 
-def test_an_author_may_think_again_before_anyone_was_told(db, incident, tell, waiting):
-    publish(db)
+def test_an_author_may_think_again_before_anyone_was_told(db, incident, tell, waiting, publish):
+    publish()
     tell()
     tell(replace(NEWS, notify=False), 1)
     assert waiting() == []
@@ -88,8 +99,8 @@ def test_an_author_may_think_again_before_anyone_was_told(db, incident, tell, wa
         "UPDATE incidents_updates SET voucher = NULL",
     ],
 )
-def test_words_that_nobody_vouches_for_are_mailed_to_nobody(db, incident, tell, waiting, forged, caplog):
-    publish(db)
+def test_words_that_nobody_vouches_for_are_mailed_to_nobody(db, incident, tell, waiting, forged, caplog, publish):
+    publish()
     tell()
     assert len(waiting()) == 1
     with db.write() as session:
@@ -98,17 +109,17 @@ def test_words_that_nobody_vouches_for_are_mailed_to_nobody(db, incident, tell, 
     assert "altered or put in" in caplog.text
 
 
-def test_an_update_that_was_put_in_is_mailed_to_nobody(db, incident, waiting):
-    publish(db)
+def test_an_update_that_was_put_in_is_mailed_to_nobody(db, incident, waiting, publish):
+    publish()
     with db.write() as session:
         writing.add_update(session, SLUG, NEWS, NOW)
     assert waiting() == []
 
 
-def test_the_incident_s_title_is_told_in_the_reader_s_language(db, incident, tell, waiting):
+def test_the_incident_s_title_is_told_in_the_reader_s_language(db, incident, tell, waiting, publish):
     with db.write() as session:
         service.give_title(session, SLUG, "Robo de reservas", "es", NOW)
-    publish(db)
+    publish()
     tell()
     (news,) = waiting()
     assert (news.incident_title("es"), news.incident_title("de")) == ("Robo de reservas", "Theft of bookings")
@@ -127,8 +138,8 @@ def portal(settings, db):
     return run
 
 
-def test_the_commands_vouch_for_what_they_change(db, incident, portal, waiting, tmp_path):
-    publish(db)
+def test_the_commands_vouch_for_what_they_change(db, incident, portal, waiting, tmp_path, publish):
+    publish()
     file = tmp_path / "news.md"
     file.write_text("---\nnotify: yes\n---\nWe closed it.\n")
     begun = time.monotonic()

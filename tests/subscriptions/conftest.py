@@ -40,6 +40,14 @@ class House:
                 incidents.publish(session, slug, now)
             return incident.id
 
+    def id_of(self, slug: str) -> bytes:
+        with self.worker.db.read() as session:
+            return incidents.by_slug(session, slug).id
+
+    def publish(self, slug: str) -> None:
+        with self.worker.db.write() as session:
+            announcing.publish(session, self.worker.vault, slug, self.worker.clock.now())
+
     def update(
         self, title: str, *, slug: str = SLUG, notify: bool = True, language: str = "en", number: int | None = None
     ) -> int:
