@@ -7,6 +7,7 @@ from typing import Any
 from portal.incidents import frontmatter, markdown
 from portal.incidents.frontmatter import FileInvalid, Source
 from portal.incidents.models import PHASES, TITLE_LENGTH, Section
+from portal.incidents.service import checked_title
 from portal.incidents.writing import StatementText, UpdateText
 from portal.kit.i18n import catalogue
 from portal.kit.i18n import mark as N_
@@ -53,7 +54,8 @@ def read_statement(content: bytes, languages: tuple[str, ...]) -> Read:
 def read_update(
     content: bytes, languages: tuple[str, ...], zone: str, now: datetime, *, phase: str | None, title: str | None
 ) -> UpdateText:
-    """Read an update; what the command says and the file says too must agree. Raises FileInvalid."""
+    """Read an update; what the command says and the file says too must agree. Raises FileInvalid, TitleInvalid."""
+    title = None if title is None else checked_title(title)
     source = frontmatter.read(content, UPDATE_KEYS)
     own_phase = source.one_line("phase", TITLE_LENGTH, needed=False) or None
     if own_phase is not None and own_phase not in PHASES:

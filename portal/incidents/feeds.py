@@ -1,6 +1,7 @@
 """Feeds of updates: Atom (RFC 4287), and JSON Feed 1.1 that also speaks Statuspage's words."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from portal.kit.i18n import mark as N_
 ATOM = "http://www.w3.org/2005/Atom"
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 UPDATES = N_("Status updates")
+# What XML 1.0 (2.2) forbids, escaped or not: one such character, and no reader takes the feed.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # Statuspage knows fewer phases: https://doers.statuspage.io/api/basics/
 STATUSPAGE = {
     "detected": "investigating",
@@ -78,7 +81,7 @@ def atom(feed: Feed) -> str:
     _link(root, "self", "application/atom+xml", f"{feed.base_url}{feed.path}feed.atom")
     for entry in feed.entries:
         _atom_entry(root, feed, entry)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + _NOT_XML.sub("", ET.tostring(root, encoding="unicode")) + "\n"
 
 
 def _atom_entry(root: ET.Element, feed: Feed, entry: Entry) -> None:

@@ -1,6 +1,7 @@
 """`portal incidents`, as an author under pressure uses it."""
 
 import re
+from xml.etree import ElementTree as ET
 
 import pytest
 from sqlalchemy import select
@@ -139,3 +140,15 @@ def test_every_command_that_changes_something_is_in_the_log(portal, write, publi
         audit.verify(session)
         actions = list(session.scalars(select(AuditEntry.action).order_by(AuditEntry.number)))
     assert actions == ["incidents.create", "incidents.statement", "incidents.publish", "incidents.update"]
+
+
+@pytest.mark.parametrize("title", ["Bad\x0bnews", "\u202enraw gnihton", " ", "", "two\nlines", "x" * 201, "\ufffe"])
+def test_a_title_on_the_command_line_is_judged_as_one_in_a_file(portal, published, write, client, title):
+    words = write("We know more.\n")
+    for arguments in (
+        ("update", SLUG, words, "--phase", "detected", "--title", title),
+        ("title", SLUG, title, "--language", "en"),
+        ("create", "other", "--title", title, "--classes", "Names"),
+    ):
+        assert "a title is one line" in portal("incidents", *arguments, status=1).output
+    ET.fromstring(client.get("/feed.atom").data)

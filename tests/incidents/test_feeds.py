@@ -6,6 +6,7 @@ from datetime import timedelta
 from xml.etree import ElementTree as ET
 
 import pytest
+from sqlalchemy import text as sql
 
 from tests.incidents.conftest import SLUG
 
@@ -109,6 +110,14 @@ def test_hostile_words_stay_words(portal, write, published, client):
     item = client.get("/feed.json").get_json()["items"][0]
     assert item["title"] == HOSTILE
     assert "<script" not in item["content_html"]
+
+
+def test_a_character_that_xml_forbids_spoils_no_feed(client, told, db):
+    with db.write() as session:
+        words = {"title": "Bad\x0b\x01\ufffe news", "body": "Worse\x0b\x01\ufffe news"}
+        session.execute(sql("UPDATE incidents_wordings SET title = :title, body = :body"), words)
+        session.execute(sql("UPDATE incidents_content SET number = number + 1"))
+    assert {text(entry, "title") for entry in entries(client)} == {"Bad news"}
 
 
 def test_drafts_are_in_no_feed(portal, write, draft, client):
