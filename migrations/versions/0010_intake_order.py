@@ -1,5 +1,6 @@
-"""Fresh and held requests are found apart from each other."""
+"""Fresh and held requests are found apart from each other; a list knows that a notice to it goes out."""
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0010_intake_order"
@@ -9,6 +10,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Order the requests by state first."""
-    op.drop_index("ix_intake_requests_due_at", table_name="intake_requests")
+    """Add the index and the column."""
     op.create_index("ix_intake_requests_state_due_at", "intake_requests", ["state", "due_at"])
+    op.add_column("exposure_lists", sa.Column("notifying", sa.Boolean(), nullable=False, server_default=sa.false()))

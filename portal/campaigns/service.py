@@ -78,6 +78,7 @@ def begin(
         session.flush()
         details = {"list": version.number, "addresses": version.addresses}
         audit.record(session, "campaigns.notify", slug, details, now)
+        exposure.set_notifying(session, version, goes_out=True)
     return campaign
 
 
@@ -150,6 +151,7 @@ def advance(
     campaign.last_key = last
     if not after:
         campaign.ended_at = now
+        exposure.set_notifying(session, version, goes_out=False)
         details = {"list": version.number, "written": campaign.written, "earlier": campaign.earlier}
         slug = incidents.by_id(session, campaign.incident_id).slug
         audit.record(session, "campaigns.written", slug, details, now)

@@ -132,8 +132,11 @@ def activate(context: Context, slug: str, version: int, *, accept_bad_rows: bool
 @exposure.command()
 @click.argument("slug")
 @click.argument("version", type=VERSION)
+@click.option(
+    "--stop-notice", is_flag=True, help="Although a notice to it still goes out: the others of it are not written to."
+)
 @click.pass_obj
-def purge(context: Context, slug: str, version: int) -> None:
+def purge(context: Context, slug: str, version: int, *, stop_notice: bool) -> None:
     """Destroy VERSION of the list of SLUG for good: its key first, then its rows.
 
     Without the key no copy of the rows can be read, wherever one lies; backups of the whole database hold both. The
@@ -142,7 +145,7 @@ def purge(context: Context, slug: str, version: int) -> None:
     try:
         with context.db.write() as session:
             incident = _incident(session, slug)
-            destroyed = service.destroy(session, incident.id, version)
+            destroyed = service.destroy(session, incident.id, version, stop_notice=stop_notice)
             details = {"version": version, "people": destroyed.people}
             audit.record(session, "exposure.purge", slug, details, context.clock.now())
     except service.ListUnknown:
@@ -150,6 +153,11 @@ def purge(context: Context, slug: str, version: int) -> None:
     except service.ListActive:
         raise click.ClickException(
             f"Version {version} is active: answers come from it. Activate another version first."
+        ) from None
+    except service.ListNotifying:
+        raise click.ClickException(
+            f"A notice to version {version} still goes out, and without the list nobody else would be told. Wait until "
+            f"it has (see: portal campaigns), or end it: portal exposure purge {slug} {version} --stop-notice"
         ) from None
     store.remove(context.db, destroyed.id)
     click.echo(f"Version {version} is destroyed: nobody can read its people any more. Let old backups expire too.")

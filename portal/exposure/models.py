@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.kit.db import ID_BYTES, Base, Utc
@@ -18,7 +18,7 @@ class ExposureList(Base):
     """One version of one incident's affected list. What it says about people are counts alone.
 
     `data_key` is wrapped under the storage key; who forgets it destroys the list. `class_counts` is JSON: how
-    many people by data class.
+    many people by data class. `notifying`: a notice to it goes out, so it is not destroyed.
     """
 
     __tablename__ = "exposure_lists"
@@ -39,6 +39,7 @@ class ExposureList(Base):
     addresses: Mapped[int] = mapped_column(default=0)
     duplicates: Mapped[int] = mapped_column(default=0)
     bad_rows: Mapped[int] = mapped_column(default=0)
+    notifying: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class ActiveList(Base):

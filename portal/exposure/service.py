@@ -30,6 +30,10 @@ class ListActive(Exception):
     """Answers come from this version; another one must be activated first."""
 
 
+class ListNotifying(Exception):
+    """A notice to this version still goes out; without the list its people would not be told."""
+
+
 class ListUnknown(Exception):
     """There is no such version, or its import has not ended."""
 
@@ -90,7 +94,7 @@ def answering(session: Session, vault: WorkerVault, incident_ids: list[bytes]) -
     )
     found = {}
     for choice, chosen in rows:
-        voucher = _voucher(vault, choice.incident_id, choice.list_id, choice.activated_at)
+        voucher = _voucher(vault, choice.incident_id, chosen, choice.activated_at)
         if chosen.incident_id != choice.incident_id or not compare_digest(choice.voucher, voucher):
             log.error("an activation was altered or put in: nobody is answered from that list until one is activated")
             continue
@@ -98,8 +102,9 @@ def answering(session: Session, vault: WorkerVault, incident_ids: list[bytes]) -
     return found
 
 
-def _voucher(vault: WorkerVault, incident_id: bytes, list_id: int, at: datetime) -> bytes:
-    return vault.vouch("active list", incident_id, list_id, at.astimezone(UTC).isoformat(timespec="microseconds"))
+def _voucher(vault: WorkerVault, incident_id: bytes, version: ExposureList, at: datetime) -> bytes:
+    ids = (incident_id, version.id, version.people)
+    return vault.vouch("active list", *ids, at.astimezone(UTC).isoformat(timespec="microseconds"))
 
 
 def activate(
@@ -121,7 +126,7 @@ def activate(
     if version.bad_rows and not accept_bad_rows:
         raise ListHasBadRows(version.bad_rows)
     current = session.get(ActiveList, incident_id, with_for_update=True)
-    voucher = _voucher(vault, incident_id, version.id, now)
+    voucher = _voucher(vault, incident_id, version, now)
     if current is None:
         session.add(ActiveList(incident_id=incident_id, list_id=version.id, activated_at=now, voucher=voucher))
     else:
@@ -131,12 +136,22 @@ def activate(
     return version
 
 
-def destroy(session: Session, incident_id: bytes, number: int) -> ExposureList:
+def set_notifying(session: Session, version: ExposureList, *, goes_out: bool) -> None:
+    """Note whether a notice to a version goes out: until it has, the version is not destroyed."""
+    version.notifying = goes_out
+    session.flush()
+
+
+def destroy(session: Session, incident_id: bytes, number: int, *, stop_notice: bool = False) -> ExposureList:
     """Destroy the key of a version, so that nobody can read its people any more, wherever copies of its rows lie.
 
-    The rows go with `store.remove`; the version stays, with its counts. Raises ListUnknown, ListActive.
+    The rows go with `store.remove`; the version stays, with its counts. Raises ListUnknown, ListActive, and
+    ListNotifying unless the notice shall end where it is.
     """
     version = _finished(session, incident_id, number)
+    session.refresh(version, with_for_update=True)
+    if version.notifying and version.data_key is not None and not stop_notice:
+        raise ListNotifying
     choice = session.get(ActiveList, incident_id, with_for_update=True)
     if choice is not None and choice.list_id == version.id:
         raise ListActive

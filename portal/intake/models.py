@@ -23,7 +23,7 @@ class IntakeRequest(Base):
     purpose: Mapped[str] = mapped_column(String(40))
     state: Mapped[str] = mapped_column(String(8), default=WAITING)
     asked_at: Mapped[datetime] = mapped_column(Utc)
-    due_at: Mapped[datetime | None] = mapped_column(Utc)
+    due_at: Mapped[datetime | None] = mapped_column(Utc, index=True)
     lease: Mapped[bytes | None] = mapped_column(LargeBinary(ID_BYTES))
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)

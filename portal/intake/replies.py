@@ -103,7 +103,7 @@ def keep(session: Session, vault: WorkerVault, reply_id: bytes, kept: dict[str, 
 
 @dataclass
 class _Record:
-    """What one address was answered by one form: `links` are the newest (reply's id, time, topic), the last one last."""
+    """What one address was answered by one form: `links` are (reply's id, time, topic), the newest last."""
 
     day: str = ""
     hits: int = 0

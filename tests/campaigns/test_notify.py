@@ -17,6 +17,7 @@ from portal.campaigns.commands import campaigns
 from portal.campaigns.models import Campaign
 from portal.exposure import importing
 from portal.exposure import service as exposure
+from portal.exposure.commands import exposure as exposure_commands
 from portal.identity.builtin import BuiltinStore, NewAccount
 from portal.identity.hashing import stand_in_hash
 from portal.identity.models import AccountRow
@@ -406,3 +407,36 @@ def test_who_could_not_be_reached_gets_the_notice_with_the_next_list(operator, d
     assert sorted(mail.recipients[0][0] for mail in smtp.messages) == ["a", "b", "c"]
     with db.read() as session:
         assert all(service.ledger(session, one).adds_up for one in service.campaigns(session))
+
+
+def test_a_list_is_not_destroyed_while_its_notice_goes_out(operator, db, clock, worker_parts, smtp):
+    def purge(*options):
+        context = Context(operator.settings, clock)
+        context.db = db
+        return CliRunner().invoke(exposure_commands, ["purge", SLUG, "1", *options], obj=context)
+
+    operator.live(numbered(5))
+    with db.write() as session:
+        incident_id = incidents.by_slug(session, SLUG).id
+        campaign = service.begin(session, operator.vault, incident_id, SLUG, 5, clock.now())
+        service.advance(session, operator.vault, {}, campaign.id, clock.now(), limit=2)
+    operator.live(numbered(3))
+    refused = purge()
+    assert refused.exit_code == 1
+    assert "A notice to version 1 still goes out" in refused.output
+    jobs.resume(worker_parts)
+    drain(worker_parts)
+    assert len(smtp.messages) == 5
+    assert purge().exit_code == 0
+
+
+def test_a_notice_to_a_wrong_list_can_be_ended(operator, db, clock):
+    operator.live(numbered(5))
+    with db.write() as session:
+        service.begin(session, operator.vault, incidents.by_slug(session, SLUG).id, SLUG, 5, clock.now())
+    operator.live(numbered(3))
+    context = Context(operator.settings, clock)
+    context.db = db
+    for _ in range(2):  # the second time it goes on where it was interrupted
+        done = CliRunner().invoke(exposure_commands, ["purge", SLUG, "1", "--stop-notice"], obj=context)
+        assert done.exit_code == 0, done.output

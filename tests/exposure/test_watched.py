@@ -32,11 +32,16 @@ def before_the_tail(db, vault, addresses):
 def rows_fetched(db, vault, incident_id, address):
     """How many rows of the list one look-up fetched, as the database itself counts."""
     counted = []
+
+    def seen(blob):
+        counted.append(blob)
+        return blob
+
     if db.is_sqlite:
 
         @event.listens_for(db.engine, "connect")
         def _(connection, _record):
-            connection.create_function("seen", 1, lambda blob: counted.append(1) or blob)
+            connection.create_function("seen", 1, seen)
 
         db.dispose()
     query = text("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'exposure_people'")
