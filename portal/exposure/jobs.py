@@ -103,7 +103,7 @@ def clear(parts: WorkerParts) -> None:
 
 
 def inspect(parts: WorkerParts) -> None:
-    """Look once a day whether every row of the lists that answer opens; a check must not tell of one that does not."""
+    """Look once a day whether every row of the lists that answer is there and opens; a check must not tell of that."""
     now = parts.clock.now()
     with parts.db.write() as session:
         if not ratelimit.hit(session, parts.vault, INSPECTED_EVERY, "inspect lists", now=now).allowed:
@@ -112,12 +112,16 @@ def inspect(parts: WorkerParts) -> None:
         ids = [incident.id for incident in incidents.every(session)]
         versions = list(service.answering(session, parts.vault, ids).values())
     for version in versions:
-        spoilt, after = 0, b""
+        seen, spoilt, after = 0, 0, b""
         while not parts.stopping():
             with parts.db.read() as session:
                 people, after = service.people_after(session, parts.vault, version, after, service.PAGE)
+            seen += len(people)
             spoilt += sum(person is None for _, person in people)
             if not after:
+                if seen != version.people:
+                    difference = "%d rows of list version %d are there, and %d were imported: import it again"
+                    log.error(difference, seen, version.number, version.people)
                 break
         if spoilt:
             log.error("%d rows of list version %d do not open: import it again", spoilt, version.number)

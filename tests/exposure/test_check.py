@@ -4,10 +4,10 @@ import re
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from portal.exposure import answers, jobs, matching
-from portal.exposure.models import ExposedPerson
+from portal.exposure.models import ExposedPerson, ExposureList
 from portal.exposure.people import Person, bitmap_of
 from portal.exposure.taxonomy import load
 from portal.incidents import service as incidents
@@ -437,3 +437,22 @@ def test_what_needs_something_done_comes_first(lists, check, read):
     lists.incident("second")
     page = read(check("ann@northwind.example"))
     assert page.index("The incident november") < page.index("The incident second")
+
+
+def test_rows_that_were_removed_are_told_in_the_log_once_a_day(lists, worker_parts, caplog):
+    lists.live(ANN + ANN.replace("ann@", "bob@"))
+    jobs.inspect(worker_parts)
+    assert caplog.text == ""
+    with lists.db.write() as session:
+        session.execute(delete(ExposedPerson))
+    worker_parts.clock.advance(timedelta(days=1))
+    jobs.inspect(worker_parts)
+    assert "0 rows of list version 1 are there, and 2 were imported" in caplog.text
+
+
+def test_a_list_whose_count_was_altered_answers_nobody(lists, check, read, caplog):
+    lists.live(ANN)
+    with lists.db.write() as session:
+        session.execute(update(ExposureList).values(people=0))
+    assert "We could not check this" in words(read(check("ann@northwind.example")))
+    assert "an activation was altered" in caplog.text
