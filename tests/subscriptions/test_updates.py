@@ -38,37 +38,6 @@ def unsubscribe_path(mail) -> str:
 
 
 class TestAnUpdate:
-    def test_that_is_a_draft_is_mailed_to_nobody_by_whoever_writes_the_database(self, house, smtp, incident, caplog):
-        add(house, incident, ANA)
-        house.incident("second", "Theft at the company that we are about to buy", public=False)
-        house.update("Not public before the stock exchange closes", slug="second")
-        with house.worker.db.write() as session:
-            session.execute(text("UPDATE incidents_updates SET published_at = written_at"))
-            session.execute(text("UPDATE incidents SET state = 'published', published_at = created_at"))
-        add(house, house.id_of("second"), ROBIN)
-        house.work()
-        assert smtp.messages == []
-        assert "nobody is mailed" in caplog.text
-
-    def test_of_another_incident_goes_to_no_subscriber_whose_row_was_moved_there(self, house, smtp, incident, caplog):
-        add(house, incident, ANA)
-        other = house.incident("second", "Another")
-        house.update("What ANA never asked for", slug="second")
-        with house.worker.db.write() as session:
-            session.execute(text("UPDATE subscriptions SET incident_id = :other"), {"other": other})
-        house.work()
-        assert smtp.messages == []
-        assert "altered or moved" in caplog.text
-
-    def test_that_was_a_draft_is_mailed_once_it_is_published_with_the_workers_keys(self, house, smtp):
-        add(house, house.incident("second", "Another", public=False), ANA)
-        house.update("Passwords stored anew", slug="second")
-        house.work()
-        assert smtp.messages == []
-        house.publish("second")
-        house.work()
-        assert len(house.updates_to(ANA)) == 1
-
     def test_goes_once_to_whoever_confirmed(self, house, smtp, incident):
         house.subscribe(ANA)
         house.sign_up(ROBIN)  # never pressed the button
