@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010_intake_order"
-down_revision = "0009_reset"
+revision = "0011_intake_order"
+down_revision = "0010_doors"
 branch_labels = None
 depends_on = None
 
