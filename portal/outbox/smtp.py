@@ -1,9 +1,12 @@
 """Hand a mail to the relay: Flask-Mail's connection with verified TLS, a time-out, and a word on every ending."""
 
+import io
 import re
 import smtplib
+import socket
 import ssl
 from collections.abc import Callable
+from time import monotonic
 from types import SimpleNamespace
 from typing import NoReturn
 
@@ -17,6 +20,11 @@ TIMEOUT_SECONDS = 30.0
 # relay was just taking (RFC 5321, section 4.5.3.2.6, asks for ten minutes; a row's lease must outlast it).
 ANSWER_SECONDS = 240.0
 MAX_PER_CONNECTION = 500
+# Many relays hang up on who names too many recipients that they refuse, or answer slowly (Postfix: from ten on).
+MAX_REFUSED = 9
+# What one reply may hold; a relay that goes on for longer is not waited for.
+MAX_LINES = 100
+MAX_LINE = 8192
 _DONE = range(200, 300)
 _READY = 354
 _TRANSIENT = range(400, 500)
@@ -45,6 +53,18 @@ class Unreachable(Delayed):
     """The relay takes no mail of ours now: nothing was said about a recipient, and none of their tries is used up."""
 
 
+class NotBegun(Unreachable):
+    """The same, before it said anything about us either: over a new connection it may take the mail."""
+
+
+class TooSlow(Delayed):
+    """The relay took so long that the mail is no longer ours to send."""
+
+
+class Unable(Refused):
+    """The relay lacks what this address needs; it was not asked, and said nothing."""
+
+
 class Policy(Delayed):
     """The relay refuses by its own rules (5.7.x, 554): that may be about us, or about this recipient."""
 
@@ -55,6 +75,49 @@ class Ambiguous(Refused):
 
 class Paused(Refused):
     """The relay refuses us, not the recipient: nobody's mail can leave until an operator mends it."""
+
+
+class _Patience(smtplib.SMTP):
+    """Waits for a whole reply as long as the socket's time-out says, not for each of its lines or bytes anew."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Return the next reply's code and words. Raises SMTPServerDisconnected, also where it has no end."""
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected
+        patience = self.sock.gettimeout()
+        end = monotonic() + (patience or TIMEOUT_SECONDS)
+        words: list[bytes] = []
+        if self.file is None:
+            self.file = self.sock.makefile("rb")
+        try:
+            while len(words) < MAX_LINES:
+                line = self._line(self.sock, self.file, end)
+                words.append(line[4:].strip())
+                if not line[:3].isdigit() or line[3:4] != b"-":
+                    self.sock.settimeout(patience)
+                    return int(line[:3]) if line[:3].isdigit() else -1, b"\n".join(words)
+        except OSError as error:
+            self.close()
+            raise smtplib.SMTPServerDisconnected from error
+        self.close()
+        raise smtplib.SMTPServerDisconnected
+
+    def _line(self, sock: socket.socket, file: io.BufferedReader, end: float) -> bytes:
+        line = b""
+        while not line.endswith(b"\n"):
+            left = end - monotonic()
+            if left <= 0 or len(line) > MAX_LINE:
+                raise TimeoutError
+            sock.settimeout(left)
+            waiting = file.peek(1)  # reads once at most
+            if not waiting:
+                raise ConnectionResetError
+            line += file.read(waiting.find(b"\n") + 1 or len(waiting))
+        return line
+
+
+class _TlsPatience(_Patience, smtplib.SMTP_SSL):
+    """The same over TLS from the start."""
 
 
 class Relay(Connection):
@@ -76,21 +139,15 @@ class Relay(Connection):
         self._timeout = timeout
         self._answer = answer
         self._context = context
+        self._refused = 0
 
     def configure_host(self) -> smtplib.SMTP:
         """Connect, verify the certificate where TLS is asked for, and sign in. Raises Unreachable or Paused."""
         server = self._server
-        try:
-            if server.tls == "tls":
-                host: smtplib.SMTP = smtplib.SMTP_SSL(
-                    server.host, server.port, timeout=self._timeout, context=self._context()
-                )
-            else:
-                host = smtplib.SMTP(server.host, server.port, timeout=self._timeout)
-        except ssl.SSLCertVerificationError as error:
-            raise Paused("certificate") from error
-        except (OSError, smtplib.SMTPException) as error:
-            raise Unreachable("no-connection") from error
+        if not f"{server.user}{server.password}".isascii():
+            # Asked here, since the library's own complaint would hold the password.
+            raise Paused("no-ascii-password")
+        host = self._connected()
         try:
             if server.tls == "starttls":
                 host.starttls(context=self._context())
@@ -111,52 +168,92 @@ class Relay(Connection):
             raise Unreachable("no-connection") from error
         return host
 
+    def _connected(self) -> smtplib.SMTP:
+        server = self._server
+        try:
+            if server.tls == "tls":
+                return _TlsPatience(server.host, server.port, timeout=self._timeout, context=self._context())
+            return _Patience(server.host, server.port, timeout=self._timeout)
+        except ssl.SSLCertVerificationError as error:
+            raise Paused("certificate") from error
+        except (OSError, smtplib.SMTPException) as error:
+            raise Unreachable("no-connection") from error
+
     def deliver(self, mail: Composed, still_ours: Callable[[], bool] = lambda: True) -> None:
         """Send one mail. Returns when the relay took it; raises Refused or one of its kinds.
 
         `still_ours` is asked last before the content goes: a slow relay may have taken so long that the row's lease
         ends, and then another worker sends it.
         """
-        if self.host is None or self.num_emails >= MAX_PER_CONNECTION:
-            self.close()
-            self.host = self.configure_host()
-            self.num_emails = 0
-        host = self.host
-        options = ["SMTPUTF8", "BODY=8BITMIME"] if mail.needs_utf8 else []
+        if self.host is not None and self.num_emails < MAX_PER_CONNECTION and self._refused < MAX_REFUSED:
+            try:
+                self._hand_over(self.host, mail, still_ours)
+            except NotBegun:  # relays end connections after so many mails, or minutes
+                self.close()
+            else:
+                return
+        self.close()
+        self.host = self.configure_host()
+        self.num_emails = self._refused = 0
+        self._hand_over(self.host, mail, still_ours)
+
+    def _hand_over(self, host: smtplib.SMTP, mail: Composed, still_ours: Callable[[], bool]) -> None:
         if mail.needs_utf8 and not host.has_extn("smtputf8"):
-            raise Refused("no-smtputf8")
-        handed_over = False
+            raise Unable("no-smtputf8")
+        lost: type[Refused] = Delayed
         try:
-            self._open_envelope(host, mail, options)
+            self._open_envelope(host, mail)
             if not still_ours():
                 self._drop()
-                raise Delayed("too-slow")
-            handed_over = True
+                raise TooSlow("too-slow")
+            lost = Ambiguous
             host.send(_dotted(mail.content))
             self._expect_taken(host)
         except (OSError, smtplib.SMTPServerDisconnected) as error:
-            self.close()
-            raise (Ambiguous if handed_over else Delayed)("connection-lost") from error
+            self._drop()
+            raise lost("connection-lost") from error
         self.num_emails += 1
+        self._refused = 0
 
-    def _open_envelope(self, host: smtplib.SMTP, mail: Composed, options: list[str]) -> None:
+    def _open_envelope(self, host: smtplib.SMTP, mail: Composed) -> None:
         """Say from whom, to whom, and that the message follows; in one go where the relay allows it (RFC 2920)."""
-        if not host.has_extn("pipelining"):
-            self._expect(host.mail(self._sender, options), Paused, Unreachable)
-            self._expect(host.rcpt(mail.address), Refused, Delayed)
-            self._expect_ready(host.docmd("DATA"))
-            return
-        extensions = "".join(f" {option}" for option in options)
-        commands = f"MAIL FROM:<{self._sender}>{extensions}\r\nRCPT TO:<{mail.address}>\r\nDATA\r\n"
-        host.send(commands.encode())
-        sender, recipient, data = host.getreply(), host.getreply(), host.getreply()
-        if data[0] == _READY and not (sender[0] in _DONE and recipient[0] in _DONE):
-            # It waits for a message that has no recipient: an empty one ends it, and goes nowhere.
-            host.send(b".\r\n")
-            host.getreply()
-        self._expect(sender, Paused, Unreachable)
-        self._expect(recipient, Refused, Delayed)
-        self._expect_ready(data)
+        pipelining = host.has_extn("pipelining")
+        commands = [
+            f"MAIL FROM:<{self._sender}>{' SMTPUTF8 BODY=8BITMIME' if mail.needs_utf8 else ''}\r\n",
+            f"RCPT TO:<{mail.address}>\r\n",
+            "DATA\r\n",
+        ]
+        try:
+            host.send(("".join(commands) if pipelining else commands[0]).encode())
+            sender = host.getreply()
+        except (OSError, smtplib.SMTPServerDisconnected) as error:
+            self._drop()
+            raise NotBegun("connection-lost") from error
+        if sender[0] not in _DONE:
+            if pipelining:
+                self._drop()  # two replies are still to come, and one may ask for the message
+            # With an address beyond ASCII even this may be about the recipient.
+            permanent, transient = (Refused, Delayed) if mail.needs_utf8 else (Paused, NotBegun)
+            self._raise(sender, permanent, transient)
+        if not pipelining:
+            host.send(commands[1].encode())
+        recipient = host.getreply()
+        if recipient[0] not in _DONE:
+            if pipelining and recipient[0] != _UNAVAILABLE:
+                self._end_without_recipient(host)
+            self._raise(recipient, Refused, Delayed)
+        if not pipelining:
+            host.send(commands[2].encode())
+        self._expect_ready(host.getreply())
+
+    def _end_without_recipient(self, host: smtplib.SMTP) -> None:
+        """Hear what it said to DATA; where it waits for a message, an empty one ends it, and goes nowhere."""
+        try:
+            if host.getreply()[0] == _READY:
+                host.send(b".\r\n")
+                host.getreply()
+        except (OSError, smtplib.SMTPServerDisconnected):
+            self._drop()
 
     def _expect_ready(self, reply: tuple[int, bytes]) -> None:
         if reply[0] != _READY:
@@ -172,20 +269,18 @@ class Relay(Connection):
         if reply[0] not in _DONE and reply[0] not in _TRANSIENT and reply[0] not in _PERMANENT:
             self._drop()
             raise Ambiguous("odd-answer")
-        self._expect(reply, Refused, Delayed)
-
-    def _expect(self, reply: tuple[int, bytes], permanent: type[Refused], transient: type[Delayed]) -> None:
         if reply[0] not in _DONE:
-            self._raise(reply, permanent, transient)
+            self._raise(reply, Refused, Delayed)
 
     def _raise(self, reply: tuple[int, bytes], permanent: type[Refused], transient: type[Delayed]) -> NoReturn:
         code, words = reply
+        self._refused += 1
         if code not in _TRANSIENT and code not in _PERMANENT:
             self._drop()
             raise transient("odd-answer")
         if code == _UNAVAILABLE:
             self.close()
-            raise Unreachable(f"smtp-{code}")
+            raise (transient if issubclass(transient, Unreachable) else Unreachable)(f"smtp-{code}")
         if self.host is not None:
             try:
                 self.host.rset()

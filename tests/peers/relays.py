@@ -19,20 +19,25 @@ from tests.mailbox import Mailbox
 class RudeRelay:
     """Speaks just enough SMTP; at a word in `answers` it says that instead, hangs, or drops the line.
 
-    An answer may be a function, which is called at that moment and returns what to say.
+    An answer may be a function, which is called at that moment and returns what to say; it may look at the last of
+    `lines`. One that ends with THEN_DROP is said before the line drops. With PIPELINING as the answer to EHLO, the
+    commands of an envelope come in one go.
     """
 
-    HANG, DROP = b"hang", b"drop"
+    HANG, DROP, THEN_DROP = b"hang", b"drop", b" then drop"
+    PIPELINING = b"250-rude\r\n250 PIPELINING"
 
     def __init__(self, answers: Mapping[str, bytes | Callable[[], bytes]]) -> None:
         self.answers = dict(answers)
         self.connections = 0
         self.heard: list[str] = []
+        self.lines: list[bytes] = []
         self.taken: list[EmailMessage] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._ended = threading.Event()
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
+        self._speaker = self._listener
         self.server = MailServer("127.0.0.1", self._listener.getsockname()[1], tls="none")
 
     def __enter__(self) -> Self:
@@ -48,6 +53,15 @@ class RudeRelay:
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(10)
+
+    def trickle(self, words: bytes, pause: float) -> bytes:
+        """Say so in many small parts, none of them late; return the last."""
+        *first, last = words.split(b"\r\n")
+        for line in first:
+            self._speaker.sendall(line + b"\r\n")
+            if self._ended.wait(pause):
+                raise EOFError
+        return last
 
     def _start(self, work: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True)
@@ -65,13 +79,19 @@ class RudeRelay:
     def _talk(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as lines, contextlib.suppress(OSError, EOFError):
             self._say(connection, "connect", b"220 rude")
+            self._speaker = connection
             for line in lines:
                 word = line.strip().upper().partition(b" ")[0].decode()
                 self.heard.append(word)
+                self.lines.append(line)
                 if word == "DATA":
                     if not self._say(connection, word, b"354 go on").startswith(b"354"):
                         continue
-                    content = b"".join(iter(lines.readline, b".\r\n"))
+                    content = b""
+                    while (part := lines.readline()) != b".\r\n":
+                        if not part:
+                            raise EOFError
+                        content += part
                     self.taken.append(message_from_bytes(content, policy=policy.default))
                     self._say(connection, ".", b"250 taken")
                 else:
@@ -85,7 +105,9 @@ class RudeRelay:
             self._ended.wait(10)
         if answer in (self.HANG, self.DROP):
             raise EOFError
-        connection.sendall(answer + b"\r\n")
+        connection.sendall(answer.removesuffix(self.THEN_DROP) + b"\r\n")
+        if answer.endswith(self.THEN_DROP):
+            raise EOFError
         return answer
 
 

@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import update
 
-from portal.kit.db import new_id
-from portal.outbox.deliver import LEASE, MAX_ATTEMPTS, claim, delay
+from portal.outbox.deliver import MAX_ATTEMPTS, delay
 from portal.outbox.mail import Mail
 from portal.outbox.models import OutboxMail
 from portal.outbox.smtp import Paused, Relay
@@ -277,7 +276,7 @@ class TestConnections:
         assert relay.heard[-1] == "QUIT"
         assert counts() == {"sent": 1, "queued": 1}
 
-    @pytest.mark.parametrize(("when", "tries"), [("connect", 0), ("EHLO", 0), ("MAIL", 1), ("RCPT", 1), ("DATA", 1)])
+    @pytest.mark.parametrize(("when", "tries"), [("connect", 0), ("EHLO", 0), ("MAIL", 0), ("RCPT", 1), ("DATA", 1)])
     def test_a_relay_that_hangs_before_the_content_costs_a_time_out_and_a_retry(
         self, deliverer, enqueue, row, when, tries
     ):
@@ -339,32 +338,11 @@ class TestConnections:
             hands.run()
         assert row(waiting).state == "uncertain"
 
-    def test_what_a_worker_that_died_held_is_uncertain_until_it_was_sent(self, deliverer, enqueue, row, clock, db):
-        waiting = enqueue()
-        claim(db, new_id(), clock.now(), LEASE, 10)
-        clock.advance(LEASE)
-        with RudeRelay({}) as relay:
-            gone = relay.server
-        deliverer(gone).run()
-        assert row(waiting).state == "uncertain"
-
     def test_a_relay_that_says_goodbye_is_tried_again(self, deliverer, enqueue, row):
         waiting = enqueue()
         with RudeRelay({"RCPT": b"421 closing"}) as relay:
             deliverer(relay.server).run()
         assert (row(waiting).state, row(waiting).reason) == ("queued", "smtp-421")
-
-    def test_a_relay_slower_than_the_lease_does_not_get_the_mail_twice(self, deliverer, enqueue, row, clock, smtp):
-        """A tarpit: by the time it asks for the content, another worker may have the row."""
-        waiting = enqueue()
-        smtp.answer_recipient = lambda address: clock.advance(LEASE) or "250 OK"
-        deliverer().run()
-        assert smtp.messages == []
-        assert (row(waiting).state, row(waiting).reason) == ("queued", "too-slow")
-        smtp.answer_recipient = lambda address: "250 OK"
-        clock.advance(timedelta(minutes=1))
-        deliverer().run()
-        assert (len(smtp.messages), row(waiting).state) == (1, "sent")
 
 
 def test_an_address_in_its_own_alphabet_arrives_whole(deliverer, enqueue, smtp, caplog):
