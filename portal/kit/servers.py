@@ -55,6 +55,8 @@ def mail_server(value: str) -> MailServer:
         raise AddressWrong(MAIL_LIKE)
     user = unquote(parts.username) if parts.username else None
     password = unquote(parts.password) if parts.password else None
+    if not f"{user}{password}".isascii():  # no way of signing in carries any other to every relay
+        raise AddressWrong("has a user or a password with letters beyond ASCII: let the relay have another")
     return MailServer(parts.hostname, port, user, password, tls)
 
 
