@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -13,15 +13,23 @@ from portal.kit import tokens
 from portal.kit.db import new_id
 from portal.kit.vault import Cell, WorkerVault
 from portal.outbox import mail as mails
-from portal.outbox.models import FAILED, QUEUED, STATES, UNCERTAIN, OutboxMail
+from portal.outbox.models import FAILED, QUEUED, SENDING, STATES, UNCERTAIN, OutboxMail
 
 PAYLOAD_SIZE = 1024
 PROOF_SIZE = 512
 PROOF_SUBJECT = 160
 PROOF_INFO = "authenticity"
 KEEP_PAYLOAD = timedelta(days=30)
+LEASE = timedelta(seconds=300)
+# No mail is put off for longer; one that may have left waits longer for its next try.
 FURTHEST = timedelta(hours=1)
+FURTHEST_AMBIGUOUS = timedelta(hours=31)
+# A relay that takes mail and does not say so gives people a copy for every try.
+MAX_AMBIGUOUS = 3
+# Who asked for a mail this long ago has asked again, or does without; its link may have ended.
+STILL_WANTED = timedelta(hours=24)
 ALTERED = "altered"
+WITHDRAWN = "withdrawn"
 
 
 class MailUnknown(Exception):
@@ -111,9 +119,12 @@ def counts(session: Session, batch: bytes | None = None) -> dict[str, int]:
 def send_again(
     session: Session, vault: WorkerVault, unique: bytes, mail: mails.Mail, *, address: str, locale: str, now: datetime
 ) -> bool:
-    """Put the mail with this `unique` key into the queue again where it failed; return whether it had."""
-    found = select(OutboxMail.id).where(OutboxMail.unique_key == unique, OutboxMail.state == FAILED).with_for_update()
-    row_id = session.scalar(found)
+    """Put the mail with this `unique` key into the queue again where it failed, or never was known to have left.
+
+    Return whether that was so.
+    """
+    ended = (OutboxMail.unique_key == unique) & or_(OutboxMail.state == FAILED, _never_confirmed())
+    row_id = session.scalar(select(OutboxMail.id).where(ended).with_for_update())
     if row_id is None:
         return False
     payload = vault.encrypt(payload_cell(row_id), mails.pack(mail, address, locale), sizes=(PAYLOAD_SIZE,))
@@ -121,48 +132,76 @@ def send_again(
     return True
 
 
-def retry_failed(session: Session, reason: str | None, now: datetime) -> int:
-    """Put failed mails into the queue again, those that failed for one reason or all; return how many.
+def retry_failed(session: Session, reason: str | None, now: datetime, *, uncertain: bool = False) -> int:
+    """Put failed mails into the queue again, or `uncertain` ones, those of one reason or all; return how many.
 
-    One whose content was blanked since, or does not open, stays as it is.
+    One whose content was blanked since, or does not open, stays as it is, and so does one that was asked for long ago.
     """
-    failed = (OutboxMail.state == FAILED) & (func.length(OutboxMail.payload) > 0) & (OutboxMail.reason != ALTERED)
+    ended = _never_confirmed() if uncertain else OutboxMail.state == FAILED
+    ended &= (func.length(OutboxMail.payload) > 0) & (OutboxMail.reason != ALTERED)
+    ended &= (OutboxMail.priority != mails.PRIORITIES[mails.ASKED]) | (OutboxMail.created_at > now - STILL_WANTED)
     if reason is not None:
-        failed &= OutboxMail.reason == reason
-    result: Any = session.execute(update(OutboxMail).where(failed).values(**_anew(now)))
+        ended &= OutboxMail.reason == reason
+    result: Any = session.execute(update(OutboxMail).where(ended).values(**_anew(now)))
     return int(result.rowcount)
 
 
 def failures(session: Session) -> dict[str, int]:
     """Return how many mails failed, by the reason that the relay gave."""
+    return _reasons(session, OutboxMail.state == FAILED)
+
+
+def delays(session: Session) -> dict[str, int]:
+    """Return how many mails wait for another try, by the reason of the last one."""
+    return _reasons(session, OutboxMail.due_at.is_not(None) & OutboxMail.reason.is_not(None))
+
+
+def _reasons(session: Session, which: Any) -> dict[str, int]:
     rows = session.execute(
-        select(OutboxMail.reason, func.count())
-        .where(OutboxMail.state == FAILED)
-        .group_by(OutboxMail.reason)
-        .order_by(OutboxMail.reason)
+        select(OutboxMail.reason, func.count()).where(which).group_by(OutboxMail.reason).order_by(OutboxMail.reason)
     )
     return {reason or "-": number for reason, number in rows}
 
 
 def mend_dates(session: Session, now: datetime) -> None:
-    """Bring back mails that are due further ahead than any delay: the clock was wrong when they were put off."""
-    ahead = OutboxMail.due_at > now + FURTHEST
-    session.execute(update(OutboxMail).where(ahead).values(due_at=now))
+    """Bring back mails that are due further ahead than any delay: the clock was wrong when they were put off.
+
+    One that is being delivered stays with whoever delivers it, for a lease at most.
+    """
+    furthest = case((OutboxMail.ambiguous > 0, now + FURTHEST_AMBIGUOUS), else_=now + FURTHEST)
+    due_at = case((OutboxMail.lease.is_(None), now), else_=now + LEASE)
+    session.execute(update(OutboxMail).where(OutboxMail.due_at > furthest).values(due_at=due_at))
+
+
+def _never_confirmed() -> Any:
+    """Return what finds mails that may have left and are not tried any more, though somebody should have them."""
+    ended = (OutboxMail.state == UNCERTAIN) & OutboxMail.due_at.is_(None)
+    return ended & func.coalesce(OutboxMail.reason, "").not_in([WITHDRAWN])
 
 
 def _anew(now: datetime) -> dict[str, Any]:
-    return {"state": QUEUED, "attempts": 0, "due_at": now, "finished_at": None, "reason": None}
+    """Return the values of a mail that goes out again. What may have left is still shown so, and has one more try."""
+    left = OutboxMail.ambiguous > 0
+    return {
+        "state": case((left, UNCERTAIN), else_=QUEUED),
+        "ambiguous": case((left, MAX_AMBIGUOUS - 1), else_=0),
+        "attempts": 0,
+        "due_at": now,
+        "finished_at": None,
+        "reason": None,
+    }
 
 
 def withdraw(session: Session, batch: bytes, now: datetime) -> None:
-    """Send no mail of a batch that still waits: its reader asked for no more.
+    """Send no mail of a batch that has not left: its reader asked for no more.
 
     One that certainly did not leave is removed; one that may have left stays, as uncertain, and is not tried again.
+    One that is being handed over is uncertain until its worker knows, which then finds that it has no date any more.
     """
-    waits = (OutboxMail.batch == batch) & OutboxMail.due_at.is_not(None) & OutboxMail.lease.is_(None)
-    session.execute(delete(OutboxMail).where(waits, OutboxMail.state == QUEUED))
-    ended = {"due_at": None, "finished_at": now}
-    session.execute(update(OutboxMail).where(waits, OutboxMail.state == UNCERTAIN).values(ended))
+    session.execute(delete(OutboxMail).where(OutboxMail.batch == batch, OutboxMail.state.in_([QUEUED, FAILED])))
+    may_have_left = (OutboxMail.batch == batch) & OutboxMail.state.in_([SENDING, UNCERTAIN])
+    ended = {"state": UNCERTAIN, "reason": WITHDRAWN, "due_at": None, "finished_at": now}
+    session.execute(update(OutboxMail).where(may_have_left).values(ended))
 
 
 def forget_payloads(session: Session, now: datetime) -> int:

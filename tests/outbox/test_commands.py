@@ -1,0 +1,149 @@
+"""`portal outbox`, who is left out of it, and what a row that somebody altered can put into the log."""
+
+from datetime import timedelta
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import update
+
+from portal.campaigns.emails import Notice
+from portal.kit.context import Context
+from portal.kit.servers import AddressWrong, MailServer, mail_server
+from portal.outbox import service
+from portal.outbox.commands import outbox
+from portal.outbox.models import OutboxMail
+from portal.outbox.smtp import Paused, Relay
+from portal.subscriptions.emails import StatusUpdate
+from portal.worker import drain
+
+BATCH = b"b" * 16
+
+
+@pytest.fixture
+def command(settings, clock, db):
+    def run(*words):
+        context = Context(settings, clock)
+        context.db = db
+        done = CliRunner().invoke(outbox, words, obj=context)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return run
+
+
+@pytest.fixture
+def leave(db, clock):
+    def withdraw():
+        with db.write() as session:
+            service.withdraw(session, BATCH, clock.now())
+
+    return withdraw
+
+
+@pytest.fixture
+def to_reader(enqueue):
+    return lambda: enqueue("ana@example.com", mail=StatusUpdate.sample(), batch=BATCH)
+
+
+def test_status_says_why_mails_wait_and_why_they_failed(enqueue, worker_parts, smtp, command):
+    smtp.answer_recipient = lambda address: "550 no" if address.startswith("gone") else "451 later"
+    for name in ("gone", "sam", "kim"):
+        enqueue(f"{name}@example.com")
+    drain(worker_parts)
+    enqueue()
+    lines = command("status").splitlines()
+    assert lines[0].split() == ["queued", "3"]
+    assert lines[-3].split() == ["all", "4"]
+    assert lines[-2:] == ["failed because of smtp-550: 1", "waiting because of smtp-451: 2"]
+
+
+class TestWhoLeft:
+    def test_gets_nothing_that_failed_before(self, to_reader, worker_parts, smtp, command, leave):
+        smtp.answer_recipient = lambda address: "550 no"
+        to_reader()
+        drain(worker_parts)
+        leave()
+        smtp.answer_recipient = lambda address: "250 OK"
+        assert command("retry") == "In the queue again: 0.\n"
+        drain(worker_parts)
+        assert smtp.messages == []
+
+    def test_gets_no_second_copy_of_what_may_have_left(self, to_reader, command, leave, db, row, clock):
+        waiting = to_reader()
+        with db.write() as session:
+            values = {"state": "uncertain", "ambiguous": 3, "due_at": None, "reason": "connection-lost"}
+            session.execute(update(OutboxMail).values(values))
+        leave()
+        assert command("retry", "--uncertain") == "In the queue again: 0.\n"
+        assert row(waiting).state == "uncertain"
+
+    @pytest.mark.parametrize("answer", ["451 greylisted", "554 5.7.1 not now", "550 no", "421 closing", "452 no room"])
+    def test_in_the_moment_of_sending_gets_nothing_later(
+        self, to_reader, worker_parts, smtp, command, leave, clock, counts, answer
+    ):
+        def say(_address):
+            leave()
+            return answer
+
+        smtp.answer_recipient = say
+        to_reader()
+        drain(worker_parts)
+        smtp.answer_recipient = lambda address: "250 OK"
+        for _ in range(3):
+            clock.advance(timedelta(hours=1))
+            drain(worker_parts)
+        command("retry")
+        command("retry", "--uncertain")
+        drain(worker_parts)
+        assert smtp.messages == []
+        assert counts() == {}
+
+    def test_when_it_was_just_taken_is_counted_as_sent(self, to_reader, worker_parts, smtp, leave, counts):
+        smtp.answer_data = lambda mail: leave() or "250 OK"
+        to_reader()
+        drain(worker_parts)
+        assert counts() == {"sent": 1}
+
+    def test_while_others_of_the_batch_are_sent_gets_nothing(self, enqueue, to_reader, worker_parts, smtp, leave):
+        smtp.answer_data = lambda mail: leave() or "250 OK"
+        enqueue("sam@example.com")
+        enqueue("kim@example.com")
+        to_reader()
+        drain(worker_parts)
+        assert sorted(mail.recipients for mail in smtp.messages) == [("kim@example.com",), ("sam@example.com",)]
+
+
+def test_what_was_asked_for_long_ago_is_not_sent_again_and_a_notice_is(enqueue, worker_parts, smtp, command, clock):
+    smtp.answer_recipient = lambda address: "550 no"
+    enqueue("asked@example.com")
+    enqueue("victim@example.com", mail=Notice())
+    drain(worker_parts)
+    clock.advance(timedelta(hours=25))
+    smtp.answer_recipient = lambda address: "250 OK"
+    assert command("retry") == "In the queue again: 1.\n"
+    drain(worker_parts)
+    assert [mail.recipients for mail in smtp.messages] == [("victim@example.com",)]
+
+
+def test_no_row_writes_a_line_of_its_own_into_the_log(enqueue, worker_parts, db, caplog):
+    enqueue()
+    with db.write() as session:
+        session.execute(update(OutboxMail).values(purpose="x\nERROR all is lost\x1b[2J", payload=b"spoilt" * 50))
+    drain(worker_parts)
+    said = [record.getMessage() for record in caplog.records if "does not open" in record.getMessage()]
+    assert said
+    assert not any("\n" in line or "\x1b" in line for line in said)
+
+
+class TestPasswordBeyondAscii:
+    @pytest.mark.parametrize("signs_in", ["portal:Gr%C3%BCn-lang-9", "portal:Grün-lang-9", "jörg:lang-enough-9"])
+    def test_is_refused_in_the_settings_without_being_repeated(self, signs_in):
+        with pytest.raises(AddressWrong, match="beyond ASCII") as refused:
+            mail_server(f"smtp://{signs_in}@relay.example:587?tls=starttls")
+        assert "lang" not in str(refused.value)
+
+    def test_pauses_instead_of_an_exception_that_holds_it(self, smtp):
+        server = MailServer(smtp.host, smtp.port, "portal", "Grün-und-lang-9", "none")
+        with pytest.raises(Paused, match="no-ascii-password") as refused:
+            Relay(server, "a@b.example").configure_host()
+        assert refused.value.__context__ is None
