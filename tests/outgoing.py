@@ -1,9 +1,12 @@
 """Mails in the outbox, for whoever sends them: put one in, look at its row, count. Fixtures that two folders share."""
 
 import pytest
+from click.testing import CliRunner
 
 from portal.exposure.emails import CheckAnswer
+from portal.kit.context import Context
 from portal.outbox import service
+from portal.outbox.commands import outbox
 from portal.outbox.models import OutboxMail
 
 
@@ -38,3 +41,17 @@ def counts(db):
             return {state: number for state, number in service.counts(session).items() if number}
 
     return count
+
+
+@pytest.fixture
+def command(settings, clock, db):
+    """Run `portal outbox` with these words, and return what it printed."""
+
+    def run(*words):
+        context = Context(settings, clock)
+        context.db = db
+        done = CliRunner().invoke(outbox, words, obj=context)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return run

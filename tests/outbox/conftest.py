@@ -1,5 +1,5 @@
 """Mails to send: a short one, and one that carries whatever its author wrote."""
 
-from tests.outgoing import counts, enqueue, row
+from tests.outgoing import command, counts, enqueue, row
 
-__all__ = ["counts", "enqueue", "row"]
+__all__ = ["command", "counts", "enqueue", "row"]

@@ -3,32 +3,17 @@
 from datetime import timedelta
 
 import pytest
-from click.testing import CliRunner
 from sqlalchemy import update
 
 from portal.campaigns.emails import Notice
-from portal.kit.context import Context
 from portal.kit.servers import AddressWrong, MailServer, mail_server
 from portal.outbox import service
-from portal.outbox.commands import outbox
 from portal.outbox.models import OutboxMail
 from portal.outbox.smtp import Paused, Relay
 from portal.subscriptions.emails import StatusUpdate
 from portal.worker import drain
 
 BATCH = b"b" * 16
-
-
-@pytest.fixture
-def command(settings, clock, db):
-    def run(*words):
-        context = Context(settings, clock)
-        context.db = db
-        done = CliRunner().invoke(outbox, words, obj=context)
-        assert done.exit_code == 0, done.output
-        return done.output
-
-    return run
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 from portal.outbox.compose import Composer
 from portal.outbox.deliver import Deliverer
 from portal.outbox.smtp import Relay
-from tests.outgoing import counts, enqueue, row
+from tests.outgoing import command, counts, enqueue, row
 
-__all__ = ["counts", "deliverer", "enqueue", "row"]
+__all__ = ["command", "counts", "deliverer", "enqueue", "row"]
 
 
 @pytest.fixture

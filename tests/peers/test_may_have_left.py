@@ -6,15 +6,12 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from click.testing import CliRunner
 from sqlalchemy import event, make_url
 
 from portal.app import tidy
 from portal.campaigns.emails import Notice
-from portal.kit.context import Context
 from portal.kit.db import new_id
 from portal.outbox import service
-from portal.outbox.commands import outbox
 from portal.outbox.deliver import BATCH, LEASE, MAX_AMBIGUOUS, claim
 from tests.peers.relays import RudeRelay
 
@@ -26,18 +23,6 @@ def live(hands, clock, minutes):
         while hands.run():
             pass
         clock.advance(timedelta(seconds=10))
-
-
-@pytest.fixture
-def command(settings, clock, db):
-    def run(*words):
-        context = Context(settings, clock)
-        context.db = db
-        done = CliRunner().invoke(outbox, words, obj=context)
-        assert done.exit_code == 0, done.output
-        return done.output
-
-    return run
 
 
 @pytest.fixture
