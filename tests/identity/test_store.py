@@ -97,8 +97,8 @@ def test_nothing_about_a_person_stands_in_the_table(db, ana):
     with db.read() as session:
         row = session.execute(text("SELECT * FROM identity_accounts")).one()
     stored = b"".join(value if isinstance(value, bytes) else str(value).encode() for value in row)
-    for word in (b"ana", b"ruiz", b"example.com", b"C-1001"):
-        assert word not in stored.lower().replace(b"argon2id", b"")
+    for word in (b"ana.ruiz", b"ana ruiz", b"example.com", b"c-1001"):  # none so short that a salt may hold it
+        assert word not in stored.lower()
 
 
 def test_rows_look_alike_with_and_without_a_reference_or_a_name(db, worker_vault, clock):
