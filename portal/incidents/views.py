@@ -120,7 +120,7 @@ def exposed_classes() -> frozenset[str]:
     """Return the names of the kinds of data that a public incident exposed; none while the database is gone."""
     try:
         with web.parts().db.read() as session:
-            return frozenset(name for one in service.published(session) for name in one.classes.split(";"))
+            return frozenset(name for one in service.published(session) for name in one.class_names)
     except DBAPIError:
         return frozenset()
 
