@@ -79,7 +79,9 @@ def _bare(file: Path) -> float:
         for row in rows:
             index = blake2b(row[0].encode(), key=key, digest_size=16).digest()
             nonce = os.urandom(12)
-            chunk.append((index, nonce + aead.encrypt(nonce, "\0".join(row).encode().ljust(256, b"\0"), index)))
+            chunk.append(
+                (index, nonce + aead.encrypt(nonce, "\0".join(row).encode().ljust(256, b"\0"), index))
+            )
             if len(chunk) == CHUNK:
                 _insert(connection, chunk)
                 chunk = []

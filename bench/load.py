@@ -81,7 +81,9 @@ def get(path: str, **headers: str) -> bytes:
 
 def post(path: str, body: str, **headers: str) -> bytes:
     """Return a form's POST as bytes."""
-    return _request("POST", path, body.encode(), {"Content_Type": "application/x-www-form-urlencoded", **headers})
+    return _request(
+        "POST", path, body.encode(), {"Content_Type": "application/x-www-form-urlencoded", **headers}
+    )
 
 
 def _request(method: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:

@@ -31,7 +31,9 @@ def run() -> list[Result]:
     """Send the same notice through both."""
     with ExitStack() as stack:
         port = stack.enter_context(sink())
-        settings, _ = stack.enter_context(portal_settings(PORTAL_MAIL_URL=f"smtp://127.0.0.1:{port}?tls=none"))
+        settings, _ = stack.enter_context(
+            portal_settings(PORTAL_MAIL_URL=f"smtp://127.0.0.1:{port}?tls=none")
+        )
         context = stack.enter_context(context_of(settings))
         db_command.main(["upgrade"], standalone_mode=False, obj=context)
         vault = context.worker_vault()
@@ -55,14 +57,20 @@ def run() -> list[Result]:
         seen = interleaved({"Flask-Mail": loop, "worker": worker})
         relay.close()
     detail = f"{seen['worker']:.0f}/s against {seen['Flask-Mail']:.0f}/s; the sink: {NAME}"
-    return [Result("mail by one worker / Flask-Mail's send()", seen["worker"] / seen["Flask-Mail"], detail, least=2.5)]
+    return [
+        Result(
+            "mail by one worker / Flask-Mail's send()", seen["worker"] / seen["Flask-Mail"], detail, least=2.5
+        )
+    ]
 
 
 def _enqueue(db: Database, vault: WorkerVault) -> None:
     now = datetime.now(UTC)
     with db.write() as session:
         for number in range(MAILS):
-            outbox.enqueue(session, vault, Notice.sample(), address=f"p{number}@postbox.example", locale="en", now=now)
+            outbox.enqueue(
+                session, vault, Notice.sample(), address=f"p{number}@postbox.example", locale="en", now=now
+            )
 
 
 def _flask_mail(port: int, subject: str, text: str, html: str) -> Callable[[], float]:

@@ -20,7 +20,9 @@ class Result:
     @property
     def kept(self) -> bool:
         """Whether the ratio is within its limit."""
-        return (self.least is None or self.ratio >= self.least) and (self.most is None or self.ratio <= self.most)
+        return (self.least is None or self.ratio >= self.least) and (
+            self.most is None or self.ratio <= self.most
+        )
 
     def line(self) -> str:
         """Return the result in one line."""

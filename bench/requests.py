@@ -18,7 +18,10 @@ def run() -> list[Result]:
             example.load(context, new=True)
         url = settings.database_url.replace("portal.db", "peer.db")
         prepare(url)
-        with serving("wsgi:app", environ) as portal, serving("bench.form:app", {"BENCH_DATABASE_URL": url}) as peer:
+        with (
+            serving("wsgi:app", environ) as portal,
+            serving("bench.form:app", {"BENCH_DATABASE_URL": url}) as peer,
+        ):
             check, bare = form(portal, "/check/"), form(peer, "/form/")
             seen = interleaved(
                 {

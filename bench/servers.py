@@ -66,7 +66,9 @@ def shipped(target: str, port: int) -> list[str]:
 
 
 @contextmanager
-def serving(target: str, environ: dict[str, str], command: Callable[[str, int], list[str]] = shipped) -> Iterator[int]:
+def serving(
+    target: str, environ: dict[str, str], command: Callable[[str, int], list[str]] = shipped
+) -> Iterator[int]:
     """Serve `target`, by the shipped server unless another's command is given; yield the port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -74,7 +76,9 @@ def serving(target: str, environ: dict[str, str], command: Callable[[str, int], 
     arguments = command(target, port)
     nowhere = subprocess.DEVNULL
     environ = {**os.environ, **environ}
-    process = subprocess.Popen(arguments, env=environ, cwd=ROOT, stdout=nowhere, stderr=nowhere, start_new_session=True)
+    process = subprocess.Popen(
+        arguments, env=environ, cwd=ROOT, stdout=nowhere, stderr=nowhere, start_new_session=True
+    )
     try:
         _wait(port)
         yield port

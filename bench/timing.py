@@ -29,7 +29,9 @@ def run() -> list[Result]:
                 between = _distance(times["known"], times["unknown"])
                 within = _distance(times["unknown"], times["other unknown"])
                 detail = f"known and unknown {between:.4f}, two unknown groups {within:.4f}"
-                results.append(Result(f"time of {path}, distance above", between - within, detail, most=MOST_ABOVE))
+                results.append(
+                    Result(f"time of {path}, distance above", between - within, detail, most=MOST_ABOVE)
+                )
     return results
 
 

@@ -114,7 +114,9 @@ def create_app(
         app.register_blueprint(blueprint)
     if settings.environment == "demo":
         app.register_blueprint(demo_views.bp)
-    app.extensions[reset_views.REMINDERS] = reset_views.Reminders(rotation_service.choose, rotation_service.chosen)
+    app.extensions[reset_views.REMINDERS] = reset_views.Reminders(
+        rotation_service.choose, rotation_service.chosen
+    )
     app.extensions[pages.LANGUAGE] = accounts_views.keep_language
     app.extensions[pages.READINESS] = {"queue": _requests_are_answered, "mail": _mail_leaves}
     return app
@@ -176,5 +178,7 @@ def _mail_leaves(session: Session, now: datetime) -> bool:
         .limit(MAILS_LOOKED_AT)
         .subquery()
     )
-    put_off = (waiting.c.attempts == 0) & waiting.c.reason.is_not(None) & (waiting.c.created_at <= now - MAIL_LATE)
+    put_off = (
+        (waiting.c.attempts == 0) & waiting.c.reason.is_not(None) & (waiting.c.created_at <= now - MAIL_LATE)
+    )
     return session.scalar(select(func.count()).select_from(waiting).where(put_off)) == 0

@@ -52,7 +52,9 @@ class Commands(click.Group):
         except (DBAPIError, VaultError, OSError, OverflowError) as error:
             if isinstance(error, BrokenPipeError):  # nobody reads on: click knows what to do
                 raise
-            next_step = "" if context.invoked_subcommand == "doctor" else " To see what is wrong, run: portal doctor"
+            next_step = (
+                "" if context.invoked_subcommand == "doctor" else " To see what is wrong, run: portal doctor"
+            )
             raise click.ClickException(f"{_sentence(error)}{next_step}") from error
 
 
@@ -106,5 +108,18 @@ def worker(context: Context) -> None:
     working.Worker(parts, wiring.SCHEDULE).run()
 
 
-for command in (accounts, audit, campaigns, db, demo, doctor, exposure, incidents, keys, outbox, reset, serving.serve):
+for command in (
+    accounts,
+    audit,
+    campaigns,
+    db,
+    demo,
+    doctor,
+    exposure,
+    incidents,
+    keys,
+    outbox,
+    reset,
+    serving.serve,
+):
     main.add_command(command)

@@ -19,7 +19,9 @@ STOP_SECONDS = 10
 
 
 @click.command()
-@click.option("--processes", type=click.IntRange(1, 64), default=None, help="How many; as many as cores unless given.")
+@click.option(
+    "--processes", type=click.IntRange(1, 64), default=None, help="How many; as many as cores unless given."
+)
 @click.pass_obj
 def serve(context: Context, processes: int | None) -> None:
     """Serve the portal at PORTAL_LISTEN."""
@@ -44,7 +46,9 @@ def _try_to_listen(host: str, port: int) -> None:
             probe.bind(address)
             probe.listen()
     except OSError as error:
-        raise click.ClickException(f"PORTAL_LISTEN: the portal cannot listen there ({error.strerror}).") from error
+        raise click.ClickException(
+            f"PORTAL_LISTEN: the portal cannot listen there ({error.strerror})."
+        ) from error
 
 
 def server(target: str, host: str, port: int, processes: int) -> MPServer:

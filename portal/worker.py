@@ -96,7 +96,7 @@ class Worker:
                 if step():
                     continue
             except Exception as error:  # noqa: BLE001 - a database that is gone comes back; the worker must still be there
-                log.error("%s failed (%s: %s); trying again", name, type(error).__name__, _cause(error))  # noqa: TRY400
+                log.error("%s failed (%s: %s); trying again", name, type(error).__name__, _cause(error))
                 wait = AFTER_FAULT_SECONDS
             due.wait(wait)
             due.clear()
@@ -141,7 +141,9 @@ def run_schedule(parts: WorkerParts, schedule: Sequence[Job]) -> None:
         try:
             job(parts)
         except Exception as error:  # noqa: BLE001 - one job's fault must not keep the others from running
-            log.error("%s.%s failed (%s: %s)", job.__module__, job.__name__, type(error).__name__, _cause(error))  # noqa: TRY400
+            log.error(
+                "%s.%s failed (%s: %s)", job.__module__, job.__name__, type(error).__name__, _cause(error)
+            )
 
 
 def drain(parts: WorkerParts, *, lease: timedelta = LEASE) -> None:

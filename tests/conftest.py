@@ -145,6 +145,8 @@ def client(app: Flask) -> Visitor:
 
 
 @pytest.fixture
-def worker_parts(settings: Settings, db: Database, clock: FixedClock, worker_vault: WorkerVault) -> WorkerParts:
+def worker_parts(
+    settings: Settings, db: Database, clock: FixedClock, worker_vault: WorkerVault
+) -> WorkerParts:
     """What the worker works with; `portal.worker.drain(worker_parts)` does all that is due."""
     return make_worker_parts(settings, db, clock, worker_vault)

@@ -17,7 +17,13 @@ def enqueue(db, worker_vault, clock):
     def put(address="sam@example.com", mail=None, locale="en", **options):
         with db.write() as session:
             return service.enqueue(
-                session, worker_vault, mail or CheckAnswer(), address=address, locale=locale, now=clock.now(), **options
+                session,
+                worker_vault,
+                mail or CheckAnswer(),
+                address=address,
+                locale=locale,
+                now=clock.now(),
+                **options,
             )
 
     return put

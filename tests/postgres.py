@@ -35,7 +35,9 @@ class PostgresServer:
         # A short path in /tmp: a socket's address may have 107 bytes, and PostgreSQL's user must reach it.
         server = cls(Path(tempfile.mkdtemp(prefix="portal-postgres-", dir="/tmp")))
         server.folder.chmod(0o755)
-        if os.geteuid() == 0:  # PostgreSQL refuses to run as root, and its other user may not enter root's folders
+        if (
+            os.geteuid() == 0
+        ):  # PostgreSQL refuses to run as root, and its other user may not enter root's folders
             for part in (PROGRAMS, LIBRARIES):
                 shutil.copytree(PACKAGES / part, server.folder / part, symlinks=True)
             os.chown(server.folder, *_unprivileged())
@@ -44,7 +46,9 @@ class PostgresServer:
             "pg_ctl", "start", "-w", "-l", str(server.folder / "log"),
             "-o", f"-h '' -k {server.folder} {FAST}",
         )  # fmt: skip
-        subprocess.run(["/bin/sh", "-c", WATCH, "watch", str(run), server.folder], start_new_session=True, check=True)
+        subprocess.run(
+            ["/bin/sh", "-c", WATCH, "watch", str(run), server.folder], start_new_session=True, check=True
+        )
         return server
 
     def url(self, database: str = "postgres") -> str:

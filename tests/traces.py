@@ -18,7 +18,10 @@ _SESSION = re.compile(r"(session=)([^;]+)")
 
 def response(shown: TestResponse) -> tuple[int, list[tuple[str, str]], bytes]:
     """Status, headers in their order, and body; of the form's token and the signed cookie their lengths are left."""
-    headers = [(name, _SESSION.sub(lambda found: f"{found[1]}{len(found[2])}", value)) for name, value in shown.headers]
+    headers = [
+        (name, _SESSION.sub(lambda found: f"{found[1]}{len(found[2])}", value))
+        for name, value in shown.headers
+    ]
     return shown.status_code, headers, _TOKEN.sub(lambda found: found[1] + b"%d" % len(found[2]), shown.data)
 
 
@@ -41,7 +44,9 @@ def contents(db: Database) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table."""
     with db.engine.connect() as connection:
         return {
-            table: sorted((tuple(row) for row in connection.execute(text(f'SELECT * FROM "{table}"'))), key=repr)
+            table: sorted(
+                (tuple(row) for row in connection.execute(text(f'SELECT * FROM "{table}"'))), key=repr
+            )
             for table in inspect(connection).get_table_names()
         }
 

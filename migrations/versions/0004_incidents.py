@@ -63,7 +63,9 @@ def upgrade() -> None:
         sa.Column("announced_at", Utc(), nullable=True),
         sa.Column("voucher", sa.LargeBinary(32), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_incidents_updates"),
-        sa.ForeignKeyConstraint(["incident_id"], ["incidents.id"], name="fk_incidents_updates_incident_id_incidents"),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name="fk_incidents_updates_incident_id_incidents"
+        ),
         sa.UniqueConstraint("incident_id", "number", name="uq_incidents_updates_incident_id_number"),
         sa.UniqueConstraint("uuid", name="uq_incidents_updates_uuid"),
     )

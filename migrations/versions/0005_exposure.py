@@ -32,7 +32,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_exposure_lists"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_exposure_lists_incident_id_number", "exposure_lists", ["incident_id", "number"], unique=True)
+    op.create_index(
+        "ix_exposure_lists_incident_id_number", "exposure_lists", ["incident_id", "number"], unique=True
+    )
     op.create_table(
         "exposure_active",
         sa.Column("incident_id", sa.LargeBinary(16), nullable=False),

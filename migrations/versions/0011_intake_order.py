@@ -12,4 +12,6 @@ depends_on = None
 def upgrade() -> None:
     """Add the index and the column."""
     op.create_index("ix_intake_requests_state_due_at", "intake_requests", ["state", "due_at"])
-    op.add_column("exposure_lists", sa.Column("notifying", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column(
+        "exposure_lists", sa.Column("notifying", sa.Boolean(), nullable=False, server_default=sa.false())
+    )

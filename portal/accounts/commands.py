@@ -26,13 +26,15 @@ def accounts() -> None:
 @accounts.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Check the whole file and store nothing.")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Where rows left out are told.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), help="Where rows left out are told."
+)
 @click.pass_obj
 def import_accounts(context: Context, file: Path, report: Path | None, *, dry_run: bool) -> None:
     """Take in FILE (UTF-8 CSV with a header) with customers and the Argon2id hashes of their passwords.
 
-    Columns: email, password_hash (both needed), account_ref, name, locale. Who has an account already keeps the
-    password; name, account_ref and locale are brought up to date. The same file twice changes nothing.
+    Columns: email, password_hash (both needed), account_ref, name, locale. Who has an account already keeps
+    the password; name, account_ref and locale are brought up to date. The same file twice changes nothing.
     """
     db, vault = context.db, context.worker_vault()
     report = report or file.with_name(f"{file.name}.report.csv")
@@ -44,11 +46,15 @@ def import_accounts(context: Context, file: Path, report: Path | None, *, dry_ru
         audit.record(session, "accounts.import", "accounts", details, context.clock.now())
 
     try:
-        summary = take_in.take_in(db, vault, context.clock, file, report, bars.show, finished=record, dry_run=dry_run)
+        summary = take_in.take_in(
+            db, vault, context.clock, file, report, bars.show, finished=record, dry_run=dry_run
+        )
     except ReportUnwritable as error:
         raise click.ClickException(f"{error} {NOTHING_STORED}") from None
     except FileRefused as error:
-        raise click.ClickException(f"{file.name}, line {error.line}: {error.reason}. {NOTHING_STORED}") from None
+        raise click.ClickException(
+            f"{file.name}, line {error.line}: {error.reason}. {NOTHING_STORED}"
+        ) from None
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or "no room for temporary files"
         raise click.ClickException(f"The disk failed: {reason}. {NOTHING_STORED}") from None
@@ -62,7 +68,8 @@ def import_accounts(context: Context, file: Path, report: Path | None, *, dry_ru
         click.echo("This was a dry run: nothing was stored.")
         return
     click.echo(
-        f"Stored. New accounts: {summary.added}; brought up to date, with their own passwords: {summary.changed}; "
+        f"Stored. New accounts: {summary.added}; brought up to date, with their own passwords: "
+        f"{summary.changed}; "
         f"as they were: {summary.unchanged}."
     )
 

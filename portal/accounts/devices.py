@@ -1,7 +1,8 @@
 """The device cookie: by it a browser that signed in before is told from strangers who guess.
 
-It holds a random number and, for each account that signed in here, a keyed hash of that number, the account and
-the account's version. It signs nobody in, names nobody, and is worth nothing once the password has changed.
+It holds a random number and, for each account that signed in here, a keyed hash of that number, the account
+and the account's version. It signs nobody in, names nobody, and is worth nothing once the password has
+changed.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -15,8 +16,8 @@ NUMBER_BYTES = 16
 MOST_ACCOUNTS = 5
 LIFETIME_SECONDS = 400 * 24 * 3600  # the longest that browsers keep a cookie
 
-# A name, and what its user agent says; the first that fits. No version and no model: an owner tells devices apart, and
-# nobody else learns much.
+# A name, and what its user agent says; the first that fits. No version and no model: an owner tells devices
+# apart, and nobody else learns much.
 _BROWSERS = (
     ("Edge", "Edg"),
     ("Opera", "OPR/"),

@@ -18,8 +18,9 @@ from portal.accounts.models import SignInDoor
 from portal.identity.port import Store
 from portal.kit.vault import WebVault
 
-# At most 100 consecutive failures per password (NIST SP 800-63B-4, 3.2.2). Strangers, known devices and sessions that
-# are asked for the password once more have shares of their own, so that strangers cannot use up the owner's.
+# At most 100 consecutive failures per password (NIST SP 800-63B-4, 3.2.2). Strangers, known devices and
+# sessions that are asked for the password once more have shares of their own, so that strangers cannot use up
+# the owner's.
 STRANGERS = 60
 DEVICES = 20
 SESSIONS = 20
@@ -29,7 +30,11 @@ _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 _PAGE = 500
 
 Share = InstrumentedAttribute[bytes]
-MOST: dict[Share, int] = {SignInDoor.strangers: STRANGERS, SignInDoor.devices: DEVICES, SignInDoor.sessions: SESSIONS}
+MOST: dict[Share, int] = {
+    SignInDoor.strangers: STRANGERS,
+    SignInDoor.devices: DEVICES,
+    SignInDoor.sessions: SESSIONS,
+}
 
 
 @dataclass(frozen=True, repr=False)

@@ -24,7 +24,13 @@ class AnswerAddress(Protocol):
     """How the check answers one address by mail; it stands beside this feature, so app.py hands it in."""
 
     def __call__(
-        self, session: Session, request: Request, address: str, language: str, now: datetime, parts: WorkerParts
+        self,
+        session: Session,
+        request: Request,
+        address: str,
+        language: str,
+        now: datetime,
+        parts: WorkerParts,
     ) -> bool:
         """Return whether the answer must wait for more."""
         ...
@@ -56,7 +62,7 @@ def keep_language(session: Session, request: Request, _now: datetime, parts: Wor
     except (ValueError, AccountMissing):
         return False
     except VaultError:
-        log.error("the profile of an account does not open: its owner's language cannot be kept")  # noqa: TRY400
+        log.error("the profile of an account does not open: its owner's language cannot be kept")
     return False
 
 

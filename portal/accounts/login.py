@@ -69,7 +69,9 @@ def install(app: Flask, store: Store, hasher: Hasher, lines: Sequence[service.Li
     """Let the application know who is signed in."""
     app.extensions[EXTENSION] = AccountParts(store, hasher, tuple(lines))
     manager = _Manager()
-    manager.session_protection = None  # a token of 256 bits is what protects; addresses and browsers' names change
+    manager.session_protection = (
+        None  # a token of 256 bits is what protects; addresses and browsers' names change
+    )
     manager.user_loader(_load)
     manager.init_app(app, add_context_processor=False)
 

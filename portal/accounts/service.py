@@ -63,7 +63,9 @@ class Line:
 LineProvider = Callable[[Session, bytes, datetime], Line]
 
 
-def begin(session: Session, vault: WebVault, account: Account, *, address: str, device: str, now: datetime) -> str:
+def begin(
+    session: Session, vault: WebVault, account: Account, *, address: str, device: str, now: datetime
+) -> str:
     """Sign a browser in and return its token, kept nowhere else; the oldest session makes room for the 21st."""
     token, row_id = token_urlsafe(TOKEN_BYTES), new_id()
     session.add(
@@ -77,7 +79,9 @@ def begin(session: Session, vault: WebVault, account: Account, *, address: str, 
             ends_at=now + ABSOLUTE,
             password_tries=0,
             address=tokens.lock(token.encode(), address.encode(), _ADDRESS_SIZE, _ADDRESS_INFO),
-            device=tokens.lock(_device_key(vault, row_id), device.encode()[:_DEVICE_SIZE], _DEVICE_SIZE, _DEVICE_INFO),
+            device=tokens.lock(
+                _device_key(vault, row_id), device.encode()[:_DEVICE_SIZE], _DEVICE_SIZE, _DEVICE_INFO
+            ),
         )
     )
     session.flush()
@@ -109,7 +113,9 @@ def resume(session: Session, store: Store, token: str, now: datetime) -> Resumed
 def touch(session: Session, session_id: bytes, now: datetime) -> None:
     """Note that a session was used just now."""
     session.execute(
-        update(AccountSession).where(AccountSession.id == session_id, AccountSession.seen_at < now).values(seen_at=now)
+        update(AccountSession)
+        .where(AccountSession.id == session_id, AccountSession.seen_at < now)
+        .values(seen_at=now)
     )
 
 
@@ -126,7 +132,8 @@ def sessions_of(session: Session, vault: WebVault, current: Resumed, now: dateti
         .order_by(AccountSession.seen_at.desc())
     )
     listed = [
-        Listed(row.id, _device(vault, row), row.created_at, row.seen_at, row.id == current.session_id) for row in rows
+        Listed(row.id, _device(vault, row), row.created_at, row.seen_at, row.id == current.session_id)
+        for row in rows
     ]
     return sorted(listed, key=lambda one: not one.this_one)
 

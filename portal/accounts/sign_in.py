@@ -1,7 +1,8 @@
 """Sign-in: who may try now, what a try costs, and what becomes of it.
 
-Every try is counted before the password is looked at, so that tries in parallel cannot outrun the count, and the
-same statements run whether there is an account or not. Nobody sleeps: who is too early is told when to come back.
+Every try is counted before the password is looked at, so that tries in parallel cannot outrun the count, and
+the same statements run whether there is an account or not. Nobody sleeps: who is too early is told when to
+come back.
 """
 
 from dataclasses import dataclass, replace
@@ -33,9 +34,9 @@ WAITS_KEPT = timedelta(days=1)
 class Try:
     """One try that was counted.
 
-    `retry_after` is not 0 where this network or device came too early, in seconds: the password is not looked at.
-    `open` is False where there were too many failures: the password is looked at and does not sign in, until
-    there is a new one.
+    `retry_after` is not 0 where this network or device came too early, in seconds: the password is not looked
+    at. `open` is False where there were too many failures: the password is looked at and does not sign in,
+    until there is a new one.
     """
 
     door: Door
@@ -73,7 +74,8 @@ def begin(
     version = account.version if account else 1
     device = devices.known_number(vault, device_cookie, account.id if account else index, version)
     source = ("device", device) if device else ("network", network)
-    # A wait outlives a new password: if it ended then, a watcher would learn of the account and of its change.
+    # A wait outlives a new password: if it ended then, a watcher would learn of the account and of its
+    # change.
     bucket = vault.bucket("sign-in wait", index.hex(), *source)
     attempt = Try(doors.door_of(vault, index, version), bucket, bool(device), account, stand_in)
     decision = ratelimit.hit(session, vault, limit, "sign-in", *source, now=now)

@@ -1,7 +1,8 @@
 """Take in the company's accounts: read and check the whole file, then store them in the order of their index.
 
-Between the two, everything waits in a temporary database on disk that SQLite deletes by itself, encrypted under a key
-that exists in memory alone; so memory stays bounded, and no row's place tells its place in the file.
+Between the two, everything waits in a temporary database on disk that SQLite deletes by itself, encrypted
+under a key that exists in memory alone; so memory stays bounded, and no row's place tells its place in the
+file.
 """
 
 import json
@@ -77,10 +78,9 @@ def take_in(
 ) -> Summary:
     """Take in a file of accounts and return what was done; with `dry_run` nothing is stored.
 
-    Who has an account already keeps its password. Nothing is stored before the whole file was read; then it is
-    stored in chunks, so that a run that is cut off there is simply run again. `finished` is called in the last
-    transaction. Raises FileRefused, OSError or
-    sqlite3.Error where the disk is full.
+    Who has an account already keeps its password. Nothing is stored before the whole file was read; then it
+    is stored in chunks, so that a run that is cut off there is simply run again. `finished` is called in the
+    last transaction. Raises FileRefused, OSError or sqlite3.Error where the disk is full.
     """
     summary = Summary()
     with closing(_Waiting()) as waiting, closing(Report(report, file)) as told, file.open("rb") as opened:
@@ -88,7 +88,13 @@ def take_in(
         _read(opened, vault, waiting, told, summary, lambda done: progress("Reading", done, size))
         if not dry_run:
             _store(
-                db, vault, clock, waiting, summary, finished, lambda done: progress("Storing", done, summary.accounts)
+                db,
+                vault,
+                clock,
+                waiting,
+                summary,
+                finished,
+                lambda done: progress("Storing", done, summary.accounts),
             )
     return summary
 
@@ -108,7 +114,10 @@ def account_of(columns: tuple[str, ...]) -> NewAccount:
     if language and not _LOCALE.match(language):
         raise RowRefused("locale: this is not a language tag like en or pt-BR")
     profile = Profile(
-        address, _text("name", " ".join(name.split()), MAX_NAME), _text("account_ref", ref.strip(), MAX_REF), language
+        address,
+        _text("name", " ".join(name.split()), MAX_NAME),
+        _text("account_ref", ref.strip(), MAX_REF),
+        language,
     )
     if len(pack(profile)) > MAX_PROFILE:
         raise RowRefused("the row is too long")

@@ -22,7 +22,8 @@ bp = Blueprint("accounts", __name__)
 CHECK_ACCOUNT = "check-account"
 LANGUAGE = "language"
 FAILED = 400
-# Cookies are left alone: the one of this session is emptied, and the one that tells this browser from strangers stays.
+# Cookies are left alone: the one of this session is emptied, and the one that tells this browser from
+# strangers stays.
 CLEAR_SITE_DATA = '"cache", "storage"'
 _SIGNED_OUT = "signed out"
 _DEVICES_OUT = "devices signed out"
@@ -67,7 +68,9 @@ def try_to_sign_in() -> ResponseReturnValue:
         if upgraded:
             login.account_parts().store.upgrade_hash(db_session, attempt.account, upgraded)
         device = devices.describe(request.user_agent.string)
-        token = service.begin(db_session, parts.vault, attempt.account, address=address, device=device, now=now)
+        token = service.begin(
+            db_session, parts.vault, attempt.account, address=address, device=device, now=now
+        )
     if not login.begin(token):
         # The password was changed elsewhere in this very moment.
         return _failed(SignInForm(formdata=None), wrong=True)
@@ -174,7 +177,11 @@ def account() -> ResponseReturnValue:
 
 def _password_line(current: login.SignedIn) -> Line:
     changed_at = current.account.password_changed_at
-    state = _("Changed on %(date)s", date=format_date(changed_at, _(DAY))) if changed_at else _("Not changed here yet")
+    state = (
+        _("Changed on %(date)s", date=format_date(changed_at, _(DAY)))
+        if changed_at
+        else _("Not changed here yet")
+    )
     # Since nobody chose it anew here, it is the one from before the breach.
     return Line(_("Password"), state, "/account/password/", _("Change"), due=changed_at is None)
 

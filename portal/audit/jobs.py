@@ -14,14 +14,14 @@ log = logging.getLogger("portal.audit")
 def sign_log(parts: WorkerParts) -> None:
     """Sign what was written since the last checkpoint, or say that the log is not whole.
 
-    The worker's own log lies outside the database. What it says about a signature is all that tells a log that was
-    replaced as a whole from the one that was written.
+    The worker's own log lies outside the database. What it says about a signature is all that tells a log
+    that was replaced as a whole from the one that was written.
     """
     try:
         while not parts.stopping() and (signed := _sign(parts)) is not None:
             log.info("the audit log is signed up to entry %d: %s", signed.number, signed.digest)
     except service.ChainBroken as error:
-        log.error("the audit log is not whole, so it is not signed: %s", error)  # noqa: TRY400 - the words say it all
+        log.error("the audit log is not whole, so it is not signed: %s", error)
 
 
 def verify(parts: WorkerParts) -> None:
@@ -34,7 +34,7 @@ def verify(parts: WorkerParts) -> None:
         with parts.db.snapshot() as session:
             service.verify(session, parts.vault.audit_key)
     except service.ChainBroken as error:
-        log.error("the audit log is not whole: %s", error)  # noqa: TRY400 - the words say it all
+        log.error("the audit log is not whole: %s", error)
 
 
 def _sign(parts: WorkerParts) -> service.Mark | None:

@@ -68,7 +68,8 @@ def record(
 ) -> int:
     """Append one entry in the caller's transaction and return its number.
 
-    `action` is `feature.verb`; `subject` names a public thing (a slug, a version); nothing about a person goes in.
+    `action` is `feature.verb`; `subject` names a public thing (a slug, a version); nothing about a person
+    goes in.
     """
     head = _locked_head(session)
     text = json.dumps(dict(details), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -109,15 +110,18 @@ def sign(session: Session, key: bytes, now: datetime) -> Mark | None:
         raise ChainBroken(_ends_elsewhere(number))
     if not following:
         return None
-    session.add(AuditCheckpoint(number=number, at=now, digest=digest, signature=_signature(key, number, digest)))
+    session.add(
+        AuditCheckpoint(number=number, at=now, digest=digest, signature=_signature(key, number, digest))
+    )
     return Mark.of(number, digest)
 
 
 def verify(session: Session, key: bytes | None = None, holds: Iterable[Mark] = ()) -> Verified:
     """Walk the whole chain, in a session of `Database.snapshot`.
 
-    Raises ChainBroken at the first entry that was altered, removed or put in between, and where the log does not hold
-    an entry that was noted down: who can write the database can write another log that is whole in itself.
+    Raises ChainBroken at the first entry that was altered, removed or put in between, and where the log does
+    not hold an entry that was noted down: who can write the database can write another log that is whole in
+    itself.
     """
     number, digest, signed = 0, GENESIS, 0
     missed = set(holds)
@@ -168,7 +172,9 @@ def _ends_elsewhere(number: int) -> str:
 
 
 def _check(checkpoint: AuditCheckpoint, entry: AuditEntry | None, key: bytes | None) -> None:
-    genuine = key is None or compare_digest(checkpoint.signature, _signature(key, checkpoint.number, checkpoint.digest))
+    genuine = key is None or compare_digest(
+        checkpoint.signature, _signature(key, checkpoint.number, checkpoint.digest)
+    )
     if not genuine or entry is None or not checkpoint.digest == entry.digest == _digest(entry):
         raise ChainBroken(f"the signed checkpoint at entry {checkpoint.number} does not fit")
 

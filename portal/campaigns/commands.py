@@ -22,8 +22,13 @@ def campaigns(context: click.Context) -> None:
         if not found:
             click.echo("Nobody was notified yet.")
         for campaign in found:
-            slug, number = incidents.by_id(session, campaign.incident_id).slug, service.list_number(session, campaign)
-            click.echo(f"{slug}: notice to list version {number}, begun {campaign.begun_at:%Y-%m-%d %H:%M} UTC")
+            slug, number = (
+                incidents.by_id(session, campaign.incident_id).slug,
+                service.list_number(session, campaign),
+            )
+            click.echo(
+                f"{slug}: notice to list version {number}, begun {campaign.begun_at:%Y-%m-%d %H:%M} UTC"
+            )
             _show(service.ledger(session, campaign))
 
 
@@ -51,7 +56,9 @@ def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -
                 click.echo(f"To send it: portal campaigns notify {slug} --confirm {count}")
                 return
             if confirm is None:
-                raise click.UsageError("Say to how many addresses with --confirm COUNT; --dry-run tells the number.")
+                raise click.UsageError(
+                    "Say to how many addresses with --confirm COUNT; --dry-run tells the number."
+                )
             campaign = service.begin(session, vault, incident.id, slug, confirm, context.clock.now())
     except incidents.IncidentUnknown:
         raise click.ClickException(f"There is no incident '{slug}'. See: portal incidents list") from None
@@ -59,7 +66,8 @@ def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -
         raise click.ClickException(f"No list is active. See: portal exposure list {slug}") from None
     except service.CountWrong:
         raise click.ClickException(
-            "This is not the number of addresses of the active list. Nothing was sent. Look again with --dry-run."
+            "This is not the number of addresses of the active list. Nothing was sent. Look again with "
+            "--dry-run."
         ) from None
     chosen = service.chosen_languages(context.db, vault, store_for(context.settings))
     remaining = campaign.addresses - campaign.written - campaign.earlier
@@ -82,4 +90,8 @@ def _show(ledger: service.Ledger) -> None:
     click.echo(f"  not yet written {ledger.waiting}")
     for state, count in ledger.states.items():
         click.echo(f"  {state} {count}")
-    click.echo("  The sum is right." if ledger.adds_up else "  THE SUM IS WRONG: somebody is missing or counted twice.")
+    click.echo(
+        "  The sum is right."
+        if ledger.adds_up
+        else "  THE SUM IS WRONG: somebody is missing or counted twice."
+    )

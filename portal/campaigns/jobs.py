@@ -18,8 +18,11 @@ def resume(parts: WorkerParts) -> None:
     for campaign_id in waiting:
         try:
             _finish(parts, campaign_id)
-        except (ListDestroyed, VaultError) as error:  # its list cannot be read: the others must not wait for it
-            log.error("a notice stays unfinished (%s)", type(error).__name__)  # noqa: TRY400
+        except (
+            ListDestroyed,
+            VaultError,
+        ) as error:  # its list cannot be read: the others must not wait for it
+            log.error("a notice stays unfinished (%s)", type(error).__name__)
 
 
 def _finish(parts: WorkerParts, campaign_id: bytes) -> None:

@@ -14,8 +14,8 @@ KEY_BYTES = 32
 class Campaign(Base):
     """One notice to everyone on one version of a list; its mails carry its id as their batch.
 
-    `addresses` is how many it concerns; `written` got a mail by it, `earlier` had theirs from an earlier version;
-    `last_key` is how far it is, in the order of the list.
+    `addresses` is how many it concerns; `written` got a mail by it, `earlier` had theirs from an earlier
+    version; `last_key` is how far it is, in the order of the list.
     """
 
     __tablename__ = "campaigns"

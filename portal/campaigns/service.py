@@ -34,8 +34,8 @@ class CountWrong(Exception):
 class Ledger:
     """Where every address of a campaign is: the states, `earlier` and `waiting` add up to `addresses`.
 
-    `earlier` are counted where they were written to first, by a notice to an earlier version of the list; `waiting` are
-    yet to be written to, and once the campaign has ended, those whose rows were tampered with.
+    `earlier` are counted where they were written to first, by a notice to an earlier version of the list;
+    `waiting` are yet to be written to, and once the campaign has ended, those whose rows were tampered with.
     """
 
     addresses: int
@@ -62,7 +62,9 @@ def begin(
     if confirmed != version.addresses:
         raise CountWrong
     campaign = session.scalar(
-        select(Campaign).where(Campaign.incident_id == incident_id, Campaign.list_id == version.id).with_for_update()
+        select(Campaign)
+        .where(Campaign.incident_id == incident_id, Campaign.list_id == version.id)
+        .with_for_update()
     )
     if campaign is not None and not _vouched(vault, campaign):
         log.error("a notice to this list was put in by somebody without the worker's keys; it is replaced")
@@ -71,7 +73,11 @@ def begin(
         campaign = None
     if campaign is None:
         campaign = Campaign(
-            id=new_id(), incident_id=incident_id, list_id=version.id, begun_at=now, addresses=version.addresses
+            id=new_id(),
+            incident_id=incident_id,
+            list_id=version.id,
+            begun_at=now,
+            addresses=version.addresses,
         )
         campaign.voucher = _voucher(vault, campaign)
         session.add(campaign)
@@ -94,7 +100,9 @@ def chosen_languages(db: Database, vault: WorkerVault, store: Store) -> dict[byt
             found, after = store.chosen_languages(session, vault, after, ACCOUNTS)
         chosen |= found
         if len(chosen) >= MOST_CHOSEN:
-            log.warning("more than %d people chose a language: some are written to in the list's", MOST_CHOSEN)
+            log.warning(
+                "more than %d people chose a language: some are written to in the list's", MOST_CHOSEN
+            )
             return chosen
         if after is None:
             return chosen
@@ -120,12 +128,14 @@ def advance(
     people, after = exposure.people_after(session, vault, version, campaign.last_key, limit)
     last = served = campaign.last_key
     if people and last and exposure.same_address(people[0][0], last):
-        # Of the people of this address some were seen before; where none of them could be read, nobody was written to.
+        # Of the people of this address some were seen before; where none of them could be read, nobody was
+        # written to.
         served = last if exposure.readable_before(session, vault, version, people[0][0]) else b""
     for key, person in people:
         last = key
         if person is None:
-            # One row that was tampered with must not keep the others from their notice; it stays among the waiting.
+            # One row that was tampered with must not keep the others from their notice; it stays among the
+            # waiting.
             log.error("a row of a list does not open: it was altered or moved, and nobody could be notified")
             continue
         if not served or not exposure.same_address(key, served):
@@ -143,7 +153,9 @@ def advance(
             )
             if added is None:
                 # Where the earlier one failed, it goes out now.
-                outbox.send_again(session, vault, unique, Notice(), address=person.address, locale=language, now=now)
+                outbox.send_again(
+                    session, vault, unique, Notice(), address=person.address, locale=language, now=now
+                )
                 campaign.earlier += 1
             else:
                 campaign.written += 1
@@ -167,7 +179,9 @@ def check_list(session: Session, vault: WorkerVault, campaign_id: bytes) -> None
 def unfinished(session: Session, vault: WorkerVault) -> list[bytes]:
     """Return the campaigns that have addresses left to write to; one that nobody vouches for is told in the log."""
     found = []
-    for campaign in session.scalars(select(Campaign).where(Campaign.ended_at.is_(None)).order_by(Campaign.begun_at)):
+    for campaign in session.scalars(
+        select(Campaign).where(Campaign.ended_at.is_(None)).order_by(Campaign.begun_at)
+    ):
         if _vouched(vault, campaign):
             found.append(campaign.id)
         else:

@@ -38,7 +38,9 @@ FILES = ("demo.db", "demo-queue.db", "demo-mailbox.db", "demo-keys", "demo-loade
 def demo(port: int, *, fresh: bool) -> None:
     """Serve the portal with an example incident, its worker and a mailbox; for this machine alone."""
     if os.environ.get(f"{PREFIX}ENVIRONMENT", "demo") != "demo":
-        message = "PORTAL_ENVIRONMENT is set to something else: the demonstration never runs beside a real portal."
+        message = (
+            "PORTAL_ENVIRONMENT is set to something else: the demonstration never runs beside a real portal."
+        )
         raise click.ClickException(message)
     folder = ROOT / "var"
     folder.mkdir(exist_ok=True)
@@ -80,7 +82,7 @@ def _alone(folder: Path, port: int) -> Iterator[None]:
             lock.seek(0)
             where = lock.read().strip() or "another port"
             message = (
-                f"The demonstration of this folder is running already, at {where}. End that one first, with Ctrl-C."
+                f"The demonstration of this folder is already running at {where}. Stop it first with Ctrl-C."
             )
             raise click.ClickException(message) from None
         lock.truncate(0)
@@ -93,16 +95,21 @@ def _tell(port: int) -> None:
     """Print where everything is, and who is there to try it with."""
     click.echo(f"portal: http://localhost:{port}/")
     click.echo(f"mailbox: http://localhost:{port}/dev/mailbox/")
-    click.echo("Somebody whose data were stolen. Ask the portal about her, and read the answer in the mailbox:")
+    click.echo(
+        "Somebody whose data were stolen. Ask the portal about her, and read the answer in the mailbox:"
+    )
     click.echo(f"example: {EXAMPLE}")
     click.echo(
-        "Somebody whose password was stolen too. That password is locked; the mailbox has the mail that says so:"
+        "Somebody whose password was stolen too. That password is locked; the mailbox has the mail that "
+        "says so:"
     )
     click.echo(f"needs a new password: {ROBBED}")
     click.echo("Somebody who is not affected, and signs in as ever:")
     click.echo(f"sign in as: {UNAFFECTED}")
     click.echo(f"password: {PASSWORD}")
-    click.echo(f"What you change stays for the next time, a password too. To begin anew: {sys.argv[0]} demo --fresh")
+    click.echo(
+        f"What you change stays for the next time, a password too. To begin anew: {sys.argv[0]} demo --fresh"
+    )
     click.echo(f"What the processes log stands in var/{LOG}. Stop it all with Ctrl-C.")
     sys.stdout.flush()
 

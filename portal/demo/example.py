@@ -78,8 +78,14 @@ def _story(about: dict[str, Any]) -> Iterator[Step]:
         yield published, incidents, ("publish", slug)
     for number, file in enumerate(sorted((CONTENT / "updates").glob("*.md")), start=1):
         words = _front_matter(file)
-        told = max(datetime.fromisoformat(words["occurred_at"]) + timedelta(minutes=30), begin + timedelta(minutes=5))
-        yield told, incidents, ("update", slug, "--phase", words["phase"], "--title", words["title"], str(file))
+        told = max(
+            datetime.fromisoformat(words["occurred_at"]) + timedelta(minutes=30), begin + timedelta(minutes=5)
+        )
+        yield (
+            told,
+            incidents,
+            ("update", slug, "--phase", words["phase"], "--title", words["title"], str(file)),
+        )
         for translation in sorted(file.parent.glob(f"*/{file.name}")):
             yield told, incidents, ("update", slug, "--edit", str(number), str(translation))
 

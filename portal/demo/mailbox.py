@@ -51,14 +51,17 @@ class MailboxStore:
     def one(self, number: int) -> Message | None:
         """Return one mail."""
         with self._open() as connection:
-            row = connection.execute("SELECT id, recipients, content FROM mails WHERE id = ?", (number,)).fetchone()
+            row = connection.execute(
+                "SELECT id, recipients, content FROM mails WHERE id = ?", (number,)
+            ).fetchone()
         return _message(row[0], json.loads(row[1]), row[2]) if row else None
 
     def newest(self, limit: int = NEWEST, to: str = "") -> list[Message]:
         """Return the newest mails, those to an address where one is given."""
         with self._open() as connection:
             rows = connection.execute(
-                "SELECT id, recipients, content FROM mails WHERE instr(recipients, ?) ORDER BY id DESC LIMIT ?",
+                "SELECT id, recipients, content FROM mails WHERE instr(recipients, ?) ORDER BY id DESC "
+                "LIMIT ?",
                 (json.dumps(to)[1:-1], limit),
             ).fetchall()
         return [_message(number, json.loads(recipients), content) for number, recipients, content in rows]

@@ -15,14 +15,79 @@ FIRST_HALF = 640
 COUNTED_TWICE = 180
 FOUND_LATE = frozenset({"Passwords", "Dates of birth", "Partial credit card data"})
 FIRST = (
-    *("Ada", "Amara", "Ana", "Anton", "Aroa", "Bashir", "Beatriz", "Bruno", "Carla", "Chiara", "Daniel", "Diego"),
-    *("Elena", "Emil", "Esra", "Farid", "Fatima", "Gabriel", "Greta", "Hana", "Hugo", "Ines", "Ivan", "Jamal"),
-    *("Joana", "Karim", "Lena", "Leo", "Luis", "Maja", "Marta", "Mateo", "Mira", "Nadia", "Nils", "Olga", "Omar"),
-    *("Paula", "Pedro", "Rosa", "Samir", "Sofia", "Tariq", "Teresa", "Timo", "Vera", "Yara", "Yusuf", "Zofia"),
+    *(
+        "Ada",
+        "Amara",
+        "Ana",
+        "Anton",
+        "Aroa",
+        "Bashir",
+        "Beatriz",
+        "Bruno",
+        "Carla",
+        "Chiara",
+        "Daniel",
+        "Diego",
+    ),
+    *(
+        "Elena",
+        "Emil",
+        "Esra",
+        "Farid",
+        "Fatima",
+        "Gabriel",
+        "Greta",
+        "Hana",
+        "Hugo",
+        "Ines",
+        "Ivan",
+        "Jamal",
+    ),
+    *(
+        "Joana",
+        "Karim",
+        "Lena",
+        "Leo",
+        "Luis",
+        "Maja",
+        "Marta",
+        "Mateo",
+        "Mira",
+        "Nadia",
+        "Nils",
+        "Olga",
+        "Omar",
+    ),
+    *(
+        "Paula",
+        "Pedro",
+        "Rosa",
+        "Samir",
+        "Sofia",
+        "Tariq",
+        "Teresa",
+        "Timo",
+        "Vera",
+        "Yara",
+        "Yusuf",
+        "Zofia",
+    ),
 )
 LAST = (
     *("Aguilar", "Bakker", "Castillo", "Dahl", "Esposito", "Ferrer", "Gomez", "Haddad", "Ibarra", "Jansen"),
-    *("Keller", "Lopez", "Moreau", "Novak", "Okafor", "Pereira", "Quiroga", "Rossi", "Silva", "Torres", "Ueda"),
+    *(
+        "Keller",
+        "Lopez",
+        "Moreau",
+        "Novak",
+        "Okafor",
+        "Pereira",
+        "Quiroga",
+        "Rossi",
+        "Silva",
+        "Torres",
+        "Ueda",
+    ),
     *("Vidal", "Weber", "Yilmaz", "Zapata"),
 )
 DOMAINS = ("postbox.example", "mail.example", "inbox.example", "correo.example")
@@ -54,8 +119,12 @@ def affected() -> Iterator[Person]:
     chance = random.Random(20261102)  # noqa: S311 - the demonstration is the same every time
     yield Person(EXAMPLE, "C-100001", "Nora Lind", "en", "IE", (*BASICS, "Phone numbers", "Purchases"))
     # A family that shares one address.
-    yield Person("family.torres@correo.example", "C-100002", "Paula Torres", "es", "ES", (*BASICS, "Purchases"))
-    yield Person("family.torres@correo.example", "C-100003", "Hugo Torres", "es", "ES", (*BASICS, "Passwords"))
+    yield Person(
+        "family.torres@correo.example", "C-100002", "Paula Torres", "es", "ES", (*BASICS, "Purchases")
+    )
+    yield Person(
+        "family.torres@correo.example", "C-100003", "Hugo Torres", "es", "ES", (*BASICS, "Passwords")
+    )
     for number in range(4, AFFECTED + 1):
         first, last = chance.choice(FIRST), chance.choice(LAST)
         spanish = chance.random() < 0.3  # noqa: PLR2004 - a share

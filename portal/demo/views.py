@@ -13,7 +13,8 @@ bp = Blueprint("demo", __name__)
 
 # Links lead on in a page of their own, as they do from a mail program.
 HTML_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors "
+    "'none'; "
     "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
 )
 FIELDS = ("to", "subject", "text", "html", "headers")
@@ -25,7 +26,12 @@ def only_here() -> None:
     settings = web.parts().settings
     peer = request.environ.get("werkzeug.proxy_fix.orig", {}).get("REMOTE_ADDR", request.remote_addr)
     forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-    if forwarded or settings.environment != "demo" or settings.demo_mailbox is None or not web.is_loopback(peer or ""):
+    if (
+        forwarded
+        or settings.environment != "demo"
+        or settings.demo_mailbox is None
+        or not web.is_loopback(peer or "")
+    ):
         raise NotFound
 
 

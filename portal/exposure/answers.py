@@ -14,7 +14,13 @@ from portal.kit.vault import WorkerVault
 
 MAX_BYTES = 4000
 MAX_LABEL = 40
-_ORDER = (Outcome.AFFECTED, Outcome.OTHER_SPELLING, Outcome.UNREADABLE, Outcome.NOT_CHECKED, Outcome.NOT_LISTED)
+_ORDER = (
+    Outcome.AFFECTED,
+    Outcome.OTHER_SPELLING,
+    Outcome.UNREADABLE,
+    Outcome.NOT_CHECKED,
+    Outcome.NOT_LISTED,
+)
 _REFERENCE_PURPOSE = "answer-reference"
 _REFERENCE_LENGTH = 10
 
@@ -63,7 +69,9 @@ def pack(vault: WorkerVault, address: str, findings: Iterable[Finding]) -> dict[
 
 def unpack(data: dict[str, Any]) -> Answer:
     """Return the answer that `pack` packed; what needs something done comes first."""
-    incidents = sorted((_unpack_finding(item) for item in data["i"]), key=lambda item: _ORDER.index(item.outcome))
+    incidents = sorted(
+        (_unpack_finding(item) for item in data["i"]), key=lambda item: _ORDER.index(item.outcome)
+    )
     return Answer(data["a"], tuple(incidents))
 
 
@@ -95,7 +103,8 @@ def _unpack_finding(item: dict[str, Any]) -> IncidentAnswer:
         outcome=Outcome(item["o"]),
         reference=item["r"],
         sections=tuple(
-            Section(label, worst_first(c.name for c in classes_of(int(bitmap, 16)))) for label, bitmap in item["p"]
+            Section(label, worst_first(c.name for c in classes_of(int(bitmap, 16))))
+            for label, bitmap in item["p"]
         ),
         more=item["m"],
     )

@@ -22,7 +22,9 @@ from portal.kit.report import ReportUnwritable
 NOTHING_STORED = "Nothing was stored; the active list is untouched."
 VERSION = click.IntRange(1, 2**31 - 1)
 ACCEPT = click.option(
-    "--accept-bad-rows", is_flag=True, help="Activate although rows were left out: these people will not be told."
+    "--accept-bad-rows",
+    is_flag=True,
+    help="Activate although rows were left out: these people will not be told.",
 )
 
 
@@ -51,8 +53,8 @@ def import_list(
 ) -> None:
     """Take in FILE (UTF-8 CSV with a header) as a new version of the list of SLUG.
 
-    Columns: email (needed), account_ref, name, locale, jurisdiction, data_classes (separated by ;). Nobody sees the
-    version until it is activated.
+    Columns: email (needed), account_ref, name, locale, jurisdiction, data_classes (separated by ;). Nobody
+    sees the version until it is activated.
     """
     vault = context.worker_vault()
     with context.db.read() as session:
@@ -73,7 +75,9 @@ def import_list(
                 context.db, vault, context.clock, url, source, bars.show, finished=record, dry_run=dry_run
             )
     except FileRefused as error:
-        raise click.ClickException(f"{file.name}, line {error.line}: {error.reason}. {NOTHING_STORED}") from None
+        raise click.ClickException(
+            f"{file.name}, line {error.line}: {error.reason}. {NOTHING_STORED}"
+        ) from None
     except ReportUnwritable as error:
         raise click.ClickException(f"{error} {NOTHING_STORED}") from None
     except ImportRunning:
@@ -133,14 +137,16 @@ def activate(context: Context, slug: str, version: int, *, accept_bad_rows: bool
 @click.argument("slug")
 @click.argument("version", type=VERSION)
 @click.option(
-    "--stop-notice", is_flag=True, help="Although a notice to it still goes out: the others of it are not written to."
+    "--stop-notice",
+    is_flag=True,
+    help="Although a notice to it still goes out: the others of it are not written to.",
 )
 @click.pass_obj
 def purge(context: Context, slug: str, version: int, *, stop_notice: bool) -> None:
     """Destroy VERSION of the list of SLUG for good: its key first, then its rows.
 
-    Without the key no copy of the rows can be read, wherever one lies; backups of the whole database hold both. The
-    active version cannot be destroyed. The counts stay. Run it again where it was interrupted.
+    Without the key no copy of the rows can be read, wherever one lies; backups of the whole database hold
+    both. The active version cannot be destroyed. The counts stay. Run it again where it was interrupted.
     """
     try:
         with context.db.write() as session:
@@ -149,18 +155,23 @@ def purge(context: Context, slug: str, version: int, *, stop_notice: bool) -> No
             details = {"version": version, "people": destroyed.people}
             audit.record(session, "exposure.purge", slug, details, context.clock.now())
     except service.ListUnknown:
-        raise click.ClickException(f"There is no version {version}. See: portal exposure list {slug}") from None
+        raise click.ClickException(
+            f"There is no version {version}. See: portal exposure list {slug}"
+        ) from None
     except service.ListActive:
         raise click.ClickException(
             f"Version {version} is active: answers come from it. Activate another version first."
         ) from None
     except service.ListNotifying:
         raise click.ClickException(
-            f"A notice to version {version} still goes out, and without the list nobody else would be told. Wait until "
+            f"A notice to version {version} still goes out, and without the list nobody else would be told. "
+            "Wait until "
             f"it has (see: portal campaigns), or end it: portal exposure purge {slug} {version} --stop-notice"
         ) from None
     store.remove(context.db, destroyed.id)
-    click.echo(f"Version {version} is destroyed: nobody can read its people any more. Let old backups expire too.")
+    click.echo(
+        f"Version {version} is destroyed: nobody can read its people any more. Let old backups expire too."
+    )
 
 
 def _activate(context: Context, slug: str, number: int, *, accept_bad_rows: bool) -> None:
@@ -168,16 +179,21 @@ def _activate(context: Context, slug: str, number: int, *, accept_bad_rows: bool
     try:
         with context.db.write() as session:
             incident = _incident(session, slug)
-            version = service.activate(session, vault, incident.id, number, now, accept_bad_rows=accept_bad_rows)
+            version = service.activate(
+                session, vault, incident.id, number, now, accept_bad_rows=accept_bad_rows
+            )
             details = {"version": number, "people": version.people, "bad_rows": version.bad_rows}
             audit.record(session, "exposure.activate", slug, details, now)
     except service.ListUnknown:
-        raise click.ClickException(f"There is no version {number}. See: portal exposure list {slug}") from None
+        raise click.ClickException(
+            f"There is no version {number}. See: portal exposure list {slug}"
+        ) from None
     except service.ListDestroyed:
         raise click.ClickException(f"Version {number} was destroyed. Import the list again.") from None
     except service.ListHasBadRows as error:
         raise click.ClickException(
-            f"Not activated: {_rows(error.bad_rows)} left out, whose people would never be told. Mend the file "
+            f"Not activated: {_rows(error.bad_rows)} left out, whose people would never be told. Mend the "
+            "file "
             f"and import it again, or accept it: portal exposure activate {slug} {number} --accept-bad-rows"
         ) from None
     Queue(context.settings.queue_file).wake("tend")
@@ -185,7 +201,9 @@ def _activate(context: Context, slug: str, number: int, *, accept_bad_rows: bool
 
 
 def _tell(summary: importing.Summary, file: Path, report: Path) -> None:
-    click.echo(f"{file.name}: {_rows(summary.rows)}; people: {summary.people}; addresses: {summary.addresses}.")
+    click.echo(
+        f"{file.name}: {_rows(summary.rows)}; people: {summary.people}; addresses: {summary.addresses}."
+    )
     if summary.duplicates:
         click.echo(f"{_rows(summary.duplicates)} named a person again; their data classes were united.")
     if summary.bad_rows:

@@ -163,7 +163,10 @@ def _discard_if_possible(db: Database, list_id: int) -> None:
         _discard(db, list_id)
     except DBAPIError as error:
         # A full disk can refuse this too. The version stays invisible, until there is room again.
-        log.error("what was stored is removed by the worker as soon as there is room (%s)", type(error.orig).__name__)  # noqa: TRY400
+        log.error(
+            "what was stored is removed by the worker as soon as there is room (%s)",
+            type(error.orig).__name__,
+        )
 
 
 def _discard(db: Database, list_id: int) -> None:
@@ -180,7 +183,9 @@ def _discard(db: Database, list_id: int) -> None:
 class _Import:
     """One run over one file."""
 
-    def __init__(self, source: Source, sealer: Sealer, indexer: Indexer, sorter: Sorter, progress: Progress) -> None:
+    def __init__(
+        self, source: Source, sealer: Sealer, indexer: Indexer, sorter: Sorter, progress: Progress
+    ) -> None:
         self._source = source
         self._sealer = sealer
         self._indexer = indexer
@@ -252,7 +257,9 @@ class _Import:
         self._progress(STORING, expected, expected)
         self._settle_bitmaps(everything=True)
         summary.people, summary.addresses, summary.duplicates = people, addresses, expected - people
-        summary.class_counts = {by_id(bit).name: count for bit, count in sorted(self._by_class.items()) if count}
+        summary.class_counts = {
+            by_id(bit).name: count for bit, count in sorted(self._by_class.items()) if count
+        }
 
     def _united(self, key: bytes, blob: bytes, other: bytes) -> bytes:
         person, again = self._sealer.open(key, blob), self._sealer.open(key, other)

@@ -44,21 +44,25 @@ def answer_address(
 ) -> bool:
     """Answer a normalised address by one mail: the same rows and lengths whatever the answer.
 
-    Returns whether something could not be checked yet. A request that waited for that is not capped and counts as none
-    of today's, but one address is told only once that the same incidents could be checked.
+    Returns whether something could not be checked yet. A request that waited for that is not capped and
+    counts as none of today's, but one address is told only once that the same incidents could be checked.
     """
     vault = parts.vault
     found = matching.candidates(session, vault, [i.id for i in incidents.published(session)], address)
     mailbox = matching.recipient(address, found)
     owner = folded(mailbox or address)
     link = request.reply_id
-    allowed = request.again or replies.take(session, vault, PURPOSE, owner, now, link=link, lifetime=ANSWER_LIFETIME)
+    allowed = request.again or replies.take(
+        session, vault, PURPOSE, owner, now, link=link, lifetime=ANSWER_LIFETIME
+    )
     if mailbox is None or not allowed:
         return False
     findings = matching.findings(mailbox, found)
     unique = _once(vault, mailbox, findings) if request.again else None
     mail = CheckAnswer()
-    added = outbox.enqueue(session, vault, mail, address=mailbox, locale=language, now=now, row_id=link, unique=unique)
+    added = outbox.enqueue(
+        session, vault, mail, address=mailbox, locale=language, now=now, row_id=link, unique=unique
+    )
     if added is not None:
         replies.prepare(
             session,

@@ -54,12 +54,14 @@ class Finding:
     people: tuple[Person, ...] = ()
 
 
-def candidates(session: Session, vault: WorkerVault, incident_ids: list[bytes], address: str) -> list[Candidates]:
+def candidates(
+    session: Session, vault: WorkerVault, incident_ids: list[bytes], address: str
+) -> list[Candidates]:
     """Look an address up for each incident, by the same statements whoever is asked about.
 
-    A list that cannot be read counts as one that could not be looked at. Where only the row of this person does not
-    open, nothing but the answer may show it: whoever can write the table could else spoil every row, ask for an
-    address, and see by what we do that it is listed. `jobs.inspect` looks for such rows.
+    A list that cannot be read counts as one that could not be looked at. Where only the row of this person
+    does not open, nothing but the answer may show it: whoever can write the table could else spoil every row,
+    ask for an address, and see by what we do that it is listed. `jobs.inspect` looks for such rows.
     """
     versions = service.answering(session, vault, incident_ids)
     fold = Indexer(vault).fold(address)
@@ -72,7 +74,7 @@ def candidates(session: Session, vault: WorkerVault, incident_ids: list[bytes], 
         try:
             people, damaged = _people(session, vault, version, fold)
         except (VaultError, service.ListDestroyed) as error:
-            log.error("list %s cannot be read (%s)", version.id, type(error).__name__)  # noqa: TRY400
+            log.error("list %s cannot be read (%s)", version.id, type(error).__name__)
             found.append(Candidates(incident_id, None, None, ()))
             continue
         found.append(Candidates(incident_id, version.number, version.imported_at, people, damaged))
@@ -84,8 +86,8 @@ def _people(
 ) -> tuple[tuple[Person, ...], bool]:
     """Return those of a fold, and whether there is one who cannot be read. Raises ListDestroyed, VaultError.
 
-    Fetches the rows from where the fold would lie, as many whether anybody has it or not: how many rows were fetched is
-    what the statistics of a database server tell whoever may look at them.
+    Fetches the rows from where the fold would lie, as many whether anybody has it or not: how many rows were
+    fetched is what the statistics of a database server tell whoever may look at them.
     """
     sealer = service.open_list(vault, version)
     place = tuple_(ExposedPerson.fold_index, ExposedPerson.person_key)
@@ -103,7 +105,10 @@ def _people(
                 if found != fold:
                     return tuple(people), False
                 people.append(sealer.open(fold + person_key, blob))
-        except (VaultError, TypeError):  # TypeError: SQLite keeps whatever was put there, and that was no bytes
+        except (
+            VaultError,
+            TypeError,
+        ):  # TypeError: SQLite keeps whatever was put there, and that was no bytes
             return tuple(people), True
         if len(rows) < ROWS:
             return tuple(people), False
@@ -113,8 +118,8 @@ def _people(
 def recipient(address: str, found: list[Candidates]) -> str | None:
     """Return the one mailbox that the answer goes to, or None where there is none that we may write to.
 
-    The typed address where it is stored exactly so; else the stored spelling of it; else, where nobody is found, the
-    typed address, if its local part is ASCII (RFC 5321): no other fold of it is anybody we know.
+    The typed address where it is stored exactly so; else the stored spelling of it; else, where nobody is
+    found, the typed address, if its local part is ASCII (RFC 5321): no other fold of it is anybody we know.
     """
     stored = {person.address for candidate in found for person in candidate.people}
     if address in stored:

@@ -45,8 +45,8 @@ class ExposureList(Base):
 class ActiveList(Base):
     """Which version answers for an incident. `released`: checks that waited for a list were let go.
 
-    `voucher` says that who holds the worker's keys activated it: the web process can write this table, and must not be
-    able to choose whom people's answers come from.
+    `voucher` says that who holds the worker's keys activated it: the web process can write this table, and
+    must not be able to choose whom people's answers come from.
     """
 
     __tablename__ = "exposure_active"

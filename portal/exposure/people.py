@@ -52,7 +52,9 @@ class Person:
                 (self.jurisdiction, other.jurisdiction),
             )
         )
-        return replace(self, name=name, locale=locale, jurisdiction=jurisdiction, classes=self.classes | other.classes)
+        return replace(
+            self, name=name, locale=locale, jurisdiction=jurisdiction, classes=self.classes | other.classes
+        )
 
 
 def bitmap_of(classes: Iterable[DataClass]) -> int:
@@ -104,7 +106,9 @@ class RowReader:
         try:
             address = normalise(email)
         except AddressInvalid as error:
-            raise RowRefused(_ADDRESS_REASONS.get(str(error), "email: this is not one e-mail address")) from None
+            raise RowRefused(
+                _ADDRESS_REASONS.get(str(error), "email: this is not one e-mail address")
+            ) from None
         bitmap = self._classes.get(classes)
         if bitmap is None:
             bitmap = self._read_classes(classes)

@@ -96,7 +96,10 @@ def answering(session: Session, vault: WorkerVault, incident_ids: list[bytes]) -
     for choice, chosen in rows:
         voucher = _voucher(vault, choice.incident_id, chosen, choice.activated_at)
         if chosen.incident_id != choice.incident_id or not compare_digest(choice.voucher, voucher):
-            log.error("an activation was altered or put in: nobody is answered from that list until one is activated")
+            log.error(
+                "an activation was altered or put in: nobody is answered from that list until one is "
+                "activated"
+            )
             continue
         found[choice.incident_id] = chosen
     return found
@@ -128,7 +131,9 @@ def activate(
     current = session.get(ActiveList, incident_id, with_for_update=True)
     voucher = _voucher(vault, incident_id, version, now)
     if current is None:
-        session.add(ActiveList(incident_id=incident_id, list_id=version.id, activated_at=now, voucher=voucher))
+        session.add(
+            ActiveList(incident_id=incident_id, list_id=version.id, activated_at=now, voucher=voucher)
+        )
     else:
         current.list_id, current.activated_at, current.released = version.id, now, False
         current.voucher = voucher
@@ -163,7 +168,9 @@ def destroy(session: Session, incident_id: bytes, number: int, *, stop_notice: b
 def _finished(session: Session, incident_id: bytes, number: int) -> ExposureList:
     version = session.scalar(
         select(ExposureList).where(
-            ExposureList.incident_id == incident_id, ExposureList.number == number, ExposureList.state == READY
+            ExposureList.incident_id == incident_id,
+            ExposureList.number == number,
+            ExposureList.state == READY,
         )
     )
     if version is None:
@@ -173,7 +180,9 @@ def _finished(session: Session, incident_id: bytes, number: int) -> ExposureList
 
 def difference(session: Session, version: ExposureList, other: ExposureList) -> Difference:
     """Compare a version with another by the folds of their addresses, so that another case makes nobody new."""
-    return Difference(other.number, _only_in(session, version.id, other.id), _only_in(session, other.id, version.id))
+    return Difference(
+        other.number, _only_in(session, version.id, other.id), _only_in(session, other.id, version.id)
+    )
 
 
 def _only_in(session: Session, list_id: int, other_id: int) -> int:
@@ -191,11 +200,13 @@ def exposed_count(session: Session, vault: WorkerVault, incident_id: bytes, clas
     return counts.get(find(class_name).name, 0)
 
 
-def exposed_people(session: Session, vault: WorkerVault, incident_id: bytes, class_name: str) -> Iterator[Person]:
+def exposed_people(
+    session: Session, vault: WorkerVault, incident_id: bytes, class_name: str
+) -> Iterator[Person]:
     """Yield everyone of the active list whose data of this class were exposed, in the order of the index.
 
-    Reads a page at a time. A row that was tampered with is told in the log, and does not keep the others from being
-    found. Raises ListNotActive or ListDestroyed, and VaultError where nobody can be read.
+    Reads a page at a time. A row that was tampered with is told in the log, and does not keep the others from
+    being found. Raises ListNotActive or ListDestroyed, and VaultError where nobody can be read.
     """
     version = needed(session, vault, incident_id)
     bit = 1 << find(class_name).id
@@ -204,7 +215,9 @@ def exposed_people(session: Session, vault: WorkerVault, incident_id: bytes, cla
         people, after = people_after(session, vault, version, after, PAGE)
         for _, person in people:
             if person is None:
-                log.error("a row of a list does not open: it was altered or moved, and nobody could be found by it")
+                log.error(
+                    "a row of a list does not open: it was altered or moved, and nobody could be found by it"
+                )
             elif person.classes & bit:
                 yield person
         if not after:
@@ -216,8 +229,8 @@ def people_after(
 ) -> tuple[list[tuple[bytes, Person | None]], bytes]:
     """Return the next people of a version with their keys, and the key to go on from, empty at the end.
 
-    People who share an exact address come one after the other. None stands for who cannot be read, because that row
-    was tampered with. Raises ListDestroyed, or VaultError where nobody can be read.
+    People who share an exact address come one after the other. None stands for who cannot be read, because
+    that row was tampered with. Raises ListDestroyed, or VaultError where nobody can be read.
     """
     sealer = open_list(vault, version)
     rows = store.page(session, version.id, after, limit)

@@ -89,7 +89,9 @@ def _database_lock(db: Database) -> Iterator[None]:
         yield
         return
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        taken = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _POSTGRES_LOCK}).scalar_one()
+        taken = connection.execute(
+            text("SELECT pg_try_advisory_lock(:key)"), {"key": _POSTGRES_LOCK}
+        ).scalar_one()
         if not taken:
             raise ImportRunning
         try:

@@ -58,7 +58,9 @@ class BuiltinStore:
 
     def find(self, session: Session, vault: WebVault, address: str) -> Account | None:
         """Return the account that signs in with a normalised address, whatever its ASCII case."""
-        row = session.execute(select(*_COLUMNS).where(AccountRow.address_index == vault.account_index(address))).first()
+        row = session.execute(
+            select(*_COLUMNS).where(AccountRow.address_index == vault.account_index(address))
+        ).first()
         return Account(*row) if row else None
 
     def get(self, session: Session, account_id: bytes) -> Account | None:
@@ -130,7 +132,9 @@ class BuiltinStore:
         )
         return len(changed.all()) == 1
 
-    def require_reset(self, session: Session, account_ids: Sequence[bytes], reason: str, now: datetime) -> int:
+    def require_reset(
+        self, session: Session, account_ids: Sequence[bytes], reason: str, now: datetime
+    ) -> int:
         """Close the passwords of these accounts until new ones are chosen; return how many were open."""
         changed = session.execute(
             update(AccountRow)
@@ -169,7 +173,11 @@ class BuiltinStore:
 
         An altered profile chose none.
         """
-        query = select(AccountRow.address_index, AccountRow.id, AccountRow.profile).order_by(AccountRow.id).limit(limit)
+        query = (
+            select(AccountRow.address_index, AccountRow.id, AccountRow.profile)
+            .order_by(AccountRow.id)
+            .limit(limit)
+        )
         rows = session.execute(query if after is None else query.where(AccountRow.id > after)).all()
         chosen, spoilt = {}, 0
         for index, row_id, blob in rows:
@@ -197,13 +205,15 @@ class BuiltinStore:
             query = query.where(AccountRow.id > after)
         return list(session.scalars(query))
 
-    def add(self, session: Session, vault: WorkerVault, accounts: Iterable[NewAccount], now: datetime) -> Stored:
+    def add(
+        self, session: Session, vault: WorkerVault, accounts: Iterable[NewAccount], now: datetime
+    ) -> Stored:
         """Take in accounts with distinct addresses.
 
         Who is already here keeps the password: a list that is handed over again may be older than what its
-        people have chosen since. Only name, reference and the company's word for the language are brought up to date.
-        A profile that does not open is written anew: whose account it is, the company says, and one row must not
-        keep the others out.
+        people have chosen since. Only name, reference and the company's word for the language are brought up
+        to date. A profile that does not open is written anew: whose account it is, the company says, and one
+        row must not keep the others out.
         """
         batch = {vault.account_index(account.profile.address): account for account in accounts}
         present = {
@@ -232,7 +242,9 @@ class BuiltinStore:
         Whatever is no hash of a usual cost is left out: what is counted here goes into a table as it is.
         """
         counted: Counter[str] = Counter()
-        for password_hash in session.scalars(select(AccountRow.password_hash).execution_options(yield_per=1000)):
+        for password_hash in session.scalars(
+            select(AccountRow.password_hash).execution_options(yield_per=1000)
+        ):
             with suppress(ValueError):
                 counted[shape_of(password_hash)] += 1
         return counted
@@ -277,7 +289,7 @@ def _opened_or_none(vault: WorkerVault, row: AccountRow) -> Profile | None:
     try:
         return _opened(vault, row.id, row.profile)
     except VaultError:
-        log.error("the profile of an account does not open: it is written anew from the company's list")  # noqa: TRY400
+        log.error("the profile of an account does not open: it is written anew from the company's list")
         return None
 
 

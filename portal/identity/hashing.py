@@ -61,7 +61,9 @@ class Hasher:
             except VerifyMismatchError:
                 return False
             except (InvalidHashError, VerificationError):
-                log.exception("a stored password hash cannot be read; its owner can choose a new password by mail")
+                log.exception(
+                    "a stored password hash cannot be read; its owner can choose a new password by mail"
+                )
                 return False
 
     def verify_nothing(self, password: str, stand_in: str | None = None) -> bool:
@@ -90,7 +92,8 @@ def prepare(password: str) -> bytes:
 def shape_of(password_hash: str) -> str:
     """Return the cost of an Argon2id hash, like `m=47104,t=1,p=1`. Raises ValueError for any other text.
 
-    Only of version 1.3 (`v=19`): a hash of the version before has another form, and costs what no stand-in costs.
+    Only of version 1.3 (`v=19`): a hash of the version before has another form, and costs what no stand-in
+    costs.
     """
     try:
         found = extract_parameters(password_hash)

@@ -23,7 +23,8 @@ class AccountRow(Base):
     ref_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), index=True)
     profile: Mapped[bytes] = mapped_column(LargeBinary)
     password_hash: Mapped[str] = mapped_column(String(512))
-    # Of the password that was closed last, so that nobody goes back to it; of none that anybody knows where none was.
+    # Of the password that was closed last, so that nobody goes back to it; of none that anybody knows where
+    # none was.
     closed_hash: Mapped[str] = mapped_column(String(512))
     version: Mapped[int] = mapped_column(default=1)
     must_reset: Mapped[bool] = mapped_column(default=False)

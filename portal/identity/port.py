@@ -19,8 +19,9 @@ class Account:
     """What the web process may know of an account: no address, no name.
 
     `version` grows by one whenever the password changes or a new one is required; whatever was made for an
-    older version (a session, a mailed link) is dead. `closed_hash` is that of the password which a required reset
-    closed last, or one that no password fits. `chosen_by_mail_at` is when a password was last chosen by a mailed link.
+    older version (a session, a mailed link) is dead. `closed_hash` is that of the password which a required
+    reset closed last, or one that no password fits. `chosen_by_mail_at` is when a password was last chosen by
+    a mailed link.
     """
 
     id: bytes
@@ -38,7 +39,8 @@ class Account:
 class Profile:
     """Who an account belongs to; for the worker alone. `address` is stored exactly as the store has it.
 
-    `locale` is the company's word for the person's language, `chosen` the person's own, from the portal's pages.
+    `locale` is the company's word for the person's language, `chosen` the person's own, from the portal's
+    pages.
     """
 
     address: str
@@ -98,7 +100,9 @@ class Store(Protocol):
         """Replace the hash of an unchanged password by one of today's cost; sessions and links stay alive."""
         ...
 
-    def require_reset(self, session: Session, account_ids: Sequence[bytes], reason: str, now: datetime) -> int:
+    def require_reset(
+        self, session: Session, account_ids: Sequence[bytes], reason: str, now: datetime
+    ) -> int:
         """Close the passwords of these accounts until new ones are chosen; return how many were still open.
 
         `reason` is a short word for the record, the same for everyone it concerns, never about one person.

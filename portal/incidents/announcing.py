@@ -21,7 +21,8 @@ log = logging.getLogger("portal.incidents")
 class Announcement:
     """An update that its author wants mailed, in every language that it is written in.
 
-    `incident_titles` has the incident's title in the portal's first language under the empty text, and the others.
+    `incident_titles` has the incident's title in the portal's first language under the empty text, and the
+    others.
     """
 
     update_id: bytes
@@ -65,8 +66,8 @@ class Announcement:
 def waiting(session: Session, vault: WorkerVault) -> list[Announcement]:
     """Return the public updates that subscribers shall be told of and were not yet, the oldest first.
 
-    The web process can write this table, and must not be able to mail its own words to people: an update that nobody
-    with the worker's keys wanted mailed is told in the log alone.
+    The web process can write this table, and must not be able to mail its own words to people: an update that
+    nobody with the worker's keys wanted mailed is told in the log alone.
     """
     rows = session.scalars(
         select(Update)

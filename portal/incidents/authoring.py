@@ -38,7 +38,9 @@ def read_statement(content: bytes, languages: tuple[str, ...]) -> Read:
     language = source.language(languages)
     apology, found = _split(source, language)
     if not apology.strip():
-        raise FileInvalid(f"line {source.first_line}: the apology is missing; it stands before the first ## heading")
+        raise FileInvalid(
+            f"line {source.first_line}: the apology is missing; it stands before the first ## heading"
+        )
     text = StatementText(
         language=language,
         title=source.one_line("title", TITLE_LENGTH),
@@ -52,7 +54,13 @@ def read_statement(content: bytes, languages: tuple[str, ...]) -> Read:
 
 
 def read_update(
-    content: bytes, languages: tuple[str, ...], zone: str, now: datetime, *, phase: str | None, title: str | None
+    content: bytes,
+    languages: tuple[str, ...],
+    zone: str,
+    now: datetime,
+    *,
+    phase: str | None,
+    title: str | None,
 ) -> UpdateText:
     """Read an update; what the command says and the file says too must agree. Raises FileInvalid, TitleInvalid."""
     title = None if title is None else checked_title(title)

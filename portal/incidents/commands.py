@@ -50,7 +50,9 @@ def incidents() -> None:
 @incidents.command()
 @SLUG
 @click.option("--title", required=True, help="What the incident is called, in the portal's first language.")
-@click.option("--classes", required=True, help="The kinds of data that were exposed, separated by semicolons.")
+@click.option(
+    "--classes", required=True, help="The kinds of data that were exposed, separated by semicolons."
+)
 @click.pass_obj
 @refusing
 def create(context: Context, slug: str, title: str, classes: str) -> None:
@@ -185,8 +187,8 @@ def publish(context: Context, slug: str) -> None:
 def statement(context: Context, slug: str, file: BinaryIO) -> None:
     """Take in a version of the statement as a draft.
 
-    FILE is Markdown: front matter with title, language, signed_by, role, note; then the apology, then the five sections
-    under ## headings.
+    FILE is Markdown: front matter with title, language, signed_by, role, note; then the apology, then the
+    five sections under ## headings.
     """
     try:
         read = authoring.read_statement(_content(file), context.settings.languages)
@@ -215,8 +217,8 @@ def update(
 ) -> None:
     """Add an entry to the timeline: public at once where the incident is.
 
-    FILE is Markdown, with front matter where it is needed: occurred_at, language, notify (and phase, title in place of
-    the options). Where subscribers shall be told (notify), this needs the worker's keys.
+    FILE is Markdown, with front matter where it is needed: occurred_at, language, notify (and phase, title in
+    place of the options). Where subscribers shall be told (notify), this needs the worker's keys.
     """
     settings, now = context.settings, context.clock.now()
     try:

@@ -70,14 +70,17 @@ def of_statements(older: Statement, newer: Statement) -> Difference:
         gone = before.pop(_key(section.heading), None)
         pairs.append((section.heading, False, gone.text if gone else "", section.text))
     pairs += [(section.heading, False, section.text, "") for section in before.values()]
-    parts = [Part(heading, translate, changes(old, new)) for heading, translate, old, new in pairs if old != new]
+    parts = [
+        Part(heading, translate, changes(old, new)) for heading, translate, old, new in pairs if old != new
+    ]
     return Difference(older.number, newer.number, newer.language, [part for part in parts if part.paragraphs])
 
 
 def of_wordings(wordings: Sequence[Wording]) -> list[Rewording]:
     """Compare what an update said one after the other, the newest edit first."""
     edits = [
-        Rewording(after.at, changes(_whole(before), _whole(after))) for before, after in itertools.pairwise(wordings)
+        Rewording(after.at, changes(_whole(before), _whole(after)))
+        for before, after in itertools.pairwise(wordings)
     ]
     return [edit for edit in reversed(edits) if edit.paragraphs]
 
@@ -87,7 +90,9 @@ def changes(older: str, newer: str) -> list[list[Piece]]:
     old, new = list(paragraphs(older)), list(paragraphs(newer))
     many = len(old) + len(new) > MOST_PARAGRAPHS
     found: list[list[Piece]] = []
-    for kind, old_from, old_to, new_from, new_to in SequenceMatcher(a=old, b=new, autojunk=many).get_opcodes():
+    for kind, old_from, old_to, new_from, new_to in SequenceMatcher(
+        a=old, b=new, autojunk=many
+    ).get_opcodes():
         if kind != "equal":
             found += _paired(old[old_from:old_to], new[new_from:new_to], near=0 if many else NEAR)
     return found
@@ -135,7 +140,9 @@ def _alike(one: str, other: str) -> bool:
 def _words(old: str, new: str) -> list[Piece]:
     before, after = _WORDS.findall(old), _WORDS.findall(new)
     pieces: list[Piece] = []
-    for kind, old_from, old_to, new_from, new_to in SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes():
+    for kind, old_from, old_to, new_from, new_to in SequenceMatcher(
+        a=before, b=after, autojunk=False
+    ).get_opcodes():
         if kind == "equal":
             _add(pieces, SAME, before[old_from:old_to])
             continue

@@ -47,7 +47,11 @@ class Feed:
     @property
     def title(self) -> str:
         """The feed's name."""
-        what = self.incident.title_in(self.language) if self.incident else catalogue(self.language).gettext(UPDATES)
+        what = (
+            self.incident.title_in(self.language)
+            if self.incident
+            else catalogue(self.language).gettext(UPDATES)
+        )
         return f"{self.organisation} – {what}"
 
     @property
@@ -81,7 +85,11 @@ def atom(feed: Feed) -> str:
     _link(root, "self", "application/atom+xml", f"{feed.base_url}{feed.path}feed.atom")
     for entry in feed.entries:
         _atom_entry(root, feed, entry)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + _NOT_XML.sub("", ET.tostring(root, encoding="unicode")) + "\n"
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n'
+        + _NOT_XML.sub("", ET.tostring(root, encoding="unicode"))
+        + "\n"
+    )
 
 
 def _atom_entry(root: ET.Element, feed: Feed, entry: Entry) -> None:

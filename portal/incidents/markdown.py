@@ -12,7 +12,9 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 DEEPEST = 6
-TAGS = frozenset("p br strong em a ul ol li blockquote code pre hr h2 h3 h4 h5 h6 table thead tbody tr th td".split())
+TAGS = frozenset(
+    "p br strong em a ul ol li blockquote code pre hr h2 h3 h4 h5 h6 table thead tbody tr th td".split()
+)
 ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
 SCHEMES = {"http", "https", "mailto", "tel"}
 REL = "nofollow noopener"

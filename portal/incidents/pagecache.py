@@ -29,8 +29,8 @@ class Rendered:
 class PageCache:
     """Rendered pages by path and language.
 
-    `look_seconds` is how long what is public may go unnoticed. Where the database is gone, what was rendered before is
-    still served: the public pages outlive it.
+    `look_seconds` is how long what is public may go unnoticed. Where the database is gone, what was rendered
+    before is still served: the public pages outlive it.
     """
 
     def __init__(self, db: Database, look_seconds: float) -> None:

@@ -43,7 +43,9 @@ def _bare_app(settings: Settings, db: Database, clock: Clock) -> Flask:
     app = Flask("portal", template_folder=str(web.ROOT / "templates"), static_folder=str(web.ROOT / "static"))
     web_keys, _ = keys.generate()
     slots = slots_for(settings)
-    web.prepare(app, WebParts(settings, db, clock, web_keys, WebVault(web_keys), slots, wake=lambda _name: None))
+    web.prepare(
+        app, WebParts(settings, db, clock, web_keys, WebVault(web_keys), slots, wake=lambda _name: None)
+    )
     return app
 
 

@@ -144,7 +144,9 @@ def title_language(incident: Incident, languages: Sequence[str]) -> str:
     return languages[0] if languages[0] in incident.titles else languages[-1]
 
 
-def versions(session: Session, incident: Incident, languages: Sequence[str], *, drafts: bool = False) -> list[Version]:
+def versions(
+    session: Session, incident: Incident, languages: Sequence[str], *, drafts: bool = False
+) -> list[Version]:
     """Return the statement's versions, the newest first, each in the best language that it is written in."""
     query = select(Statement).where(Statement.incident_id == incident.id).order_by(Statement.number.desc())
     if not drafts:
@@ -201,7 +203,9 @@ class Listed:
         return f"/incidents/{self.incident.slug}/"
 
 
-def listed(incidents: Sequence[Incident], phases: Mapping[bytes, str], languages: Sequence[str]) -> list[Listed]:
+def listed(
+    incidents: Sequence[Incident], phases: Mapping[bytes, str], languages: Sequence[str]
+) -> list[Listed]:
     """Return incidents with how far each is."""
     found = []
     for incident in incidents:
@@ -238,7 +242,9 @@ def pair(
         .where(Statement.published_at.is_not(None))
     )
     texts = {(row.number, row.language): row for row in rows}
-    shared = sorted({language for number, language in texts if number == older and (newer, language) in texts})
+    shared = sorted(
+        {language for number, language in texts if number == older and (newer, language) in texts}
+    )
     if not shared:
         return None
     language = _best(shared, languages)

@@ -53,10 +53,14 @@ class Published:
 def create(session: Session, slug: str, title: str, classes: tuple[str, ...], now: datetime) -> Incident:
     """Make a draft of an incident. Raises SlugInvalid, SlugTaken, TitleInvalid."""
     if not _is_slug(slug):
-        raise SlugInvalid("a slug is at most 60 lower-case letters, digits and single hyphens, like november-2026")
+        raise SlugInvalid(
+            "a slug is at most 60 lower-case letters, digits and single hyphens, like november-2026"
+        )
     if session.scalar(select(Incident.id).where(Incident.slug == slug)) is not None:
         raise SlugTaken(f"there is an incident {slug} already")
-    incident = Incident(slug=slug, title=checked_title(title), classes=";".join(classes), created_at=now, state=DRAFT)
+    incident = Incident(
+        slug=slug, title=checked_title(title), classes=";".join(classes), created_at=now, state=DRAFT
+    )
     session.add(incident)
     session.flush()
     audit.record(session, "incidents.create", slug, {"classes": len(classes)}, now)
@@ -102,11 +106,17 @@ def publish(session: Session, slug: str, now: datetime) -> Published:
     for entry in updates:
         entry.published_at = now
     session.flush()
-    done = Published(first, [(one.number, one.language) for one in statements], [one.number for one in updates])
+    done = Published(
+        first, [(one.number, one.language) for one in statements], [one.number for one in updates]
+    )
     if first or statements or updates:
         show_anew(session)
         versions = " ".join(f"{number}.{language}" for number, language in done.statements)
-        details: dict[str, str | int | bool | None] = {"first": first, "statements": versions, "updates": len(updates)}
+        details: dict[str, str | int | bool | None] = {
+            "first": first,
+            "statements": versions,
+            "updates": len(updates),
+        }
         audit.record(session, "incidents.publish", slug, details, now)
     return done
 
@@ -120,7 +130,9 @@ def published(session: Session) -> list[Incident]:
     """Return the public incidents, the newest first."""
     return list(
         session.scalars(
-            select(Incident).where(Incident.state == PUBLISHED).order_by(Incident.published_at.desc(), Incident.slug)
+            select(Incident)
+            .where(Incident.state == PUBLISHED)
+            .order_by(Incident.published_at.desc(), Incident.slug)
         )
     )
 

@@ -29,7 +29,9 @@ def front() -> Response:
 
     def show(session: Session, languages: list[str]) -> str:
         shown = service.open_incidents(session) or service.published(session)
-        return _incident(session, shown[0], languages) if len(shown) == 1 else _list(session, shown, languages)
+        return (
+            _incident(session, shown[0], languages) if len(shown) == 1 else _list(session, shown, languages)
+        )
 
     return _kept(show)
 

@@ -169,7 +169,9 @@ def _wording(row: Update, language: str, number: int, title: str, body: str, now
     )
 
 
-def _recorded(session: Session, incident: Incident, row: Update, action: str, language: str, now: datetime) -> None:
+def _recorded(
+    session: Session, incident: Incident, row: Update, action: str, language: str, now: datetime
+) -> None:
     session.flush()
     if row.published_at is not None:
         show_anew(session)

@@ -10,8 +10,8 @@ from portal.kit.slots import TooBusy
 def token_for(purpose: str, browsers: list[str], typed: str) -> str | None:
     """Return the token that the code stands for in the browser that asked, or None where it is wrong.
 
-    `browsers` are the secrets of its last flows. A try costs a hash for each of them, so it is counted against the
-    network's limit, and waits for a slot; raises 429 and 503.
+    `browsers` are the secrets of its last flows. A try costs a hash for each of them, so it is counted
+    against the network's limit, and waits for a slot; raises 429 and 503.
     """
     parts = web.parts()
     try:

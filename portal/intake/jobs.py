@@ -51,8 +51,8 @@ Handler = Callable[[Session, Request, datetime, WorkerParts], "bool | None"]
 def answer(parts: WorkerParts, limit: int = BATCH) -> int:
     """Answer a batch of due requests, each in a transaction of its own; return how many were claimed.
 
-    A handler gets (session, request, now, parts). Where it returns True the request is held, for 30 days at most,
-    until `release` makes it due again; otherwise its row is removed with the handler's own writes.
+    A handler gets (session, request, now, parts). Where it returns True the request is held, for 30 days at
+    most, until `release` makes it due again; otherwise its row is removed with the handler's own writes.
     """
     now = parts.clock.now()
     lease = new_id()
@@ -68,20 +68,26 @@ def answer(parts: WorkerParts, limit: int = BATCH) -> int:
 def release(session: Session, purpose: str, now: datetime) -> None:
     """Make held requests of a purpose due again.
 
-    Waits for those that are being answered in this moment: their answers may have begun before what they will wait for
-    was there.
+    Waits for those that are being answered in this moment: their answers may have begun before what they will
+    wait for was there.
     """
     at_work = (IntakeRequest.purpose == purpose) & IntakeRequest.lease.is_not(None)
-    session.execute(select(IntakeRequest.id).where(at_work).order_by(IntakeRequest.id).with_for_update()).all()
     session.execute(
-        update(IntakeRequest).where(IntakeRequest.purpose == purpose, IntakeRequest.state == HELD).values(due_at=now)
+        select(IntakeRequest.id).where(at_work).order_by(IntakeRequest.id).with_for_update()
+    ).all()
+    session.execute(
+        update(IntakeRequest)
+        .where(IntakeRequest.purpose == purpose, IntakeRequest.state == HELD)
+        .values(due_at=now)
     )
 
 
 def purge(session: Session, now: datetime) -> None:
     """Forget requests that were held or kept for 30 days."""
     session.execute(
-        delete(IntakeRequest).where(IntakeRequest.state.in_((HELD, FAILED)), IntakeRequest.asked_at < now - HOLD_FOR)
+        delete(IntakeRequest).where(
+            IntakeRequest.state.in_((HELD, FAILED)), IntakeRequest.asked_at < now - HOLD_FOR
+        )
     )
 
 
@@ -94,7 +100,7 @@ def _one(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> None:
     try:
         fields = unpad(parts.vault.open(row.purpose, row.id, row.sealed))
     except (VaultError, ValueError, RecursionError):
-        log.error("a sealed request for %s does not open; it is set aside", row.purpose)  # noqa: TRY400
+        log.error("a sealed request for %s does not open; it is set aside", row.purpose)
         _set_aside(parts, row, lease)
         return
     handler: Handler | None = parts.handlers.get(row.purpose)
@@ -116,7 +122,7 @@ def _one(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> None:
             else:
                 session.execute(delete(IntakeRequest).where(mine))
     except Exception as error:  # noqa: BLE001 - one request's fault must not keep the others from their answers
-        log.error("a request for %s failed (%s); it is tried again", row.purpose, type(error).__name__)  # noqa: TRY400
+        log.error("a request for %s failed (%s); it is tried again", row.purpose, type(error).__name__)
         _later(parts, row, lease)
 
 

@@ -53,8 +53,9 @@ def prepare(
 ) -> str:
     """Add the reply that goes with the mail `row_id`, and return its token.
 
-    `data` (JSON, at most 4,096 bytes) is locked under the token. `kept` (JSON, at most 510 bytes) is for the worker
-    alone, under the storage key. Without `code` no code opens the reply. Rows have the same length whatever is in them.
+    `data` (JSON, at most 4,096 bytes) is locked under the token. `kept` (JSON, at most 510 bytes) is for the
+    worker alone, under the storage key. Without `code` no code opens the reply. Rows have the same length
+    whatever is in them.
     """
     token = vault.token(purpose, row_id)
     code = code or CodeLock(urandom(32), urandom(32))
@@ -135,15 +136,17 @@ def take(
 ) -> bool:
     """Count one answer to an address, and note its link; False when today's three are used up.
 
-    Silent: the asker learns nothing. No link pushes out another: a stranger who asks every day must not end the link
-    that the owner was promised for 30 days. Three a day and their lifetime bound how many live.
+    Silent: the asker learns nothing. No link pushes out another: a stranger who asks every day must not end
+    the link that the owner was promised for 30 days. Three a day and their lifetime bound how many live.
     """
     key = _record_key(vault, purpose, address)
     blank = {"key": key, "record": _Record().sealed(vault, key), "ends_at": now + lifetime}
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     session.execute(dialect.insert(IntakeCap).values(blank).on_conflict_do_nothing(index_elements=["key"]))
     record = _Record.read(
-        vault, key, session.execute(select(IntakeCap.record).where(IntakeCap.key == key).with_for_update()).scalar_one()
+        vault,
+        key,
+        session.execute(select(IntakeCap.record).where(IntakeCap.key == key).with_for_update()).scalar_one(),
     )
     today = now.date().isoformat()
     record.day, record.hits = today, (record.hits if record.day == today else 0) + 1
@@ -159,12 +162,18 @@ def take(
     return allowed
 
 
-def waiting(session: Session, vault: WorkerVault, purpose: str, address: str, topic: str, since: datetime) -> bool:
+def waiting(
+    session: Session, vault: WorkerVault, purpose: str, address: str, topic: str, since: datetime
+) -> bool:
     """Tell whether a reply to this address was prepared after `since` and is not used yet: its mail is still good."""
     key = _record_key(vault, purpose, address)
     blob = session.scalar(select(IntakeCap.record).where(IntakeCap.key == key))
     record = _Record.read(vault, key, blob) if blob is not None else _Record()
-    recent = [bytes.fromhex(row) for row, at, about in record.links or [] if about == topic and at > since.timestamp()]
+    recent = [
+        bytes.fromhex(row)
+        for row, at, about in record.links or []
+        if about == topic and at > since.timestamp()
+    ]
     if not recent:
         return False
     unused = select(IntakeReply.id).where(IntakeReply.id.in_(recent), IntakeReply.spent_at.is_(None))

@@ -55,7 +55,14 @@ def ask(session: Session, vault: WebVault, purpose: str, fields: dict[str, str],
         raise TooMuch(purpose)
     row_id = new_id()
     padded = (len(content).to_bytes(_LENGTH_BYTES) + content).ljust(REQUEST_SIZE, b"\0")
-    values = {"id": row_id, "purpose": purpose, "state": WAITING, "asked_at": now, "due_at": now, "attempts": 0}
+    values = {
+        "id": row_id,
+        "purpose": purpose,
+        "state": WAITING,
+        "asked_at": now,
+        "due_at": now,
+        "attempts": 0,
+    }
     session.connection().execute(_INSERT, values | {"sealed": vault.seal(purpose, row_id, padded)})
     return row_id
 
@@ -70,7 +77,9 @@ def unpad(padded: bytes) -> dict[str, str]:
     return fields
 
 
-def open_reply(session: Session, purpose: str, token: str | None, now: datetime, *, spent_too: bool = False) -> Opened:
+def open_reply(
+    session: Session, purpose: str, token: str | None, now: datetime, *, spent_too: bool = False
+) -> Opened:
     """Open the reply whose token this is. Raises LinkInvalid, whatever is wrong with it.
 
     `spent_too` opens one that was used before, for pages where doing it twice is a success.

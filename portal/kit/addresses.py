@@ -12,13 +12,15 @@ MAX_LOCAL = 64
 ASCII_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
 _LOCAL = re.compile(rf"[\u0080-\U0010ffff{ASCII_ATEXT}]+(?:\.[\u0080-\U0010ffff{ASCII_ATEXT}]+)*\Z")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_PLAIN = re.compile(rf"[{ASCII_ATEXT}]+(?:\.[{ASCII_ATEXT}]+)*@{_LABEL}(?:\.{_LABEL})*\.(?![0-9]+\Z){_LABEL}\Z")
+_PLAIN = re.compile(
+    rf"[{ASCII_ATEXT}]+(?:\.[{ASCII_ATEXT}]+)*@{_LABEL}(?:\.{_LABEL})*\.(?![0-9]+\Z){_LABEL}\Z"
+)
 # What some mail program on the way would decode into something else: encoded words (RFC 2047), percent signs.
 _DECODED_ELSEWHERE = re.compile(r"=\?|%[0-9A-Fa-f]{2}")
 _ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
-# Providers that deliver every spelling of a local part to one mailbox. `plus`: what follows a plus sign is a tag;
-# `dots`: full stops are ignored. Only providers that document this are listed.
+# Providers that deliver every spelling of a local part to one mailbox. `plus`: what follows a plus sign is a
+# tag; `dots`: full stops are ignored. Only providers that document this are listed.
 PLUS_AND_DOTS = frozenset({"gmail.com", "googlemail.com"})
 PLUS_ONLY = frozenset(
     {
@@ -31,7 +33,8 @@ NO_ADDRESS = mark("Enter an e-mail address.")
 TOO_LONG = mark("This is too long for an e-mail address.")
 NOT_ONE = mark("Enter one e-mail address, like name@example.com.")
 LOOKS_ALIKE = mark(
-    "This address has characters that only look like plain letters. Type it with the letters of your keyboard."
+    "This address has characters that only look like plain letters. Type it with the letters of your "
+    "keyboard."
 )
 
 
@@ -82,8 +85,8 @@ def _ascii_domain(domain: str) -> str:
 def folded(address: str) -> str:
     """Return the fold that finds candidates for a normalised address.
 
-    Folds ASCII case of the local part, and plus-tags and dots where the provider is known to ignore them. No other
-    character is folded: KELVIN SIGN, dotless i and the like stay what they are (Django CVE-2019-19844).
+    Folds ASCII case of the local part, and plus-tags and dots where the provider is known to ignore them. No
+    other character is folded: KELVIN SIGN, dotless i and the like stay what they are (Django CVE-2019-19844).
     """
     local, _, domain = address.rpartition("@")
     local = local.translate(_ASCII_LOWER)

@@ -31,7 +31,9 @@ def save(db: Database, target: Path) -> None:
     try:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     except FileExistsError as error:
-        raise BackupRefused(f"{target} exists. A backup is never overwritten: choose another name.") from error
+        raise BackupRefused(
+            f"{target} exists. A backup is never overwritten: choose another name."
+        ) from error
     try:
         with closing(db.engine.raw_connection()) as connection:
             # An empty file is taken as the target, and keeps its mode.
@@ -70,7 +72,9 @@ def put_back(copy: Path, target: Path, vault: WorkerVault) -> None:
 def _examine(waiting: Path, copy: Path, vault: WorkerVault) -> None:
     """See that the copy is whole, the portal's, and written with these keys."""
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(waiting))}?mode=ro&immutable=1", uri=True)) as connection:
+        with closing(
+            sqlite3.connect(f"file:{quote(str(waiting))}?mode=ro&immutable=1", uri=True)
+        ) as connection:
             whole = connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
             connection.execute("SELECT version_num FROM alembic_version").fetchone()
             row = connection.execute("SELECT sealed FROM key_canary").fetchone()
@@ -94,7 +98,9 @@ def _without_what_lies_beside(target: Path) -> Iterator[None]:
     moved: list[tuple[Path, Path]] = []
     try:
         for end in BESIDE:
-            beside, aside = (target.with_name(f"{name}{end}") for name in (target.name, f".{target.name}.former"))
+            beside, aside = (
+                target.with_name(f"{name}{end}") for name in (target.name, f".{target.name}.former")
+            )
             with suppress(FileNotFoundError):
                 beside.replace(aside)
                 moved.append((beside, aside))
@@ -120,7 +126,8 @@ def _alone(file: Path) -> Iterator[None]:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, _LOCKED_BYTES, _LOCKED_FROM)
         except OSError as error:
             raise BackupRefused(
-                "Somebody has the database open: stop the web server and the worker first. Nothing was changed."
+                "Somebody has the database open: stop the web server and the worker first. Nothing was "
+                "changed."
             ) from error
         yield
     finally:

@@ -48,7 +48,8 @@ def generate(context: Context) -> None:
     click.echo(f"For the web server: {settings.web_keys_file}")
     click.echo(f"For the worker:     {settings.worker_keys_file}")
     click.echo(
-        "Copy both to a place that is not connected to any network, now: without them nothing stored can be read."
+        "Copy both to a place that is not connected to any network, now: without them nothing stored can be "
+        "read."
     )
 
 
@@ -91,7 +92,9 @@ def back_up(context: Context, file: Path) -> None:
         backup.save(context.database, file)
     except backup.BackupRefused as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"The database is copied to {file}. It opens with the worker's keys alone: keep those apart from it.")
+    click.echo(
+        f"The database is copied to {file}. It opens with the worker's keys alone: keep those apart from it."
+    )
 
 
 @db.command()
@@ -143,7 +146,10 @@ def examine(context: Context) -> Iterator[tuple[str, str | None]]:
     yield "queue", _queue(settings)
     if settings.mail_fault is not None:
         # Which keys this user can read tells whether it needs the relay at all.
-        yield "mail relay", "not looked at; mend the keys first" if web_keys or worker_keys else settings.mail_fault
+        yield (
+            "mail relay",
+            "not looked at; mend the keys first" if web_keys or worker_keys else settings.mail_fault,
+        )
     elif not settings.web_alone:  # the web server hands no mail over, and need not know how
         yield "mail relay", _relay(settings)
 
@@ -161,7 +167,9 @@ def _hash_cost(settings: Settings) -> str:
     seconds = _hash_seconds(cost.memory, cost.time, cost.lanes)
     taken = f"m={cost.memory},t={cost.time},p={cost.lanes} takes {seconds * 1000:.0f} ms"
     if seconds > HASH_SECONDS:
-        return f"{taken}; people will notice the wait, and OWASP's least is m=47104,t=1,p=1 or m=19456,t=2,p=1"
+        return (
+            f"{taken}; people will notice the wait, and OWASP's least is m=47104,t=1,p=1 or m=19456,t=2,p=1"
+        )
     if best is None or best <= cost.memory * cost.time:
         return f"{taken}; that suits this machine"
     return f"{taken}; this machine can bear PORTAL_ARGON2=m={best},t=1,p=1"
@@ -272,7 +280,9 @@ def _relay(settings: Settings) -> str | None:
     context = ssl.create_default_context()
     try:
         if mail.tls == "tls":
-            host: smtplib.SMTP = smtplib.SMTP_SSL(mail.host, mail.port, timeout=CONNECT_SECONDS, context=context)
+            host: smtplib.SMTP = smtplib.SMTP_SSL(
+                mail.host, mail.port, timeout=CONNECT_SECONDS, context=context
+            )
         else:
             host = smtplib.SMTP(mail.host, mail.port, timeout=CONNECT_SECONDS)
         with host:

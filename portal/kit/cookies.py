@@ -23,5 +23,8 @@ class PlainSessions(SecureCookieSessionInterface):
         if flasks is None:
             return None
         return _Uncompressed(
-            flasks.secret_keys, salt=flasks.salt, serializer=self.serializer, signer_kwargs=flasks.signer_kwargs
+            flasks.secret_keys,
+            salt=flasks.salt,
+            serializer=self.serializer,
+            signer_kwargs=flasks.signer_kwargs,
         )

@@ -49,8 +49,8 @@ class CsvFile:
     def rows(self) -> Iterator[tuple[int, tuple[str, ...] | None]]:
         """Yield each row with the number of its first line. Blank lines are passed over. Raises FileRefused.
 
-        A row is its columns in their fixed order, empty where the file has no such column, or None where it has not
-        as many fields as the header.
+        A row is its columns in their fixed order, empty where the file has no such column, or None where it
+        has not as many fields as the header.
         """
         reader = csv.reader(chain.from_iterable(self._blocks()), strict=True)
         try:
@@ -103,7 +103,9 @@ class CsvFile:
         nul = block.find(b"\0")
         if nul >= 0:
             every_other = block.count(b"\0") >= len(block) // 4
-            meant = "is it UTF-16? Save the file as UTF-8" if every_other else "the file is damaged or not UTF-8"
+            meant = (
+                "is it UTF-16? Save the file as UTF-8" if every_other else "the file is damaged or not UTF-8"
+            )
             raise FileRefused(self._line_at(block, nul), f"there is a NUL byte; {meant}")
         try:
             text = block.decode()
@@ -122,7 +124,9 @@ class CsvFile:
                 self._record_start, "lines end with a carriage return alone. Save the file with line feeds"
             )
         if "unexpected end" in error:
-            return FileRefused(self._record_start, "a quotation mark is opened and not closed; the file may be cut off")
+            return FileRefused(
+                self._record_start, "a quotation mark is opened and not closed; the file may be cut off"
+            )
         return FileRefused(
             self._record_start, 'a quotation mark is out of place; inside quotes it must be doubled ("")'
         )
@@ -134,14 +138,18 @@ class CsvFile:
         if not set(names) & set(self._columns):
             hint = ". Columns are separated by commas" if any(c in header[0] for c in ";\t|") else ""
             raise FileRefused(
-                1, f"there is no header. The first line must name the columns: {', '.join(self._columns)}{hint}"
+                1,
+                f"there is no header. The first line must name the columns: {', '.join(self._columns)}{hint}",
             )
         unknown = [i for i, name in enumerate(names) if name not in self._columns]
         if unknown:
             told = ", ".join(
-                f"'{header[i].strip()}'" if _NAME.match(header[i].strip()) else f"number {i + 1}" for i in unknown
+                f"'{header[i].strip()}'" if _NAME.match(header[i].strip()) else f"number {i + 1}"
+                for i in unknown
             )
-            raise FileRefused(1, f"unknown column {told}. Nothing is stored that was not meant to be: leave it out")
+            raise FileRefused(
+                1, f"unknown column {told}. Nothing is stored that was not meant to be: leave it out"
+            )
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise FileRefused(1, f"the column '{twice[0]}' is there twice")

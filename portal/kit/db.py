@@ -79,7 +79,10 @@ class Database:
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": {"connect_timeout": CONNECT_SECONDS}}
+        options: dict[str, Any] = {
+            "pool_pre_ping": True,
+            "connect_args": {"connect_timeout": CONNECT_SECONDS},
+        }
         if self.is_sqlite:
             options = {"connect_args": {"timeout": BUSY_MILLISECONDS / 1000, "check_same_thread": False}}
         self.engine: Engine = create_engine(parsed, hide_parameters=True, **options)
@@ -98,7 +101,11 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
         """As `read`, and every statement sees the database as it was at the first one, whoever writes meanwhile."""
-        engine = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        engine = (
+            self.engine
+            if self.is_sqlite
+            else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        )
         with Session(engine, expire_on_commit=False) as session:
             yield session
 
@@ -129,7 +136,8 @@ class Database:
     def mark(self) -> Iterator[Connection]:
         """Yield a bare connection in a writing transaction, for delivery marks: quick, and many.
 
-        On SQLite the commit does not wait for the disk: after a power cut a mail may leave twice, and none is lost.
+        On SQLite the commit does not wait for the disk: after a power cut a mail may leave twice, and none is
+        lost.
         """
         with self.engine.connect().execution_options(**MARKING) as connection, connection.begin():
             yield connection
@@ -146,7 +154,9 @@ class Database:
             with _patience(connection, PROBE_MILLISECONDS):
                 try:
                     # To begin is not enough: where SQLite may only read, BEGIN IMMEDIATE begins to read.
-                    connection.execution_options(**WRITING).execute(text("DELETE FROM alembic_version WHERE 0"))
+                    connection.execution_options(**WRITING).execute(
+                        text("DELETE FROM alembic_version WHERE 0")
+                    )
                 except OperationalError as error:
                     if _sqlite_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                         raise

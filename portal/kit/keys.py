@@ -63,7 +63,9 @@ def write_pair(web: WebKeys, worker: WorkerKeys, web_file: Path, worker_file: Pa
     """Write both files, readable by their owner alone. Raises KeysInvalid where one exists."""
     for path in (web_file, worker_file):
         if os.path.lexists(path):
-            message = f"{path} exists. Keys are never overwritten: without them nothing stored can be read again."
+            message = (
+                f"{path} exists. Keys are never overwritten: without them nothing stored can be read again."
+            )
             raise KeysInvalid(message)
     written: list[Path] = []
     for path, keys in ((web_file, web), (worker_file, worker)):
@@ -74,7 +76,9 @@ def write_pair(web: WebKeys, worker: WorkerKeys, web_file: Path, worker_file: Pa
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 _write(file, keys)
         except OSError as error:
-            for half in written:  # one file without the other is of no use, and would be in the way of the next try
+            for (
+                half
+            ) in written:  # one file without the other is of no use, and would be in the way of the next try
                 half.unlink()
             message = f"{path} cannot be written ({error.strerror}); neither file was kept."
             raise KeysInvalid(message) from error
@@ -155,7 +159,9 @@ def _read(path: Path, purpose: str, variable: str) -> dict[str, Any]:
         raw = json.loads(path.read_text(encoding="ascii"))
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
-        what_next = "`portal keys generate` makes one" if missing else "its owner and mode must let this user read it"
+        what_next = (
+            "`portal keys generate` makes one" if missing else "its owner and mode must let this user read it"
+        )
         message = f"{variable}: the file cannot be read ({error.strerror}); {what_next}"
         raise KeysInvalid(message) from error
     except ValueError as error:

@@ -48,7 +48,9 @@ def set_language() -> BaseResponse:
     current_app.extensions[LANGUAGE](chosen)
     response = redirect(_back(request.form.get("back", "/")), 303)
     name = web.cookie_name(web.LANGUAGE_COOKIE, https=settings.https)
-    response.set_cookie(name, chosen, max_age=YEAR, secure=settings.https, httponly=True, samesite="Lax", path="/")
+    response.set_cookie(
+        name, chosen, max_age=YEAR, secure=settings.https, httponly=True, samesite="Lax", path="/"
+    )
     return response
 
 
@@ -58,7 +60,12 @@ def _back(target: str) -> str:
         parts = urlsplit(target.replace("\\", "/"))
     except ValueError:
         return "/"
-    safe = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
+    safe = (
+        target.startswith("/")
+        and not target.startswith(("//", "/\\"))
+        and not parts.netloc
+        and not parts.scheme
+    )
     return target if safe and target.isprintable() else "/"
 
 
@@ -100,7 +107,10 @@ def ready() -> BaseResponse:
         with parts.db.read() as session:
             session.execute(text("SELECT 1"))
             checks: dict[str, Callable[..., bool]] = current_app.extensions.get(READINESS, {})
-            states = {name: "ok" if check(session, parts.clock.now()) else "degraded" for name, check in checks.items()}
+            states = {
+                name: "ok" if check(session, parts.clock.now()) else "degraded"
+                for name, check in checks.items()
+            }
         parts.db.try_to_write()
     except DBAPIError:
         return Response("database: failed\n", 503, {"Retry-After": "30"}, mimetype="text/plain")

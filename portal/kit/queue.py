@@ -64,7 +64,9 @@ class Storage(SqliteStorage):  # type: ignore[misc]  # huey has no types
         super().__init__(name, filename, fsync=False, create_tables=False, **options)
         self._conn: sqlite3.Connection | None = None
         self._file = Path(filename)
-        self._opened: int | None = None  # the inode: the file may be moved away, or removed by who restores a backup
+        self._opened: int | None = (
+            None  # the inode: the file may be moved away, or removed by who restores a backup
+        )
         self._guard = RLock()
         self._told: str | None = None
 

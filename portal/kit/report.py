@@ -56,7 +56,9 @@ class Report:
         self._rows = csv.writer(self._file, lineterminator="\n")
 
     def _unwritable(self, error: OSError) -> ReportUnwritable:
-        return ReportUnwritable(f"{self._path} cannot be written ({error.strerror}): say another place with --report.")
+        return ReportUnwritable(
+            f"{self._path} cannot be written ({error.strerror}): say another place with --report."
+        )
 
 
 def _may_go(path: Path) -> bool:

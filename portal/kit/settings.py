@@ -25,7 +25,8 @@ MOST_PORT = 65_535
 YES, NO = ("1", "true", "yes"), ("0", "false", "no", "")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 NO_REDIS = (
-    "must be left out: this version has no Redis. Limits are kept in the database, and wake-ups in PORTAL_QUEUE_FILE, "
+    "must be left out: this version has no Redis. Limits are kept in the database, and wake-ups in "
+    "PORTAL_QUEUE_FILE, "
     "which several web processes share"
 )
 KNOWN = frozenset(
@@ -291,7 +292,9 @@ class _Reader:
 
     def _address(self, name: str, production: bool, default: str) -> str:
         value = (
-            self._needed(name, production, default) if production or name == "MAIL_SENDER" else self.text(name, default)
+            self._needed(name, production, default)
+            if production or name == "MAIL_SENDER"
+            else self.text(name, default)
         )
         if not value or value == default:
             return value

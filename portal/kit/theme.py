@@ -58,7 +58,9 @@ class Theme:
         colour = colour.lower()
         return cls(
             light=Palette.on(colour, LIGHT_GROUNDS, BLACK, SHAPE),
-            dark=Palette.on(colour, DARK_GROUNDS, WHITE, TEXT),  # bright buttons with dark words are calmer at night
+            dark=Palette.on(
+                colour, DARK_GROUNDS, WHITE, TEXT
+            ),  # bright buttons with dark words are calmer at night
         )
 
 

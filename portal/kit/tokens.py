@@ -17,8 +17,8 @@ AUTHENTICITY_LENGTH = 14
 BROWSER_SECRET_BYTES = 16
 NONCE_BYTES = 12
 LENGTH_BYTES = 4
-# What one guess at a code costs whoever has the database: Argon2id (RFC 9106) at OWASP's least. Both processes must
-# agree on it, so it is no setting. It turns 40 bits into years of guessing for one answer.
+# What one guess at a code costs whoever has the database: Argon2id (RFC 9106) at OWASP's least. Both
+# processes must agree on it, so it is no setting. It turns 40 bits into years of guessing for one answer.
 CODE_MEMORY, CODE_PASSES = 19_456, 2
 
 
@@ -51,8 +51,8 @@ def normalise_code(text: str) -> str:
 def stretched(code: str, browser: str) -> bytes:
     """Return the 32-byte key that a code becomes together with the 128-bit secret of the browser that asked.
 
-    Takes about 30 ms and 19 MiB on purpose: whoever asked knows the secret, and must not be able to try every code on a
-    stolen database. Call it outside any transaction.
+    Takes about 30 ms and 19 MiB on purpose: whoever asked knows the secret, and must not be able to try every
+    code on a stolen database. Call it outside any transaction.
     """
     salt = blake2b(browser.encode(), person=b"portal code", digest_size=16).digest()
     return hash_secret_raw(code.encode(), salt, CODE_PASSES, CODE_MEMORY, 1, 32, Type.ID)

@@ -186,7 +186,11 @@ class WorkerVault(WebVault):
         sealed = self.seal("canary", b"", CANARY)
         cell = Cell("canary", "canary", b"")
         try:
-            return self.open("canary", b"", sealed) == self.decrypt(cell, self.encrypt(cell, CANARY)) == self._canary
+            return (
+                self.open("canary", b"", sealed)
+                == self.decrypt(cell, self.encrypt(cell, CANARY))
+                == self._canary
+            )
         except VaultError:
             return False
 

@@ -11,7 +11,18 @@ from types import TracebackType
 from typing import Any, NoReturn, cast
 
 from babel import Locale
-from flask import Flask, Response, current_app, g, make_response, redirect, render_template, request, session, url_for
+from flask import (
+    Flask,
+    Response,
+    current_app,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.globals import request_ctx
 from flask_babel import Babel, get_locale
 from flask_wtf.csrf import CSRFError, CSRFProtect
@@ -43,7 +54,8 @@ IPV6_PREFIX = 64
 LONGEST_TOKEN = 64
 PORT = re.compile(r":[0-9]+\Z")
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src "
+    "'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
@@ -93,7 +105,8 @@ def prepare(app: Flask, web_parts: WebParts) -> None:
         MAX_FORM_PARTS=20,
         SEND_FILE_MAX_AGE_DEFAULT=3600,
         WTF_CSRF_TIME_LIMIT=12 * 3600,
-        # Some browsers and company proxies send no Referer; the token and the SameSite cookie are what protects.
+        # Some browsers and company proxies send no Referer; the token and the SameSite cookie are what
+        # protects.
         WTF_CSRF_SSL_STRICT=False,
         BABEL_DEFAULT_LOCALE=settings.default_language,
         BABEL_TRANSLATION_DIRECTORIES=str(TRANSLATIONS),
@@ -121,8 +134,8 @@ def prepare(app: Flask, web_parts: WebParts) -> None:
 def _refuse_forged_hosts() -> None:
     """Refuse a request for a host that is not ours.
 
-    Not by Flask's TRUSTED_HOSTS, which takes a name in capitals for another (RFC 9110, 4.2.3) and no IPv6 address.
-    Load balancers ask for health by address; what they get is the same for everybody.
+    Not by Flask's TRUSTED_HOSTS, which takes a name in capitals for another (RFC 9110, 4.2.3) and no IPv6
+    address. Load balancers ask for health by address; what they get is the same for everybody.
     """
     if request.path in HEALTH and _is_ip_address(request.host):
         return
@@ -142,8 +155,8 @@ def _is_ip_address(host: str) -> bool:
 
 def _refuse_foreign_forms() -> None:
     """Refuse a form that another site sent, where the browser says so; one that says nothing has its token alone."""
-    # Flask-WTF marks the requests whose token it checked. A page that is exempt takes its posts from anywhere: a mail
-    # program's one-click unsubscribing comes from the mail program's own site (RFC 8058).
+    # Flask-WTF marks the requests whose token it checked. A page that is exempt takes its posts from
+    # anywhere: a mail program's one-click unsubscribing comes from the mail program's own site (RFC 8058).
     if not g.get("csrf_valid"):
         return
     settings = parts().settings
@@ -185,7 +198,8 @@ def see_other(endpoint: str, **values: Any) -> BaseResponse:
 def begin_flow(purpose: str) -> str:
     """Begin a flow in this browser: return a new 128-bit secret (hex), kept in its session cookie.
 
-    The secrets of the last flows stay beside it, so that who asks again can still use the code of an earlier mail.
+    The secrets of the last flows stay beside it, so that who asks again can still use the code of an earlier
+    mail.
     """
     secret = token_hex(BROWSER_SECRET_BYTES)
     session[f"flow {purpose}"] = [secret, *flow(purpose)][:FLOWS_KEPT]
@@ -292,7 +306,9 @@ def _for_templates() -> dict[str, Any]:
         "contact_email": settings.contact_email,
         "contact_phone": settings.contact_phone,
         "languages": settings.languages,
-        "language_names": {tag: Locale.parse(tag.replace("-", "_")).get_display_name() for tag in settings.languages},
+        "language_names": {
+            tag: Locale.parse(tag.replace("-", "_")).get_display_name() for tag in settings.languages
+        },
         "language": language(),
         "text_direction": locale.text_direction if locale else "ltr",
         "asset": asset,

@@ -31,7 +31,9 @@ def status(context: Context) -> None:
 
 @outbox.command()
 @click.option("--reason", help="Only those that failed for this reason, as `status` says it.")
-@click.option("--uncertain", is_flag=True, help="Instead those that may have left: who got one gets a second copy.")
+@click.option(
+    "--uncertain", is_flag=True, help="Instead those that may have left: who got one gets a second copy."
+)
 @click.pass_obj
 def retry(context: Context, reason: str | None, uncertain: bool) -> None:
     """Send failed mails again, once what kept them is mended.

@@ -66,7 +66,9 @@ class Composer:
         mail = kind(**{name: value for name, value in packed.fields.items() if name in known})
         return self.render(mail, packed.address, packed.locale, row.id, row.created_at)
 
-    def render(self, mail: mails.Mail, address: str, locale: str, row_id: bytes, created_at: datetime) -> Composed:
+    def render(
+        self, mail: mails.Mail, address: str, locale: str, row_id: bytes, created_at: datetime
+    ) -> Composed:
         """Write one mail to one address in one language."""
         language = best_language(locale, self._settings.languages)
         code = self._vault.authenticity(row_id)

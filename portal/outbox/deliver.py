@@ -29,15 +29,16 @@ LEASE = service.LEASE
 MAX_AMBIGUOUS = service.MAX_AMBIGUOUS
 FIRST_DELAY = timedelta(seconds=20)
 MAX_ATTEMPTS = 48
-# After a try that may have succeeded: soon for those who sit and wait, and once more when a relay may be mended.
+# After a try that may have succeeded: soon for those who sit and wait, and once more when a relay may be
+# mended.
 MAYBE_DELAYS = (timedelta(hours=1), timedelta(hours=24))
 MAYBE_DELAYS_ASKED = (FIRST_DELAY, timedelta(hours=12))
 MAX_POLICY = 5
 LONGEST_DELAY = timedelta(minutes=30)
 PAUSE = timedelta(seconds=60)
 LONGEST_WAIT = timedelta(minutes=5)
-# So many recipients in a row to whom the relay would not send are no chance: it is about us, not about them. Unless
-# strangers typed them: what is asked for in a form never keeps other mail from leaving.
+# So many recipients in a row to whom the relay would not send are no chance: it is about us, not about them.
+# Unless strangers typed them: what is asked for in a form never keeps other mail from leaving.
 SETBACKS = 10
 # What must be left of a lease when the content goes: the time to send it and to wait for the relay's answer.
 ONE_ANSWER = timedelta(seconds=smtp.TIMEOUT_SECONDS + smtp.ANSWER_SECONDS)
@@ -77,8 +78,8 @@ def delay(attempts: int, random_value: float) -> timedelta:
 class Deliverer:
     """One delivering thread: its relay connection, and the pause after the relay refused us.
 
-    `setbacks` are the mails to which the relay said no since it last took one, `asked_setbacks` those of them that
-    somebody asked for in a form. `begun` is the row whose delivery the database knows to have begun.
+    `setbacks` are the mails to which the relay said no since it last took one, `asked_setbacks` those of them
+    that somebody asked for in a form. `begun` is the row whose delivery the database knows to have begun.
     """
 
     parts: WorkerParts
@@ -137,7 +138,11 @@ class Deliverer:
         mine = (OutboxMail.id == row.id) & (OutboxMail.lease == lease) & _WAITS
         try:
             with self.parts.db.mark() as connection:
-                return bool(connection.execute(update(OutboxMail).where(mine).values(due_at=now + self.lease)).rowcount)
+                return bool(
+                    connection.execute(
+                        update(OutboxMail).where(mine).values(due_at=now + self.lease)
+                    ).rowcount
+                )
         except OperationalError:
             return False
 
@@ -146,7 +151,9 @@ class Deliverer:
         try:
             mail = self.composer.compose(row)
         except VaultError:
-            log.exception("an outbox row of %r does not open: it was altered or moved; it is not sent", row.purpose)
+            log.exception(
+                "an outbox row of %r does not open: it was altered or moved; it is not sent", row.purpose
+            )
             self._mark(row, lease, FAILED, ALTERED)
             return
         except MailUnfit:
@@ -154,7 +161,9 @@ class Deliverer:
             self._mark(row, lease, FAILED, "unfit")
             return
         except Exception as error:  # noqa: BLE001 - one row's fault must not keep the others from leaving
-            log.error("a mail of %r cannot be composed (%s); it is tried again", row.purpose, type(error).__name__)  # noqa: TRY400
+            log.error(
+                "a mail of %r cannot be composed (%s); it is tried again", row.purpose, type(error).__name__
+            )
             self._retry(row, lease, "unfit")
             return
         try:
@@ -164,7 +173,11 @@ class Deliverer:
             self._not_sent(row, lease, error, mail)
         except Exception as error:  # noqa: BLE001 - the same, for what a mail library stumbles over
             self.relay.close()
-            log.error("a mail of %r cannot be handed over (%s); it is tried again", row.purpose, type(error).__name__)  # noqa: TRY400
+            log.error(
+                "a mail of %r cannot be handed over (%s); it is tried again",
+                row.purpose,
+                type(error).__name__,
+            )
             self._retry(row, lease, "unfit")
         else:
             self.failed_connections = 0
@@ -177,7 +190,9 @@ class Deliverer:
             case smtp.Paused():
                 self.paused_until = self.parts.clock.now() + PAUSE
                 seconds = PAUSE.total_seconds()
-                log.error("the mail relay refuses us (%s): delivery pauses for %d s; %s", error.reason, seconds, SEE)
+                log.error(
+                    "the mail relay refuses us (%s): delivery pauses for %d s; %s", error.reason, seconds, SEE
+                )
                 self._give_back([row], lease, error.reason)
             case smtp.Unreachable():
                 self._wait_for_relay(error.reason)
@@ -199,15 +214,20 @@ class Deliverer:
         refused.add(row.id)
         if len(refused) > SETBACKS and asked:
             if len(refused) == SETBACKS + 1 and news:
-                log.warning("the relay turned %d addresses in a row away that were typed into forms", len(refused))
+                log.warning(
+                    "the relay turned %d addresses in a row away that were typed into forms", len(refused)
+                )
             self._retry(row, lease, error.reason)
         elif len(refused) > SETBACKS:
             if news:
                 log.error(
-                    "the relay turned %d recipients in a row away (%s): it is about us", len(refused), error.reason
+                    "the relay turned %d recipients in a row away (%s): it is about us",
+                    len(refused),
+                    error.reason,
                 )
                 self._wait_for_relay(error.reason)
-            # Another one is tried next, and this one again without a pause: it may be one that is refused for good.
+            # Another one is tried next, and this one again without a pause: it may be one that is refused for
+            # good.
             apart = LONGEST_WAIT * (1 + self.jitter())
             self._give_back([row], lease, error.reason, apart=apart)
         elif isinstance(error, smtp.Policy) and row.attempts >= MAX_POLICY:
@@ -257,7 +277,12 @@ class Deliverer:
         self._end_try([row], lease, state=state, reason=reason, **values)
 
     def _give_back(
-        self, rows: list[OutboxMail], lease: bytes, reason: str | None = None, *, apart: timedelta = timedelta()
+        self,
+        rows: list[OutboxMail],
+        lease: bytes,
+        reason: str | None = None,
+        *,
+        apart: timedelta = timedelta(),
     ) -> None:
         """Return rows that were claimed and about which the relay said nothing; the try does not count."""
         self.begun = None

@@ -27,7 +27,8 @@ class OutboxMail(Base):
     priority: Mapped[int] = mapped_column(SmallInteger)
     state: Mapped[str] = mapped_column(String(12), default=QUEUED)
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
-    # How often it may have left without our hearing of it; what once may have left is never shown as not sent.
+    # How often it may have left without our hearing of it; what once may have left is never shown as not
+    # sent.
     ambiguous: Mapped[int] = mapped_column(SmallInteger, default=0)
     due_at: Mapped[datetime | None] = mapped_column(Utc)
     lease: Mapped[bytes | None] = mapped_column(LargeBinary(ID_BYTES))

@@ -74,7 +74,9 @@ def enqueue(
         "created_at": now,
         "batch": batch,
         "unique_key": unique,
-        "payload": vault.encrypt(payload_cell(row_id), mails.pack(mail, address, locale), sizes=(PAYLOAD_SIZE,)),
+        "payload": vault.encrypt(
+            payload_cell(row_id), mails.pack(mail, address, locale), sizes=(PAYLOAD_SIZE,)
+        ),
     }
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     statement = insert(OutboxMail).values(values).on_conflict_do_nothing(index_elements=["unique_key"])
@@ -97,7 +99,9 @@ def make_proof(code: str, sent_at: datetime, subject: str, recipient: str) -> tu
 def look_up(session: Session, typed: str) -> Proof:
     """Return what was sent under a typed code. Raises MailUnknown, whatever is wrong with it."""
     code = tokens.normalise_code(typed)
-    rows = session.execute(select(OutboxMail.proof).where(OutboxMail.proof_hash == tokens.token_hash(code))).scalars()
+    rows = session.execute(
+        select(OutboxMail.proof).where(OutboxMail.proof_hash == tokens.token_hash(code))
+    ).scalars()
     for proof in rows:
         try:
             content = json.loads(tokens.unlock(code.encode(), proof or b"", PROOF_INFO))
@@ -117,7 +121,14 @@ def counts(session: Session, batch: bytes | None = None) -> dict[str, int]:
 
 
 def send_again(
-    session: Session, vault: WorkerVault, unique: bytes, mail: mails.Mail, *, address: str, locale: str, now: datetime
+    session: Session,
+    vault: WorkerVault,
+    unique: bytes,
+    mail: mails.Mail,
+    *,
+    address: str,
+    locale: str,
+    now: datetime,
 ) -> bool:
     """Put the mail with this `unique` key into the queue again where it failed, or never was known to have left.
 
@@ -139,7 +150,9 @@ def retry_failed(session: Session, reason: str | None, now: datetime, *, uncerta
     """
     ended = _never_confirmed() if uncertain else OutboxMail.state == FAILED
     ended &= (func.length(OutboxMail.payload) > 0) & (OutboxMail.reason != ALTERED)
-    ended &= (OutboxMail.priority != mails.PRIORITIES[mails.ASKED]) | (OutboxMail.created_at > now - STILL_WANTED)
+    ended &= (OutboxMail.priority != mails.PRIORITIES[mails.ASKED]) | (
+        OutboxMail.created_at > now - STILL_WANTED
+    )
     if reason is not None:
         ended &= OutboxMail.reason == reason
     result: Any = session.execute(update(OutboxMail).where(ended).values(**_anew(now)))
@@ -158,7 +171,10 @@ def delays(session: Session) -> dict[str, int]:
 
 def _reasons(session: Session, which: Any) -> dict[str, int]:
     rows = session.execute(
-        select(OutboxMail.reason, func.count()).where(which).group_by(OutboxMail.reason).order_by(OutboxMail.reason)
+        select(OutboxMail.reason, func.count())
+        .where(which)
+        .group_by(OutboxMail.reason)
+        .order_by(OutboxMail.reason)
     )
     return {reason or "-": number for reason, number in rows}
 
@@ -195,10 +211,13 @@ def _anew(now: datetime) -> dict[str, Any]:
 def withdraw(session: Session, batch: bytes, now: datetime) -> None:
     """Send no mail of a batch that has not left: its reader asked for no more.
 
-    One that certainly did not leave is removed; one that may have left stays, as uncertain, and is not tried again.
-    One that is being handed over is uncertain until its worker knows, which then finds that it has no date any more.
+    One that certainly did not leave is removed; one that may have left stays, as uncertain, and is not tried
+    again. One that is being handed over is uncertain until its worker knows, which then finds that it has no
+    date any more.
     """
-    session.execute(delete(OutboxMail).where(OutboxMail.batch == batch, OutboxMail.state.in_([QUEUED, FAILED])))
+    session.execute(
+        delete(OutboxMail).where(OutboxMail.batch == batch, OutboxMail.state.in_([QUEUED, FAILED]))
+    )
     may_have_left = (OutboxMail.batch == batch) & OutboxMail.state.in_([SENDING, UNCERTAIN])
     ended = {"state": UNCERTAIN, "reason": WITHDRAWN, "due_at": None, "finished_at": now}
     session.execute(update(OutboxMail).where(may_have_left).values(ended))

@@ -16,11 +16,13 @@ from portal.kit.servers import MailServer
 from portal.outbox.compose import Composed
 
 TIMEOUT_SECONDS = 30.0
-# How long the relay's answer to a whole message is waited for. Who hangs up earlier sends a second copy of what a slow
-# relay was just taking (RFC 5321, section 4.5.3.2.6, asks for ten minutes; a row's lease must outlast it).
+# How long the relay's answer to a whole message is waited for. Who hangs up earlier sends a second copy of
+# what a slow relay was just taking (RFC 5321, section 4.5.3.2.6, asks for ten minutes; a row's lease must
+# outlast it).
 ANSWER_SECONDS = 240.0
 MAX_PER_CONNECTION = 500
-# Many relays hang up on who names too many recipients that they refuse, or answer slowly (Postfix: from ten on).
+# Many relays hang up on who names too many recipients that they refuse, or answer slowly (Postfix: from ten
+# on).
 MAX_REFUSED = 9
 # What one reply may hold; a relay that goes on for longer is not waited for.
 MAX_LINES = 100
@@ -182,8 +184,8 @@ class Relay(Connection):
     def deliver(self, mail: Composed, still_ours: Callable[[], bool] = lambda: True) -> None:
         """Send one mail. Returns when the relay took it; raises Refused or one of its kinds.
 
-        `still_ours` is asked last before the content goes: a slow relay may have taken so long that the row's lease
-        ends, and then another worker sends it.
+        `still_ours` is asked last before the content goes: a slow relay may have taken so long that the row's
+        lease ends, and then another worker sends it.
         """
         if self.host is not None and self.num_emails < MAX_PER_CONNECTION and self._refused < MAX_REFUSED:
             try:
@@ -272,7 +274,9 @@ class Relay(Connection):
         if reply[0] not in _DONE:
             self._raise(reply, Refused, Delayed)
 
-    def _raise(self, reply: tuple[int, bytes], permanent: type[Refused], transient: type[Delayed]) -> NoReturn:
+    def _raise(
+        self, reply: tuple[int, bytes], permanent: type[Refused], transient: type[Delayed]
+    ) -> NoReturn:
         code, words = reply
         self._refused += 1
         if code not in _TRANSIENT and code not in _PERMANENT:

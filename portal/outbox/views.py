@@ -52,7 +52,12 @@ def _why_unknown(typed: str) -> str:
             )
         )
     if length != tokens.AUTHENTICITY_LENGTH:
-        return str(_("Our codes for this page have 14 letters and digits. Compare yours with the end of the message."))
+        return str(
+            _(
+                "Our codes for this page have 14 letters and digits. Compare yours with the end of the "
+                "message."
+            )
+        )
     return str(
         _(
             "We have no message with this code. Compare it with the message once more. "

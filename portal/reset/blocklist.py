@@ -84,12 +84,16 @@ REPEATED = Rejection(
 )
 SEQUENCE = Rejection(
     "sequence",
-    mark("This password follows the alphabet, the numbers or the rows of a keyboard. Attackers try that first."),
+    mark(
+        "This password follows the alphabet, the numbers or the rows of a keyboard. Attackers try that first."
+    ),
     _UNRELATED_WORDS,
 )
 OWN_WORDS = Rejection(
     "own-words",
-    mark("This password is made of your own details, like your name or e-mail address. Others know them too."),
+    mark(
+        "This password is made of your own details, like your name or e-mail address. Others know them too."
+    ),
     _UNRELATED_WORDS,
 )
 ORGANISATION = Rejection(
@@ -270,7 +274,9 @@ def _best_cover(plain: str, spelled: str, guessed: Guessed) -> tuple[list[Piece]
 
 
 def _pieces(plain: str, spelled: str, start: int, guessed: Guessed, ends: tuple[int, int]) -> Iterable[Piece]:
-    further = max(end if end - start >= shortest else start for end, shortest in zip(ends, SHORTEST, strict=True))
+    further = max(
+        end if end - start >= shortest else start for end, shortest in zip(ends, SHORTEST, strict=True)
+    )
     for text in (plain,) if plain == spelled else (plain, spelled):
         for word, kind in guessed.get(text[start : start + SHORTEST_OWN], ()):
             if text.startswith(word, start):

@@ -39,9 +39,10 @@ def reset() -> None:
 def require(context: Context, slug: str | None, *, everyone: bool, dry_run: bool) -> None:
     """Require a new password of everyone whose Passwords the active list of SLUG exposes, or of everyone.
 
-    Old passwords stop working and sessions end at once; each person gets one mail with a link. A command that was
-    stopped goes on where it was when it is started again. People who chose a new password by a mailed link since this
-    was first required for SLUG are left in peace; one that was changed with the old password as proof is closed.
+    Old passwords stop working and sessions end at once; each person gets one mail with a link. A command that
+    was stopped goes on where it was when it is started again. People who chose a new password by a mailed
+    link since this was first required for SLUG are left in peace; one that was changed with the old password
+    as proof is closed.
     """
     if (slug is None) != everyone:
         raise click.UsageError("Give the SLUG of an incident, or --everyone.")
@@ -58,7 +59,8 @@ def require(context: Context, slug: str | None, *, everyone: bool, dry_run: bool
     _tell(tally)
     if tally.altered:
         click.echo(
-            "Somebody altered rows of accounts. See the operator's guide, and restore them from a backup.", err=True
+            "Somebody altered rows of accounts. See the operator's guide, and restore them from a backup.",
+            err=True,
         )
     if dry_run:
         click.echo("This was a dry run: nothing was changed, and nobody was mailed.")
@@ -79,7 +81,8 @@ def _exposed(tools: Tools, slug: str) -> Cohort:
         raise click.ClickException(f"No list of {slug} is active. See: portal exposure list {slug}") from None
     except VaultError:
         raise click.ClickException(
-            f"The active list of {slug} does not open with these keys, or was tampered with. Nothing was changed."
+            f"The active list of {slug} does not open with these keys, or was tampered with. Nothing was "
+            "changed."
         ) from None
     except exposure.ListDestroyed:
         raise click.ClickException(f"The active list of {slug} was destroyed. Import it again.") from None

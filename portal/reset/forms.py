@@ -34,7 +34,8 @@ class NewPasswordForm(FlaskForm):  # type: ignore[misc]
 
     # What password managers read before they make one; no maxlength, which would cut a longer one off unseen.
     password = PasswordField(
-        lazy_gettext("New password"), render_kw={"passwordrules": f"minlength: {MINIMUM}; maxlength: {MAXIMUM};"}
+        lazy_gettext("New password"),
+        render_kw={"passwordrules": f"minlength: {MINIMUM}; maxlength: {MAXIMUM};"},
     )
 
     def validate_password(self, field: Field) -> None:

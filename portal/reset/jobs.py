@@ -27,8 +27,8 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         typed = addresses.normalise(request.fields.get("email", ""))
     except addresses.AddressInvalid:
         return
-    # By the exact address, which is what finds an account: a stranger who asks for its other spellings must not be able
-    # to use up the owner's mails.
+    # By the exact address, which is what finds an account: a stranger who asks for its other spellings must
+    # not be able to use up the owner's mails.
     owner, link = addresses.sign_in_name(typed), request.reply_id
     if not replies.take(session, parts.vault, PURPOSE, owner, now, link=link, lifetime=links.LIFETIME):
         return
@@ -54,8 +54,8 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
 def tell(session: Session, request: Request, now: datetime, parts: WorkerParts) -> None:
     """Tell the owner of an account that its password was changed, in the language it was changed in.
 
-    Once for each version of the account: the web process alone says that there was a change, and whoever stole it must
-    not be able to frighten people without end.
+    Once for each version of the account: the web process alone says that there was a change, and whoever
+    stole it must not be able to frighten people without end.
     """
     store = store_for(parts.settings)
     try:
@@ -73,7 +73,9 @@ def tell(session: Session, request: Request, now: datetime, parts: WorkerParts) 
         stays_signed_in=request.fields.get("stays") == "1",
     )
     unique = parts.vault.list_index("password changed", f"{account_id.hex()} {version}")
-    outbox.enqueue(session, parts.vault, mail, address=profile.address, locale=language, now=now, unique=unique)
+    outbox.enqueue(
+        session, parts.vault, mail, address=profile.address, locale=language, now=now, unique=unique
+    )
 
 
 def _profile(session: Session, vault: WorkerVault, store: Store, account: Account | None) -> Profile | None:

@@ -11,8 +11,8 @@ from portal.kit.db import ID_BYTES, Base, Utc
 class Requirement(Base):
     """One run of `portal reset require`, resumed where it stopped: accounts up to `cursor` are done.
 
-    `subject` is an incident's slug, or empty for everyone. The row is locked while a batch of accounts is worked on, so
-    two commands share the work, and a killed one leaves nothing locked.
+    `subject` is an incident's slug, or empty for everyone. The row is locked while a batch of accounts is
+    worked on, so two commands share the work, and a killed one leaves nothing locked.
     """
 
     __tablename__ = "reset_requirements"

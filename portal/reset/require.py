@@ -57,8 +57,8 @@ class Exposed(Protocol):
 class Cohort:
     """Whom it concerns. `subject` is an incident's slug, or EVERYONE; `people` counts them.
 
-    `locales` has the id of each account, with the language that the list names; None stands for every account.
-    `altered` counts accounts that were found and do not belong to who they were found for.
+    `locales` has the id of each account, with the language that the list names; None stands for every
+    account. `altered` counts accounts that were found and do not belong to who they were found for.
     """
 
     subject: str
@@ -72,8 +72,8 @@ class Cohort:
 class Tally:
     """The result, in counts.
 
-    Of the `accounts`, `newly` were required now, `already` before, and `renewed` chose a new password by a mailed
-    link since this was first required. `altered` are rows that somebody changed: they are left alone.
+    Of the `accounts`, `newly` were required now, `already` before, and `renewed` chose a new password by a
+    mailed link since this was first required. `altered` are rows that somebody changed: they are left alone.
     """
 
     people: int = 0
@@ -95,7 +95,9 @@ class Tools:
     store: Store
 
 
-def gather(tools: Tools, subject: str, list_version: int, people: Iterable[Exposed], progress: Progress) -> Cohort:
+def gather(
+    tools: Tools, subject: str, list_version: int, people: Iterable[Exposed], progress: Progress
+) -> Cohort:
     """Find the accounts of exposed people, by customer number and by address; nothing is written.
 
     One id of 16 bytes per account is held in memory, no address. Several people may share an account.
@@ -161,7 +163,9 @@ def preview(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
     return tally
 
 
-def _one(session: Session, tools: Tools, job: Requirement, account_id: bytes, locale: str, since: datetime) -> None:
+def _one(
+    session: Session, tools: Tools, job: Requirement, account_id: bytes, locale: str, since: datetime
+) -> None:
     account = tools.store.get(session, account_id)
     state = _state(account, since)
     done = account_id <= job.cursor
@@ -183,7 +187,9 @@ def _one(session: Session, tools: Tools, job: Requirement, account_id: bytes, lo
         profile = tools.store.profile(session, tools.vault, account_id)
     except VaultError:
         # One row that was tampered with must not keep the others from their mails.
-        log.error("the profile of an account does not open; its password is closed, and nobody could be mailed")  # noqa: TRY400
+        log.error(
+            "the profile of an account does not open; its password is closed, and nobody could be mailed"
+        )
         return
     unique = tools.vault.list_index("reset-required", f"{job.id.hex()} {account_id.hex()}")
     job.mails += links.send(
@@ -204,8 +210,8 @@ def _state(account: Account | None, since: datetime) -> str | None:
         return None
     if account.must_reset:
         return ALREADY
-    # Not `password_changed_at`: whoever has the exposed password can change it, and would be spared. After a choice by
-    # mail it is no longer a proof.
+    # Not `password_changed_at`: whoever has the exposed password can change it, and would be spared. After a
+    # choice by mail it is no longer a proof.
     if account.chosen_by_mail_at is not None and account.chosen_by_mail_at >= since:
         return RENEWED
     return NEWLY
@@ -223,7 +229,9 @@ def _begin(tools: Tools, cohort: Cohort) -> tuple[bytes, datetime]:
 def _new_job(session: Session, tools: Tools, cohort: Cohort, now: datetime) -> bytes:
     """Add a job. Its id follows from those that are finished, so two commands that begin at once make one."""
     finished = session.scalar(
-        select(func.count()).select_from(Requirement).where(*_same(cohort), Requirement.finished_at.is_not(None))
+        select(func.count())
+        .select_from(Requirement)
+        .where(*_same(cohort), Requirement.finished_at.is_not(None))
     )
     job_id = tools.vault.list_index("reset-require", f"{cohort.subject} {cohort.list_version} {finished}")
     insert = sqlite.insert if tools.db.is_sqlite else postgresql.insert
@@ -277,7 +285,9 @@ def _first_required(session: Session, cohort: Cohort, job: Requirement | None) -
     """Return since when a newly chosen password counts: an incident is one event, however often it is required."""
     if cohort.subject == EVERYONE:
         return job.started_at if job else None
-    return session.scalar(select(func.min(Requirement.started_at)).where(Requirement.subject == cohort.subject))
+    return session.scalar(
+        select(func.min(Requirement.started_at)).where(Requirement.subject == cohort.subject)
+    )
 
 
 def _add_up(tally: Tally, job: Requirement) -> None:
@@ -298,8 +308,8 @@ def _accounts_of(session: Session, tools: Tools, person: Exposed) -> Iterator[Ac
 def _belongs(session: Session, tools: Tools, account: Account, person: Exposed) -> bool:
     """Tell whether an account is this person's by what only the worker can write.
 
-    The web process can write the columns by which it was found: with rows put in for guessed addresses it could see, by
-    which of them are closed, who is on the list.
+    The web process can write the columns by which it was found: with rows put in for guessed addresses it
+    could see, by which of them are closed, who is on the list.
     """
     try:
         profile = tools.store.profile(session, tools.vault, account.id)

@@ -18,8 +18,8 @@ from portal.reset.emails import PURPOSE
 
 CHANGED = "password-changed"
 REFUSALS = "20 per hour"
-# Why a new password was required, as the account's row says it: no incident is named, so that the row does not tell
-# which list its owner is on.
+# Why a new password was required, as the account's row says it: no incident is named, so that the row does
+# not tell which list its owner is on.
 REASON_EXPOSED = "exposed"
 REASON_EVERYONE = "everyone"
 
@@ -59,7 +59,8 @@ def judge(password: str, *, own_words: tuple[str, ...], organisation: str) -> st
 def wait_of(session: Session, vault: WebVault, what: bytes, now: datetime) -> int:
     """Return in how many seconds the next password may be looked at for one link or one session, or 0.
 
-    Who holds a link could keep every core busy with it, and ask without end whether this was the password before.
+    Who holds a link could keep every core busy with it, and ask without end whether this was the password
+    before.
     """
     return ratelimit.look(session, vault, REFUSALS, "new password", what.hex(), now=now).retry_after
 

@@ -139,7 +139,9 @@ def store() -> Page:
     try:
         with parts.db.write() as db_session:
             store = account_parts().store
-            service.finish(db_session, parts.vault, store, link, password_hash, language=web.language(), now=now)
+            service.finish(
+                db_session, parts.vault, store, link, password_hash, language=web.language(), now=now
+            )
     except intake.LinkInvalid:
         web.gone()
     parts.wake("answer")
@@ -194,7 +196,9 @@ def change_now() -> Page:
                 language=web.language(),
                 now=now,
             )
-            token = accounts.begin(db_session, parts.vault, changed, address=current.address, device=device, now=now)
+            token = accounts.begin(
+                db_session, parts.vault, changed, address=current.address, device=device, now=now
+            )
     except service.Overtaken:
         login.end()
         return web.see_other("accounts.sign_in")

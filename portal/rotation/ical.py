@@ -9,11 +9,13 @@ LONGEST_LINE = 75  # octets, without the line break (section 3.1)
 LAST_SAFE_DAY = 28  # FREQ=MONTHLY leaves out months that lack the day (section 3.3.10)
 
 
-def calendar(words: Catalogue, *, host: str, organisation: str, months: int, first: date, now: datetime) -> bytes:
+def calendar(
+    words: Catalogue, *, host: str, organisation: str, months: int, first: date, now: datetime
+) -> bytes:
     """Return a calendar with one event that comes back every `months` months, from `first` on.
 
-    It holds nothing about the person. Its UID is the same in every file of this portal, so that a file with another
-    interval replaces the event instead of adding a second one.
+    It holds nothing about the person. Its UID is the same in every file of this portal, so that a file with
+    another interval replaces the event instead of adding a second one.
     """
     _ = words.gettext
     summary = _("Time to look at your password for %(organisation)s") % {"organisation": organisation}

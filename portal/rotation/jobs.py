@@ -48,7 +48,7 @@ def _one(session: Session, parts: WorkerParts, store: Store, choice: ReminderCho
     try:
         profile = store.profile(session, parts.vault, choice.account_id)
     except (AccountMissing, VaultError):
-        log.error("a profile does not open: its owner gets no reminder, and we try again in a week")  # noqa: TRY400
+        log.error("a profile does not open: its owner gets no reminder, and we try again in a week")
         choice.next_due_at = now + LOOK_AGAIN
         return False
     row_id = outbox.enqueue(

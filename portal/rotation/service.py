@@ -17,8 +17,8 @@ OFF = "off"
 INTERVALS = ("3", "6", "12")
 CHOICES = (*INTERVALS, OFF)
 
-# Up to this late, the next date is counted from the one that was due, so that dates stay where the person expects
-# them; later than this (an outage), from now, so that nobody gets two reminders close together.
+# Up to this late, the next date is counted from the one that was due, so that dates stay where the person
+# expects them; later than this (an outage), from now, so that nobody gets two reminders close together.
 ON_TIME = timedelta(days=7)
 # A reminder may come this much before a whole interval has passed since the last one.
 EARLY = timedelta(days=10)
@@ -58,7 +58,9 @@ def choose(session: Session, account_id: bytes, interval: str, now: datetime) ->
 def chosen(session: Session, account_id: bytes) -> Chosen:
     """Return what an account chose; off where it never did."""
     row = session.execute(
-        select(ReminderChoice.months, ReminderChoice.next_due_at).where(ReminderChoice.account_id == account_id)
+        select(ReminderChoice.months, ReminderChoice.next_due_at).where(
+            ReminderChoice.account_id == account_id
+        )
     ).first()
     if row is None or not row.months:
         return Chosen(OFF, None)
@@ -89,11 +91,13 @@ def take_due(session: Session, now: datetime, limit: int) -> list[ReminderChoice
     return list(session.scalars(due))
 
 
-def put_off_until(choice: ReminderChoice, password_changed_at: datetime | None, now: datetime) -> datetime | None:
+def put_off_until(
+    choice: ReminderChoice, password_changed_at: datetime | None, now: datetime
+) -> datetime | None:
     """Return until when a due reminder should wait because its interval has not passed, or None if it has.
 
-    A password that was changed meanwhile starts the interval anew. Times that lie ahead were written by a clock that
-    was wrong, and count for nothing.
+    A password that was changed meanwhile starts the interval anew. Times that lie ahead were written by a
+    clock that was wrong, and count for nothing.
     """
     known = [at for at in (choice.counted_from, password_changed_at) if at is not None and at <= now]
     if not known:
@@ -114,13 +118,16 @@ def reminded(choice: ReminderChoice, off_hash: bytes, now: datetime) -> None:
 def mend_dates(session: Session, now: datetime) -> int:
     """Bring back dates further ahead than any choice makes them: a clock was wrong when they were written.
 
-    If it is the clock of today that is wrong, no harm is done: `put_off_until` keeps the reminders from going early.
+    If it is the clock of today that is wrong, no harm is done: `put_off_until` keeps the reminders from going
+    early.
     """
     mended = 0
     for months in map(int, INTERVALS):
         result: Any = session.execute(
             update(ReminderChoice)
-            .where(ReminderChoice.months == months, ReminderChoice.next_due_at > add_months(now, months) + EARLY)
+            .where(
+                ReminderChoice.months == months, ReminderChoice.next_due_at > add_months(now, months) + EARLY
+            )
             .values(next_due_at=add_months(now, months))
         )
         mended += int(result.rowcount)

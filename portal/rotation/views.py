@@ -122,7 +122,9 @@ def other_sites() -> ResponseReturnValue:
     if not form.validate():
         return _sites_page(form, hosts), 400
     if form.site.data not in hosts and len(hosts) >= elsewhere.MOST_SITES:
-        form.site.errors = [gettext("The list is full. Take off the sites where you have changed it, then add more.")]
+        form.site.errors = [
+            gettext("The list is full. Take off the sites where you have changed it, then add more.")
+        ]
         return _sites_page(form, hosts), 400
     session[_SITES] = [*hosts, form.site.data] if form.site.data not in hosts else hosts
     return web.see_other(".other_sites")

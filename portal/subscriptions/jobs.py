@@ -49,7 +49,9 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
     if replies.waiting(session, vault, PURPOSE, owner, topic, now - service.ONE_MAIL_WITHIN):
         return
     row_id = request.reply_id
-    if not replies.take(session, vault, PURPOSE, owner, now, link=row_id, lifetime=service.CONFIRM_WITHIN, topic=topic):
+    if not replies.take(
+        session, vault, PURPOSE, owner, now, link=row_id, lifetime=service.CONFIRM_WITHIN, topic=topic
+    ):
         return
     language = best_language(request.fields.get("language"), parts.settings.languages)
     already = service.subscribed(session, vault, incident.id, address)
@@ -78,7 +80,9 @@ def confirm(session: Session, request: Request, _now: datetime, parts: WorkerPar
     if not kept:  # a copy of a request that was answered: whoever left since must not be brought back by it
         log.warning("a confirmation that was used before was dropped")
         return
-    service.confirm(session, parts.vault, bytes.fromhex(kept["incident"]), Contact(kept["to"], kept["language"]))
+    service.confirm(
+        session, parts.vault, bytes.fromhex(kept["incident"]), Contact(kept["to"], kept["language"])
+    )
     replies.keep(session, parts.vault, reply_id, {})
 
 
@@ -122,7 +126,7 @@ def _one(
     try:
         contact = service.contact_of(vault, row)
     except VaultError:
-        log.error("a subscription does not open: it was altered or moved, and gets no mail")  # noqa: TRY400
+        log.error("a subscription does not open: it was altered or moved, and gets no mail")
         return False
     added = outbox.enqueue(
         session,
@@ -148,7 +152,9 @@ def _mail(parts: WorkerParts, update: Announcement, row: Subscription, language:
         phase=catalogue(language).gettext(update.phase_words),
         occurred_at=moment(update.occurred_at, language, parts.settings.timezone),
         path=update.path,
-        untranslated="" if shown == language else Locale.parse(shown, sep="-").get_display_name(locale) or shown,
+        untranslated=""
+        if shown == language
+        else Locale.parse(shown, sep="-").get_display_name(locale) or shown,
     )
 
 

@@ -63,7 +63,9 @@ def confirm() -> Response | str:
     except intake.LinkInvalid:
         web.gone()
     page = "confirmed" if reply.spent else "confirm"
-    return render_template(f"subscriptions/{page}.html", incident=reply.data["title"], already=reply.data["already"])
+    return render_template(
+        f"subscriptions/{page}.html", incident=reply.data["title"], already=reply.data["already"]
+    )
 
 
 @bp.post("/subscribe/confirm/")

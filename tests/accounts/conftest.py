@@ -35,7 +35,9 @@ def ana(add_account) -> Account:
 
 @pytest.fixture
 def sign_in(client) -> Callable:
-    def submit(password: str = PASSWORD, address: str = ADDRESS, visitor=client, page: str = "/sign-in/", **options):
+    def submit(
+        password: str = PASSWORD, address: str = ADDRESS, visitor=client, page: str = "/sign-in/", **options
+    ):
         return visitor.submit(page, email=address, password=password, **options)
 
     return submit

@@ -18,13 +18,17 @@ from tests.visitor import hidden
 def chosen_here(db, clock, ana):
     """Ana chose her password on this portal."""
     with db.write() as session:
-        STORE.set_password(session, ana.id, expected_version=1, password_hash=ana.password_hash, now=clock.now())
+        STORE.set_password(
+            session, ana.id, expected_version=1, password_hash=ana.password_hash, now=clock.now()
+        )
 
 
 def test_a_password_from_before_the_breach_is_due(client, ana, sign_in):
     sign_in()
     page = client.get("/account/").text
-    assert 0 < page.index("What is due") < page.index("Not changed here yet") < page.index("<dt>Reminders</dt>")
+    assert (
+        0 < page.index("What is due") < page.index("Not changed here yet") < page.index("<dt>Reminders</dt>")
+    )
     assert "<dt>Password</dt>" not in page
 
 

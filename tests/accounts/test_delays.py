@@ -53,7 +53,9 @@ def test_three_tries_are_free_and_then_each_wait_is_twice_as_long(at_a_door, clo
 
 
 @pytest.mark.parametrize("address", [ADDRESS, NOBODY])
-def test_who_is_too_early_gets_a_page_that_says_when_even_with_the_right_password(client, ana, sign_in, clock, address):
+def test_who_is_too_early_gets_a_page_that_says_when_even_with_the_right_password(
+    client, ana, sign_in, clock, address
+):
     for _ in range(3):
         assert sign_in(WRONG, address).status_code == 400
     refused = sign_in(PASSWORD, address)
@@ -115,7 +117,9 @@ def test_the_limit_of_a_network_does_not_hold_up_a_known_device(app, browser, an
     assert sign_in(visitor=owner).status_code == 303
 
 
-def test_a_known_device_gets_twenty_failures_and_all_in_all_there_are_never_a_hundred(at_a_door, ana, web_vault, clock):
+def test_a_known_device_gets_twenty_failures_and_all_in_all_there_are_never_a_hundred(
+    at_a_door, ana, web_vault, clock
+):
     cookie = devices.remembering(web_vault, None, ana.id, ana.version)
     opened = 0
     for number in range(120):
@@ -125,7 +129,9 @@ def test_a_known_device_gets_twenty_failures_and_all_in_all_there_are_never_a_hu
     assert opened == doors.STRANGERS + doors.DEVICES < 100
 
 
-def test_a_new_password_opens_the_door_again_and_makes_old_devices_strangers(at_a_door, db, ana, web_vault, clock):
+def test_a_new_password_opens_the_door_again_and_makes_old_devices_strangers(
+    at_a_door, db, ana, web_vault, clock
+):
     cookie = devices.remembering(web_vault, None, ana.id, ana.version)
     assert at_a_door(cookie=cookie).by_device
     for number in range(61):
@@ -189,7 +195,16 @@ def test_a_device_cookie_is_bound_to_its_account_and_made_by_us_alone(web_vault,
     assert number is not None
     assert devices.known_number(web_vault, cookie, ana.id, 2) is None
     assert devices.known_number(web_vault, cookie, bytes(16), 1) is None
-    for forged in (None, "", "x", "a" * 43, "ü" * 40, cookie[:-4], "A" * 24 + cookie[24:], cookie.rstrip("=") * 9):
+    for forged in (
+        None,
+        "",
+        "x",
+        "a" * 43,
+        "ü" * 40,
+        cookie[:-4],
+        "A" * 24 + cookie[24:],
+        cookie.rstrip("=") * 9,
+    ):
         assert devices.known_number(web_vault, forged, ana.id, 1) is None
 
 
@@ -243,7 +258,9 @@ def test_an_address_has_one_row_whatever_became_of_its_account(at_a_door, db, an
     for address in (ADDRESS, NOBODY):
         at_a_door(address)
     with db.read() as session:
-        rows = session.execute(text("SELECT strangers, devices, sessions, forget_at FROM sign_in_doors")).all()
+        rows = session.execute(
+            text("SELECT strangers, devices, sessions, forget_at FROM sign_in_doors")
+        ).all()
     assert len(rows) == 2
     assert len({forget_at for *_, forget_at in rows}) == 1
     words = [bytes(word) for *counts, _ in rows for word in counts]

@@ -68,7 +68,10 @@ def test_others_can_write_while_many_come_in(db, environ, tmp_path):
     file = tmp_path / "customers.csv"
     file.write_text(HEADER + "".join(row(f"p{number}@example.com") for number in range(12_000)))
     with subprocess.Popen(
-        [PORTAL, "accounts", "import", file], env={**os.environ, **environ}, cwd=ROOT, stdout=subprocess.DEVNULL
+        [PORTAL, "accounts", "import", file],
+        env={**os.environ, **environ},
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
     ) as process:
         seen = written_meanwhile(
             db,
@@ -76,7 +79,9 @@ def test_others_can_write_while_many_come_in(db, environ, tmp_path):
             running=lambda: process.poll() is None,
         )
     assert process.returncode == 0
-    assert len(seen - {0, 12_000}) >= 3  # while it stores; without room for others none of them comes in between
+    assert (
+        len(seen - {0, 12_000}) >= 3
+    )  # while it stores; without room for others none of them comes in between
 
 
 def test_columns_may_come_in_any_order_and_be_left_out(load, db):
@@ -133,7 +138,9 @@ def test_the_same_file_twice_changes_nothing(load, db):
     with db.read() as session:
         before = session.execute(text("SELECT * FROM identity_accounts ORDER BY id")).all()
     done = load(content)
-    assert "New accounts: 0; brought up to date, with their own passwords: 0; as they were: 20." in done.output
+    assert (
+        "New accounts: 0; brought up to date, with their own passwords: 0; as they were: 20." in done.output
+    )
     with db.read() as session:
         assert session.execute(text("SELECT * FROM identity_accounts ORDER BY id")).all() == before
 
@@ -152,7 +159,9 @@ def test_a_password_chosen_since_survives_an_older_file(load, db, clock, worker_
     assert (after.password_hash, after.version) == (STRONG, 2)
 
 
-def test_a_profile_that_does_not_open_is_written_anew_and_keeps_nobody_out(load, db, clock, worker_vault, caplog):
+def test_a_profile_that_does_not_open_is_written_anew_and_keeps_nobody_out(
+    load, db, clock, worker_vault, caplog
+):
     load(HEADER + row("ana@example.com"))
     with db.write() as session:
         ana = STORE.find(session, worker_vault, "ana@example.com")
@@ -201,7 +210,9 @@ def test_places_in_the_table_tell_nothing_about_places_in_the_file(load, db, web
     addresses = [f"p{number:03}@example.com" for number in range(600)]
     load(HEADER + "".join(map(row, addresses)))
     with db.read() as session:
-        placed = [bytes(index) for (index,) in session.execute(text("SELECT address_index FROM identity_accounts"))]
+        placed = [
+            bytes(index) for (index,) in session.execute(text("SELECT address_index FROM identity_accounts"))
+        ]
     indexes = [web_vault.account_index(address) for address in addresses]
     assert set(placed) == set(indexes)
     assert placed != indexes
@@ -209,7 +220,9 @@ def test_places_in_the_table_tell_nothing_about_places_in_the_file(load, db, web
     with db.read() as session:
         physical = [
             bytes(index)
-            for (index,) in session.execute(text(f"SELECT address_index FROM identity_accounts ORDER BY {rowid_order}"))
+            for (index,) in session.execute(
+                text(f"SELECT address_index FROM identity_accounts ORDER BY {rowid_order}")
+            )
         ]
     assert physical == sorted(indexes)
 
@@ -255,7 +268,9 @@ def test_without_the_workers_keys_nothing_is_read(load, settings, clock, db):
 def test_memory_does_not_grow_with_the_file(load):
     peaks = []
     for rows in (2_000, 20_000):
-        content = HEADER + "".join(row(f"person{number}@example.com", name="N" * 150) for number in range(rows))
+        content = HEADER + "".join(
+            row(f"person{number}@example.com", name="N" * 150) for number in range(rows)
+        )
         tracemalloc.start()
         try:
             assert load(content, "--dry-run").exit_code == 0
@@ -265,7 +280,9 @@ def test_memory_does_not_grow_with_the_file(load):
     assert peaks[1] < peaks[0] + 2**20, peaks
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # PostgreSQL's disk cannot be filled in a test
+@pytest.mark.parametrize(
+    "database_url", ["sqlite"], indirect=True
+)  # PostgreSQL's disk cannot be filled in a test
 def test_a_disk_that_fills_up_is_told_and_the_next_run_goes_on(load, db):
     content = HEADER + "".join(row(f"p{number}@example.com") for number in range(3000))
     pages = 0
@@ -288,7 +305,9 @@ def test_a_disk_that_fills_up_is_told_and_the_next_run_goes_on(load, db):
 
 def test_a_disk_without_room_for_sorting_stores_nothing(environ, db, tmp_path):
     file = tmp_path / "customers.csv"
-    file.write_text(HEADER + "".join(row(f"p{number}@example.com", name="N" * 150) for number in range(10_000)))
+    file.write_text(
+        HEADER + "".join(row(f"p{number}@example.com", name="N" * 150) for number in range(10_000))
+    )
 
     def cap() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -15,7 +15,9 @@ from tests.traces import statements
 from tests.visitor import Visitor, hidden
 
 FIREFOX = "Mozilla/5.0 (Android 14; Mobile; rv:130.0) Gecko/130.0 Firefox/130.0"
-SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605 Version/17.5 Mobile Safari/604.1"
+SAFARI = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605 Version/17.5 Mobile Safari/604.1"
+)
 
 
 @pytest.fixture
@@ -165,7 +167,9 @@ def test_twenty_sessions_live_side_by_side_and_the_oldest_goes(db, ana, web_vaul
     for _ in range(service.MOST_SESSIONS + 1):
         clock.advance(timedelta(seconds=1))
         with db.write() as session:
-            tokens.append(service.begin(session, web_vault, ana, address=ADDRESS, device="/", now=clock.now()))
+            tokens.append(
+                service.begin(session, web_vault, ana, address=ADDRESS, device="/", now=clock.now())
+            )
     with db.read() as session:
         alive = [service.resume(session, STORE, token, clock.now()) is not None for token in tokens]
     assert alive == [False] + [True] * service.MOST_SESSIONS
@@ -193,14 +197,18 @@ def test_a_signed_out_device_stays_known(client, ana, sign_in):
     assert client.get_cookie("device").value == device.value
 
 
-def test_in_production_every_cookie_is_bound_to_this_host_and_to_tls(environ, db, clock, web_keys, ana, tmp_path):
+def test_in_production_every_cookie_is_bound_to_this_host_and_to_tls(
+    environ, db, clock, web_keys, ana, tmp_path
+):
     production = environ | {
         "PORTAL_ENVIRONMENT": "production",
         "PORTAL_BASE_URL": "https://incident.northwind.example",
         "PORTAL_MAIL_URL": "smtps://mail.northwind.example",
         "PORTAL_ARGON2": "m=47104,t=1,p=1",
     }
-    app = create_app(Settings.from_env(production), db=db, clock=clock, web_keys=web_keys, wake=lambda _: None)
+    app = create_app(
+        Settings.from_env(production), db=db, clock=clock, web_keys=web_keys, wake=lambda _: None
+    )
     app.test_client_class = Visitor
     visitor = app.test_client()
     here = {"base_url": production["PORTAL_BASE_URL"]}

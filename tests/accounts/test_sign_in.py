@@ -69,7 +69,9 @@ def require_reset(db, clock, account):
         STORE.require_reset(session, [account.id], "exposed", clock.now())
 
 
-def test_every_failure_gets_one_answer_and_runs_the_same_statements(client, db, clock, ana, add_account, sign_in):
+def test_every_failure_gets_one_answer_and_runs_the_same_statements(
+    client, db, clock, ana, add_account, sign_in
+):
     forced = add_account("forced@example.com")
     require_reset(db, clock, forced)
     seen = {}
@@ -108,7 +110,9 @@ def test_after_a_failure_one_press_asks_for_a_link_to_the_same_address(
     assert smtp.messages[0].recipients == (address,)
 
 
-def test_every_failure_leaves_rows_of_the_same_number_and_length(client, db, clock, ana, add_account, sign_in):
+def test_every_failure_leaves_rows_of_the_same_number_and_length(
+    client, db, clock, ana, add_account, sign_in
+):
     def left(address: str) -> dict[str, list[int]]:
         with db.write() as session:
             for table in ("sign_in_doors", "sign_in_waits", "rate_buckets"):
@@ -116,7 +120,10 @@ def test_every_failure_leaves_rows_of_the_same_number_and_length(client, db, clo
         sign_in(WRONG, address)
         with db.read() as session:
             doors = session.execute(
-                text("SELECT length(door), length(strangers), length(devices), length(sessions) FROM sign_in_doors")
+                text(
+                    "SELECT length(door), length(strangers), length(devices), length(sessions) FROM "
+                    "sign_in_doors"
+                )
             ).all()
             waits = session.execute(text("SELECT length(bucket), failures FROM sign_in_waits")).all()
             buckets = session.execute(text("SELECT length(bucket), hits FROM rate_buckets")).all()
@@ -278,7 +285,9 @@ def test_when_every_core_is_hashing_nothing_is_counted_and_the_page_says_when(
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     with db.read() as session:
-        none = doors.door_of(web_vault, web_vault.account_index(ADDRESS), 1).word(web_vault, SignInDoor.strangers, 0)
+        none = doors.door_of(web_vault, web_vault.account_index(ADDRESS), 1).word(
+            web_vault, SignInDoor.strangers, 0
+        )
         assert bytes(session.scalar(text("SELECT strangers FROM sign_in_doors"))) == none
         assert session.scalar(text("SELECT sum(failures) FROM sign_in_waits")) == 0
     assert sign_in().status_code == 303
@@ -288,6 +297,8 @@ def test_a_form_from_before_signing_out_in_another_tab_says_why_it_ended(client,
     sign_in()
     open_form = hidden(client.get("/account/password/").text)
     client.submit("/sign-out/")
-    answer = client.post("/account/password/", data=open_form | {"current_password": PASSWORD, "password": "x" * 20})
+    answer = client.post(
+        "/account/password/", data=open_form | {"current_password": PASSWORD, "password": "x" * 20}
+    )
     assert answer.status_code == 400
     assert "when you sign in or out in another tab" in answer.text

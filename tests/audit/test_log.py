@@ -158,7 +158,9 @@ def test_what_failed_left_no_entry(written, clock):
     assert verify(written).entries == 5
 
 
-def test_four_writers_and_a_signer_at_once_make_one_chain_and_a_reader_meanwhile_sees_it_whole(db, clock, key):
+def test_four_writers_and_a_signer_at_once_make_one_chain_and_a_reader_meanwhile_sees_it_whole(
+    db, clock, key
+):
     faults = []
 
     def tend():
@@ -283,7 +285,9 @@ class TestSigning:
         assert said == [f"the audit log is signed up to entry 5: {last.digest}"]
         assert service.Mark.parse(said[0].partition("entry ")[2]) == last
 
-    def test_a_broken_log_is_an_error_that_keeps_no_other_job_from_running(self, written, worker_parts, caplog):
+    def test_a_broken_log_is_an_error_that_keeps_no_other_job_from_running(
+        self, written, worker_parts, caplog
+    ):
         tamper(written, update(AuditEntry).where(AuditEntry.number == 5).values(subject="list-9"))
         ran: list[object] = []
         run_schedule(worker_parts, [*SCHEDULE, ran.append])

@@ -98,7 +98,9 @@ def _runs(name: str) -> bool:
 def browser() -> Iterator[Browser]:
     executable = next(filter(_runs, ("chromium", "chromium-browser", "google-chrome")), None)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable and shutil.which(executable), args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=executable and shutil.which(executable), args=FLAGS
+        )
         yield browser
         browser.close()
 
@@ -159,7 +161,12 @@ def page(context: BrowserContext) -> Page:
 
 @pytest.fixture
 def house(
-    app: Flask, worker_parts: WorkerParts, smtp: Mailbox, clock: FixedClock, servers: ExitStack, tmp_path: Path
+    app: Flask,
+    worker_parts: WorkerParts,
+    smtp: Mailbox,
+    clock: FixedClock,
+    servers: ExitStack,
+    tmp_path: Path,
 ) -> House:
     """A portal in this process: its clock is the test's, and its worker works when the test says so."""
     servers.enter_context(served(app, int(worker_parts.settings.listen.rpartition(":")[2])))

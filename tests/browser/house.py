@@ -60,17 +60,23 @@ class House:
 
     def incident(self) -> None:
         """An incident with a corrected statement and an update that was reworded."""
-        self.command("incidents", "create", SLUG, "--title", "Theft of bookings", "--classes", "Names;Passwords")
+        self.command(
+            "incidents", "create", SLUG, "--title", "Theft of bookings", "--classes", "Names;Passwords"
+        )
         for number, statement in enumerate((STATEMENT, CORRECTED)):
             self.command("incidents", "statement", SLUG, self.file(f"statement-{number}.md", statement))
             self.command("incidents", "publish", SLUG)
         words = ("--phase", "contained", "--title", "The way in is closed")
         self.command("incidents", "update", SLUG, *words, self.file("first.md", "We closed *one* way in."))
-        self.command("incidents", "update", SLUG, "--edit", "1", self.file("second.md", "We closed **two** ways in."))
+        self.command(
+            "incidents", "update", SLUG, "--edit", "1", self.file("second.md", "We closed **two** ways in.")
+        )
 
     def live(self, *rows: str) -> None:
         """Activate a list of these rows."""
-        self.command("exposure", "import", SLUG, self.file("list.csv", LIST_HEADER + "\n".join(rows)), "--activate")
+        self.command(
+            "exposure", "import", SLUG, self.file("list.csv", LIST_HEADER + "\n".join(rows)), "--activate"
+        )
 
     def account(self, address: str) -> bytes:
         account = NewAccount(Profile(address, "Sam Rivera"), hasher_for(self.worker.settings).hash(PASSWORD))
@@ -114,5 +120,7 @@ class House:
 
     def link_in(self, mail: Delivered, beginning: str) -> str:
         """The one link of a mail whose path begins so, and holds a token."""
-        (link,) = (one for one in self.links_in(mail) if re.match(rf"{self.url}{beginning}[a-z2-7]{{32}}/", one))
+        (link,) = (
+            one for one in self.links_in(mail) if re.match(rf"{self.url}{beginning}[a-z2-7]{{32}}/", one)
+        )
         return link

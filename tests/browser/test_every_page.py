@@ -49,7 +49,9 @@ def reads_well(accessible: Callable[[Page], None]) -> Callable[[Page], None]:
 
 
 def fits(page: Page) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{page.url} is wider than the screen"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+        f"{page.url} is wider than the screen"
+    )
 
 
 def press(page: Page) -> None:
@@ -108,7 +110,10 @@ def test_the_account_in_longer_words_fits_a_narrow_phone(
     for words in page.locator(".lines dt, .lines .state").all():
         lines = "one => one.getBoundingClientRect().height / parseFloat(getComputedStyle(one).lineHeight)"
         assert words.evaluate(lines) < 2.5, words.inner_text()
-    for size, links in ((PHONE, ".top nav a"), (ViewportSize(width=1280, height=800), ".top :is(nav, .tongues) a")):
+    for size, links in (
+        (PHONE, ".top nav a"),
+        (ViewportSize(width=1280, height=800), ".top :is(nav, .tongues) a"),
+    ):
         page.set_viewport_size(size)
         tops = {link.evaluate("one => one.getBoundingClientRect().top") for link in page.locator(links).all()}
         assert len(tops) == 1, "the header takes one line more"
@@ -134,7 +139,9 @@ def test_every_way_to_leave(house: House, page: Page, reads_well):
     (reminder,) = house.smtp.to(ANA)
     house.subscribe(BOB)
     words = ("--phase", "resolved", "--title", "News")
-    house.command("incidents", "update", SLUG, *words, house.file("news.md", "---\nnotify: yes\n---\nAll is well."))
+    house.command(
+        "incidents", "update", SLUG, *words, house.file("news.md", "---\nnotify: yes\n---\nAll is well.")
+    )
     house.work()
     news = house.smtp.to(BOB)[-1]
 

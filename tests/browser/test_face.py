@@ -42,7 +42,9 @@ STEPS_PAGE = """
 
 
 class NewPassword(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types
-    password = PasswordField("Your new password", validators=[Length(min=15, message="Use 15 characters or more")])
+    password = PasswordField(
+        "Your new password", validators=[Length(min=15, message="Use 15 characters or more")]
+    )
 
 
 @pytest.fixture
@@ -120,14 +122,21 @@ def test_the_meter_never_promises_more_than_the_server_accepts(page, site):
     chance = random.Random(7)
     words = [word for word in blocklist._common() if word.isalpha() and 4 <= len(word) <= 12]
     drawn = [
-        chance.choice(("", " ", "-")).join(words[int(len(words) * chance.random() ** 2)] for _ in range(count))
+        chance.choice(("", " ", "-")).join(
+            words[int(len(words) * chance.random() ** 2)] for _ in range(count)
+        )
         + chance.choice(("", "41", "1974", "!"))
         for count in (2, 3, 4, 5) * 60
     ]
     told = [
         *drawn,
         *("purple elephant dancing", "lantern-orchard-teapot-41", "correct horse battery staple"),
-        *("nora.lind@postbox.example", "noralind.postbox.1974", "northwindtravel-2026", "To be, or not to be!"),
+        *(
+            "nora.lind@postbox.example",
+            "noralind.postbox.1974",
+            "northwindtravel-2026",
+            "To be, or not to be!",
+        ),
         *("qwertyuiopasdfgh", "abc123def456ghi789", "P@ssw0rdP@ssw0rd!", "qazqazqaz.extreme.meredith41"),
         *passphrases.suggest(20, "en"),
     ]
@@ -140,7 +149,9 @@ def test_the_meter_never_promises_more_than_the_server_accepts(page, site):
     )
     verdicts = [blocklist.check(text, own_words=person[:1], organisation=person[1]) for text in told]
     assert sum(verdict is not None for verdict in verdicts) > 100
-    assert [text for text, level, verdict in zip(told, levels, verdicts, strict=True) if verdict and level > 2] == []
+    assert [
+        text for text, level, verdict in zip(told, levels, verdicts, strict=True) if verdict and level > 2
+    ] == []
     assert levels[-20:] == [4] * 20
 
 
@@ -156,7 +167,9 @@ def test_the_word_lists_wait_until_somebody_types_a_new_password(page, site):
 @pytest.mark.parametrize("fault", ["away", "broken"])
 def test_without_its_lists_the_meter_is_silent_and_asks_for_them_again(page, site, console, part, fault):
     page.goto(f"{site}/parts/password/")
-    page.route(f"**/static/{part}", lambda route: route.abort() if fault == "away" else route.fulfill(status=503))
+    page.route(
+        f"**/static/{part}", lambda route: route.abort() if fault == "away" else route.fulfill(status=503)
+    )
     field = page.get_by_label("Your new password")
     with page.expect_event("console"):
         field.fill("violet meadow paper thunder")
@@ -226,7 +239,9 @@ def test_the_parts_read_well_by_day_and_by_night_at_every_width(people, site, ac
     for path in ("/parts/password/", "/parts/steps/", "/check/", "/is-it-real/"):
         page.goto(site + path)
         accessible(page)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the screen"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
+            f"{path} is wider than the screen"
+        )
 
 
 def test_everything_can_be_read_and_sent_without_script(people, site):

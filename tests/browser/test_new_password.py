@@ -16,7 +16,9 @@ def account(portal, tmp_path: Path) -> None:
     """Somebody with an account, who must choose a new password."""
     file = tmp_path / "accounts.csv"
     password_hash = PasswordHasher(1, 64, 1).hash(OLD)
-    file.write_text(f'email,password_hash,account_ref,name,locale\n{ADDRESS},"{password_hash}",C-1,Ana Ruiz,en\n')
+    file.write_text(
+        f'email,password_hash,account_ref,name,locale\n{ADDRESS},"{password_hash}",C-1,Ana Ruiz,en\n'
+    )
     portal.command("accounts", "import", file)
     portal.command("reset", "require", "--everyone")
     portal.mailbox.wait_for(1)

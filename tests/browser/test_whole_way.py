@@ -50,7 +50,9 @@ def incident(portal: Portal, tmp_path: Path) -> Portal:
     affected, customers = tmp_path / "affected.csv", tmp_path / "customers.csv"
     affected.write_text(LIST, encoding="utf-8")
     password_hash = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43
-    customers.write_text(f'email,password_hash,name\n{ADDRESS},"{password_hash}",Nora Lind\n', encoding="utf-8")
+    customers.write_text(
+        f'email,password_hash,name\n{ADDRESS},"{password_hash}",Nora Lind\n', encoding="utf-8"
+    )
     # In this process: a command of its own for each would take a second each.
     context = Context(Settings.from_env(portal.environ))
     title = ("--title", "Theft of our order archive")
@@ -175,7 +177,9 @@ def test_from_the_apology_to_the_last_update(  # noqa: PLR0915 - one way, one st
     assert len(incident.mailbox.messages) == 5
 
 
-def test_every_other_page_is_accessible_in_both_schemes(incident: Portal, page: Page, accessible: Check) -> None:
+def test_every_other_page_is_accessible_in_both_schemes(
+    incident: Portal, page: Page, accessible: Check
+) -> None:
     for path in OTHER_PAGES:
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)

@@ -21,7 +21,9 @@ def test_the_notice_reads_every_account_and_looks_nobody_of_the_list_up(operator
     everyone = [f"p{n}@northwind.example" for n in range(12)]
     operator.live(numbered(4))
     with db.write() as session:
-        new = [NewAccount(Profile(address, locale="en"), stand_in_hash("m=64,t=1,p=1")) for address in everyone]
+        new = [
+            NewAccount(Profile(address, locale="en"), stand_in_hash("m=64,t=1,p=1")) for address in everyone
+        ]
         STORE.add(session, operator.vault, new, operator.clock.now())
     read = []
 
@@ -39,13 +41,17 @@ def test_the_notice_reads_every_account_and_looks_nobody_of_the_list_up(operator
     for statement, parameters in read:
         values = parameters.values() if isinstance(parameters, dict) else parameters
         plain = [getattr(value, "obj", value) for value in values]  # psycopg wraps them
-        assert not indexes & {bytes(value) for value in plain if isinstance(value, bytes | memoryview)}, statement
+        assert not indexes & {bytes(value) for value in plain if isinstance(value, bytes | memoryview)}, (
+            statement
+        )
 
 
 def test_whose_accounts_are_many_is_read_in_pages(operator, db, monkeypatch):
     monkeypatch.setattr(service, "ACCOUNTS", 3)
     with db.write() as session:
-        new = [NewAccount(Profile(f"p{n}@northwind.example"), stand_in_hash("m=64,t=1,p=1")) for n in range(9)]
+        new = [
+            NewAccount(Profile(f"p{n}@northwind.example"), stand_in_hash("m=64,t=1,p=1")) for n in range(9)
+        ]
         STORE.add(session, operator.vault, new, operator.clock.now())
         for n in (2, 7):
             account = STORE.find(session, operator.vault, f"p{n}@northwind.example")
@@ -59,7 +65,9 @@ def test_whose_accounts_are_many_is_read_in_pages(operator, db, monkeypatch):
 def spoil(db: Database, place: int) -> None:
     """Spoil the row of the list that comes at this place in its order."""
     with db.write() as session:
-        keys = session.scalars(text("SELECT person_key FROM exposure_people ORDER BY fold_index, person_key")).all()
+        keys = session.scalars(
+            text("SELECT person_key FROM exposure_people ORDER BY fold_index, person_key")
+        ).all()
         session.execute(
             text("UPDATE exposure_people SET blob = :blob WHERE person_key = :key"),
             {"blob": b"spoilt" * 40, "key": keys[place]},

@@ -47,7 +47,10 @@ def test_who_chose_a_language_here_is_written_to_in_it(operator, worker_parts, s
         "eve@northwind.example,4,Eve,en\n"
     )
     with operator.db.write() as session:
-        new = [NewAccount(Profile(f"{name}@northwind.example", locale="en"), nobodys) for name in ("ana", "ben", "eve")]
+        new = [
+            NewAccount(Profile(f"{name}@northwind.example", locale="en"), nobodys)
+            for name in ("ana", "ben", "eve")
+        ]
         STORE.add(session, operator.vault, new, operator.clock.now())
         for name in ("ana", "eve"):
             account = STORE.find(session, operator.vault, f"{name}@northwind.example")
@@ -72,7 +75,17 @@ def test_the_notice_says_where_to_read_and_nothing_of_what(operator, worker_part
     drain(worker_parts)
     (mail,) = smtp.messages
     said = f"{mail.message['Subject']} {mail.text} {mail.html}"
-    for word in ("breach", "incident", "affected", "exposed", "stolen", "Person 0", "November", SLUG, "urgent"):
+    for word in (
+        "breach",
+        "incident",
+        "affected",
+        "exposed",
+        "stolen",
+        "Person 0",
+        "November",
+        SLUG,
+        "urgent",
+    ):
         assert word not in said
     assert "http://localhost:8000/" in mail.text
     assert mail.message["Subject"] == "A message about your account at Northwind Travel"
@@ -201,7 +214,9 @@ def test_a_command_that_is_killed_goes_on_where_it_stopped(operator, environ):
         process.kill()
     assert 0 < written < 3000
     assert operator.ledger().adds_up
-    finished = subprocess.run(arguments, env=surroundings, cwd=ROOT, capture_output=True, text=True, check=False)
+    finished = subprocess.run(
+        arguments, env=surroundings, cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert finished.returncode == 0, finished.stderr
     ledger = operator.ledger()
     assert (ledger.waiting, ledger.states["queued"], ledger.adds_up) == (0, 3000, True)
@@ -225,7 +240,9 @@ def test_others_can_write_while_a_notice_is_written(operator, environ):
 def swap_two_cells(db: Database) -> None:
     """Do what somebody with the database could: put one person's cell in another's place."""
     with db.write() as session:
-        rows = session.execute(text("SELECT person_key, blob FROM exposure_people ORDER BY fold_index LIMIT 2")).all()
+        rows = session.execute(
+            text("SELECT person_key, blob FROM exposure_people ORDER BY fold_index LIMIT 2")
+        ).all()
         session.execute(
             text("UPDATE exposure_people SET blob = :blob WHERE person_key = :key"),
             {"blob": rows[0].blob, "key": rows[1].person_key},

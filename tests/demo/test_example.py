@@ -55,7 +55,9 @@ def test_the_example_is_affected_and_has_an_account_and_no_mail_before_somebody_
     assert client.get("/reset/choose/").status_code == 200
 
 
-def test_whoever_must_choose_a_new_password_is_mailed_once_and_the_link_works(loaded, worker_parts, smtp, client):
+def test_whoever_must_choose_a_new_password_is_mailed_once_and_the_link_works(
+    loaded, worker_parts, smtp, client
+):
     drain(worker_parts)
     mails = smtp.to(people.ROBBED)
     assert len(mails) == 1

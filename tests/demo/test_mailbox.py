@@ -39,7 +39,9 @@ def visitor(settings, db, clock, web_keys, woken, file):
     def make(environment="demo", **changed):
         base_url = "https://incident.northwind.example" if environment == "production" else settings.base_url
         changed = {"environment": environment, "base_url": base_url, "demo_mailbox": file, **changed}
-        app = create_app(replace(settings, **changed), db=db, clock=clock, web_keys=web_keys, wake=woken.append)
+        app = create_app(
+            replace(settings, **changed), db=db, clock=clock, web_keys=web_keys, wake=woken.append
+        )
         app.test_client_class = Visitor
         return app.test_client()
 
@@ -90,7 +92,14 @@ def test_nobody_from_another_machine_sees_it(visitor, page):
     client = visitor()
     for peer in ("127.0.0.1", "::1"):
         assert client.get(page, environ_overrides={"REMOTE_ADDR": peer}).status_code == 200
-    for peer in ("203.0.113.9", "10.0.0.2", "2001:db8::1", "::ffff:203.0.113.9", "127.0.0.1.evil.example", ""):
+    for peer in (
+        "203.0.113.9",
+        "10.0.0.2",
+        "2001:db8::1",
+        "::ffff:203.0.113.9",
+        "127.0.0.1.evil.example",
+        "",
+    ):
         answer = client.get(page, environ_overrides={"REMOTE_ADDR": peer})
         assert answer.status_code == 404, peer
         assert ANA not in answer.text
@@ -100,7 +109,11 @@ def test_nobody_from_another_machine_sees_it(visitor, page):
 def test_nobody_sees_it_through_a_proxy_whatever_the_proxy_says(visitor, page):
     for proxies in (0, 1):
         client = visitor(trusted_proxies=proxies)
-        for said in ({"X-Forwarded-For": "127.0.0.1"}, {"X-Forwarded-For": ""}, {"Forwarded": "for=127.0.0.1"}):
+        for said in (
+            {"X-Forwarded-For": "127.0.0.1"},
+            {"X-Forwarded-For": ""},
+            {"Forwarded": "for=127.0.0.1"},
+        ):
             assert client.get(page, headers=said).status_code == 404, said
         behind = client.get(
             page, headers={"X-Forwarded-For": "127.0.0.1"}, environ_overrides={"REMOTE_ADDR": "203.0.113.9"}

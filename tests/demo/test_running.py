@@ -110,7 +110,11 @@ def listens_at(process: "subprocess.Popen[str]") -> set[str]:
             except OSError:
                 continue
             inodes |= {found[1]} if found else set()
-    lines = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()]
+    lines = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()
+    ]
     return {line[1] for line in lines if line[3] == LISTENING and line[9] in inodes}
 
 
@@ -135,7 +139,7 @@ def test_from_the_first_start_to_the_second(copy):
         assert second.returncode != 0
         assert "Traceback" not in second.stderr
         (told,) = second.stderr.splitlines()
-        assert f"running already, at {site}." in told
+        assert f"already running at {site}." in told
         assert "portal: " not in second.stdout
 
         visitor = Browser()

@@ -58,11 +58,15 @@ class Lists:
         file = self.folder / "list.csv"
         file.write_bytes(content.encode() if isinstance(content, str) else content)
         source = importing.Source(self.id_of(slug), OWN_CLASSES, file, self.report)
-        return importing.take_in(self.db, self.vault, self.clock, self.database_url, source, quiet, dry_run=dry_run)
+        return importing.take_in(
+            self.db, self.vault, self.clock, self.database_url, source, quiet, dry_run=dry_run
+        )
 
     def activate(self, number: int, slug: str = SLUG) -> None:
         with self.db.write() as session:
-            service.activate(session, self.vault, self.id_of(slug), number, self.clock.now(), accept_bad_rows=True)
+            service.activate(
+                session, self.vault, self.id_of(slug), number, self.clock.now(), accept_bad_rows=True
+            )
 
     def live(self, rows: str, slug: str = SLUG) -> importing.Summary:
         """Take in rows below the full header, and activate them."""
@@ -79,7 +83,9 @@ class Lists:
 
 
 @pytest.fixture
-def lists(db: Database, worker_vault: WorkerVault, clock: FixedClock, database_url: str, tmp_path: Path) -> Lists:
+def lists(
+    db: Database, worker_vault: WorkerVault, clock: FixedClock, database_url: str, tmp_path: Path
+) -> Lists:
     made = Lists(db, worker_vault, clock, database_url, tmp_path)
     made.incident()
     return made

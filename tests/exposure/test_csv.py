@@ -47,7 +47,9 @@ def test_a_file_that_cannot_be_taken_in_is_refused_and_leaves_nothing(lists, con
     assert refused.value.line == line
     assert reason in refused.value.reason
     assert not refused.value.reason.endswith(".")  # a sentence follows it
-    assert not any(value in str(refused.value) for value in ("ann@", "bob@", "northwind", "José", "Lee", "43"))
+    assert not any(
+        value in str(refused.value) for value in ("ann@", "bob@", "northwind", "José", "Lee", "43")
+    )
     assert lists.stored() == (0, 0)
 
 

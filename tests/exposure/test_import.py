@@ -55,7 +55,11 @@ def test_a_row_without_classes_has_the_incidents_own(lists):
 
 @pytest.mark.parametrize(
     "again",
-    [lambda rows: rows, lambda rows: list(reversed(rows)), lambda rows: [row.replace("p", "P", 1) for row in rows]],
+    [
+        lambda rows: rows,
+        lambda rows: list(reversed(rows)),
+        lambda rows: [row.replace("p", "P", 1) for row in rows],
+    ],
     ids=["same", "reordered", "other case"],
 )
 def test_the_same_list_again_makes_nobody_new_and_says_so(lists, again):
@@ -155,7 +159,9 @@ def test_a_cell_that_was_swapped_with_another_rows_is_refused(lists):
         first, second = session.scalars(select(ExposedPerson)).all()
         blobs = first.blob, second.blob
         for row, blob in ((first, blobs[1]), (second, blobs[0])):
-            session.execute(update(ExposedPerson).where(ExposedPerson.fold_index == row.fold_index).values(blob=blob))
+            session.execute(
+                update(ExposedPerson).where(ExposedPerson.fold_index == row.fold_index).values(blob=blob)
+            )
     with pytest.raises(VaultError):
         people_of(lists)
 
@@ -205,12 +211,18 @@ def limited(environ: Mapping[str, str], file: Path, most: int) -> subprocess.Com
     ("database_url", "rows", "what"),
     [
         ("sqlite", 200_000, "disk failed"),
-        ("sqlite", 30_000, "database failed"),  # what is sorted fits in memory; the table does not fit on the disk
+        (
+            "sqlite",
+            30_000,
+            "database failed",
+        ),  # what is sorted fits in memory; the table does not fit on the disk
         pytest.param("postgresql", 200_000, "disk failed", marks=pytest.mark.postgres),
     ],
     indirect=["database_url"],
 )
-def test_a_full_disk_stops_an_import_and_leaves_nothing_live(lists, environ, worker_parts, tmp_path, rows, what):
+def test_a_full_disk_stops_an_import_and_leaves_nothing_live(
+    lists, environ, worker_parts, tmp_path, rows, what
+):
     lists.live(ANN)
     file = tmp_path / "big.csv"
     file.write_text(HEADER + numbered(rows))
@@ -251,7 +263,11 @@ def test_an_import_that_is_killed_leaves_nothing_live_and_the_next_one_clears_up
         main(["exposure", "import", "{SLUG}", {str(file)!r}, "--activate"])
     """)
     with subprocess.Popen(
-        [sys.executable, "-c", program], env={**os.environ, **environ}, cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program],
+        env={**os.environ, **environ},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         for _ in range(3):
@@ -281,7 +297,10 @@ def test_others_can_write_while_an_import_runs(lists, environ, tmp_path):
     file = tmp_path / "big.csv"
     file.write_text(HEADER + numbered(60_000))
     with subprocess.Popen(
-        [PORTAL, "exposure", "import", SLUG, file], env={**os.environ, **environ}, cwd=ROOT, stdout=subprocess.PIPE
+        [PORTAL, "exposure", "import", SLUG, file],
+        env={**os.environ, **environ},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
     ) as process:
         seen = written_meanwhile(
             lists.db,
@@ -289,7 +308,9 @@ def test_others_can_write_while_an_import_runs(lists, environ, tmp_path):
             running=lambda: process.poll() is None,
         )
     assert process.returncode == 0
-    assert len(seen - {0, 60_000}) >= 3  # while it stores; without room for others none of them comes in between
+    assert (
+        len(seen - {0, 60_000}) >= 3
+    )  # while it stores; without room for others none of them comes in between
 
 
 def test_the_commands_do_the_whole_way(lists, environ, tmp_path):

@@ -27,7 +27,13 @@ class TestTheFile:
 
     @pytest.mark.parametrize(
         ("number", "name"),
-        [(1, "Account balances"), (8, "Auth tokens"), (35, "Email addresses"), (70, "Passwords"), (116, NAMES[-1])],
+        [
+            (1, "Account balances"),
+            (8, "Auth tokens"),
+            (35, "Email addresses"),
+            (70, "Passwords"),
+            (116, NAMES[-1]),
+        ],
     )
     def test_the_ids_that_are_stored_with_people_never_move(self, number, name):
         assert taxonomy.by_id(number).name == name
@@ -77,7 +83,9 @@ class TestFinding:
     def test_case_and_outer_spaces_do_not_matter(self):
         assert find("  email ADDRESSES ") is find("Email addresses")
 
-    @pytest.mark.parametrize("name", ["", "Passwordz", "Email  addresses", "=cmd|' /C calc'!A0", "\0", "x" * 1_000_000])
+    @pytest.mark.parametrize(
+        "name", ["", "Passwordz", "Email  addresses", "=cmd|' /C calc'!A0", "\0", "x" * 1_000_000]
+    )
     def test_an_unknown_name_is_a_named_error_that_does_not_repeat_it(self, name):
         with pytest.raises(UnknownDataClass) as refused:
             find(name)

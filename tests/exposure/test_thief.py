@@ -71,7 +71,8 @@ def test_every_row_has_one_length(stolen):
 
 
 def test_the_order_of_rows_says_nothing_about_the_order_of_customers(lists, customers, stolen):
-    # Rank correlation between a row's place and its person's place in the customer list, which only the owner can see.
+    # Rank correlation between a row's place and its person's place in the customer list, which only the owner
+    # can see.
     indexer = Indexer(lists.vault)
     place = {indexer.fold(address): i for i, (address, _) in enumerate(customers)}
     places = [place[fold] for fold, _, _ in stolen]

@@ -44,7 +44,9 @@ def rows_fetched(db, vault, incident_id, address):
             connection.create_function("seen", 1, seen)
 
         db.dispose()
-    query = text("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'exposure_people'")
+    query = text(
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'exposure_people'"
+    )
     with db.read() as session:
         before = 0 if db.is_sqlite else session.scalar(query)
         found = matching.candidates(session, vault, [incident_id], address)

@@ -57,7 +57,9 @@ def test_every_text_is_translated(translated, tmp_path):
 def test_the_plainer_english_names_belong_to_texts_that_exist(tmp_path):
     known = {message.id for message in in_use(tmp_path) if message.id}
     with (TRANSLATIONS / SOURCE_LANGUAGE / "LC_MESSAGES/messages.po").open("rb") as file:
-        named = {message.id: message.string for message in read_po(file, locale=SOURCE_LANGUAGE) if message.id}
+        named = {
+            message.id: message.string for message in read_po(file, locale=SOURCE_LANGUAGE) if message.id
+        }
     assert named
     assert set(named) - known == set()
     assert all(plain and plain != name for name, plain in named.items())
@@ -65,7 +67,9 @@ def test_the_plainer_english_names_belong_to_texts_that_exist(tmp_path):
 
 def test_quotation_marks_and_apostrophes_are_curly(tmp_path):
     with (TRANSLATIONS / SOURCE_LANGUAGE / "LC_MESSAGES/messages.po").open("rb") as file:
-        named = {message.id: message.string for message in read_po(file, locale=SOURCE_LANGUAGE) if message.id}
+        named = {
+            message.id: message.string for message in read_po(file, locale=SOURCE_LANGUAGE) if message.id
+        }
     shown = [form for message in in_use(tmp_path) for form in _forms(named.get(message.id, message.id))]
     assert [form for form in shown if re.search("[\"']", form)] == []
 
@@ -82,7 +86,9 @@ def test_a_translation_keeps_what_is_filled_in(translated):
 
 def test_spanish_has_one_word_for_updates_and_one_for_signing_in_and_out():
     with (TRANSLATIONS / "es/LC_MESSAGES/messages.po").open("rb") as file:
-        strings = [form for message in read_po(file, locale="es") if message.id for form in _forms(message.string)]
+        strings = [
+            form for message in read_po(file, locale="es") if message.id for form in _forms(message.string)
+        ]
     assert [form for form in strings if re.match(r"(Avisos|Salir|Entrar)\b", form)] == []
 
 

@@ -11,7 +11,9 @@ MOST_LINES = 400
 WRITTEN = {".py", ".html", ".js", ".css", ".sh", ".md", ".toml"}
 LEFT_BY_TOOLS = {ROOT / "build", ROOT / "var"}
 NOT_OURS = "vendor"  # other people's code
-PICKLE = re.compile(r"^\s*(?:import|from)\s+(?:c?pickle|_pickle|marshal|shelve|dill|cloudpickle)\b", re.MULTILINE)
+PICKLE = re.compile(
+    r"^\s*(?:import|from)\s+(?:c?pickle|_pickle|marshal|shelve|dill|cloudpickle)\b", re.MULTILINE
+)
 FORGES_A_PICKLE = {"tests/peers/test_forged_queue_row.py"}
 UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|X" + r"XX|HA" + r"CK)\b")
 ELSEWHERE = re.compile(r"https?://(?!localhost\b)|--(?:extra-)?index-url|--find-links")
@@ -35,7 +37,9 @@ FILES = list(project_files())
 SOURCES = [path for path in FILES if path.suffix == ".py"]
 OURS = [path for path in FILES if path.suffix in WRITTEN and NOT_OURS not in path.parts]
 DOCUMENTS = [
-    path for path in FILES if path.suffix == ".md" and path.parent in (ROOT, ROOT / "docs", ROOT / "docs/decisions")
+    path
+    for path in FILES
+    if path.suffix == ".md" and path.parent in (ROOT, ROOT / "docs", ROOT / "docs/decisions")
 ]
 
 
@@ -75,7 +79,9 @@ def test_what_a_document_names_exists(document):
     text = document.read_text(encoding="utf-8")
     missing = [link for link in _links(text) if not (document.parent / link).exists()]
     missing += [path for path in _paths(text) if not any(ROOT.glob(path))]
-    missing += [f"make {target}" for target in _targets(text) if f"\n{target}:" not in (ROOT / "Makefile").read_text()]
+    missing += [
+        f"make {target}" for target in _targets(text) if f"\n{target}:" not in (ROOT / "Makefile").read_text()
+    ]
     assert missing == []
 
 
@@ -87,7 +93,9 @@ def _links(text: str) -> list[str]:
 
 def _paths(text: str) -> list[str]:
     """Paths in code spans that begin with one of the project's folders; `<any>` stands for any name."""
-    tops = "|".join(path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in ("var", ".venv"))
+    tops = "|".join(
+        path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in ("var", ".venv")
+    )
     spans = re.findall(rf"`((?:{tops})/[^`\s]*)`", text)
     return [re.sub(r"<[^>]*>", "*", span).rstrip("/") for span in spans]
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-FEATURES = sorted(path.parent.name for path in (ROOT / "portal").glob("*/__init__.py") if path.parent.name != "kit")
+FEATURES = sorted(
+    path.parent.name for path in (ROOT / "portal").glob("*/__init__.py") if path.parent.name != "kit"
+)
 
 # What speaks to browsers or to a terminal; everything else must work without Flask.
 FLASK_ALLOWED = {
@@ -62,7 +64,9 @@ for name in sys.argv[1:]:
 
 def test_what_is_not_a_page_works_without_flask():
     names = [
-        name for name in modules() if name not in FLASK_ALLOWED and name.rpartition(".")[2] not in FLASK_ALLOWED_NAMES
+        name
+        for name in modules()
+        if name not in FLASK_ALLOWED and name.rpartition(".")[2] not in FLASK_ALLOWED_NAMES
     ]
     finished = subprocess.run(
         [sys.executable, "-c", IMPORT_EACH_ALONE, *names],

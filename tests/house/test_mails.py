@@ -36,7 +36,9 @@ def _kinds(base: type[Mail]) -> list[type[Mail]]:
 
 for emails in sorted((ROOT / "portal").glob("*/emails.py")):
     importlib.import_module(f"portal.{emails.parent.name}.emails")
-KINDS = sorted((kind for kind in _kinds(Mail) if kind.__module__.startswith("portal.")), key=lambda kind: kind.name)
+KINDS = sorted(
+    (kind for kind in _kinds(Mail) if kind.__module__.startswith("portal.")), key=lambda kind: kind.name
+)
 VAULT = WorkerVault(generate()[1])
 
 
@@ -47,7 +49,9 @@ def kind(request):
 
 def written(kind: type[Mail], language: str):
     composer = Composer(SETTINGS, VAULT, {})
-    composed = composer.render(kind.sample(), "sam.rivera@northwind.example", language, b"\7" * 16, WRITTEN_AT)
+    composed = composer.render(
+        kind.sample(), "sam.rivera@northwind.example", language, b"\7" * 16, WRITTEN_AT
+    )
     message = message_from_bytes(composed.content, policy=policy.default)
     return message, _part(message, "plain"), _part(message, "html")
 

@@ -11,7 +11,8 @@ from tests import databases
 
 GUIDE = (Path(__file__).parents[2] / "docs/operators-guide.md").read_text(encoding="utf-8")
 (PRINTED,) = re.findall(r"^```\n([^`]*proxy_pass[^`]*)^```$", GUIDE, re.MULTILINE)
-# Parts of an address that everyone may know. Any other part is a secret until somebody says here that it is none.
+# Parts of an address that everyone may know. Any other part is a secret until somebody says here that it is
+# none.
 OPEN_PARTS = {"filename", "months", "number", "slug"}
 SECRET = "b7xQ-the-token-of-a-link"
 # What nginx logs where it is told nothing: the whole first line, and where the reader came from.

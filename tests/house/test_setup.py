@@ -15,7 +15,12 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 
 def test_without_python_make_names_the_package(tmp_path):
     finished = subprocess.run(
-        [str(MAKE), "setup"], cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+        [str(MAKE), "setup"],
+        cwd=ROOT,
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert finished.returncode != 0
     assert "Python 3.11 or newer is needed" in finished.stderr
@@ -30,7 +35,9 @@ def test_without_venv_set_up_names_the_package(tmp_path):
         "sys.argv = ['setup.py', 'run']\n"
         "runpy.run_path('scripts/setup.py', run_name='__main__')\n"
     )
-    finished = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    finished = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert finished.returncode != 0
     assert "apt-get install python3-venv" in finished.stderr
     assert not (tmp_path / ".venv").exists()
@@ -42,7 +49,12 @@ def test_without_a_browser_the_script_says_how_to_get_one(tmp_path):
         (tmp_path / name).symlink_to(str(shutil.which(name)))
     environ = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
     finished = subprocess.run(
-        ["/bin/sh", "scripts/browser.sh"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+        ["/bin/sh", "scripts/browser.sh"],
+        cwd=tmp_path,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert finished.returncode == 1
     assert "playwright install --with-deps chromium" in finished.stderr

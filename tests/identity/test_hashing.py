@@ -55,7 +55,11 @@ def test_no_character_is_cut_off(hasher):
 def test_what_is_too_long_or_no_text_is_refused_before_it_is_hashed(tmp_path, password):
     full = Hasher(CHEAP, HashSlots(tmp_path, count=1, wait=0))
     with full._slots.taken():  # hashing would raise TooBusy
-        for use in (full.hash, full.verify_nothing, lambda typed: full.verify(stand_in_hash("m=64,t=1,p=1"), typed)):
+        for use in (
+            full.hash,
+            full.verify_nothing,
+            lambda typed: full.verify(stand_in_hash("m=64,t=1,p=1"), typed),
+        ):
             with pytest.raises(PasswordTooLong):
                 use(password)
 

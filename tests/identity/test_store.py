@@ -47,7 +47,9 @@ def test_an_account_is_found_by_its_address_whatever_the_case(db, ana, web_vault
     assert find(db, web_vault, "ANA.RUIZ@example.com") == ana
 
 
-@pytest.mark.parametrize("twin", ["ana.ruız@example.com", "anaruiz@example.com", "ana.ruiz+x@example.com", ""])
+@pytest.mark.parametrize(
+    "twin", ["ana.ruız@example.com", "anaruiz@example.com", "ana.ruiz+x@example.com", ""]
+)
 def test_a_twin_is_somebody_else(db, ana, web_vault, twin):
     assert find(db, web_vault, twin) is None
 
@@ -97,7 +99,12 @@ def test_nothing_about_a_person_stands_in_the_table(db, ana):
     with db.read() as session:
         row = session.execute(text("SELECT * FROM identity_accounts")).one()
     stored = b"".join(value if isinstance(value, bytes) else str(value).encode() for value in row)
-    for word in (b"ana.ruiz", b"ana ruiz", b"example.com", b"c-1001"):  # none so short that a salt may hold it
+    for word in (
+        b"ana.ruiz",
+        b"ana ruiz",
+        b"example.com",
+        b"c-1001",
+    ):  # none so short that a salt may hold it
         assert word not in stored.lower()
 
 
@@ -151,7 +158,9 @@ def test_a_required_reset_closes_the_password_once_and_a_new_one_opens_it(db, an
         closed = get(session, ana.id)
         assert (closed.must_reset, closed.reset_reason, closed.version) == (True, "exposed", ana.version + 1)
         assert closed.reset_required_at == clock.now()
-        STORE.set_password(session, ana.id, expected_version=closed.version, password_hash=OTHER_HASH, now=clock.now())
+        STORE.set_password(
+            session, ana.id, expected_version=closed.version, password_hash=OTHER_HASH, now=clock.now()
+        )
         opened = get(session, ana.id)
     assert (opened.must_reset, opened.reset_reason, opened.reset_required_at) == (False, None, None)
 
@@ -208,7 +217,9 @@ def test_nobodys_salt_becomes_a_shape(db, worker_parts, worker_vault, clock):
 
 
 def test_stand_ins_have_the_stores_own_mixture_of_costs(db, worker_parts, worker_vault, web_vault, clock):
-    put(db, worker_vault, clock, *(Profile(f"old{n}@example.com") for n in range(3)), password_hash=OTHER_HASH)
+    put(
+        db, worker_vault, clock, *(Profile(f"old{n}@example.com") for n in range(3)), password_hash=OTHER_HASH
+    )
     put(db, worker_vault, clock, Profile("new@example.com"))
     with db.read() as session:
         assert STORE.stand_in(session, web_vault, "nobody@example.com") is None

@@ -99,7 +99,9 @@ def test_an_author_may_think_again_before_anyone_was_told(db, incident, tell, wa
         "UPDATE incidents_updates SET voucher = NULL",
     ],
 )
-def test_words_that_nobody_vouches_for_are_mailed_to_nobody(db, incident, tell, waiting, forged, caplog, publish):
+def test_words_that_nobody_vouches_for_are_mailed_to_nobody(
+    db, incident, tell, waiting, forged, caplog, publish
+):
     publish()
     tell()
     assert len(waiting()) == 1

@@ -70,7 +70,9 @@ def test_a_heading_in_a_code_block_begins_no_section():
 
 
 def test_a_link_defined_at_the_end_works_in_every_part():
-    read = statement(STATEMENT.replace("We are sorry.", "We are [sorry][s].") + "\n[s]: https://example.org/a_b\n")
+    read = statement(
+        STATEMENT.replace("We are sorry.", "We are [sorry][s].") + "\n[s]: https://example.org/a_b\n"
+    )
     assert "[S]: <https://example.org/a_b>" in read.text.apology
 
 
@@ -83,7 +85,10 @@ def test_a_file_from_windows_reads_the_same():
     ("change", "told"),
     [
         (("signed_by: Ana Ruiz\n", ""), "signed_by: is needed"),
-        (("title: Your", "titel: Your"), "line 2: 'titel' is not one of title, language, signed_by, role, note"),
+        (
+            ("title: Your", "titel: Your"),
+            "line 2: 'titel' is not one of title, language, signed_by, role, note",
+        ),
         (("language: en", "language: fr"), "line 3, language: must be one of en, es"),
         (("language: en", "language"), "line 3: must be `key: value` on one line"),
         (("language: en", "title: Again"), "line 3, title: is given twice, first in line 2"),
@@ -102,7 +107,9 @@ def test_a_fault_is_named_with_its_line(change, told):
     text = STATEMENT.replace(*change)
     assert text != STATEMENT
     if told is None:
-        assert statement(text).text.sections[0].heading == "What went on"  # five of them: their places say which
+        assert (
+            statement(text).text.sections[0].heading == "What went on"
+        )  # five of them: their places say which
     else:
         assert told in refusal(statement, text)
 
@@ -111,8 +118,12 @@ def test_what_is_not_text_is_refused():
     assert refusal(statement, STATEMENT.encode("utf-16")) == "line 1: is not UTF-8 text"
     assert refusal(statement, STATEMENT.encode() + "Größe".encode("latin-1")) == "line 29: is not UTF-8 text"
     assert refusal(statement, STATEMENT.replace("sorry", "so\0rry")) == "line 7: holds a control character"
-    assert refusal(statement, STATEMENT.replace("sorry", "so\x1b[31mrry")) == "line 7: holds a control character"
-    assert refusal(statement, STATEMENT.replace("sorry", "so\uffffrry")) == "line 7: holds a control character"
+    assert (
+        refusal(statement, STATEMENT.replace("sorry", "so\x1b[31mrry")) == "line 7: holds a control character"
+    )
+    assert (
+        refusal(statement, STATEMENT.replace("sorry", "so\uffffrry")) == "line 7: holds a control character"
+    )
     assert refusal(statement, b"") == "line 1: the apology is missing; it stands before the first ## heading"
 
 
@@ -144,7 +155,10 @@ def test_a_time_without_an_offset_is_the_organisations():
     [
         ("occurred_at: yesterday", "line 2, occurred_at: must be a time like"),
         ("occurred_at: 2026-02-30", "line 2, occurred_at: must be a time like"),
-        ("occurred_at: 2026-11-24T09:00Z", "line 2, occurred_at: lies in the future; now it is 2026-11-23T09:00Z"),
+        (
+            "occurred_at: 2026-11-24T09:00Z",
+            "line 2, occurred_at: lies in the future; now it is 2026-11-23T09:00Z",
+        ),
         ("occurred_at: 9999-12-31T23:59-23:59", "line 2, occurred_at: lies in the future"),
         ("occurred_at: 1970-01-01", "line 2, occurred_at: is too long ago to be true"),
         ("occurred_at: 0001-01-01T00:00+23:59", "line 2, occurred_at: is too long ago to be true"),

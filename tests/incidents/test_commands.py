@@ -13,7 +13,15 @@ from tests.incidents.conftest import CORRECTED, SLUG, SPANISH, STATEMENT
 
 def test_an_incident_goes_from_nothing_to_the_public(portal, write, client):
     assert "There is no incident" in portal("incidents", "list").output
-    portal("incidents", "create", SLUG, "--title", "Theft of bookings", "--classes", "Names; email ADDRESSES;Names")
+    portal(
+        "incidents",
+        "create",
+        SLUG,
+        "--title",
+        "Theft of bookings",
+        "--classes",
+        "Names; email ADDRESSES;Names",
+    )
     assert "version 1 (en) is a draft" in portal("incidents", "statement", SLUG, write(STATEMENT)).output
     update = write("---\noccurred_at: 2026-11-22T08:00Z\n---\nWe saw it.\n")
     assert (
@@ -36,7 +44,9 @@ def test_an_incident_goes_from_nothing_to_the_public(portal, write, client):
 
 
 def test_an_update_of_a_public_incident_is_public_at_once(portal, write, published, client):
-    told = portal("incidents", "update", SLUG, "--phase", "contained", "--title", "Closed", write("Closed.")).output
+    told = portal(
+        "incidents", "update", SLUG, "--phase", "contained", "--title", "Closed", write("Closed.")
+    ).output
     assert told == f"update 1: published\nhttp://localhost:8000/incidents/{SLUG}/updates/1/\n"
     assert "Closed" in client.get(f"/incidents/{SLUG}/").text
     edited = portal("incidents", "update", SLUG, "--edit", "1", write("Closed, and checked.")).output
@@ -57,7 +67,9 @@ def test_phase_and_title_may_stand_in_the_file(portal, write, published):
     assert "update 1: published" in portal("incidents", "update", SLUG, file).output
     told = portal("incidents", "update", SLUG, "--phase", "detected", file, status=1).output
     assert "line 2, phase: differs from what the command says" in told
-    assert "needs --phase and --title" in portal("incidents", "update", SLUG, write("Closed."), status=2).output
+    assert (
+        "needs --phase and --title" in portal("incidents", "update", SLUG, write("Closed."), status=2).output
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,16 +93,25 @@ def test_what_cannot_be_is_said_in_one_sentence(portal, published, arguments, to
 def test_a_title_is_given_in_each_of_the_portals_languages(portal, published):
     assert portal("incidents", "title", SLUG, "--language", "es", "Robo").output == f"{SLUG} (es): Robo\n"
     portal("incidents", "title", SLUG, "--language", "en", "Theft of our bookings")
-    assert portal("incidents", "show", SLUG).output.splitlines()[:2] == [f"{SLUG}: Theft of our bookings", "  es: Robo"]
-    assert "must be one of en, es" in portal("incidents", "title", SLUG, "--language", "xx", "T", status=2).output
-    assert "a title is one line" in portal("incidents", "title", SLUG, "--language", "es", " ", status=1).output
+    assert portal("incidents", "show", SLUG).output.splitlines()[:2] == [
+        f"{SLUG}: Theft of our bookings",
+        "  es: Robo",
+    ]
+    assert (
+        "must be one of en, es"
+        in portal("incidents", "title", SLUG, "--language", "xx", "T", status=2).output
+    )
+    assert (
+        "a title is one line" in portal("incidents", "title", SLUG, "--language", "es", " ", status=1).output
+    )
 
 
 def test_a_misspelled_kind_of_data_is_refused_with_what_was_meant(portal):
     told = portal("incidents", "create", SLUG, "--title", "T", "--classes", "Pasword", status=2).output
     assert "'Pasword' is no kind of data that the portal knows. Did you mean Passwords" in told
     assert (
-        "names no kind of data" in portal("incidents", "create", "a", "--title", "T", "--classes", ";", status=2).output
+        "names no kind of data"
+        in portal("incidents", "create", "a", "--title", "T", "--classes", ";", status=2).output
     )
 
 
@@ -101,7 +122,9 @@ def test_a_bad_file_is_named_and_nothing_is_kept(portal, write, published):
     huge = write(b"x" * 10_000_000)
     assert "is larger than 200 kB" in portal("incidents", "statement", SLUG, huge, status=1).output
     note = write(STATEMENT)
-    assert "version 2 corrects an earlier one" in portal("incidents", "statement", SLUG, note, status=1).output
+    assert (
+        "version 2 corrects an earlier one" in portal("incidents", "statement", SLUG, note, status=1).output
+    )
     assert "version 2" not in portal("incidents", "show", SLUG).output
 
 
@@ -142,7 +165,9 @@ def test_every_command_that_changes_something_is_in_the_log(portal, write, publi
     assert actions == ["incidents.create", "incidents.statement", "incidents.publish", "incidents.update"]
 
 
-@pytest.mark.parametrize("title", ["Bad\x0bnews", "\u202enraw gnihton", " ", "", "two\nlines", "x" * 201, "\ufffe"])
+@pytest.mark.parametrize(
+    "title", ["Bad\x0bnews", "\u202enraw gnihton", " ", "", "two\nlines", "x" * 201, "\ufffe"]
+)
 def test_a_title_on_the_command_line_is_judged_as_one_in_a_file(portal, published, write, client, title):
     words = write("We know more.\n")
     for arguments in (

@@ -9,12 +9,15 @@ from portal.incidents.differences import changes, paragraphs
 
 def shown(older: str, newer: str) -> str:
     marks = {"same": "{}", "removed": "[-{}-]", "added": "[+{}+]"}
-    return "\n".join("".join(marks[what].format(text) for what, text in pieces) for pieces in changes(older, newer))
+    return "\n".join(
+        "".join(marks[what].format(text) for what, text in pieces) for pieces in changes(older, newer)
+    )
 
 
 def test_words_are_marked_within_a_paragraph():
     assert (
-        shown("We may have lost 640 names.", "We lost 1,180 names.") == "We[- may have-] lost [-640-][+1,180+] names."
+        shown("We may have lost 640 names.", "We lost 1,180 names.")
+        == "We[- may have-] lost [-640-][+1,180+] names."
     )
 
 
@@ -43,7 +46,9 @@ def test_a_paragraph_with_nothing_alike_is_shown_whole():
 
 
 def test_list_items_are_paragraphs():
-    assert shown("- names\n- e-mail addresses", "- names\n- passwords\n- e-mail addresses") == "[+• passwords+]"
+    assert (
+        shown("- names\n- e-mail addresses", "- names\n- passwords\n- e-mail addresses") == "[+• passwords+]"
+    )
 
 
 def test_a_link_that_leads_elsewhere_is_a_change():
@@ -81,9 +86,15 @@ def test_each_text_can_be_read_off_the_differences():
     ("older", "newer"),
     [
         ("the letter of the law\n\n" * 500, "the apology of the firm\n\n" * 500),
-        ("\n\n".join(f"{n} all other words" for n in range(900)), "\n\n".join(f"new {n}" for n in range(900, 1800))),
+        (
+            "\n\n".join(f"{n} all other words" for n in range(900)),
+            "\n\n".join(f"new {n}" for n in range(900, 1800)),
+        ),
         ("a\n\n" * 60_000, "b\n\n" + "a\n\n" * 60_000),
-        ("the same word and the other word again " * 5_000, "the same word and the other word again " * 5_000 + "end"),
+        (
+            "the same word and the other word again " * 5_000,
+            "the same word and the other word again " * 5_000 + "end",
+        ),
         ("the word and " * 190 + "\n\n", "and the word " * 190 + "\n\n"),
     ],
     ids=["alike", "unlike", "short", "long", "turned"],

@@ -19,7 +19,16 @@ HOSTILE = '</title><script>alert(1)</script> & "quotes" ]]>'
 @pytest.fixture
 def told(portal, write, published, clock):
     """Two updates: the second was written later, and tells of an earlier time."""
-    portal("incidents", "update", SLUG, "--phase", "contained", "--title", "Closed", write("We [closed](/check/) it."))
+    portal(
+        "incidents",
+        "update",
+        SLUG,
+        "--phase",
+        "contained",
+        "--title",
+        "Closed",
+        write("We [closed](/check/) it."),
+    )
     clock.advance(timedelta(hours=1))
     earlier = write("---\noccurred_at: 2026-11-01T08:00Z\n---\nWe *saw* it.")
     portal("incidents", "update", SLUG, "--phase", "detected", "--title", "Seen", earlier)
@@ -91,7 +100,11 @@ def test_a_status_pages_client_reads_it_too(client, told, portal, write):
     feed = json.loads(client.get(f"/incidents/{SLUG}/feed.json").text)
     assert feed["page"]["name"] == "Northwind Travel"
     (incident,) = feed["incidents"]
-    assert (incident["name"], incident["status"], incident["resolved_at"]) == ("Theft of bookings", "identified", None)
+    assert (incident["name"], incident["status"], incident["resolved_at"]) == (
+        "Theft of bookings",
+        "identified",
+        None,
+    )
     assert [update["status"] for update in incident["incident_updates"]] == ["identified", "investigating"]
     assert incident["incident_updates"][1]["display_at"] == "2026-11-01T08:00:00Z"
     portal("incidents", "update", SLUG, "--phase", "resolved", "--title", "Over", write("Done."))
@@ -102,7 +115,16 @@ def test_a_status_pages_client_reads_it_too(client, told, portal, write):
 def test_hostile_words_stay_words(portal, write, published, client):
     portal("incidents", "create", "second", "--title", HOSTILE, "--classes", "Names")
     portal("incidents", "publish", "second")
-    portal("incidents", "update", "second", "--phase", "detected", "--title", HOSTILE, write(f"{HOSTILE}\n\n{HOSTILE}"))
+    portal(
+        "incidents",
+        "update",
+        "second",
+        "--phase",
+        "detected",
+        "--title",
+        HOSTILE,
+        write(f"{HOSTILE}\n\n{HOSTILE}"),
+    )
     for path in ("/feed.atom", "/incidents/second/feed.atom"):
         entry = entries(client, path)[0]
         assert text(entry, "title") == HOSTILE

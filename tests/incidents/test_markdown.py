@@ -74,7 +74,12 @@ def test_headings_stand_below_the_pages_own_and_skip_no_level():
     html = markdown.render("# A\n\n### B\n\n###### C\n\n# D", top=3)
     assert re.findall(r"<h(\d)>", html) == ["3", "4", "5", "3"]
     assert re.findall(r"<h(\d)>", markdown.render("### deep first\n\n# then high", top=4)) == ["4", "4"]
-    assert re.findall(r"<h(\d)>", markdown.render("# A\n\n## B\n\n### C\n\n#### D", top=4)) == ["4", "5", "6", "6"]
+    assert re.findall(r"<h(\d)>", markdown.render("# A\n\n## B\n\n### C\n\n#### D", top=4)) == [
+        "4",
+        "5",
+        "6",
+        "6",
+    ]
 
 
 def test_what_people_write_looks_as_they_mean_it():

@@ -16,7 +16,13 @@ from portal.incidents.writing import StatementText, UpdateText
 SLUG = "booking"
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 STATEMENT = StatementText(
-    "en", "Stolen", "Ana Ruiz", "Managing director", None, "We are sorry.", [Section("What happened", "A theft.")]
+    "en",
+    "Stolen",
+    "Ana Ruiz",
+    "Managing director",
+    None,
+    "We are sorry.",
+    [Section("What happened", "A theft.")],
 )
 CORRECTION = replace(STATEMENT, note="It was two thefts.", apology="We are very sorry.")
 SPANISH = replace(STATEMENT, language="es", title="Robado")
@@ -163,7 +169,10 @@ def test_an_edit_keeps_what_was_said_before(db, incident):
     assert (edited.urn, edited.edited_at, edited.published_at) == (before.urn, later, NOW)
     with db.read() as session:
         words = [(one.title, one.body) for one in service.wordings_of(session, edited)]
-    assert words == [("The way in is closed", "We closed it."), ("The way in is closed", "We closed it, and checked.")]
+    assert words == [
+        ("The way in is closed", "We closed it."),
+        ("The way in is closed", "We closed it, and checked."),
+    ]
 
 
 def test_an_edit_that_changes_nothing_is_none(db, incident):
@@ -226,7 +235,9 @@ def test_every_step_is_in_the_log(db, incident):
     tell(db)
     edit(db, 1, replace(UPDATE, body="Other words."))
     with db.read() as session:
-        entries = session.execute(select(AuditEntry.action, AuditEntry.subject).order_by(AuditEntry.number)).all()
+        entries = session.execute(
+            select(AuditEntry.action, AuditEntry.subject).order_by(AuditEntry.number)
+        ).all()
         audit.verify(session)
     assert entries == [
         (f"incidents.{verb}", SLUG) for verb in ("create", "statement", "publish", "update", "edit-update")

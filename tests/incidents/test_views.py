@@ -29,7 +29,16 @@ def assert_order(html: str, *parts: str) -> None:
 def told(portal, write, published):
     early = write("---\noccurred_at: 2026-11-03T08:00Z\n---\nWe saw a stranger.")
     portal("incidents", "update", SLUG, "--phase", "detected", "--title", "A stranger's sign-in", early)
-    portal("incidents", "update", SLUG, "--phase", "contained", "--title", "Closed", write("The way in is *closed*."))
+    portal(
+        "incidents",
+        "update",
+        SLUG,
+        "--phase",
+        "contained",
+        "--title",
+        "Closed",
+        write("The way in is *closed*."),
+    )
 
 
 @pytest.fixture
@@ -187,7 +196,14 @@ def test_an_incident_is_called_in_the_readers_language_where_it_has_a_name_in_it
     spanish = {"Accept-Language": "es"}
     assert '<h1 lang="en" dir="auto">Theft of bookings</h1>' in client.get(PAGE, headers=spanish).text
     portal("incidents", "title", SLUG, "--language", "es", "Robo de reservas")
-    named = (PAGE, f"{PAGE}statement/1/", f"{PAGE}updates/1/", "/incidents/", "/subscribe/", f"{PAGE}feed.atom")
+    named = (
+        PAGE,
+        f"{PAGE}statement/1/",
+        f"{PAGE}updates/1/",
+        "/incidents/",
+        "/subscribe/",
+        f"{PAGE}feed.atom",
+    )
     for path in (*named, f"{PAGE}feed.json", "/feed.json"):
         assert "Theft of bookings" in client.get(path).text
         shown = client.get(path, headers=spanish).text
@@ -208,7 +224,15 @@ def test_a_correction_that_is_not_translated_yet_is_shown_rather_than_what_it_co
 
 def test_the_pages_are_the_same_for_everyone_in_a_language(client, app, told):
     client.post("/language/", data={"language": "en"})
-    for path in ("/", PAGE, "/incidents/", f"{PAGE}statement/1/", f"{PAGE}updates/1/", "/feed.atom", "/feed.json"):
+    for path in (
+        "/",
+        PAGE,
+        "/incidents/",
+        f"{PAGE}statement/1/",
+        f"{PAGE}updates/1/",
+        "/feed.atom",
+        "/feed.json",
+    ):
         other = app.test_client().get(path, headers={"Accept-Language": "en-GB"})
         mine = client.get(path, headers={"Cookie": "session=forged", "X-Forwarded-Host": "thief.example"})
         assert mine.data == other.data
@@ -220,7 +244,8 @@ def test_the_pages_are_the_same_for_everyone_in_a_language(client, app, told):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", PAGE, "/incidents/", f"{PAGE}statement/1/", f"{PAGE}updates/1/", "/feed.atom", f"{PAGE}feed.json"]
+    "path",
+    ["/", PAGE, "/incidents/", f"{PAGE}statement/1/", f"{PAGE}updates/1/", "/feed.atom", f"{PAGE}feed.json"],
 )
 def test_who_has_the_page_already_is_told_so(client, portal, write, told, path):
     etag = client.get(path).headers["ETag"]
@@ -265,12 +290,25 @@ HOSTILE = "</title></script><script>alert(1)</script><img src=x onerror=alert(1)
 
 def test_hostile_words_stay_words_on_every_page(client, portal, write):
     portal("incidents", "create", SLUG, "--title", HOSTILE, "--classes", "Names")
-    statement = f"---\ntitle: {HOSTILE}\nsigned_by: {HOSTILE}\nrole: {HOSTILE}\nnote: {HOSTILE}\n---\n{HOSTILE}\n"
-    for heading in ("What happened", "What information was involved", "What we are doing", "What you can do", HOSTILE):
+    statement = (
+        f"---\ntitle: {HOSTILE}\nsigned_by: {HOSTILE}\nrole: {HOSTILE}\nnote: {HOSTILE}\n---\n{HOSTILE}\n"
+    )
+    for heading in (
+        "What happened",
+        "What information was involved",
+        "What we are doing",
+        "What you can do",
+        HOSTILE,
+    ):
         statement += f"\n## {heading}\n\n{HOSTILE}\n\n[x](javascript:alert(1))\n"
     portal("incidents", "statement", SLUG, write(statement))
     portal("incidents", "publish", SLUG)
-    portal("incidents", "statement", SLUG, write(statement.replace("What happened\n", "What happened\n\nMore.\n")))
+    portal(
+        "incidents",
+        "statement",
+        SLUG,
+        write(statement.replace("What happened\n", "What happened\n\nMore.\n")),
+    )
     portal("incidents", "publish", SLUG)
     portal("incidents", "update", SLUG, "--phase", "detected", "--title", HOSTILE, write(HOSTILE))
     portal("incidents", "update", SLUG, "--edit", "1", write(f"{HOSTILE} again"))
@@ -288,14 +326,18 @@ def test_hostile_words_stay_words_on_every_page(client, portal, write):
 @pytest.mark.parametrize("page", ["/", PAGE, "/subscribe/"])
 def test_a_link_to_what_only_programs_read_says_so(client, published, page):
     text = client.get(page).text
-    told = re.findall(r'<(p|li)\b[^>]*>((?:(?!</\1>).)*?href="[^"]*/feed\.(?:atom|json)".*?)</\1>', text, re.DOTALL)
+    told = re.findall(
+        r'<(p|li)\b[^>]*>((?:(?!</\1>).)*?href="[^"]*/feed\.(?:atom|json)".*?)</\1>', text, re.DOTALL
+    )
     assert len(told) > 1
     assert [words for _, words in told if "program" not in words] == []
 
 
 def test_the_telephone_and_every_part_of_the_page_are_named_near_its_top(client, told):
     html = client.get("/").text
-    assert_order(html, "Get updates", "Or call us:", 'href="tel:+15550100"', "On this page</summary>", "We are sorry.")
+    assert_order(
+        html, "Get updates", "Or call us:", 'href="tel:+15550100"', "On this page</summary>", "We are sorry."
+    )
     listed = re.findall(r'<li[^>]*><a href="#([\w-]+)">', html)
     assert listed == [
         "apology",

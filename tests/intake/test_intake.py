@@ -163,7 +163,9 @@ class TestRequests:
             jobs.purge(session, clock.now())
         assert requests() == []
 
-    def test_held_requests_do_not_keep_fresh_ones_waiting_nor_these_them(self, ask, requests, worker_parts, clock, db):
+    def test_held_requests_do_not_keep_fresh_ones_waiting_nor_these_them(
+        self, ask, requests, worker_parts, clock, db
+    ):
         for number in range(100):
             ask(email=f"held {number}")
         parts = handled(worker_parts, lambda session, request, now, parts: not request.again)
@@ -176,7 +178,9 @@ class TestRequests:
         for number in range(30):
             ask(email=f"fresh {number}")
         answered = []
-        parts = handled(worker_parts, lambda session, request, now, parts: answered.append(request.fields["email"][:5]))
+        parts = handled(
+            worker_parts, lambda session, request, now, parts: answered.append(request.fields["email"][:5])
+        )
         assert jobs.answer(parts) == 20
         assert answered == ["fresh"] * 15 + ["held "] * 5
         assert jobs.answer(parts) == jobs.answer(parts) == 20
@@ -197,7 +201,9 @@ class TestRequests:
         for number in range(60):
             ask(email=f"fresh {number}")
         answered = []
-        parts = handled(worker_parts, lambda session, request, now, parts: answered.append(request.fields["email"][:5]))
+        parts = handled(
+            worker_parts, lambda session, request, now, parts: answered.append(request.fields["email"][:5])
+        )
         for _ in range(60):
             assert jobs.answer(parts, 1) == 1
         assert set(answered) == {"fresh", "held "}
@@ -206,7 +212,9 @@ class TestRequests:
         for number in range(40):
             ask(email=str(number))
         seen = []
-        parts = handled(worker_parts, lambda session, request, now, parts: seen.append(request.fields["email"]))
+        parts = handled(
+            worker_parts, lambda session, request, now, parts: seen.append(request.fields["email"])
+        )
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda _: jobs.answer(parts, 10), range(8)))
         assert sorted(seen, key=int) == [str(number) for number in range(40)]
@@ -253,14 +261,24 @@ class TestLinks:
 
     def test_rows_are_alike_whatever_the_answer(self, prepare, db):
         prepare(data={})
-        prepare(address="k@x.example", data={"people": ["x" * 4000]}, browser="00" * 16, kept={"account": "y" * 400})
+        prepare(
+            address="k@x.example",
+            data={"people": ["x" * 4000]},
+            browser="00" * 16,
+            kept={"account": "y" * 400},
+        )
         with db.read() as session:
             rows = list(session.scalars(select(IntakeReply)))
-        lengths = [{name: len(value) for name, value in vars(row).items() if isinstance(value, bytes)} for row in rows]
+        lengths = [
+            {name: len(value) for name, value in vars(row).items() if isinstance(value, bytes)}
+            for row in rows
+        ]
         assert lengths[0] == lengths[1]
 
     @pytest.mark.parametrize("days", [1, 7, 30])
-    def test_a_link_lives_as_long_as_was_promised_whatever_strangers_ask_for(self, prepare, opened, clock, days):
+    def test_a_link_lives_as_long_as_was_promised_whatever_strangers_ask_for(
+        self, prepare, opened, clock, days
+    ):
         mine = prepare(lifetime=timedelta(days=days))[1]
         for _ in range(days * replies.CAP_PER_DAY):
             clock.advance(DAY / replies.CAP_PER_DAY - timedelta(seconds=1))

@@ -19,7 +19,9 @@ def database_url(sqlite_template, tmp_path):
     return databases.sqlite_copy(sqlite_template, tmp_path / "portal.db")
 
 
-def test_fifteen_requests_at_four_a_second_take_three_seconds_and_all_are_answered(client, db, worker_parts, smtp):
+def test_fifteen_requests_at_four_a_second_take_three_seconds_and_all_are_answered(
+    client, db, worker_parts, smtp
+):
     for number in range(REQUESTS):
         assert client.submit("/reset/", email=f"person{number}@northwind.example").status_code == 303
 

@@ -47,7 +47,9 @@ def people(db, worker_vault, clock, database_url, tmp_path: Path) -> None:
         with db.write() as session:
             exposure.activate(session, worker_vault, incident.id, summary.number, now)
             subscriptions.confirm(session, worker_vault, incident.id, subscriptions.Contact(AFFECTED, "en"))
-    accounts = [NewAccount(Profile(address), stand_in_hash("m=64,t=1,p=1")) for address in (AFFECTED, CUSTOMER)]
+    accounts = [
+        NewAccount(Profile(address), stand_in_hash("m=64,t=1,p=1")) for address in (AFFECTED, CUSTOMER)
+    ]
     with db.write() as session:
         BuiltinStore().add(session, worker_vault, accounts, now)
     clock.advance(timedelta(days=1))
@@ -86,7 +88,9 @@ def test_the_web_process_runs_the_same_statements_and_writes_the_same_rows(peopl
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_worker_runs_the_same_statements_and_leaves_the_same_rows(people, app, db, worker_parts, smtp, form):
+def test_the_worker_runs_the_same_statements_and_leaves_the_same_rows(
+    people, app, db, worker_parts, smtp, form
+):
     left = []
     for address in EVERYONE:
         fill_in(app.test_client(), form, address)

@@ -87,7 +87,10 @@ def test_a_twin_is_a_stranger_and_whom_it_imitates_gets_no_mail(ask, page):
 def test_the_imitated_are_told_apart_from_strangers_by_their_own_address(ask, page):
     """So that the test before this one could fail."""
     for name in NAMES:
-        (known,), (stranger,) = ask(page, f"{name}@northwind.example"), ask(page, f"no.{name}@northwind.example")
+        (known,), (stranger,) = (
+            ask(page, f"{name}@northwind.example"),
+            ask(page, f"no.{name}@northwind.example"),
+        )
         assert plain(known) != plain(stranger)
 
 

@@ -44,7 +44,9 @@ def test_twins_are_different_people(one, other):
     assert sign_in_name(normalise(one)) != sign_in_name(normalise(other))
 
 
-@pytest.mark.parametrize("twin", ["ſam@example.com", "ﬁona@example.com", "ｓam@example.com", "sam①@example.com"])
+@pytest.mark.parametrize(
+    "twin", ["ſam@example.com", "ﬁona@example.com", "ｓam@example.com", "sam①@example.com"]
+)
 def test_letters_that_only_look_plain_are_refused_with_a_reason(twin):
     with pytest.raises(AddressInvalid, match="look like plain letters"):
         normalise(twin)
@@ -78,7 +80,9 @@ def test_what_is_not_one_address_is_refused_and_never_repeated(text):
     assert "example.com" not in str(refused.value).replace("name@example.com", "")
 
 
-@pytest.mark.parametrize("text", ["a" * 1_000_000, "a@" * 500_000, "é" * 1_000_000, "a" * 250 + "@example.com"])
+@pytest.mark.parametrize(
+    "text", ["a" * 1_000_000, "a@" * 500_000, "é" * 1_000_000, "a" * 250 + "@example.com"]
+)
 def test_a_megabyte_is_too_long_at_once(text):
     with pytest.raises(AddressInvalid, match="too long"):
         normalise(text)

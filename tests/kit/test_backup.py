@@ -50,15 +50,21 @@ def names(url):
 def leave_behind(file):
     """Write as a process does that is then killed: what SQLite keeps beside the file stays there."""
     connection = sqlite3.connect(file)
-    connection.execute("INSERT INTO rate_buckets VALUES (x'00000000000000000000000000000000', 1, '2026-11-23')")
+    connection.execute(
+        "INSERT INTO rate_buckets VALUES (x'00000000000000000000000000000000', 1, '2026-11-23')"
+    )
     connection.commit()
-    beside = {path: path.read_bytes() for path in (file.with_name(f"portal.db{end}") for end in ("-wal", "-shm"))}
+    beside = {
+        path: path.read_bytes() for path in (file.with_name(f"portal.db{end}") for end in ("-wal", "-shm"))
+    }
     connection.close()
     for path, written in beside.items():
         path.write_bytes(written)
 
 
-def test_a_backup_made_while_others_write_is_put_back_over_a_database_that_went_on(run, db, database_url, file, copy):
+def test_a_backup_made_while_others_write_is_put_back_over_a_database_that_went_on(
+    run, db, database_url, file, copy
+):
     add(db, "before")
     with db.write() as session:  # another is at work
         session.execute(text("DELETE FROM rate_buckets WHERE 0"))
@@ -108,7 +114,9 @@ def test_nothing_is_put_back_while_the_worker_runs(run, environ, db, database_ur
 
 
 @pytest.mark.parametrize("kind", ["text", "cut off", "another database", "other keys", "itself", "no keys"])
-def test_what_is_not_this_database_is_not_put_back(run, db, database_url, worker_keys, file, copy, tmp_path, kind):
+def test_what_is_not_this_database_is_not_put_back(
+    run, db, database_url, worker_keys, file, copy, tmp_path, kind
+):
     add(db, "before")
     canary.keep(db, WorkerVault(worker_keys))
     assert run("db", "backup", str(copy)).exit_code == 0

@@ -70,7 +70,9 @@ def test_a_worker_with_other_keys_does_not_start_and_a_command_does_nothing(
     file.write_text("email\nsam@example.com\n")
     canary.keep(db, worker_vault)
     with db.write() as session:
-        service.enqueue(session, worker_vault, CheckAnswer(), address="sam@example.com", locale="en", now=clock.now())
+        service.enqueue(
+            session, worker_vault, CheckAnswer(), address="sam@example.com", locale="en", now=clock.now()
+        )
     for words in (
         ("worker",), ("accounts", "import", str(file)), ("exposure", "import", "x", str(file)),
         ("exposure", "activate", "x", "1"), ("reset", "require", "--everyone"), ("campaigns", "notify", "x"),

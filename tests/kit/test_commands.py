@@ -77,7 +77,9 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run, environ, tmp_pat
     assert "do not belong to the worker's" in strange.output
     (tmp_path / "keys/web.json").chmod(0o644)
     assert "chmod 600" in run("doctor").output
-    assert "PORTAL_MAIL_URL" in run("doctor", PORTAL_MAIL_URL=f"smtp://127.0.0.1:{free_port()}?tls=none").output
+    assert (
+        "PORTAL_MAIL_URL" in run("doctor", PORTAL_MAIL_URL=f"smtp://127.0.0.1:{free_port()}?tls=none").output
+    )
     assert "portal db upgrade" in run("doctor", PORTAL_DATABASE_URL=f"sqlite:///{tmp_path}/empty.db").output
     assert "PORTAL_QUEUE_FILE" in run("doctor", PORTAL_QUEUE_FILE=str(tmp_path / "no/such/queue.db")).output
     (tmp_path / "damaged.db").write_bytes(b"not a database at all " * 100)
@@ -191,7 +193,9 @@ class TestServe:
         worker = production["PORTAL_WORKER_KEYS_FILE"]
         assert len(refusals(Settings.from_env(production | {"PORTAL_WEB_KEYS_FILE": worker}))) == 2
         (tmp_path / "keys/web.json").unlink()
-        assert refusals(Settings.from_env(production | {"PORTAL_EMBEDDED": "1"}))[0].startswith("PORTAL_WEB_KEYS_FILE")
+        assert refusals(Settings.from_env(production | {"PORTAL_EMBEDDED": "1"}))[0].startswith(
+            "PORTAL_WEB_KEYS_FILE"
+        )
 
     def test_it_serves_with_the_web_keys_alone_and_without_a_relay(self, production, tmp_path):
         (tmp_path / "keys/worker.json").unlink()
@@ -199,10 +203,16 @@ class TestServe:
         production["PORTAL_MAIL_URL_FILE"] = str(tmp_path / "of-the-worker")
         port = free_port()
         with serving(
-            production | {"PORTAL_LISTEN": f"127.0.0.1:{port}", "PORTAL_ENVIRONMENT": "test"}, tmp_path / "log"
+            production | {"PORTAL_LISTEN": f"127.0.0.1:{port}", "PORTAL_ENVIRONMENT": "test"},
+            tmp_path / "log",
         ):
             connection = HTTPConnection("127.0.0.1", port, timeout=10)
-            for path, status in (("/readyz", 200), ("/check/", 200), ("/is-it-real/", 200), ("/nothing/", 404)):
+            for path, status in (
+                ("/readyz", 200),
+                ("/check/", 200),
+                ("/is-it-real/", 200),
+                ("/nothing/", 404),
+            ):
                 connection.request("GET", path)
                 answer = connection.getresponse()
                 body = answer.read()

@@ -117,7 +117,13 @@ def test_ids_carry_no_order_and_no_time():
 
 def test_sqlite_keeps_its_promises_on_every_connection(sqlite_template, tmp_path):
     database = Database(f"sqlite:///{tmp_path / 'fresh.db'}")
-    expected = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1, "busy_timeout": 15_000}
+    expected = {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "secure_delete": 1,
+        "busy_timeout": 15_000,
+    }
 
     def pragmas():
         with database.write() as session:

@@ -12,7 +12,8 @@ SLUG = "order-archive"
 EVERY_COMMAND = [
     "serve", "worker", "incidents list", f"incidents show {SLUG}", f"incidents publish {SLUG}",
     f"incidents create {SLUG} --title T --classes Names", f"incidents statement {SLUG} STATEMENT",
-    f"incidents preview {SLUG} --output /dev/null", f"incidents update {SLUG} --phase resolved --title T FILE",
+    f"incidents preview {SLUG} --output /dev/null",
+    f"incidents update {SLUG} --phase resolved --title T FILE",
     "accounts import FILE", f"exposure import {SLUG} FILE", f"exposure list {SLUG}", f"exposure activate {SLUG} 1",
     f"exposure purge {SLUG} 1", f"reset require {SLUG}", "reset require --everyone", "campaigns",
     f"campaigns notify {SLUG}", "outbox status", "outbox retry", "audit verify",
@@ -37,7 +38,11 @@ def words_of(command, file):
 
 
 def ended_with_a_sentence(result):
-    return result.exit_code == 1 and isinstance(result.exception, SystemExit) and "Traceback" not in result.output
+    return (
+        result.exit_code == 1
+        and isinstance(result.exception, SystemExit)
+        and "Traceback" not in result.output
+    )
 
 
 @pytest.mark.parametrize("command", EVERY_COMMAND)

@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[2]
 # Mails, and the file that shows an author what a page will look like, carry their style with them.
 NO_PAGES = ("mail.html", "preview.html")
 PAGES = sorted(
-    path for path in (ROOT / "templates").rglob("*.html") if "email" not in path.parts and path.name not in NO_PAGES
+    path
+    for path in (ROOT / "templates").rglob("*.html")
+    if "email" not in path.parts and path.name not in NO_PAGES
 )
 MODULES = sorted((ROOT / "static" / "js").glob("*.js"))
 ASSET = re.compile(r"asset\('([^']+)'\)")
@@ -34,7 +36,9 @@ def name(path):
 def test_a_form_that_failed_says_so_in_the_title_and_above_the_form(client):
     page = client.submit("/check/", email="").text
     assert "<title>Error: " in page
-    summary = re.search(r'<div class="error-summary" role="alert" tabindex="-1" autofocus.*?</div>', page, re.DOTALL)
+    summary = re.search(
+        r'<div class="error-summary" role="alert" tabindex="-1" autofocus.*?</div>', page, re.DOTALL
+    )
     assert summary
     assert 'href="#email"' in summary.group()
     field = re.search(r'<input[^>]*id="email"[^>]*>', page)
@@ -162,6 +166,10 @@ def test_every_file_that_a_page_names_is_there(path):
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_no_script_writes_markup_or_runs_text_as_code(path):
     source = path.read_text()
-    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", source)
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", source
+    )
     own_lists = "fetch(new URL(name, FOLDER))"  # of the word lists beside the scripts; it sends nothing
-    assert not re.search(r"fetch\(|XMLHttpRequest|sendBeacon|WebSocket|https?://", source.replace(own_lists, ""))
+    assert not re.search(
+        r"fetch\(|XMLHttpRequest|sendBeacon|WebSocket|https?://", source.replace(own_lists, "")
+    )

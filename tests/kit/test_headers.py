@@ -39,7 +39,15 @@ PERSONAL = (
     "/reminders/elsewhere/", "/subscribe/", "/subscribe/sent/", f"/subscribe/confirm/{TOKEN}/", "/subscribe/confirm/",
     f"/unsubscribe/{TOKEN}/", "/is-it-real/", "/language/",
 )  # fmt: skip
-MACHINES = ("/feed.atom", "/feed.json", "/robots.txt", "/healthz", "/readyz", "/theme.css", "/static/css/base.css")
+MACHINES = (
+    "/feed.atom",
+    "/feed.json",
+    "/robots.txt",
+    "/healthz",
+    "/readyz",
+    "/theme.css",
+    "/static/css/base.css",
+)
 ERRORS = ("/nothing/", "/logo", "/incidents/nothing/")
 EVERYTHING = (*PUBLIC, *PERSONAL, *MACHINES, *ERRORS)
 
@@ -112,12 +120,20 @@ def test_nothing_of_a_signed_in_person_is_kept_anywhere(client, november, db, cl
     from portal.identity.port import Profile
     from portal.identity.service import hasher_for
 
-    account = NewAccount(Profile("ana@northwind.example", "Ana"), hasher_for(settings).hash("eleven owls at noon"))
+    account = NewAccount(
+        Profile("ana@northwind.example", "Ana"), hasher_for(settings).hash("eleven owls at noon")
+    )
     with db.write() as session:
         BuiltinStore().add(session, worker_vault, [account], clock.now())
     entered = client.submit("/sign-in/", email="ana@northwind.example", password="eleven owls at noon")
     assert (entered.status_code, entered.headers["Cache-Control"]) == (303, "no-store")
-    for path in ("/account/", "/account/password/", "/account/reminders/", "/account/sessions/", "/sign-out/"):
+    for path in (
+        "/account/",
+        "/account/password/",
+        "/account/reminders/",
+        "/account/sessions/",
+        "/sign-out/",
+    ):
         shown = client.get(path)
         assert (shown.status_code, shown.headers.getlist("Cache-Control")) == (200, ["no-store"]), path
         promised(shown)

@@ -135,7 +135,9 @@ def test_the_canary_sings_only_where_the_keys_belong_together(worker_keys):
 
 
 def test_the_web_keys_make_no_vault_that_opens(web_keys):
-    assert not [name for name in ("open", "decrypt", "list_index", "token") if hasattr(WebVault(web_keys), name)]
+    assert not [
+        name for name in ("open", "decrypt", "list_index", "token") if hasattr(WebVault(web_keys), name)
+    ]
     with pytest.raises(AttributeError):
         WorkerVault(web_keys)
 
@@ -146,7 +148,9 @@ class TestRenewing:
         keys.renew_session(files[0])
         second = keys.read_web(files[0])
         assert second.session_secret != first.session_secret
-        assert second == replace(first, session_secret=second.session_secret, session_fallbacks=(first.session_secret,))
+        assert second == replace(
+            first, session_secret=second.session_secret, session_fallbacks=(first.session_secret,)
+        )
         keys.renew_session(files[0])
         assert keys.read_web(files[0]).session_fallbacks == (second.session_secret,)
 
@@ -172,10 +176,11 @@ class TestRenewing:
         before = files[0].read_bytes()
         small = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         small += "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)); "
-        program = (
-            f"{small}from portal.kit import keys; from pathlib import Path; keys.renew_session(Path({str(files[0])!r}))"
+        program = f"{small}from portal.kit import keys; from pathlib import Path; "
+        program += f"keys.renew_session(Path({str(files[0])!r}))"
+        finished = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=False
         )
-        finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
         assert "cannot be renewed (File too large)" in finished.stderr
         assert files[0].read_bytes() == before
         assert sorted(files[0].parent.iterdir()) == sorted(files)

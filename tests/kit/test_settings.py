@@ -70,7 +70,9 @@ def test_who_sends_no_mail_needs_no_relay_and_never_reads_its_password(tmp_path)
         Settings.from_env(without | unreadable)
 
 
-@pytest.mark.parametrize(("readable", "asked"), [("web", False), ("worker", True), ("web worker", True), ("", True)])
+@pytest.mark.parametrize(
+    ("readable", "asked"), [("web", False), ("worker", True), ("web worker", True), ("", True)]
+)
 def test_who_can_read_the_web_keys_alone_is_not_asked_for_the_relay(tmp_path, readable, asked):
     environ = {name: value for name, value in GOOD.items() if name != "PORTAL_MAIL_URL"}
     for name in ("web", "worker"):
@@ -197,5 +199,9 @@ def test_the_demonstration_stays_on_this_machine(base_url, listen, named):
 
 def test_the_demonstration_runs_on_loopback_over_either_protocol():
     for listen in ("127.0.0.1:8000", "[::1]:8000", "localhost:8000"):
-        environ = {"PORTAL_ENVIRONMENT": "demo", "PORTAL_LISTEN": listen, "PORTAL_BASE_URL": "http://localhost:8000"}
+        environ = {
+            "PORTAL_ENVIRONMENT": "demo",
+            "PORTAL_LISTEN": listen,
+            "PORTAL_BASE_URL": "http://localhost:8000",
+        }
         assert not Settings.from_env(environ).production

@@ -14,7 +14,9 @@ def test_what_is_locked_opens_with_its_secret_at_one_length(text, secret):
     assert tokens.unlock(secret, blob, "answer") == text
 
 
-@pytest.mark.parametrize(("secret", "info"), [(b"other", "answer"), (b"secret", "code answer"), (b"", "answer")])
+@pytest.mark.parametrize(
+    ("secret", "info"), [(b"other", "answer"), (b"secret", "code answer"), (b"", "answer")]
+)
 def test_another_secret_or_another_use_opens_nothing(secret, info):
     with pytest.raises(tokens.Unopenable):
         tokens.unlock(secret, tokens.lock(b"secret", b"text", 64, "answer"), info)
@@ -41,7 +43,8 @@ def test_digits_that_no_code_has_are_read_as_the_letters_they_look_like():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a", "a" * 31, "a" * 33, "A" * 32, "a" * 31 + "1", "ａ" * 32, "a" * 31 + "\n", "../" + "a" * 29]
+    "text",
+    ["", "a", "a" * 31, "a" * 33, "A" * 32, "a" * 31 + "1", "ａ" * 32, "a" * 31 + "\n", "../" + "a" * 29],
 )
 def test_what_is_no_token_does_not_look_like_one(text):
     assert not tokens.looks_like_token(text)

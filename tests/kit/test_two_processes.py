@@ -71,13 +71,18 @@ class Browser:
         return answer.location
 
     def _ask(self, method: str, path: str, fields: dict[str, str] | None = None) -> Answer:
-        headers = {"Host": urlsplit(SITE).netloc, "Cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.items())}
+        headers = {
+            "Host": urlsplit(SITE).netloc,
+            "Cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.items()),
+        }
         if fields is not None:
             headers |= {"Content-Type": "application/x-www-form-urlencoded"} | (
                 {"Origin": SITE} if self.cookies else {}
             )
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
-        connection.request(method, path, body=urlencode(fields or {}) if fields is not None else None, headers=headers)
+        connection.request(
+            method, path, body=urlencode(fields or {}) if fields is not None else None, headers=headers
+        )
         answer = connection.getresponse()
         text = answer.read().decode()
         connection.close()
@@ -211,7 +216,12 @@ def sign_in(browser: Browser) -> None:
     entered = browser.submit("/sign-in/", email=ANA, password=NEW)
     assert (entered.status, entered.location) == (303, "/account/")
     assert ANA in browser.get("/account/").text
-    for path in ("/account/password/", "/account/reminders/", "/account/sessions/", "/account/reminders/calendar.ics"):
+    for path in (
+        "/account/password/",
+        "/account/reminders/",
+        "/account/sessions/",
+        "/account/reminders/calendar.ics",
+    ):
         assert browser.get(path).status == 200
     assert browser.submit("/sign-out/").status == 303
     assert browser.get("/account/").status == 303

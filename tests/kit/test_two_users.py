@@ -39,7 +39,9 @@ def folder():
 def as_user(user, step, group=GROUP):
     """Run `step` in a process of that user, which then dies as if killed: what lies beside the files stays there."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads: the child uses none of them
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # of forking beside threads: the child uses none of them
         child = os.fork()
     if not child:
         try:
@@ -55,7 +57,9 @@ def as_user(user, step, group=GROUP):
     assert os.waitpid(child, 0)[1] == 0
 
 
-@pytest.mark.parametrize(("first", "second"), [(WEB, WORKER), (WORKER, WEB)], ids=["web first", "worker first"])
+@pytest.mark.parametrize(
+    ("first", "second"), [(WEB, WORKER), (WORKER, WEB)], ids=["web first", "worker first"]
+)
 def test_both_write_the_database_whoever_made_it(folder, first, second):
     file = folder / "portal.db"
 
@@ -82,7 +86,9 @@ def test_both_write_the_database_whoever_made_it(folder, first, second):
     connection.close()
 
 
-@pytest.mark.parametrize(("first", "second"), [(WEB, WORKER), (WORKER, WEB)], ids=["web first", "worker first"])
+@pytest.mark.parametrize(
+    ("first", "second"), [(WEB, WORKER), (WORKER, WEB)], ids=["web first", "worker first"]
+)
 def test_both_write_the_queue_whoever_made_it(folder, first, second):
     file = folder / "queue.db"
     for user in (first, second, first):

@@ -20,7 +20,9 @@ def test_the_worker_opens_what_the_web_sealed(web_vault, worker_vault):
     assert worker_vault.open("check", ROW, sealed) == b"sam@example.com"
 
 
-@pytest.mark.parametrize(("purpose", "row"), [("reset", ROW), ("check", OTHER_ROW), ("checkr", ROW[1:]), ("", ROW)])
+@pytest.mark.parametrize(
+    ("purpose", "row"), [("reset", ROW), ("check", OTHER_ROW), ("checkr", ROW[1:]), ("", ROW)]
+)
 def test_a_sealed_request_does_not_open_for_another_purpose_or_row(web_vault, worker_vault, purpose, row):
     sealed = web_vault.seal("check", ROW, b"sam@example.com")
     with pytest.raises(VaultError):
@@ -62,7 +64,11 @@ def test_a_stored_value_does_not_open_in_another_place(worker_vault, place):
 def test_a_stored_value_does_not_open_under_another_key_or_key_id(worker_vault, worker_keys):
     blob = worker_vault.encrypt(CELL, b"Sam")
     strange = keys.generate()[1]
-    for other in (strange, replace(strange, key_id=worker_keys.key_id), replace(worker_keys, key_id=strange.key_id)):
+    for other in (
+        strange,
+        replace(strange, key_id=worker_keys.key_id),
+        replace(worker_keys, key_id=strange.key_id),
+    ):
         with pytest.raises(VaultError):
             WorkerVault(other).decrypt(CELL, blob)
 

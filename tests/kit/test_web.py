@@ -30,7 +30,9 @@ def portal(settings, db, clock, web_keys, woken):
     """Make a portal with other settings, and pages that fail in it."""
 
     def make(**changed):
-        app = create_app(replace(settings, **changed), db=db, clock=clock, web_keys=web_keys, wake=woken.append)
+        app = create_app(
+            replace(settings, **changed), db=db, clock=clock, web_keys=web_keys, wake=woken.append
+        )
         app.test_client_class = Visitor
 
         @app.get("/fail/<int:code>/")
@@ -129,7 +131,8 @@ def test_in_production_not_even_localhost_is_our_name(production):
 
 
 @pytest.mark.parametrize(
-    "host", ["INCIDENT.Northwind.example", "incident.northwind.example:443", "Incident.northwind.Example:8443"]
+    "host",
+    ["INCIDENT.Northwind.example", "incident.northwind.example:443", "Incident.northwind.Example:8443"],
 )
 def test_our_name_in_capitals_or_with_a_port_is_ours(production, host):
     assert production.test_client().get("/healthz", headers={"Host": host}).status_code == 200
@@ -241,7 +244,9 @@ class TestForms:
         )
         assert answer.status_code == 200
 
-    @pytest.mark.parametrize("page", ["/check/", "/reset/", "/subscribe/", "/is-it-real/", "/sign-in/", "/language/"])
+    @pytest.mark.parametrize(
+        "page", ["/check/", "/reset/", "/subscribe/", "/is-it-real/", "/sign-in/", "/language/"]
+    )
     def test_a_megabyte_is_too_much_for_any_form(self, client, page):
         answer = client.submit(page, email="a" * 1_000_000, password="p" * 1_000_000)
         assert answer.status_code == 413
@@ -265,7 +270,10 @@ class TestCookies:
         visitor = production.test_client()
         fields = hidden(visitor.get("/language/", base_url=site).text)
         answer = visitor.post(
-            "/language/", data=fields | {"language": "es"}, base_url=site, headers={"Referer": f"{site}/language/"}
+            "/language/",
+            data=fields | {"language": "es"},
+            base_url=site,
+            headers={"Referer": f"{site}/language/"},
         )
         cookies = [
             *visitor.get("/check/", base_url=site).headers.getlist("Set-Cookie"),
@@ -290,7 +298,9 @@ class TestCookies:
         app.secret_key = ours
         assert client.get("/check/sent/").headers["Location"] == "/check/"
 
-    def test_a_session_of_the_secret_before_is_still_read(self, app, client, portal, settings, db, clock, web_keys):
+    def test_a_session_of_the_secret_before_is_still_read(
+        self, app, client, portal, settings, db, clock, web_keys
+    ):
         with client.session_transaction() as session:
             session["flow check"] = ["00" * 16]
         old = client.get_cookie("session")
@@ -330,6 +340,8 @@ class TestLanguage:
         client.set_cookie("language", "../../etc")
         assert client.get("/check/").headers["Content-Language"] == "en"
 
-    @pytest.mark.parametrize(("asked", "given"), [("es-MX,es;q=0.9", "es"), ("fr", "en"), ("*", "en"), (";;q=x", "en")])
+    @pytest.mark.parametrize(
+        ("asked", "given"), [("es-MX,es;q=0.9", "es"), ("fr", "en"), ("*", "en"), (";;q=x", "en")]
+    )
     def test_a_browser_gets_what_it_asks_for_where_we_speak_it(self, client, asked, given):
         assert client.get("/check/", headers={"Accept-Language": asked}).headers["Content-Language"] == given

@@ -38,7 +38,9 @@ def portal(settings, db, clock, web_keys, woken):
     """Make a visitor of a portal with other settings."""
 
     def make(**changed):
-        app = create_app(replace(settings, **changed), db=db, clock=clock, web_keys=web_keys, wake=woken.append)
+        app = create_app(
+            replace(settings, **changed), db=db, clock=clock, web_keys=web_keys, wake=woken.append
+        )
         app.test_client_class = Visitor
         return app.test_client()
 
@@ -74,7 +76,9 @@ class TestSecurityText:
 
     def test_it_is_as_fresh_on_every_later_day(self, client, clock):
         clock.at = datetime(2031, 2, 28, 23, 59, 59, tzinfo=UTC)
-        (line,) = [line for line in client.get("/.well-known/security.txt").text.splitlines() if "Expires" in line]
+        (line,) = [
+            line for line in client.get("/.well-known/security.txt").text.splitlines() if "Expires" in line
+        ]
         expires = datetime.fromisoformat(line.removeprefix("Expires: "))
         assert clock.now() < expires < clock.now() + timedelta(days=365)
 
@@ -84,7 +88,11 @@ class TestSecurityText:
 
     def test_behind_https_every_address_in_it_is_https(self, portal):
         site = "https://incident.northwind.example"
-        text = portal(environment="production", base_url=site).get("/.well-known/security.txt", base_url=site).text
+        text = (
+            portal(environment="production", base_url=site)
+            .get("/.well-known/security.txt", base_url=site)
+            .text
+        )
         assert f"Canonical: {site}/.well-known/security.txt" in text.splitlines()
         assert "http://" not in text
 
@@ -112,7 +120,10 @@ class TestChangePassword:
         assert (shown.status_code, shown.request.path) == (200, "/sign-in/")
         page = f"{shown.request.path}?{shown.request.query_string.decode()}"
         entered = client.submit(page, email="ana@northwind.example", password=PASSWORD)
-        assert (entered.status_code, urlsplit(entered.headers["Location"]).path) == (303, "/account/password/")
+        assert (entered.status_code, urlsplit(entered.headers["Location"]).path) == (
+            303,
+            "/account/password/",
+        )
 
     def test_password_managers_can_tell_that_it_is_meant(self, client):
         """They ask first for an address that no honest server answers with success (W3C)."""
@@ -128,7 +139,13 @@ def test_robots_may_read_the_apology_and_nothing_that_is_personal(client):
     assert closed >= {
         "/account/", "/check/", "/reset/", "/sign-in/", "/subscribe/", "/unsubscribe/", "/is-it-real/"
     }  # fmt: skip
-    for public in ("/", "/incidents/november/", "/protect-yourself/", "/feed.atom", "/.well-known/security.txt"):
+    for public in (
+        "/",
+        "/incidents/november/",
+        "/protect-yourself/",
+        "/feed.atom",
+        "/.well-known/security.txt",
+    ):
         assert not any(public.startswith(path) for path in closed)
 
 
@@ -167,7 +184,12 @@ class TestHealth:
     ):
         with db.write() as session:
             outbox.enqueue(
-                session, worker_vault, CheckAnswer(), address="ana@northwind.example", locale="en", now=clock.now()
+                session,
+                worker_vault,
+                CheckAnswer(),
+                address="ana@northwind.example",
+                locale="en",
+                now=clock.now(),
             )
         assert client.get("/readyz").text == "database: ok\nqueue: ok\nmail: ok\n"
         clock.advance(timedelta(minutes=11))
@@ -184,7 +206,12 @@ class TestHealth:
         away = replace(worker_parts, settings=replace(worker_parts.settings, mail=nowhere))
         with db.write() as session:
             outbox.enqueue(
-                session, worker_vault, CheckAnswer(), address="ana@northwind.example", locale="en", now=clock.now()
+                session,
+                worker_vault,
+                CheckAnswer(),
+                address="ana@northwind.example",
+                locale="en",
+                now=clock.now(),
             )
         for _ in range(10):
             drain(away)
@@ -199,7 +226,12 @@ class TestHealth:
         smtp.answer_recipient = lambda _: "452 4.2.2 mailbox full"
         with db.write() as session:
             outbox.enqueue(
-                session, worker_vault, CheckAnswer(), address="ana@northwind.example", locale="en", now=clock.now()
+                session,
+                worker_vault,
+                CheckAnswer(),
+                address="ana@northwind.example",
+                locale="en",
+                now=clock.now(),
             )
         for _ in range(20):
             drain(worker_parts)

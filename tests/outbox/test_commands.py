@@ -62,7 +62,9 @@ class TestWhoLeft:
         assert command("retry", "--uncertain") == "In the queue again: 0.\n"
         assert row(waiting).state == "uncertain"
 
-    @pytest.mark.parametrize("answer", ["451 greylisted", "554 5.7.1 not now", "550 no", "421 closing", "452 no room"])
+    @pytest.mark.parametrize(
+        "answer", ["451 greylisted", "554 5.7.1 not now", "550 no", "421 closing", "452 no room"]
+    )
     def test_in_the_moment_of_sending_gets_nothing_later(
         self, to_reader, worker_parts, smtp, command, leave, clock, counts, answer
     ):
@@ -89,16 +91,23 @@ class TestWhoLeft:
         drain(worker_parts)
         assert counts() == {"sent": 1}
 
-    def test_while_others_of_the_batch_are_sent_gets_nothing(self, enqueue, to_reader, worker_parts, smtp, leave):
+    def test_while_others_of_the_batch_are_sent_gets_nothing(
+        self, enqueue, to_reader, worker_parts, smtp, leave
+    ):
         smtp.answer_data = lambda mail: leave() or "250 OK"
         enqueue("sam@example.com")
         enqueue("kim@example.com")
         to_reader()
         drain(worker_parts)
-        assert sorted(mail.recipients for mail in smtp.messages) == [("kim@example.com",), ("sam@example.com",)]
+        assert sorted(mail.recipients for mail in smtp.messages) == [
+            ("kim@example.com",),
+            ("sam@example.com",),
+        ]
 
 
-def test_what_was_asked_for_long_ago_is_not_sent_again_and_a_notice_is(enqueue, worker_parts, smtp, command, clock):
+def test_what_was_asked_for_long_ago_is_not_sent_again_and_a_notice_is(
+    enqueue, worker_parts, smtp, command, clock
+):
     smtp.answer_recipient = lambda address: "550 no"
     enqueue("asked@example.com")
     enqueue("victim@example.com", mail=Notice())
@@ -113,7 +122,9 @@ def test_what_was_asked_for_long_ago_is_not_sent_again_and_a_notice_is(enqueue, 
 def test_no_row_writes_a_line_of_its_own_into_the_log(enqueue, worker_parts, db, caplog):
     enqueue()
     with db.write() as session:
-        session.execute(update(OutboxMail).values(purpose="x\nERROR all is lost\x1b[2J", payload=b"spoilt" * 50))
+        session.execute(
+            update(OutboxMail).values(purpose="x\nERROR all is lost\x1b[2J", payload=b"spoilt" * 50)
+        )
     drain(worker_parts)
     said = [record.getMessage() for record in caplog.records if "does not open" in record.getMessage()]
     assert said
@@ -121,7 +132,9 @@ def test_no_row_writes_a_line_of_its_own_into_the_log(enqueue, worker_parts, db,
 
 
 class TestPasswordBeyondAscii:
-    @pytest.mark.parametrize("signs_in", ["portal:Gr%C3%BCn-lang-9", "portal:Grün-lang-9", "jörg:lang-enough-9"])
+    @pytest.mark.parametrize(
+        "signs_in", ["portal:Gr%C3%BCn-lang-9", "portal:Grün-lang-9", "jörg:lang-enough-9"]
+    )
     def test_is_refused_in_the_settings_without_being_repeated(self, signs_in):
         with pytest.raises(AddressWrong, match="beyond ASCII") as refused:
             mail_server(f"smtp://{signs_in}@relay.example:587?tls=starttls")

@@ -56,7 +56,13 @@ def test_every_line_is_short_and_ends_as_smtp_wants_it(enqueue, compose):
 
 @pytest.mark.parametrize(
     "organisation",
-    ["Ñandú y Compañía, S.A.", "旅行会社", '"Quoted" \\ Company <x@y.example>', "A, B; C: D", "=?utf-8?q?Fake?="],
+    [
+        "Ñandú y Compañía, S.A.",
+        "旅行会社",
+        '"Quoted" \\ Company <x@y.example>',
+        "A, B; C: D",
+        "=?utf-8?q?Fake?=",
+    ],
 )
 def test_the_organisation_s_name_arrives_as_it_is_written(enqueue, compose, organisation):
     sender = read(compose(enqueue(), organisation=organisation)).message["From"]
@@ -87,7 +93,9 @@ def named(worker_parts):
 FORGED = "x\r\nBcc: all@example.com\r\n\r\n.\r\nMAIL FROM:<x@y.example>\r\n"
 
 
-@pytest.mark.parametrize("organisation", [FORGED, "x\nX-Evil: 1", "x\rBcc: all@example.com", "x\0y", "x\x1by"])
+@pytest.mark.parametrize(
+    "organisation", [FORGED, "x\nX-Evil: 1", "x\rBcc: all@example.com", "x\0y", "x\x1by"]
+)
 def test_no_header_can_be_smuggled_into_a_subject(enqueue, named, row, smtp, organisation):
     row_id = enqueue(mail=StatusUpdate.sample())
     drain(named(organisation))
@@ -95,7 +103,9 @@ def test_no_header_can_be_smuggled_into_a_subject(enqueue, named, row, smtp, org
     assert (row(row_id).state, row(row_id).reason) == ("failed", "unfit")
 
 
-@pytest.mark.parametrize("title", [FORGED, "a\r.\rb", "a\r\n.\r\nb", "\r\n--boundary--", "<script>alert(1)</script>"])
+@pytest.mark.parametrize(
+    "title", [FORGED, "a\r.\rb", "a\r\n.\r\nb", "\r\n--boundary--", "<script>alert(1)</script>"]
+)
 def test_what_an_author_writes_stays_inside_the_body(enqueue, worker_parts, smtp, title):
     enqueue(mail=replace(StatusUpdate.sample(), title=title))
     drain(worker_parts)
@@ -109,7 +119,13 @@ def test_what_an_author_writes_stays_inside_the_body(enqueue, worker_parts, smtp
 
 @pytest.mark.parametrize(
     "address",
-    ["a@x.example\r\nBcc: b@x.example", "a@x.example,b@x.example", "a b@x.example", "<a@x.example>", 'a"@x.y'],
+    [
+        "a@x.example\r\nBcc: b@x.example",
+        "a@x.example,b@x.example",
+        "a b@x.example",
+        "<a@x.example>",
+        'a"@x.y',
+    ],
 )
 def test_no_second_recipient_can_be_smuggled_into_an_address(enqueue, compose, address):
     with pytest.raises(MailUnfit):
@@ -117,7 +133,8 @@ def test_no_second_recipient_can_be_smuggled_into_an_address(enqueue, compose, a
 
 
 @pytest.mark.parametrize(
-    "organisation", ["Ñ" * 60, "旅" * 160, "😀" * 120, '"' * 200, "\\" * 200, "=?utf-8?q?x?=", "long name " * 30]
+    "organisation",
+    ["Ñ" * 60, "旅" * 160, "😀" * 120, '"' * 200, "\\" * 200, "=?utf-8?q?x?=", "long name " * 30],
 )
 def test_a_long_or_foreign_subject_arrives_and_can_be_looked_up(
     enqueue, named, row, smtp, db, worker_vault, organisation
@@ -193,7 +210,9 @@ class TestRows:
 
 
 class TestIsItReal:
-    def test_the_code_of_a_mail_shows_when_what_and_to_whom(self, client, enqueue, worker_parts, smtp, worker_vault):
+    def test_the_code_of_a_mail_shows_when_what_and_to_whom(
+        self, client, enqueue, worker_parts, smtp, worker_vault
+    ):
         row_id = enqueue()
         drain(worker_parts)
         code = worker_vault.authenticity(row_id)
@@ -217,7 +236,9 @@ class TestIsItReal:
         code = worker_vault.authenticity(enqueue())
         assert client.submit("/is-it-real/", code=code).status_code == 400
 
-    def test_a_proof_moved_to_another_code_opens_for_neither(self, client, enqueue, worker_parts, worker_vault, db):
+    def test_a_proof_moved_to_another_code_opens_for_neither(
+        self, client, enqueue, worker_parts, worker_vault, db
+    ):
         one, other = enqueue(), enqueue("kim@example.com")
         drain(worker_parts)
         with db.write() as session:

@@ -20,12 +20,22 @@ from portal.kit.db import Database
 from portal.kit.keys import read_web
 from portal.kit.vault import WebVault, derived_key
 
-# With the web keys. A door has a row for every address that somebody tried, so its name says nothing about the list.
+# With the web keys. A door has a row for every address that somebody tried, so its name says nothing about
+# the list.
 COMPUTABLE = {("identity_accounts", "address_index"), ("rate_buckets", "bucket"), ("sign_in_doors", "door")}
 BY_TIME = {"rate_buckets", "audit_checkpoints"}  # what grows with time, whoever comes
 # What the worker's blind indexes are made for; without its key the purposes are no secret.
 PURPOSES = (
-    *("account", "bucket", "exposure", "exposure-person", "notice", "subscription", "suppression", "account-ref"),
+    *(
+        "account",
+        "bucket",
+        "exposure",
+        "exposure-person",
+        "notice",
+        "subscription",
+        "suppression",
+        "account-ref",
+    ),
     *("check", "reset", "subscribe", "check again", "answer-reference", "stand-in"),
     *(f"{what} {form}" for what in ("cap", "owner") for form in ("check", "reset", "subscribe")),
 )
@@ -56,7 +66,10 @@ def rows_of(db: Database) -> dict[str, list[dict[str, Any]]]:
     with db.engine.connect() as connection:
         names = inspect(connection).get_table_names()
         place = "" if db.is_sqlite else " ORDER BY ctid"
-        found = {name: connection.execute(text(f'SELECT * FROM "{name}"{place}')).mappings().all() for name in names}
+        found = {
+            name: connection.execute(text(f'SELECT * FROM "{name}"{place}')).mappings().all()
+            for name in names
+        }
     return {
         name: [{k: bytes(v) if isinstance(v, memoryview) else v for k, v in row.items()} for row in rows]
         for name, rows in found.items()
@@ -87,10 +100,17 @@ def spellings(value: str) -> Iterator[bytes]:
     """A text as it may lie in a file: plain, turned round, and in every usual encoding."""
     raw = value.encode()
     forms = [raw, raw[::-1], value.encode("utf-16-le"), value.encode("utf-16-be"), raw.hex().encode()]
-    forms += [quote(value).encode(), quote(value, safe="").encode(), b2a_qp(raw), json.dumps(value)[1:-1].encode()]
+    forms += [
+        quote(value).encode(),
+        quote(value, safe="").encode(),
+        b2a_qp(raw),
+        json.dumps(value)[1:-1].encode(),
+    ]
     forms += ["".join(f"={byte:02X}" for byte in raw).encode()]
     yield from forms
-    for shift in range(3):  # base 64 looks different by what stands before it; the ends depend on their neighbours
+    for shift in range(
+        3
+    ):  # base 64 looks different by what stands before it; the ends depend on their neighbours
         coded = b64encode(b"\0" * shift + raw)
         whole = coded[-(-shift * 8 // 6) : len(coded) - 4]
         yield whole
@@ -108,7 +128,12 @@ def found_in(content: bytes, customers: list[Customer]) -> set[bytes]:
     hay = content.lower()
     begins = needles.keys()
     candidates = (at for at in range(len(hay)) if hay[at : at + SHORTEST] in begins)
-    return {needle for at in candidates for needle in needles[hay[at : at + SHORTEST]] if hay.startswith(needle, at)}
+    return {
+        needle
+        for at in candidates
+        for needle in needles[hay[at : at + SHORTEST]]
+        if hay.startswith(needle, at)
+    }
 
 
 def computed(web_keys: Path, customers: list[Customer], incident_ids: list[str]) -> Iterator[bytes]:
@@ -123,7 +148,9 @@ def computed(web_keys: Path, customers: list[Customer], incident_ids: list[str])
         forms |= {f"{incident}{between}{one.address}" for incident in incident_ids for between in ("\0", " ")}
         for form in forms:
             value = form.encode()
-            yield from (hashlib.new(name, value).digest() for name in ("md5", "sha1", "sha256", "sha512", "blake2b"))
+            yield from (
+                hashlib.new(name, value).digest() for name in ("md5", "sha1", "sha256", "sha512", "blake2b")
+            )
             yield from (hashlib.blake2b(value, digest_size=size).digest() for size in (16, 32))
             yield hashlib.sha256(b"portal token\0" + value).digest()
             yield vault.bucket(form)

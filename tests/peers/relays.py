@@ -19,9 +19,9 @@ from tests.mailbox import Mailbox
 class RudeRelay:
     """Speaks just enough SMTP; at a word in `answers` it says that instead, hangs, or drops the line.
 
-    An answer may be a function, which is called at that moment and returns what to say; it may look at the last of
-    `lines`. One that ends with THEN_DROP is said before the line drops. With PIPELINING as the answer to EHLO, the
-    commands of an envelope come in one go.
+    An answer may be a function, which is called at that moment and returns what to say; it may look at the
+    last of `lines`. One that ends with THEN_DROP is said before the line drops. With PIPELINING as the answer
+    to EHLO, the commands of an envelope come in one go.
     """
 
     HANG, DROP, THEN_DROP = b"hang", b"drop", b" then drop"
@@ -112,7 +112,9 @@ class RudeRelay:
 
 
 @contextlib.contextmanager
-def speaking(mailbox: Mailbox, session: Callable[[], SMTP], context: ssl.SSLContext | None = None) -> Iterator[int]:
+def speaking(
+    mailbox: Mailbox, session: Callable[[], SMTP], context: ssl.SSLContext | None = None
+) -> Iterator[int]:
     """Serve `mailbox` through `session` on a free port, over TLS from the start where there is a `context`."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)

@@ -52,11 +52,15 @@ def test_only_our_names_are_read(tmp_path, data):
         serializer._deserialize(data)
 
 
-def test_a_forged_row_is_not_run_and_the_worker_goes_on(environ, settings, db, worker_vault, clock, smtp, tmp_path):
+def test_a_forged_row_is_not_run_and_the_worker_goes_on(
+    environ, settings, db, worker_vault, clock, smtp, tmp_path
+):
     proof = tmp_path / "it-ran"
     web = Queue(settings.queue_file)
     with db.write() as session:
-        service.enqueue(session, worker_vault, CheckAnswer(), address="sam@example.com", locale="en", now=clock.now())
+        service.enqueue(
+            session, worker_vault, CheckAnswer(), address="sam@example.com", locale="en", now=clock.now()
+        )
     with working(environ, tmp_path / "log") as process:
         smtp.wait_for(1)
         put(settings.queue_file, pickle.dumps(Shell(f"touch {proof}")), *FORGED)
@@ -89,7 +93,9 @@ def test_the_worker_needs_no_queue_to_find_what_is_due(worker_parts, db, worker_
     worker = Worker(worker_parts, ())
     threads = worker.start()
     with db.write() as session:
-        service.enqueue(session, worker_vault, CheckAnswer(), address="sam@example.com", locale="en", now=clock.now())
+        service.enqueue(
+            session, worker_vault, CheckAnswer(), address="sam@example.com", locale="en", now=clock.now()
+        )
     smtp.wait_for(1)
     worker.stop()
     for thread in threads:

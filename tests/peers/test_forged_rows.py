@@ -59,7 +59,9 @@ def check(app, address):
     assert browser.post("/check/", data=form | {"email": address}).status_code == 303
 
 
-def test_a_notice_that_nobody_with_the_worker_s_keys_began_mails_nobody(take_in, db, clock, worker_parts, smtp, caplog):
+def test_a_notice_that_nobody_with_the_worker_s_keys_began_mails_nobody(
+    take_in, db, clock, worker_parts, smtp, caplog
+):
     list_id = take_in("november", f"{LISTED},,,,,\n", activate=False)
     with db.write() as session:
         for _ in range(3):
@@ -75,15 +77,21 @@ def test_a_notice_that_nobody_with_the_worker_s_keys_began_mails_nobody(take_in,
 
 
 @pytest.mark.parametrize("forged", ["another incident's list", "a version that nobody activated"])
-def test_answers_come_from_no_list_that_was_not_activated(take_in, db, app, worker_parts, smtp, forged, caplog):
+def test_answers_come_from_no_list_that_was_not_activated(
+    take_in, db, app, worker_parts, smtp, forged, caplog
+):
     take_in("november", f"{STRANGER},,,,,\n")
-    other = take_in("clinic" if "incident" in forged else "november", f"{LISTED},,,,,Passwords\n", activate=False)
+    other = take_in(
+        "clinic" if "incident" in forged else "november", f"{LISTED},,,,,Passwords\n", activate=False
+    )
     with db.write() as session:
         session.execute(update(ActiveList).values(list_id=other))
     check(app, LISTED)
     drain(worker_parts)
     with db.read() as session:
-        assert session.scalar(select(IntakeRequest.state)) == "held", "it must be answered when a list is there"
+        assert session.scalar(select(IntakeRequest.state)) == "held", (
+            "it must be answered when a list is there"
+        )
     assert "altered or put in" in caplog.text
     assert "northwind" not in caplog.text
 
@@ -122,7 +130,9 @@ def test_a_list_s_key_opens_for_its_own_incident_and_number_alone(take_in, db, w
             exposure.open_list(worker_vault, version)
 
 
-def test_forged_words_about_a_changed_password_frighten_nobody(people, db, web_vault, clock, worker_parts, smtp):
+def test_forged_words_about_a_changed_password_frighten_nobody(
+    people, db, web_vault, clock, worker_parts, smtp
+):
     account_id = people.add("ana@northwind.example")
     for version in ("1", "2", "99", "-1", "x", ""):
         with db.write() as session:
@@ -139,7 +149,9 @@ def test_forged_words_about_a_changed_password_frighten_nobody(people, db, web_v
     assert len(smtp.messages) == 1
 
 
-def test_an_account_s_index_that_was_altered_leads_to_nobody_else(people, db, web_vault, app, worker_parts, smtp):
+def test_an_account_s_index_that_was_altered_leads_to_nobody_else(
+    people, db, web_vault, app, worker_parts, smtp
+):
     people.add("ana@northwind.example")
     with db.write() as session:
         index = web_vault.account_index("mallory@elsewhere.example")

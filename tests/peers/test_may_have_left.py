@@ -31,7 +31,9 @@ def victims(enqueue):
 
 
 def copies(relay, smtp):
-    return Counter([message["To"] for message in relay.taken] + [mail.recipients[0] for mail in smtp.messages])
+    return Counter(
+        [message["To"] for message in relay.taken] + [mail.recipients[0] for mail in smtp.messages]
+    )
 
 
 def test_a_relay_that_loses_mail_for_minutes_loses_nobody(
@@ -147,7 +149,9 @@ class TestWhoseRow:
         deliverer().run()
         assert (len(smtp.messages), row(waiting).state, row(waiting).attempts) == (1, "sent", 1)
 
-    def test_where_another_worker_has_it_the_slow_one_sends_nothing(self, deliverer, enqueue, row, clock, smtp, db):
+    def test_where_another_worker_has_it_the_slow_one_sends_nothing(
+        self, deliverer, enqueue, row, clock, smtp, db
+    ):
         """A tarpit: by the time it asks for the content, another worker has the row."""
         waiting = enqueue()
         smtp.answer_recipient = lambda address: (
@@ -190,7 +194,9 @@ class TestWhoseRow:
         """On SQLite one writer keeps all others out; here they wait for 10 ms instead of 15 s."""
         event.listen(db.engine, "checkout", lambda raw, *_: raw.execute("PRAGMA busy_timeout=10"))
         enqueue()
-        other = sqlite3.connect(str(make_url(database_url).database), isolation_level=None, check_same_thread=False)
+        other = sqlite3.connect(
+            str(make_url(database_url).database), isolation_level=None, check_same_thread=False
+        )
         ends = threading.Timer(0.5, lambda: other.execute("ROLLBACK"))
 
         def answer(_mail):

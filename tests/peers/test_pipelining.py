@@ -56,8 +56,12 @@ def test_what_is_said_before_a_recipient_uses_up_nobody_s_tries(
     assert len(smtp.messages) == PEOPLE
 
 
-@pytest.mark.parametrize("data", [b"354 go on", b"503 no recipient", b"554 no valid recipients", RudeRelay.DROP])
-def test_one_who_is_refused_gets_nothing_and_the_rest_do(deliverer, everyone, enqueue, row, counts, envelope, data):
+@pytest.mark.parametrize(
+    "data", [b"354 go on", b"503 no recipient", b"554 no valid recipients", RudeRelay.DROP]
+)
+def test_one_who_is_refused_gets_nothing_and_the_rest_do(
+    deliverer, everyone, enqueue, row, counts, envelope, data
+):
     refused = enqueue("gone@example.com")
     with RudeRelay(envelope) as relay:
         gone: list[bool] = []
@@ -76,7 +80,9 @@ def test_one_who_is_refused_gets_nothing_and_the_rest_do(deliverer, everyone, en
 
 @pytest.mark.parametrize("answer", [b"451 not now", RudeRelay.DROP, RudeRelay.HANG])
 @pytest.mark.parametrize("where", ["RCPT", "DATA"])
-def test_what_is_said_of_a_recipient_for_now_is_tried_again(deliverer, enqueue, row, clock, envelope, where, answer):
+def test_what_is_said_of_a_recipient_for_now_is_tried_again(
+    deliverer, enqueue, row, clock, envelope, where, answer
+):
     waiting = enqueue()
     with RudeRelay(envelope | {where: answer}) as relay:
         hands = deliverer(relay.server, timeout=0.2)
@@ -118,7 +124,9 @@ def test_a_kept_connection_that_the_relay_ends_is_opened_anew_without_a_pause(
     assert len(set(whole(relay))) == len(whole(relay)) == PEOPLE
 
 
-def test_a_long_run_of_refused_recipients_is_not_said_over_one_connection(deliverer, enqueue, counts, envelope):
+def test_a_long_run_of_refused_recipients_is_not_said_over_one_connection(
+    deliverer, enqueue, counts, envelope
+):
     """Many relays take them for guesses, and hang up."""
     for number in range(20):
         enqueue(f"person{number}@example.com")

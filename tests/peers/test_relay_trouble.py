@@ -55,7 +55,9 @@ def test_what_is_about_us_costs_nobody_their_mail(deliverer, everyone, clock, co
 def test_one_whom_the_relay_s_rules_refuse_fails_in_the_end_and_the_rest_go_on(
     deliverer, everyone, enqueue, row, clock, smtp, counts
 ):
-    smtp.answer_recipient = lambda address: "550 5.7.1 not to this one" if address.startswith("x") else "250 OK"
+    smtp.answer_recipient = lambda address: (
+        "550 5.7.1 not to this one" if address.startswith("x") else "250 OK"
+    )
     refused = enqueue("x@example.com")
     live(deliverer(), clock)
     assert counts() == {"sent": PEOPLE, "failed": 1}
@@ -79,7 +81,9 @@ def test_many_in_a_row_who_are_refused_make_the_rest_wait_and_the_first_can_be_s
     assert len(smtp.messages) == PEOPLE
 
 
-@pytest.mark.parametrize("answer", [b"Internal error", b"354 what?", b"199 hm", RudeRelay.DROP, RudeRelay.HANG])
+@pytest.mark.parametrize(
+    "answer", [b"Internal error", b"354 what?", b"199 hm", RudeRelay.DROP, RudeRelay.HANG]
+)
 def test_a_relay_that_never_says_clearly_that_it_took_a_mail_gets_it_a_few_times_only(
     deliverer, enqueue, row, clock, answer
 ):

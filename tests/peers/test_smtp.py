@@ -24,7 +24,9 @@ from tests.peers.relays import RudeRelay, speaking
 
 
 def test_one_recipient_who_is_refused_does_not_hold_up_the_rest(deliverer, enqueue, row, smtp, counts):
-    smtp.answer_recipient = lambda address: "550 5.1.1 no such mailbox" if address.startswith("gone") else "250 OK"
+    smtp.answer_recipient = lambda address: (
+        "550 5.1.1 no such mailbox" if address.startswith("gone") else "250 OK"
+    )
     refused = enqueue("gone@example.com")
     for number in range(3):
         enqueue(f"person{number}@example.com")
@@ -73,7 +75,9 @@ def test_waits_grow_up_to_half_an_hour_and_the_tries_are_bounded(deliverer, enqu
     assert (row(waiting).state, row(waiting).attempts) == ("failed", MAX_ATTEMPTS)
     assert waits == sorted(waits)
     assert timedelta(hours=12) < clock.now() - begun < timedelta(days=2)
-    assert {delay(n, chance) <= timedelta(minutes=37.5) for n in range(1, 60) for chance in (0.0, 1.0)} == {True}
+    assert {delay(n, chance) <= timedelta(minutes=37.5) for n in range(1, 60) for chance in (0.0, 1.0)} == {
+        True
+    }
 
 
 def test_the_same_bytes_leave_on_every_try(deliverer, enqueue, smtp, clock):
@@ -94,7 +98,11 @@ def test_the_same_bytes_leave_on_every_try(deliverer, enqueue, smtp, clock):
 
 
 def test_an_altered_row_is_not_sent_and_the_rest_are(deliverer, enqueue, row, smtp, db, caplog):
-    altered, swapped, other = enqueue("sam@example.com"), enqueue("eve@example.com"), enqueue("kim@example.com")
+    altered, swapped, other = (
+        enqueue("sam@example.com"),
+        enqueue("eve@example.com"),
+        enqueue("kim@example.com"),
+    )
     with db.write() as session:
         touched = bytearray(row(altered).payload)
         touched[40] ^= 1
@@ -107,7 +115,9 @@ def test_an_altered_row_is_not_sent_and_the_rest_are(deliverer, enqueue, row, sm
     assert "@example.com" not in caplog.text
 
 
-def test_a_mail_that_cannot_be_composed_waits_and_holds_up_nobody(deliverer, enqueue, row, smtp, worker_parts, counts):
+def test_a_mail_that_cannot_be_composed_waits_and_holds_up_nobody(
+    deliverer, enqueue, row, smtp, worker_parts, counts
+):
     class Broken:
         """A mail whose class lost its templates in an upgrade."""
 
@@ -213,14 +223,18 @@ class TestTls:
         with server as port:
             yield replace(worker_parts.settings.mail, port=port, tls=request.param, user=None)
 
-    def test_a_certificate_that_nobody_vouches_for_is_refused(self, deliverer, enqueue, counts, smtp, mail, caplog):
+    def test_a_certificate_that_nobody_vouches_for_is_refused(
+        self, deliverer, enqueue, counts, smtp, mail, caplog
+    ):
         enqueue()
         deliverer(mail).run()
         assert counts() == {"queued": 1}
         assert smtp.messages == []
         assert "certificate" in caplog.text
 
-    def test_the_worker_s_own_connection_refuses_it_too(self, enqueue, counts, smtp, mail, worker_parts, caplog):
+    def test_the_worker_s_own_connection_refuses_it_too(
+        self, enqueue, counts, smtp, mail, worker_parts, caplog
+    ):
         """As `portal worker` builds it: nobody hands it any TLS settings."""
         enqueue()
         with pytest.raises(Paused, match="certificate"):
@@ -276,7 +290,9 @@ class TestConnections:
         assert relay.heard[-1] == "QUIT"
         assert counts() == {"sent": 1, "queued": 1}
 
-    @pytest.mark.parametrize(("when", "tries"), [("connect", 0), ("EHLO", 0), ("MAIL", 0), ("RCPT", 1), ("DATA", 1)])
+    @pytest.mark.parametrize(
+        ("when", "tries"), [("connect", 0), ("EHLO", 0), ("MAIL", 0), ("RCPT", 1), ("DATA", 1)]
+    )
     def test_a_relay_that_hangs_before_the_content_costs_a_time_out_and_a_retry(
         self, deliverer, enqueue, row, when, tries
     ):

@@ -23,7 +23,9 @@ def victims(enqueue):
     return [enqueue(f"victim{number}@example.com", Notice()) for number in range(NOTICES)]
 
 
-@pytest.mark.parametrize("answer", ["550 5.1.2 no such domain", "550 no", "554 5.7.1 not there", "450 4.1.2 not found"])
+@pytest.mark.parametrize(
+    "answer", ["550 5.1.2 no such domain", "550 no", "554 5.7.1 not there", "450 4.1.2 not found"]
+)
 def test_addresses_that_a_relay_refuses_hold_up_nobody(
     deliverer, enqueue, victims, row, counts, clock, smtp, caplog, answer
 ):

@@ -82,7 +82,9 @@ class Portal:
         browser.confirm(link)
         wait_until(self.is_at_rest)
         after = shapes(self.context.db)
-        self.traces[address] = {table: after[table] - before[table] for table in after if table not in BY_TIME}
+        self.traces[address] = {
+            table: after[table] - before[table] for table in after if table not in BY_TIME
+        }
 
     def notify_a_part(self) -> None:
         """Notify everyone, while the relay takes every second mail only."""
@@ -103,7 +105,9 @@ class Portal:
             if announcing.waiting(session, self.context.worker_vault()):
                 return False
             requests = session.execute(text("SELECT count(*) FROM intake_requests")).scalar_one()
-            mails = session.execute(text("SELECT count(*) FROM outbox_mails WHERE state <> 'sent'")).scalar_one()
+            mails = session.execute(
+                text("SELECT count(*) FROM outbox_mails WHERE state <> 'sent'")
+            ).scalar_one()
         return (requests, mails) == (0, 0)
 
 
@@ -142,7 +146,9 @@ def wait_until(done: Callable[[], bool], seconds: float = 20) -> None:
 def customers() -> list[Customer]:
     """The affected in the order of the list, then a thousand more who were made in the same way."""
     chance = random.Random(7)
-    known = {one.email: Customer(one.email, one.name, one.account_ref, affected=True) for one in people.affected()}
+    known = {
+        one.email: Customer(one.email, one.name, one.account_ref, affected=True) for one in people.affected()
+    }
     for number in range(2001, 2001 + NOT_AFFECTED):
         first, last = chance.choice(people.FIRST), chance.choice(people.LAST)
         address = f"{first}.{last}{number}@{chance.choice(people.DOMAINS)}".lower()
@@ -171,7 +177,9 @@ def environ(environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def portal(environ: dict[str, str], smtp: Mailbox, customers: list[Customer], tmp_path: Path) -> Iterator[Portal]:
+def portal(
+    environ: dict[str, str], smtp: Mailbox, customers: list[Customer], tmp_path: Path
+) -> Iterator[Portal]:
     """The demonstration's data, accounts for some of both kinds, visits by people of all three kinds, and a notice."""
     context = Context(Settings.from_env(environ))
     example.load(context, new=True)
@@ -229,11 +237,15 @@ def visits_left_the_same(traces: dict[str, dict[str, Counter[tuple[object, ...]]
         assert other == first
 
 
-def guesses_at_the_door_say_nothing(loot: Loot, traces: dict[str, dict[str, Counter[tuple[object, ...]]]]) -> None:
+def guesses_at_the_door_say_nothing(
+    loot: Loot, traces: dict[str, dict[str, Counter[tuple[object, ...]]]]
+) -> None:
     """The thief knows when they tried which address: no time and no value in a door leads to one of them."""
     doors = loot.tables["sign_in_doors"]
     assert len(doors) == len(traces)
-    assert len({row["forget_at"] for row in doors}) <= 2, "as many as there may be where a month ends meanwhile"
+    assert len({row["forget_at"] for row in doors}) <= 2, (
+        "as many as there may be where a month ends meanwhile"
+    )
     nothing_joins(loot, "sign_in_doors")
 
 

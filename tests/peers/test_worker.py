@@ -23,7 +23,8 @@ from portal.outbox import service
 from tests.processes import ROOT, command, working
 
 LEASE = "6"  # of which a tenth is for delivering, and the rest for the last answer
-# One answer in so many comes late, and by so many seconds: the mail is taken, and the worker does not know it yet.
+# One answer in so many comes late, and by so many seconds: the mail is taken, and the worker does not know it
+# yet.
 HELD, HOLD_SECONDS = 40, 0.1
 WORKER = Path(__file__).with_name("short_lease_worker.py")
 
@@ -134,7 +135,9 @@ def surplus(db, smtp):
     [("sqlite", 2000, 20), pytest.param("postgresql", 500, 5, marks=pytest.mark.postgres)],
     indirect=["database_url"],
 )
-def test_kills_lose_nobody_and_each_doubles_one_mail_at_most(environ, db, smtp, workers, notice, held, people, kills):
+def test_kills_lose_nobody_and_each_doubles_one_mail_at_most(
+    environ, db, smtp, workers, notice, held, people, kills
+):
     chance, doubled = random.Random(1), 0
     for number in range(kills):
         mails, late = len(smtp.messages) + chance.randint(1, 60), len(held)

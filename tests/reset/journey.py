@@ -29,7 +29,9 @@ class People:
     settings: Settings
     store: BuiltinStore
 
-    def add(self, address: str, password: str = OLD, *, name: str = "", ref: str = "", locale: str = "") -> bytes:
+    def add(
+        self, address: str, password: str = OLD, *, name: str = "", ref: str = "", locale: str = ""
+    ) -> bytes:
         account = NewAccount(Profile(address, name, ref, locale), hasher_for(self.settings).hash(password))
         with self.db.write() as session:
             self.store.add(session, self.vault, [account], self.clock.now())

@@ -37,7 +37,9 @@ def test_this_browser_stays_signed_in_and_every_other_is_out(at_home, ana, app):
     assert elsewhere.get("/account/").status_code == 303
     thief = app.test_client()
     thief.set_cookie("session", stolen.value)
-    assert thief.get("/account/").status_code == 303, "the session from before is dead, this browser has a new one"
+    assert thief.get("/account/").status_code == 303, (
+        "the session from before is dead, this browser has a new one"
+    )
 
 
 def test_open_links_die_and_the_owner_is_told(at_home, ana, app, ask, worker_parts, smtp):
@@ -140,7 +142,9 @@ def test_refused_new_passwords_are_no_wrong_guesses(at_home, ana, people):
 
 def test_the_old_password_and_the_own_address_are_refused(at_home, ana):
     assert "the password that you have now" in at_home.submit(PAGE, current_password=OLD, password=OLD).text
-    assert "your own details" in at_home.submit(PAGE, current_password=OLD, password="Ana.Ruiz-1987-04-05").text
+    assert (
+        "your own details" in at_home.submit(PAGE, current_password=OLD, password="Ana.Ruiz-1987-04-05").text
+    )
 
 
 def test_a_required_reset_does_not_take_the_current_password_as_proof(at_home, ana, people):

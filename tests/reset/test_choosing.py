@@ -79,7 +79,9 @@ def test_accents_typed_in_two_strokes_count_once(client, ask, ana, people):
     assert people.signs_in_with(ana, normalize("NFC", typed))
 
 
-def test_when_every_core_hashes_one_is_told_when_to_come_back_and_nothing_is_lost(client, ask, ana, people, settings):
+def test_when_every_core_hashes_one_is_told_when_to_come_back_and_nothing_is_lost(
+    client, ask, ana, people, settings
+):
     client.get(link_in(ask(ana)))
     form = hidden(client.get(CHOOSE).text)
     slots = HashSlots(settings.queue_file.parent / "hash-slots")
@@ -97,7 +99,9 @@ def test_when_every_core_hashes_one_is_told_when_to_come_back_and_nothing_is_los
     assert people.signs_in_with(ana, NEW)
 
 
-def test_a_link_costs_twenty_hashes_an_hour_at_most_and_stays_good(client, app, ask, ana, people, settings, clock):
+def test_a_link_costs_twenty_hashes_an_hour_at_most_and_stays_good(
+    client, app, ask, ana, people, settings, clock
+):
     """Whoever holds one could keep every core busy, and ask without end whether this was the password before."""
     link = link_in(ask(ana))
     client.get(link)
@@ -113,7 +117,9 @@ def test_a_link_costs_twenty_hashes_an_hour_at_most_and_stays_good(client, app, 
     assert "Nothing was stored or changed" in refused.text
     another = app.test_client()
     another.get(link)
-    assert another.submit(CHOOSE, password=NEW).status_code == 429, "it is the link that is counted, not the browser"
+    assert another.submit(CHOOSE, password=NEW).status_code == 429, (
+        "it is the link that is counted, not the browser"
+    )
     clock.advance(timedelta(seconds=int(refused.headers["Retry-After"])))
     assert client.submit(CHOOSE, password=NEW).status_code == 303
     assert people.signs_in_with(ana, NEW)

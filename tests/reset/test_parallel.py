@@ -25,7 +25,9 @@ def test_of_fifty_parallel_uses_of_one_link_exactly_one_wins(app, ask, ana, peop
     def use(number: int) -> int:
         together.wait()
         for _ in range(60):
-            answer = browsers[number].post("/reset/choose/", data=forms[number] | {"password": passwords[number]})
+            answer = browsers[number].post(
+                "/reset/choose/", data=forms[number] | {"password": passwords[number]}
+            )
             if answer.status_code != 503:  # every core was hashing, so this person tries again
                 return answer.status_code
         return 503
@@ -44,7 +46,8 @@ def test_of_three_links_used_at_once_exactly_one_wins(app, ask, ana, people, clo
     links = [link_in(ask(ana)) for _ in range(3)]
     browsers = [app.test_client() for _ in links]
     forms = [
-        hidden(browser.get(link, follow_redirects=True).text) for browser, link in zip(browsers, links, strict=True)
+        hidden(browser.get(link, follow_redirects=True).text)
+        for browser, link in zip(browsers, links, strict=True)
     ]
     together = threading.Barrier(len(links))
 

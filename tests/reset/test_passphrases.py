@@ -22,7 +22,9 @@ def test_a_suggestion_is_worth_64_bits_and_long_enough_to_be_accepted(language):
         assert set(drawn) <= set(source)
         assert len(drawn) * math.log2(len(source)) >= 64
         assert len(suggestion) >= blocklist.MINIMUM
-        assert blocklist.check(suggestion, own_words=["ana@example.com", "Ana Rosa"], organisation="Sol") is None
+        assert (
+            blocklist.check(suggestion, own_words=["ana@example.com", "Ana Rosa"], organisation="Sol") is None
+        )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

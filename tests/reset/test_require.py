@@ -70,7 +70,14 @@ def portal(settings, clock, db) -> Callable[..., Result]:
 @pytest.fixture
 def incident(portal, tmp_path: Path, people) -> None:
     """An incident with an active list, and the accounts of some of its people."""
-    for name, ref in (("ana", ""), ("ben", "C-2"), ("cleo", "C-3"), ("dora", ""), ("eva", ""), ("finn", "C-6")):
+    for name, ref in (
+        ("ana", ""),
+        ("ben", "C-2"),
+        ("cleo", "C-3"),
+        ("dora", ""),
+        ("eva", ""),
+        ("finn", "C-6"),
+    ):
         people.add(f"{name}@northwind.example", ref=ref)
     portal("incidents", "create", SLUG, "--title", "The incident", "--classes", "Email addresses")
     take_in(portal, tmp_path, LIST)
@@ -86,14 +93,24 @@ def counted(result: Result) -> dict[str, int]:
     return {label: int(count) for label, count in CHANGED.findall(result.output)}
 
 
-def test_only_exposed_passwords_are_required_and_their_owners_mailed(portal, incident, people, worker_parts, smtp):
+def test_only_exposed_passwords_are_required_and_their_owners_mailed(
+    portal, incident, people, worker_parts, smtp
+):
     assert counted(portal("reset", "require", SLUG)) == COUNTS
     drain(worker_parts)
-    assert sorted(mail.recipients[0].split("@")[0] for mail in smtp.messages) == ["ana", "ben", "cleo", "dora", "eva"]
+    assert sorted(mail.recipients[0].split("@")[0] for mail in smtp.messages) == [
+        "ana",
+        "ben",
+        "cleo",
+        "dora",
+        "eva",
+    ]
     assert {mail.message["Subject"] for mail in smtp.messages} >= {"Please choose a new password"}
     for mail in smtp.messages:
         for part in (mail.text, mail.html):
-            assert re.search(r"(stands on|lo cuenta) [^:<]*:(<br><strong>|\s+)http://localhost:8000\b(?!/)", part)
+            assert re.search(
+                r"(stands on|lo cuenta) [^:<]*:(<br><strong>|\s+)http://localhost:8000\b(?!/)", part
+            )
             assert "The incident" not in part
     for name in ("ana", "ben", "cleo", "dora", "eva"):
         assert not people.signs_in_with(f"{name}@northwind.example", OLD)
@@ -135,7 +152,9 @@ def test_the_mail_is_in_the_accounts_language_else_in_the_lists(portal, incident
     assert smtp.to("ana@northwind.example")[0].message["Content-Language"] == "en"
 
 
-def test_who_chose_anew_since_is_left_in_peace(portal, incident, client, clock, worker_parts, smtp, tmp_path, people):
+def test_who_chose_anew_since_is_left_in_peace(
+    portal, incident, client, clock, worker_parts, smtp, tmp_path, people
+):
     portal("reset", "require", SLUG)
     drain(worker_parts)
     clock.advance(timedelta(hours=1))
@@ -170,7 +189,13 @@ def test_a_password_changed_with_the_exposed_one_as_proof_spares_nobody(
     assert people.signs_in_with(gus, NEW)
     clock.advance(timedelta(days=1))
     take_in(portal, tmp_path, LIST + f"{gus},,,Passwords\n")
-    expected = COUNTS | {"people": 7, "accounts found": 6, "newly required": 1, "required before": 5, "mails": 1}
+    expected = COUNTS | {
+        "people": 7,
+        "accounts found": 6,
+        "newly required": 1,
+        "required before": 5,
+        "mails": 1,
+    }
     assert counted(portal("reset", "require", SLUG, "--dry-run")) == expected
     assert counted(portal("reset", "require", SLUG)) == expected
     assert people.account(gus).must_reset
@@ -225,14 +250,18 @@ def test_sessions_end_at_once(portal, incident, client, db):
 
 
 def test_people_who_share_an_account_get_one_mail(portal, incident, tmp_path, worker_parts, smtp):
-    take_in(portal, tmp_path, HEADER + "ana@northwind.example,C-2,,Passwords\nben@northwind.example,,,Passwords\n")
+    take_in(
+        portal, tmp_path, HEADER + "ana@northwind.example,C-2,,Passwords\nben@northwind.example,,,Passwords\n"
+    )
     expected = COUNTS | {"people": 2, "accounts found": 2, "newly required": 2, "mails": 2}
     assert counted(portal("reset", "require", SLUG)) == expected
     drain(worker_parts)
     assert len(smtp.messages) == 2
 
 
-def test_two_commands_at_once_share_the_work(portal, incident, people, settings, clock, db, worker_parts, smtp):
+def test_two_commands_at_once_share_the_work(
+    portal, incident, people, settings, clock, db, worker_parts, smtp
+):
     for number in range(150):
         people.add(f"person{number}@northwind.example")
     tools = Tools(db, people.vault, clock, people.store)
@@ -268,7 +297,9 @@ def test_a_profile_that_was_tampered_with_keeps_nobody_else_from_the_mail(
     assert len(smtp.messages) == 4
 
 
-def test_accounts_that_somebody_put_in_do_not_show_who_is_on_the_list(portal, incident, db, people, web_vault):
+def test_accounts_that_somebody_put_in_do_not_show_who_is_on_the_list(
+    portal, incident, db, people, web_vault
+):
     """Whoever stole the web server can compute the index of any address, and write the table."""
     guesses = ("no.account@elsewhere.example", "stranger@elsewhere.example")
     people.add("mallory@elsewhere.example")

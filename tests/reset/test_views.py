@@ -107,14 +107,23 @@ def test_a_scanner_that_opens_everything_changes_nothing(client, ask, ana, anoth
     assert people.signs_in_with(ana, NEW)
 
 
-def test_whatever_is_wrong_with_a_link_the_page_is_the_same(client, ask, ana, another, clock, worker_vault, db):
+def test_whatever_is_wrong_with_a_link_the_page_is_the_same(
+    client, ask, ana, another, clock, worker_vault, db
+):
     used, old = link_in(ask(ana)), link_in(ask(ana))
     client.get(used)
     client.submit(CHOOSE, password=NEW)
     foreign = worker_vault.token("check", bytes(16))
     pages = [
         another.get(path, follow_redirects=True)
-        for path in (used, old, f"/reset/{foreign}/", "/reset/nonsense/", "/reset/%00%0a/", f"/reset/{'a' * 500}/")
+        for path in (
+            used,
+            old,
+            f"/reset/{foreign}/",
+            "/reset/nonsense/",
+            "/reset/%00%0a/",
+            f"/reset/{'a' * 500}/",
+        )
     ]
     assert {page.status_code for page in pages} == {410}
     assert len({page.data for page in pages}) == 1
@@ -161,7 +170,12 @@ def test_strangers_who_ask_again_do_not_kill_the_owners_link(client, ask, ana, a
 
 def test_one_address_gets_three_mails_a_day_whatever_its_case(client, people, worker_parts, clock, smtp):
     people.add("ana@northwind.example")
-    for address in ("ana@northwind.example", "ANA@northwind.example", "Ana@northwind.example", "ana@northwind.example"):
+    for address in (
+        "ana@northwind.example",
+        "ANA@northwind.example",
+        "Ana@northwind.example",
+        "ana@northwind.example",
+    ):
         client.submit("/reset/", email=address)
         drain(worker_parts)
     assert len(smtp.messages) == 3
@@ -171,7 +185,9 @@ def test_one_address_gets_three_mails_a_day_whatever_its_case(client, people, wo
     assert len(smtp.messages) == 4
 
 
-def test_strangers_who_ask_for_other_spellings_leave_the_owner_their_mails(client, people, worker_parts, smtp):
+def test_strangers_who_ask_for_other_spellings_leave_the_owner_their_mails(
+    client, people, worker_parts, smtp
+):
     people.add("ana@gmail.com")
     for number in range(5):
         client.submit("/reset/", email=f"ana+{number}@gmail.com")
@@ -244,12 +260,17 @@ def test_where_everyones_password_was_closed_the_page_claims_no_more(client, ask
     assert "was exposed" not in page
 
 
-def test_a_required_reset_refuses_the_old_password_at_the_door_and_as_the_new_one(client, ask, ana, people, app):
+def test_a_required_reset_refuses_the_old_password_at_the_door_and_as_the_new_one(
+    client, ask, ana, people, app
+):
     people.require(ana)
     door = app.test_client()
     required = door.submit("/sign-in/", email=ana, password=OLD)
     wrong = app.test_client().submit("/sign-in/", email=ana, password="not-the-password-at-all")
-    assert (required.status_code, required.data.count(b"<h1>")) == (wrong.status_code, wrong.data.count(b"<h1>"))
+    assert (required.status_code, required.data.count(b"<h1>")) == (
+        wrong.status_code,
+        wrong.data.count(b"<h1>"),
+    )
     assert door.get("/account/").status_code == 303
     client.get(link_in(ask(ana)))
     refused = client.submit(CHOOSE, password=OLD)

@@ -49,10 +49,18 @@ class House:
             announcing.publish(session, self.worker.vault, slug, self.worker.clock.now())
 
     def update(
-        self, title: str, *, slug: str = SLUG, notify: bool = True, language: str = "en", number: int | None = None
+        self,
+        title: str,
+        *,
+        slug: str = SLUG,
+        notify: bool = True,
+        language: str = "en",
+        number: int | None = None,
     ) -> int:
         now = self.worker.clock.now()
-        words = UpdateText(language, "contained", title, "What we know.", now, notify if number is None else None)
+        words = UpdateText(
+            language, "contained", title, "What we know.", now, notify if number is None else None
+        )
         with self.worker.db.write() as session:
             if number is not None:
                 row = writing.edit_update(session, slug, number, words, now).update
@@ -103,7 +111,9 @@ class House:
 
 def link_in(mail: Delivered) -> str:
     """The path of the link that confirms, the same in both forms of the mail."""
-    (path,) = set(re.findall(r"http://localhost:8000(/subscribe/confirm/[a-z2-7]{32}/)", mail.text + mail.html))
+    (path,) = set(
+        re.findall(r"http://localhost:8000(/subscribe/confirm/[a-z2-7]{32}/)", mail.text + mail.html)
+    )
     return str(path)
 
 

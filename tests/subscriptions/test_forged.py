@@ -1,4 +1,4 @@
-"""What somebody without the worker's keys writes into the tables mails nobody."""
+"""Without the worker's keys, rows written into the tables mail nobody, and stolen ones name nobody."""
 
 from sqlalchemy import text
 
@@ -6,7 +6,9 @@ from tests.subscriptions.test_updates import ANA, ROBIN, add
 
 
 class TestAnUpdate:
-    def test_that_is_a_draft_is_mailed_to_nobody_by_whoever_writes_the_database(self, house, smtp, incident, caplog):
+    def test_that_is_a_draft_is_mailed_to_nobody_by_whoever_writes_the_database(
+        self, house, smtp, incident, caplog
+    ):
         add(house, incident, ANA)
         house.incident("second", "Theft at the company that we are about to buy", public=False)
         house.update("Not public before the stock exchange closes", slug="second")
@@ -18,7 +20,9 @@ class TestAnUpdate:
         assert smtp.messages == []
         assert "nobody is mailed" in caplog.text
 
-    def test_of_another_incident_goes_to_no_subscriber_whose_row_was_moved_there(self, house, smtp, incident, caplog):
+    def test_of_another_incident_goes_to_no_subscriber_whose_row_was_moved_there(
+        self, house, smtp, incident, caplog
+    ):
         add(house, incident, ANA)
         other = house.incident("second", "Another")
         house.update("What ANA never asked for", slug="second")
@@ -36,3 +40,14 @@ class TestAnUpdate:
         house.publish("second")
         house.work()
         assert len(house.updates_to(ANA)) == 1
+
+
+def test_a_thief_with_the_database_and_every_address_finds_no_subscriber(
+    house, smtp, incident, web_vault, db
+):
+    add(house, incident, ANA)
+    everything = repr(house.rows()).encode()
+    assert ANA.encode() not in everything
+    guesses = (web_vault.account_index(ANA), web_vault.bucket(ANA), web_vault.bucket("subscription", ANA))
+    for guess in guesses:
+        assert repr(guess).encode() not in everything

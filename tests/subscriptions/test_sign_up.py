@@ -17,7 +17,9 @@ ROBIN = "robin@example.org"
 
 
 def link_in(mail) -> str:
-    (path,) = set(re.findall(r"http://localhost:8000(/subscribe/confirm/[a-z2-7]{32}/)", mail.text + mail.html))
+    (path,) = set(
+        re.findall(r"http://localhost:8000(/subscribe/confirm/[a-z2-7]{32}/)", mail.text + mail.html)
+    )
     return path
 
 
@@ -221,7 +223,9 @@ class TestTheButton:
         other.get(path.replace("/subscribe/confirm/", "/reset/"))
         assert other.get("/reset/choose/").status_code == 410
 
-    def test_who_gets_updates_already_is_told_and_may_change_the_language(self, house, smtp, incident, worker_vault):
+    def test_who_gets_updates_already_is_told_and_may_change_the_language(
+        self, house, smtp, incident, worker_vault
+    ):
         house.subscribe(ANA)
         house.sign_up(ANA, **{"Accept-Language": "es"})
         assert len(smtp.messages) == 2
@@ -271,7 +275,9 @@ class TestWhatTheWorkerTrusts:
         house.work()
         assert house.subscribed() == 0
 
-    def test_a_contact_that_was_swapped_with_another_rows_does_not_open(self, house, smtp, db, incident, worker_vault):
+    def test_a_contact_that_was_swapped_with_another_rows_does_not_open(
+        self, house, smtp, db, incident, worker_vault
+    ):
         house.subscribe(ANA)
         house.subscribe(ROBIN)
         with db.read() as session:
