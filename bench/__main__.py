@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from bench import imports, lookup, mail, pages, passwords, peer_server, requests, timing
+from bench import imports, lookup, mail, pages, passwords, peer_server, requests, reset_files, timing
 from bench.measure import Result
 
 BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "lookup": lookup.run,
     "mail": mail.run,
     "passwords": passwords.run,
+    "reset files": reset_files.run,
 }
 
 
