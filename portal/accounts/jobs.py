@@ -2,53 +2,20 @@
 
 import logging
 from datetime import datetime
-from typing import Protocol
 
 from sqlalchemy.orm import Session
 
 from portal.accounts import doors, service, sign_in
 from portal.identity.port import AccountMissing
 from portal.identity.service import store_for
-from portal.intake.jobs import Handler, Request
+from portal.intake.jobs import Request
 from portal.kit import ratelimit
-from portal.kit.addresses import normalise
 from portal.kit.parts import WorkerParts
 from portal.kit.vault import VaultError
 
 log = logging.getLogger("portal.accounts")
 
 DOORS_EVERY = "1 per day"
-
-
-class AnswerAddress(Protocol):
-    """How the check answers one address by mail; it stands beside this feature, so app.py hands it in."""
-
-    def __call__(
-        self,
-        session: Session,
-        request: Request,
-        address: str,
-        language: str,
-        now: datetime,
-        parts: WorkerParts,
-    ) -> bool:
-        """Return whether the answer must wait for more."""
-        ...
-
-
-def mailing_answer(answer: AnswerAddress) -> Handler:
-    """Return the handler that answers the address of an account, whoever asked for it and however often."""
-
-    def handle(session: Session, request: Request, now: datetime, parts: WorkerParts) -> bool:
-        try:
-            account_id = bytes.fromhex(request.fields.get("account", ""))
-            profile = store_for(parts.settings).profile(session, parts.vault, account_id)
-        except (ValueError, AccountMissing):
-            return False
-        language = request.fields.get("language") or profile.language
-        return answer(session, request, normalise(profile.address), language, now, parts)
-
-    return handle
 
 
 def keep_language(session: Session, request: Request, _now: datetime, parts: WorkerParts) -> bool:

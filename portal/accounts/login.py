@@ -1,37 +1,27 @@
 """Who is signed in, for pages: Flask-Login on top of the sessions in the database."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
-from typing import Any, ParamSpec, cast
+from typing import Any, ParamSpec
 
-from flask import Flask, Response, current_app, request, session
+from flask import Flask, Response, request, session
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user, logout_user
 
 from portal.accounts import devices, service
-from portal.identity.hashing import Hasher
-from portal.identity.port import Account, Store
+from portal.identity.port import Account
+from portal.identity.service import store_for
 from portal.kit import web
 
-EXTENSION = "portal_accounts"
 DEVICE_COOKIE = "device"
 ENDED = "session ended"
 # The only pages that need a sign-in, so the only ones that it leads back to.
 _OWN_PAGE = re.compile(r"/account/(?:[a-z]+/)*\Z")
 
 P = ParamSpec("P")
-
-
-@dataclass(frozen=True)
-class AccountParts:
-    """What sign-in works with. `lines` are the features above that have a line on the account page."""
-
-    store: Store
-    hasher: Hasher
-    lines: tuple[service.LineProvider, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,20 +55,14 @@ class _Manager(LoginManager):  # type: ignore[misc]
         return response
 
 
-def install(app: Flask, store: Store, hasher: Hasher, lines: Sequence[service.LineProvider] = ()) -> None:
-    """Let the application know who is signed in."""
-    app.extensions[EXTENSION] = AccountParts(store, hasher, tuple(lines))
+def install(app: Flask) -> None:
+    """Set up Flask-Login, so that every page can ask who is signed in."""
     manager = _Manager()
     manager.session_protection = (
         None  # a token of 256 bits is what protects; addresses and browsers' names change
     )
     manager.user_loader(_load)
     manager.init_app(app, add_context_processor=False)
-
-
-def account_parts() -> AccountParts:
-    """Return what sign-in works with in this application."""
-    return cast("AccountParts", current_app.extensions[EXTENSION])
 
 
 def signed_in() -> SignedIn | None:
@@ -159,7 +143,7 @@ def _load(token: str) -> SignedIn | None:
     parts = web.parts()
     now = parts.clock.now()
     with parts.db.read() as db_session:
-        resumed = service.resume(db_session, account_parts().store, token, now)
+        resumed = service.resume(db_session, store_for(parts.settings), token, now)
     if resumed is None:
         return None
     if now - resumed.seen_at >= service.SEEN_EVERY:

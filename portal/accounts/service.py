@@ -1,6 +1,5 @@
 """Sessions: who is signed in, where, and for how long."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from secrets import token_urlsafe
@@ -46,21 +45,6 @@ class Listed:
     began_at: datetime
     seen_at: datetime
     this_one: bool
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the account page: a thing, its state, and the one place where it is changed."""
-
-    title: str
-    state: str
-    href: str
-    link: str
-    due: bool = False
-
-
-# What a feature of a floor above tells about an account on its page: (session, account id, now) -> its line.
-LineProvider = Callable[[Session, bytes, datetime], Line]
 
 
 def begin(

@@ -10,16 +10,17 @@ from portal.accounts import devices, login, service
 from portal.accounts import sign_in as tries
 from portal.accounts.forms import PressForm, SignInForm
 from portal.accounts.login import person, sign_in_required
-from portal.accounts.service import Line
 from portal.identity.hashing import PasswordTooLong
+from portal.identity.service import hasher_for, store_for
 from portal.intake import service as intake
 from portal.kit import web
 from portal.kit.moments import DAY
+from portal.kit.parts import AccountLine
 from portal.kit.slots import TooBusy
 
 bp = Blueprint("accounts", __name__)
+UNLISTED_PATHS = ("/account/", "/sign-in/")
 
-CHECK_ACCOUNT = "check-account"
 LANGUAGE = "language"
 FAILED = 400
 # Cookies are left alone: the one of this session is emptied, and the one that tells this browser from
@@ -49,7 +50,8 @@ def try_to_sign_in() -> ResponseReturnValue:
     attempt = _count_try(address)
     if attempt.retry_after:
         raise TooManyRequests(retry_after=attempt.retry_after)
-    parts, hasher = web.parts(), login.account_parts().hasher
+    parts = web.parts()
+    hasher = hasher_for(parts.settings)
     try:
         fits = tries.check(hasher, attempt, password)
     except TooBusy as busy:
@@ -66,7 +68,7 @@ def try_to_sign_in() -> ResponseReturnValue:
         if earlier is not None:
             service.end_session(db_session, earlier.account_id, earlier.session_id)
         if upgraded:
-            login.account_parts().store.upgrade_hash(db_session, attempt.account, upgraded)
+            store_for(parts.settings).upgrade_hash(db_session, attempt.account, upgraded)
         device = devices.describe(request.user_agent.string)
         token = service.begin(
             db_session, parts.vault, attempt.account, address=address, device=device, now=now
@@ -106,7 +108,7 @@ def _count_try(address: str) -> tries.Try:
         return tries.begin(
             db_session,
             parts.vault,
-            login.account_parts().store,
+            store_for(parts.settings),
             address=address,
             network=web.client_network(),
             device_cookie=login.device_cookie(),
@@ -117,7 +119,7 @@ def _count_try(address: str) -> tries.Try:
 
 def _upgraded_hash(password_hash: str, password: str) -> str | None:
     """Return the password hashed at today's cost where its hash has another; when everything is busy, another time."""
-    hasher = login.account_parts().hasher
+    hasher = hasher_for(web.parts().settings)
     if not hasher.needs_rehash(password_hash):
         return None
     try:
@@ -163,7 +165,7 @@ def account() -> ResponseReturnValue:
     parts, current = web.parts(), person()
     now = parts.clock.now()
     with parts.db.read() as db_session:
-        told = [provide(db_session, current.account_id, now) for provide in login.account_parts().lines]
+        told = [provide(db_session, current.account_id, now) for provide in parts.account_lines]
         count = len(service.sessions_of(db_session, parts.vault, current.resumed, now))
     lines = [_password_line(current), *told, _sessions_line(count), _updates_line()]
     return render_template(
@@ -175,7 +177,7 @@ def account() -> ResponseReturnValue:
     )
 
 
-def _password_line(current: login.SignedIn) -> Line:
+def _password_line(current: login.SignedIn) -> AccountLine:
     changed_at = current.account.password_changed_at
     state = (
         _("Changed on %(date)s", date=format_date(changed_at, _(DAY)))
@@ -183,32 +185,17 @@ def _password_line(current: login.SignedIn) -> Line:
         else _("Not changed here yet")
     )
     # Since nobody chose it anew here, it is the one from before the breach.
-    return Line(_("Password"), state, "/account/password/", _("Change"), due=changed_at is None)
+    return AccountLine(_("Password"), state, "/account/password/", _("Change"), due=changed_at is None)
 
 
-def _sessions_line(count: int) -> Line:
+def _sessions_line(count: int) -> AccountLine:
     state = _("Only this one is signed in") if count < 2 else _("%(count)s are signed in", count=count)  # noqa: PLR2004
-    return Line(_("Devices"), state, "/account/sessions/", _("Look through them"))
+    return AccountLine(_("Devices"), state, "/account/sessions/", _("Look through them"))
 
 
-def _updates_line() -> Line:
+def _updates_line() -> AccountLine:
     # Which addresses get updates is sealed for the worker; this page could not tell even if it wanted to.
-    return Line(_("Updates by mail"), _("Not tied to your account"), "/subscribe/", _("Get updates"))
-
-
-@bp.post("/account/answer/")
-@sign_in_required
-def mail_answer() -> ResponseReturnValue:
-    """Ask the worker to mail the answer to the account's address, as the check does for anyone."""
-    parts = web.parts()
-    browser = web.begin_flow("check")
-    web.flow_is_for_account("check")
-    fields = {"account": person().account_id.hex(), "language": web.language(), "browser": browser}
-    with parts.db.write() as db_session:
-        web.limit_intake(db_session)
-        intake.ask(db_session, parts.vault, CHECK_ACCOUNT, fields, parts.clock.now())
-    parts.wake("answer")
-    return redirect("/check/sent/", 303)
+    return AccountLine(_("Updates by mail"), _("Not tied to your account"), "/subscribe/", _("Get updates"))
 
 
 @bp.get("/account/sessions/")

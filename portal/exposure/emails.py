@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 from portal.outbox import mail
 
 PURPOSE = "check"
+ACCOUNT_PURPOSE = "check-account"  # asked for on the account page
 
 
 @dataclass(frozen=True)

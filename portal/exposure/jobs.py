@@ -7,8 +7,10 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal.exposure import answers, importing, matching, service
-from portal.exposure.emails import PURPOSE, CheckAnswer
+from portal.exposure.emails import ACCOUNT_PURPOSE, PURPOSE, CheckAnswer
 from portal.exposure.models import ActiveList
+from portal.identity.port import AccountMissing
+from portal.identity.service import store_for
 from portal.incidents import service as incidents
 from portal.intake import jobs as intake
 from portal.intake import replies
@@ -20,8 +22,6 @@ from portal.outbox import service as outbox
 
 log = logging.getLogger("portal.exposure")
 
-# The second is asked for on the account page; its handler ends in answer_address too.
-WAITING_PURPOSES = (PURPOSE, "check-account")
 ANSWER_LIFETIME = timedelta(days=30)
 INSPECTED_EVERY = "1 per day"
 
@@ -37,6 +37,17 @@ def answer(session: Session, request: intake.Request, now: datetime, parts: Work
         log.warning("a check without an address was dropped")
         return False
     return answer_address(session, request, address, request.fields.get("language", ""), now, parts)
+
+
+def answer_account(session: Session, request: intake.Request, now: datetime, parts: WorkerParts) -> bool:
+    """Answer the address of an account, for whoever is signed in to it; return whether it must wait for more."""
+    try:
+        account_id = bytes.fromhex(request.fields.get("account", ""))
+        profile = store_for(parts.settings).profile(session, parts.vault, account_id)
+    except (ValueError, AccountMissing):
+        return False
+    language = request.fields.get("language") or profile.language
+    return answer_address(session, request, normalise(profile.address), language, now, parts)
 
 
 def answer_address(
@@ -97,7 +108,7 @@ def release(parts: WorkerParts) -> None:
         if not fresh:
             return
         session.execute(update(ActiveList).where(ActiveList.incident_id.in_(fresh)).values(released=True))
-        for purpose in WAITING_PURPOSES:
+        for purpose in HANDLERS:
             intake.release(session, purpose, parts.clock.now())
 
 
@@ -132,4 +143,4 @@ def inspect(parts: WorkerParts) -> None:
 
 
 # Who answers a sealed request, by its purpose.
-HANDLERS: dict[str, intake.Handler] = {PURPOSE: answer}
+HANDLERS: dict[str, intake.Handler] = {PURPOSE: answer, ACCOUNT_PURPOSE: answer_account}

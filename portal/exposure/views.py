@@ -1,10 +1,12 @@
 """The pages of "am I affected?": the screen that takes the address never tells; the answer is in the mailbox."""
 
 from flask import Blueprint, make_response, render_template, session
+from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
+from portal.accounts.login import person, sign_in_required
 from portal.exposure import advice, answers, protect
-from portal.exposure.emails import PURPOSE
+from portal.exposure.emails import ACCOUNT_PURPOSE, PURPOSE
 from portal.exposure.forms import CheckForm, CodeForm, OpenForm
 from portal.exposure.matching import Outcome
 from portal.incidents import service as incidents
@@ -13,6 +15,7 @@ from portal.intake import service as intake
 from portal.kit import web
 
 bp = Blueprint("exposure", __name__)
+UNLISTED_PATHS = ("/check/",)
 
 Page = str | tuple[str, int] | Response
 REFUSED = 400
@@ -41,6 +44,21 @@ def send() -> Page:
             "language": web.language(),
         }
         intake.ask(db_session, parts.vault, PURPOSE, fields, parts.clock.now())
+    parts.wake("answer")
+    return web.see_other("exposure.sent")
+
+
+@bp.post("/account/answer/")
+@sign_in_required
+def mail_account_answer() -> ResponseReturnValue:
+    """Ask the worker to mail the answer to the account's address, as the check does for anyone."""
+    parts = web.parts()
+    browser = web.begin_flow(PURPOSE)
+    web.flow_is_for_account(PURPOSE)
+    fields = {"account": person().account_id.hex(), "language": web.language(), "browser": browser}
+    with parts.db.write() as db_session:
+        web.limit_intake(db_session)
+        intake.ask(db_session, parts.vault, ACCOUNT_PURPOSE, fields, parts.clock.now())
     parts.wake("answer")
     return web.see_other("exposure.sent")
 

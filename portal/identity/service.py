@@ -1,5 +1,7 @@
 """Which user store and which hasher the settings ask for."""
 
+from functools import cache
+
 from portal.identity.builtin import BuiltinStore
 from portal.identity.hashing import Hasher
 from portal.identity.port import Store
@@ -7,6 +9,7 @@ from portal.kit.settings import Settings
 from portal.kit.slots import slots_for
 
 
+@cache
 def store_for(settings: Settings) -> Store:
     """Return the company's user store."""
     if settings.identity_store != "builtin":
@@ -15,6 +18,7 @@ def store_for(settings: Settings) -> Store:
     return BuiltinStore()
 
 
+@cache
 def hasher_for(settings: Settings) -> Hasher:
     """Return the hasher; all processes that share the queue file share its slots."""
     return Hasher(settings.argon2, slots_for(settings))

@@ -12,6 +12,7 @@ from portal.incidents.markdown import absolute
 from portal.kit import keys, theme, web
 from portal.kit.clock import Clock
 from portal.kit.db import Database
+from portal.kit.page_cache import PageCache
 from portal.kit.parts import WebParts
 from portal.kit.settings import Settings
 from portal.kit.slots import slots_for
@@ -43,8 +44,12 @@ def _bare_app(settings: Settings, db: Database, clock: Clock) -> Flask:
     app = Flask("portal", template_folder=str(web.ROOT / "templates"), static_folder=str(web.ROOT / "static"))
     web_keys, _ = keys.generate()
     slots = slots_for(settings)
+    page_cache = PageCache(lambda: 0, 0.0)
     web.prepare(
-        app, WebParts(settings, db, clock, web_keys, WebVault(web_keys), slots, wake=lambda _name: None)
+        app,
+        WebParts(
+            settings, db, clock, web_keys, WebVault(web_keys), slots, page_cache, wake=lambda _name: None
+        ),
     )
     return app
 

@@ -3,23 +3,22 @@
 from collections.abc import Callable
 from hashlib import blake2b
 
-from flask import Blueprint, Response, abort, current_app, render_template, request
+from flask import Blueprint, Response, abort, render_template, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from portal.incidents import differences, feeds, reading, service, writing
 from portal.incidents.models import Incident
-from portal.incidents.pagecache import PageCache, Rendered
 from portal.kit import web
+from portal.kit.page_cache import Rendered
 
 bp = Blueprint("incidents", __name__)
+UNLISTED_PATHS: tuple[str, ...] = ()
 
-CACHE = "portal_incident_pages"
 HTML = "text/html"
 ATOM = "application/atom+xml"
 JSON = "application/feed+json"
 FRESH_SECONDS = 10
-LOOK_SECONDS = 0.1
 Show = Callable[[Session, list[str]], str]
 
 
@@ -136,7 +135,7 @@ def _kept(show: Show, mimetype: str = HTML) -> Response:
             text = show(session, [language, web.parts().settings.default_language])
         return _rendered(text, mimetype, language)
 
-    page = _cache().get(request.path, language, render)
+    page = web.parts().page_cache.get(request.path, language, render)
     sent = request.headers.get("If-None-Match")
     if sent is not None and (sent == page.etag or request.if_none_match.contains_weak(page.etag.strip('"'))):
         return Response(status=304, headers=page.unchanged)
@@ -151,16 +150,6 @@ def _rendered(text: str, mimetype: str, language: str) -> Rendered:
     web.public(response, FRESH_SECONDS)
     headers = [pair for pair in response.headers if pair[0] != "Content-Length"]
     return Rendered(body, headers, [pair for pair in headers if pair[0] != "Content-Type"], etag)
-
-
-def _cache() -> PageCache:
-    cache: PageCache | None = current_app.extensions.get(CACHE)
-    if cache is None:
-        parts = web.parts()
-        # A test publishes and looks in the same moment; a person does not.
-        look_seconds = 0.0 if parts.settings.environment == "test" else LOOK_SECONDS
-        cache = current_app.extensions.setdefault(CACHE, PageCache(parts.db, look_seconds))
-    return cache
 
 
 def _found(session: Session, slug: str) -> Incident:

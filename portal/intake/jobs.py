@@ -9,6 +9,7 @@ from secrets import randbelow
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from portal.intake import replies
 from portal.intake.models import FAILED, HELD, WAITING, IntakeRequest
 from portal.intake.replies import CodeLock, code_lock
 from portal.intake.service import unpad
@@ -80,6 +81,15 @@ def release(session: Session, purpose: str, now: datetime) -> None:
         .where(IntakeRequest.purpose == purpose, IntakeRequest.state == HELD)
         .values(due_at=now)
     )
+
+
+def tidy(parts: WorkerParts) -> None:
+    """Remove requests, replies and caps that have ended, and repair due times that a wrong clock set."""
+    now = parts.clock.now()
+    with parts.db.write() as session:
+        mend_dates(session, now)
+        replies.purge(session, now)
+        purge(session, now)
 
 
 def purge(session: Session, now: datetime) -> None:

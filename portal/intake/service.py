@@ -2,13 +2,13 @@
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from portal.intake.models import WAITING, IntakeReply, IntakeRequest
+from portal.intake.models import FAILED, WAITING, IntakeReply, IntakeRequest
 from portal.kit import tokens
 from portal.kit.db import new_id
 from portal.kit.vault import WebVault
@@ -16,6 +16,7 @@ from portal.kit.vault import WebVault
 REQUEST_SIZE = 1024
 CODE_TRIES = 5
 LONGEST_CODE = 40
+ANSWER_LATE = timedelta(minutes=2)
 # Built once, and of the table itself: it runs for every form that is sent.
 _TABLE: Any = IntakeRequest.__table__
 _INSERT = insert(_TABLE)
@@ -150,6 +151,13 @@ def open_by_code(locked: list[bytes], purpose: str, browsers: list[str], typed: 
             except tokens.Unopenable:
                 continue
     raise CodeWrong
+
+
+def on_time(session: Session, now: datetime) -> bool:
+    """Return whether no request has been due for over two minutes, and none was given up."""
+    oldest = session.scalar(select(func.min(IntakeRequest.due_at)))
+    given_up = session.scalar(select(IntakeRequest.id).where(IntakeRequest.state == FAILED).limit(1))
+    return (oldest is None or oldest > now - ANSWER_LATE) and given_up is None
 
 
 def info(purpose: str) -> str:

@@ -1,6 +1,5 @@
 """Pages of the house itself: the language, the theme, health, and the well-known addresses."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -9,7 +8,6 @@ from urllib.parse import urlsplit
 from flask import (
     Blueprint,
     Response,
-    current_app,
     make_response,
     redirect,
     render_template,
@@ -24,11 +22,9 @@ from werkzeug.wrappers import Response as BaseResponse
 from portal.kit import theme, web
 
 bp = Blueprint("pages", __name__)
+UNLISTED_PATHS: tuple[str, ...] = ()
 
 YEAR = 365 * 24 * 3600
-READINESS = "portal_readiness"
-# What else keeps the chosen language: a function that is called with it.
-LANGUAGE = "portal_language"
 SECURITY_LIFETIME = timedelta(days=180)
 
 
@@ -41,11 +37,13 @@ def choose_language() -> str:
 @bp.post("/language/")
 def set_language() -> BaseResponse:
     """Keep the reader's choice, and go back to where they were."""
-    settings = web.parts().settings
+    parts = web.parts()
+    settings = parts.settings
     chosen = request.form.get("language", "")
     if chosen not in settings.languages:
         raise BadRequest
-    current_app.extensions[LANGUAGE](chosen)
+    if parts.language_chosen is not None:
+        parts.language_chosen(chosen)
     response = redirect(_back(request.form.get("back", "/")), 303)
     name = web.cookie_name(web.LANGUAGE_COOKIE, https=settings.https)
     response.set_cookie(
@@ -106,10 +104,9 @@ def ready() -> BaseResponse:
     try:
         with parts.db.read() as session:
             session.execute(text("SELECT 1"))
-            checks: dict[str, Callable[..., bool]] = current_app.extensions.get(READINESS, {})
             states = {
                 name: "ok" if check(session, parts.clock.now()) else "degraded"
-                for name, check in checks.items()
+                for name, check in parts.readiness.items()
             }
         parts.db.try_to_write()
     except DBAPIError:
@@ -144,16 +141,5 @@ def security_text() -> BaseResponse:
 @bp.get("/robots.txt")
 def robots() -> BaseResponse:
     """Let search engines find the apology, and keep them from personal pages."""
-    closed = (
-        "/account/",
-        "/check/",
-        "/reminders/",
-        "/reset/",
-        "/sign-in/",
-        "/subscribe/",
-        "/unsubscribe/",
-        "/is-it-real/",
-        "/staff/",
-    )
-    lines = "".join(f"Disallow: {path}\n" for path in closed)
+    lines = "".join(f"Disallow: {path}\n" for path in sorted(web.parts().unlisted_paths))
     return Response(f"User-agent: *\n{lines}", mimetype="text/plain")

@@ -1,20 +1,47 @@
 """The parts that an entry point hands down: what the web process works with, and what the worker works with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+
+from sqlalchemy.orm import Session
 
 from portal.kit.clock import Clock
 from portal.kit.db import Database
 from portal.kit.keys import WebKeys
+from portal.kit.page_cache import PageCache
 from portal.kit.settings import Settings
 from portal.kit.slots import HashSlots
 from portal.kit.vault import WebVault, WorkerVault
 
 
 @dataclass(frozen=True)
+class AccountLine:
+    """One line of the account page: a thing, its state, and the one place where it is changed."""
+
+    title: str
+    state: str
+    href: str
+    link: str
+    due: bool = False
+
+
+# Arguments: session, account id, now.
+AccountLineProvider = Callable[[Session, bytes, datetime], AccountLine]
+# Arguments: session, now. False means that this part of the portal is degraded.
+ReadinessCheck = Callable[[Session, datetime], bool]
+
+
+@dataclass(frozen=True)
 class WebParts:
-    """What the web process works with; `wake` tells the worker, best effort, that a row is due."""
+    """What the web process works with, and what features hand to those below them.
+
+    `wake` tells the worker, best effort, that a row is due. `page_cache` holds rendered public pages.
+    `account_lines` are shown on the account page, in this order. `readiness` is asked by `/readyz`, each check
+    under the name of its line. `language_chosen` is called with the language that a visitor chose.
+    `unlisted_paths` are kept from search engines.
+    """
 
     settings: Settings
     db: Database
@@ -22,7 +49,12 @@ class WebParts:
     keys: WebKeys
     vault: WebVault
     slots: HashSlots
+    page_cache: PageCache
     wake: Callable[[str], None]
+    account_lines: tuple[AccountLineProvider, ...] = ()
+    readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
+    language_chosen: Callable[[str], None] | None = None
+    unlisted_paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from sqlalchemy import LargeBinary, bindparam, delete, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.kit.db import Base, Utc
+from portal.kit.parts import WorkerParts
 from portal.kit.vault import INDEX_BYTES, WebVault
 
 _UPSERT = text(
@@ -58,6 +59,12 @@ def _window(vault: WebVault, limit: str, bucket: tuple[str, ...], now: datetime)
 
 def _decision(allowed: bool, ends_at: datetime, now: datetime) -> Decision:
     return Decision(allowed, 0 if allowed else max(1, int((ends_at - now).total_seconds())))
+
+
+def tidy(parts: WorkerParts) -> None:
+    """Remove the windows that are over, in a transaction of its own."""
+    with parts.db.write() as session:
+        purge(session, parts.clock.now())
 
 
 def purge(session: Session, now: datetime) -> None:

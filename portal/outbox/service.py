@@ -28,6 +28,9 @@ FURTHEST_AMBIGUOUS = timedelta(hours=31)
 MAX_AMBIGUOUS = 3
 # Who asked for a mail this long ago has asked again, or does without; its link may have ended.
 STILL_WANTED = timedelta(hours=24)
+MAIL_LATE = timedelta(minutes=10)
+# More than one batch: where more wait, those that no batch has touched are overdue.
+MAILS_LOOKED_AT = 200
 ALTERED = "altered"
 WITHDRAWN = "withdrawn"
 
@@ -177,6 +180,27 @@ def _reasons(session: Session, which: Any) -> dict[str, int]:
         .order_by(OutboxMail.reason)
     )
     return {reason or "-": number for reason, number in rows}
+
+
+def on_time(session: Session, now: datetime) -> bool:
+    """Return whether no mail has been due for over ten minutes, and none has waited that long for the relay.
+
+    Each try that the relay answers with no word about a recipient puts the mail off, and counts as none.
+    """
+    oldest = session.scalar(select(func.min(OutboxMail.due_at)))
+    if oldest is not None and oldest <= now - MAIL_LATE:
+        return False
+    waiting = (
+        select(OutboxMail.attempts, OutboxMail.reason, OutboxMail.created_at)
+        .where(OutboxMail.due_at.is_not(None))
+        .order_by(OutboxMail.priority, OutboxMail.due_at)
+        .limit(MAILS_LOOKED_AT)
+        .subquery()
+    )
+    put_off = (
+        (waiting.c.attempts == 0) & waiting.c.reason.is_not(None) & (waiting.c.created_at <= now - MAIL_LATE)
+    )
+    return session.scalar(select(func.count()).select_from(waiting).where(put_off)) == 0
 
 
 def mend_dates(session: Session, now: datetime) -> None:

@@ -11,6 +11,7 @@ from portal.kit import tokens, web
 from portal.outbox import service
 
 bp = Blueprint("outbox", __name__)
+UNLISTED_PATHS = ("/is-it-real/",)
 
 
 class CodeForm(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types

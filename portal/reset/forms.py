@@ -2,8 +2,7 @@
 
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import Field, PasswordField, RadioField, StringField
-from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
+from wtforms import Field, PasswordField, StringField
 from wtforms.validators import ValidationError
 
 from portal.kit import addresses
@@ -57,18 +56,3 @@ class ChangePasswordForm(NewPasswordForm):
         """Ask for it where it was left empty."""
         if not field.data:
             raise ValidationError(gettext("Enter your current password."))
-
-
-class ReminderForm(FlaskForm):  # type: ignore[misc]
-    """The choice of a reminder: months, or off."""
-
-    interval = RadioField(
-        lazy_gettext("Remind me to look at my password"),
-        choices=[
-            SelectChoice("3", lazy_gettext("Every 3 months")),
-            SelectChoice("6", lazy_gettext("Every 6 months")),
-            SelectChoice("12", lazy_gettext("Every 12 months")),
-            SelectChoice("off", lazy_gettext("Never")),
-        ],
-        default="off",
-    )

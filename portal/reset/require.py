@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import islice
 from sys import intern
-from typing import Protocol
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -14,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import service as accounts
 from portal.audit import service as audit
+from portal.exposure.people import Person
 from portal.identity.port import Account, Store
 from portal.kit import addresses
 from portal.kit.clock import Clock
@@ -32,25 +32,6 @@ PAGE = 1000
 NEWLY, ALREADY, RENEWED = "newly", "already", "renewed"
 
 Progress = Callable[[int], None]
-
-
-class Exposed(Protocol):
-    """What is needed of one exposed person to find their account and to write to them."""
-
-    @property
-    def address(self) -> str:
-        """The normalised address."""
-        ...
-
-    @property
-    def account_ref(self) -> str:
-        """The customer number, or empty."""
-        ...
-
-    @property
-    def locale(self) -> str:
-        """The language that the list names, or empty."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -96,7 +77,7 @@ class Tools:
 
 
 def gather(
-    tools: Tools, subject: str, list_version: int, people: Iterable[Exposed], progress: Progress
+    tools: Tools, subject: str, list_version: int, people: Iterable[Person], progress: Progress
 ) -> Cohort:
     """Find the accounts of exposed people, by customer number and by address; nothing is written.
 
@@ -297,7 +278,7 @@ def _add_up(tally: Tally, job: Requirement) -> None:
     tally.mails += job.mails
 
 
-def _accounts_of(session: Session, tools: Tools, person: Exposed) -> Iterator[Account]:
+def _accounts_of(session: Session, tools: Tools, person: Person) -> Iterator[Account]:
     if person.account_ref:
         yield from tools.store.find_by_ref(session, tools.vault, person.account_ref)
     found = tools.store.find(session, tools.vault, person.address)
@@ -305,7 +286,7 @@ def _accounts_of(session: Session, tools: Tools, person: Exposed) -> Iterator[Ac
         yield found
 
 
-def _belongs(session: Session, tools: Tools, account: Account, person: Exposed) -> bool:
+def _belongs(session: Session, tools: Tools, account: Account, person: Person) -> bool:
     """Tell whether an account is this person's by what only the worker can write.
 
     The web process can write the columns by which it was found: with rows put in for guessed addresses it
@@ -335,7 +316,7 @@ def _batches(tools: Tools, cohort: Cohort) -> Iterator[list[bytes]]:
         after = ids[-1]
 
 
-def _pages(people: Iterable[Exposed]) -> Iterator[list[Exposed]]:
+def _pages(people: Iterable[Person]) -> Iterator[list[Person]]:
     source = iter(people)
     while page := list(islice(source, PAGE)):
         yield page

@@ -1,22 +1,20 @@
 """The pages of a new password. GET looks and changes nothing; only a sent form uses a link up."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol, cast
+from typing import Any
 
-from flask import Blueprint, current_app, render_template, request, session
+from flask import Blueprint, render_template, request, session
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from sqlalchemy.orm import Session
 from werkzeug.exceptions import TooManyRequests
 
 from portal.accounts import devices, login
 from portal.accounts import service as accounts
 from portal.accounts import sign_in as tries
-from portal.accounts.login import SignedIn, account_parts, person, sign_in_required
+from portal.accounts.login import SignedIn, person, sign_in_required
 from portal.identity.hashing import PasswordTooLong
 from portal.identity.port import Account
+from portal.identity.service import hasher_for, store_for
 from portal.intake import codes
 from portal.intake import service as intake
 from portal.kit import web
@@ -24,35 +22,19 @@ from portal.kit.slots import TooBusy
 from portal.reset import passphrases, service
 from portal.reset.blocklist import MINIMUM, PasswordRefused
 from portal.reset.emails import PURPOSE
-from portal.reset.forms import AskForm, ChangePasswordForm, CodeForm, NewPasswordForm, ReminderForm
+from portal.reset.forms import AskForm, ChangePasswordForm, CodeForm, NewPasswordForm
+from portal.rotation import service as rotation
+from portal.rotation.forms import ReminderForm
 
 bp = Blueprint("reset", __name__)
+UNLISTED_PATHS = ("/reset/",)
 
 SUGGESTIONS = 3
 DONE = "reset done"
 DONE_FOR = timedelta(minutes=30)
-# What app.py hands in from the floor above.
-REMINDERS = "portal_reminders"
 
 Page = ResponseReturnValue
 REFUSED = 400
-
-
-class Choice(Protocol):
-    """A choice of reminders."""
-
-    @property
-    def interval(self) -> str:
-        """Months, or `off`."""
-        ...
-
-
-@dataclass(frozen=True)
-class Reminders:
-    """How an account's choice of reminders is kept, and read."""
-
-    choose: Callable[[Session, bytes, str, datetime], None]
-    chosen: Callable[[Session, bytes], Choice]
 
 
 @bp.get("/reset/")
@@ -138,7 +120,7 @@ def store() -> Page:
     now = parts.clock.now()
     try:
         with parts.db.write() as db_session:
-            store = account_parts().store
+            store = store_for(parts.settings)
             service.finish(
                 db_session, parts.vault, store, link, password_hash, language=web.language(), now=now
             )
@@ -186,7 +168,7 @@ def change_now() -> Page:
     device = devices.describe(request.user_agent.string)
     try:
         with parts.db.write() as db_session:
-            store = account_parts().store
+            store = store_for(parts.settings)
             changed = service.change(
                 db_session,
                 parts.vault,
@@ -214,7 +196,7 @@ def done() -> Page:
     if account_id is None:
         return web.see_other("reset.ask")
     with web.parts().db.read() as db_session:
-        chosen = _reminders().chosen(db_session, account_id)
+        chosen = rotation.chosen(db_session, account_id)
     return _done_page(ReminderForm(formdata=None, interval=chosen.interval), session[DONE].get("interval"))
 
 
@@ -229,7 +211,7 @@ def remind() -> Page:
         return _done_page(form, None), REFUSED
     parts = web.parts()
     with parts.db.write() as db_session:
-        _reminders().choose(db_session, account_id, form.interval.data, parts.clock.now())
+        rotation.choose(db_session, account_id, form.interval.data, parts.clock.now())
     session[DONE] = {**session[DONE], "interval": form.interval.data}
     return web.see_other("reset.done")
 
@@ -239,23 +221,21 @@ def guidance() -> dict[str, Any]:
     return {"minimum": MINIMUM, "suggestions": passphrases.suggest(SUGGESTIONS, web.language())}
 
 
-def _reminders() -> Reminders:
-    return cast("Reminders", current_app.extensions[REMINDERS])
-
-
 def _live_link() -> service.Link:
     """Return the link that this browser brought; where it is not alive, end with the one page for that."""
     parts = web.parts()
     try:
         with parts.db.read() as db_session:
-            return service.look(db_session, account_parts().store, web.kept_token(PURPOSE), parts.clock.now())
+            return service.look(
+                db_session, store_for(parts.settings), web.kept_token(PURPOSE), parts.clock.now()
+            )
     except intake.LinkInvalid:
         web.gone()
 
 
 def _proves(current: SignedIn, password: str) -> bool:
     try:
-        return account_parts().hasher.verify(current.account.password_hash, password)
+        return hasher_for(web.parts().settings).verify(current.account.password_hash, password)
     except PasswordTooLong:
         return False
     except TooBusy as busy:
@@ -295,7 +275,7 @@ def _judged(form: NewPasswordForm, own_words: tuple[str, ...]) -> str | None:
 def _hash_of(form: NewPasswordForm, account: Account, composed: str) -> str | None:
     """Return the new password's hash, or None where it is an earlier one; then the form says why."""
     try:
-        return service.hash_new(account_parts().hasher, account, composed)
+        return service.hash_new(hasher_for(web.parts().settings), account, composed)
     except PasswordRefused as refused:
         form.refuse(refused.rejection)
         return None

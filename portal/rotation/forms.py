@@ -9,7 +9,7 @@ from wtforms.validators import ValidationError
 from portal.rotation import elsewhere
 
 
-class RemindersForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+class ReminderForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """The choice of a reminder: months, or off."""
 
     interval = RadioField(
@@ -20,6 +20,7 @@ class RemindersForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
             SelectChoice("12", lazy_gettext("Every 12 months")),
             SelectChoice("off", lazy_gettext("Never")),
         ],
+        default="off",
     )
 
 

@@ -11,27 +11,28 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.accounts.login import person, sign_in_required
-from portal.accounts.service import Line
 from portal.kit import web
 from portal.kit.i18n import catalogue
 from portal.kit.moments import DAY
+from portal.kit.parts import AccountLine
 from portal.rotation import elsewhere, ical, service
-from portal.rotation.forms import RemindersForm, SiteForm
+from portal.rotation.forms import ReminderForm, SiteForm
 
 bp = Blueprint("rotation", __name__)
+UNLISTED_PATHS = ("/reminders/",)
 
 _SAVED = "reminders saved"
 _SITES = "sites"
 _HOUR = 3600
 
 
-def account_line(db_session: Session, account_id: bytes, now: datetime) -> Line:  # noqa: ARG001 - what the account page asks with
+def account_line(db_session: Session, account_id: bytes, now: datetime) -> AccountLine:  # noqa: ARG001 - what the account page asks with
     """Return the account page's line on reminders."""
     chosen = service.chosen(db_session, account_id)
     state = gettext("Off")
     if chosen.next_due_at is not None:
         state = gettext("The next one on %(date)s", date=format_date(chosen.next_due_at, gettext(DAY)))
-    return Line(gettext("Reminders"), state, "/account/reminders/", gettext("Change"))
+    return AccountLine(gettext("Reminders"), state, "/account/reminders/", gettext("Change"))
 
 
 @bp.route("/account/reminders/", methods=["GET", "POST"])
@@ -41,7 +42,7 @@ def reminders() -> ResponseReturnValue:
     parts, account_id = web.parts(), person().account_id
     with parts.db.read() as db_session:
         chosen = service.chosen(db_session, account_id)
-    form = RemindersForm(interval=chosen.interval)
+    form = ReminderForm(interval=chosen.interval)
     if form.validate_on_submit():
         with parts.db.write() as db_session:
             service.choose(db_session, account_id, form.interval.data, parts.clock.now())

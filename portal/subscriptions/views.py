@@ -11,6 +11,7 @@ from portal.subscriptions.emails import PURPOSE
 from portal.subscriptions.forms import SubscribeForm
 
 bp = Blueprint("subscriptions", __name__)
+UNLISTED_PATHS = ("/subscribe/", "/unsubscribe/")
 
 
 @bp.route("/subscribe/", methods=["GET", "POST"])

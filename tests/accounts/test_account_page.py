@@ -1,14 +1,14 @@
 """The account page: each thing with its state and one link, and the answer that goes to the mailbox."""
 
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 
 import pytest
 from sqlalchemy import text
 
-from portal.accounts.login import EXTENSION, AccountParts
-from portal.accounts.service import Line
 from portal.intake.models import IntakeRequest
+from portal.kit.parts import AccountLine
 from portal.worker import drain
 from tests.accounts.conftest import ADDRESS, STORE
 from tests.visitor import hidden
@@ -53,9 +53,9 @@ def test_the_password_s_line_says_when_it_was_changed(client, clock, chosen_here
 
 
 def test_what_is_due_comes_before_everything_else(client, app, chosen_here, sign_in):
-    parts = app.extensions[EXTENSION]
-    due = Line("Second factor", "Missing <b>since</b> Monday", "/account/factor/", "Set up", due=True)
-    app.extensions[EXTENSION] = AccountParts(parts.store, parts.hasher, (*parts.lines, lambda *_: due))
+    parts = app.extensions["portal"]
+    due = AccountLine("Second factor", "Missing <b>since</b> Monday", "/account/factor/", "Set up", due=True)
+    app.extensions["portal"] = replace(parts, account_lines=(*parts.account_lines, lambda *_: due))
     sign_in()
     page = client.get("/account/").text
     assert 0 < page.index("What is due") < page.index("Second factor") < page.index("<dt>Password</dt>")

@@ -94,7 +94,7 @@ def test_a_check_waits_for_an_incident_that_is_published_after_its_list_is_activ
 
 
 def test_a_check_waits_thirty_days_at_most(lists, check, worker_parts, smtp, clock):
-    from portal.app import tidy
+    from portal.intake.jobs import tidy
 
     check("ann@northwind.example")
     clock.advance(timedelta(days=31))

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, make_url
 
-from portal.app import tidy
 from portal.campaigns.emails import Notice
 from portal.kit.db import new_id
+from portal.outbox import jobs as outbox_jobs
 from portal.outbox import service
 from portal.outbox.deliver import BATCH, LEASE, MAX_AMBIGUOUS, claim
 from tests.peers.relays import RudeRelay
@@ -50,7 +50,7 @@ def test_a_relay_that_loses_mail_for_minutes_loses_nobody(
             pass
         clock.advance(timedelta(minutes=1))
         if not clock.now().minute % 10:
-            tidy(worker_parts)
+            outbox_jobs.tidy(worker_parts)
     assert counts() == {"sent": PEOPLE}
     assert len(smtp.messages) == PEOPLE
     assert max(copies(relay, smtp).values()) <= MAX_AMBIGUOUS
@@ -174,14 +174,14 @@ class TestWhoseRow:
             if not second:
                 second.append(threading.Thread(target=two.run))
                 clock.advance(timedelta(hours=-2))
-                tidy(worker_parts)
+                outbox_jobs.tidy(worker_parts)
                 second[0].start()
             return "250 OK"
 
         smtp.answer_data = answer
         one.run()
         second[0].join()
-        tidy(worker_parts)
+        outbox_jobs.tidy(worker_parts)
         while one.run():
             pass
         assert counts() == {"sent": PEOPLE}

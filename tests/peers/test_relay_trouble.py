@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 
-from portal.app import tidy
 from portal.kit.context import Context
+from portal.outbox import jobs as outbox_jobs
 from portal.outbox.commands import outbox
 from portal.outbox.deliver import MAX_AMBIGUOUS, SETBACKS
 from tests.peers.relays import RudeRelay
@@ -117,6 +117,6 @@ def test_a_clock_that_was_a_day_ahead_keeps_nobody_waiting_for_a_day(
     hands.run()
     clock.advance(timedelta(days=-1))
     hands.relay._server = worker_parts.settings.mail
-    tidy(worker_parts)
+    outbox_jobs.tidy(worker_parts)
     live(hands, clock)
     assert counts() == {"sent": PEOPLE}

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from portal.app import tidy
 from portal.intake import replies
+from portal.intake.jobs import tidy
 from portal.intake.models import IntakeReply
 from portal.rotation.service import choose, chosen
 from portal.worker import drain

@@ -1,19 +1,14 @@
-"""Keeps rendered pages in this process for as long as nothing new became public."""
+"""A cache of rendered pages in this process, valid until something new is published."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
-from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
-
-from portal.incidents.models import Content
-from portal.kit.db import Database
 
 MOST_PAGES = 1_000
 AFTER_FAULT_SECONDS = 1.0
-_NUMBER = select(Content.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +24,13 @@ class Rendered:
 class PageCache:
     """Rendered pages by path and language.
 
-    `look_seconds` is how long what is public may go unnoticed. Where the database is gone, what was rendered
-    before is still served: the public pages outlive it.
+    `content_number` reads the number that grows with each publication; it is asked at most once in
+    `look_seconds`. While the database fails, pages rendered before are still served.
     """
 
-    def __init__(self, db: Database, look_seconds: float) -> None:
-        """Begin empty."""
-        self._db = db
+    def __init__(self, content_number: Callable[[], int], look_seconds: float) -> None:
+        """Start empty."""
+        self._content_number = content_number
         self._look_seconds = look_seconds
         self._number = -1
         self._looked_at = float("-inf")
@@ -60,7 +55,7 @@ class PageCache:
         if not self._looking.acquire(blocking=not self._pages):
             return self._pages
         try:
-            number = self._look()
+            number = self._content_number()
             self._looked_at = time.monotonic()
             if number != self._number:
                 self._number, self._pages = number, {}
@@ -71,7 +66,3 @@ class PageCache:
         finally:
             self._looking.release()
         return self._pages
-
-    def _look(self) -> int:
-        with self._db.engine.connect() as connection:
-            return connection.execute(_NUMBER).scalar_one()

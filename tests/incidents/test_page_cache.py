@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from portal.incidents import service
-from portal.incidents.pagecache import MOST_PAGES, PageCache, Rendered
+from portal.kit.page_cache import MOST_PAGES, PageCache, Rendered
 from tests.traces import statements
 
 
@@ -26,13 +26,21 @@ def render() -> Renderer:
     return Renderer()
 
 
+def cache_of(db, look_seconds):
+    def content_number():
+        with db.read() as session:
+            return service.content_number(session)
+
+    return PageCache(content_number, look_seconds)
+
+
 def publish(db):
     with db.write() as session:
         service.show_anew(session)
 
 
 def test_a_page_is_rendered_once_for_a_path_and_language(db, render):
-    cache = PageCache(db, 0.0)
+    cache = cache_of(db, 0.0)
     for _ in range(3):
         assert cache.get("/", "en", render).body == b"1"
     assert cache.get("/", "es", render).body == b"2"
@@ -40,7 +48,7 @@ def test_a_page_is_rendered_once_for_a_path_and_language(db, render):
 
 
 def test_a_crowd_costs_the_database_one_look_in_a_while(db, render):
-    cache = PageCache(db, 30.0)
+    cache = cache_of(db, 30.0)
     with statements(db) as seen:
         for _ in range(500):
             cache.get("/", "en", render)
@@ -48,7 +56,7 @@ def test_a_crowd_costs_the_database_one_look_in_a_while(db, render):
 
 
 def test_news_is_seen_at_the_next_look(db, render):
-    cache = PageCache(db, 0.1)
+    cache = cache_of(db, 0.1)
     cache.get("/", "en", render)
     publish(db)
     time.sleep(0.11)
@@ -57,7 +65,7 @@ def test_news_is_seen_at_the_next_look(db, render):
 
 def test_nobody_sees_old_news_after_new_news(db):
     """While others publish, a page that was rendered before is never kept as if it had been rendered after."""
-    cache = PageCache(db, 0.0)
+    cache = cache_of(db, 0.0)
 
     def current() -> Rendered:
         with db.read() as session:
@@ -78,7 +86,7 @@ def test_nobody_sees_old_news_after_new_news(db):
 
 
 def test_memory_is_bounded(db, render):
-    cache = PageCache(db, 30.0)
+    cache = cache_of(db, 30.0)
     for number in range(MOST_PAGES + 5):
         cache.get(f"/{number}/", "en", render)
     assert cache.get("/0/", "en", render).body == str(MOST_PAGES + 6).encode()
