@@ -8,12 +8,13 @@ from werkzeug.exceptions import TooManyRequests
 
 from portal.accounts import devices, login, service
 from portal.accounts import sign_in as tries
-from portal.accounts.forms import PressForm, SignInForm
+from portal.accounts.forms import SignInForm
 from portal.accounts.login import person, sign_in_required
 from portal.identity.hashing import PasswordTooLong
 from portal.identity.service import hasher_for, store_for
 from portal.intake import service as intake
 from portal.kit import web
+from portal.kit.forms import EmptyForm
 from portal.kit.moments import DAY
 from portal.kit.parts import AccountLine
 from portal.kit.slots import TooBusy
@@ -137,7 +138,7 @@ def ask_to_sign_out() -> ResponseReturnValue:
     """Offer the button, to who came here by typing the address."""
     if login.signed_in() is None:
         return web.see_other("accounts.sign_in")
-    return render_template("accounts/sign-out.html", form=PressForm())
+    return render_template("accounts/sign-out.html", form=EmptyForm())
 
 
 @bp.post("/sign-out/")
@@ -170,7 +171,7 @@ def account() -> ResponseReturnValue:
     lines = [_password_line(current), *told, _sessions_line(count), _updates_line()]
     return render_template(
         "accounts/account.html",
-        form=PressForm(),
+        form=EmptyForm(),
         address=current.address,
         due=[line for line in lines if line.due],
         settled=[line for line in lines if not line.due],
@@ -208,7 +209,7 @@ def sessions() -> ResponseReturnValue:
     shown = [(one, _device_name(one.device)) for one in listed]
     return render_template(
         "accounts/sessions.html",
-        form=PressForm(),
+        form=EmptyForm(),
         sessions=shown,
         address=current.address,
         ended=session.pop(_DEVICES_OUT, None),

@@ -6,7 +6,6 @@ import ipaddress
 import re
 import traceback
 from pathlib import Path
-from secrets import token_hex
 from types import TracebackType
 from typing import Any, NoReturn, cast
 
@@ -20,7 +19,6 @@ from flask import (
     redirect,
     render_template,
     request,
-    session,
     url_for,
 )
 from flask.globals import request_ctx
@@ -40,18 +38,14 @@ from portal.kit.cookies import PlainSessions
 from portal.kit.i18n import TRANSLATIONS, best_language
 from portal.kit.parts import WebParts
 from portal.kit.servers import LOOPBACK
-from portal.kit.tokens import BROWSER_SECRET_BYTES
 
 ROOT = Path(__file__).parent.parent.parent
 MAX_REQUEST_BYTES = 64 * 1024
 HEALTH = ("/healthz", "/readyz")
-# As many as one address gets mails a day.
-FLOWS_KEPT = 3
 LANGUAGE_COOKIE = "language"
 MAX_LANGUAGES_ASKED = 200  # characters of an Accept-Language header; more is nobody's preference
 DATABASE_RETRY_SECONDS = 30
 IPV6_PREFIX = 64
-LONGEST_TOKEN = 64
 PORT = re.compile(r":[0-9]+\Z")
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src "
@@ -193,46 +187,6 @@ def _best_accepted(header: str, offered: tuple[str, ...]) -> str:
 def see_other(endpoint: str, **values: Any) -> BaseResponse:
     """Answer 303 to a page of ours."""
     return redirect(url_for(endpoint, **values), 303)
-
-
-def begin_flow(purpose: str) -> str:
-    """Begin a flow in this browser: return a new 128-bit secret (hex), kept in its session cookie.
-
-    The secrets of the last flows stay beside it, so that who asks again can still use the code of an earlier
-    mail.
-    """
-    secret = token_hex(BROWSER_SECRET_BYTES)
-    session[f"flow {purpose}"] = [secret, *flow(purpose)][:FLOWS_KEPT]
-    session.pop(f"account {purpose}", None)
-    return secret
-
-
-def flow_is_for_account(purpose: str) -> None:
-    """Note that the flow which was just begun is for the address of the account, not for one that was entered."""
-    session[f"account {purpose}"] = True
-
-
-def flow(purpose: str) -> list[str]:
-    """Return the secrets of the flows that this browser began, the newest first."""
-    kept = session.get(f"flow {purpose}")
-    return kept if isinstance(kept, list) else []
-
-
-def keep_token(purpose: str, token: str) -> None:
-    """Keep a link's token in this browser's session cookie, so that it leaves the address at once."""
-    session[f"token {purpose}"] = token[:LONGEST_TOKEN]
-
-
-def kept_token(purpose: str) -> str | None:
-    """Return the token that this browser brought, or None."""
-    return session.get(f"token {purpose}")
-
-
-def drop_token(purpose: str) -> None:
-    """Forget a token and the flow that led to it."""
-    session.pop(f"token {purpose}", None)
-    session.pop(f"flow {purpose}", None)
-    session.pop(f"account {purpose}", None)
 
 
 def client_network() -> str:

@@ -15,14 +15,15 @@ from portal.accounts.login import SignedIn, person, sign_in_required
 from portal.identity.hashing import PasswordTooLong
 from portal.identity.port import Account
 from portal.identity.service import hasher_for, store_for
-from portal.intake import codes
 from portal.intake import service as intake
+from portal.intake.flow import REFUSED, Flow
 from portal.kit import web
+from portal.kit.forms import AddressForm
 from portal.kit.slots import TooBusy
 from portal.reset import passphrases, service
 from portal.reset.blocklist import MINIMUM, PasswordRefused
 from portal.reset.emails import PURPOSE
-from portal.reset.forms import AskForm, ChangePasswordForm, CodeForm, NewPasswordForm
+from portal.reset.forms import ChangePasswordForm, NewPasswordForm
 from portal.rotation import service as rotation
 from portal.rotation.forms import ReminderForm
 
@@ -32,70 +33,54 @@ UNLISTED_PATHS = ("/reset/",)
 SUGGESTIONS = 3
 DONE = "reset done"
 DONE_FOR = timedelta(minutes=30)
+FLOW = Flow(
+    PURPOSE,
+    ask="reset.ask",
+    sent="reset.sent",
+    opened="reset.choose",
+    sent_template="reset/sent.html",
+)
 
 Page = ResponseReturnValue
-REFUSED = 400
 
 
 @bp.get("/reset/")
 def ask() -> Page:
     """Ask for the address."""
-    return render_template("reset/ask.html", form=AskForm())
+    return render_template("reset/ask.html", form=AddressForm())
 
 
 @bp.post("/reset/")
-def send() -> Page:
+def submit() -> Page:
     """Hand the address to the worker, with the same work for every address."""
-    form = AskForm()
+    form = AddressForm()
     if not form.validate():
         return render_template("reset/ask.html", form=form), REFUSED
-    parts = web.parts()
-    with parts.db.write() as db_session:
-        web.limit_intake(db_session)
-        fields = {
-            "email": form.email.data or "",
-            "browser": web.begin_flow(PURPOSE),
-            "language": web.language(),
-        }
-        intake.ask(db_session, parts.vault, PURPOSE, fields, parts.clock.now())
-    parts.wake("answer")
-    return web.see_other("reset.sent")
+    return FLOW.submit({"email": form.email.data or ""})
 
 
 @bp.get("/reset/sent/")
 def sent() -> Page:
-    """Say what happens now, and take the code."""
-    if not web.flow(PURPOSE):
-        return web.see_other("reset.ask")
-    return render_template("reset/sent.html", form=CodeForm())
+    """Say what happens next, and take the code."""
+    return FLOW.sent_page()
 
 
 @bp.post("/reset/sent/")
 def redeem() -> Page:
-    """Exchange a typed code, in the browser that asked, for what the link would have brought."""
-    browsers = web.flow(PURPOSE)
-    if not browsers:
-        return web.see_other("reset.ask")
-    form = CodeForm()
-    token = codes.token_for(PURPOSE, browsers, form.code.data or "")
-    if token is None:
-        form.code.errors = [codes.why_wrong(form.code.data or "")]
-        return render_template("reset/sent.html", form=form), REFUSED
-    web.keep_token(PURPOSE, token)
-    return web.see_other("reset.choose")
+    """Exchange a typed code for what the link would have brought."""
+    return FLOW.redeem()
 
 
 @bp.get("/reset/<token>/")
-def bring(token: str) -> Page:
+def open_link(token: str) -> Page:
     """Take a link's token out of the address; nothing is looked up, spent or sent."""
-    web.keep_token(PURPOSE, token)
-    return web.see_other("reset.choose")
+    return FLOW.open_link(token)
 
 
 @bp.get("/reset/choose/")
 def choose() -> Page:
     """Show the form to who brought a live link; say why where the old password was closed."""
-    if web.kept_token(PURPOSE) is None:
+    if FLOW.token() is None:
         return web.see_other("reset.ask")
     return _choose_page(_live_link(), NewPasswordForm())
 
@@ -103,7 +88,7 @@ def choose() -> Page:
 @bp.post("/reset/choose/")
 def store() -> Page:
     """Judge and hash the new password, then use the link up and store it in one transaction."""
-    token = web.kept_token(PURPOSE)
+    token = FLOW.token()
     if token is None:
         return web.see_other("reset.ask")
     parts, form, link = web.parts(), NewPasswordForm(), _live_link()
@@ -226,9 +211,7 @@ def _live_link() -> service.Link:
     parts = web.parts()
     try:
         with parts.db.read() as db_session:
-            return service.look(
-                db_session, store_for(parts.settings), web.kept_token(PURPOSE), parts.clock.now()
-            )
+            return service.look(db_session, store_for(parts.settings), FLOW.token(), parts.clock.now())
     except intake.LinkInvalid:
         web.gone()
 

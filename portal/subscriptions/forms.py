@@ -1,26 +1,18 @@
 """The form of a sign-up; its field names are part of the contract."""
 
 from flask_babel import gettext, lazy_gettext
-from flask_wtf import FlaskForm
 from wtforms import Field, RadioField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
 from wtforms.validators import ValidationError
 
-from portal.kit import addresses
+from portal.kit.forms import AddressForm
 
 
-class SubscribeForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+class SubscribeForm(AddressForm):
     """An address, and which incident's updates."""
 
     incident = RadioField(lazy_gettext("What do you want updates about?"), validate_choice=False)
     email = StringField(lazy_gettext("Your e-mail address"))
-
-    def validate_email(self, field: Field) -> None:
-        """Say what keeps this from being one address, and put its exact form in its place."""
-        try:
-            field.data = addresses.normalise(field.data or "")
-        except addresses.AddressInvalid as error:
-            raise ValidationError(gettext(str(error))) from error
 
     def offer(self, incidents: list[tuple[str, str]]) -> None:
         """Offer incidents by their slugs and titles."""

@@ -5,6 +5,7 @@ from werkzeug.wrappers import Response
 
 from portal.incidents import service as incidents
 from portal.intake import service as intake
+from portal.intake.flow import REFUSED, Flow, Page
 from portal.kit import web
 from portal.subscriptions import service
 from portal.subscriptions.emails import PURPOSE
@@ -14,8 +15,18 @@ bp = Blueprint("subscriptions", __name__)
 UNLISTED_PATHS = ("/subscribe/", "/unsubscribe/")
 
 
+FLOW = Flow(
+    PURPOSE,
+    ask="subscriptions.subscribe",
+    sent="subscriptions.sent",
+    opened="subscriptions.confirm",
+    sent_template="subscriptions/sent.html",
+    has_code=False,
+)
+
+
 @bp.route("/subscribe/", methods=["GET", "POST"])
-def subscribe() -> Response | str | tuple[str, int]:
+def subscribe() -> Page:
     """Take an address, and ask the worker to mail it a link: the same work for every address."""
     parts = web.parts()
     form = SubscribeForm()
@@ -26,35 +37,26 @@ def subscribe() -> Response | str | tuple[str, int]:
         form.incident.data = request.args.get("incident") or (offered[0].slug if len(offered) == 1 else None)
         return render_template("subscriptions/subscribe.html", form=form, offered=offered)
     if not form.validate():
-        return render_template("subscriptions/subscribe.html", form=form, offered=offered), 400
-    with parts.db.write() as session:
-        web.limit_intake(session)
-        web.begin_flow(PURPOSE)
-        fields = {"email": form.email.data, "incident": form.incident.data, "language": web.language()}
-        intake.ask(session, parts.vault, PURPOSE, fields, parts.clock.now())
-    parts.wake("answer")
-    return web.see_other(".sent")
+        return render_template("subscriptions/subscribe.html", form=form, offered=offered), REFUSED
+    return FLOW.submit({"email": form.email.data or "", "incident": form.incident.data})
 
 
 @bp.get("/subscribe/sent/")
-def sent() -> Response | str:
+def sent() -> Page:
     """Say that a mail is on its way, and what to do with it."""
-    if not web.flow(PURPOSE):
-        return web.see_other(".subscribe")
-    return render_template("subscriptions/sent.html")
+    return FLOW.sent_page()
 
 
 @bp.get("/subscribe/confirm/<token>/")
-def arrive(token: str) -> Response:
+def open_link(token: str) -> Page:
     """Take the token out of the address; nothing is confirmed yet, since mail scanners open links too."""
-    web.keep_token(PURPOSE, token)
-    return web.see_other(".confirm")
+    return FLOW.open_link(token)
 
 
 @bp.get("/subscribe/confirm/")
 def confirm() -> Response | str:
     """Show the button that confirms, or that it is done."""
-    token = web.kept_token(PURPOSE)
+    token = FLOW.token()
     if token is None:
         return web.see_other(".subscribe")
     parts = web.parts()
@@ -72,7 +74,7 @@ def confirm() -> Response | str:
 @bp.post("/subscribe/confirm/")
 def confirm_now() -> Response:
     """Use the link up and hand it to the worker, who keeps the subscription; a second time changes nothing."""
-    token = web.kept_token(PURPOSE)
+    token = FLOW.token()
     if token is None:
         return web.see_other(".subscribe")
     parts = web.parts()

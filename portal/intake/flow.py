@@ -1,0 +1,144 @@
+"""The pages of a mailed link: ask for it, wait for it, redeem its code, open it.
+
+A browser's session cookie holds the secrets of its last flows and the token that it opened last, per purpose.
+Nothing here looks an address up: the worker does, and answers by mail.
+"""
+
+from dataclasses import dataclass
+from secrets import token_hex
+
+from flask import render_template, session
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from portal.intake import service
+from portal.kit import tokens, web
+from portal.kit.forms import CodeForm
+from portal.kit.slots import TooBusy
+
+BROWSER_SECRETS = 3  # as many as one address gets mails a day
+LONGEST_TOKEN = 64
+REFUSED = 400
+
+Page = str | tuple[str, int] | Response
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One feature's flow. `ask`, `sent` and `opened` are endpoints; `sent_template` has a field for the code.
+
+    `opened` is the page that the link and the code lead to. `drop_on_open` is the key of a session value that
+    belongs to the link opened before. Without `has_code` the mail carries a link alone.
+    """
+
+    purpose: str
+    ask: str
+    sent: str
+    opened: str
+    sent_template: str
+    drop_on_open: str | None = None
+    has_code: bool = True
+
+    def submit(
+        self, fields: dict[str, str], *, purpose: str | None = None, for_account: bool = False
+    ) -> Response:
+        """Seal a request for the worker, commit its row, and answer 303 to the page that says so. Raises 429.
+
+        `purpose` is that of the request, where it is not the flow's; `for_account` says that no address was
+        typed. Takes the same steps whatever the fields hold.
+        """
+        parts = web.parts()
+        secret = token_hex(tokens.BROWSER_SECRET_BYTES)
+        request = fields | {"language": web.language()} | ({"browser": secret} if self.has_code else {})
+        with parts.db.write() as db_session:
+            web.limit_intake(db_session)
+            service.ask(db_session, parts.vault, purpose or self.purpose, request, parts.clock.now())
+        parts.wake("answer")
+        # The earlier secrets stay, so that the code of an earlier mail still works after asking again.
+        session[self._secrets_key] = [secret, *self.browser_secrets()][:BROWSER_SECRETS]
+        session[self._account_key] = for_account
+        return web.see_other(self.sent)
+
+    def sent_page(self, form: CodeForm | None = None) -> Page:
+        """Say what happens next and take the code; lead a browser without a flow to its start."""
+        if not self.browser_secrets():
+            return web.see_other(self.ask)
+        for_account = session.get(self._account_key, False)
+        page = render_template(self.sent_template, form=form or CodeForm(), for_account=for_account)
+        return (page, REFUSED) if form is not None else page
+
+    def redeem(self) -> Page:
+        """Exchange a typed code, in the browser that asked, for what the link would have brought. Raises 429, 503."""
+        secrets, form = self.browser_secrets(), CodeForm()
+        if not secrets:
+            return web.see_other(self.ask)
+        if not form.validate():
+            return self.sent_page(form)
+        typed = form.code.data or ""
+        token = self._token_of_code(secrets, typed)
+        if token is None:
+            form.code.errors = [_why_wrong(typed)]
+            return self.sent_page(form)
+        return self.open_link(token)
+
+    def open_link(self, token: str) -> Response:
+        """Take a link's token out of the address, and answer 303 to its page. Nothing is looked up, spent or sent."""
+        session[self._token_key] = token[:LONGEST_TOKEN]
+        if self.drop_on_open:
+            session.pop(self.drop_on_open, None)
+        return web.see_other(self.opened)
+
+    def token(self) -> str | None:
+        """Return the token of the link that this browser opened last, or None."""
+        return session.get(self._token_key)
+
+    def browser_secrets(self) -> list[str]:
+        """Return the secrets of the flows that this browser started, the newest first."""
+        stored = session.get(self._secrets_key)
+        return stored if isinstance(stored, list) else []
+
+    def forget(self) -> None:
+        """Remove the token and the flow that led to it from this browser."""
+        for key in (self._token_key, self._secrets_key, self._account_key):
+            session.pop(key, None)
+
+    def _token_of_code(self, secrets: list[str], typed: str) -> str | None:
+        """Return the token that the code stands for, or None.
+
+        A try costs a hash for each secret, so it counts against the network's limit and waits for a slot.
+        """
+        parts = web.parts()
+        try:
+            with parts.slots.taken():
+                with parts.db.write() as db_session:
+                    web.limit_intake(db_session)
+                    locked = service.count_try(db_session, self.purpose, secrets, parts.clock.now())
+                return service.open_by_code(locked, self.purpose, secrets, typed)
+        except TooBusy as busy:
+            web.busy(busy.retry_after)
+        except service.CodeWrong:
+            return None
+
+    @property
+    def _secrets_key(self) -> str:
+        return f"flow {self.purpose}"
+
+    @property
+    def _token_key(self) -> str:
+        return f"token {self.purpose}"
+
+    @property
+    def _account_key(self) -> str:
+        return f"account {self.purpose}"
+
+
+def _why_wrong(typed: str) -> str:
+    """Return what to do about a code that opens nothing in this browser."""
+    if len(tokens.normalise_code(typed)) == tokens.AUTHENTICITY_LENGTH:
+        return str(
+            _(
+                "This is the code that shows whether a message is really from us. "
+                "The one for this page has 8 letters and digits."
+            )
+        )
+    return str(_("This code is not right, or older than 30 minutes. Check it, or use the link in the mail."))
