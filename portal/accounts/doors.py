@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import case, delete, func, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.accounts.models import SignInDoor
 from portal.identity.port import Store
+from portal.kit import db
 from portal.kit.vault import WebVault
 
 # At most 100 consecutive failures per password (NIST SP 800-63B-4, 3.2.2). Strangers, known devices and
@@ -59,9 +59,8 @@ def count(session: Session, vault: WebVault, door: Door, share: Share, now: date
     words = [door.word(vault, share, failures) for failures in range(MOST[share] + 1)]
     first = {column.key: words[1] if column is share else door.word(vault, column, 0) for column in MOST}
     until = forget_at(now)
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = (
-        insert(SignInDoor)
+        db.insert(session, SignInDoor)
         .values(door=door.name, forget_at=until, **first)
         .on_conflict_do_update(
             index_elements=[SignInDoor.door],

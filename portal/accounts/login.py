@@ -11,7 +11,7 @@ from flask import Flask, Response, request, session
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user, logout_user
 
-from portal.accounts import devices, service
+from portal.accounts import service
 from portal.identity.port import Account
 from portal.identity.service import store_for
 from portal.kit import web
@@ -126,8 +126,8 @@ def remember_device(response: Any, account_id: bytes, version: int) -> None:
     parts = web.parts()
     response.set_cookie(
         _device_cookie_name(),
-        devices.remembering(parts.vault, device_cookie(), account_id, version),
-        max_age=devices.LIFETIME_SECONDS,
+        service.device_cookie_with(parts.vault, device_cookie(), account_id, version),
+        max_age=service.DEVICE_COOKIE_SECONDS,
         path="/",
         secure=parts.settings.https,
         httponly=True,

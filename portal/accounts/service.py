@@ -1,7 +1,16 @@
-"""Sessions: who is signed in, where, and for how long."""
+"""Sessions and known devices: who is signed in, where, for how long, and who signed in here before.
 
+By the device cookie a browser that signed in before is told from strangers who guess. It holds a random number
+and, for each account that signed in here, a keyed hash of that number, the account and the account's version.
+It signs nobody in, names nobody, and is worth nothing once the password has changed.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hmac import compare_digest
+from os import urandom
 from secrets import token_urlsafe
 
 from sqlalchemy import delete, select, update
@@ -11,7 +20,7 @@ from portal.accounts.models import AccountSession
 from portal.identity.port import Account, Store
 from portal.kit import tokens
 from portal.kit.db import new_id
-from portal.kit.vault import WebVault
+from portal.kit.vault import INDEX_BYTES, WebVault
 
 TOKEN_BYTES = 32
 ABSOLUTE = timedelta(hours=12)
@@ -23,6 +32,32 @@ _ADDRESS_SIZE = 256
 _DEVICE_SIZE = 64
 _ADDRESS_INFO = "portal session address"
 _DEVICE_INFO = "portal session device"
+
+DEVICE_NUMBER_BYTES = 16
+ACCOUNTS_PER_DEVICE = 5
+DEVICE_COOKIE_SECONDS = 400 * 24 * 3600  # the longest that browsers keep a cookie
+
+# A name, and what its user agent says; the first that fits. No version and no model: an owner tells devices
+# apart, and nobody else learns much.
+_BROWSERS = (
+    ("Edge", "Edg"),
+    ("Opera", "OPR/"),
+    ("Samsung Internet", "SamsungBrowser/"),
+    ("Firefox", "Firefox/"),
+    ("Firefox", "FxiOS/"),
+    ("Chrome", "Chrome/"),
+    ("Chrome", "CriOS/"),
+    ("Safari", "Safari/"),
+)
+_SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac", "Macintosh"),
+    ("ChromeOS", "CrOS"),
+    ("Linux", "Linux"),
+)
 
 
 @dataclass(frozen=True)
@@ -176,9 +211,54 @@ def purge(session: Session, now: datetime) -> None:
     )
 
 
+def known_device(vault: WebVault, cookie: str | None, account: bytes, version: int) -> str | None:
+    """Return the device's number where this account signed in on it at this version, else None."""
+    number, proofs = _device_cookie(cookie)
+    genuine = _device_proof(vault, number, account, version)
+    found = [compare_digest(proof, genuine) for proof in proofs]
+    return number.hex() if any(found) else None
+
+
+def device_cookie_with(vault: WebVault, cookie: str | None, account: bytes, version: int) -> str:
+    """Return the cookie that a browser gets when the account signs in; it keeps the latest five."""
+    number, proofs = _device_cookie(cookie)
+    if not proofs:
+        number = urandom(DEVICE_NUMBER_BYTES)
+    proof = _device_proof(vault, number, account, version)
+    kept = [other for other in proofs if not compare_digest(other, proof)]
+    return urlsafe_b64encode(number + b"".join([*kept, proof][-ACCOUNTS_PER_DEVICE:])).decode()
+
+
+def describe_device(user_agent: str) -> str:
+    """Return browser and system as `Firefox/Android`, either of them empty where it is not a usual one."""
+    browser = next((name for name, sign in _BROWSERS if sign in user_agent), "")
+    system = next((name for name, sign in _SYSTEMS if sign in user_agent), "")
+    return f"{browser}/{system}"
+
+
 def _device_key(vault: WebVault, session_id: bytes) -> bytes:
     return vault.bucket("session device", session_id.hex())
 
 
 def _device(vault: WebVault, row: AccountSession) -> str:
     return tokens.unlock(_device_key(vault, row.id), row.device, _DEVICE_INFO).decode()
+
+
+def _device_cookie(cookie: str | None) -> tuple[bytes, list[bytes]]:
+    """Return the number and the proofs of a cookie; one that we did not make has none."""
+    try:
+        raw = urlsafe_b64decode(cookie or "")
+    except (Error, ValueError):
+        raw = b""
+    most = DEVICE_NUMBER_BYTES + ACCOUNTS_PER_DEVICE * INDEX_BYTES
+    if (
+        not DEVICE_NUMBER_BYTES + INDEX_BYTES <= len(raw) <= most
+        or (len(raw) - DEVICE_NUMBER_BYTES) % INDEX_BYTES
+    ):
+        return bytes(DEVICE_NUMBER_BYTES), []
+    rest = raw[DEVICE_NUMBER_BYTES:]
+    return raw[:DEVICE_NUMBER_BYTES], [rest[i : i + INDEX_BYTES] for i in range(0, len(rest), INDEX_BYTES)]
+
+
+def _device_proof(vault: WebVault, number: bytes, account: bytes, version: int) -> bytes:
+    return vault.bucket("known device", number.hex(), account.hex(), str(version))

@@ -11,15 +11,14 @@ from math import ceil
 from typing import Any
 
 from sqlalchemy import case, delete, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from portal.accounts import devices, doors
+from portal.accounts import doors, service
 from portal.accounts.doors import Door, Share
 from portal.accounts.models import SignInDoor, SignInWait
 from portal.identity.hashing import Hasher, PasswordTooLong
 from portal.identity.port import Account, Store
-from portal.kit import ratelimit
+from portal.kit import db, ratelimit
 from portal.kit.db import Utc
 from portal.kit.vault import WebVault
 
@@ -72,7 +71,7 @@ def begin(
     stand_in = store.stand_in(session, vault, address)
     index = vault.account_index(address)
     version = account.version if account else 1
-    device = devices.known_number(vault, device_cookie, account.id if account else index, version)
+    device = service.known_device(vault, device_cookie, account.id if account else index, version)
     source = ("device", device) if device else ("network", network)
     # A wait outlives a new password: if it ended then, a watcher would learn of the account and of its
     # change.
@@ -155,9 +154,8 @@ def _take_turn(session: Session, bucket: bytes, now: datetime) -> int:
         else_=_time(now + LONGEST_WAIT),
     )
     values = {"bucket": bucket, "failures": 1, "refuse_until": now + wait_after(1), "tried_at": now}
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = (
-        insert(SignInWait)
+        db.insert(session, SignInWait)
         .values(**values)
         .on_conflict_do_update(
             index_elements=[SignInWait.bucket],

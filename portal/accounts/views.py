@@ -6,7 +6,7 @@ from flask_babel import format_date
 from flask_babel import gettext as _
 from werkzeug.exceptions import TooManyRequests
 
-from portal.accounts import devices, login, service
+from portal.accounts import login, service
 from portal.accounts import sign_in as tries
 from portal.accounts.forms import SignInForm
 from portal.accounts.login import person, sign_in_required
@@ -70,7 +70,7 @@ def try_to_sign_in() -> ResponseReturnValue:
             service.end_session(db_session, earlier.account_id, earlier.session_id)
         if upgraded:
             store_for(parts.settings).upgrade_hash(db_session, attempt.account, upgraded)
-        device = devices.describe(request.user_agent.string)
+        device = service.describe_device(request.user_agent.string)
         token = service.begin(
             db_session, parts.vault, attempt.account, address=address, device=device, now=now
         )

@@ -7,12 +7,11 @@ from os import urandom
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from portal.intake.models import IntakeCap, IntakeReply
 from portal.intake.service import LinkInvalid, browser_hash, code_info, info
-from portal.kit import tokens
+from portal.kit import db, tokens
 from portal.kit.vault import Cell, VaultError, WorkerVault
 
 DATA_SIZE = 4096
@@ -141,8 +140,9 @@ def take(
     """
     key = _record_key(vault, purpose, address)
     blank = {"key": key, "record": _Record().sealed(vault, key), "ends_at": now + lifetime}
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    session.execute(dialect.insert(IntakeCap).values(blank).on_conflict_do_nothing(index_elements=["key"]))
+    session.execute(
+        db.insert(session, IntakeCap).values(blank).on_conflict_do_nothing(index_elements=["key"])
+    )
     record = _Record.read(
         vault,
         key,

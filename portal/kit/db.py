@@ -11,6 +11,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import URL, DateTime, Engine, MetaData, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -40,6 +41,16 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+
+
+def insert(session: Session, table: type[Base]) -> postgresql.Insert:
+    """Return an INSERT into `table` that may say ON CONFLICT, in the dialect of this session's database.
+
+    Typed as PostgreSQL's; SQLite's has the same `on_conflict_do_nothing` and `on_conflict_do_update`.
+    """
+    dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    statement: postgresql.Insert = dialect.insert(table)
+    return statement
 
 
 class Utc(TypeDecorator[datetime]):

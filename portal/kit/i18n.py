@@ -39,6 +39,7 @@ def catalogue(language: str) -> Catalogue:
     return Catalogue(language, loaded.gettext, loaded.ngettext)
 
 
+@cache
 def best_language(wanted: str | None, offered: tuple[str, ...]) -> str:
     """Return the offered language that is nearest to `wanted` (`es-MX` gets `es`), else the first one."""
     if wanted:

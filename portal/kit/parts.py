@@ -67,4 +67,4 @@ class WorkerParts:
     vault: WorkerVault
     handlers: dict[str, Callable[..., bool | None]] = field(default_factory=dict)
     composers: dict[str, Any] = field(default_factory=dict)
-    stopping: Callable[[], bool] = lambda: False
+    stopping: Callable[[], bool] = bool  # bool() is False: nobody asked it to stop

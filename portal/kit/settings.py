@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
@@ -108,22 +109,22 @@ class Settings:
     listen: str = "127.0.0.1:8000"
     demo_mailbox: Path | None = None
 
-    @property
+    @cached_property
     def production(self) -> bool:
         """Whether real people rely on this portal."""
         return self.environment == "production"
 
-    @property
+    @cached_property
     def default_language(self) -> str:
         """The language of people whose own is not known."""
         return self.languages[0]
 
-    @property
+    @cached_property
     def host(self) -> str:
         """The host name, with the port where it is not the scheme's own."""
         return urlsplit(self.base_url).netloc
 
-    @property
+    @cached_property
     def https(self) -> bool:
         """Whether browsers reach the portal over TLS."""
         return self.base_url.startswith("https:")

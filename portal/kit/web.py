@@ -22,8 +22,11 @@ from flask import (
     url_for,
 )
 from flask.globals import request_ctx
+from flask.sessions import SecureCookieSessionInterface
 from flask_babel import Babel, get_locale
 from flask_wtf.csrf import CSRFError, CSRFProtect
+from itsdangerous import TimedSerializer, URLSafeTimedSerializer
+from itsdangerous.encoding import base64_encode
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import LanguageAccept
@@ -34,7 +37,6 @@ from werkzeug.routing import IntegerConverter
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.kit import ratelimit
-from portal.kit.cookies import PlainSessions
 from portal.kit.i18n import TRANSLATIONS, best_language
 from portal.kit.parts import WebParts
 from portal.kit.servers import LOOPBACK
@@ -74,6 +76,30 @@ class NumberConverter(IntegerConverter):
     """A number in an address, written in one way only: a page has one address. Nine digits fit every database."""
 
     regex = "[1-9][0-9]{0,8}"
+
+
+class _Uncompressed(URLSafeTimedSerializer):
+    """Signs what is given as it is: how well a random token compresses is chance, and the length would show it."""
+
+    def dump_payload(self, obj: object) -> bytes:
+        """Return the JSON of `obj` in URL-safe base 64."""
+        return base64_encode(TimedSerializer.dump_payload(self, obj))
+
+
+class PlainSessions(SecureCookieSessionInterface):
+    """Flask's session cookies, uncompressed: the same step of a flow gives everyone a cookie of the same length."""
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        """Return what signs and reads the cookie, with the fallback secrets; None without a secret."""
+        flasks = super().get_signing_serializer(app)
+        if flasks is None:
+            return None
+        return _Uncompressed(
+            flasks.secret_keys,
+            salt=flasks.salt,
+            serializer=self.serializer,
+            signer_kwargs=flasks.signer_kwargs,
+        )
 
 
 def parts() -> WebParts:

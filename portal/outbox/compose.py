@@ -3,7 +3,7 @@
 import json
 import re
 from binascii import b2a_qp
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime
@@ -21,7 +21,7 @@ from portal.kit.settings import Settings
 from portal.kit.vault import WorkerVault
 from portal.outbox import mail as mails
 from portal.outbox.models import OutboxMail
-from portal.outbox.service import payload_cell
+from portal.outbox.service import unseal
 
 TEMPLATES = Path(__file__).parent.parent.parent / "templates"
 _HEADER_LINE = 76
@@ -58,7 +58,7 @@ class Composer:
 
     def compose(self, row: OutboxMail) -> Composed:
         """Open the row and write its mail. Raises VaultError (tampered with) or MailUnfit (fits no mail)."""
-        packed = mails.unpack(self._vault.decrypt(payload_cell(row.id), row.payload))
+        packed = unseal(self._vault, row.id, row.payload)
         kind = self._classes.get(packed.name)
         if kind is None:
             raise MailUnfit(packed.name)
@@ -82,7 +82,7 @@ class Composer:
 
         A notice to a million people is written once in each language, and filled in for each of them.
         """
-        shown = {name: value for name, value in mail.as_json().items() if name != mail.unsubscribe_field}
+        shown = {name: value for name, value in asdict(mail).items() if name != mail.unsubscribe_field}
         key = json.dumps([mail.name, language, shown], sort_keys=True)
         written = self._cache.get(key)
         if written is None:
@@ -93,7 +93,7 @@ class Composer:
 
     def _write(self, mail: mails.Mail, language: str, own: dict[str, str | None]) -> tuple[str, str, str]:
         settings = self._settings
-        context: dict[str, Any] = mail.as_json() | {
+        context: dict[str, Any] = asdict(mail) | {
             "organisation": settings.organisation,
             "base_url": settings.base_url,
             "contact_email": settings.contact_email,

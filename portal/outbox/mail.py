@@ -1,8 +1,7 @@
 """What a mail is: a frozen dataclass whose class says how its links are made, and whose fields fill its templates."""
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 ASKED = "asked"
 LEGAL = "legal"
@@ -35,34 +34,3 @@ class Mail:
     def sample(cls) -> Self:
         """Return an example, from which the tests render the mail in every language."""
         raise NotImplementedError
-
-    @classmethod
-    def row_purpose(cls) -> str:
-        """Return what the outbox row shows as its purpose."""
-        return cls.purpose or cls.name
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the fields as they are kept."""
-        return asdict(self)
-
-
-def pack(mail: Mail, address: str, locale: str) -> bytes:
-    """Return what an outbox row seals: the recipient, the language and the mail's fields."""
-    content = {"to": address, "locale": locale, "name": mail.name, "fields": mail.as_json()}
-    return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-@dataclass(frozen=True)
-class Packed:
-    """What a row sealed, opened again."""
-
-    address: str
-    locale: str
-    name: str
-    fields: dict[str, Any]
-
-
-def unpack(content: bytes) -> Packed:
-    """Return what `pack` packed."""
-    raw = json.loads(content)
-    return Packed(raw["to"], raw["locale"], raw["name"], raw["fields"])

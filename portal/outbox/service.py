@@ -1,15 +1,14 @@
 """Enqueue mails, look up what was sent under a code, and count."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import case, delete, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from portal.kit import tokens
+from portal.kit import db, tokens
 from portal.kit.db import new_id
 from portal.kit.vault import Cell, WorkerVault
 from portal.outbox import mail as mails
@@ -48,6 +47,16 @@ class Proof:
     recipient: str
 
 
+@dataclass(frozen=True, repr=False)
+class Payload:
+    """What a row seals: the recipient, the language, and the name and fields of the mail."""
+
+    address: str
+    locale: str
+    name: str
+    fields: dict[str, Any]
+
+
 def enqueue(
     session: Session,
     vault: WorkerVault,
@@ -68,7 +77,7 @@ def enqueue(
     row_id = row_id or new_id()
     values = {
         "id": row_id,
-        "purpose": mail.row_purpose(),
+        "purpose": mail.purpose or mail.name,
         "priority": mails.PRIORITIES[mail.stream],
         "state": QUEUED,
         "attempts": 0,
@@ -77,14 +86,25 @@ def enqueue(
         "created_at": now,
         "batch": batch,
         "unique_key": unique,
-        "payload": vault.encrypt(
-            payload_cell(row_id), mails.pack(mail, address, locale), sizes=(PAYLOAD_SIZE,)
-        ),
+        "payload": _sealed(vault, row_id, mail, address, locale),
     }
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    statement = insert(OutboxMail).values(values).on_conflict_do_nothing(index_elements=["unique_key"])
+    statement = (
+        db.insert(session, OutboxMail).values(values).on_conflict_do_nothing(index_elements=["unique_key"])
+    )
     added = session.execute(statement.returning(OutboxMail.id)).first()
     return row_id if added is not None else None
+
+
+def _sealed(vault: WorkerVault, row_id: bytes, mail: mails.Mail, address: str, locale: str) -> bytes:
+    content = {"to": address, "locale": locale, "name": mail.name, "fields": asdict(mail)}
+    packed = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+    return vault.encrypt(payload_cell(row_id), packed, sizes=(PAYLOAD_SIZE,))
+
+
+def unseal(vault: WorkerVault, row_id: bytes, payload: bytes) -> Payload:
+    """Return what `enqueue` sealed in a row. Raises VaultError."""
+    raw = json.loads(vault.decrypt(payload_cell(row_id), payload))
+    return Payload(raw["to"], raw["locale"], raw["name"], raw["fields"])
 
 
 def payload_cell(row_id: bytes) -> Cell:
@@ -141,7 +161,7 @@ def send_again(
     row_id = session.scalar(select(OutboxMail.id).where(ended).with_for_update())
     if row_id is None:
         return False
-    payload = vault.encrypt(payload_cell(row_id), mails.pack(mail, address, locale), sizes=(PAYLOAD_SIZE,))
+    payload = _sealed(vault, row_id, mail, address, locale)
     session.execute(update(OutboxMail).where(OutboxMail.id == row_id).values(payload=payload, **_anew(now)))
     return True
 

@@ -12,10 +12,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
-from portal.kit.i18n import mark
-from portal.reset.keyboards import runs, walks
+from portal.reset.rejections import (
+    COMMON,
+    FEW_WORDS,
+    ORGANISATION,
+    OWN_WORDS,
+    REPEATED,
+    SEQUENCE,
+    TOO_SHORT,
+    UNUSABLE_CHARACTER,
+    PasswordRefused,
+    PasswordTooLong,
+    Rejection,
+)
 
 LISTS = Path(__file__).parents[2] / "static/words"  # the strength meter judges by the same files
 MINIMUM = 15
@@ -38,94 +50,12 @@ _PARTS = re.compile(r"[^\W_]+")
 _TRIMMINGS = "0123456789 .,-_!?"
 _LOOK_ALIKES = str.maketrans("@4301!$57", "aaeoiisst")
 
-
-@dataclass(frozen=True)
-class Rejection:
-    """Why a password was refused: a stable code, and texts to translate."""
-
-    code: str
-    reason: str
-    guidance: str
-
-
-_UNRELATED_WORDS = mark(
-    "Take one of our suggestions, or put together four or five words that have nothing to do with each other."
+# Rows as they lie on the keys; a key touches those beside it and the two below it, to its left and right.
+LAYOUTS = (
+    ("1234567890", "qwertyuiop", "asdfghjklñ", "zxcvbnm"),
+    ("1234567890", "qwertzuiop", "asdfghjkl", "yxcvbnm"),
+    ("1234567890", "azertyuiop", "qsdfghjklm", "wxcvbn"),
 )
-
-TOO_SHORT = Rejection(
-    "too-short",
-    mark("This password is shorter than 15 characters."),
-    mark("Add another word or two. Length protects you more than special characters do."),
-)
-TOO_LONG = Rejection(
-    "too-long",
-    mark("This password is longer than 256 characters."),
-    mark("Use at most 256 characters. If a password manager made it, choose a shorter length there."),
-)
-UNUSABLE_CHARACTER = Rejection(
-    "unusable-character",
-    mark("This password has an invisible control character in it."),
-    mark("Type the password instead of pasting it, or let your password manager make a new one."),
-)
-COMMON = Rejection(
-    "common",
-    mark("This password, or one almost like it, is on lists of common passwords. Attackers try those first."),
-    _UNRELATED_WORDS,
-)
-FEW_WORDS = Rejection(
-    "few-words",
-    mark("This password is made of a few common words. Attackers try such words together."),
-    mark("Add another word or two that have nothing to do with these, or take one of our suggestions."),
-)
-REPEATED = Rejection(
-    "repeated",
-    mark("This password repeats one short piece. That makes it longer, but no harder to guess."),
-    _UNRELATED_WORDS,
-)
-SEQUENCE = Rejection(
-    "sequence",
-    mark(
-        "This password follows the alphabet, the numbers or the rows of a keyboard. Attackers try that first."
-    ),
-    _UNRELATED_WORDS,
-)
-OWN_WORDS = Rejection(
-    "own-words",
-    mark(
-        "This password is made of your own details, like your name or e-mail address. Others know them too."
-    ),
-    _UNRELATED_WORDS,
-)
-ORGANISATION = Rejection(
-    "organisation",
-    mark("This password is made of our name. Attackers try that first."),
-    _UNRELATED_WORDS,
-)
-OLD_PASSWORD = Rejection(
-    "old-password",
-    mark("This is the password that you have now."),
-    mark("Choose one that you have not used here or anywhere else."),
-)
-CLOSED_PASSWORD = Rejection(
-    "closed-password",
-    mark("This is the password that we locked, because others may have it."),
-    mark("Choose one that you have not used here or anywhere else."),
-)
-
-
-class PasswordRefused(ValueError):
-    """The text cannot be a password at all; `rejection` says why. The message never holds the text."""
-
-    def __init__(self, rejection: Rejection) -> None:
-        super().__init__(rejection.code)
-        self.rejection = rejection
-
-
-class PasswordTooLong(PasswordRefused):
-    """The text is longer than any password may be; nothing else was looked at."""
-
-    def __init__(self) -> None:
-        super().__init__(TOO_LONG)
 
 
 class Kind(Enum):
@@ -337,3 +267,48 @@ def _lengths() -> dict[str, tuple[int, ...]]:
 @cache
 def _phrases() -> frozenset[str]:
     return frozenset((LISTS / "famous-phrases.txt").read_text(encoding="ascii").split())
+
+
+@cache
+def touching() -> frozenset[str]:
+    """Return every two-character text whose keys touch, in both directions, on QWERTY, QWERTZ and AZERTY."""
+    pairs: set[str] = set()
+    for rows in LAYOUTS:
+        for upper, lower in zip(rows, (*rows[1:], ""), strict=True):
+            for column, key in enumerate(upper):
+                below = lower[max(0, column - 1) : column + 1]
+                beside = upper[column + 1 : column + 2]
+                pairs.update(key + other for other in below + beside)
+                pairs.update(other + key for other in below + beside)
+    return frozenset(pairs)
+
+
+def walks(text: str) -> list[int]:
+    """Return, for each place in `text`, where the walk over touching keys that starts there ends."""
+    pairs = touching()
+    ends = list(range(1, len(text) + 1))
+    for start in range(len(text) - 2, -1, -1):
+        if text[start : start + 2] in pairs:
+            ends[start] = ends[start + 1]
+    return ends
+
+
+def runs(text: str) -> list[int]:
+    """Return, for each place in `text`, where the run that starts there ends: `aaa`, `abc`, `321`, `8901`."""
+    steps = [_step(first, second) for first, second in pairwise(text)]
+    ends = list(range(1, len(text) + 1))
+    for start in range(len(text) - 2, -1, -1):
+        if steps[start] is None:
+            continue
+        longer = start + 1 < len(steps) and steps[start] == steps[start + 1]
+        ends[start] = ends[start + 1] if longer else start + 2
+    return ends
+
+
+def _step(first: str, second: str) -> int | None:
+    if first + second in {"90", "09"}:
+        return 1 if first == "9" else -1
+    if first != second and not (first.isalnum() and second.isalnum()):
+        return None
+    distance = ord(second) - ord(first)
+    return distance if abs(distance) <= 1 else None

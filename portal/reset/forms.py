@@ -5,7 +5,8 @@ from flask_wtf import FlaskForm
 from wtforms import PasswordField
 from wtforms.validators import InputRequired
 
-from portal.reset.blocklist import MAXIMUM, MINIMUM, Rejection
+from portal.reset.blocklist import MAXIMUM, MINIMUM
+from portal.reset.rejections import Rejection
 
 
 class NewPasswordForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types

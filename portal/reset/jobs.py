@@ -16,7 +16,7 @@ from portal.kit.parts import WorkerParts
 from portal.kit.vault import WorkerVault
 from portal.outbox import service as outbox
 from portal.outbox.mail import Mail
-from portal.reset import links
+from portal.reset import service
 from portal.reset.emails import PURPOSE, NoAccount, PasswordChanged, ResetLink
 from portal.reset.service import CHANGED
 
@@ -30,7 +30,7 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
     # By the exact address, which is what finds an account: a stranger who asks for its other spellings must
     # not be able to use up the owner's mails.
     owner, link = addresses.sign_in_name(typed), request.reply_id
-    if not replies.take(session, parts.vault, PURPOSE, owner, now, link=link, lifetime=links.LIFETIME):
+    if not replies.take(session, parts.vault, PURPOSE, owner, now, link=link, lifetime=service.LIFETIME):
         return
     store = store_for(parts.settings)
     account = store.find(session, parts.vault, typed)
@@ -38,7 +38,7 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
     if profile and addresses.sign_in_name(profile.address) != owner:
         profile = None  # the row's index was altered: it leads to somebody else
     mail: Mail = ResetLink() if account and profile else NoAccount()
-    links.send(
+    service.mail_link(
         session,
         parts.vault,
         mail,

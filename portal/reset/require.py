@@ -8,18 +8,17 @@ from itertools import islice
 from sys import intern
 
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from portal.accounts import service as accounts
 from portal.audit import service as audit
 from portal.exposure.people import Person
 from portal.identity.port import Account, Store
-from portal.kit import addresses
+from portal.kit import addresses, db
 from portal.kit.clock import Clock
 from portal.kit.db import Database
 from portal.kit.vault import VaultError, WorkerVault
-from portal.reset import links
+from portal.reset import service
 from portal.reset.emails import ResetRequired
 from portal.reset.models import Requirement
 from portal.reset.service import REASON_EVERYONE, REASON_EXPOSED
@@ -173,7 +172,7 @@ def _one(
         )
         return
     unique = tools.vault.list_index("reset-required", f"{job.id.hex()} {account_id.hex()}")
-    job.mails += links.send(
+    job.mails += service.mail_link(
         session,
         tools.vault,
         ResetRequired(everyone=everyone),
@@ -215,8 +214,7 @@ def _new_job(session: Session, tools: Tools, cohort: Cohort, now: datetime) -> b
         .where(*_same(cohort), Requirement.finished_at.is_not(None))
     )
     job_id = tools.vault.list_index("reset-require", f"{cohort.subject} {cohort.list_version} {finished}")
-    insert = sqlite.insert if tools.db.is_sqlite else postgresql.insert
-    statement = insert(Requirement).values(
+    statement = db.insert(session, Requirement).values(
         id=job_id,
         subject=cohort.subject,
         list_version=cohort.list_version,

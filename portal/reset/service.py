@@ -1,23 +1,30 @@
 """A new password: what a link may change, whether the password is good, and how it is stored."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from portal.accounts import service as accounts
 from portal.identity.hashing import Hasher
-from portal.identity.port import Account, Store
+from portal.identity.port import Account, Profile, Store
+from portal.intake import replies
 from portal.intake import service as intake
+from portal.intake.replies import CodeLock
 from portal.intake.service import LinkInvalid
 from portal.kit import ratelimit
-from portal.kit.vault import WebVault
+from portal.kit.db import new_id
+from portal.kit.vault import WebVault, WorkerVault
+from portal.outbox import service as outbox
+from portal.outbox.mail import Mail
 from portal.reset import blocklist
-from portal.reset.blocklist import CLOSED_PASSWORD, OLD_PASSWORD, PasswordRefused
 from portal.reset.emails import PURPOSE
+from portal.reset.rejections import CLOSED_PASSWORD, OLD_PASSWORD, PasswordRefused
 
 CHANGED = "password-changed"
 REFUSALS = "20 per hour"
+LIFETIME = timedelta(hours=24)
 # Why a new password was required, as the account's row says it: no incident is named, so that the row does
 # not tell which list its owner is on.
 REASON_EXPOSED = "exposed"
@@ -46,6 +53,60 @@ def look(session: Session, store: Store, token: str | None, now: datetime) -> Li
     if account is None or account.version != opened.data["version"]:
         raise LinkInvalid
     return Link(opened.id, account, opened.data["address"], tuple(opened.data["words"]))
+
+
+def mail_link(
+    session: Session,
+    vault: WorkerVault,
+    mail: Mail,
+    *,
+    account: Account | None,
+    profile: Profile,
+    locale: str,
+    now: datetime,
+    row_id: bytes | None = None,
+    code: CodeLock | None = None,
+    unique: bytes | None = None,
+    batch: bytes | None = None,
+) -> int:
+    """Queue a mail, and prepare the reply of its link under the same row id; return how many mails were queued.
+
+    Where a mail with this `unique` key was queued before, there is nothing to do.
+    """
+    queued = outbox.enqueue(
+        session,
+        vault,
+        mail,
+        address=profile.address,
+        locale=locale,
+        now=now,
+        row_id=row_id or new_id(),
+        unique=unique,
+        batch=batch,
+    )
+    if queued is None:
+        return 0
+    replies.prepare(
+        session,
+        vault,
+        PURPOSE,
+        queued,
+        data=_link_data(account, profile),
+        now=now,
+        lifetime=LIFETIME,
+        code=code,
+    )
+    return 1
+
+
+def _link_data(account: Account | None, profile: Profile) -> dict[str, Any]:
+    """Return what a link's reply holds, locked under its token: the account, its version, and whose it is."""
+    return {
+        "account": account.id.hex() if account else None,
+        "version": account.version if account else 0,
+        "address": profile.address,
+        "words": [profile.address, profile.name],
+    }
 
 
 def judge(password: str, *, own_words: tuple[str, ...], organisation: str) -> str:

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.exceptions import TooManyRequests
 
-from portal.accounts import devices, login
+from portal.accounts import login
 from portal.accounts import service as accounts
 from portal.accounts import sign_in as tries
 from portal.accounts.login import SignedIn, person, sign_in_required
@@ -21,9 +21,10 @@ from portal.kit import web
 from portal.kit.forms import AddressForm
 from portal.kit.slots import TooBusy
 from portal.reset import passphrases, service
-from portal.reset.blocklist import MINIMUM, PasswordRefused
+from portal.reset.blocklist import MINIMUM
 from portal.reset.emails import PURPOSE
 from portal.reset.forms import ChangePasswordForm, NewPasswordForm
+from portal.reset.rejections import PasswordRefused
 from portal.rotation import service as rotation
 from portal.rotation.forms import ReminderForm
 
@@ -150,7 +151,7 @@ def change_now() -> Page:
         _count_refusal(current.session_id)
         return _change_page(form), REFUSED
     now = parts.clock.now()
-    device = devices.describe(request.user_agent.string)
+    device = accounts.describe_device(request.user_agent.string)
     try:
         with parts.db.write() as db_session:
             store = store_for(parts.settings)

@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from portal.kit import tokens
+from portal.kit import db, tokens
 from portal.outbox import service as outbox
 from portal.rotation.models import ReminderChoice
 
@@ -49,8 +48,7 @@ def choose(session: Session, account_id: bytes, interval: str, now: datetime) ->
         "counted_from": now,
         "next_due_at": add_months(now, months) if months else None,
     }
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    statement = insert(ReminderChoice).values(account_id=account_id, **values)
+    statement = db.insert(session, ReminderChoice).values(account_id=account_id, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["account_id"], set_=values))
     outbox.withdraw(session, account_id, now)
 

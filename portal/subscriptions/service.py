@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, exists, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from portal.kit import tokens
+from portal.kit import db, tokens
 from portal.kit.addresses import sign_in_name
 from portal.kit.db import new_id
 from portal.kit.vault import Cell, WorkerVault
@@ -60,7 +59,9 @@ def confirm(session: Session, vault: WorkerVault, incident_id: bytes, contact: C
         "contact": _sealed(vault, row_id, incident_id, contact),
         "unsubscribe_hash": tokens.token_hash(vault.token(UNSUBSCRIBE, row_id)),
     }
-    statement = _insert(session, Subscription).values(values).on_conflict_do_nothing(index_elements=["index"])
+    statement = (
+        db.insert(session, Subscription).values(values).on_conflict_do_nothing(index_elements=["index"])
+    )
     if session.execute(statement.returning(Subscription.id)).first() is None:
         row = session.scalars(select(Subscription).where(Subscription.index == index).with_for_update()).one()
         row.contact = _sealed(vault, row.id, row.incident_id, contact)
@@ -81,7 +82,7 @@ def leave(session: Session, token: str, now: datetime) -> None:
     ).first()
     if row is None:
         return
-    statement = _insert(session, Suppression).values(index=row.suppression)
+    statement = db.insert(session, Suppression).values(index=row.suppression)
     session.execute(statement.on_conflict_do_nothing(index_elements=["index"]))
     session.execute(delete(Subscription).where(Subscription.id == row.id))
     outbox.withdraw(session, row.id, now)
@@ -92,7 +93,7 @@ def progress_of(session: Session, update_id: bytes) -> Announcement | None:
 
     None where another worker came to the end in this moment.
     """
-    begun = _insert(session, Announcement).values(update_id=update_id, enqueued=0)
+    begun = db.insert(session, Announcement).values(update_id=update_id, enqueued=0)
     session.execute(begun.on_conflict_do_nothing(index_elements=["update_id"]))
     statement = select(Announcement).where(Announcement.update_id == update_id).with_for_update()
     return session.scalars(statement).one_or_none()
@@ -131,10 +132,6 @@ def _sealed(vault: WorkerVault, row_id: bytes, incident_id: bytes, contact: Cont
 def _cell(row_id: bytes, incident_id: bytes) -> Cell:
     """Return the place of a contact, which opens for its own incident alone."""
     return Cell("subscriptions", "contact", row_id + incident_id)
-
-
-def _insert(session: Session, table: type[Announcement | Subscription | Suppression]) -> Any:
-    return (sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert)(table)
 
 
 def _mailed(token: str) -> Any:

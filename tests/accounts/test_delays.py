@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from portal.accounts import devices, doors
+from portal.accounts import doors, service
 from portal.accounts import jobs as tended
 from portal.accounts import sign_in as rules
 from portal.accounts.models import SignInDoor
@@ -120,7 +120,7 @@ def test_the_limit_of_a_network_does_not_hold_up_a_known_device(app, browser, an
 def test_a_known_device_gets_twenty_failures_and_all_in_all_there_are_never_a_hundred(
     at_a_door, ana, web_vault, clock
 ):
-    cookie = devices.remembering(web_vault, None, ana.id, ana.version)
+    cookie = service.device_cookie_with(web_vault, None, ana.id, ana.version)
     opened = 0
     for number in range(120):
         opened += at_a_door(cookie=cookie).open
@@ -132,7 +132,7 @@ def test_a_known_device_gets_twenty_failures_and_all_in_all_there_are_never_a_hu
 def test_a_new_password_opens_the_door_again_and_makes_old_devices_strangers(
     at_a_door, db, ana, web_vault, clock
 ):
-    cookie = devices.remembering(web_vault, None, ana.id, ana.version)
+    cookie = service.device_cookie_with(web_vault, None, ana.id, ana.version)
     assert at_a_door(cookie=cookie).by_device
     for number in range(61):
         at_a_door(network=f"198.51.100.{number}")
@@ -190,11 +190,11 @@ def test_a_refused_try_counts_nowhere(at_a_door, db, ana, web_vault):
 
 
 def test_a_device_cookie_is_bound_to_its_account_and_made_by_us_alone(web_vault, ana):
-    cookie = devices.remembering(web_vault, None, ana.id, 1)
-    number = devices.known_number(web_vault, cookie, ana.id, 1)
+    cookie = service.device_cookie_with(web_vault, None, ana.id, 1)
+    number = service.known_device(web_vault, cookie, ana.id, 1)
     assert number is not None
-    assert devices.known_number(web_vault, cookie, ana.id, 2) is None
-    assert devices.known_number(web_vault, cookie, bytes(16), 1) is None
+    assert service.known_device(web_vault, cookie, ana.id, 2) is None
+    assert service.known_device(web_vault, cookie, bytes(16), 1) is None
     for forged in (
         None,
         "",
@@ -205,15 +205,15 @@ def test_a_device_cookie_is_bound_to_its_account_and_made_by_us_alone(web_vault,
         "A" * 24 + cookie[24:],
         cookie.rstrip("=") * 9,
     ):
-        assert devices.known_number(web_vault, forged, ana.id, 1) is None
+        assert service.known_device(web_vault, forged, ana.id, 1) is None
 
 
 def test_a_family_s_browser_knows_its_last_five_accounts(web_vault):
     family = [bytes([number]) * 16 for number in range(6)]
     cookie = None
     for account in (*family, family[-1]):
-        cookie = devices.remembering(web_vault, cookie, account, 1)
-    known = [devices.known_number(web_vault, cookie, account, 1) is not None for account in family]
+        cookie = service.device_cookie_with(web_vault, cookie, account, 1)
+    known = [service.known_device(web_vault, cookie, account, 1) is not None for account in family]
     assert known == [False] + [True] * 5
 
 

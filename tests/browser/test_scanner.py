@@ -9,9 +9,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 from sqlalchemy import select
 
-from portal.outbox import mail as mails
 from portal.outbox.models import OutboxMail
-from portal.outbox.service import payload_cell
+from portal.outbox.service import unseal
 from tests.browser.house import PASSWORD, SLUG, House
 from tests.traces import contents
 from tests.visitor import Visitor
@@ -53,7 +52,7 @@ def kinds(house: House) -> set[str]:
     vault = house.worker.vault
     with house.worker.db.read() as session:
         rows = session.execute(select(OutboxMail.id, OutboxMail.payload)).all()
-    return {mails.unpack(vault.decrypt(payload_cell(row.id), row.payload)).name for row in rows}
+    return {unseal(vault, row.id, row.payload).name for row in rows}
 
 
 def kept(house: House) -> dict:

@@ -30,8 +30,7 @@ from portal.kit.context import Context
 from portal.kit.keys import write_pair
 from portal.kit.settings import Settings
 from portal.kit.vault import WorkerVault
-from portal.outbox.mail import unpack
-from portal.outbox.service import payload_cell
+from portal.outbox.service import unseal
 from tests.mailbox import Mailbox
 from tests.peers.loot import (
     BY_TIME,
@@ -268,8 +267,8 @@ def order_says_nothing(loot: Loot, portal: Portal, vault: WorkerVault) -> None:
     notices = [row for row in loot.tables["outbox_mails"] if row["purpose"] == "notice"]
     placed = []
     for row in notices:
-        sealed = vault.decrypt(payload_cell(row["id"]), row["payload"])
-        placed.append((row["id"], row["created_at"], listed[unpack(sealed).address]))
+        sealed = unseal(vault, row["id"], row["payload"])
+        placed.append((row["id"], row["created_at"], listed[sealed.address]))
     most = 4 / math.sqrt(len(placed))
     assert len(placed) > people.AFFECTED - 10
     assert abs(rank_correlation([place for _, _, place in placed])) < most
