@@ -3,6 +3,6 @@
 import os
 
 from portal.app import create_app
-from portal.kit.settings import Settings
+from portal.core.settings import Settings
 
 app = create_app(Settings.from_env(os.environ, sends_mail=False))

@@ -19,7 +19,7 @@ from bench.measure import Result, interleaved
 from bench.people import write_list
 from bench.servers import context_of, portal_settings
 from portal.incidents.commands import incidents
-from portal.kit.commands import db
+from portal.runtime.commands import db
 
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
 MOST_MEGABYTES = 250

@@ -14,7 +14,7 @@ from portal.exposure import matching
 from portal.exposure.commands import exposure
 from portal.incidents import service as incident_service
 from portal.incidents.commands import incidents
-from portal.kit.commands import db
+from portal.runtime.commands import db
 
 FEW, MANY = 10_000, 1_000_000
 LOOKS = 300

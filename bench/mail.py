@@ -15,14 +15,14 @@ from bench.servers import context_of, portal_settings
 from bench.sink import NAME, sink
 from portal import app as wiring
 from portal.campaigns.emails import Notice
-from portal.kit.clock import SystemClock
-from portal.kit.commands import db as db_command
-from portal.kit.db import Database
-from portal.kit.vault import WorkerVault
+from portal.core.clock import SystemClock
+from portal.core.db import Database
+from portal.crypto.vault import WorkerVault
 from portal.outbox import service as outbox
 from portal.outbox.compose import Composer
 from portal.outbox.deliver import Deliverer
 from portal.outbox.smtp import Relay
+from portal.runtime.commands import db as db_command
 
 MAILS = 500
 

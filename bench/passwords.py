@@ -6,7 +6,7 @@ from collections.abc import Callable
 from argon2 import PasswordHasher
 
 from bench.measure import Result, interleaved
-from portal.reset import blocklist
+from portal.reset import passwords
 
 CRAFTED = (
     "a" * 256,
@@ -36,7 +36,7 @@ def run() -> list[Result]:
 
 
 def _judge(password: str) -> float:
-    return _seconds(lambda: blocklist.check(password, own_words=OWN_WORDS, organisation="Bench Ltd"))
+    return _seconds(lambda: passwords.check(password, own_words=OWN_WORDS, organisation="Bench Ltd"))
 
 
 def _seconds(action: Callable[[], object]) -> float:

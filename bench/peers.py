@@ -9,7 +9,7 @@ from sqlalchemy import LargeBinary, insert
 from sqlalchemy.orm import Mapped, mapped_column
 from wtforms import StringField
 
-from portal.kit.db import Base, Database, new_id
+from portal.core.db import Base, Database, new_id
 
 
 class PlainRow(Base):

@@ -14,11 +14,11 @@ from bench.measure import Result
 from bench.servers import ROOT, context_of, portal_settings
 from portal.app import create_app
 from portal.app import worker_parts as make_worker_parts
+from portal.core.clock import SystemClock
 from portal.identity.builtin import BuiltinStore, NewAccount
 from portal.identity.port import Profile
 from portal.identity.service import hasher_for
-from portal.kit import schema
-from portal.kit.clock import SystemClock
+from portal.runtime import schema
 from portal.worker import drain
 from tests.mailbox import Mailbox, running
 

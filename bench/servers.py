@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from portal.kit import keys
-from portal.kit.context import Context
-from portal.kit.settings import Settings
+from portal.core.settings import Settings
+from portal.crypto import keys
+from portal.runtime.context import Context
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 30

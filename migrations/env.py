@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from portal.kit.db import WRITING
+from portal.core.db import WRITING
 
 connection = context.config.attributes["connection"].execution_options(**WRITING)
 context.configure(connection=connection, render_as_batch=True, transaction_per_migration=True)

@@ -10,6 +10,13 @@ from portal.accounts import views as accounts_views
 from portal.audit import jobs as audit
 from portal.campaigns import emails as campaigns_emails
 from portal.campaigns import jobs as campaigns
+from portal.core.clock import Clock, SystemClock
+from portal.core.db import Database
+from portal.core.settings import Settings
+from portal.crypto import keys
+from portal.crypto.hash_slots import slots_for
+from portal.crypto.keys import WebKeys
+from portal.crypto.vault import WebVault, WorkerVault
 from portal.demo import views as demo_views
 from portal.exposure import emails as exposure_emails
 from portal.exposure import jobs as exposure
@@ -19,16 +26,6 @@ from portal.incidents import service as incidents
 from portal.incidents import views as incidents_views
 from portal.intake import jobs as intake
 from portal.intake import service as intake_service
-from portal.kit import keys, pages, ratelimit, web
-from portal.kit.clock import Clock, SystemClock
-from portal.kit.db import Database
-from portal.kit.keys import WebKeys
-from portal.kit.page_cache import PageCache
-from portal.kit.parts import WebParts, WorkerParts
-from portal.kit.queue import Queue
-from portal.kit.settings import Settings
-from portal.kit.slots import slots_for
-from portal.kit.vault import WebVault, WorkerVault
 from portal.outbox import jobs as outbox
 from portal.outbox import service as outbox_service
 from portal.outbox import views as outbox_views
@@ -39,13 +36,18 @@ from portal.reset import views as reset_views
 from portal.rotation import emails as rotation_emails
 from portal.rotation import jobs as rotation
 from portal.rotation import views as rotation_views
+from portal.runtime.page_cache import PageCache
+from portal.runtime.parts import WebParts, WorkerParts
+from portal.runtime.queue import Queue
+from portal.site import views as site_views
 from portal.subscriptions import emails as subscriptions_emails
 from portal.subscriptions import jobs as subscriptions
 from portal.subscriptions import views as subscriptions_views
+from portal.web import frame, limits
 
 # Every feature's pages; each module has a blueprint and the paths that search engines are kept from.
 PAGES = (
-    pages,
+    site_views,
     incidents_views,
     outbox_views,
     exposure_views,
@@ -86,7 +88,9 @@ def create_app(
     wake: Callable[[str], None] | None = None,
 ) -> Flask:
     """Return the web application. Parts that are not given are made from the settings. Raises KeysInvalid."""
-    app = Flask("portal", template_folder=str(web.ROOT / "templates"), static_folder=str(web.ROOT / "static"))
+    app = Flask(
+        "portal", template_folder=str(frame.ROOT / "templates"), static_folder=str(frame.ROOT / "static")
+    )
     web_keys = web_keys or keys.read_web(settings.web_keys_file)
     database = db or Database(settings.database_url)
 
@@ -110,7 +114,7 @@ def create_app(
         language_chosen=accounts_views.keep_language,
         unlisted_paths=tuple(path for page in PAGES for path in page.UNLISTED_PATHS),
     )
-    web.prepare(app, parts)
+    frame.prepare(app, parts)
     login.install(app)
     for page in PAGES:
         app.register_blueprint(page.bp)
@@ -128,7 +132,7 @@ def worker_parts(settings: Settings, db: Database, clock: Clock, vault: WorkerVa
 SCHEDULE: tuple[Callable[[WorkerParts], object], ...] = (
     intake.tidy,
     outbox.tidy,
-    ratelimit.tidy,
+    limits.tidy,
     audit.sign_log,
     audit.verify,
     exposure.clear,

@@ -15,17 +15,16 @@ from portal import worker as working
 from portal.accounts.commands import accounts
 from portal.audit.commands import audit
 from portal.campaigns.commands import campaigns
+from portal.core.clock import SystemClock
+from portal.core.settings import Settings, SettingsInvalid
+from portal.crypto.vault import VaultError
 from portal.demo.commands import demo
-from portal.exposure import taxonomy
 from portal.exposure.commands import exposure
 from portal.incidents.commands import incidents
-from portal.kit.clock import SystemClock
-from portal.kit.commands import db, doctor, keys
-from portal.kit.context import Context
-from portal.kit.settings import Settings, SettingsInvalid
-from portal.kit.vault import VaultError
 from portal.outbox.commands import outbox
 from portal.reset.commands import reset
+from portal.runtime.commands import db, doctor, keys
+from portal.runtime.context import Context
 
 # Who sends mail needs the relay's password. The web server does not; of these others, the worker's user does.
 SENDS_MAIL = {"serve": False, "doctor": None, "keys": None}
@@ -87,9 +86,8 @@ def main(context: click.Context) -> None:
     ):
         return
     try:
-        names = tuple(data_class.name for data_class in taxonomy.load())
         sends_mail = SENDS_MAIL.get(context.invoked_subcommand or "", True)
-        context.obj = Context(Settings.from_env(os.environ, sends_mail=sends_mail), data_classes=names)
+        context.obj = Context(Settings.from_env(os.environ, sends_mail=sends_mail))
         context.call_on_close(context.obj.close)
     except SettingsInvalid as error:
         click.echo("The settings are not right:", err=True)

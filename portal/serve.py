@@ -7,11 +7,11 @@ import click
 from granian.constants import Interfaces
 from granian.server import MPServer
 
-from portal.kit import canary, keys
-from portal.kit.context import Context
-from portal.kit.settings import Settings
-from portal.kit.vault import WebVault
-from portal.kit.web import ROOT
+from portal.core.settings import Settings
+from portal.crypto import keys, self_test
+from portal.crypto.vault import WebVault
+from portal.runtime.context import Context
+from portal.web.frame import ROOT
 
 THREADS = 4
 # How long a stop waits for answers that were begun. Without it, it waits for kept connections too: for ever.
@@ -29,8 +29,8 @@ def serve(context: Context, processes: int | None) -> None:
     if faults:
         raise click.ClickException("The portal does not start:\n  " + "\n  ".join(faults))
     try:
-        canary.check_web(context.db, WebVault(keys.read_web(context.settings.web_keys_file)))
-    except canary.OtherKeys as error:
+        self_test.check_web(context.db, WebVault(keys.read_web(context.settings.web_keys_file)))
+    except self_test.OtherKeys as error:
         raise click.ClickException(str(error)) from error
     host, _, port = context.settings.listen.rpartition(":")
     _try_to_listen(host.strip("[]"), int(port))

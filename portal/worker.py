@@ -10,14 +10,14 @@ from threading import Event, Thread
 from huey.consumer import Consumer
 from limits import parse
 
+from portal.core.settings import Settings
+from portal.crypto import keys
 from portal.intake import jobs as intake
-from portal.kit import keys
-from portal.kit.parts import WorkerParts
-from portal.kit.queue import Queue
-from portal.kit.settings import Settings
 from portal.outbox.compose import Composer
 from portal.outbox.deliver import LEASE, Deliverer
 from portal.outbox.smtp import Relay
+from portal.runtime.parts import WorkerParts
+from portal.runtime.queue import Queue
 
 log = logging.getLogger("portal.worker")
 

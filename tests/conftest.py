@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 
 from portal.app import create_app
 from portal.app import worker_parts as make_worker_parts
-from portal.kit import keys
-from portal.kit.clock import FixedClock
-from portal.kit.db import Database
-from portal.kit.keys import WebKeys, WorkerKeys
-from portal.kit.parts import WorkerParts
-from portal.kit.settings import Settings
-from portal.kit.vault import WebVault, WorkerVault
+from portal.cli import main
+from portal.core.clock import FixedClock
+from portal.core.db import Database
+from portal.core.settings import Settings
+from portal.crypto import keys
+from portal.crypto.keys import WebKeys, WorkerKeys
+from portal.crypto.vault import WebVault, WorkerVault
+from portal.runtime.parts import WorkerParts
 from tests import databases
 from tests.mailbox import Mailbox, running
 from tests.postgres import PostgresServer
@@ -150,3 +152,20 @@ def worker_parts(
 ) -> WorkerParts:
     """What the worker works with; `portal.worker.drain(worker_parts)` does all that is due."""
     return make_worker_parts(settings, db, clock, worker_vault)
+
+
+@pytest.fixture
+def run(environ):
+    """Run a command as an operator does; gives the result."""
+
+    def command(*words, **changed):
+        surroundings = {name: None for name in os.environ if name.startswith("PORTAL_")} | environ | changed
+        return CliRunner().invoke(main, words, env=surroundings)
+
+    return command
+
+
+@pytest.fixture
+def one_database(sqlite_template, tmp_path):
+    """For what is the same with either database."""
+    return databases.sqlite_copy(sqlite_template, tmp_path / "portal.db")

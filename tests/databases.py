@@ -14,9 +14,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, delete, false, text
 from sqlalchemy.orm import Session
 
-from portal.kit import schema
-from portal.kit.db import Database
-from portal.kit.ratelimit import RateBucket
+from portal.core.db import Database
+from portal.runtime import schema
+from portal.web.limits import RateBucket
 from tests.postgres import PostgresServer
 
 PORTAL = Path(__file__).parent.parent / "portal"
@@ -26,8 +26,8 @@ T = TypeVar("T")
 
 def import_models() -> None:
     """Let the metadata know every table."""
-    for name in ("canary", "ratelimit"):
-        importlib.import_module(f"portal.kit.{name}")
+    for name in ("crypto.self_test", "web.limits"):
+        importlib.import_module(f"portal.{name}")
     for models in sorted(PORTAL.glob("*/models.py")):
         importlib.import_module(f"portal.{models.parent.name}.models")
 

@@ -4,10 +4,10 @@ import pytest
 from click.testing import CliRunner
 
 from portal.exposure.emails import CheckAnswer
-from portal.kit.context import Context
 from portal.outbox import service
 from portal.outbox.commands import outbox
 from portal.outbox.models import OutboxMail
+from portal.runtime.context import Context
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import event, inspect, text
 from werkzeug.test import TestResponse
 
-from portal.kit.db import Database
+from portal.core.db import Database
 
 Lengths = dict[str, Counter[tuple[int | None, ...]]]
 _TOKEN = re.compile(rb'(name="csrf_token"[^>]*value=")([^"]+)"')

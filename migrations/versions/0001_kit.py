@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from portal.kit.db import Utc
+from portal.core.db import Utc
 
 revision = "0001_kit"
 down_revision = None

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from portal.kit.db import Utc
+from portal.core.db import Utc
 
 revision = "0005_exposure"
 down_revision = "0004_incidents"

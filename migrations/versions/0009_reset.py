@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from portal.kit.db import Utc
+from portal.core.db import Utc
 
 revision = "0009_reset"
 down_revision = "0008_campaigns"

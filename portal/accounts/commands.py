@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import take_in
 from portal.audit import service as audit
-from portal.kit.context import Context
-from portal.kit.csvfile import FileRefused
-from portal.kit.report import ReportUnwritable
+from portal.people_files.csv_file import FileRefused
+from portal.people_files.report import ReportUnwritable
+from portal.runtime.context import Context
 
 NOTHING_STORED = "Nothing was stored."
 RUN_AGAIN = "What was stored so far stays. Run the same command again: it goes on where this one ended."

@@ -14,9 +14,9 @@ from sqlalchemy import case, delete, func, literal, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.accounts.models import SignInDoor
+from portal.core import db
+from portal.crypto.vault import WebVault
 from portal.identity.port import Store
-from portal.kit import db
-from portal.kit.vault import WebVault
 
 # At most 100 consecutive failures per password (NIST SP 800-63B-4, 3.2.2). Strangers, known devices and
 # sessions that are asked for the password once more have shares of their own, so that strangers cannot use up

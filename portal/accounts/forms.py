@@ -4,7 +4,7 @@ from flask_babel import lazy_gettext
 from wtforms import PasswordField
 from wtforms.validators import InputRequired
 
-from portal.kit.forms import AddressForm
+from portal.web.forms import AddressForm
 
 
 class SignInForm(AddressForm):

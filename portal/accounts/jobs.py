@@ -6,12 +6,12 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from portal.accounts import doors, service, sign_in
+from portal.crypto.vault import VaultError
 from portal.identity.port import AccountMissing
 from portal.identity.service import store_for
 from portal.intake.jobs import Request
-from portal.kit import ratelimit
-from portal.kit.parts import WorkerParts
-from portal.kit.vault import VaultError
+from portal.runtime.parts import WorkerParts
+from portal.web import limits
 
 log = logging.getLogger("portal.accounts")
 
@@ -39,7 +39,7 @@ def tidy(parts: WorkerParts) -> None:
     with parts.db.write() as session:
         service.purge(session, now)
         sign_in.purge(session, now)
-        turn = ratelimit.hit(session, parts.vault, DOORS_EVERY, "tidy sign-in doors", now=now)
+        turn = limits.hit(session, parts.vault, DOORS_EVERY, "tidy sign-in doors", now=now)
     if not turn.allowed:
         return
     with parts.db.read() as reading:

@@ -14,7 +14,7 @@ from flask_login import LoginManager, current_user, login_user, logout_user
 from portal.accounts import service
 from portal.identity.port import Account
 from portal.identity.service import store_for
-from portal.kit import web
+from portal.web import frame
 
 DEVICE_COOKIE = "device"
 ENDED = "session ended"
@@ -81,7 +81,7 @@ def sign_in_required(view: Callable[P, ResponseReturnValue]) -> Callable[P, Resp
         if session.pop("_user_id", None) is not None:  # Flask-Login's: this browser was signed in
             session[ENDED] = request.method
         back: dict[str, Any] = {"next": request.path} if request.method == "GET" else {}
-        return web.see_other("accounts.sign_in", **back)
+        return frame.see_other("accounts.sign_in", **back)
 
     return guarded
 
@@ -123,7 +123,7 @@ def device_cookie() -> str | None:
 
 def remember_device(response: Any, account_id: bytes, version: int) -> None:
     """Let this browser pass for one that its owner uses: after a sign-in, or a new password chosen by a mailed link."""
-    parts = web.parts()
+    parts = frame.parts()
     response.set_cookie(
         _device_cookie_name(),
         service.device_cookie_with(parts.vault, device_cookie(), account_id, version),
@@ -136,11 +136,11 @@ def remember_device(response: Any, account_id: bytes, version: int) -> None:
 
 
 def _device_cookie_name() -> str:
-    return web.cookie_name(DEVICE_COOKIE, https=web.parts().settings.https)
+    return frame.cookie_name(DEVICE_COOKIE, https=frame.parts().settings.https)
 
 
 def _load(token: str) -> SignedIn | None:
-    parts = web.parts()
+    parts = frame.parts()
     now = parts.clock.now()
     with parts.db.read() as db_session:
         resumed = service.resume(db_session, store_for(parts.settings), token, now)

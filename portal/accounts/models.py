@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import LargeBinary, SmallInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.kit.db import ID_BYTES, Base, Utc
-from portal.kit.vault import INDEX_BYTES
+from portal.core.db import ID_BYTES, Base, Utc
+from portal.crypto.vault import INDEX_BYTES
 
 
 class AccountSession(Base):

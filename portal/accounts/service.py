@@ -17,10 +17,10 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import AccountSession
+from portal.core.db import new_id
+from portal.crypto import tokens
+from portal.crypto.vault import INDEX_BYTES, WebVault
 from portal.identity.port import Account, Store
-from portal.kit import tokens
-from portal.kit.db import new_id
-from portal.kit.vault import INDEX_BYTES, WebVault
 
 TOKEN_BYTES = 32
 ABSOLUTE = timedelta(hours=12)

@@ -16,11 +16,12 @@ from sqlalchemy.orm import Session
 from portal.accounts import doors, service
 from portal.accounts.doors import Door, Share
 from portal.accounts.models import SignInDoor, SignInWait
+from portal.core import db
+from portal.core.db import Utc
+from portal.crypto.vault import WebVault
 from portal.identity.hashing import Hasher, PasswordTooLong
 from portal.identity.port import Account, Store
-from portal.kit import db, ratelimit
-from portal.kit.db import Utc
-from portal.kit.vault import WebVault
+from portal.web import limits
 
 FREE_TRIES = 3
 FIRST_WAIT = timedelta(seconds=5)
@@ -77,7 +78,7 @@ def begin(
     # change.
     bucket = vault.bucket("sign-in wait", index.hex(), *source)
     attempt = Try(doors.door_of(vault, index, version), bucket, bool(device), account, stand_in)
-    decision = ratelimit.hit(session, vault, limit, "sign-in", *source, now=now)
+    decision = limits.hit(session, vault, limit, "sign-in", *source, now=now)
     retry_after = decision.retry_after or _take_turn(session, bucket, now)
     if retry_after:
         return replace(attempt, retry_after=retry_after)

@@ -20,15 +20,15 @@ from typing import BinaryIO
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.orm import Session
 
+from portal.core.addresses import AddressInvalid, normalise
+from portal.core.clock import Clock
+from portal.core.db import Database
+from portal.crypto.vault import WorkerVault
 from portal.identity.builtin import MAX_PROFILE, BuiltinStore, NewAccount, pack
 from portal.identity.hashing import shape_of
 from portal.identity.port import Profile
-from portal.kit.addresses import AddressInvalid, normalise
-from portal.kit.clock import Clock
-from portal.kit.csvfile import CsvFile, FileRefused
-from portal.kit.db import Database
-from portal.kit.report import Report
-from portal.kit.vault import WorkerVault
+from portal.people_files.csv_file import CsvFile, FileRefused
+from portal.people_files.report import Report
 
 COLUMNS = ("email", "password_hash", "account_ref", "name", "locale")
 NEEDED = ("email", "password_hash")

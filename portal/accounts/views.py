@@ -10,14 +10,14 @@ from portal.accounts import login, service
 from portal.accounts import sign_in as tries
 from portal.accounts.forms import SignInForm
 from portal.accounts.login import person, sign_in_required
+from portal.core.dates import DAY
+from portal.crypto.hash_slots import TooBusy
 from portal.identity.hashing import PasswordTooLong
 from portal.identity.service import hasher_for, store_for
 from portal.intake import service as intake
-from portal.kit import web
-from portal.kit.forms import EmptyForm
-from portal.kit.moments import DAY
-from portal.kit.parts import AccountLine
-from portal.kit.slots import TooBusy
+from portal.runtime.parts import AccountLine
+from portal.web import frame
+from portal.web.forms import EmptyForm
 
 bp = Blueprint("accounts", __name__)
 UNLISTED_PATHS = ("/account/", "/sign-in/")
@@ -51,14 +51,14 @@ def try_to_sign_in() -> ResponseReturnValue:
     attempt = _count_try(address)
     if attempt.retry_after:
         raise TooManyRequests(retry_after=attempt.retry_after)
-    parts = web.parts()
+    parts = frame.parts()
     hasher = hasher_for(parts.settings)
     try:
         fits = tries.check(hasher, attempt, password)
     except TooBusy as busy:
         with parts.db.write() as db_session:
             tries.forgive(db_session, parts.vault, attempt, parts.clock.now())
-        web.busy(busy.retry_after)
+        frame.busy(busy.retry_after)
     if not fits or attempt.account is None:
         return _failed(form, wrong=True)
     now = parts.clock.now()
@@ -77,7 +77,7 @@ def try_to_sign_in() -> ResponseReturnValue:
     if not login.begin(token):
         # The password was changed elsewhere in this very moment.
         return _failed(SignInForm(formdata=None), wrong=True)
-    chosen = web.chosen_language()
+    chosen = frame.chosen_language()
     if chosen:
         _mail_in(chosen, attempt.account.id)
     response = redirect(login.next_page(request.args.get("next")), 303)
@@ -89,14 +89,14 @@ def keep_language(language: str) -> None:
     """Let the mails of whoever is signed in follow the language that they chose for the pages. Raises a 429."""
     current = login.signed_in()
     if current is not None:
-        with web.parts().db.write() as db_session:
-            web.limit_intake(db_session)
+        with frame.parts().db.write() as db_session:
+            frame.limit_intake(db_session)
         _mail_in(language, current.account_id)
 
 
 def _mail_in(language: str, account_id: bytes) -> None:
     """Ask the worker to keep somebody's language with their name, where only it can read it."""
-    parts = web.parts()
+    parts = frame.parts()
     with parts.db.write() as db_session:
         fields = {"account": account_id.hex(), "language": language}
         intake.ask(db_session, parts.vault, LANGUAGE, fields, parts.clock.now())
@@ -104,14 +104,14 @@ def _mail_in(language: str, account_id: bytes) -> None:
 
 
 def _count_try(address: str) -> tries.Try:
-    parts = web.parts()
+    parts = frame.parts()
     with parts.db.write() as db_session:
         return tries.begin(
             db_session,
             parts.vault,
             store_for(parts.settings),
             address=address,
-            network=web.client_network(),
+            network=frame.client_network(),
             device_cookie=login.device_cookie(),
             limit=parts.settings.rate_sign_in_ip,
             now=parts.clock.now(),
@@ -120,7 +120,7 @@ def _count_try(address: str) -> tries.Try:
 
 def _upgraded_hash(password_hash: str, password: str) -> str | None:
     """Return the password hashed at today's cost where its hash has another; when everything is busy, another time."""
-    hasher = hasher_for(web.parts().settings)
+    hasher = hasher_for(frame.parts().settings)
     if not hasher.needs_rehash(password_hash):
         return None
     try:
@@ -137,7 +137,7 @@ def _failed(form: SignInForm, *, wrong: bool = False) -> ResponseReturnValue:
 def ask_to_sign_out() -> ResponseReturnValue:
     """Offer the button, to who came here by typing the address."""
     if login.signed_in() is None:
-        return web.see_other("accounts.sign_in")
+        return frame.see_other("accounts.sign_in")
     return render_template("accounts/sign-out.html", form=EmptyForm())
 
 
@@ -146,7 +146,7 @@ def sign_out() -> ResponseReturnValue:
     """End this session here and in the database."""
     current = login.signed_in()
     if current is not None:
-        with web.parts().db.write() as db_session:
+        with frame.parts().db.write() as db_session:
             service.end_session(db_session, current.account_id, current.session_id)
     return _goodbye()
 
@@ -154,7 +154,7 @@ def sign_out() -> ResponseReturnValue:
 def _goodbye() -> ResponseReturnValue:
     login.end()
     session[_SIGNED_OUT] = True
-    response = web.see_other("accounts.sign_in")
+    response = frame.see_other("accounts.sign_in")
     response.headers["Clear-Site-Data"] = CLEAR_SITE_DATA
     return response
 
@@ -163,7 +163,7 @@ def _goodbye() -> ResponseReturnValue:
 @sign_in_required
 def account() -> ResponseReturnValue:
     """What is due, then each thing of the account with its state."""
-    parts, current = web.parts(), person()
+    parts, current = frame.parts(), person()
     now = parts.clock.now()
     with parts.db.read() as db_session:
         told = [provide(db_session, current.account_id, now) for provide in parts.account_lines]
@@ -203,7 +203,7 @@ def _updates_line() -> AccountLine:
 @sign_in_required
 def sessions() -> ResponseReturnValue:
     """Show where the account is signed in."""
-    parts, current = web.parts(), person()
+    parts, current = frame.parts(), person()
     with parts.db.read() as db_session:
         listed = service.sessions_of(db_session, parts.vault, current.resumed, parts.clock.now())
     shown = [(one, _device_name(one.device)) for one in listed]
@@ -220,7 +220,7 @@ def sessions() -> ResponseReturnValue:
 @sign_in_required
 def end_sessions() -> ResponseReturnValue:
     """End one session (`end`, its id), or every other one (`end=others`)."""
-    parts, current = web.parts(), person()
+    parts, current = frame.parts(), person()
     wanted = request.form.get("end", "")
     with parts.db.write() as db_session:
         if wanted == _OTHERS:
@@ -232,7 +232,7 @@ def end_sessions() -> ResponseReturnValue:
         return _goodbye()
     if ended:
         session[_DEVICES_OUT] = _OTHERS if wanted == _OTHERS else "one"
-    return web.see_other("accounts.sessions")
+    return frame.see_other("accounts.sessions")
 
 
 def _id(text: str) -> bytes:

@@ -3,9 +3,9 @@
 import click
 
 from portal.audit import service
-from portal.kit import canary, keys
-from portal.kit.context import Context
-from portal.kit.vault import WorkerVault
+from portal.crypto import keys, self_test
+from portal.crypto.vault import WorkerVault
+from portal.runtime.context import Context
 
 
 @click.group()
@@ -35,9 +35,9 @@ def verify(context: Context, holds: list[service.Mark]) -> None:
     if context.settings.worker_keys_file.is_file():
         try:
             vault = WorkerVault(keys.read_worker(context.settings.worker_keys_file))
-            canary.check(context.db, vault)
+            self_test.check(context.db, vault)
             key = vault.audit_key
-        except (keys.KeysInvalid, canary.OtherKeys) as error:
+        except (keys.KeysInvalid, self_test.OtherKeys) as error:
             click.echo(f"Signatures are not checked: {error}", err=True)
     with context.db.snapshot() as session:
         try:

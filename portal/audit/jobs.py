@@ -3,8 +3,8 @@
 import logging
 
 from portal.audit import service
-from portal.kit import ratelimit
-from portal.kit.parts import WorkerParts
+from portal.runtime.parts import WorkerParts
+from portal.web import limits
 
 VERIFIED_EVERY = "1 per day"
 
@@ -28,7 +28,7 @@ def verify(parts: WorkerParts) -> None:
     """Walk the whole log once a day: to sign looks at new entries only."""
     now = parts.clock.now()
     with parts.db.write() as session:
-        if not ratelimit.hit(session, parts.vault, VERIFIED_EVERY, "verify the log", now=now).allowed:
+        if not limits.hit(session, parts.vault, VERIFIED_EVERY, "verify the log", now=now).allowed:
             return
     try:
         with parts.db.snapshot() as session:

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, LargeBinary, Table, event
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.kit.db import Base, Utc
+from portal.core.db import Base, Utc
 
 HASH_BYTES = 32
 

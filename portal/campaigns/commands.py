@@ -7,8 +7,8 @@ from portal.campaigns.models import Campaign
 from portal.exposure.service import ListNotActive
 from portal.identity.service import store_for
 from portal.incidents import service as incidents
-from portal.kit.context import Context
-from portal.kit.queue import Queue
+from portal.runtime.context import Context
+from portal.runtime.queue import Queue
 
 
 @click.group(invoke_without_command=True)

@@ -3,10 +3,10 @@
 import logging
 
 from portal.campaigns import service
+from portal.crypto.vault import VaultError
 from portal.exposure.service import ListDestroyed
 from portal.identity.service import store_for
-from portal.kit.parts import WorkerParts
-from portal.kit.vault import VaultError
+from portal.runtime.parts import WorkerParts
 
 log = logging.getLogger("portal.campaigns")
 

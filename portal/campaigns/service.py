@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 from portal.audit import service as audit
 from portal.campaigns.emails import Notice
 from portal.campaigns.models import Campaign
+from portal.core.db import Database, new_id
+from portal.crypto.vault import WorkerVault
 from portal.exposure import service as exposure
 from portal.identity.port import Store
 from portal.incidents import service as incidents
-from portal.kit.db import Database, new_id
-from portal.kit.vault import WorkerVault
 from portal.outbox import service as outbox
 
 log = logging.getLogger("portal.campaigns")

@@ -17,12 +17,12 @@ from urllib.request import urlopen
 
 import click
 
+from portal.core.settings import PREFIX, Settings
+from portal.crypto import keys
 from portal.demo.example import close_stolen_passwords, incident, load
 from portal.demo.mailbox import HOST, MailboxStore, receiving
 from portal.demo.people import EXAMPLE, PASSWORD, ROBBED, UNAFFECTED
-from portal.kit import keys
-from portal.kit.context import Context
-from portal.kit.settings import PREFIX, Settings
+from portal.runtime.context import Context
 
 ROOT = Path(__file__).parent.parent.parent
 START_SECONDS = 30

@@ -12,14 +12,14 @@ from typing import Any
 import click
 
 from portal.accounts.commands import accounts
+from portal.core.clock import FixedClock, SystemClock
 from portal.demo.people import PASSWORD, accounts_file, list_file
 from portal.exposure.commands import exposure
 from portal.identity.service import hasher_for
 from portal.incidents.commands import incidents
-from portal.kit.clock import FixedClock, SystemClock
-from portal.kit.commands import db
-from portal.kit.context import Context
 from portal.reset.commands import reset
+from portal.runtime.commands import db
+from portal.runtime.context import Context
 
 Step = tuple[datetime, click.Group, tuple[str, ...]]
 CONTENT = Path(__file__).parent / "content"

@@ -7,7 +7,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from portal.demo.mailbox import MailboxStore
-from portal.kit import web
+from portal.web import frame
 
 bp = Blueprint("demo", __name__)
 
@@ -23,14 +23,14 @@ FIELDS = ("to", "subject", "text", "html", "headers")
 @bp.before_request
 def only_here() -> None:
     """Refuse everyone but this machine itself, and whoever comes through a proxy or a tunnel on it."""
-    settings = web.parts().settings
+    settings = frame.parts().settings
     peer = request.environ.get("werkzeug.proxy_fix.orig", {}).get("REMOTE_ADDR", request.remote_addr)
     forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
     if (
         forwarded
         or settings.environment != "demo"
         or settings.demo_mailbox is None
-        or not web.is_loopback(peer or "")
+        or not frame.is_loopback(peer or "")
     ):
         raise NotFound
 
@@ -61,7 +61,7 @@ def messages() -> Response:
 
 
 def _store() -> MailboxStore:
-    file = web.parts().settings.demo_mailbox
+    file = frame.parts().settings.demo_mailbox
     if file is None:
         raise NotFound
     return MailboxStore(file)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from portal.crypto.vault import WorkerVault
+from portal.datakinds.taxonomy import DataClass, worst_first
 from portal.exposure.matching import Finding, Outcome
 from portal.exposure.people import Person, classes_of
-from portal.exposure.taxonomy import DataClass, worst_first
-from portal.kit.vault import WorkerVault
 
 MAX_BYTES = 4000
 MAX_LABEL = 40

@@ -15,9 +15,9 @@ from portal.exposure.progress import Bars
 from portal.exposure.workspace import FolderUnsafe, ImportRunning
 from portal.incidents import service as incidents
 from portal.incidents.models import Incident
-from portal.kit.context import Context
-from portal.kit.queue import Queue
-from portal.kit.report import ReportUnwritable
+from portal.people_files.report import ReportUnwritable
+from portal.runtime.context import Context
+from portal.runtime.queue import Queue
 
 NOTHING_STORED = "Nothing was stored; the active list is untouched."
 VERSION = click.IntRange(1, 2**31 - 1)

@@ -2,8 +2,8 @@
 
 from typing import BinaryIO
 
-from portal.kit import csvfile
-from portal.kit.csvfile import MAX_RECORD, FileRefused
+from portal.people_files import csv_file
+from portal.people_files.csv_file import MAX_RECORD, FileRefused
 
 __all__ = ["COLUMNS", "MAX_RECORD", "CsvFile", "FileRefused"]
 
@@ -11,7 +11,7 @@ COLUMNS = ("email", "account_ref", "name", "locale", "jurisdiction", "data_class
 NEEDED = ("email",)
 
 
-class CsvFile(csvfile.CsvFile):
+class CsvFile(csv_file.CsvFile):
     """Reads one file once; each row is its six columns in their fixed order."""
 
     def __init__(self, file: BinaryIO) -> None:

@@ -3,7 +3,7 @@
 from flask_babel import lazy_gettext
 from wtforms import StringField
 
-from portal.kit.forms import AddressForm
+from portal.web.forms import AddressForm
 
 
 class CheckForm(AddressForm):

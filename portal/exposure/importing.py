@@ -13,18 +13,18 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from portal.core.clock import Clock
+from portal.core.db import Database
+from portal.crypto.vault import INDEX_BYTES, WorkerVault
+from portal.datakinds.taxonomy import by_id, find
 from portal.exposure import store
 from portal.exposure.csvfile import CsvFile, FileRefused
 from portal.exposure.models import IMPORTING, READY, ExposureList
 from portal.exposure.people import ADDRESS_BYTES, Indexer, RowReader, RowRefused, Sealer, bitmap_of, pack
 from portal.exposure.service import data_key_cell
 from portal.exposure.spill import KEY_BYTES, Sorter, record
-from portal.exposure.taxonomy import by_id, find
 from portal.exposure.workspace import ImportRunning, workspace
-from portal.kit.clock import Clock
-from portal.kit.db import Database
-from portal.kit.report import Report
-from portal.kit.vault import INDEX_BYTES, WorkerVault
+from portal.people_files.report import Report
 
 log = logging.getLogger("portal.exposure")
 

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from portal.core.addresses import AddressInvalid, folded, normalise
+from portal.crypto.vault import WorkerVault
 from portal.exposure import answers, importing, matching, service
 from portal.exposure.emails import ACCOUNT_PURPOSE, PURPOSE, CheckAnswer
 from portal.exposure.models import ActiveList
@@ -14,11 +16,9 @@ from portal.identity.service import store_for
 from portal.incidents import service as incidents
 from portal.intake import jobs as intake
 from portal.intake import replies
-from portal.kit import ratelimit
-from portal.kit.addresses import AddressInvalid, folded, normalise
-from portal.kit.parts import WorkerParts
-from portal.kit.vault import WorkerVault
 from portal.outbox import service as outbox
+from portal.runtime.parts import WorkerParts
+from portal.web import limits
 
 log = logging.getLogger("portal.exposure")
 
@@ -121,7 +121,7 @@ def inspect(parts: WorkerParts) -> None:
     """Look once a day whether every row of the lists that answer is there and opens; a check must not tell of that."""
     now = parts.clock.now()
     with parts.db.write() as session:
-        if not ratelimit.hit(session, parts.vault, INSPECTED_EVERY, "inspect lists", now=now).allowed:
+        if not limits.hit(session, parts.vault, INSPECTED_EVERY, "inspect lists", now=now).allowed:
             return
     with parts.db.read() as session:
         ids = [incident.id for incident in incidents.every(session)]

@@ -8,11 +8,11 @@ from enum import IntEnum
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from portal.core.addresses import one_mailbox
+from portal.crypto.vault import VaultError, WorkerVault
 from portal.exposure import service
 from portal.exposure.models import ExposedPerson, ExposureList
 from portal.exposure.people import Indexer, Person
-from portal.kit.addresses import one_mailbox
-from portal.kit.vault import VaultError, WorkerVault
 
 log = logging.getLogger("portal.exposure")
 

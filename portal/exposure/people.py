@@ -9,9 +9,9 @@ from os import urandom
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from portal.exposure.taxonomy import DataClass, UnknownDataClass, by_id, parse_classes
-from portal.kit.addresses import AddressInvalid, folded, normalise, one_mailbox
-from portal.kit.vault import INDEX_BYTES, SIZES, Cell, VaultError, WorkerVault, pad
+from portal.core.addresses import AddressInvalid, folded, normalise, one_mailbox
+from portal.crypto.vault import INDEX_BYTES, SIZES, Cell, VaultError, WorkerVault, pad
+from portal.datakinds.taxonomy import DataClass, UnknownDataClass, by_id, parse_classes
 
 FOLD_PURPOSE = "exposure"
 PERSON_PURPOSE = "exposure-person"

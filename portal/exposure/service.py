@@ -10,11 +10,11 @@ from hmac import compare_digest
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session, aliased
 
+from portal.crypto.vault import Cell, VaultError, WorkerVault
+from portal.datakinds.taxonomy import find
 from portal.exposure import store
 from portal.exposure.models import READY, ActiveList, ExposedPerson, ExposureList
 from portal.exposure.people import ADDRESS_BYTES, Person, Sealer
-from portal.exposure.taxonomy import find
-from portal.kit.vault import Cell, VaultError, WorkerVault
 
 log = logging.getLogger("portal.exposure")
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from portal.kit.vault import INDEX_BYTES, SIZES
+from portal.crypto.vault import INDEX_BYTES, SIZES
 
 KEY_BYTES = 2 * INDEX_BYTES
 _OVERHEAD = 28

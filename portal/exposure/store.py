@@ -7,9 +7,9 @@ from itertools import islice
 from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
+from portal.core.db import Database
+from portal.crypto.vault import INDEX_BYTES
 from portal.exposure.models import ExposedPerson
-from portal.kit.db import Database
-from portal.kit.vault import INDEX_BYTES
 
 Row = tuple[int, bytes, bytes, bytes]
 FIRST_CHUNK = 4_000

@@ -5,15 +5,16 @@ from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from portal.accounts.login import person, sign_in_required
-from portal.exposure import advice, answers, protect
+from portal.datakinds import advice, protect
+from portal.exposure import answers
 from portal.exposure.emails import ACCOUNT_PURPOSE, PURPOSE
 from portal.exposure.forms import CheckForm
 from portal.exposure.matching import Outcome
 from portal.incidents import service as incidents
 from portal.intake import service as intake
 from portal.intake.flow import REFUSED, Flow, Page
-from portal.kit import web
-from portal.kit.forms import EmptyForm
+from portal.web import frame
+from portal.web.forms import EmptyForm
 
 bp = Blueprint("exposure", __name__)
 UNLISTED_PATHS = ("/check/",)
@@ -74,7 +75,7 @@ def open_link(token: str) -> Page:
 def show() -> Page:
     """Show a button to who brought a live link; the answer, where it was pressed in this browser before."""
     if FLOW.token() is None:
-        return web.see_other("exposure.ask")
+        return frame.see_other("exposure.ask")
     opened = _opened()
     if session.get(_OPENED):
         return _answer_page(opened)
@@ -85,7 +86,7 @@ def show() -> Page:
 def open_answer() -> Page:
     """Show the answer."""
     if FLOW.token() is None:
-        return web.see_other("exposure.ask")
+        return frame.see_other("exposure.ask")
     page = _answer_page(_opened())
     session[_OPENED] = True
     return page
@@ -93,7 +94,7 @@ def open_answer() -> Page:
 
 def _answer_page(opened: intake.Opened) -> str:
     answer = answers.unpack(opened.data)
-    with web.parts().db.read() as db_session:
+    with frame.parts().db.read() as db_session:
         shown = {incident.id: incident for incident in incidents.published(db_session)}
     return render_template(
         "exposure/answer.html",
@@ -113,21 +114,21 @@ def close_answer() -> Page:
     FLOW.forget()
     session.pop(_OPENED, None)
     session[_CLOSED] = True
-    response = web.see_other("exposure.ask")
+    response = frame.see_other("exposure.ask")
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
     return response
 
 
 def _opened() -> intake.Opened:
-    parts = web.parts()
+    parts = frame.parts()
     with parts.db.read() as db_session:
         try:
             return intake.open_reply(db_session, PURPOSE, FLOW.token(), parts.clock.now())
         except intake.LinkInvalid:
-            web.gone()
+            frame.gone()
 
 
 @bp.get("/protect-yourself/")
 def protect_yourself() -> Response:
     """Say what anyone can do, by kind of data, and how to change passwords; it is the same for everyone."""
-    return web.public(make_response(render_template("exposure/protect.html", kinds=protect.kinds())), 300)
+    return frame.public(make_response(render_template("exposure/protect.html", kinds=protect.kinds())), 300)

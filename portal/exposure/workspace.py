@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url, text
 
-from portal.kit.db import Database
+from portal.core.db import Database
 
 _LOCK = "lock"
 _POSTGRES_LOCK = 0x706F7274616C

@@ -11,11 +11,11 @@ from datetime import datetime
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from portal.core.db import new_id
+from portal.crypto.vault import SIZES, Cell, VaultError, WebVault, WorkerVault
 from portal.identity.hashing import shape_of, stand_in_hash
 from portal.identity.models import AccountRow, HashShape
 from portal.identity.port import Account, AccountMissing, Profile
-from portal.kit.db import new_id
-from portal.kit.vault import SIZES, Cell, VaultError, WebVault, WorkerVault
 
 log = logging.getLogger("portal.identity")
 

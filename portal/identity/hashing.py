@@ -9,8 +9,8 @@ from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 from argon2.low_level import ARGON2_VERSION
 
-from portal.kit.settings import Argon2Parameters
-from portal.kit.slots import HashSlots
+from portal.core.settings import Argon2Parameters
+from portal.crypto.hash_slots import HashSlots
 
 MAX_CODE_POINTS = 256
 SALT_BYTES = 16

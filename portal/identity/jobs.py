@@ -2,8 +2,8 @@
 
 from portal.identity.builtin import BuiltinStore
 from portal.identity.service import store_for
-from portal.kit import ratelimit
-from portal.kit.parts import WorkerParts
+from portal.runtime.parts import WorkerParts
+from portal.web import limits
 
 COUNTED_EVERY = "1 per day"
 
@@ -14,7 +14,7 @@ def tend(parts: WorkerParts) -> None:
     if not isinstance(store, BuiltinStore):
         return
     with parts.db.write() as session:
-        turn = ratelimit.hit(session, parts.vault, COUNTED_EVERY, "count hash shapes", now=parts.clock.now())
+        turn = limits.hit(session, parts.vault, COUNTED_EVERY, "count hash shapes", now=parts.clock.now())
     if not turn.allowed:
         return
     with parts.db.read() as session:

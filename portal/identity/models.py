@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.kit.db import ID_BYTES, Base, Utc
-from portal.kit.vault import INDEX_BYTES
+from portal.core.db import ID_BYTES, Base, Utc
+from portal.crypto.vault import INDEX_BYTES
 
 REASON_LENGTH = 100
 SHAPE_LENGTH = 60

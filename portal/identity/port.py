@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
-from portal.kit.vault import WebVault, WorkerVault
+from portal.crypto.vault import WebVault, WorkerVault
 
 
 class AccountMissing(Exception):

@@ -2,11 +2,11 @@
 
 from functools import cache
 
+from portal.core.settings import Settings
+from portal.crypto.hash_slots import slots_for
 from portal.identity.builtin import BuiltinStore
 from portal.identity.hashing import Hasher
 from portal.identity.port import Store
-from portal.kit.settings import Settings
-from portal.kit.slots import slots_for
 
 
 @cache

@@ -8,11 +8,12 @@ from typing import BinaryIO, ParamSpec, TypeVar
 
 import click
 
-from portal.incidents import announcing, authoring, preview, reading, service, writing
-from portal.incidents.frontmatter import MAX_BYTES, FileInvalid
+from portal.core.settings import Settings
+from portal.datakinds import taxonomy
+from portal.incidents import authoring, preview, reading, service, writing
+from portal.incidents.authoring import MAX_BYTES, FileInvalid
 from portal.incidents.models import DRAFT, PHASES, PUBLISHED
-from portal.kit.context import Context
-from portal.kit.settings import Settings
+from portal.runtime.context import Context
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,7 +58,7 @@ def incidents() -> None:
 @refusing
 def create(context: Context, slug: str, title: str, classes: str) -> None:
     """Make a draft of an incident. Nobody sees it before it is published."""
-    names = _class_names(classes, context.data_classes)
+    names = _class_names(classes)
     with context.db.write() as session:
         service.create(session, slug, title, names, context.clock.now())
     click.echo(f"{slug} is a draft. Next: portal incidents statement {slug} FILE")
@@ -76,12 +77,12 @@ def give_title(context: Context, slug: str, words: str, language: str) -> None:
     # The title stands in the mails about updates too, so it is vouched for with those that wait.
     vault = context.worker_vault() if _waiting(context, slug) else None
     with context.db.write() as session:
-        rows = announcing.unannounced(session, service.locked(session, slug).id)
-        kept = [(vault, row) for row in rows if vault and announcing.vouched(session, vault, row)]
+        rows = writing.unannounced(session, service.locked(session, slug).id)
+        kept = [(vault, row) for row in rows if vault and writing.vouched(session, vault, row)]
         first = language == settings.default_language
         service.give_title(session, slug, words, None if first else language, context.clock.now())
         for voucher, row in kept:
-            announcing.vouch(session, voucher, row)
+            writing.vouch(session, voucher, row)
     click.echo(f"{slug} ({language}): {words.strip()}")
 
 
@@ -164,7 +165,7 @@ def publish(context: Context, slug: str) -> None:
     """
     vault = context.worker_vault() if _waiting(context, slug) else None
     with context.db.write() as session:
-        done = announcing.publish(session, vault, slug, context.clock.now())
+        done = writing.publish(session, vault, slug, context.clock.now())
         incident = service.by_slug(session, slug)
         bare = not reading.versions(session, incident, [context.settings.default_language])
     if not (done.first or done.statements or done.updates):
@@ -244,7 +245,7 @@ def update(
             row, told = edited.update, edited.told
             done = f", translated ({text.language})" if edited.translated else ", changed"
         if vault is not None and row.notify and row.announced_at is None:
-            announcing.vouch(session, vault, row)
+            writing.vouch(session, vault, row)
     state = PUBLISHED if row.published_at else DRAFT
     click.echo(f"update {row.number}: {state}{done}")
     if state == PUBLISHED:
@@ -256,7 +257,7 @@ def update(
 def _waiting(context: Context, slug: str) -> set[int]:
     """Return the numbers of the updates that wait to be mailed."""
     with context.db.read() as session:
-        return {row.number for row in announcing.unannounced(session, service.by_slug(session, slug).id)}
+        return {row.number for row in writing.unannounced(session, service.by_slug(session, slug).id)}
 
 
 def _check_language(settings: Settings, language: str) -> None:
@@ -264,20 +265,18 @@ def _check_language(settings: Settings, language: str) -> None:
         raise click.UsageError(f"the language must be one of {', '.join(settings.languages)}")
 
 
-def _class_names(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+def _class_names(text: str) -> tuple[str, ...]:
     """Return the names in a list, each once and as the taxonomy writes it."""
     names = [name.strip() for name in text.split(";") if name.strip()]
     if not names:
         raise click.UsageError("--classes names no kind of data")
-    if known:
-        written = {name.casefold(): name for name in known}
-        for name in names:
-            if name.casefold() not in written:
-                near = get_close_matches(name.casefold(), written, n=3)
-                meant = f" Did you mean {', '.join(written[one] for one in near)}?" if near else ""
-                raise click.UsageError(f"{name!r} is no kind of data that the portal knows.{meant}")
-        names = [written[name.casefold()] for name in names]
-    return tuple(dict.fromkeys(names))
+    written = {one.name.casefold(): one.name for one in taxonomy.load()}
+    for name in names:
+        if name.casefold() not in written:
+            near = get_close_matches(name.casefold(), written, n=3)
+            meant = f" Did you mean {', '.join(written[one] for one in near)}?" if near else ""
+            raise click.UsageError(f"{name!r} is no kind of data that the portal knows.{meant}")
+    return tuple(dict.fromkeys(written[name.casefold()] for name in names))
 
 
 def _content(file: BinaryIO) -> bytes:

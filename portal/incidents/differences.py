@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from markdown_it.token import Token
 
-from portal.incidents import markdown
+from portal.core.i18n import mark as N_
 from portal.incidents.models import Statement, Wording
-from portal.kit.i18n import mark as N_
+from portal.web import markdown
 
 SAME = "same"
 ADDED = "added"

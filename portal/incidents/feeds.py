@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 from xml.etree import ElementTree as ET
 
-from portal.incidents.markdown import absolute
+from portal.core.i18n import catalogue
+from portal.core.i18n import mark as N_
 from portal.incidents.models import RESOLVED, Incident
 from portal.incidents.reading import Entry
-from portal.kit.i18n import catalogue
-from portal.kit.i18n import mark as N_
+from portal.web.markdown import absolute
 
 ATOM = "http://www.w3.org/2005/Atom"
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"

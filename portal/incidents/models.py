@@ -20,9 +20,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
-from portal.kit.db import ID_BYTES, Base, Utc, new_id
-from portal.kit.i18n import mark as N_
-from portal.kit.vault import VOUCHER_BYTES
+from portal.core.db import ID_BYTES, Base, Utc, new_id
+from portal.core.i18n import mark as N_
+from portal.crypto.vault import VOUCHER_BYTES
 
 DRAFT = "draft"
 PUBLISHED = "published"

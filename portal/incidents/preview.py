@@ -7,16 +7,18 @@ from pathlib import Path
 from flask import Flask, render_template
 from flask_babel import force_locale
 
+from portal.core.clock import Clock
+from portal.core.db import Database
+from portal.core.settings import Settings
+from portal.crypto import keys
+from portal.crypto.hash_slots import slots_for
+from portal.crypto.vault import WebVault
 from portal.incidents import reading, service
-from portal.incidents.markdown import absolute
-from portal.kit import keys, theme, web
-from portal.kit.clock import Clock
-from portal.kit.db import Database
-from portal.kit.page_cache import PageCache
-from portal.kit.parts import WebParts
-from portal.kit.settings import Settings
-from portal.kit.slots import slots_for
-from portal.kit.vault import WebVault
+from portal.runtime.page_cache import PageCache
+from portal.runtime.parts import WebParts
+from portal.site import theme
+from portal.web import frame
+from portal.web.markdown import absolute
 
 STYLES = ("base.css", "frame.css", "forms.css", "parts.css", "story.css")
 
@@ -33,7 +35,7 @@ def render(settings: Settings, db: Database, clock: Clock, slug: str, language: 
             root=settings.base_url,
             language=language,
             styles=_styles(settings),
-            print_style=(web.ROOT / "static/css/print.css").read_text(encoding="utf-8"),
+            print_style=(frame.ROOT / "static/css/print.css").read_text(encoding="utf-8"),
             logo=_logo(settings.logo_file),
         )
     return absolute(html, settings.base_url)
@@ -41,11 +43,13 @@ def render(settings: Settings, db: Database, clock: Clock, slug: str, language: 
 
 def _bare_app(settings: Settings, db: Database, clock: Clock) -> Flask:
     """Return an application that only fills templates: it answers nobody, so its keys are made for the moment."""
-    app = Flask("portal", template_folder=str(web.ROOT / "templates"), static_folder=str(web.ROOT / "static"))
+    app = Flask(
+        "portal", template_folder=str(frame.ROOT / "templates"), static_folder=str(frame.ROOT / "static")
+    )
     web_keys, _ = keys.generate()
     slots = slots_for(settings)
     page_cache = PageCache(lambda: 0, 0.0)
-    web.prepare(
+    frame.prepare(
         app,
         WebParts(
             settings, db, clock, web_keys, WebVault(web_keys), slots, page_cache, wake=lambda _name: None
@@ -56,7 +60,7 @@ def _bare_app(settings: Settings, db: Database, clock: Clock) -> Flask:
 
 def _styles(settings: Settings) -> str:
     """Return every style of the page as one text."""
-    own = [(web.ROOT / "static/css" / name).read_text(encoding="utf-8") for name in STYLES]
+    own = [(frame.ROOT / "static/css" / name).read_text(encoding="utf-8") for name in STYLES]
     return "\n".join((*own, theme.stylesheet(theme.Theme.from_colour(settings.brand_colour))))
 
 

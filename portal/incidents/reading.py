@@ -8,10 +8,10 @@ from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.incidents import markdown
+from portal.core.i18n import mark as N_
 from portal.incidents.models import PHASES, RESOLVED, Incident, Statement, Update, Wording
 from portal.incidents.service import wordings_of
-from portal.kit.i18n import mark as N_
+from portal.web import markdown
 
 # How far the response is: the end of the sentence that begins with "As of" a time on the front page.
 SO_FAR = {

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from portal.incidents import differences, feeds, reading, service, writing
 from portal.incidents.models import Incident
-from portal.kit import web
-from portal.kit.page_cache import Rendered
+from portal.runtime.page_cache import Rendered
+from portal.web import frame
 
 bp = Blueprint("incidents", __name__)
 UNLISTED_PATHS: tuple[str, ...] = ()
@@ -120,7 +120,7 @@ def incident_json(slug: str) -> Response:
 def exposed_classes() -> frozenset[str]:
     """Return the names of the kinds of data that a public incident exposed; none while the database is gone."""
     try:
-        with web.parts().db.read() as session:
+        with frame.parts().db.read() as session:
             return frozenset(name for one in service.published(session) for name in one.class_names)
     except DBAPIError:
         return frozenset()
@@ -128,14 +128,14 @@ def exposed_classes() -> frozenset[str]:
 
 def _kept(show: Show, mimetype: str = HTML) -> Response:
     """Answer with a page from the cache, or with 304 where the reader has it already."""
-    language = web.language()
+    language = frame.language()
 
     def render() -> Rendered:
-        with web.parts().db.read() as session:
-            text = show(session, [language, web.parts().settings.default_language])
+        with frame.parts().db.read() as session:
+            text = show(session, [language, frame.parts().settings.default_language])
         return _rendered(text, mimetype, language)
 
-    page = web.parts().page_cache.get(request.path, language, render)
+    page = frame.parts().page_cache.get(request.path, language, render)
     sent = request.headers.get("If-None-Match")
     if sent is not None and (sent == page.etag or request.if_none_match.contains_weak(page.etag.strip('"'))):
         return Response(status=304, headers=page.unchanged)
@@ -147,7 +147,7 @@ def _rendered(text: str, mimetype: str, language: str) -> Rendered:
     body = text.encode()
     etag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
     response = Response(mimetype=mimetype, headers={"ETag": etag, "Content-Language": language})
-    web.public(response, FRESH_SECONDS)
+    frame.public(response, FRESH_SECONDS)
     headers = [pair for pair in response.headers if pair[0] != "Content-Length"]
     return Rendered(body, headers, [pair for pair in headers if pair[0] != "Content-Type"], etag)
 
@@ -176,7 +176,7 @@ def _difference(
 
 
 def _feed(session: Session, slug: str | None, languages: list[str]) -> feeds.Feed:
-    settings = web.parts().settings
+    settings = frame.parts().settings
     shown = [_found(session, slug)] if slug else service.published(session)
     return feeds.Feed(
         organisation=settings.organisation,

@@ -11,10 +11,11 @@ from flask import render_template, session
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from portal.crypto import tokens
+from portal.crypto.hash_slots import TooBusy
 from portal.intake import service
-from portal.kit import tokens, web
-from portal.kit.forms import CodeForm
-from portal.kit.slots import TooBusy
+from portal.web import frame
+from portal.web.forms import CodeForm
 
 BROWSER_SECRETS = 3  # as many as one address gets mails a day
 LONGEST_TOKEN = 64
@@ -47,22 +48,22 @@ class Flow:
         `purpose` is that of the request, where it is not the flow's; `for_account` says that no address was
         typed. Takes the same steps whatever the fields hold.
         """
-        parts = web.parts()
+        parts = frame.parts()
         secret = token_hex(tokens.BROWSER_SECRET_BYTES)
-        request = fields | {"language": web.language()} | ({"browser": secret} if self.has_code else {})
+        request = fields | {"language": frame.language()} | ({"browser": secret} if self.has_code else {})
         with parts.db.write() as db_session:
-            web.limit_intake(db_session)
+            frame.limit_intake(db_session)
             service.ask(db_session, parts.vault, purpose or self.purpose, request, parts.clock.now())
         parts.wake("answer")
         # The earlier secrets stay, so that the code of an earlier mail still works after asking again.
         session[self._secrets_key] = [secret, *self.browser_secrets()][:BROWSER_SECRETS]
         session[self._account_key] = for_account
-        return web.see_other(self.sent)
+        return frame.see_other(self.sent)
 
     def sent_page(self, form: CodeForm | None = None) -> Page:
         """Say what happens next and take the code; lead a browser without a flow to its start."""
         if not self.browser_secrets():
-            return web.see_other(self.ask)
+            return frame.see_other(self.ask)
         for_account = session.get(self._account_key, False)
         page = render_template(self.sent_template, form=form or CodeForm(), for_account=for_account)
         return (page, REFUSED) if form is not None else page
@@ -71,7 +72,7 @@ class Flow:
         """Exchange a typed code, in the browser that asked, for what the link would have brought. Raises 429, 503."""
         secrets, form = self.browser_secrets(), CodeForm()
         if not secrets:
-            return web.see_other(self.ask)
+            return frame.see_other(self.ask)
         if not form.validate():
             return self.sent_page(form)
         typed = form.code.data or ""
@@ -86,7 +87,7 @@ class Flow:
         session[self._token_key] = token[:LONGEST_TOKEN]
         if self.drop_on_open:
             session.pop(self.drop_on_open, None)
-        return web.see_other(self.opened)
+        return frame.see_other(self.opened)
 
     def token(self) -> str | None:
         """Return the token of the link that this browser opened last, or None."""
@@ -107,15 +108,15 @@ class Flow:
 
         A try costs a hash for each secret, so it counts against the network's limit and waits for a slot.
         """
-        parts = web.parts()
+        parts = frame.parts()
         try:
             with parts.slots.taken():
                 with parts.db.write() as db_session:
-                    web.limit_intake(db_session)
+                    frame.limit_intake(db_session)
                     locked = service.count_try(db_session, self.purpose, secrets, parts.clock.now())
                 return service.open_by_code(locked, self.purpose, secrets, typed)
         except TooBusy as busy:
-            web.busy(busy.retry_after)
+            frame.busy(busy.retry_after)
         except service.CodeWrong:
             return None
 

@@ -9,13 +9,13 @@ from secrets import randbelow
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from portal.core.db import new_id
+from portal.crypto.vault import VaultError
 from portal.intake import replies
 from portal.intake.models import FAILED, HELD, WAITING, IntakeRequest
 from portal.intake.replies import CodeLock, code_lock
 from portal.intake.service import unpad
-from portal.kit.db import new_id
-from portal.kit.parts import WorkerParts
-from portal.kit.vault import VaultError
+from portal.runtime.parts import WorkerParts
 
 log = logging.getLogger("portal.intake")
 

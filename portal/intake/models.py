@@ -5,8 +5,8 @@ from datetime import datetime
 from sqlalchemy import Index, LargeBinary, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.kit.db import ID_BYTES, Base, Utc, new_id
-from portal.kit.vault import INDEX_BYTES
+from portal.core.db import ID_BYTES, Base, Utc, new_id
+from portal.crypto.vault import INDEX_BYTES
 
 WAITING = "waiting"
 HELD = "held"

@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from portal.core import db
+from portal.crypto import tokens
+from portal.crypto.vault import Cell, VaultError, WorkerVault
 from portal.intake.models import IntakeCap, IntakeReply
 from portal.intake.service import LinkInvalid, browser_hash, code_info, info
-from portal.kit import db, tokens
-from portal.kit.vault import Cell, VaultError, WorkerVault
 
 DATA_SIZE = 4096
 KEPT_SIZE = 512

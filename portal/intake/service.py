@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
+from portal.core.db import new_id
+from portal.crypto import tokens
+from portal.crypto.vault import WebVault
 from portal.intake.models import FAILED, WAITING, IntakeReply, IntakeRequest
-from portal.kit import tokens
-from portal.kit.db import new_id
-from portal.kit.vault import WebVault
 
 REQUEST_SIZE = 1024
 CODE_TRIES = 5

@@ -3,8 +3,8 @@
 import click
 
 from portal.audit import service as audit
-from portal.kit.context import Context
 from portal.outbox import service
+from portal.runtime.context import Context
 
 
 @click.group()

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from portal.kit import tokens
-from portal.kit.addresses import mask
-from portal.kit.i18n import best_language, catalogue
-from portal.kit.settings import Settings
-from portal.kit.vault import WorkerVault
+from portal.core.addresses import mask
+from portal.core.i18n import best_language, catalogue
+from portal.core.settings import Settings
+from portal.crypto import tokens
+from portal.crypto.vault import WorkerVault
 from portal.outbox import mail as mails
 from portal.outbox.models import OutboxMail
 from portal.outbox.service import unseal

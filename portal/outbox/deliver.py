@@ -12,14 +12,14 @@ from sqlalchemy import bindparam, case, delete, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
-from portal.kit.db import Database, new_id
-from portal.kit.parts import WorkerParts
-from portal.kit.vault import VaultError
+from portal.core.db import Database, new_id
+from portal.crypto.vault import VaultError
 from portal.outbox import service, smtp
 from portal.outbox.compose import Composed, Composer, MailUnfit
 from portal.outbox.mail import ASKED, PRIORITIES
 from portal.outbox.models import FAILED, QUEUED, SENDING, SENT, UNCERTAIN, OutboxMail
 from portal.outbox.service import ALTERED, make_proof
+from portal.runtime.parts import WorkerParts
 
 log = logging.getLogger("portal.outbox")
 

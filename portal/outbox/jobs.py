@@ -1,7 +1,7 @@
 """The worker's scheduled work on the table of mails."""
 
-from portal.kit.parts import WorkerParts
 from portal.outbox import service
+from portal.runtime.parts import WorkerParts
 
 
 def tidy(parts: WorkerParts) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from portal.kit import db, tokens
-from portal.kit.db import new_id
-from portal.kit.vault import Cell, WorkerVault
+from portal.core import db
+from portal.core.db import new_id
+from portal.crypto import tokens
+from portal.crypto.vault import Cell, WorkerVault
 from portal.outbox import mail as mails
 from portal.outbox.models import FAILED, QUEUED, SENDING, STATES, UNCERTAIN, OutboxMail
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from flask_mail import Connection
 
-from portal.kit.servers import MailServer
+from portal.core.service_urls import MailServer
 from portal.outbox.compose import Composed
 
 TIMEOUT_SECONDS = 30.0

@@ -7,8 +7,9 @@ from werkzeug.wrappers import Response
 from wtforms import StringField
 from wtforms.validators import Length
 
-from portal.kit import tokens, web
+from portal.crypto import tokens
 from portal.outbox import service
+from portal.web import frame
 
 bp = Blueprint("outbox", __name__)
 UNLISTED_PATHS = ("/is-it-real/",)
@@ -27,9 +28,9 @@ def is_it_real() -> str | tuple[str, int] | Response:
     form.code.label.text = _("The code at the end of the message")
     if not form.is_submitted():
         return render_template("outbox/is-it-real.html", form=form, proof=None)
-    parts = web.parts()
+    parts = frame.parts()
     with parts.db.write() as session:
-        web.limit_intake(session)
+        frame.limit_intake(session)
     if not form.validate() or not form.code.data or not form.code.data.strip():
         form.code.errors = [_("Enter the code that stands at the end of the message.")]
         return render_template("outbox/is-it-real.html", form=form, proof=None), 400

@@ -5,14 +5,14 @@ from typing import Any
 
 import click
 
+from portal.crypto.vault import VaultError
 from portal.exposure import service as exposure
 from portal.identity.service import store_for
 from portal.incidents import service as incidents
-from portal.kit.context import Context
-from portal.kit.queue import Queue
-from portal.kit.vault import VaultError
 from portal.reset import require as requiring
 from portal.reset.require import EVERYONE, Cohort, Tally, Tools
+from portal.runtime.context import Context
+from portal.runtime.queue import Queue
 
 PASSWORDS = "Passwords"
 LABELS = {

@@ -5,7 +5,7 @@ from flask_wtf import FlaskForm
 from wtforms import PasswordField
 from wtforms.validators import InputRequired
 
-from portal.reset.blocklist import MAXIMUM, MINIMUM
+from portal.reset.passwords import MAXIMUM, MINIMUM
 from portal.reset.rejections import Rejection
 
 

@@ -4,21 +4,21 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from portal.core import addresses
+from portal.core.dates import moment
+from portal.core.db import new_id
+from portal.core.i18n import best_language
+from portal.crypto.vault import WorkerVault
 from portal.identity.port import Account, AccountMissing, Profile, Store
 from portal.identity.service import store_for
 from portal.intake import replies
 from portal.intake.jobs import Request
-from portal.kit import addresses
-from portal.kit.db import new_id
-from portal.kit.i18n import best_language
-from portal.kit.moments import moment
-from portal.kit.parts import WorkerParts
-from portal.kit.vault import WorkerVault
 from portal.outbox import service as outbox
 from portal.outbox.mail import Mail
 from portal.reset import service
 from portal.reset.emails import PURPOSE, NoAccount, PasswordChanged, ResetLink
 from portal.reset.service import CHANGED
+from portal.runtime.parts import WorkerParts
 
 
 def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.kit.db import ID_BYTES, Base, Utc
+from portal.core.db import ID_BYTES, Base, Utc
 
 
 class Requirement(Base):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from portal.kit.i18n import mark
+from portal.core.i18n import mark
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import service as accounts
 from portal.audit import service as audit
+from portal.core import addresses, db
+from portal.core.clock import Clock
+from portal.core.db import Database
+from portal.crypto.vault import VaultError, WorkerVault
 from portal.exposure.people import Person
 from portal.identity.port import Account, Store
-from portal.kit import addresses, db
-from portal.kit.clock import Clock
-from portal.kit.db import Database
-from portal.kit.vault import VaultError, WorkerVault
 from portal.reset import service
 from portal.reset.emails import ResetRequired
 from portal.reset.models import Requirement

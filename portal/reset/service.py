@@ -7,20 +7,20 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from portal.accounts import service as accounts
+from portal.core.db import new_id
+from portal.crypto.vault import WebVault, WorkerVault
 from portal.identity.hashing import Hasher
 from portal.identity.port import Account, Profile, Store
 from portal.intake import replies
 from portal.intake import service as intake
 from portal.intake.replies import CodeLock
 from portal.intake.service import LinkInvalid
-from portal.kit import ratelimit
-from portal.kit.db import new_id
-from portal.kit.vault import WebVault, WorkerVault
 from portal.outbox import service as outbox
 from portal.outbox.mail import Mail
-from portal.reset import blocklist
+from portal.reset import passwords
 from portal.reset.emails import PURPOSE
 from portal.reset.rejections import CLOSED_PASSWORD, OLD_PASSWORD, PasswordRefused
+from portal.web import limits
 
 CHANGED = "password-changed"
 REFUSALS = "20 per hour"
@@ -111,10 +111,10 @@ def _link_data(account: Account | None, profile: Profile) -> dict[str, Any]:
 
 def judge(password: str, *, own_words: tuple[str, ...], organisation: str) -> str:
     """Return the password as it is compared and hashed. Raises PasswordRefused where it is not good enough."""
-    rejection = blocklist.check(password, own_words=own_words, organisation=organisation)
+    rejection = passwords.check(password, own_words=own_words, organisation=organisation)
     if rejection is not None:
         raise PasswordRefused(rejection)
-    return blocklist.normalise(password)
+    return passwords.normalise(password)
 
 
 def wait_of(session: Session, vault: WebVault, what: bytes, now: datetime) -> int:
@@ -123,12 +123,12 @@ def wait_of(session: Session, vault: WebVault, what: bytes, now: datetime) -> in
     Who holds a link could keep every core busy with it, and ask without end whether this was the password
     before.
     """
-    return ratelimit.look(session, vault, REFUSALS, "new password", what.hex(), now=now).retry_after
+    return limits.look(session, vault, REFUSALS, "new password", what.hex(), now=now).retry_after
 
 
 def count_refusal(session: Session, vault: WebVault, what: bytes, now: datetime) -> None:
     """Count a password that was refused and had cost a hash; what was judged for nothing is not counted."""
-    ratelimit.hit(session, vault, REFUSALS, "new password", what.hex(), now=now)
+    limits.hit(session, vault, REFUSALS, "new password", what.hex(), now=now)
 
 
 def hash_new(hasher: Hasher, account: Account, composed: str) -> str:

@@ -12,21 +12,21 @@ from portal.accounts import login
 from portal.accounts import service as accounts
 from portal.accounts import sign_in as tries
 from portal.accounts.login import SignedIn, person, sign_in_required
+from portal.crypto.hash_slots import TooBusy
 from portal.identity.hashing import PasswordTooLong
 from portal.identity.port import Account
 from portal.identity.service import hasher_for, store_for
 from portal.intake import service as intake
 from portal.intake.flow import REFUSED, Flow
-from portal.kit import web
-from portal.kit.forms import AddressForm
-from portal.kit.slots import TooBusy
-from portal.reset import passphrases, service
-from portal.reset.blocklist import MINIMUM
+from portal.reset import passwords, service
 from portal.reset.emails import PURPOSE
 from portal.reset.forms import ChangePasswordForm, NewPasswordForm
+from portal.reset.passwords import MINIMUM
 from portal.reset.rejections import PasswordRefused
 from portal.rotation import service as rotation
 from portal.rotation.forms import ReminderForm
+from portal.web import frame
+from portal.web.forms import AddressForm
 
 bp = Blueprint("reset", __name__)
 UNLISTED_PATHS = ("/reset/",)
@@ -82,7 +82,7 @@ def open_link(token: str) -> Page:
 def choose() -> Page:
     """Show the form to who brought a live link; say why where the old password was closed."""
     if FLOW.token() is None:
-        return web.see_other("reset.ask")
+        return frame.see_other("reset.ask")
     return _choose_page(_live_link(), NewPasswordForm())
 
 
@@ -91,8 +91,8 @@ def store() -> Page:
     """Judge and hash the new password, then use the link up and store it in one transaction."""
     token = FLOW.token()
     if token is None:
-        return web.see_other("reset.ask")
-    parts, form, link = web.parts(), NewPasswordForm(), _live_link()
+        return frame.see_other("reset.ask")
+    parts, form, link = frame.parts(), NewPasswordForm(), _live_link()
     if not form.validate():
         return _choose_page(link, form), REFUSED
     composed = _judged(form, link.own_words)
@@ -108,10 +108,10 @@ def store() -> Page:
         with parts.db.write() as db_session:
             store = store_for(parts.settings)
             service.finish(
-                db_session, parts.vault, store, link, password_hash, language=web.language(), now=now
+                db_session, parts.vault, store, link, password_hash, language=frame.language(), now=now
             )
     except intake.LinkInvalid:
-        web.gone()
+        frame.gone()
     parts.wake("answer")
     session.clear()
     return _to_done(link.account, now, signed_in=False)
@@ -128,7 +128,7 @@ def change() -> Page:
 @sign_in_required
 def change_now() -> Page:
     """Take the current password as proof; every session ends, and this browser gets a fresh one."""
-    parts, current, form = web.parts(), person(), ChangePasswordForm()
+    parts, current, form = frame.parts(), person(), ChangePasswordForm()
     if not form.validate():
         return _change_page(form), REFUSED
     _keep_to_the_limit(current.session_id)
@@ -138,7 +138,7 @@ def change_now() -> Page:
         )
     if not counted:
         login.end()
-        return web.see_other("accounts.sign_in")
+        return frame.see_other("accounts.sign_in")
     if not _proves(current, form.current_password.data or ""):
         form.current_password.errors = [_("This is not your current password.")]
         return _change_page(form), REFUSED
@@ -161,7 +161,7 @@ def change_now() -> Page:
                 store,
                 current.account,
                 password_hash,
-                language=web.language(),
+                language=frame.language(),
                 now=now,
             )
             token = accounts.begin(
@@ -169,7 +169,7 @@ def change_now() -> Page:
             )
     except service.Overtaken:
         login.end()
-        return web.see_other("accounts.sign_in")
+        return frame.see_other("accounts.sign_in")
     parts.wake("answer")
     login.begin(token)
     return _to_done(current.account, now, signed_in=True)
@@ -180,8 +180,8 @@ def done() -> Page:
     """Say what was done and what else helps; offer the reminder for half an hour."""
     account_id = _done_account()
     if account_id is None:
-        return web.see_other("reset.ask")
-    with web.parts().db.read() as db_session:
+        return frame.see_other("reset.ask")
+    with frame.parts().db.read() as db_session:
         chosen = rotation.chosen(db_session, account_id)
     return _done_page(ReminderForm(formdata=None, interval=chosen.interval), session[DONE].get("interval"))
 
@@ -191,48 +191,48 @@ def remind() -> Page:
     """Store the choice of a reminder for the account whose password was just set."""
     account_id = _done_account()
     if account_id is None:
-        return web.see_other("reset.ask")
+        return frame.see_other("reset.ask")
     form = ReminderForm()
     if not form.validate():
         return _done_page(form, None), REFUSED
-    parts = web.parts()
+    parts = frame.parts()
     with parts.db.write() as db_session:
         rotation.choose(db_session, account_id, form.interval.data, parts.clock.now())
     session[DONE] = {**session[DONE], "interval": form.interval.data}
-    return web.see_other("reset.done")
+    return frame.see_other("reset.done")
 
 
 def guidance() -> dict[str, Any]:
     """Return what a page that asks for a new password shows: the shortest length, and passphrases to take."""
-    return {"minimum": MINIMUM, "suggestions": passphrases.suggest(SUGGESTIONS, web.language())}
+    return {"minimum": MINIMUM, "suggestions": passwords.suggest(SUGGESTIONS, frame.language())}
 
 
 def _live_link() -> service.Link:
     """Return the link that this browser brought; where it is not alive, end with the one page for that."""
-    parts = web.parts()
+    parts = frame.parts()
     try:
         with parts.db.read() as db_session:
             return service.look(db_session, store_for(parts.settings), FLOW.token(), parts.clock.now())
     except intake.LinkInvalid:
-        web.gone()
+        frame.gone()
 
 
 def _proves(current: SignedIn, password: str) -> bool:
     try:
-        return hasher_for(web.parts().settings).verify(current.account.password_hash, password)
+        return hasher_for(frame.parts().settings).verify(current.account.password_hash, password)
     except PasswordTooLong:
         return False
     except TooBusy as busy:
-        parts = web.parts()
+        parts = frame.parts()
         with parts.db.write() as db_session:
             accounts.forgive_password_try(db_session, current.session_id)
             tries.forgive_in_session(db_session, parts.vault, current.address, current.account.version)
-        web.busy(busy.retry_after)
+        frame.busy(busy.retry_after)
 
 
 def _keep_to_the_limit(what: bytes) -> None:
     """End with 429 where a link or a session had too many passwords refused; it works again when the hour is over."""
-    parts = web.parts()
+    parts = frame.parts()
     with parts.db.read() as db_session:
         retry_after = service.wait_of(db_session, parts.vault, what, parts.clock.now())
     if retry_after:
@@ -240,7 +240,7 @@ def _keep_to_the_limit(what: bytes) -> None:
 
 
 def _count_refusal(what: bytes) -> None:
-    parts = web.parts()
+    parts = frame.parts()
     with parts.db.write() as db_session:
         service.count_refusal(db_session, parts.vault, what, parts.clock.now())
 
@@ -249,7 +249,7 @@ def _judged(form: NewPasswordForm, own_words: tuple[str, ...]) -> str | None:
     """Return the new password as it is hashed, or None where it is not good enough; then the form says why."""
     try:
         return service.judge(
-            form.password.data or "", own_words=own_words, organisation=web.parts().settings.organisation
+            form.password.data or "", own_words=own_words, organisation=frame.parts().settings.organisation
         )
     except PasswordRefused as refused:
         form.refuse(refused.rejection)
@@ -259,12 +259,12 @@ def _judged(form: NewPasswordForm, own_words: tuple[str, ...]) -> str | None:
 def _hash_of(form: NewPasswordForm, account: Account, composed: str) -> str | None:
     """Return the new password's hash, or None where it is an earlier one; then the form says why."""
     try:
-        return service.hash_new(hasher_for(web.parts().settings), account, composed)
+        return service.hash_new(hasher_for(frame.parts().settings), account, composed)
     except PasswordRefused as refused:
         form.refuse(refused.rejection)
         return None
     except TooBusy as busy:
-        web.busy(busy.retry_after)
+        frame.busy(busy.retry_after)
 
 
 def _choose_page(link: service.Link, form: NewPasswordForm) -> str:
@@ -291,14 +291,14 @@ def _to_done(account: Account, now: datetime, *, signed_in: bool) -> Page:
         "until": (now + DONE_FOR).isoformat(),
         "signed_in": signed_in,
     }
-    response = web.see_other("reset.done")
+    response = frame.see_other("reset.done")
     login.remember_device(response, account.id, account.version + 1)
     return response
 
 
 def _done_account() -> bytes | None:
     state = session.get(DONE)
-    if not state or datetime.fromisoformat(state["until"]) <= web.parts().clock.now():
+    if not state or datetime.fromisoformat(state["until"]) <= frame.parts().clock.now():
         return None
     return bytes.fromhex(state["account"])
 

@@ -5,7 +5,7 @@ import re
 
 import idna
 
-from portal.kit.i18n import mark
+from portal.core.i18n import mark
 
 MOST_SITES = 20
 LONGEST = 200

@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from portal.kit.i18n import Catalogue
+from portal.core.i18n import Catalogue
 
 CONTENT_TYPE = "text/calendar; charset=utf-8"
 LONGEST_LINE = 75  # octets, without the line break (section 3.1)

@@ -5,15 +5,15 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from portal.crypto import tokens
+from portal.crypto.vault import VaultError
 from portal.identity.port import AccountMissing, Store
 from portal.identity.service import store_for
-from portal.kit import tokens
-from portal.kit.parts import WorkerParts
-from portal.kit.vault import VaultError
 from portal.outbox import service as outbox
 from portal.rotation import service
 from portal.rotation.emails import OFF_PURPOSE, RotationReminder
 from portal.rotation.models import ReminderChoice
+from portal.runtime.parts import WorkerParts
 
 log = logging.getLogger("portal.rotation")
 

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from portal.kit import db, tokens
+from portal.core import db
+from portal.crypto import tokens
 from portal.outbox import service as outbox
 from portal.rotation.models import ReminderChoice
 

@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.accounts.login import person, sign_in_required
-from portal.kit import web
-from portal.kit.i18n import catalogue
-from portal.kit.moments import DAY
-from portal.kit.parts import AccountLine
+from portal.core.dates import DAY
+from portal.core.i18n import catalogue
 from portal.rotation import elsewhere, ical, service
 from portal.rotation.forms import ReminderForm, SiteForm
+from portal.runtime.parts import AccountLine
+from portal.web import frame
 
 bp = Blueprint("rotation", __name__)
 UNLISTED_PATHS = ("/reminders/",)
@@ -39,7 +39,7 @@ def account_line(db_session: Session, account_id: bytes, now: datetime) -> Accou
 @sign_in_required
 def reminders() -> ResponseReturnValue:
     """Show the choice and when the next reminder comes, and keep a new choice."""
-    parts, account_id = web.parts(), person().account_id
+    parts, account_id = frame.parts(), person().account_id
     with parts.db.read() as db_session:
         chosen = service.chosen(db_session, account_id)
     form = ReminderForm(interval=chosen.interval)
@@ -47,7 +47,7 @@ def reminders() -> ResponseReturnValue:
         with parts.db.write() as db_session:
             service.choose(db_session, account_id, form.interval.data, parts.clock.now())
         session[_SAVED] = True
-        return web.see_other(".reminders")
+        return frame.see_other(".reminders")
     saved = session.pop(_SAVED, False) and not form.errors
     page = render_template(
         "rotation/reminders.html", form=form, chosen=chosen, saved=saved, intervals=service.INTERVALS
@@ -59,30 +59,30 @@ def reminders() -> ResponseReturnValue:
 @sign_in_required
 def own_calendar() -> ResponseReturnValue:
     """Give the calendar file that begins on the date of the next reminder."""
-    parts = web.parts()
+    parts = frame.parts()
     with parts.db.read() as db_session:
         chosen = service.chosen(db_session, person().account_id)
     if chosen.next_due_at is None:
-        return web.see_other(".reminders")
+        return frame.see_other(".reminders")
     return _calendar(int(chosen.interval), chosen.next_due_at)
 
 
 @bp.get('/reminders/<any("3", "6", "12"):months>.ics')
 def calendar(months: str) -> BaseResponse:
     """Give the calendar file to whoever wants it: it is the same for everyone."""
-    first = service.add_months(web.parts().clock.now(), int(months))
-    return web.public(_calendar(int(months), first), _HOUR)
+    first = service.add_months(frame.parts().clock.now(), int(months))
+    return frame.public(_calendar(int(months), first), _HOUR)
 
 
 def _calendar(months: int, first: datetime) -> Response:
-    settings = web.parts().settings
+    settings = frame.parts().settings
     content = ical.calendar(
-        catalogue(web.language()),
+        catalogue(frame.language()),
         host=settings.host,
         organisation=settings.organisation,
         months=months,
         first=first.astimezone(ZoneInfo(settings.timezone)).date(),
-        now=web.parts().clock.now(),
+        now=frame.parts().clock.now(),
     )
     response = Response(content, content_type=ical.CONTENT_TYPE)
     response.headers["Content-Disposition"] = 'attachment; filename="password-reminder.ics"'
@@ -92,21 +92,21 @@ def _calendar(months: int, first: datetime) -> Response:
 @bp.get("/reminders/off/<token>/")
 def before_off(token: str) -> Response:
     """Show a button; opening the link changes nothing."""
-    with web.parts().db.read() as db_session:
+    with frame.parts().db.read() as db_session:
         known = service.off_link_known(db_session, token)
     if not known:
-        web.gone()
-    return web.without_referrer(render_template("rotation/off.html"))
+        frame.gone()
+    return frame.without_referrer(render_template("rotation/off.html"))
 
 
 @bp.post("/reminders/off/<token>/")
-@web.csrf.exempt  # type: ignore[untyped-decorator]  # Flask-WTF has no types
+@frame.csrf.exempt  # type: ignore[untyped-decorator]  # Flask-WTF has no types
 def off(token: str) -> Response:
     """Switch the reminders off at once, without cookies, form or redirect (RFC 8058); the link can do nothing else."""
-    parts = web.parts()
+    parts = frame.parts()
     with parts.db.write() as db_session:
         service.switch_off(db_session, token, parts.clock.now())
-    return web.without_referrer(render_template("rotation/is-off.html"))
+    return frame.without_referrer(render_template("rotation/is-off.html"))
 
 
 @bp.route("/reminders/elsewhere/", methods=["GET", "POST"])
@@ -119,7 +119,7 @@ def other_sites() -> ResponseReturnValue:
     if "forget" in request.form:
         wanted = request.form["forget"]
         session[_SITES] = [] if wanted == "all" else [host for host in hosts if host != wanted]
-        return web.see_other(".other_sites")
+        return frame.see_other(".other_sites")
     if not form.validate():
         return _sites_page(form, hosts), 400
     if form.site.data not in hosts and len(hosts) >= elsewhere.MOST_SITES:
@@ -128,7 +128,7 @@ def other_sites() -> ResponseReturnValue:
         ]
         return _sites_page(form, hosts), 400
     session[_SITES] = [*hosts, form.site.data] if form.site.data not in hosts else hosts
-    return web.see_other(".other_sites")
+    return frame.see_other(".other_sites")
 
 
 def _hosts() -> list[str]:

@@ -5,7 +5,7 @@ from wtforms import Field, RadioField, StringField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
 from wtforms.validators import ValidationError
 
-from portal.kit.forms import AddressForm
+from portal.web.forms import AddressForm
 
 
 class SubscribeForm(AddressForm):

@@ -7,18 +7,18 @@ from babel import Locale
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
-from portal.incidents import announcing
+from portal.core.addresses import AddressInvalid, normalise, sign_in_name
+from portal.core.dates import moment
+from portal.core.i18n import best_language, catalogue
+from portal.crypto.vault import VaultError
 from portal.incidents import service as incidents
-from portal.incidents.announcing import Announcement
+from portal.incidents import writing
+from portal.incidents.writing import Announcement
 from portal.intake import replies
 from portal.intake.jobs import Request
 from portal.intake.service import LinkInvalid
-from portal.kit.addresses import AddressInvalid, normalise, sign_in_name
-from portal.kit.i18n import best_language, catalogue
-from portal.kit.moments import moment
-from portal.kit.parts import WorkerParts
-from portal.kit.vault import VaultError
 from portal.outbox import service as outbox
+from portal.runtime.parts import WorkerParts
 from portal.subscriptions import service
 from portal.subscriptions.emails import (
     LONGEST_INCIDENT,
@@ -89,7 +89,7 @@ def confirm(session: Session, request: Request, _now: datetime, parts: WorkerPar
 def announce(parts: WorkerParts) -> None:
     """Queue the mails about every update whose author wants it, a batch at a time; a crash undoes one batch at most."""
     with parts.db.read() as session:
-        waiting = announcing.waiting(session, parts.vault)
+        waiting = writing.waiting(session, parts.vault)
     for update in waiting:
         while not parts.stopping() and _batch(parts, update):
             pass
@@ -107,7 +107,7 @@ def _batch(parts: WorkerParts, update: Announcement) -> bool:
         if len(rows) == BATCH:
             progress.reached = rows[-1].index
             return True
-        if announcing.mark_announced(session, update.update_id, now):
+        if writing.mark_announced(session, update.update_id, now):
             details = {"update": update.number, "mails": progress.enqueued}
             audit.record(session, "subscriptions.announce", update.slug, details, now)
         session.delete(progress)

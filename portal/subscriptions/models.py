@@ -3,8 +3,8 @@
 from sqlalchemy import Index, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.kit.db import ID_BYTES, Base
-from portal.kit.vault import INDEX_BYTES
+from portal.core.db import ID_BYTES, Base
+from portal.crypto.vault import INDEX_BYTES
 
 
 class Subscription(Base):

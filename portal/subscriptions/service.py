@@ -8,10 +8,11 @@ from typing import Any
 from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
-from portal.kit import db, tokens
-from portal.kit.addresses import sign_in_name
-from portal.kit.db import new_id
-from portal.kit.vault import Cell, WorkerVault
+from portal.core import db
+from portal.core.addresses import sign_in_name
+from portal.core.db import new_id
+from portal.crypto import tokens
+from portal.crypto.vault import Cell, WorkerVault
 from portal.outbox import service as outbox
 from portal.subscriptions.emails import UNSUBSCRIBE
 from portal.subscriptions.models import Announcement, Subscription, Suppression

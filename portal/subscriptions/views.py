@@ -6,10 +6,10 @@ from werkzeug.wrappers import Response
 from portal.incidents import service as incidents
 from portal.intake import service as intake
 from portal.intake.flow import REFUSED, Flow, Page
-from portal.kit import web
 from portal.subscriptions import service
 from portal.subscriptions.emails import PURPOSE
 from portal.subscriptions.forms import SubscribeForm
+from portal.web import frame
 
 bp = Blueprint("subscriptions", __name__)
 UNLISTED_PATHS = ("/subscribe/", "/unsubscribe/")
@@ -28,11 +28,11 @@ FLOW = Flow(
 @bp.route("/subscribe/", methods=["GET", "POST"])
 def subscribe() -> Page:
     """Take an address, and ask the worker to mail it a link: the same work for every address."""
-    parts = web.parts()
+    parts = frame.parts()
     form = SubscribeForm()
     with parts.db.read() as session:
         offered = incidents.published(session)
-    form.offer([(incident.slug, incident.title_in(web.language())) for incident in offered])
+    form.offer([(incident.slug, incident.title_in(frame.language())) for incident in offered])
     if not form.is_submitted():
         form.incident.data = request.args.get("incident") or (offered[0].slug if len(offered) == 1 else None)
         return render_template("subscriptions/subscribe.html", form=form, offered=offered)
@@ -58,13 +58,13 @@ def confirm() -> Response | str:
     """Show the button that confirms, or that it is done."""
     token = FLOW.token()
     if token is None:
-        return web.see_other(".subscribe")
-    parts = web.parts()
+        return frame.see_other(".subscribe")
+    parts = frame.parts()
     try:
         with parts.db.read() as session:
             reply = intake.open_reply(session, PURPOSE, token, parts.clock.now(), spent_too=True)
     except intake.LinkInvalid:
-        web.gone()
+        frame.gone()
     page = "confirmed" if reply.spent else "confirm"
     return render_template(
         f"subscriptions/{page}.html", incident=reply.data["title"], already=reply.data["already"]
@@ -76,8 +76,8 @@ def confirm_now() -> Response:
     """Use the link up and hand it to the worker, who keeps the subscription; a second time changes nothing."""
     token = FLOW.token()
     if token is None:
-        return web.see_other(".subscribe")
-    parts = web.parts()
+        return frame.see_other(".subscribe")
+    parts = frame.parts()
     now = parts.clock.now()
     try:
         with parts.db.write() as session:
@@ -86,26 +86,26 @@ def confirm_now() -> Response:
                 intake.spend(session, reply.id, now)
                 intake.ask(session, parts.vault, service.CONFIRMED, {"token": token}, now)
     except intake.LinkInvalid:
-        web.gone()
+        frame.gone()
     parts.wake("answer")
-    return web.see_other(".confirm")
+    return frame.see_other(".confirm")
 
 
 @bp.get("/unsubscribe/<token>/")
 def before_leaving(token: str) -> Response:
     """Show a button; opening the link changes nothing."""
-    with web.parts().db.read() as session:
+    with frame.parts().db.read() as session:
         known = service.link_known(session, token)
     if not known:
-        web.gone()
-    return web.without_referrer(render_template("subscriptions/unsubscribe.html"))
+        frame.gone()
+    return frame.without_referrer(render_template("subscriptions/unsubscribe.html"))
 
 
 @bp.post("/unsubscribe/<token>/")
-@web.csrf.exempt  # type: ignore[untyped-decorator]  # Flask-WTF has no types
+@frame.csrf.exempt  # type: ignore[untyped-decorator]  # Flask-WTF has no types
 def leave(token: str) -> Response:
     """Unsubscribe at once, without cookies, form or redirect (RFC 8058), and say so whatever the token is."""
-    parts = web.parts()
+    parts = frame.parts()
     with parts.db.write() as session:
         service.leave(session, token, parts.clock.now())
-    return web.without_referrer(render_template("subscriptions/unsubscribed.html"))
+    return frame.without_referrer(render_template("subscriptions/unsubscribed.html"))

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from portal.intake.models import IntakeRequest
-from portal.kit.parts import AccountLine
+from portal.runtime.parts import AccountLine
 from portal.worker import drain
 from tests.accounts.conftest import ADDRESS, STORE
 from tests.visitor import hidden

@@ -16,7 +16,7 @@ from portal.audit import service as audit
 from portal.cli import main
 from portal.identity.models import AccountRow
 from portal.identity.port import Profile
-from portal.kit.context import Context
+from portal.runtime.context import Context
 from tests.accounts.conftest import STORE
 from tests.databases import written_meanwhile
 from tests.processes import PORTAL, ROOT

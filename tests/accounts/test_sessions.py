@@ -9,7 +9,7 @@ from sqlalchemy import text
 from portal.accounts import jobs as tended
 from portal.accounts import service
 from portal.app import create_app
-from portal.kit.settings import Settings
+from portal.core.settings import Settings
 from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
 from tests.traces import statements
 from tests.visitor import Visitor, hidden

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from portal.accounts import doors
 from portal.accounts import sign_in as rules
 from portal.accounts.models import SignInDoor
+from portal.crypto.hash_slots import HashSlots
 from portal.identity.hashing import Hasher
-from portal.kit.slots import HashSlots
 from portal.worker import drain
 from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
 from tests.traces import statements

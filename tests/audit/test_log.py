@@ -12,7 +12,7 @@ from portal.app import SCHEDULE
 from portal.audit import service
 from portal.audit.commands import audit
 from portal.audit.models import AuditCheckpoint, AuditEntry, AuditHead
-from portal.kit.context import Context
+from portal.runtime.context import Context
 from portal.worker import run_schedule
 
 DETAILS: dict[str, str | int | bool | None] = {"people": 12, "dry_run": False, "name": "¡día!"}

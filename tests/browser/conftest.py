@@ -16,8 +16,8 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, sync_playwright
 from werkzeug.serving import make_server
 
-from portal.kit.clock import FixedClock
-from portal.kit.parts import WorkerParts
+from portal.core.clock import FixedClock
+from portal.runtime.parts import WorkerParts
 from tests import processes
 from tests.browser.house import House
 from tests.mailbox import Mailbox

@@ -10,15 +10,14 @@ from flask import Flask
 
 from portal import app as wiring
 from portal.cli import main
-from portal.exposure import taxonomy
+from portal.core.clock import FixedClock
 from portal.identity.builtin import BuiltinStore, NewAccount
 from portal.identity.port import Profile
 from portal.identity.service import hasher_for
 from portal.incidents import service as incidents
-from portal.kit.clock import FixedClock
-from portal.kit.context import Context
-from portal.kit.parts import WorkerParts
 from portal.rotation import service as rotation
+from portal.runtime.context import Context
+from portal.runtime.parts import WorkerParts
 from portal.subscriptions import service as subscriptions
 from portal.worker import drain, run_schedule
 from tests.incidents.conftest import CORRECTED, STATEMENT
@@ -45,9 +44,8 @@ class House:
         return self.worker.settings.base_url
 
     def command(self, *arguments: str | Path) -> str:
-        names = tuple(one.name for one in taxonomy.load())
         self.clock.advance(timedelta(minutes=1))
-        context = Context(self.worker.settings, self.clock, names)
+        context = Context(self.worker.settings, self.clock)
         context.db = self.worker.db
         result = CliRunner().invoke(main, [str(argument) for argument in arguments], obj=context)
         assert result.exit_code == 0, result.output

@@ -13,9 +13,9 @@ from playwright.sync_api import BrowserContext, Page, ViewportSize, expect
 from werkzeug.exceptions import TooManyRequests
 
 from portal.app import create_app
+from portal.core.settings import Settings
 from portal.demo.mailbox import MailboxStore
-from portal.kit.settings import Settings
-from portal.kit.web import ERROR_PAGES
+from portal.web.frame import ERROR_PAGES
 from tests.browser.conftest import PHONE, Console, served
 from tests.browser.house import PASSWORD, SLUG, House
 

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from wtforms import PasswordField
 from wtforms.validators import Length
 
-from portal.reset import blocklist, passphrases
+from portal.reset import passwords
 from tests.browser.conftest import served
 
 PASSWORD_PAGE = """
@@ -120,7 +120,7 @@ def test_the_strength_is_told_in_words_and_nothing_that_is_typed_leaves_the_page
 def test_the_meter_never_promises_more_than_the_server_accepts(page, site):
     page.goto(f"{site}/parts/password/")
     chance = random.Random(7)
-    words = [word for word in blocklist._common() if word.isalpha() and 4 <= len(word) <= 12]
+    words = [word for word in passwords._common() if word.isalpha() and 4 <= len(word) <= 12]
     drawn = [
         chance.choice(("", " ", "-")).join(
             words[int(len(words) * chance.random() ** 2)] for _ in range(count)
@@ -138,7 +138,7 @@ def test_the_meter_never_promises_more_than_the_server_accepts(page, site):
             "To be, or not to be!",
         ),
         *("qwertyuiopasdfgh", "abc123def456ghi789", "P@ssw0rdP@ssw0rd!", "qazqazqaz.extreme.meredith41"),
-        *passphrases.suggest(20, "en"),
+        *passwords.suggest(20, "en"),
     ]
     person = ["nora.lind@postbox.example", "Northwind Travel"]
     levels = page.evaluate(
@@ -147,7 +147,7 @@ def test_the_meter_never_promises_more_than_the_server_accepts(page, site):
         ".then((strength) => texts.map((text) => strength(text, known).level))",
         [told, person],
     )
-    verdicts = [blocklist.check(text, own_words=person[:1], organisation=person[1]) for text in told]
+    verdicts = [passwords.check(text, own_words=person[:1], organisation=person[1]) for text in told]
     assert sum(verdict is not None for verdict in verdicts) > 100
     assert [
         text for text, level, verdict in zip(told, levels, verdicts, strict=True) if verdict and level > 2

@@ -12,14 +12,14 @@ from playwright.sync_api import BrowserContext, Page, expect
 from sqlalchemy import select
 
 from portal.accounts.commands import accounts
+from portal.core.db import Database
+from portal.core.settings import Settings
 from portal.demo import example
 from portal.exposure.commands import exposure
 from portal.incidents.commands import incidents
 from portal.incidents.models import Update
-from portal.kit.context import Context
-from portal.kit.db import Database
-from portal.kit.settings import Settings
 from portal.outbox import service as outbox
+from portal.runtime.context import Context
 from tests.browser.conftest import Portal
 from tests.mailbox import Delivered
 

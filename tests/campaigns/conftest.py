@@ -8,15 +8,15 @@ from click.testing import CliRunner, Result
 
 from portal.campaigns import service
 from portal.campaigns.commands import campaigns
+from portal.core.clock import FixedClock
+from portal.core.db import Database
+from portal.core.settings import Settings
+from portal.crypto.vault import WorkerVault
 from portal.exposure import importing
 from portal.exposure import service as exposure
 from portal.identity.builtin import BuiltinStore
 from portal.incidents import service as incidents
-from portal.kit.clock import FixedClock
-from portal.kit.context import Context
-from portal.kit.db import Database
-from portal.kit.settings import Settings
-from portal.kit.vault import WorkerVault
+from portal.runtime.context import Context
 
 SLUG = "november"
 STORE = BuiltinStore()

@@ -5,13 +5,13 @@ from click.testing import CliRunner
 from sqlalchemy import event, text
 
 from portal.campaigns import jobs, service
+from portal.core.db import Database
 from portal.exposure.commands import exposure as exposure_commands
 from portal.identity.builtin import NewAccount
 from portal.identity.hashing import stand_in_hash
 from portal.identity.port import Profile
 from portal.incidents import service as incidents
-from portal.kit.context import Context
-from portal.kit.db import Database
+from portal.runtime.context import Context
 from portal.worker import drain
 from tests.campaigns.conftest import SLUG, STORE, numbered
 

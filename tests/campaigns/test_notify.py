@@ -11,12 +11,12 @@ from sqlalchemy import select, text, update
 
 from portal.campaigns import jobs, service
 from portal.campaigns.models import Campaign
+from portal.core.db import Database
 from portal.identity.builtin import NewAccount
 from portal.identity.hashing import stand_in_hash
 from portal.identity.models import AccountRow
 from portal.identity.port import Profile
 from portal.incidents import service as incidents
-from portal.kit.db import Database
 from portal.worker import drain
 from tests.campaigns.conftest import SLUG, STORE, numbered
 from tests.databases import written_meanwhile

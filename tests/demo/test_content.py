@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import portal.demo
-from portal.exposure import taxonomy
+from portal.datakinds import taxonomy
 
 CONTENT = Path(portal.demo.__file__).parent / "content"
 STATEMENTS = sorted(CONTENT.glob("statement-*.md"))

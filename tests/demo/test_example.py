@@ -9,7 +9,7 @@ from portal.demo import people
 from portal.demo.example import close_stolen_passwords, load
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
-from portal.kit.context import Context
+from portal.runtime.context import Context
 from portal.worker import drain
 from tests import databases
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from portal.core.clock import FixedClock
+from portal.core.db import Database
+from portal.crypto.vault import WorkerVault
 from portal.exposure import importing, service
 from portal.exposure.models import ExposedPerson, ExposureList
 from portal.incidents import service as incidents
-from portal.kit.clock import FixedClock
-from portal.kit.db import Database
-from portal.kit.parts import WorkerParts
-from portal.kit.vault import WorkerVault
+from portal.runtime.parts import WorkerParts
 from portal.worker import drain
 from tests.mailbox import Delivered, Mailbox
 from tests.visitor import Visitor

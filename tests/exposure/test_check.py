@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
+from portal.datakinds.taxonomy import load
 from portal.exposure import answers, jobs, matching
 from portal.exposure.models import ExposedPerson
 from portal.exposure.people import Person, bitmap_of
-from portal.exposure.taxonomy import load
 from portal.incidents import service as incidents
 from portal.worker import drain
 from tests.exposure.conftest import code_in, link_in, words

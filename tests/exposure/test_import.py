@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
+from portal.crypto.vault import Cell, VaultError
 from portal.exposure import importing, jobs, service, spill, workspace
 from portal.exposure.models import ExposedPerson, ExposureList
 from portal.exposure.people import Indexer, Person, Sealer
-from portal.kit.vault import Cell, VaultError
 from tests.databases import written_meanwhile
 from tests.exposure.conftest import HEADER, OWN_CLASSES, SLUG, quiet
 from tests.processes import PORTAL, ROOT, command

@@ -3,7 +3,7 @@
 import re
 from html import unescape
 
-from portal.exposure import advice, protect, taxonomy
+from portal.datakinds import advice, protect, taxonomy
 from portal.incidents import service as incidents
 
 

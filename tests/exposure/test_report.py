@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.kit.report import Report, ReportUnwritable
+from portal.people_files.report import Report, ReportUnwritable
 
 
 @pytest.fixture

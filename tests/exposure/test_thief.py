@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from portal.crypto.vault import WebVault
 from portal.exposure.people import Indexer
-from portal.kit.vault import WebVault
 from tests.exposure.conftest import HEADER, SLUG, Lists
 
 PEOPLE = 600

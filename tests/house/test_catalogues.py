@@ -9,8 +9,8 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
-from portal.kit.i18n import SOURCE_LANGUAGE, TRANSLATIONS
-from portal.kit.settings import Settings
+from portal.core.i18n import SOURCE_LANGUAGE, TRANSLATIONS
+from portal.core.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w*\}|</?\w+")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from portal.kit import tokens
-from portal.kit.keys import generate
-from portal.kit.settings import Settings
-from portal.kit.vault import WorkerVault
+from portal.core.settings import Settings
+from portal.crypto import tokens
+from portal.crypto.keys import generate
+from portal.crypto.vault import WorkerVault
 from portal.outbox.compose import TEMPLATES, Composer
 from portal.outbox.mail import ASKED, LEGAL, SECURITY, UPDATES, Mail
 

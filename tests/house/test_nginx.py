@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from portal.kit.web import MAX_REQUEST_BYTES
+from portal.web.frame import MAX_REQUEST_BYTES
 from tests import databases
 
 GUIDE = (Path(__file__).parents[2] / "docs/operators-guide.md").read_text(encoding="utf-8")

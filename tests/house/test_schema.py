@@ -4,7 +4,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from portal.kit.db import Base, Database
+from portal.core.db import Base, Database
 from tests import databases, processes
 
 

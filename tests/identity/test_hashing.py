@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
+from portal.core.settings import Argon2Parameters
+from portal.crypto.hash_slots import HashSlots, TooBusy
 from portal.identity.hashing import MAX_CODE_POINTS, Hasher, PasswordTooLong, shape_of, stand_in_hash
 from portal.identity.service import hasher_for
-from portal.kit.settings import Argon2Parameters
-from portal.kit.slots import HashSlots, TooBusy
 
 CHEAP = Argon2Parameters(64, 1, 1)
 
@@ -140,7 +140,7 @@ def test_threads_of_one_process_share_the_slots_too(tmp_path):
 HOLD = """
 import sys, time
 from pathlib import Path
-from portal.kit.slots import HashSlots
+from portal.crypto.hash_slots import HashSlots
 with HashSlots(Path(sys.argv[1]), count=2, wait=5).taken():
     print("taken", flush=True)
     time.sleep(60)

@@ -7,11 +7,11 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import select, text
 
+from portal.crypto.vault import VaultError
 from portal.identity.builtin import MAX_PROFILE, BuiltinStore, NewAccount, Stored, pack
 from portal.identity.jobs import tend
 from portal.identity.models import AccountRow, HashShape
 from portal.identity.port import Account, AccountMissing, Profile
-from portal.kit.vault import VaultError
 
 STORE = BuiltinStore()
 HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("a password of long ago")

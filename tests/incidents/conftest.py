@@ -10,12 +10,11 @@ from flask.testing import FlaskClient
 
 from portal.app import create_app
 from portal.cli import main
-from portal.exposure import taxonomy
-from portal.kit.clock import FixedClock
-from portal.kit.context import Context
-from portal.kit.db import Database
-from portal.kit.keys import WebKeys
-from portal.kit.settings import Settings
+from portal.core.clock import FixedClock
+from portal.core.db import Database
+from portal.core.settings import Settings
+from portal.crypto.keys import WebKeys
+from portal.runtime.context import Context
 
 SLUG = "booking"
 STATEMENT = """\
@@ -87,7 +86,7 @@ Write = Callable[[str], Path]
 
 @pytest.fixture
 def context(settings: Settings, db: Database, clock: FixedClock) -> Context:
-    context = Context(settings, clock, tuple(one.name for one in taxonomy.load()))
+    context = Context(settings, clock)
     context.db = db
     return context
 

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from portal.cli import main
-from portal.incidents import announcing, service, writing
-from portal.kit.context import Context
-from portal.kit.db import BUSY_MILLISECONDS
+from portal.core.db import BUSY_MILLISECONDS
+from portal.incidents import service, writing
+from portal.runtime.context import Context
 from tests.incidents.test_service import NOW, SLUG, UPDATE
 
 NEWS = replace(UPDATE, notify=True)
@@ -32,7 +32,7 @@ def tell(db, worker_vault):
             edited = None if number is None else writing.edit_update(session, SLUG, number, words, NOW)
             row = edited.update if edited else writing.add_update(session, SLUG, words, NOW)
             if row.notify and row.announced_at is None:
-                announcing.vouch(session, worker_vault, row)
+                writing.vouch(session, worker_vault, row)
             return edited
 
     return told
@@ -42,7 +42,7 @@ def tell(db, worker_vault):
 def waiting(db, worker_vault):
     def read():
         with db.read() as session:
-            return announcing.waiting(session, worker_vault)
+            return writing.waiting(session, worker_vault)
 
     return read
 
@@ -53,14 +53,14 @@ def publish(db, worker_vault):
 
     def published():
         with db.write() as session:
-            announcing.publish(session, worker_vault, SLUG, NOW)
+            writing.publish(session, worker_vault, SLUG, NOW)
 
     return published
 
 
 def mark(db, update_id):
     with db.write() as session:
-        return announcing.mark_announced(session, update_id, NOW)
+        return writing.mark_announced(session, update_id, NOW)
 
 
 def test_an_update_is_announced_once_and_only_where_its_author_says_so(db, incident, tell, waiting, publish):

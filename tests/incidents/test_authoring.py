@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from portal.incidents import authoring, frontmatter
-from portal.incidents.frontmatter import FileInvalid
+from portal.incidents import authoring
+from portal.incidents.authoring import FileInvalid
 from tests.incidents.conftest import SPANISH, STATEMENT
 
 LANGUAGES = ("en", "es")
@@ -128,7 +128,7 @@ def test_what_is_not_text_is_refused():
 
 
 def test_a_huge_file_is_refused():
-    assert refusal(statement, STATEMENT + "x" * frontmatter.MAX_BYTES) == "is larger than 200 kB"
+    assert refusal(statement, STATEMENT + "x" * authoring.MAX_BYTES) == "is larger than 200 kB"
 
 
 def test_an_update_needs_no_front_matter():

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from portal.core.db import new_id
 from portal.intake import replies, service
-from portal.kit.db import new_id
 
 ADDRESS = "sam@example.com"
 DAY = timedelta(days=1)

@@ -7,9 +7,9 @@ import pytest
 from argon2.low_level import Type
 from sqlalchemy import select
 
+from portal.crypto import tokens
 from portal.intake import replies, service
 from portal.intake.models import IntakeReply
-from portal.kit import tokens
 
 BROWSER, OTHER = "11" * 16, "22" * 16
 

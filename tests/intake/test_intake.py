@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
+from portal.core.db import new_id
 from portal.intake import jobs, replies, service
 from portal.intake.models import IntakeReply, IntakeRequest
-from portal.kit.db import new_id
 
 ADDRESS = "sam@example.com"
 DAY = timedelta(days=1)

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from portal.core.clock import SystemClock
 from portal.intake.models import IntakeRequest
-from portal.kit.clock import SystemClock
 from portal.worker import Worker
 from tests import databases
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from portal.campaigns.emails import Notice
-from portal.kit.servers import AddressWrong, MailServer, mail_server
+from portal.core.service_urls import AddressWrong, MailServer, mail_server
 from portal.outbox import service
 from portal.outbox.models import OutboxMail
 from portal.outbox.smtp import Paused, Relay

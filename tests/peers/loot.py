@@ -15,10 +15,10 @@ from urllib.parse import quote
 
 from sqlalchemy import inspect, text
 
-from portal.kit.addresses import folded
-from portal.kit.db import Database
-from portal.kit.keys import read_web
-from portal.kit.vault import WebVault, derived_key
+from portal.core.addresses import folded
+from portal.core.db import Database
+from portal.crypto.keys import read_web
+from portal.crypto.vault import WebVault, derived_key
 
 # With the web keys. A door has a row for every address that somebody tried, so its name says nothing about
 # the list.

@@ -12,7 +12,7 @@ from typing import Self
 
 from aiosmtpd.smtp import SMTP
 
-from portal.kit.servers import MailServer
+from portal.core.service_urls import MailServer
 from tests.mailbox import Mailbox
 
 

@@ -10,9 +10,9 @@ import sys
 from datetime import timedelta
 
 from portal import app
-from portal.kit.clock import SystemClock
-from portal.kit.context import Context
-from portal.kit.settings import Settings
+from portal.core.clock import SystemClock
+from portal.core.settings import Settings
+from portal.runtime.context import Context
 from portal.worker import Worker
 
 

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from portal.exposure.emails import CheckAnswer
-from portal.kit.queue import MessageRefused, Queue
 from portal.outbox import service
+from portal.runtime.queue import MessageRefused, Queue
 from portal.worker import Worker
 from tests import databases
 from tests.processes import working

@@ -5,6 +5,8 @@ from sqlalchemy import select, text, update
 
 from portal.campaigns import jobs as campaigns
 from portal.campaigns.models import Campaign
+from portal.core.db import new_id
+from portal.crypto.vault import VaultError
 from portal.exposure import importing
 from portal.exposure import jobs as exposure_jobs
 from portal.exposure import service as exposure
@@ -13,8 +15,6 @@ from portal.identity.builtin import BuiltinStore
 from portal.incidents import service as incidents
 from portal.intake import service as intake
 from portal.intake.models import IntakeRequest
-from portal.kit.db import new_id
-from portal.kit.vault import VaultError
 from portal.reset.service import CHANGED
 from portal.worker import drain
 from tests import traces

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, make_url
 
 from portal.campaigns.emails import Notice
-from portal.kit.db import new_id
+from portal.core.db import new_id
 from portal.outbox import jobs as outbox_jobs
 from portal.outbox import service
 from portal.outbox.deliver import BATCH, LEASE, MAX_AMBIGUOUS, claim

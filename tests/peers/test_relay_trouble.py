@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from click.testing import CliRunner
 
-from portal.kit.context import Context
 from portal.outbox import jobs as outbox_jobs
 from portal.outbox.commands import outbox
 from portal.outbox.deliver import MAX_AMBIGUOUS, SETBACKS
+from portal.runtime.context import Context
 from tests.peers.relays import RudeRelay
 
 PEOPLE = 25

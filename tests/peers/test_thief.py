@@ -23,14 +23,14 @@ from urllib.request import HTTPCookieProcessor, build_opener
 import pytest
 from sqlalchemy import text
 
+from portal.core.settings import Settings
+from portal.crypto.keys import write_pair
+from portal.crypto.vault import WorkerVault
 from portal.demo import example, people
 from portal.exposure.people import Indexer
-from portal.incidents import announcing
-from portal.kit.context import Context
-from portal.kit.keys import write_pair
-from portal.kit.settings import Settings
-from portal.kit.vault import WorkerVault
+from portal.incidents import writing
 from portal.outbox.service import unseal
+from portal.runtime.context import Context
 from tests.mailbox import Mailbox
 from tests.peers.loot import (
     BY_TIME,
@@ -101,7 +101,7 @@ class Portal:
     def is_at_rest(self) -> bool:
         """Whether every request is answered, every mail sent, and every update told to whoever wanted it."""
         with self.context.db.read() as session:
-            if announcing.waiting(session, self.context.worker_vault()):
+            if writing.waiting(session, self.context.worker_vault()):
                 return False
             requests = session.execute(text("SELECT count(*) FROM intake_requests")).scalar_one()
             mails = session.execute(

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
+from portal.core.clock import FixedClock
+from portal.core.db import Database
+from portal.core.settings import Settings
+from portal.crypto.vault import WorkerVault
 from portal.identity.builtin import BuiltinStore
-from portal.kit.clock import FixedClock
-from portal.kit.db import Database
-from portal.kit.parts import WorkerParts
-from portal.kit.settings import Settings
-from portal.kit.vault import WorkerVault
+from portal.runtime.parts import WorkerParts
 from portal.worker import drain
 from tests.mailbox import Delivered, Mailbox
 from tests.reset.journey import ANA, REQUEST, People

@@ -3,13 +3,13 @@
 import re
 from dataclasses import dataclass
 
+from portal.core.clock import FixedClock
+from portal.core.db import Database
+from portal.core.settings import Settings
+from portal.crypto.vault import WorkerVault
 from portal.identity.builtin import BuiltinStore, NewAccount
 from portal.identity.port import Account, Profile
 from portal.identity.service import hasher_for
-from portal.kit.clock import FixedClock
-from portal.kit.db import Database
-from portal.kit.settings import Settings
-from portal.kit.vault import WorkerVault
 from tests.mailbox import Delivered
 
 OLD = "correct-horse-battery-old"

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import text
 
-from portal.kit.slots import slots_for
+from portal.crypto.hash_slots import slots_for
 from portal.worker import drain
 from tests.reset.journey import NEW, OLD, link_in
 from tests.visitor import Visitor, hidden

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.reset import blocklist, rejections
-from portal.reset.blocklist import check, normalise
+from portal.reset import passwords, rejections
+from portal.reset.passwords import check, normalise
 
 PERSON = ("ana.lopez+books@example.com", "Ana López Núñez", "A-47110")
 HOUSE = "Meridian Books"
@@ -215,9 +215,9 @@ def test_the_way_an_accent_was_typed_never_changes_the_verdict(password):
 
 
 def test_every_line_of_the_list_is_in_the_form_that_passwords_are_compared_in():
-    lines = (blocklist.LISTS / "common-passwords.txt").read_text(encoding="utf-8").splitlines()
+    lines = (passwords.LISTS / "common-passwords.txt").read_text(encoding="utf-8").splitlines()
     assert len(lines) > 40_000
     assert len(set(lines)) == len(lines)
-    assert [line for line in lines if blocklist.folded(line) != line] == []
-    phrases = (blocklist.LISTS / "famous-phrases.txt").read_text(encoding="ascii").split()
+    assert [line for line in lines if passwords.folded(line) != line] == []
+    phrases = (passwords.LISTS / "famous-phrases.txt").read_text(encoding="ascii").split()
     assert [phrase for phrase in phrases if not phrase.isalnum() or phrase != phrase.lower()] == []

@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 import pytest
 
-from portal.kit.slots import HashSlots
+from portal.crypto.hash_slots import HashSlots
 from tests.reset.journey import NEW, OLD, link_in
 from tests.visitor import hidden
 

@@ -20,10 +20,10 @@ from portal.exposure.models import ExposedPerson
 from portal.identity.builtin import NewAccount
 from portal.identity.models import AccountRow
 from portal.identity.port import Profile
-from portal.kit.context import Context
 from portal.reset.commands import LABELS
 from portal.reset.models import Requirement
 from portal.reset.require import EVERYONE, Cohort, Tally, Tools, require
+from portal.runtime.context import Context
 from portal.worker import drain
 from tests.processes import PORTAL, ROOT
 from tests.reset.journey import NEW, OLD, link_in

@@ -6,7 +6,7 @@ from flask import Flask
 
 from portal.identity.builtin import BuiltinStore, NewAccount
 from portal.identity.port import Profile
-from portal.kit.parts import WorkerParts
+from portal.runtime.parts import WorkerParts
 from portal.worker import drain
 from tests.visitor import Visitor
 

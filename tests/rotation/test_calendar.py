@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from portal.kit.i18n import catalogue
+from portal.core.i18n import catalogue
 from portal.rotation import ical
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

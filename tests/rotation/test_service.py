@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from portal.kit.db import new_id
+from portal.core.db import new_id
 from portal.rotation import service
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from portal.incidents import announcing, writing
 from portal.incidents import service as incidents
+from portal.incidents import writing
 from portal.incidents.writing import UpdateText
-from portal.kit.parts import WorkerParts
+from portal.runtime.parts import WorkerParts
 from portal.subscriptions import jobs
 from portal.worker import drain
 from tests.mailbox import Delivered, Mailbox
@@ -46,7 +46,7 @@ class House:
 
     def publish(self, slug: str) -> None:
         with self.worker.db.write() as session:
-            announcing.publish(session, self.worker.vault, slug, self.worker.clock.now())
+            writing.publish(session, self.worker.vault, slug, self.worker.clock.now())
 
     def update(
         self,
@@ -66,7 +66,7 @@ class House:
                 row = writing.edit_update(session, slug, number, words, now).update
             else:
                 row = writing.add_update(session, slug, words, now)
-            announcing.vouch(session, self.worker.vault, row)
+            writing.vouch(session, self.worker.vault, row)
             return row.number
 
     def work(self) -> None:

@@ -7,8 +7,8 @@ from html import unescape
 import pytest
 from sqlalchemy import delete
 
+from portal.crypto.vault import VaultError
 from portal.intake import service as intake_service
-from portal.kit.vault import VaultError
 from portal.subscriptions import service
 from portal.subscriptions.models import Subscription
 

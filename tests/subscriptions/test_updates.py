@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from portal.audit.models import AuditEntry
-from portal.kit.addresses import MAX_ADDRESS
+from portal.core.addresses import MAX_ADDRESS
 from portal.outbox import service as outbox
 from portal.subscriptions import emails, jobs, service
 from portal.subscriptions.service import Contact
@@ -173,11 +173,11 @@ DIE_WHILE_ANNOUNCING = """
 import os, signal, sys
 from sqlalchemy import event
 from portal.app import worker_parts
-from portal.kit.clock import SystemClock
-from portal.kit.db import Database
-from portal.kit.keys import read_worker
-from portal.kit.settings import Settings
-from portal.kit.vault import WorkerVault
+from portal.core.clock import SystemClock
+from portal.core.db import Database
+from portal.crypto.keys import read_worker
+from portal.core.settings import Settings
+from portal.crypto.vault import WorkerVault
 from portal.subscriptions import jobs
 
 settings = Settings.from_env(os.environ)

@@ -1,0 +1,115 @@
+"""E-mail addresses: one exact form, the folds that find candidates, and a mask for people's eyes."""
+
+import re
+import unicodedata
+
+import idna
+
+from portal.core.i18n import mark
+
+MAX_ADDRESS = 254
+MAX_LOCAL = 64
+ASCII_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
+_LOCAL = re.compile(rf"[\u0080-\U0010ffff{ASCII_ATEXT}]+(?:\.[\u0080-\U0010ffff{ASCII_ATEXT}]+)*\Z")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_PLAIN = re.compile(
+    rf"[{ASCII_ATEXT}]+(?:\.[{ASCII_ATEXT}]+)*@{_LABEL}(?:\.{_LABEL})*\.(?![0-9]+\Z){_LABEL}\Z"
+)
+# What some mail program on the way would decode into something else: encoded words (RFC 2047), percent signs.
+_DECODED_ELSEWHERE = re.compile(r"=\?|%[0-9A-Fa-f]{2}")
+_ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+
+# Providers that deliver every spelling of a local part to one mailbox. `plus`: what follows a plus sign is a
+# tag; `dots`: full stops are ignored. Only providers that document this are listed.
+PLUS_AND_DOTS = frozenset({"gmail.com", "googlemail.com"})
+PLUS_ONLY = frozenset(
+    {
+        "outlook.com", "hotmail.com", "live.com", "icloud.com", "me.com", "mac.com",
+        "fastmail.com", "proton.me", "protonmail.com", "pm.me",
+    }
+)  # fmt: skip
+
+NO_ADDRESS = mark("Enter an e-mail address.")
+TOO_LONG = mark("This is too long for an e-mail address.")
+NOT_ONE = mark("Enter one e-mail address, like name@example.com.")
+LOOKS_ALIKE = mark(
+    "This address has characters that only look like plain letters. Type it with the letters of your "
+    "keyboard."
+)
+
+
+class AddressInvalid(ValueError):
+    """The text is not one e-mail address; the message says why in words for its author, and never repeats it."""
+
+
+def normalise(text: str) -> str:
+    """Return the exact form of an address: trimmed, NFC, its domain in ASCII lower case (UTS 46, non-transitional).
+
+    The local part keeps its case (RFC 5321, section 2.4). Raises AddressInvalid.
+    """
+    trimmed = text.strip(" \t\r\n")
+    if not trimmed:
+        raise AddressInvalid(NO_ADDRESS)
+    if len(trimmed) > MAX_ADDRESS:
+        raise AddressInvalid(TOO_LONG)
+    local, at, domain = unicodedata.normalize("NFC", trimmed).rpartition("@")
+    if not at:
+        raise AddressInvalid(NOT_ONE)
+    if _DECODED_ELSEWHERE.search(local):
+        raise AddressInvalid(NOT_ONE)
+    address = f"{local}@{domain.translate(_ASCII_LOWER)}"
+    if _PLAIN.match(address) and "xn--" not in address and len(local) <= MAX_LOCAL:
+        return address
+    if not _LOCAL.match(local) or any(unicodedata.category(character)[0] in "CZ" for character in local):
+        raise AddressInvalid(NOT_ONE)
+    if len(local.encode()) > MAX_LOCAL:
+        raise AddressInvalid(NOT_ONE)
+    if unicodedata.normalize("NFKC", local) != local:
+        raise AddressInvalid(LOOKS_ALIKE)
+    address = f"{local}@{_ascii_domain(domain)}"
+    if len(address.encode()) > MAX_ADDRESS:
+        raise AddressInvalid(TOO_LONG)
+    return address
+
+
+def _ascii_domain(domain: str) -> str:
+    try:
+        encoded = idna.encode(domain, uts46=True, transitional=False, std3_rules=True).decode("ascii").lower()
+    except (idna.IDNAError, UnicodeError) as error:
+        raise AddressInvalid(NOT_ONE) from error
+    if "." not in encoded or encoded.endswith(".") or encoded.rsplit(".", 1)[1].isdigit():
+        raise AddressInvalid(NOT_ONE)
+    return encoded
+
+
+def folded(address: str) -> str:
+    """Return the fold that finds candidates for a normalised address.
+
+    Folds ASCII case of the local part, and plus-tags and dots where the provider is known to ignore them. No
+    other character is folded: KELVIN SIGN, dotless i and the like stay what they are (Django CVE-2019-19844).
+    """
+    local, _, domain = address.rpartition("@")
+    local = local.translate(_ASCII_LOWER)
+    if domain in PLUS_AND_DOTS:
+        local = local.partition("+")[0].replace(".", "") or local
+        domain = "gmail.com"
+    elif domain in PLUS_ONLY:
+        local = local.partition("+")[0] or local
+    return f"{local}@{domain}"
+
+
+def one_mailbox(domain: str) -> bool:
+    """Tell whether the provider is known to deliver every folded spelling to one mailbox."""
+    return domain in PLUS_AND_DOTS or domain in PLUS_ONLY
+
+
+def sign_in_name(address: str) -> str:
+    """Return the form under which an account is found: a normalised address without regard to ASCII case."""
+    return address.translate(_ASCII_LOWER)
+
+
+def mask(address: str) -> str:
+    """Return an address that its owner recognises and a stranger cannot use: `a…@e….com`."""
+    local, _, domain = address.rpartition("@")
+    name, dot, top = domain.rpartition(".")
+    return f"{local[:1]}…@{name[:1]}…{dot}{top}"

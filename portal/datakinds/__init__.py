@@ -1,0 +1,1 @@
+"""Kinds of personal data, and what to do about each."""

@@ -1,0 +1,48 @@
+"""What anyone can do after a breach, by kind of data: the advice of every class, gathered by group."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from portal.datakinds import advice, taxonomy
+from portal.datakinds.advice import Advice
+from portal.datakinds.taxonomy import DataClass
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One group of data: its name, its classes with how soon to act, and each piece of advice once, worst first."""
+
+    key: str
+    name: str
+    classes: tuple[tuple[str, str], ...]
+    advice: tuple[Advice, ...]
+
+    def among(self, names: Collection[str]) -> "Kind":
+        """Return what of it has one of these names; its classes may be none."""
+        return _kind(self.key, (one for one in _classes(self.key) if one.name in names))
+
+    def beyond(self, names: Collection[str]) -> "Kind":
+        """Return what of it has none of these names; its classes may be none."""
+        return _kind(self.key, (one for one in _classes(self.key) if one.name not in names))
+
+
+@cache
+def kinds() -> tuple[Kind, ...]:
+    """Return every group in the order in which it is read first; texts are to be translated."""
+    return tuple(_kind(group, _classes(group)) for group in taxonomy.GROUPS)
+
+
+def _classes(group: str) -> Iterable[DataClass]:
+    return (one for one in taxonomy.load() if one.group == group)
+
+
+def _kind(group: str, classes: Iterable[DataClass]) -> Kind:
+    worst_first = taxonomy.worst_first(one.name for one in classes)
+    pieces = dict.fromkeys(key for one in worst_first for key in one.advice)
+    return Kind(
+        key=group,
+        name=advice.GROUP_NAMES[group],
+        classes=tuple((one.name, advice.URGENCY[one.severity]) for one in worst_first),
+        advice=tuple(advice.load()[key] for key in pieces),
+    )

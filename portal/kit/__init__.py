@@ -1,1 +1,0 @@
-"""The shared floor: what every feature stands on, and no feature itself."""

@@ -1,0 +1,360 @@
+"""Which new passwords are refused, why, and what to do instead (NIST SP 800-63B-4, section 3.1.1.2).
+
+The whole password is judged, never a part of it: a password is refused if it is known to be common, or if
+next to nothing is left once the words that anyone would guess for this person are taken away. No rule asks
+for kinds of characters.
+"""
+
+import math
+import re
+import secrets
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+from portal.reset.rejections import (
+    COMMON,
+    FEW_WORDS,
+    ORGANISATION,
+    OWN_WORDS,
+    REPEATED,
+    SEQUENCE,
+    TOO_SHORT,
+    UNUSABLE_CHARACTER,
+    PasswordRefused,
+    PasswordTooLong,
+    Rejection,
+)
+
+LISTS = Path(__file__).parents[2] / "static/words"  # the strength meter judges by the same files
+MINIMUM = 15
+MAXIMUM = 256
+MAXIMUM_BYTES = 1024
+MAXIMUM_OWN_WORDS = 32
+SHORTEST_COMMON = 4  # shorter ones ("abc", "sex") sit inside too many good words
+SHORTEST_OWN = 3
+LONGEST_COMMON = 20
+SHORTEST_RUN = 3
+SHORTEST_WALK = 5  # four touching keys in a row make many plain words ("were", "free")
+FREE_DIGITS = 8  # a date; a longer number is more than a decoration
+PIECE_BITS = 0.01  # of two covers that are worth the same, the one of fewer pieces is told
+LITTLE = 6  # fewer characters than this beside guessable words protect nothing
+COMMON_BITS = 40.0  # common words whose ranks reach this together are a passphrase, not a guess
+UNUSABLE = frozenset({"Cc", "Cs"})
+
+SHORTEST = (SHORTEST_RUN, SHORTEST_WALK)
+_PARTS = re.compile(r"[^\W_]+")
+_TRIMMINGS = "0123456789 .,-_!?"
+_LOOK_ALIKES = str.maketrans("@4301!$57", "aaeoiisst")
+
+# Rows as they lie on the keys; a key touches those beside it and the two below it, to its left and right.
+LAYOUTS = (
+    ("1234567890", "qwertyuiop", "asdfghjklñ", "zxcvbnm"),
+    ("1234567890", "qwertzuiop", "asdfghjkl", "yxcvbnm"),
+    ("1234567890", "azertyuiop", "qsdfghjklm", "wxcvbn"),
+)
+
+
+class Kind(Enum):
+    """What makes a stretch of a password guessable."""
+
+    OWN = "own"
+    ORGANISATION = "organisation"
+    COMMON = "common"
+    SEQUENCE = "sequence"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A guessable stretch of a password: where it ends, what it is, and its worth in bits."""
+
+    end: int
+    kind: Kind
+    bits: float
+    text: str
+
+
+Guessed = dict[str, tuple[tuple[str, Kind], ...]]
+
+_REFUSED_BY = (
+    (Kind.OWN, OWN_WORDS),
+    (Kind.ORGANISATION, ORGANISATION),
+    (Kind.COMMON, COMMON),
+    (Kind.SEQUENCE, SEQUENCE),
+)
+
+
+def normalise(password: str) -> str:
+    """Return the form of a password that is counted, compared and hashed (NFC). Raises PasswordRefused."""
+    if len(password) > MAXIMUM_BYTES:
+        raise PasswordTooLong
+    if any(unicodedata.category(character) in UNUSABLE for character in password):
+        raise PasswordRefused(UNUSABLE_CHARACTER)
+    if len(password.encode()) > MAXIMUM_BYTES:
+        raise PasswordTooLong
+    composed = unicodedata.normalize("NFC", password)
+    if len(composed) > MAXIMUM:
+        raise PasswordTooLong
+    return composed
+
+
+def check(password: str, *, own_words: Sequence[str], organisation: str) -> Rejection | None:
+    """Return why this new password is refused, or None if it may be used. Raises nothing."""
+    try:
+        composed = normalise(password)
+    except PasswordRefused as refused:
+        return refused.rejection
+    if len(composed) < MINIMUM:
+        return TOO_SHORT
+    plain = folded(composed)
+    spelled = plain.translate(_LOOK_ALIKES)
+    if _is_known(plain) or _is_known(spelled):
+        return COMMON
+    if _repeats(plain) or _repeats(plain.strip(_TRIMMINGS)) or _repeats(_squeezed(plain)):
+        return REPEATED
+    guessed = _guessed(tuple(own_words[:MAXIMUM_OWN_WORDS]), organisation)
+    return _nothing_left(plain, spelled, guessed)
+
+
+def folded(text: str) -> str:
+    """Return `text` as a guesser tries it: lower case, no accents, full-width and styled letters plain."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    if len(decomposed) > 2 * MAXIMUM:  # a few signs stand for a whole phrase: too long to pull apart
+        return text.casefold()
+    lower = unicodedata.normalize("NFKD", decomposed.casefold())
+    return "".join(character for character in lower if not unicodedata.combining(character))
+
+
+def _squeezed(form: str) -> str:
+    return "".join(character for character in form if character.isalnum())
+
+
+def _is_known(form: str) -> bool:
+    squeezed = _squeezed(form)
+    return form in _common() or squeezed in _common() or squeezed in _phrases()
+
+
+def _repeats(form: str) -> bool:
+    """Tell whether the text is one short piece over and over (the last may be cut off)."""
+    border = [0] * len(form)
+    for place in range(1, len(form)):
+        length = border[place - 1]
+        while length and form[place] != form[length]:
+            length = border[length - 1]
+        border[place] = length + (form[place] == form[length])
+    period = len(form) - border[-1] if form else 0
+    return 0 < period < MINIMUM and period * 2 <= len(form)
+
+
+def _nothing_left(plain: str, spelled: str, guessed: Guessed) -> Rejection | None:
+    """Refuse a password of own and common words, runs of keys and a date, and little more."""
+    pieces, left = _best_cover(plain, spelled, guessed)
+    kinds = {piece.kind for piece in pieces}
+    common = {piece.text: piece.bits for piece in pieces if piece.kind is Kind.COMMON}
+    protecting = _protecting(left, decorated=bool(kinds - {Kind.SEQUENCE}))
+    if protecting >= LITTLE or sum(common.values()) >= COMMON_BITS:
+        return None
+    if kinds <= {Kind.COMMON, Kind.SEQUENCE} and len(common) > 1:
+        return FEW_WORDS
+    for kind, rejection in _REFUSED_BY:
+        if kind in kinds:
+            return rejection
+    return None
+
+
+def _protecting(left: list[str], *, decorated: bool) -> int:
+    """Count the characters outside guessable pieces; a sign counts once, a date beside a word not at all."""
+    signs = {character for character in left if not character.isalnum()}
+    digits = sum(character.isdigit() for character in left)
+    letters = sum(character.isalnum() and not character.isdigit() for character in left)
+    free = FREE_DIGITS if decorated else 0
+    return letters + len(signs) + max(0, digits - free)
+
+
+def _best_cover(plain: str, spelled: str, guessed: Guessed) -> tuple[list[Piece], list[str]]:
+    """Return the guessable pieces that leave the least of the text, and the characters that they leave.
+
+    Works from the end to the start, so each place is looked at once.
+    """
+    best: list[tuple[int, float, Piece | None]] = [(0, 0.0, None)] * (len(plain) + 1)
+    ends = (runs(plain), walks(plain))
+    for start in range(len(plain) - 1, -1, -1):
+        left, bits, _ = best[start + 1]
+        choice: tuple[int, float, Piece | None] = (left + 1, bits, None)
+        for piece in _pieces(plain, spelled, start, guessed, (ends[0][start], ends[1][start])):
+            left, bits, _ = best[piece.end]
+            if (left, bits + piece.bits + PIECE_BITS) < choice[:2]:
+                choice = (left, bits + piece.bits + PIECE_BITS, piece)
+        best[start] = choice
+    pieces: list[Piece] = []
+    outside: list[str] = []
+    place = 0
+    while place < len(plain):
+        chosen = best[place][2]
+        if chosen is None:
+            outside.append(plain[place])
+            place += 1
+        else:
+            pieces.append(chosen)
+            place = chosen.end
+    return pieces, outside
+
+
+def _pieces(plain: str, spelled: str, start: int, guessed: Guessed, ends: tuple[int, int]) -> Iterable[Piece]:
+    further = max(
+        end if end - start >= shortest else start for end, shortest in zip(ends, SHORTEST, strict=True)
+    )
+    for text in (plain,) if plain == spelled else (plain, spelled):
+        for word, kind in guessed.get(text[start : start + SHORTEST_OWN], ()):
+            if text.startswith(word, start):
+                yield Piece(start + len(word), kind, 0.0, word)
+        for length in _lengths().get(text[start : start + SHORTEST_COMMON], ()):
+            if start + length <= further:
+                continue
+            word = text[start : start + length]
+            if word in _common() and _mostly_letters(plain[start : start + length]):
+                yield Piece(start + len(word), Kind.COMMON, _common()[word], word)
+    if further > start:
+        yield Piece(further, Kind.SEQUENCE, 0.0, plain[start:further])
+
+
+def _mostly_letters(text: str) -> bool:
+    """Tell a word with look-alikes ("p4ssw0rd") from a number that happens to spell one ("5310")."""
+    return 2 * sum(character.isalpha() for character in text) > len(text)
+
+
+def _guessed(own_words: tuple[str, ...], organisation: str) -> Guessed:
+    """Return the words that are guessed for this person, under their first three letters; never kept."""
+    found: dict[str, list[tuple[str, Kind]]] = {}
+    ours = _words_of((organisation,))
+    for kind, words in ((Kind.ORGANISATION, ours), (Kind.OWN, _words_of(own_words) - ours)):
+        for word in sorted(words, key=len, reverse=True):
+            found.setdefault(word[:SHORTEST_OWN], []).append((word, kind))
+    return {start: tuple(words) for start, words in found.items()}
+
+
+def _words_of(texts: tuple[str, ...]) -> frozenset[str]:
+    """Return the folded parts of names and addresses, and the same run together ("annalopez")."""
+    found: set[str] = set()
+    for text in texts:
+        form = folded(text[:MAXIMUM])
+        parts = _PARTS.findall(form)
+        local = _PARTS.findall(form.partition("@")[0])
+        found.update(parts, ("".join(parts), "".join(local)))
+    return frozenset(word for word in found if len(word) >= SHORTEST_OWN)
+
+
+@cache
+def _common() -> dict[str, float]:
+    """Return the common passwords, each with the bits that its place in the list is worth."""
+    lines = (LISTS / "common-passwords.txt").read_text(encoding="utf-8").splitlines()
+    return {line: math.log2(place + 2) for place, line in enumerate(lines)}
+
+
+@cache
+def _lengths() -> dict[str, tuple[int, ...]]:
+    """Return, for the first letters of common words, the lengths of such words; numbers are no words."""
+    found: dict[str, set[int]] = {}
+    for word in _common():
+        if SHORTEST_COMMON <= len(word) <= LONGEST_COMMON and not word.isdigit():
+            found.setdefault(word[:SHORTEST_COMMON], set()).add(len(word))
+    return {start: tuple(sorted(lengths)) for start, lengths in found.items()}
+
+
+@cache
+def _phrases() -> frozenset[str]:
+    return frozenset((LISTS / "famous-phrases.txt").read_text(encoding="ascii").split())
+
+
+@cache
+def touching() -> frozenset[str]:
+    """Return every two-character text whose keys touch, in both directions, on QWERTY, QWERTZ and AZERTY."""
+    pairs: set[str] = set()
+    for rows in LAYOUTS:
+        for upper, lower in zip(rows, (*rows[1:], ""), strict=True):
+            for column, key in enumerate(upper):
+                below = lower[max(0, column - 1) : column + 1]
+                beside = upper[column + 1 : column + 2]
+                pairs.update(key + other for other in below + beside)
+                pairs.update(other + key for other in below + beside)
+    return frozenset(pairs)
+
+
+def walks(text: str) -> list[int]:
+    """Return, for each place in `text`, where the walk over touching keys that starts there ends."""
+    pairs = touching()
+    ends = list(range(1, len(text) + 1))
+    for start in range(len(text) - 2, -1, -1):
+        if text[start : start + 2] in pairs:
+            ends[start] = ends[start + 1]
+    return ends
+
+
+def runs(text: str) -> list[int]:
+    """Return, for each place in `text`, where the run that starts there ends: `aaa`, `abc`, `321`, `8901`."""
+    steps = [_step(first, second) for first, second in pairwise(text)]
+    ends = list(range(1, len(text) + 1))
+    for start in range(len(text) - 2, -1, -1):
+        if steps[start] is None:
+            continue
+        longer = start + 1 < len(steps) and steps[start] == steps[start + 1]
+        ends[start] = ends[start + 1] if longer else start + 2
+    return ends
+
+
+def _step(first: str, second: str) -> int | None:
+    if first + second in {"90", "09"}:
+        return 1 if first == "9" else -1
+    if first != second and not (first.isalnum() and second.isalnum()):
+        return None
+    distance = ord(second) - ord(first)
+    return distance if abs(distance) <= 1 else None
+
+
+WORDS = Path(__file__).parent / "words"
+FALLBACK = "en"
+ENTROPY_BITS = 64
+JOINER = "-"  # seen on every screen, found on every keyboard, and no field trims it
+
+Choice = Callable[[Sequence[str]], str]
+
+
+class UnknownLanguage(LookupError):
+    """There is no word list for this language."""
+
+
+@cache
+def languages() -> frozenset[str]:
+    """Return the languages that have a word list."""
+    return frozenset(path.stem for path in WORDS.glob("*.txt"))
+
+
+@cache
+def words(language: str) -> tuple[str, ...]:
+    """Return the word list of a language. Raises UnknownLanguage."""
+    if language not in languages():
+        raise UnknownLanguage(language)
+    return tuple((WORDS / f"{language}.txt").read_text(encoding="ascii").split())
+
+
+def list_language(language: str) -> str:
+    """Return the language whose list serves a reader of `language` (`es-MX` gets `es`), else English."""
+    base = language.replace("_", "-").partition("-")[0].lower()
+    return base if base in languages() else FALLBACK
+
+
+def length(language: str) -> int:
+    """Return how many words of this list reach 64 bits: five of a long list, six of a short one."""
+    return math.ceil(ENTROPY_BITS / math.log2(len(words(language))))
+
+
+def suggest(count: int, language: str, choice: Choice | None = None) -> list[str]:
+    """Return passphrases in the reader's language, drawn by the system's random source by default."""
+    draw = choice or secrets.SystemRandom().choice
+    listed = list_language(language)
+    source, number = words(listed), length(listed)
+    return [JOINER.join(draw(source) for _ in range(number)) for _ in range(count)]

@@ -1,0 +1,1 @@
+"""Pages of the site itself: language, theme, health, and well-known addresses."""

@@ -1,0 +1,146 @@
+"""Pages of the house itself: the language, the theme, health, and the well-known addresses."""
+
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask import (
+    Blueprint,
+    Response,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    send_file,
+)
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from werkzeug.exceptions import BadRequest, NotFound
+from werkzeug.wrappers import Response as BaseResponse
+
+from portal.site import theme
+from portal.web import frame
+
+bp = Blueprint("pages", __name__)
+UNLISTED_PATHS: tuple[str, ...] = ()
+
+YEAR = 365 * 24 * 3600
+SECURITY_LIFETIME = timedelta(days=180)
+
+
+@bp.get("/language/")
+def choose_language() -> str:
+    """Offer the languages."""
+    return render_template("site/language.html", back=_back(request.args.get("back", "/")))
+
+
+@bp.post("/language/")
+def set_language() -> BaseResponse:
+    """Keep the reader's choice, and go back to where they were."""
+    parts = frame.parts()
+    settings = parts.settings
+    chosen = request.form.get("language", "")
+    if chosen not in settings.languages:
+        raise BadRequest
+    if parts.language_chosen is not None:
+        parts.language_chosen(chosen)
+    response = redirect(_back(request.form.get("back", "/")), 303)
+    name = frame.cookie_name(frame.LANGUAGE_COOKIE, https=settings.https)
+    response.set_cookie(
+        name, chosen, max_age=YEAR, secure=settings.https, httponly=True, samesite="Lax", path="/"
+    )
+    return response
+
+
+def _back(target: str) -> str:
+    """Return a path of this site, never an address elsewhere."""
+    try:
+        parts = urlsplit(target.replace("\\", "/"))
+    except ValueError:
+        return "/"
+    safe = (
+        target.startswith("/")
+        and not target.startswith(("//", "/\\"))
+        and not parts.netloc
+        and not parts.scheme
+    )
+    return target if safe and target.isprintable() else "/"
+
+
+@bp.get("/theme.css")
+def theme_stylesheet() -> BaseResponse:
+    """The organisation's colour, with its contrast kept."""
+    response = make_response(_stylesheet(frame.parts().settings.brand_colour))
+    response.mimetype = "text/css"
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    response.add_etag()
+    return response.make_conditional(request)
+
+
+@cache
+def _stylesheet(colour: str) -> str:
+    return theme.stylesheet(theme.Theme.from_colour(colour))
+
+
+@bp.get("/logo")
+def logo() -> BaseResponse:
+    """The organisation's logo."""
+    file = frame.parts().settings.logo_file
+    if file is None:
+        raise NotFound
+    return send_file(Path(file).absolute(), max_age=3600)
+
+
+@bp.get("/healthz")
+def alive() -> BaseResponse:
+    """Say that the process is alive."""
+    return Response("alive\n", mimetype="text/plain")
+
+
+@bp.get("/readyz")
+def ready() -> BaseResponse:
+    """Say whether the portal can work: 503 only where the database fails; the rest may be degraded. No figures."""
+    parts = frame.parts()
+    try:
+        with parts.db.read() as session:
+            session.execute(text("SELECT 1"))
+            states = {
+                name: "ok" if check(session, parts.clock.now()) else "degraded"
+                for name, check in parts.readiness.items()
+            }
+        parts.db.try_to_write()
+    except DBAPIError:
+        return Response("database: failed\n", 503, {"Retry-After": "30"}, mimetype="text/plain")
+    lines = {"database": "ok", **states}
+    return Response("".join(f"{name}: {state}\n" for name, state in lines.items()), mimetype="text/plain")
+
+
+@bp.get("/.well-known/change-password")
+def change_password() -> BaseResponse:
+    """Lead password managers to where a password is changed (W3C, A Well-Known URL for Changing Passwords)."""
+    return redirect("/account/password/", 302)
+
+
+@bp.get("/.well-known/security.txt")
+def security_text() -> BaseResponse:
+    """Whom to tell about a weakness (RFC 9116)."""
+    parts = frame.parts()
+    settings = parts.settings
+    expires = (parts.clock.now() + SECURITY_LIFETIME).replace(hour=0, minute=0, second=0, microsecond=0)
+    lines = [
+        f"Contact: mailto:{settings.contact_email or settings.mail_sender}",
+        f"Expires: {expires.strftime('%Y-%m-%dT%H:%M:%SZ')}",
+        f"Preferred-Languages: {', '.join(settings.languages)}",
+        f"Canonical: {settings.base_url}/.well-known/security.txt",
+    ]
+    response = Response("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    return response
+
+
+@bp.get("/robots.txt")
+def robots() -> BaseResponse:
+    """Let search engines find the apology, and keep them from personal pages."""
+    lines = "".join(f"Disallow: {path}\n" for path in sorted(frame.parts().unlisted_paths))
+    return Response(f"User-agent: *\n{lines}", mimetype="text/plain")

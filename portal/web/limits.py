@@ -1,0 +1,77 @@
+"""Limits that several web processes share through the database: fixed windows, counted under blind bucket names."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from limits import RateLimitItem, parse
+from sqlalchemy import LargeBinary, bindparam, delete, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from portal.core.db import Base, Utc
+from portal.crypto.vault import INDEX_BYTES, WebVault
+from portal.runtime.parts import WorkerParts
+
+_UPSERT = text(
+    "INSERT INTO rate_buckets (bucket, hits, ends_at) VALUES (:bucket, 1, :ends_at) "
+    "ON CONFLICT (bucket) DO UPDATE SET hits = rate_buckets.hits + 1 RETURNING hits"
+).bindparams(bindparam("bucket", type_=LargeBinary()), bindparam("ends_at", type_=Utc()))
+
+
+class RateBucket(Base):
+    """Hits of one bucket in one window; the bucket's name is keyed, so no network address is stored."""
+
+    __tablename__ = "rate_buckets"
+
+    bucket: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
+    hits: Mapped[int]
+    ends_at: Mapped[datetime] = mapped_column(Utc, index=True)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a hit is within its limit, and if not, in how many seconds the next one will be."""
+
+    allowed: bool
+    retry_after: int = 0
+
+
+def hit(session: Session, vault: WebVault, limit: str, *bucket: str, now: datetime) -> Decision:
+    """Count one hit against `limit` (in the words of the limits library, "60 per hour") for a bucket; one statement."""
+    item = _parse(limit)
+    name, ends_at = _window(vault, limit, bucket, now)
+    hits: int = session.execute(_UPSERT, {"bucket": name, "ends_at": ends_at}).scalar_one()
+    return _decision(hits <= item.amount, ends_at, now)
+
+
+def look(session: Session, vault: WebVault, limit: str, *bucket: str, now: datetime) -> Decision:
+    """Tell what `hit` would, and count nothing."""
+    name, ends_at = _window(vault, limit, bucket, now)
+    hits = session.scalar(select(RateBucket.hits).where(RateBucket.bucket == name)) or 0
+    return _decision(hits < _parse(limit).amount, ends_at, now)
+
+
+def _window(vault: WebVault, limit: str, bucket: tuple[str, ...], now: datetime) -> tuple[bytes, datetime]:
+    seconds = _parse(limit).get_expiry()
+    window = int(now.timestamp()) // seconds
+    return vault.bucket(limit, str(window), *bucket), datetime.fromtimestamp((window + 1) * seconds, UTC)
+
+
+def _decision(allowed: bool, ends_at: datetime, now: datetime) -> Decision:
+    return Decision(allowed, 0 if allowed else max(1, int((ends_at - now).total_seconds())))
+
+
+def tidy(parts: WorkerParts) -> None:
+    """Remove the windows that are over, in a transaction of its own."""
+    with parts.db.write() as session:
+        purge(session, parts.clock.now())
+
+
+def purge(session: Session, now: datetime) -> None:
+    """Forget the windows that are over, and by a day: a clock that jumps back opens nothing."""
+    session.execute(delete(RateBucket).where(RateBucket.ends_at < now - timedelta(days=1)))
+
+
+@cache
+def _parse(limit: str) -> RateLimitItem:
+    return parse(limit)

@@ -1,0 +1,144 @@
+"""The database: writers wait for each other, times are UTC, and a fault tells nothing of what was stored."""
+
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
+
+import pytest
+from sqlalchemy import func, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+
+from portal.core.db import Database, new_id
+from portal.web.limits import RateBucket
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+def bucket(hits=0, name=b"b" * 16, ends_at=NOON):
+    return RateBucket(bucket=name, hits=hits, ends_at=ends_at)
+
+
+def stored(db):
+    with db.read() as session:
+        return session.scalars(select(RateBucket)).all()
+
+
+def test_what_fails_leaves_nothing(db):
+    def fail_halfway():
+        with db.write() as session:
+            session.add(bucket())
+            session.flush()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_halfway()
+    assert stored(db) == []
+
+
+def test_reading_never_writes(db):
+    with db.read() as session:
+        session.add(bucket())
+        session.flush()
+    assert stored(db) == []
+
+
+@pytest.mark.parametrize("kind", ["write", "mark"])
+def test_read_then_write_loses_no_update_among_eight_threads(db, kind):
+    with db.write() as session:
+        session.add(bucket())
+
+    faults = []
+
+    def add_one():
+        try:
+            for _ in range(5):
+                with getattr(db, kind)() as session:
+                    hits = session.scalar(select(RateBucket.hits).with_for_update())
+                    session.execute(update(RateBucket).values(hits=hits + 1))
+        except DBAPIError as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=add_one) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert stored(db)[0].hits == 40
+
+
+def test_readers_do_not_wait_for_a_writer(db):
+    with db.write() as writing:
+        writing.add(bucket())
+        writing.flush()
+        assert stored(db) == []
+    assert len(stored(db)) == 1
+
+
+def test_a_snapshot_sees_one_state_whatever_is_written_meanwhile(db):
+    counted = select(func.count()).select_from(RateBucket)
+    with db.snapshot() as session:
+        assert session.scalar(counted) == 0
+        with db.write() as other:
+            other.add(bucket())
+        assert session.scalar(counted) == 0
+    assert len(stored(db)) == 1
+
+
+def test_times_come_back_aware_and_in_utc_whatever_zone_they_went_in(db):
+    eastern = NOON.astimezone(timezone(timedelta(hours=-5))) + timedelta(microseconds=123456)
+    with db.write() as session:
+        session.add(bucket(ends_at=eastern))
+    row = stored(db)[0]
+    assert row.ends_at == eastern
+    assert row.ends_at.utcoffset() == timedelta(0)
+
+
+def test_a_time_without_a_zone_is_refused(db):
+    naive = NOON.replace(tzinfo=None)
+    with pytest.raises(StatementError, match="without a zone"), db.write() as session:
+        session.add(bucket(ends_at=naive))
+
+
+def test_a_fault_does_not_repeat_what_was_stored(db):
+    with db.write() as session:
+        session.add(bucket(name=b"secret-of-sam-16"))
+    with pytest.raises(IntegrityError) as refused, db.write() as session:
+        session.add(bucket(name=b"secret-of-sam-16"))
+    assert "secret-of-sam" not in str(refused.value).partition("DETAIL")[0]
+
+
+def test_ids_carry_no_order_and_no_time():
+    ids = [new_id() for _ in range(1000)]
+    assert len(set(ids)) == 1000
+    assert {len(each) for each in ids} == {16}
+    assert sum(one < other for one, other in pairwise(ids)) < 600
+
+
+def test_sqlite_keeps_its_promises_on_every_connection(sqlite_template, tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'fresh.db'}")
+    expected = {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "secure_delete": 1,
+        "busy_timeout": 15_000,
+    }
+
+    def pragmas():
+        with database.write() as session:
+            return {name: session.scalar(text(f"PRAGMA {name}")) for name in expected}
+
+    assert pragmas() == expected
+    with database.mark() as session:
+        assert session.scalar(text("PRAGMA synchronous")) == 1
+    assert pragmas() == expected
+    database.dispose()
+
+
+def test_a_database_that_is_not_there_answers_with_one_kind_of_fault(tmp_path):
+    for url in (f"sqlite:///{tmp_path}/no/such/folder.db", f"postgresql://nobody@/x?host={tmp_path}"):
+        database = Database(url)
+        with pytest.raises(DBAPIError), database.write():
+            pass
+        database.dispose()

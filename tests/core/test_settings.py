@@ -1,0 +1,207 @@
+"""The settings: everything wrong is said at once, by name and never by value."""
+
+import pytest
+
+from portal.core.settings import Settings, SettingsInvalid
+
+SECRET = "hunter2-do-not-print"
+GOOD = {
+    "PORTAL_BASE_URL": "https://incident.northwind.example",
+    "PORTAL_ORGANISATION": "Northwind Travel",
+    "PORTAL_CONTACT_EMAIL": "help@northwind.example",
+    "PORTAL_MAIL_URL": f"smtp://portal:{SECRET}@relay.example:587?tls=starttls",
+    "PORTAL_MAIL_SENDER": "incident@northwind.example",
+}
+
+
+def faults(**changed):
+    environ = GOOD | {f"PORTAL_{name}": value for name, value in changed.items()}
+    with pytest.raises(SettingsInvalid) as refused:
+        Settings.from_env({name: value for name, value in environ.items() if value is not None})
+    return refused.value.faults
+
+
+def test_a_production_portal_starts_with_five_settings():
+    settings = Settings.from_env(GOOD)
+    assert settings.production
+    assert settings.https
+    assert settings.host == "incident.northwind.example"
+    assert (settings.mail.user, settings.mail.password) == ("portal", SECRET)
+
+
+def test_an_empty_environment_is_told_all_that_is_missing():
+    with pytest.raises(SettingsInvalid) as refused:
+        Settings.from_env({})
+    named = {fault.partition(":")[0] for fault in refused.value.faults}
+    assert named == {"PORTAL_BASE_URL", "PORTAL_MAIL_URL", "PORTAL_MAIL_SENDER", "PORTAL_ORGANISATION",
+                     "PORTAL_CONTACT_EMAIL"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("https://Incident.Northwind.Example", "https://incident.northwind.example"),
+        ("HTTPS://incident.northwind.example:443/", "https://incident.northwind.example"),
+        ("https://incident.northwind.example:0443", "https://incident.northwind.example"),
+        ("https://incident.northwind.example:8443", "https://incident.northwind.example:8443"),
+        ("https://incident.northwind.example:80", "https://incident.northwind.example:80"),
+        ("https://[2001:DB8::1]:443", "https://[2001:db8::1]"),
+        ("https://[2001:DB8::1]:8443", "https://[2001:db8::1]:8443"),
+    ],
+)
+def test_the_base_url_is_kept_as_browsers_write_it(given, meant):
+    settings = Settings.from_env(GOOD | {"PORTAL_BASE_URL": given})
+    assert settings.base_url == meant
+    assert settings.https
+
+
+def test_the_own_port_of_http_is_dropped_too():
+    environ = {"PORTAL_ENVIRONMENT": "test", "PORTAL_BASE_URL": "http://Localhost:80"}
+    assert Settings.from_env(environ).base_url == "http://localhost"
+
+
+def test_who_sends_no_mail_needs_no_relay_and_never_reads_its_password(tmp_path):
+    without = {name: value for name, value in GOOD.items() if name != "PORTAL_MAIL_URL"}
+    assert Settings.from_env(without, sends_mail=False).production
+    unreadable = {"PORTAL_MAIL_URL_FILE": str(tmp_path / "of-the-worker")}
+    for environ in (GOOD, without | unreadable):
+        assert Settings.from_env(environ, sends_mail=False).mail == Settings().mail
+    with pytest.raises(SettingsInvalid, match="PORTAL_MAIL_URL_FILE"):
+        Settings.from_env(without | unreadable)
+
+
+@pytest.mark.parametrize(
+    ("readable", "asked"), [("web", False), ("worker", True), ("web worker", True), ("", True)]
+)
+def test_who_can_read_the_web_keys_alone_is_not_asked_for_the_relay(tmp_path, readable, asked):
+    environ = {name: value for name, value in GOOD.items() if name != "PORTAL_MAIL_URL"}
+    for name in ("web", "worker"):
+        environ[f"PORTAL_{name.upper()}_KEYS_FILE"] = str(tmp_path / name)
+    for name in readable.split():
+        (tmp_path / name).touch()
+    settings = Settings.from_env(environ, sends_mail=None)
+    assert settings.web_alone is not asked
+    assert (settings.mail_fault is not None) is asked
+    if settings.mail_fault:
+        assert settings.mail_fault.startswith("PORTAL_MAIL_URL: is needed")
+
+
+def test_every_fault_is_reported_together_and_no_value_with_it():
+    wrong = {
+        "BASE_URL": f"http://{SECRET}",
+        "DATABASE_URL": f"mysql://root:{SECRET}@db/portal",
+        "MAIL_URL": f"ftp://x:{SECRET}@relay",
+        "MAIL_SENDER": SECRET,
+        "BRAND_COLOUR": SECRET,
+        "LOGO_FILE": SECRET,
+        "LANGUAGES": SECRET,
+        "TIMEZONE": SECRET,
+        "TRUSTED_PROXIES": SECRET,
+        "ARGON2": SECRET,
+        "RATE_INTAKE_IP": SECRET,
+        "RATE_INTAKE_GLOBAL": SECRET,
+        "RATE_SIGN_IN_IP": SECRET,
+        "IDENTITY_STORE": SECRET,
+        "LISTEN": SECRET,
+        "EMBEDDED": SECRET,
+        "CONTACT_EMAIL": SECRET,
+        "ORGANISATION": "",
+    }
+    found = faults(**wrong)
+    assert {fault.partition(":")[0] for fault in found} == {f"PORTAL_{name}" for name in wrong}
+    assert SECRET not in "\n".join(found)
+
+
+def test_a_secret_is_in_no_representation_of_the_settings():
+    settings = Settings.from_env(GOOD | {"PORTAL_DATABASE_URL": f"postgresql://portal:{SECRET}@db/portal"})
+    assert SECRET not in repr(settings) + repr(settings.mail)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BASE_URL", "http://incident.northwind.example"),
+        ("BASE_URL", "https://incident.northwind.example/portal"),
+        ("BASE_URL", "https://incident.northwind.example#top"),
+        ("BASE_URL", "https://incident.northwind.example?x=1"),
+        ("BASE_URL", "https://someone@incident.northwind.example"),
+        ("BASE_URL", "https://incident northwind.example"),
+        ("BASE_URL", "https://incident.northwind.example:port"),
+        ("BASE_URL", "https://[::1"),
+        ("BASE_URL", "incident.northwind.example"),
+        ("MAIL_URL", "smtp://relay.example:25?tls=none"),
+        ("MAIL_URL", "smtp://relay.example:25?tls=maybe"),
+        ("MAIL_URL", "smtp://relay.example:port"),
+        ("ARGON2", "m=8,t=1,p=1"),
+        ("ARGON2", "m=19456,t=1,p=1"),
+        ("ARGON2", "m=99999999,t=1,p=1"),
+        ("ARGON2", "m=47104,t=1,p=0"),
+        ("DEMO_MAILBOX", "/tmp/mailbox"),
+        ("ENVIRONMENT", "staging"),
+        ("EMBEDDED", "perhaps"),
+        ("LISTEN", "127.0.0.1:99999"),
+        ("LISTEN", "127.0.0.1:0"),
+        ("TRUSTED_PROXIES", "-1"),
+        ("TRUSTED_PROXIES", "11"),
+        ("TRUSTED_PROXIES", "9" * 5000),
+        ("TRUSTED_PROXIES", "²"),
+        ("RATE_INTAKE_GLOBAL", "0 per second"),
+        ("LANGUAGES", ","),
+        ("TIMEZONE", "../../etc/passwd"),
+        ("ORGANISATION", "Northwind\r\nBcc: everyone@example.com"),
+        ("MAIL_SENDER", "a@b.example\r\nBcc:c@d.example"),
+    ],
+)
+def test_production_refuses(name, value):
+    assert f"PORTAL_{name}" in {fault.partition(":")[0] for fault in faults(**{name: value})}
+
+
+def test_a_misspelled_setting_is_named_instead_of_being_ignored():
+    assert any(fault.startswith("PORTAL_BASE_ULR:") for fault in faults(BASE_ULR="https://x.example"))
+
+
+def test_each_setting_may_stand_in_a_file(tmp_path):
+    file = tmp_path / "mail"
+    file.write_text(GOOD["PORTAL_MAIL_URL"] + "\n")
+    environ = {name: value for name, value in GOOD.items() if name != "PORTAL_MAIL_URL"}
+    settings = Settings.from_env(environ | {"PORTAL_MAIL_URL_FILE": str(file)})
+    assert settings.mail.password == SECRET
+
+
+def test_a_setting_given_twice_or_in_a_file_that_is_not_there_is_refused(tmp_path):
+    file = tmp_path / "url"
+    file.write_text("https://other.example")
+    found = faults(BASE_URL_FILE=str(file), DATABASE_URL_FILE=str(tmp_path / SECRET))
+    assert {fault.partition(":")[0] for fault in found} == {"PORTAL_BASE_URL", "PORTAL_DATABASE_URL_FILE"}
+    assert SECRET not in "\n".join(found)
+
+
+def test_a_file_of_bytes_that_are_no_text_is_refused(tmp_path):
+    file = tmp_path / "organisation"
+    file.write_bytes(b"\xff\xfe\x00")
+    assert faults(ORGANISATION=None, ORGANISATION_FILE=str(file))[0].startswith("PORTAL_ORGANISATION_FILE:")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "listen", "named"),
+    [
+        ("http://192.168.1.20:8000", "127.0.0.1:8000", "PORTAL_BASE_URL"),
+        ("https://incident.northwind.example", "127.0.0.1:8000", "PORTAL_BASE_URL"),
+        ("http://localhost.evil.example:8000", "127.0.0.1:8000", "PORTAL_BASE_URL"),
+        ("http://localhost:8000", "0.0.0.0:8000", "PORTAL_LISTEN"),
+        ("http://localhost:8000", "[::]:8000", "PORTAL_LISTEN"),
+    ],
+)
+def test_the_demonstration_stays_on_this_machine(base_url, listen, named):
+    found = faults(ENVIRONMENT="demo", BASE_URL=base_url, LISTEN=listen)
+    assert [fault.partition(":")[0] for fault in found] == [named]
+
+
+def test_the_demonstration_runs_on_loopback_over_either_protocol():
+    for listen in ("127.0.0.1:8000", "[::1]:8000", "localhost:8000"):
+        environ = {
+            "PORTAL_ENVIRONMENT": "demo",
+            "PORTAL_LISTEN": listen,
+            "PORTAL_BASE_URL": "http://localhost:8000",
+        }
+        assert not Settings.from_env(environ).production

@@ -1,0 +1,95 @@
+"""Authors are people: what they paste must not run in anybody's browser."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from portal.web import markdown
+
+PAYLOADS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg/onload=alert(1)>",
+    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "[x](javascript:alert(1))",
+    "[x](JaVaScRiPt:alert(1))",
+    "[x](&#x6a;avascript:alert(1))",
+    "[x](java&Tab;script:alert(1))",
+    "[x](data:text/html;base64,PHNjcmlwdD4=)",
+    "[x](vbscript:msgbox(1))",
+    '[x](https://e.example/" onmouseover="alert(1))',
+    '[x](https://e.example "title\\" onmouseover=\\"alert(1)")',
+    "![x](https://e.example/pixel.png)",
+    '![x" onerror="alert(1)](y)',
+    "![<img src=x onerror=alert(1)>](y)",
+    "<!-- --><script>alert(1)</script>",
+    "`<script>alert(1)</script>`",
+    "```html onload=alert(1)\n<script>alert(1)</script>\n```",
+    "<style>body{display:none}</style>",
+    "<form action=//e.example><input name=email></form>",
+    "<meta http-equiv=refresh content=0;url=//e.example>",
+    "<base href=//e.example>",
+    "|a<script>|\n|-|\n|<img src=x onerror=alert(1)>|",
+    "[x]: javascript:alert(1)\n\n[x]",
+    "<https://e.example/?a=<script>alert(1)</script>>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+]
+
+
+class Elements(HTMLParser):
+    """What a browser would make of it."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_nothing_that_an_author_pastes_runs(payload):
+    html = markdown.render(f"before {payload} after\n\n{payload}\n\n> {payload}")
+    for tag, attributes in Elements(html).found:
+        assert tag in markdown.TAGS
+        assert set(attributes) <= {"href", "title", "rel", "start"}
+        href = attributes.get("href") or ""
+        scheme = re.match(r"[a-z][a-z0-9+.-]*(?=:)", href.lower())
+        assert scheme is None or scheme[0] in markdown.SCHEMES, href
+
+
+def test_links_vouch_for_nobody():
+    link = Elements(markdown.render("[x](https://e.example)")).found[1]
+    assert link == ("a", {"href": "https://e.example", "rel": "nofollow noopener"})
+
+
+def test_an_image_leaves_its_words():
+    assert markdown.render("![A map of the office](map.png)") == "<p>A map of the office</p>\n"
+
+
+def test_headings_stand_below_the_pages_own_and_skip_no_level():
+    html = markdown.render("# A\n\n### B\n\n###### C\n\n# D", top=3)
+    assert re.findall(r"<h(\d)>", html) == ["3", "4", "5", "3"]
+    assert re.findall(r"<h(\d)>", markdown.render("### deep first\n\n# then high", top=4)) == ["4", "4"]
+    assert re.findall(r"<h(\d)>", markdown.render("# A\n\n## B\n\n### C\n\n#### D", top=4)) == [
+        "4",
+        "5",
+        "6",
+        "6",
+    ]
+
+
+def test_what_people_write_looks_as_they_mean_it():
+    html = markdown.render("**All** is *well*.\n\n1. one\n2. two\n\n| a | b |\n|---|---|\n| 1 | 2 |")
+    for element in ("<strong>All</strong>", "<em>well</em>", "<ol>", "<th>a</th>", "<td>2</td>"):
+        assert element in html
+
+
+@pytest.mark.parametrize("tag", ["strong", "a", "h2", "table", "p", "blockquote"])
+def test_html_is_text_even_where_the_same_element_may_come_from_markdown(tag):
+    html = markdown.render(f"before <{tag}>inside</{tag}> after\n\n<{tag}>\nblock\n</{tag}>\n")
+    assert f"&lt;{tag}&gt;inside&lt;/{tag}&gt;" in html
+    assert {found for found, _ in Elements(html).found} == {"p"}
