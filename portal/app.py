@@ -14,7 +14,7 @@ from portal.core.clock import Clock, SystemClock
 from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.crypto import keys
-from portal.crypto.hash_slots import slots_for
+from portal.crypto.hash_slots import hash_slots_for
 from portal.crypto.keys import WebKeys
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.demo import views as demo_views
@@ -60,7 +60,7 @@ PAGES = (
 # Who answers a sealed request, by its purpose.
 HANDLERS: dict[str, intake.Handler] = {
     **exposure.HANDLERS,
-    accounts_views.LANGUAGE: accounts.keep_language,
+    accounts_views.LANGUAGE: accounts.store_language,
     **reset.HANDLERS,
     **subscriptions.HANDLERS,
 }
@@ -106,12 +106,12 @@ def create_app(
         clock=clock or SystemClock(),
         keys=web_keys,
         vault=WebVault(web_keys),
-        slots=slots_for(settings),
+        hash_slots=hash_slots_for(settings),
         page_cache=PageCache(content_number, look_seconds),
         wake=wake or Queue(settings.queue_file).wake,
         account_lines=(rotation_views.account_line,),
         readiness={"queue": intake_service.on_time, "mail": outbox_service.on_time},
-        language_chosen=accounts_views.keep_language,
+        language_chosen=accounts_views.store_language,
         unlisted_paths=tuple(path for page in PAGES for path in page.UNLISTED_PATHS),
     )
     frame.prepare(app, parts)

@@ -63,7 +63,7 @@ def import_accounts(context: Context, file: Path, report: Path | None, *, dry_ru
         raise click.ClickException(f"The database failed: {full}. {RUN_AGAIN}") from None
     finally:
         bars.end()
-    _tell(summary, file, report)
+    _print_summary(summary, file, report)
     if dry_run:
         click.echo("This was a dry run: nothing was stored.")
         return
@@ -74,10 +74,10 @@ def import_accounts(context: Context, file: Path, report: Path | None, *, dry_ru
     )
 
 
-def _tell(summary: take_in.Summary, file: Path, report: Path) -> None:
+def _print_summary(summary: take_in.Summary, file: Path, report: Path) -> None:
     click.echo(f"{file.name}: rows: {summary.rows}; accounts: {summary.accounts}.")
-    for shape, count in sorted(summary.shapes.items()):
-        click.echo(f"    Argon2id {shape}: {count}")
+    for argon2_params, count in sorted(summary.hashes_by_params.items()):
+        click.echo(f"    Argon2id {argon2_params}: {count}")
     if summary.duplicates:
         click.echo(f"Rows with an address that an earlier row has: {summary.duplicates}. They were left out.")
     if summary.bad_rows:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from portal.accounts import doors, service, sign_in
+from portal.accounts import lockout, service, sign_in
 from portal.crypto.vault import VaultError
 from portal.identity.port import AccountMissing
 from portal.identity.service import store_for
@@ -15,10 +15,10 @@ from portal.web import limits
 
 log = logging.getLogger("portal.accounts")
 
-DOORS_EVERY = "1 per day"
+LOCKOUT_EVERY = "1 per day"
 
 
-def keep_language(session: Session, request: Request, _now: datetime, parts: WorkerParts) -> bool:
+def store_language(session: Session, request: Request, _now: datetime, parts: WorkerParts) -> bool:
     """Keep the language that somebody who is signed in chose on the pages: mails nobody asked for come in it."""
     language = request.fields.get("language", "")
     if language not in parts.settings.languages:
@@ -39,16 +39,16 @@ def tidy(parts: WorkerParts) -> None:
     with parts.db.write() as session:
         service.purge(session, now)
         sign_in.purge(session, now)
-        turn = limits.hit(session, parts.vault, DOORS_EVERY, "tidy sign-in doors", now=now)
+        turn = limits.hit(session, parts.vault, LOCKOUT_EVERY, "tidy sign-in doors", now=now)
     if not turn.allowed:
         return
     with parts.db.read() as reading:
-        if not doors.any_old(reading, now):
+        if not lockout.any_old(reading, now):
             return
-        for names in doors.old_of_accounts(reading, parts.vault, store_for(parts.settings), now):
+        for names in lockout.old_of_accounts(reading, parts.vault, store_for(parts.settings), now):
             with parts.db.write() as session:
-                doors.keep(session, names, now)
+                lockout.postpone(session, names, now)
     left = True
     while left:
         with parts.db.write() as session:
-            left = doors.remove_old(session, now)
+            left = lockout.remove_old(session, now)

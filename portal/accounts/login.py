@@ -86,7 +86,7 @@ def sign_in_required(view: Callable[P, ResponseReturnValue]) -> Callable[P, Resp
     return guarded
 
 
-def person() -> SignedIn:
+def current_account() -> SignedIn:
     """Return who is signed in, on a page that `sign_in_required` guards."""
     found = signed_in()
     if found is None:
@@ -100,7 +100,7 @@ def next_page(wanted: str | None) -> str:
     return wanted if wanted and _OWN_PAGE.match(wanted) else "/account/"
 
 
-def begin(token: str) -> bool:
+def log_in(token: str) -> bool:
     """Sign this browser in; nothing that it brought along survives, so that nobody can prepare a session for it.
 
     False means that the session is over already: the account moved on in between.
@@ -110,7 +110,7 @@ def begin(token: str) -> bool:
     return user is not None and bool(login_user(user))
 
 
-def end() -> None:
+def log_out() -> None:
     """Sign this browser out and forget what it kept."""
     logout_user()
     session.clear()

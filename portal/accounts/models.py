@@ -28,15 +28,15 @@ class AccountSession(Base):
     device: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-class SignInDoor(Base):
-    """Consecutive failures at one address; `doors.py` says why nothing here can be read without a key.
+class FailureCount(Base):
+    """Consecutive failures at one address; `lockout.py` says why nothing here can be read without a key.
 
     Addresses without an account have doors too, so that a closed one says nothing.
     """
 
     __tablename__ = "sign_in_doors"
 
-    door: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
+    key: Mapped[bytes] = mapped_column("door", LargeBinary(INDEX_BYTES), primary_key=True)
     strangers: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES))
     devices: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES))
     sessions: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES))

@@ -82,7 +82,7 @@ class Listed:
     this_one: bool
 
 
-def begin(
+def create_session(
     session: Session, vault: WebVault, account: Account, *, address: str, device: str, now: datetime
 ) -> str:
     """Sign a browser in and return its token, kept nowhere else; the oldest session makes room for the 21st."""

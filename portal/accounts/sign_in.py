@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import case, delete, literal, select, update
 from sqlalchemy.orm import Session
 
-from portal.accounts import doors, service
-from portal.accounts.doors import Door, Share
-from portal.accounts.models import SignInDoor, SignInWait
+from portal.accounts import lockout, service
+from portal.accounts.lockout import Bucket, Lockout
+from portal.accounts.models import FailureCount, SignInWait
 from portal.core import db
 from portal.core.db import Utc
 from portal.crypto.vault import WebVault
@@ -31,7 +31,7 @@ WAITS_KEPT = timedelta(days=1)
 
 
 @dataclass(frozen=True, repr=False)
-class Try:
+class Attempt:
     """One try that was counted.
 
     `retry_after` is not 0 where this network or device came too early, in seconds: the password is not looked
@@ -39,11 +39,11 @@ class Try:
     until there is a new one.
     """
 
-    door: Door
+    lockout: Lockout
     bucket: bytes
     by_device: bool
     account: Account | None
-    stand_in: str | None
+    dummy_hash: str | None
     retry_after: int = 0
     open: bool = False
 
@@ -56,7 +56,7 @@ def wait_after(failures: int) -> timedelta:
     return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
 
 
-def begin(
+def register_attempt(
     session: Session,
     vault: WebVault,
     store: Store,
@@ -66,10 +66,10 @@ def begin(
     device_cookie: str | None,
     limit: str,
     now: datetime,
-) -> Try:
+) -> Attempt:
     """Count a try to sign in with a normalised address."""
     account = store.find(session, vault, address)
-    stand_in = store.stand_in(session, vault, address)
+    dummy_hash = store.dummy_hash(session, vault, address)
     index = vault.account_index(address)
     version = account.version if account else 1
     device = service.known_device(vault, device_cookie, account.id if account else index, version)
@@ -77,15 +77,15 @@ def begin(
     # A wait outlives a new password: if it ended then, a watcher would learn of the account and of its
     # change.
     bucket = vault.bucket("sign-in wait", index.hex(), *source)
-    attempt = Try(doors.door_of(vault, index, version), bucket, bool(device), account, stand_in)
+    attempt = Attempt(lockout.lockout_of(vault, index, version), bucket, bool(device), account, dummy_hash)
     decision = limits.hit(session, vault, limit, "sign-in", *source, now=now)
     retry_after = decision.retry_after or _take_turn(session, bucket, now)
     if retry_after:
         return replace(attempt, retry_after=retry_after)
-    return replace(attempt, open=doors.count(session, vault, attempt.door, _share(attempt), now))
+    return replace(attempt, open=lockout.count(session, vault, attempt.lockout, _bucket(attempt), now))
 
 
-def check(hasher: Hasher, attempt: Try, password: str) -> bool:
+def check(hasher: Hasher, attempt: Attempt, password: str) -> bool:
     """Tell whether the password signs in; outside any transaction. Every failure takes the same time.
 
     Raises TooBusy.
@@ -95,16 +95,16 @@ def check(hasher: Hasher, attempt: Try, password: str) -> bool:
         return False
     try:
         if account is None:
-            return hasher.verify_nothing(password, attempt.stand_in)
+            return hasher.verify_dummy(password, attempt.dummy_hash)
         fits = hasher.verify(account.password_hash, password)
     except PasswordTooLong:
         return False
     return fits and attempt.open and not account.must_reset
 
 
-def forgive(session: Session, vault: WebVault, attempt: Try, now: datetime) -> None:
+def forgive(session: Session, vault: WebVault, attempt: Attempt, now: datetime) -> None:
     """Take back a try whose password was not looked at."""
-    doors.forgive(session, vault, attempt.door, _share(attempt))
+    lockout.forgive(session, vault, attempt.lockout, _bucket(attempt))
     session.execute(
         update(SignInWait)
         .where(SignInWait.bucket == attempt.bucket, SignInWait.failures > 0)
@@ -112,25 +112,25 @@ def forgive(session: Session, vault: WebVault, attempt: Try, now: datetime) -> N
     )
 
 
-def clear(session: Session, vault: WebVault, attempt: Try) -> None:
+def clear(session: Session, vault: WebVault, attempt: Attempt) -> None:
     """Forget the failures that came the same way as a try that succeeded; the others still count."""
-    doors.clear(session, vault, attempt.door, _share(attempt))
+    lockout.clear(session, vault, attempt.lockout, _bucket(attempt))
     session.execute(delete(SignInWait).where(SignInWait.bucket == attempt.bucket))
 
 
 def count_in_session(session: Session, vault: WebVault, address: str, version: int, now: datetime) -> bool:
     """Count a try at the password in a session, whichever; False where the account's sessions used up their share."""
-    return doors.count(session, vault, _door(vault, address, version), SignInDoor.sessions, now)
+    return lockout.count(session, vault, _lockout(vault, address, version), FailureCount.sessions, now)
 
 
 def forgive_in_session(session: Session, vault: WebVault, address: str, version: int) -> None:
     """Take back a try in a session whose password was not looked at."""
-    doors.forgive(session, vault, _door(vault, address, version), SignInDoor.sessions)
+    lockout.forgive(session, vault, _lockout(vault, address, version), FailureCount.sessions)
 
 
 def clear_in_session(session: Session, vault: WebVault, address: str, version: int) -> None:
     """Forget the failures in sessions, after a right password."""
-    doors.clear(session, vault, _door(vault, address, version), SignInDoor.sessions)
+    lockout.clear(session, vault, _lockout(vault, address, version), FailureCount.sessions)
 
 
 def purge(session: Session, now: datetime) -> None:
@@ -138,12 +138,12 @@ def purge(session: Session, now: datetime) -> None:
     session.execute(delete(SignInWait).where(SignInWait.tried_at < now - WAITS_KEPT))
 
 
-def _share(attempt: Try) -> Share:
-    return SignInDoor.devices if attempt.by_device else SignInDoor.strangers
+def _bucket(attempt: Attempt) -> Bucket:
+    return FailureCount.devices if attempt.by_device else FailureCount.strangers
 
 
-def _door(vault: WebVault, address: str, version: int) -> Door:
-    return doors.door_of(vault, vault.account_index(address), version)
+def _lockout(vault: WebVault, address: str, version: int) -> Lockout:
+    return lockout.lockout_of(vault, vault.account_index(address), version)
 
 
 def _take_turn(session: Session, bucket: bytes, now: datetime) -> int:

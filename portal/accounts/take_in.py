@@ -25,7 +25,7 @@ from portal.core.clock import Clock
 from portal.core.db import Database
 from portal.crypto.vault import WorkerVault
 from portal.identity.builtin import MAX_PROFILE, BuiltinStore, NewAccount, pack
-from portal.identity.hashing import shape_of
+from portal.identity.hashing import argon2_params_of
 from portal.identity.port import Profile
 from portal.people_files.csv_file import CsvFile, FileRefused
 from portal.people_files.report import Report
@@ -59,7 +59,7 @@ class Summary:
     changed: int = 0
     unchanged: int = 0
     whole: bool = True
-    shapes: dict[str, int] = field(default_factory=dict)
+    hashes_by_params: dict[str, int] = field(default_factory=dict)
 
 
 Finished = Callable[[Session, Summary], None]
@@ -107,7 +107,7 @@ def account_of(columns: tuple[str, ...]) -> NewAccount:
     except AddressInvalid:
         raise RowRefused("email: this is not one e-mail address") from None
     try:
-        shape_of(password_hash.strip())
+        argon2_params_of(password_hash.strip())
     except ValueError:
         raise RowRefused("password_hash: only Argon2id hashes (v=19) of usual cost can be taken in") from None
     language = locale.strip().replace("_", "-")
@@ -197,8 +197,8 @@ def _read(
             report.tell(line, f"email: the account of line {earlier} has the same address; that line counts")
             continue
         summary.accounts += 1
-        shape = shape_of(account.password_hash)
-        summary.shapes[shape] = summary.shapes.get(shape, 0) + 1
+        argon2_params = argon2_params_of(account.password_hash)
+        summary.hashes_by_params[argon2_params] = summary.hashes_by_params.get(argon2_params, 0) + 1
     summary.whole = source.whole
     progress(source.bytes_read)
     if left_out and not source.whole:
@@ -228,8 +228,8 @@ def _store(
         summary.unchanged += stored.unchanged
         progress(summary.added + summary.changed + summary.unchanged)
     with db.read() as session:
-        counted = store.count_shapes(session)
+        counted = store.count_argon2_params(session)
     with db.write() as session:
-        store.keep_shapes(session, counted)
+        store.store_argon2_params(session, counted)
         if finished is not None:
             finished(session, summary)

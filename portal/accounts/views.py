@@ -7,9 +7,9 @@ from flask_babel import gettext as _
 from werkzeug.exceptions import TooManyRequests
 
 from portal.accounts import login, service
-from portal.accounts import sign_in as tries
+from portal.accounts import sign_in as attempts
 from portal.accounts.forms import SignInForm
-from portal.accounts.login import person, sign_in_required
+from portal.accounts.login import current_account, sign_in_required
 from portal.core.dates import DAY
 from portal.crypto.hash_slots import TooBusy
 from portal.identity.hashing import PasswordTooLong
@@ -54,10 +54,10 @@ def try_to_sign_in() -> ResponseReturnValue:
     parts = frame.parts()
     hasher = hasher_for(parts.settings)
     try:
-        fits = tries.check(hasher, attempt, password)
+        fits = attempts.check(hasher, attempt, password)
     except TooBusy as busy:
         with parts.db.write() as db_session:
-            tries.forgive(db_session, parts.vault, attempt, parts.clock.now())
+            attempts.forgive(db_session, parts.vault, attempt, parts.clock.now())
         frame.busy(busy.retry_after)
     if not fits or attempt.account is None:
         return _failed(form, wrong=True)
@@ -65,16 +65,16 @@ def try_to_sign_in() -> ResponseReturnValue:
     upgraded = _upgraded_hash(attempt.account.password_hash, password)
     earlier = login.signed_in()
     with parts.db.write() as db_session:
-        tries.clear(db_session, parts.vault, attempt)
+        attempts.clear(db_session, parts.vault, attempt)
         if earlier is not None:
             service.end_session(db_session, earlier.account_id, earlier.session_id)
         if upgraded:
             store_for(parts.settings).upgrade_hash(db_session, attempt.account, upgraded)
         device = service.describe_device(request.user_agent.string)
-        token = service.begin(
+        token = service.create_session(
             db_session, parts.vault, attempt.account, address=address, device=device, now=now
         )
-    if not login.begin(token):
+    if not login.log_in(token):
         # The password was changed elsewhere in this very moment.
         return _failed(SignInForm(formdata=None), wrong=True)
     chosen = frame.chosen_language()
@@ -85,7 +85,7 @@ def try_to_sign_in() -> ResponseReturnValue:
     return response
 
 
-def keep_language(language: str) -> None:
+def store_language(language: str) -> None:
     """Let the mails of whoever is signed in follow the language that they chose for the pages. Raises a 429."""
     current = login.signed_in()
     if current is not None:
@@ -99,14 +99,14 @@ def _mail_in(language: str, account_id: bytes) -> None:
     parts = frame.parts()
     with parts.db.write() as db_session:
         fields = {"account": account_id.hex(), "language": language}
-        intake.ask(db_session, parts.vault, LANGUAGE, fields, parts.clock.now())
+        intake.submit(db_session, parts.vault, LANGUAGE, fields, parts.clock.now())
     parts.wake("answer")
 
 
-def _count_try(address: str) -> tries.Try:
+def _count_try(address: str) -> attempts.Attempt:
     parts = frame.parts()
     with parts.db.write() as db_session:
-        return tries.begin(
+        return attempts.register_attempt(
             db_session,
             parts.vault,
             store_for(parts.settings),
@@ -152,7 +152,7 @@ def sign_out() -> ResponseReturnValue:
 
 
 def _goodbye() -> ResponseReturnValue:
-    login.end()
+    login.log_out()
     session[_SIGNED_OUT] = True
     response = frame.see_other("accounts.sign_in")
     response.headers["Clear-Site-Data"] = CLEAR_SITE_DATA
@@ -163,7 +163,7 @@ def _goodbye() -> ResponseReturnValue:
 @sign_in_required
 def account() -> ResponseReturnValue:
     """What is due, then each thing of the account with its state."""
-    parts, current = frame.parts(), person()
+    parts, current = frame.parts(), current_account()
     now = parts.clock.now()
     with parts.db.read() as db_session:
         told = [provide(db_session, current.account_id, now) for provide in parts.account_lines]
@@ -203,7 +203,7 @@ def _updates_line() -> AccountLine:
 @sign_in_required
 def sessions() -> ResponseReturnValue:
     """Show where the account is signed in."""
-    parts, current = frame.parts(), person()
+    parts, current = frame.parts(), current_account()
     with parts.db.read() as db_session:
         listed = service.sessions_of(db_session, parts.vault, current.resumed, parts.clock.now())
     shown = [(one, _device_name(one.device)) for one in listed]
@@ -220,7 +220,7 @@ def sessions() -> ResponseReturnValue:
 @sign_in_required
 def end_sessions() -> ResponseReturnValue:
     """End one session (`end`, its id), or every other one (`end=others`)."""
-    parts, current = frame.parts(), person()
+    parts, current = frame.parts(), current_account()
     wanted = request.form.get("end", "")
     with parts.db.write() as db_session:
         if wanted == _OTHERS:

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Integer, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import ID_BYTES, Base, Utc, new_id
-from portal.crypto.vault import VOUCHER_BYTES
+from portal.crypto.vault import ROW_MAC_BYTES
 
 KEY_BYTES = 32
 
@@ -31,4 +31,4 @@ class Campaign(Base):
     earlier: Mapped[int] = mapped_column(default=0)
     last_key: Mapped[bytes] = mapped_column(LargeBinary(KEY_BYTES), default=b"")
     # Whom it concerns was chosen by somebody with the worker's keys: a row put in by others mails nobody.
-    voucher: Mapped[bytes] = mapped_column(LargeBinary(VOUCHER_BYTES))
+    row_mac: Mapped[bytes] = mapped_column("voucher", LargeBinary(ROW_MAC_BYTES))

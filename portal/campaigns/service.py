@@ -79,7 +79,7 @@ def begin(
             begun_at=now,
             addresses=version.addresses,
         )
-        campaign.voucher = _voucher(vault, campaign)
+        campaign.row_mac = _row_mac(vault, campaign)
         session.add(campaign)
         session.flush()
         details = {"list": version.number, "addresses": version.addresses}
@@ -190,11 +190,11 @@ def unfinished(session: Session, vault: WorkerVault) -> list[bytes]:
 
 
 def _vouched(vault: WorkerVault, campaign: Campaign) -> bool:
-    return compare_digest(campaign.voucher, _voucher(vault, campaign))
+    return compare_digest(campaign.row_mac, _row_mac(vault, campaign))
 
 
-def _voucher(vault: WorkerVault, campaign: Campaign) -> bytes:
-    return vault.vouch("campaign", campaign.id, campaign.incident_id, campaign.list_id, campaign.addresses)
+def _row_mac(vault: WorkerVault, campaign: Campaign) -> bytes:
+    return vault.row_mac("campaign", campaign.id, campaign.incident_id, campaign.list_id, campaign.addresses)
 
 
 def campaigns(session: Session) -> list[Campaign]:

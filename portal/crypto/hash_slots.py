@@ -66,6 +66,6 @@ class HashSlots:
         return None
 
 
-def slots_for(settings: Settings) -> HashSlots:
+def hash_slots_for(settings: Settings) -> HashSlots:
     """Return the slots that all processes with the same queue file share."""
     return HashSlots(settings.queue_file.parent / "hash-slots")

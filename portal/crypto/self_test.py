@@ -38,7 +38,7 @@ class OtherKeys(Exception):
 
 def check(db: Database, vault: WorkerVault) -> bool:
     """See that these are the keys of this database, and tell whether it has a canary at all. Raises OtherKeys."""
-    if not vault.canary_sings():
+    if not vault.self_test():
         raise OtherKeys("The worker's keys do not belong together: restore the file from your offline copy.")
     with db.read() as session:
         return _sings(session, vault)

@@ -14,7 +14,7 @@ from portal.crypto import tokens
 from portal.crypto.keys import CANARY, WebKeys, WorkerKeys
 
 INDEX_BYTES = 16
-VOUCHER_BYTES = 32
+ROW_MAC_BYTES = 32
 FINGERPRINT_BYTES = 16
 SIZES = (256, 512, 1024)
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
@@ -144,14 +144,14 @@ class WorkerVault(WebVault):
         """Unwrap a data key. Raises VaultError."""
         return AESGCM(self.decrypt(cell, wrapped))
 
-    def vouch(self, what: str, *values: bytes | str | int) -> bytes:
+    def row_mac(self, what: str, *values: bytes | str | int) -> bytes:
         """Return 32 bytes that vouch for a row which the worker will act on: only who has the storage key makes them.
 
         Stored beside the row; compare with `hmac.compare_digest`.
         """
         parts = [value if isinstance(value, bytes) else str(value).encode() for value in (what, *values)]
         content = b"".join(len(part).to_bytes(4) + part for part in parts)
-        return blake2b(content, key=self._voucher_key, digest_size=VOUCHER_BYTES).digest()
+        return blake2b(content, key=self._voucher_key, digest_size=ROW_MAC_BYTES).digest()
 
     def list_index(self, purpose: str, value: str) -> bytes:
         """Return the 16-byte blind index of a value for one purpose; the web process cannot compute it."""
@@ -181,7 +181,7 @@ class WorkerVault(WebVault):
         keys = (self._list_key, self._token_key, self._account_key)
         return b"".join(derived_key(key, "proof")[:FINGERPRINT_BYTES] for key in keys) + self.fingerprint()
 
-    def canary_sings(self) -> bool:
+    def self_test(self) -> bool:
         """Tell whether what was sealed with the public key opens with the private one, and the storage key works."""
         sealed = self.seal("canary", b"", CANARY)
         cell = Cell("canary", "canary", b"")

@@ -68,7 +68,7 @@ def _run(folder: Path, port: int, *, fresh: bool) -> None:
             _running("serve", environ, log) as server,
         ):
             _wait_until_up(port, server, folder / LOG)
-            _tell(port)
+            _print_addresses(port)
             _wait_for_the_end(server)
 
 
@@ -91,7 +91,7 @@ def _alone(folder: Path, port: int) -> Iterator[None]:
         yield
 
 
-def _tell(port: int) -> None:
+def _print_addresses(port: int) -> None:
     """Print where everything is, and who is there to try it with."""
     click.echo(f"portal: http://localhost:{port}/")
     click.echo(f"mailbox: http://localhost:{port}/dev/mailbox/")

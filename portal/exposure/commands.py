@@ -89,7 +89,7 @@ def import_list(
     except DBAPIError as error:
         full = "the disk is full" if "full" in str(error.orig) else type(error.orig).__name__
         raise click.ClickException(f"The database failed: {full}. {NOTHING_STORED}") from None
-    _tell(summary, file, source.report)
+    _print_summary(summary, file, source.report)
     if dry_run:
         click.echo("This was a dry run: nothing was stored.")
         return
@@ -200,7 +200,7 @@ def _activate(context: Context, slug: str, number: int, *, accept_bad_rows: bool
     click.echo(f"Version {number} is active. People: {version.people}; addresses: {version.addresses}.")
 
 
-def _tell(summary: importing.Summary, file: Path, report: Path) -> None:
+def _print_summary(summary: importing.Summary, file: Path, report: Path) -> None:
     click.echo(
         f"{file.name}: {_rows(summary.rows)}; people: {summary.people}; addresses: {summary.addresses}."
     )

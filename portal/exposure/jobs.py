@@ -62,9 +62,9 @@ def answer_address(
     found = matching.candidates(session, vault, [i.id for i in incidents.published(session)], address)
     mailbox = matching.recipient(address, found)
     owner = folded(mailbox or address)
-    link = request.reply_id
-    allowed = request.again or replies.take(
-        session, vault, PURPOSE, owner, now, link=link, lifetime=ANSWER_LIFETIME
+    reply_id = request.reply_id
+    allowed = request.again or replies.count_answer(
+        session, vault, PURPOSE, owner, now, reply_id=reply_id, lifetime=ANSWER_LIFETIME
     )
     if mailbox is None or not allowed:
         return False
@@ -72,14 +72,14 @@ def answer_address(
     unique = _once(vault, mailbox, findings) if request.again else None
     mail = CheckAnswer()
     added = outbox.enqueue(
-        session, vault, mail, address=mailbox, locale=language, now=now, row_id=link, unique=unique
+        session, vault, mail, address=mailbox, locale=language, now=now, row_id=reply_id, unique=unique
     )
     if added is not None:
         replies.prepare(
             session,
             vault,
             PURPOSE,
-            link,
+            reply_id,
             data=answers.pack(vault, mailbox, findings),
             now=now,
             lifetime=ANSWER_LIFETIME,

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import ID_BYTES, Base, Utc
-from portal.crypto.vault import INDEX_BYTES, VOUCHER_BYTES
+from portal.crypto.vault import INDEX_BYTES, ROW_MAC_BYTES
 
 IMPORTING = "importing"
 READY = "ready"
@@ -45,7 +45,7 @@ class ExposureList(Base):
 class ActiveList(Base):
     """Which version answers for an incident. `released`: checks that waited for a list were let go.
 
-    `voucher` says that who holds the worker's keys activated it: the web process can write this table, and
+    `row_mac` says that who holds the worker's keys activated it: the web process can write this table, and
     must not be able to choose whom people's answers come from.
     """
 
@@ -55,7 +55,7 @@ class ActiveList(Base):
     list_id: Mapped[int] = mapped_column(_ListId)
     activated_at: Mapped[datetime] = mapped_column(Utc)
     released: Mapped[bool] = mapped_column(default=False)
-    voucher: Mapped[bytes] = mapped_column(LargeBinary(VOUCHER_BYTES))
+    row_mac: Mapped[bytes] = mapped_column("voucher", LargeBinary(ROW_MAC_BYTES))
 
 
 class ExposedPerson(Base):

@@ -94,8 +94,8 @@ def answering(session: Session, vault: WorkerVault, incident_ids: list[bytes]) -
     )
     found = {}
     for choice, chosen in rows:
-        voucher = _voucher(vault, choice.incident_id, chosen, choice.activated_at)
-        if chosen.incident_id != choice.incident_id or not compare_digest(choice.voucher, voucher):
+        row_mac = _row_mac(vault, choice.incident_id, chosen, choice.activated_at)
+        if chosen.incident_id != choice.incident_id or not compare_digest(choice.row_mac, row_mac):
             log.error(
                 "an activation was altered or put in: nobody is answered from that list until one is "
                 "activated"
@@ -105,9 +105,9 @@ def answering(session: Session, vault: WorkerVault, incident_ids: list[bytes]) -
     return found
 
 
-def _voucher(vault: WorkerVault, incident_id: bytes, version: ExposureList, at: datetime) -> bytes:
+def _row_mac(vault: WorkerVault, incident_id: bytes, version: ExposureList, at: datetime) -> bytes:
     ids = (incident_id, version.id, version.people)
-    return vault.vouch("active list", *ids, at.astimezone(UTC).isoformat(timespec="microseconds"))
+    return vault.row_mac("active list", *ids, at.astimezone(UTC).isoformat(timespec="microseconds"))
 
 
 def activate(
@@ -129,14 +129,14 @@ def activate(
     if version.bad_rows and not accept_bad_rows:
         raise ListHasBadRows(version.bad_rows)
     current = session.get(ActiveList, incident_id, with_for_update=True)
-    voucher = _voucher(vault, incident_id, version, now)
+    row_mac = _row_mac(vault, incident_id, version, now)
     if current is None:
         session.add(
-            ActiveList(incident_id=incident_id, list_id=version.id, activated_at=now, voucher=voucher)
+            ActiveList(incident_id=incident_id, list_id=version.id, activated_at=now, row_mac=row_mac)
         )
     else:
         current.list_id, current.activated_at, current.released = version.id, now, False
-        current.voucher = voucher
+        current.row_mac = row_mac
     session.flush()
     return version
 

@@ -4,7 +4,7 @@ from flask import Blueprint, make_response, render_template, session
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from portal.accounts.login import person, sign_in_required
+from portal.accounts.login import current_account, sign_in_required
 from portal.datakinds import advice, protect
 from portal.exposure import answers
 from portal.exposure.emails import ACCOUNT_PURPOSE, PURPOSE
@@ -50,7 +50,9 @@ def submit() -> Page:
 @sign_in_required
 def mail_account_answer() -> ResponseReturnValue:
     """Ask the worker to mail the answer to the account's address, as the check does for anyone."""
-    return FLOW.submit({"account": person().account_id.hex()}, purpose=ACCOUNT_PURPOSE, for_account=True)
+    return FLOW.submit(
+        {"account": current_account().account_id.hex()}, purpose=ACCOUNT_PURPOSE, for_account=True
+    )
 
 
 @bp.get("/check/sent/")

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from portal.core.db import new_id
 from portal.crypto.vault import SIZES, Cell, VaultError, WebVault, WorkerVault
-from portal.identity.hashing import shape_of, stand_in_hash
-from portal.identity.models import AccountRow, HashShape
+from portal.identity.hashing import argon2_params_of, dummy_hash
+from portal.identity.models import AccountRow, Argon2ParamsCount
 from portal.identity.port import Account, AccountMissing, Profile
 
 log = logging.getLogger("portal.identity")
@@ -75,18 +75,22 @@ class BuiltinStore:
             query = query.where(AccountRow.address_index > after)
         return list(session.scalars(query))
 
-    def stand_in(self, session: Session, vault: WebVault, address: str) -> str | None:
+    def dummy_hash(self, session: Session, vault: WebVault, address: str) -> str | None:
         """Return a hash that no password fits, its cost drawn from the store's own mixture by the address."""
-        shapes = session.execute(select(HashShape.shape, HashShape.accounts).order_by(HashShape.shape)).all()
-        total = sum(accounts for _, accounts in shapes)
+        params_counts = session.execute(
+            select(Argon2ParamsCount.argon2_params, Argon2ParamsCount.accounts).order_by(
+                Argon2ParamsCount.argon2_params
+            )
+        ).all()
+        total = sum(accounts for _, accounts in params_counts)
         if not total:
             return None
         # A share of the whole, not a remainder: one account more moves only the addresses beside a boundary.
         bucket = vault.bucket("stand-in", vault.account_index(address).hex())
         drawn = int.from_bytes(bucket) * total >> 8 * len(bucket)
-        for shape, accounts in shapes:
+        for argon2_params, accounts in params_counts:
             if drawn < accounts:
-                return stand_in_hash(shape)
+                return dummy_hash(argon2_params)
             drawn -= accounts
         return None
 
@@ -236,7 +240,7 @@ class BuiltinStore:
         session.flush()
         return Stored(added, changed, len(batch) - added - changed)
 
-    def count_shapes(self, session: Session) -> Counter[str]:
+    def count_argon2_params(self, session: Session) -> Counter[str]:
         """Count how many accounts have a hash of which cost; it reads every row, so do it outside a write.
 
         Whatever is no hash of a usual cost is left out: what is counted here goes into a table as it is.
@@ -246,18 +250,21 @@ class BuiltinStore:
             select(AccountRow.password_hash).execution_options(yield_per=1000)
         ):
             with suppress(ValueError):
-                counted[shape_of(password_hash)] += 1
+                counted[argon2_params_of(password_hash)] += 1
         return counted
 
-    def keep_shapes(self, session: Session, counted: Mapping[str, int]) -> None:
-        """Keep what `count_shapes` counted: from now on `stand_in` draws from it."""
-        session.execute(delete(HashShape))
-        session.add_all(HashShape(shape=shape, accounts=count) for shape, count in counted.items())
+    def store_argon2_params(self, session: Session, counted: Mapping[str, int]) -> None:
+        """Keep what `count_argon2_params` counted: from now on `dummy_hash` draws from it."""
+        session.execute(delete(Argon2ParamsCount))
+        session.add_all(
+            Argon2ParamsCount(argon2_params=argon2_params, accounts=count)
+            for argon2_params, count in counted.items()
+        )
         session.flush()
 
 
 def _new_row(vault: WorkerVault, index: bytes, account: NewAccount, now: datetime) -> AccountRow:
-    shape = shape_of(account.password_hash)
+    argon2_params = argon2_params_of(account.password_hash)
     row_id = new_id()
     return AccountRow(
         id=row_id,
@@ -265,7 +272,7 @@ def _new_row(vault: WorkerVault, index: bytes, account: NewAccount, now: datetim
         ref_index=_ref_index(vault, account.profile.account_ref),
         profile=_sealed_profile(vault, row_id, account.profile),
         password_hash=account.password_hash,
-        closed_hash=stand_in_hash(shape),
+        closed_hash=dummy_hash(argon2_params),
         version=1,
         must_reset=False,
         created_at=now,

@@ -43,7 +43,7 @@ class Hasher:
             salt_len=SALT_BYTES,
             type=Type.ID,
         )
-        self.shape = f"m={parameters.memory},t={parameters.time},p={parameters.lanes}"
+        self.argon2_params = f"m={parameters.memory},t={parameters.time},p={parameters.lanes}"
         self._slots = slots
 
     def hash(self, password: str) -> str:
@@ -66,9 +66,9 @@ class Hasher:
                 )
                 return False
 
-    def verify_nothing(self, password: str, stand_in: str | None = None) -> bool:
+    def verify_dummy(self, password: str, password_hash: str | None = None) -> bool:
         """Spend the time of `verify` on somebody who has no account. Raises PasswordTooLong, TooBusy."""
-        self.verify(stand_in or stand_in_hash(self.shape), password)
+        self.verify(password_hash or dummy_hash(self.argon2_params), password)
         return False
 
     def needs_rehash(self, password_hash: str) -> bool:
@@ -89,7 +89,7 @@ def prepare(password: str) -> bytes:
         raise PasswordTooLong from error
 
 
-def shape_of(password_hash: str) -> str:
+def argon2_params_of(password_hash: str) -> str:
     """Return the cost of an Argon2id hash, like `m=47104,t=1,p=1`. Raises ValueError for any other text.
 
     Only of version 1.3 (`v=19`): a hash of the version before has another form, and costs what no stand-in
@@ -110,10 +110,10 @@ def shape_of(password_hash: str) -> str:
     return f"m={memory},t={time},p={lanes}"
 
 
-def stand_in_hash(shape: str) -> str:
+def dummy_hash(argon2_params: str) -> str:
     """Return a hash of this cost that fits no password anybody knows: its salt and digest are random."""
     salt, digest = (_base64(os.urandom(size)) for size in (SALT_BYTES, HASH_BYTES))
-    return f"$argon2id$v={ARGON2_VERSION}${shape}${salt}${digest}"
+    return f"$argon2id$v={ARGON2_VERSION}${argon2_params}${salt}${digest}"
 
 
 def _base64(raw: bytes) -> str:

@@ -18,6 +18,6 @@ def tend(parts: WorkerParts) -> None:
     if not turn.allowed:
         return
     with parts.db.read() as session:
-        counted = store.count_shapes(session)
+        counted = store.count_argon2_params(session)
     with parts.db.write() as session:
-        store.keep_shapes(session, counted)
+        store.store_argon2_params(session, counted)

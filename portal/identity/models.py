@@ -9,7 +9,7 @@ from portal.core.db import ID_BYTES, Base, Utc
 from portal.crypto.vault import INDEX_BYTES
 
 REASON_LENGTH = 100
-SHAPE_LENGTH = 60
+ARGON2_PARAMS_LENGTH = 60
 
 
 class AccountRow(Base):
@@ -36,10 +36,10 @@ class AccountRow(Base):
     created_at: Mapped[datetime] = mapped_column(Utc)
 
 
-class HashShape(Base):
+class Argon2ParamsCount(Base):
     """How many accounts have hashes of one cost: the mixture from which unknown people get their stand-in."""
 
     __tablename__ = "identity_hash_shapes"
 
-    shape: Mapped[str] = mapped_column(String(SHAPE_LENGTH), primary_key=True)
+    argon2_params: Mapped[str] = mapped_column("shape", String(ARGON2_PARAMS_LENGTH), primary_key=True)
     accounts: Mapped[int]

@@ -70,7 +70,7 @@ class Store(Protocol):
         """Return up to `limit` account indexes (`vault.account_index`) in ascending order, after `after`."""
         ...
 
-    def stand_in(self, session: Session, vault: WebVault, address: str) -> str | None:
+    def dummy_hash(self, session: Session, vault: WebVault, address: str) -> str | None:
         """Return a hash that no password fits, as costly as an account's might be; None means the usual cost.
 
         Verifying it takes the time that a real account's hash takes, so that time does not tell who has an

@@ -3,7 +3,7 @@
 from functools import cache
 
 from portal.core.settings import Settings
-from portal.crypto.hash_slots import slots_for
+from portal.crypto.hash_slots import hash_slots_for
 from portal.identity.builtin import BuiltinStore
 from portal.identity.hashing import Hasher
 from portal.identity.port import Store
@@ -21,4 +21,4 @@ def store_for(settings: Settings) -> Store:
 @cache
 def hasher_for(settings: Settings) -> Hasher:
     """Return the hasher; all processes that share the queue file share its slots."""
-    return Hasher(settings.argon2, slots_for(settings))
+    return Hasher(settings.argon2, hash_slots_for(settings))

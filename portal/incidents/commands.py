@@ -78,11 +78,11 @@ def give_title(context: Context, slug: str, words: str, language: str) -> None:
     vault = context.worker_vault() if _waiting(context, slug) else None
     with context.db.write() as session:
         rows = writing.unannounced(session, service.locked(session, slug).id)
-        kept = [(vault, row) for row in rows if vault and writing.vouched(session, vault, row)]
+        kept = [(vault, row) for row in rows if vault and writing.is_signed(session, vault, row)]
         first = language == settings.default_language
         service.give_title(session, slug, words, None if first else language, context.clock.now())
-        for voucher, row in kept:
-            writing.vouch(session, voucher, row)
+        for signing, row in kept:
+            writing.sign(session, signing, row)
     click.echo(f"{slug} ({language}): {words.strip()}")
 
 
@@ -245,7 +245,7 @@ def update(
             row, told = edited.update, edited.told
             done = f", translated ({text.language})" if edited.translated else ", changed"
         if vault is not None and row.notify and row.announced_at is None:
-            writing.vouch(session, vault, row)
+            writing.sign(session, vault, row)
     state = PUBLISHED if row.published_at else DRAFT
     click.echo(f"update {row.number}: {state}{done}")
     if state == PUBLISHED:

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
 from portal.core.db import ID_BYTES, Base, Utc, new_id
 from portal.core.i18n import mark as N_
-from portal.crypto.vault import VOUCHER_BYTES
+from portal.crypto.vault import ROW_MAC_BYTES
 
 DRAFT = "draft"
 PUBLISHED = "published"
@@ -129,7 +129,7 @@ class Update(Base):
     edited_at: Mapped[datetime | None] = mapped_column(Utc)
     notify: Mapped[bool]
     announced_at: Mapped[datetime | None] = mapped_column(Utc)
-    voucher: Mapped[bytes | None] = mapped_column(LargeBinary(VOUCHER_BYTES))
+    row_mac: Mapped[bytes | None] = mapped_column("voucher", LargeBinary(ROW_MAC_BYTES))
 
     @property
     def urn(self) -> str:

@@ -11,7 +11,7 @@ from portal.core.clock import Clock
 from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.crypto import keys
-from portal.crypto.hash_slots import slots_for
+from portal.crypto.hash_slots import hash_slots_for
 from portal.crypto.vault import WebVault
 from portal.incidents import reading, service
 from portal.runtime.page_cache import PageCache
@@ -47,7 +47,7 @@ def _bare_app(settings: Settings, db: Database, clock: Clock) -> Flask:
         "portal", template_folder=str(frame.ROOT / "templates"), static_folder=str(frame.ROOT / "static")
     )
     web_keys, _ = keys.generate()
-    slots = slots_for(settings)
+    slots = hash_slots_for(settings)
     page_cache = PageCache(lambda: 0, 0.0)
     frame.prepare(
         app,

@@ -227,12 +227,12 @@ class Announcement:
         """Return the incident's title in a language, else in the portal's first one."""
         return self.incident_titles.get(language, self.incident_titles[""])
 
-    def voucher(self, vault: WorkerVault) -> bytes:
+    def row_mac(self, vault: WorkerVault) -> bytes:
         """Return what vouches for every word of it that stands in a mail, and for its being public."""
         words = [sorted(self.titles.items()), self.original_language, sorted(self.incident_titles.items())]
         at = self.occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
         ids = (self.update_id, self.incident_id, self.slug, self.number, self.phase, at)
-        return vault.vouch("announcement", *ids, int(self.public), json.dumps(words))
+        return vault.row_mac("announcement", *ids, int(self.public), json.dumps(words))
 
 
 def waiting(session: Session, vault: WorkerVault) -> list[Announcement]:
@@ -248,16 +248,16 @@ def waiting(session: Session, vault: WorkerVault) -> list[Announcement]:
     )
     found = []
     for row in rows:
-        if vouched(session, vault, row):
+        if is_signed(session, vault, row):
             found.append(_announcement(session, row))
         else:
             log.error("an update that subscribers should be told of was altered or put in: nobody is mailed")
     return found
 
 
-def vouch(session: Session, vault: WorkerVault, row: Update) -> None:
+def sign(session: Session, vault: WorkerVault, row: Update) -> None:
     """Let the worker mail an update as it is written now."""
-    row.voucher = _announcement(session, row).voucher(vault)
+    row.row_mac = _announcement(session, row).row_mac(vault)
     session.flush()
 
 
@@ -267,10 +267,10 @@ def publish(session: Session, vault: WorkerVault | None, slug: str, now: datetim
     Without a vault nobody is mailed. Raises IncidentUnknown.
     """
     rows = unannounced(session, locked(session, slug).id)
-    kept = [(vault, row) for row in rows if vault and vouched(session, vault, row)]
+    kept = [(vault, row) for row in rows if vault and is_signed(session, vault, row)]
     done = make_public(session, slug, now)
-    for voucher, row in kept:
-        vouch(session, voucher, row)
+    for signing, row in kept:
+        sign(session, signing, row)
     return done
 
 
@@ -280,9 +280,9 @@ def unannounced(session: Session, incident_id: bytes) -> list[Update]:
     return list(session.scalars(select(Update).where(waits).order_by(Update.number)))
 
 
-def vouched(session: Session, vault: WorkerVault, row: Update) -> bool:
+def is_signed(session: Session, vault: WorkerVault, row: Update) -> bool:
     """Tell whether an update is written as somebody with the worker's keys wanted it mailed."""
-    return row.voucher is not None and compare_digest(row.voucher, _announcement(session, row).voucher(vault))
+    return row.row_mac is not None and compare_digest(row.row_mac, _announcement(session, row).row_mac(vault))
 
 
 def mark_announced(session: Session, update_id: bytes, now: datetime) -> bool:

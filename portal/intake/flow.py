@@ -53,7 +53,7 @@ class Flow:
         request = fields | {"language": frame.language()} | ({"browser": secret} if self.has_code else {})
         with parts.db.write() as db_session:
             frame.limit_intake(db_session)
-            service.ask(db_session, parts.vault, purpose or self.purpose, request, parts.clock.now())
+            service.submit(db_session, parts.vault, purpose or self.purpose, request, parts.clock.now())
         parts.wake("answer")
         # The earlier secrets stay, so that the code of an earlier mail still works after asking again.
         session[self._secrets_key] = [secret, *self.browser_secrets()][:BROWSER_SECRETS]
@@ -110,7 +110,7 @@ class Flow:
         """
         parts = frame.parts()
         try:
-            with parts.slots.taken():
+            with parts.hash_slots.taken():
                 with parts.db.write() as db_session:
                     frame.limit_intake(db_session)
                     locked = service.count_try(db_session, self.purpose, secrets, parts.clock.now())

@@ -62,7 +62,7 @@ def answer(parts: WorkerParts, limit: int = BATCH) -> int:
         if parts.stopping():
             _give_back(parts, lease)
             break
-        _one(parts, row, lease)
+        _answer_request(parts, row, lease)
     return len(rows)
 
 
@@ -106,7 +106,7 @@ def mend_dates(session: Session, now: datetime) -> None:
     session.execute(update(IntakeRequest).where(IntakeRequest.due_at > now + FURTHEST).values(due_at=now))
 
 
-def _one(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> None:
+def _answer_request(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> None:
     try:
         fields = unpad(parts.vault.open(row.purpose, row.id, row.sealed))
     except (VaultError, ValueError, RecursionError):

@@ -42,7 +42,7 @@ class IntakeReply(Base):
     purpose: Mapped[str] = mapped_column(String(40))
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     data: Mapped[bytes] = mapped_column(LargeBinary)
-    kept: Mapped[bytes] = mapped_column(LargeBinary)
+    private: Mapped[bytes] = mapped_column("kept", LargeBinary)
     browser: Mapped[bytes] = mapped_column(LargeBinary(32), index=True)
     by_code: Mapped[bytes] = mapped_column(LargeBinary)
     code_tries: Mapped[int] = mapped_column(SmallInteger, default=0)

@@ -16,7 +16,7 @@ from portal.intake.models import IntakeCap, IntakeReply
 from portal.intake.service import LinkInvalid, browser_hash, code_info, info
 
 DATA_SIZE = 4096
-KEPT_SIZE = 512
+PRIVATE_SIZE = 512
 RECORD_SIZE = 1024
 CODE_LIFETIME = timedelta(minutes=30)
 CAP_PER_DAY = 3
@@ -49,25 +49,25 @@ def prepare(
     lifetime: timedelta,
     code: CodeLock | None = None,
     reusable: bool = False,
-    kept: dict[str, Any] | None = None,
+    private: dict[str, Any] | None = None,
 ) -> str:
     """Add the reply that goes with the mail `row_id`, and return its token.
 
-    `data` (JSON, at most 4,096 bytes) is locked under the token. `kept` (JSON, at most 510 bytes) is for the
+    `data` (JSON, at most 4,096 bytes) is locked under the token. `private` (JSON, at most 510 bytes) is for the
     worker alone, under the storage key. Without `code` no code opens the reply. Rows have the same length
     whatever is in them.
     """
     token = vault.token(purpose, row_id)
     code = code or CodeLock(urandom(32), urandom(32))
     content = json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
-    stored = json.dumps(kept or {}, separators=(",", ":"), ensure_ascii=False).encode()
+    stored = json.dumps(private or {}, separators=(",", ":"), ensure_ascii=False).encode()
     session.execute(
         insert(IntakeReply).values(
             id=row_id,
             purpose=purpose,
             token_hash=tokens.token_hash(token),
             data=tokens.lock(token.encode(), content, DATA_SIZE, info(purpose)),
-            kept=vault.encrypt(_kept_cell(row_id), stored, sizes=(KEPT_SIZE,)),
+            private=vault.encrypt(_private_cell(row_id), stored, sizes=(PRIVATE_SIZE,)),
             browser=code.browser,
             by_code=tokens.lock(code.key, token.encode(), _TOKEN_LENGTH, code_info(purpose)),
             code_tries=0,
@@ -80,26 +80,26 @@ def prepare(
     return token
 
 
-def kept(session: Session, vault: WorkerVault, purpose: str, token: str) -> tuple[bytes, dict[str, Any]]:
+def private(session: Session, vault: WorkerVault, purpose: str, token: str) -> tuple[bytes, dict[str, Any]]:
     """Return the id and the kept part of the reply whose token this is: what the worker itself wrote, and may trust.
 
     Raises LinkInvalid, or VaultError where the row was altered.
     """
     row = session.execute(
-        select(IntakeReply.id, IntakeReply.purpose, IntakeReply.kept).where(
+        select(IntakeReply.id, IntakeReply.purpose, IntakeReply.private).where(
             IntakeReply.token_hash == tokens.token_hash(token)
         )
     ).one_or_none()
     if row is None or row.purpose != purpose or vault.token(purpose, row.id) != token:
         raise LinkInvalid
-    return row.id, json.loads(vault.decrypt(_kept_cell(row.id), row.kept))
+    return row.id, json.loads(vault.decrypt(_private_cell(row.id), row.private))
 
 
-def keep(session: Session, vault: WorkerVault, reply_id: bytes, kept: dict[str, Any]) -> None:
+def replace_private(session: Session, vault: WorkerVault, reply_id: bytes, private: dict[str, Any]) -> None:
     """Put something else in the place of a reply's kept part."""
-    stored = json.dumps(kept, separators=(",", ":"), ensure_ascii=False).encode()
-    blob = vault.encrypt(_kept_cell(reply_id), stored, sizes=(KEPT_SIZE,))
-    session.execute(update(IntakeReply).where(IntakeReply.id == reply_id).values(kept=blob))
+    stored = json.dumps(private, separators=(",", ":"), ensure_ascii=False).encode()
+    blob = vault.encrypt(_private_cell(reply_id), stored, sizes=(PRIVATE_SIZE,))
+    session.execute(update(IntakeReply).where(IntakeReply.id == reply_id).values(private=blob))
 
 
 @dataclass
@@ -123,14 +123,14 @@ class _Record:
         return vault.encrypt(_record_cell(key), content, sizes=(RECORD_SIZE,))
 
 
-def take(
+def count_answer(
     session: Session,
     vault: WorkerVault,
     purpose: str,
     address: str,
     now: datetime,
     *,
-    link: bytes,
+    reply_id: bytes,
     lifetime: timedelta,
     topic: str = "",
 ) -> bool:
@@ -153,7 +153,7 @@ def take(
     record.day, record.hits = today, (record.hits if record.day == today else 0) + 1
     allowed = record.hits <= CAP_PER_DAY
     if allowed:
-        noted = (link.hex(), int(now.timestamp()), topic)
+        noted = (reply_id.hex(), int(now.timestamp()), topic)
         record.links = [*(record.links or []), noted][-MOST_NOTED:]
     session.execute(
         update(IntakeCap)
@@ -197,5 +197,5 @@ def _record_cell(key: bytes) -> Cell:
     return Cell("intake_caps", "record", key)
 
 
-def _kept_cell(row_id: bytes) -> Cell:
+def _private_cell(row_id: bytes) -> Cell:
     return Cell("intake_replies", "kept", row_id)

@@ -46,7 +46,7 @@ class Opened:
     spent: bool
 
 
-def ask(session: Session, vault: WebVault, purpose: str, fields: dict[str, str], now: datetime) -> bytes:
+def submit(session: Session, vault: WebVault, purpose: str, fields: dict[str, str], now: datetime) -> bytes:
     """Seal a request for the worker and add its row: one seal, one insert, one length, whatever was typed.
 
     Returns the row's id. Raises TooMuch where the fields do not fit 1,022 bytes of JSON.

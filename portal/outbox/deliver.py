@@ -16,7 +16,7 @@ from portal.core.db import Database, new_id
 from portal.crypto.vault import VaultError
 from portal.outbox import service, smtp
 from portal.outbox.compose import Composed, Composer, MailUnfit
-from portal.outbox.mail import ASKED, PRIORITIES
+from portal.outbox.mail import PRIORITIES, REQUESTED
 from portal.outbox.models import FAILED, QUEUED, SENDING, SENT, UNCERTAIN, OutboxMail
 from portal.outbox.service import ALTERED, make_proof
 from portal.runtime.parts import WorkerParts
@@ -26,7 +26,7 @@ log = logging.getLogger("portal.outbox")
 SEE = "see PORTAL_MAIL_URL and PORTAL_MAIL_SENDER"
 BATCH = 50
 LEASE = service.LEASE
-MAX_AMBIGUOUS = service.MAX_AMBIGUOUS
+MAX_MAYBE_SENT = service.MAX_MAYBE_SENT
 FIRST_DELAY = timedelta(seconds=20)
 MAX_ATTEMPTS = 48
 # After a try that may have succeeded: soon for those who sit and wait, and once more when a relay may be
@@ -78,8 +78,9 @@ def delay(attempts: int, random_value: float) -> timedelta:
 class Deliverer:
     """One delivering thread: its relay connection, and the pause after the relay refused us.
 
-    `setbacks` are the mails to which the relay said no since it last took one, `asked_setbacks` those of them
-    that somebody asked for in a form. `begun` is the row whose delivery the database knows to have begun.
+    `consecutive_rejections` are the mails that the relay rejected since it last took one, and
+    `requested_rejections` those of them that somebody asked for in a form. `begun` is the row whose delivery
+    the database knows to have begun.
     """
 
     parts: WorkerParts
@@ -89,8 +90,8 @@ class Deliverer:
     lease: timedelta = LEASE
     paused_until: datetime | None = field(default=None)
     failed_connections: int = 0
-    setbacks: set[bytes] = field(default_factory=set)
-    asked_setbacks: set[bytes] = field(default_factory=set)
+    consecutive_rejections: set[bytes] = field(default_factory=set)
+    requested_rejections: set[bytes] = field(default_factory=set)
     begun: bytes | None = field(default=None)
 
     def run(self, limit: int = BATCH) -> int:
@@ -111,7 +112,7 @@ class Deliverer:
                 break
             following = rows[number + 1] if number + 1 < len(rows) else None
             if self._begin(row, lease):
-                self._one(row, lease, following)
+                self._deliver_row(row, lease, following)
         return len(rows)
 
     def _last_start(self, now: datetime) -> datetime:
@@ -146,7 +147,7 @@ class Deliverer:
         except OperationalError:
             return False
 
-    def _one(self, row: OutboxMail, lease: bytes, following: OutboxMail | None) -> None:
+    def _deliver_row(self, row: OutboxMail, lease: bytes, following: OutboxMail | None) -> None:
         begun_at = self.parts.clock.now()
         try:
             mail = self.composer.compose(row)
@@ -181,8 +182,8 @@ class Deliverer:
             self._retry(row, lease, "unfit")
         else:
             self.failed_connections = 0
-            self.setbacks.clear()
-            self.asked_setbacks.clear()
+            self.consecutive_rejections.clear()
+            self.requested_rejections.clear()
             self._sent(row, lease, mail, following)
 
     def _not_sent(self, row: OutboxMail, lease: bytes, error: smtp.Refused, mail: Composed) -> None:
@@ -209,7 +210,7 @@ class Deliverer:
     def _setback(self, row: OutboxMail, lease: bytes, error: smtp.Refused) -> None:
         """Note what the relay says of one recipient; where it says so of everybody, it is about us."""
         asked = _asked(row)
-        refused = self.asked_setbacks if asked else self.setbacks
+        refused = self.requested_rejections if asked else self.consecutive_rejections
         news = row.id not in refused
         refused.add(row.id)
         if len(refused) > SETBACKS and asked:
@@ -246,21 +247,21 @@ class Deliverer:
 
     def _unsent(self, row: OutboxMail, state: str) -> str:
         """Return the state of a mail that did not leave this time; one that may have left before stays uncertain."""
-        return UNCERTAIN if row.ambiguous else state
+        return UNCERTAIN if row.maybe_sent_count else state
 
     def _maybe_sent(self, row: OutboxMail, lease: bytes, reason: str, mail: Composed) -> None:
         """Keep a proof for a copy that did arrive, and try again much later: the same may happen to the next copy."""
-        row.ambiguous += 1
+        row.maybe_sent_count += 1
         self._keep_proof(row, lease, mail)
         if _asked(row):
             log.warning("the mail relay did not say whether it took a mail (%s)", reason)
         else:
             self._wait_for_relay(reason, "does not say whether it took a mail")
-        if row.ambiguous >= MAX_AMBIGUOUS:
+        if row.maybe_sent_count >= MAX_MAYBE_SENT:
             self._mark(row, lease, UNCERTAIN, reason)
         else:
             waits = MAYBE_DELAYS_ASKED if _asked(row) else MAYBE_DELAYS
-            self._put_off(row, lease, reason, waits[row.ambiguous - 1] * (0.75 + self.jitter() / 2))
+            self._put_off(row, lease, reason, waits[row.maybe_sent_count - 1] * (0.75 + self.jitter() / 2))
 
     def _retry(self, row: OutboxMail, lease: bytes, reason: str) -> None:
         if row.attempts >= MAX_ATTEMPTS:
@@ -269,11 +270,19 @@ class Deliverer:
             self._put_off(row, lease, reason, delay(row.attempts, self.jitter()))
 
     def _put_off(self, row: OutboxMail, lease: bytes, reason: str, wait: timedelta) -> None:
-        values = {"state": self._unsent(row, QUEUED), "ambiguous": row.ambiguous, "reason": reason}
+        values = {
+            "state": self._unsent(row, QUEUED),
+            "maybe_sent_count": row.maybe_sent_count,
+            "reason": reason,
+        }
         self._end_try([row], lease, due_at=self.parts.clock.now() + wait, **values)
 
     def _mark(self, row: OutboxMail, lease: bytes, state: str, reason: str) -> None:
-        values = {"ambiguous": row.ambiguous, "finished_at": self.parts.clock.now(), "due_at": None}
+        values = {
+            "maybe_sent_count": row.maybe_sent_count,
+            "finished_at": self.parts.clock.now(),
+            "due_at": None,
+        }
         self._end_try([row], lease, state=state, reason=reason, **values)
 
     def _give_back(
@@ -298,7 +307,7 @@ class Deliverer:
     def _end_try(self, rows: list[OutboxMail], lease: bytes, **values: object) -> None:
         """End our hold on rows that did not leave; those that were withdrawn meanwhile are gone with it."""
         mine = OutboxMail.id.in_([row.id for row in rows]) & (OutboxMail.lease == lease)
-        certainly_not = [row.id for row in rows if not row.ambiguous]
+        certainly_not = [row.id for row in rows if not row.maybe_sent_count]
 
         def write(connection: Connection) -> None:
             connection.execute(delete(OutboxMail).where(mine, ~_WAITS, OutboxMail.id.in_(certainly_not)))
@@ -308,7 +317,7 @@ class Deliverer:
 
     def _keep_proof(self, row: OutboxMail, lease: bytes, mail: Composed) -> None:
         """Let a mail that may have left be looked up by the code it carries."""
-        if not row.ambiguous or row.proof is not None:
+        if not row.maybe_sent_count or row.proof is not None:
             return
         row.proof_hash, row.proof = self._proof(mail)
         values = {"proof_hash": row.proof_hash, "proof": row.proof}
@@ -350,7 +359,7 @@ class Deliverer:
 
 def _asked(row: OutboxMail) -> bool:
     """Tell whether somebody asked for this mail in a form: whoever it was, they typed the address."""
-    return row.priority == PRIORITIES[ASKED]
+    return row.priority == PRIORITIES[REQUESTED]
 
 
 def claim(db: Database, lease: bytes, now: datetime, length: timedelta, limit: int) -> list[OutboxMail]:
@@ -377,7 +386,9 @@ def claim(db: Database, lease: bytes, now: datetime, length: timedelta, limit: i
                 state=case((died, UNCERTAIN), else_=OutboxMail.state),
                 lease=lease,
                 due_at=now + length,
-                ambiguous=case((died & (OutboxMail.ambiguous == 0), 1), else_=OutboxMail.ambiguous),
+                maybe_sent_count=case(
+                    (died & (OutboxMail.maybe_sent_count == 0), 1), else_=OutboxMail.maybe_sent_count
+                ),
             )
             .returning(OutboxMail)
         )

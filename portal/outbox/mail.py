@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-ASKED = "asked"
+REQUESTED = "asked"
 LEGAL = "legal"
 SECURITY = "security"
 UPDATES = "updates"
-PRIORITIES = {ASKED: 0, SECURITY: 1, LEGAL: 2, UPDATES: 3}
+PRIORITIES = {REQUESTED: 0, SECURITY: 1, LEGAL: 2, UPDATES: 3}
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Mail:
     """
 
     name: ClassVar[str]
-    stream: ClassVar[str] = ASKED
+    stream: ClassVar[str] = REQUESTED
     purpose: ClassVar[str] = ""
     link_purpose: ClassVar[str | None] = None
     link_path: ClassVar[str | None] = None

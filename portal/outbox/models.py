@@ -29,7 +29,7 @@ class OutboxMail(Base):
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
     # How often it may have left without our hearing of it; what once may have left is never shown as not
     # sent.
-    ambiguous: Mapped[int] = mapped_column(SmallInteger, default=0)
+    maybe_sent_count: Mapped[int] = mapped_column("ambiguous", SmallInteger, default=0)
     due_at: Mapped[datetime | None] = mapped_column(Utc)
     lease: Mapped[bytes | None] = mapped_column(LargeBinary(ID_BYTES))
     created_at: Mapped[datetime] = mapped_column(Utc)

@@ -23,9 +23,9 @@ KEEP_PAYLOAD = timedelta(days=30)
 LEASE = timedelta(seconds=300)
 # No mail is put off for longer; one that may have left waits longer for its next try.
 FURTHEST = timedelta(hours=1)
-FURTHEST_AMBIGUOUS = timedelta(hours=31)
+FURTHEST_MAYBE_SENT = timedelta(hours=31)
 # A relay that takes mail and does not say so gives people a copy for every try.
-MAX_AMBIGUOUS = 3
+MAX_MAYBE_SENT = 3
 # Who asked for a mail this long ago has asked again, or does without; its link may have ended.
 STILL_WANTED = timedelta(hours=24)
 MAIL_LATE = timedelta(minutes=10)
@@ -82,7 +82,7 @@ def enqueue(
         "priority": mails.PRIORITIES[mail.stream],
         "state": QUEUED,
         "attempts": 0,
-        "ambiguous": 0,
+        "maybe_sent_count": 0,
         "due_at": now,
         "created_at": now,
         "batch": batch,
@@ -174,7 +174,7 @@ def retry_failed(session: Session, reason: str | None, now: datetime, *, uncerta
     """
     ended = _never_confirmed() if uncertain else OutboxMail.state == FAILED
     ended &= (func.length(OutboxMail.payload) > 0) & (OutboxMail.reason != ALTERED)
-    ended &= (OutboxMail.priority != mails.PRIORITIES[mails.ASKED]) | (
+    ended &= (OutboxMail.priority != mails.PRIORITIES[mails.REQUESTED]) | (
         OutboxMail.created_at > now - STILL_WANTED
     )
     if reason is not None:
@@ -229,7 +229,7 @@ def mend_dates(session: Session, now: datetime) -> None:
 
     One that is being delivered stays with whoever delivers it, for a lease at most.
     """
-    furthest = case((OutboxMail.ambiguous > 0, now + FURTHEST_AMBIGUOUS), else_=now + FURTHEST)
+    furthest = case((OutboxMail.maybe_sent_count > 0, now + FURTHEST_MAYBE_SENT), else_=now + FURTHEST)
     due_at = case((OutboxMail.lease.is_(None), now), else_=now + LEASE)
     session.execute(update(OutboxMail).where(OutboxMail.due_at > furthest).values(due_at=due_at))
 
@@ -242,10 +242,10 @@ def _never_confirmed() -> Any:
 
 def _anew(now: datetime) -> dict[str, Any]:
     """Return the values of a mail that goes out again. What may have left is still shown so, and has one more try."""
-    left = OutboxMail.ambiguous > 0
+    left = OutboxMail.maybe_sent_count > 0
     return {
         "state": case((left, UNCERTAIN), else_=QUEUED),
-        "ambiguous": case((left, MAX_AMBIGUOUS - 1), else_=0),
+        "maybe_sent_count": case((left, MAX_MAYBE_SENT - 1), else_=0),
         "attempts": 0,
         "due_at": now,
         "finished_at": None,

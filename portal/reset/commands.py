@@ -56,7 +56,7 @@ def require(context: Context, slug: str | None, *, everyone: bool, dry_run: bool
             tally = work(tools, cohort, bar.update)
     if not dry_run:
         Queue(context.settings.queue_file).wake("deliver")
-    _tell(tally)
+    _print_tally(tally)
     if tally.altered:
         click.echo(
             "Somebody altered rows of accounts. See the operator's guide, and restore them from a backup.",
@@ -96,6 +96,6 @@ def _silently(_steps: int) -> None:
     """Everyone is not counted beforehand, so there is no bar."""
 
 
-def _tell(tally: Tally) -> None:
+def _print_tally(tally: Tally) -> None:
     for name, count in asdict(tally).items():
         click.echo(f"{LABELS[name]:<20} {count:>10}")

@@ -29,8 +29,10 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         return
     # By the exact address, which is what finds an account: a stranger who asks for its other spellings must
     # not be able to use up the owner's mails.
-    owner, link = addresses.sign_in_name(typed), request.reply_id
-    if not replies.take(session, parts.vault, PURPOSE, owner, now, link=link, lifetime=service.LIFETIME):
+    owner, reply_id = addresses.sign_in_name(typed), request.reply_id
+    if not replies.count_answer(
+        session, parts.vault, PURPOSE, owner, now, reply_id=reply_id, lifetime=service.LIFETIME
+    ):
         return
     store = store_for(parts.settings)
     account = store.find(session, parts.vault, typed)
@@ -45,7 +47,7 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         account=account if profile else None,
         profile=profile or Profile(typed),
         locale=request.fields.get("language", ""),
-        row_id=link,
+        row_id=reply_id,
         code=request.code,
         now=now,
     )

@@ -111,7 +111,9 @@ def require(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
             job = session.get_one(Requirement, job_id, with_for_update=True, populate_existing=True)
             for account_id in ids:
                 tally.accounts += 1
-                _one(session, tools, job, account_id, (cohort.locales or {}).get(account_id, ""), since)
+                _require_account(
+                    session, tools, job, account_id, (cohort.locales or {}).get(account_id, ""), since
+                )
             job.cursor = max(job.cursor, ids[-1])
         progress(len(ids))
     return _finish(tools, job_id, tally)
@@ -143,7 +145,7 @@ def preview(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
     return tally
 
 
-def _one(
+def _require_account(
     session: Session, tools: Tools, job: Requirement, account_id: bytes, locale: str, since: datetime
 ) -> None:
     account = tools.store.get(session, account_id)

@@ -208,7 +208,7 @@ def _store(
     fields = {"account": account.id.hex(), "version": str(version), "language": language}
     if not by_mail:
         fields["stays"] = "1"
-    intake.ask(session, vault, CHANGED, fields, now)
+    intake.submit(session, vault, CHANGED, fields, now)
     return replace(
         account,
         version=version,

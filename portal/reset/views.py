@@ -10,8 +10,8 @@ from werkzeug.exceptions import TooManyRequests
 
 from portal.accounts import login
 from portal.accounts import service as accounts
-from portal.accounts import sign_in as tries
-from portal.accounts.login import SignedIn, person, sign_in_required
+from portal.accounts import sign_in as attempts
+from portal.accounts.login import SignedIn, current_account, sign_in_required
 from portal.crypto.hash_slots import TooBusy
 from portal.identity.hashing import PasswordTooLong
 from portal.identity.port import Account
@@ -128,23 +128,23 @@ def change() -> Page:
 @sign_in_required
 def change_now() -> Page:
     """Take the current password as proof; every session ends, and this browser gets a fresh one."""
-    parts, current, form = frame.parts(), person(), ChangePasswordForm()
+    parts, current, form = frame.parts(), current_account(), ChangePasswordForm()
     if not form.validate():
         return _change_page(form), REFUSED
     _keep_to_the_limit(current.session_id)
     with parts.db.write() as db_session:
-        counted = accounts.count_password_try(db_session, current.session_id) and tries.count_in_session(
+        counted = accounts.count_password_try(db_session, current.session_id) and attempts.count_in_session(
             db_session, parts.vault, current.address, current.account.version, parts.clock.now()
         )
     if not counted:
-        login.end()
+        login.log_out()
         return frame.see_other("accounts.sign_in")
     if not _proves(current, form.current_password.data or ""):
         form.current_password.errors = [_("This is not your current password.")]
         return _change_page(form), REFUSED
     with parts.db.write() as db_session:
         accounts.clear_password_tries(db_session, current.session_id)
-        tries.clear_in_session(db_session, parts.vault, current.address, current.account.version)
+        attempts.clear_in_session(db_session, parts.vault, current.address, current.account.version)
     composed = _judged(form, (current.address,))
     password_hash = None if composed is None else _hash_of(form, current.account, composed)
     if password_hash is None:
@@ -164,14 +164,14 @@ def change_now() -> Page:
                 language=frame.language(),
                 now=now,
             )
-            token = accounts.begin(
+            token = accounts.create_session(
                 db_session, parts.vault, changed, address=current.address, device=device, now=now
             )
     except service.Overtaken:
-        login.end()
+        login.log_out()
         return frame.see_other("accounts.sign_in")
     parts.wake("answer")
-    login.begin(token)
+    login.log_in(token)
     return _to_done(current.account, now, signed_in=True)
 
 
@@ -226,7 +226,7 @@ def _proves(current: SignedIn, password: str) -> bool:
         parts = frame.parts()
         with parts.db.write() as db_session:
             accounts.forgive_password_try(db_session, current.session_id)
-            tries.forgive_in_session(db_session, parts.vault, current.address, current.account.version)
+            attempts.forgive_in_session(db_session, parts.vault, current.address, current.account.version)
         frame.busy(busy.retry_after)
 
 
@@ -281,7 +281,9 @@ def _choose_page(link: service.Link, form: NewPasswordForm) -> str:
 
 
 def _change_page(form: ChangePasswordForm) -> str:
-    return render_template("reset/account-password.html", form=form, address=person().address, **guidance())
+    return render_template(
+        "reset/account-password.html", form=form, address=current_account().address, **guidance()
+    )
 
 
 def _to_done(account: Account, now: datetime, *, signed_in: bool) -> Page:

@@ -29,10 +29,12 @@ def remind(parts: WorkerParts, at_a_time: int = AT_A_TIME) -> int:
     with parts.db.write() as session:
         service.mend_dates(session, now)
         due = service.take_due(session, now, at_a_time)
-        return sum(_one(session, parts, store, choice, now) for choice in due)
+        return sum(_remind_account(session, parts, store, choice, now) for choice in due)
 
 
-def _one(session: Session, parts: WorkerParts, store: Store, choice: ReminderChoice, now: datetime) -> bool:
+def _remind_account(
+    session: Session, parts: WorkerParts, store: Store, choice: ReminderChoice, now: datetime
+) -> bool:
     """Remind one person, or note when to look again. Returns whether a mail was enqueued."""
     account = store.get(session, choice.account_id)
     if account is None:

@@ -10,7 +10,7 @@ from flask_babel import format_date, gettext
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from portal.accounts.login import person, sign_in_required
+from portal.accounts.login import current_account, sign_in_required
 from portal.core.dates import DAY
 from portal.core.i18n import catalogue
 from portal.rotation import elsewhere, ical, service
@@ -39,7 +39,7 @@ def account_line(db_session: Session, account_id: bytes, now: datetime) -> Accou
 @sign_in_required
 def reminders() -> ResponseReturnValue:
     """Show the choice and when the next reminder comes, and keep a new choice."""
-    parts, account_id = frame.parts(), person().account_id
+    parts, account_id = frame.parts(), current_account().account_id
     with parts.db.read() as db_session:
         chosen = service.chosen(db_session, account_id)
     form = ReminderForm(interval=chosen.interval)
@@ -61,7 +61,7 @@ def own_calendar() -> ResponseReturnValue:
     """Give the calendar file that begins on the date of the next reminder."""
     parts = frame.parts()
     with parts.db.read() as db_session:
-        chosen = service.chosen(db_session, person().account_id)
+        chosen = service.chosen(db_session, current_account().account_id)
     if chosen.next_due_at is None:
         return frame.see_other(".reminders")
     return _calendar(int(chosen.interval), chosen.next_due_at)

@@ -211,7 +211,7 @@ def _worker_keys(settings: Settings) -> str | None:
         vault = WorkerVault(keyfiles.read_worker(file))
     except keyfiles.KeysInvalid as error:
         return str(error)
-    if not vault.canary_sings():
+    if not vault.self_test():
         return "the keys of this file do not belong together; restore it from your offline copy"
     return _mode(file)
 
@@ -229,7 +229,7 @@ def _keys_of_database(context: Context) -> str | None:
             self_test.check_web(context.database, WebVault(keyfiles.read_web(settings.web_keys_file)))
         with suppress(keyfiles.KeysInvalid):
             vault = WorkerVault(keyfiles.read_worker(settings.worker_keys_file))
-            if vault.canary_sings():
+            if vault.self_test():
                 self_test.check(context.database, vault)
     except self_test.OtherKeys as error:
         return str(error)

@@ -48,7 +48,7 @@ class WebParts:
     clock: Clock
     keys: WebKeys
     vault: WebVault
-    slots: HashSlots
+    hash_slots: HashSlots
     page_cache: PageCache
     wake: Callable[[str], None]
     account_lines: tuple[AccountLineProvider, ...] = ()

@@ -49,8 +49,8 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
     if replies.waiting(session, vault, PURPOSE, owner, topic, now - service.ONE_MAIL_WITHIN):
         return
     row_id = request.reply_id
-    if not replies.take(
-        session, vault, PURPOSE, owner, now, link=row_id, lifetime=service.CONFIRM_WITHIN, topic=topic
+    if not replies.count_answer(
+        session, vault, PURPOSE, owner, now, reply_id=row_id, lifetime=service.CONFIRM_WITHIN, topic=topic
     ):
         return
     language = best_language(request.fields.get("language"), parts.settings.languages)
@@ -62,7 +62,7 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         PURPOSE,
         row_id,
         data={"title": incident.title_in(language), "already": already},
-        kept={"incident": incident.id.hex(), "to": address, "language": language},
+        private={"incident": incident.id.hex(), "to": address, "language": language},
         now=now,
         lifetime=service.CONFIRM_WITHIN,
     )
@@ -73,17 +73,19 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
 def confirm(session: Session, request: Request, _now: datetime, parts: WorkerParts) -> None:
     """Keep a subscription. The web process brings a token; address and incident are what the worker itself wrote."""
     try:
-        reply_id, kept = replies.kept(session, parts.vault, PURPOSE, request.fields.get("token", ""))
+        reply_id, private = replies.private(session, parts.vault, PURPOSE, request.fields.get("token", ""))
     except LinkInvalid:
         log.warning("a confirmation that belongs to no mail of ours was dropped")
         return
-    if not kept:  # a copy of a request that was answered: whoever left since must not be brought back by it
+    if (
+        not private
+    ):  # a copy of a request that was answered: whoever left since must not be brought back by it
         log.warning("a confirmation that was used before was dropped")
         return
     service.confirm(
-        session, parts.vault, bytes.fromhex(kept["incident"]), Contact(kept["to"], kept["language"])
+        session, parts.vault, bytes.fromhex(private["incident"]), Contact(private["to"], private["language"])
     )
-    replies.keep(session, parts.vault, reply_id, {})
+    replies.replace_private(session, parts.vault, reply_id, {})
 
 
 def announce(parts: WorkerParts) -> None:
@@ -103,7 +105,7 @@ def _batch(parts: WorkerParts, update: Announcement) -> bool:
         if progress is None:
             return False
         rows = service.next_batch(session, update.incident_id, progress.reached, BATCH)
-        progress.enqueued += sum(_one(session, parts, update, row, now) for row in rows)
+        progress.enqueued += sum(_enqueue_update(session, parts, update, row, now) for row in rows)
         if len(rows) == BATCH:
             progress.reached = rows[-1].index
             return True
@@ -114,7 +116,7 @@ def _batch(parts: WorkerParts, update: Announcement) -> bool:
         return False
 
 
-def _one(
+def _enqueue_update(
     session: Session,
     parts: WorkerParts,
     update: Announcement,

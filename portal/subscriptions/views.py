@@ -84,7 +84,7 @@ def confirm_now() -> Response:
             reply = intake.open_reply(session, PURPOSE, token, now, spent_too=True)
             if not reply.spent:
                 intake.spend(session, reply.id, now)
-                intake.ask(session, parts.vault, service.CONFIRMED, {"token": token}, now)
+                intake.submit(session, parts.vault, service.CONFIRMED, {"token": token}, now)
     except intake.LinkInvalid:
         frame.gone()
     parts.wake("answer")

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from portal.accounts import doors, service
 from portal.accounts import jobs as tended
+from portal.accounts import lockout, service
 from portal.accounts import sign_in as rules
-from portal.accounts.models import SignInDoor
+from portal.accounts.models import FailureCount
 from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
 
 WRONG = "not the password at all"
@@ -21,9 +21,9 @@ NOBODY = "nobody@example.com"
 def at_a_door(db, web_vault, clock):
     """One counted try, committed as a page does it."""
 
-    def begin(address=ADDRESS, network="192.0.2.1", cookie=None, limit="1000 per second") -> rules.Try:
+    def begin(address=ADDRESS, network="192.0.2.1", cookie=None, limit="1000 per second") -> rules.Attempt:
         with db.write() as session:
-            return rules.begin(
+            return rules.register_attempt(
                 session, web_vault, STORE, address=address, network=network, device_cookie=cookie,
                 limit=limit, now=clock.now(),
             )  # fmt: skip
@@ -126,7 +126,7 @@ def test_a_known_device_gets_twenty_failures_and_all_in_all_there_are_never_a_hu
         opened += at_a_door(cookie=cookie).open
         opened += at_a_door(network=f"198.51.100.{number}").open
         clock.advance(rules.LONGEST_WAIT)
-    assert opened == doors.STRANGERS + doors.DEVICES < 100
+    assert opened == lockout.STRANGERS + lockout.DEVICES < 100
 
 
 def test_a_new_password_opens_the_door_again_and_makes_old_devices_strangers(
@@ -169,7 +169,7 @@ def test_tries_in_parallel_cannot_outrun_the_count(at_a_door, ana):
     assert sum(attempt.open for attempt in tries) == 3
     with ThreadPoolExecutor(8) as pool:
         tries = list(pool.map(lambda n: at_a_door(network=f"198.51.100.{n}"), range(100)))
-    assert sum(attempt.open for attempt in tries) == doors.STRANGERS - 3
+    assert sum(attempt.open for attempt in tries) == lockout.STRANGERS - 3
 
 
 def test_a_network_has_a_limit_over_all_addresses(at_a_door, clock):
@@ -180,12 +180,12 @@ def test_a_network_has_a_limit_over_all_addresses(at_a_door, clock):
 
 def test_a_refused_try_counts_nowhere(at_a_door, db, ana, web_vault):
     for _ in range(3):
-        door = at_a_door().door
+        door = at_a_door().lockout
     for _ in range(5):
         at_a_door()
     with db.read() as session:
         counted = bytes(session.scalar(text("SELECT strangers FROM sign_in_doors")))
-        assert counted == door.word(web_vault, SignInDoor.strangers, 3)
+        assert counted == door.keyed_count(web_vault, FailureCount.strangers, 3)
         assert session.scalar(text("SELECT failures FROM sign_in_waits")) == 3
 
 
@@ -218,10 +218,10 @@ def test_a_family_s_browser_knows_its_last_five_accounts(web_vault):
 
 
 def test_old_counts_are_forgotten_but_never_those_of_an_account(at_a_door, db, ana, clock, worker_parts):
-    for number in range(doors.STRANGERS):
+    for number in range(lockout.STRANGERS):
         at_a_door(network=f"198.51.100.{number}")
     at_a_door(NOBODY)
-    clock.advance(doors.MONTH + doors.KEPT + timedelta(hours=1))
+    clock.advance(lockout.MONTH + lockout.KEPT + timedelta(hours=1))
     at_a_door("fresh@example.com")
     tended.tidy(worker_parts)
     tended.tidy(worker_parts)
@@ -234,14 +234,14 @@ def test_old_counts_are_forgotten_but_never_those_of_an_account(at_a_door, db, a
 
 
 def test_more_old_counts_than_go_at_once_are_all_forgotten(at_a_door, db, clock, worker_parts, monkeypatch):
-    monkeypatch.setattr(doors, "_PAGE", 2)
+    monkeypatch.setattr(lockout, "_PAGE", 2)
     for number in range(5):
         at_a_door(f"p{number}@example.com")
-    clock.advance(doors.KEPT - timedelta(hours=1))
+    clock.advance(lockout.KEPT - timedelta(hours=1))
     tended.tidy(worker_parts)
     with db.read() as session:
         assert session.scalar(text("SELECT count(*) FROM sign_in_doors")) == 5
-    clock.advance(doors.MONTH + timedelta(days=1))
+    clock.advance(lockout.MONTH + timedelta(days=1))
     tended.tidy(worker_parts)
     with db.read() as session:
         assert session.scalar(text("SELECT count(*) FROM sign_in_doors")) == 0
@@ -252,7 +252,7 @@ def test_an_address_has_one_row_whatever_became_of_its_account(at_a_door, db, an
     for address in (ADDRESS, NOBODY):
         for _ in range(2):
             at_a_door(address)
-    clock.advance(doors.MONTH)
+    clock.advance(lockout.MONTH)
     with db.write() as session:
         STORE.require_reset(session, [ana.id], "exposed", clock.now())
     for address in (ADDRESS, NOBODY):

@@ -203,7 +203,7 @@ def test_an_import_is_in_the_log_in_counts(load, db):
 def test_unknown_people_get_the_costs_of_the_file_at_once(load, db, web_vault):
     load(HEADER + row("ana@example.com", STRONG))
     with db.read() as session:
-        assert "m=128,t=2,p=1" in str(STORE.stand_in(session, web_vault, "nobody@example.com"))
+        assert "m=128,t=2,p=1" in str(STORE.dummy_hash(session, web_vault, "nobody@example.com"))
 
 
 def test_places_in_the_table_tell_nothing_about_places_in_the_file(load, db, web_vault):

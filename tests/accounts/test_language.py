@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from portal.accounts.views import LANGUAGE
 from portal.intake.models import IntakeRequest
-from portal.intake.service import ask
+from portal.intake.service import submit
 from portal.reset.require import EVERYONE, Cohort, Tools, require
 from portal.rotation.jobs import remind
 from portal.rotation.service import choose
@@ -82,15 +82,17 @@ def test_choosing_has_the_limit_of_every_form(client, ana, sign_in, settings):
 )
 def test_a_forged_choice_changes_nothing(db, ana, web_vault, clock, spoken, fields):
     with db.write() as session:
-        ask(session, web_vault, LANGUAGE, {"account": ana.id.hex(), "language": "es"} | fields, clock.now())
-        ask(session, web_vault, LANGUAGE, {}, clock.now())
+        submit(
+            session, web_vault, LANGUAGE, {"account": ana.id.hex(), "language": "es"} | fields, clock.now()
+        )
+        submit(session, web_vault, LANGUAGE, {}, clock.now())
     assert spoken() == ""
 
 
 def test_a_profile_that_was_altered_holds_nothing_up(db, ana, web_vault, worker_parts, clock, caplog):
     with db.write() as session:
         session.execute(text("UPDATE identity_accounts SET profile = :none"), {"none": b"x" * 300})
-        ask(session, web_vault, LANGUAGE, {"account": ana.id.hex(), "language": "es"}, clock.now())
+        submit(session, web_vault, LANGUAGE, {"account": ana.id.hex(), "language": "es"}, clock.now())
     drain(worker_parts)
     with db.read() as session:
         assert session.query(IntakeRequest).count() == 0

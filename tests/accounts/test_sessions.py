@@ -168,7 +168,7 @@ def test_twenty_sessions_live_side_by_side_and_the_oldest_goes(db, ana, web_vaul
         clock.advance(timedelta(seconds=1))
         with db.write() as session:
             tokens.append(
-                service.begin(session, web_vault, ana, address=ADDRESS, device="/", now=clock.now())
+                service.create_session(session, web_vault, ana, address=ADDRESS, device="/", now=clock.now())
             )
     with db.read() as session:
         alive = [service.resume(session, STORE, token, clock.now()) is not None for token in tokens]
@@ -177,7 +177,7 @@ def test_twenty_sessions_live_side_by_side_and_the_oldest_goes(db, ana, web_vaul
 
 def test_five_wrong_current_passwords_end_the_session(db, ana, web_vault, clock):
     with db.write() as session:
-        token = service.begin(session, web_vault, ana, address=ADDRESS, device="/", now=clock.now())
+        token = service.create_session(session, web_vault, ana, address=ADDRESS, device="/", now=clock.now())
         current = service.resume(session, STORE, token, clock.now())
         assert current is not None
         for _ in range(4):

@@ -8,9 +8,9 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import text
 
-from portal.accounts import doors
+from portal.accounts import lockout
 from portal.accounts import sign_in as rules
-from portal.accounts.models import SignInDoor
+from portal.accounts.models import FailureCount
 from portal.crypto.hash_slots import HashSlots
 from portal.identity.hashing import Hasher
 from portal.worker import drain
@@ -144,7 +144,7 @@ def test_unknown_people_cost_as_much_hashing_as_accounts_do(db, settings, ana, w
     hasher = Hasher(settings.argon2, Counting(settings.queue_file.parent / "slots"))
     for address, password in ((ADDRESS, WRONG), ("nobody@example.com", WRONG)):
         with db.write() as session:
-            attempt = rules.begin(
+            attempt = rules.register_attempt(
                 session, web_vault, STORE, address=address, network="192.0.2.1", device_cookie=None,
                 limit="100 per hour", now=clock.now(),
             )  # fmt: skip
@@ -285,8 +285,8 @@ def test_when_every_core_is_hashing_nothing_is_counted_and_the_page_says_when(
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     with db.read() as session:
-        none = doors.door_of(web_vault, web_vault.account_index(ADDRESS), 1).word(
-            web_vault, SignInDoor.strangers, 0
+        none = lockout.lockout_of(web_vault, web_vault.account_index(ADDRESS), 1).keyed_count(
+            web_vault, FailureCount.strangers, 0
         )
         assert bytes(session.scalar(text("SELECT strangers FROM sign_in_doors"))) == none
         assert session.scalar(text("SELECT sum(failures) FROM sign_in_waits")) == 0

@@ -8,7 +8,7 @@ from portal.campaigns import jobs, service
 from portal.core.db import Database
 from portal.exposure.commands import exposure as exposure_commands
 from portal.identity.builtin import NewAccount
-from portal.identity.hashing import stand_in_hash
+from portal.identity.hashing import dummy_hash
 from portal.identity.port import Profile
 from portal.incidents import service as incidents
 from portal.runtime.context import Context
@@ -21,9 +21,7 @@ def test_the_notice_reads_every_account_and_looks_nobody_of_the_list_up(operator
     everyone = [f"p{n}@northwind.example" for n in range(12)]
     operator.live(numbered(4))
     with db.write() as session:
-        new = [
-            NewAccount(Profile(address, locale="en"), stand_in_hash("m=64,t=1,p=1")) for address in everyone
-        ]
+        new = [NewAccount(Profile(address, locale="en"), dummy_hash("m=64,t=1,p=1")) for address in everyone]
         STORE.add(session, operator.vault, new, operator.clock.now())
     read = []
 
@@ -49,9 +47,7 @@ def test_the_notice_reads_every_account_and_looks_nobody_of_the_list_up(operator
 def test_whose_accounts_are_many_is_read_in_pages(operator, db, monkeypatch):
     monkeypatch.setattr(service, "ACCOUNTS", 3)
     with db.write() as session:
-        new = [
-            NewAccount(Profile(f"p{n}@northwind.example"), stand_in_hash("m=64,t=1,p=1")) for n in range(9)
-        ]
+        new = [NewAccount(Profile(f"p{n}@northwind.example"), dummy_hash("m=64,t=1,p=1")) for n in range(9)]
         STORE.add(session, operator.vault, new, operator.clock.now())
         for n in (2, 7):
             account = STORE.find(session, operator.vault, f"p{n}@northwind.example")

@@ -13,7 +13,7 @@ from portal.campaigns import jobs, service
 from portal.campaigns.models import Campaign
 from portal.core.db import Database
 from portal.identity.builtin import NewAccount
-from portal.identity.hashing import stand_in_hash
+from portal.identity.hashing import dummy_hash
 from portal.identity.models import AccountRow
 from portal.identity.port import Profile
 from portal.incidents import service as incidents
@@ -41,7 +41,7 @@ def test_each_stored_address_gets_one_mail_in_its_language(operator, worker_part
 
 
 def test_who_chose_a_language_here_is_written_to_in_it(operator, worker_parts, smtp):
-    nobodys = stand_in_hash("m=64,t=1,p=1")
+    nobodys = dummy_hash("m=64,t=1,p=1")
     operator.live(
         "ana@northwind.example,1,Ana,en\nAna@northwind.example,2,Ana,en\nben@northwind.example,3,Ben,es\n"
         "eve@northwind.example,4,Eve,en\n"

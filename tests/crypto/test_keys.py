@@ -129,9 +129,9 @@ def test_keys_are_in_no_representation(web_keys, worker_keys):
 
 
 def test_the_canary_sings_only_where_the_keys_belong_together(worker_keys):
-    assert WorkerVault(worker_keys).canary_sings()
+    assert WorkerVault(worker_keys).self_test()
     stranger = keys.generate()[1]
-    assert not WorkerVault(replace(worker_keys, sealing_private=stranger.sealing_private)).canary_sings()
+    assert not WorkerVault(replace(worker_keys, sealing_private=stranger.sealing_private)).self_test()
 
 
 def test_the_web_keys_make_no_vault_that_opens(web_keys):

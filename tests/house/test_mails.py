@@ -14,7 +14,7 @@ from portal.crypto import tokens
 from portal.crypto.keys import generate
 from portal.crypto.vault import WorkerVault
 from portal.outbox.compose import TEMPLATES, Composer
-from portal.outbox.mail import ASKED, LEGAL, SECURITY, UPDATES, Mail
+from portal.outbox.mail import LEGAL, REQUESTED, SECURITY, UPDATES, Mail
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = Settings(
@@ -103,6 +103,6 @@ def test_a_mail_that_can_be_ended_says_so_in_its_headers(kind):
     if kind.unsubscribe_purpose:
         assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
         assert message["List-Unsubscribe"].strip("<>") in text
-    assert kind.stream in (ASKED, LEGAL, SECURITY, UPDATES)
+    assert kind.stream in (REQUESTED, LEGAL, SECURITY, UPDATES)
     assert (kind.stream == UPDATES) <= bool(kind.unsubscribe_purpose)
     assert message["Auto-Submitted"] == "auto-generated"

@@ -14,7 +14,7 @@ from argon2 import PasswordHasher
 
 from portal.core.settings import Argon2Parameters
 from portal.crypto.hash_slots import HashSlots, TooBusy
-from portal.identity.hashing import MAX_CODE_POINTS, Hasher, PasswordTooLong, shape_of, stand_in_hash
+from portal.identity.hashing import MAX_CODE_POINTS, Hasher, PasswordTooLong, argon2_params_of, dummy_hash
 from portal.identity.service import hasher_for
 
 CHEAP = Argon2Parameters(64, 1, 1)
@@ -57,16 +57,16 @@ def test_what_is_too_long_or_no_text_is_refused_before_it_is_hashed(tmp_path, pa
     with full._slots.taken():  # hashing would raise TooBusy
         for use in (
             full.hash,
-            full.verify_nothing,
-            lambda typed: full.verify(stand_in_hash("m=64,t=1,p=1"), typed),
+            full.verify_dummy,
+            lambda typed: full.verify(dummy_hash("m=64,t=1,p=1"), typed),
         ):
             with pytest.raises(PasswordTooLong):
                 use(password)
 
 
 def test_nobodys_password_never_fits(hasher):
-    assert not hasher.verify_nothing("anything")
-    assert not hasher.verify_nothing("anything", stand_in_hash("m=128,t=2,p=1"))
+    assert not hasher.verify_dummy("anything")
+    assert not hasher.verify_dummy("anything", dummy_hash("m=128,t=2,p=1"))
 
 
 def test_an_unreadable_hash_fits_nothing_and_is_told_without_its_value(hasher, caplog):
@@ -96,7 +96,7 @@ def test_a_hash_of_another_cost_wants_a_new_one(hasher):
 )
 def test_only_argon2id_at_a_bearable_cost_has_a_shape(no_hash):
     with pytest.raises(ValueError, match="Argon2id"):
-        shape_of(no_hash)
+        argon2_params_of(no_hash)
 
 
 def test_who_finds_every_slot_taken_waits_a_little_and_is_told_when_to_come_back(slots):

@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 from portal.crypto.vault import VaultError
 from portal.identity.builtin import MAX_PROFILE, BuiltinStore, NewAccount, Stored, pack
 from portal.identity.jobs import tend
-from portal.identity.models import AccountRow, HashShape
+from portal.identity.models import AccountRow, Argon2ParamsCount
 from portal.identity.port import Account, AccountMissing, Profile
 
 STORE = BuiltinStore()
@@ -213,7 +213,9 @@ def test_nobodys_salt_becomes_a_shape(db, worker_parts, worker_vault, clock):
         ana.password_hash = ana.password_hash.replace("$v=19", "")
     tend(worker_parts)
     with db.read() as session:
-        assert {row.shape: row.accounts for row in session.scalars(select(HashShape))} == {"m=64,t=1,p=1": 2}
+        assert {row.argon2_params: row.accounts for row in session.scalars(select(Argon2ParamsCount))} == {
+            "m=64,t=1,p=1": 2
+        }
 
 
 def test_stand_ins_have_the_stores_own_mixture_of_costs(db, worker_parts, worker_vault, web_vault, clock):
@@ -222,15 +224,15 @@ def test_stand_ins_have_the_stores_own_mixture_of_costs(db, worker_parts, worker
     )
     put(db, worker_vault, clock, Profile("new@example.com"))
     with db.read() as session:
-        assert STORE.stand_in(session, web_vault, "nobody@example.com") is None
+        assert STORE.dummy_hash(session, web_vault, "nobody@example.com") is None
     tend(worker_parts)
     with db.read() as session:
-        assert {row.shape: row.accounts for row in session.scalars(select(HashShape))} == {
+        assert {row.argon2_params: row.accounts for row in session.scalars(select(Argon2ParamsCount))} == {
             "m=64,t=2,p=1": 3,
             "m=64,t=1,p=1": 1,
         }
-        drawn = [str(STORE.stand_in(session, web_vault, f"nobody{n}@example.com")) for n in range(400)]
-        again = str(STORE.stand_in(session, web_vault, "nobody0@example.com"))
+        drawn = [str(STORE.dummy_hash(session, web_vault, f"nobody{n}@example.com")) for n in range(400)]
+        again = str(STORE.dummy_hash(session, web_vault, "nobody0@example.com"))
     shapes = [hash_.split("$")[3] for hash_ in drawn]
     assert 240 <= shapes.count("m=64,t=2,p=1") <= 360
     assert again.split("$")[3] == shapes[0]
@@ -242,7 +244,7 @@ def test_the_costs_are_counted_once_a_day(db, worker_parts, worker_vault, clock)
     put(db, worker_vault, clock, ANA)
     tend(worker_parts)
     with db.read() as session:
-        assert session.scalars(select(HashShape)).all() == []
+        assert session.scalars(select(Argon2ParamsCount)).all() == []
 
 
 def test_an_account_shows_no_hash_when_it_is_printed(ana):

@@ -32,7 +32,7 @@ def tell(db, worker_vault):
             edited = None if number is None else writing.edit_update(session, SLUG, number, words, NOW)
             row = edited.update if edited else writing.add_update(session, SLUG, words, NOW)
             if row.notify and row.announced_at is None:
-                writing.vouch(session, worker_vault, row)
+                writing.sign(session, worker_vault, row)
             return edited
 
     return told

@@ -17,8 +17,8 @@ def prepare(db, worker_vault, clock):
         row_id, now = new_id(), clock.now()
         code = browser and replies.code_lock(worker_vault, row_id, browser)
         with db.write() as session:
-            replies.take(
-                session, worker_vault, purpose, address, now, link=row_id, lifetime=lifetime, topic=topic
+            replies.count_answer(
+                session, worker_vault, purpose, address, now, reply_id=row_id, lifetime=lifetime, topic=topic
             )
             token = replies.prepare(
                 session, worker_vault, purpose, row_id, data=data or {"list": [1]}, now=now, lifetime=lifetime,

@@ -19,7 +19,7 @@ DAY = timedelta(days=1)
 def ask(db, web_vault, clock):
     def put(purpose="test", **fields):
         with db.write() as session:
-            return service.ask(session, web_vault, purpose, fields, clock.now())
+            return service.submit(session, web_vault, purpose, fields, clock.now())
 
     return put
 
@@ -62,7 +62,9 @@ class TestRequests:
         ask(email=ADDRESS)
 
         def fail(session, request, now, parts):
-            replies.take(session, worker_vault, "test", ADDRESS, now, link=request.reply_id, lifetime=DAY)
+            replies.count_answer(
+                session, worker_vault, "test", ADDRESS, now, reply_id=request.reply_id, lifetime=DAY
+            )
             raise RuntimeError(request.fields["email"])
 
         tries = 0
@@ -74,7 +76,9 @@ class TestRequests:
         assert ADDRESS not in caplog.text
         with db.write() as session:
             taken = [
-                replies.take(session, worker_vault, "test", ADDRESS, clock.now(), link=new_id(), lifetime=DAY)
+                replies.count_answer(
+                    session, worker_vault, "test", ADDRESS, clock.now(), reply_id=new_id(), lifetime=DAY
+                )
                 for _ in range(4)
             ]
         assert taken == [True, True, True, False]
@@ -136,7 +140,7 @@ class TestRequests:
         rows = jobs._claim(worker_parts, stale, clock.now(), 20)
         clock.advance(jobs.LEASE)
         jobs._claim(worker_parts, new_id(), clock.now(), 20)
-        jobs._one(handled(worker_parts, lambda *_: pytest.fail("answered twice")), rows[0], stale)
+        jobs._answer_request(handled(worker_parts, lambda *_: pytest.fail("answered twice")), rows[0], stale)
 
     def test_a_held_request_waits_until_it_is_released_and_for_thirty_days_at_most(
         self, ask, requests, worker_parts, clock, db
@@ -265,7 +269,7 @@ class TestLinks:
             address="k@x.example",
             data={"people": ["x" * 4000]},
             browser="00" * 16,
-            kept={"account": "y" * 400},
+            private={"account": "y" * 400},
         )
         with db.read() as session:
             rows = list(session.scalars(select(IntakeReply)))
@@ -299,7 +303,9 @@ class TestLinks:
         def take(address=ADDRESS, purpose="reset"):
             with db.write() as session:
                 now = clock.now()
-                return replies.take(session, worker_vault, purpose, address, now, link=new_id(), lifetime=DAY)
+                return replies.count_answer(
+                    session, worker_vault, purpose, address, now, reply_id=new_id(), lifetime=DAY
+                )
 
         assert [take() for _ in range(4)] == [True, True, True, False]
         assert take("kim@example.com")

@@ -9,7 +9,7 @@ import pytest
 from portal.exposure import importing
 from portal.exposure import service as exposure
 from portal.identity.builtin import BuiltinStore, NewAccount
-from portal.identity.hashing import stand_in_hash
+from portal.identity.hashing import dummy_hash
 from portal.identity.port import Profile
 from portal.incidents import service as incidents
 from portal.intake import jobs as intake
@@ -47,9 +47,7 @@ def people(db, worker_vault, clock, database_url, tmp_path: Path) -> None:
         with db.write() as session:
             exposure.activate(session, worker_vault, incident.id, summary.number, now)
             subscriptions.confirm(session, worker_vault, incident.id, subscriptions.Contact(AFFECTED, "en"))
-    accounts = [
-        NewAccount(Profile(address), stand_in_hash("m=64,t=1,p=1")) for address in (AFFECTED, CUSTOMER)
-    ]
+    accounts = [NewAccount(Profile(address), dummy_hash("m=64,t=1,p=1")) for address in (AFFECTED, CUSTOMER)]
     with db.write() as session:
         BuiltinStore().add(session, worker_vault, accounts, now)
     clock.advance(timedelta(days=1))

@@ -56,7 +56,12 @@ class TestWhoLeft:
     def test_gets_no_second_copy_of_what_may_have_left(self, to_reader, command, leave, db, row, clock):
         waiting = to_reader()
         with db.write() as session:
-            values = {"state": "uncertain", "ambiguous": 3, "due_at": None, "reason": "connection-lost"}
+            values = {
+                "state": "uncertain",
+                "maybe_sent_count": 3,
+                "due_at": None,
+                "reason": "connection-lost",
+            }
             session.execute(update(OutboxMail).values(values))
         leave()
         assert command("retry", "--uncertain") == "In the queue again: 0.\n"

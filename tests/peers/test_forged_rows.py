@@ -137,14 +137,14 @@ def test_forged_words_about_a_changed_password_frighten_nobody(
     for version in ("1", "2", "99", "-1", "x", ""):
         with db.write() as session:
             fields = {"account": account_id.hex(), "version": version, "language": "en"}
-            intake.ask(session, web_vault, CHANGED, fields, clock.now())
+            intake.submit(session, web_vault, CHANGED, fields, clock.now())
     drain(worker_parts)
     assert smtp.messages == []
     people.require("ana@northwind.example")
     for _ in range(5):
         with db.write() as session:
             fields = {"account": account_id.hex(), "version": "2", "language": "en"}
-            intake.ask(session, web_vault, CHANGED, fields, clock.now())
+            intake.submit(session, web_vault, CHANGED, fields, clock.now())
     drain(worker_parts)
     assert len(smtp.messages) == 1
 

@@ -12,7 +12,7 @@ from portal.campaigns.emails import Notice
 from portal.core.db import new_id
 from portal.outbox import jobs as outbox_jobs
 from portal.outbox import service
-from portal.outbox.deliver import BATCH, LEASE, MAX_AMBIGUOUS, claim
+from portal.outbox.deliver import BATCH, LEASE, MAX_MAYBE_SENT, claim
 from tests.peers.relays import RudeRelay
 
 PEOPLE = 40
@@ -53,7 +53,7 @@ def test_a_relay_that_loses_mail_for_minutes_loses_nobody(
             outbox_jobs.tidy(worker_parts)
     assert counts() == {"sent": PEOPLE}
     assert len(smtp.messages) == PEOPLE
-    assert max(copies(relay, smtp).values()) <= MAX_AMBIGUOUS
+    assert max(copies(relay, smtp).values()) <= MAX_MAYBE_SENT
 
 
 def test_a_day_of_it_ends_uncertain_and_an_operator_or_the_next_notice_sends_it_again(
@@ -62,7 +62,7 @@ def test_a_day_of_it_ends_uncertain_and_an_operator_or_the_next_notice_sends_it_
     waiting = enqueue("victim@example.com", Notice(), unique=b"u" * 16)
     with RudeRelay({".": RudeRelay.DROP}) as relay:
         live(deliverer(relay.server, timeout=1), clock, 40 * 60)
-        assert len(relay.taken) == MAX_AMBIGUOUS
+        assert len(relay.taken) == MAX_MAYBE_SENT
     assert (row(waiting).state, row(waiting).due_at) == ("uncertain", None)
     assert command("retry") == "In the queue again: 0.\n"
     assert command("retry", "--uncertain") == "In the queue again: 1.\n"

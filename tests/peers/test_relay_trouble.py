@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from portal.outbox import jobs as outbox_jobs
 from portal.outbox.commands import outbox
-from portal.outbox.deliver import MAX_AMBIGUOUS, SETBACKS
+from portal.outbox.deliver import MAX_MAYBE_SENT, SETBACKS
 from portal.runtime.context import Context
 from tests.peers.relays import RudeRelay
 
@@ -90,7 +90,7 @@ def test_a_relay_that_never_says_clearly_that_it_took_a_mail_gets_it_a_few_times
     waiting = enqueue()
     with RudeRelay({".": answer}) as relay:
         live(deliverer(relay.server, timeout=0.3, answer=0.3), clock, hours=24)
-        assert len(relay.taken) == MAX_AMBIGUOUS
+        assert len(relay.taken) == MAX_MAYBE_SENT
     assert (row(waiting).state, row(waiting).due_at) == ("uncertain", None)
 
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import text
 
-from portal.crypto.hash_slots import slots_for
+from portal.crypto.hash_slots import hash_slots_for
 from portal.worker import drain
 from tests.reset.journey import NEW, OLD, link_in
 from tests.visitor import Visitor, hidden
@@ -104,7 +104,7 @@ def test_when_every_core_hashes_no_try_is_counted(at_home, ana, db, people, sett
         with db.read() as session:
             return session.execute(text("SELECT sessions FROM sign_in_doors")).all()
 
-    slots = slots_for(settings)
+    slots = hash_slots_for(settings)
     form = hidden(at_home.get(PAGE).text)
     at_home.post(PAGE, data=form | {"current_password": "a first guess", "password": NEW})
     before = counted()

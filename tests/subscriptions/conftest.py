@@ -66,7 +66,7 @@ class House:
                 row = writing.edit_update(session, slug, number, words, now).update
             else:
                 row = writing.add_update(session, slug, words, now)
-            writing.vouch(session, self.worker.vault, row)
+            writing.sign(session, self.worker.vault, row)
             return row.number
 
     def work(self) -> None:

@@ -146,7 +146,7 @@ class TestTheMail:
         ]
         with db.write() as session:
             for fields in forged:
-                intake_service.ask(session, web_vault, "subscribe", fields, clock.now())
+                intake_service.submit(session, web_vault, "subscribe", fields, clock.now())
         house.work()
         assert smtp.messages == []
         assert house.rows()["intake_requests"] == []
@@ -246,7 +246,7 @@ class TestWhatTheWorkerTrusts:
         token = link_in(smtp.to(ANA)[-1]).split("/")[-2]
         with db.write() as session:
             session.execute(delete(Subscription))
-            intake_service.ask(session, web_vault, service.CONFIRMED, {"token": token}, clock.now())
+            intake_service.submit(session, web_vault, service.CONFIRMED, {"token": token}, clock.now())
         house.work()
         assert house.subscribed() == 0
 
@@ -260,7 +260,7 @@ class TestWhatTheWorkerTrusts:
         ]
         with db.write() as session:
             for fields in inventions:
-                intake_service.ask(session, web_vault, service.CONFIRMED, fields, clock.now())
+                intake_service.submit(session, web_vault, service.CONFIRMED, fields, clock.now())
         house.work()
         assert house.subscribed() == 0
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import case, delete, func, literal, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from portal.accounts.models import SignInDoor
+from portal.accounts.models import FailureCount
 from portal.core import db
 from portal.crypto.vault import WebVault
 from portal.identity.port import Store
@@ -29,64 +29,67 @@ MONTH = timedelta(days=30)
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 _PAGE = 500
 
-Share = InstrumentedAttribute[bytes]
-MOST: dict[Share, int] = {
-    SignInDoor.strangers: STRANGERS,
-    SignInDoor.devices: DEVICES,
-    SignInDoor.sessions: SESSIONS,
+Bucket = InstrumentedAttribute[bytes]
+MOST_FAILURES: dict[Bucket, int] = {
+    FailureCount.strangers: STRANGERS,
+    FailureCount.devices: DEVICES,
+    FailureCount.sessions: SESSIONS,
 }
 
 
 @dataclass(frozen=True, repr=False)
-class Door:
+class Lockout:
     """The door of one address, for one version of its account: a new password begins every count anew."""
 
     name: bytes
     version: int
 
-    def word(self, vault: WebVault, share: Share, failures: int) -> bytes:
+    def keyed_count(self, vault: WebVault, bucket: Bucket, failures: int) -> bytes:
         """Return what stands for so many failures, in this row alone."""
-        return vault.bucket("sign-in failures", self.name.hex(), str(self.version), share.key, str(failures))
+        return vault.bucket("sign-in failures", self.name.hex(), str(self.version), bucket.key, str(failures))
 
 
-def door_of(vault: WebVault, index: bytes, version: int) -> Door:
+def lockout_of(vault: WebVault, index: bytes, version: int) -> Lockout:
     """Return the door of an account's index."""
-    return Door(_name(vault, index), version)
+    return Lockout(_name(vault, index), version)
 
 
-def count(session: Session, vault: WebVault, door: Door, share: Share, now: datetime) -> bool:
-    """Count a failure at the door and return True, or return False where its share is used up already."""
-    words = [door.word(vault, share, failures) for failures in range(MOST[share] + 1)]
-    first = {column.key: words[1] if column is share else door.word(vault, column, 0) for column in MOST}
+def count(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket, now: datetime) -> bool:
+    """Count a failure at the door and return True, or return False where its bucket is used up already."""
+    counts = [lockout.keyed_count(vault, bucket, failures) for failures in range(MOST_FAILURES[bucket] + 1)]
+    first = {
+        column.key: counts[1] if column is bucket else lockout.keyed_count(vault, column, 0)
+        for column in MOST_FAILURES
+    }
     until = forget_at(now)
     statement = (
-        db.insert(session, SignInDoor)
-        .values(door=door.name, forget_at=until, **first)
+        db.insert(session, FailureCount)
+        .values(key=lockout.name, forget_at=until, **first)
         .on_conflict_do_update(
-            index_elements=[SignInDoor.door],
+            index_elements=[FailureCount.key],
             # A word that is none of these belongs to an earlier version of the account.
-            set_={share.key: _step(share, words[:-1], words[1:], words[1]), "forget_at": until},
-            where=share != words[-1],
+            set_={bucket.key: _step(bucket, counts[:-1], counts[1:], counts[1]), "forget_at": until},
+            where=bucket != counts[-1],
         )
-        .returning(share)
+        .returning(bucket)
     )
     return session.execute(statement).first() is not None
 
 
-def forgive(session: Session, vault: WebVault, door: Door, share: Share) -> None:
+def forgive(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket) -> None:
     """Take back one failure."""
-    words = [door.word(vault, share, failures) for failures in range(MOST[share] + 1)]
+    counts = [lockout.keyed_count(vault, bucket, failures) for failures in range(MOST_FAILURES[bucket] + 1)]
     session.execute(
-        update(SignInDoor)
-        .where(SignInDoor.door == door.name)
-        .values({share: _step(share, words[1:], words[:-1], share)})
+        update(FailureCount)
+        .where(FailureCount.key == lockout.name)
+        .values({bucket: _step(bucket, counts[1:], counts[:-1], bucket)})
     )
 
 
-def clear(session: Session, vault: WebVault, door: Door, share: Share) -> None:
-    """Forget the failures of one share; the others still count."""
-    none = door.word(vault, share, 0)
-    session.execute(update(SignInDoor).where(SignInDoor.door == door.name).values({share: none}))
+def clear(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket) -> None:
+    """Forget the failures of one bucket; the others still count."""
+    none = lockout.keyed_count(vault, bucket, 0)
+    session.execute(update(FailureCount).where(FailureCount.key == lockout.name).values({bucket: none}))
 
 
 def forget_at(now: datetime) -> datetime:
@@ -96,7 +99,7 @@ def forget_at(now: datetime) -> datetime:
 
 def any_old(session: Session, now: datetime) -> bool:
     """Tell whether there are doors that nobody tried for long."""
-    return session.scalar(select(func.count()).where(SignInDoor.forget_at < now)) != 0
+    return session.scalar(select(func.count()).where(FailureCount.forget_at < now)) != 0
 
 
 def old_of_accounts(session: Session, vault: WebVault, store: Store, now: datetime) -> Iterator[list[bytes]]:
@@ -104,21 +107,21 @@ def old_of_accounts(session: Session, vault: WebVault, store: Store, now: dateti
     after: bytes | None = None
     while indexes := store.all_indexes(session, after, _PAGE):
         names = [_name(vault, index) for index in indexes]
-        old = select(SignInDoor.door).where(SignInDoor.door.in_(names), SignInDoor.forget_at < now)
+        old = select(FailureCount.key).where(FailureCount.key.in_(names), FailureCount.forget_at < now)
         if found := list(session.scalars(old)):
             yield found
         after = indexes[-1]
 
 
-def keep(session: Session, names: Sequence[bytes], now: datetime) -> None:
+def postpone(session: Session, names: Sequence[bytes], now: datetime) -> None:
     """Keep doors as if they had just been tried, so that an old one does not show that there is an account."""
-    session.execute(update(SignInDoor).where(SignInDoor.door.in_(names)).values(forget_at=forget_at(now)))
+    session.execute(update(FailureCount).where(FailureCount.key.in_(names)).values(forget_at=forget_at(now)))
 
 
 def remove_old(session: Session, now: datetime) -> bool:
     """Forget some hundreds of the doors that nobody tried for long; False where there was none."""
-    names = list(session.scalars(select(SignInDoor.door).where(SignInDoor.forget_at < now).limit(_PAGE)))
-    session.execute(delete(SignInDoor).where(SignInDoor.door.in_(names), SignInDoor.forget_at < now))
+    names = list(session.scalars(select(FailureCount.key).where(FailureCount.forget_at < now).limit(_PAGE)))
+    session.execute(delete(FailureCount).where(FailureCount.key.in_(names), FailureCount.forget_at < now))
     return bool(names)
 
 
@@ -126,7 +129,7 @@ def _name(vault: WebVault, index: bytes) -> bytes:
     return vault.bucket("sign-in door", index.hex())
 
 
-def _step(share: Share, before: Sequence[bytes], after: Sequence[bytes], otherwise: Any) -> Any:
+def _step(bucket: Bucket, before: Sequence[bytes], after: Sequence[bytes], otherwise: Any) -> Any:
     """Return the word that follows the one in the row, in one statement: tries in parallel each take a step."""
-    steps = ((share == one, literal(other)) for one, other in zip(before, after, strict=True))
+    steps = ((bucket == one, literal(other)) for one, other in zip(before, after, strict=True))
     return case(*steps, else_=otherwise)
