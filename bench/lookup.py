@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from bench.measure import Result, interleaved
 from bench.people import address, write_list
 from bench.servers import context_of, portal_settings
-from portal.exposure import matching
+from portal.exposure import answers
 from portal.exposure.commands import exposure
 from portal.incidents import service as incident_service
 from portal.incidents.commands import incidents
@@ -54,7 +54,7 @@ def _list_of(count: int) -> Iterator[Callable[[], float]]:
                 for number in range(LOOKS):
                     asked = addresses[number % len(addresses)]
                     begin = time.perf_counter()
-                    matching.candidates(session, vault, [incident], asked)
+                    answers.candidates(session, vault, [incident], asked)
                     times.append(time.perf_counter() - begin)
             return median(times)
 

@@ -4,18 +4,16 @@ import json
 from pathlib import Path
 
 import click
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
-from portal.exposure import importing, service, store
-from portal.exposure.csvfile import FileRefused
+from portal.exposure import importing, service
 from portal.exposure.models import ExposureList
-from portal.exposure.progress import Bars
-from portal.exposure.workspace import FolderUnsafe, ImportRunning
+from portal.exposure.people import delete_people
 from portal.incidents import service as incidents
 from portal.incidents.models import Incident
-from portal.people_files.report import ReportUnwritable
+from portal.people_files import command_line
+from portal.people_files.progress import ProgressBars
 from portal.runtime.context import Context
 from portal.runtime.queue import Queue
 
@@ -35,10 +33,10 @@ def exposure() -> None:
 
 @exposure.command("import")
 @click.argument("slug")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Check the whole file and store nothing.")
+@command_line.FILE
+@command_line.DRY_RUN
 @click.option("--activate", "activate_it", is_flag=True, help="Let answers come from this list at once.")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Where bad rows are told.")
+@command_line.REPORT
 @ACCEPT
 @click.pass_obj
 def import_list(
@@ -56,42 +54,29 @@ def import_list(
     Columns: email (needed), account_ref, name, locale, jurisdiction, data_classes (separated by ;). Nobody
     sees the version until it is activated.
     """
-    vault = context.worker_vault()
-    with context.db.read() as session:
+    db, vault, clock = context.db, context.worker_vault(), context.clock
+    with db.read() as session:
         incident = _incident(session, slug)
-    source = importing.Source(
-        incident.id, incident.class_names, file, report or file.with_name(f"{file.name}.report.csv")
-    )
+    report = report or command_line.report_of(file)
+    source = importing.Source(incident.id, incident.class_names, file, report)
 
     def record(session: Session, summary: importing.Summary) -> None:
         details = {"version": summary.number, "people": summary.people, "addresses": summary.addresses}
         details |= {"bad_rows": summary.bad_rows, "duplicates": summary.duplicates}
-        audit.record(session, "exposure.import", slug, details, context.clock.now())
+        audit.record(session, "exposure.import", slug, details, clock.now())
 
-    url = context.settings.database_url
-    try:
-        with Bars() as bars:
-            summary = importing.take_in(
-                context.db, vault, context.clock, url, source, bars.show, finished=record, dry_run=dry_run
+    with command_line.errors_as_messages(file, NOTHING_STORED, NOTHING_STORED), ProgressBars() as bars:
+        try:
+            summary = importing.import_list(
+                db, vault, clock, source, bars.show, finished=record, dry_run=dry_run
             )
-    except FileRefused as error:
-        raise click.ClickException(
-            f"{file.name}, line {error.line}: {error.reason}. {NOTHING_STORED}"
-        ) from None
-    except ReportUnwritable as error:
-        raise click.ClickException(f"{error} {NOTHING_STORED}") from None
-    except ImportRunning:
-        raise click.ClickException("Another import is running. Wait for its end, and try again.") from None
-    except FolderUnsafe as error:
-        raise click.ClickException(str(error)) from None
-    except OSError as error:
-        raise click.ClickException(f"The disk failed: {error.strerror}. {NOTHING_STORED}") from None
-    except DBAPIError as error:
-        full = "the disk is full" if "full" in str(error.orig) else type(error.orig).__name__
-        raise click.ClickException(f"The database failed: {full}. {NOTHING_STORED}") from None
-    _print_summary(summary, file, source.report)
+        except importing.ImportRunning:
+            raise click.ClickException(
+                "Another import is running. Wait for its end, and try again."
+            ) from None
+    _echo_summary(summary, file, report)
+    command_line.echo_closing_lines(summary, dry_run=dry_run)
     if dry_run:
-        click.echo("This was a dry run: nothing was stored.")
         return
     _tell_difference(context, incident, summary.list_id)
     click.echo(f"Stored as version {summary.number}. Nobody sees it until it is activated.")
@@ -168,7 +153,7 @@ def purge(context: Context, slug: str, version: int, *, stop_notice: bool) -> No
             "Wait until "
             f"it has (see: portal campaigns), or end it: portal exposure purge {slug} {version} --stop-notice"
         ) from None
-    store.remove(context.db, destroyed.id)
+    delete_people(context.db, destroyed.id)
     click.echo(
         f"Version {version} is destroyed: nobody can read its people any more. Let old backups expire too."
     )
@@ -200,7 +185,7 @@ def _activate(context: Context, slug: str, number: int, *, accept_bad_rows: bool
     click.echo(f"Version {number} is active. People: {version.people}; addresses: {version.addresses}.")
 
 
-def _print_summary(summary: importing.Summary, file: Path, report: Path) -> None:
+def _echo_summary(summary: importing.Summary, file: Path, report: Path) -> None:
     click.echo(
         f"{file.name}: {_rows(summary.rows)}; people: {summary.people}; addresses: {summary.addresses}."
     )
@@ -208,8 +193,6 @@ def _print_summary(summary: importing.Summary, file: Path, report: Path) -> None
         click.echo(f"{_rows(summary.duplicates)} named a person again; their data classes were united.")
     if summary.bad_rows:
         click.echo(f"{_rows(summary.bad_rows)} left out. Which, and why: {report}")
-    if not summary.whole:
-        click.echo("The last line has no line break at its end. Check that the file was not cut off.")
 
 
 def _rows(count: int) -> str:

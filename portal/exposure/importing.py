@@ -1,52 +1,63 @@
-"""Take in an affected list: read, check, seal, sort, unite, store it as a version that nobody sees yet."""
+"""Import an affected list: read, check, seal, sort, unite, and store it as a version that nobody sees yet."""
 
+import fcntl
 import json
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from portal.core.clock import Clock
-from portal.core.db import Database
+from portal.core.db import Database, sqlite_file
 from portal.crypto.vault import INDEX_BYTES, WorkerVault
 from portal.datakinds.taxonomy import by_id, find
-from portal.exposure import store
-from portal.exposure.csvfile import CsvFile, FileRefused
 from portal.exposure.models import IMPORTING, READY, ExposureList
-from portal.exposure.people import ADDRESS_BYTES, Indexer, RowReader, RowRefused, Sealer, bitmap_of, pack
+from portal.exposure.people import (
+    ADDRESS_BYTES,
+    Indexer,
+    RowParser,
+    Sealer,
+    bitmap_of,
+    delete_people,
+    insert_people,
+    pack,
+)
 from portal.exposure.service import data_key_cell
-from portal.exposure.spill import KEY_BYTES, Sorter, record
-from portal.exposure.workspace import ImportRunning, workspace
+from portal.people_files.progress import STORING, Progress
+from portal.people_files.reading import PROGRESS_ROWS, RowCounts, read_rows
 from portal.people_files.report import Report
+from portal.people_files.sorting import Sorter, sort_folder
 
 log = logging.getLogger("portal.exposure")
 
-Progress = Callable[[str, int, int], None]
-READING = "reading"
-STORING = "storing"
-_TICK = 5_000
+COLUMNS = ("email", "account_ref", "name", "locale", "jurisdiction", "data_classes")
+NEEDED = ("email",)
+KEY_BYTES = 2 * INDEX_BYTES
 _MAX_BITMAPS = 10_000
+_POSTGRES_LOCK = 0x706F7274616C
+
+
+class ImportRunning(Exception):
+    """Another import into this database is at work."""
 
 
 @dataclass
-class Summary:
-    """What an import did: `rows` of the file, distinct `people`, and their distinct exact `addresses`."""
+class Summary(RowCounts):
+    """What an import read and did: distinct `people`, and their distinct exact `addresses`."""
 
     list_id: int = 0
     number: int = 0
-    rows: int = 0
     people: int = 0
     addresses: int = 0
     duplicates: int = 0
-    bad_rows: int = 0
-    whole: bool = True
     class_counts: dict[str, int] = field(default_factory=dict)
 
 
@@ -55,7 +66,7 @@ Finished = Callable[[Session, Summary], None]
 
 @dataclass(frozen=True)
 class Source:
-    """What is taken in: for which incident, its own data classes, the file, and where bad rows are told."""
+    """What is imported: for which incident, its own data classes, the file, where bad rows are reported."""
 
     incident_id: bytes
     incident_classes: tuple[str, ...]
@@ -63,11 +74,10 @@ class Source:
     report: Path
 
 
-def take_in(
+def import_list(
     db: Database,
     vault: WorkerVault,
     clock: Clock,
-    database_url: str,
     source: Source,
     progress: Progress,
     *,
@@ -79,21 +89,24 @@ def take_in(
     `finished` is called in the transaction that makes the version one that can be activated.
 
     Commits in chunks; the version is invisible until it is activated, and gone if this fails. Raises
-    FileRefused for a file that cannot be taken in, ImportRunning, OSError where a disk is full.
+    FileRefused for a file that cannot be imported, ReportUnwritable, ImportRunning, OSError where a disk is
+    full.
     """
-    with workspace(db, database_url) as folder:
+    with import_lock(db), closing(Sorter(sort_folder(db), KEY_BYTES)) as sorter:
         remove_leftovers(db)
         if dry_run:
             key = AESGCM(AESGCM.generate_key(256))
-            job = _Import(source, Sealer(vault, 0, key), Indexer(vault), Sorter(folder), progress)
-            for _ in job.people(job.read()):
+            job = _Import(source, Sealer(vault, 0, key), Indexer(vault), sorter, progress)
+            job.read()
+            for _ in job.people():
                 pass
             return job.summary
         number, list_id, data_key = _begin(db, vault, clock, source)
         try:
-            job = _Import(source, Sealer(vault, list_id, data_key), Indexer(vault), Sorter(folder), progress)
-            rows = job.people(job.read())
-            store.insert(db, ((list_id, key[:INDEX_BYTES], key[INDEX_BYTES:], blob) for key, blob in rows))
+            job = _Import(source, Sealer(vault, list_id, data_key), Indexer(vault), sorter, progress)
+            job.read()
+            people = job.people()
+            insert_people(db, ((list_id, key[:INDEX_BYTES], key[INDEX_BYTES:], blob) for key, blob in people))
             summary = job.summary
             summary.list_id, summary.number = list_id, number
             _finish(db, summary, finished)
@@ -103,17 +116,64 @@ def take_in(
         return summary
 
 
+def import_lock(db: Database) -> AbstractContextManager[None]:
+    """Return what one import into this database at a time can enter; the others raise ImportRunning.
+
+    The lock ends with the process, so a killed import blocks nobody.
+    """
+    file = sqlite_file(db.engine.url)
+    return _advisory_lock(db) if file is None else _file_lock(file.with_name(f"{file.name}.import-lock"))
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    lock = _locked(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def _locked(path: Path) -> int:
+    """Return the locked descriptor of the file that others would find at `path`."""
+    while True:
+        # Who may read it may lock it: one that another user's killed import left behind is no obstacle.
+        lock = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise ImportRunning from None
+        with suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(lock).st_ino:
+                return lock
+        os.close(lock)  # the import that held it has just removed it
+
+
+@contextmanager
+def _advisory_lock(db: Database) -> Iterator[None]:
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        key = {"key": _POSTGRES_LOCK}
+        if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar_one():
+            raise ImportRunning
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
+
+
 def remove_leftovers(db: Database) -> None:
-    """Remove the versions of imports that were killed. Only for who holds the workspace."""
+    """Remove the versions of imports that were killed; only for who holds the lock."""
     for list_id in _unfinished(db):
         _discard(db, list_id)
 
 
-def clear(db: Database, database_url: str) -> None:
-    """Remove what a killed import, or one that found the disk full, left behind; one that is at work is left alone."""
+def clear(db: Database) -> None:
+    """Remove what imports that were killed, or found the disk full, left behind; not while one is running."""
     if not _unfinished(db):
         return
-    with suppress(ImportRunning), workspace(db, database_url):
+    with suppress(ImportRunning), import_lock(db):
         remove_leftovers(db)
 
 
@@ -173,7 +233,7 @@ def _discard(db: Database, list_id: int) -> None:
     # The key goes first: from then on nothing of the version can be read, whatever happens to its rows.
     with db.write() as session:
         session.execute(update(ExposureList).where(ExposureList.id == list_id).values(data_key=None))
-    store.remove(db, list_id)
+    delete_people(db, list_id)
     with db.write() as session:
         version = session.get(ExposureList, list_id)
         if version is not None:
@@ -195,52 +255,29 @@ class _Import:
         self._by_class: Counter[int] = Counter()
         self.summary = Summary()
 
-    def read(self) -> Sorter:
-        """Read and seal every row of the file; bad ones are told in the report and left out."""
-        source, summary, sorter = self._source, self.summary, self._sorter
-        reader = RowReader(bitmap_of(find(name) for name in source.incident_classes))
-        size = source.file.stat().st_size
-        add, seal = sorter.add, self._sealer.seal
-        fold, person, bitmaps = self._indexer.fold, self._indexer.person, self._bitmaps
-        with source.file.open("rb", buffering=1 << 20) as binary, ExitStack() as stack:
-            file = CsvFile(binary)
-            report = stack.enter_context(closing(Report(source.report, source.file)))
-            line = rows = 0
-            refused: str | None = None
-            for line, columns in file.rows():
-                rows += 1
-                if not rows % _TICK:
-                    self._progress(READING, file.bytes_read, size)
-                    self._settle_bitmaps()
-                refused = None
-                try:
-                    address, ref, bitmap, packed = reader.read(columns or _ragged())
-                except RowRefused as error:
-                    refused = str(error)
-                    report.tell(line, refused)
-                    continue
+    def read(self) -> None:
+        """Read, seal and sort every row of the file; bad ones are reported and left out."""
+        source, summary, bitmaps = self._source, self.summary, self._bitmaps
+        parser = RowParser(bitmap_of(find(name) for name in source.incident_classes))
+        add, seal = self._sorter.add, self._sealer.seal
+        fold, person = self._indexer.fold, self._indexer.person
+        with closing(Report(source.report, source.file)) as report:
+            for _, (address, ref, bitmap, packed) in read_rows(
+                source.file, COLUMNS, NEEDED, parser.parse, report, summary, self._progress
+            ):
                 key = fold(address) + person(address, ref)
-                add(record(key, seal(key, packed)))
+                add(key, seal(key, packed))
                 bitmaps[bitmap] += 1
-            self._progress(READING, size, size)
-        summary.rows, summary.whole = rows, file.whole
-        summary.bad_rows = report.told
-        if refused and not file.whole:
-            raise FileRefused(line, "the file ends in the middle of this row; it is cut off")
-        if not rows:
-            raise FileRefused(2, "the file has a header and no rows")
-        if rows == summary.bad_rows:
-            raise FileRefused(line or 2, "not one row of the file can be used; the report says why")
-        return sorter
+                if len(bitmaps) >= _MAX_BITMAPS:
+                    self._settle_bitmaps()
 
-    def people(self, sorter: Sorter) -> Iterator[tuple[bytes, bytes]]:
+    def people(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield each person once, in the order of the key, as (key, blob); one who comes twice is united."""
         summary = self.summary
         expected = summary.rows - summary.bad_rows
         people = addresses = 0
         last_key = last_address = last_blob = b""
-        for seen, row in enumerate(sorter.sorted(), 1):
-            key, blob = row[:KEY_BYTES], row[KEY_BYTES + 1 :]
+        for seen, (key, blob) in enumerate(self._sorter.sorted(), 1):
             if key == last_key:
                 last_blob = self._united(key, last_blob, blob)
                 continue
@@ -251,11 +288,11 @@ class _Import:
                 addresses += 1
                 last_address = key[:ADDRESS_BYTES]
             last_key, last_blob = key, blob
-            if not people % _TICK:
+            if not people % PROGRESS_ROWS:
                 self._progress(STORING, seen, expected)
         yield last_key, last_blob
         self._progress(STORING, expected, expected)
-        self._settle_bitmaps(everything=True)
+        self._settle_bitmaps()
         summary.people, summary.addresses, summary.duplicates = people, addresses, expected - people
         summary.class_counts = {
             by_id(bit).name: count for bit, count in sorted(self._by_class.items()) if count
@@ -266,12 +303,12 @@ class _Import:
         united = person.united(again)
         self._bitmaps.subtract((person.classes, again.classes))
         self._bitmaps[united.classes] += 1
-        self._settle_bitmaps()
+        if len(self._bitmaps) >= _MAX_BITMAPS:
+            self._settle_bitmaps()
         return self._sealer.seal(key, pack(united))
 
-    def _settle_bitmaps(self, *, everything: bool = False) -> None:
-        if len(self._bitmaps) < _MAX_BITMAPS and not everything:
-            return
+    def _settle_bitmaps(self) -> None:
+        """Count the classes of the bitmaps so far, and forget these: there may be very many."""
         for bitmap, count in self._bitmaps.items():
             rest = bitmap
             while rest:
@@ -279,7 +316,3 @@ class _Import:
                 self._by_class[lowest.bit_length() - 1] += count
                 rest ^= lowest
         self._bitmaps.clear()
-
-
-def _ragged() -> tuple[str, ...]:
-    raise RowRefused("the row has more or fewer fields than the header")

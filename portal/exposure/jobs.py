@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal.core.addresses import AddressInvalid, folded, normalise
 from portal.crypto.vault import WorkerVault
-from portal.exposure import answers, importing, matching, service
+from portal.exposure import answers, importing, service
 from portal.exposure.emails import ACCOUNT_PURPOSE, PURPOSE, CheckAnswer
 from portal.exposure.models import ActiveList
 from portal.identity.port import AccountMissing
@@ -59,8 +59,8 @@ def answer_address(
     counts as none of today's, but one address is told only once that the same incidents could be checked.
     """
     vault = parts.vault
-    found = matching.candidates(session, vault, [i.id for i in incidents.published(session)], address)
-    mailbox = matching.recipient(address, found)
+    found = answers.candidates(session, vault, [i.id for i in incidents.published(session)], address)
+    mailbox = answers.recipient(address, found)
     owner = folded(mailbox or address)
     reply_id = request.reply_id
     allowed = request.again or replies.count_answer(
@@ -68,7 +68,7 @@ def answer_address(
     )
     if mailbox is None or not allowed:
         return False
-    findings = matching.findings(mailbox, found)
+    findings = answers.findings(mailbox, found)
     unique = _once(vault, mailbox, findings) if request.again else None
     mail = CheckAnswer()
     added = outbox.enqueue(
@@ -86,10 +86,10 @@ def answer_address(
             code=request.code,
             reusable=True,
         )
-    return not findings or any(finding.outcome is matching.Outcome.NOT_CHECKED for finding in findings)
+    return not findings or any(finding.outcome is answers.Outcome.NOT_CHECKED for finding in findings)
 
 
-def _once(vault: WorkerVault, mailbox: str, findings: list[matching.Finding]) -> bytes:
+def _once(vault: WorkerVault, mailbox: str, findings: list[answers.Finding]) -> bytes:
     checked = ",".join(f.incident_id.hex() for f in findings if f.list_number is not None)
     return vault.list_index("check again", f"{folded(mailbox)}\0{checked}")
 
@@ -114,7 +114,7 @@ def release(parts: WorkerParts) -> None:
 
 def clear(parts: WorkerParts) -> None:
     """Remove what an import that failed could not remove itself."""
-    importing.clear(parts.db, parts.settings.database_url)
+    importing.clear(parts.db)
 
 
 def inspect(parts: WorkerParts) -> None:

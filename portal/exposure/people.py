@@ -1,34 +1,41 @@
-"""One exposed person: how a row of the file becomes one, and how it is packed, sealed and opened."""
+"""People of a list: parse their rows; pack, seal, index, open; insert, read and delete in chunks."""
 
-import re
-import unicodedata
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from itertools import islice
 from os import urandom
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import delete, select, tuple_
+from sqlalchemy.orm import Session
 
-from portal.core.addresses import AddressInvalid, folded, normalise, one_mailbox
+from portal.core.addresses import folded, one_mailbox
+from portal.core.db import Database
 from portal.crypto.vault import INDEX_BYTES, SIZES, Cell, VaultError, WorkerVault, pad
 from portal.datakinds.taxonomy import DataClass, UnknownDataClass, by_id, parse_classes
+from portal.exposure.models import ExposedPerson
+from portal.people_files import rows
 
 FOLD_PURPOSE = "exposure"
 PERSON_PURPOSE = "exposure-person"
-MAX_REF = 100
-MAX_NAME = 200
 MAX_JURISDICTION = 60
 _SEPARATOR = "\x1f"
 _NONCE_BYTES = 12
 _NONCES = 512  # asked of the system at once
-_LOCALE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}\Z")
 _CACHED = 10_000
 _HALF = INDEX_BYTES // 2
 ADDRESS_BYTES = INDEX_BYTES + _HALF
 
-
-class RowRefused(Exception):
-    """A row cannot be taken in; the message says why, and never what the row holds."""
+Row = tuple[int, bytes, bytes, bytes]
+# People in one transaction, which holds the database's lock for a moment only.
+FIRST_CHUNK = 4_000
+MAX_CHUNK = 20_000
+_LONG_SECONDS = 0.12
+_SHORT_SECONDS = 0.05
+_INSERT = "INSERT INTO exposure_people (list_id, fold_index, person_key, blob) VALUES (?, ?, ?, ?)"
+_COPY = "COPY exposure_people (list_id, fold_index, person_key, blob) FROM STDIN (FORMAT BINARY)"
 
 
 @dataclass(frozen=True)
@@ -92,70 +99,40 @@ def unpack(packed: bytes) -> Person:
         raise VaultError from error
 
 
-class RowReader:
-    """Turns the columns of a row into a person's packed form; made for millions of rows."""
+class RowParser:
+    """Turns the cells of a row into a person's packed form; made for millions of rows."""
 
     def __init__(self, default_classes: int) -> None:
         """Take the bitmap of a row that names no classes."""
         self._classes: dict[str, int] = {"": default_classes}
-        self._locales: dict[str, str] = {"": ""}
 
-    def read(self, columns: tuple[str, ...]) -> tuple[str, str, int, bytes]:
+    def parse(self, cells: tuple[str, ...]) -> tuple[str, str, int, bytes]:
         """Return address, account_ref, bitmap and packed form. Raises RowRefused."""
-        email, ref, name, locale, jurisdiction, classes = columns
-        try:
-            address = normalise(email)
-        except AddressInvalid as error:
-            raise RowRefused(
-                _ADDRESS_REASONS.get(str(error), "email: this is not one e-mail address")
-            ) from None
+        email, ref, name, locale, jurisdiction, classes = cells
+        address = rows.parse_address(email)
         bitmap = self._classes.get(classes)
         if bitmap is None:
-            bitmap = self._read_classes(classes)
-        language = self._locales.get(locale)
-        if language is None:
-            language = self._read_locale(locale)
+            bitmap = self._parse_classes(classes)
+        language = rows.parse_locale(locale)
         ref, name, jurisdiction = ref.strip(), " ".join(name.split()), jurisdiction.strip()
         texts = ref + name + jurisdiction
+        # One look at all three is enough for most rows: this is the shortest of their limits.
         if len(texts) > MAX_JURISDICTION or not texts.isprintable():
-            _refuse_text("account_ref", ref, MAX_REF)
-            _refuse_text("name", name, MAX_NAME)
-            _refuse_text("jurisdiction", jurisdiction, MAX_JURISDICTION)
+            rows.check_text("account_ref", ref, rows.MAX_REF)
+            rows.check_text("name", name, rows.MAX_NAME)
+            rows.check_text("jurisdiction", jurisdiction, MAX_JURISDICTION)
         packed = _SEPARATOR.join((address, ref, name, language, jurisdiction, f"{bitmap:x}")).encode()
-        if len(packed) > SIZES[-1] - 2:
-            raise RowRefused("the row is too long")
+        rows.check_size(packed, SIZES[-1] - 2)
         return address, ref, bitmap, packed
 
-    def _read_classes(self, text: str) -> int:
+    def _parse_classes(self, text: str) -> int:
         try:
             bitmap = bitmap_of(parse_classes(text)) or self._classes[""]
         except UnknownDataClass as error:
-            raise RowRefused(f"data_classes: {error}") from None
+            raise rows.RowRefused(f"data_classes: {error}") from None
         if len(self._classes) < _CACHED:
             self._classes[text] = bitmap
         return bitmap
-
-    def _read_locale(self, text: str) -> str:
-        plain = text.strip().replace("_", "-")
-        if plain and not _LOCALE.match(plain):
-            raise RowRefused("locale: this is not a language tag like en or pt-BR")
-        if len(self._locales) < _CACHED:
-            self._locales[text] = plain
-        return plain
-
-
-_ADDRESS_REASONS = {
-    "Enter an e-mail address.": "email: there is no address",
-    "This is too long for an e-mail address.": "email: too long for an address",
-}
-
-
-def _refuse_text(column: str, value: str, most: int) -> None:
-    # Joiners are part of names in some scripts; controls, line breaks and lone surrogates are not.
-    if not value.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in value):
-        raise RowRefused(f"{column}: there is a control character")
-    if len(value) > most:
-        raise RowRefused(f"{column}: longer than {most} characters")
 
 
 class Indexer:
@@ -212,3 +189,70 @@ class Sealer:
     def open(self, row_id: bytes, blob: bytes) -> Person:
         """Return the person of a row. Raises VaultError."""
         return unpack(self._vault.decrypt(self._cell(row_id), blob, data_key=self._key))
+
+
+def insert_people(db: Database, people: Iterable[Row]) -> None:
+    """Insert people who come in the order of their key.
+
+    Each chunk is a transaction of its own, and as large as the time the last one took allows.
+    """
+    source = iter(people)
+    size = FIRST_CHUNK
+    while chunk := list(islice(source, size)):
+        with db.write() as session:
+            begun = time.monotonic()
+            insert_chunk(session, chunk, sqlite=db.is_sqlite)
+        took = time.monotonic() - begun
+        if took > _LONG_SECONDS:
+            size = max(size // 2, 250)
+        elif took < _SHORT_SECONDS:
+            size = min(size * 2, MAX_CHUNK)
+
+
+def insert_chunk(session: Session, chunk: list[Row], *, sqlite: bool) -> None:
+    connection = session.connection()
+    if sqlite:
+        connection.exec_driver_sql(_INSERT, chunk)
+        return
+    raw = connection.connection.cursor()
+    try:
+        with raw.copy(_COPY) as copy:
+            copy.set_types(["int8", "bytea", "bytea", "bytea"])
+            for row in chunk:
+                copy.write_row(row)
+    finally:
+        raw.close()
+
+
+def delete_people(db: Database, list_id: int) -> None:
+    """Delete the people of a list, a chunk per transaction."""
+    while True:
+        with db.write_in_turn() as session:
+            keys = session.execute(
+                select(ExposedPerson.fold_index, ExposedPerson.person_key)
+                .where(ExposedPerson.list_id == list_id)
+                .order_by(ExposedPerson.fold_index, ExposedPerson.person_key)
+                .limit(FIRST_CHUNK)
+            ).all()
+            if not keys:
+                return
+            session.execute(
+                delete(ExposedPerson).where(
+                    ExposedPerson.list_id == list_id,
+                    tuple_(ExposedPerson.fold_index, ExposedPerson.person_key) <= tuple_(*keys[-1]),
+                )
+            )
+
+
+def read_page(session: Session, list_id: int, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+    """Return the next rows of a list in the order of their key, as (key, blob), after the key `after`."""
+    key = tuple_(ExposedPerson.fold_index, ExposedPerson.person_key)
+    statement = (
+        select(ExposedPerson.fold_index, ExposedPerson.person_key, ExposedPerson.blob)
+        .where(ExposedPerson.list_id == list_id)
+        .order_by(ExposedPerson.fold_index, ExposedPerson.person_key)
+        .limit(limit)
+    )
+    if after:
+        statement = statement.where(key > tuple_(after[:INDEX_BYTES], after[INDEX_BYTES:]))
+    return [(fold + person, blob) for fold, person, blob in session.execute(statement)]

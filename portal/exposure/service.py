@@ -12,9 +12,8 @@ from sqlalchemy.orm import Session, aliased
 
 from portal.crypto.vault import Cell, VaultError, WorkerVault
 from portal.datakinds.taxonomy import find
-from portal.exposure import store
 from portal.exposure.models import READY, ActiveList, ExposedPerson, ExposureList
-from portal.exposure.people import ADDRESS_BYTES, Person, Sealer
+from portal.exposure.people import ADDRESS_BYTES, Person, Sealer, read_page
 
 log = logging.getLogger("portal.exposure")
 
@@ -150,7 +149,7 @@ def set_notifying(session: Session, version: ExposureList, *, goes_out: bool) ->
 def destroy(session: Session, incident_id: bytes, number: int, *, stop_notice: bool = False) -> ExposureList:
     """Destroy the key of a version, so that nobody can read its people any more, wherever copies of its rows lie.
 
-    The rows go with `store.remove`; the version stays, with its counts. Raises ListUnknown, ListActive, and
+    The rows go with `delete_people`; the version stays, with its counts. Raises ListUnknown, ListActive, and
     ListNotifying unless the notice shall end where it is.
     """
     version = _finished(session, incident_id, number)
@@ -233,7 +232,7 @@ def people_after(
     that row was tampered with. Raises ListDestroyed, or VaultError where nobody can be read.
     """
     sealer = open_list(vault, version)
-    rows = store.page(session, version.id, after, limit)
+    rows = read_page(session, version.id, after, limit)
     people = [(key, _readable(sealer, key, blob)) for key, blob in rows]
     return people, rows[-1][0] if len(rows) == limit else b""
 

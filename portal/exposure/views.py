@@ -7,9 +7,9 @@ from werkzeug.wrappers import Response
 from portal.accounts.login import current_account, sign_in_required
 from portal.datakinds import advice, protect
 from portal.exposure import answers
+from portal.exposure.answers import Outcome
 from portal.exposure.emails import ACCOUNT_PURPOSE, PURPOSE
 from portal.exposure.forms import CheckForm
-from portal.exposure.matching import Outcome
 from portal.incidents import service as incidents
 from portal.intake import service as intake
 from portal.intake.flow import REFUSED, Flow, Page

@@ -1,1 +1,1 @@
-"""Reading files of people."""
+"""Reading files of people: format, header, rows, report, progress, sort, what the commands share."""

@@ -1,4 +1,4 @@
-"""Files of people: UTF-8 CSV, read in bounded memory, refused by line, never by value."""
+"""Read UTF-8 CSV in bounded memory; refuse a damaged file by line, never by value."""
 
 import csv
 import re
@@ -24,7 +24,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ .-]{0,39}\Z")
 
 
 class FileRefused(Exception):
-    """The file as a whole cannot be taken in; says the line and the reason, and never what the line holds."""
+    """The whole file is refused; `reason` has no full stop and never says what the line holds."""
 
     def __init__(self, line: int, reason: str) -> None:
         """Keep the number of the physical line, from 1."""
@@ -34,10 +34,10 @@ class FileRefused(Exception):
 
 
 class CsvFile:
-    """Reads one file once. `bytes_read` grows meanwhile; `whole`: its last line ended with a line break."""
+    """Read one file once. `bytes_read` grows meanwhile; `whole` is false without a last line break."""
 
     def __init__(self, file: BinaryIO, columns: tuple[str, ...], needed: tuple[str, ...]) -> None:
-        """Take an open file, the columns that it may have, and those that it must; nothing is read yet."""
+        """Take an open file, the columns that it may have, and those that it must; read nothing yet."""
         self._columns = columns
         self._needed = needed
         self._file = file
@@ -47,10 +47,10 @@ class CsvFile:
         self.whole = True
 
     def rows(self) -> Iterator[tuple[int, tuple[str, ...] | None]]:
-        """Yield each row with the number of its first line. Blank lines are passed over. Raises FileRefused.
+        """Yield each row with the number of its first line. Skip blank lines. Raises FileRefused.
 
-        A row is its columns in their fixed order, empty where the file has no such column, or None where it
-        has not as many fields as the header.
+        A row is its cells in the order of `columns`, empty where the file has no such column, or None where it
+        has more or fewer fields than the header.
         """
         reader = csv.reader(chain.from_iterable(self._blocks()), strict=True)
         try:
@@ -67,7 +67,7 @@ class CsvFile:
             raise self._malformed(str(error)) from None
 
     def _blocks(self) -> Iterator[StringIO]:
-        """Yield the file's lines, many at a time: each block is of whole lines, and was looked at as a whole."""
+        """Yield the file in blocks of whole lines, each checked for NUL, UTF-8 and the length of lines."""
         rest = b""
         waiting_since = 0
         while chunk := self._file.read(_BLOCK):

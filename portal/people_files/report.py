@@ -1,11 +1,11 @@
-"""The report of a file of people: which rows to mend, by line and reason, never by what they hold."""
+"""The report of a file of people: which rows were left out, by line and reason, never by what they hold."""
 
 import csv
 import os
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-MOST = 100_000
+MAX_LINES = 100_000
 HEAD = "line,reason\n"
 
 
@@ -14,14 +14,21 @@ class ReportUnwritable(Exception):
 
 
 class Report:
-    """Tells each row that was left out. The file is made when there is one to tell; one of an earlier run goes."""
+    """Collects the rows that were left out, and writes them in the order of their lines when it is closed.
+
+    The file is made when there is a first row to report, so that a place that cannot be written is known
+    early. A report of an earlier run is removed. At most 100,000 rows are kept, in memory too.
+    """
 
     def __init__(self, path: Path, source: Path) -> None:
-        """Take where to write, and the file that is read. What is there must be a report. Raises ReportUnwritable."""
+        """Take where to write, and the file that is read.
+
+        Raises ReportUnwritable where something lies there that is no report, `source` above all.
+        """
         self._path = path
         self._file: IO[str] | None = None
-        self._rows: Any = None
-        self.told = 0
+        self._rows: list[tuple[int, str]] = []
+        self._more = False
         try:
             if path.exists() and path.samefile(source):
                 raise ReportUnwritable(f"{path} is the file itself: say another place with --report.")
@@ -31,29 +38,32 @@ class Report:
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def tell(self, line: int | str, reason: str) -> None:
-        """Write one line. Raises ReportUnwritable."""
+    def add(self, line: int, reason: str) -> None:
+        """Report one row by its first line, from 1. Raises ReportUnwritable."""
         if self._file is None:
-            self._open()
-        self.told += 1
-        if self.told <= MOST:
-            self._rows.writerow([line, reason])
-        elif self.told == MOST + 1:
-            self._rows.writerow(["", f"more rows follow; the first {MOST} are told"])
+            self._file = self._open()
+        if len(self._rows) < MAX_LINES:
+            self._rows.append((line, reason))
+        else:
+            self._more = True
 
     def close(self) -> None:
-        """Finish."""
-        if self._file is not None:
-            self._file.close()
+        """Write the rows. Raises OSError where the disk is full."""
+        if self._file is None:
+            return
+        with self._file as file:
+            file.write(HEAD)
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerows(sorted(self._rows))
+            if self._more:
+                rows.writerow(["", f"more rows follow; the first {MAX_LINES} are told"])
 
-    def _open(self) -> None:
+    def _open(self) -> IO[str]:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            self._file = os.fdopen(os.open(self._path, flags, 0o600), "w", encoding="utf-8", newline="")
+            return os.fdopen(os.open(self._path, flags, 0o600), "w", encoding="utf-8", newline="")
         except OSError as error:
             raise self._unwritable(error) from error
-        self._file.write(HEAD)
-        self._rows = csv.writer(self._file, lineterminator="\n")
 
     def _unwritable(self, error: OSError) -> ReportUnwritable:
         return ReportUnwritable(
@@ -62,7 +72,7 @@ class Report:
 
 
 def _may_go(path: Path) -> bool:
-    """Tell whether nothing is lost with what lies there: nothing, a link, an empty file or an earlier report."""
+    """Return whether only a link, an empty file or an earlier report lies there, or nothing."""
     if path.is_symlink() or not path.exists():
         return True
     with path.open("rb") as file:

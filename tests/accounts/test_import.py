@@ -132,6 +132,16 @@ def test_an_address_that_comes_twice_is_told_and_the_first_row_counts(load, db, 
     assert sign_in("another password", "ana@example.com").status_code == 303
 
 
+def test_rows_left_out_are_reported_in_the_order_of_the_file_and_no_cost_of_theirs_counts(load, db, tmp_path):
+    ana, ben = row("ana@example.com", STRONG), row("ben@example.com", STRONG)
+    done = load(HEADER + ana + ben + row("BEN@example.com", HASH) + row("nobody") + ana + ben)
+    assert [line.split(",")[0] for line in report(tmp_path).splitlines()[1:]] == ["4", "5", "6", "7"]
+    assert "line 3 has the same address" in report(tmp_path).splitlines()[-1]
+    assert "customers.csv: rows: 6; accounts: 2." in done.output
+    assert "Argon2id m=128,t=2,p=1: 2\n" in done.output
+    assert "m=64" not in done.output
+
+
 def test_the_same_file_twice_changes_nothing(load, db):
     content = HEADER + "".join(row(f"p{number}@example.com", ref=f"C-{number}") for number in range(20))
     assert "New accounts: 20;" in load(content).output

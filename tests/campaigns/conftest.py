@@ -46,9 +46,7 @@ class Operator:
         with self.db.read() as session:
             incident_id = incidents.by_slug(session, SLUG).id
         source = importing.Source(incident_id, ("Names",), file, self.folder / "report.csv")
-        summary = importing.take_in(
-            self.db, self.vault, self.clock, self.settings.database_url, source, lambda *_: None
-        )
+        summary = importing.import_list(self.db, self.vault, self.clock, source, lambda *_: None)
         with self.db.write() as session:
             exposure.activate(session, self.vault, incident_id, summary.number, self.clock.now())
         return summary

@@ -35,7 +35,6 @@ class Lists:
     db: Database
     vault: WorkerVault
     clock: FixedClock
-    database_url: str
     folder: Path
 
     def incident(self, slug: str = SLUG, *, publish: bool = True) -> bytes:
@@ -58,9 +57,7 @@ class Lists:
         file = self.folder / "list.csv"
         file.write_bytes(content.encode() if isinstance(content, str) else content)
         source = importing.Source(self.id_of(slug), OWN_CLASSES, file, self.report)
-        return importing.take_in(
-            self.db, self.vault, self.clock, self.database_url, source, quiet, dry_run=dry_run
-        )
+        return importing.import_list(self.db, self.vault, self.clock, source, quiet, dry_run=dry_run)
 
     def activate(self, number: int, slug: str = SLUG) -> None:
         with self.db.write() as session:
@@ -83,10 +80,8 @@ class Lists:
 
 
 @pytest.fixture
-def lists(
-    db: Database, worker_vault: WorkerVault, clock: FixedClock, database_url: str, tmp_path: Path
-) -> Lists:
-    made = Lists(db, worker_vault, clock, database_url, tmp_path)
+def lists(db: Database, worker_vault: WorkerVault, clock: FixedClock, tmp_path: Path) -> Lists:
+    made = Lists(db, worker_vault, clock, tmp_path)
     made.incident()
     return made
 

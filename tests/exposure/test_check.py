@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, update
 
 from portal.datakinds.taxonomy import load
-from portal.exposure import answers, jobs, matching
+from portal.exposure import answers, jobs
 from portal.exposure.models import ExposedPerson
 from portal.exposure.people import Person, bitmap_of
 from portal.incidents import service as incidents
@@ -268,7 +268,7 @@ def test_all_classes_of_many_people_fit_and_the_rest_is_counted(worker_vault, cl
         Person("home@northwind.example", str(i), "Wilhelmina Österreicher-Ñandú " * 6, "", "", everything)
         for i in range(500)
     )
-    finding = matching.Finding(b"i" * 16, 3, clock.now(), matching.Outcome.AFFECTED, people)
+    finding = answers.Finding(b"i" * 16, 3, clock.now(), answers.Outcome.AFFECTED, people)
     packed = answers.pack(worker_vault, "home@northwind.example", [finding, finding])
     assert answers.packed_size(packed) <= 4096
     (first, second) = answers.unpack(packed).incidents

@@ -7,15 +7,18 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
 
+from portal.core.db import Database, sqlite_file
 from portal.crypto.vault import Cell, VaultError
-from portal.exposure import importing, jobs, service, spill, workspace
+from portal.exposure import importing, jobs, service
 from portal.exposure.models import ExposedPerson, ExposureList
 from portal.exposure.people import Indexer, Person, Sealer
+from portal.people_files.sorting import Sorter
 from tests.databases import written_meanwhile
 from tests.exposure.conftest import HEADER, OWN_CLASSES, SLUG, quiet
 from tests.processes import PORTAL, ROOT, command
@@ -32,6 +35,12 @@ def people_of(lists, number: int = 1) -> list[Person]:
     if len(people) < len(found):
         raise VaultError
     return people
+
+
+def nothing_lies_beside(db: Database) -> bool:
+    """Whether an import left no file beside the database."""
+    file = sqlite_file(db.engine.url)
+    return file is None or not list(file.parent.glob(f"{file.name}.import*"))
 
 
 def numbered(count: int, first: int = 0) -> str:
@@ -127,30 +136,33 @@ def test_rows_lie_in_the_order_of_their_index_whatever_order_the_file_has(lists)
 def test_many_runs_on_disk_merge_into_one_order_and_hold_no_plain_text(lists, tmp_path, worker_vault):
     folder = tmp_path / "spill"
     folder.mkdir()
+    sorter = Sorter(folder, importing.KEY_BYTES, run_bytes=20_000)
     job = importing._Import(
         importing.Source(lists.id_of(SLUG), OWN_CLASSES, tmp_path / "many.csv", lists.report),
         Sealer(worker_vault, 1, worker_vault.new_data_key(Cell("test", "key", b""))[0]),
         Indexer(worker_vault),
-        spill.Sorter(folder, run_bytes=20_000),
+        sorter,
         quiet,
     )
     (tmp_path / "many.csv").write_text(HEADER + numbered(1000) + numbered(10))
-    sorter = job.read()
-    runs = [path.read_bytes() for path in folder.iterdir()]
-    assert len(runs) > 10
-    assert not any(word in run for run in runs for word in (b"northwind", b"Person", b"p77@north"))
-    assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir())
-    keys = [key for key, _ in job.people(sorter)]
+    job.read()
+    assert len(sorter._runs) > 10
+    with closing(sorter):
+        on_disk = os.pread(sorter._file.fileno(), 10_000_000, 0)
+        assert len(on_disk) > 10 * 20_000
+        assert not any(word in on_disk for word in (b"northwind", b"Person", b"p77@north"))
+        assert list(folder.iterdir()) == [], "it has a name by which others can open it"
+        keys = [key for key, _ in job.people()]
     assert len(keys) == 1000
     assert keys == sorted(keys)
     assert job.summary.duplicates == 10
 
 
-def test_one_import_at_a_time(lists, database_url):
-    with workspace.workspace(lists.db, database_url), pytest.raises(workspace.ImportRunning):
+def test_one_import_at_a_time(lists):
+    with importing.import_lock(lists.db), pytest.raises(importing.ImportRunning):
         lists.take_in(HEADER + ANN)
     assert lists.take_in(HEADER + ANN).people == 1
-    assert not workspace.folder_for(database_url).exists()
+    assert nothing_lies_beside(lists.db)
 
 
 def test_a_cell_that_was_swapped_with_another_rows_is_refused(lists):
@@ -238,7 +250,7 @@ def test_a_full_disk_stops_an_import_and_leaves_nothing_live(
         assert active is not None
         assert active.people == 1
         assert len(service.versions(session, lists.id_of(SLUG))) == 1
-    assert not workspace.folder_for(environ["PORTAL_DATABASE_URL"]).exists()
+    assert nothing_lies_beside(lists.db)
     # The disk has room again: what it was too full to remove goes, and the import goes through.
     jobs.clear(worker_parts)
     assert lists.stored() == (1, 1), "something of the failed import is left"
@@ -253,12 +265,12 @@ def test_an_import_that_is_killed_leaves_nothing_live_and_the_next_one_clears_up
     file.write_text(HEADER + numbered(60_000))
     program = textwrap.dedent(f"""
         import sys
-        from portal.exposure import store
-        wait = store.insert_chunk
+        from portal.exposure import people
+        wait = people.insert_chunk
         def slowly(session, chunk, *, sqlite):
             wait(session, chunk, sqlite=sqlite)
             print("chunk", flush=True)
-        store.insert_chunk = slowly
+        people.insert_chunk = slowly
         from portal.cli import main
         main(["exposure", "import", "{SLUG}", {str(file)!r}, "--activate"])
     """)
@@ -279,7 +291,7 @@ def test_an_import_that_is_killed_leaves_nothing_live_and_the_next_one_clears_up
     versions, people = lists.stored()
     assert versions == 1
     assert people > 0
-    with workspace.workspace(lists.db, environ["PORTAL_DATABASE_URL"]):
+    with importing.import_lock(lists.db):
         jobs.clear(worker_parts)
     assert lists.stored() == (1, people), "it was taken from under an import that is at work"
     with lists.db.read() as session:

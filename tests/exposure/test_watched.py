@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import event, func, select, text
 
-from portal.exposure import jobs, matching
+from portal.exposure import answers, jobs
 from portal.exposure.models import ExposedPerson
 from portal.exposure.people import Indexer
 from portal.intake import jobs as intake
@@ -49,7 +49,7 @@ def rows_fetched(db, vault, incident_id, address):
     )
     with db.read() as session:
         before = 0 if db.is_sqlite else session.scalar(query)
-        found = matching.candidates(session, vault, [incident_id], address)
+        found = answers.candidates(session, vault, [incident_id], address)
         return (len(counted) if db.is_sqlite else session.scalar(query) - before), found
 
 
@@ -72,14 +72,14 @@ def test_as_many_rows_are_fetched_for_who_is_listed_as_for_who_is_not(db, lists,
             assert len(found[0].people) == people
             fetched.add(count)
     assert len(fetched) == 1, fetched
-    assert min(fetched) >= matching.ROWS
+    assert min(fetched) >= answers.ROWS
 
 
 def test_everybody_of_an_address_is_found_however_many_share_it(lists, check, read):
     rows = "".join(f"{WHO},{n},Ann,en,,{'Passwords' if n == 70 else 'Names'}\n" for n in range(80))
     lists.live(rows + "".join(f"{address},,,,,\n" for address in LISTED[:40]))
     with lists.db.read() as session:
-        (found,) = matching.candidates(session, lists.vault, [lists.id_of("november")], WHO)
+        (found,) = answers.candidates(session, lists.vault, [lists.id_of("november")], WHO)
     assert {person.account_ref for person in found.people} == {str(n) for n in range(80)}
     assert "Yes, you are affected." in words(read(check(WHO)))
 

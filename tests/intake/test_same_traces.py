@@ -33,7 +33,7 @@ LISTS = {
 
 
 @pytest.fixture
-def people(db, worker_vault, clock, database_url, tmp_path: Path) -> None:
+def people(db, worker_vault, clock, tmp_path: Path) -> None:
     """Two incidents with lists; two who have accounts; and one who is affected, a customer and a subscriber at once."""
     now = clock.now()
     for slug, rows in LISTS.items():
@@ -43,7 +43,7 @@ def people(db, worker_vault, clock, database_url, tmp_path: Path) -> None:
         file = tmp_path / f"{slug}.csv"
         file.write_text(f"email,account_ref,name,locale,jurisdiction,data_classes\n{rows}", encoding="utf-8")
         source = importing.Source(incident.id, ("Names",), file, tmp_path / "report.csv")
-        summary = importing.take_in(db, worker_vault, clock, database_url, source, lambda *_: None)
+        summary = importing.import_list(db, worker_vault, clock, source, lambda *_: None)
         with db.write() as session:
             exposure.activate(session, worker_vault, incident.id, summary.number, now)
             subscriptions.confirm(session, worker_vault, incident.id, subscriptions.Contact(AFFECTED, "en"))

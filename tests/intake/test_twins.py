@@ -29,7 +29,7 @@ def database_url(sqlite_template, tmp_path):
 
 
 @pytest.fixture
-def everyone(db, worker_vault, clock, settings, database_url, tmp_path):
+def everyone(db, worker_vault, clock, settings, tmp_path):
     """People who are on the list, have accounts and get updates: whoever is imitated."""
     with db.write() as session:
         incident = incidents.create(session, "november", "The incident", ("Names",), clock.now())
@@ -38,7 +38,7 @@ def everyone(db, worker_vault, clock, settings, database_url, tmp_path):
     file = tmp_path / "list.csv"
     file.write_text("email\n" + "".join(f"{name}@northwind.example\n" for name in NAMES))
     source = importing.Source(incident.id, ("Names",), file, tmp_path / "report.csv")
-    summary = importing.take_in(db, worker_vault, clock, database_url, source, lambda *_: None)
+    summary = importing.import_list(db, worker_vault, clock, source, lambda *_: None)
     password_hash = hasher_for(settings).hash("eleven owls at noon")
     with db.write() as session:
         exposure.activate(session, worker_vault, incident.id, summary.number, clock.now())

@@ -31,7 +31,7 @@ def people(db, worker_vault, clock, settings):
 
 
 @pytest.fixture
-def take_in(db, worker_vault, clock, database_url, tmp_path):
+def take_in(db, worker_vault, clock, tmp_path):
     """Import a list for an incident, which is made and published where it is new; return the version's id."""
 
     def done(slug: str, rows: str, *, activate: bool = True) -> int:
@@ -44,7 +44,7 @@ def take_in(db, worker_vault, clock, database_url, tmp_path):
         file = tmp_path / "list.csv"
         file.write_text(HEADER + rows, encoding="utf-8")
         source = importing.Source(incident_id, ("Names",), file, tmp_path / "report.csv")
-        summary = importing.take_in(db, worker_vault, clock, database_url, source, lambda *_: None)
+        summary = importing.import_list(db, worker_vault, clock, source, lambda *_: None)
         if activate:
             with db.write() as session:
                 exposure.activate(session, worker_vault, incident_id, summary.number, now)

@@ -122,7 +122,7 @@ def halves(environ, tmp_path):
 
 
 @pytest.fixture
-def ana(db, worker_vault, database_url, halves, tmp_path):
+def ana(db, worker_vault, halves, tmp_path):
     """An incident, its list, and Ana, who is on it and has an account."""
     now = datetime.now(UTC)
     with db.write() as session:
@@ -131,7 +131,7 @@ def ana(db, worker_vault, database_url, halves, tmp_path):
         incidents.publish(session, SLUG, now)
     (tmp_path / "list.csv").write_text(f"email,data_classes\n{ANA},Passwords\n")
     source = importing.Source(incident.id, ("Names",), tmp_path / "list.csv", tmp_path / "report.csv")
-    summary = importing.take_in(db, worker_vault, SystemClock(), database_url, source, lambda *_: None)
+    summary = importing.import_list(db, worker_vault, SystemClock(), source, lambda *_: None)
     account = NewAccount(Profile(ANA, "Ana Ruiz"), hasher_for(Settings.from_env(halves[0])).hash(OLD))
     with db.write() as session:
         exposure.activate(session, worker_vault, incident.id, summary.number, now)

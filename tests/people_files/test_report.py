@@ -14,7 +14,7 @@ def source(tmp_path):
 
 def tell(path, source):
     report = Report(path, source)
-    report.tell(2, 'email: "no" address')
+    report.add(2, 'email: "no" address')
     report.close()
 
 
@@ -59,3 +59,12 @@ def test_a_place_that_cannot_be_written_is_named(source, tmp_path):
     place = tmp_path / "no-such-folder" / "report.csv"
     with pytest.raises(ReportUnwritable, match="no-such-folder"):
         tell(place, source)
+
+
+def test_rows_are_reported_in_the_order_of_their_lines(source, tmp_path):
+    path = tmp_path / "report.csv"
+    report = Report(path, source)
+    for line in (10, 2, 9):
+        report.add(line, "email: there is no address")
+    report.close()
+    assert [line.split(",")[0] for line in path.read_text().splitlines()] == ["line", "2", "9", "10"]

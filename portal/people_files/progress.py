@@ -1,26 +1,28 @@
 """How far an import is, on the terminal."""
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
 import click
 
-from portal.exposure.importing import READING
+READING = "Reading"
+STORING = "Storing"
 
-_LABELS = {True: "Reading", False: "Storing"}
+# Gets the stage, how much of it is done, and how much there is to do.
+Progress = Callable[[str, int, int], None]
 
 
-class Bars:
-    """One bar after the other: one for reading, one for storing."""
+class ProgressBars:
+    """One bar after the other, a stage each; a context manager that leaves the terminal as it should be."""
 
     def __init__(self) -> None:
         """Show nothing yet."""
         self._stage = ""
         self._bar: Any = None
-        self._shown = 0
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Return the bars."""
         return self
 
     def show(self, stage: str, done: int, total: int) -> None:
@@ -28,19 +30,17 @@ class Bars:
         if stage != self._stage:
             self._end()
             self._stage = stage
-            self._bar = click.progressbar(length=max(total, 1), label=_LABELS[stage == READING])
+            self._bar = click.progressbar(length=max(total, 1), label=stage)
             self._bar.__enter__()
-        self._bar.update(done - self._shown)
-        self._shown = done
+        self._bar.update(done - self._bar.pos)
 
     def _end(self) -> None:
         if self._bar is not None:
             self._bar.__exit__(None, None, None)
         self._bar = None
-        self._shown = 0
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the terminal as it should be."""
+        """End the bar that is shown."""
         self._end()

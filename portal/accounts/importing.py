@@ -1,0 +1,183 @@
+"""Import the company's accounts: read, check and sort the file, then store it in the order of the index.
+
+Between the two, every account waits in the sort under a key that exists in memory alone; so memory stays
+bounded, and no row's place in the table tells its place in the file.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from os import urandom
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy.orm import Session
+
+from portal.core.clock import Clock
+from portal.core.db import Database
+from portal.crypto.vault import INDEX_BYTES, WorkerVault
+from portal.identity.builtin import MAX_PROFILE, BuiltinStore, NewAccount, pack
+from portal.identity.hashing import argon2_params_of
+from portal.identity.port import Profile
+from portal.people_files import rows
+from portal.people_files.progress import STORING, Progress
+from portal.people_files.reading import RowCounts, read_rows
+from portal.people_files.report import Report
+from portal.people_files.sorting import Sorter, sort_folder
+
+COLUMNS = ("email", "password_hash", "account_ref", "name", "locale")
+NEEDED = ("email", "password_hash")
+CHUNK = 500
+_LINE_BYTES = 8
+_NONCE_BYTES = 12
+# Small runs: to merge many of them costs little beside storing the accounts, and most files are short.
+_RUN_BYTES = 1 << 20
+
+
+@dataclass
+class Summary(RowCounts):
+    """What an import read and did; `hashes_by_params` counts the accounts by the cost of their hashes."""
+
+    accounts: int = 0
+    duplicates: int = 0
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    hashes_by_params: Counter[str] = field(default_factory=Counter)
+
+
+Finished = Callable[[Session, Summary], None]
+
+
+def import_accounts(
+    db: Database,
+    vault: WorkerVault,
+    clock: Clock,
+    file: Path,
+    report: Path,
+    progress: Progress,
+    *,
+    finished: Finished | None = None,
+    dry_run: bool = False,
+) -> Summary:
+    """Import a file of accounts and return what was done; with `dry_run` nothing is stored.
+
+    Who has an account already keeps its password. Nothing is stored before the whole file was read; then it
+    is stored in chunks, so that a run that is cut off there is simply run again. `finished` is called in the
+    last transaction. Raises FileRefused, ReportUnwritable, OSError where the disk fails or is full.
+    """
+    summary = Summary()
+    with closing(_SortedAccounts(sort_folder(db))) as accounts:
+        with closing(Report(report, file)) as left_out:
+            _read(file, vault, accounts, left_out, summary, progress)
+        if not dry_run:
+            _store(db, vault, clock, accounts, summary, finished, progress)
+    return summary
+
+
+def parse_account(cells: tuple[str, ...]) -> NewAccount:
+    """Return the account of one row. Raises RowRefused."""
+    email, password_hash, ref, name, locale = cells
+    address = rows.parse_address(email)
+    password_hash = password_hash.strip()
+    try:
+        argon2_params_of(password_hash)
+    except ValueError:
+        raise rows.RowRefused(
+            "password_hash: only Argon2id hashes (v=19) of usual cost can be taken in"
+        ) from None
+    profile = Profile(address, " ".join(name.split()), ref.strip(), rows.parse_locale(locale))
+    rows.check_text("name", profile.name, rows.MAX_NAME)
+    rows.check_text("account_ref", profile.account_ref, rows.MAX_REF)
+    rows.check_size(pack(profile), MAX_PROFILE)
+    return NewAccount(profile, password_hash)
+
+
+class _SortedAccounts:
+    """The accounts of a file, sorted by index and then by line, encrypted."""
+
+    def __init__(self, folder: Path) -> None:
+        self._sorter = Sorter(folder, INDEX_BYTES + _LINE_BYTES, _RUN_BYTES)
+        self._aead = AESGCM(AESGCM.generate_key(256))
+
+    def add(self, index: bytes, line: int, account: NewAccount) -> None:
+        key, nonce = index + line.to_bytes(_LINE_BYTES), urandom(_NONCE_BYTES)
+        packed = json.dumps([vars(account.profile), account.password_hash], ensure_ascii=False).encode()
+        self._sorter.add(key, nonce + self._aead.encrypt(nonce, packed, key))
+
+    def duplicates(self) -> Iterator[tuple[int, int, NewAccount]]:
+        """Yield the rows whose address an earlier row has: the line, the first such line, the account."""
+        first = b""
+        for key, sealed in self._sorter.sorted():
+            if key[:INDEX_BYTES] == first[:INDEX_BYTES]:
+                yield _line_of(key), _line_of(first), self._open(key, sealed)
+            else:
+                first = key
+
+    def first_of_each(self) -> Iterator[NewAccount]:
+        """Yield the first account of every address, in the order of the index."""
+        last = b""
+        for key, sealed in self._sorter.sorted():
+            if key[:INDEX_BYTES] != last:
+                last = key[:INDEX_BYTES]
+                yield self._open(key, sealed)
+
+    def _open(self, key: bytes, sealed: bytes) -> NewAccount:
+        packed = self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], key)
+        profile, password_hash = json.loads(packed)
+        return NewAccount(Profile(**profile), password_hash)
+
+    def close(self) -> None:
+        self._sorter.close()
+
+
+def _line_of(key: bytes) -> int:
+    return int.from_bytes(key[INDEX_BYTES:])
+
+
+def _read(
+    file: Path,
+    vault: WorkerVault,
+    accounts: _SortedAccounts,
+    report: Report,
+    summary: Summary,
+    progress: Progress,
+) -> None:
+    for line, account in read_rows(file, COLUMNS, NEEDED, parse_account, report, summary, progress):
+        accounts.add(vault.account_index(account.profile.address), line, account)
+        summary.hashes_by_params[argon2_params_of(account.password_hash)] += 1
+    for line, first_line, account in accounts.duplicates():
+        summary.duplicates += 1
+        summary.hashes_by_params[argon2_params_of(account.password_hash)] -= 1
+        report.add(line, f"email: the account of line {first_line} has the same address; that line counts")
+    summary.accounts = summary.rows - summary.bad_rows - summary.duplicates
+    summary.hashes_by_params = +summary.hashes_by_params  # without those that only duplicates have
+
+
+def _store(
+    db: Database,
+    vault: WorkerVault,
+    clock: Clock,
+    accounts: _SortedAccounts,
+    summary: Summary,
+    finished: Finished | None,
+    progress: Progress,
+) -> None:
+    store = BuiltinStore()
+    waiting = accounts.first_of_each()
+    while chunk := list(islice(waiting, CHUNK)):
+        with db.write_in_turn() as session:
+            stored = store.add(session, vault, chunk, clock.now())
+        summary.added += stored.added
+        summary.changed += stored.changed
+        summary.unchanged += stored.unchanged
+        progress(STORING, summary.added + summary.changed + summary.unchanged, summary.accounts)
+    with db.read() as session:
+        counted = store.count_argon2_params(session)
+    with db.write() as session:
+        store.store_argon2_params(session, counted)
+        if finished is not None:
+            finished(session, summary)
