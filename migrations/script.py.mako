@@ -1,5 +1,6 @@
 """${message}."""
 
+# Import nothing of the portal, and spell types out: sa.LargeBinary(16), sa.DateTime(timezone=True).
 import sqlalchemy as sa
 from alembic import op
 

@@ -3,8 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-from portal.core.db import Utc
-
 revision = "0001_kit"
 down_revision = None
 branch_labels = None
@@ -17,7 +15,7 @@ def upgrade() -> None:
         "rate_buckets",
         sa.Column("bucket", sa.LargeBinary(16), nullable=False),
         sa.Column("hits", sa.Integer(), nullable=False),
-        sa.Column("ends_at", Utc(), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("bucket", name="pk_rate_buckets"),
     )
     op.create_index("ix_rate_buckets_ends_at", "rate_buckets", ["ends_at"])

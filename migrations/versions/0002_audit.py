@@ -3,8 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-from portal.core.db import Utc
-
 revision = "0002_audit"
 down_revision = "0001_kit"
 branch_labels = None
@@ -16,7 +14,7 @@ def upgrade() -> None:
     op.create_table(
         "audit_entries",
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("at", Utc(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("action", sa.String(), nullable=False),
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column("details", sa.String(), nullable=False),
@@ -35,7 +33,7 @@ def upgrade() -> None:
     op.create_table(
         "audit_checkpoints",
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("at", Utc(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("digest", sa.LargeBinary(32), nullable=False),
         sa.Column("signature", sa.LargeBinary(32), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_audit_checkpoints"),

@@ -3,8 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-from portal.core.db import Utc
-
 revision = "0003_intake_outbox"
 down_revision = "0002_audit"
 branch_labels = None
@@ -18,8 +16,8 @@ def upgrade() -> None:
         sa.Column("id", sa.LargeBinary(16), nullable=False),
         sa.Column("purpose", sa.String(40), nullable=False),
         sa.Column("state", sa.String(8), nullable=False),
-        sa.Column("asked_at", Utc(), nullable=False),
-        sa.Column("due_at", Utc(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lease", sa.LargeBinary(16), nullable=True),
         sa.Column("attempts", sa.SmallInteger(), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
@@ -36,11 +34,11 @@ def upgrade() -> None:
         sa.Column("browser", sa.LargeBinary(32), nullable=False),
         sa.Column("by_code", sa.LargeBinary(), nullable=False),
         sa.Column("code_tries", sa.SmallInteger(), nullable=False),
-        sa.Column("code_expires_at", Utc(), nullable=True),
-        sa.Column("created_at", Utc(), nullable=False),
-        sa.Column("expires_at", Utc(), nullable=False),
+        sa.Column("code_expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("reusable", sa.Boolean(), nullable=False),
-        sa.Column("spent_at", Utc(), nullable=True),
+        sa.Column("spent_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_intake_replies"),
         sa.UniqueConstraint("token_hash", name="uq_intake_replies_token_hash"),
     )
@@ -51,7 +49,7 @@ def upgrade() -> None:
         "intake_caps",
         sa.Column("key", sa.LargeBinary(16), nullable=False),
         sa.Column("record", sa.LargeBinary(), nullable=False),
-        sa.Column("ends_at", Utc(), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_intake_caps"),
     )
     op.create_index("ix_intake_caps_ends_at", "intake_caps", ["ends_at"])
@@ -63,10 +61,10 @@ def upgrade() -> None:
         sa.Column("state", sa.String(12), nullable=False),
         sa.Column("attempts", sa.SmallInteger(), nullable=False),
         sa.Column("ambiguous", sa.SmallInteger(), nullable=False),
-        sa.Column("due_at", Utc(), nullable=True),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lease", sa.LargeBinary(16), nullable=True),
-        sa.Column("created_at", Utc(), nullable=False),
-        sa.Column("finished_at", Utc(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reason", sa.String(20), nullable=True),
         sa.Column("batch", sa.LargeBinary(16), nullable=True),
         sa.Column("unique_key", sa.LargeBinary(16), nullable=True),

@@ -3,8 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-from portal.core.db import Utc
-
 revision = "0004_incidents"
 down_revision = "0003_intake_outbox"
 branch_labels = None
@@ -21,8 +19,8 @@ def upgrade() -> None:
         sa.Column("titles", sa.JSON(), nullable=False),
         sa.Column("classes", sa.Text(), nullable=False),
         sa.Column("state", sa.String(12), nullable=False),
-        sa.Column("created_at", Utc(), nullable=False),
-        sa.Column("published_at", Utc(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_incidents"),
         sa.UniqueConstraint("slug", name="uq_incidents_slug"),
     )
@@ -38,8 +36,8 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("apology", sa.Text(), nullable=False),
         sa.Column("sections_json", sa.Text(), nullable=False),
-        sa.Column("written_at", Utc(), nullable=False),
-        sa.Column("published_at", Utc(), nullable=True),
+        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_incidents_statements"),
         sa.ForeignKeyConstraint(
             ["incident_id"], ["incidents.id"], name="fk_incidents_statements_incident_id_incidents"
@@ -55,12 +53,12 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("uuid", sa.LargeBinary(16), nullable=False),
         sa.Column("phase", sa.String(24), nullable=False),
-        sa.Column("occurred_at", Utc(), nullable=False),
-        sa.Column("written_at", Utc(), nullable=False),
-        sa.Column("published_at", Utc(), nullable=True),
-        sa.Column("edited_at", Utc(), nullable=True),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("edited_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("notify", sa.Boolean(), nullable=False),
-        sa.Column("announced_at", Utc(), nullable=True),
+        sa.Column("announced_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("voucher", sa.LargeBinary(32), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_incidents_updates"),
         sa.ForeignKeyConstraint(
@@ -77,8 +75,8 @@ def upgrade() -> None:
         sa.Column("title", sa.String(200), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("phase", sa.String(24), nullable=False),
-        sa.Column("occurred_at", Utc(), nullable=False),
-        sa.Column("at", Utc(), nullable=False),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("update_id", "number", name="pk_incidents_wordings"),
         sa.ForeignKeyConstraint(
             ["update_id"], ["incidents_updates.id"], name="fk_incidents_wordings_update_id_incidents_updates"

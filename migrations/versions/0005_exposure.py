@@ -3,8 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-from portal.core.db import Utc
-
 revision = "0005_exposure"
 down_revision = "0004_incidents"
 branch_labels = None
@@ -21,7 +19,7 @@ def upgrade() -> None:
         sa.Column("incident_id", sa.LargeBinary(16), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
-        sa.Column("imported_at", Utc(), nullable=False),
+        sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("data_key", sa.LargeBinary(), nullable=True),
         sa.Column("class_counts", sa.Text(), nullable=False),
         sa.Column("rows", sa.Integer(), nullable=False),
@@ -39,7 +37,7 @@ def upgrade() -> None:
         "exposure_active",
         sa.Column("incident_id", sa.LargeBinary(16), nullable=False),
         sa.Column("list_id", LIST_ID, nullable=False),
-        sa.Column("activated_at", Utc(), nullable=False),
+        sa.Column("activated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("released", sa.Boolean(), nullable=False),
         sa.Column("voucher", sa.LargeBinary(32), nullable=False),
         sa.PrimaryKeyConstraint("incident_id", name="pk_exposure_active"),

@@ -3,8 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-from portal.core.db import Utc
-
 revision = "0006_identity_accounts"
 down_revision = "0005_exposure"
 branch_labels = None
@@ -24,9 +22,9 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("must_reset", sa.Boolean(), nullable=False),
         sa.Column("reset_reason", sa.String(100), nullable=True),
-        sa.Column("reset_required_at", Utc(), nullable=True),
-        sa.Column("password_changed_at", Utc(), nullable=True),
-        sa.Column("created_at", Utc(), nullable=False),
+        sa.Column("reset_required_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("password_changed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_identity_accounts"),
         sa.UniqueConstraint("address_index", name="uq_identity_accounts_address_index"),
     )
@@ -43,9 +41,9 @@ def upgrade() -> None:
         sa.Column("token_hash", sa.LargeBinary(32), nullable=False),
         sa.Column("account_id", sa.LargeBinary(16), nullable=False),
         sa.Column("account_version", sa.Integer(), nullable=False),
-        sa.Column("created_at", Utc(), nullable=False),
-        sa.Column("seen_at", Utc(), nullable=False),
-        sa.Column("ends_at", Utc(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("password_tries", sa.SmallInteger(), nullable=False),
         sa.Column("address", sa.LargeBinary(), nullable=False),
         sa.Column("device", sa.LargeBinary(), nullable=False),
@@ -61,15 +59,15 @@ def upgrade() -> None:
         sa.Column("strangers", sa.SmallInteger(), nullable=False),
         sa.Column("devices", sa.SmallInteger(), nullable=False),
         sa.Column("sessions", sa.SmallInteger(), nullable=False),
-        sa.Column("tried_at", Utc(), nullable=False),
+        sa.Column("tried_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("account_index", "version", name="pk_sign_in_doors"),
     )
     op.create_table(
         "sign_in_waits",
         sa.Column("bucket", sa.LargeBinary(16), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
-        sa.Column("refuse_until", Utc(), nullable=False),
-        sa.Column("tried_at", Utc(), nullable=False),
+        sa.Column("refuse_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tried_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("bucket", name="pk_sign_in_waits"),
     )
     op.create_index("ix_sign_in_waits_tried_at", "sign_in_waits", ["tried_at"])

@@ -3,8 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-from portal.core.db import Utc
-
 revision = "0007_subscriptions_rotation"
 down_revision = "0006_identity_accounts"
 branch_labels = None
@@ -42,8 +40,8 @@ def upgrade() -> None:
         "rotation_choices",
         sa.Column("account_id", sa.LargeBinary(16), nullable=False),
         sa.Column("months", sa.SmallInteger(), nullable=False),
-        sa.Column("counted_from", Utc(), nullable=False),
-        sa.Column("next_due_at", Utc(), nullable=True),
+        sa.Column("counted_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("off_hash", sa.LargeBinary(32), nullable=True),
         sa.PrimaryKeyConstraint("account_id", name="pk_rotation_choices"),
         sa.UniqueConstraint("off_hash", name="uq_rotation_choices_off_hash"),

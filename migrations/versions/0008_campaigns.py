@@ -3,8 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-from portal.core.db import Utc
-
 revision = "0008_campaigns"
 down_revision = "0007_subscriptions_rotation"
 branch_labels = None
@@ -18,8 +16,8 @@ def upgrade() -> None:
         sa.Column("id", sa.LargeBinary(16), nullable=False),
         sa.Column("incident_id", sa.LargeBinary(16), nullable=False),
         sa.Column("list_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("begun_at", Utc(), nullable=False),
-        sa.Column("ended_at", Utc(), nullable=True),
+        sa.Column("begun_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("addresses", sa.Integer(), nullable=False),
         sa.Column("written", sa.Integer(), nullable=False),
         sa.Column("earlier", sa.Integer(), nullable=False),

@@ -3,8 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-from portal.core.db import Utc
-
 revision = "0009_reset"
 down_revision = "0008_campaigns"
 branch_labels = None
@@ -18,8 +16,8 @@ def upgrade() -> None:
         sa.Column("id", sa.LargeBinary(16), nullable=False),
         sa.Column("subject", sa.String(100), nullable=False),
         sa.Column("list_version", sa.Integer(), nullable=True),
-        sa.Column("started_at", Utc(), nullable=False),
-        sa.Column("finished_at", Utc(), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cursor", sa.LargeBinary(16), nullable=False),
         sa.Column("newly", sa.Integer(), nullable=False),
         sa.Column("already", sa.Integer(), nullable=False),

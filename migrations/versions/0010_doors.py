@@ -3,8 +3,6 @@
 import sqlalchemy as sa
 from alembic import op
 
-from portal.core.db import Utc
-
 revision = "0010_doors"
 down_revision = "0009_reset"
 branch_labels = None
@@ -20,10 +18,12 @@ def upgrade() -> None:
         sa.Column("strangers", sa.LargeBinary(16), nullable=False),
         sa.Column("devices", sa.LargeBinary(16), nullable=False),
         sa.Column("sessions", sa.LargeBinary(16), nullable=False),
-        sa.Column("forget_at", Utc(), nullable=False),
+        sa.Column("forget_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("door", name="pk_sign_in_doors"),
     )
-    op.add_column("identity_accounts", sa.Column("chosen_by_mail_at", Utc(), nullable=True))
+    op.add_column(
+        "identity_accounts", sa.Column("chosen_by_mail_at", sa.DateTime(timezone=True), nullable=True)
+    )
 
 
 def downgrade() -> None:
@@ -37,6 +37,6 @@ def downgrade() -> None:
         sa.Column("strangers", sa.SmallInteger(), nullable=False),
         sa.Column("devices", sa.SmallInteger(), nullable=False),
         sa.Column("sessions", sa.SmallInteger(), nullable=False),
-        sa.Column("tried_at", Utc(), nullable=False),
+        sa.Column("tried_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("account_index", "version", name="pk_sign_in_doors"),
     )
