@@ -1,10 +1,10 @@
-"""How migrations run: on the connection that `portal db upgrade` hands over."""
+"""How migrations run: in the transaction that `portal db upgrade` opened, on the connection it hands over.
+
+Neither this file nor `versions/` imports anything of the portal: changed code must not change history.
+"""
 
 from alembic import context
 
-from portal.core.db import WRITING
-
-connection = context.config.attributes["connection"].execution_options(**WRITING)
-context.configure(connection=connection, render_as_batch=True, transaction_per_migration=True)
+context.configure(connection=context.config.attributes["connection"], render_as_batch=True)
 with context.begin_transaction():
     context.run_migrations()

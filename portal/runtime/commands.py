@@ -80,6 +80,8 @@ def upgrade(context: Context) -> None:
         schema.upgrade(context.database)
     except schema.DatabaseNewer as error:
         raise click.ClickException(f"The database {schema.AHEAD}.") from error
+    except schema.UpgradeBlocked as error:
+        raise click.ClickException(str(error)) from error
     click.echo("The database is up to date.")
 
 

@@ -1,22 +1,55 @@
 """The database's version: which migrations it has had, and which this version of the portal needs."""
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from textwrap import shorten
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
-from portal.core.db import Database
+from portal.core.db import BUSY_MILLISECONDS, WRITING, Database
 
 MIGRATIONS = Path(__file__).parent.parent.parent / "migrations"
 BEHIND = "is not at this version; run: portal db upgrade"
 AHEAD = "is of a newer version of the portal: install that version again, or restore a copy from before its upgrade"
+# The advisory lock of upgrades. Its number is arbitrary, and stays: any two versions must exclude each other.
+ADVISORY = "pg_advisory_xact_lock"
+ADVISORY_LOCK = 0x706F7274616C  # "portal"
+BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+SHOWN_LENGTH = 100  # of a statement, in messages
 
 
 class DatabaseNewer(Exception):
     """The database has had a migration that this version of the portal does not know."""
+
+
+class UpgradeBlocked(Exception):
+    """The upgrade was given up and rolled back; the message says what was in its way and what to do."""
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long an upgrade waits on PostgreSQL, in milliseconds. SQLite has one lock: BUSY_MILLISECONDS."""
+
+    # For another upgrade to end. Nobody queues behind this wait, so it may last as long as on SQLite.
+    turn: int = BUSY_MILLISECONDS
+    # For a table. Short, because every reader and writer of the table queues behind a waiting ALTER TABLE.
+    lock: int = 5_000
+    # For one statement, which keeps others from the table while it runs. Long enough to rewrite or index some
+    # millions of rows; bounded, so that an upgrade gone wrong ends by itself. A migration that needs longer
+    # sets it anew with SET LOCAL.
+    statement: int = 600_000
+
+
+TIMEOUTS = Timeouts()
 
 
 def alembic_config() -> Config:
@@ -26,23 +59,85 @@ def alembic_config() -> Config:
     return config
 
 
-def upgrade(db: Database) -> None:
-    """Bring the database to this version. Safe to repeat. Raises DatabaseNewer, DBAPIError."""
-    if fault_of(db) == AHEAD:
-        raise DatabaseNewer
-    with db.engine.connect() as connection:
+def upgrade(db: Database, revision: str = "head", timeouts: Timeouts = TIMEOUTS) -> None:
+    """Bring the database to a revision, by default this version's, in one transaction. Safe to repeat.
+
+    A half upgraded database would suit neither the old code nor the new: either every migration that is due
+    takes effect, or none does. Raises DatabaseNewer, UpgradeBlocked, DBAPIError.
+    """
+    with (
+        _explain_waits(timeouts),
+        db.engine.connect().execution_options(**WRITING) as connection,
+        connection.begin(),
+    ):
+        if not db.is_sqlite:  # there, the transaction itself holds the one lock
+            _lock(connection, timeouts)
+        if _fault(connection) == AHEAD:
+            raise DatabaseNewer
         config = alembic_config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def fault_of(db: Database) -> str | None:
     """Return what is wrong with the database's version, in words that follow its name, or None. Raises DBAPIError."""
     with db.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
+        return _fault(connection)
+
+
+def _fault(connection: Connection) -> str | None:
+    current = MigrationContext.configure(connection).get_current_revision()
     if current == _revisions()[0]:
         return None
     return BEHIND if current is None or current in _revisions() else AHEAD
+
+
+def _lock(connection: Connection, timeouts: Timeouts) -> None:
+    """Keep other upgrades out and bound every wait, until the transaction ends."""
+    _set_local(connection, "statement_timeout", timeouts.statement)
+    _set_local(connection, "lock_timeout", timeouts.turn)
+    connection.execute(text(f"SELECT {ADVISORY}(:lock)"), {"lock": ADVISORY_LOCK})
+    _set_local(connection, "lock_timeout", timeouts.lock)
+
+
+def _set_local(connection: Connection, name: str, milliseconds: int) -> None:
+    """Set a time-out for this transaction alone: SET LOCAL, in the form that takes parameters."""
+    connection.execute(
+        text("SELECT set_config(:name, :value, true)"), {"name": name, "value": str(milliseconds)}
+    )
+
+
+@contextmanager
+def _explain_waits(timeouts: Timeouts) -> Iterator[None]:
+    """Raise UpgradeBlocked, with words for the operator, where a lock or the time was lacking."""
+    try:
+        yield
+    except DBAPIError as error:
+        if (words := _obstacle(error, timeouts)) is None:
+            raise
+        cause, remedy = words
+        raise UpgradeBlocked(f"{cause} Nothing was changed. {remedy}, then run: portal db upgrade") from error
+
+
+def _obstacle(error: DBAPIError, timeouts: Timeouts) -> tuple[str, str] | None:
+    """Return what was in the way and what to do about it; None for any other error."""
+    if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in BUSY:
+        return "Other processes were writing the database all the time.", "Stop portal worker"
+    statement = shorten(error.statement or "", SHOWN_LENGTH, placeholder=" ...")
+    match getattr(error.orig, "sqlstate", None):
+        case "55P03" if ADVISORY in statement:  # lock_not_available
+            return "Another upgrade of this database is running.", "Wait until it has ended"
+        case "55P03" | "40P01":  # lock_not_available, deadlock_detected
+            return (
+                f"Another connection holds a lock that this statement needs: {statement}.",
+                "Stop portal worker, portal serve and whatever else uses the database (pg_dump, psql)",
+            )
+        case "57014":  # query_canceled
+            return (
+                f"A statement was cancelled, or took longer than {timeouts.statement / 1000:g} s: {statement}.",
+                "Stop portal worker, portal serve and whatever else keeps the database busy",
+            )
+    return None
 
 
 @cache
