@@ -37,7 +37,6 @@ def portal_settings(**more: str) -> Iterator[tuple[Settings, dict[str, str]]]:
             "PORTAL_ENVIRONMENT": "test",
             "PORTAL_BASE_URL": "http://localhost:8000",
             "PORTAL_DATABASE_URL": f"sqlite:///{folder / 'portal.db'}",
-            "PORTAL_QUEUE_FILE": str(folder / "queue.db"),
             "PORTAL_WEB_KEYS_FILE": str(folder / "web.json"),
             "PORTAL_WORKER_KEYS_FILE": str(folder / "worker.json"),
             "PORTAL_EMBEDDED": "1",

@@ -1,6 +1,6 @@
 """Puts the portal together: the only file that knows every feature."""
 
-from collections.abc import Callable
+from datetime import timedelta
 
 from flask import Flask
 
@@ -38,7 +38,7 @@ from portal.rotation import jobs as rotation
 from portal.rotation import views as rotation_views
 from portal.runtime.page_cache import PageCache
 from portal.runtime.parts import WebParts, WorkerParts
-from portal.runtime.queue import Queue
+from portal.runtime.schedule import ScheduledJob
 from portal.site import views as site_views
 from portal.subscriptions import emails as subscriptions_emails
 from portal.subscriptions import jobs as subscriptions
@@ -85,7 +85,6 @@ def create_app(
     db: Database | None = None,
     clock: Clock | None = None,
     web_keys: WebKeys | None = None,
-    wake: Callable[[str], None] | None = None,
 ) -> Flask:
     """Return the web application. Parts that are not given are made from the settings. Raises KeysInvalid."""
     app = Flask(
@@ -108,7 +107,6 @@ def create_app(
         vault=WebVault(web_keys),
         hash_slots=hash_slots_for(settings),
         page_cache=PageCache(content_number, look_seconds),
-        wake=wake or Queue(settings.queue_file).wake,
         account_lines=(rotation_views.account_line,),
         readiness={"queue": intake_service.on_time, "mail": outbox_service.on_time},
         language_chosen=accounts_views.store_language,
@@ -128,19 +126,22 @@ def worker_parts(settings: Settings, db: Database, clock: Clock, vault: WorkerVa
     return WorkerParts(settings, db, clock, vault, handlers=dict(HANDLERS), composers=dict(COMPOSERS))
 
 
-# What the worker does every ten seconds; each looks for itself whether something is due.
-SCHEDULE: tuple[Callable[[WorkerParts], object], ...] = (
-    intake.tidy,
-    outbox.tidy,
-    limits.tidy,
-    audit.sign_log,
-    audit.verify,
-    exposure.clear,
-    exposure.release,
-    exposure.inspect,
-    campaigns.resume,
-    accounts.tidy,
-    identity.tend,
-    *rotation.SCHEDULE,
-    *subscriptions.SCHEDULE,
+OFTEN = timedelta(seconds=10)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)  # for what looks for itself whether its day has come
+# What the worker does again and again. A name stands for its job's row in the database: keep it.
+SCHEDULE: tuple[ScheduledJob, ...] = (
+    ScheduledJob("intake.tidy", MINUTE, intake.tidy),
+    ScheduledJob("outbox.tidy", MINUTE, outbox.tidy),
+    ScheduledJob("limits.tidy", MINUTE, limits.tidy),
+    ScheduledJob("audit.sign_log", OFTEN, audit.sign_log),
+    ScheduledJob("audit.verify", HOUR, audit.verify),
+    ScheduledJob("exposure.clear", MINUTE, exposure.clear),
+    ScheduledJob("exposure.release", OFTEN, exposure.release),
+    ScheduledJob("exposure.inspect", HOUR, exposure.inspect),
+    ScheduledJob("campaigns.resume", OFTEN, campaigns.resume),
+    ScheduledJob("accounts.tidy", MINUTE, accounts.tidy),
+    ScheduledJob("identity.count_hash_costs", HOUR, identity.count_hash_costs),
+    ScheduledJob("rotation.remind", OFTEN, rotation.remind),
+    ScheduledJob("subscriptions.announce", OFTEN, subscriptions.announce),
 )

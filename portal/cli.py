@@ -26,6 +26,8 @@ from portal.reset.commands import reset
 from portal.runtime.commands import db, doctor, keys
 from portal.runtime.context import Context
 
+log = logging.getLogger("portal")
+
 # Who sends mail needs the relay's password. The web server does not; of these others, the worker's user does.
 SENDS_MAIL = {"serve": False, "doctor": None, "keys": None}
 # What keeps these from starting beside their settings, so that all of it is said at once.
@@ -74,7 +76,6 @@ def _sentence(error: DBAPIError | VaultError | OSError | OverflowError) -> str:
 def main(context: click.Context) -> None:
     """A portal for the time after a data breach. Settings are PORTAL_… variables; see docs/operators-guide.md."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("huey").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     # The demonstration's mailbox would print every line of every mail's way, addresses too.
     logging.getLogger("mail.log").setLevel(logging.WARNING)
@@ -89,6 +90,9 @@ def main(context: click.Context) -> None:
         sends_mail = SENDS_MAIL.get(context.invoked_subcommand or "", True)
         context.obj = Context(Settings.from_env(os.environ, sends_mail=sends_mail))
         context.call_on_close(context.obj.close)
+        if context.invoked_subcommand in REFUSALS:
+            for variable in context.obj.settings.unused:
+                log.warning("settings: %s is not used by this version; remove it", variable)
     except SettingsInvalid as error:
         click.echo("The settings are not right:", err=True)
         refusals = REFUSALS.get(context.invoked_subcommand or "")
@@ -100,7 +104,7 @@ def main(context: click.Context) -> None:
 @main.command()
 @click.pass_obj
 def worker(context: Context) -> None:
-    """Answer requests, deliver mail and tend the schedule, until SIGINT or SIGTERM."""
+    """Answer requests, deliver mail and run what is scheduled, until SIGINT or SIGTERM."""
     parts = wiring.worker_parts(context.settings, context.db, SystemClock(), context.worker_vault())
     click.echo("The worker is at work.")
     working.Worker(parts, wiring.SCHEDULE).run()

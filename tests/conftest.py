@@ -1,6 +1,7 @@
 """What the tests share: real databases, a real SMTP server, real keys, and a clock that stands still."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from portal.cli import main
 from portal.core.clock import FixedClock
 from portal.core.db import Database
 from portal.core.settings import Settings
-from portal.crypto import keys
+from portal.crypto import hash_slots, keys
 from portal.crypto.keys import WebKeys, WorkerKeys
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.runtime.parts import WorkerParts
@@ -52,6 +53,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     else:
         with databases.postgres_copy(request.getfixturevalue("postgres")) as url:
             yield url
+            shutil.rmtree(hash_slots.folder_for(url), ignore_errors=True)
 
 
 @pytest.fixture
@@ -108,7 +110,6 @@ def environ(
         "PORTAL_ENVIRONMENT": "test",
         "PORTAL_BASE_URL": "http://localhost:8000",
         "PORTAL_DATABASE_URL": database_url,
-        "PORTAL_QUEUE_FILE": str(tmp_path / "queue.db"),
         "PORTAL_MAIL_URL": smtp.url,
         "PORTAL_MAIL_SENDER": "incident@northwind.example",
         "PORTAL_WEB_KEYS_FILE": str(tmp_path / "keys/web.json"),
@@ -127,15 +128,9 @@ def settings(environ: dict[str, str]) -> Settings:
 
 
 @pytest.fixture
-def woken() -> list[str]:
-    """The names that pages called to wake the worker, in order."""
-    return []
-
-
-@pytest.fixture
-def app(settings: Settings, db: Database, clock: FixedClock, web_keys: WebKeys, woken: list[str]) -> Flask:
+def app(settings: Settings, db: Database, clock: FixedClock, web_keys: WebKeys) -> Flask:
     """The web application, which holds the web keys alone."""
-    app = create_app(settings, db=db, clock=clock, web_keys=web_keys, wake=woken.append)
+    app = create_app(settings, db=db, clock=clock, web_keys=web_keys)
     app.test_client_class = Visitor
     return app
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,6 +38,25 @@ def statements(db: Database) -> Iterator[list[str]]:
         yield seen
     finally:
         event.remove(db.engine, "before_cursor_execute", note)
+
+
+def plans(db: Database, look: Callable[[], object]) -> list[str]:
+    """How the database finds what `look` asks for: the plan of each SELECT."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, statement: str, values: Any, *_rest: object) -> None:
+        if statement.startswith("SELECT"):
+            asked.append((statement, values))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        look()
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    explain = "EXPLAIN QUERY PLAN" if db.is_sqlite else "EXPLAIN"
+    with db.engine.connect() as connection:
+        shown = [connection.exec_driver_sql(f"{explain} {statement}", values) for statement, values in asked]
+        return ["\n".join(str(row[-1]) for row in rows) for rows in shown]
 
 
 def contents(db: Database) -> dict[str, list[tuple[Any, ...]]]:

@@ -100,7 +100,6 @@ def _mail_in(language: str, account_id: bytes) -> None:
     with parts.db.write() as db_session:
         fields = {"account": account_id.hex(), "language": language}
         intake.submit(db_session, parts.vault, LANGUAGE, fields, parts.clock.now())
-    parts.wake("answer")
 
 
 def _count_try(address: str) -> attempts.Attempt:

@@ -8,7 +8,6 @@ from portal.exposure.service import ListNotActive
 from portal.identity.service import store_for
 from portal.incidents import service as incidents
 from portal.runtime.context import Context
-from portal.runtime.queue import Queue
 
 
 @click.group(invoke_without_command=True)
@@ -80,7 +79,6 @@ def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -
             bar.update(seen)
     with context.db.read() as session:
         _show(service.ledger(session, session.get_one(Campaign, campaign.id)))
-    Queue(context.settings.queue_file).wake("deliver")
     click.echo("The worker delivers. See how far it is: portal campaigns")
 
 

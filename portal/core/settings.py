@@ -26,16 +26,14 @@ MOST_PORT = 65_535
 YES, NO = ("1", "true", "yes"), ("0", "false", "no", "")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 NO_REDIS = (
-    "must be left out: this version has no Redis. Limits are kept in the database, and wake-ups in "
-    "PORTAL_QUEUE_FILE, "
-    "which several web processes share"
+    "must be left out: this version has no Redis. Limits are kept in the database, which several web "
+    "processes share"
 )
 KNOWN = frozenset(
     [
         "ENVIRONMENT",
         "BASE_URL",
         "DATABASE_URL",
-        "QUEUE_FILE",
         "MAIL_URL",
         "MAIL_SENDER",
         "WEB_KEYS_FILE",
@@ -58,6 +56,8 @@ KNOWN = frozenset(
         "DEMO_MAILBOX",
     ]
 )
+# Variables of former versions: they do nothing, and are no reason to refuse the start.
+UNUSED = frozenset(["PORTAL_QUEUE_FILE", "PORTAL_QUEUE_FILE_FILE"])
 
 
 class SettingsInvalid(Exception):
@@ -86,7 +86,6 @@ class Settings:
     environment: str = "production"
     base_url: str = "http://localhost:8000"
     database_url: str = field(default="sqlite:///var/portal.db", repr=False)
-    queue_file: Path = Path("var/queue.db")
     mail: MailServer = field(default=MailServer("localhost", 25, tls="none"), repr=False)
     mail_fault: str | None = None
     mail_sender: str = "portal@localhost"
@@ -108,6 +107,7 @@ class Settings:
     identity_store: str = "builtin"
     listen: str = "127.0.0.1:8000"
     demo_mailbox: Path | None = None
+    unused: tuple[str, ...] = ()  # variables that were given and do nothing in this version
 
     @cached_property
     def production(self) -> bool:
@@ -163,7 +163,6 @@ class _Reader:
             environment=environment,
             base_url=self._base_url(production),
             database_url=self._database_url(production),
-            queue_file=Path(self.text("QUEUE_FILE", str(self.defaults.queue_file))),
             mail_sender=self._address("MAIL_SENDER", production, self.defaults.mail_sender),
             web_keys_file=Path(self.text("WEB_KEYS_FILE", str(self.defaults.web_keys_file))),
             worker_keys_file=Path(self.text("WORKER_KEYS_FILE", str(self.defaults.worker_keys_file))),
@@ -185,6 +184,7 @@ class _Reader:
             identity_store=self._matching("IDENTITY_STORE", r"builtin\Z", "builtin", "builtin"),
             listen=self._listen(),
             demo_mailbox=self._demo_mailbox(environment),
+            unused=tuple(sorted(UNUSED & self.environ.keys())),
         )
         if sends_mail:
             settings = replace(settings, mail=self._mail(production))
@@ -218,7 +218,7 @@ class _Reader:
         return default if value is None else value
 
     def _refuse_unknown(self) -> None:
-        for full in sorted(self.environ):
+        for full in sorted(self.environ.keys() - UNUSED):
             name = full.removeprefix(PREFIX)
             if name.removesuffix("_FILE") == "REDIS_URL":
                 self.fault(name, NO_REDIS)

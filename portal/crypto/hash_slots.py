@@ -2,17 +2,23 @@
 
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from random import uniform
 from time import monotonic, sleep
 
+from sqlalchemy import make_url
+
+from portal.core.db import sqlite_file
 from portal.core.settings import Settings
 
 WAIT_SECONDS = 2.0
 RETRY_AFTER_SECONDS = 5
 _POLL_SECONDS = (0.005, 0.02)
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class TooBusy(Exception):
@@ -53,7 +59,7 @@ class HashSlots:
 
     def _free_slot(self) -> int | None:
         for number in range(self.count):
-            descriptor = os.open(self.folder / f"{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self.folder / f"{number}.lock", _OPEN, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -67,5 +73,15 @@ class HashSlots:
 
 
 def hash_slots_for(settings: Settings) -> HashSlots:
-    """Return the slots that all processes with the same queue file share."""
-    return HashSlots(settings.queue_file.parent / "hash-slots")
+    """Return the slots that all processes of one user with the same database share."""
+    return HashSlots(folder_for(settings.database_url))
+
+
+def folder_for(database_url: str) -> Path:
+    """Return where the slots are: beside an SQLite file, else in this user's part of the temporary folder."""
+    url = make_url(database_url)
+    if (file := sqlite_file(url)) is not None:
+        return file.parent / "hash-slots"
+    # Of the password nothing may show in a name that everybody on this machine can read.
+    name = blake2b(str(url.set(password=None)).encode(), digest_size=6).hexdigest()
+    return Path(tempfile.gettempdir()) / f"portal-hash-slots-{os.geteuid()}-{name}"

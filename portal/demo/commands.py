@@ -121,7 +121,6 @@ def _environ(folder: Path, port: int, mail_port: int) -> dict[str, str]:
         "BASE_URL": f"http://localhost:{port}",
         "LISTEN": f"{HOST}:{port}",
         "DATABASE_URL": f"sqlite:///{folder / 'demo.db'}",
-        "QUEUE_FILE": str(folder / "demo-queue.db"),
         "MAIL_URL": f"smtp://{HOST}:{mail_port}?tls=none",
         "MAIL_SENDER": f"incident@{about['domain']}",
         "WEB_KEYS_FILE": str(folder / "demo-keys/web.json"),

@@ -15,7 +15,6 @@ from portal.incidents.models import Incident
 from portal.people_files import command_line
 from portal.people_files.progress import ProgressBars
 from portal.runtime.context import Context
-from portal.runtime.queue import Queue
 
 NOTHING_STORED = "Nothing was stored; the active list is untouched."
 VERSION = click.IntRange(1, 2**31 - 1)
@@ -181,7 +180,6 @@ def _activate(context: Context, slug: str, number: int, *, accept_bad_rows: bool
             "file "
             f"and import it again, or accept it: portal exposure activate {slug} {number} --accept-bad-rows"
         ) from None
-    Queue(context.settings.queue_file).wake("tend")
     click.echo(f"Version {number} is active. People: {version.people}; addresses: {version.addresses}.")
 
 

@@ -1,4 +1,4 @@
-"""What the worker tends for the builtin store."""
+"""The worker's part: the costs of the builtin store's hashes."""
 
 from portal.identity.builtin import BuiltinStore
 from portal.identity.service import store_for
@@ -8,7 +8,7 @@ from portal.web import limits
 COUNTED_EVERY = "1 per day"
 
 
-def tend(parts: WorkerParts) -> None:
+def count_hash_costs(parts: WorkerParts) -> None:
     """Count once a day which costs the hashes have, as people choose new passwords and hashes are renewed."""
     store = store_for(parts.settings)
     if not isinstance(store, BuiltinStore):

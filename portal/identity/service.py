@@ -20,5 +20,5 @@ def store_for(settings: Settings) -> Store:
 
 @cache
 def hasher_for(settings: Settings) -> Hasher:
-    """Return the hasher; all processes that share the queue file share its slots."""
+    """Return the hasher; all processes with the same database share its slots."""
     return Hasher(settings.argon2, hash_slots_for(settings))

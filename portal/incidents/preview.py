@@ -49,12 +49,7 @@ def _bare_app(settings: Settings, db: Database, clock: Clock) -> Flask:
     web_keys, _ = keys.generate()
     slots = hash_slots_for(settings)
     page_cache = PageCache(lambda: 0, 0.0)
-    frame.prepare(
-        app,
-        WebParts(
-            settings, db, clock, web_keys, WebVault(web_keys), slots, page_cache, wake=lambda _name: None
-        ),
-    )
+    frame.prepare(app, WebParts(settings, db, clock, web_keys, WebVault(web_keys), slots, page_cache))
     return app
 
 

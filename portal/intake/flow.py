@@ -54,7 +54,6 @@ class Flow:
         with parts.db.write() as db_session:
             frame.limit_intake(db_session)
             service.submit(db_session, parts.vault, purpose or self.purpose, request, parts.clock.now())
-        parts.wake("answer")
         # The earlier secrets stay, so that the code of an earlier mail still works after asking again.
         session[self._secrets_key] = [secret, *self.browser_secrets()][:BROWSER_SECRETS]
         session[self._account_key] = for_account

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from portal.core.db import new_id
 from portal.crypto import tokens
 from portal.crypto.vault import WebVault
-from portal.intake.models import FAILED, WAITING, IntakeReply, IntakeRequest
+from portal.intake.models import FAILED, HELD, WAITING, IntakeReply, IntakeRequest
 
 REQUEST_SIZE = 1024
 CODE_TRIES = 5
@@ -66,6 +66,12 @@ def submit(session: Session, vault: WebVault, purpose: str, fields: dict[str, st
     }
     session.connection().execute(_INSERT, values | {"sealed": vault.seal(purpose, row_id, padded)})
     return row_id
+
+
+def any_due(session: Session, now: datetime) -> bool:
+    """Tell whether a request is due. Reads only: one look-up in the index of states and due times."""
+    due = IntakeRequest.state.in_((WAITING, HELD)) & (IntakeRequest.due_at <= now)
+    return session.scalar(select(IntakeRequest.id).where(due).limit(1)) is not None
 
 
 def unpad(padded: bytes) -> dict[str, str]:

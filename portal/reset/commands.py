@@ -12,7 +12,6 @@ from portal.incidents import service as incidents
 from portal.reset import require as requiring
 from portal.reset.require import EVERYONE, Cohort, Tally, Tools
 from portal.runtime.context import Context
-from portal.runtime.queue import Queue
 
 PASSWORDS = "Passwords"
 LABELS = {
@@ -54,8 +53,6 @@ def require(context: Context, slug: str | None, *, everyone: bool, dry_run: bool
     else:
         with _bar("Counting" if dry_run else "Requiring", len(cohort.locales)) as bar:
             tally = work(tools, cohort, bar.update)
-    if not dry_run:
-        Queue(context.settings.queue_file).wake("deliver")
     _print_tally(tally)
     if tally.altered:
         click.echo(

@@ -112,7 +112,6 @@ def store() -> Page:
             )
     except intake.LinkInvalid:
         frame.gone()
-    parts.wake("answer")
     session.clear()
     return _to_done(link.account, now, signed_in=False)
 
@@ -170,7 +169,6 @@ def change_now() -> Page:
     except service.Overtaken:
         login.log_out()
         return frame.see_other("accounts.sign_in")
-    parts.wake("answer")
     login.log_in(token)
     return _to_done(current.account, now, signed_in=True)
 

@@ -66,6 +66,3 @@ def _remind_account(
     )
     service.reminded(choice, tokens.token_hash(parts.vault.token(OFF_PURPOSE, choice.account_id)), now)
     return row_id is not None
-
-
-SCHEDULE = (remind,)

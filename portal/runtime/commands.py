@@ -19,7 +19,7 @@ from portal.core.settings import Settings
 from portal.crypto import keys as keyfiles
 from portal.crypto import self_test
 from portal.crypto.vault import WebVault, WorkerVault
-from portal.runtime import backup, queue, schema
+from portal.runtime import backup, schema
 from portal.runtime.context import Context
 
 CONNECT_SECONDS = 10
@@ -30,6 +30,7 @@ HASH_SECONDS = 0.25
 TOO_LONG = 4
 MOST_TIMES = 3
 OTHERS = 0o077
+UNUSED = "is not used by this version; remove it from the settings"
 
 
 @click.group()
@@ -131,6 +132,8 @@ def doctor(context: Context) -> None:
         click.echo(f"{'ok   ' if fault is None else 'WRONG'} {name}{'' if fault is None else f': {fault}'}")
         faults += fault is not None
     click.echo(f"note  password hashes: {_hash_cost(context.settings)}")
+    for variable in context.settings.unused:
+        click.echo(f"note  {variable}: {UNUSED}")
     if faults:
         raise click.exceptions.Exit(1)
 
@@ -146,7 +149,6 @@ def examine(context: Context) -> Iterator[tuple[str, str | None]]:
     yield "database", database
     if database is None:
         yield "keys and database", _keys_of_database(context)
-    yield "queue", _queue(settings)
     if settings.mail_fault is not None:
         # Which keys this user can read tells whether it needs the relay at all.
         yield (
@@ -268,14 +270,6 @@ def _who_may_write(context: Context) -> str:
     wrong = [path for path in (file.parent, *beside) if path.exists() and not os.access(path, os.W_OK)]
     named = " and ".join(str(path) for path in wrong) or str(file)
     return f"this user must be able to write {named}: see 'Two users' in the operator's guide"
-
-
-def _queue(settings: Settings) -> str | None:
-    folder = settings.queue_file.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        return f"{folder} must exist and be writable by the web server and the worker; see PORTAL_QUEUE_FILE"
-    fault = queue.fault_of(settings.queue_file)
-    return None if fault is None else f"{settings.queue_file} {fault}; see PORTAL_QUEUE_FILE"
 
 
 def _relay(settings: Settings) -> str | None:

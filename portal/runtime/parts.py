@@ -37,7 +37,7 @@ ReadinessCheck = Callable[[Session, datetime], bool]
 class WebParts:
     """What the web process works with, and what features hand to those below them.
 
-    `wake` tells the worker, best effort, that a row is due. `page_cache` holds rendered public pages.
+    `page_cache` holds rendered public pages.
     `account_lines` are shown on the account page, in this order. `readiness` is asked by `/readyz`, each check
     under the name of its line. `language_chosen` is called with the language that a visitor chose.
     `unlisted_paths` are kept from search engines.
@@ -50,7 +50,6 @@ class WebParts:
     vault: WebVault
     hash_slots: HashSlots
     page_cache: PageCache
-    wake: Callable[[str], None]
     account_lines: tuple[AccountLineProvider, ...] = ()
     readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
     language_chosen: Callable[[str], None] | None = None

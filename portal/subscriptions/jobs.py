@@ -161,4 +161,3 @@ def _mail(parts: WorkerParts, update: Announcement, row: Subscription, language:
 
 
 HANDLERS = {PURPOSE: answer, service.CONFIRMED: confirm}
-SCHEDULE = (announce,)

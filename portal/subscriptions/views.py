@@ -87,7 +87,6 @@ def confirm_now() -> Response:
                 intake.submit(session, parts.vault, service.CONFIRMED, {"token": token}, now)
     except intake.LinkInvalid:
         frame.gone()
-    parts.wake("answer")
     return frame.see_other(".confirm")
 
 

@@ -69,12 +69,11 @@ def test_the_page_speaks_the_readers_language(client, ana, sign_in):
 
 
 def test_my_answer_comes_by_mail_and_names_me_to_the_worker_alone(
-    client, db, ana, sign_in, woken, worker_vault, worker_parts, smtp
+    client, db, ana, sign_in, worker_vault, worker_parts, smtp
 ):
     sign_in()
     answer = client.submit("/account/", to="/account/answer/")
     assert (answer.status_code, answer.location) == (303, "/check/sent/")
-    assert woken[-1] == "answer"
     with db.read() as session:
         request = session.query(IntakeRequest).one()
     assert request.purpose == "check-account"

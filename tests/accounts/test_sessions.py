@@ -206,9 +206,7 @@ def test_in_production_every_cookie_is_bound_to_this_host_and_to_tls(
         "PORTAL_MAIL_URL": "smtps://mail.northwind.example",
         "PORTAL_ARGON2": "m=47104,t=1,p=1",
     }
-    app = create_app(
-        Settings.from_env(production), db=db, clock=clock, web_keys=web_keys, wake=lambda _: None
-    )
+    app = create_app(Settings.from_env(production), db=db, clock=clock, web_keys=web_keys)
     app.test_client_class = Visitor
     visitor = app.test_client()
     here = {"base_url": production["PORTAL_BASE_URL"]}

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from portal.accounts import lockout
 from portal.accounts import sign_in as rules
 from portal.accounts.models import FailureCount
-from portal.crypto.hash_slots import HashSlots
+from portal.crypto.hash_slots import HashSlots, hash_slots_for
 from portal.identity.hashing import Hasher
 from portal.worker import drain
 from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
@@ -132,7 +132,7 @@ def test_every_failure_leaves_rows_of_the_same_number_and_length(
     assert left(ADDRESS) == left("nobody@example.com")
 
 
-def test_unknown_people_cost_as_much_hashing_as_accounts_do(db, settings, ana, web_vault, clock):
+def test_unknown_people_cost_as_much_hashing_as_accounts_do(db, settings, ana, web_vault, clock, tmp_path):
     """The call structure, not the clock: each failure hashes once, at a cost that accounts have."""
     hashed: list[str] = []
 
@@ -141,7 +141,7 @@ def test_unknown_people_cost_as_much_hashing_as_accounts_do(db, settings, ana, w
             hashed.append("slot")
             return super().taken()
 
-    hasher = Hasher(settings.argon2, Counting(settings.queue_file.parent / "slots"))
+    hasher = Hasher(settings.argon2, Counting(tmp_path / "slots"))
     for address, password in ((ADDRESS, WRONG), ("nobody@example.com", WRONG)):
         with db.write() as session:
             attempt = rules.register_attempt(
@@ -277,7 +277,7 @@ def test_nothing_stored_names_who_is_signed_in(client, db, ana, sign_in, clock):
 def test_when_every_core_is_hashing_nothing_is_counted_and_the_page_says_when(
     client, db, settings, ana, sign_in, web_vault
 ):
-    slots = HashSlots(settings.queue_file.parent / "hash-slots")
+    slots = hash_slots_for(settings)
     with ExitStack() as full:
         for _ in range(slots.count):
             full.enter_context(slots.taken())

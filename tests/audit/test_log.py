@@ -13,6 +13,7 @@ from portal.audit import service
 from portal.audit.commands import audit
 from portal.audit.models import AuditCheckpoint, AuditEntry, AuditHead
 from portal.runtime.context import Context
+from portal.runtime.schedule import ScheduledJob
 from portal.worker import run_schedule
 
 DETAILS: dict[str, str | int | bool | None] = {"people": 12, "dry_run": False, "name": "¡día!"}
@@ -163,7 +164,7 @@ def test_four_writers_and_a_signer_at_once_make_one_chain_and_a_reader_meanwhile
 ):
     faults = []
 
-    def tend():
+    def sign_often():
         try:
             for _ in range(20):
                 sign(db, key, clock)
@@ -180,7 +181,7 @@ def test_four_writers_and_a_signer_at_once_make_one_chain_and_a_reader_meanwhile
             faults.append(error)
 
     threads = [threading.Thread(target=write, args=(name,)) for name in range(4)]
-    threads.append(threading.Thread(target=tend))
+    threads.append(threading.Thread(target=sign_often))
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -290,7 +291,7 @@ class TestSigning:
     ):
         tamper(written, update(AuditEntry).where(AuditEntry.number == 5).values(subject="list-9"))
         ran: list[object] = []
-        run_schedule(worker_parts, [*SCHEDULE, ran.append])
+        run_schedule(worker_parts, [*SCHEDULE, ScheduledJob("last", timedelta(seconds=10), ran.append)])
         assert ran == [worker_parts]
         errors = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
         assert any("not signed: entry 5 was altered or removed" in error for error in errors)

@@ -29,7 +29,7 @@ def another(db, clock, web_keys, servers: ExitStack) -> Callable[[Settings], str
     """Call it with settings: another portal over the same database is served under them; its address comes back."""
 
     def serve(settings: Settings) -> str:
-        app = create_app(settings, db=db, clock=clock, web_keys=web_keys, wake=lambda name: None)
+        app = create_app(settings, db=db, clock=clock, web_keys=web_keys)
         return servers.enter_context(served(app))
 
     return serve

@@ -33,15 +33,13 @@ def file(tmp_path):
 
 
 @pytest.fixture
-def visitor(settings, db, clock, web_keys, woken, file):
+def visitor(settings, db, clock, web_keys, file):
     """Make a visitor of a portal in an environment."""
 
     def make(environment="demo", **changed):
         base_url = "https://incident.northwind.example" if environment == "production" else settings.base_url
         changed = {"environment": environment, "base_url": base_url, "demo_mailbox": file, **changed}
-        app = create_app(
-            replace(settings, **changed), db=db, clock=clock, web_keys=web_keys, wake=woken.append
-        )
+        app = create_app(replace(settings, **changed), db=db, clock=clock, web_keys=web_keys)
         app.test_client_class = Visitor
         return app.test_client()
 

@@ -7,13 +7,14 @@ import sys
 import time
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
 
 from portal.core.settings import Argon2Parameters
-from portal.crypto.hash_slots import HashSlots, TooBusy
+from portal.crypto.hash_slots import HashSlots, TooBusy, folder_for
 from portal.identity.hashing import MAX_CODE_POINTS, Hasher, PasswordTooLong, argon2_params_of, dummy_hash
 from portal.identity.service import hasher_for
 
@@ -167,7 +168,15 @@ def test_two_processes_share_the_slots_and_a_killed_one_gives_its_own_back(slots
             second.kill()
 
 
-def test_there_are_as_many_slots_as_cores_beside_the_queue_file(settings):
+def test_there_are_as_many_slots_as_cores_for_all_processes_of_one_database(settings, db, tmp_path):
     hasher = hasher_for(settings)
     assert hasher._slots.count == len(os.sched_getaffinity(0))
-    assert hasher._slots.folder.parent == settings.queue_file.parent
+    assert hasher._slots.folder == hasher_for(settings)._slots.folder
+    assert (hasher._slots.folder == tmp_path / "hash-slots") is db.is_sqlite
+    other = replace(settings, database_url=f"{settings.database_url}/other")
+    assert hasher_for(other)._slots.folder != hasher._slots.folder
+
+
+def test_the_name_of_the_slots_folder_tells_nothing_of_the_password():
+    urls = [f"postgresql://portal:{password}@db.example/portal" for password in ("one", "two")]
+    assert len({folder_for(url) for url in urls}) == 1

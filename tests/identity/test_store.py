@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from portal.crypto.vault import VaultError
 from portal.identity.builtin import MAX_PROFILE, BuiltinStore, NewAccount, Stored, pack
-from portal.identity.jobs import tend
+from portal.identity.jobs import count_hash_costs
 from portal.identity.models import AccountRow, Argon2ParamsCount
 from portal.identity.port import Account, AccountMissing, Profile
 
@@ -211,7 +211,7 @@ def test_nobodys_salt_becomes_a_shape(db, worker_parts, worker_vault, clock):
     with db.write() as session:
         ana = session.scalars(select(AccountRow).limit(1)).one()
         ana.password_hash = ana.password_hash.replace("$v=19", "")
-    tend(worker_parts)
+    count_hash_costs(worker_parts)
     with db.read() as session:
         assert {row.argon2_params: row.accounts for row in session.scalars(select(Argon2ParamsCount))} == {
             "m=64,t=1,p=1": 2
@@ -225,7 +225,7 @@ def test_stand_ins_have_the_stores_own_mixture_of_costs(db, worker_parts, worker
     put(db, worker_vault, clock, Profile("new@example.com"))
     with db.read() as session:
         assert STORE.dummy_hash(session, web_vault, "nobody@example.com") is None
-    tend(worker_parts)
+    count_hash_costs(worker_parts)
     with db.read() as session:
         assert {row.argon2_params: row.accounts for row in session.scalars(select(Argon2ParamsCount))} == {
             "m=64,t=2,p=1": 3,
@@ -240,9 +240,9 @@ def test_stand_ins_have_the_stores_own_mixture_of_costs(db, worker_parts, worker
 
 
 def test_the_costs_are_counted_once_a_day(db, worker_parts, worker_vault, clock):
-    tend(worker_parts)
+    count_hash_costs(worker_parts)
     put(db, worker_vault, clock, ANA)
-    tend(worker_parts)
+    count_hash_costs(worker_parts)
     with db.read() as session:
         assert session.scalars(select(Argon2ParamsCount)).all() == []
 

@@ -131,7 +131,7 @@ def published(portal: Portal, write: Write, draft: str) -> str:
 
 @pytest.fixture
 def app(settings: Settings, db: Database, clock: FixedClock, web_keys: WebKeys) -> Flask:
-    return create_app(settings, db=db, clock=clock, web_keys=web_keys, wake=lambda _name: None)
+    return create_app(settings, db=db, clock=clock, web_keys=web_keys)
 
 
 @pytest.fixture

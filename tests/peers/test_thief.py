@@ -1,7 +1,7 @@
 """The thief has everything but the worker's keys, and every customer's address, and learns nobody's place on the list.
 
 The portal runs as an operator runs it, with the demonstration's data. The thief copies the database with its WAL,
-the queue, the logs and the web keys, and then looks for bytes, for values that the web keys compute, for lengths and
+the logs and the web keys, and then looks for bytes, for values that the web keys compute, for lengths and
 for order.
 """
 
@@ -166,12 +166,11 @@ def database_url(database_url: str, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def environ(environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
+def environ(environ: dict[str, str]) -> dict[str, str]:
     port = free_port()
     return environ | {
         "PORTAL_BASE_URL": f"http://localhost:{port}",
         "PORTAL_LISTEN": f"127.0.0.1:{port}",
-        "PORTAL_QUEUE_FILE": str(tmp_path / "stolen/queue.db"),
     }
 
 

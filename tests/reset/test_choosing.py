@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 import pytest
 
-from portal.crypto.hash_slots import HashSlots
+from portal.crypto.hash_slots import HashSlots, hash_slots_for
 from tests.reset.journey import NEW, OLD, link_in
 from tests.visitor import hidden
 
@@ -84,7 +84,7 @@ def test_when_every_core_hashes_one_is_told_when_to_come_back_and_nothing_is_los
 ):
     client.get(link_in(ask(ana)))
     form = hidden(client.get(CHOOSE).text)
-    slots = HashSlots(settings.queue_file.parent / "hash-slots")
+    slots = hash_slots_for(settings)
     taken = [slots.taken() for _ in range(slots.count)]
     for slot in taken:
         slot.__enter__()

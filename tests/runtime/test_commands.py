@@ -81,9 +81,17 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run, environ, tmp_pat
         "PORTAL_MAIL_URL" in run("doctor", PORTAL_MAIL_URL=f"smtp://127.0.0.1:{free_port()}?tls=none").output
     )
     assert "portal db upgrade" in run("doctor", PORTAL_DATABASE_URL=f"sqlite:///{tmp_path}/empty.db").output
-    assert "PORTAL_QUEUE_FILE" in run("doctor", PORTAL_QUEUE_FILE=str(tmp_path / "no/such/queue.db")).output
-    (tmp_path / "damaged.db").write_bytes(b"not a database at all " * 100)
-    assert "is damaged" in run("doctor", PORTAL_QUEUE_FILE=str(tmp_path / "damaged.db")).output
+
+
+def test_a_setting_of_a_former_version_stops_nothing_and_the_doctor_says_that_it_can_go(run, tmp_path):
+    (tmp_path / "queue.db").write_bytes(b"left over, and not even a database")
+    for variable in ("PORTAL_QUEUE_FILE", "PORTAL_QUEUE_FILE_FILE"):
+        result = run("doctor", **{variable: str(tmp_path / "queue.db")})
+        assert result.exit_code == 0, result.output
+        assert f"note  {variable}: is not used by this version; remove it from the settings" in result.output
+    assert (tmp_path / "queue.db").read_bytes() == b"left over, and not even a database"
+    assert "is not used" not in run("doctor").output
+    assert run("doctor", PORTAL_QUEUE="1").exit_code == 2
 
 
 @pytest.mark.parametrize("missing", ["web", "worker"])

@@ -1,5 +1,5 @@
 """In production: `portal serve` with the web keys alone, `portal worker` with its own, and nothing between them but the
-database and the queue's file. Everything that a person can do works."""
+database. Everything that a person can do works."""
 
 import json
 import re

@@ -14,7 +14,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from portal.core.db import BUSY_MILLISECONDS, Database
-from portal.runtime.queue import Queue
 
 WEB, WORKER, STRANGER, GROUP = 64_101, 64_102, 64_103, 64_100
 UMASK = 0o007  # as the guide tells
@@ -83,18 +82,6 @@ def test_both_write_the_database_whoever_made_it(folder, first, second):
         as_user(user, write)
     connection = sqlite3.connect(file)
     assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (6,)
-    connection.close()
-
-
-@pytest.mark.parametrize(
-    ("first", "second"), [(WEB, WORKER), (WORKER, WEB)], ids=["web first", "worker first"]
-)
-def test_both_write_the_queue_whoever_made_it(folder, first, second):
-    file = folder / "queue.db"
-    for user in (first, second, first):
-        as_user(user, lambda: Queue(file).wake("deliver"))
-    connection = sqlite3.connect(file)
-    assert connection.execute("SELECT count(*) FROM task").fetchone() == (3,)
     connection.close()
 
 

@@ -34,13 +34,11 @@ def database_url(sqlite_template, tmp_path):
 
 
 @pytest.fixture
-def portal(settings, db, clock, web_keys, woken):
+def portal(settings, db, clock, web_keys):
     """Make a visitor of a portal with other settings."""
 
     def make(**changed):
-        app = create_app(
-            replace(settings, **changed), db=db, clock=clock, web_keys=web_keys, wake=woken.append
-        )
+        app = create_app(replace(settings, **changed), db=db, clock=clock, web_keys=web_keys)
         app.test_client_class = Visitor
         return app.test_client()
 

@@ -27,13 +27,11 @@ def database_url(sqlite_template, tmp_path):
 
 
 @pytest.fixture
-def portal(settings, db, clock, web_keys, woken):
+def portal(settings, db, clock, web_keys):
     """Make a portal with other settings, and pages that fail in it."""
 
     def make(**changed):
-        app = create_app(
-            replace(settings, **changed), db=db, clock=clock, web_keys=web_keys, wake=woken.append
-        )
+        app = create_app(replace(settings, **changed), db=db, clock=clock, web_keys=web_keys)
         app.test_client_class = Visitor
 
         @app.get("/fail/<int:code>/")
@@ -306,7 +304,7 @@ class TestCookies:
             session["flow check"] = ["00" * 16]
         old = client.get_cookie("session")
         fresh = replace(keys.generate()[0], session_fallbacks=(web_keys.session_secret,))
-        later = create_app(settings, db=db, clock=clock, web_keys=fresh, wake=lambda name: None)
+        later = create_app(settings, db=db, clock=clock, web_keys=fresh)
         reader = SecureCookieSessionInterface().get_signing_serializer(later)
         assert reader is not None
         assert reader.loads(old.value)["flow check"] == ["00" * 16]

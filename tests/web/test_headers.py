@@ -67,10 +67,10 @@ def november(db, clock):
 
 
 @pytest.fixture
-def secure(settings, db, clock, web_keys, woken):
+def secure(settings, db, clock, web_keys):
     """The portal as people reach it: over https, under its own name."""
     changed = replace(settings, environment="production", base_url="https://incident.northwind.example")
-    app = create_app(changed, db=db, clock=clock, web_keys=web_keys, wake=woken.append)
+    app = create_app(changed, db=db, clock=clock, web_keys=web_keys)
     app.test_client_class = Visitor
     return app.test_client()
 
