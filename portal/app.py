@@ -14,7 +14,7 @@ from portal.core.clock import Clock, SystemClock
 from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.crypto import keys
-from portal.crypto.hash_slots import hash_slots_for
+from portal.crypto.hashing import hash_slots_for
 from portal.crypto.keys import WebKeys
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.demo import views as demo_views

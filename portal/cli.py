@@ -21,10 +21,11 @@ from portal.crypto.vault import VaultError
 from portal.demo.commands import demo
 from portal.exposure.commands import exposure
 from portal.incidents.commands import incidents
-from portal.outbox.commands import outbox
+from portal.outbox.commands import check_relay, outbox
 from portal.reset.commands import reset
-from portal.runtime.commands import db, doctor, keys
+from portal.runtime.commands import db, keys
 from portal.runtime.context import Context
+from portal.runtime.doctor import doctor
 
 log = logging.getLogger("portal")
 
@@ -32,6 +33,8 @@ log = logging.getLogger("portal")
 SENDS_MAIL = {"serve": False, "doctor": None, "keys": None}
 # What keeps these from starting beside their settings, so that all of it is said at once.
 REFUSALS = {"serve": serving.refusals, "worker": working.refusals}
+# What features check for `portal doctor`.
+CHECKS = (check_relay,)
 # What SQLite says, in words.
 SQLITE = {
     sqlite3.SQLITE_BUSY: "The database is being written by others all the time. Try again.",
@@ -88,7 +91,7 @@ def main(context: click.Context) -> None:
         return
     try:
         sends_mail = SENDS_MAIL.get(context.invoked_subcommand or "", True)
-        context.obj = Context(Settings.from_env(os.environ, sends_mail=sends_mail))
+        context.obj = Context(Settings.from_env(os.environ, sends_mail=sends_mail), checks=CHECKS)
         context.call_on_close(context.obj.close)
         if context.invoked_subcommand in REFUSALS:
             for variable in context.obj.settings.unused:

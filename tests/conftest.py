@@ -17,7 +17,7 @@ from portal.cli import main
 from portal.core.clock import FixedClock
 from portal.core.db import Database
 from portal.core.settings import Settings
-from portal.crypto import hash_slots, keys
+from portal.crypto import hashing, keys
 from portal.crypto.keys import WebKeys, WorkerKeys
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.runtime.parts import WorkerParts
@@ -53,7 +53,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     else:
         with databases.postgres_copy(request.getfixturevalue("postgres")) as url:
             yield url
-            shutil.rmtree(hash_slots.folder_for(url), ignore_errors=True)
+            shutil.rmtree(hashing.folder_for(url), ignore_errors=True)
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from sqlalchemy.orm import Session
 
 from portal.core.clock import Clock
 from portal.core.db import Database
+from portal.crypto.hashing import argon2_params_of
 from portal.crypto.vault import INDEX_BYTES, WorkerVault
 from portal.identity.builtin import MAX_PROFILE, BuiltinStore, NewAccount, pack
-from portal.identity.hashing import argon2_params_of
 from portal.identity.port import Profile
 from portal.people_files import rows
 from portal.people_files.progress import STORING, Progress

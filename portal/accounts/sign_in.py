@@ -18,8 +18,8 @@ from portal.accounts.lockout import Bucket, Lockout
 from portal.accounts.models import FailureCount, SignInWait
 from portal.core import db
 from portal.core.db import Utc
+from portal.crypto.hashing import Hasher, PasswordTooLong
 from portal.crypto.vault import WebVault
-from portal.identity.hashing import Hasher, PasswordTooLong
 from portal.identity.port import Account, Store
 from portal.web import limits
 

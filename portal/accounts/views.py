@@ -11,8 +11,7 @@ from portal.accounts import sign_in as attempts
 from portal.accounts.forms import SignInForm
 from portal.accounts.login import current_account, sign_in_required
 from portal.core.dates import DAY
-from portal.crypto.hash_slots import TooBusy
-from portal.identity.hashing import PasswordTooLong
+from portal.crypto.hashing import PasswordTooLong, TooBusy
 from portal.identity.service import hasher_for, store_for
 from portal.intake import service as intake
 from portal.runtime.parts import AccountLine

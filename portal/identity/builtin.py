@@ -12,8 +12,8 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from portal.core.db import new_id
+from portal.crypto.hashing import argon2_params_of, dummy_hash
 from portal.crypto.vault import SIZES, Cell, VaultError, WebVault, WorkerVault
-from portal.identity.hashing import argon2_params_of, dummy_hash
 from portal.identity.models import AccountRow, Argon2ParamsCount
 from portal.identity.port import Account, AccountMissing, Profile
 

@@ -3,9 +3,8 @@
 from functools import cache
 
 from portal.core.settings import Settings
-from portal.crypto.hash_slots import hash_slots_for
+from portal.crypto.hashing import Hasher, hash_slots_for
 from portal.identity.builtin import BuiltinStore
-from portal.identity.hashing import Hasher
 from portal.identity.port import Store
 
 

@@ -11,7 +11,7 @@ from portal.core.clock import Clock
 from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.crypto import keys
-from portal.crypto.hash_slots import hash_slots_for
+from portal.crypto.hashing import hash_slots_for
 from portal.crypto.vault import WebVault
 from portal.incidents import reading, service
 from portal.runtime.page_cache import PageCache

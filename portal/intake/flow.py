@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from portal.crypto import tokens
-from portal.crypto.hash_slots import TooBusy
+from portal.crypto.hashing import TooBusy
 from portal.intake import service
 from portal.web import frame
 from portal.web.forms import CodeForm

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import service as accounts
 from portal.core.db import new_id
+from portal.crypto.hashing import Hasher
 from portal.crypto.vault import WebVault, WorkerVault
-from portal.identity.hashing import Hasher
 from portal.identity.port import Account, Profile, Store
 from portal.intake import replies
 from portal.intake import service as intake

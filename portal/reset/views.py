@@ -12,8 +12,7 @@ from portal.accounts import login
 from portal.accounts import service as accounts
 from portal.accounts import sign_in as attempts
 from portal.accounts.login import SignedIn, current_account, sign_in_required
-from portal.crypto.hash_slots import TooBusy
-from portal.identity.hashing import PasswordTooLong
+from portal.crypto.hashing import PasswordTooLong, TooBusy
 from portal.identity.port import Account
 from portal.identity.service import hasher_for, store_for
 from portal.intake import service as intake

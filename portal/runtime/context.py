@@ -1,5 +1,6 @@
 """What a command gets: the settings, the database and the keys, each only when it is asked for."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -13,13 +14,20 @@ from portal.crypto import keys, self_test
 from portal.crypto.vault import WorkerVault
 from portal.runtime import schema
 
+# What a feature hands to `portal doctor`. Arguments: the settings, and whether the key files are in order.
+Check = Callable[[Settings, bool], Iterator[tuple[str, str | None]]]
+
 
 @dataclass
 class Context:
-    """A command's surroundings. Faults end the command with one sentence and status 1."""
+    """A command's surroundings. Faults end the command with one sentence and status 1.
+
+    `checks` are the features' own, for `portal doctor`.
+    """
 
     settings: Settings
     clock: Clock = field(default_factory=SystemClock)
+    checks: tuple[Check, ...] = ()
 
     @cached_property
     def db(self) -> Database:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from portal.core.clock import Clock
 from portal.core.db import Database
 from portal.core.settings import Settings
-from portal.crypto.hash_slots import HashSlots
+from portal.crypto.hashing import HashSlots
 from portal.crypto.keys import WebKeys
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.runtime.page_cache import PageCache

@@ -11,8 +11,7 @@ from sqlalchemy import text
 from portal.accounts import lockout
 from portal.accounts import sign_in as rules
 from portal.accounts.models import FailureCount
-from portal.crypto.hash_slots import HashSlots, hash_slots_for
-from portal.identity.hashing import Hasher
+from portal.crypto.hashing import Hasher, HashSlots, hash_slots_for
 from portal.worker import drain
 from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
 from tests.traces import statements

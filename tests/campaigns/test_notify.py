@@ -12,8 +12,8 @@ from sqlalchemy import select, text, update
 from portal.campaigns import jobs, service
 from portal.campaigns.models import Campaign
 from portal.core.db import Database
+from portal.crypto.hashing import dummy_hash
 from portal.identity.builtin import NewAccount
-from portal.identity.hashing import dummy_hash
 from portal.identity.models import AccountRow
 from portal.identity.port import Profile
 from portal.incidents import service as incidents

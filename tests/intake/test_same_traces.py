@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from portal.crypto.hashing import dummy_hash
 from portal.exposure import importing
 from portal.exposure import service as exposure
 from portal.identity.builtin import BuiltinStore, NewAccount
-from portal.identity.hashing import dummy_hash
 from portal.identity.port import Profile
 from portal.incidents import service as incidents
 from portal.intake import jobs as intake

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import text
 
-from portal.crypto.hash_slots import hash_slots_for
+from portal.crypto.hashing import hash_slots_for
 from portal.worker import drain
 from tests.reset.journey import NEW, OLD, link_in
 from tests.visitor import Visitor, hidden

@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 import pytest
 
-from portal.crypto.hash_slots import HashSlots, hash_slots_for
+from portal.crypto.hashing import HashSlots, hash_slots_for
 from tests.reset.journey import NEW, OLD, link_in
 from tests.visitor import hidden
 

@@ -14,8 +14,16 @@ import pytest
 from argon2 import PasswordHasher
 
 from portal.core.settings import Argon2Parameters
-from portal.crypto.hash_slots import HashSlots, TooBusy, folder_for
-from portal.identity.hashing import MAX_CODE_POINTS, Hasher, PasswordTooLong, argon2_params_of, dummy_hash
+from portal.crypto.hashing import (
+    MAX_CODE_POINTS,
+    Hasher,
+    HashSlots,
+    PasswordTooLong,
+    TooBusy,
+    argon2_params_of,
+    dummy_hash,
+    folder_for,
+)
 from portal.identity.service import hasher_for
 
 CHEAP = Argon2Parameters(64, 1, 1)
@@ -141,7 +149,7 @@ def test_threads_of_one_process_share_the_slots_too(tmp_path):
 HOLD = """
 import sys, time
 from pathlib import Path
-from portal.crypto.hash_slots import HashSlots
+from portal.crypto.hashing import HashSlots
 with HashSlots(Path(sys.argv[1]), count=2, wait=5).taken():
     print("taken", flush=True)
     time.sleep(60)

@@ -1,0 +1,171 @@
+"""`portal doctor`: check the configuration, and say what is wrong and how to fix it."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import click
+from argon2.low_level import Type, hash_secret_raw
+from sqlalchemy.exc import DBAPIError
+
+from portal.core.db import sqlite_file
+from portal.core.settings import Settings
+from portal.crypto import keys as keyfiles
+from portal.crypto import self_test
+from portal.crypto.vault import WebVault, WorkerVault
+from portal.runtime import schema
+from portal.runtime.context import Context
+
+# What doctor tries, in KiB, and how long one hash may take: as dear as people will wait for.
+HASH_MEMORY = (47_104, 65_536, 98_304, 131_072, 196_608, 262_144)
+HASH_SECONDS = 0.25
+TOO_LONG = 4
+MOST_TIMES = 3
+OTHERS = 0o077
+UNUSED = "is not used by this version; remove it from the settings"
+
+
+@click.command()
+@click.pass_obj
+def doctor(context: Context) -> None:
+    """Check the configuration, and say what is wrong and how to mend it."""
+    faults = 0
+    for name, fault in examine(context):
+        click.echo(f"{'ok   ' if fault is None else 'WRONG'} {name}{'' if fault is None else f': {fault}'}")
+        faults += fault is not None
+    click.echo(f"note  password hashes: {_hash_cost(context.settings)}")
+    for variable in context.settings.unused:
+        click.echo(f"note  {variable}: {UNUSED}")
+    if faults:
+        raise click.exceptions.Exit(1)
+
+
+def examine(context: Context) -> Iterator[tuple[str, str | None]]:
+    """Yield each thing that was looked at, with what is wrong with it or None."""
+    settings = context.settings
+    yield "settings", None
+    web_keys, worker_keys = _web_keys(settings), _worker_keys(settings)
+    yield "web keys", web_keys
+    yield "worker keys", worker_keys
+    database = _database(context)
+    yield "database", database
+    if database is None:
+        yield "keys and database", _keys_of_database(context)
+    keys_right = web_keys is None and worker_keys is None
+    for check in context.checks:
+        yield from check(settings, keys_right)
+
+
+def _hash_cost(settings: Settings) -> str:
+    """Say what a hash costs here, and the costliest that this machine can bear on every core at once."""
+    cost = settings.argon2
+    cores = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
+    best = None
+    for candidate in HASH_MEMORY:
+        if candidate * cores > memory // 4 or _hash_seconds(candidate, 1, 1) > HASH_SECONDS:
+            break
+        best = candidate
+    seconds = _hash_seconds(cost.memory, cost.time, cost.lanes)
+    taken = f"m={cost.memory},t={cost.time},p={cost.lanes} takes {seconds * 1000:.0f} ms"
+    if seconds > HASH_SECONDS:
+        return (
+            f"{taken}; people will notice the wait, and OWASP's least is m=47104,t=1,p=1 or m=19456,t=2,p=1"
+        )
+    if best is None or best <= cost.memory * cost.time:
+        return f"{taken}; that suits this machine"
+    return f"{taken}; this machine can bear PORTAL_ARGON2=m={best},t=1,p=1"
+
+
+def _hash_seconds(memory: int, time_cost: int, lanes: int) -> float:
+    """Return what a hash takes; the shortest of three times where the first is long, since the machine may be busy."""
+    took: list[float] = []
+    while not took or (HASH_SECONDS < min(took) < TOO_LONG * HASH_SECONDS and len(took) < MOST_TIMES):
+        begin = time.perf_counter()
+        hash_secret_raw(b"a password to measure", bytes(16), time_cost, memory, lanes, 32, Type.ID)
+        took.append(time.perf_counter() - begin)
+    return min(took)
+
+
+def _web_keys(settings: Settings) -> str | None:
+    if _is_of_the_other(settings.web_keys_file, settings.worker_keys_file, settings):
+        return None
+    try:
+        web = keyfiles.read_web(settings.web_keys_file)
+    except keyfiles.KeysInvalid as error:
+        return str(error)
+    if os.access(settings.worker_keys_file, os.R_OK):
+        try:
+            worker = keyfiles.read_worker(settings.worker_keys_file)
+        except keyfiles.KeysInvalid:
+            return _mode(settings.web_keys_file)  # said of the worker's file
+        if (web.sealing_public, web.account_index) != (worker.sealing_public, worker.account_index):
+            return "do not belong to the worker's; restore both from your offline copy"
+    return _mode(settings.web_keys_file)
+
+
+def _worker_keys(settings: Settings) -> str | None:
+    file = settings.worker_keys_file
+    if _is_of_the_other(file, settings.web_keys_file, settings):
+        return None
+    try:
+        vault = WorkerVault(keyfiles.read_worker(file))
+    except keyfiles.KeysInvalid as error:
+        return str(error)
+    if not vault.self_test():
+        return "the keys of this file do not belong together; restore it from your offline copy"
+    return _mode(file)
+
+
+def _is_of_the_other(file: Path, own: Path, settings: Settings) -> bool:
+    """Tell whether a key file is not this user's to read. Where one user holds both, each must be there."""
+    return not settings.embedded and not os.access(file, os.R_OK) and os.access(own, os.R_OK)
+
+
+def _keys_of_database(context: Context) -> str | None:
+    """Compare what can be read of the keys; what is wrong with a file as such was said before."""
+    settings = context.settings
+    try:
+        with suppress(keyfiles.KeysInvalid):
+            self_test.check_web(context.database, WebVault(keyfiles.read_web(settings.web_keys_file)))
+        with suppress(keyfiles.KeysInvalid):
+            vault = WorkerVault(keyfiles.read_worker(settings.worker_keys_file))
+            if vault.self_test():
+                self_test.check(context.database, vault)
+    except self_test.OtherKeys as error:
+        return str(error)
+    return None
+
+
+def _mode(file: Path) -> str | None:
+    if file.stat().st_mode & OTHERS:
+        return f"others can read {file}; run: chmod 600 {file}"
+    return None
+
+
+def _database(context: Context) -> str | None:
+    try:
+        if (fault := schema.fault_of(context.database)) is not None:
+            return fault
+    except DBAPIError as error:
+        return f"does not answer ({type(error.orig).__name__}); see PORTAL_DATABASE_URL"
+    except OSError as error:
+        return f"its folder cannot be made ({error.strerror}); see PORTAL_DATABASE_URL"
+    try:
+        context.database.try_to_write()
+    except DBAPIError as error:
+        return f"cannot be written ({type(error.orig).__name__}); {_who_may_write(context)}"
+    return None
+
+
+def _who_may_write(context: Context) -> str:
+    """Say what must be writable, for whom."""
+    file = sqlite_file(context.database.engine.url)
+    if file is None:
+        return "see PORTAL_DATABASE_URL"
+    beside = [file.with_name(f"{file.name}{end}") for end in ("", "-wal", "-shm")]
+    wrong = [path for path in (file.parent, *beside) if path.exists() and not os.access(path, os.W_OK)]
+    named = " and ".join(str(path) for path in wrong) or str(file)
+    return f"this user must be able to write {named}: see 'Two users' in the operator's guide"
