@@ -134,7 +134,7 @@ def _obstacle(error: DBAPIError, timeouts: Timeouts) -> tuple[str, str] | None:
             )
         case "57014":  # query_canceled
             return (
-                f"A statement was cancelled, or took longer than {timeouts.statement / 1000:g} s: {statement}.",
+                f"A statement took over {timeouts.statement / 1000:g} s or was cancelled: {statement}.",
                 "Stop portal worker, portal serve and whatever else keeps the database busy",
             )
     return None

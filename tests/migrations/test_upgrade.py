@@ -160,7 +160,7 @@ def test_a_statement_that_takes_too_long_is_cancelled(empty_postgresql):
     with pytest.raises(schema.UpgradeBlocked) as blocked:
         schema.upgrade(db, timeouts=schema.Timeouts(statement=200))
     assert str(blocked.value) == (
-        "A statement was cancelled, or took longer than 0.2 s: DROP TABLE sign_in_doors. "
+        "A statement took over 0.2 s or was cancelled: DROP TABLE sign_in_doors. "
         "Nothing was changed. Stop portal worker, portal serve and whatever else keeps the database busy, "
         "then run: portal db upgrade"
     )
