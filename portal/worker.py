@@ -55,7 +55,7 @@ class Worker:
         self._pace = parse(parts.settings.rate_intake_global)
 
     def run(self) -> None:
-        """Work until SIGINT or SIGTERM; both let what was begun come to its end. For the main thread alone."""
+        """Work until SIGINT or SIGTERM; both let what was begun come to its end. Main thread only."""
         with self._signals():
             threads = self.start()
             try:
@@ -86,8 +86,8 @@ class Worker:
     def _signals(self) -> Iterator[None]:
         """Note SIGINT and SIGTERM meanwhile.
 
-        The handler sets a plain attribute: it runs between any two steps of the main thread, which may hold the
-        lock of an Event that it would wait for.
+        The handler sets a plain attribute: it runs between any two steps of the main thread, which may hold
+        the lock of an Event that it would wait for.
         """
 
         def note(_number: int, _frame: object) -> None:
@@ -101,13 +101,13 @@ class Worker:
                 signal.signal(number, handler)
 
     def _loop(self, name: str, step: Callable[[], int]) -> None:
-        """Repeat a step that returns how much it did: at once where it did something, else at the next look."""
+        """Repeat a step that returns how much it did: at once where it did something, else after a wait."""
         while not self._stopping.is_set():
             wait = LOOK_SECONDS
             try:
                 if step():
                     continue
-            except Exception as error:  # noqa: BLE001 - a database that is gone comes back; the worker must still be there
+            except Exception as error:  # noqa: BLE001 - a database that is gone comes back: stay for it
                 log.error("%s failed (%s: %s); trying again", name, type(error).__name__, _cause(error))
                 wait = AFTER_FAULT_SECONDS
             self._stopping.wait(wait)
@@ -130,7 +130,7 @@ class Worker:
         def step() -> int:
             if self._is_due(any_mail_due):
                 return deliverer.run()
-            deliverer.relay.close()  # a kept connection would be dropped by the relay just before the next mail
+            deliverer.relay.close()  # one that is kept would be dropped by the relay just before the next mail
             return 0
 
         try:
@@ -166,7 +166,7 @@ def run_due(parts: WorkerParts, schedule: Sequence[ScheduledJob]) -> int:
 
 
 def run_schedule(parts: WorkerParts, schedule: Sequence[ScheduledJob]) -> None:
-    """Run every scheduled job once now, whenever it is due: for commands and tests. Next times stay as they are."""
+    """Run every scheduled job once now, due or not, and move no next time: for commands and tests."""
     for job in schedule:
         if parts.stopping():
             return

@@ -36,7 +36,7 @@ _TABLE: Any = ScheduledTime.__table__
 
 @dataclass(frozen=True)
 class ScheduledJob:
-    """A job, and how often it runs. `run` opens its own transactions; it may run again before it has ended."""
+    """A job, and how often it runs. `run` opens its own transactions, and may begin again before it ends."""
 
     name: str
     every: timedelta
@@ -54,8 +54,8 @@ class DueJob:
 def due(db: Database, jobs: Sequence[ScheduledJob], now: datetime) -> list[DueJob]:
     """Return the jobs that are due, in their own order: one look-up by the rows' keys, and no lock.
 
-    A job without a row gets one that is due now. A time further ahead than the job's interval was written under
-    a clock that was wrong, and is due too.
+    A job without a row gets one that is due now. A time further ahead than the job's interval was written
+    under a clock that was wrong, and is due too.
     """
     times = _times(db, jobs)
     if missing := [job.name for job in jobs if job.name not in times]:

@@ -1,4 +1,4 @@
-"""The worker finds what is due by looking four times a second: nobody wakes it, and looking costs nobody a lock."""
+"""The worker finds what is due by looking four times a second: nobody wakes it, and a look takes no lock."""
 
 import logging
 import os
@@ -122,7 +122,7 @@ def test_an_idle_worker_keeps_nobody_from_writing_and_writes_nothing(worker_part
 
 
 def _written(db):
-    """What changes with every commit that wrote: SQLite's count of them, the versions of PostgreSQL's rows."""
+    """What changes with every commit that wrote: SQLite's count of them, PostgreSQL's row versions."""
     with db.engine.connect() as connection:
         if db.is_sqlite:
             return connection.scalar(text("PRAGMA data_version"))

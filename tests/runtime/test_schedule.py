@@ -1,4 +1,4 @@
-"""What is scheduled is a row with its next time: each job runs once per interval, whoever and how many look."""
+"""What is scheduled is a row with its next time: a job runs once per interval, however many look."""
 
 import logging
 import threading
