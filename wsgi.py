@@ -3,6 +3,6 @@
 import os
 
 from portal.app import create_app
-from portal.core.settings import Settings
+from portal.core.settings import SendsMail, Settings
 
-app = create_app(Settings.from_env(os.environ, sends_mail=False))
+app = create_app(Settings.from_env(os.environ, sends_mail=SendsMail.NO))

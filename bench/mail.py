@@ -39,7 +39,7 @@ def run() -> list[Result]:
         vault = context.worker_vault()
         parts = wiring.worker_parts(settings, context.db, SystemClock(), vault)
         composer = Composer(settings, vault, parts.composers)
-        relay = Relay(settings.mail, settings.mail_sender)
+        relay = Relay(settings.mail.server, settings.mail.sender)
         deliverer = Deliverer(parts, composer, relay)
         sample = composer.render(Notice.sample(), "ada@postbox.example", "en", bytes(16), datetime.now(UTC))
         parsed = message_from_bytes(sample.content, policy=policy.default)

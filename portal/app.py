@@ -90,7 +90,7 @@ def create_app(
     app = Flask(
         "portal", template_folder=str(frame.ROOT / "templates"), static_folder=str(frame.ROOT / "static")
     )
-    web_keys = web_keys or keys.read_web(settings.web_keys_file)
+    web_keys = web_keys or keys.read_web(settings.keys.web_file)
     database = db or Database(settings.database_url)
 
     def content_number() -> int:

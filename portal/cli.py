@@ -16,7 +16,7 @@ from portal.accounts.commands import accounts
 from portal.audit.commands import audit
 from portal.campaigns.commands import campaigns
 from portal.core.clock import SystemClock
-from portal.core.settings import Settings, SettingsInvalid
+from portal.core.settings import SendsMail, Settings, SettingsInvalid
 from portal.crypto.vault import VaultError
 from portal.demo.commands import demo
 from portal.exposure.commands import exposure
@@ -30,7 +30,11 @@ from portal.runtime.doctor import doctor
 log = logging.getLogger("portal")
 
 # Who sends mail needs the relay's password. The web server does not; of these others, the worker's user does.
-SENDS_MAIL = {"serve": False, "doctor": None, "keys": None}
+SENDS_MAIL = {
+    "serve": SendsMail.NO,
+    "doctor": SendsMail.IF_KEYS_SAY,
+    "keys": SendsMail.IF_KEYS_SAY,
+}
 # What keeps these from starting beside their settings, so that all of it is said at once.
 REFUSALS = {"serve": serving.refusals, "worker": working.refusals}
 # What features check for `portal doctor`.
@@ -90,7 +94,7 @@ def main(context: click.Context) -> None:
     ):
         return
     try:
-        sends_mail = SENDS_MAIL.get(context.invoked_subcommand or "", True)
+        sends_mail = SENDS_MAIL.get(context.invoked_subcommand or "", SendsMail.YES)
         context.obj = Context(Settings.from_env(os.environ, sends_mail=sends_mail), checks=CHECKS)
         context.call_on_close(context.obj.close)
         if context.invoked_subcommand in REFUSALS:

@@ -29,7 +29,7 @@ def serve(context: Context, processes: int | None) -> None:
     if faults:
         raise click.ClickException("The portal does not start:\n  " + "\n  ".join(faults))
     try:
-        self_test.check_web(context.db, WebVault(keys.read_web(context.settings.web_keys_file)))
+        self_test.check_web(context.db, WebVault(keys.read_web(context.settings.keys.web_file)))
     except self_test.OtherKeys as error:
         raise click.ClickException(str(error)) from error
     host, _, port = context.settings.listen.rpartition(":")
@@ -73,10 +73,10 @@ def refusals(settings: Settings) -> list[str]:
     """Return why the web server must not start; empty where it may."""
     faults = []
     try:
-        keys.read_web(settings.web_keys_file)
+        keys.read_web(settings.keys.web_file)
     except keys.KeysInvalid as error:
         faults.append(str(error))
-    if settings.production and not settings.embedded and os.access(settings.worker_keys_file, os.R_OK):
+    if settings.production and not settings.keys.embedded and os.access(settings.keys.worker_file, os.R_OK):
         faults.append(
             "PORTAL_WORKER_KEYS_FILE: the web server can open the worker's keys. Give them to another user, "
             "or set PORTAL_EMBEDDED=1 and read in the operator's guide what that costs."

@@ -52,7 +52,7 @@ class Worker:
         self._schedule = schedule
         self._lease = lease
         self._deliverers = [self._deliverer() for _ in range(threads)]
-        self._pace = parse(parts.settings.rate_intake_global)
+        self._pace = parse(parts.settings.limits.intake_global)
 
     def run(self) -> None:
         """Work until SIGINT or SIGTERM; both let what was begun come to its end. Main thread only."""
@@ -141,13 +141,15 @@ class Worker:
     def _deliverer(self) -> Deliverer:
         settings = self.parts.settings
         composer = Composer(settings, self.parts.vault, self.parts.composers)
-        return Deliverer(self.parts, composer, Relay(settings.mail, settings.mail_sender), lease=self._lease)
+        return Deliverer(
+            self.parts, composer, Relay(settings.mail.server, settings.mail.sender), lease=self._lease
+        )
 
 
 def refusals(settings: Settings) -> list[str]:
     """Return why the worker must not start; empty where it may."""
     try:
-        keys.read_worker(settings.worker_keys_file)
+        keys.read_worker(settings.keys.worker_file)
     except keys.KeysInvalid as error:
         return [str(error)]
     return []
@@ -176,7 +178,7 @@ def run_schedule(parts: WorkerParts, schedule: Sequence[ScheduledJob]) -> None:
 def drain(parts: WorkerParts, *, lease: timedelta = LEASE) -> None:
     """Answer and deliver everything that is due, in this thread, and return: for commands and tests."""
     composer = Composer(parts.settings, parts.vault, parts.composers)
-    relay = Relay(parts.settings.mail, parts.settings.mail_sender)
+    relay = Relay(parts.settings.mail.server, parts.settings.mail.sender)
     deliverer = Deliverer(parts, composer, relay, lease=lease)
     try:
         while intake.answer(parts) or deliverer.run():

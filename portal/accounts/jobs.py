@@ -21,7 +21,7 @@ LOCKOUT_EVERY = "1 per day"
 def store_language(session: Session, request: Request, _now: datetime, parts: WorkerParts) -> bool:
     """Keep the language that somebody who is signed in chose on the pages: mails nobody asked for come in it."""
     language = request.fields.get("language", "")
-    if language not in parts.settings.languages:
+    if language not in parts.settings.site.languages:
         return False
     try:
         account_id = bytes.fromhex(request.fields.get("account", ""))

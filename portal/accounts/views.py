@@ -111,7 +111,7 @@ def _count_try(address: str) -> attempts.Attempt:
             address=address,
             network=frame.client_network(),
             device_cookie=login.device_cookie(),
-            limit=parts.settings.rate_sign_in_ip,
+            limit=parts.settings.limits.sign_in_ip,
             now=parts.clock.now(),
         )
 

@@ -32,9 +32,9 @@ def _marks(_context: click.Context, _option: click.Parameter, given: tuple[str, 
 def verify(context: Context, holds: list[service.Mark]) -> None:
     """Walk the whole log and say whether anything was altered; with the worker's keys, signatures too."""
     key = None
-    if context.settings.worker_keys_file.is_file():
+    if context.settings.keys.worker_file.is_file():
         try:
-            vault = WorkerVault(keys.read_worker(context.settings.worker_keys_file))
+            vault = WorkerVault(keys.read_worker(context.settings.keys.worker_file))
             self_test.check(context.db, vault)
             key = vault.audit_key
         except (keys.KeysInvalid, self_test.OtherKeys) as error:

@@ -1,73 +1,40 @@
-"""The settings: one frozen object, read from the environment in one place, with every fault reported together."""
+"""The settings: one frozen object in groups, read from the environment in one place.
+
+Each group reads its own variables; every fault is reported together. `environment.py` says how a value is read.
+"""
 
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
-from zoneinfo import ZoneInfo
+from urllib.parse import urlsplit
 
-from babel import Locale, UnknownLocaleError
-from limits import parse
-
-from portal.core import service_urls
-from portal.core.addresses import AddressInvalid, normalise
+from portal.core.environment import Environment
 from portal.core.service_urls import LOOPBACK, MailServer
-
-PREFIX = "PORTAL_"
-ENVIRONMENTS = ("production", "demo", "test")
-# OWASP: at least 19 MiB with two passes or 46 MiB with one. In KiB; more than 4 GiB is a typing error.
-LEAST_MEMORY, LEAST_WORK, MOST_MEMORY = 19_456, 38_912, 4_194_304
-# A name, an IPv4 address or an IPv6 address in brackets, and a port where it is not the scheme's own.
-HOST = r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?\Z"
-MOST_PORT = 65_535
-YES, NO = ("1", "true", "yes"), ("0", "false", "no", "")
-DEFAULT_PORTS = {"http": 80, "https": 443}
-NO_REDIS = (
-    "must be left out: this version has no Redis. Limits are kept in the database, which several web "
-    "processes share"
-)
-KNOWN = frozenset(
-    [
-        "ENVIRONMENT",
-        "BASE_URL",
-        "DATABASE_URL",
-        "MAIL_URL",
-        "MAIL_SENDER",
-        "WEB_KEYS_FILE",
-        "WORKER_KEYS_FILE",
-        "EMBEDDED",
-        "ORGANISATION",
-        "CONTACT_EMAIL",
-        "CONTACT_PHONE",
-        "BRAND_COLOUR",
-        "LOGO_FILE",
-        "LANGUAGES",
-        "TIMEZONE",
-        "TRUSTED_PROXIES",
-        "ARGON2",
-        "RATE_INTAKE_IP",
-        "RATE_INTAKE_GLOBAL",
-        "RATE_SIGN_IN_IP",
-        "IDENTITY_STORE",
-        "LISTEN",
-        "DEMO_MAILBOX",
-    ]
-)
-# Variables of former versions: they do nothing, and are no reason to refuse the start.
-UNUSED = frozenset(["PORTAL_QUEUE_FILE", "PORTAL_QUEUE_FILE_FILE"])
 
 
 class SettingsInvalid(Exception):
-    """The environment is not one the portal can run in; `faults` names variables, never their values."""
+    """The portal cannot run in this environment; `faults` name variables, never their values.
+
+    `settings` is what was read in spite of the faults, for further checks.
+    """
 
     def __init__(self, faults: list[str], settings: "Settings") -> None:
-        """Keep every fault that was found, and what was read in spite of them, for whoever looks for more."""
+        """Store every fault that was found, and the settings."""
         self.faults = faults
         self.settings = settings
         super().__init__("\n".join(faults))
+
+
+class SendsMail(Enum):
+    """Whether a process hands mail to the relay; one that does not never reads the relay's password."""
+
+    YES = "yes"
+    NO = "no"
+    # The key files decide: the web server's user can read its own alone.
+    IF_KEYS_SAY = "if keys say"
 
 
 @dataclass(frozen=True)
@@ -80,18 +47,9 @@ class Argon2Parameters:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What an operator decides. Times are UTC; paths are absolute or below the working folder."""
+class Site:
+    """What people see: names, contacts, colour, languages. The first language is the default."""
 
-    environment: str = "production"
-    base_url: str = "http://localhost:8000"
-    database_url: str = field(default="sqlite:///var/portal.db", repr=False)
-    mail: MailServer = field(default=MailServer("localhost", 25, tls="none"), repr=False)
-    mail_fault: str | None = None
-    mail_sender: str = "portal@localhost"
-    web_keys_file: Path = Path("var/keys/web.json")
-    worker_keys_file: Path = Path("var/keys/worker.json")
-    embedded: bool = False
     organisation: str = "Our company"
     contact_email: str = ""
     contact_phone: str = ""
@@ -99,15 +57,118 @@ class Settings:
     logo_file: Path | None = None
     languages: tuple[str, ...] = ("en", "es")
     timezone: str = "UTC"
-    trusted_proxies: int = 0
+
+    @classmethod
+    def read(cls, environment: Environment) -> "Site":
+        """Read this group; faults are collected."""
+        colour = environment.matching(
+            "BRAND_COLOUR", r"#[0-9a-fA-F]{6}\Z", cls.brand_colour, "a colour like #1d5b8f"
+        )
+        return cls(
+            organisation=environment.needed("ORGANISATION", cls.organisation),
+            contact_email=environment.address("CONTACT_EMAIL", "", needed=environment.production),
+            contact_phone=environment.text("CONTACT_PHONE", ""),
+            brand_colour=colour,
+            logo_file=environment.picture("LOGO_FILE"),
+            languages=environment.languages("LANGUAGES", cls.languages),
+            timezone=environment.timezone("TIMEZONE", cls.timezone),
+        )
+
+
+@dataclass(frozen=True)
+class KeyFiles:
+    """Where the keys are. `embedded`: one user holds both files, and `serve` may open the worker's."""
+
+    web_file: Path = Path("var/keys/web.json")
+    worker_file: Path = Path("var/keys/worker.json")
+    embedded: bool = False
+
+    @classmethod
+    def read(cls, environment: Environment) -> "KeyFiles":
+        """Read this group; faults are collected."""
+        return cls(
+            web_file=Path(environment.text("WEB_KEYS_FILE", str(cls.web_file))),
+            worker_file=Path(environment.text("WORKER_KEYS_FILE", str(cls.worker_file))),
+            embedded=environment.yes_or_no("EMBEDDED"),
+        )
+
+    @property
+    def web_alone(self) -> bool:
+        """Whether this user is the web server's: it can read that key file, and not the worker's."""
+        return os.access(self.web_file, os.R_OK) and not os.access(self.worker_file, os.R_OK)
+
+
+@dataclass(frozen=True)
+class Mail:
+    """The relay and the sender. `fault` is what is wrong with the relay's address where that may not matter."""
+
+    server: MailServer = field(default=MailServer("localhost", 25, tls="none"), repr=False)
+    sender: str = "portal@localhost"
+    fault: str | None = None
+
+    @classmethod
+    def read(cls, environment: Environment, sends_mail: SendsMail, keys: KeyFiles) -> "Mail":
+        """Read this group; faults are collected, but where the key files may be what is wrong."""
+        sender = environment.address("MAIL_SENDER", cls.sender, needed=True)
+        if sends_mail is SendsMail.YES:
+            return cls(server=environment.mail_server("MAIL_URL", cls.server), sender=sender)
+        if sends_mail is SendsMail.NO or keys.web_alone:
+            return cls(sender=sender)
+        with environment.faults_apart() as faults:
+            server = environment.mail_server("MAIL_URL", cls.server)
+        return cls(server=server, sender=sender, fault="; ".join(faults) or None)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits in the words of the `limits` library; an IPv6 address counts by its /64."""
+
+    intake_ip: str = "60 per hour"
+    intake_global: str = "20 per second"
+    sign_in_ip: str = "100 per hour"
+
+    @classmethod
+    def read(cls, environment: Environment) -> "Limits":
+        """Read this group; faults are collected."""
+        return cls(
+            intake_ip=environment.rate("RATE_INTAKE_IP", cls.intake_ip),
+            intake_global=environment.rate("RATE_INTAKE_GLOBAL", cls.intake_global),
+            sign_in_ip=environment.rate("RATE_SIGN_IN_IP", cls.sign_in_ip),
+        )
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The company's user store, and the cost of new password hashes."""
+
+    store: str = "builtin"
     argon2: Argon2Parameters = Argon2Parameters()
-    rate_intake_ip: str = "60 per hour"
-    rate_intake_global: str = "20 per second"
-    rate_sign_in_ip: str = "100 per hour"
-    identity_store: str = "builtin"
+
+    @classmethod
+    def read(cls, environment: Environment) -> "Identity":
+        """Read this group; faults are collected."""
+        return cls(
+            store=environment.matching("IDENTITY_STORE", r"builtin\Z", cls.store, "builtin"),
+            argon2=Argon2Parameters(*environment.argon2("ARGON2", (47_104, 1, 1))),
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator decides. Times are UTC; paths are absolute or below the working folder."""
+
+    environment: str = "production"
+    base_url: str = "http://localhost:8000"
+    database_url: str = field(default="sqlite:///var/portal.db", repr=False)
     listen: str = "127.0.0.1:8000"
+    trusted_proxies: int = 0
     demo_mailbox: Path | None = None
     unused: tuple[str, ...] = ()  # variables that were given and do nothing in this version
+    site: Site = Site()
+    keys: KeyFiles = KeyFiles()
+    mail: Mail = Mail()
+    limits: Limits = Limits()
+    identity: Identity = Identity()
 
     @cached_property
     def production(self) -> bool:
@@ -117,7 +178,7 @@ class Settings:
     @cached_property
     def default_language(self) -> str:
         """The language of people whose own is not known."""
-        return self.languages[0]
+        return self.site.languages[0]
 
     @cached_property
     def host(self) -> str:
@@ -129,259 +190,30 @@ class Settings:
         """Whether browsers reach the portal over TLS."""
         return self.base_url.startswith("https:")
 
-    @property
-    def web_alone(self) -> bool:
-        """Whether this user is the web server's: it can read that key file, and not the worker's."""
-        return os.access(self.web_keys_file, os.R_OK) and not os.access(self.worker_keys_file, os.R_OK)
-
     @classmethod
-    def from_env(cls, environ: Mapping[str, str], *, sends_mail: bool | None = True) -> "Settings":
-        """Read `PORTAL_…` variables, each also as `PORTAL_…_FILE`. Raises SettingsInvalid with every fault at once.
-
-        Who sends no mail has no business with the relay's password: `PORTAL_MAIL_URL` is not even read. None means that
-        the key files decide, which are readable for the worker or for the web server alone; what is wrong with the
-        relay's address is then in `mail_fault`, since the key files may be what is wrong.
-        """
-        return _Reader(environ).settings(sends_mail=sends_mail)
-
-
-class _Reader:
-    """Reads one environment and gathers its faults."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environ = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
-        self.faults: list[str] = []
-        self.defaults = Settings()
-
-    def settings(self, *, sends_mail: bool | None) -> Settings:
-        self._refuse_unknown()
-        environment = self.text("ENVIRONMENT", "production")
-        if environment not in ENVIRONMENTS:
-            self.fault("ENVIRONMENT", f"must be one of {', '.join(ENVIRONMENTS)}")
-        production = environment not in ("demo", "test")
-        settings = Settings(
-            environment=environment,
-            base_url=self._base_url(production),
-            database_url=self._database_url(production),
-            mail_sender=self._address("MAIL_SENDER", production, self.defaults.mail_sender),
-            web_keys_file=Path(self.text("WEB_KEYS_FILE", str(self.defaults.web_keys_file))),
-            worker_keys_file=Path(self.text("WORKER_KEYS_FILE", str(self.defaults.worker_keys_file))),
-            embedded=self._yes_or_no("EMBEDDED"),
-            organisation=self._needed("ORGANISATION", production, self.defaults.organisation),
-            contact_email=self._address("CONTACT_EMAIL", production, ""),
-            contact_phone=self.text("CONTACT_PHONE", ""),
-            brand_colour=self._matching(
-                "BRAND_COLOUR", r"#[0-9a-fA-F]{6}\Z", self.defaults.brand_colour, "a colour like #1d5b8f"
-            ),
-            logo_file=self._logo(),
-            languages=self._languages(),
-            timezone=self._timezone(),
-            trusted_proxies=self._count("TRUSTED_PROXIES", 0, 10),
-            argon2=self._argon2(production),
-            rate_intake_ip=self._rate("RATE_INTAKE_IP", self.defaults.rate_intake_ip),
-            rate_intake_global=self._rate("RATE_INTAKE_GLOBAL", self.defaults.rate_intake_global),
-            rate_sign_in_ip=self._rate("RATE_SIGN_IN_IP", self.defaults.rate_sign_in_ip),
-            identity_store=self._matching("IDENTITY_STORE", r"builtin\Z", "builtin", "builtin"),
-            listen=self._listen(),
-            demo_mailbox=self._demo_mailbox(environment),
-            unused=tuple(sorted(UNUSED & self.environ.keys())),
+    def from_env(cls, environ: Mapping[str, str], *, sends_mail: SendsMail = SendsMail.YES) -> "Settings":
+        """Read `PORTAL_…` variables, each also as `PORTAL_…_FILE`. Raises SettingsInvalid with every fault at once."""
+        environment = Environment(environ)
+        keys = KeyFiles.read(environment)
+        settings = cls(
+            environment=environment.name,
+            base_url=environment.base_url("BASE_URL", cls.base_url),
+            database_url=environment.database_url("DATABASE_URL", cls.database_url),
+            listen=environment.listen("LISTEN", cls.listen),
+            trusted_proxies=environment.count("TRUSTED_PROXIES", 0, 10),
+            demo_mailbox=environment.demo_path("DEMO_MAILBOX"),
+            unused=environment.unused(),
+            site=Site.read(environment),
+            keys=keys,
+            mail=Mail.read(environment, sends_mail, keys),
+            limits=Limits.read(environment),
+            identity=Identity.read(environment),
         )
-        if sends_mail:
-            settings = replace(settings, mail=self._mail(production))
-        elif sends_mail is None and not settings.web_alone:
-            before = len(self.faults)
-            mail = self._mail(production)
-            mail_fault = "; ".join(self.faults[before:]) or None
-            del self.faults[before:]
-            settings = replace(settings, mail=mail, mail_fault=mail_fault)
-        if environment == "demo" and (urlsplit(settings.base_url).hostname or "") not in LOOPBACK:
-            self.fault("BASE_URL", "the demonstration runs on this machine only: use localhost")
-        if not production and settings.listen.rpartition(":")[0].strip("[]") not in LOOPBACK:
-            self.fault("LISTEN", "only production listens beyond this machine: use 127.0.0.1")
-        if self.faults:
-            raise SettingsInvalid(self.faults, settings)
+        environment.refuse_unknown()
+        if settings.environment == "demo" and (urlsplit(settings.base_url).hostname or "") not in LOOPBACK:
+            environment.fault("BASE_URL", "the demonstration runs on this machine only: use localhost")
+        if not environment.production and settings.listen.rpartition(":")[0].strip("[]") not in LOOPBACK:
+            environment.fault("LISTEN", "only production listens beyond this machine: use 127.0.0.1")
+        if environment.faults:
+            raise SettingsInvalid(environment.faults, settings)
         return settings
-
-    def fault(self, name: str, what: str) -> None:
-        self.faults.append(f"{PREFIX}{name}: {what}")
-
-    def text(self, name: str, default: str) -> str:
-        value = self.environ.get(PREFIX + name)
-        file = self.environ.get(f"{PREFIX}{name}_FILE")
-        if file is not None and f"{name}_FILE" not in KNOWN:
-            if value is not None:
-                self.fault(name, f"is given twice, also as {PREFIX}{name}_FILE")
-            try:
-                value = Path(file).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                self.fault(f"{name}_FILE", f"the file cannot be read ({type(error).__name__})")
-        return default if value is None else value
-
-    def _refuse_unknown(self) -> None:
-        for full in sorted(self.environ.keys() - UNUSED):
-            name = full.removeprefix(PREFIX)
-            if name.removesuffix("_FILE") == "REDIS_URL":
-                self.fault(name, NO_REDIS)
-            elif name not in KNOWN and name.removesuffix("_FILE") not in KNOWN:
-                self.fault(name, "is not a setting of the portal; is it misspelled?")
-
-    def _needed(self, name: str, production: bool, default: str) -> str:
-        value = self.text(name, "" if production else default)
-        if not value.strip():
-            self.fault(name, "is needed")
-        if any(ord(character) < ord(" ") for character in value):
-            self.fault(name, "must be one line")
-        return value.strip()
-
-    def _matching(self, name: str, pattern: str, default: str, what: str) -> str:
-        value = self.text(name, default)
-        if not re.match(pattern, value):
-            self.fault(name, f"must be {what}")
-        return value
-
-    def _listen(self) -> str:
-        value = self._matching("LISTEN", r"\S+:[0-9]{1,5}\Z", self.defaults.listen, "host:port")
-        port = value.rpartition(":")[2]
-        if port.isdecimal() and not 0 < int(port) <= MOST_PORT:
-            self.fault("LISTEN", f"must end with a port from 1 to {MOST_PORT}")
-        return value
-
-    def _base_url(self, production: bool) -> str:
-        value = self.text("BASE_URL", "" if production else self.defaults.base_url).rstrip("/")
-        try:
-            parts = urlsplit(value)
-            valid = (
-                parts.scheme in ("http", "https")
-                and bool(re.match(HOST, parts.netloc))
-                and not (parts.path or parts.query or parts.fragment)
-                and parts.port != 0
-            )
-        except ValueError:
-            parts, valid = urlsplit(""), False
-        if not value:
-            self.fault("BASE_URL", "is needed, the address under which people reach the portal")
-        elif not valid:
-            self.fault("BASE_URL", "must be like https://incident.example.com, without a path")
-        elif production and parts.scheme != "https":
-            self.fault("BASE_URL", "must begin with https in production")
-        return _as_browsers_write_it(parts) if valid else value
-
-    def _database_url(self, production: bool) -> str:
-        value = self.text("DATABASE_URL", self.defaults.database_url)
-        try:
-            url = service_urls.database_url(value)
-        except service_urls.AddressWrong as error:
-            self.fault("DATABASE_URL", str(error))
-            return value
-        if production and (weakness := service_urls.weakness_of_database(url)):
-            self.fault("DATABASE_URL", weakness)
-        return value
-
-    def _mail(self, production: bool) -> MailServer:
-        value = self.text("MAIL_URL", "" if production else "smtp://localhost:25?tls=none")
-        if not value:
-            self.fault("MAIL_URL", f"is needed; it {service_urls.MAIL_LIKE}")
-            return self.defaults.mail
-        try:
-            server = service_urls.mail_server(value)
-        except service_urls.AddressWrong as error:
-            self.fault("MAIL_URL", str(error))
-            return self.defaults.mail
-        if production and (weakness := service_urls.weakness_of_mail(server)):
-            self.fault("MAIL_URL", weakness)
-        return server
-
-    def _address(self, name: str, production: bool, default: str) -> str:
-        value = (
-            self._needed(name, production, default)
-            if production or name == "MAIL_SENDER"
-            else self.text(name, default)
-        )
-        if not value or value == default:
-            return value
-        try:
-            address = normalise(value)
-        except AddressInvalid:
-            self.fault(name, "must be an e-mail address")
-            return value
-        if not address.isascii():  # few relays take one, and none is asked whether it would
-            self.fault(name, "must be an e-mail address with plain letters before its @")
-        return address
-
-    def _logo(self) -> Path | None:
-        value = self.text("LOGO_FILE", "")
-        if not value:
-            return None
-        path = Path(value)
-        if not path.is_file() or path.suffix.lower() not in (".png", ".svg", ".webp", ".jpg", ".jpeg"):
-            self.fault("LOGO_FILE", "must be a PNG, SVG, WebP or JPEG file that exists")
-        return path
-
-    def _languages(self) -> tuple[str, ...]:
-        languages = tuple(tag.strip() for tag in self.text("LANGUAGES", "en,es").split(",") if tag.strip())
-        for tag in languages:
-            try:
-                Locale.parse(tag.replace("-", "_"))
-            except (UnknownLocaleError, ValueError):
-                self.fault("LANGUAGES", "must be language tags with commas between them, like en,es")
-                break
-        if not languages:
-            self.fault("LANGUAGES", "needs one language at least")
-        return languages or ("en",)
-
-    def _timezone(self) -> str:
-        value = self.text("TIMEZONE", "UTC")
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            self.fault("TIMEZONE", "must be a name like Europe/Madrid")
-        return value
-
-    def _yes_or_no(self, name: str) -> bool:
-        value = self.text(name, "0")
-        if value not in (*YES, *NO):
-            self.fault(name, "must be 1 or 0")
-        return value in YES
-
-    def _count(self, name: str, default: int, most: int) -> int:
-        value = self.text(name, str(default))
-        if not re.match(r"[0-9]{1,3}\Z", value) or int(value) > most:
-            self.fault(name, f"must be a number from 0 to {most}")
-            return default
-        return int(value)
-
-    def _argon2(self, production: bool) -> Argon2Parameters:
-        match = re.match(r"m=(\d{1,8}),t=(\d{1,3}),p=(\d{1,2})\Z", self.text("ARGON2", "m=47104,t=1,p=1"))
-        if not match:
-            self.fault("ARGON2", "must be like m=47104,t=1,p=1 (memory in KiB, passes, lanes)")
-            return Argon2Parameters()
-        memory, time, lanes = (int(group) for group in match.groups())
-        if production and (memory < LEAST_MEMORY or memory * time < LEAST_WORK):
-            self.fault("ARGON2", "is too weak: at least m=47104,t=1,p=1 or m=19456,t=2,p=1")
-        if not (lanes >= 1 and time >= 1 and 8 * lanes <= memory <= MOST_MEMORY):
-            self.fault("ARGON2", "is outside what Argon2 can do")
-        return Argon2Parameters(memory, time, lanes)
-
-    def _rate(self, name: str, default: str) -> str:
-        value = self.text(name, default)
-        try:
-            usable = parse(value).amount > 0
-        except ValueError:
-            usable = False
-        if not usable:
-            self.fault(name, "must be like 60 per hour")
-            return default
-        return value
-
-    def _demo_mailbox(self, environment: str) -> Path | None:
-        value = self.text("DEMO_MAILBOX", "")
-        if value and environment != "demo":
-            self.fault("DEMO_MAILBOX", "belongs to the demonstration alone")
-        return Path(value) if value else None
-
-
-def _as_browsers_write_it(parts: SplitResult) -> str:
-    """Return an origin in small letters and without the scheme's own port, as every header that names it."""
-    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
-    own = parts.port in (None, DEFAULT_PORTS[parts.scheme])
-    return f"{parts.scheme}://{host}" + ("" if own else f":{parts.port}")

@@ -17,7 +17,8 @@ from urllib.request import urlopen
 
 import click
 
-from portal.core.settings import PREFIX, Settings
+from portal.core.environment import PREFIX
+from portal.core.settings import Settings
 from portal.crypto import keys
 from portal.demo.example import close_stolen_passwords, incident, load
 from portal.demo.mailbox import HOST, MailboxStore, receiving
@@ -138,8 +139,8 @@ def _environ(folder: Path, port: int, mail_port: int) -> dict[str, str]:
 
 
 def _prepare(folder: Path, settings: Settings) -> None:
-    if not settings.worker_keys_file.exists():
-        keys.write_pair(*keys.generate(), settings.web_keys_file, settings.worker_keys_file)
+    if not settings.keys.worker_file.exists():
+        keys.write_pair(*keys.generate(), settings.keys.web_file, settings.keys.worker_file)
     context = Context(settings)
     new = not (folder / "demo-loaded").exists()
     load(context, new=new)

@@ -11,8 +11,8 @@ from portal.identity.port import Store
 @cache
 def store_for(settings: Settings) -> Store:
     """Return the company's user store."""
-    if settings.identity_store != "builtin":
-        message = f"there is no identity store named {settings.identity_store}"
+    if settings.identity.store != "builtin":
+        message = f"there is no identity store named {settings.identity.store}"
         raise LookupError(message)
     return BuiltinStore()
 
@@ -20,4 +20,4 @@ def store_for(settings: Settings) -> Store:
 @cache
 def hasher_for(settings: Settings) -> Hasher:
     """Return the hasher; all processes with the same database share its slots."""
-    return Hasher(settings.argon2, hash_slots_for(settings))
+    return Hasher(settings.identity.argon2, hash_slots_for(settings))

@@ -192,7 +192,7 @@ def statement(context: Context, slug: str, file: BinaryIO) -> None:
     five sections under ## headings.
     """
     try:
-        read = authoring.read_statement(_content(file), context.settings.languages)
+        read = authoring.read_statement(_content(file), context.settings.site.languages)
     except FileInvalid as error:
         raise click.ClickException(f"{file.name}: {error}") from error
     with context.db.write() as session:
@@ -224,7 +224,7 @@ def update(
     settings, now = context.settings, context.clock.now()
     try:
         text = authoring.read_update(
-            _content(file), settings.languages, settings.timezone, now, phase=phase, title=title
+            _content(file), settings.site.languages, settings.site.timezone, now, phase=phase, title=title
         )
     except FileInvalid as error:
         raise click.ClickException(f"{file.name}: {error}") from error
@@ -261,8 +261,8 @@ def _waiting(context: Context, slug: str) -> set[int]:
 
 
 def _check_language(settings: Settings, language: str) -> None:
-    if language not in settings.languages:
-        raise click.UsageError(f"the language must be one of {', '.join(settings.languages)}")
+    if language not in settings.site.languages:
+        raise click.UsageError(f"the language must be one of {', '.join(settings.site.languages)}")
 
 
 def _class_names(text: str) -> tuple[str, ...]:

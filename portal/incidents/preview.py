@@ -36,7 +36,7 @@ def render(settings: Settings, db: Database, clock: Clock, slug: str, language: 
             language=language,
             styles=_styles(settings),
             print_style=(frame.ROOT / "static/css/print.css").read_text(encoding="utf-8"),
-            logo=_logo(settings.logo_file),
+            logo=_logo(settings.site.logo_file),
         )
     return absolute(html, settings.base_url)
 
@@ -56,7 +56,7 @@ def _bare_app(settings: Settings, db: Database, clock: Clock) -> Flask:
 def _styles(settings: Settings) -> str:
     """Return every style of the page as one text."""
     own = [(frame.ROOT / "static/css" / name).read_text(encoding="utf-8") for name in STYLES]
-    return "\n".join((*own, theme.stylesheet(theme.Theme.from_colour(settings.brand_colour))))
+    return "\n".join((*own, theme.stylesheet(theme.Theme.from_colour(settings.site.brand_colour))))
 
 
 def _logo(file: Path | None) -> str | None:

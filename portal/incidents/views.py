@@ -179,9 +179,9 @@ def _feed(session: Session, slug: str | None, languages: list[str]) -> feeds.Fee
     settings = frame.parts().settings
     shown = [_found(session, slug)] if slug else service.published(session)
     return feeds.Feed(
-        organisation=settings.organisation,
+        organisation=settings.site.organisation,
         base_url=settings.base_url,
-        timezone=settings.timezone,
+        timezone=settings.site.timezone,
         language=languages[0],
         incident=shown[0] if slug else None,
         incidents=shown,

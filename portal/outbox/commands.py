@@ -62,14 +62,14 @@ def check_relay(settings: Settings, keys_right: bool) -> Iterator[tuple[str, str
 
     Which keys this user can read tells whether it sends mail: `keys_right` is False where that is not known.
     """
-    if settings.mail_fault is not None:
-        yield "mail relay", settings.mail_fault if keys_right else "not looked at; mend the keys first"
-    elif not settings.web_alone:  # the web server hands no mail over, and need not know how
+    if settings.mail.fault is not None:
+        yield "mail relay", settings.mail.fault if keys_right else "not looked at; mend the keys first"
+    elif not settings.keys.web_alone:  # the web server hands no mail over, and need not know how
         yield "mail relay", _relay(settings)
 
 
 def _relay(settings: Settings) -> str | None:
-    mail = settings.mail
+    mail = settings.mail.server
     context = ssl.create_default_context()
     try:
         if mail.tls == "tls":
@@ -85,12 +85,12 @@ def _relay(settings: Settings) -> str | None:
                 host.login(mail.user, mail.password or "")
             host.ehlo_or_helo_if_needed()
             # A relay that wants us to sign in, or does not send in this name, says so here.
-            code, _words = host.mail(settings.mail_sender)
+            code, _words = host.mail(settings.mail.sender)
             host.rset()
     except (OSError, smtplib.SMTPException, UnicodeError) as error:
         return f"{_why_not(error)}; see PORTAL_MAIL_URL"
     if not TAKEN <= code < TAKEN + 100:
-        return f"refuses to send from {settings.mail_sender} (smtp-{code}); see PORTAL_MAIL_URL and PORTAL_MAIL_SENDER"
+        return f"refuses to send from {settings.mail.sender} (smtp-{code}); see PORTAL_MAIL_URL and PORTAL_MAIL_SENDER"
     return None
 
 

@@ -54,7 +54,7 @@ class Composer:
         self._classes = classes
         self._domain = urlsplit(settings.base_url).hostname or "localhost"
         self._cache: dict[str, tuple[str, str, str]] = {}
-        self._sender = _sender(settings.organisation, settings.mail_sender)
+        self._sender = _sender(settings.site.organisation, settings.mail.sender)
 
     def compose(self, row: OutboxMail) -> Composed:
         """Open the row and write its mail. Raises VaultError (tampered with) or MailUnfit (fits no mail)."""
@@ -70,7 +70,7 @@ class Composer:
         self, mail: mails.Mail, address: str, locale: str, row_id: bytes, created_at: datetime
     ) -> Composed:
         """Write one mail to one address in one language."""
-        language = best_language(locale, self._settings.languages)
+        language = best_language(locale, self._settings.site.languages)
         code = self._vault.authenticity(row_id)
         own = self._own(mail, row_id) | {"authenticity": tokens.grouped(code, 7)}
         subject, text, html = (_filled(part, own) for part in self._written(mail, language, own))
@@ -94,11 +94,11 @@ class Composer:
     def _write(self, mail: mails.Mail, language: str, own: dict[str, str | None]) -> tuple[str, str, str]:
         settings = self._settings
         context: dict[str, Any] = asdict(mail) | {
-            "organisation": settings.organisation,
+            "organisation": settings.site.organisation,
             "base_url": settings.base_url,
-            "contact_email": settings.contact_email,
-            "contact_phone": settings.contact_phone,
-            "timezone": settings.timezone,
+            "contact_email": settings.site.contact_email,
+            "contact_phone": settings.site.contact_phone,
+            "timezone": settings.site.timezone,
             "language": language,
         }
         context |= {name: None if value is None else _mark(name) for name, value in own.items()}

@@ -69,9 +69,11 @@ def tell(session: Session, request: Request, now: datetime, parts: WorkerParts) 
     account = store.get(session, account_id)
     if account is None or not 1 < version <= account.version:
         return
-    language = best_language(request.fields.get("language") or profile.language, parts.settings.languages)
+    language = best_language(
+        request.fields.get("language") or profile.language, parts.settings.site.languages
+    )
     mail = PasswordChanged(
-        moment(request.asked_at, language, parts.settings.timezone),
+        moment(request.asked_at, language, parts.settings.site.timezone),
         stays_signed_in=request.fields.get("stays") == "1",
     )
     unique = parts.vault.list_index("password changed", f"{account_id.hex()} {version}")

@@ -246,7 +246,9 @@ def _judged(form: NewPasswordForm, own_words: tuple[str, ...]) -> str | None:
     """Return the new password as it is hashed, or None where it is not good enough; then the form says why."""
     try:
         return service.judge(
-            form.password.data or "", own_words=own_words, organisation=frame.parts().settings.organisation
+            form.password.data or "",
+            own_words=own_words,
+            organisation=frame.parts().settings.site.organisation,
         )
     except PasswordRefused as refused:
         form.refuse(refused.rejection)

@@ -79,9 +79,9 @@ def _calendar(months: int, first: datetime) -> Response:
     content = ical.calendar(
         catalogue(frame.language()),
         host=settings.host,
-        organisation=settings.organisation,
+        organisation=settings.site.organisation,
         months=months,
-        first=first.astimezone(ZoneInfo(settings.timezone)).date(),
+        first=first.astimezone(ZoneInfo(settings.site.timezone)).date(),
         now=frame.parts().clock.now(),
     )
     response = Response(content, content_type=ical.CONTENT_TYPE)

@@ -23,11 +23,11 @@ def generate(context: Context) -> None:
     """Make both key files; existing ones are never overwritten."""
     settings = context.settings
     try:
-        keyfiles.write_pair(*keyfiles.generate(), settings.web_keys_file, settings.worker_keys_file)
+        keyfiles.write_pair(*keyfiles.generate(), settings.keys.web_file, settings.keys.worker_file)
     except keyfiles.KeysInvalid as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"For the web server: {settings.web_keys_file}")
-    click.echo(f"For the worker:     {settings.worker_keys_file}")
+    click.echo(f"For the web server: {settings.keys.web_file}")
+    click.echo(f"For the worker:     {settings.keys.worker_file}")
     click.echo(
         "Copy both to a place that is not connected to any network, now: without them nothing stored can be "
         "read."
@@ -38,7 +38,7 @@ def generate(context: Context) -> None:
 @click.pass_obj
 def renew_session(context: Context) -> None:
     """Make a new secret for the web server's sessions; the former one is still read, until the next renewal."""
-    file = context.settings.web_keys_file
+    file = context.settings.keys.web_file
     try:
         keyfiles.renew_session(file)
     except keyfiles.KeysInvalid as error:
@@ -87,7 +87,7 @@ def restore(context: Context, file: Path) -> None:
     """Put the copy FILE in the database's place; the web server and the worker must be stopped."""
     target = _sqlite_file(context, "pg_restore")
     try:
-        vault = WorkerVault(keyfiles.read_worker(context.settings.worker_keys_file))
+        vault = WorkerVault(keyfiles.read_worker(context.settings.keys.worker_file))
         target.parent.mkdir(parents=True, exist_ok=True)
         backup.put_back(file, target, vault)
     except (keyfiles.KeysInvalid, backup.BackupRefused) as error:

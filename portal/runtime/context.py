@@ -52,7 +52,7 @@ class Context:
     def worker_vault(self) -> WorkerVault:
         """The vault that opens: for who may read the worker's key file, where its keys are this database's."""
         try:
-            vault = WorkerVault(keys.read_worker(self.settings.worker_keys_file))
+            vault = WorkerVault(keys.read_worker(self.settings.keys.worker_file))
         except keys.KeysInvalid as error:
             message = f"This command needs the worker's keys. {error}"
             raise click.ClickException(message) from error

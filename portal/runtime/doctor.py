@@ -60,7 +60,7 @@ def examine(context: Context) -> Iterator[tuple[str, str | None]]:
 
 def _hash_cost(settings: Settings) -> str:
     """Say what a hash costs here, and the costliest that this machine can bear on every core at once."""
-    cost = settings.argon2
+    cost = settings.identity.argon2
     cores = len(os.sched_getaffinity(0))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
     best = None
@@ -90,25 +90,25 @@ def _hash_seconds(memory: int, time_cost: int, lanes: int) -> float:
 
 
 def _web_keys(settings: Settings) -> str | None:
-    if _is_of_the_other(settings.web_keys_file, settings.worker_keys_file, settings):
+    if _is_of_the_other(settings.keys.web_file, settings.keys.worker_file, settings):
         return None
     try:
-        web = keyfiles.read_web(settings.web_keys_file)
+        web = keyfiles.read_web(settings.keys.web_file)
     except keyfiles.KeysInvalid as error:
         return str(error)
-    if os.access(settings.worker_keys_file, os.R_OK):
+    if os.access(settings.keys.worker_file, os.R_OK):
         try:
-            worker = keyfiles.read_worker(settings.worker_keys_file)
+            worker = keyfiles.read_worker(settings.keys.worker_file)
         except keyfiles.KeysInvalid:
-            return _mode(settings.web_keys_file)  # said of the worker's file
+            return _mode(settings.keys.web_file)  # said of the worker's file
         if (web.sealing_public, web.account_index) != (worker.sealing_public, worker.account_index):
             return "do not belong to the worker's; restore both from your offline copy"
-    return _mode(settings.web_keys_file)
+    return _mode(settings.keys.web_file)
 
 
 def _worker_keys(settings: Settings) -> str | None:
-    file = settings.worker_keys_file
-    if _is_of_the_other(file, settings.web_keys_file, settings):
+    file = settings.keys.worker_file
+    if _is_of_the_other(file, settings.keys.web_file, settings):
         return None
     try:
         vault = WorkerVault(keyfiles.read_worker(file))
@@ -121,7 +121,7 @@ def _worker_keys(settings: Settings) -> str | None:
 
 def _is_of_the_other(file: Path, own: Path, settings: Settings) -> bool:
     """Tell whether a key file is not this user's to read. Where one user holds both, each must be there."""
-    return not settings.embedded and not os.access(file, os.R_OK) and os.access(own, os.R_OK)
+    return not settings.keys.embedded and not os.access(file, os.R_OK) and os.access(own, os.R_OK)
 
 
 def _keys_of_database(context: Context) -> str | None:
@@ -129,9 +129,9 @@ def _keys_of_database(context: Context) -> str | None:
     settings = context.settings
     try:
         with suppress(keyfiles.KeysInvalid):
-            self_test.check_web(context.database, WebVault(keyfiles.read_web(settings.web_keys_file)))
+            self_test.check_web(context.database, WebVault(keyfiles.read_web(settings.keys.web_file)))
         with suppress(keyfiles.KeysInvalid):
-            vault = WorkerVault(keyfiles.read_worker(settings.worker_keys_file))
+            vault = WorkerVault(keyfiles.read_worker(settings.keys.worker_file))
             if vault.self_test():
                 self_test.check(context.database, vault)
     except self_test.OtherKeys as error:

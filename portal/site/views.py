@@ -41,7 +41,7 @@ def set_language() -> BaseResponse:
     parts = frame.parts()
     settings = parts.settings
     chosen = request.form.get("language", "")
-    if chosen not in settings.languages:
+    if chosen not in settings.site.languages:
         raise BadRequest
     if parts.language_chosen is not None:
         parts.language_chosen(chosen)
@@ -71,7 +71,7 @@ def _back(target: str) -> str:
 @bp.get("/theme.css")
 def theme_stylesheet() -> BaseResponse:
     """The organisation's colour, with its contrast kept."""
-    response = make_response(_stylesheet(frame.parts().settings.brand_colour))
+    response = make_response(_stylesheet(frame.parts().settings.site.brand_colour))
     response.mimetype = "text/css"
     response.headers["Cache-Control"] = "public, max-age=3600"
     response.add_etag()
@@ -86,7 +86,7 @@ def _stylesheet(colour: str) -> str:
 @bp.get("/logo")
 def logo() -> BaseResponse:
     """The organisation's logo."""
-    file = frame.parts().settings.logo_file
+    file = frame.parts().settings.site.logo_file
     if file is None:
         raise NotFound
     return send_file(Path(file).absolute(), max_age=3600)
@@ -129,9 +129,9 @@ def security_text() -> BaseResponse:
     settings = parts.settings
     expires = (parts.clock.now() + SECURITY_LIFETIME).replace(hour=0, minute=0, second=0, microsecond=0)
     lines = [
-        f"Contact: mailto:{settings.contact_email or settings.mail_sender}",
+        f"Contact: mailto:{settings.site.contact_email or settings.mail.sender}",
         f"Expires: {expires.strftime('%Y-%m-%dT%H:%M:%SZ')}",
-        f"Preferred-Languages: {', '.join(settings.languages)}",
+        f"Preferred-Languages: {', '.join(settings.site.languages)}",
         f"Canonical: {settings.base_url}/.well-known/security.txt",
     ]
     response = Response("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")

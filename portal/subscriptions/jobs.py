@@ -53,7 +53,7 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         session, vault, PURPOSE, owner, now, reply_id=row_id, lifetime=service.CONFIRM_WITHIN, topic=topic
     ):
         return
-    language = best_language(request.fields.get("language"), parts.settings.languages)
+    language = best_language(request.fields.get("language"), parts.settings.site.languages)
     already = service.subscribed(session, vault, incident.id, address)
     title = clipped(incident.title_in(language), LONGEST_INCIDENT)
     replies.prepare(
@@ -133,7 +133,7 @@ def _enqueue_update(
     added = outbox.enqueue(
         session,
         vault,
-        _mail(parts, update, row, best_language(contact.language, parts.settings.languages)),
+        _mail(parts, update, row, best_language(contact.language, parts.settings.site.languages)),
         address=contact.address,
         locale=contact.language,
         now=now,
@@ -152,7 +152,7 @@ def _mail(parts: WorkerParts, update: Announcement, row: Subscription, language:
         title=clipped(title, LONGEST_TITLE),
         title_language=shown,
         phase=catalogue(language).gettext(update.phase_words),
-        occurred_at=moment(update.occurred_at, language, parts.settings.timezone),
+        occurred_at=moment(update.occurred_at, language, parts.settings.site.timezone),
         path=update.path,
         untranslated=""
         if shown == language

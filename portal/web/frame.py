@@ -130,7 +130,7 @@ def prepare(app: Flask, web_parts: WebParts) -> None:
         WTF_CSRF_SSL_STRICT=False,
         BABEL_DEFAULT_LOCALE=settings.default_language,
         BABEL_TRANSLATION_DIRECTORIES=str(TRANSLATIONS),
-        BABEL_DEFAULT_TIMEZONE=settings.timezone,
+        BABEL_DEFAULT_TIMEZONE=settings.site.timezone,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.before_request(_refuse_forged_hosts)
@@ -195,13 +195,13 @@ def chosen_language() -> str | None:
     """Return the language that the reader chose in this browser, if any."""
     settings = parts().settings
     chosen = request.cookies.get(cookie_name(LANGUAGE_COOKIE, https=settings.https))
-    return chosen if chosen in settings.languages else None
+    return chosen if chosen in settings.site.languages else None
 
 
 def language() -> str:
     """Return the language of this request: the reader's choice, else the best of what the browser asks for."""
     asked = request.headers.get("Accept-Language", "")[:MAX_LANGUAGES_ASKED]
-    return chosen_language() or _best_accepted(asked, parts().settings.languages)
+    return chosen_language() or _best_accepted(asked, parts().settings.site.languages)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -239,7 +239,7 @@ def limit(db_session: Session, words: str, *bucket: str) -> None:
 
 def limit_intake(db_session: Session) -> None:
     """Count one request of a public form against its network's limit. Raises 429."""
-    limit(db_session, parts().settings.rate_intake_ip, "intake")
+    limit(db_session, parts().settings.limits.intake_ip, "intake")
 
 
 def gone() -> NoReturn:
@@ -282,12 +282,12 @@ def _for_templates() -> dict[str, Any]:
     locale = get_locale()
     return {
         "settings": settings,
-        "organisation": settings.organisation,
-        "contact_email": settings.contact_email,
-        "contact_phone": settings.contact_phone,
-        "languages": settings.languages,
+        "organisation": settings.site.organisation,
+        "contact_email": settings.site.contact_email,
+        "contact_phone": settings.site.contact_phone,
+        "languages": settings.site.languages,
         "language_names": {
-            tag: Locale.parse(tag.replace("-", "_")).get_display_name() for tag in settings.languages
+            tag: Locale.parse(tag.replace("-", "_")).get_display_name() for tag in settings.site.languages
         },
         "language": language(),
         "text_direction": locale.text_direction if locale else "ltr",

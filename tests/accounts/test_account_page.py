@@ -103,7 +103,7 @@ def test_who_is_not_signed_in_asks_for_nothing(client, db, ana):
 
 def test_asking_for_the_answer_has_the_limit_of_every_form(client, ana, sign_in, settings):
     sign_in()
-    allowed = int(settings.rate_intake_ip.split()[0])
+    allowed = int(settings.limits.intake_ip.split()[0])
     form = hidden(client.get("/account/").text)
     statuses = {client.post("/account/answer/", data=form).status_code for _ in range(allowed)}
     assert statuses == {303}

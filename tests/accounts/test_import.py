@@ -268,7 +268,7 @@ def test_a_file_that_is_no_list_is_refused_whole_with_the_line(load, db, content
 
 
 def test_without_the_workers_keys_nothing_is_read(load, settings, clock, db):
-    settings.worker_keys_file.unlink()
+    settings.keys.worker_file.unlink()
     done = load(HEADER + row("ana@example.com"))
     assert done.exit_code == 1
     assert "worker's keys" in done.output

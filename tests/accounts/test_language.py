@@ -68,7 +68,7 @@ def test_who_is_signed_out_may_choose_all_the_same(client, db, ana):
 
 def test_choosing_has_the_limit_of_every_form(client, ana, sign_in, settings):
     sign_in()
-    allowed = int(settings.rate_intake_ip.split()[0])
+    allowed = int(settings.limits.intake_ip.split()[0])
     assert {client.submit("/language/", language="es").status_code for _ in range(allowed)} == {303}
     assert client.submit("/language/", language="es").status_code == 429
 

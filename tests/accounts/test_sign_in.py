@@ -140,7 +140,7 @@ def test_unknown_people_cost_as_much_hashing_as_accounts_do(db, settings, ana, w
             hashed.append("slot")
             return super().taken()
 
-    hasher = Hasher(settings.argon2, Counting(tmp_path / "slots"))
+    hasher = Hasher(settings.identity.argon2, Counting(tmp_path / "slots"))
     for address, password in ((ADDRESS, WRONG), ("nobody@example.com", WRONG)):
         with db.write() as session:
             attempt = rules.register_attempt(

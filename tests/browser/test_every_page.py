@@ -18,6 +18,7 @@ from portal.demo.mailbox import MailboxStore
 from portal.web.frame import ERROR_PAGES
 from tests.browser.conftest import PHONE, Console, served
 from tests.browser.house import PASSWORD, SLUG, House
+from tests.configured import configured
 
 ANA = "ana@northwind.example"
 BOB = "bob@northwind.example"
@@ -205,7 +206,7 @@ def test_a_language_from_right_to_left_turns_every_page_and_fits_a_phone(
     house.incident()
     house.live(ANA_ROW)
     link = house.link_in(house.ask("/check/", ANA), "/check/answer/").removeprefix(house.url)
-    spoken = replace(settings, languages=("en", "ar", "he"))
+    spoken = configured(settings, site={"languages": ("en", "ar", "he")})
     page = people(locale=language, viewport=PHONE).new_page()
 
     def turned() -> None:

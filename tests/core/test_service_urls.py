@@ -77,7 +77,7 @@ def test_what_is_no_database_that_keeps_anything_is_refused(url):
 
 def test_an_address_of_ours_is_one_that_every_relay_takes():
     settings = Settings.from_env(GOOD | {"PORTAL_MAIL_SENDER": "vorfall@bücher.example"})
-    assert settings.mail_sender == "vorfall@xn--bcher-kva.example"
+    assert settings.mail.sender == "vorfall@xn--bcher-kva.example"
     assert "plain letters" in faults(MAIL_SENDER="störung@northwind.example")[0]
 
 
@@ -91,7 +91,7 @@ def test_a_logo_can_be_named_in_a_file_too(tmp_path: Path):
     logo, name = tmp_path / "logo.svg", tmp_path / "name"
     logo.write_text("<svg/>")
     name.write_text(f"{logo}\n")
-    assert Settings.from_env(GOOD | {"PORTAL_LOGO_FILE_FILE": str(name)}).logo_file == logo
+    assert Settings.from_env(GOOD | {"PORTAL_LOGO_FILE_FILE": str(name)}).site.logo_file == logo
 
 
 @pytest.mark.parametrize("command", ["serve", "worker"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.core.settings import Settings, SettingsInvalid
+from portal.core.settings import SendsMail, Settings, SettingsInvalid
 
 SECRET = "hunter2-do-not-print"
 GOOD = {
@@ -26,7 +26,7 @@ def test_a_production_portal_starts_with_five_settings():
     assert settings.production
     assert settings.https
     assert settings.host == "incident.northwind.example"
-    assert (settings.mail.user, settings.mail.password) == ("portal", SECRET)
+    assert (settings.mail.server.user, settings.mail.server.password) == ("portal", SECRET)
 
 
 def test_an_empty_environment_is_told_all_that_is_missing():
@@ -62,10 +62,10 @@ def test_the_own_port_of_http_is_dropped_too():
 
 def test_who_sends_no_mail_needs_no_relay_and_never_reads_its_password(tmp_path):
     without = {name: value for name, value in GOOD.items() if name != "PORTAL_MAIL_URL"}
-    assert Settings.from_env(without, sends_mail=False).production
+    assert Settings.from_env(without, sends_mail=SendsMail.NO).production
     unreadable = {"PORTAL_MAIL_URL_FILE": str(tmp_path / "of-the-worker")}
     for environ in (GOOD, without | unreadable):
-        assert Settings.from_env(environ, sends_mail=False).mail == Settings().mail
+        assert Settings.from_env(environ, sends_mail=SendsMail.NO).mail.server == Settings().mail.server
     with pytest.raises(SettingsInvalid, match="PORTAL_MAIL_URL_FILE"):
         Settings.from_env(without | unreadable)
 
@@ -79,11 +79,11 @@ def test_who_can_read_the_web_keys_alone_is_not_asked_for_the_relay(tmp_path, re
         environ[f"PORTAL_{name.upper()}_KEYS_FILE"] = str(tmp_path / name)
     for name in readable.split():
         (tmp_path / name).touch()
-    settings = Settings.from_env(environ, sends_mail=None)
-    assert settings.web_alone is not asked
-    assert (settings.mail_fault is not None) is asked
-    if settings.mail_fault:
-        assert settings.mail_fault.startswith("PORTAL_MAIL_URL: is needed")
+    settings = Settings.from_env(environ, sends_mail=SendsMail.IF_KEYS_SAY)
+    assert settings.keys.web_alone is not asked
+    assert (settings.mail.fault is not None) is asked
+    if settings.mail.fault:
+        assert settings.mail.fault.startswith("PORTAL_MAIL_URL: is needed")
 
 
 def test_every_fault_is_reported_together_and_no_value_with_it():
@@ -114,7 +114,7 @@ def test_every_fault_is_reported_together_and_no_value_with_it():
 
 def test_a_secret_is_in_no_representation_of_the_settings():
     settings = Settings.from_env(GOOD | {"PORTAL_DATABASE_URL": f"postgresql://portal:{SECRET}@db/portal"})
-    assert SECRET not in repr(settings) + repr(settings.mail)
+    assert SECRET not in repr(settings) + repr(settings.mail.server)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_each_setting_may_stand_in_a_file(tmp_path):
     file.write_text(GOOD["PORTAL_MAIL_URL"] + "\n")
     environ = {name: value for name, value in GOOD.items() if name != "PORTAL_MAIL_URL"}
     settings = Settings.from_env(environ | {"PORTAL_MAIL_URL_FILE": str(file)})
-    assert settings.mail.password == SECRET
+    assert settings.mail.server.password == SECRET
 
 
 def test_a_setting_given_twice_or_in_a_file_that_is_not_there_is_refused(tmp_path):

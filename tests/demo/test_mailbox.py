@@ -1,6 +1,5 @@
 """The demonstration's mailbox: for this machine alone, and in the demonstration alone."""
 
-from dataclasses import replace
 from email.message import EmailMessage
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from portal.app import create_app
 from portal.demo.mailbox import MailboxStore
 from tests import databases
+from tests.configured import configured
 from tests.visitor import Visitor
 
 PAGES = ("/dev/mailbox/", "/dev/mailbox/1/", "/dev/mailbox/messages.json")
@@ -39,7 +39,7 @@ def visitor(settings, db, clock, web_keys, file):
     def make(environment="demo", **changed):
         base_url = "https://incident.northwind.example" if environment == "production" else settings.base_url
         changed = {"environment": environment, "base_url": base_url, "demo_mailbox": file, **changed}
-        app = create_app(replace(settings, **changed), db=db, clock=clock, web_keys=web_keys)
+        app = create_app(configured(settings, **changed), db=db, clock=clock, web_keys=web_keys)
         app.test_client_class = Visitor
         return app.test_client()
 

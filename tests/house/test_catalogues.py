@@ -38,7 +38,7 @@ def in_use(folder: Path) -> Catalog:
         return read_po(file)
 
 
-@pytest.fixture(params=[tag for tag in Settings().languages if tag != SOURCE_LANGUAGE])
+@pytest.fixture(params=[tag for tag in Settings().site.languages if tag != SOURCE_LANGUAGE])
 def translated(request) -> Catalog:
     with (TRANSLATIONS / request.param / "LC_MESSAGES/messages.po").open("rb") as file:
         return read_po(file, locale=request.param)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from portal.core.settings import Settings
+from portal.core.settings import Mail as MailSettings
+from portal.core.settings import Settings, Site
 from portal.crypto import tokens
 from portal.crypto.keys import generate
 from portal.crypto.vault import WorkerVault
@@ -19,10 +20,12 @@ from portal.outbox.mail import LEGAL, REQUESTED, SECURITY, UPDATES, Mail
 ROOT = Path(__file__).parents[2]
 SETTINGS = Settings(
     base_url="https://incident.northwind.example",
-    mail_sender="incident@northwind.example",
-    organisation="Northwind Travel",
-    contact_email="help@northwind.example",
-    contact_phone="+1 555 0100",
+    mail=MailSettings(sender="incident@northwind.example"),
+    site=Site(
+        organisation="Northwind Travel",
+        contact_email="help@northwind.example",
+        contact_phone="+1 555 0100",
+    ),
 )
 WRITTEN_AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -62,7 +65,7 @@ def _part(message: EmailMessage, form: str) -> str:
     return str(part.get_content())
 
 
-@pytest.mark.parametrize("language", SETTINGS.languages)
+@pytest.mark.parametrize("language", SETTINGS.site.languages)
 def test_every_mail_has_its_three_parts_in_every_language(kind, language):
     message, text, html = written(kind, language)
     assert message["Subject"].strip()
@@ -76,7 +79,7 @@ def test_every_mail_has_its_three_parts_in_every_language(kind, language):
 def test_both_forms_of_a_mail_say_where_to_go_and_how_to_check_it(kind):
     _, text, html = written(kind, "en")
     row = b"\7" * 16
-    wanted = [SETTINGS.organisation, tokens.grouped(VAULT.authenticity(row), 7)]
+    wanted = [SETTINGS.site.organisation, tokens.grouped(VAULT.authenticity(row), 7)]
     if kind.link_purpose:
         wanted.append(VAULT.token(kind.link_purpose, row))
     if kind.has_code:
@@ -84,7 +87,7 @@ def test_both_forms_of_a_mail_say_where_to_go_and_how_to_check_it(kind):
     assert [word for word in wanted if word not in text or word not in html] == []
 
 
-@pytest.mark.parametrize("language", [tag for tag in SETTINGS.languages if tag != "en"])
+@pytest.mark.parametrize("language", [tag for tag in SETTINGS.site.languages if tag != "en"])
 def test_no_mail_stays_in_english(kind, language):
     english, here = written(kind, "en"), written(kind, language)
     assert english[0]["Subject"] != here[0]["Subject"]

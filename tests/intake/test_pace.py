@@ -9,6 +9,7 @@ from portal.core.clock import SystemClock
 from portal.intake.models import IntakeRequest
 from portal.worker import Worker
 from tests import databases
+from tests.configured import configured
 
 REQUESTS = 15
 
@@ -30,7 +31,7 @@ def test_fifteen_requests_at_four_a_second_take_three_seconds_and_all_are_answer
             return session.query(IntakeRequest).count()
 
     assert waiting() == REQUESTS
-    settings = replace(worker_parts.settings, rate_intake_global="4 per second")
+    settings = configured(worker_parts.settings, limits={"intake_global": "4 per second"})
     worker = Worker(replace(worker_parts, settings=settings, clock=SystemClock()), ())
     begun = time.monotonic()
     threads = worker.start()

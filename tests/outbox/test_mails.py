@@ -12,13 +12,14 @@ from portal.outbox.mail import Mail
 from portal.outbox.models import OutboxMail
 from portal.subscriptions.emails import StatusUpdate
 from portal.worker import drain
+from tests.configured import configured
 from tests.mailbox import Delivered
 
 
 @pytest.fixture
 def compose(worker_parts, row):
     def write(row_id, **settings):
-        changed = replace(worker_parts.settings, **settings)
+        changed = configured(worker_parts.settings, **settings)
         return Composer(changed, worker_parts.vault, worker_parts.composers).compose(row(row_id))
 
     return write
@@ -47,7 +48,7 @@ def test_a_mail_has_both_parts_and_says_what_it_is(enqueue, compose):
 
 
 def test_every_line_is_short_and_ends_as_smtp_wants_it(enqueue, compose):
-    content = compose(enqueue(locale="es"), organisation="Ñandú " * 40).content
+    content = compose(enqueue(locale="es"), site={"organisation": "Ñandú " * 40}).content
     assert b"\r" not in content.replace(b"\r\n", b"")
     assert b"\n" not in content.replace(b"\r\n", b"")
     assert max(len(line) for line in content.split(b"\r\n")) <= 998
@@ -65,7 +66,7 @@ def test_every_line_is_short_and_ends_as_smtp_wants_it(enqueue, compose):
     ],
 )
 def test_the_organisation_s_name_arrives_as_it_is_written(enqueue, compose, organisation):
-    sender = read(compose(enqueue(), organisation=organisation)).message["From"]
+    sender = read(compose(enqueue(), site={"organisation": organisation})).message["From"]
     assert [(each.display_name, each.addr_spec) for each in sender.addresses] == [
         (organisation, "incident@northwind.example")
     ]
@@ -85,7 +86,9 @@ def named(worker_parts):
     """The worker of a company of another name; mails carry it in their subject and their sender."""
 
     def make(organisation):
-        return replace(worker_parts, settings=replace(worker_parts.settings, organisation=organisation))
+        return replace(
+            worker_parts, settings=configured(worker_parts.settings, site={"organisation": organisation})
+        )
 
     return make
 

@@ -20,7 +20,11 @@ def deliverer(worker_parts):
     def make(server=None, *, timeout=5.0, answer=5.0, context=ssl.create_default_context, **options):
         settings = worker_parts.settings
         relay = Relay(
-            server or settings.mail, settings.mail_sender, timeout=timeout, answer=answer, context=context
+            server or settings.mail.server,
+            settings.mail.sender,
+            timeout=timeout,
+            answer=answer,
+            context=context,
         )
         composer = Composer(settings, worker_parts.vault, worker_parts.composers)
         made.append(Deliverer(worker_parts, composer, relay, jitter=lambda: 0.5, **options))

@@ -116,7 +116,7 @@ def test_a_clock_that_was_a_day_ahead_keeps_nobody_waiting_for_a_day(
     hands = deliverer(gone)
     hands.run()
     clock.advance(timedelta(days=-1))
-    hands.relay._server = worker_parts.settings.mail
+    hands.relay._server = worker_parts.settings.mail.server
     outbox_jobs.tidy(worker_parts)
     live(hands, clock)
     assert counts() == {"sent": PEOPLE}

@@ -20,6 +20,7 @@ from portal.outbox.mail import Mail
 from portal.outbox.models import OutboxMail
 from portal.outbox.smtp import Paused, Relay
 from portal.worker import Worker
+from tests.configured import configured
 from tests.peers.relays import RudeRelay, speaking
 
 
@@ -180,7 +181,7 @@ class TestTheRelayRefusesUs:
         self, deliverer, enqueue, counts, smtp, worker_parts
     ):
         enqueue()
-        mail = replace(worker_parts.settings.mail, tls="starttls", user="portal", password="secret")
+        mail = replace(worker_parts.settings.mail.server, tls="starttls", user="portal", password="secret")
         deliverer(mail).run()
         assert counts() == {"queued": 1}
         assert smtp.messages == []
@@ -221,7 +222,7 @@ class TestTls:
             None if starttls else server_context,
         )
         with server as port:
-            yield replace(worker_parts.settings.mail, port=port, tls=request.param, user=None)
+            yield replace(worker_parts.settings.mail.server, port=port, tls=request.param, user=None)
 
     def test_a_certificate_that_nobody_vouches_for_is_refused(
         self, deliverer, enqueue, counts, smtp, mail, caplog
@@ -238,8 +239,10 @@ class TestTls:
         """As `portal worker` builds it: nobody hands it any TLS settings."""
         enqueue()
         with pytest.raises(Paused, match="certificate"):
-            Relay(mail, worker_parts.settings.mail_sender).configure_host()
-        worker = Worker(replace(worker_parts, settings=replace(worker_parts.settings, mail=mail)), ())
+            Relay(mail, worker_parts.settings.mail.sender).configure_host()
+        worker = Worker(
+            replace(worker_parts, settings=configured(worker_parts.settings, mail={"server": mail})), ()
+        )
         threads = worker.start()
         end = time.monotonic() + 10
         while "delivery pauses" not in caplog.text and not smtp.messages and time.monotonic() < end:
@@ -283,7 +286,7 @@ class TestConnections:
             return b"250 taken"
 
         with RudeRelay({".": stop_and_take}) as relay:
-            settings = replace(worker_parts.settings, mail=relay.server)
+            settings = configured(worker_parts.settings, mail={"server": relay.server})
             worker = Worker(replace(worker_parts, settings=settings), ())
             for thread in worker.start():
                 thread.join(10)

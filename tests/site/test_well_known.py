@@ -15,6 +15,7 @@ from portal.identity.service import hasher_for
 from portal.outbox import service as outbox
 from portal.worker import drain
 from tests import databases
+from tests.configured import configured
 from tests.processes import free_port
 from tests.visitor import Visitor
 
@@ -38,7 +39,7 @@ def portal(settings, db, clock, web_keys):
     """Make a visitor of a portal with other settings."""
 
     def make(**changed):
-        app = create_app(replace(settings, **changed), db=db, clock=clock, web_keys=web_keys)
+        app = create_app(configured(settings, **changed), db=db, clock=clock, web_keys=web_keys)
         app.test_client_class = Visitor
         return app.test_client()
 
@@ -155,7 +156,7 @@ class TestLogo:
     )
     def test_it_is_served_as_what_it_is_and_shown_on_every_page(self, portal, tmp_path, name, content, kind):
         (tmp_path / name).write_bytes(content)
-        visitor = portal(logo_file=tmp_path / name)
+        visitor = portal(site={"logo_file": tmp_path / name})
         answer = visitor.get("/logo", buffered=True)
         assert (answer.status_code, answer.mimetype, answer.data) == (200, kind, content)
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -201,7 +202,7 @@ class TestHealth:
         self, client, clock, db, worker_vault, worker_parts
     ):
         nowhere = MailServer("127.0.0.1", free_port(), tls="none")
-        away = replace(worker_parts, settings=replace(worker_parts.settings, mail=nowhere))
+        away = replace(worker_parts, settings=configured(worker_parts.settings, mail={"server": nowhere}))
         with db.write() as session:
             outbox.enqueue(
                 session,

@@ -18,6 +18,7 @@ from portal.core.addresses import MAX_ADDRESS
 from portal.outbox import service as outbox
 from portal.subscriptions import emails, jobs, service
 from portal.subscriptions.service import Contact
+from tests.configured import configured
 from tests.databases import written_meanwhile
 from tests.traces import statements
 
@@ -110,7 +111,9 @@ class TestAnUpdate:
         assert 'lang="en"' in untranslated.html
 
     def test_says_when_in_utc_and_in_the_organisations_zone(self, house, smtp, incident, clock):
-        far = replace(house.worker, settings=replace(house.worker.settings, timezone="Asia/Tokyo"))
+        far = replace(
+            house.worker, settings=configured(house.worker.settings, site={"timezone": "Asia/Tokyo"})
+        )
         add(house, incident, ANA)
         clock.advance(timedelta(hours=8))
         house.update("Passwords stored anew")
@@ -182,7 +185,7 @@ from portal.subscriptions import jobs
 
 settings = Settings.from_env(os.environ)
 database = Database(settings.database_url)
-parts = worker_parts(settings, database, SystemClock(), WorkerVault(read_worker(settings.worker_keys_file)))
+parts = worker_parts(settings, database, SystemClock(), WorkerVault(read_worker(settings.keys.worker_file)))
 moment, left = sys.argv[1], int(sys.argv[2])
 
 def die(_connection, _cursor, statement, *_rest):

@@ -15,6 +15,7 @@ from portal.crypto import keys
 from portal.web import frame
 from portal.web.frame import ERROR_PAGES, MAX_REQUEST_BYTES
 from tests import databases
+from tests.configured import configured
 from tests.visitor import Visitor, hidden
 
 TOKEN = "abcdefghijklmnopqrstuvwxyz234567"
@@ -31,7 +32,7 @@ def portal(settings, db, clock, web_keys):
     """Make a portal with other settings, and pages that fail in it."""
 
     def make(**changed):
-        app = create_app(replace(settings, **changed), db=db, clock=clock, web_keys=web_keys)
+        app = create_app(configured(settings, **changed), db=db, clock=clock, web_keys=web_keys)
         app.test_client_class = Visitor
 
         @app.get("/fail/<int:code>/")
@@ -178,7 +179,7 @@ def test_only_the_configured_number_of_proxies_is_believed(portal, proxies, forw
 
 
 def test_one_network_is_slowed_whatever_it_claims_and_another_is_not(portal):
-    visitor = portal(rate_intake_ip="2 per hour", trusted_proxies=1).test_client()
+    visitor = portal(limits={"intake_ip": "2 per hour"}, trusted_proxies=1).test_client()
     answers = []
     for number, sender in enumerate(["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db9::1"]):
         fields = hidden(visitor.get("/is-it-real/").text) | {"code": "x"}

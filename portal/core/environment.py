@@ -1,0 +1,264 @@
+"""Read settings from environment variables, each also from a file, and collect the faults.
+
+A fault names the variable and what it must be, never its value.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from limits import parse
+
+from portal.core import service_urls
+from portal.core.addresses import AddressInvalid, normalise
+from portal.core.service_urls import MailServer
+
+PREFIX = "PORTAL_"
+ENVIRONMENTS = ("production", "demo", "test")
+# OWASP: at least 19 MiB with two passes or 46 MiB with one. In KiB; more than 4 GiB is a typing error.
+LEAST_MEMORY, LEAST_WORK, MOST_MEMORY = 19_456, 38_912, 4_194_304
+# A name, an IPv4 address or an IPv6 address in brackets, and a port where it is not the scheme's own.
+HOST = r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?\Z"
+MOST_PORT = 65_535
+YES, NO = ("1", "true", "yes"), ("0", "false", "no", "")
+DEFAULT_PORTS = {"http": 80, "https": 443}
+PICTURES = (".png", ".svg", ".webp", ".jpg", ".jpeg")
+NO_REDIS = (
+    "must be left out: this version has no Redis. Limits are kept in the database, which several web "
+    "processes share"
+)
+# Variables of former versions: they do nothing, and are no reason to refuse the start.
+UNUSED = frozenset(["PORTAL_QUEUE_FILE", "PORTAL_QUEUE_FILE_FILE"])
+
+
+class Environment:
+    """One environment's `PORTAL_…` variables, the names that were asked for, and the faults that were found."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        """Take the variables. `name` is the environment's own: production, demo or test."""
+        self.faults: list[str] = []
+        self._variables = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+        self._known = {"MAIL_URL"}  # known to processes too that never ask for it
+        self.name = self.text("ENVIRONMENT", "production")
+        self.production = self.name not in ("demo", "test")
+        if self.name not in ENVIRONMENTS:
+            self.fault("ENVIRONMENT", f"must be one of {', '.join(ENVIRONMENTS)}")
+
+    def fault(self, name: str, what: str) -> None:
+        """Add a fault: a variable without its prefix, and what it must be."""
+        self.faults.append(f"{PREFIX}{name}: {what}")
+
+    @contextmanager
+    def faults_apart(self) -> Iterator[list[str]]:
+        """Collect the faults of this block in a list of their own, which is complete after the block."""
+        before, apart = self.faults, list[str]()
+        self.faults = apart
+        try:
+            yield apart
+        finally:
+            self.faults = before
+
+    def text(self, name: str, default: str) -> str:
+        """Return a variable, or the content of the file that its `…_FILE` names."""
+        self._known.add(name)
+        value = self._variables.get(PREFIX + name)
+        file = self._variables.get(f"{PREFIX}{name}_FILE")
+        if file is not None:
+            if value is not None:
+                self.fault(name, f"is given twice, also as {PREFIX}{name}_FILE")
+            try:
+                value = Path(file).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                self.fault(f"{name}_FILE", f"the file cannot be read ({type(error).__name__})")
+        return default if value is None else value
+
+    def unused(self) -> tuple[str, ...]:
+        """Return the variables that were given and do nothing in this version."""
+        return tuple(sorted(UNUSED & self._variables.keys()))
+
+    def refuse_unknown(self) -> None:
+        """Add a fault for every variable that nobody asked for. Call it last."""
+        for full in sorted(self._variables.keys() - UNUSED):
+            name = full.removeprefix(PREFIX)
+            if name.removesuffix("_FILE") == "REDIS_URL":
+                self.fault(name, NO_REDIS)
+            elif name not in self._known and name.removesuffix("_FILE") not in self._known:
+                self.fault(name, "is not a setting of the portal; is it misspelled?")
+
+    def needed(self, name: str, default: str) -> str:
+        """Return one line of text, which production must give."""
+        value = self.text(name, "" if self.production else default)
+        if not value.strip():
+            self.fault(name, "is needed")
+        if any(ord(character) < ord(" ") for character in value):
+            self.fault(name, "must be one line")
+        return value.strip()
+
+    def matching(self, name: str, pattern: str, default: str, what: str) -> str:
+        """Return text that matches a pattern; `what` describes it."""
+        value = self.text(name, default)
+        if not re.match(pattern, value):
+            self.fault(name, f"must be {what}")
+        return value
+
+    def yes_or_no(self, name: str) -> bool:
+        """Return a switch, which is off by default."""
+        value = self.text(name, "0")
+        if value not in (*YES, *NO):
+            self.fault(name, "must be 1 or 0")
+        return value in YES
+
+    def count(self, name: str, default: int, most: int) -> int:
+        """Return a number from 0 to `most`."""
+        value = self.text(name, str(default))
+        if not re.match(r"[0-9]{1,3}\Z", value) or int(value) > most:
+            self.fault(name, f"must be a number from 0 to {most}")
+            return default
+        return int(value)
+
+    def rate(self, name: str, default: str) -> str:
+        """Return a limit in the words of the `limits` library, like `60 per hour`."""
+        value = self.text(name, default)
+        try:
+            usable = parse(value).amount > 0
+        except ValueError:
+            usable = False
+        if not usable:
+            self.fault(name, "must be like 60 per hour")
+            return default
+        return value
+
+    def listen(self, name: str, default: str) -> str:
+        """Return `host:port`."""
+        value = self.matching(name, r"\S+:[0-9]{1,5}\Z", default, "host:port")
+        port = value.rpartition(":")[2]
+        if port.isdecimal() and not 0 < int(port) <= MOST_PORT:
+            self.fault(name, f"must end with a port from 1 to {MOST_PORT}")
+        return value
+
+    def base_url(self, name: str, default: str) -> str:
+        """Return an origin in small letters, without a path; https in production."""
+        value = self.text(name, "" if self.production else default).rstrip("/")
+        try:
+            parts = urlsplit(value)
+            valid = (
+                parts.scheme in DEFAULT_PORTS
+                and bool(re.match(HOST, parts.netloc))
+                and not (parts.path or parts.query or parts.fragment)
+                and parts.port != 0
+            )
+        except ValueError:
+            parts, valid = urlsplit(""), False
+        if not value:
+            self.fault(name, "is needed, the address under which people reach the portal")
+        elif not valid:
+            self.fault(name, "must be like https://incident.example.com, without a path")
+        elif self.production and parts.scheme != "https":
+            self.fault(name, "must begin with https in production")
+        return _origin(parts) if valid else value
+
+    def database_url(self, name: str, default: str) -> str:
+        """Return the address of an SQLite file or a PostgreSQL database; a weak password is a fault in production."""
+        value = self.text(name, default)
+        try:
+            url = service_urls.database_url(value)
+        except service_urls.AddressWrong as error:
+            self.fault(name, str(error))
+            return value
+        if self.production and (weakness := service_urls.weakness_of_database(url)):
+            self.fault(name, weakness)
+        return value
+
+    def mail_server(self, name: str, default: MailServer) -> MailServer:
+        """Return the relay; missing TLS or a weak password is a fault in production."""
+        value = self.text(name, "" if self.production else "smtp://localhost:25?tls=none")
+        if not value:
+            self.fault(name, f"is needed; it {service_urls.MAIL_LIKE}")
+            return default
+        try:
+            server = service_urls.mail_server(value)
+        except service_urls.AddressWrong as error:
+            self.fault(name, str(error))
+            return default
+        if self.production and (weakness := service_urls.weakness_of_mail(server)):
+            self.fault(name, weakness)
+        return server
+
+    def address(self, name: str, default: str, *, needed: bool) -> str:
+        """Return an email address with a local part in ASCII, or the default."""
+        value = self.needed(name, default) if needed else self.text(name, default)
+        if not value or value == default:
+            return value
+        try:
+            address = normalise(value)
+        except AddressInvalid:
+            self.fault(name, "must be an e-mail address")
+            return value
+        if not address.isascii():  # few relays take one, and none is asked whether it would
+            self.fault(name, "must be an e-mail address with plain letters before its @")
+        return address
+
+    def picture(self, name: str) -> Path | None:
+        """Return an image file that exists, or None."""
+        value = self.text(name, "")
+        if not value:
+            return None
+        path = Path(value)
+        if not path.is_file() or path.suffix.lower() not in PICTURES:
+            self.fault(name, "must be a PNG, SVG, WebP or JPEG file that exists")
+        return path
+
+    def languages(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        """Return language tags; one at least."""
+        tags = self.text(name, ",".join(default)).split(",")
+        languages = tuple(tag.strip() for tag in tags if tag.strip())
+        for tag in languages:
+            try:
+                Locale.parse(tag.replace("-", "_"))
+            except (UnknownLocaleError, ValueError):
+                self.fault(name, "must be language tags with commas between them, like en,es")
+                break
+        if not languages:
+            self.fault(name, "needs one language at least")
+        return languages or ("en",)
+
+    def timezone(self, name: str, default: str) -> str:
+        """Return the name of a time zone."""
+        value = self.text(name, default)
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            self.fault(name, "must be a name like Europe/Madrid")
+        return value
+
+    def argon2(self, name: str, default: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return memory (KiB), passes and lanes of a hash; a weak cost is a fault in production."""
+        text = self.text(name, "m={},t={},p={}".format(*default))
+        match = re.match(r"m=(\d{1,8}),t=(\d{1,3}),p=(\d{1,2})\Z", text)
+        if not match:
+            self.fault(name, "must be like m=47104,t=1,p=1 (memory in KiB, passes, lanes)")
+            return default
+        memory, time, lanes = (int(group) for group in match.groups())
+        if self.production and (memory < LEAST_MEMORY or memory * time < LEAST_WORK):
+            self.fault(name, "is too weak: at least m=47104,t=1,p=1 or m=19456,t=2,p=1")
+        if not (lanes >= 1 and time >= 1 and 8 * lanes <= memory <= MOST_MEMORY):
+            self.fault(name, "is outside what Argon2 can do")
+        return memory, time, lanes
+
+    def demo_path(self, name: str) -> Path | None:
+        """Return a path that only the demonstration may give, or None."""
+        value = self.text(name, "")
+        if value and self.name != "demo":
+            self.fault(name, "belongs to the demonstration alone")
+        return Path(value) if value else None
+
+
+def _origin(parts: SplitResult) -> str:
+    """Return an origin as browsers write it: in small letters, without the scheme's own port."""
+    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+    own = parts.port in (None, DEFAULT_PORTS[parts.scheme])
+    return f"{parts.scheme}://{host}" + ("" if own else f":{parts.port}")
