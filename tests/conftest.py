@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from click.testing import CliRunner
 from flask import Flask
 
 from portal.app import create_app
 from portal.app import worker_parts as make_worker_parts
-from portal.cli import main
 from portal.core.clock import FixedClock
 from portal.core.db import Database
 from portal.core.settings import Settings
@@ -22,14 +20,28 @@ from portal.crypto.keys import WebKeys, WorkerKeys
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.runtime.parts import WorkerParts
 from tests import databases
+from tests.commands import portal_with, run
 from tests.mailbox import Mailbox, running
 from tests.postgres import PostgresServer
 from tests.visitor import Visitor
+
+__all__ = ["portal_with", "run"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "sqlite: runs on SQLite alone")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and hasattr(config, "_tmp_path_factory"):
         databases.stop_shared_postgres(config._tmp_path_factory.getbasetemp())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A file whose tests need one database alone says `pytestmark = pytest.mark.sqlite`, and why."""
+    if "database_url" in metafunc.fixturenames and metafunc.definition.get_closest_marker("sqlite"):
+        metafunc.definition.add_marker(pytest.mark.parametrize("database_url", ["sqlite"], indirect=True))
 
 
 @pytest.fixture(scope="session")
@@ -147,20 +159,3 @@ def worker_parts(
 ) -> WorkerParts:
     """What the worker works with; `portal.worker.drain(worker_parts)` does all that is due."""
     return make_worker_parts(settings, db, clock, worker_vault)
-
-
-@pytest.fixture
-def run(environ):
-    """Run a command as an operator does; gives the result."""
-
-    def command(*words, **changed):
-        surroundings = {name: None for name in os.environ if name.startswith("PORTAL_")} | environ | changed
-        return CliRunner().invoke(main, words, env=surroundings)
-
-    return command
-
-
-@pytest.fixture
-def one_database(sqlite_template, tmp_path):
-    """For what is the same with either database."""
-    return databases.sqlite_copy(sqlite_template, tmp_path / "portal.db")

@@ -44,7 +44,7 @@ def sign_in(client) -> Callable:
 
 
 @pytest.fixture
-def browser(app) -> Callable:
+def browser_at(app) -> Callable:
     """A browser at an IP address, with its own cookies."""
 
     def at(ip: str):

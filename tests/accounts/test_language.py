@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from portal.accounts.views import LANGUAGE
 from portal.intake.models import IntakeRequest
 from portal.intake.service import submit
 from portal.reset.require import EVERYONE, Cohort, Tools, require
@@ -33,7 +32,7 @@ def test_a_choice_while_signed_in_is_kept_where_only_the_worker_reads_it(client,
     assert client.submit("/language/", language="es", back="/account/").location == "/account/"
     with db.read() as session:
         request = session.query(IntakeRequest).one()
-    assert request.purpose == LANGUAGE
+    assert request.purpose == "language"
     assert ana.id not in request.sealed
     assert spoken() == "es"
     client.submit("/language/", language="en")
@@ -80,16 +79,16 @@ def test_choosing_has_the_limit_of_every_form(client, ana, sign_in, settings):
 def test_a_forged_choice_changes_nothing(db, ana, web_vault, clock, spoken, fields):
     with db.write() as session:
         submit(
-            session, web_vault, LANGUAGE, {"account": ana.id.hex(), "language": "es"} | fields, clock.now()
+            session, web_vault, "language", {"account": ana.id.hex(), "language": "es"} | fields, clock.now()
         )
-        submit(session, web_vault, LANGUAGE, {}, clock.now())
+        submit(session, web_vault, "language", {}, clock.now())
     assert spoken() == ""
 
 
 def test_a_profile_that_was_altered_holds_nothing_up(db, ana, web_vault, worker_parts, clock, caplog):
     with db.write() as session:
         session.execute(text("UPDATE identity_accounts SET profile = :none"), {"none": b"x" * 300})
-        submit(session, web_vault, LANGUAGE, {"account": ana.id.hex(), "language": "es"}, clock.now())
+        submit(session, web_vault, "language", {"account": ana.id.hex(), "language": "es"}, clock.now())
     drain(worker_parts)
     with db.read() as session:
         assert session.query(IntakeRequest).count() == 0

@@ -51,7 +51,7 @@ def write_another(db, clock):
         db,
         delete(AuditEntry),
         delete(AuditCheckpoint),
-        update(AuditHead).values(number=0, digest=service.GENESIS),
+        update(AuditHead).values(number=0, digest=bytes(32)),
     )
     for number in range(5):
         with db.write() as session:
@@ -140,7 +140,7 @@ def test_a_forged_checkpoint_is_found_out_by_who_holds_the_key(written, key):
 
 
 def test_a_chain_that_was_rewritten_below_a_checkpoint_does_not_fit_it(written, key, clock):
-    tamper(written, delete(AuditEntry), update(AuditHead).values(number=0, digest=service.GENESIS))
+    tamper(written, delete(AuditEntry), update(AuditHead).values(number=0, digest=bytes(32)))
     for number in range(5):
         with written.write() as session:
             service.record(session, "exposure.import", f"another-{number}", DETAILS, clock.now())
@@ -223,11 +223,11 @@ class TestSigning:
 
     def test_a_long_log_is_signed_a_page_at_a_time(self, db, key, clock):
         with db.write() as session:
-            for number in range(service._PAGE * 2):
+            for number in range(2000):
                 service.record(session, "test.write", str(number), {}, clock.now())
         signed = [sign(db, key, clock) for _ in range(3)]
-        assert [mark and mark.number for mark in signed] == [service._PAGE, service._PAGE * 2, None]
-        assert verify(db, key).signed_up_to == service._PAGE * 2
+        assert [mark and mark.number for mark in signed] == [1000, 2000, None]
+        assert verify(db, key).signed_up_to == 2000
 
     @pytest.mark.parametrize(
         "change",
@@ -299,33 +299,33 @@ class TestSigning:
 
 class TestCommand:
     @pytest.fixture
-    def run(self, settings):
+    def verify_log(self, settings):
         context = Context(settings)
         yield lambda *words: CliRunner().invoke(audit, ["verify", *words], obj=context)
         context.db.dispose()
 
-    def test_it_shows_the_last_entry_which_may_be_asked_for_later(self, written, run, clock):
-        shown = run()
+    def test_it_shows_the_last_entry_which_may_be_asked_for_later(self, written, verify_log, clock):
+        shown = verify_log()
         mark = str(verify(written).last)
         assert shown.exit_code == 0
         assert f"Its last entry is {mark}" in shown.output
         with written.write() as session:
             service.record(session, "exposure.import", "list-5", DETAILS, clock.now())
-        assert run("--holds", mark, "--holds", mark.upper()).exit_code == 0
+        assert verify_log("--holds", mark, "--holds", mark.upper()).exit_code == 0
 
     @pytest.mark.parametrize("other", ["5:0000000000000000", "6:0000000000000000"])
-    def test_a_log_that_does_not_hold_what_was_noted_down_is_not_whole(self, written, run, other):
-        result = run("--holds", str(verify(written).last), "--holds", other)
+    def test_a_log_that_does_not_hold_what_was_noted_down_is_not_whole(self, written, verify_log, other):
+        result = verify_log("--holds", str(verify(written).last), "--holds", other)
         assert result.exit_code == 1
         assert "The log is not whole" in result.output
 
     @pytest.mark.parametrize("words", ["5", "5:", "5:abc", "five:0000000000000000", "0:0000000000000000", ""])
-    def test_what_is_no_entry_s_mark_is_said_to_be_none(self, run, words):
-        result = run("--holds", words)
+    def test_what_is_no_entry_s_mark_is_said_to_be_none(self, verify_log, words):
+        result = verify_log("--holds", words)
         assert result.exit_code == 2
         assert "16 hexadecimal digits" in result.output
 
-    def test_an_empty_log_has_no_last_entry_to_note_down(self, run):
-        result = run()
+    def test_an_empty_log_has_no_last_entry_to_note_down(self, verify_log):
+        result = verify_log()
         assert "0 entries" in result.output
         assert "last entry" not in result.output

@@ -38,6 +38,12 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of 4")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """In the browser SQLite is enough: both databases are tested below it."""
+    metafunc.definition.add_marker(pytest.mark.sqlite)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
@@ -57,14 +63,6 @@ class Portal:
 
 
 @pytest.fixture
-def database_url(sqlite_template: Path, tmp_path: Path) -> str:
-    """In the browser SQLite is enough: both databases are tested below it."""
-    target = tmp_path / "portal.db"
-    shutil.copyfile(sqlite_template, target)
-    return f"sqlite:///{target}"
-
-
-@pytest.fixture
 def environ(environ: dict[str, str]) -> dict[str, str]:
     """Every portal here has a port of its own, so that the links in its mails lead to it."""
     port = processes.free_port()
@@ -79,7 +77,7 @@ def servers() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
-def portal(environ: dict[str, str], smtp: Mailbox, servers: ExitStack, tmp_path: Path) -> Portal:
+def running_portal(environ: dict[str, str], smtp: Mailbox, servers: ExitStack, tmp_path: Path) -> Portal:
     """`portal serve` and `portal worker` as processes of their own, on a free port."""
     servers.enter_context(processes.serving(environ, tmp_path / "serve.log"))
     servers.enter_context(processes.working(environ, tmp_path / "worker.log"))
@@ -129,7 +127,9 @@ def console() -> Iterator[Console]:
 
 
 @pytest.fixture
-def people(browser: Browser, console: Console, servers: ExitStack) -> Iterator[Callable[..., BrowserContext]]:
+def another_person(
+    browser: Browser, console: Console, servers: ExitStack
+) -> Iterator[Callable[..., BrowserContext]]:
     """Make one more person with a browser of their own; whatever their pages complain about is heard too.
 
     The servers are asked for so that they outlive the browsers.
@@ -149,14 +149,14 @@ def people(browser: Browser, console: Console, servers: ExitStack) -> Iterator[C
 
 
 @pytest.fixture
-def context(people: Callable[..., BrowserContext]) -> BrowserContext:
+def handset(another_person: Callable[..., BrowserContext]) -> BrowserContext:
     """A person with a phone."""
-    return people(viewport=PHONE, locale="en-GB", timezone_id="Europe/Madrid", has_touch=True)
+    return another_person(viewport=PHONE, locale="en-GB", timezone_id="Europe/Madrid", has_touch=True)
 
 
 @pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
+def page(handset: BrowserContext) -> Page:
+    return handset.new_page()
 
 
 @pytest.fixture

@@ -234,8 +234,10 @@ def test_a_time_is_turned_into_the_readers_zone_and_keeps_utc_beside_it(page, si
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390, 1280])
-def test_the_parts_read_well_by_day_and_by_night_at_every_width(people, site, accessible, scheme, width):
-    page = people(color_scheme=scheme, viewport={"width": width, "height": 800}).new_page()
+def test_the_parts_read_well_by_day_and_by_night_at_every_width(
+    another_person, site, accessible, scheme, width
+):
+    page = another_person(color_scheme=scheme, viewport={"width": width, "height": 800}).new_page()
     for path in ("/parts/password/", "/parts/steps/", "/check/", "/is-it-real/"):
         page.goto(site + path)
         accessible(page)
@@ -244,8 +246,8 @@ def test_the_parts_read_well_by_day_and_by_night_at_every_width(people, site, ac
         )
 
 
-def test_everything_can_be_read_and_sent_without_script(people, site):
-    page = people(java_script_enabled=False).new_page()
+def test_everything_can_be_read_and_sent_without_script(another_person, site):
+    page = another_person(java_script_enabled=False).new_page()
     page.goto(f"{site}/parts/password/")
     assert page.get_by_text("copper lantern drift anchor").first.is_visible()
     assert page.get_by_role("button").all_inner_texts() == ["Store"]

@@ -12,32 +12,32 @@ OLD = "correct-horse-battery-old"
 
 
 @pytest.fixture
-def account(portal, tmp_path: Path) -> None:
+def account(running_portal, tmp_path: Path) -> None:
     """Somebody with an account, who must choose a new password."""
     file = tmp_path / "accounts.csv"
     password_hash = PasswordHasher(1, 64, 1).hash(OLD)
     file.write_text(
         f'email,password_hash,account_ref,name,locale\n{ADDRESS},"{password_hash}",C-1,Ana Ruiz,en\n'
     )
-    portal.command("accounts", "import", file)
-    portal.command("reset", "require", "--everyone")
-    portal.mailbox.wait_for(1)
+    running_portal.command("accounts", "import", file)
+    running_portal.command("reset", "require", "--everyone")
+    running_portal.mailbox.wait_for(1)
 
 
-def test_from_the_mail_to_the_reminder(portal, account, page: Page, accessible):
-    page.goto(f"{portal.url}/reset/")
+def test_from_the_mail_to_the_reminder(running_portal, account, page: Page, accessible):
+    page.goto(f"{running_portal.url}/reset/")
     accessible(page)
     page.get_by_label("E-mail address").fill("nonsense")
     page.get_by_role("button", name="Mail me a link").click()
     accessible(page)
     page.get_by_label("E-mail address").fill(ADDRESS)
     page.get_by_role("button", name="Mail me a link").click()
-    page.wait_for_url(f"{portal.url}/reset/sent/")
+    page.wait_for_url(f"{running_portal.url}/reset/sent/")
     accessible(page)
-    portal.mailbox.wait_for(2)
-    link = re.findall(r"http://\S+/reset/[a-z2-7]{32}/", portal.mailbox.messages[-1].text)[0]
+    running_portal.mailbox.wait_for(2)
+    link = re.findall(r"http://\S+/reset/[a-z2-7]{32}/", running_portal.mailbox.messages[-1].text)[0]
     page.goto(link)
-    expect(page).to_have_url(f"{portal.url}/reset/choose/")
+    expect(page).to_have_url(f"{running_portal.url}/reset/choose/")
     accessible(page)
     page.get_by_label("New password").fill("short")
     page.get_by_role("button", name="Save my new password").click()
@@ -47,7 +47,7 @@ def test_from_the_mail_to_the_reminder(portal, account, page: Page, accessible):
     expect(page.get_by_text("centuries")).to_be_visible()
     taken = page.get_by_label("New password").input_value()
     page.get_by_role("button", name="Save my new password").click()
-    page.wait_for_url(f"{portal.url}/reset/done/")
+    page.wait_for_url(f"{running_portal.url}/reset/done/")
     accessible(page)
     page.get_by_label("Every 6 months").check()
     page.get_by_role("button", name="Save my choice").click()
@@ -56,15 +56,15 @@ def test_from_the_mail_to_the_reminder(portal, account, page: Page, accessible):
     page.goto(link)
     expect(page.get_by_role("heading", level=1)).to_contain_text("link")
     accessible(page)
-    page.goto(f"{portal.url}/account/password/")
+    page.goto(f"{running_portal.url}/account/password/")
     another = "quarry-lantern-violin-moss-tiger"
     page.get_by_label("E-mail address").fill(ADDRESS)
     page.get_by_label("Password", exact=True).fill(taken)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{portal.url}/account/password/")
+    page.wait_for_url(f"{running_portal.url}/account/password/")
     accessible(page)
     page.get_by_label("Current password").fill(taken)
     page.get_by_label("New password").fill(another)
     page.get_by_role("button", name="Save my new password").click()
-    page.wait_for_url(f"{portal.url}/reset/done/")
+    page.wait_for_url(f"{running_portal.url}/reset/done/")
     expect(page.get_by_text("Every other device is signed out")).to_be_visible()

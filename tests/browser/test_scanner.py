@@ -89,7 +89,9 @@ def look(page: Page, link: str) -> None:
     page.keyboard.press("Tab")
 
 
-def test_opening_every_link_of_every_mail_changes_nothing(full: House, people: Callable[..., BrowserContext]):
+def test_opening_every_link_of_every_mail_changes_nothing(
+    full: House, another_person: Callable[..., BrowserContext]
+):
     assert kinds(full) == set(full.worker.composers)
     links = {link for mail in full.smtp.messages for link in full.links_in(mail)}
     for beginning in (CHECK, RESET, CONFIRM, LEAVE, OFF):
@@ -99,7 +101,7 @@ def test_opening_every_link_of_every_mail_changes_nothing(full: House, people: C
         for method in ("HEAD", "GET", "GET"):
             assert visit(link, method) == 200, f"{method} {link}"
             assert kept(full) == before, f"{method} {link}"
-    scanner = people().new_page()
+    scanner = another_person().new_page()
     for link in sorted(links):
         look(scanner, link)
         assert kept(full) == before, link

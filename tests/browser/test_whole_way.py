@@ -45,7 +45,7 @@ Check = Callable[[Page], None]
 
 
 @pytest.fixture
-def incident(portal: Portal, tmp_path: Path) -> Portal:
+def breached(running_portal: Portal, tmp_path: Path) -> Portal:
     """A portal with a published incident, an active list and one customer's account."""
     affected, customers = tmp_path / "affected.csv", tmp_path / "customers.csv"
     affected.write_text(LIST, encoding="utf-8")
@@ -54,7 +54,7 @@ def incident(portal: Portal, tmp_path: Path) -> Portal:
         f'email,password_hash,name\n{ADDRESS},"{password_hash}",Nora Lind\n', encoding="utf-8"
     )
     # In this process: a command of its own for each would take a second each.
-    context = Context(Settings.from_env(portal.environ))
+    context = Context(Settings.from_env(running_portal.environ))
     title = ("--title", "Theft of our order archive")
     for group, arguments in (
         (incidents, ("create", SLUG, *title, "--classes", "Names")),
@@ -65,7 +65,7 @@ def incident(portal: Portal, tmp_path: Path) -> Portal:
     ):
         group.main(arguments, standalone_mode=False, obj=context)
     context.db.dispose()
-    return portal
+    return running_portal
 
 
 def submit(page: Page) -> None:
@@ -86,9 +86,9 @@ def mail_to(portal: Portal, count: int) -> Delivered:
 
 
 def test_from_the_apology_to_the_last_update(  # noqa: PLR0915 - one way, one story
-    incident: Portal, page: Page, accessible: Check, tmp_path: Path, db: Database
+    breached: Portal, page: Page, accessible: Check, tmp_path: Path, db: Database
 ) -> None:
-    page.goto(incident.url)
+    page.goto(breached.url)
     expect(page.get_by_role("heading", level=1)).to_have_text("Theft of our order archive")
     for name in ("Check whether you are affected", "Choose a new password", "Get updates"):
         way = page.get_by_role("link", name=name, exact=True).first
@@ -99,10 +99,10 @@ def test_from_the_apology_to_the_last_update(  # noqa: PLR0915 - one way, one st
     accessible(page)
     page.get_by_label("address").first.fill(ADDRESS)
     submit(page)
-    assert page.url == f"{incident.url}/check/sent/"
+    assert page.url == f"{breached.url}/check/sent/"
     accessible(page)
-    page.goto(link_in(mail_to(incident, 1)))
-    assert page.url == f"{incident.url}/check/answer/", "the token stays in the address"
+    page.goto(link_in(mail_to(breached, 1)))
+    assert page.url == f"{breached.url}/check/answer/", "the token stays in the address"
     accessible(page)
     submit(page)
     expect(page.locator("main")).to_contain_text("Passwords")
@@ -110,13 +110,13 @@ def test_from_the_apology_to_the_last_update(  # noqa: PLR0915 - one way, one st
     expect(page.locator("main")).not_to_contain_text("Paula")
     accessible(page)
 
-    page.goto(f"{incident.url}/reset/")
+    page.goto(f"{breached.url}/reset/")
     accessible(page)
     page.get_by_label("address").first.fill(ADDRESS)
     submit(page)
     accessible(page)
-    page.goto(link_in(mail_to(incident, 2)))
-    assert page.url == f"{incident.url}/reset/choose/"
+    page.goto(link_in(mail_to(breached, 2)))
+    assert page.url == f"{breached.url}/reset/choose/"
     accessible(page)
     page.locator("[name=password]").fill("short")
     submit(page)
@@ -125,37 +125,37 @@ def test_from_the_apology_to_the_last_update(  # noqa: PLR0915 - one way, one st
     accessible(page)
     page.locator("[name=password]").fill(PASSWORD)
     submit(page)
-    assert page.url == f"{incident.url}/reset/done/"
+    assert page.url == f"{breached.url}/reset/done/"
     accessible(page)
     page.locator("[name=interval][value='6']").check()
     submit(page)
-    assert "changed" in mail_to(incident, 3).message["Subject"]
+    assert "changed" in mail_to(breached, 3).message["Subject"]
 
-    page.goto(f"{incident.url}/sign-in/")
+    page.goto(f"{breached.url}/sign-in/")
     accessible(page)
     page.locator("[name=email]").fill(ADDRESS)
     page.locator("[name=password]").fill(PASSWORD)
     submit(page)
-    assert page.url == f"{incident.url}/account/"
+    assert page.url == f"{breached.url}/account/"
     expect(page.locator("main")).to_contain_text("The next one on")
     accessible(page)
     for path in ("/account/reminders/", "/account/sessions/", "/account/password/"):
-        page.goto(incident.url + path)
+        page.goto(breached.url + path)
         accessible(page)
 
-    page.goto(f"{incident.url}/subscribe/")
+    page.goto(f"{breached.url}/subscribe/")
     accessible(page)
     page.get_by_label("address").first.fill(ADDRESS)
     submit(page)
     accessible(page)
-    page.goto(link_in(mail_to(incident, 4)))
+    page.goto(link_in(mail_to(breached, 4)))
     accessible(page)
     submit(page)
     accessible(page)
     update = example.CONTENT / "updates" / "11-resolved.md"
     title = "The investigation is finished, the help goes on"
-    incident.command("incidents", "update", SLUG, "--phase", "resolved", "--title", title, update)
-    told = incident.mailbox.wait_for(5, seconds=90)[4]
+    breached.command("incidents", "update", SLUG, "--phase", "resolved", "--title", title, update)
+    told = breached.mailbox.wait_for(5, seconds=90)[4]
     assert "List-Unsubscribe" in told.message
     page.goto(str(told.message["List-Unsubscribe"]).strip("<>"))
     accessible(page)
@@ -166,7 +166,7 @@ def test_from_the_apology_to_the_last_update(  # noqa: PLR0915 - one way, one st
 
     more = tmp_path / "more.md"
     more.write_text(update.read_text(encoding="utf-8").replace(title, "One word more"), encoding="utf-8")
-    incident.command("incidents", "update", SLUG, "--phase", "resolved", "--title", "One word more", more)
+    breached.command("incidents", "update", SLUG, "--phase", "resolved", "--title", "One word more", more)
     end = time.monotonic() + 60
     with db.read() as session:
         while session.scalar(select(Update.id).where(Update.notify, Update.announced_at.is_(None))):
@@ -174,54 +174,56 @@ def test_from_the_apology_to_the_last_update(  # noqa: PLR0915 - one way, one st
             session.rollback()
             time.sleep(0.1)
         assert sum(outbox.counts(session).values()) == 5
-    assert len(incident.mailbox.messages) == 5
+    assert len(breached.mailbox.messages) == 5
 
 
 def test_every_other_page_is_accessible_in_both_schemes(
-    incident: Portal, page: Page, accessible: Check
+    breached: Portal, page: Page, accessible: Check
 ) -> None:
     for path in OTHER_PAGES:
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            page.goto(incident.url + path)
+            page.goto(breached.url + path)
             accessible(page)
 
 
 def test_a_mail_scanner_changes_nothing_and_the_person_can_still_use_the_link(
-    incident: Portal, people: Callable[..., BrowserContext], page: Page
+    breached: Portal, another_person: Callable[..., BrowserContext], page: Page
 ) -> None:
-    page.goto(f"{incident.url}/reset/")
+    page.goto(f"{breached.url}/reset/")
     page.get_by_label("address").first.fill(ADDRESS)
     submit(page)
-    link = link_in(mail_to(incident, 1))
+    link = link_in(mail_to(breached, 1))
 
     for method in ("HEAD", "GET", "GET"):
         assert _scan(link, method) == 200
-    visit = people().new_page()
+    visit = another_person().new_page()
     visit.goto(link)
     visit.wait_for_timeout(500)
 
     page.goto(link)
     page.locator("[name=password]").fill(PASSWORD)
     submit(page)
-    assert page.url == f"{incident.url}/reset/done/"
+    assert page.url == f"{breached.url}/reset/done/"
     page.goto(link)
     expect(page.locator("main")).to_contain_text("link")
-    assert page.url != f"{incident.url}/reset/done/"
+    assert page.url != f"{breached.url}/reset/done/"
 
 
-def test_the_way_works_without_script(incident: Portal, people: Callable[..., BrowserContext]) -> None:
-    page = people(java_script_enabled=False).new_page()
-    page.goto(f"{incident.url}/check/")
+def test_the_way_works_without_script(
+    breached: Portal, another_person: Callable[..., BrowserContext]
+) -> None:
+    page = another_person(java_script_enabled=False).new_page()
+    page.goto(f"{breached.url}/check/")
     page.get_by_label("address").first.fill("family@postbox.example")
     submit(page)
-    page.goto(link_in(mail_to(incident, 1)))
+    page.goto(link_in(mail_to(breached, 1)))
     submit(page)
     expect(page.locator("main")).to_contain_text("Names")
 
 
-def test_the_way_works_by_keyboard_alone(incident: Portal, page: Page) -> None:
-    page.goto(incident.url)
+def test_the_way_works_by_keyboard_alone(breached: Portal, page: Page) -> None:
+    page.goto(breached.url)
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the main content")).to_be_focused()
     page.keyboard.press("Enter")
@@ -233,7 +235,7 @@ def test_the_way_works_by_keyboard_alone(incident: Portal, page: Page) -> None:
     page.keyboard.type(ADDRESS)
     page.keyboard.press("Enter")
     page.wait_for_url("**/check/sent/")
-    assert mail_to(incident, 1).recipients == (ADDRESS,)
+    assert mail_to(breached, 1).recipients == (ADDRESS,)
 
 
 def _scan(link: str, method: str) -> int:

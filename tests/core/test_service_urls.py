@@ -31,11 +31,13 @@ def faults(**changes: str) -> list[str]:
 def test_a_good_production_is_taken():
     assert faults() == []
     assert faults(DATABASE_URL="postgresql://portal@localhost/portal") == []
-    assert faults(DATABASE_URL="postgresql://portal:kx81-PoQ7-zzRt@db.northwind.example/portal") == []
+    for password in ("kx81-PoQ7-zzRt", "xK4-2pqz"):
+        assert faults(DATABASE_URL=f"postgresql://portal:{password}@db.northwind.example/portal") == []
 
 
 @pytest.mark.parametrize(
-    "password", ["password", "Password1!", "changeme", "mailer", "short", "aaaaaaaaaaaa", "12345678"]
+    "password",
+    ["xK4-2pq", "password", "Password1!", "changeme", "mailer", "short", "aaaaaaaaaaaa", "12345678"],
 )
 def test_a_default_or_weak_password_is_refused_and_never_repeated(password):
     (mail,) = faults(MAIL_URL=f"smtp://mailer:{password}@relay.northwind.example:587?tls=starttls")

@@ -29,6 +29,18 @@ def test_a_production_portal_starts_with_five_settings():
     assert (settings.mail.server.user, settings.mail.server.password) == ("portal", SECRET)
 
 
+def test_what_is_not_set_is_as_the_operators_guide_says():
+    settings = Settings.from_env(GOOD)
+    assert (settings.limits.intake_ip, settings.limits.sign_in_ip) == ("60 per hour", "100 per hour")
+    assert settings.limits.intake_global == "20 per second"
+    assert (
+        settings.identity.argon2.memory,
+        settings.identity.argon2.time,
+        settings.identity.argon2.lanes,
+    ) == (47104, 1, 1)
+    assert settings.site.languages == ("en", "es")
+
+
 def test_an_empty_environment_is_told_all_that_is_missing():
     with pytest.raises(SettingsInvalid) as refused:
         Settings.from_env({})

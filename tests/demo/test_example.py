@@ -11,13 +11,9 @@ from portal.exposure import service as exposure
 from portal.incidents import service as incidents
 from portal.runtime.context import Context
 from portal.worker import drain
-from tests import databases
 
-
-@pytest.fixture
-def database_url(sqlite_template, tmp_path):
-    """The demonstration runs on SQLite alone."""
-    return databases.sqlite_copy(sqlite_template, tmp_path / "portal.db")
+# The demonstration runs on SQLite alone.
+pytestmark = pytest.mark.sqlite
 
 
 @pytest.fixture

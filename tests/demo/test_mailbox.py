@@ -6,22 +6,18 @@ import pytest
 
 from portal.app import create_app
 from portal.demo.mailbox import MailboxStore
-from tests import databases
 from tests.configured import configured
 from tests.visitor import Visitor
+
+# The demonstration has SQLite, and the mails have a file of their own.
+pytestmark = pytest.mark.sqlite
 
 PAGES = ("/dev/mailbox/", "/dev/mailbox/1/", "/dev/mailbox/messages.json")
 ANA = "ana@postbox.example"
 
 
 @pytest.fixture
-def database_url(sqlite_template, tmp_path):
-    """The demonstration has SQLite, and the mails have a file of their own."""
-    return databases.sqlite_copy(sqlite_template, tmp_path / "portal.db")
-
-
-@pytest.fixture
-def file(tmp_path):
+def mailbox_file(tmp_path):
     store = MailboxStore(tmp_path / "mailbox.db")
     for number, to in enumerate((ANA, "bob@postbox.example", ANA), start=1):
         mail = EmailMessage()
@@ -33,12 +29,12 @@ def file(tmp_path):
 
 
 @pytest.fixture
-def visitor(settings, db, clock, web_keys, file):
+def visitor(settings, db, clock, web_keys, mailbox_file):
     """Make a visitor of a portal in an environment."""
 
     def make(environment="demo", **changed):
         base_url = "https://incident.northwind.example" if environment == "production" else settings.base_url
-        changed = {"environment": environment, "base_url": base_url, "demo_mailbox": file, **changed}
+        changed = {"environment": environment, "base_url": base_url, "demo_mailbox": mailbox_file, **changed}
         app = create_app(configured(settings, **changed), db=db, clock=clock, web_keys=web_keys)
         app.test_client_class = Visitor
         return app.test_client()

@@ -26,7 +26,7 @@ LOOPBACK = {"0100007F", "00000000000000000000000001000000"}
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Path:
+def program(tmp_path: Path) -> Path:
     """The demonstration keeps its data beside the program: here it must not find a developer's own."""
     for name in ("portal", "templates", "static", "migrations"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -118,10 +118,10 @@ def listens_at(process: "subprocess.Popen[str]") -> set[str]:
     return {line[1] for line in lines if line[3] == LISTENING and line[9] in inodes}
 
 
-def test_from_the_first_start_to_the_second(copy):
+def test_from_the_first_start_to_the_second(program):
     port = free_port()
     site = f"http://localhost:{port}/"
-    with demonstration(copy, port) as (process, said):
+    with demonstration(program, port) as (process, said):
         assert said["portal"] == site
         assert said["mailbox"] == f"{site}dev/mailbox/"
         assert re.fullmatch(r"\S+@\S+\.example", said["example"])
@@ -133,7 +133,7 @@ def test_from_the_first_start_to_the_second(copy):
         assert {host for host, _ in listening} <= LOOPBACK
 
         second = subprocess.run(
-            [PORTAL, "demo", "--fresh", "--port", str(free_port())], env=surroundings(copy), cwd=copy,
+            [PORTAL, "demo", "--fresh", "--port", str(free_port())], env=surroundings(program), cwd=program,
             capture_output=True, text=True, check=False, timeout=30,
         )  # fmt: skip
         assert second.returncode != 0
@@ -162,9 +162,9 @@ def test_from_the_first_start_to_the_second(copy):
         assert mail["subject"] in shown
         assert said["example"] in shown
     assert process.returncode == 0
-    assert "Traceback" not in (copy / "demo.log").read_text()
+    assert "Traceback" not in (program / "demo.log").read_text()
 
-    with demonstration(copy, port) as (_, again):
+    with demonstration(program, port) as (_, again):
         assert {name: again[name] for name in PROMISED} == {name: said[name] for name in PROMISED}
         assert not any(line.startswith("Loading") for line in again)
         assert mails(again["mailbox"], again["example"]) == [mail]
@@ -172,12 +172,13 @@ def test_from_the_first_start_to_the_second(copy):
 
 
 @pytest.mark.parametrize("environment", ["production", "test"])
-def test_beside_a_real_portal_it_does_not_start_and_makes_nothing(copy, environment):
+def test_beside_a_real_portal_it_does_not_start_and_makes_nothing(program, environment):
     finished = subprocess.run(
-        [PORTAL, "demo", "--port", str(free_port())], env=surroundings(copy, PORTAL_ENVIRONMENT=environment), cwd=copy,
-        capture_output=True, text=True, check=False, timeout=30,
+        [PORTAL, "demo", "--port", str(free_port())],
+        env=surroundings(program, PORTAL_ENVIRONMENT=environment), cwd=program, capture_output=True,
+        text=True, check=False, timeout=30,
     )  # fmt: skip
     assert finished.returncode != 0
     assert "PORTAL_ENVIRONMENT" in finished.stderr
     assert "portal: " not in finished.stdout
-    assert not (copy / "var").exists()
+    assert not (program / "var").exists()

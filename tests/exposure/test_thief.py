@@ -17,7 +17,7 @@ PEOPLE = 600
 
 
 @pytest.fixture
-def customers() -> list[tuple[str, str]]:
+def addresses() -> list[tuple[str, str]]:
     """Everyone's address and name, of very different lengths, in the order of the customer list."""
     rng = random.Random(7)
     return [
@@ -27,9 +27,9 @@ def customers() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def stolen(lists: Lists, customers: list[tuple[str, str]]) -> Iterator[list[tuple[bytes, bytes, bytes]]]:
+def stolen(lists: Lists, addresses: list[tuple[str, str]]) -> Iterator[list[tuple[bytes, bytes, bytes]]]:
     """The rows of the list of every second customer, as the thief reads them."""
-    rows = "".join(f"{address},{i},{name},en,,\n" for i, (address, name) in enumerate(customers) if i % 2)
+    rows = "".join(f"{address},{i},{name},en,,\n" for i, (address, name) in enumerate(addresses) if i % 2)
     lists.take_in(HEADER + rows)
     lists.activate(1)
     with lists.db.engine.connect() as connection:
@@ -37,25 +37,25 @@ def stolen(lists: Lists, customers: list[tuple[str, str]]) -> Iterator[list[tupl
         yield [(bytes(fold), bytes(key), bytes(blob)) for fold, key, blob in found]
 
 
-def test_no_address_or_name_is_anywhere_in_the_files(lists, customers, stolen, tmp_path):
+def test_no_address_or_name_is_anywhere_in_the_files(lists, addresses, stolen, tmp_path):
     if not lists.db.is_sqlite:
         files = repr(stolen).encode()
     else:
         files = b"".join(path.read_bytes() for path in Path(tmp_path).glob("portal.db*") if path.is_file())
         assert b"exposure_people" in files
-    for address, name in customers:
+    for address, name in addresses:
         assert address.encode() not in files
         assert name.encode() not in files
     assert b"northwind" not in files
     assert b"Person" not in files
 
 
-def test_the_web_keys_confirm_nobody(customers, stolen, web_keys):
+def test_the_web_keys_confirm_nobody(addresses, stolen, web_keys):
     vault = WebVault(web_keys)
     present = {part for row in stolen for part in row[:2]}
     guesses = {
         guess
-        for address, _ in customers
+        for address, _ in addresses
         for guess in (
             vault.account_index(address),
             vault.bucket(address),
@@ -70,11 +70,11 @@ def test_every_row_has_one_length(stolen):
     assert Counter(len(blob) for _, _, blob in stolen) == {284: PEOPLE // 2}
 
 
-def test_the_order_of_rows_says_nothing_about_the_order_of_customers(lists, customers, stolen):
+def test_the_order_of_rows_says_nothing_about_the_order_of_customers(lists, addresses, stolen):
     # Rank correlation between a row's place and its person's place in the customer list, which only the owner
     # can see.
     indexer = Indexer(lists.vault)
-    place = {indexer.fold(address): i for i, (address, _) in enumerate(customers)}
+    place = {indexer.fold(address): i for i, (address, _) in enumerate(addresses)}
     places = [place[fold] for fold, _, _ in stolen]
     count = len(places)
     ranks = {value: rank for rank, value in enumerate(sorted(places))}

@@ -72,7 +72,7 @@ def test_as_many_rows_are_fetched_for_who_is_listed_as_for_who_is_not(db, lists,
             assert len(found[0].people) == people
             fetched.add(count)
     assert len(fetched) == 1, fetched
-    assert min(fetched) >= answers.ROWS
+    assert min(fetched) >= 32
 
 
 def test_everybody_of_an_address_is_found_however_many_share_it(lists, check, read):

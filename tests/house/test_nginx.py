@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from portal.web.frame import MAX_REQUEST_BYTES
-from tests import databases
+# Where the pages are does not depend on the database.
+pytestmark = pytest.mark.sqlite
 
 GUIDE = (Path(__file__).parents[2] / "docs/operators-guide.md").read_text(encoding="utf-8")
 (PRINTED,) = re.findall(r"^```\n([^`]*proxy_pass[^`]*)^```$", GUIDE, re.MULTILINE)
@@ -87,12 +87,6 @@ def logged(http: Directive, path: str) -> list[str]:
 
 
 @pytest.fixture
-def database_url(sqlite_template, tmp_path):
-    """Where the pages are does not depend on the database."""
-    return databases.sqlite_copy(sqlite_template, tmp_path / "portal.db")
-
-
-@pytest.fixture
 def secret_paths(app):
     rules = [rule for rule in app.url_map.iter_rules() if rule.arguments - OPEN_PARTS]
     return [re.sub(r"<[^>]*>", SECRET, rule.rule) for rule in rules]
@@ -138,4 +132,4 @@ def test_the_portal_is_told_who_asks_for_what():
 
 def test_nginx_takes_what_the_portal_takes_and_no_more():
     (most,) = [each.words[1] for each in read(PRINTED).all("client_max_body_size")]
-    assert most == f"{MAX_REQUEST_BYTES // 1024}k"
+    assert most == "64k"

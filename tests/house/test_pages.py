@@ -4,8 +4,10 @@ import re
 
 import pytest
 
-from tests import databases
 from tests.visitor import hidden
+
+# What pages keep to does not depend on the database.
+pytestmark = pytest.mark.sqlite
 
 # What anyone may see; the same for everyone in a language.
 PUBLIC = {
@@ -82,12 +84,6 @@ STALE = "This page was out of date"
 
 def filled(rule: str) -> str:
     return re.sub(r"<[^>]*>", "1", rule)
-
-
-@pytest.fixture
-def database_url(sqlite_template, tmp_path):
-    """What pages keep to does not depend on the database."""
-    return databases.sqlite_copy(sqlite_template, tmp_path / "portal.db")
 
 
 def test_the_list_is_whole(app):

@@ -4,17 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
-from flask import Flask
-from flask.testing import FlaskClient
 
-from portal.app import create_app
-from portal.cli import main
 from portal.core.clock import FixedClock
 from portal.core.db import Database
-from portal.core.settings import Settings
-from portal.crypto.keys import WebKeys
-from portal.runtime.context import Context
+from portal.incidents import service
+from portal.incidents.models import Incident
+from tests.commands import Portal, context, portal
+
+__all__ = ["context", "portal"]
 
 SLUG = "booking"
 STATEMENT = """\
@@ -80,27 +77,7 @@ Compruebe si está afectado.
 Llámenos.
 """
 
-Portal = Callable[..., Result]
 Write = Callable[[str], Path]
-
-
-@pytest.fixture
-def context(settings: Settings, db: Database, clock: FixedClock) -> Context:
-    context = Context(settings, clock)
-    context.db = db
-    return context
-
-
-@pytest.fixture
-def portal(context: Context) -> Portal:
-    """Runs `portal …`; a command that should work but does not fails the test."""
-
-    def run(*arguments: object, status: int = 0) -> Result:
-        result = CliRunner().invoke(main, [str(argument) for argument in arguments], obj=context)
-        assert result.exit_code == status, result.output
-        return result
-
-    return run
 
 
 @pytest.fixture
@@ -116,6 +93,13 @@ def write(tmp_path: Path) -> Write:
 
 
 @pytest.fixture
+def incident(db: Database, clock: FixedClock) -> Incident:
+    """One that is not public, and has no statement."""
+    with db.write() as session:
+        return service.create(session, SLUG, "Theft of bookings", ("Names",), clock.now())
+
+
+@pytest.fixture
 def draft(portal: Portal) -> str:
     portal("incidents", "create", SLUG, "--title", "Theft of bookings", "--classes", "Names;email addresses")
     return SLUG
@@ -127,13 +111,3 @@ def published(portal: Portal, write: Write, draft: str) -> str:
     portal("incidents", "statement", draft, write(STATEMENT))
     portal("incidents", "publish", draft)
     return draft
-
-
-@pytest.fixture
-def app(settings: Settings, db: Database, clock: FixedClock, web_keys: WebKeys) -> Flask:
-    return create_app(settings, db=db, clock=clock, web_keys=web_keys)
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()

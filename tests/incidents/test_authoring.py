@@ -1,6 +1,6 @@
 """Authors' files: what is taken in, and what is refused with its line."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -9,6 +9,13 @@ from portal.incidents.authoring import FileInvalid
 from tests.incidents.conftest import SPANISH, STATEMENT
 
 LANGUAGES = ("en", "es")
+SECTIONS = [
+    "What happened",
+    "What information was involved",
+    "What we are doing",
+    "What you can do",
+    "For more information",
+]
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
@@ -38,7 +45,7 @@ def test_a_statement_has_an_apology_and_five_sections():
     assert read.text.title == "Your booking was copied"
     assert (read.text.signed_by, read.text.role, read.text.note) == ("Ana Ruiz", "Managing director", None)
     assert read.text.apology == "We are sorry. We did not keep your booking safe."
-    assert [section.heading for section in read.text.sections] == list(authoring.SECTIONS)
+    assert [section.heading for section in read.text.sections] == SECTIONS
     assert read.text.sections[1].text == "- your name\n- your e-mail address"
     assert read.missing == []
 
@@ -61,7 +68,7 @@ def test_sections_are_shown_in_their_usual_order_whatever_the_files():
     head, _, rest = STATEMENT.partition("## What happened")
     first, second, *others = ("What happened" + rest).split("## ")
     swapped = head + "## " + "## ".join([second, first, *others])
-    assert [section.heading for section in statement(swapped).text.sections] == list(authoring.SECTIONS)
+    assert [section.heading for section in statement(swapped).text.sections] == SECTIONS
 
 
 def test_a_heading_in_a_code_block_begins_no_section():
@@ -128,7 +135,7 @@ def test_what_is_not_text_is_refused():
 
 
 def test_a_huge_file_is_refused():
-    assert refusal(statement, STATEMENT + "x" * authoring.MAX_BYTES) == "is larger than 200 kB"
+    assert refusal(statement, STATEMENT + "x" * 200_000) == "is larger than 200 kB"
 
 
 def test_an_update_needs_no_front_matter():
@@ -150,6 +157,15 @@ def test_a_time_without_an_offset_is_the_organisations():
     assert occurred("2026-11-03", "Europe/Berlin") == datetime(2026, 11, 2, 23, 0, tzinfo=UTC)
 
 
+def test_a_clock_may_be_five_minutes_ahead_and_an_event_thirty_years_ago():
+    assert occurred("2026-11-23T09:05Z") == NOW + timedelta(minutes=5)
+    assert occurred("1996-11-24") == datetime(1996, 11, 24, tzinfo=UTC)
+
+
+def test_a_title_has_200_characters_at_most():
+    assert statement(STATEMENT.replace("Your booking was copied", "Y" * 200)).text.title == "Y" * 200
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
@@ -159,6 +175,7 @@ def test_a_time_without_an_offset_is_the_organisations():
             "occurred_at: 2026-11-24T09:00Z",
             "line 2, occurred_at: lies in the future; now it is 2026-11-23T09:00Z",
         ),
+        ("occurred_at: 2026-11-23T09:05:01Z", "line 2, occurred_at: lies in the future"),
         ("occurred_at: 9999-12-31T23:59-23:59", "line 2, occurred_at: lies in the future"),
         ("occurred_at: 1970-01-01", "line 2, occurred_at: is too long ago to be true"),
         ("occurred_at: 0001-01-01T00:00+23:59", "line 2, occurred_at: is too long ago to be true"),

@@ -17,7 +17,7 @@ HOSTILE = '</title><script>alert(1)</script> & "quotes" ]]>'
 
 
 @pytest.fixture
-def told(portal, write, published, clock):
+def two_updates(portal, write, published, clock):
     """Two updates: the second was written later, and tells of an earlier time."""
     portal(
         "incidents",
@@ -47,7 +47,7 @@ def text(element: ET.Element, name: str) -> str:
 
 
 @pytest.mark.parametrize("path", ["/feed.atom", f"/incidents/{SLUG}/feed.atom"])
-def test_the_atom_feed_is_what_the_standard_asks_for(client, told, path):
+def test_the_atom_feed_is_what_the_standard_asks_for(client, two_updates, path):
     answer = client.get(path)
     assert answer.content_type == "application/atom+xml; charset=utf-8"
     feed = ET.fromstring(answer.text)
@@ -70,7 +70,7 @@ def test_the_atom_feed_is_what_the_standard_asks_for(client, told, path):
     assert link.get("href") == f"http://localhost:8000/incidents/{SLUG}/updates/1/"
 
 
-def test_an_edit_changes_when_and_never_which(portal, write, client, told, clock):
+def test_an_edit_changes_when_and_never_which(portal, write, client, two_updates, clock):
     before = entries(client)
     clock.advance(timedelta(days=1))
     portal("incidents", "update", SLUG, "--edit", "1", write("Other words."))
@@ -82,7 +82,7 @@ def test_an_edit_changes_when_and_never_which(portal, write, client, told, clock
     assert "Other words." in text(after[0], "content")
 
 
-def test_the_json_feed_is_one(client, told):
+def test_the_json_feed_is_one(client, two_updates):
     answer = client.get("/feed.json")
     assert answer.content_type == "application/feed+json"
     feed = json.loads(answer.text)
@@ -96,7 +96,7 @@ def test_the_json_feed_is_one(client, told):
     assert item["_portal"]["occurred_at"] == "2026-11-23T09:00:00Z"
 
 
-def test_a_status_pages_client_reads_it_too(client, told, portal, write):
+def test_a_status_pages_client_reads_it_too(client, two_updates, portal, write):
     feed = json.loads(client.get(f"/incidents/{SLUG}/feed.json").text)
     assert feed["page"]["name"] == "Northwind Travel"
     (incident,) = feed["incidents"]
@@ -134,7 +134,7 @@ def test_hostile_words_stay_words(portal, write, published, client):
     assert "<script" not in item["content_html"]
 
 
-def test_a_character_that_xml_forbids_spoils_no_feed(client, told, db):
+def test_a_character_that_xml_forbids_spoils_no_feed(client, two_updates, db):
     with db.write() as session:
         words = {"title": "Bad\x0b\x01\ufffe news", "body": "Worse\x0b\x01\ufffe news"}
         session.execute(sql("UPDATE incidents_wordings SET title = :title, body = :body"), words)
@@ -164,6 +164,6 @@ def test_each_entry_says_which_language_it_is_in(portal, write, published, clien
     assert text(english, "id") == text(spanish, "id")
 
 
-def test_a_forged_host_is_in_no_feed(client, told):
+def test_a_forged_host_is_in_no_feed(client, two_updates):
     answer = client.get("/feed.atom", headers={"X-Forwarded-Host": "thief.example"})
     assert "thief.example" not in answer.text

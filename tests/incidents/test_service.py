@@ -29,12 +29,6 @@ SPANISH = replace(STATEMENT, language="es", title="Robado")
 UPDATE = UpdateText("en", "contained", "The way in is closed", "We closed it.", None, None)
 
 
-@pytest.fixture
-def incident(db):
-    with db.write() as session:
-        return service.create(session, SLUG, "Theft of bookings", ("Names",), NOW)
-
-
 def publish(db):
     with db.write() as session:
         return service.publish(session, SLUG, NOW)
@@ -67,6 +61,11 @@ def test_a_draft_is_nobodys_business(db, incident):
         assert service.by_slug(session, SLUG).title == "Theft of bookings"
         with pytest.raises(service.IncidentUnknown):
             service.published_by_slug(session, SLUG)
+
+
+def test_a_slug_has_60_characters_at_most(db):
+    with db.write() as session:
+        assert service.create(session, "a" * 60, "Theft of bookings", ("Names",), NOW).slug == "a" * 60
 
 
 @pytest.mark.parametrize("slug", ["", "Booking", "a--b", "-a", "a_b", "a/b", "../etc", "a" * 61, "é", "a\n"])

@@ -2,9 +2,10 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from hashlib import blake2b
 
 import pytest
-from argon2.low_level import Type
+from argon2.low_level import Type, hash_secret_raw
 from sqlalchemy import select
 
 from portal.crypto import tokens
@@ -31,6 +32,26 @@ def redeem(db, clock):
 def mailed(prepare, worker_vault):
     row_id, token = prepare(browser=BROWSER)
     return token, worker_vault.code(row_id), row_id
+
+
+def test_a_browser_keeps_the_128_bit_secrets_of_its_last_three_requests(client):
+    kept = []
+    for _ in range(5):
+        client.submit("/check/", email="sam@example.com")
+        with client.session_transaction() as session:
+            kept.append(session["flow check"])
+    assert [len(secrets) for secrets in kept] == [1, 2, 3, 3, 3]
+    assert kept[4][1:] == kept[3][:2]
+    assert {len(bytes.fromhex(secret)) for secret in kept[4]} == {16}
+
+
+def test_a_code_costs_19_mebibytes_and_two_passes_to_try():
+    """What a password costs at least, by OWASP; codes that were mailed before must open too."""
+    cost = hash_secret_raw(
+        b"abcdefgh", blake2b(BROWSER.encode(), person=b"portal code", digest_size=16).digest(),
+        time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, type=Type.ID,
+    )  # fmt: skip
+    assert tokens.stretched("abcdefgh", BROWSER) == cost
 
 
 def test_in_the_browser_that_asked_it_stands_for_the_link(redeem, mailed):

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -16,7 +16,7 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def ask(db, web_vault, clock):
+def submit(db, web_vault, clock):
     def put(purpose="test", **fields):
         with db.write() as session:
             return service.submit(session, web_vault, purpose, fields, clock.now())
@@ -38,28 +38,28 @@ def handled(worker_parts, handler):
 
 
 class TestRequests:
-    def test_rows_have_one_length_whatever_was_typed(self, ask, requests):
+    def test_rows_have_one_length_whatever_was_typed(self, submit, requests):
         for email in ("", "a@b.example", "é" * 254, "x" * 900):
-            ask(email=email)
+            submit(email=email)
         assert len({len(row.sealed) for row in requests()}) == 1
         assert not any(b"a@b.example" in row.sealed for row in requests())
 
-    def test_what_does_not_fit_is_refused_before_anything_is_stored(self, ask, requests):
+    def test_what_does_not_fit_is_refused_before_anything_is_stored(self, submit, requests):
         with pytest.raises(service.TooMuch):
-            ask(email="x" * 1_000_000)
+            submit(email="x" * 1_000_000)
         assert requests() == []
 
-    def test_an_answered_request_leaves_with_its_answer(self, ask, requests, worker_parts):
+    def test_an_answered_request_leaves_with_its_answer(self, submit, requests, worker_parts):
         seen = []
-        ask(email=ADDRESS)
+        submit(email=ADDRESS)
         jobs.answer(handled(worker_parts, lambda session, request, now, parts: seen.append(request.fields)))
         assert seen == [{"email": ADDRESS}]
         assert requests() == []
 
     def test_a_handler_that_fails_leaves_nothing_half_done_is_retried_and_at_last_set_aside(
-        self, ask, requests, worker_parts, clock, db, worker_vault, caplog
+        self, submit, requests, worker_parts, clock, db, worker_vault, caplog
     ):
-        ask(email=ADDRESS)
+        submit(email=ADDRESS)
 
         def fail(session, request, now, parts):
             replies.count_answer(
@@ -71,7 +71,7 @@ class TestRequests:
         while requests()[0].due_at is not None:
             tries += jobs.answer(handled(worker_parts, fail))
             clock.advance(timedelta(minutes=5))
-        assert tries == jobs.MAX_ATTEMPTS
+        assert tries == 48
         assert requests()[0].state == "failed"
         assert ADDRESS not in caplog.text
         with db.write() as session:
@@ -83,7 +83,7 @@ class TestRequests:
             ]
         assert taken == [True, True, True, False]
 
-    def test_one_that_fails_does_not_keep_the_others_from_their_answers(self, ask, requests, worker_parts):
+    def test_one_that_fails_does_not_keep_the_others_from_their_answers(self, submit, requests, worker_parts):
         answered = []
 
         def handler(session, request, now, parts):
@@ -92,17 +92,17 @@ class TestRequests:
             answered.append(request.fields["email"])
 
         for email in ("one", "bad", "two"):
-            ask(email=email)
+            submit(email=email)
         jobs.answer(handled(worker_parts, handler))
         assert sorted(answered) == ["one", "two"]
         assert len(requests()) == 1
 
     @pytest.mark.parametrize("content", [b"[" * 1000, b"[]", b'{"email": 1}', b"\xff", b"null", b""])
     def test_a_request_forged_with_the_web_s_keys_is_set_aside_and_the_next_answered(
-        self, db, clock, ask, requests, worker_parts, web_vault, content
+        self, db, clock, submit, requests, worker_parts, web_vault, content
     ):
         row_id = new_id()
-        padded = (len(content).to_bytes(2) + content).ljust(service.REQUEST_SIZE, b"\0")
+        padded = (len(content).to_bytes(2) + content).ljust(1024, b"\0")
         with db.write() as session:
             session.add(
                 IntakeRequest(
@@ -110,42 +110,45 @@ class TestRequests:
                     sealed=web_vault.seal("test", row_id, padded),
                 )
             )  # fmt: skip
-        ask(email=ADDRESS)
+        submit(email=ADDRESS)
         seen = []
         jobs.answer(handled(worker_parts, lambda session, request, now, parts: seen.append(request.fields)))
         assert seen == [{"email": ADDRESS}]
         assert [row.state for row in requests()] == ["failed"]
 
-    def test_a_sealed_request_moved_to_another_purpose_is_set_aside(self, db, ask, requests, worker_parts):
-        ask("other", email=ADDRESS)
+    def test_a_sealed_request_moved_to_another_purpose_is_set_aside(self, db, submit, requests, worker_parts):
+        submit("other", email=ADDRESS)
         with db.write() as session:
             session.execute(update(IntakeRequest).values(purpose="test"))
         jobs.answer(handled(worker_parts, lambda *_: pytest.fail("it was answered")))
         assert [row.state for row in requests()] == ["failed"]
 
-    def test_a_worker_killed_between_claim_and_answer_costs_a_lease(self, ask, requests, worker_parts, clock):
-        ask(email=ADDRESS)
+    def test_a_worker_killed_between_claim_and_answer_costs_a_lease(
+        self, submit, requests, worker_parts, clock
+    ):
+        submit(email=ADDRESS)
         jobs._claim(worker_parts, new_id(), clock.now(), 20)
         seen = []
         parts = handled(worker_parts, lambda session, request, now, parts: seen.append(request.id))
+        clock.advance(timedelta(seconds=59))
         assert jobs.answer(parts) == 0
-        clock.advance(jobs.LEASE)
+        clock.advance(timedelta(seconds=1))
         assert jobs.answer(parts) == 1
         assert len(seen) == 1
         assert requests() == []
 
-    def test_a_worker_that_lost_its_lease_answers_nothing(self, ask, worker_parts, clock):
-        ask(email=ADDRESS)
+    def test_a_worker_that_lost_its_lease_answers_nothing(self, submit, worker_parts, clock):
+        submit(email=ADDRESS)
         stale = new_id()
         rows = jobs._claim(worker_parts, stale, clock.now(), 20)
-        clock.advance(jobs.LEASE)
+        clock.advance(timedelta(seconds=60))
         jobs._claim(worker_parts, new_id(), clock.now(), 20)
         jobs._answer_request(handled(worker_parts, lambda *_: pytest.fail("answered twice")), rows[0], stale)
 
     def test_a_held_request_waits_until_it_is_released_and_for_thirty_days_at_most(
-        self, ask, requests, worker_parts, clock, db
+        self, submit, requests, worker_parts, clock, db
     ):
-        ask(email=ADDRESS)
+        submit(email=ADDRESS)
         seen = []
 
         def hold_once(session, request, now, parts):
@@ -160,18 +163,44 @@ class TestRequests:
             jobs.release(session, "test", clock.now())
         jobs.answer(parts)
         assert seen == [False, True]
-        ask(email=ADDRESS)
+        submit(email=ADDRESS)
         jobs.answer(parts)
-        clock.advance(timedelta(days=31))
+        for more, left in ((timedelta(days=30), 1), (timedelta(seconds=1), 0)):
+            clock.advance(more)
+            with db.write() as session:
+                jobs.purge(session, clock.now())
+            assert len(requests()) == left
+
+    def test_waits_for_the_next_try_grow_from_fifteen_seconds_to_half_an_hour(
+        self, submit, requests, worker_parts, clock
+    ):
+        def fail(session, request, now, parts):
+            raise RuntimeError
+
+        submit(email=ADDRESS)
+        waits = []
+        for _ in range(9):
+            jobs.answer(handled(worker_parts, fail))
+            waits.append((requests()[0].due_at - clock.now()).total_seconds())
+            clock.advance(timedelta(seconds=waits[-1]))
+        assert waits == [15, 30, 60, 120, 240, 480, 960, 1800, 1800]
+
+    @pytest.mark.parametrize(("more", "mended"), [(timedelta(), False), (timedelta(seconds=1), True)])
+    def test_one_that_is_due_in_more_than_an_hour_was_put_off_by_a_wrong_clock(
+        self, submit, requests, db, clock, more, mended
+    ):
+        submit(email=ADDRESS)
+        far = clock.now() + timedelta(hours=1) + more
         with db.write() as session:
-            jobs.purge(session, clock.now())
-        assert requests() == []
+            session.execute(update(IntakeRequest).values(due_at=far))
+            jobs.mend_dates(session, clock.now())
+        assert requests()[0].due_at == (clock.now() if mended else far)
 
     def test_held_requests_do_not_keep_fresh_ones_waiting_nor_these_them(
-        self, ask, requests, worker_parts, clock, db
+        self, submit, requests, worker_parts, clock, db
     ):
         for number in range(100):
-            ask(email=f"held {number}")
+            submit(email=f"held {number}")
         parts = handled(worker_parts, lambda session, request, now, parts: not request.again)
         while jobs.answer(parts):
             pass
@@ -180,7 +209,7 @@ class TestRequests:
             jobs.release(session, "test", clock.now())
         clock.advance(timedelta(seconds=1))
         for number in range(30):
-            ask(email=f"fresh {number}")
+            submit(email=f"fresh {number}")
         answered = []
         parts = handled(
             worker_parts, lambda session, request, now, parts: answered.append(request.fields["email"][:5])
@@ -194,16 +223,16 @@ class TestRequests:
         assert requests() == []
 
     def test_where_one_is_answered_at_a_time_neither_kind_waits_for_the_end_of_the_other(
-        self, ask, requests, worker_parts, clock, db
+        self, submit, requests, worker_parts, clock, db
     ):
         for number in range(60):
-            ask(email=f"held {number}")
+            submit(email=f"held {number}")
         while jobs.answer(handled(worker_parts, lambda session, request, now, parts: True)):
             pass
         with db.write() as session:
             jobs.release(session, "test", clock.now())
         for number in range(60):
-            ask(email=f"fresh {number}")
+            submit(email=f"fresh {number}")
         answered = []
         parts = handled(
             worker_parts, lambda session, request, now, parts: answered.append(request.fields["email"][:5])
@@ -212,9 +241,9 @@ class TestRequests:
             assert jobs.answer(parts, 1) == 1
         assert set(answered) == {"fresh", "held "}
 
-    def test_two_workers_answer_each_request_once(self, ask, requests, worker_parts):
+    def test_two_workers_answer_each_request_once(self, submit, requests, worker_parts):
         for number in range(40):
-            ask(email=str(number))
+            submit(email=str(number))
         seen = []
         parts = handled(
             worker_parts, lambda session, request, now, parts: seen.append(request.fields["email"])
@@ -284,8 +313,8 @@ class TestLinks:
         self, prepare, opened, clock, days
     ):
         mine = prepare(lifetime=timedelta(days=days))[1]
-        for _ in range(days * replies.CAP_PER_DAY):
-            clock.advance(DAY / replies.CAP_PER_DAY - timedelta(seconds=1))
+        for _ in range(days * 3):
+            clock.advance(timedelta(hours=8, seconds=-1))
             prepare(lifetime=timedelta(days=days))
         assert opened(mine).data
 
@@ -311,4 +340,22 @@ class TestLinks:
         assert take("kim@example.com")
         assert take(purpose="check")
         clock.advance(DAY)
+        assert take()
+
+    def test_what_was_answered_counts_until_midnight_though_its_link_ended_sooner(
+        self, db, worker_vault, clock
+    ):
+        def take():
+            now, hour = clock.now(), timedelta(hours=1)
+            with db.write() as session:
+                replies.purge(session, now)
+                return replies.count_answer(
+                    session, worker_vault, "reset", ADDRESS, now, reply_id=new_id(), lifetime=hour
+                )
+
+        clock.at = datetime(2026, 11, 23, tzinfo=UTC)
+        assert [take() for _ in range(4)] == [True, True, True, False]
+        clock.advance(timedelta(hours=24, seconds=-1))
+        assert not take()
+        clock.advance(timedelta(seconds=1))
         assert take()

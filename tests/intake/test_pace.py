@@ -8,16 +8,12 @@ import pytest
 from portal.core.clock import SystemClock
 from portal.intake.models import IntakeRequest
 from portal.worker import Worker
-from tests import databases
 from tests.configured import configured
 
+# The worker's pace is its own, not the database's.
+pytestmark = pytest.mark.sqlite
+
 REQUESTS = 15
-
-
-@pytest.fixture
-def database_url(sqlite_template, tmp_path):
-    """The worker's pace is its own, not the database's."""
-    return databases.sqlite_copy(sqlite_template, tmp_path / "portal.db")
 
 
 def test_fifteen_requests_at_four_a_second_take_three_seconds_and_all_are_answered(

@@ -33,7 +33,7 @@ LISTS = {
 
 
 @pytest.fixture
-def people(db, worker_vault, clock, tmp_path: Path) -> None:
+def listed(db, worker_vault, clock, database_url, tmp_path: Path) -> None:
     """Two incidents with lists; two who have accounts; and one who is affected, a customer and a subscriber at once."""
     now = clock.now()
     for slug, rows in LISTS.items():
@@ -58,7 +58,7 @@ def fill_in(browser: Visitor, form: str, address: str):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_browser_gets_the_same_bytes(people, app, form):
+def test_the_browser_gets_the_same_bytes(listed, app, form):
     ways = []
     for address in EVERYONE:
         browser = app.test_client()
@@ -73,7 +73,7 @@ def test_the_browser_gets_the_same_bytes(people, app, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_web_process_runs_the_same_statements_and_writes_the_same_rows(people, app, db, form):
+def test_the_web_process_runs_the_same_statements_and_writes_the_same_rows(listed, app, db, form):
     fill_in(app.test_client(), form, "first.of.this.network@elsewhere.example")
     left = []
     for address in EVERYONE:
@@ -87,7 +87,7 @@ def test_the_web_process_runs_the_same_statements_and_writes_the_same_rows(peopl
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_worker_runs_the_same_statements_and_leaves_the_same_rows(
-    people, app, db, worker_parts, smtp, form
+    listed, app, db, worker_parts, smtp, form
 ):
     left = []
     for address in EVERYONE:
@@ -104,7 +104,7 @@ def test_the_worker_runs_the_same_statements_and_leaves_the_same_rows(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_no_row_names_the_outcome_or_the_person(people, app, db, worker_parts, form):
+def test_no_row_names_the_outcome_or_the_person(listed, app, db, worker_parts, form):
     for address in EVERYONE:
         fill_in(app.test_client(), form, address)
     drain(worker_parts)
@@ -115,7 +115,7 @@ def test_no_row_names_the_outcome_or_the_person(people, app, db, worker_parts, f
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_no_value_is_shared_by_the_rows_of_one_person(people, app, db, worker_parts, form):
+def test_no_value_is_shared_by_the_rows_of_one_person(listed, app, db, worker_parts, form):
     """Whoever has a copy of the database, and asked for somebody, could follow it to that person's other rows."""
     before = traces.contents(db)
     for address in (AFFECTED, AFFECTED.upper(), UNKNOWN, UNKNOWN.upper()):
@@ -134,7 +134,7 @@ def test_no_value_is_shared_by_the_rows_of_one_person(people, app, db, worker_pa
 
 
 @pytest.mark.parametrize("form", ["/check/", "/reset/"])
-def test_the_same_cap_stands_for_everyone(people, app, worker_parts, smtp, form):
+def test_the_same_cap_stands_for_everyone(listed, app, worker_parts, smtp, form):
     for _ in range(5):
         for address in EVERYONE:
             fill_in(app.test_client(), form, address)
@@ -143,7 +143,7 @@ def test_the_same_cap_stands_for_everyone(people, app, worker_parts, smtp, form)
 
 
 @pytest.fixture
-def guessed(people, app, db, worker_vault, clock) -> tuple[str, ...]:
+def guessed(listed, app, db, worker_vault, clock) -> tuple[str, ...]:
     """Addresses that were guessed at twice before an incident, and belong to: one who must choose anew, one with an
     account, and nobody."""
     for address in (AFFECTED, CUSTOMER, UNKNOWN):
@@ -192,7 +192,7 @@ def test_who_knows_when_and_how_often_they_guessed_finds_nobody_in_the_rows_that
     assert not elsewhere & set(values)
 
 
-def test_the_trap_of_these_tests_closes(people, app, db, worker_parts):
+def test_the_trap_of_these_tests_closes(listed, app, db, worker_parts):
     fill_in(app.test_client(), "/check/", "not-ascii-ö@northwind.example")
     before = traces.lengths(db)
     intake.answer(worker_parts)

@@ -12,8 +12,10 @@ from portal.identity.service import hasher_for
 from portal.incidents import service as incidents
 from portal.subscriptions import service as subscriptions
 from portal.worker import drain
-from tests import databases
 from tests.traces import contents
+
+# Folds are made before the database sees them: it gets hashes.
+pytestmark = pytest.mark.sqlite
 
 NAMES = ("kim", "ian", "strasse")
 PAGES = ("/check/", "/reset/", "/subscribe/")
@@ -24,13 +26,7 @@ SOMEBODY = "n\u00f8body@northwind.example"
 
 
 @pytest.fixture
-def database_url(sqlite_template, tmp_path):
-    """Folds are made before the database sees them: it gets hashes."""
-    return databases.sqlite_copy(sqlite_template, tmp_path / "portal.db")
-
-
-@pytest.fixture
-def everyone(db, worker_vault, clock, settings, tmp_path):
+def imitated(db, worker_vault, clock, settings, database_url, tmp_path):
     """People who are on the list, have accounts and get updates: whoever is imitated."""
     with db.write() as session:
         incident = incidents.create(session, "november", "The incident", ("Names",), clock.now())
@@ -51,7 +47,7 @@ def everyone(db, worker_vault, clock, settings, tmp_path):
 
 
 @pytest.fixture
-def ask(client, worker_parts, smtp, everyone):
+def mails_for(client, worker_parts, smtp, imitated):
     """Type an address into a form, let the worker work, and return the mails that came."""
 
     def asked(page, address):
@@ -69,34 +65,34 @@ def plain(mail):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_kelvin_sign_is_the_letter_k_for_every_form_and_nobody_else_gets_the_mail(ask, page):
-    (mail,) = ask(page, KELVIN)
+def test_a_kelvin_sign_is_the_letter_k_for_every_form_and_nobody_else_gets_the_mail(mails_for, page):
+    (mail,) = mails_for(page, KELVIN)
     assert [address.lower() for address in mail.recipients] == ["kim@northwind.example"]
     assert mail.recipients[0].isascii()
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_twin_is_a_stranger_and_whom_it_imitates_gets_no_mail(ask, page):
-    strangers = [plain(mail) for mail in ask(page, SOMEBODY)]
+def test_a_twin_is_a_stranger_and_whom_it_imitates_gets_no_mail(mails_for, page):
+    strangers = [plain(mail) for mail in mails_for(page, SOMEBODY)]
     for twin in (DOTLESS, SHARP_S):
-        mails = ask(page, twin)
+        mails = mails_for(page, twin)
         assert {mail.recipients for mail in mails} <= {(twin,)}
         assert [plain(mail) for mail in mails] == strangers
 
 
 @pytest.mark.parametrize("page", ["/reset/", "/subscribe/"])
-def test_the_imitated_are_told_apart_from_strangers_by_their_own_address(ask, page):
+def test_the_imitated_are_told_apart_from_strangers_by_their_own_address(mails_for, page):
     """So that the test before this one could fail."""
     for name in NAMES:
         (known,), (stranger,) = (
-            ask(page, f"{name}@northwind.example"),
-            ask(page, f"no.{name}@northwind.example"),
+            mails_for(page, f"{name}@northwind.example"),
+            mails_for(page, f"no.{name}@northwind.example"),
         )
         assert plain(known) != plain(stranger)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_letters_that_only_look_plain_are_told_at_every_form_and_ask_nobody(client, db, everyone, page):
+def test_letters_that_only_look_plain_are_told_at_every_form_and_ask_nobody(client, db, imitated, page):
     for name in ("\u017fam", "\uff4bim", "\ufb01ona"):
         shown = client.submit(page, email=f"{name}@northwind.example")
         assert shown.status_code == 400

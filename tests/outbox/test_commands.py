@@ -110,18 +110,31 @@ class TestWhoLeft:
         ]
 
 
-def test_what_was_asked_for_long_ago_is_not_sent_again_and_a_notice_is(
-    enqueue, worker_parts, smtp, command, clock
+@pytest.mark.parametrize(("less", "again"), [(timedelta(seconds=1), 2), (timedelta(), 1)])
+def test_what_was_asked_for_a_day_ago_is_not_sent_again_and_a_notice_is(
+    enqueue, worker_parts, smtp, command, clock, less, again
 ):
     smtp.answer_recipient = lambda address: "550 no"
     enqueue("asked@example.com")
     enqueue("victim@example.com", mail=Notice())
     drain(worker_parts)
-    clock.advance(timedelta(hours=25))
+    clock.advance(timedelta(hours=24) - less)
     smtp.answer_recipient = lambda address: "250 OK"
-    assert command("retry") == "In the queue again: 1.\n"
+    assert command("retry") == f"In the queue again: {again}.\n"
     drain(worker_parts)
-    assert [mail.recipients for mail in smtp.messages] == [("victim@example.com",)]
+    assert ("victim@example.com",) in {mail.recipients for mail in smtp.messages}
+    assert len(smtp.messages) == again
+
+
+@pytest.mark.parametrize(("ambiguous", "furthest"), [(0, timedelta(hours=1)), (1, timedelta(hours=31))])
+def test_a_mail_that_is_put_off_further_than_any_is_due_at_once(enqueue, db, row, clock, ambiguous, furthest):
+    waiting = enqueue()
+    for more, mended in ((timedelta(), False), (timedelta(seconds=1), True)):
+        far = clock.now() + furthest + more
+        with db.write() as session:
+            session.execute(update(OutboxMail).values(due_at=far, maybe_sent_count=ambiguous))
+            service.mend_dates(session, clock.now())
+        assert row(waiting).due_at == (clock.now() if mended else far)
 
 
 def test_no_row_writes_a_line_of_its_own_into_the_log(enqueue, worker_parts, db, caplog):

@@ -188,7 +188,10 @@ class TestRows:
     def test_old_content_is_blanked_and_the_count_stays(self, enqueue, worker_parts, clock, db, row, counts):
         row_id = enqueue()
         drain(worker_parts)
-        clock.advance(timedelta(days=31))
+        clock.advance(timedelta(days=30))
+        with db.write() as session:
+            assert service.forget_payloads(session, clock.now()) == 0
+        clock.advance(timedelta(seconds=1))
         with db.write() as session:
             assert service.forget_payloads(session, clock.now()) == 1
             assert service.forget_payloads(session, clock.now()) == 0

@@ -4,12 +4,25 @@ import ssl
 
 import pytest
 
+from portal.campaigns.emails import Notice
 from portal.outbox.compose import Composer
 from portal.outbox.deliver import Deliverer
 from portal.outbox.smtp import Relay
 from tests.outgoing import command, counts, enqueue, row
+from tests.reset.journey import people
 
-__all__ = ["command", "counts", "deliverer", "enqueue", "row"]
+__all__ = ["command", "counts", "deliverer", "enqueue", "people", "row"]
+
+VICTIMS = 40
+
+
+@pytest.fixture
+def victims(enqueue):
+    """Notices to many, each of which a later command would find again."""
+    return [
+        enqueue(f"victim{number}@example.com", Notice(), unique=b"%016d" % number)
+        for number in range(VICTIMS)
+    ]
 
 
 @pytest.fixture

@@ -11,14 +11,11 @@ from portal.exposure import importing
 from portal.exposure import jobs as exposure_jobs
 from portal.exposure import service as exposure
 from portal.exposure.models import ActiveList, ExposedPerson
-from portal.identity.builtin import BuiltinStore
 from portal.incidents import service as incidents
 from portal.intake import service as intake
 from portal.intake.models import IntakeRequest
-from portal.reset.service import CHANGED
 from portal.worker import drain
 from tests import traces
-from tests.reset.journey import People
 from tests.visitor import hidden
 
 LISTED, STRANGER = "ann@northwind.example", "eve@northwind.example"
@@ -26,12 +23,7 @@ HEADER = "email,account_ref,name,locale,jurisdiction,data_classes\n"
 
 
 @pytest.fixture
-def people(db, worker_vault, clock, settings):
-    return People(db, worker_vault, clock, settings, BuiltinStore())
-
-
-@pytest.fixture
-def take_in(db, worker_vault, clock, tmp_path):
+def take_in(db, worker_vault, clock, database_url, tmp_path):
     """Import a list for an incident, which is made and published where it is new; return the version's id."""
 
     def done(slug: str, rows: str, *, activate: bool = True) -> int:
@@ -137,14 +129,14 @@ def test_forged_words_about_a_changed_password_frighten_nobody(
     for version in ("1", "2", "99", "-1", "x", ""):
         with db.write() as session:
             fields = {"account": account_id.hex(), "version": version, "language": "en"}
-            intake.submit(session, web_vault, CHANGED, fields, clock.now())
+            intake.submit(session, web_vault, "password-changed", fields, clock.now())
     drain(worker_parts)
     assert smtp.messages == []
     people.require("ana@northwind.example")
     for _ in range(5):
         with db.write() as session:
             fields = {"account": account_id.hex(), "version": "2", "language": "en"}
-            intake.submit(session, web_vault, CHANGED, fields, clock.now())
+            intake.submit(session, web_vault, "password-changed", fields, clock.now())
     drain(worker_parts)
     assert len(smtp.messages) == 1
 

@@ -11,7 +11,7 @@ GOING = b"421 4.3.2 shutting down" + RudeRelay.THEN_DROP
 
 
 @pytest.fixture
-def everyone(enqueue):
+def eight(enqueue):
     return [enqueue(f"person{number}@example.com") for number in range(PEOPLE)]
 
 
@@ -32,7 +32,7 @@ def whole(relay):
     return [message["To"] for message in relay.taken if message["To"]]
 
 
-def test_the_commands_come_in_one_go_and_every_mail_arrives(deliverer, everyone, counts):
+def test_the_commands_come_in_one_go_and_every_mail_arrives(deliverer, eight, counts):
     with RudeRelay({"EHLO": RudeRelay.PIPELINING}) as relay:
         deliverer(relay.server, timeout=1).run()
     assert counts() == {"sent": PEOPLE}
@@ -44,12 +44,12 @@ def test_the_commands_come_in_one_go_and_every_mail_arrives(deliverer, everyone,
     "answer", [GOING, b"421 later", b"452 4.3.1 no room", b"553 not from you", RudeRelay.DROP, RudeRelay.HANG]
 )
 def test_what_is_said_before_a_recipient_uses_up_nobody_s_tries(
-    deliverer, everyone, row, clock, counts, smtp, caplog, envelope, answer
+    deliverer, eight, row, clock, counts, smtp, caplog, envelope, answer
 ):
     with RudeRelay(envelope | {"MAIL": answer}) as relay:
         live(deliverer(relay.server, timeout=0.2), clock)
     assert counts() == {"queued": PEOPLE}
-    assert {row(each).attempts for each in everyone} == {0}
+    assert {row(each).attempts for each in eight} == {0}
     assert "the mail relay" in caplog.text
     assert whole(relay) == []
     live(deliverer(), clock)
@@ -60,7 +60,7 @@ def test_what_is_said_before_a_recipient_uses_up_nobody_s_tries(
     "data", [b"354 go on", b"503 no recipient", b"554 no valid recipients", RudeRelay.DROP]
 )
 def test_one_who_is_refused_gets_nothing_and_the_rest_do(
-    deliverer, everyone, enqueue, row, counts, envelope, data
+    deliverer, eight, enqueue, row, counts, envelope, data
 ):
     refused = enqueue("gone@example.com")
     with RudeRelay(envelope) as relay:
@@ -114,7 +114,7 @@ def test_a_message_that_is_refused_as_a_whole_fails(deliverer, enqueue, row, env
 
 @pytest.mark.parametrize("ending", [GOING, RudeRelay.DROP])
 def test_a_kept_connection_that_the_relay_ends_is_opened_anew_without_a_pause(
-    deliverer, everyone, counts, envelope, ending
+    deliverer, eight, counts, envelope, ending
 ):
     with RudeRelay(envelope) as relay:
         relay.answers["MAIL"] = lambda: ending if relay.heard.count("MAIL") == 4 else b"250 fine"

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import update
 
-from portal.outbox.deliver import MAX_ATTEMPTS, delay
+from portal.outbox.deliver import delay
 from portal.outbox.mail import Mail
 from portal.outbox.models import OutboxMail
 from portal.outbox.smtp import Paused, Relay
@@ -73,8 +73,9 @@ def test_waits_grow_up_to_half_an_hour_and_the_tries_are_bounded(deliverer, enqu
         waits.append(row(waiting).due_at - clock.now())
         clock.advance(waits[-1])
         hands.run()
-    assert (row(waiting).state, row(waiting).attempts) == ("failed", MAX_ATTEMPTS)
+    assert (row(waiting).state, row(waiting).attempts) == ("failed", 48)
     assert waits == sorted(waits)
+    assert waits[-1] == timedelta(minutes=30)
     assert timedelta(hours=12) < clock.now() - begun < timedelta(days=2)
     assert {delay(n, chance) <= timedelta(minutes=37.5) for n in range(1, 60) for chance in (0.0, 1.0)} == {
         True
@@ -214,7 +215,7 @@ class TestTls:
         return context
 
     @pytest.fixture(params=["starttls", "tls"])
-    def mail(self, request, smtp, worker_parts, server_context):
+    def tls_server(self, request, smtp, worker_parts, server_context):
         starttls = request.param == "starttls"
         server = speaking(
             smtp,
@@ -225,23 +226,23 @@ class TestTls:
             yield replace(worker_parts.settings.mail.server, port=port, tls=request.param, user=None)
 
     def test_a_certificate_that_nobody_vouches_for_is_refused(
-        self, deliverer, enqueue, counts, smtp, mail, caplog
+        self, deliverer, enqueue, counts, smtp, tls_server, caplog
     ):
         enqueue()
-        deliverer(mail).run()
+        deliverer(tls_server).run()
         assert counts() == {"queued": 1}
         assert smtp.messages == []
         assert "certificate" in caplog.text
 
     def test_the_worker_s_own_connection_refuses_it_too(
-        self, enqueue, counts, smtp, mail, worker_parts, caplog
+        self, enqueue, counts, smtp, tls_server, worker_parts, caplog
     ):
         """As `portal worker` builds it: nobody hands it any TLS settings."""
         enqueue()
         with pytest.raises(Paused, match="certificate"):
-            Relay(mail, worker_parts.settings.mail.sender).configure_host()
+            Relay(tls_server, worker_parts.settings.mail.sender).configure_host()
         worker = Worker(
-            replace(worker_parts, settings=configured(worker_parts.settings, mail={"server": mail})), ()
+            replace(worker_parts, settings=configured(worker_parts.settings, mail={"server": tls_server})), ()
         )
         threads = worker.start()
         end = time.monotonic() + 10
@@ -254,14 +255,14 @@ class TestTls:
         assert counts() == {"queued": 1}
         assert smtp.messages == []
 
-    def test_one_that_is_vouched_for_is_taken(self, deliverer, enqueue, counts, mail, certificate):
+    def test_one_that_is_vouched_for_is_taken(self, deliverer, enqueue, counts, tls_server, certificate):
         enqueue()
-        deliverer(mail, context=lambda: ssl.create_default_context(cafile=str(certificate))).run()
+        deliverer(tls_server, context=lambda: ssl.create_default_context(cafile=str(certificate))).run()
         assert counts() == {"sent": 1}
 
-    def test_one_for_another_name_is_refused(self, deliverer, enqueue, counts, mail, certificate):
+    def test_one_for_another_name_is_refused(self, deliverer, enqueue, counts, tls_server, certificate):
         enqueue()
-        named = replace(mail, host="localhost")
+        named = replace(tls_server, host="localhost")
         deliverer(named, context=lambda: ssl.create_default_context(cafile=str(certificate))).run()
         assert counts() == {"queued": 1}
 

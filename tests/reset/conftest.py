@@ -4,21 +4,14 @@ from collections.abc import Callable
 
 import pytest
 
-from portal.core.clock import FixedClock
-from portal.core.db import Database
-from portal.core.settings import Settings
-from portal.crypto.vault import WorkerVault
-from portal.identity.builtin import BuiltinStore
 from portal.runtime.parts import WorkerParts
 from portal.worker import drain
+from tests.commands import context, portal
 from tests.mailbox import Delivered, Mailbox
-from tests.reset.journey import ANA, REQUEST, People
+from tests.reset.journey import ANA, REQUEST, People, people
 from tests.visitor import Visitor
 
-
-@pytest.fixture
-def people(db: Database, worker_vault: WorkerVault, clock: FixedClock, settings: Settings) -> People:
-    return People(db, worker_vault, clock, settings, BuiltinStore())
+__all__ = ["context", "people", "portal"]
 
 
 @pytest.fixture

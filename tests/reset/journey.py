@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+import pytest
+
 from portal.core.clock import FixedClock
 from portal.core.db import Database
 from portal.core.settings import Settings
@@ -50,6 +52,11 @@ class People:
     def require(self, address: str, reason: str = "exposed") -> None:
         with self.db.write() as session:
             self.store.require_reset(session, [self.account(address).id], reason, self.clock.now())
+
+
+@pytest.fixture
+def people(db: Database, worker_vault: WorkerVault, clock: FixedClock, settings: Settings) -> People:
+    return People(db, worker_vault, clock, settings, BuiltinStore())
 
 
 def link_in(mail: Delivered) -> str:

@@ -30,6 +30,11 @@ def queued(house) -> int:
         return sum(outbox.counts(session).values())
 
 
+def next_due_at(house, account_id: bytes) -> datetime | None:
+    with house.worker.db.read() as session:
+        return service.chosen(session, account_id).next_due_at
+
+
 def live(house, clock, days: int, *, step: timedelta = DAY) -> list[datetime]:
     """Let time pass with the worker running; return when reminders were queued."""
     sent = []
@@ -122,6 +127,55 @@ def test_a_clock_that_was_years_behind_starts_no_storm(house, clock):
     assert len(live(house, clock, 130)) == len(people)
 
 
+@pytest.mark.parametrize(
+    ("changed_at", "reminders", "due_at"),
+    [
+        # Three months later, less ten days: the very moment when the reminder is due.
+        (datetime(2026, 12, 5, 9, 0, tzinfo=UTC), 1, datetime(2027, 5, 23, 9, 0, tzinfo=UTC)),
+        (datetime(2026, 12, 5, 9, 0, 1, tzinfo=UTC), 0, datetime(2027, 3, 5, 9, 0, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_reminder_comes_up_to_ten_days_before_the_password_is_as_old_as_was_chosen(
+    house, clock, sam, changed_at, reminders, due_at
+):
+    choose(house, sam, "3")
+    with house.worker.db.write() as session:
+        store = BuiltinStore()
+        assert store.set_password(session, sam, expected_version=1, password_hash="x", now=changed_at)
+    clock.at = datetime(2027, 2, 23, 9, 0, tzinfo=UTC)
+    assert jobs.remind(house.worker) == reminders
+    assert next_due_at(house, sam) == due_at
+
+
+@pytest.mark.parametrize(("late", "next_day"), [(timedelta(), 23), (timedelta(seconds=1), 2)])
+def test_a_reminder_up_to_seven_days_late_leaves_the_dates_where_they_were(house, clock, sam, late, next_day):
+    choose(house, sam, "3")
+    clock.at = datetime(2027, 3, 2, 9, 0, tzinfo=UTC) + late
+    assert jobs.remind(house.worker) == 1
+    due_at = next_due_at(house, sam)
+    assert due_at is not None
+    assert due_at.day == next_day
+
+
+@pytest.mark.parametrize(("more", "left_alone"), [(timedelta(), True), (timedelta(seconds=1), False)])
+def test_a_date_more_than_ten_days_beyond_what_was_chosen_is_brought_back(
+    house, clock, sam, more, left_alone
+):
+    choose(house, sam, "3")
+    chosen, written = next_due_at(house, sam), datetime(2027, 3, 5, 9, 0, tzinfo=UTC) + more
+    with house.worker.db.write() as session:
+        session.execute(update(ReminderChoice).values(next_due_at=written))
+    jobs.remind(house.worker)
+    assert next_due_at(house, sam) == (written if left_alone else chosen)
+
+
+def test_a_hundred_reminders_leave_at_a_time(house, clock):
+    for number in range(101):
+        choose(house, house.account(f"person{number}@northwind.example"), "12")
+    clock.advance(timedelta(days=400))
+    assert [jobs.remind(house.worker) for _ in range(3)] == [100, 1, 0]
+
+
 def test_what_piled_up_leaves_a_bounded_number_at_a_time(house, clock):
     for number in range(7):
         choose(house, house.account(f"person{number}@northwind.example"), "12")
@@ -145,7 +199,9 @@ def test_whoever_must_choose_a_new_password_is_told_that_and_not_reminded(house,
     choose(house, sam, "3")
     with house.worker.db.write() as session:
         assert BuiltinStore().require_reset(session, [sam], "exposed", clock.now()) == 1
-    assert live(house, clock, 200) == []
+    assert live(house, clock, 92) == []
+    assert next_due_at(house, sam) == clock.now() + timedelta(days=7)
+    assert live(house, clock, 108) == []
 
 
 def test_an_account_that_is_gone_takes_its_choice_along(house, clock, sam):

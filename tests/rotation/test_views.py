@@ -9,7 +9,7 @@ SAM = "sam@northwind.example"
 
 
 @pytest.fixture
-def sam(house):
+def sam_signed_in(house):
     house.account(SAM)
     return house.signed_in(SAM)
 
@@ -26,54 +26,54 @@ class TestTheChoiceInTheAccount:
             assert answer.status_code == 303
             assert answer.location.startswith("/sign-in/")
 
-    def test_off_is_what_nobody_chose_otherwise(self, sam):
-        page = sam.get("/account/reminders/").text
+    def test_off_is_what_nobody_chose_otherwise(self, sam_signed_in):
+        page = sam_signed_in.get("/account/reminders/").text
         assert checked(page) == "off"
         assert "Reminders are off" in page
 
     @pytest.mark.parametrize(
         ("interval", "date"), [("3", "23 February 2027"), ("6", "23 May 2027"), ("12", "23 November 2027")]
     )
-    def test_a_choice_is_saved_and_shown_with_the_next_date(self, sam, interval, date):
-        answer = sam.submit("/account/reminders/", interval=interval)
+    def test_a_choice_is_saved_and_shown_with_the_next_date(self, sam_signed_in, interval, date):
+        answer = sam_signed_in.submit("/account/reminders/", interval=interval)
         assert (answer.status_code, answer.location) == (303, "/account/reminders/")
-        page = sam.get("/account/reminders/").text
+        page = sam_signed_in.get("/account/reminders/").text
         assert "Saved" in page
         assert checked(page) == interval
         assert date in page
-        assert date in sam.get("/account/").text
-        assert "Saved" not in sam.get("/account/reminders/").text
+        assert date in sam_signed_in.get("/account/").text
+        assert "Saved" not in sam_signed_in.get("/account/reminders/").text
 
-    def test_switching_off_says_so(self, sam):
-        sam.submit("/account/reminders/", interval="3")
-        sam.submit("/account/reminders/", interval="off")
-        assert "We will not remind you" in sam.get("/account/reminders/").text
-        assert "Reminders are off" in sam.get("/account/reminders/").text
+    def test_switching_off_says_so(self, sam_signed_in):
+        sam_signed_in.submit("/account/reminders/", interval="3")
+        sam_signed_in.submit("/account/reminders/", interval="off")
+        assert "We will not remind you" in sam_signed_in.get("/account/reminders/").text
+        assert "Reminders are off" in sam_signed_in.get("/account/reminders/").text
 
     @pytest.mark.parametrize("interval", ["", "1", "never", "3\0", "9" * 10_000])
-    def test_anything_else_is_an_error_and_keeps_the_choice(self, sam, interval):
-        sam.submit("/account/reminders/", interval="3")
-        answer = sam.submit("/account/reminders/", interval=interval)
+    def test_anything_else_is_an_error_and_keeps_the_choice(self, sam_signed_in, interval):
+        sam_signed_in.submit("/account/reminders/", interval="3")
+        answer = sam_signed_in.submit("/account/reminders/", interval=interval)
         assert answer.status_code == 400
         assert "<title>Error:" in answer.text
-        assert checked(sam.get("/account/reminders/").text) == "3"
+        assert checked(sam_signed_in.get("/account/reminders/").text) == "3"
 
-    def test_a_form_without_its_token_changes_nothing(self, sam):
-        assert sam.post("/account/reminders/", data={"interval": "3"}).status_code == 400
-        assert checked(sam.get("/account/reminders/").text) == "off"
+    def test_a_form_without_its_token_changes_nothing(self, sam_signed_in):
+        assert sam_signed_in.post("/account/reminders/", data={"interval": "3"}).status_code == 400
+        assert checked(sam_signed_in.get("/account/reminders/").text) == "off"
 
-    def test_the_page_is_honest_about_required_changes(self, sam):
-        page = unescape(sam.get("/account/reminders/").text)
+    def test_the_page_is_honest_about_required_changes(self, sam_signed_in):
+        page = unescape(sam_signed_in.get("/account/reminders/").text)
         assert "NIST, advise against it" in page
         assert "Change it at once when" in page
 
-    def test_one_person_does_not_see_or_change_anothers_choice(self, house, sam):
-        sam.submit("/account/reminders/", interval="3")
+    def test_one_person_does_not_see_or_change_anothers_choice(self, house, sam_signed_in):
+        sam_signed_in.submit("/account/reminders/", interval="3")
         house.account("robin@northwind.example")
         robin = house.signed_in("robin@northwind.example")
         assert checked(robin.get("/account/reminders/").text) == "off"
         robin.submit("/account/reminders/", interval="12")
-        assert checked(sam.get("/account/reminders/").text) == "3"
+        assert checked(sam_signed_in.get("/account/reminders/").text) == "3"
 
 
 class TestTheCalendarFile:
@@ -90,16 +90,16 @@ class TestTheCalendarFile:
     def test_other_intervals_have_none(self, client, interval):
         assert client.get(f"/reminders/{interval}.ics").status_code == 404
 
-    def test_the_accounts_own_begins_with_the_next_reminder_and_names_nobody(self, sam, clock):
-        sam.submit("/account/reminders/", interval="6")
+    def test_the_accounts_own_begins_with_the_next_reminder_and_names_nobody(self, sam_signed_in, clock):
+        sam_signed_in.submit("/account/reminders/", interval="6")
         clock.advance(timedelta(minutes=20))
-        answer = sam.get("/account/reminders/calendar.ics")
+        answer = sam_signed_in.get("/account/reminders/calendar.ics")
         assert b"DTSTART;VALUE=DATE:20270523\r\n" in answer.data
         assert answer.headers["Cache-Control"] == "no-store"
         assert b"sam@" not in answer.data.lower()
 
-    def test_while_reminders_are_off_there_is_no_own_one(self, sam):
-        answer = sam.get("/account/reminders/calendar.ics")
+    def test_while_reminders_are_off_there_is_no_own_one(self, sam_signed_in):
+        answer = sam_signed_in.get("/account/reminders/calendar.ics")
         assert (answer.status_code, answer.location) == (303, "/account/reminders/")
 
     def test_it_speaks_the_readers_language(self, client):

@@ -12,14 +12,12 @@ from portal.crypto import keys, self_test
 from portal.crypto.vault import WorkerVault
 from tests.processes import working
 
-
-@pytest.fixture
-def database_url(one_database):
-    return one_database
+# A copy of an SQLite file is what is tested.
+pytestmark = pytest.mark.sqlite
 
 
 @pytest.fixture
-def file(tmp_path):
+def database_file(tmp_path):
     return tmp_path / "portal.db"
 
 
@@ -63,7 +61,7 @@ def leave_behind(file):
 
 
 def test_a_backup_made_while_others_write_is_put_back_over_a_database_that_went_on(
-    run, db, database_url, file, copy
+    run, db, database_url, database_file, copy
 ):
     add(db, "before")
     with db.write() as session:  # another is at work
@@ -73,30 +71,32 @@ def test_a_backup_made_while_others_write_is_put_back_over_a_database_that_went_
     assert "never overwritten" in run("db", "backup", str(copy)).output
     add(db, "after")
     db.dispose()
-    leave_behind(file)
+    leave_behind(database_file)
     result = run("db", "restore", str(copy))
     assert result.exit_code == 0, result.output
-    assert not file.with_name("portal.db-wal").exists()
+    assert not database_file.with_name("portal.db-wal").exists()
     assert names(database_url) == ["before"]
-    assert file.stat().st_mode & 0o777 == 0o660
-    assert file.stat().st_gid == file.parent.stat().st_gid
+    assert database_file.stat().st_mode & 0o777 == 0o660
+    assert database_file.stat().st_gid == database_file.parent.stat().st_gid
     assert run("doctor").exit_code == 0
-    assert sorted(path.name for path in file.parent.glob(".*")) == []
+    assert sorted(path.name for path in database_file.parent.glob(".*")) == []
 
 
-def test_a_damaged_database_and_one_that_is_gone_are_replaced(run, db, database_url, file, copy):
+def test_a_damaged_database_and_one_that_is_gone_are_replaced(run, db, database_url, database_file, copy):
     add(db, "before")
     assert run("db", "backup", str(copy)).exit_code == 0
     db.dispose()
-    file.write_bytes(b"lost " * 1000)
+    database_file.write_bytes(b"lost " * 1000)
     assert run("db", "restore", str(copy)).exit_code == 0
     assert names(database_url) == ["before"]
-    file.unlink()
+    database_file.unlink()
     assert run("db", "restore", str(copy)).exit_code == 0
     assert names(database_url) == ["before"]
 
 
-def test_nothing_is_put_back_while_the_worker_runs(run, environ, db, database_url, file, copy, tmp_path):
+def test_nothing_is_put_back_while_the_worker_runs(
+    run, environ, db, database_url, database_file, copy, tmp_path
+):
     assert run("db", "backup", str(copy)).exit_code == 0
     add(db, "after")
     db.dispose()
@@ -115,7 +115,7 @@ def test_nothing_is_put_back_while_the_worker_runs(run, environ, db, database_ur
 
 @pytest.mark.parametrize("kind", ["text", "cut off", "another database", "other keys", "itself", "no keys"])
 def test_what_is_not_this_database_is_not_put_back(
-    run, db, database_url, worker_keys, file, copy, tmp_path, kind
+    run, db, database_url, worker_keys, database_file, copy, tmp_path, kind
 ):
     add(db, "before")
     self_test.keep(db, WorkerVault(worker_keys))
@@ -136,11 +136,11 @@ def test_what_is_not_this_database_is_not_put_back(
         keys.write_pair(*keys.generate(), tmp_path / "keys/web.json", tmp_path / "keys/worker.json")
     elif kind == "no keys":
         (tmp_path / "keys/worker.json").unlink()
-    before = file.read_bytes()
-    result = run("db", "restore", str(file if kind == "itself" else copy))
+    before = database_file.read_bytes()
+    result = run("db", "restore", str(database_file if kind == "itself" else copy))
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
-    assert file.read_bytes() == before
+    assert database_file.read_bytes() == before
     assert list(tmp_path.glob(".*")) == []
 
 
@@ -161,18 +161,18 @@ def test_postgresql_has_its_own_tools(run, copy):
 
 
 def test_a_restore_that_fails_at_its_end_leaves_the_former_database_its_last_commits(
-    run, db, database_url, file, copy, monkeypatch
+    run, db, database_url, database_file, copy, monkeypatch
 ):
     add(db, "before")
     assert run("db", "backup", str(copy)).exit_code == 0
     db.dispose()
-    leave_behind(file)
-    lying = file.with_name("portal.db-wal")
+    leave_behind(database_file)
+    lying = database_file.with_name("portal.db-wal")
     kept = lying.read_bytes()
     replace = Path.replace
 
     def fails(self, target):
-        if Path(target) == file:
+        if Path(target) == database_file:
             raise OSError(5, "Input/output error")
         return replace(self, target)
 
@@ -181,7 +181,7 @@ def test_a_restore_that_fails_at_its_end_leaves_the_former_database_its_last_com
     monkeypatch.undo()
     assert kept
     assert lying.read_bytes() == kept
-    assert [path.name for path in file.parent.glob(".*")] == []
+    assert [path.name for path in database_file.parent.glob(".*")] == []
     assert len(names(database_url)) == 2
     assert run("db", "restore", str(copy)).exit_code == 0
     assert names(database_url) == ["before"]

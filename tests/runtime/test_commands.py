@@ -13,11 +13,8 @@ from tests import databases
 from tests.peers.relays import RudeRelay
 from tests.processes import free_port, serving
 
-
-@pytest.fixture
-def database_url(one_database):
-    """Commands are the same with either database."""
-    return one_database
+# Commands are the same with either database.
+pytestmark = pytest.mark.sqlite
 
 
 def test_wrong_settings_end_any_command_with_all_faults(run):
@@ -43,11 +40,11 @@ def test_keys_are_made_once(run, tmp_path):
     assert (tmp_path / "new/worker.json").read_bytes() == before
 
 
-def test_a_new_session_secret_needs_the_web_keys_alone(run, production, tmp_path):
+def test_a_new_session_secret_needs_the_web_keys_alone(run, production_environ, tmp_path):
     file = tmp_path / "keys/web.json"
     before = keys.read_web(file).session_secret
     (tmp_path / "keys/worker.json").unlink()
-    result = run("keys", "renew-session", **production | {"PORTAL_MAIL_URL": None})
+    result = run("keys", "renew-session", **production_environ | {"PORTAL_MAIL_URL": None})
     assert result.exit_code == 0, result.output
     assert "Restart the web server" in result.output
     after = keys.read_web(file)
@@ -114,7 +111,7 @@ def test_a_worker_without_its_keys_says_what_it_needs(run, tmp_path):
 
 
 @pytest.fixture
-def production(environ):
+def production_environ(environ):
     return environ | {
         "PORTAL_ENVIRONMENT": "production",
         "PORTAL_BASE_URL": "https://incident.northwind.example",
@@ -123,8 +120,8 @@ def production(environ):
     }
 
 
-def test_only_the_web_server_s_user_is_well_without_a_relay(run, production, tmp_path):
-    without = production | {"PORTAL_MAIL_URL": None}
+def test_only_the_web_server_s_user_is_well_without_a_relay(run, production_environ, tmp_path):
+    without = production_environ | {"PORTAL_MAIL_URL": None}
     for command, code in (("doctor", 1), ("worker", 2)):
         result = run(command, **without)
         assert result.exit_code == code
@@ -136,11 +133,13 @@ def test_only_the_web_server_s_user_is_well_without_a_relay(run, production, tmp
 
 
 @pytest.mark.parametrize("wrong", ["missing", "unreadable by either"])
-def test_nobody_is_asked_for_the_relay_s_password_because_of_a_key_file(run, production, tmp_path, wrong):
+def test_nobody_is_asked_for_the_relay_s_password_because_of_a_key_file(
+    run, production_environ, tmp_path, wrong
+):
     (tmp_path / "keys/web.json").unlink()
     if wrong == "unreadable by either":
         (tmp_path / "keys/worker.json").unlink()
-    result = run("doctor", **production | {"PORTAL_MAIL_URL": None, "PORTAL_EMBEDDED": "1"})
+    result = run("doctor", **production_environ | {"PORTAL_MAIL_URL": None, "PORTAL_EMBEDDED": "1"})
     assert result.exit_code == 1
     assert "WRONG mail relay: not looked at; mend the keys first" in result.output
     assert "PORTAL_MAIL_URL" not in result.output
@@ -185,33 +184,33 @@ def test_a_database_of_a_newer_portal_is_said_to_be_so(run, tmp_path, sqlite_tem
 
 
 class TestServe:
-    def test_in_production_it_refuses_where_it_can_open_the_worker_s_keys(self, production, run):
-        (fault,) = refusals(Settings.from_env(production))
+    def test_in_production_it_refuses_where_it_can_open_the_worker_s_keys(self, production_environ, run):
+        (fault,) = refusals(Settings.from_env(production_environ))
         assert fault.startswith("PORTAL_WORKER_KEYS_FILE")
-        result = run("serve", **production)
+        result = run("serve", **production_environ)
         assert result.exit_code == 1
         assert "PORTAL_EMBEDDED=1" in result.output
 
-    def test_it_may_where_that_was_decided_or_where_it_cannot(self, production, tmp_path):
-        assert refusals(Settings.from_env(production | {"PORTAL_EMBEDDED": "1"})) == []
+    def test_it_may_where_that_was_decided_or_where_it_cannot(self, production_environ, tmp_path):
+        assert refusals(Settings.from_env(production_environ | {"PORTAL_EMBEDDED": "1"})) == []
         (tmp_path / "keys/worker.json").unlink()
-        assert refusals(Settings.from_env(production)) == []
+        assert refusals(Settings.from_env(production_environ)) == []
 
-    def test_it_refuses_without_keys_and_with_the_worker_s(self, production, tmp_path):
-        worker = production["PORTAL_WORKER_KEYS_FILE"]
-        assert len(refusals(Settings.from_env(production | {"PORTAL_WEB_KEYS_FILE": worker}))) == 2
+    def test_it_refuses_without_keys_and_with_the_worker_s(self, production_environ, tmp_path):
+        worker = production_environ["PORTAL_WORKER_KEYS_FILE"]
+        assert len(refusals(Settings.from_env(production_environ | {"PORTAL_WEB_KEYS_FILE": worker}))) == 2
         (tmp_path / "keys/web.json").unlink()
-        assert refusals(Settings.from_env(production | {"PORTAL_EMBEDDED": "1"}))[0].startswith(
+        assert refusals(Settings.from_env(production_environ | {"PORTAL_EMBEDDED": "1"}))[0].startswith(
             "PORTAL_WEB_KEYS_FILE"
         )
 
-    def test_it_serves_with_the_web_keys_alone_and_without_a_relay(self, production, tmp_path):
+    def test_it_serves_with_the_web_keys_alone_and_without_a_relay(self, production_environ, tmp_path):
         (tmp_path / "keys/worker.json").unlink()
-        del production["PORTAL_MAIL_URL"]
-        production["PORTAL_MAIL_URL_FILE"] = str(tmp_path / "of-the-worker")
+        del production_environ["PORTAL_MAIL_URL"]
+        production_environ["PORTAL_MAIL_URL_FILE"] = str(tmp_path / "of-the-worker")
         port = free_port()
         with serving(
-            production | {"PORTAL_LISTEN": f"127.0.0.1:{port}", "PORTAL_ENVIRONMENT": "test"},
+            production_environ | {"PORTAL_LISTEN": f"127.0.0.1:{port}", "PORTAL_ENVIRONMENT": "test"},
             tmp_path / "log",
         ):
             connection = HTTPConnection("127.0.0.1", port, timeout=10)

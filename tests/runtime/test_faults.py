@@ -8,6 +8,9 @@ import pytest
 from portal.demo.example import CONTENT
 from tests.processes import free_port
 
+# What a command says is the same on either database.
+pytestmark = pytest.mark.sqlite
+
 SLUG = "order-archive"
 EVERY_COMMAND = [
     "serve", "worker", "incidents list", f"incidents show {SLUG}", f"incidents publish {SLUG}",
@@ -21,12 +24,7 @@ EVERY_COMMAND = [
 
 
 @pytest.fixture
-def database_url(one_database):
-    return one_database
-
-
-@pytest.fixture
-def file(tmp_path):
+def people_file(tmp_path):
     path = tmp_path / "affected.csv"
     path.write_text("email\nsam@example.com\n")
     return path
@@ -46,8 +44,8 @@ def ended_with_a_sentence(result):
 
 
 @pytest.mark.parametrize("command", EVERY_COMMAND)
-def test_a_database_that_was_not_upgraded_is_said_to_be_so(run, tmp_path, file, command):
-    words = words_of(command, file)
+def test_a_database_that_was_not_upgraded_is_said_to_be_so(run, tmp_path, people_file, command):
+    words = words_of(command, people_file)
     result = run(*words, PORTAL_DATABASE_URL=f"sqlite:///{tmp_path}/empty.db")
     assert ended_with_a_sentence(result), result.output
     assert "run: portal db upgrade" in result.output
@@ -55,8 +53,8 @@ def test_a_database_that_was_not_upgraded_is_said_to_be_so(run, tmp_path, file, 
 
 @pytest.mark.parametrize("command", [*EVERY_COMMAND, "db upgrade", "doctor"])
 @pytest.mark.parametrize("kind", ["postgresql", "a folder", "no such disk"])
-def test_a_database_that_is_not_there_is_said_to_be_so(run, tmp_path, file, command, kind):
-    words = words_of(command, file)
+def test_a_database_that_is_not_there_is_said_to_be_so(run, tmp_path, people_file, command, kind):
+    words = words_of(command, people_file)
     urls = {
         "postgresql": f"postgresql://nobody:a-long-secret@127.0.0.1:{free_port()}/portal",
         "a folder": f"sqlite:///{tmp_path}",
@@ -68,12 +66,12 @@ def test_a_database_that_is_not_there_is_said_to_be_so(run, tmp_path, file, comm
     assert "a-long-secret" not in result.output
 
 
-def test_a_list_that_does_not_open_ends_a_notice_before_it_begins(run, tmp_path, file):
+def test_a_list_that_does_not_open_ends_a_notice_before_it_begins(run, tmp_path, people_file):
     for words in (
         ("incidents", "create", SLUG, "--title", "Theft", "--classes", "Names"),
         ("incidents", "statement", SLUG, str(CONTENT / "statement-1.md")),
         ("incidents", "publish", SLUG),
-        ("exposure", "import", SLUG, str(file), "--activate"),
+        ("exposure", "import", SLUG, str(people_file), "--activate"),
     ):
         assert run(*words).exit_code == 0
     connection = sqlite3.connect(tmp_path / "portal.db")

@@ -21,10 +21,12 @@ from portal.identity.port import Profile
 from portal.identity.service import hasher_for
 from portal.incidents import service as incidents
 from portal.subscriptions.models import Subscription
-from tests import databases
 from tests.mailbox import Delivered, Mailbox
 from tests.processes import command, free_port, serving, working
 from tests.visitor import hidden
+
+# Whether the halves fit together does not depend on the database.
+pytestmark = pytest.mark.sqlite
 
 SITE = "https://incident.northwind.example"
 ANA = "ana@northwind.example"
@@ -96,12 +98,6 @@ class Browser:
 
 
 @pytest.fixture
-def database_url(sqlite_template, tmp_path):
-    """Whether the halves fit together does not depend on the database."""
-    return databases.sqlite_copy(sqlite_template, tmp_path / "portal.db")
-
-
-@pytest.fixture
 def halves(environ, tmp_path):
     """The two environments: each with its own keys, and a path where the other's would be and nothing is."""
     kept = environ | {
@@ -122,7 +118,7 @@ def halves(environ, tmp_path):
 
 
 @pytest.fixture
-def ana(db, worker_vault, halves, tmp_path):
+def ana_everywhere(db, worker_vault, database_url, halves, tmp_path):
     """An incident, its list, and Ana, who is on it and has an account."""
     now = datetime.now(UTC)
     with db.write() as session:
@@ -148,7 +144,7 @@ def code_in(mail: Delivered, size: int = 4) -> str:
     return str(code)
 
 
-def test_a_person_can_do_everything(halves, ana, smtp: Mailbox, db, tmp_path):
+def test_a_person_can_do_everything(halves, ana_everywhere, smtp: Mailbox, db, tmp_path):
     web, worker = halves
     port = int(web["PORTAL_LISTEN"].rpartition(":")[2])
     with serving(web, tmp_path / "serve.log"), working(worker, tmp_path / "worker.log"):

@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from portal.site.theme import (
     DARK_GROUNDS,
     LIGHT_GROUNDS,
-    SHAPE,
-    TEXT,
     ColourInvalid,
     Theme,
     contrast,
@@ -40,12 +38,12 @@ def value(sheet: str, name: str) -> str:
 @example("#14171b")
 def test_words_and_shapes_keep_their_contrast_in_every_colour(colour):
     theme = Theme.from_colour(colour)
-    for palette, grounds in ((theme.light, LIGHT_GROUNDS), (theme.dark, DARK_GROUNDS)):
-        assert contrast(palette.on_accent, palette.accent) >= TEXT
-        assert contrast(palette.on_accent, palette.accent_strong) >= TEXT
-        for ground in grounds:
-            assert contrast(palette.link, ground) >= TEXT
-            assert contrast(palette.accent, ground) >= SHAPE
+    for palette, sheet in ((theme.light, LIGHT), (theme.dark, DARK)):
+        assert contrast(palette.on_accent, palette.accent) >= 4.5
+        assert contrast(palette.on_accent, palette.accent_strong) >= 4.5
+        for ground in (value(sheet, name) for name in GROUND_NAMES):
+            assert contrast(palette.link, ground) >= 4.5
+            assert contrast(palette.accent, ground) >= 3
 
 
 @given(colours)
@@ -104,8 +102,8 @@ def test_the_grounds_are_those_of_the_pages(sheet, grounds):
 def test_the_fixed_colours_read_on_every_ground_they_stand_on(sheet):
     for ground in ("ground", "surface"):
         for name in ("ink", "soft", "bad", "good", "warn"):
-            assert contrast(value(sheet, name), value(sheet, ground)) >= TEXT, (name, ground)
-        assert contrast(value(sheet, "edge"), value(sheet, ground)) >= SHAPE, ground
+            assert contrast(value(sheet, name), value(sheet, ground)) >= 4.5, (name, ground)
+        assert contrast(value(sheet, "edge"), value(sheet, ground)) >= 3, ground
     for name in ("bad", "good", "warn"):
-        assert contrast(value(sheet, name), value(sheet, f"{name}-ground")) >= TEXT, name
-        assert contrast(value(sheet, "soft"), value(sheet, f"{name}-ground")) >= TEXT, name
+        assert contrast(value(sheet, name), value(sheet, f"{name}-ground")) >= 4.5, name
+        assert contrast(value(sheet, "soft"), value(sheet, f"{name}-ground")) >= 4.5, name

@@ -109,8 +109,10 @@ class TestTheMail:
     def test_signing_up_twice_mails_once(self, house, smtp, incident, clock):
         house.sign_up(ANA)
         house.sign_up(ANA.upper().replace("EXAMPLE.COM", "example.com"))
+        clock.advance(timedelta(minutes=10, seconds=-1))
+        house.sign_up(ANA)
         assert len(smtp.messages) == 1
-        clock.advance(timedelta(minutes=11))  # by then the first mail may be lost
+        clock.advance(timedelta(seconds=2))  # by then the first mail may be lost
         house.sign_up(ANA)
         assert len(smtp.messages) == 2
 
@@ -214,7 +216,11 @@ class TestTheButton:
     def test_an_old_link_and_a_link_of_another_purpose_get_the_same_page(self, house, smtp, incident, clock):
         house.sign_up(ANA)
         path = link_in(smtp.messages[0])
-        clock.advance(timedelta(days=7))
+        clock.advance(timedelta(days=7, seconds=-1))
+        visitor = house.visitor()
+        visitor.get(path)
+        assert visitor.get("/subscribe/confirm/").status_code == 200
+        clock.advance(timedelta(seconds=1))
         visitor = house.visitor()
         visitor.get(path)
         assert visitor.get("/subscribe/confirm/").status_code == 410
@@ -246,7 +252,7 @@ class TestWhatTheWorkerTrusts:
         token = link_in(smtp.to(ANA)[-1]).split("/")[-2]
         with db.write() as session:
             session.execute(delete(Subscription))
-            intake_service.submit(session, web_vault, service.CONFIRMED, {"token": token}, clock.now())
+            intake_service.submit(session, web_vault, "subscribe-confirmed", {"token": token}, clock.now())
         house.work()
         assert house.subscribed() == 0
 
@@ -260,7 +266,7 @@ class TestWhatTheWorkerTrusts:
         ]
         with db.write() as session:
             for fields in inventions:
-                intake_service.submit(session, web_vault, service.CONFIRMED, fields, clock.now())
+                intake_service.submit(session, web_vault, "subscribe-confirmed", fields, clock.now())
         house.work()
         assert house.subscribed() == 0
 

@@ -3,6 +3,7 @@
 import logging
 import re
 from dataclasses import replace
+from urllib.parse import urlencode
 
 import pytest
 from flask import abort, request
@@ -13,27 +14,33 @@ from werkzeug.exceptions import TooManyRequests
 from portal.app import create_app
 from portal.crypto import keys
 from portal.web import frame
-from portal.web.frame import ERROR_PAGES, MAX_REQUEST_BYTES
-from tests import databases
-from tests.configured import configured
-from tests.visitor import Visitor, hidden
+from tests.visitor import hidden
+
+# The frame of the pages does not depend on the database.
+pytestmark = pytest.mark.sqlite
 
 TOKEN = "abcdefghijklmnopqrstuvwxyz234567"
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+        "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
 
 
 @pytest.fixture
-def database_url(sqlite_template, tmp_path):
-    """The frame of the pages does not depend on the database."""
-    return databases.sqlite_copy(sqlite_template, tmp_path / "portal.db")
-
-
-@pytest.fixture
-def portal(settings, db, clock, web_keys):
+def failing(portal_with):
     """Make a portal with other settings, and pages that fail in it."""
 
     def make(**changed):
-        app = create_app(configured(settings, **changed), db=db, clock=clock, web_keys=web_keys)
-        app.test_client_class = Visitor
+        app = portal_with(**changed)
 
         @app.get("/fail/<int:code>/")
         def fail(code):
@@ -54,17 +61,17 @@ def portal(settings, db, clock, web_keys):
 
 
 @pytest.fixture
-def production(portal):
-    return portal(environment="production", base_url="https://incident.northwind.example")
+def production(failing):
+    return failing(environment="production", base_url="https://incident.northwind.example")
 
 
-@pytest.mark.parametrize("code", ERROR_PAGES)
-def test_each_error_has_a_page_that_helps_with_every_header(portal, code):
-    answer = portal().test_client().get(f"/fail/{code}/")
+@pytest.mark.parametrize("code", [400, 403, 404, 405, 410, 413, 429, 500, 503])
+def test_each_error_has_a_page_that_helps_with_every_header(failing, code):
+    answer = failing().test_client().get(f"/fail/{code}/")
     assert answer.status_code == code
     assert len(re.findall(r"<h1\b", answer.text)) == 1
     assert "What you can do now" in answer.text
-    for name, value in (frame.HEADERS | {"Referrer-Policy": "no-referrer"}).items():
+    for name, value in HEADERS.items():
         assert answer.headers[name] == value
     assert answer.headers["Cache-Control"] == "no-store"
     assert ("Retry-After" in answer.headers) == (code == 429)
@@ -89,8 +96,8 @@ def test_search_engines_are_kept_from_every_page_that_takes_a_token(app, client)
 
 
 @pytest.mark.parametrize("code", [418, 422, 501])
-def test_an_error_without_a_page_of_its_own_keeps_its_status(portal, code):
-    assert portal().test_client().get(f"/fail/{code}/").status_code == code
+def test_an_error_without_a_page_of_its_own_keeps_its_status(failing, code):
+    assert failing().test_client().get(f"/fail/{code}/").status_code == code
 
 
 def test_another_method_is_told_which_are_right(client):
@@ -99,9 +106,9 @@ def test_another_method_is_told_which_are_right(client):
     assert "POST" in answer.headers["Allow"]
 
 
-def test_nothing_personal_is_in_the_log_when_a_page_fails(portal, caplog):
+def test_nothing_personal_is_in_the_log_when_a_page_fails(failing, caplog):
     with caplog.at_level(logging.DEBUG):
-        answer = portal().test_client().get(f"/raise/{TOKEN}/?email=sam@example.com")
+        answer = failing().test_client().get(f"/raise/{TOKEN}/?email=sam@example.com")
     assert answer.status_code == 500
     assert "What you can do now" in answer.text
     logged = caplog.text
@@ -116,8 +123,8 @@ def test_nothing_personal_is_in_the_log_when_a_page_fails(portal, caplog):
     "host",
     ["evil.example", "localhost.evil.example", "evil.example:8000", "", "a b", "localhost@evil.example"],
 )
-def test_a_forged_host_gets_a_plain_400(portal, production, host):
-    for app in (portal(), production):
+def test_a_forged_host_gets_a_plain_400(failing, production, host):
+    for app in (failing(), production):
         answer = app.test_client().get("/healthz", headers={"Host": host})
         assert answer.status_code == 400
         assert "evil" not in answer.text
@@ -139,13 +146,13 @@ def test_our_name_in_capitals_or_with_a_port_is_ours(production, host):
 
 
 @pytest.mark.parametrize("host", ["[2001:db8::1]:8443", "[2001:DB8::1]"])
-def test_an_ipv6_address_may_be_our_name(portal, host):
-    client = portal(environment="production", base_url="https://[2001:db8::1]:8443").test_client()
+def test_an_ipv6_address_may_be_our_name(failing, host):
+    client = failing(environment="production", base_url="https://[2001:db8::1]:8443").test_client()
     assert client.get("/check/", headers={"Host": host}).status_code == 200
     assert client.get("/check/", headers={"Host": "[2001:db8::2]"}).status_code == 400
 
 
-def test_forwarded_hosts_and_prefixes_move_nothing(portal):
+def test_forwarded_hosts_and_prefixes_move_nothing(failing):
     forged = {
         "X-Forwarded-Host": "evil.example",
         "X-Forwarded-Prefix": "/evil",
@@ -153,7 +160,7 @@ def test_forwarded_hosts_and_prefixes_move_nothing(portal):
         "Forwarded": "host=evil.example",
     }
     for proxies in (0, 1):
-        client = portal(trusted_proxies=proxies).test_client()
+        client = failing(trusted_proxies=proxies).test_client()
         assert client.get("/where/", headers=forged).text.endswith("localhost")
         assert "evil" not in client.get("/check/", headers=forged).text
         assert "evil" not in client.get("/check/sent/", headers=forged).headers["Location"]
@@ -173,13 +180,13 @@ def test_forwarded_hosts_and_prefixes_move_nothing(portal):
         (1, "nonsense", "unknown"),
     ],
 )
-def test_only_the_configured_number_of_proxies_is_believed(portal, proxies, forwarded, network):
-    client = portal(trusted_proxies=proxies).test_client()
+def test_only_the_configured_number_of_proxies_is_believed(failing, proxies, forwarded, network):
+    client = failing(trusted_proxies=proxies).test_client()
     assert client.get("/where/", headers={"X-Forwarded-For": forwarded}).text.split()[0] == network
 
 
-def test_one_network_is_slowed_whatever_it_claims_and_another_is_not(portal):
-    visitor = portal(limits={"intake_ip": "2 per hour"}, trusted_proxies=1).test_client()
+def test_one_network_is_slowed_whatever_it_claims_and_another_is_not(failing):
+    visitor = failing(limits={"intake_ip": "2 per hour"}, trusted_proxies=1).test_client()
     answers = []
     for number, sender in enumerate(["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db9::1"]):
         fields = hidden(visitor.get("/is-it-real/").text) | {"code": "x"}
@@ -258,10 +265,18 @@ class TestForms:
         assert answer.status_code in {400, 413}
 
     def test_what_is_announced_too_big_is_not_even_read(self, client):
-        length = {"CONTENT_LENGTH": str(MAX_REQUEST_BYTES + 1)}
+        length = {"CONTENT_LENGTH": str(64 * 1024 + 1)}
         form = "application/x-www-form-urlencoded"
         answer = client.post("/check/", environ_overrides=length, content_type=form)
         assert answer.status_code == 413
+
+    def test_64_kilobytes_are_read_and_not_a_byte_more(self, client):
+        body = urlencode(hidden(client.get("/check/").text) | {"email": "sam@example.com", "more": ""})
+        for size, status in ((64 * 1024, 303), (64 * 1024 + 1, 413)):
+            answer = client.post(
+                "/check/", data=body.ljust(size, "x"), content_type="application/x-www-form-urlencoded"
+            )
+            assert answer.status_code == status
 
 
 class TestCookies:
@@ -299,7 +314,7 @@ class TestCookies:
         assert client.get("/check/sent/").headers["Location"] == "/check/"
 
     def test_a_session_of_the_secret_before_is_still_read(
-        self, app, client, portal, settings, db, clock, web_keys
+        self, app, client, failing, settings, db, clock, web_keys
     ):
         with client.session_transaction() as session:
             session["flow check"] = ["00" * 16]

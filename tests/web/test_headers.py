@@ -7,8 +7,10 @@ import pytest
 
 from portal.app import create_app
 from portal.incidents import service as incidents
-from tests import databases
 from tests.visitor import Visitor, hidden
+
+# Headers do not depend on the database.
+pytestmark = pytest.mark.sqlite
 
 TOKEN = "abcdefghijklmnopqrstuvwxyz234567"
 POLICY = {
@@ -50,12 +52,6 @@ MACHINES = (
 )
 ERRORS = ("/nothing/", "/logo", "/incidents/nothing/")
 EVERYTHING = (*PUBLIC, *PERSONAL, *MACHINES, *ERRORS)
-
-
-@pytest.fixture
-def database_url(sqlite_template, tmp_path):
-    """Headers do not depend on the database."""
-    return databases.sqlite_copy(sqlite_template, tmp_path / "portal.db")
 
 
 @pytest.fixture

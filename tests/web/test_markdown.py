@@ -38,6 +38,11 @@ PAYLOADS = [
 ]
 
 
+TAGS = set(
+    "p br strong em a ul ol li blockquote code pre hr h2 h3 h4 h5 h6 table thead tbody tr th td".split()
+)
+
+
 class Elements(HTMLParser):
     """What a browser would make of it."""
 
@@ -54,11 +59,11 @@ class Elements(HTMLParser):
 def test_nothing_that_an_author_pastes_runs(payload):
     html = markdown.render(f"before {payload} after\n\n{payload}\n\n> {payload}")
     for tag, attributes in Elements(html).found:
-        assert tag in markdown.TAGS
+        assert tag in TAGS
         assert set(attributes) <= {"href", "title", "rel", "start"}
         href = attributes.get("href") or ""
         scheme = re.match(r"[a-z][a-z0-9+.-]*(?=:)", href.lower())
-        assert scheme is None or scheme[0] in markdown.SCHEMES, href
+        assert scheme is None or scheme[0] in {"http", "https", "mailto", "tel"}, href
 
 
 def test_links_vouch_for_nobody():

@@ -1,0 +1,65 @@
+"""Commands and other portals, in this process and on the test's database. Fixtures that folders share."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from flask import Flask
+
+from portal.app import create_app
+from portal.cli import main
+from portal.core.clock import FixedClock
+from portal.core.db import Database
+from portal.core.settings import Settings
+from portal.crypto.keys import WebKeys
+from portal.runtime.context import Context
+from tests.configured import configured
+from tests.visitor import Visitor
+
+Portal = Callable[..., Result]
+
+
+@pytest.fixture
+def context(settings: Settings, db: Database, clock: FixedClock) -> Context:
+    context = Context(settings, clock)
+    context.db = db
+    return context
+
+
+@pytest.fixture
+def portal(context: Context) -> Portal:
+    """Runs `portal …`; a command that ends otherwise than it should fails the test."""
+
+    def run(*arguments: object, status: int = 0) -> Result:
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments], obj=context)
+        assert result.exit_code == status, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture
+def run(environ: dict[str, str]) -> Callable[..., Result]:
+    """Run a command as an operator does; gives the result."""
+
+    def command(*words: str, **changed: str | None) -> Result:
+        unset: dict[str, str | None] = {name: None for name in os.environ if name.startswith("PORTAL_")}
+        return CliRunner().invoke(main, words, env=unset | environ | changed)
+
+    return command
+
+
+@pytest.fixture
+def portal_with(
+    settings: Settings, db: Database, clock: FixedClock, web_keys: WebKeys
+) -> Callable[..., Flask]:
+    """Make another portal's application, with other settings."""
+
+    def make(**changed: Any) -> Flask:
+        app = create_app(configured(settings, **changed), db=db, clock=clock, web_keys=web_keys)
+        app.test_client_class = Visitor
+        return app
+
+    return make
