@@ -88,6 +88,14 @@ def test_a_megabyte_is_too_long_at_once(text):
         normalise(text)
 
 
+def test_an_address_has_254_bytes_at_most():
+    longest = "a" * 64 + "@" + ".".join(["b" * 61] * 3) + ".exa"
+    assert len(longest) == 254
+    assert normalise(longest) == longest
+    with pytest.raises(AddressInvalid, match="too long"):
+        normalise(longest + "m")
+
+
 @given(st.text(max_size=300))
 def test_whatever_is_typed_gives_one_stable_form_or_a_reason(text):
     try:

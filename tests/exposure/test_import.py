@@ -136,7 +136,7 @@ def test_rows_lie_in_the_order_of_their_index_whatever_order_the_file_has(lists)
 def test_many_runs_on_disk_merge_into_one_order_and_hold_no_plain_text(lists, tmp_path, worker_vault):
     folder = tmp_path / "spill"
     folder.mkdir()
-    sorter = Sorter(folder, importing.KEY_BYTES, run_bytes=20_000)
+    sorter = Sorter(folder, 32, run_bytes=20_000)
     job = importing._Import(
         importing.Source(lists.id_of(SLUG), OWN_CLASSES, tmp_path / "many.csv", lists.report),
         Sealer(worker_vault, 1, worker_vault.new_data_key(Cell("test", "key", b""))[0]),

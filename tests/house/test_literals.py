@@ -13,8 +13,8 @@ CONSTANT = re.compile(r"_?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 ALLOWED = {
     "SCHEDULE": "all the scheduled work there is, which a test runs",
     "EVERYONE": "says whose passwords are meant",
-    "EXTENSION": "the name under which an application keeps its parts",
     "CONTENT": "the folder of the example's texts",
+    "MIGRATIONS": "the folder of the migrations",
     "FILE": "the file of the classes, or of the advice",
     "EXAMPLE": "a person of the demonstration",
     "ROBBED": "a person of the demonstration",
@@ -25,8 +25,6 @@ ALLOWED = {
     "DOMAINS": "domains of the demonstration's people",
     "LIGHT_GROUNDS": "compared with the style sheet, where the same colours are written",
     "DARK_GROUNDS": "compared with the style sheet, where the same colours are written",
-    "MAX_RECORD": "how much is read at once; any bound far below a gigabyte will do",
-    "COALESCE_SECONDS": "turned round, so that no wake-up is left out",
 }
 
 

@@ -162,6 +162,15 @@ def test_a_clock_may_be_five_minutes_ahead_and_an_event_thirty_years_ago():
     assert occurred("1996-11-24") == datetime(1996, 11, 24, tzinfo=UTC)
 
 
+def test_a_note_has_2000_characters_at_most():
+    noted = STATEMENT.replace(
+        "role: Managing director\n", "role: Managing director\nnote: " + "N" * 2000 + "\n"
+    )
+    assert statement(noted).text.note == "N" * 2000
+    longer = noted.replace("N" * 2000, "N" * 2001)
+    assert refusal(statement, longer) == "line 6, note: is longer than 2000 characters"
+
+
 def test_a_title_has_200_characters_at_most():
     assert statement(STATEMENT.replace("Your booking was copied", "Y" * 200)).text.title == "Y" * 200
 

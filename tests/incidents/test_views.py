@@ -88,6 +88,13 @@ def test_a_day_later_the_timeline_says_when_an_update_was_published(client, told
     assert html.count("published on") == 1
 
 
+@pytest.mark.parametrize(("occurred_at", "said"), [("2026-11-22T09:00Z", 1), ("2026-11-22T09:01Z", 0)])
+def test_less_than_a_day_later_it_does_not(client, portal, write, published, occurred_at, said):
+    update = write(f"---\noccurred_at: {occurred_at}\n---\nWe saw a stranger.")
+    portal("incidents", "update", SLUG, "--phase", "detected", "--title", "A stranger's sign-in", update)
+    assert words(client.get(PAGE).text).count("published on") == said
+
+
 def test_where_nothing_happened_the_page_says_so(client):
     answer = client.get("/")
     assert answer.status_code == 200

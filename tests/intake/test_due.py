@@ -8,7 +8,7 @@ from sqlalchemy import insert, text
 
 from portal.core.db import new_id
 from portal.intake import service
-from portal.intake.models import FAILED, HELD, WAITING, IntakeRequest
+from portal.intake.models import IntakeRequest
 from tests.traces import plans
 
 SECOND = timedelta(seconds=1)
@@ -29,7 +29,7 @@ def due(db, clock):
         return service.any_due(session, clock.now())
 
 
-@pytest.mark.parametrize("state", [WAITING, HELD])
+@pytest.mark.parametrize("state", ["waiting", "held"])
 def test_a_request_is_due_from_its_time_on(db, clock, add, state):
     assert not due(db, clock)
     add(state, clock.now() + SECOND)
@@ -39,15 +39,15 @@ def test_a_request_is_due_from_its_time_on(db, clock, add, state):
 
 
 def test_what_waits_for_a_list_or_was_set_aside_is_not_due(db, clock, add):
-    add(HELD, None)
-    add(FAILED, None)
-    add(FAILED, clock.now() - SECOND)  # as only a forger writes it: nobody claims it, so nobody need look
+    add("held", None)
+    add("failed", None)
+    add("failed", clock.now() - SECOND)  # as only a forger writes it: nobody claims it, so nobody need look
     assert not due(db, clock)
 
 
 def test_the_look_reads_an_index_however_many_wait(db, clock, add):
-    add(HELD, None, 3000)
-    add(WAITING, clock.now() + SECOND, 3000)
+    add("held", None, 3000)
+    add("waiting", clock.now() + SECOND, 3000)
     with db.write() as session:
         session.execute(text("ANALYZE"))
     (plan,) = plans(db, lambda: due(db, clock))

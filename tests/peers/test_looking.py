@@ -17,14 +17,15 @@ from portal.app import SCHEDULE, create_app
 from portal.core.clock import SystemClock
 from portal.core.db import Database
 from portal.exposure.emails import CheckAnswer
-from portal.intake.models import WAITING, IntakeRequest
+from portal.intake.models import IntakeRequest
 from portal.outbox import service
 from portal.runtime.schedule import ScheduledJob
-from portal.worker import LOOK_SECONDS, Worker, run_due
+from portal.worker import Worker, run_due
 from tests.mailbox import Mailbox
 from tests.processes import started, working
 from tests.visitor import Visitor
 
+LOOK_SECONDS = 0.25
 LOOKS = 6
 LATER = timedelta(hours=1)
 # What unpickles into a command, for whoever would unpickle it.
@@ -79,7 +80,7 @@ def test_a_check_is_answered_within_a_second_and_nobody_wakes_the_worker(
 
     def waiting():
         with db.read() as session:
-            return session.query(IntakeRequest).filter_by(state=WAITING).count()
+            return session.query(IntakeRequest).filter_by(state="waiting").count()
 
     with working(environ, tmp_path / "worker.log"):
         until(lambda: "at work" in log_of(tmp_path))

@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from portal.people_files.csv_file import FileRefused
-from portal.people_files.reading import PROGRESS_ROWS, RowCounts, read_rows
+from portal.people_files.reading import RowCounts, read_rows
 from portal.people_files.report import Report
 from portal.people_files.rows import RowRefused
 
@@ -46,7 +46,7 @@ def test_good_rows_come_with_their_lines_and_bad_ones_are_reported(read):
 
 
 def test_progress_is_shown_in_bytes_of_the_file(read):
-    content = "number\n" + "2\n" * (2 * PROGRESS_ROWS)
+    content = "number\n" + "2\n" * (10_000)
     assert read(content)[2] == [("Reading", len(content), len(content))] * 3
 
 
