@@ -49,7 +49,7 @@ class TestWhoLeft:
         drain(worker_parts)
         leave()
         smtp.answer_recipient = lambda address: "250 OK"
-        assert command("retry") == "In the queue again: 0.\n"
+        assert command("retry") == "Queued again: 0.\n"
         drain(worker_parts)
         assert smtp.messages == []
 
@@ -64,7 +64,7 @@ class TestWhoLeft:
             }
             session.execute(update(OutboxMail).values(values))
         leave()
-        assert command("retry", "--uncertain") == "In the queue again: 0.\n"
+        assert command("retry", "--uncertain") == "Queued again: 0.\n"
         assert row(waiting).state == "uncertain"
 
     @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_what_was_asked_for_long_ago_is_not_sent_again_and_a_notice_is(
     drain(worker_parts)
     clock.advance(timedelta(hours=25))
     smtp.answer_recipient = lambda address: "250 OK"
-    assert command("retry") == "In the queue again: 1.\n"
+    assert command("retry") == "Queued again: 1.\n"
     drain(worker_parts)
     assert [mail.recipients for mail in smtp.messages] == [("victim@example.com",)]
 

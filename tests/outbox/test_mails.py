@@ -187,8 +187,8 @@ class TestRows:
         drain(worker_parts)
         clock.advance(timedelta(days=31))
         with db.write() as session:
-            assert service.forget_payloads(session, clock.now()) == 1
-            assert service.forget_payloads(session, clock.now()) == 0
+            assert service.blank_old_payloads(session, clock.now()) == 1
+            assert service.blank_old_payloads(session, clock.now()) == 0
         assert row(row_id).payload == b""
         assert counts() == {"sent": 1}
 
