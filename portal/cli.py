@@ -29,62 +29,65 @@ from portal.runtime.doctor import doctor
 
 log = logging.getLogger("portal")
 
-# Who sends mail needs the relay's password. The web server does not; of these others, the worker's user does.
+# Whether a command needs the relay's password: yes unless listed.
 SENDS_MAIL = {
     "serve": SendsMail.NO,
     "doctor": SendsMail.IF_KEYS_SAY,
     "keys": SendsMail.IF_KEYS_SAY,
 }
-# What keeps these from starting beside their settings, so that all of it is said at once.
+# Further checks before a start, so that all faults are reported together with those of the settings.
 REFUSALS = {"serve": serving.refusals, "worker": working.refusals}
-# What features check for `portal doctor`.
+# The features' checks for `portal doctor`.
 CHECKS = (check_relay,)
-# What SQLite says, in words.
+# SQLite's error codes as messages to operators.
 SQLITE = {
-    sqlite3.SQLITE_BUSY: "The database is being written by others all the time. Try again.",
-    sqlite3.SQLITE_CANTOPEN: "The database's file cannot be opened.",
-    sqlite3.SQLITE_CORRUPT: "The database's file is damaged.",
+    sqlite3.SQLITE_BUSY: "The database is locked by other processes. Try again.",
+    sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened.",
+    sqlite3.SQLITE_CORRUPT: "The database file is corrupt. Restore a backup: portal db restore",
     sqlite3.SQLITE_FULL: "The disk is full.",
-    sqlite3.SQLITE_NOTADB: "The database's file is no database.",
-    sqlite3.SQLITE_READONLY: "The database cannot be written by this user.",
+    sqlite3.SQLITE_NOTADB: "The database file is not an SQLite database. Check PORTAL_DATABASE_URL.",
+    sqlite3.SQLITE_READONLY: "The database is read-only for this user.",
 }
 
 
 class Commands(click.Group):
-    """The commands: whatever fails ends with one sentence, which never repeats what was stored."""
+    """A group whose commands fail with a short message that never quotes stored values."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a command."""
+        """Run a command. Raises ClickException for expected errors."""
         try:
             return super().invoke(context)
         except (DBAPIError, VaultError, OSError, OverflowError) as error:
-            if isinstance(error, BrokenPipeError):  # nobody reads on: click knows what to do
+            if isinstance(error, BrokenPipeError):  # click handles a closed output
                 raise
             next_step = (
-                "" if context.invoked_subcommand == "doctor" else " To see what is wrong, run: portal doctor"
+                "" if context.invoked_subcommand == "doctor" else " To find the cause, run: portal doctor"
             )
-            raise click.ClickException(f"{_sentence(error)}{next_step}") from error
+            raise click.ClickException(f"{_message(error)}{next_step}") from error
 
 
-def _sentence(error: DBAPIError | VaultError | OSError | OverflowError) -> str:
+def _message(error: DBAPIError | VaultError | OSError | OverflowError) -> str:
     if isinstance(error, VaultError):
-        return "Something stored does not open: it was altered, or written under other keys."
+        return "A stored value does not open: it was tampered with, or encrypted under other keys."
     if isinstance(error, OverflowError):
         return "A number is too large."
     if isinstance(error, OSError):
         return f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}."
     code = int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
-    return SQLITE.get(code, f"The database does not do its part ({type(error.orig).__name__}).")
+    return SQLITE.get(code, f"The database failed ({type(error.orig).__name__}).")
 
 
 @click.group(cls=Commands)
 @click.version_option(package_name="portal")
 @click.pass_context
 def main(context: click.Context) -> None:
-    """A portal for the time after a data breach. Settings are PORTAL_… variables; see docs/operators-guide.md."""
+    """Run a portal for the time after a data breach.
+
+    Settings are PORTAL_… environment variables; see docs/operators-guide.md.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    # The demonstration's mailbox would print every line of every mail's way, addresses too.
+    # The demo mailbox would log every SMTP line, addresses included.
     logging.getLogger("mail.log").setLevel(logging.WARNING)
     if (
         context.obj is not None
@@ -101,7 +104,7 @@ def main(context: click.Context) -> None:
             for variable in context.obj.settings.unused:
                 log.warning("settings: %s is not used by this version; remove it", variable)
     except SettingsInvalid as error:
-        click.echo("The settings are not right:", err=True)
+        click.echo("Invalid settings:", err=True)
         refusals = REFUSALS.get(context.invoked_subcommand or "")
         for fault in (*error.faults, *(refusals(error.settings) if refusals else ())):
             click.echo(f"  {fault}", err=True)
@@ -111,9 +114,9 @@ def main(context: click.Context) -> None:
 @main.command()
 @click.pass_obj
 def worker(context: Context) -> None:
-    """Answer requests, deliver mail and run what is scheduled, until SIGINT or SIGTERM."""
+    """Answer requests, deliver mail and run scheduled jobs, until SIGINT or SIGTERM."""
     parts = wiring.worker_parts(context.settings, context.db, SystemClock(), context.worker_vault())
-    click.echo("The worker is at work.")
+    click.echo("The worker has started.")
     working.Worker(parts, wiring.SCHEDULE).run()
 
 

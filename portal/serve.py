@@ -14,20 +14,23 @@ from portal.runtime.context import Context
 from portal.web.frame import ROOT
 
 THREADS = 4
-# How long a stop waits for answers that were begun. Without it, it waits for kept connections too: for ever.
+# How long a stop waits for responses in progress. Without a limit, idle keep-alive connections block it.
 STOP_SECONDS = 10
 
 
 @click.command()
 @click.option(
-    "--processes", type=click.IntRange(1, 64), default=None, help="How many; as many as cores unless given."
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=None,
+    help="Number of processes. Default: one per core.",
 )
 @click.pass_obj
 def serve(context: Context, processes: int | None) -> None:
-    """Serve the portal at PORTAL_LISTEN."""
+    """Run the web server at PORTAL_LISTEN."""
     faults = refusals(context.settings)
     if faults:
-        raise click.ClickException("The portal does not start:\n  " + "\n  ".join(faults))
+        raise click.ClickException("The web server cannot start:\n  " + "\n  ".join(faults))
     try:
         self_test.check_web(context.db, WebVault(keys.read_web(context.settings.keys.web_file)))
     except self_test.OtherKeys as error:
@@ -38,7 +41,7 @@ def serve(context: Context, processes: int | None) -> None:
 
 
 def _try_to_listen(host: str, port: int) -> None:
-    """Refuse an address that is taken or not ours: the server itself would end without a word of use."""
+    """Raise ClickException if the address cannot be bound, which the server itself would not explain."""
     try:
         family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -47,12 +50,13 @@ def _try_to_listen(host: str, port: int) -> None:
             probe.listen()
     except OSError as error:
         raise click.ClickException(
-            f"PORTAL_LISTEN: the portal cannot listen there ({error.strerror})."
+            f"PORTAL_LISTEN: cannot listen on {host} port {port} ({error.strerror}). "
+            "Set a free address of this machine."
         ) from error
 
 
 def server(target: str, host: str, port: int, processes: int) -> MPServer:
-    """Return the web server as it is shipped, for `target` (module:application, from the repository's folder)."""
+    """Return the production web server for `target` (module:application, relative to the repository)."""
     os.chdir(ROOT)
     return MPServer(
         target,
@@ -70,7 +74,7 @@ def server(target: str, host: str, port: int, processes: int) -> MPServer:
 
 
 def refusals(settings: Settings) -> list[str]:
-    """Return why the web server must not start; empty where it may."""
+    """Return the reasons why the web server must not start; empty if it may."""
     faults = []
     try:
         keys.read_web(settings.keys.web_file)
@@ -78,7 +82,7 @@ def refusals(settings: Settings) -> list[str]:
         faults.append(str(error))
     if settings.production and not settings.keys.embedded and os.access(settings.keys.worker_file, os.R_OK):
         faults.append(
-            "PORTAL_WORKER_KEYS_FILE: the web server can open the worker's keys. Give them to another user, "
-            "or set PORTAL_EMBEDDED=1 and read in the operator's guide what that costs."
+            "PORTAL_WORKER_KEYS_FILE: the web server's user can read the worker's keys. Give the file to "
+            "another user, or set PORTAL_EMBEDDED=1; the operator's guide says what that costs."
         )
     return faults

@@ -1,4 +1,4 @@
-"""The worker: threads that answer requests, deliver mail and run what is scheduled, until told to stop."""
+"""The worker: threads that answer requests, deliver mail and run scheduled jobs until stopped."""
 
 import logging
 import signal
@@ -11,6 +11,7 @@ from threading import Event, Thread
 from limits import parse
 from sqlalchemy.orm import Session
 
+from portal.core.faults import error_types, frames
 from portal.core.settings import Settings
 from portal.crypto import keys
 from portal.intake import jobs as intake
@@ -27,14 +28,14 @@ log = logging.getLogger("portal.worker")
 
 LOOK_SECONDS = 0.25
 AFTER_FAULT_SECONDS = 3.0
-# One, so that a worker that is killed repeats one mail at most; more workers deliver more.
+# One, so that a killed worker repeats at most one mail; run more workers to deliver faster.
 DELIVERY_THREADS = 1
 
 
 class Worker:
-    """Runs until `stop`: rows in the database are the truth, and each thread looks for its own that are due.
+    """Threads that poll the database for due rows until `stop`.
 
-    To look takes no lock; only where something is due a writing transaction begins.
+    Polling takes no lock; a write transaction begins only where something is due.
     """
 
     def __init__(
@@ -45,33 +46,36 @@ class Worker:
         lease: timedelta = LEASE,
         threads: int = DELIVERY_THREADS,
     ) -> None:
-        """Take the parts and the jobs that are scheduled."""
-        self._asked_to_end = False
+        """Store the parts and the schedule; `lease` is how long a claimed mail is held."""
+        self._signalled = False
         self._stopping = Event()
         self.parts = replace(parts, stopping=self._stopping.is_set)
         self._schedule = schedule
-        self._lease = lease
-        self._deliverers = [self._deliverer() for _ in range(threads)]
+        self._deliverers = [_deliverer_for(self.parts, lease) for _ in range(threads)]
         self._pace = parse(parts.settings.limits.intake_global)
 
     def run(self) -> None:
-        """Work until SIGINT or SIGTERM; both let what was begun come to its end. Main thread only."""
+        """Work until SIGINT or SIGTERM, then finish the current work. Main thread only."""
         with self._signals():
             threads = self.start()
             try:
-                while not (self._asked_to_end or self._stopping.wait(LOOK_SECONDS)):
+                while not (self._signalled or self._stopping.wait(LOOK_SECONDS)):
                     pass
             finally:
                 self.stop()
                 for thread in threads:
                     thread.join()
-                log.info("the worker has stopped")
+                log.info("worker: stopped")
 
     def start(self) -> list[Thread]:
-        """Start the threads, and return them."""
+        """Start and return the threads."""
         threads = [
             Thread(target=self._loop, args=("answer", self._answer), name="answer"),
-            Thread(target=self._loop, args=("schedule", self._run_due), name="schedule"),
+            Thread(
+                target=self._loop,
+                args=("schedule", lambda: run_due(self.parts, self._schedule)),
+                name="schedule",
+            ),
             *(Thread(target=self._deliver, args=(each,), name="deliver") for each in self._deliverers),
         ]
         for thread in threads:
@@ -79,37 +83,43 @@ class Worker:
         return threads
 
     def stop(self) -> None:
-        """Ask every thread to end after what it is doing."""
+        """Tell every thread to end after its current work."""
         self._stopping.set()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Note SIGINT and SIGTERM meanwhile.
+        """Record SIGINT and SIGTERM inside the block.
 
-        The handler sets a plain attribute: it runs between any two steps of the main thread, which may hold
-        the lock of an Event that it would wait for.
+        The handler sets a plain attribute: it interrupts the main thread anywhere, and setting an Event could
+        deadlock on the lock that the main thread holds.
         """
 
-        def note(_number: int, _frame: object) -> None:
-            self._asked_to_end = True
+        def record(_number: int, _frame: object) -> None:
+            self._signalled = True
 
-        former = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        previous = {number: signal.signal(number, record) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
-            for number, handler in former.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler)
 
     def _loop(self, name: str, step: Callable[[], int]) -> None:
-        """Repeat a step that returns how much it did: at once where it did something, else after a wait."""
+        """Repeat a step, which returns how much it did: at once if anything, else after `LOOK_SECONDS`."""
         while not self._stopping.is_set():
             wait = LOOK_SECONDS
             try:
                 if step():
                     continue
-            except Exception as error:  # noqa: BLE001 - a database that is gone comes back: stay for it
-                log.error("%s failed (%s: %s); trying again", name, type(error).__name__, _cause(error))
+            except Exception as error:  # noqa: BLE001 - the worker must outlive a database that is down
                 wait = AFTER_FAULT_SECONDS
+                log.error(
+                    "worker: %s failed (%s); retrying in %g s%s",
+                    name,
+                    error_types(error),
+                    wait,
+                    frames(error),
+                )
             self._stopping.wait(wait)
 
     def _is_due(self, any_due: Callable[[Session, datetime], bool]) -> bool:
@@ -123,14 +133,11 @@ class Worker:
         self._stopping.wait(answered * self._pace.get_expiry() / self._pace.amount)
         return answered
 
-    def _run_due(self) -> int:
-        return run_due(self.parts, self._schedule)
-
     def _deliver(self, deliverer: Deliverer) -> None:
         def step() -> int:
             if self._is_due(any_mail_due):
                 return deliverer.run()
-            deliverer.relay.close()  # one that is kept would be dropped by the relay just before the next mail
+            deliverer.relay.close()  # the relay would drop an idle connection just before the next mail
             return 0
 
         try:
@@ -138,16 +145,16 @@ class Worker:
         finally:
             deliverer.relay.close()
 
-    def _deliverer(self) -> Deliverer:
-        settings = self.parts.settings
-        composer = Composer(settings, self.parts.vault, self.parts.composers)
-        return Deliverer(
-            self.parts, composer, Relay(settings.mail.server, settings.mail.sender), lease=self._lease
-        )
+
+def _deliverer_for(parts: WorkerParts, lease: timedelta) -> Deliverer:
+    composer = Composer(parts.settings, parts.vault, parts.composers)
+    return Deliverer(
+        parts, composer, Relay(parts.settings.mail.server, parts.settings.mail.sender), lease=lease
+    )
 
 
 def refusals(settings: Settings) -> list[str]:
-    """Return why the worker must not start; empty where it may."""
+    """Return the reasons why the worker must not start; empty if it may."""
     try:
         keys.read_worker(settings.keys.worker_file)
     except keys.KeysInvalid as error:
@@ -156,7 +163,7 @@ def refusals(settings: Settings) -> list[str]:
 
 
 def run_due(parts: WorkerParts, schedule: Sequence[ScheduledJob]) -> int:
-    """Run the scheduled jobs that are due, each where no other worker was first; return how many ran."""
+    """Run the due jobs that no other worker has claimed; return how many ran."""
     ran = 0
     for each in times.due(parts.db, schedule, parts.clock.now()):
         if parts.stopping():
@@ -168,7 +175,7 @@ def run_due(parts: WorkerParts, schedule: Sequence[ScheduledJob]) -> int:
 
 
 def run_schedule(parts: WorkerParts, schedule: Sequence[ScheduledJob]) -> None:
-    """Run every scheduled job once now, due or not, and move no next time: for commands and tests."""
+    """Run every scheduled job once, due or not, without changing its next time. For commands and tests."""
     for job in schedule:
         if parts.stopping():
             return
@@ -176,32 +183,23 @@ def run_schedule(parts: WorkerParts, schedule: Sequence[ScheduledJob]) -> None:
 
 
 def drain(parts: WorkerParts, *, lease: timedelta = LEASE) -> None:
-    """Answer and deliver everything that is due, in this thread, and return: for commands and tests."""
-    composer = Composer(parts.settings, parts.vault, parts.composers)
-    relay = Relay(parts.settings.mail.server, parts.settings.mail.sender)
-    deliverer = Deliverer(parts, composer, relay, lease=lease)
+    """Answer and deliver everything that is due, in this thread. For commands and tests."""
+    deliverer = _deliverer_for(parts, lease)
     try:
         while intake.answer(parts) or deliverer.run():
             pass
     finally:
-        relay.close()
+        deliverer.relay.close()
 
 
 def _run(parts: WorkerParts, job: ScheduledJob) -> None:
     try:
         job.run(parts)
-    except Exception as error:  # noqa: BLE001 - one job's fault must not keep the others from running
-        seconds = job.every.total_seconds()
+    except Exception as error:  # noqa: BLE001 - a failing job must not stop the others
         log.error(
-            "schedule: %s failed (%s: %s); it runs again within %d s",
+            "schedule: %s failed (%s); it runs again within %d s%s",
             job.name,
-            type(error).__name__,
-            _cause(error),
-            seconds,
+            error_types(error),
+            job.every.total_seconds(),
+            frames(error),
         )
-
-
-def _cause(error: Exception) -> str:
-    """Return the kind of a database's own error; never its message, which may quote what was stored."""
-    original: object = getattr(error, "orig", None)
-    return type(original).__name__ if original is not None else "-"

@@ -1,1 +1,1 @@
-"""An append-only, hash-chained log of what commands and jobs did."""
+"""Append-only, hash-chained log of what commands and jobs did."""

@@ -1,4 +1,4 @@
-"""`portal audit`: verify the chain."""
+"""`portal audit`: verify the hash chain of the audit log."""
 
 import click
 
@@ -10,12 +10,14 @@ from portal.runtime.context import Context
 
 @click.group()
 def audit() -> None:
-    """The log of what commands and jobs did."""
+    """Verify the log of what commands and jobs did."""
 
 
-def _marks(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> list[service.Mark]:
+def _parse_marks(
+    _context: click.Context, _option: click.Parameter, values: tuple[str, ...]
+) -> list[service.Mark]:
     try:
-        return [service.Mark.parse(text) for text in given]
+        return [service.Mark.parse(text) for text in values]
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
 
@@ -25,12 +27,12 @@ def _marks(_context: click.Context, _option: click.Parameter, given: tuple[str, 
     "--holds",
     metavar="NUMBER:DIGEST",
     multiple=True,
-    callback=_marks,
-    help="An entry that was noted down; the log must still hold it. May be given several times.",
+    callback=_parse_marks,
+    help="An entry noted down earlier, which the log must still hold. Repeatable.",
 )
 @click.pass_obj
 def verify(context: Context, holds: list[service.Mark]) -> None:
-    """Walk the whole log and say whether anything was altered; with the worker's keys, signatures too."""
+    """Check every entry of the log for tampering and, with the worker's keys, the signatures."""
     key = None
     if context.settings.keys.worker_file.is_file():
         try:
@@ -38,14 +40,14 @@ def verify(context: Context, holds: list[service.Mark]) -> None:
             self_test.check(context.db, vault)
             key = vault.audit_key
         except (keys.KeysInvalid, self_test.OtherKeys) as error:
-            click.echo(f"Signatures are not checked: {error}", err=True)
+            click.echo(f"Signatures not checked: {error}", err=True)
     with context.db.snapshot() as session:
         try:
             seen = service.verify(session, key, holds)
         except service.ChainBroken as error:
             message = f"The log is not whole: {error}."
             raise click.ClickException(message) from error
-    vouched = f"signed up to entry {seen.signed_up_to}" if key else "signatures not checked"
-    click.echo(f"The log is whole: {seen.entries} entries, {vouched}.")
+    signed = f"signed up to entry {seen.signed_up_to}" if key else "signatures not checked"
+    click.echo(f"The log is whole: {seen.entries} entries, {signed}.")
     if seen.entries:
-        click.echo(f"Its last entry is {seen.last}; note this down somewhere else, for --holds.")
+        click.echo(f"Its last entry is {seen.last}; note it down outside this system, for --holds.")

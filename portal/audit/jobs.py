@@ -1,4 +1,4 @@
-"""The worker's part in the log: its signature."""
+"""Scheduled jobs: sign new entries of the audit log, and verify the whole log daily."""
 
 import logging
 
@@ -7,25 +7,30 @@ from portal.runtime.parts import WorkerParts
 from portal.web import limits
 
 VERIFIED_EVERY = "1 per day"
+SEE = "run portal audit verify"
 
 log = logging.getLogger("portal.audit")
 
 
 def sign_log(parts: WorkerParts) -> None:
-    """Sign what was written since the last checkpoint, or say that the log is not whole.
+    """Sign the entries since the last checkpoint; log an error if the chain is broken.
 
-    The worker's own log lies outside the database. What it says about a signature is all that tells a log
-    that was replaced as a whole from the one that was written.
+    The worker's journal lies outside the database: only its lines about signatures show that the whole audit
+    log was replaced.
     """
     try:
-        while not parts.stopping() and (signed := _sign(parts)) is not None:
-            log.info("the audit log is signed up to entry %d: %s", signed.number, signed.digest)
+        while not parts.stopping():
+            with parts.db.write() as session:
+                signed = service.sign(session, parts.vault.audit_key, parts.clock.now())
+            if signed is None:
+                break
+            log.info("audit: the audit log is signed up to entry %d: %s", signed.number, signed.digest)
     except service.ChainBroken as error:
-        log.error("the audit log is not whole, so it is not signed: %s", error)
+        log.error("audit: the audit log is not whole, so it is not signed: %s; %s", error, SEE)
 
 
 def verify(parts: WorkerParts) -> None:
-    """Walk the whole log once a day: to sign looks at new entries only."""
+    """Verify the whole log once a day, since signing reads new entries only."""
     now = parts.clock.now()
     with parts.db.write() as session:
         if not limits.hit(session, parts.vault, VERIFIED_EVERY, "verify the log", now=now).allowed:
@@ -34,9 +39,4 @@ def verify(parts: WorkerParts) -> None:
         with parts.db.snapshot() as session:
             service.verify(session, parts.vault.audit_key)
     except service.ChainBroken as error:
-        log.error("the audit log is not whole: %s", error)
-
-
-def _sign(parts: WorkerParts) -> service.Mark | None:
-    with parts.db.write() as session:
-        return service.sign(session, parts.vault.audit_key, parts.clock.now())
+        log.error("audit: the audit log is not whole: %s; %s", error, SEE)

@@ -1,4 +1,4 @@
-"""The tables of the log: its entries, its one head row, and the signed checkpoints."""
+"""The tables of the audit log: its entries, its single head row and the signed checkpoints."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ HASH_BYTES = 32
 
 
 class AuditEntry(Base):
-    """One thing that was done. `details` is canonical JSON with counts and names of public things, never of people."""
+    """One action. `details` is canonical JSON with counts and names of public things, never of people."""
 
     __tablename__ = "audit_entries"
 
@@ -25,7 +25,7 @@ class AuditEntry(Base):
 
 
 class AuditHead(Base):
-    """The one row that every writer locks, so that the chain never forks."""
+    """The single row that every writer locks, so that the chain never forks."""
 
     __tablename__ = "audit_head"
 
@@ -45,7 +45,7 @@ class AuditCheckpoint(Base):
     signature: Mapped[bytes] = mapped_column(LargeBinary(HASH_BYTES))
 
 
-# The head row is part of the schema: without it nobody could write the first entry.
+# The head row is part of the schema: without it the first entry could not be written.
 @event.listens_for(AuditHead.__table__, "after_create")
 def _add_head(table: Table, connection: Connection, **_options: object) -> None:
     connection.execute(table.insert().values(id=1, number=0, digest=bytes(HASH_BYTES)))

@@ -1,4 +1,4 @@
-"""Write, sign and verify the chain of what commands and jobs did (ASVS 5.0, 16.4)."""
+"""Append to, sign and verify the audit log's hash chain (ASVS 5.0, 16.4)."""
 
 import json
 import re
@@ -17,16 +17,16 @@ from portal.audit.models import HASH_BYTES, AuditCheckpoint, AuditEntry, AuditHe
 HEAD = 1
 GENESIS = bytes(HASH_BYTES)
 _PAGE = 1000
-_NOTED = re.compile(r"([1-9][0-9]*): ?([0-9a-f]{16})")
+_MARK = re.compile(r"([1-9][0-9]*): ?([0-9a-f]{16})")
 
 
 class ChainBroken(Exception):
-    """The log was altered; the message names the first entry that does not fit."""
+    """The log was altered; the message names the first entry that does not match."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """An entry as it is noted down outside the database: its number, and how its digest begins, in hex."""
+    """A reference to an entry, kept outside the database: its number and the first 8 digest bytes in hex."""
 
     number: int
     digest: str
@@ -38,8 +38,8 @@ class Mark:
 
     @classmethod
     def parse(cls, text: str) -> "Mark":
-        """Read `NUMBER:DIGEST`. Raises ValueError."""
-        match = _NOTED.fullmatch(text.lower())
+        """Parse `NUMBER:DIGEST`. Raises ValueError."""
+        match = _MARK.fullmatch(text.lower())
         if match is None:
             message = "must be an entry's number, a colon and 16 hexadecimal digits"
             raise ValueError(message)
@@ -52,24 +52,24 @@ class Mark:
 
 @dataclass(frozen=True)
 class Verified:
-    """What a verification saw: the last entry (number 0 where there is none), and up to which a signature vouches."""
+    """The result of a verification: the last entry (number 0 if there is none), and the last signed entry."""
 
     last: Mark
     signed_up_to: int
 
     @property
     def entries(self) -> int:
-        """How many there are."""
+        """The number of entries."""
         return self.last.number
 
 
 def record(
     session: Session, action: str, subject: str, details: Mapping[str, str | int | bool | None], now: datetime
 ) -> int:
-    """Append one entry in the caller's transaction and return its number.
+    """Append one entry in the caller's transaction; return its number.
 
-    `action` is `feature.verb`; `subject` names a public thing (a slug, a version); nothing about a person
-    goes in.
+    `action` is `feature.verb`; `subject` names a public thing (a slug, a version). Nothing about a person may
+    be recorded. Raises ChainBroken if the head row is missing.
     """
     head = _locked_head(session)
     text = json.dumps(dict(details), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -90,11 +90,10 @@ def record(
 
 
 def sign(session: Session, key: bytes, now: datetime) -> Mark | None:
-    """Sign what follows the last checkpoint, in a transaction of its own, and return the entry that was signed.
+    """Sign the entries after the last checkpoint, in a transaction of its own; return the last one signed.
 
-    Nothing is signed that was not seen to follow, entry by entry, from what was signed before: raises ChainBroken.
-    One call goes no further than a page of entries, so that who wants to write waits briefly; None means that the
-    whole log is signed.
+    Every entry is first verified to follow from the last signed one; raises ChainBroken otherwise. One call
+    signs at most a page of entries, so that writers wait only briefly. None: the whole log is signed.
     """
     head = _locked_head(session)
     number, digest = 0, GENESIS
@@ -107,7 +106,7 @@ def sign(session: Session, key: bytes, now: datetime) -> Mark | None:
         number, digest = following[-1].number, following[-1].digest
     more = len(following) == _PAGE and number < head.number
     if not more and (number, digest) != (head.number, head.digest):
-        raise ChainBroken(_ends_elsewhere(number))
+        raise ChainBroken(_wrong_end(number))
     if not following:
         return None
     session.add(
@@ -117,11 +116,11 @@ def sign(session: Session, key: bytes, now: datetime) -> Mark | None:
 
 
 def verify(session: Session, key: bytes | None = None, holds: Iterable[Mark] = ()) -> Verified:
-    """Walk the whole chain, in a session of `Database.snapshot`.
+    """Verify the whole chain, in a session of `Database.snapshot`.
 
-    Raises ChainBroken at the first entry that was altered, removed or put in between, and where the log does
-    not hold an entry that was noted down: who can write the database can write another log that is whole in
-    itself.
+    `holds` are entries noted down outside the database: someone who can write the database can replace the
+    log with another valid chain, which lacks them. Without `key`, signatures are not verified. Raises
+    ChainBroken at the first entry that was altered, removed or inserted, and for a missing entry of `holds`.
     """
     number, digest, signed = 0, GENESIS, 0
     missed = set(holds)
@@ -135,22 +134,22 @@ def verify(session: Session, key: bytes | None = None, holds: Iterable[Mark] = (
             signed = number
     head = session.get(AuditHead, HEAD)
     if head is None or head.number != number or head.digest != digest or checkpoints:
-        raise ChainBroken(_ends_elsewhere(number))
+        raise ChainBroken(_wrong_end(number))
     if missed:
-        raise ChainBroken(f"entry {min(mark.number for mark in missed)} is not the one that was noted down")
+        raise ChainBroken(f"entry {min(mark.number for mark in missed)} is not the one given with --holds")
     return Verified(Mark.of(number, digest), signed)
 
 
 def _locked_head(session: Session) -> AuditHead:
     head = session.get(AuditHead, HEAD, with_for_update=True, populate_existing=True)
     if head is None:
-        message = "it has no head: the database is not migrated, or the head was removed"
+        message = "the head row is missing: run portal db upgrade; if that was done, the row was removed"
         raise ChainBroken(message)
     return head
 
 
 def _follow(session: Session, number: int, previous: bytes) -> Iterator[AuditEntry]:
-    """Yield the entries after `number`, each once it was seen to fit the one before it."""
+    """Yield the entries after `number`, each verified to follow the one before. Raises ChainBroken."""
     while True:
         page = list(
             session.scalars(
@@ -167,8 +166,8 @@ def _follow(session: Session, number: int, previous: bytes) -> Iterator[AuditEnt
             return
 
 
-def _ends_elsewhere(number: int) -> str:
-    return f"the log ends at entry {number}, which is not where it ended when it was written"
+def _wrong_end(number: int) -> str:
+    return f"the log ends at entry {number}, but its head or a checkpoint says otherwise"
 
 
 def _check(checkpoint: AuditCheckpoint, entry: AuditEntry | None, key: bytes | None) -> None:
@@ -176,7 +175,7 @@ def _check(checkpoint: AuditCheckpoint, entry: AuditEntry | None, key: bytes | N
         checkpoint.signature, _signature(key, checkpoint.number, checkpoint.digest)
     )
     if not genuine or entry is None or not checkpoint.digest == entry.digest == _digest(entry):
-        raise ChainBroken(f"the signed checkpoint at entry {checkpoint.number} does not fit")
+        raise ChainBroken(f"the signed checkpoint at entry {checkpoint.number} does not match")
 
 
 def _digest(entry: AuditEntry) -> bytes:

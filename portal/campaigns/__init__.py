@@ -1,1 +1,1 @@
-"""Notifying everyone affected: one neutral mail per stored address, once."""
+"""Notices to everyone affected: one neutral mail per stored address, once."""

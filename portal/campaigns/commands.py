@@ -1,4 +1,4 @@
-"""`portal campaigns`: notify everyone affected, and count."""
+"""`portal campaigns`: notify everyone affected, and show the progress of each notice."""
 
 import click
 
@@ -13,33 +13,30 @@ from portal.runtime.context import Context
 @click.group(invoke_without_command=True)
 @click.pass_context
 def campaigns(context: click.Context) -> None:
-    """Notices to everyone affected; without a command, where each one is."""
+    """Notify everyone affected. Without a command: print the progress of each notice."""
     if context.invoked_subcommand is not None:
         return
     with context.obj.db.read() as session:
         found = service.campaigns(session)
         if not found:
-            click.echo("Nobody was notified yet.")
+            click.echo("No notice has been started.")
         for campaign in found:
-            slug, number = (
-                incidents.by_id(session, campaign.incident_id).slug,
-                service.list_number(session, campaign),
-            )
-            click.echo(
-                f"{slug}: notice to list version {number}, begun {campaign.begun_at:%Y-%m-%d %H:%M} UTC"
-            )
+            slug = incidents.by_id(session, campaign.incident_id).slug
+            number = service.list_number(session, campaign)
+            started = f"{campaign.begun_at:%Y-%m-%d %H:%M} UTC"
+            click.echo(f"{slug}: notice to list version {number}, started {started}")
             _show(service.ledger(session, campaign))
 
 
 @campaigns.command()
 @click.argument("slug")
-@click.option("--dry-run", is_flag=True, help="Say how many addresses it would go to, and send nothing.")
-@click.option("--confirm", type=int, help="The number of addresses, as the dry run said it.")
+@click.option("--dry-run", is_flag=True, help="Print the number of addresses; send nothing.")
+@click.option("--confirm", type=int, help="The number of addresses, as printed by --dry-run.")
 @click.pass_obj
 def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -> None:
-    """Send one neutral notice to every stored address of the active list of SLUG, once.
+    """Send one neutral notice to each address of the active list of SLUG.
 
-    Safe to repeat: it goes on where it stopped, and nobody gets it twice.
+    Safe to repeat: a second run continues where the first stopped, and no address gets the notice twice.
     """
     vault = context.worker_vault()
     try:
@@ -47,26 +44,29 @@ def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -
             incident = incidents.by_slug(session, slug)
             if incident.id not in {published.id for published in incidents.published(session)}:
                 raise click.ClickException(
-                    f"Publish the incident first: people would find nothing to read about '{slug}'."
+                    f"The incident '{slug}' is not published, so readers of the notice would find no page. "
+                    f"Publish it first: portal incidents publish {slug}"
                 )
             if dry_run:
                 count = service.count(session, vault, incident.id)
-                click.echo(f"Addresses that the notice would go to: {count}. Nothing was sent.")
+                click.echo(f"The notice would go to {count} addresses. Nothing was sent.")
                 click.echo(f"To send it: portal campaigns notify {slug} --confirm {count}")
                 return
             if confirm is None:
                 raise click.UsageError(
-                    "Say to how many addresses with --confirm COUNT; --dry-run tells the number."
+                    "Confirm the number of addresses with --confirm COUNT; --dry-run prints it."
                 )
-            campaign = service.begin(session, vault, incident.id, slug, confirm, context.clock.now())
+            campaign = service.start(session, vault, incident.id, slug, confirm, context.clock.now())
     except incidents.IncidentUnknown:
         raise click.ClickException(f"There is no incident '{slug}'. See: portal incidents list") from None
     except ListNotActive:
-        raise click.ClickException(f"No list is active. See: portal exposure list {slug}") from None
+        raise click.ClickException(
+            f"No list is active for '{slug}'. See: portal exposure list {slug}"
+        ) from None
     except service.CountWrong:
         raise click.ClickException(
-            "This is not the number of addresses of the active list. Nothing was sent. Look again with "
-            "--dry-run."
+            "--confirm differs from the number of addresses of the active list. Nothing was sent. "
+            f"Check with: portal campaigns notify {slug} --dry-run"
         ) from None
     chosen = service.chosen_languages(context.db, vault, store_for(context.settings))
     remaining = campaign.addresses - campaign.written - campaign.earlier
@@ -79,17 +79,17 @@ def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -
             bar.update(seen)
     with context.db.read() as session:
         _show(service.ledger(session, session.get_one(Campaign, campaign.id)))
-    click.echo("The worker delivers. See how far it is: portal campaigns")
+    click.echo("The worker now delivers the notice. See its progress with: portal campaigns")
 
 
 def _show(ledger: service.Ledger) -> None:
     click.echo(f"  addresses {ledger.addresses}")
-    click.echo(f"  written to by a notice to an earlier list {ledger.earlier}")
-    click.echo(f"  not yet written {ledger.waiting}")
+    click.echo(f"  notified with an earlier list {ledger.earlier}")
+    click.echo(f"  not yet queued {ledger.waiting}")
     for state, count in ledger.states.items():
         click.echo(f"  {state} {count}")
     click.echo(
-        "  The sum is right."
+        "  The counts add up."
         if ledger.adds_up
-        else "  THE SUM IS WRONG: somebody is missing or counted twice."
+        else "  THE COUNTS DO NOT ADD UP: an address is missing or counted twice."
     )

@@ -1,4 +1,4 @@
-"""The notice: neutral, because others may read the mailbox; what happened stands on the portal."""
+"""The notice: neutral, since others may read the inbox; the portal says what happened."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -8,7 +8,7 @@ from portal.outbox import mail
 
 @dataclass(frozen=True)
 class Notice(mail.Mail):
-    """There is a message for this person; it says where to read it, and nothing of what it is about."""
+    """Say that there is a message on the portal and where to read it, but not what it is about."""
 
     name: ClassVar[str] = "notice"
     stream: ClassVar[str] = mail.LEGAL

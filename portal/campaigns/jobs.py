@@ -1,4 +1,4 @@
-"""The worker finishes campaigns that whoever began them did not."""
+"""Scheduled job: finish notices whose command was interrupted."""
 
 import logging
 
@@ -12,22 +12,23 @@ log = logging.getLogger("portal.campaigns")
 
 
 def resume(parts: WorkerParts) -> None:
-    """Write the mails that unfinished campaigns still owe, a batch per transaction."""
+    """Queue the remaining mails of unfinished campaigns, one batch per transaction."""
     with parts.db.read() as session:
         waiting = service.unfinished(session, parts.vault)
     for campaign_id in waiting:
         try:
             _finish(parts, campaign_id)
-        except (
-            ListDestroyed,
-            VaultError,
-        ) as error:  # its list cannot be read: the others must not wait for it
-            log.error("a notice stays unfinished (%s)", type(error).__name__)
+        except (ListDestroyed, VaultError) as error:  # the other campaigns must not wait for this list
+            log.error(
+                "campaigns: notice %s stays unfinished, its list cannot be read (%s); see: portal campaigns",
+                campaign_id.hex(),
+                type(error).__name__,
+            )
 
 
 def _finish(parts: WorkerParts, campaign_id: bytes) -> None:
     with parts.db.read() as session:
-        service.check_list(session, parts.vault, campaign_id)  # before every account is read for nothing
+        service.check_list(session, parts.vault, campaign_id)  # fails before all accounts are read
     chosen = service.chosen_languages(parts.db, parts.vault, store_for(parts.settings))
     while not parts.stopping():
         with parts.db.write_in_turn() as session:

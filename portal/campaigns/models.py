@@ -1,4 +1,4 @@
-"""The table of campaigns."""
+"""The campaigns table."""
 
 from datetime import datetime
 
@@ -12,10 +12,11 @@ KEY_BYTES = 32
 
 
 class Campaign(Base):
-    """One notice to everyone on one version of a list; its mails carry its id as their batch.
+    """One notice to everyone on one list version; its mails carry its id as their batch.
 
-    `addresses` is how many it concerns; `written` got a mail by it, `earlier` had theirs from an earlier
-    version; `last_key` is how far it is, in the order of the list.
+    `addresses` is the number of addresses on the list. `written` of them got a mail from this campaign,
+    `earlier` from a notice to an earlier version. `last_key` is the key of the last person processed, in list
+    order.
     """
 
     __tablename__ = "campaigns"
@@ -30,5 +31,5 @@ class Campaign(Base):
     written: Mapped[int] = mapped_column(default=0)
     earlier: Mapped[int] = mapped_column(default=0)
     last_key: Mapped[bytes] = mapped_column(LargeBinary(KEY_BYTES), default=b"")
-    # Whom it concerns was chosen by somebody with the worker's keys: a row put in by others mails nobody.
+    # Made with the worker's keys: a row that was inserted or altered without them mails nobody.
     row_mac: Mapped[bytes] = mapped_column("voucher", LargeBinary(ROW_MAC_BYTES))

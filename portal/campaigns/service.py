@@ -1,4 +1,4 @@
-"""Notify everyone on an active list: begun once, resumed wherever it stopped, counted to the last address."""
+"""Notify everyone on an active list: start once, resume after a crash, account for every address."""
 
 import logging
 from collections.abc import Mapping
@@ -23,19 +23,22 @@ log = logging.getLogger("portal.campaigns")
 
 BATCH = 200
 ACCOUNTS = 500
-MOST_CHOSEN = 500_000  # some 100 MB; whoever comes after them is written to in the list's language
+# About 100 MB of memory; further people are notified in the list's language.
+MOST_CHOSEN = 500_000
+
+FORGED = "campaigns: notice %s was inserted or altered without the worker's keys; %s"
 
 
 class CountWrong(Exception):
-    """The confirmed count is not the number of addresses of the active list."""
+    """The confirmed count differs from the number of addresses of the active list."""
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """Where every address of a campaign is: the states, `earlier` and `waiting` add up to `addresses`.
+    """The addresses of a campaign by state; `states`, `earlier` and `waiting` add up to `addresses`.
 
-    `earlier` are counted where they were written to first, by a notice to an earlier version of the list;
-    `waiting` are yet to be written to, and once the campaign has ended, those whose rows were tampered with.
+    `earlier` counts addresses notified with an earlier list version, whose mails belong to that campaign.
+    `waiting` counts addresses not yet queued; after the end of the campaign, those with tampered rows.
     """
 
     addresses: int
@@ -45,19 +48,22 @@ class Ledger:
 
     @property
     def adds_up(self) -> bool:
-        """Whether nobody is missing and nobody is counted twice."""
+        """Whether no address is missing or counted twice."""
         return self.addresses == self.earlier + self.waiting + sum(self.states.values())
 
 
 def count(session: Session, vault: WorkerVault, incident_id: bytes) -> int:
-    """Return how many addresses a notice would go to. Raises ListNotActive."""
+    """Return the number of addresses that a notice would go to. Raises ListNotActive."""
     return exposure.needed(session, vault, incident_id).addresses
 
 
-def begin(
+def start(
     session: Session, vault: WorkerVault, incident_id: bytes, slug: str, confirmed: int, now: datetime
 ) -> Campaign:
-    """Begin the notice to the active list, or return the one begun before. Raises ListNotActive, CountWrong."""
+    """Start the notice to the active list, or return the one started before.
+
+    Raises ListNotActive, and CountWrong if `confirmed` is not its number of addresses.
+    """
     version = exposure.needed(session, vault, incident_id)
     if confirmed != version.addresses:
         raise CountWrong
@@ -66,8 +72,8 @@ def begin(
         .where(Campaign.incident_id == incident_id, Campaign.list_id == version.id)
         .with_for_update()
     )
-    if campaign is not None and not _vouched(vault, campaign):
-        log.error("a notice to this list was put in by somebody without the worker's keys; it is replaced")
+    if campaign is not None and not _is_signed(vault, campaign):
+        log.error(FORGED, campaign.id.hex(), "it is replaced")
         session.delete(campaign)
         session.flush()
         campaign = None
@@ -91,7 +97,7 @@ def begin(
 def chosen_languages(db: Database, vault: WorkerVault, store: Store) -> dict[bytes, str]:
     """Return the languages that people chose on the portal, by account index, for one run of `advance`.
 
-    Reads every account, whoever is on the list: whoever watches the database would else see whom it names.
+    Reads every account: reading only those on the list would show an observer of the database who is on it.
     """
     chosen: dict[bytes, str] = {}
     after: bytes | None = None
@@ -101,7 +107,8 @@ def chosen_languages(db: Database, vault: WorkerVault, store: Store) -> dict[byt
         chosen |= found
         if len(chosen) >= MOST_CHOSEN:
             log.warning(
-                "more than %d people chose a language: some are written to in the list's", MOST_CHOSEN
+                "campaigns: over %d people chose a language; the rest get the notice in the list's",
+                MOST_CHOSEN,
             )
             return chosen
         if after is None:
@@ -116,27 +123,31 @@ def advance(
     now: datetime,
     limit: int = BATCH,
 ) -> int:
-    """Write the next mails of a campaign and move its mark, in one transaction; return how many people were seen.
+    """Queue the next mails of a campaign and store its progress; return the number of people processed.
 
-    Two at once take turns, and an address gets one mail whatever happens. Zero means that the campaign has ended.
-    Who chose a language on the portal (`chosen`, by account index) is written to in it, everybody else in the list's.
+    0 means that the campaign has ended. Runs in the caller's transaction; concurrent calls take turns, and
+    each address gets one mail. `chosen` maps account indexes to the language chosen on the portal; everyone
+    else is notified in the list's.
     """
     campaign = session.get(Campaign, campaign_id, with_for_update=True, populate_existing=True)
-    if campaign is None or campaign.ended_at is not None or not _vouched(vault, campaign):
+    if campaign is None or campaign.ended_at is not None or not _is_signed(vault, campaign):
         return 0
     version = exposure.version(session, campaign.list_id)
     people, after = exposure.people_after(session, vault, version, campaign.last_key, limit)
     last = served = campaign.last_key
     if people and last and exposure.same_address(people[0][0], last):
-        # Of the people of this address some were seen before; where none of them could be read, nobody was
-        # written to.
+        # Some people of this address were processed before; if none of their rows was readable, the address
+        # has had no mail yet.
         served = last if exposure.readable_before(session, vault, version, people[0][0]) else b""
     for key, person in people:
         last = key
         if person is None:
-            # One row that was tampered with must not keep the others from their notice; it stays among the
-            # waiting.
-            log.error("a row of a list does not open: it was altered or moved, and nobody could be notified")
+            # One tampered row must not stop the others; it stays counted as waiting.
+            log.error(
+                "campaigns: notice %s skips a tampered row of list version %d",
+                campaign.id.hex(),
+                version.number,
+            )
             continue
         if not served or not exposure.same_address(key, served):
             language = chosen.get(vault.account_index(person.address), person.locale)
@@ -152,7 +163,7 @@ def advance(
                 batch=campaign.id,
             )
             if added is None:
-                # Where the earlier one failed, it goes out now.
+                # If the earlier mail failed, it is queued again.
                 outbox.send_again(
                     session, vault, unique, Notice(), address=person.address, locale=language, now=now
                 )
@@ -171,25 +182,25 @@ def advance(
 
 
 def check_list(session: Session, vault: WorkerVault, campaign_id: bytes) -> None:
-    """See that the list of a campaign can be read. Raises ListDestroyed, VaultError."""
+    """Check that the list of a campaign can be read. Raises ListDestroyed, VaultError."""
     campaign = session.get_one(Campaign, campaign_id)
     exposure.open_list(vault, exposure.version(session, campaign.list_id))
 
 
 def unfinished(session: Session, vault: WorkerVault) -> list[bytes]:
-    """Return the campaigns that have addresses left to write to; one that nobody vouches for is told in the log."""
+    """Return the ids of campaigns with addresses left to notify; log and skip those with a wrong row MAC."""
     found = []
     for campaign in session.scalars(
         select(Campaign).where(Campaign.ended_at.is_(None)).order_by(Campaign.begun_at)
     ):
-        if _vouched(vault, campaign):
+        if _is_signed(vault, campaign):
             found.append(campaign.id)
         else:
-            log.error("a notice was altered or put in by somebody without the worker's keys: it mails nobody")
+            log.error(FORGED, campaign.id.hex(), "it mails nobody")
     return found
 
 
-def _vouched(vault: WorkerVault, campaign: Campaign) -> bool:
+def _is_signed(vault: WorkerVault, campaign: Campaign) -> bool:
     return compare_digest(campaign.row_mac, _row_mac(vault, campaign))
 
 
@@ -198,17 +209,17 @@ def _row_mac(vault: WorkerVault, campaign: Campaign) -> bytes:
 
 
 def campaigns(session: Session) -> list[Campaign]:
-    """Return every campaign, the newest first."""
+    """Return all campaigns, newest first."""
     return list(session.scalars(select(Campaign).order_by(Campaign.begun_at.desc())))
 
 
 def list_number(session: Session, campaign: Campaign) -> int:
-    """Return which version of its incident's list a campaign goes to."""
+    """Return the number of the list version that a campaign goes to."""
     return exposure.version(session, campaign.list_id).number
 
 
 def ledger(session: Session, campaign: Campaign) -> Ledger:
-    """Return where every address of a campaign is."""
+    """Return the number of addresses of a campaign by state."""
     states = outbox.counts(session, batch=campaign.id)
     waiting = campaign.addresses - campaign.written - campaign.earlier
     return Ledger(campaign.addresses, campaign.earlier, waiting, states)

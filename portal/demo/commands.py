@@ -1,4 +1,4 @@
-"""`portal demo`: the whole portal on this machine, with an example incident and a mailbox."""
+"""`portal demo`: run the whole portal on this machine, with an example incident and a mailbox."""
 
 import fcntl
 import os
@@ -35,28 +35,29 @@ FILES = ("demo.db", "demo-queue.db", "demo-mailbox.db", "demo-keys", "demo-loade
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
-@click.option("--fresh", is_flag=True, help="Forget the last demonstration first.")
+@click.option("--fresh", is_flag=True, help="Delete the data of the last run first.")
 def demo(port: int, *, fresh: bool) -> None:
-    """Serve the portal with an example incident, its worker and a mailbox; for this machine alone."""
+    """Run the portal with an example incident, a worker and a mailbox, on loopback only."""
     if os.environ.get(f"{PREFIX}ENVIRONMENT", "demo") != "demo":
         message = (
-            "PORTAL_ENVIRONMENT is set to something else: the demonstration never runs beside a real portal."
+            "PORTAL_ENVIRONMENT is set to another environment, and the demonstration never runs beside a "
+            "real portal. Unset it: env -u PORTAL_ENVIRONMENT make demo"
         )
         raise click.ClickException(message)
     folder = ROOT / "var"
     folder.mkdir(exist_ok=True)
-    with _alone(folder, port):
+    with _locked(folder, port):
         if not _is_free(port):
             message = f"Port {port} is taken. Choose another: make demo PORT=8001"
             raise click.ClickException(message)
-        # Whoever ends this early ends what it started too.
+        # SIGTERM during start-up ends the child processes too.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         _run(folder, port, fresh=fresh)
 
 
 def _run(folder: Path, port: int, *, fresh: bool) -> None:
     if fresh or not (folder / "demo-loaded").exists():
-        _forget(folder)
+        _delete_data(folder)
     store = MailboxStore(folder / "demo-mailbox.db")
     with receiving(store) as mail_port:
         environ = _environ(folder, port, mail_port)
@@ -70,12 +71,12 @@ def _run(folder: Path, port: int, *, fresh: bool) -> None:
         ):
             _wait_until_up(port, server, folder / LOG)
             _print_addresses(port)
-            _wait_for_the_end(server)
+            _wait_for_stop(server)
 
 
 @contextmanager
-def _alone(folder: Path, port: int) -> Iterator[None]:
-    """Keep every other demonstration out of the folder, which holds one database; the lock dies with this process."""
+def _locked(folder: Path, port: int) -> Iterator[None]:
+    """Lock the folder, which holds one database. Raises ClickException if a demonstration runs there."""
     with (folder / LOCK).open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,7 +84,7 @@ def _alone(folder: Path, port: int) -> Iterator[None]:
             lock.seek(0)
             where = lock.read().strip() or "another port"
             message = (
-                f"The demonstration of this folder is already running at {where}. Stop it first with Ctrl-C."
+                f"The demonstration in this folder is already running at {where}. Stop it first with Ctrl-C."
             )
             raise click.ClickException(message) from None
         lock.truncate(0)
@@ -93,25 +94,22 @@ def _alone(folder: Path, port: int) -> Iterator[None]:
 
 
 def _print_addresses(port: int) -> None:
-    """Print where everything is, and who is there to try it with."""
+    """Print the addresses of the demonstration and people to try it with."""
     click.echo(f"portal: http://localhost:{port}/")
     click.echo(f"mailbox: http://localhost:{port}/dev/mailbox/")
-    click.echo(
-        "Somebody whose data were stolen. Ask the portal about her, and read the answer in the mailbox:"
-    )
+    click.echo("A customer whose data was stolen. Check her address, then read the answer in the mailbox:")
     click.echo(f"example: {EXAMPLE}")
     click.echo(
-        "Somebody whose password was stolen too. That password is locked; the mailbox has the mail that "
-        "says so:"
+        "A customer whose password was stolen too. It is locked, and the mailbox holds the mail that says so:"
     )
     click.echo(f"needs a new password: {ROBBED}")
-    click.echo("Somebody who is not affected, and signs in as ever:")
+    click.echo("A customer who is not affected and can sign in:")
     click.echo(f"sign in as: {UNAFFECTED}")
     click.echo(f"password: {PASSWORD}")
     click.echo(
-        f"What you change stays for the next time, a password too. To begin anew: {sys.argv[0]} demo --fresh"
+        f"Changes, new passwords too, are kept for the next run. To start over: {sys.argv[0]} demo --fresh"
     )
-    click.echo(f"What the processes log stands in var/{LOG}. Stop it all with Ctrl-C.")
+    click.echo(f"The logs are in var/{LOG}. Stop with Ctrl-C.")
     sys.stdout.flush()
 
 
@@ -150,7 +148,7 @@ def _prepare(folder: Path, settings: Settings) -> None:
     context.db.dispose()
 
 
-def _forget(folder: Path) -> None:
+def _delete_data(folder: Path) -> None:
     for name in FILES:
         for path in (folder / name, folder / f"{name}-wal", folder / f"{name}-shm"):
             if path.is_dir():
@@ -162,7 +160,7 @@ def _forget(folder: Path) -> None:
 @contextmanager
 def _running(command: str, environ: dict[str, str], log: BinaryIO) -> Iterator["subprocess.Popen[bytes]"]:
     arguments = [str(Path(sys.executable).with_name("portal")), command]
-    # A session of its own, so that Ctrl-C reaches this process alone, which then ends the others in order.
+    # A new session: Ctrl-C reaches only this process, which then ends the children in order.
     process = subprocess.Popen(  # noqa: S603 - ours
         arguments, env=environ, cwd=ROOT, start_new_session=True, stdout=log, stderr=log
     )
@@ -186,20 +184,20 @@ def _wait_until_up(port: int, server: "subprocess.Popen[bytes]", log: Path) -> N
         except (URLError, OSError):
             time.sleep(0.1)
     click.echo(log.read_text(encoding="utf-8", errors="replace"), err=True)
-    message = "The web server did not start; what it said stands above."
+    message = "The web server did not start; its log is above."
     raise click.ClickException(message)
 
 
-def _wait_for_the_end(server: "subprocess.Popen[bytes]") -> None:
-    ended = False
+def _wait_for_stop(server: "subprocess.Popen[bytes]") -> None:
+    stopped = False
 
-    def end(_number: int, _frame: object) -> None:
-        nonlocal ended
-        ended = True
+    def stop(_number: int, _frame: object) -> None:
+        nonlocal stopped
+        stopped = True
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
-    while not ended and server.poll() is None:
+        signal.signal(number, stop)
+    while not stopped and server.poll() is None:
         time.sleep(0.2)
 
 

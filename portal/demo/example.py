@@ -1,4 +1,4 @@
-"""Loads the example incident through the same commands that an operator uses."""
+"""Load the example incident with the same commands that an operator uses."""
 
 import io
 import tomllib
@@ -31,7 +31,7 @@ def incident() -> dict[str, Any]:
 
 
 def load(context: Context, *, new: bool) -> None:
-    """Migrate the database, and where it is new fill it with the example."""
+    """Migrate the database; if it is new, load the example."""
     _run(context, db, "upgrade")
     if not new:
         return
@@ -45,20 +45,20 @@ def load(context: Context, *, new: bool) -> None:
 
 
 def close_stolen_passwords(context: Context) -> None:
-    """Require new passwords, as the story tells; now, since the links in the mails that this causes work for a day."""
+    """Require new passwords. Run at start-up, since the links in the mails it sends expire after a day."""
     _run(context, reset, "require", incident()["slug"])
 
 
-def _begin(about: dict[str, Any]) -> datetime:
-    """Return when the company first spoke."""
+def _first_statement_at(about: dict[str, Any]) -> datetime:
+    """Return the time of the first statement."""
     return min(datetime.fromisoformat(at) for at in about["statements"].values())
 
 
 def _files(about: dict[str, Any], folder: Path, password_hash: str) -> Iterator[Step]:
-    """Write the files of customers and of affected people, and yield how each was taken in."""
+    """Write the files of customers and affected people; yield the step that imports each."""
     customers = folder / "accounts.csv"
     customers.write_text(accounts_file(password_hash), encoding="utf-8")
-    yield _begin(about) - timedelta(hours=2), accounts, ("import", str(customers))
+    yield _first_statement_at(about) - timedelta(hours=2), accounts, ("import", str(customers))
     for count, at in about["lists"].items():
         file = folder / f"{count}.csv"
         file.write_text(list_file(count), encoding="utf-8")
@@ -66,8 +66,8 @@ def _files(about: dict[str, Any], folder: Path, password_hash: str) -> Iterator[
 
 
 def _story(about: dict[str, Any]) -> Iterator[Step]:
-    """Yield what the company's staff wrote, each with its time; updates came half an hour after the fact."""
-    begin, slug = _begin(about), about["slug"]
+    """Yield the staff's statements and updates with their times, updates 30 minutes after the event."""
+    begin, slug = _first_statement_at(about), about["slug"]
     created = ("create", slug, "--title", about["title"], "--classes", ";".join(about["classes"]))
     yield begin - timedelta(hours=2), incidents, created
     for language, title in about["titles"].items():
@@ -77,21 +77,22 @@ def _story(about: dict[str, Any]) -> Iterator[Step]:
         yield published - timedelta(minutes=10), incidents, ("statement", slug, str(CONTENT / name))
         yield published, incidents, ("publish", slug)
     for number, file in enumerate(sorted((CONTENT / "updates").glob("*.md")), start=1):
-        words = _front_matter(file)
-        told = max(
-            datetime.fromisoformat(words["occurred_at"]) + timedelta(minutes=30), begin + timedelta(minutes=5)
+        front_matter = _front_matter(file)
+        published = max(
+            datetime.fromisoformat(front_matter["occurred_at"]) + timedelta(minutes=30),
+            begin + timedelta(minutes=5),
         )
         yield (
-            told,
+            published,
             incidents,
-            ("update", slug, "--phase", words["phase"], "--title", words["title"], str(file)),
+            ("update", slug, "--phase", front_matter["phase"], "--title", front_matter["title"], str(file)),
         )
         for translation in sorted(file.parent.glob(f"*/{file.name}")):
-            yield told, incidents, ("update", slug, "--edit", str(number), str(translation))
+            yield published, incidents, ("update", slug, "--edit", str(number), str(translation))
 
 
 def _run(context: Context, group: click.Group, *arguments: str) -> None:
-    """Run a command without what it would print to an operator."""
+    """Run a command and discard its output."""
     with redirect_stdout(io.StringIO()):
         group.main(arguments, standalone_mode=False, obj=context)
 

@@ -1,4 +1,4 @@
-"""The demonstration's mail server and its store: nothing that is sent leaves this machine."""
+"""The demonstration's mail server and store; no mail leaves this machine."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ NEWEST = 200
 
 @dataclass(frozen=True)
 class Message:
-    """A mail as the mailbox shows it."""
+    """A parsed mail, as shown in the mailbox."""
 
     id: int
     to: str
@@ -30,10 +30,10 @@ class Message:
 
 
 class MailboxStore:
-    """Mails in a file of their own, newest first."""
+    """Mails in an SQLite file of their own."""
 
     def __init__(self, file: Path) -> None:
-        """Open the file, and make it where it is new."""
+        """Open the file; create it if it is missing."""
         self.file = file
         file.parent.mkdir(parents=True, exist_ok=True)
         with self._open() as connection:
@@ -42,14 +42,14 @@ class MailboxStore:
             )
 
     def add(self, recipients: list[str], content: bytes) -> None:
-        """Keep a mail."""
+        """Store a mail."""
         with self._open() as connection:
             connection.execute(
                 "INSERT INTO mails (recipients, content) VALUES (?, ?)", (json.dumps(recipients), content)
             )
 
     def one(self, number: int) -> Message | None:
-        """Return one mail."""
+        """Return one mail, or None."""
         with self._open() as connection:
             row = connection.execute(
                 "SELECT id, recipients, content FROM mails WHERE id = ?", (number,)
@@ -57,7 +57,7 @@ class MailboxStore:
         return _message(row[0], json.loads(row[1]), row[2]) if row else None
 
     def newest(self, limit: int = NEWEST, to: str = "") -> list[Message]:
-        """Return the newest mails, those to an address where one is given."""
+        """Return up to `limit` mails, newest first; only those to the address `to`, if given."""
         with self._open() as connection:
             rows = connection.execute(
                 "SELECT id, recipients, content FROM mails WHERE instr(recipients, ?) ORDER BY id DESC "
@@ -95,15 +95,15 @@ class _Handler:
     def __init__(self, store: MailboxStore) -> None:
         self._store = store
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - its name
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - the name that aiosmtpd calls
         content = envelope.content
         self._store.add(list(envelope.rcpt_tos), content if isinstance(content, bytes) else b"")
-        return "250 kept"
+        return "250 OK"
 
 
 @contextmanager
 def receiving(store: MailboxStore) -> Iterator[int]:
-    """Receive mail on a free port of this machine; yield the port."""
+    """Receive mail on a free loopback port; yield the port."""
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(
         loop.create_server(

@@ -1,4 +1,4 @@
-"""The demonstration's people: a thousand who are affected, some who are not, and who of them has an account."""
+"""The demonstration's people: a thousand affected, two who are not, and the accounts of some of them."""
 
 import csv
 import io
@@ -6,10 +6,11 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-EXAMPLE = "nora.lind@postbox.example"  # her password was not in the file: no mail waits for her before somebody asks
-ROBBED = "marta.quiroga41@correo.example"  # whose password was
+# Her password was not in the stolen file, so she gets no mail before someone checks her address.
+EXAMPLE = "nora.lind@postbox.example"
+ROBBED = "marta.quiroga41@correo.example"  # her password was stolen
 UNAFFECTED = "tom.berg@postbox.example"
-PASSWORD = "thimble-quartz-heron-lagoon-brisk"  # noqa: S105 - a demonstration's, in a database of its own
+PASSWORD = "thimble-quartz-heron-lagoon-brisk"  # noqa: S105 - of the demonstration, in its own database
 AFFECTED = 1000
 FIRST_HALF = 640
 COUNTED_TWICE = 180
@@ -104,7 +105,7 @@ LIST_COLUMNS = ("email", "account_ref", "name", "locale", "jurisdiction", "data_
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who does not exist."""
+    """An invented person."""
 
     email: str
     account_ref: str
@@ -115,7 +116,7 @@ class Person:
 
 
 def affected() -> Iterator[Person]:
-    """Yield the affected people, always the same."""
+    """Yield the affected people, the same at every call."""
     chance = random.Random(20261102)  # noqa: S311 - the demonstration is the same every time
     yield Person(EXAMPLE, "C-100001", "Nora Lind", "en", "IE", (*BASICS, "Phone numbers", "Purchases"))
     # A family that shares one address.
@@ -140,13 +141,16 @@ def affected() -> Iterator[Person]:
 
 
 def list_file(count: str = "true") -> str:
-    """Return the affected list as the CSV that a company would import: the true one, or one of the wrong counts.
+    """Return the affected list as CSV: `true`, or one of the company's two wrong counts.
 
-    At first the company read `half` of the stolen file; then it counted `twice` whoever has two accounts.
+    The company first read `half` of the stolen file, then counted customers with two accounts `twice`.
     """
     people = list(affected())
     if count == "half":
-        people = [replace(one, data_classes=_early(one.data_classes)) for one in people[:FIRST_HALF]]
+        people = [
+            replace(one, data_classes=tuple(name for name in one.data_classes if name not in FOUND_LATE))
+            for one in people[:FIRST_HALF]
+        ]
     elif count == "twice":
         people += [replace(one, account_ref=f"{one.account_ref}-2") for one in people[-COUNTED_TWICE:]]
     out = io.StringIO()
@@ -157,13 +161,8 @@ def list_file(count: str = "true") -> str:
     return out.getvalue()
 
 
-def _early(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what the first half of the file told."""
-    return tuple(name for name in classes if name not in FOUND_LATE)
-
-
 def accounts_file(password_hash: str) -> str:
-    """Return customers' accounts as CSV: every fortieth affected person, the example, and two who are not affected."""
+    """Return accounts as CSV: every fortieth affected person, the example included, and two not affected."""
     out = io.StringIO()
     rows = csv.writer(out)
     rows.writerow(("email", "password_hash", "account_ref", "name", "locale"))

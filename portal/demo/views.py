@@ -1,4 +1,4 @@
-"""`/dev/mailbox/`: the mails that the demonstration sent. Its pages exist in the demonstration alone."""
+"""`/dev/mailbox/`: the mails that the demonstration sent; registered in the demonstration only."""
 
 from dataclasses import asdict
 
@@ -11,7 +11,7 @@ from portal.web import frame
 
 bp = Blueprint("demo", __name__)
 
-# Links lead on in a page of their own, as they do from a mail program.
+# Links open in a page of their own, as from a mail program.
 HTML_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors "
     "'none'; "
@@ -22,7 +22,7 @@ FIELDS = ("to", "subject", "text", "html", "headers")
 
 @bp.before_request
 def only_here() -> None:
-    """Refuse everyone but this machine itself, and whoever comes through a proxy or a tunnel on it."""
+    """Answer 404 except to loopback, and 404 to requests forwarded by a proxy or tunnel on this machine."""
     settings = frame.parts().settings
     peer = request.environ.get("werkzeug.proxy_fix.orig", {}).get("REMOTE_ADDR", request.remote_addr)
     forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
@@ -44,7 +44,7 @@ def mailbox() -> str:
 
 @bp.get("/dev/mailbox/<int:number>/")
 def as_page(number: int) -> Response:
-    """Show a mail's HTML part as a mail program does: with its own styles, and without script or anything loaded."""
+    """Show a mail's HTML part as a mail program does: with its styles, without scripts or remote content."""
     message = _store().one(number)
     if message is None:
         raise NotFound

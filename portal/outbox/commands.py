@@ -1,4 +1,4 @@
-"""`portal outbox`: what is queued, sent, failed and uncertain."""
+"""`portal outbox`: count mails by state and retry failed ones; `portal doctor`: check the relay."""
 
 import smtplib
 import socket
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import click
 
-from portal.audit import service as audit
 from portal.core.settings import Settings
 from portal.outbox import service
 from portal.runtime.context import Context
@@ -18,13 +17,13 @@ TAKEN = 200
 
 @click.group()
 def outbox() -> None:
-    """The mails that leave."""
+    """Show and retry outgoing mail."""
 
 
 @outbox.command()
 @click.pass_obj
 def status(context: Context) -> None:
-    """Print how many mails are in each state."""
+    """Print the number of mails in each state, and why some failed or wait."""
     with context.db.read() as session:
         counts = service.counts(session)
         failures = service.failures(session)
@@ -39,32 +38,34 @@ def status(context: Context) -> None:
 
 
 @outbox.command()
-@click.option("--reason", help="Only those that failed for this reason, as `status` says it.")
+@click.option("--reason", help="Only mails with this reason, as printed by `status`.")
 @click.option(
-    "--uncertain", is_flag=True, help="Instead those that may have left: who got one gets a second copy."
+    "--uncertain",
+    is_flag=True,
+    help="Retry uncertain mails instead: anyone who already received one will receive it twice.",
 )
 @click.pass_obj
 def retry(context: Context, reason: str | None, uncertain: bool) -> None:
-    """Send failed mails again, once what kept them is mended.
+    """Queue failed mails again, once the cause is fixed.
 
-    What somebody asked for more than a day ago stays: they have asked again, or the link has ended.
+    Mails requested in a form more than a day ago are skipped: the person has asked again, or the link has
+    expired.
     """
     now = context.clock.now()
     with context.db.write() as session:
         number = service.retry_failed(session, reason, now, uncertain=uncertain)
-        details = {"mails": number} | ({"state": "uncertain"} if uncertain else {})
-        audit.record(session, "outbox.retry", reason or "all", details, now)
-    click.echo(f"In the queue again: {number}.")
+    click.echo(f"Queued again: {number}.")
 
 
 def check_relay(settings: Settings, keys_right: bool) -> Iterator[tuple[str, str | None]]:
-    """Yield what `portal doctor` finds out about the relay, where this user needs it: its name, and a fault or None.
+    """Yield the line of `portal doctor` about the relay: its name, and a fault or None.
 
-    Which keys this user can read tells whether it sends mail: `keys_right` is False where that is not known.
+    Nothing for a user who sends no mail, which shows in the keys it can read; `keys_right` is False where
+    that is unknown because a key file is faulty.
     """
     if settings.mail.fault is not None:
-        yield "mail relay", settings.mail.fault if keys_right else "not looked at; mend the keys first"
-    elif not settings.keys.web_alone:  # the web server hands no mail over, and need not know how
+        yield "mail relay", settings.mail.fault if keys_right else "not checked; fix the keys first"
+    elif not settings.keys.web_alone:  # the web server sends no mail
         yield "mail relay", _relay(settings)
 
 
@@ -84,32 +85,35 @@ def _relay(settings: Settings) -> str | None:
             if mail.user is not None:
                 host.login(mail.user, mail.password or "")
             host.ehlo_or_helo_if_needed()
-            # A relay that wants us to sign in, or does not send in this name, says so here.
+            # A relay that requires authentication, or rejects this sender, says so here.
             code, _words = host.mail(settings.mail.sender)
             host.rset()
     except (OSError, smtplib.SMTPException, UnicodeError) as error:
         return f"{_why_not(error)}; see PORTAL_MAIL_URL"
     if not TAKEN <= code < TAKEN + 100:
-        return f"refuses to send from {settings.mail.sender} (smtp-{code}); see PORTAL_MAIL_URL and PORTAL_MAIL_SENDER"
+        return (
+            f"rejects the sender {settings.mail.sender} (smtp-{code}); "
+            "see PORTAL_MAIL_URL and PORTAL_MAIL_SENDER"
+        )
     return None
 
 
 def _why_not(error: Exception) -> str:
-    """Return why no mail can be handed over, without anything that a relay or a setting said."""
+    """Return why the relay cannot be used, without quoting the relay or a setting."""
     match error:
         case smtplib.SMTPAuthenticationError() | UnicodeError():
-            return "does not take the user and password"
+            return "rejects the user or password"
         case smtplib.SMTPNotSupportedError():
-            return "offers no TLS, or no way to sign in"
+            return "offers no STARTTLS, or no AUTH"
         case ssl.SSLCertVerificationError():
-            return "shows a certificate that nobody vouches for, or one for another name"
+            return "has an untrusted certificate, or one for another host name"
         case ssl.SSLError():
-            return "does not speak TLS on this port as PORTAL_MAIL_URL says"
+            return "does not speak TLS on this port as PORTAL_MAIL_URL requires"
         case socket.gaierror():
-            return "has a name that is not known"
+            return "has a host name that does not resolve"
         case TimeoutError():
             return f"does not answer within {CONNECT_SECONDS} seconds"
         case ConnectionRefusedError():
-            return "is not there: nothing listens on this port"
+            return "refuses the connection: nothing listens on this port"
         case _:
-            return f"does not take us ({type(error).__name__})"
+            return f"rejects the connection ({type(error).__name__})"

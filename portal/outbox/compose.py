@@ -1,4 +1,4 @@
-"""Turn an outbox row into the bytes that leave: the same row gives the same bytes, however often it is sent."""
+"""Render an outbox row as a MIME message; the same row gives the same bytes at every attempt."""
 
 import json
 import re
@@ -30,7 +30,7 @@ CACHED = 64
 
 @dataclass(frozen=True)
 class Composed:
-    """A mail ready to leave. `address` is the envelope's recipient, `recipient` its masked form."""
+    """A message ready to send. `address` is the envelope recipient, `recipient` its masked form."""
 
     address: str
     content: bytes
@@ -41,14 +41,14 @@ class Composed:
 
 
 class MailUnfit(Exception):
-    """A row names a mail that is not among the composers, or its subject is not one line."""
+    """The row names an unknown mail, its subject is not one line, or its address is unfit for a header."""
 
 
 class Composer:
-    """Fills the templates; one of these serves a whole worker."""
+    """Renders mails from their templates; one instance serves a worker."""
 
     def __init__(self, settings: Settings, vault: WorkerVault, classes: dict[str, type[mails.Mail]]) -> None:
-        """Take the settings, the vault that opens rows, and the mails by their names."""
+        """Store the settings, the vault that decrypts rows, and the mail classes by name."""
         self._settings = settings
         self._vault = vault
         self._classes = classes
@@ -57,11 +57,12 @@ class Composer:
         self._sender = _sender(settings.site.organisation, settings.mail.sender)
 
     def compose(self, row: OutboxMail) -> Composed:
-        """Open the row and write its mail. Raises VaultError (tampered with) or MailUnfit (fits no mail)."""
+        """Decrypt a row and render its mail. Raises VaultError (tampered row) or MailUnfit."""
         packed = unseal(self._vault, row.id, row.payload)
         kind = self._classes.get(packed.name)
         if kind is None:
             raise MailUnfit(packed.name)
+        # Rows queued by another version may hold fields that this one lacks.
         known = {field.name for field in fields(kind)}
         mail = kind(**{name: value for name, value in packed.fields.items() if name in known})
         return self.render(mail, packed.address, packed.locale, row.id, row.created_at)
@@ -69,29 +70,31 @@ class Composer:
     def render(
         self, mail: mails.Mail, address: str, locale: str, row_id: bytes, created_at: datetime
     ) -> Composed:
-        """Write one mail to one address in one language."""
+        """Render one mail for one address in one language. Raises MailUnfit."""
         language = best_language(locale, self._settings.site.languages)
         code = self._vault.authenticity(row_id)
-        own = self._own(mail, row_id) | {"authenticity": tokens.grouped(code, 7)}
-        subject, text, html = (_filled(part, own) for part in self._written(mail, language, own))
+        own = self._recipient_values(mail, row_id) | {"authenticity": tokens.grouped(code, 7)}
+        subject, text, html = (_fill(part, own) for part in self._templates(mail, language, own))
         content = self._assemble(mail, address, language, row_id, created_at, subject, text, html)
         return Composed(address, content, subject, mask(address), code, not address.isascii())
 
-    def _written(self, mail: mails.Mail, language: str, own: dict[str, str | None]) -> tuple[str, str, str]:
-        """Return subject, text and HTML with a mark wherever a recipient's own link or code goes.
+    def _templates(self, mail: mails.Mail, language: str, own: dict[str, str | None]) -> tuple[str, str, str]:
+        """Return subject, text and HTML with placeholders for the recipient's own links and codes.
 
-        A notice to a million people is written once in each language, and filled in for each of them.
+        Cached: a notice to a million people is rendered once per language, then filled in for each of them.
         """
         shown = {name: value for name, value in asdict(mail).items() if name != mail.unsubscribe_field}
         key = json.dumps([mail.name, language, shown], sort_keys=True)
-        written = self._cache.get(key)
-        if written is None:
+        rendered = self._cache.get(key)
+        if rendered is None:
             if len(self._cache) >= CACHED:
                 self._cache.clear()
-            written = self._cache[key] = self._write(mail, language, own)
-        return written
+            rendered = self._cache[key] = self._render_templates(mail, language, own)
+        return rendered
 
-    def _write(self, mail: mails.Mail, language: str, own: dict[str, str | None]) -> tuple[str, str, str]:
+    def _render_templates(
+        self, mail: mails.Mail, language: str, own: dict[str, str | None]
+    ) -> tuple[str, str, str]:
         settings = self._settings
         context: dict[str, Any] = asdict(mail) | {
             "organisation": settings.site.organisation,
@@ -101,7 +104,7 @@ class Composer:
             "timezone": settings.site.timezone,
             "language": language,
         }
-        context |= {name: None if value is None else _mark(name) for name, value in own.items()}
+        context |= {name: None if value is None else _placeholder(name) for name, value in own.items()}
         text, html, subject = (
             _environment(language).get_template(f"email/{mail.name}/{part}").render(context)
             for part in ("body.txt", "body.html", "subject.txt")
@@ -111,9 +114,9 @@ class Composer:
             raise MailUnfit(mail.name)
         return subject, text, html
 
-    def _own(self, mail: mails.Mail, row_id: bytes) -> dict[str, str | None]:
-        """Return what differs from one recipient to the next: plain ASCII that needs no escaping anywhere."""
-        own: dict[str, str | None] = {"link": None, "code": None, "unsubscribe": self._unsubscribe(mail)}
+    def _recipient_values(self, mail: mails.Mail, row_id: bytes) -> dict[str, str | None]:
+        """Return the values of one recipient: plain ASCII, which needs no escaping in text or HTML."""
+        own: dict[str, str | None] = {"link": None, "code": None, "unsubscribe": self._unsubscribe_link(mail)}
         if mail.link_purpose and mail.link_path:
             token = self._vault.token(mail.link_purpose, row_id)
             own["link"] = self._settings.base_url + mail.link_path.format(token=token)
@@ -121,7 +124,7 @@ class Composer:
             own["code"] = tokens.grouped(self._vault.code(row_id))
         return own
 
-    def _unsubscribe(self, mail: mails.Mail) -> str | None:
+    def _unsubscribe_link(self, mail: mails.Mail) -> str | None:
         if not mail.unsubscribe_purpose:
             return None
         subject = bytes.fromhex(getattr(mail, mail.unsubscribe_field))
@@ -152,7 +155,7 @@ class Composer:
             "Auto-Submitted: auto-generated",
             f"Content-Language: {language}",
         ]
-        unsubscribe = self._unsubscribe(mail)
+        unsubscribe = self._unsubscribe_link(mail)
         if unsubscribe:
             headers += [
                 f"List-Unsubscribe: <{unsubscribe}>",
@@ -165,28 +168,28 @@ class Composer:
                 f"--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\n"
                 "Content-Transfer-Encoding: quoted-printable\r\n\r\n".encode()
             )
-            # No bare carriage return: some relays would take `\r.\r` for the end of the message.
+            # No bare carriage return: some relays take `\r.\r` for the end of the message.
             lines = "\r\n".join(re.split(r"\r\n|\r|\n", body.strip())) + "\r\n"
             parts.append(b2a_qp(lines.encode(), istext=True))
         parts.append(f"--{boundary}--\r\n".encode())
         return b"".join(parts)
 
 
-def _mark(name: str) -> str:
-    """Return what stands for a recipient's own value until it is filled in; no text or field can hold it."""
+def _placeholder(name: str) -> str:
+    """Return the placeholder of a recipient's value; its control characters occur in no text or field."""
     return f"\x1a{name}\x1a"
 
 
-def _filled(text: str, own: dict[str, str | None]) -> str:
+def _fill(text: str, own: dict[str, str | None]) -> str:
     for name, value in own.items():
         if value is not None:
-            text = text.replace(_mark(name), value)
+            text = text.replace(_placeholder(name), value)
     return text
 
 
 @lru_cache(maxsize=256)
 def _encoded(value: str, name: str) -> str:
-    """Return a header's value, as encoded words where it is not ASCII (RFC 2047), folded."""
+    """Return a header value, folded, as encoded words where it is not ASCII (RFC 2047)."""
     if value.isascii() and len(value) + len(name) < _HEADER_LINE and "=?" not in value:
         return value
     return Header(value, "utf-8", maxlinelen=_HEADER_LINE, header_name=name).encode(linesep="\r\n")
@@ -210,8 +213,8 @@ def _environment(language: str) -> Environment:
         auto_reload=False,
         extensions=["jinja2.ext.i18n"],
     )
-    words = catalogue(language)
+    messages = catalogue(language)
     # The i18n extension adds this method at run time.
-    environment.install_gettext_callables(words.gettext, words.ngettext, newstyle=True)  # type: ignore[attr-defined]
-    environment.globals["text_direction"] = words.direction
+    environment.install_gettext_callables(messages.gettext, messages.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["text_direction"] = messages.direction
     return environment

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
 from portal.core.db import Database, new_id
+from portal.core.faults import error_types, frames
 from portal.crypto.vault import VaultError
 from portal.outbox import service, smtp
 from portal.outbox.compose import Composed, Composer, MailUnfit
@@ -29,27 +30,26 @@ LEASE = service.LEASE
 MAX_MAYBE_SENT = service.MAX_MAYBE_SENT
 FIRST_DELAY = timedelta(seconds=20)
 MAX_ATTEMPTS = 48
-# After a try that may have succeeded: soon for those who sit and wait, and once more when a relay may be
-# mended.
+# After an attempt that may have succeeded: soon where a person waits, then when the relay may be fixed.
 MAYBE_DELAYS = (timedelta(hours=1), timedelta(hours=24))
-MAYBE_DELAYS_ASKED = (FIRST_DELAY, timedelta(hours=12))
+MAYBE_DELAYS_REQUESTED = (FIRST_DELAY, timedelta(hours=12))
 MAX_POLICY = 5
 LONGEST_DELAY = timedelta(minutes=30)
 PAUSE = timedelta(seconds=60)
 LONGEST_WAIT = timedelta(minutes=5)
-# So many recipients in a row to whom the relay would not send are no chance: it is about us, not about them.
-# Unless strangers typed them: what is asked for in a form never keeps other mail from leaving.
-SETBACKS = 10
-# What must be left of a lease when the content goes: the time to send it and to wait for the relay's answer.
+# More rejections in a row than this mean that the relay blocks the sender, not the recipients. Addresses
+# typed into forms are counted apart: strangers must not be able to pause other mail.
+MAX_REJECTIONS = 10
+# The rest of a lease that is needed when the content is sent: the time to send it and to wait for the reply.
 ONE_ANSWER = timedelta(seconds=smtp.TIMEOUT_SECONDS + smtp.ANSWER_SECONDS)
 
-# Where a mark cannot be written, the mail goes out again: it is tried as long as the lease is ours.
+# A mail whose result is not stored is sent twice, so storing is retried while the lease lasts.
 MARK_AGAIN_SECONDS = 1.0
 
-# Built once: they run for every mail.
+# Built once, since they run for every mail.
 _TABLE: Any = OutboxMail.__table__
 _HELD = (OutboxMail.id == bindparam("row")) & (OutboxMail.lease == bindparam("held"))
-_WAITS = OutboxMail.due_at.is_not(None)  # what was withdrawn meanwhile has no date
+_WAITS = OutboxMail.due_at.is_not(None)  # a mail that was withdrawn meanwhile has no due time
 _SENT = (
     update(_TABLE)
     .where(_HELD)
@@ -69,18 +69,18 @@ _BEGIN = (
 
 
 def delay(attempts: int, random_value: float) -> timedelta:
-    """Return how long to wait after the n-th failed try: doubling from 20 s to 30 min, plus or minus a quarter."""
+    """Return the delay after the n-th failed attempt: doubling from 20 s to 30 min, plus or minus 25 %."""
     base: timedelta = min(FIRST_DELAY * 2 ** min(attempts - 1, 10), LONGEST_DELAY)
     return base * (0.75 + random_value / 2)
 
 
 @dataclass
 class Deliverer:
-    """One delivering thread: its relay connection, and the pause after the relay refused us.
+    """The state of one delivery thread: its relay connection, pauses and rejections.
 
-    `consecutive_rejections` are the mails that the relay rejected since it last took one, and
-    `requested_rejections` those of them that somebody asked for in a form. `begun` is the row whose delivery
-    the database knows to have begun.
+    `consecutive_rejections` holds the ids of rows rejected since the relay last accepted a mail;
+    `requested_rejections` the same for mails requested in a form. `begun` is the row that the database
+    already marks as being sent. `jitter` returns a number from 0 to 1.
     """
 
     parts: WorkerParts
@@ -95,16 +95,16 @@ class Deliverer:
     begun: bytes | None = field(default=None)
 
     def run(self, limit: int = BATCH) -> int:
-        """Deliver one batch of due mails; return how many were claimed. 0 means that nothing is due."""
+        """Deliver one batch of due mails; return how many were claimed. 0: nothing is due, or a pause."""
         now = self.parts.clock.now()
-        # A pause further ahead than any was made by a clock that was wrong.
+        # A pause longer than the longest was set while the clock was wrong.
         if self.paused_until is not None and now < self.paused_until <= now + LONGEST_WAIT:
             return 0
         self.paused_until = self.begun = None
         lease = new_id()
         rows = claim(self.parts.db, lease, now, self.lease, limit)
         if not rows:
-            self.relay.close()  # a kept connection would be dropped by the relay just before the next mail
+            self.relay.close()  # the relay would drop an idle connection just before the next mail
         last_start = self._last_start(now)
         for number, row in enumerate(rows):
             if self.parts.clock.now() > last_start or self.parts.stopping() or self.paused_until is not None:
@@ -119,31 +119,28 @@ class Deliverer:
         return now + self.lease - min(self.lease * 0.9, ONE_ANSWER)
 
     def _begin(self, row: OutboxMail, lease: bytes) -> bool:
-        """Note that this row may leave from now on; return False where it is ours no more, or was withdrawn."""
+        """Mark the row as being sent; return False if the lease was lost or the mail was withdrawn."""
         if self.begun != row.id:
             with self.parts.db.mark() as connection:
                 self._begin_in(connection, row, lease)
-        ours, self.begun = self.begun == row.id, None
+        held, self.begun = self.begun == row.id, None
         row.attempts += 1
-        return ours
+        return held
 
     def _begin_in(self, connection: Connection, row: OutboxMail, lease: bytes) -> None:
         values = {"row": row.id, "held": lease, "until": self.parts.clock.now() + self.lease}
         self.begun = row.id if connection.execute(_BEGIN, values).rowcount else None
 
-    def _still_ours(self, row: OutboxMail, lease: bytes, begun_at: datetime) -> bool:
-        """Tell whether the content may go; a relay that took its time gets a lease anew, where it is still ours."""
+    def _lease_held(self, row: OutboxMail, lease: bytes, begun_at: datetime) -> bool:
+        """Return whether the content may be sent; after a slow relay, renew the lease if it is still held."""
         now = self.parts.clock.now()
         if begun_at <= now <= self._last_start(begun_at):
             return True
         mine = (OutboxMail.id == row.id) & (OutboxMail.lease == lease) & _WAITS
+        renew = update(OutboxMail).where(mine).values(due_at=now + self.lease)
         try:
             with self.parts.db.mark() as connection:
-                return bool(
-                    connection.execute(
-                        update(OutboxMail).where(mine).values(due_at=now + self.lease)
-                    ).rowcount
-                )
+                return bool(connection.execute(renew).rowcount)
         except OperationalError:
             return False
 
@@ -152,33 +149,25 @@ class Deliverer:
         try:
             mail = self.composer.compose(row)
         except VaultError:
-            log.exception(
-                "an outbox row of %r does not open: it was altered or moved; it is not sent", row.purpose
-            )
+            log.error("outbox: row %s does not open: altered or moved; marked as failed", _name(row))
             self._mark(row, lease, FAILED, ALTERED)
             return
         except MailUnfit:
-            log.exception("a mail of %r cannot be composed", row.purpose)
+            log.error("outbox: row %s fits no template; marked as failed", _name(row))
             self._mark(row, lease, FAILED, "unfit")
             return
-        except Exception as error:  # noqa: BLE001 - one row's fault must not keep the others from leaving
-            log.error(
-                "a mail of %r cannot be composed (%s); it is tried again", row.purpose, type(error).__name__
-            )
+        except Exception as error:  # noqa: BLE001 - a fault in one row must not stop the others
+            _log_fault("composing", row, error)
             self._retry(row, lease, "unfit")
             return
         try:
-            self._keep_proof(row, lease, mail)
-            self.relay.deliver(mail, lambda: self._still_ours(row, lease, begun_at))
+            self._store_proof(row, lease, mail)
+            self.relay.deliver(mail, lambda: self._lease_held(row, lease, begun_at))
         except smtp.Refused as error:
             self._not_sent(row, lease, error, mail)
-        except Exception as error:  # noqa: BLE001 - the same, for what a mail library stumbles over
+        except Exception as error:  # noqa: BLE001 - the same for the mail library
             self.relay.close()
-            log.error(
-                "a mail of %r cannot be handed over (%s); it is tried again",
-                row.purpose,
-                type(error).__name__,
-            )
+            _log_fault("sending", row, error)
             self._retry(row, lease, "unfit")
         else:
             self.failed_connections = 0
@@ -192,11 +181,14 @@ class Deliverer:
                 self.paused_until = self.parts.clock.now() + PAUSE
                 seconds = PAUSE.total_seconds()
                 log.error(
-                    "the mail relay refuses us (%s): delivery pauses for %d s; %s", error.reason, seconds, SEE
+                    "outbox: mail relay rejects the portal (%s); pausing %d s; %s",
+                    error.reason,
+                    seconds,
+                    SEE,
                 )
                 self._give_back([row], lease, error.reason)
             case smtp.Unreachable():
-                self._wait_for_relay(error.reason)
+                self._pause(error.reason)
                 self._give_back([row], lease, error.reason)
             case smtp.TooSlow():
                 self._give_back([row], lease, error.reason)
@@ -205,30 +197,27 @@ class Deliverer:
             case smtp.Unable():
                 self._mark(row, lease, self._unsent(row, FAILED), error.reason)
             case _:
-                self._setback(row, lease, error)
+                self._rejected(row, lease, error)
 
-    def _setback(self, row: OutboxMail, lease: bytes, error: smtp.Refused) -> None:
-        """Note what the relay says of one recipient; where it says so of everybody, it is about us."""
-        asked = _asked(row)
-        refused = self.requested_rejections if asked else self.consecutive_rejections
-        news = row.id not in refused
-        refused.add(row.id)
-        if len(refused) > SETBACKS and asked:
-            if len(refused) == SETBACKS + 1 and news:
+    def _rejected(self, row: OutboxMail, lease: bytes, error: smtp.Refused) -> None:
+        """Count a rejection, and retry or fail the mail; if all recipients are rejected, blame the sender."""
+        requested = _is_requested(row)
+        rejections = self.requested_rejections if requested else self.consecutive_rejections
+        new = row.id not in rejections
+        rejections.add(row.id)
+        if len(rejections) > MAX_REJECTIONS and requested:
+            if len(rejections) == MAX_REJECTIONS + 1 and new:
                 log.warning(
-                    "the relay turned %d addresses in a row away that were typed into forms", len(refused)
-                )
-            self._retry(row, lease, error.reason)
-        elif len(refused) > SETBACKS:
-            if news:
-                log.error(
-                    "the relay turned %d recipients in a row away (%s): it is about us",
-                    len(refused),
+                    "outbox: %d rejections in a row of addresses typed into forms (%s); each is retried",
+                    len(rejections),
                     error.reason,
                 )
-                self._wait_for_relay(error.reason)
-            # Another one is tried next, and this one again without a pause: it may be one that is refused for
-            # good.
+            self._retry(row, lease, error.reason)
+        elif len(rejections) > MAX_REJECTIONS:
+            if new:
+                what = f"{len(rejections)} rejections in a row, sender probably blocked"
+                self._pause(error.reason, what)
+            # The next mail is tried first, this one later: its recipient may be rejected for good.
             apart = LONGEST_WAIT * (1 + self.jitter())
             self._give_back([row], lease, error.reason, apart=apart)
         elif isinstance(error, smtp.Policy) and row.attempts >= MAX_POLICY:
@@ -238,29 +227,32 @@ class Deliverer:
         else:
             self._mark(row, lease, self._unsent(row, FAILED), error.reason)
 
-    def _wait_for_relay(self, reason: str, what: str = "takes no mail") -> None:
-        """Leave a relay that takes nothing in peace, longer each time: mail waits for it, however long it takes."""
+    def _pause(self, reason: str, what: str = "mail relay unavailable") -> None:
+        """Pause delivery, longer each time up to 5 minutes; mail waits while the relay is unavailable."""
         self.failed_connections += 1
         wait = min(delay(self.failed_connections, self.jitter()), LONGEST_WAIT)
         self.paused_until = self.parts.clock.now() + wait
-        log.error("the mail relay %s (%s): trying again in %d s", what, reason, wait.total_seconds())
+        count, seconds = self.failed_connections, wait.total_seconds()
+        log.error("outbox: %s (%s); pausing %d s (pause %d in a row)", what, reason, seconds, count)
 
     def _unsent(self, row: OutboxMail, state: str) -> str:
-        """Return the state of a mail that did not leave this time; one that may have left before stays uncertain."""
+        """Return the state of a mail that was not sent; one that may have left before stays uncertain."""
         return UNCERTAIN if row.maybe_sent_count else state
 
     def _maybe_sent(self, row: OutboxMail, lease: bytes, reason: str, mail: Composed) -> None:
-        """Keep a proof for a copy that did arrive, and try again much later: the same may happen to the next copy."""
+        """Store the proof in case a copy arrived; retry much later, as the next copy may end the same way."""
         row.maybe_sent_count += 1
-        self._keep_proof(row, lease, mail)
-        if _asked(row):
-            log.warning("the mail relay did not say whether it took a mail (%s)", reason)
+        self._store_proof(row, lease, mail)
+        if _is_requested(row):
+            log.warning(
+                "outbox: mail relay did not confirm row %s (%s); retrying later", row.id.hex(), reason
+            )
         else:
-            self._wait_for_relay(reason, "does not say whether it took a mail")
+            self._pause(reason, f"mail relay did not confirm row {row.id.hex()}")
         if row.maybe_sent_count >= MAX_MAYBE_SENT:
             self._mark(row, lease, UNCERTAIN, reason)
         else:
-            waits = MAYBE_DELAYS_ASKED if _asked(row) else MAYBE_DELAYS
+            waits = MAYBE_DELAYS_REQUESTED if _is_requested(row) else MAYBE_DELAYS
             self._put_off(row, lease, reason, waits[row.maybe_sent_count - 1] * (0.75 + self.jitter() / 2))
 
     def _retry(self, row: OutboxMail, lease: bytes, reason: str) -> None:
@@ -293,7 +285,10 @@ class Deliverer:
         *,
         apart: timedelta = timedelta(),
     ) -> None:
-        """Return rows that were claimed and about which the relay said nothing; the try does not count."""
+        """Release claimed rows about which the relay said nothing; the attempt does not count.
+
+        `apart` is added to their due time.
+        """
         self.begun = None
         tries = case((OutboxMail.state == SENDING, OutboxMail.attempts - 1), else_=OutboxMail.attempts)
         values = {"due_at": (self.paused_until or self.parts.clock.now()) + apart, "attempts": tries}
@@ -305,7 +300,7 @@ class Deliverer:
                 self._end_try(same, lease, state=state, **values)
 
     def _end_try(self, rows: list[OutboxMail], lease: bytes, **values: object) -> None:
-        """End our hold on rows that did not leave; those that were withdrawn meanwhile are gone with it."""
+        """Release rows that were not sent, with new values; delete those that were withdrawn meanwhile."""
         mine = OutboxMail.id.in_([row.id for row in rows]) & (OutboxMail.lease == lease)
         certainly_not = [row.id for row in rows if not row.maybe_sent_count]
 
@@ -315,8 +310,8 @@ class Deliverer:
 
         self._write(write)
 
-    def _keep_proof(self, row: OutboxMail, lease: bytes, mail: Composed) -> None:
-        """Let a mail that may have left be looked up by the code it carries."""
+    def _store_proof(self, row: OutboxMail, lease: bytes, mail: Composed) -> None:
+        """Make a mail that may have left findable by the code it carries."""
         if not row.maybe_sent_count or row.proof is not None:
             return
         row.proof_hash, row.proof = self._proof(mail)
@@ -328,7 +323,7 @@ class Deliverer:
         return make_proof(mail.code, self.parts.clock.now(), mail.subject, mail.recipient)
 
     def _sent(self, row: OutboxMail, lease: bytes, mail: Composed, following: OutboxMail | None) -> None:
-        """Mark a mail that left; in the same transaction the next one begins."""
+        """Mark a mail as sent and, in the same transaction, the next one as being sent."""
         proof_hash, proof = self._proof(mail)
         now = self.parts.clock.now()
         values = {"row": row.id, "held": lease, "finished_at": now, "proof_hash": proof_hash, "proof": proof}
@@ -341,31 +336,41 @@ class Deliverer:
         self._write(write)
 
     def _write(self, write: Callable[[Connection], object]) -> None:
-        """Write what became of a mail; where the database cannot, once more, as long as the lease lasts."""
+        """Store the result of an attempt; if the database fails, retry while the lease lasts."""
         end = monotonic() + self.lease.total_seconds()
         while True:
             try:
                 with self.parts.db.mark() as connection:
                     write(connection)
-            except OperationalError:
+            except OperationalError as error:
                 self.begun = None
                 if monotonic() > end or self.parts.stopping():
                     raise
-                log.warning("what became of a mail cannot be written now; trying again")
+                log.warning("outbox: cannot store a delivery result (%s); retrying", error_types(error))
                 sleep(MARK_AGAIN_SECONDS)
             else:
                 return
 
 
-def _asked(row: OutboxMail) -> bool:
-    """Tell whether somebody asked for this mail in a form: whoever it was, they typed the address."""
+def _is_requested(row: OutboxMail) -> bool:
+    """Return whether the mail was requested in a form, where anyone can type any address."""
     return row.priority == PRIORITIES[REQUESTED]
 
 
-def claim(db: Database, lease: bytes, now: datetime, length: timedelta, limit: int) -> list[OutboxMail]:
-    """Take up to `limit` due rows for one lease; a row whose lease ran out is due again, and none is taken twice.
+def _name(row: OutboxMail) -> str:
+    """Return the row's id and purpose for the log; quoted, as an altered purpose may hold line breaks."""
+    return f"{row.id.hex()} ({row.purpose!r})"
 
-    The worker of a lease that ran out has died: the row that it had begun may have left, the others have not.
+
+def _log_fault(doing: str, row: OutboxMail, error: Exception) -> None:
+    arguments = (doing, _name(row), error_types(error), frames(error))
+    log.error("outbox: %s row %s failed (%s); retrying later%s", *arguments)
+
+
+def claim(db: Database, lease: bytes, now: datetime, length: timedelta, limit: int) -> list[OutboxMail]:
+    """Claim up to `limit` due rows under one lease; a row whose lease expired is due again.
+
+    The worker of an expired lease died: the row that it was sending may have left, the others have not.
     """
     with db.write() as session:
         due = (
@@ -378,16 +383,16 @@ def claim(db: Database, lease: bytes, now: datetime, length: timedelta, limit: i
         ids = list(session.scalars(due))
         if not ids:
             return []
-        died = OutboxMail.state == SENDING
+        interrupted = OutboxMail.state == SENDING
         statement = (
             update(OutboxMail)
             .where(OutboxMail.id.in_(ids))
             .values(
-                state=case((died, UNCERTAIN), else_=OutboxMail.state),
+                state=case((interrupted, UNCERTAIN), else_=OutboxMail.state),
                 lease=lease,
                 due_at=now + length,
                 maybe_sent_count=case(
-                    (died & (OutboxMail.maybe_sent_count == 0), 1), else_=OutboxMail.maybe_sent_count
+                    (interrupted & (OutboxMail.maybe_sent_count == 0), 1), else_=OutboxMail.maybe_sent_count
                 ),
             )
             .returning(OutboxMail)

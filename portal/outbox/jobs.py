@@ -1,13 +1,13 @@
-"""The worker's scheduled work on the table of mails."""
+"""Scheduled jobs on the outbox table."""
 
 from portal.outbox import service
 from portal.runtime.parts import WorkerParts
 
 
 def tidy(parts: WorkerParts) -> None:
-    """Repair due times that a wrong clock set, and blank the content of mails that ended long ago."""
+    """Reset due times set by a wrong clock, and blank the payload of mails that ended over 30 days ago."""
     now = parts.clock.now()
     with parts.db.write() as session:
-        service.mend_dates(session, now)
+        service.reset_future_dates(session, now)
     with parts.db.write() as session:
-        service.forget_payloads(session, now)
+        service.blank_old_payloads(session, now)

@@ -1,4 +1,4 @@
-"""What a mail is: a frozen dataclass whose class says how its links are made, and whose fields fill its templates."""
+"""The base class of mails: class attributes say how links are made, fields fill the templates."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -12,12 +12,12 @@ PRIORITIES = {REQUESTED: 0, SECURITY: 1, LEGAL: 2, UPDATES: 3}
 
 @dataclass(frozen=True)
 class Mail:
-    """The base of every mail. Fields are str, int, bool or list[str]; tokens are never fields, they are derived.
+    """A mail's data. Fields are str, int, bool or list[str]; tokens are never fields, they are derived.
 
-    `name` is the folder below templates/email; `purpose` is what the row shows (the same for every outcome of a
-    request); `link_path` is a path with `{token}`, filled with the token of `link_purpose`; `has_code` adds the
-    typed alternative. A mail of the stream `updates` has a field `subscription`, the hex id its unsubscribe link
-    is derived from.
+    `name` is the folder below templates/email. `purpose` is stored in clear in the row, and is the same for
+    every outcome of a request. `link_path` is a path with `{token}`, filled with the token of `link_purpose`.
+    `has_code` adds the code to type in place of the link. A mail with an `unsubscribe_purpose` has a field
+    named by `unsubscribe_field`: the hex id from which its unsubscribe link is derived.
     """
 
     name: ClassVar[str]
@@ -32,5 +32,5 @@ class Mail:
 
     @classmethod
     def sample(cls) -> Self:
-        """Return an example, from which the tests render the mail in every language."""
+        """Return an example, which the tests render in every language."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""The table of mails: one row per recipient and message, which is the truth about its delivery."""
+"""The outbox table: one row per recipient and message, the single record of its delivery."""
 
 from datetime import datetime
 
@@ -18,7 +18,11 @@ STATES = (QUEUED, SENDING, SENT, FAILED, UNCERTAIN, BOUNCED)
 
 
 class OutboxMail(Base):
-    """One mail. Address and content are sealed at one fixed length; `purpose` names why it goes, never its outcome."""
+    """One mail.
+
+    Address and content are encrypted at one fixed length; `purpose` says which request or event caused the
+    mail, never its outcome.
+    """
 
     __tablename__ = "outbox_mails"
 
@@ -27,8 +31,8 @@ class OutboxMail(Base):
     priority: Mapped[int] = mapped_column(SmallInteger)
     state: Mapped[str] = mapped_column(String(12), default=QUEUED)
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
-    # How often it may have left without our hearing of it; what once may have left is never shown as not
-    # sent.
+    # Attempts that may have delivered the mail without an answer from the relay. Once above 0, the mail is
+    # never reported as unsent.
     maybe_sent_count: Mapped[int] = mapped_column("ambiguous", SmallInteger, default=0)
     due_at: Mapped[datetime | None] = mapped_column(Utc)
     lease: Mapped[bytes | None] = mapped_column(LargeBinary(ID_BYTES))

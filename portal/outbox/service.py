@@ -1,4 +1,4 @@
-"""Enqueue mails, look up what was sent under a code, and count."""
+"""Enqueue, retry, withdraw and count mails; look up a sent mail by its authenticity code."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from portal.audit import service as audit
 from portal.core import db
 from portal.core.db import new_id
 from portal.crypto import tokens
@@ -21,27 +22,27 @@ PROOF_SUBJECT = 160
 PROOF_INFO = "authenticity"
 KEEP_PAYLOAD = timedelta(days=30)
 LEASE = timedelta(seconds=300)
-# No mail is put off for longer; one that may have left waits longer for its next try.
+# The longest delay of a retry; a mail that may have been delivered waits longer for its next attempt.
 FURTHEST = timedelta(hours=1)
 FURTHEST_MAYBE_SENT = timedelta(hours=31)
-# A relay that takes mail and does not say so gives people a copy for every try.
+# Each attempt at a relay that accepts mail without confirming it may deliver another copy.
 MAX_MAYBE_SENT = 3
-# Who asked for a mail this long ago has asked again, or does without; its link may have ended.
+# A requested mail older than this is not retried: the person has asked again, and its link may have expired.
 STILL_WANTED = timedelta(hours=24)
 MAIL_LATE = timedelta(minutes=10)
-# More than one batch: where more wait, those that no batch has touched are overdue.
+# More than one delivery batch: where more mails wait, those that no batch has reached are overdue anyway.
 MAILS_LOOKED_AT = 200
 ALTERED = "altered"
 WITHDRAWN = "withdrawn"
 
 
 class MailUnknown(Exception):
-    """No mail of ours carries this code, or no longer."""
+    """No mail was sent under this code, or its record is gone."""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What we sent under a code: when (UTC), with which subject, to whom (masked)."""
+    """A mail sent under a code: time (UTC), subject, masked recipient."""
 
     sent_at: datetime
     subject: str
@@ -50,7 +51,7 @@ class Proof:
 
 @dataclass(frozen=True, repr=False)
 class Payload:
-    """What a row seals: the recipient, the language, and the name and fields of the mail."""
+    """The decrypted content of a row: recipient, language, and the name and fields of the mail."""
 
     address: str
     locale: str
@@ -70,10 +71,10 @@ def enqueue(
     unique: bytes | None = None,
     batch: bytes | None = None,
 ) -> bytes | None:
-    """Add one mail in the caller's transaction; return its row's id, or None where a row with this `unique` key exists.
+    """Add one mail in the caller's transaction; return its row id, or None if the `unique` key exists.
 
-    `address` is a normalised address; `row_id` is given where a link's token was derived from it before; `batch` is
-    what the row is counted under.
+    `address` is a normalised address. `row_id` is passed where a link's token was already derived from it.
+    `batch` groups rows for counting and withdrawing.
     """
     row_id = row_id or new_id()
     values = {
@@ -87,7 +88,7 @@ def enqueue(
         "created_at": now,
         "batch": batch,
         "unique_key": unique,
-        "payload": _sealed(vault, row_id, mail, address, locale),
+        "payload": _encrypt_payload(vault, row_id, mail, address, locale),
     }
     statement = (
         db.insert(session, OutboxMail).values(values).on_conflict_do_nothing(index_elements=["unique_key"])
@@ -96,38 +97,38 @@ def enqueue(
     return row_id if added is not None else None
 
 
-def _sealed(vault: WorkerVault, row_id: bytes, mail: mails.Mail, address: str, locale: str) -> bytes:
+def _encrypt_payload(vault: WorkerVault, row_id: bytes, mail: mails.Mail, address: str, locale: str) -> bytes:
     content = {"to": address, "locale": locale, "name": mail.name, "fields": asdict(mail)}
     packed = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
     return vault.encrypt(payload_cell(row_id), packed, sizes=(PAYLOAD_SIZE,))
 
 
 def unseal(vault: WorkerVault, row_id: bytes, payload: bytes) -> Payload:
-    """Return what `enqueue` sealed in a row. Raises VaultError."""
+    """Return the decrypted payload of a row. Raises VaultError."""
     raw = json.loads(vault.decrypt(payload_cell(row_id), payload))
     return Payload(raw["to"], raw["locale"], raw["name"], raw["fields"])
 
 
 def any_due(session: Session, now: datetime) -> bool:
-    """Tell whether a mail is due. Reads only: one look-up for each priority in the index of what is due."""
+    """Return whether a mail is due. Reads only: one lookup per priority in the index of due rows."""
     due = OutboxMail.priority.in_(mails.PRIORITIES.values()) & (OutboxMail.due_at <= now)
     return session.scalar(select(OutboxMail.id).where(due).limit(1)) is not None
 
 
 def payload_cell(row_id: bytes) -> Cell:
-    """Return the place of a row's sealed content."""
+    """Return the vault cell of a row's payload: its table, column and id."""
     return Cell("outbox_mails", "payload", row_id)
 
 
 def make_proof(code: str, sent_at: datetime, subject: str, recipient: str) -> tuple[bytes, bytes]:
-    """Return the hash a code is found by, and what is shown for it, locked under the code."""
+    """Return the hash by which a code is found, and the proof, encrypted under the code (512 bytes)."""
     shown = subject.encode()[:PROOF_SUBJECT].decode(errors="ignore")
     content = json.dumps([sent_at.isoformat(), shown, recipient], ensure_ascii=False).encode()
     return tokens.token_hash(code), tokens.lock(code.encode(), content, PROOF_SIZE, PROOF_INFO)
 
 
 def look_up(session: Session, typed: str) -> Proof:
-    """Return what was sent under a typed code. Raises MailUnknown, whatever is wrong with it."""
+    """Return the proof of the mail sent under a typed code. Raises MailUnknown, whatever the cause."""
     code = tokens.normalise_code(typed)
     rows = session.execute(
         select(OutboxMail.proof).where(OutboxMail.proof_hash == tokens.token_hash(code))
@@ -142,7 +143,7 @@ def look_up(session: Session, typed: str) -> Proof:
 
 
 def counts(session: Session, batch: bytes | None = None) -> dict[str, int]:
-    """Return how many mails are in each state, all of them or those of one batch."""
+    """Return the number of mails in each state, of all mails or of one batch; states without mails are 0."""
     statement = select(OutboxMail.state, func.count()).group_by(OutboxMail.state)
     if batch is not None:
         statement = statement.where(OutboxMail.batch == batch)
@@ -160,23 +161,23 @@ def send_again(
     locale: str,
     now: datetime,
 ) -> bool:
-    """Put the mail with this `unique` key into the queue again where it failed, or never was known to have left.
-
-    Return whether that was so.
-    """
+    """Queue the mail with this `unique` key again if it failed or ended uncertain; return whether it did."""
     ended = (OutboxMail.unique_key == unique) & or_(OutboxMail.state == FAILED, _never_confirmed())
     row_id = session.scalar(select(OutboxMail.id).where(ended).with_for_update())
     if row_id is None:
         return False
-    payload = _sealed(vault, row_id, mail, address, locale)
-    session.execute(update(OutboxMail).where(OutboxMail.id == row_id).values(payload=payload, **_anew(now)))
+    payload = _encrypt_payload(vault, row_id, mail, address, locale)
+    session.execute(
+        update(OutboxMail).where(OutboxMail.id == row_id).values(payload=payload, **_queued_again(now))
+    )
     return True
 
 
 def retry_failed(session: Session, reason: str | None, now: datetime, *, uncertain: bool = False) -> int:
-    """Put failed mails into the queue again, or `uncertain` ones, those of one reason or all; return how many.
+    """Queue failed mails again, all or those of one reason; return how many.
 
-    One whose content was blanked since, or does not open, stays as it is, and so does one that was asked for long ago.
+    `uncertain` queues the uncertain ones instead. Skips mails whose payload was blanked or does not decrypt,
+    and mails requested over 24 hours ago. Writes the audit row.
     """
     ended = _never_confirmed() if uncertain else OutboxMail.state == FAILED
     ended &= (func.length(OutboxMail.payload) > 0) & (OutboxMail.reason != ALTERED)
@@ -185,17 +186,20 @@ def retry_failed(session: Session, reason: str | None, now: datetime, *, uncerta
     )
     if reason is not None:
         ended &= OutboxMail.reason == reason
-    result: Any = session.execute(update(OutboxMail).where(ended).values(**_anew(now)))
-    return int(result.rowcount)
+    result: Any = session.execute(update(OutboxMail).where(ended).values(**_queued_again(now)))
+    number = int(result.rowcount)
+    details = {"mails": number} | ({"state": "uncertain"} if uncertain else {})
+    audit.record(session, "outbox.retry", reason or "all", details, now)
+    return number
 
 
 def failures(session: Session) -> dict[str, int]:
-    """Return how many mails failed, by the reason that the relay gave."""
+    """Return the number of failed mails by reason, e.g. `smtp-550`."""
     return _reasons(session, OutboxMail.state == FAILED)
 
 
 def delays(session: Session) -> dict[str, int]:
-    """Return how many mails wait for another try, by the reason of the last one."""
+    """Return the number of mails that wait for a retry, by the reason of the last attempt."""
     return _reasons(session, OutboxMail.due_at.is_not(None) & OutboxMail.reason.is_not(None))
 
 
@@ -210,9 +214,10 @@ def _reasons(session: Session, which: Any) -> dict[str, int]:
 
 
 def on_time(session: Session, now: datetime) -> bool:
-    """Return whether no mail has been due for over ten minutes, and none has waited that long for the relay.
+    """Return False if a mail has been due, or has waited for an unavailable relay, for over ten minutes.
 
-    Each try that the relay answers with no word about a recipient puts the mail off, and counts as none.
+    An attempt that ends before the relay answers about the recipient postpones the mail but does not count,
+    so a mail with a reason and no attempts waits for the relay.
     """
     oldest = session.scalar(select(func.min(OutboxMail.due_at)))
     if oldest is not None and oldest <= now - MAIL_LATE:
@@ -230,10 +235,10 @@ def on_time(session: Session, now: datetime) -> bool:
     return session.scalar(select(func.count()).select_from(waiting).where(put_off)) == 0
 
 
-def mend_dates(session: Session, now: datetime) -> None:
-    """Bring back mails that are due further ahead than any delay: the clock was wrong when they were put off.
+def reset_future_dates(session: Session, now: datetime) -> None:
+    """Make mails due now whose due time is later than any delay: the clock was wrong when it was set.
 
-    One that is being delivered stays with whoever delivers it, for a lease at most.
+    A mail that is being delivered stays with its worker for one lease.
     """
     furthest = case((OutboxMail.maybe_sent_count > 0, now + FURTHEST_MAYBE_SENT), else_=now + FURTHEST)
     due_at = case((OutboxMail.lease.is_(None), now), else_=now + LEASE)
@@ -241,13 +246,13 @@ def mend_dates(session: Session, now: datetime) -> None:
 
 
 def _never_confirmed() -> Any:
-    """Return what finds mails that may have left and are not tried any more, though somebody should have them."""
+    """Return the condition for mails that ended uncertain and were not withdrawn."""
     ended = (OutboxMail.state == UNCERTAIN) & OutboxMail.due_at.is_(None)
     return ended & func.coalesce(OutboxMail.reason, "").not_in([WITHDRAWN])
 
 
-def _anew(now: datetime) -> dict[str, Any]:
-    """Return the values of a mail that goes out again. What may have left is still shown so, and has one more try."""
+def _queued_again(now: datetime) -> dict[str, Any]:
+    """Return the values that queue a mail again; an uncertain one stays so and gets one more attempt."""
     left = OutboxMail.maybe_sent_count > 0
     return {
         "state": case((left, UNCERTAIN), else_=QUEUED),
@@ -260,11 +265,11 @@ def _anew(now: datetime) -> dict[str, Any]:
 
 
 def withdraw(session: Session, batch: bytes, now: datetime) -> None:
-    """Send no mail of a batch that has not left: its reader asked for no more.
+    """Withdraw the unsent mails of a batch: the recipient has unsubscribed.
 
-    One that certainly did not leave is removed; one that may have left stays, as uncertain, and is not tried
-    again. One that is being handed over is uncertain until its worker knows, which then finds that it has no
-    date any more.
+    Mails that certainly did not leave are deleted; those that may have left stay as uncertain and are not
+    retried. A mail that is being sent is uncertain until its worker stores the result, and then finds no due
+    time.
     """
     session.execute(
         delete(OutboxMail).where(OutboxMail.batch == batch, OutboxMail.state.in_([QUEUED, FAILED]))
@@ -274,8 +279,8 @@ def withdraw(session: Session, batch: bytes, now: datetime) -> None:
     session.execute(update(OutboxMail).where(may_have_left).values(ended))
 
 
-def forget_payloads(session: Session, now: datetime) -> int:
-    """Blank the sealed content of mails that were finished long ago; the rows stay, so that counts stay true."""
+def blank_old_payloads(session: Session, now: datetime) -> int:
+    """Blank the payload of mails that ended over 30 days ago; return how many. Rows stay for the counts."""
     due = (OutboxMail.finished_at < now - KEEP_PAYLOAD) & (func.length(OutboxMail.payload) > 0)
     result: Any = session.execute(update(OutboxMail).where(due).values(payload=b""))
     return int(result.rowcount)

@@ -1,4 +1,4 @@
-"""`/is-it-real/`: what we sent under a code."""
+"""`/is-it-real/`: look up a sent mail by its authenticity code."""
 
 from flask import Blueprint, render_template
 from flask_babel import gettext as _
@@ -16,14 +16,14 @@ UNLISTED_PATHS = ("/is-it-real/",)
 
 
 class CodeForm(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types
-    """The code of a mail."""
+    """The authenticity code of a mail."""
 
     code = StringField(validators=[Length(max=40)])
 
 
 @bp.route("/is-it-real/", methods=["GET", "POST"])
 def is_it_real() -> str | tuple[str, int] | Response:
-    """Take a code, and show when, to whom and with which subject we sent it."""
+    """Show when, to whom (masked) and with which subject the mail with the typed code was sent."""
     form = CodeForm()
     form.code.label.text = _("The code at the end of the message")
     if not form.is_submitted():
@@ -44,7 +44,10 @@ def is_it_real() -> str | tuple[str, int] | Response:
 
 
 def _why_unknown(typed: str) -> str:
-    """Return what to do about a code under which we sent nothing; one of another length is no sign of a fake."""
+    """Return what to do about an unknown code.
+
+    One of another length is a typing error or another kind of code, not a sign of a fake.
+    """
     length = len(tokens.normalise_code(typed))
     if length == tokens.CODE_LENGTH:
         return str(

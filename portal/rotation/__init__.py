@@ -1,1 +1,1 @@
-"""Reminders to change a password: a person's choice, never a duty."""
+"""Reminders to change a password, for people who choose them."""

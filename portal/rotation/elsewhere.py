@@ -1,4 +1,4 @@
-"""Other sites where a password was used: a typed site becomes a host name, or is refused."""
+"""Other sites where a password was used: validate a typed site and return its host name."""
 
 import ipaddress
 import re
@@ -11,7 +11,7 @@ MOST_SITES = 20
 LONGEST = 200
 _LONGEST_HOST = 100
 _SCHEME = re.compile(r"https?://", re.IGNORECASE)
-# Names that never lead to a public web site (RFC 6761, RFC 6762, RFC 7686, RFC 8375, ICANN's .internal).
+# Top-level names of no public web site (RFC 6761, RFC 6762, RFC 7686, RFC 8375, ICANN's .internal).
 _NOT_PUBLIC = frozenset({"localhost", "local", "internal", "invalid", "onion", "arpa", "home", "lan"})
 
 NO_SITE = mark("Enter a site, like example.com.")
@@ -19,13 +19,13 @@ NOT_A_SITE = mark("Enter the site’s own name, like example.com, without spaces
 
 
 class SiteInvalid(ValueError):
-    """The text names no public web site; the message says what to type instead and never repeats it."""
+    """The text names no public web site; the message says what to type, without quoting the text."""
 
 
 def host_name(text: str) -> str:
-    """Return the host name, in ASCII, of a typed site or address. Raises SiteInvalid.
+    """Return the ASCII host name (IDNA) of a typed site or URL. Raises SiteInvalid.
 
-    Only a public domain name passes: no port, no user, no number, no name of this machine or network.
+    Accepts public domain names only: no port, user, IP address or name of a local machine or network.
     """
     typed = text.strip()
     if not typed:
@@ -38,18 +38,23 @@ def host_name(text: str) -> str:
     except (idna.IDNAError, UnicodeError) as error:
         raise SiteInvalid(NOT_A_SITE) from error
     labels = encoded.split(".")
-    if "." not in encoded or len(encoded) > _LONGEST_HOST or labels[-1] in _NOT_PUBLIC or _is_number(encoded):
+    if (
+        "." not in encoded
+        or len(encoded) > _LONGEST_HOST
+        or labels[-1] in _NOT_PUBLIC
+        or _is_ip_address(encoded)
+    ):
         raise SiteInvalid(NOT_A_SITE)
     return encoded
 
 
 def change_address(host: str) -> str:
-    """Return where a site changes passwords: the well-known address that many sites redirect (W3C)."""
+    """Return the well-known URL for changing passwords, which many sites redirect (W3C)."""
     return f"https://{host}/.well-known/change-password"
 
 
-def _is_number(host: str) -> bool:
-    """Tell whether browsers would read this as an IP address: their rule is that the last part is a number."""
+def _is_ip_address(host: str) -> bool:
+    """Return whether browsers read this as an IP address: its last label is a number (WHATWG URL)."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The mail that reminds. It has no link that leads to signing in: people go to the site as they always do."""
+"""The reminder mail. It has no link to sign in: people open the site as they always do."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -11,7 +11,7 @@ OFF_PATH = "/reminders/off/{token}/"
 
 @dataclass(frozen=True)
 class RotationReminder(mail.Mail):
-    """One reminder. `choice` is the account's id, which only the link that switches off is derived from."""
+    """One reminder. `choice` is the account id in hex, used only to derive the unsubscribe link."""
 
     name: ClassVar[str] = "rotation-reminder"
     stream: ClassVar[str] = mail.UPDATES

@@ -10,7 +10,7 @@ from portal.rotation import elsewhere
 
 
 class ReminderForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """The choice of a reminder: months, or off."""
+    """The choice of an interval in months, or off."""
 
     interval = RadioField(
         lazy_gettext("Remind me to look at my password"),
@@ -30,7 +30,7 @@ class SiteForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     site = StringField(lazy_gettext("A site where you used the same password"))
 
     def validate_site(self, field: Field) -> None:
-        """Put the site's host name in place of what was typed, or say what to type."""
+        """Replace the typed text with its host name. Raises ValidationError."""
         try:
             field.data = elsewhere.host_name(field.data or "")
         except elsewhere.SiteInvalid as error:

@@ -1,4 +1,4 @@
-"""A calendar file (RFC 5545) for those who prefer their own calendar to our mail."""
+"""A calendar file (RFC 5545) for people who prefer their own calendar to mail."""
 
 from datetime import UTC, date, datetime
 
@@ -6,18 +6,18 @@ from portal.core.i18n import Catalogue
 
 CONTENT_TYPE = "text/calendar; charset=utf-8"
 LONGEST_LINE = 75  # octets, without the line break (section 3.1)
-LAST_SAFE_DAY = 28  # FREQ=MONTHLY leaves out months that lack the day (section 3.3.10)
+LAST_SAFE_DAY = 28  # FREQ=MONTHLY skips months without the day (section 3.3.10)
 
 
 def calendar(
-    words: Catalogue, *, host: str, organisation: str, months: int, first: date, now: datetime
+    catalogue: Catalogue, *, host: str, organisation: str, months: int, first: date, now: datetime
 ) -> bytes:
-    """Return a calendar with one event that comes back every `months` months, from `first` on.
+    """Return a calendar (UTF-8) with one event that recurs every `months` months from `first` on.
 
-    It holds nothing about the person. Its UID is the same in every file of this portal, so that a file with
+    It holds nothing about the person. The UID is the same in every file of this portal, so that a file with
     another interval replaces the event instead of adding a second one.
     """
-    _ = words.gettext
+    _ = catalogue.gettext
     summary = _("Time to look at your password for %(organisation)s") % {"organisation": organisation}
     description = "\n".join(
         (
@@ -36,7 +36,7 @@ def calendar(
     lines = [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
-        f"PRODID:-//{_text(host)}//Password reminder//EN",
+        f"PRODID:-//{_escape_text(host)}//Password reminder//EN",
         "CALSCALE:GREGORIAN",
         "BEGIN:VEVENT",
         f"UID:password-reminder@{host}",
@@ -45,29 +45,29 @@ def calendar(
         f"SEQUENCE:{int(now.timestamp()) // 86_400}",
         f"DTSTART;VALUE=DATE:{start:%Y%m%d}",
         f"RRULE:FREQ=MONTHLY;INTERVAL={months}",
-        f"SUMMARY:{_text(summary)}",
-        f"DESCRIPTION:{_text(description)}",
+        f"SUMMARY:{_escape_text(summary)}",
+        f"DESCRIPTION:{_escape_text(description)}",
         "CLASS:PRIVATE",
         "TRANSP:TRANSPARENT",
         "BEGIN:VALARM",
         "ACTION:DISPLAY",
         "TRIGGER:PT9H",
-        f"DESCRIPTION:{_text(summary)}",
+        f"DESCRIPTION:{_escape_text(summary)}",
         "END:VALARM",
         "END:VEVENT",
         "END:VCALENDAR",
     ]
-    return b"".join(_folded(line) for line in lines)
+    return b"".join(_fold(line) for line in lines)
 
 
-def _text(value: str) -> str:
-    """Return a value of the type TEXT (section 3.3.11)."""
+def _escape_text(value: str) -> str:
+    """Return a string escaped as a TEXT value (section 3.3.11)."""
     escaped = value.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,")
     plain = escaped.replace("\r\n", "\n").replace("\n", "\\n")
     return "".join(character for character in plain if character >= " ")
 
 
-def _folded(line: str) -> bytes:
+def _fold(line: str) -> bytes:
     """Return one content line, folded at 75 octets and never inside a character (section 3.1)."""
     pieces: list[bytes] = []
     piece = b""

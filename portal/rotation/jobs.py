@@ -1,4 +1,4 @@
-"""Send the reminders that are due: a bounded number at a time, each in one transaction with its next date."""
+"""Scheduled job: queue due reminders, a bounded number per run, together with their next dates."""
 
 import logging
 from datetime import datetime, timedelta
@@ -17,31 +17,31 @@ from portal.runtime.parts import WorkerParts
 
 log = logging.getLogger("portal.rotation")
 
-# What the schedule sends each time it runs: what piled up in an outage leaves as a steady trickle, no storm.
-AT_A_TIME = 100
-LOOK_AGAIN = timedelta(days=7)
+# Reminders per run: a backlog after an outage leaves at a steady rate.
+BATCH = 100
+RETRY_AFTER = timedelta(days=7)
 
 
-def remind(parts: WorkerParts, at_a_time: int = AT_A_TIME) -> int:
-    """Enqueue reminders that are due, and return how many. A crash undoes a mail and its date together."""
+def remind(parts: WorkerParts, limit: int = BATCH) -> int:
+    """Queue due reminders and set their next dates in one transaction; return the number of mails queued."""
     now = parts.clock.now()
     store = store_for(parts.settings)
     with parts.db.write() as session:
-        service.mend_dates(session, now)
-        due = service.take_due(session, now, at_a_time)
+        service.reset_future_dates(session, now)
+        due = service.take_due(session, now, limit)
         return sum(_remind_account(session, parts, store, choice, now) for choice in due)
 
 
 def _remind_account(
     session: Session, parts: WorkerParts, store: Store, choice: ReminderChoice, now: datetime
 ) -> bool:
-    """Remind one person, or note when to look again. Returns whether a mail was enqueued."""
+    """Queue one reminder or postpone it; return whether a mail was queued."""
     account = store.get(session, choice.account_id)
     if account is None:
         session.delete(choice)
         return False
-    if account.must_reset:  # the mail that required it says more than a reminder would
-        choice.next_due_at = now + LOOK_AGAIN
+    if account.must_reset:  # the mail that required it says more than a reminder
+        choice.next_due_at = now + RETRY_AFTER
         return False
     wait = service.put_off_until(choice, account.password_changed_at, now)
     if wait is not None:
@@ -50,8 +50,12 @@ def _remind_account(
     try:
         profile = store.profile(session, parts.vault, choice.account_id)
     except (AccountMissing, VaultError):
-        log.error("a profile does not open: its owner gets no reminder, and we try again in a week")
-        choice.next_due_at = now + LOOK_AGAIN
+        log.error(
+            "rotation: profile of account %s is missing or does not open; no reminder, retrying in %d days",
+            choice.account_id.hex(),
+            RETRY_AFTER.days,
+        )
+        choice.next_due_at = now + RETRY_AFTER
         return False
     row_id = outbox.enqueue(
         session,
@@ -60,7 +64,7 @@ def _remind_account(
         address=profile.address,
         locale=profile.language,
         now=now,
-        # One a month at most, whatever dates somebody may write into the table.
+        # One per month at most, whatever dates are written into the table.
         unique=parts.vault.list_index("reminder", f"{choice.account_id.hex()} {now:%Y-%m}"),
         batch=choice.account_id,
     )

@@ -1,4 +1,4 @@
-"""The table of reminders: who wants one, how often, and when the next is due."""
+"""The reminders table: each account's interval and next date."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from portal.core.db import ID_BYTES, Base, Utc
 
 
 class ReminderChoice(Base):
-    """One account's choice. `months` is 0 for off; `counted_from` is when it was made or last acted on."""
+    """One account's choice. `months` is 0 for off; `counted_from` is when it was made or last reminded of."""
 
     __tablename__ = "rotation_choices"
 
@@ -17,5 +17,5 @@ class ReminderChoice(Base):
     months: Mapped[int] = mapped_column(SmallInteger)
     counted_from: Mapped[datetime] = mapped_column(Utc)
     next_due_at: Mapped[datetime | None] = mapped_column(Utc, index=True)
-    # What finds the row by the link of a mail that can only switch off; written with the first mail.
+    # The hash of the token in the unsubscribe link; written with the first mail.
     off_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32), unique=True)

@@ -1,4 +1,4 @@
-"""When to remind whom: the person's choice, the next date, and what happens when clocks go wrong."""
+"""Store reminder choices, and compute the dates of reminders, also after the clock was wrong."""
 
 from calendar import monthrange
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ OFF = "off"
 INTERVALS = ("3", "6", "12")
 CHOICES = (*INTERVALS, OFF)
 
-# Up to this late, the next date is counted from the one that was due, so that dates stay where the person
-# expects them; later than this (an outage), from now, so that nobody gets two reminders close together.
+# Up to this late, the next date is counted from the due date, so that dates stay where the person expects
+# them; later than this (an outage), from now, so that nobody gets two reminders close together.
 ON_TIME = timedelta(days=7)
-# A reminder may come this much before a whole interval has passed since the last one.
+# A reminder may be sent this much before its interval has passed.
 EARLY = timedelta(days=10)
 
 
@@ -30,16 +30,16 @@ class IntervalUnknown(ValueError):
 
 @dataclass(frozen=True)
 class Chosen:
-    """What an account chose: an interval in months, or off, and when the next reminder is due."""
+    """An account's choice: an interval in months, or off, and the next due time."""
 
     interval: str
     next_due_at: datetime | None
 
 
 def choose(session: Session, account_id: bytes, interval: str, now: datetime) -> None:
-    """Keep an account's choice; the first reminder is due one interval from now. Raises IntervalUnknown.
+    """Store an account's choice; the first reminder is due one interval from now. Raises IntervalUnknown.
 
-    A reminder of the former choice that has not left yet is withdrawn.
+    Unsent reminders of the previous choice are withdrawn.
     """
     if interval not in CHOICES:
         raise IntervalUnknown
@@ -55,7 +55,7 @@ def choose(session: Session, account_id: bytes, interval: str, now: datetime) ->
 
 
 def chosen(session: Session, account_id: bytes) -> Chosen:
-    """Return what an account chose; off where it never did."""
+    """Return an account's choice; off by default."""
     row = session.execute(
         select(ReminderChoice.months, ReminderChoice.next_due_at).where(
             ReminderChoice.account_id == account_id
@@ -67,13 +67,13 @@ def chosen(session: Session, account_id: bytes) -> Chosen:
 
 
 def off_link_known(session: Session, token: str) -> bool:
-    """Tell whether a token is that of a link in one of our reminders."""
-    return session.scalar(select(ReminderChoice.account_id).where(_mailed(token))) is not None
+    """Return whether a token belongs to the unsubscribe link of a reminder."""
+    return session.scalar(select(ReminderChoice.account_id).where(_of_token(token))) is not None
 
 
 def switch_off(session: Session, token: str, now: datetime) -> None:
-    """Switch off the reminders whose link this is; a token that is not ours changes nothing."""
-    off = update(ReminderChoice).where(_mailed(token)).values(months=0, next_due_at=None)
+    """Switch off the reminders of a token and withdraw unsent ones; an unknown token changes nothing."""
+    off = update(ReminderChoice).where(_of_token(token)).values(months=0, next_due_at=None)
     for account_id in session.scalars(off.returning(ReminderChoice.account_id)).all():
         outbox.withdraw(session, account_id, now)
 
@@ -93,10 +93,10 @@ def take_due(session: Session, now: datetime, limit: int) -> list[ReminderChoice
 def put_off_until(
     choice: ReminderChoice, password_changed_at: datetime | None, now: datetime
 ) -> datetime | None:
-    """Return until when a due reminder should wait because its interval has not passed, or None if it has.
+    """Return until when a due reminder must wait because its interval has not passed; None if it has.
 
-    A password that was changed meanwhile starts the interval anew. Times that lie ahead were written by a
-    clock that was wrong, and count for nothing.
+    Changing the password restarts the interval. Times in the future were written by a wrong clock and are
+    ignored.
     """
     known = [at for at in (choice.counted_from, password_changed_at) if at is not None and at <= now]
     if not known:
@@ -106,7 +106,7 @@ def put_off_until(
 
 
 def reminded(choice: ReminderChoice, off_hash: bytes, now: datetime) -> None:
-    """Note that a reminder was enqueued, and when the next one is due."""
+    """Store that a reminder was queued, and when the next one is due."""
     due_at = choice.next_due_at
     on_time = due_at is not None and now - due_at <= ON_TIME
     choice.next_due_at = add_months(due_at if due_at is not None and on_time else now, choice.months)
@@ -114,13 +114,12 @@ def reminded(choice: ReminderChoice, off_hash: bytes, now: datetime) -> None:
     choice.off_hash = off_hash
 
 
-def mend_dates(session: Session, now: datetime) -> int:
-    """Bring back dates further ahead than any choice makes them: a clock was wrong when they were written.
+def reset_future_dates(session: Session, now: datetime) -> int:
+    """Reset dates later than their interval allows, written while the clock was wrong; return how many.
 
-    If it is the clock of today that is wrong, no harm is done: `put_off_until` keeps the reminders from going
-    early.
+    If the clock is wrong now instead, `put_off_until` still prevents early reminders.
     """
-    mended = 0
+    changed = 0
     for months in map(int, INTERVALS):
         result: Any = session.execute(
             update(ReminderChoice)
@@ -129,17 +128,17 @@ def mend_dates(session: Session, now: datetime) -> int:
             )
             .values(next_due_at=add_months(now, months))
         )
-        mended += int(result.rowcount)
-    return mended
+        changed += int(result.rowcount)
+    return changed
 
 
 def add_months(at: datetime, months: int) -> datetime:
-    """Return the same day and time `months` later, or the month's last day where it is shorter."""
+    """Return the same day and time (UTC) `months` later, or the last day of a shorter month."""
     at = at.astimezone(UTC)
     year, month = divmod(at.month - 1 + months, 12)
     year, month = at.year + year, month + 1
     return at.replace(year=year, month=month, day=min(at.day, monthrange(year, month)[1]))
 
 
-def _mailed(token: str) -> Any:
+def _of_token(token: str) -> Any:
     return ReminderChoice.off_hash == tokens.token_hash(token)

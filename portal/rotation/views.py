@@ -1,4 +1,4 @@
-"""The pages of reminders: the choice, the calendar file, the link that switches off, and other sites."""
+"""The pages of reminders: the choice, the calendar file, the unsubscribe link, and other sites."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -26,8 +26,8 @@ _SITES = "sites"
 _HOUR = 3600
 
 
-def account_line(db_session: Session, account_id: bytes, now: datetime) -> AccountLine:  # noqa: ARG001 - what the account page asks with
-    """Return the account page's line on reminders."""
+def account_line(db_session: Session, account_id: bytes, now: datetime) -> AccountLine:  # noqa: ARG001 - part of AccountLineProvider
+    """Return the account page's line about reminders."""
     chosen = service.chosen(db_session, account_id)
     state = gettext("Off")
     if chosen.next_due_at is not None:
@@ -38,7 +38,7 @@ def account_line(db_session: Session, account_id: bytes, now: datetime) -> Accou
 @bp.route("/account/reminders/", methods=["GET", "POST"])
 @sign_in_required
 def reminders() -> ResponseReturnValue:
-    """Show the choice and when the next reminder comes, and keep a new choice."""
+    """Show the choice and the next date; store a new choice."""
     parts, account_id = frame.parts(), current_account().account_id
     with parts.db.read() as db_session:
         chosen = service.chosen(db_session, account_id)
@@ -58,7 +58,7 @@ def reminders() -> ResponseReturnValue:
 @bp.get("/account/reminders/calendar.ics")
 @sign_in_required
 def own_calendar() -> ResponseReturnValue:
-    """Give the calendar file that begins on the date of the next reminder."""
+    """Return the calendar file that starts on the date of the next reminder."""
     parts = frame.parts()
     with parts.db.read() as db_session:
         chosen = service.chosen(db_session, current_account().account_id)
@@ -69,7 +69,7 @@ def own_calendar() -> ResponseReturnValue:
 
 @bp.get('/reminders/<any("3", "6", "12"):months>.ics')
 def calendar(months: str) -> BaseResponse:
-    """Give the calendar file to whoever wants it: it is the same for everyone."""
+    """Return the public calendar file, the same for everyone."""
     first = service.add_months(frame.parts().clock.now(), int(months))
     return frame.public(_calendar(int(months), first), _HOUR)
 
@@ -91,7 +91,7 @@ def _calendar(months: int, first: datetime) -> Response:
 
 @bp.get("/reminders/off/<token>/")
 def before_off(token: str) -> Response:
-    """Show a button; opening the link changes nothing."""
+    """Show the button that switches off; GET changes nothing."""
     with frame.parts().db.read() as db_session:
         known = service.off_link_known(db_session, token)
     if not known:
@@ -102,7 +102,7 @@ def before_off(token: str) -> Response:
 @bp.post("/reminders/off/<token>/")
 @frame.csrf.exempt  # type: ignore[untyped-decorator]  # Flask-WTF has no types
 def off(token: str) -> Response:
-    """Switch the reminders off at once, without cookies, form or redirect (RFC 8058); the link can do nothing else."""
+    """Switch the reminders off, without cookies, form or redirect (RFC 8058); the link does nothing else."""
     parts = frame.parts()
     with parts.db.write() as db_session:
         service.switch_off(db_session, token, parts.clock.now())
@@ -111,9 +111,9 @@ def off(token: str) -> Response:
 
 @bp.route("/reminders/elsewhere/", methods=["GET", "POST"])
 def other_sites() -> ResponseReturnValue:
-    """Let a person list other sites; the list lives in this browser's session cookie and nowhere else."""
+    """Edit the list of other sites, which is stored in the browser's session cookie alone."""
     form = SiteForm()
-    hosts = _hosts()
+    hosts: list[str] = list(session.get(_SITES, []))
     if not form.is_submitted():
         return _sites_page(form, hosts)
     if "forget" in request.form:
@@ -131,17 +131,13 @@ def other_sites() -> ResponseReturnValue:
     return frame.see_other(".other_sites")
 
 
-def _hosts() -> list[str]:
-    return list(session.get(_SITES, []))
-
-
 def _sites_page(form: SiteForm, hosts: list[str]) -> str:
-    sites = [(host, _shown(host), elsewhere.change_address(host)) for host in hosts]
+    sites = [(host, _readable(host), elsewhere.change_address(host)) for host in hosts]
     return render_template("rotation/elsewhere.html", form=form, sites=sites)
 
 
-def _shown(host: str) -> str:
-    """Return a host name for people's eyes: in its own letters, with what the browser will show."""
+def _readable(host: str) -> str:
+    """Return a host name for display: an internationalised one in Unicode, with its ASCII form."""
     if "xn--" not in host:
         return host
     return f"{idna.decode(host)} ({host})"

@@ -1,1 +1,1 @@
-"""Status updates by e-mail: asked for, confirmed, and left with one press."""
+"""Status updates by email: double opt-in, one-click unsubscribe."""

@@ -1,4 +1,4 @@
-"""The mails of subscriptions: the one that asks for a confirmation, and the one that tells of an update."""
+"""The mails of subscriptions: the request to confirm, and the status update."""
 
 import json
 from dataclasses import dataclass
@@ -9,14 +9,17 @@ from portal.outbox import mail
 PURPOSE = "subscribe"
 UNSUBSCRIBE = "unsubscribe"
 CONFIRM_PATH = "/subscribe/confirm/{token}/"
-# Bytes of JSON; with the longest address a row's fixed size is just large enough.
+# In bytes of JSON: with the longest address, the mail just fits a row's fixed size.
 LONGEST_INCIDENT = 120
 LONGEST_TITLE = 200
 
 
 @dataclass(frozen=True)
 class SubscribeConfirm(mail.Mail):
-    """The answer to every sign-up; no word of it was typed by a stranger. `already` is for whoever gets updates."""
+    """The answer to every sign-up; holds nothing that the form's sender typed.
+
+    `already` says that the address is subscribed.
+    """
 
     name: ClassVar[str] = "subscribe-confirm"
     purpose: ClassVar[str] = PURPOSE
@@ -34,7 +37,10 @@ class SubscribeConfirm(mail.Mail):
 
 @dataclass(frozen=True)
 class StatusUpdate(mail.Mail):
-    """One update for one subscription. `untranslated` is the language it is written in where it is not the reader's."""
+    """One update for one subscription.
+
+    `untranslated` names the language of the update if it differs from the reader's, else it is empty.
+    """
 
     name: ClassVar[str] = "status-update"
     stream: ClassVar[str] = mail.UPDATES
@@ -67,15 +73,15 @@ class StatusUpdate(mail.Mail):
 MAILS: tuple[type[mail.Mail], ...] = (SubscribeConfirm, StatusUpdate)
 
 
-def clipped(text: str, size: int) -> str:
-    """Return `text` in one line, its JSON at most `size` bytes long: a mail's row has a fixed size."""
+def clip(text: str, size: int) -> str:
+    """Return `text` as one line whose JSON has at most `size` bytes, since a mail's row has a fixed size."""
     line = " ".join(text.split())
-    if _size(line) <= size:
+    if _json_size(line) <= size:
         return line
-    while line and _size(line) > size - _size("…"):
+    while line and _json_size(line) > size - _json_size("…"):
         line = line[:-1]
     return line.rstrip() + "…"
 
 
-def _size(text: str) -> int:
+def _json_size(text: str) -> int:
     return len(json.dumps(text, ensure_ascii=False).encode()) - 2

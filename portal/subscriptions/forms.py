@@ -1,4 +1,4 @@
-"""The form of a sign-up; its field names are part of the contract."""
+"""The sign-up form; its field names are part of the contract."""
 
 from flask_babel import gettext, lazy_gettext
 from wtforms import Field, RadioField, StringField
@@ -9,17 +9,17 @@ from portal.web.forms import AddressForm
 
 
 class SubscribeForm(AddressForm):
-    """An address, and which incident's updates."""
+    """An address, and the incident to get updates about."""
 
     incident = RadioField(lazy_gettext("What do you want updates about?"), validate_choice=False)
     email = StringField(lazy_gettext("Your e-mail address"))
 
     def offer(self, incidents: list[tuple[str, str]]) -> None:
-        """Offer incidents by their slugs and titles."""
+        """Set the choices: pairs of slug and title."""
         self.incident.choices = [SelectChoice(slug, title) for slug, title in incidents]
 
     def validate_incident(self, field: Field) -> None:
-        """Take an incident that is on offer; where there is one only, nobody needs to name it."""
+        """Accept an offered incident; a single one is the default."""
         offered = [option.data for option in self.incident]
         if not field.data and len(offered) == 1:
             field.data = offered[0]

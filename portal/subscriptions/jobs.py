@@ -1,4 +1,4 @@
-"""The worker's part: answer a sign-up, keep a confirmed one, and mail an update to those who want it."""
+"""The worker's part: answer sign-ups, store confirmed subscriptions, and mail updates to subscribers."""
 
 import logging
 from datetime import datetime
@@ -6,7 +6,6 @@ from datetime import datetime
 from babel import Locale
 from sqlalchemy.orm import Session
 
-from portal.audit import service as audit
 from portal.core.addresses import AddressInvalid, normalise, sign_in_name
 from portal.core.dates import moment
 from portal.core.i18n import best_language, catalogue
@@ -26,24 +25,27 @@ from portal.subscriptions.emails import (
     PURPOSE,
     StatusUpdate,
     SubscribeConfirm,
-    clipped,
+    clip,
 )
 from portal.subscriptions.models import Subscription
 from portal.subscriptions.service import Contact
 
 log = logging.getLogger("portal.subscriptions")
 
-BATCH = 100  # a quarter of a second of writing at most, also on a busy machine
+BATCH = 100  # holds the write lock for 250 ms at most, on a busy machine too
 
 
 def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> None:
-    """Mail a link to whoever was typed: the same statements and rows for those who get updates already."""
+    """Mail a confirmation link to the typed address.
+
+    Runs the same statements and writes the same rows whether or not the address is subscribed already.
+    """
     vault = parts.vault
     try:
         address = normalise(request.fields.get("email", ""))
         incident = incidents.published_by_slug(session, request.fields.get("incident", ""))
     except (AddressInvalid, incidents.IncidentUnknown):
-        log.warning("a sign-up without an address or an incident was dropped")
+        log.warning("subscriptions: a sign-up without a valid address or incident was dropped")
         return
     owner, topic = sign_in_name(address), incident.id.hex()
     if replies.waiting(session, vault, PURPOSE, owner, topic, now - service.ONE_MAIL_WITHIN):
@@ -55,7 +57,7 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         return
     language = best_language(request.fields.get("language"), parts.settings.site.languages)
     already = service.subscribed(session, vault, incident.id, address)
-    title = clipped(incident.title_in(language), LONGEST_INCIDENT)
+    title = clip(incident.title_in(language), LONGEST_INCIDENT)
     replies.prepare(
         session,
         vault,
@@ -71,16 +73,14 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
 
 
 def confirm(session: Session, request: Request, _now: datetime, parts: WorkerParts) -> None:
-    """Keep a subscription. The web process brings a token; address and incident are what the worker itself wrote."""
+    """Store a subscription. The web process sends only a token; the worker wrote address and incident."""
     try:
         reply_id, private = replies.private(session, parts.vault, PURPOSE, request.fields.get("token", ""))
     except LinkInvalid:
-        log.warning("a confirmation that belongs to no mail of ours was dropped")
+        log.warning("subscriptions: a confirmation with an unknown token was dropped")
         return
-    if (
-        not private
-    ):  # a copy of a request that was answered: whoever left since must not be brought back by it
-        log.warning("a confirmation that was used before was dropped")
+    if not private:  # a replayed confirmation, which must not resubscribe someone who has since unsubscribed
+        log.warning("subscriptions: a confirmation that was used before was dropped")
         return
     service.confirm(
         session, parts.vault, bytes.fromhex(private["incident"]), Contact(private["to"], private["language"])
@@ -89,7 +89,7 @@ def confirm(session: Session, request: Request, _now: datetime, parts: WorkerPar
 
 
 def announce(parts: WorkerParts) -> None:
-    """Queue the mails about every update whose author wants it, a batch at a time; a crash undoes one batch at most."""
+    """Queue the mails about each update marked for notification, one batch per transaction."""
     with parts.db.read() as session:
         waiting = writing.waiting(session, parts.vault)
     for update in waiting:
@@ -98,7 +98,7 @@ def announce(parts: WorkerParts) -> None:
 
 
 def _batch(parts: WorkerParts, update: Announcement) -> bool:
-    """Queue one batch, and note in the same transaction how far it came; return whether more may follow."""
+    """Queue one batch and store its progress in the same transaction; return whether more may follow."""
     now = parts.clock.now()
     with parts.db.write_in_turn() as session:
         progress = service.progress_of(session, update.update_id)
@@ -109,10 +109,7 @@ def _batch(parts: WorkerParts, update: Announcement) -> bool:
         if len(rows) == BATCH:
             progress.reached = rows[-1].index
             return True
-        if writing.mark_announced(session, update.update_id, now):
-            details = {"update": update.number, "mails": progress.enqueued}
-            audit.record(session, "subscriptions.announce", update.slug, details, now)
-        session.delete(progress)
+        service.finish_announcement(session, progress, update, now)
         return False
 
 
@@ -123,12 +120,12 @@ def _enqueue_update(
     row: Subscription,
     now: datetime,
 ) -> bool:
-    """Queue one subscriber's mail; return whether it is new."""
+    """Queue one subscriber's mail; return False if it was queued before or the row was tampered with."""
     vault = parts.vault
     try:
         contact = service.contact_of(vault, row)
     except VaultError:
-        log.error("a subscription does not open: it was altered or moved, and gets no mail")
+        log.error("subscriptions: row %s does not open: altered or moved; it gets no mail", row.id.hex())
         return False
     added = outbox.enqueue(
         session,
@@ -148,8 +145,8 @@ def _mail(parts: WorkerParts, update: Announcement, row: Subscription, language:
     locale = Locale.parse(language, sep="-")
     return StatusUpdate(
         subscription=row.id.hex(),
-        incident=clipped(update.incident_title(language), LONGEST_INCIDENT),
-        title=clipped(title, LONGEST_TITLE),
+        incident=clip(update.incident_title(language), LONGEST_INCIDENT),
+        title=clip(title, LONGEST_TITLE),
         title_language=shown,
         phase=catalogue(language).gettext(update.phase_words),
         occurred_at=moment(update.occurred_at, language, parts.settings.site.timezone),

@@ -1,4 +1,4 @@
-"""The tables of subscriptions: who gets updates, who left, and how far an announcement came."""
+"""The tables of subscriptions, suppressions and the progress of announcements."""
 
 from sqlalchemy import Index, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
@@ -8,8 +8,11 @@ from portal.crypto.vault import INDEX_BYTES
 
 
 class Subscription(Base):
-    """One confirmed address and incident. Both indexes are keyed so that only the worker can compute them; no time
-    is kept, so nothing ties a row to the moment somebody signed up."""
+    """One confirmed address for one incident.
+
+    Both indexes are keyed hashes that only the worker can compute. No time is stored, so nothing links a row
+    to the moment of its sign-up.
+    """
 
     __tablename__ = "subscriptions"
 
@@ -24,7 +27,7 @@ class Subscription(Base):
 
 
 class Suppression(Base):
-    """Somebody left: no update goes to this index until a new subscription is confirmed."""
+    """An index that unsubscribed: it gets no update until a new subscription is confirmed."""
 
     __tablename__ = "subscription_suppressions"
 
@@ -32,7 +35,7 @@ class Suppression(Base):
 
 
 class Announcement(Base):
-    """How far the mails about one update are queued: up to and with `reached`. Gone when all are."""
+    """The progress of queueing one update: up to and including `reached`. Deleted at the end."""
 
     __tablename__ = "subscription_announcements"
 

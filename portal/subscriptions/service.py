@@ -1,4 +1,4 @@
-"""Who gets status updates: confirm, look up, leave."""
+"""Confirm, look up and end subscriptions; go through subscribers in batches."""
 
 import json
 from dataclasses import dataclass
@@ -8,45 +8,47 @@ from typing import Any
 from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
+from portal.audit import service as audit
 from portal.core import db
 from portal.core.addresses import sign_in_name
 from portal.core.db import new_id
 from portal.crypto import tokens
 from portal.crypto.vault import Cell, WorkerVault
+from portal.incidents import writing
 from portal.outbox import service as outbox
 from portal.subscriptions.emails import UNSUBSCRIBE
 from portal.subscriptions.models import Announcement, Subscription, Suppression
 
 CONFIRMED = "subscribe-confirmed"
 CONFIRM_WITHIN = timedelta(days=7)
-# Who asks again this soon has the first mail in front of them: one is enough.
+# A second request this soon gets no second mail: the first has only just been sent.
 ONE_MAIL_WITHIN = timedelta(minutes=10)
 CONTACT_SIZE = 512
 
 
 @dataclass(frozen=True, repr=False)
 class Contact:
-    """Where updates go, and in which language."""
+    """The address that updates go to, and their language."""
 
     address: str
     language: str
 
 
 def key_of(incident_id: bytes, address: str) -> str:
-    """Return what the indexes of one person's subscription to one incident are made from."""
+    """Return the input of the keyed indexes of one person's subscription to one incident."""
     return f"{incident_id.hex()} {sign_in_name(address)}"
 
 
 def subscribed(session: Session, vault: WorkerVault, incident_id: bytes, address: str) -> bool:
-    """Tell whether an address gets the updates of an incident."""
+    """Return whether an address gets the updates of an incident."""
     index = vault.list_index("subscription", key_of(incident_id, address))
     return session.scalar(select(Subscription.id).where(Subscription.index == index)) is not None
 
 
 def confirm(session: Session, vault: WorkerVault, incident_id: bytes, contact: Contact) -> None:
-    """Keep a subscription that the owner of the address confirmed; who had left before is welcome again.
+    """Store a confirmed subscription and lift a suppression of it.
 
-    A second confirmation changes the language at most.
+    If it exists already, only its language changes.
     """
     key = key_of(incident_id, contact.address)
     index, suppression = vault.list_index("subscription", key), vault.list_index("suppression", key)
@@ -57,7 +59,7 @@ def confirm(session: Session, vault: WorkerVault, incident_id: bytes, contact: C
         "incident_id": incident_id,
         "index": index,
         "suppression": suppression,
-        "contact": _sealed(vault, row_id, incident_id, contact),
+        "contact": _encrypt_contact(vault, row_id, incident_id, contact),
         "unsubscribe_hash": tokens.token_hash(vault.token(UNSUBSCRIBE, row_id)),
     }
     statement = (
@@ -65,21 +67,21 @@ def confirm(session: Session, vault: WorkerVault, incident_id: bytes, contact: C
     )
     if session.execute(statement.returning(Subscription.id)).first() is None:
         row = session.scalars(select(Subscription).where(Subscription.index == index).with_for_update()).one()
-        row.contact = _sealed(vault, row.id, row.incident_id, contact)
+        row.contact = _encrypt_contact(vault, row.id, row.incident_id, contact)
 
 
 def link_known(session: Session, token: str) -> bool:
-    """Tell whether this token belongs to a subscription that exists."""
-    return session.scalar(select(Subscription.id).where(_mailed(token))) is not None
+    """Return whether a token belongs to an existing subscription."""
+    return session.scalar(select(Subscription.id).where(_of_token(token))) is not None
 
 
 def leave(session: Session, token: str, now: datetime) -> None:
-    """End the subscription whose token this is; any other token changes nothing.
+    """End the subscription of a token and withdraw its queued mails; an unknown token changes nothing.
 
-    What stays is an index that says nothing to whoever lacks the worker's key. Mails that wait are withdrawn.
+    Only a suppression stays: an index that says nothing without the worker's key.
     """
     row = session.execute(
-        select(Subscription.id, Subscription.suppression).where(_mailed(token)).with_for_update()
+        select(Subscription.id, Subscription.suppression).where(_of_token(token)).with_for_update()
     ).first()
     if row is None:
         return
@@ -90,9 +92,9 @@ def leave(session: Session, token: str, now: datetime) -> None:
 
 
 def progress_of(session: Session, update_id: bytes) -> Announcement | None:
-    """Return how far the mails about an update are queued; nobody else queues them until this transaction ends.
+    """Return the progress of queueing an update, locked until the transaction ends.
 
-    None where another worker came to the end in this moment.
+    None if another worker has just finished it.
     """
     begun = db.insert(session, Announcement).values(update_id=update_id, enqueued=0)
     session.execute(begun.on_conflict_do_nothing(index_elements=["update_id"]))
@@ -101,7 +103,7 @@ def progress_of(session: Session, update_id: bytes) -> Announcement | None:
 
 
 def next_batch(session: Session, incident_id: bytes, reached: bytes | None, limit: int) -> list[Subscription]:
-    """Return subscriptions in the order of their index, after `reached`, and keep them from leaving unseen."""
+    """Return subscriptions in index order, after `reached`, locked so that nobody unsubscribes meanwhile."""
     statement = (
         select(Subscription)
         .where(
@@ -117,13 +119,26 @@ def next_batch(session: Session, incident_id: bytes, reached: bytes | None, limi
     return list(session.scalars(statement))
 
 
+def finish_announcement(
+    session: Session, progress: Announcement, update: writing.Announcement, now: datetime
+) -> None:
+    """Mark an update as announced, write the audit row with its number of mails, and delete the progress."""
+    if writing.mark_announced(session, update.update_id, now):
+        details = {"update": update.number, "mails": progress.enqueued}
+        audit.record(session, "subscriptions.announce", update.slug, details, now)
+    session.delete(progress)
+
+
 def contact_of(vault: WorkerVault, row: Subscription) -> Contact:
-    """Open where a subscription's updates go. Raises VaultError where the row was altered, its incident included."""
+    """Return the decrypted contact of a subscription.
+
+    Raises VaultError if the row was altered, its incident included.
+    """
     raw = json.loads(vault.decrypt(_cell(row.id, row.incident_id), row.contact))
     return Contact(raw["to"], raw["language"])
 
 
-def _sealed(vault: WorkerVault, row_id: bytes, incident_id: bytes, contact: Contact) -> bytes:
+def _encrypt_contact(vault: WorkerVault, row_id: bytes, incident_id: bytes, contact: Contact) -> bytes:
     raw = {"to": contact.address, "language": contact.language}
     return vault.encrypt(
         _cell(row_id, incident_id), json.dumps(raw, ensure_ascii=False).encode(), sizes=(CONTACT_SIZE,)
@@ -131,9 +146,9 @@ def _sealed(vault: WorkerVault, row_id: bytes, incident_id: bytes, contact: Cont
 
 
 def _cell(row_id: bytes, incident_id: bytes) -> Cell:
-    """Return the place of a contact, which opens for its own incident alone."""
+    """Return the vault cell of a contact, bound to its row and incident."""
     return Cell("subscriptions", "contact", row_id + incident_id)
 
 
-def _mailed(token: str) -> Any:
+def _of_token(token: str) -> Any:
     return Subscription.unsubscribe_hash == tokens.token_hash(token)

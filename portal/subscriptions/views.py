@@ -1,4 +1,4 @@
-"""The public pages of subscriptions: sign up, confirm, leave."""
+"""The public pages of subscriptions: sign up, confirm, unsubscribe."""
 
 from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
@@ -14,7 +14,6 @@ from portal.web import frame
 bp = Blueprint("subscriptions", __name__)
 UNLISTED_PATHS = ("/subscribe/", "/unsubscribe/")
 
-
 FLOW = Flow(
     PURPOSE,
     ask="subscriptions.subscribe",
@@ -27,7 +26,7 @@ FLOW = Flow(
 
 @bp.route("/subscribe/", methods=["GET", "POST"])
 def subscribe() -> Page:
-    """Take an address, and ask the worker to mail it a link: the same work for every address."""
+    """Submit an address to the worker, which mails a link; the work is the same for every address."""
     parts = frame.parts()
     form = SubscribeForm()
     with parts.db.read() as session:
@@ -43,19 +42,19 @@ def subscribe() -> Page:
 
 @bp.get("/subscribe/sent/")
 def sent() -> Page:
-    """Say that a mail is on its way, and what to do with it."""
+    """Show that a mail was sent, and what to do with it."""
     return FLOW.sent_page()
 
 
 @bp.get("/subscribe/confirm/<token>/")
 def open_link(token: str) -> Page:
-    """Take the token out of the address; nothing is confirmed yet, since mail scanners open links too."""
+    """Move the token from the URL into the session; confirm nothing, since mail scanners open links too."""
     return FLOW.open_link(token)
 
 
 @bp.get("/subscribe/confirm/")
 def confirm() -> Response | str:
-    """Show the button that confirms, or that it is done."""
+    """Show the confirm button, or that the subscription is confirmed."""
     token = FLOW.token()
     if token is None:
         return frame.see_other(".subscribe")
@@ -73,7 +72,7 @@ def confirm() -> Response | str:
 
 @bp.post("/subscribe/confirm/")
 def confirm_now() -> Response:
-    """Use the link up and hand it to the worker, who keeps the subscription; a second time changes nothing."""
+    """Spend the link and let the worker store the subscription; a second POST changes nothing."""
     token = FLOW.token()
     if token is None:
         return frame.see_other(".subscribe")
@@ -92,7 +91,7 @@ def confirm_now() -> Response:
 
 @bp.get("/unsubscribe/<token>/")
 def before_leaving(token: str) -> Response:
-    """Show a button; opening the link changes nothing."""
+    """Show the unsubscribe button; GET changes nothing."""
     with frame.parts().db.read() as session:
         known = service.link_known(session, token)
     if not known:
@@ -103,7 +102,7 @@ def before_leaving(token: str) -> Response:
 @bp.post("/unsubscribe/<token>/")
 @frame.csrf.exempt  # type: ignore[untyped-decorator]  # Flask-WTF has no types
 def leave(token: str) -> Response:
-    """Unsubscribe at once, without cookies, form or redirect (RFC 8058), and say so whatever the token is."""
+    """Unsubscribe without cookies, form or redirect (RFC 8058); answer the same for any token."""
     parts = frame.parts()
     with parts.db.write() as session:
         service.leave(session, token, parts.clock.now())

@@ -196,7 +196,7 @@ def test_a_log_that_was_replaced_as_a_whole_is_noticed_by_who_noted_an_entry_dow
     write_another(written, clock)
     sign(written, key, clock)
     assert verify(written, key).signed_up_to == 5
-    with pytest.raises(service.ChainBroken, match="entry 5 is not the one that was noted down"):
+    with pytest.raises(service.ChainBroken, match="entry 5 is not the one given with --holds"):
         verify(written, key, [noted])
 
 
@@ -261,7 +261,7 @@ class TestSigning:
         with written.read() as session:
             kept = session.get(AuditEntry, 3)
         tamper(written, update(AuditHead).values(number=3, digest=kept.digest))
-        with pytest.raises(service.ChainBroken, match="not where it ended"):
+        with pytest.raises(service.ChainBroken, match="head or a checkpoint says otherwise"):
             sign(written, key, clock)
 
     def test_a_log_written_anew_above_what_is_signed_is_not_signed(self, written, key, clock):
@@ -283,7 +283,7 @@ class TestSigning:
         run_schedule(worker_parts, SCHEDULE)
         said = [record.getMessage() for record in caplog.records if record.name == "portal.audit"]
         last = verify(written).last
-        assert said == [f"the audit log is signed up to entry 5: {last.digest}"]
+        assert said == [f"audit: the audit log is signed up to entry 5: {last.digest}"]
         assert service.Mark.parse(said[0].partition("entry ")[2]) == last
 
     def test_a_broken_log_is_an_error_that_keeps_no_other_job_from_running(

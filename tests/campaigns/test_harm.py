@@ -78,7 +78,7 @@ def test_a_spoilt_row_keeps_nobody_else_of_its_address_from_the_notice(operator,
         spoil(db, place)
     with db.write() as session:
         incident_id = incidents.by_slug(session, SLUG).id
-        campaign = service.begin(session, operator.vault, incident_id, SLUG, 1, operator.clock.now())
+        campaign = service.start(session, operator.vault, incident_id, SLUG, 1, operator.clock.now())
     seen = 1
     while seen:
         with db.write() as session:
@@ -96,7 +96,7 @@ def test_a_list_is_not_destroyed_while_its_notice_goes_out(operator, db, clock, 
     operator.live(numbered(5))
     with db.write() as session:
         incident_id = incidents.by_slug(session, SLUG).id
-        campaign = service.begin(session, operator.vault, incident_id, SLUG, 5, clock.now())
+        campaign = service.start(session, operator.vault, incident_id, SLUG, 5, clock.now())
         service.advance(session, operator.vault, {}, campaign.id, clock.now(), limit=2)
     operator.live(numbered(3))
     refused = purge()
@@ -111,7 +111,7 @@ def test_a_list_is_not_destroyed_while_its_notice_goes_out(operator, db, clock, 
 def test_a_notice_to_a_wrong_list_can_be_ended(operator, db, clock):
     operator.live(numbered(5))
     with db.write() as session:
-        service.begin(session, operator.vault, incidents.by_slug(session, SLUG).id, SLUG, 5, clock.now())
+        service.start(session, operator.vault, incidents.by_slug(session, SLUG).id, SLUG, 5, clock.now())
     operator.live(numbered(3))
     context = Context(operator.settings, clock)
     context.db = db

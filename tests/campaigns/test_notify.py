@@ -143,7 +143,7 @@ def test_a_notice_that_stopped_halfway_is_finished_by_the_worker(operator, worke
     operator.live(numbered(25))
     with operator.db.write() as session:
         incident_id = incidents.by_slug(session, SLUG).id
-        campaign = service.begin(session, operator.vault, incident_id, SLUG, 25, operator.clock.now())
+        campaign = service.start(session, operator.vault, incident_id, SLUG, 25, operator.clock.now())
     for _ in range(2):
         with operator.db.write() as session:
             service.advance(session, operator.vault, {}, campaign.id, operator.clock.now(), limit=4)
@@ -159,7 +159,7 @@ def test_a_batch_that_fails_halfway_leaves_nothing_of_itself(operator):
     operator.live(numbered(25))
     with operator.db.write() as session:
         incident_id = incidents.by_slug(session, SLUG).id
-        campaign = service.begin(session, operator.vault, incident_id, SLUG, 25, operator.clock.now())
+        campaign = service.start(session, operator.vault, incident_id, SLUG, 25, operator.clock.now())
 
     def fails() -> None:
         with operator.db.write() as session:
@@ -180,14 +180,14 @@ def test_refused_addresses_are_counted_and_the_sum_is_right(operator, worker_par
     said = operator.run().output
     assert "sent 5" in said
     assert "failed 1" in said
-    assert "The sum is right." in said
+    assert "The counts add up." in said
 
 
 def test_people_of_one_address_on_both_sides_of_a_page_get_one_mail(operator, worker_parts, smtp):
     operator.live("".join(f"home@northwind.example,{i},P{i},en\n" for i in range(11)))
     with operator.db.write() as session:
         incident_id = incidents.by_slug(session, SLUG).id
-        campaign = service.begin(session, operator.vault, incident_id, SLUG, 1, operator.clock.now())
+        campaign = service.start(session, operator.vault, incident_id, SLUG, 1, operator.clock.now())
     seen = 1
     while seen:
         with operator.db.write() as session:
@@ -257,7 +257,7 @@ def test_a_row_that_was_tampered_with_keeps_nobody_else_from_the_notice(operator
     drain(worker_parts)
     assert len({mail.recipients for mail in smtp.messages}) == len(smtp.messages) == 29
     assert (operator.ledger().waiting, operator.ledger().states["sent"]) == (1, 29)
-    assert "not yet written 1" in done.output
+    assert "not yet queued 1" in done.output
 
 
 def test_a_list_that_cannot_be_read_keeps_no_other_notice_waiting(operator, db, clock, worker_parts, smtp):
@@ -265,12 +265,12 @@ def test_a_list_that_cannot_be_read_keeps_no_other_notice_waiting(operator, db, 
     with db.read() as session:
         incident_id = incidents.by_slug(session, SLUG).id
     with db.write() as session:
-        service.begin(session, operator.vault, incident_id, SLUG, 1, clock.now())
+        service.start(session, operator.vault, incident_id, SLUG, 1, clock.now())
     with db.write() as session:
         session.execute(text("UPDATE exposure_lists SET data_key = NULL"))
     operator.live("b@northwind.example,2,,\n")
     with db.write() as session:
-        service.begin(session, operator.vault, incident_id, SLUG, 1, clock.now())
+        service.start(session, operator.vault, incident_id, SLUG, 1, clock.now())
     jobs.resume(worker_parts)
     drain(worker_parts)
     assert [mail.recipients for mail in smtp.messages] == [("b@northwind.example",)]

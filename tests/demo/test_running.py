@@ -126,7 +126,7 @@ def test_from_the_first_start_to_the_second(program):
         assert said["mailbox"] == f"{site}dev/mailbox/"
         assert re.fullmatch(r"\S+@\S+\.example", said["example"])
         assert any(line.startswith("Loading") for line in said)
-        assert any(line.endswith("To begin anew") for line in said)
+        assert any(line.endswith("To start over") for line in said)
         listening = {tuple(place.split(":")) for place in listens_at(process)}
         assert {int(number, 16) for _, number in listening} >= {port}
         assert len(listening) >= 2, "the mail server was not found among what listens"

@@ -49,7 +49,7 @@ class TestWhoLeft:
         drain(worker_parts)
         leave()
         smtp.answer_recipient = lambda address: "250 OK"
-        assert command("retry") == "In the queue again: 0.\n"
+        assert command("retry") == "Queued again: 0.\n"
         drain(worker_parts)
         assert smtp.messages == []
 
@@ -64,7 +64,7 @@ class TestWhoLeft:
             }
             session.execute(update(OutboxMail).values(values))
         leave()
-        assert command("retry", "--uncertain") == "In the queue again: 0.\n"
+        assert command("retry", "--uncertain") == "Queued again: 0.\n"
         assert row(waiting).state == "uncertain"
 
     @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_was_asked_for_a_day_ago_is_not_sent_again_and_a_notice_is(
     drain(worker_parts)
     clock.advance(timedelta(hours=24) - less)
     smtp.answer_recipient = lambda address: "250 OK"
-    assert command("retry") == f"In the queue again: {again}.\n"
+    assert command("retry") == f"Queued again: {again}.\n"
     drain(worker_parts)
     assert ("victim@example.com",) in {mail.recipients for mail in smtp.messages}
     assert len(smtp.messages) == again
@@ -133,7 +133,7 @@ def test_a_mail_that_is_put_off_further_than_any_is_due_at_once(enqueue, db, row
         far = clock.now() + furthest + more
         with db.write() as session:
             session.execute(update(OutboxMail).values(due_at=far, maybe_sent_count=ambiguous))
-            service.mend_dates(session, clock.now())
+            service.reset_future_dates(session, clock.now())
         assert row(waiting).due_at == (clock.now() if mended else far)
 
 

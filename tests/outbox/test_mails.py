@@ -190,11 +190,11 @@ class TestRows:
         drain(worker_parts)
         clock.advance(timedelta(days=30))
         with db.write() as session:
-            assert service.forget_payloads(session, clock.now()) == 0
+            assert service.blank_old_payloads(session, clock.now()) == 0
         clock.advance(timedelta(seconds=1))
         with db.write() as session:
-            assert service.forget_payloads(session, clock.now()) == 1
-            assert service.forget_payloads(session, clock.now()) == 0
+            assert service.blank_old_payloads(session, clock.now()) == 1
+            assert service.blank_old_payloads(session, clock.now()) == 0
         assert row(row_id).payload == b""
         assert counts() == {"sent": 1}
 

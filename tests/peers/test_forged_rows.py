@@ -59,7 +59,7 @@ def test_a_notice_that_nobody_with_the_worker_s_keys_began_mails_nobody(
         for _ in range(3):
             session.add(
                 Campaign(
-                    incident_id=new_id(), list_id=list_id, begun_at=clock.now(), addresses=1, voucher=bytes(32)
+                    incident_id=new_id(), list_id=list_id, begun_at=clock.now(), addresses=1, row_mac=bytes(32)
                 )
             )  # fmt: skip
     campaigns.resume(worker_parts)

@@ -83,7 +83,7 @@ def test_a_check_is_answered_within_a_second_and_nobody_wakes_the_worker(
             return session.query(IntakeRequest).filter_by(state="waiting").count()
 
     with working(environ, tmp_path / "worker.log"):
-        until(lambda: "at work" in log_of(tmp_path))
+        until(lambda: "worker has started" in log_of(tmp_path))
         for number in range(1, 6):
             time.sleep(number / 17)  # at any moment between two looks
             begun = time.monotonic()
@@ -163,7 +163,7 @@ def test_a_scheduled_job_that_fails_keeps_nobody_from_their_answer(
 @pytest.mark.parametrize("word", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_worker_that_is_asked_to_end_ends_at_once_however_often_it_is_asked(environ, tmp_path, word):
     with working(environ, tmp_path / "worker.log") as process:
-        until(lambda: "at work" in log_of(tmp_path))
+        until(lambda: "worker has started" in log_of(tmp_path))
         time.sleep(LOOK_SECONDS)
         begun = time.monotonic()
         for _ in range(200):

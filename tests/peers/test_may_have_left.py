@@ -36,7 +36,7 @@ def test_a_relay_that_loses_mail_for_minutes_loses_nobody(
     with RudeRelay({".": RudeRelay.DROP}) as relay:
         live(deliverer(relay.server, timeout=1), clock, 3)
         assert len(relay.taken) < 10
-    assert "does not say whether it took a mail" in caplog.text
+    assert "did not confirm row" in caplog.text
     assert "example.com" not in caplog.text
     hands = deliverer()
     for _ in range(30 * 60):
@@ -58,8 +58,8 @@ def test_a_day_of_it_ends_uncertain_and_an_operator_or_the_next_notice_sends_it_
         live(deliverer(relay.server, timeout=1), clock, 40 * 60)
         assert len(relay.taken) == 3
     assert (row(waiting).state, row(waiting).due_at) == ("uncertain", None)
-    assert command("retry") == "In the queue again: 0.\n"
-    assert command("retry", "--uncertain") == "In the queue again: 1.\n"
+    assert command("retry") == "Queued again: 0.\n"
+    assert command("retry", "--uncertain") == "Queued again: 1.\n"
     assert counts() == {"uncertain": 1}
     with RudeRelay({".": RudeRelay.DROP}) as relay:
         live(deliverer(relay.server, timeout=1), clock, 60)

@@ -50,7 +50,7 @@ def test_what_is_said_before_a_recipient_uses_up_nobody_s_tries(
         live(deliverer(relay.server, timeout=0.2), clock)
     assert counts() == {"queued": PEOPLE}
     assert {row(each).attempts for each in eight} == {0}
-    assert "the mail relay" in caplog.text
+    assert "outbox: mail relay" in caplog.text
     assert whole(relay) == []
     live(deliverer(), clock)
     assert len(smtp.messages) == PEOPLE

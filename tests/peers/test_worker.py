@@ -164,7 +164,7 @@ def test_kills_lose_nobody_and_each_doubles_one_mail_at_most(
     assert len({mail.message["Message-ID"] for mail in whole}) == people
     assert len({proof_in(mail) for mail in whole}) == people
     told = command(environ, "campaigns")
-    assert "The sum is right." in told
+    assert "The counts add up." in told
     assert re.search(rf"addresses {people}\b", told)
     assert re.search(rf"sent {people}\b", told)
 

@@ -102,7 +102,7 @@ def test_nothing_is_put_back_while_the_worker_runs(
     db.dispose()
     with working(environ, tmp_path / "log"):
         end = time.monotonic() + 20
-        while "at work" not in (tmp_path / "log").read_text() and time.monotonic() < end:
+        while "worker has started" not in (tmp_path / "log").read_text() and time.monotonic() < end:
             time.sleep(0.1)
         time.sleep(0.5)
         refused = run("db", "restore", str(copy))

@@ -141,15 +141,15 @@ def test_nobody_is_asked_for_the_relay_s_password_because_of_a_key_file(
         (tmp_path / "keys/worker.json").unlink()
     result = run("doctor", **production_environ | {"PORTAL_MAIL_URL": None, "PORTAL_EMBEDDED": "1"})
     assert result.exit_code == 1
-    assert "WRONG mail relay: not looked at; mend the keys first" in result.output
+    assert "WRONG mail relay: not checked; fix the keys first" in result.output
     assert "PORTAL_MAIL_URL" not in result.output
 
 
 @pytest.mark.parametrize(
     ("answers", "said"),
     [
-        ({"MAIL": b"530 5.7.0 authentication required"}, "refuses to send from"),
-        ({"connect": b"421 not now"}, "does not take us"),
+        ({"MAIL": b"530 5.7.0 authentication required"}, "rejects the sender"),
+        ({"connect": b"421 not now"}, "rejects the connection"),
     ],
 )
 def test_a_relay_that_would_refuse_every_mail_is_found_out(run, answers, said):
@@ -162,8 +162,8 @@ def test_a_relay_that_would_refuse_every_mail_is_found_out(run, answers, said):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("smtp://127.0.0.1:{port}?tls=none", "is not there"),
-        ("smtp://no-such-host.invalid:25?tls=none", "has a name that is not known"),
+        ("smtp://127.0.0.1:{port}?tls=none", "refuses the connection"),
+        ("smtp://no-such-host.invalid:25?tls=none", "has a host name that does not resolve"),
     ],
 )
 def test_a_relay_that_is_not_there_is_said_to_be_so(run, url, said):

@@ -398,4 +398,4 @@ def test_a_suppressed_index_gets_no_update_even_if_a_backup_brings_the_subscript
     [("short", 20, "short"), ("two\nlines  here", 20, "two lines here"), ("x" * 30, 10, "x" * 7 + "…")],
 )
 def test_words_are_clipped_to_a_size_in_bytes(words, size, clipped):
-    assert emails.clipped(words, size) == clipped
+    assert emails.clip(words, size) == clipped
