@@ -170,7 +170,7 @@ def test_an_idle_worker_that_is_asked_to_end_ends_at_once_however_often_it_is_as
             os.kill(process.pid, word)
         assert process.wait(20) == 0
         assert time.monotonic() - begun < 5
-    assert log_of(tmp_path).count("the worker has stopped") == 1
+    assert log_of(tmp_path).count("worker: stopped") == 1
     assert "Traceback" not in log_of(tmp_path)
 
 

@@ -187,4 +187,4 @@ def test_asked_to_end_it_finishes_what_it_began(environ, db, fill, smtp, tmp_pat
     assert states(db) == {"sent": sent, "queued": 300 - sent}
     with db.read() as session:
         assert session.scalar(text("SELECT max(attempts) FROM outbox_mails WHERE state = 'queued'")) == 0
-    assert "the worker has stopped" in (tmp_path / "log").read_text()
+    assert "worker: stopped" in (tmp_path / "log").read_text()
