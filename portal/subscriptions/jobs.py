@@ -18,7 +18,7 @@ from portal.intake import replies
 from portal.intake.jobs import Request
 from portal.intake.service import LinkInvalid
 from portal.outbox import service as outbox
-from portal.runtime.parts import WorkerParts
+from portal.runtime.parts import Outcome, WorkerParts
 from portal.subscriptions import service
 from portal.subscriptions.emails import (
     LONGEST_INCIDENT,
@@ -36,7 +36,7 @@ log = logging.getLogger("portal.subscriptions")
 BATCH = 100  # a quarter of a second of writing at most, also on a busy machine
 
 
-def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> None:
+def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:
     """Mail a link to whoever was typed: the same statements and rows for those who get updates already."""
     vault = parts.vault
     try:
@@ -44,15 +44,15 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         incident = incidents.published_by_slug(session, request.fields.get("incident", ""))
     except (AddressInvalid, incidents.IncidentUnknown):
         log.warning("a sign-up without an address or an incident was dropped")
-        return
+        return Outcome.ANSWERED
     owner, topic = sign_in_name(address), incident.id.hex()
     if replies.waiting(session, vault, PURPOSE, owner, topic, now - service.ONE_MAIL_WITHIN):
-        return
+        return Outcome.ANSWERED
     row_id = request.reply_id
     if not replies.count_answer(
         session, vault, PURPOSE, owner, now, reply_id=row_id, lifetime=service.CONFIRM_WITHIN, topic=topic
     ):
-        return
+        return Outcome.ANSWERED
     language = best_language(request.fields.get("language"), parts.settings.languages)
     already = service.subscribed(session, vault, incident.id, address)
     title = clipped(incident.title_in(language), LONGEST_INCIDENT)
@@ -68,24 +68,26 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
     )
     mail = SubscribeConfirm(title, already)
     outbox.enqueue(session, vault, mail, address=address, locale=language, now=now, row_id=row_id)
+    return Outcome.ANSWERED
 
 
-def confirm(session: Session, request: Request, _now: datetime, parts: WorkerParts) -> None:
+def confirm(session: Session, request: Request, _now: datetime, parts: WorkerParts) -> Outcome:
     """Keep a subscription. The web process brings a token; address and incident are what the worker itself wrote."""
     try:
         reply_id, private = replies.private(session, parts.vault, PURPOSE, request.fields.get("token", ""))
     except LinkInvalid:
         log.warning("a confirmation that belongs to no mail of ours was dropped")
-        return
+        return Outcome.ANSWERED
     if (
         not private
     ):  # a copy of a request that was answered: whoever left since must not be brought back by it
         log.warning("a confirmation that was used before was dropped")
-        return
+        return Outcome.ANSWERED
     service.confirm(
         session, parts.vault, bytes.fromhex(private["incident"]), Contact(private["to"], private["language"])
     )
     replies.replace_private(session, parts.vault, reply_id, {})
+    return Outcome.ANSWERED
 
 
 def announce(parts: WorkerParts) -> None:
