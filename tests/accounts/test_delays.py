@@ -221,7 +221,7 @@ def test_old_counts_are_forgotten_but_never_those_of_an_account(at_a_door, db, a
     for number in range(lockout.STRANGERS):
         at_a_door(network=f"198.51.100.{number}")
     at_a_door(NOBODY)
-    clock.advance(lockout.MONTH + lockout.KEPT + timedelta(hours=1))
+    clock.advance(lockout.MONTH + lockout.RETENTION + timedelta(hours=1))
     at_a_door("fresh@example.com")
     tended.tidy(worker_parts)
     tended.tidy(worker_parts)
@@ -237,7 +237,7 @@ def test_more_old_counts_than_go_at_once_are_all_forgotten(at_a_door, db, clock,
     monkeypatch.setattr(lockout, "_PAGE", 2)
     for number in range(5):
         at_a_door(f"p{number}@example.com")
-    clock.advance(lockout.KEPT - timedelta(hours=1))
+    clock.advance(lockout.RETENTION - timedelta(hours=1))
     tended.tidy(worker_parts)
     with db.read() as session:
         assert session.scalar(text("SELECT count(*) FROM sign_in_doors")) == 5
