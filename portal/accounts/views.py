@@ -221,7 +221,7 @@ def end_sessions() -> ResponseReturnValue:
             service.end_sessions(db_session, current.account_id, keep=current.session_id)
             ended = True
         else:
-            ended = service.end_session(db_session, current.account_id, _id(wanted))
+            ended = service.end_session(db_session, current.account_id, _session_id(wanted))
     if wanted == current.session_id.hex():
         return _sign_out_response()
     if ended:
@@ -229,7 +229,7 @@ def end_sessions() -> ResponseReturnValue:
     return frame.see_other("accounts.sessions")
 
 
-def _id(text: str) -> bytes:
+def _session_id(text: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""`portal accounts import`: the company's customers come in whole, once, and keep what they have chosen since."""
+"""`portal accounts import`: every customer is imported once and keeps what they have chosen since."""
 
 import os
 import resource
@@ -253,8 +253,8 @@ def test_places_in_the_table_tell_nothing_about_places_in_the_file(load, db, web
         (HEADER.encode() + b"nobody,,,,\n", 2),
         (HEADER.encode() + row("a@example.com").encode() + b"b@example.com,$argon2id$v=1", 3),
     ],
-    ids=["empty", "bom", "utf-16", "no header", "no hashes", "unknown column", "column twice", "latin-1", "nul",
-         "open quote", "long line", "no rows", "no good row", "cut off"],
+    ids=["empty", "bom", "utf-16", "no header", "no hashes", "unknown column", "column twice", "latin-1",
+         "nul", "open quote", "long line", "no rows", "no good row", "cut off"],
 )  # fmt: skip
 def test_a_file_that_is_no_list_is_refused_whole_with_the_line(load, db, content, line):
     done = load(content)
