@@ -144,7 +144,7 @@ def test_the_same_cap_stands_for_everyone(people, app, worker_parts, smtp, form)
 
 @pytest.fixture
 def guessed(people, app, db, worker_vault, clock) -> tuple[str, ...]:
-    """Addresses guessed at twice before an incident: one that must reset, one with an account, one unknown."""
+    """Addresses guessed at twice before an incident: one must reset, one has an account, one is unknown."""
     for address in (AFFECTED, CUSTOMER, UNKNOWN):
         for _ in range(2):
             assert guess(app.test_client(), address) == 400
