@@ -29,10 +29,12 @@ def import_accounts(context: Context, file: Path, report: Path | None, *, dry_ru
     Columns: email, password_hash (both required), account_ref, name, locale. Existing accounts keep their
     password; their name, account_ref and locale are updated. Importing the same file twice changes nothing.
     """
+    # Opened here: a missing database or key file is not an error of the import.
+    db, vault = context.db, context.worker_vault()
     report = report or command_line.report_of(file)
     with command_line.errors_as_messages(file, NOTHING_STORED, RUN_AGAIN), ProgressBars() as bars:
         summary = importing.import_accounts(
-            context.db, context.worker_vault(), context.clock, file, report, bars.show, dry_run=dry_run
+            db, vault, context.clock, file, report, bars.show, dry_run=dry_run
         )
     _echo_summary(summary, file, report)
     command_line.echo_closing_lines(summary, dry_run=dry_run)
