@@ -1,4 +1,4 @@
-"""The form of sign-in; field names are part of the contract."""
+"""The sign-in form; field names are part of the contract."""
 
 from flask_babel import lazy_gettext
 from wtforms import PasswordField
@@ -8,7 +8,7 @@ from portal.web.forms import AddressForm
 
 
 class SignInForm(AddressForm):
-    """An address and its password."""
+    """Ask for an address and its password."""
 
     password = PasswordField(
         lazy_gettext("Password"), validators=[InputRequired(lazy_gettext("Enter your password."))]

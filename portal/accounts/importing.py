@@ -1,12 +1,12 @@
-"""Import the company's accounts: read, check and sort the file, then store it in the order of the index.
+"""Import the company's accounts: read, check and sort the file, then store it in index order.
 
-Between the two, every account waits in the sort under a key that exists in memory alone; so memory stays
-bounded, and no row's place in the table tells its place in the file.
+The sort runs on disk, encrypted under a key held in memory only: memory use stays bounded, and a row's
+position in the table does not reveal its position in the file.
 """
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -14,8 +14,8 @@ from os import urandom
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy.orm import Session
 
+from portal.audit import service as audit
 from portal.core.clock import Clock
 from portal.core.db import Database
 from portal.crypto.hashing import argon2_params_of
@@ -33,13 +33,13 @@ NEEDED = ("email", "password_hash")
 CHUNK = 500
 _LINE_BYTES = 8
 _NONCE_BYTES = 12
-# Small runs: to merge many of them costs little beside storing the accounts, and most files are short.
+# Small sorted runs: merging many costs little next to storing the accounts, and most files are short.
 _RUN_BYTES = 1 << 20
 
 
 @dataclass
 class Summary(RowCounts):
-    """What an import read and did; `hashes_by_params` counts the accounts by the cost of their hashes."""
+    """What an import read and stored; `hashes_by_params` counts accounts by Argon2 parameters."""
 
     accounts: int = 0
     duplicates: int = 0
@@ -47,9 +47,6 @@ class Summary(RowCounts):
     changed: int = 0
     unchanged: int = 0
     hashes_by_params: Counter[str] = field(default_factory=Counter)
-
-
-Finished = Callable[[Session, Summary], None]
 
 
 def import_accounts(
@@ -60,26 +57,25 @@ def import_accounts(
     report: Path,
     progress: Progress,
     *,
-    finished: Finished | None = None,
     dry_run: bool = False,
 ) -> Summary:
-    """Import a file of accounts and return what was done; with `dry_run` nothing is stored.
+    """Import a file of accounts and return a summary; with `dry_run` nothing is stored.
 
-    Who has an account already keeps its password. Nothing is stored before the whole file was read; then it
-    is stored in chunks, so that a run that is cut off there is simply run again. `finished` is called in the
-    last transaction. Raises FileRefused, ReportUnwritable, OSError where the disk fails or is full.
+    Existing accounts keep their password. Nothing is stored before the whole file has been read. Chunks are
+    committed one by one, so an interrupted run is repeated from the start; the last transaction writes the
+    audit entry. Raises FileRefused, ReportUnwritable, or OSError when the disk fails or is full.
     """
     summary = Summary()
     with closing(_SortedAccounts(sort_folder(db))) as accounts:
         with closing(Report(report, file)) as left_out:
             _read(file, vault, accounts, left_out, summary, progress)
         if not dry_run:
-            _store(db, vault, clock, accounts, summary, finished, progress)
+            _store(db, vault, clock, accounts, summary, progress)
     return summary
 
 
 def parse_account(cells: tuple[str, ...]) -> NewAccount:
-    """Return the account of one row. Raises RowRefused."""
+    """Return the account in one row. Raises RowRefused when a cell is invalid or too long."""
     email, password_hash, ref, name, locale = cells
     address = rows.parse_address(email)
     password_hash = password_hash.strip()
@@ -87,7 +83,7 @@ def parse_account(cells: tuple[str, ...]) -> NewAccount:
         argon2_params_of(password_hash)
     except ValueError:
         raise rows.RowRefused(
-            "password_hash: only Argon2id hashes (v=19) of usual cost can be taken in"
+            "password_hash: must be an Argon2id hash (v=19) with parameters in the usual range"
         ) from None
     profile = Profile(address, " ".join(name.split()), ref.strip(), rows.parse_locale(locale))
     rows.check_text("name", profile.name, rows.MAX_NAME)
@@ -97,7 +93,7 @@ def parse_account(cells: tuple[str, ...]) -> NewAccount:
 
 
 class _SortedAccounts:
-    """The accounts of a file, sorted by index and then by line, encrypted."""
+    """An encrypted sort of a file's accounts, by index, then by line."""
 
     def __init__(self, folder: Path) -> None:
         self._sorter = Sorter(folder, INDEX_BYTES + _LINE_BYTES, _RUN_BYTES)
@@ -109,7 +105,7 @@ class _SortedAccounts:
         self._sorter.add(key, nonce + self._aead.encrypt(nonce, packed, key))
 
     def duplicates(self) -> Iterator[tuple[int, int, NewAccount]]:
-        """Yield the rows whose address an earlier row has: the line, the first such line, the account."""
+        """Yield (line, first line with the same address, account) for each repeated address."""
         first = b""
         for key, sealed in self._sorter.sorted():
             if key[:INDEX_BYTES] == first[:INDEX_BYTES]:
@@ -118,7 +114,7 @@ class _SortedAccounts:
                 first = key
 
     def first_of_each(self) -> Iterator[NewAccount]:
-        """Yield the first account of every address, in the order of the index."""
+        """Yield the first account of every address, in index order."""
         last = b""
         for key, sealed in self._sorter.sorted():
             if key[:INDEX_BYTES] != last:
@@ -152,9 +148,9 @@ def _read(
     for line, first_line, account in accounts.duplicates():
         summary.duplicates += 1
         summary.hashes_by_params[argon2_params_of(account.password_hash)] -= 1
-        report.add(line, f"email: the account of line {first_line} has the same address; that line counts")
+        report.add(line, f"email: line {first_line} has the same address and was used instead")
     summary.accounts = summary.rows - summary.bad_rows - summary.duplicates
-    summary.hashes_by_params = +summary.hashes_by_params  # without those that only duplicates have
+    summary.hashes_by_params = +summary.hashes_by_params  # drop zero counts
 
 
 def _store(
@@ -163,12 +159,11 @@ def _store(
     clock: Clock,
     accounts: _SortedAccounts,
     summary: Summary,
-    finished: Finished | None,
     progress: Progress,
 ) -> None:
     store = BuiltinStore()
-    waiting = accounts.first_of_each()
-    while chunk := list(islice(waiting, CHUNK)):
+    remaining = accounts.first_of_each()
+    while chunk := list(islice(remaining, CHUNK)):
         with db.write_in_turn() as session:
             stored = store.add(session, vault, chunk, clock.now())
         summary.added += stored.added
@@ -179,5 +174,6 @@ def _store(
         counted = store.count_argon2_params(session)
     with db.write() as session:
         store.store_argon2_params(session, counted)
-        if finished is not None:
-            finished(session, summary)
+        details = {"added": summary.added, "changed": summary.changed, "unchanged": summary.unchanged}
+        details |= {"bad_rows": summary.bad_rows, "duplicates": summary.duplicates}
+        audit.record(session, "accounts.import", "accounts", details, clock.now())

@@ -1,8 +1,9 @@
-"""Doors: how many failures in a row one address has had, so kept that the table alone tells nothing about anybody.
+"""Count consecutive sign-in failures per address, so that the table alone reveals nothing about anyone.
 
-Whoever tries to sign in with an address knows when they did, and how often. So nothing in a row may be recognised
-again in a stolen database: an address has one row, whatever becomes of its account; the row's name is keyed, each
-count is a keyed word instead of a number, and the only time in it is that of the whole month.
+Someone who tries to sign in with an address knows when and how often they did. No value in a row may let them
+recognise that address in a stolen database. So an address keeps one row whatever becomes of its account, the
+row's name is keyed, each count is stored as a keyed hash of the number, and the only time stored is the same
+for a whole month of attempts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,19 +19,19 @@ from portal.core import db
 from portal.crypto.vault import WebVault
 from portal.identity.port import Store
 
-# At most 100 consecutive failures per password (NIST SP 800-63B-4, 3.2.2). Strangers, known devices and
-# sessions that are asked for the password once more have shares of their own, so that strangers cannot use up
-# the owner's.
+# At most 100 consecutive failures per password (NIST SP 800-63B-4, section 3.2.2). Strangers, known devices
+# and sessions that re-enter the password each have their own bucket, so that strangers cannot use up the
+# owner's.
 STRANGERS = 60
 DEVICES = 20
 SESSIONS = 20
-KEPT = timedelta(days=90)
+RETENTION = timedelta(days=90)
 MONTH = timedelta(days=30)
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 _PAGE = 500
 
 Bucket = InstrumentedAttribute[bytes]
-MOST_FAILURES: dict[Bucket, int] = {
+MAX_FAILURES: dict[Bucket, int] = {
     FailureCount.strangers: STRANGERS,
     FailureCount.devices: DEVICES,
     FailureCount.sessions: SESSIONS,
@@ -39,27 +40,27 @@ MOST_FAILURES: dict[Bucket, int] = {
 
 @dataclass(frozen=True, repr=False)
 class Lockout:
-    """The door of one address, for one version of its account: a new password begins every count anew."""
+    """The failure counts of one address at one account version; a new password resets every count."""
 
     name: bytes
     version: int
 
     def keyed_count(self, vault: WebVault, bucket: Bucket, failures: int) -> bytes:
-        """Return what stands for so many failures, in this row alone."""
+        """Return the keyed hash that stores this number of failures, in this row and bucket only."""
         return vault.bucket("sign-in failures", self.name.hex(), str(self.version), bucket.key, str(failures))
 
 
 def lockout_of(vault: WebVault, index: bytes, version: int) -> Lockout:
-    """Return the door of an account's index."""
+    """Return the lockout of an account index (`vault.account_index`) at an account version."""
     return Lockout(_name(vault, index), version)
 
 
 def count(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket, now: datetime) -> bool:
-    """Count a failure at the door and return True, or return False where its bucket is used up already."""
-    counts = [lockout.keyed_count(vault, bucket, failures) for failures in range(MOST_FAILURES[bucket] + 1)]
+    """Count a failure and return True, or return False when the bucket is already full."""
+    counts = _keyed_counts(vault, lockout, bucket)
     first = {
         column.key: counts[1] if column is bucket else lockout.keyed_count(vault, column, 0)
-        for column in MOST_FAILURES
+        for column in MAX_FAILURES
     }
     until = forget_at(now)
     statement = (
@@ -67,7 +68,7 @@ def count(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket, n
         .values(key=lockout.name, forget_at=until, **first)
         .on_conflict_do_update(
             index_elements=[FailureCount.key],
-            # A word that is none of these belongs to an earlier version of the account.
+            # An unknown keyed count belongs to an earlier account version: this is the first failure.
             set_={bucket.key: _step(bucket, counts[:-1], counts[1:], counts[1]), "forget_at": until},
             where=bucket != counts[-1],
         )
@@ -77,8 +78,8 @@ def count(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket, n
 
 
 def forgive(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket) -> None:
-    """Take back one failure."""
-    counts = [lockout.keyed_count(vault, bucket, failures) for failures in range(MOST_FAILURES[bucket] + 1)]
+    """Undo one counted failure."""
+    counts = _keyed_counts(vault, lockout, bucket)
     session.execute(
         update(FailureCount)
         .where(FailureCount.key == lockout.name)
@@ -87,23 +88,25 @@ def forgive(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket)
 
 
 def clear(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket) -> None:
-    """Forget the failures of one bucket; the others still count."""
+    """Reset one bucket to zero; the other buckets keep their counts."""
     none = lockout.keyed_count(vault, bucket, 0)
     session.execute(update(FailureCount).where(FailureCount.key == lockout.name).values({bucket: none}))
 
 
 def forget_at(now: datetime) -> datetime:
-    """Return when a door tried now may be forgotten: the same for everyone who tries within thirty days."""
-    return _EPOCH + ((now - _EPOCH) // MONTH + 1) * MONTH + KEPT
+    """Return when counts last changed at `now` expire: one time for all attempts within 30 days."""
+    return _EPOCH + ((now - _EPOCH) // MONTH + 1) * MONTH + RETENTION
 
 
-def any_old(session: Session, now: datetime) -> bool:
-    """Tell whether there are doors that nobody tried for long."""
+def any_expired(session: Session, now: datetime) -> bool:
+    """Return whether any counts have expired."""
     return session.scalar(select(func.count()).where(FailureCount.forget_at < now)) != 0
 
 
-def old_of_accounts(session: Session, vault: WebVault, store: Store, now: datetime) -> Iterator[list[bytes]]:
-    """Yield the old doors where an account is, some hundreds at a time: these stay counted."""
+def expired_of_accounts(
+    session: Session, vault: WebVault, store: Store, now: datetime
+) -> Iterator[list[bytes]]:
+    """Yield the names of expired counts whose address has an account, up to 500 at a time."""
     after: bytes | None = None
     while indexes := store.all_indexes(session, after, _PAGE):
         names = [_name(vault, index) for index in indexes]
@@ -113,13 +116,13 @@ def old_of_accounts(session: Session, vault: WebVault, store: Store, now: dateti
         after = indexes[-1]
 
 
-def postpone(session: Session, names: Sequence[bytes], now: datetime) -> None:
-    """Keep doors as if they had just been tried, so that an old one does not show that there is an account."""
+def extend(session: Session, names: Sequence[bytes], now: datetime) -> None:
+    """Extend counts as if an attempt had just been made, so that an old row does not reveal an account."""
     session.execute(update(FailureCount).where(FailureCount.key.in_(names)).values(forget_at=forget_at(now)))
 
 
-def remove_old(session: Session, now: datetime) -> bool:
-    """Forget some hundreds of the doors that nobody tried for long; False where there was none."""
+def remove_expired(session: Session, now: datetime) -> bool:
+    """Remove up to 500 expired counts; return False when there were none."""
     names = list(session.scalars(select(FailureCount.key).where(FailureCount.forget_at < now).limit(_PAGE)))
     session.execute(delete(FailureCount).where(FailureCount.key.in_(names), FailureCount.forget_at < now))
     return bool(names)
@@ -129,7 +132,14 @@ def _name(vault: WebVault, index: bytes) -> bytes:
     return vault.bucket("sign-in door", index.hex())
 
 
+def _keyed_counts(vault: WebVault, lockout: Lockout, bucket: Bucket) -> list[bytes]:
+    return [lockout.keyed_count(vault, bucket, failures) for failures in range(MAX_FAILURES[bucket] + 1)]
+
+
 def _step(bucket: Bucket, before: Sequence[bytes], after: Sequence[bytes], otherwise: Any) -> Any:
-    """Return the word that follows the one in the row, in one statement: tries in parallel each take a step."""
+    """Return an SQL expression that maps the stored count in `before` to its neighbour in `after`.
+
+    It runs inside the UPDATE, so that each of several parallel attempts moves the count by one.
+    """
     steps = ((bucket == one, literal(other)) for one, other in zip(before, after, strict=True))
     return case(*steps, else_=otherwise)

@@ -1,4 +1,4 @@
-"""Who is signed in, for pages: Flask-Login on top of the sessions in the database."""
+"""The signed-in account of a request: Flask-Login on top of the sessions in the database."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from portal.web import frame
 
 DEVICE_COOKIE = "device"
 ENDED = "session ended"
-# The only pages that need a sign-in, so the only ones that it leads back to.
+# The only pages that require sign-in, so the only valid targets after it.
 _OWN_PAGE = re.compile(r"/account/(?:[a-z]+/)*\Z")
 
 P = ParamSpec("P")
@@ -26,7 +26,7 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True)
 class SignedIn:
-    """The person who is signed in, in the form that Flask-Login asks for; its id is the session's token."""
+    """The signed-in person, as Flask-Login's user object; its id is the session's token."""
 
     session_id: bytes
     account: Account
@@ -40,39 +40,38 @@ class SignedIn:
 
     @property
     def account_id(self) -> bytes:
-        """The account's id."""
+        """Return the account's id."""
         return self.account.id
 
     def get_id(self) -> str:
-        """Return what the browser's session cookie keeps."""
+        """Return the session's token, which Flask-Login stores in the browser's session cookie."""
         return self.token
 
 
 class _Manager(LoginManager):  # type: ignore[misc]
-    """Flask-Login without its remember-me cookie, which would make every public page depend on cookies."""
+    """Disable Flask-Login's remember-me cookie, which would make every public page vary by cookie."""
 
     def _update_remember_cookie(self, response: Response) -> Response:
         return response
 
 
 def install(app: Flask) -> None:
-    """Set up Flask-Login, so that every page can ask who is signed in."""
+    """Set up Flask-Login, so that every page can look up who is signed in."""
     manager = _Manager()
-    manager.session_protection = (
-        None  # a token of 256 bits is what protects; addresses and browsers' names change
-    )
+    # The session is protected by a 256-bit token; network addresses and user agents change.
+    manager.session_protection = None
     manager.user_loader(_load)
     manager.init_app(app, add_context_processor=False)
 
 
 def signed_in() -> SignedIn | None:
     """Return who is signed in, or None."""
-    user = current_user._get_current_object()  # noqa: SLF001 - how a proxy is opened
+    user = current_user._get_current_object()  # noqa: SLF001 - unwraps the proxy
     return user if isinstance(user, SignedIn) else None
 
 
 def sign_in_required(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
-    """Lead who is not signed in to the sign-in, and back to this page afterwards."""
+    """Redirect to the sign-in page unless signed in, and return to this page afterwards."""
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
@@ -87,23 +86,23 @@ def sign_in_required(view: Callable[P, ResponseReturnValue]) -> Callable[P, Resp
 
 
 def current_account() -> SignedIn:
-    """Return who is signed in, on a page that `sign_in_required` guards."""
+    """Return who is signed in, on a page guarded by `sign_in_required`. Raises LookupError elsewhere."""
     found = signed_in()
     if found is None:
-        message = "this page is not guarded by sign_in_required"
+        message = "nobody is signed in: decorate the view with sign_in_required"
         raise LookupError(message)
     return found
 
 
 def next_page(wanted: str | None) -> str:
-    """Return where the sign-in leads: a page of the account, whatever the address asks for."""
+    """Return the page to show after sign-in: `wanted` if it is an account page, else /account/."""
     return wanted if wanted and _OWN_PAGE.match(wanted) else "/account/"
 
 
 def log_in(token: str) -> bool:
-    """Sign this browser in; nothing that it brought along survives, so that nobody can prepare a session for it.
+    """Sign this browser in and clear everything else in its session, which prevents session fixation.
 
-    False means that the session is over already: the account moved on in between.
+    Returns False when the session has already ended because the account changed in between.
     """
     session.clear()
     user = _load(token)
@@ -111,18 +110,18 @@ def log_in(token: str) -> bool:
 
 
 def log_out() -> None:
-    """Sign this browser out and forget what it kept."""
+    """Sign this browser out and clear its session."""
     logout_user()
     session.clear()
 
 
 def device_cookie() -> str | None:
-    """Return this browser's device cookie."""
+    """Return this browser's device cookie, or None."""
     return request.cookies.get(_device_cookie_name())
 
 
 def remember_device(response: Any, account_id: bytes, version: int) -> None:
-    """Let this browser pass for one that its owner uses: after a sign-in, or a new password chosen by a mailed link."""
+    """Mark this browser as a known device of the account, after a sign-in or a reset by mailed link."""
     parts = frame.parts()
     response.set_cookie(
         _device_cookie_name(),

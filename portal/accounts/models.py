@@ -1,4 +1,4 @@
-"""The tables of sign-in: sessions, and the counts that slow down and stop guessing."""
+"""Sign-in tables: sessions, and the counts that slow down and stop password guessing."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from portal.crypto.vault import INDEX_BYTES
 
 
 class AccountSession(Base):
-    """One browser that is signed in. It lives as long as its account's version is the one at sign-in."""
+    """A signed-in browser, valid while the account keeps the version it had at sign-in."""
 
     __tablename__ = "account_sessions"
 
@@ -22,16 +22,16 @@ class AccountSession(Base):
     seen_at: Mapped[datetime] = mapped_column(Utc)
     ends_at: Mapped[datetime] = mapped_column(Utc, index=True)
     password_tries: Mapped[int] = mapped_column(SmallInteger, default=0)
-    # Locked under the session's token, which only the browser has.
+    # Encrypted under the session's token, which only the browser has.
     address: Mapped[bytes] = mapped_column(LargeBinary)
-    # Locked under a key of the web process: another session of the same account shows it.
+    # Encrypted under a key of the web process: other sessions of the same account show it.
     device: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class FailureCount(Base):
-    """Consecutive failures at one address; `lockout.py` says why nothing here can be read without a key.
+    """Consecutive failures at one address, unreadable without a key; `lockout.py` says why.
 
-    Addresses without an account have doors too, so that a closed one says nothing.
+    Addresses without an account are counted too, so that a lockout does not reveal an account.
     """
 
     __tablename__ = "sign_in_doors"
@@ -44,7 +44,7 @@ class FailureCount(Base):
 
 
 class SignInWait(Base):
-    """Until when one network or known device is refused at one address; the bucket's name is keyed."""
+    """The time until which a network or known device must wait at one address; the bucket's name is keyed."""
 
     __tablename__ = "sign_in_waits"
 

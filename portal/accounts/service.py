@@ -1,8 +1,8 @@
-"""Sessions and known devices: who is signed in, where, for how long, and who signed in here before.
+"""Create, resume, list and end sessions, and recognise known devices.
 
-By the device cookie a browser that signed in before is told from strangers who guess. It holds a random number
-and, for each account that signed in here, a keyed hash of that number, the account and the account's version.
-It signs nobody in, names nobody, and is worth nothing once the password has changed.
+The device cookie distinguishes a browser that signed in before from strangers who guess. It holds a random
+number and, for each account that signed in here, a keyed hash of that number, the account's id and version.
+It signs nobody in, identifies nobody, and becomes worthless when the password changes.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -35,10 +35,10 @@ _DEVICE_INFO = "portal session device"
 
 DEVICE_NUMBER_BYTES = 16
 ACCOUNTS_PER_DEVICE = 5
-DEVICE_COOKIE_SECONDS = 400 * 24 * 3600  # the longest that browsers keep a cookie
+DEVICE_COOKIE_SECONDS = 400 * 24 * 3600  # browsers keep no cookie for longer
 
-# A name, and what its user agent says; the first that fits. No version and no model: an owner tells devices
-# apart, and nobody else learns much.
+# (name, substring of the user agent), first match wins. No version and no model: enough for the owner to
+# recognise a device, and little for anyone else.
 _BROWSERS = (
     ("Edge", "Edg"),
     ("Opera", "OPR/"),
@@ -62,7 +62,7 @@ _SYSTEMS = (
 
 @dataclass(frozen=True)
 class Resumed:
-    """A living session and its account."""
+    """An active session and its account."""
 
     session_id: bytes
     account: Account
@@ -73,7 +73,7 @@ class Resumed:
 
 @dataclass(frozen=True)
 class Listed:
-    """One session as its owner sees it."""
+    """One session as shown to its owner."""
 
     id: bytes
     device: str
@@ -85,7 +85,7 @@ class Listed:
 def create_session(
     session: Session, vault: WebVault, account: Account, *, address: str, device: str, now: datetime
 ) -> str:
-    """Sign a browser in and return its token, kept nowhere else; the oldest session makes room for the 21st."""
+    """Create a session and return its token, which is stored nowhere; a 21st session ends the oldest."""
     token, row_id = token_urlsafe(TOKEN_BYTES), new_id()
     session.add(
         AccountSession(
@@ -110,15 +110,17 @@ def create_session(
         .order_by(AccountSession.seen_at.desc())
         .limit(MOST_SESSIONS)
     )
-    kept = set(session.scalars(newest)) | {row_id}
+    remaining = set(session.scalars(newest)) | {row_id}
     session.execute(
-        delete(AccountSession).where(AccountSession.account_id == account.id, AccountSession.id.not_in(kept))
+        delete(AccountSession).where(
+            AccountSession.account_id == account.id, AccountSession.id.not_in(remaining)
+        )
     )
     return token
 
 
 def resume(session: Session, store: Store, token: str, now: datetime) -> Resumed | None:
-    """Return the session of a token, unless it is over, was idle for long, or its account moved on."""
+    """Return the session of a token, or None when it has ended, was idle too long or the account changed."""
     row = session.scalar(select(AccountSession).where(AccountSession.token_hash == tokens.token_hash(token)))
     if row is None or now >= row.ends_at or now - row.seen_at >= IDLE:
         return None
@@ -130,7 +132,7 @@ def resume(session: Session, store: Store, token: str, now: datetime) -> Resumed
 
 
 def touch(session: Session, session_id: bytes, now: datetime) -> None:
-    """Note that a session was used just now."""
+    """Record that a session was used at `now`."""
     session.execute(
         update(AccountSession)
         .where(AccountSession.id == session_id, AccountSession.seen_at < now)
@@ -139,7 +141,7 @@ def touch(session: Session, session_id: bytes, now: datetime) -> None:
 
 
 def sessions_of(session: Session, vault: WebVault, current: Resumed, now: datetime) -> list[Listed]:
-    """Return the living sessions of the account, this one first, then the one last used."""
+    """Return the account's active sessions, the current one first, then by last use."""
     rows = session.scalars(
         select(AccountSession)
         .where(
@@ -151,14 +153,20 @@ def sessions_of(session: Session, vault: WebVault, current: Resumed, now: dateti
         .order_by(AccountSession.seen_at.desc())
     )
     listed = [
-        Listed(row.id, _device(vault, row), row.created_at, row.seen_at, row.id == current.session_id)
+        Listed(
+            row.id,
+            device=tokens.unlock(_device_key(vault, row.id), row.device, _DEVICE_INFO).decode(),
+            began_at=row.created_at,
+            seen_at=row.seen_at,
+            this_one=row.id == current.session_id,
+        )
         for row in rows
     ]
     return sorted(listed, key=lambda one: not one.this_one)
 
 
 def end_session(session: Session, account_id: bytes, session_id: bytes) -> bool:
-    """End one session of an account and return whether it was there; one that is over already stays over."""
+    """End one session of an account; return whether it existed."""
     ended = session.execute(
         delete(AccountSession)
         .where(AccountSession.account_id == account_id, AccountSession.id == session_id)
@@ -168,16 +176,16 @@ def end_session(session: Session, account_id: bytes, session_id: bytes) -> bool:
 
 
 def end_sessions(session: Session, account_id: bytes, keep: bytes | None = None) -> None:
-    """End every session of an account, or every one but `keep`."""
+    """End every session of an account, except `keep`."""
     query = delete(AccountSession).where(AccountSession.account_id == account_id)
     session.execute(query if keep is None else query.where(AccountSession.id != keep))
 
 
 def count_password_try(session: Session, session_id: bytes) -> bool:
-    """Count a try at the current password before it is looked at; after five failures the session ends.
+    """Count an attempt at the current password before checking it; the sixth in a row ends the session.
 
-    False means that the session is over: who took it over cannot guess on. A right one is followed by
-    `clear_password_tries`.
+    Returns False when the session has ended, so that someone who took it over cannot keep guessing. Call
+    `clear_password_tries` after a correct password.
     """
     counted = session.execute(
         update(AccountSession)
@@ -191,7 +199,7 @@ def count_password_try(session: Session, session_id: bytes) -> bool:
 
 
 def forgive_password_try(session: Session, session_id: bytes) -> None:
-    """Take back a try whose password was not looked at."""
+    """Undo the count of an attempt whose password was not checked."""
     session.execute(
         update(AccountSession)
         .where(AccountSession.id == session_id, AccountSession.password_tries > 0)
@@ -200,19 +208,19 @@ def forgive_password_try(session: Session, session_id: bytes) -> None:
 
 
 def clear_password_tries(session: Session, session_id: bytes) -> None:
-    """Begin the count of tries anew, after a right one."""
+    """Reset the count of attempts after a correct password."""
     session.execute(update(AccountSession).where(AccountSession.id == session_id).values(password_tries=0))
 
 
 def purge(session: Session, now: datetime) -> None:
-    """Remove the sessions that are over."""
+    """Remove sessions that have ended or were idle too long."""
     session.execute(
         delete(AccountSession).where((AccountSession.ends_at <= now) | (AccountSession.seen_at <= now - IDLE))
     )
 
 
 def known_device(vault: WebVault, cookie: str | None, account: bytes, version: int) -> str | None:
-    """Return the device's number where this account signed in on it at this version, else None."""
+    """Return the device's number (hex) if this account signed in on it at this version, else None."""
     number, proofs = _device_cookie(cookie)
     genuine = _device_proof(vault, number, account, version)
     found = [compare_digest(proof, genuine) for proof in proofs]
@@ -220,19 +228,19 @@ def known_device(vault: WebVault, cookie: str | None, account: bytes, version: i
 
 
 def device_cookie_with(vault: WebVault, cookie: str | None, account: bytes, version: int) -> str:
-    """Return the cookie that a browser gets when the account signs in; it keeps the latest five."""
+    """Return the cookie's new value after the account signed in; it holds the latest five accounts."""
     number, proofs = _device_cookie(cookie)
     if not proofs:
         number = urandom(DEVICE_NUMBER_BYTES)
     proof = _device_proof(vault, number, account, version)
-    kept = [other for other in proofs if not compare_digest(other, proof)]
-    return urlsafe_b64encode(number + b"".join([*kept, proof][-ACCOUNTS_PER_DEVICE:])).decode()
+    others = [other for other in proofs if not compare_digest(other, proof)]
+    return urlsafe_b64encode(number + b"".join([*others, proof][-ACCOUNTS_PER_DEVICE:])).decode()
 
 
 def describe_device(user_agent: str) -> str:
-    """Return browser and system as `Firefox/Android`, either of them empty where it is not a usual one."""
-    browser = next((name for name, sign in _BROWSERS if sign in user_agent), "")
-    system = next((name for name, sign in _SYSTEMS if sign in user_agent), "")
+    """Return browser and system as `Firefox/Android`; either part is empty when unknown."""
+    browser = next((name for name, part in _BROWSERS if part in user_agent), "")
+    system = next((name for name, part in _SYSTEMS if part in user_agent), "")
     return f"{browser}/{system}"
 
 
@@ -240,12 +248,8 @@ def _device_key(vault: WebVault, session_id: bytes) -> bytes:
     return vault.bucket("session device", session_id.hex())
 
 
-def _device(vault: WebVault, row: AccountSession) -> str:
-    return tokens.unlock(_device_key(vault, row.id), row.device, _DEVICE_INFO).decode()
-
-
 def _device_cookie(cookie: str | None) -> tuple[bytes, list[bytes]]:
-    """Return the number and the proofs of a cookie; one that we did not make has none."""
+    """Return (device number, proofs) from a cookie; a malformed cookie has no proofs."""
     try:
         raw = urlsafe_b64decode(cookie or "")
     except (Error, ValueError):

@@ -1,8 +1,8 @@
-"""Sign-in: who may try now, what a try costs, and what becomes of it.
+"""Throttle, check and count sign-in attempts.
 
-Every try is counted before the password is looked at, so that tries in parallel cannot outrun the count, and
-the same statements run whether there is an account or not. Nobody sleeps: who is too early is told when to
-come back.
+Every attempt is counted before the password is checked, so that parallel attempts cannot outrun the count,
+and the same statements run whether or not an account exists. The server never sleeps: an attempt that comes
+too early is refused with the number of seconds to wait.
 """
 
 from dataclasses import dataclass, replace
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from portal.accounts import lockout, service
 from portal.accounts.lockout import Bucket, Lockout
 from portal.accounts.models import FailureCount, SignInWait
+from portal.accounts.service import Resumed
 from portal.core import db
 from portal.core.db import Utc
 from portal.crypto.hashing import Hasher, PasswordTooLong
@@ -27,16 +28,15 @@ FREE_TRIES = 3
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=15)
 _DOUBLINGS = 8
-WAITS_KEPT = timedelta(days=1)
+WAIT_RETENTION = timedelta(days=1)
 
 
 @dataclass(frozen=True, repr=False)
 class Attempt:
-    """One try that was counted.
+    """A counted sign-in attempt.
 
-    `retry_after` is not 0 where this network or device came too early, in seconds: the password is not looked
-    at. `open` is False where there were too many failures: the password is looked at and does not sign in,
-    until there is a new one.
+    `retry_after`, in seconds, is not 0 when this network or device must wait: the password is not checked.
+    `open` is False after too many failures: the password is checked but cannot sign in until it is replaced.
     """
 
     lockout: Lockout
@@ -49,7 +49,7 @@ class Attempt:
 
 
 def wait_after(failures: int) -> timedelta:
-    """Return how long the next try is refused after so many failures in a row."""
+    """Return how long attempts are refused after this many consecutive failures."""
     if failures < FREE_TRIES:
         return timedelta()
     doublings = min(failures - FREE_TRIES, _DOUBLINGS)
@@ -67,28 +67,27 @@ def register_attempt(
     limit: str,
     now: datetime,
 ) -> Attempt:
-    """Count a try to sign in with a normalised address."""
+    """Count an attempt to sign in with a normalised address, before its password is checked."""
     account = store.find(session, vault, address)
     dummy_hash = store.dummy_hash(session, vault, address)
     index = vault.account_index(address)
     version = account.version if account else 1
     device = service.known_device(vault, device_cookie, account.id if account else index, version)
     source = ("device", device) if device else ("network", network)
-    # A wait outlives a new password: if it ended then, a watcher would learn of the account and of its
-    # change.
+    # A wait does not end with a new password: an observer would learn that the account exists and changed.
     bucket = vault.bucket("sign-in wait", index.hex(), *source)
     attempt = Attempt(lockout.lockout_of(vault, index, version), bucket, bool(device), account, dummy_hash)
     decision = limits.hit(session, vault, limit, "sign-in", *source, now=now)
-    retry_after = decision.retry_after or _take_turn(session, bucket, now)
+    retry_after = decision.retry_after or _start_wait(session, bucket, now)
     if retry_after:
         return replace(attempt, retry_after=retry_after)
     return replace(attempt, open=lockout.count(session, vault, attempt.lockout, _bucket(attempt), now))
 
 
 def check(hasher: Hasher, attempt: Attempt, password: str) -> bool:
-    """Tell whether the password signs in; outside any transaction. Every failure takes the same time.
+    """Return whether the password signs in. Every failure takes the same time.
 
-    Raises TooBusy.
+    Call it outside any transaction: it hashes. Raises TooBusy when no hash slot is free.
     """
     account = attempt.account
     if attempt.retry_after:
@@ -103,7 +102,7 @@ def check(hasher: Hasher, attempt: Attempt, password: str) -> bool:
 
 
 def forgive(session: Session, vault: WebVault, attempt: Attempt, now: datetime) -> None:
-    """Take back a try whose password was not looked at."""
+    """Undo the count of an attempt whose password was not checked."""
     lockout.forgive(session, vault, attempt.lockout, _bucket(attempt))
     session.execute(
         update(SignInWait)
@@ -113,41 +112,48 @@ def forgive(session: Session, vault: WebVault, attempt: Attempt, now: datetime) 
 
 
 def clear(session: Session, vault: WebVault, attempt: Attempt) -> None:
-    """Forget the failures that came the same way as a try that succeeded; the others still count."""
+    """Reset the failures of this attempt's network or device after it succeeded; others still count."""
     lockout.clear(session, vault, attempt.lockout, _bucket(attempt))
     session.execute(delete(SignInWait).where(SignInWait.bucket == attempt.bucket))
 
 
-def count_in_session(session: Session, vault: WebVault, address: str, version: int, now: datetime) -> bool:
-    """Count a try at the password in a session, whichever; False where the account's sessions used up their share."""
-    return lockout.count(session, vault, _lockout(vault, address, version), FailureCount.sessions, now)
+def count_in_session(session: Session, vault: WebVault, current: Resumed, now: datetime) -> bool:
+    """Count an attempt to re-enter the password while signed in, before the password is checked.
+
+    Returns False when the session or the account's `sessions` bucket has no attempts left: end the session.
+    """
+    return service.count_password_try(session, current.session_id) and lockout.count(
+        session, vault, _lockout_of_session(vault, current), FailureCount.sessions, now
+    )
 
 
-def forgive_in_session(session: Session, vault: WebVault, address: str, version: int) -> None:
-    """Take back a try in a session whose password was not looked at."""
-    lockout.forgive(session, vault, _lockout(vault, address, version), FailureCount.sessions)
+def forgive_in_session(session: Session, vault: WebVault, current: Resumed) -> None:
+    """Undo the count of an attempt while signed in whose password was not checked."""
+    service.forgive_password_try(session, current.session_id)
+    lockout.forgive(session, vault, _lockout_of_session(vault, current), FailureCount.sessions)
 
 
-def clear_in_session(session: Session, vault: WebVault, address: str, version: int) -> None:
-    """Forget the failures in sessions, after a right password."""
-    lockout.clear(session, vault, _lockout(vault, address, version), FailureCount.sessions)
+def clear_in_session(session: Session, vault: WebVault, current: Resumed) -> None:
+    """Reset the failures of this session and of the `sessions` bucket after a correct password."""
+    service.clear_password_tries(session, current.session_id)
+    lockout.clear(session, vault, _lockout_of_session(vault, current), FailureCount.sessions)
 
 
 def purge(session: Session, now: datetime) -> None:
-    """Forget the waits that are long over."""
-    session.execute(delete(SignInWait).where(SignInWait.tried_at < now - WAITS_KEPT))
+    """Remove waits that were last used over a day ago."""
+    session.execute(delete(SignInWait).where(SignInWait.tried_at < now - WAIT_RETENTION))
 
 
 def _bucket(attempt: Attempt) -> Bucket:
     return FailureCount.devices if attempt.by_device else FailureCount.strangers
 
 
-def _lockout(vault: WebVault, address: str, version: int) -> Lockout:
-    return lockout.lockout_of(vault, vault.account_index(address), version)
+def _lockout_of_session(vault: WebVault, current: Resumed) -> Lockout:
+    return lockout.lockout_of(vault, vault.account_index(current.address), current.account.version)
 
 
-def _take_turn(session: Session, bucket: bytes, now: datetime) -> int:
-    """Count a failure at the bucket, set its next wait and return 0; or return how long the last one still lasts."""
+def _start_wait(session: Session, bucket: bytes, now: datetime) -> int:
+    """Count a failure, start the next wait and return 0, or return the seconds left of the last wait."""
     failures = SignInWait.failures + 1
     steps = range(FREE_TRIES, FREE_TRIES + _DOUBLINGS + 1)
     next_wait = case(
@@ -161,7 +167,7 @@ def _take_turn(session: Session, bucket: bytes, now: datetime) -> int:
         .on_conflict_do_update(
             index_elements=[SignInWait.bucket],
             set_={"failures": failures, "refuse_until": next_wait, "tried_at": now},
-            # No wait is longer than the longest: one that ends later was set while the clock was wrong.
+            # A wait that ends later than the longest possible one was set while the clock was wrong.
             where=(SignInWait.refuse_until <= now) | (SignInWait.refuse_until > now + LONGEST_WAIT),
         )
         .returning(SignInWait.failures)

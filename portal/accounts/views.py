@@ -1,4 +1,4 @@
-"""Pages of sign-in and of the account."""
+"""Pages for sign-in, sign-out and the account."""
 
 from flask import Blueprint, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
@@ -23,8 +23,7 @@ UNLISTED_PATHS = ("/account/", "/sign-in/")
 
 LANGUAGE = "language"
 FAILED = 400
-# Cookies are left alone: the one of this session is emptied, and the one that tells this browser from
-# strangers stays.
+# Not "cookies": the session cookie is emptied anyway, and the device cookie must survive the sign-out.
 CLEAR_SITE_DATA = '"cache", "storage"'
 _SIGNED_OUT = "signed out"
 _DEVICES_OUT = "devices signed out"
@@ -33,7 +32,7 @@ _OTHERS = "others"
 
 @bp.get("/sign-in/")
 def sign_in() -> ResponseReturnValue:
-    """Ask who it is."""
+    """Show the sign-in form."""
     if login.signed_in() is not None:
         return redirect(login.next_page(request.args.get("next")), 303)
     signed_out, ended = session.pop(_SIGNED_OUT, False), session.pop(login.ENDED, None)
@@ -42,12 +41,12 @@ def sign_in() -> ResponseReturnValue:
 
 @bp.post("/sign-in/")
 def try_to_sign_in() -> ResponseReturnValue:
-    """Count the try, look at the password, and sign in or show the one page for every failure."""
+    """Count the attempt, check the password, and sign in or show the one page for every failure."""
     form = SignInForm()
     if not form.validate():
-        return _failed(form)
+        return _failure_page(form)
     address, password = form.email.data or "", form.password.data or ""
-    attempt = _count_try(address)
+    attempt = _register_attempt(address)
     if attempt.retry_after:
         raise TooManyRequests(retry_after=attempt.retry_after)
     parts = frame.parts()
@@ -59,7 +58,7 @@ def try_to_sign_in() -> ResponseReturnValue:
             attempts.forgive(db_session, parts.vault, attempt, parts.clock.now())
         frame.busy(busy.retry_after)
     if not fits or attempt.account is None:
-        return _failed(form, wrong=True)
+        return _failure_page(form, wrong=True)
     now = parts.clock.now()
     upgraded = _upgraded_hash(attempt.account.password_hash, password)
     earlier = login.signed_in()
@@ -74,34 +73,34 @@ def try_to_sign_in() -> ResponseReturnValue:
             db_session, parts.vault, attempt.account, address=address, device=device, now=now
         )
     if not login.log_in(token):
-        # The password was changed elsewhere in this very moment.
-        return _failed(SignInForm(formdata=None), wrong=True)
+        # The password was changed elsewhere at this moment.
+        return _failure_page(SignInForm(formdata=None), wrong=True)
     chosen = frame.chosen_language()
     if chosen:
-        _mail_in(chosen, attempt.account.id)
+        _submit_language(chosen, attempt.account.id)
     response = redirect(login.next_page(request.args.get("next")), 303)
     login.remember_device(response, attempt.account.id, attempt.account.version)
     return response
 
 
 def store_language(language: str) -> None:
-    """Let the mails of whoever is signed in follow the language that they chose for the pages. Raises a 429."""
+    """Have the worker store the chosen language, if someone is signed in. Raises TooManyRequests."""
     current = login.signed_in()
     if current is not None:
         with frame.parts().db.write() as db_session:
             frame.limit_intake(db_session)
-        _mail_in(language, current.account_id)
+        _submit_language(language, current.account_id)
 
 
-def _mail_in(language: str, account_id: bytes) -> None:
-    """Ask the worker to keep somebody's language with their name, where only it can read it."""
+def _submit_language(language: str, account_id: bytes) -> None:
+    """Submit a chosen language to the worker, which stores it in the profile that only it can read."""
     parts = frame.parts()
     with parts.db.write() as db_session:
         fields = {"account": account_id.hex(), "language": language}
         intake.submit(db_session, parts.vault, LANGUAGE, fields, parts.clock.now())
 
 
-def _count_try(address: str) -> attempts.Attempt:
+def _register_attempt(address: str) -> attempts.Attempt:
     parts = frame.parts()
     with parts.db.write() as db_session:
         return attempts.register_attempt(
@@ -117,7 +116,7 @@ def _count_try(address: str) -> attempts.Attempt:
 
 
 def _upgraded_hash(password_hash: str, password: str) -> str | None:
-    """Return the password hashed at today's cost where its hash has another; when everything is busy, another time."""
+    """Return the password hashed at today's cost, or None when it is already or no hash slot is free."""
     hasher = hasher_for(frame.parts().settings)
     if not hasher.needs_rehash(password_hash):
         return None
@@ -127,13 +126,13 @@ def _upgraded_hash(password_hash: str, password: str) -> str | None:
         return None
 
 
-def _failed(form: SignInForm, *, wrong: bool = False) -> ResponseReturnValue:
+def _failure_page(form: SignInForm, *, wrong: bool = False) -> ResponseReturnValue:
     return render_template("accounts/sign-in.html", form=form, wrong=wrong), FAILED
 
 
 @bp.get("/sign-out/")
 def ask_to_sign_out() -> ResponseReturnValue:
-    """Offer the button, to who came here by typing the address."""
+    """Show a sign-out button to someone who opened this URL directly."""
     if login.signed_in() is None:
         return frame.see_other("accounts.sign_in")
     return render_template("accounts/sign-out.html", form=EmptyForm())
@@ -141,15 +140,15 @@ def ask_to_sign_out() -> ResponseReturnValue:
 
 @bp.post("/sign-out/")
 def sign_out() -> ResponseReturnValue:
-    """End this session here and in the database."""
+    """End this session in the browser and in the database."""
     current = login.signed_in()
     if current is not None:
         with frame.parts().db.write() as db_session:
             service.end_session(db_session, current.account_id, current.session_id)
-    return _goodbye()
+    return _sign_out_response()
 
 
-def _goodbye() -> ResponseReturnValue:
+def _sign_out_response() -> ResponseReturnValue:
     login.log_out()
     session[_SIGNED_OUT] = True
     response = frame.see_other("accounts.sign_in")
@@ -160,13 +159,20 @@ def _goodbye() -> ResponseReturnValue:
 @bp.get("/account/")
 @sign_in_required
 def account() -> ResponseReturnValue:
-    """What is due, then each thing of the account with its state."""
+    """Show what is due first, then the rest of the account, each with its state."""
     parts, current = frame.parts(), current_account()
     now = parts.clock.now()
     with parts.db.read() as db_session:
-        told = [provide(db_session, current.account_id, now) for provide in parts.account_lines]
+        provided = [provide(db_session, current.account_id, now) for provide in parts.account_lines]
         count = len(service.sessions_of(db_session, parts.vault, current.resumed, now))
-    lines = [_password_line(current), *told, _sessions_line(count), _updates_line()]
+    devices = _("Only this one is signed in") if count <= 1 else _("%(count)s are signed in", count=count)
+    lines = [
+        _password_line(current),
+        *provided,
+        AccountLine(_("Devices"), devices, "/account/sessions/", _("Look through them")),
+        # Which addresses get updates is sealed for the worker, so this page cannot know.
+        AccountLine(_("Updates by mail"), _("Not tied to your account"), "/subscribe/", _("Get updates")),
+    ]
     return render_template(
         "accounts/account.html",
         form=EmptyForm(),
@@ -183,24 +189,14 @@ def _password_line(current: login.SignedIn) -> AccountLine:
         if changed_at
         else _("Not changed here yet")
     )
-    # Since nobody chose it anew here, it is the one from before the breach.
+    # A password never changed here is the one from before the breach.
     return AccountLine(_("Password"), state, "/account/password/", _("Change"), due=changed_at is None)
-
-
-def _sessions_line(count: int) -> AccountLine:
-    state = _("Only this one is signed in") if count < 2 else _("%(count)s are signed in", count=count)  # noqa: PLR2004
-    return AccountLine(_("Devices"), state, "/account/sessions/", _("Look through them"))
-
-
-def _updates_line() -> AccountLine:
-    # Which addresses get updates is sealed for the worker; this page could not tell even if it wanted to.
-    return AccountLine(_("Updates by mail"), _("Not tied to your account"), "/subscribe/", _("Get updates"))
 
 
 @bp.get("/account/sessions/")
 @sign_in_required
 def sessions() -> ResponseReturnValue:
-    """Show where the account is signed in."""
+    """List the account's sessions."""
     parts, current = frame.parts(), current_account()
     with parts.db.read() as db_session:
         listed = service.sessions_of(db_session, parts.vault, current.resumed, parts.clock.now())
@@ -217,7 +213,7 @@ def sessions() -> ResponseReturnValue:
 @bp.post("/account/sessions/")
 @sign_in_required
 def end_sessions() -> ResponseReturnValue:
-    """End one session (`end`, its id), or every other one (`end=others`)."""
+    """End one session (`end`: its id in hex) or every other session (`end=others`)."""
     parts, current = frame.parts(), current_account()
     wanted = request.form.get("end", "")
     with parts.db.write() as db_session:
@@ -225,15 +221,15 @@ def end_sessions() -> ResponseReturnValue:
             service.end_sessions(db_session, current.account_id, keep=current.session_id)
             ended = True
         else:
-            ended = service.end_session(db_session, current.account_id, _id(wanted))
+            ended = service.end_session(db_session, current.account_id, _session_id(wanted))
     if wanted == current.session_id.hex():
-        return _goodbye()
+        return _sign_out_response()
     if ended:
         session[_DEVICES_OUT] = _OTHERS if wanted == _OTHERS else "one"
     return frame.see_other("accounts.sessions")
 
 
-def _id(text: str) -> bytes:
+def _session_id(text: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError:

@@ -17,7 +17,7 @@ from portal.incidents import service as incidents
 from portal.intake import jobs as intake
 from portal.intake import replies
 from portal.outbox import service as outbox
-from portal.runtime.parts import WorkerParts
+from portal.runtime.parts import Outcome, WorkerParts
 from portal.web import limits
 
 log = logging.getLogger("portal.exposure")
@@ -26,7 +26,7 @@ ANSWER_LIFETIME = timedelta(days=30)
 INSPECTED_EVERY = "1 per day"
 
 
-def answer(session: Session, request: intake.Request, now: datetime, parts: WorkerParts) -> bool:
+def answer(session: Session, request: intake.Request, now: datetime, parts: WorkerParts) -> Outcome:
     """Answer one check by mail; return whether it must wait for more.
 
     What was typed comes through the web process and is a stranger's words: what is no address gets nothing.
@@ -35,24 +35,24 @@ def answer(session: Session, request: intake.Request, now: datetime, parts: Work
         address = normalise(request.fields.get("email", ""))
     except AddressInvalid:
         log.warning("a check without an address was dropped")
-        return False
+        return Outcome.ANSWERED
     return answer_address(session, request, address, request.fields.get("language", ""), now, parts)
 
 
-def answer_account(session: Session, request: intake.Request, now: datetime, parts: WorkerParts) -> bool:
+def answer_account(session: Session, request: intake.Request, now: datetime, parts: WorkerParts) -> Outcome:
     """Answer the address of an account, for whoever is signed in to it; return whether it must wait for more."""
     try:
         account_id = bytes.fromhex(request.fields.get("account", ""))
         profile = store_for(parts.settings).profile(session, parts.vault, account_id)
     except (ValueError, AccountMissing):
-        return False
+        return Outcome.ANSWERED
     language = request.fields.get("language") or profile.language
     return answer_address(session, request, normalise(profile.address), language, now, parts)
 
 
 def answer_address(
     session: Session, request: intake.Request, address: str, language: str, now: datetime, parts: WorkerParts
-) -> bool:
+) -> Outcome:
     """Answer a normalised address by one mail: the same rows and lengths whatever the answer.
 
     Returns whether something could not be checked yet. A request that waited for that is not capped and
@@ -67,7 +67,7 @@ def answer_address(
         session, vault, PURPOSE, owner, now, reply_id=reply_id, lifetime=ANSWER_LIFETIME
     )
     if mailbox is None or not allowed:
-        return False
+        return Outcome.ANSWERED
     findings = answers.findings(mailbox, found)
     unique = _once(vault, mailbox, findings) if request.again else None
     mail = CheckAnswer()
@@ -86,7 +86,8 @@ def answer_address(
             code=request.code,
             reusable=True,
         )
-    return not findings or any(finding.outcome is answers.Outcome.NOT_CHECKED for finding in findings)
+    unchecked = not findings or any(finding.outcome is answers.Outcome.NOT_CHECKED for finding in findings)
+    return Outcome.HELD if unchecked else Outcome.ANSWERED
 
 
 def _once(vault: WorkerVault, mailbox: str, findings: list[answers.Finding]) -> bytes:

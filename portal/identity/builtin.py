@@ -21,7 +21,7 @@ log = logging.getLogger("portal.identity")
 
 REF_PURPOSE = "account-ref"
 MAX_LANGUAGE = 35
-# What a company may fill; the language that the person chooses must still fit.
+# Bytes for what the company provides; the person's chosen language must still fit into the largest size.
 MAX_PROFILE = SIZES[-1] - 2 - MAX_LANGUAGE
 _COLUMNS = (
     AccountRow.id,
@@ -38,7 +38,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, repr=False)
 class NewAccount:
-    """One account as the company hands it over: a profile with a normalised address, and an Argon2id hash."""
+    """An account to import: a profile with a normalised address, and an Argon2id hash."""
 
     profile: Profile
     password_hash: str
@@ -46,7 +46,7 @@ class NewAccount:
 
 @dataclass(frozen=True)
 class Stored:
-    """What became of a batch of accounts."""
+    """The number of accounts in a batch that were added, changed and left unchanged."""
 
     added: int
     changed: int
@@ -54,29 +54,29 @@ class Stored:
 
 
 class BuiltinStore:
-    """Implements the port on the tables of this feature."""
+    """The port's implementation on the portal's own tables."""
 
     def find(self, session: Session, vault: WebVault, address: str) -> Account | None:
-        """Return the account that signs in with a normalised address, whatever its ASCII case."""
+        """Return the account that signs in with a normalised address, ignoring ASCII case, or None."""
         row = session.execute(
             select(*_COLUMNS).where(AccountRow.address_index == vault.account_index(address))
         ).first()
         return Account(*row) if row else None
 
     def get(self, session: Session, account_id: bytes) -> Account | None:
-        """Return an account by its id."""
+        """Return an account by its id, or None."""
         row = session.execute(select(*_COLUMNS).where(AccountRow.id == account_id)).first()
         return Account(*row) if row else None
 
     def all_indexes(self, session: Session, after: bytes | None, limit: int) -> list[bytes]:
-        """Return up to `limit` account indexes in ascending order, beginning after `after`."""
+        """Return up to `limit` account indexes greater than `after`, ascending."""
         query = select(AccountRow.address_index).order_by(AccountRow.address_index).limit(limit)
         if after is not None:
             query = query.where(AccountRow.address_index > after)
         return list(session.scalars(query))
 
     def dummy_hash(self, session: Session, vault: WebVault, address: str) -> str | None:
-        """Return a hash that no password fits, its cost drawn from the store's own mixture by the address."""
+        """Return a hash that no password matches; the address determines its cost, drawn from the store's."""
         params_counts = session.execute(
             select(Argon2ParamsCount.argon2_params, Argon2ParamsCount.accounts).order_by(
                 Argon2ParamsCount.argon2_params
@@ -85,7 +85,7 @@ class BuiltinStore:
         total = sum(accounts for _, accounts in params_counts)
         if not total:
             return None
-        # A share of the whole, not a remainder: one account more moves only the addresses beside a boundary.
+        # A proportion of the total, not a remainder: a new account moves only addresses close to a boundary.
         bucket = vault.bucket("stand-in", vault.account_index(address).hex())
         drawn = int.from_bytes(bucket) * total >> 8 * len(bucket)
         for argon2_params, accounts in params_counts:
@@ -104,7 +104,7 @@ class BuiltinStore:
         now: datetime,
         by_mail: bool = False,
     ) -> bool:
-        """Store a new password's hash where the version is still the expected one."""
+        """Store a new password's hash; return False when the version is not `expected_version`."""
         proof = {"chosen_by_mail_at": now} if by_mail else {}
         changed = session.execute(
             update(AccountRow)
@@ -123,7 +123,7 @@ class BuiltinStore:
         return len(changed.all()) == 1
 
     def upgrade_hash(self, session: Session, account: Account, password_hash: str) -> bool:
-        """Replace the hash of an unchanged password by one of today's cost; sessions and links stay alive."""
+        """Replace an unchanged password's hash by one of today's cost; sessions and links stay valid."""
         changed = session.execute(
             update(AccountRow)
             .where(
@@ -155,27 +155,27 @@ class BuiltinStore:
         return len(changed.all())
 
     def profile(self, session: Session, vault: WorkerVault, account_id: bytes) -> Profile:
-        """Return whose account it is. Raises AccountMissing, VaultError."""
+        """Return the account's owner. Raises AccountMissing, VaultError."""
         blob = session.scalar(select(AccountRow.profile).where(AccountRow.id == account_id))
         if blob is None:
             raise AccountMissing
-        return _opened(vault, account_id, blob)
+        return _decrypt_profile(vault, account_id, blob)
 
     def choose_language(self, session: Session, vault: WorkerVault, account_id: bytes, language: str) -> None:
-        """Keep the language that the person chose. Raises AccountMissing, VaultError."""
+        """Store the language that the person chose. Raises AccountMissing, VaultError."""
         row = session.get(AccountRow, account_id, with_for_update=True)
         if row is None:
             raise AccountMissing
-        profile = _opened(vault, row.id, row.profile)
+        profile = _decrypt_profile(vault, row.id, row.profile)
         if profile.chosen != language:
-            row.profile = _sealed_profile(vault, row.id, replace(profile, chosen=language[:MAX_LANGUAGE]))
+            row.profile = _encrypt_profile(vault, row.id, replace(profile, chosen=language[:MAX_LANGUAGE]))
 
     def chosen_languages(
         self, session: Session, vault: WorkerVault, after: bytes | None, limit: int
     ) -> tuple[dict[bytes, str], bytes | None]:
-        """Return the languages that owners of the next accounts chose, by account index, and where to go on, or None.
+        """Return chosen languages by account index for up to `limit` accounts, and the next `after` or None.
 
-        An altered profile chose none.
+        Tampered profiles are skipped and logged.
         """
         query = (
             select(AccountRow.address_index, AccountRow.id, AccountRow.profile)
@@ -183,27 +183,31 @@ class BuiltinStore:
             .limit(limit)
         )
         rows = session.execute(query if after is None else query.where(AccountRow.id > after)).all()
-        chosen, spoilt = {}, 0
+        chosen, tampered = {}, 0
         for index, row_id, blob in rows:
             try:
-                language = _opened(vault, row_id, blob).chosen
+                language = _decrypt_profile(vault, row_id, blob).chosen
             except VaultError:
-                spoilt += 1
+                tampered += 1
                 continue
             if language:
                 chosen[index] = language
-        if spoilt:
-            log.error("%d profiles of accounts do not open: their owners' languages are not known", spoilt)
+        if tampered:
+            log.error(
+                "identity: %d account profiles do not decrypt, chosen languages unknown; "
+                "run 'portal accounts import' again to rewrite them",
+                tampered,
+            )
         return chosen, rows[-1].id if len(rows) == limit else None
 
     def find_by_ref(self, session: Session, vault: WorkerVault, account_ref: str) -> list[Account]:
-        """Return the accounts of one customer number of the company."""
+        """Return the accounts with this customer number of the company."""
         index = vault.list_index(REF_PURPOSE, account_ref)
         rows = session.execute(select(*_COLUMNS).where(AccountRow.ref_index == index).order_by(AccountRow.id))
         return [Account(*row) for row in rows]
 
     def all_ids(self, session: Session, after: bytes | None, limit: int) -> list[bytes]:
-        """Return up to `limit` account ids in ascending order, beginning after `after`."""
+        """Return up to `limit` account ids greater than `after`, ascending."""
         query = select(AccountRow.id).order_by(AccountRow.id).limit(limit)
         if after is not None:
             query = query.where(AccountRow.id > after)
@@ -212,12 +216,12 @@ class BuiltinStore:
     def add(
         self, session: Session, vault: WorkerVault, accounts: Iterable[NewAccount], now: datetime
     ) -> Stored:
-        """Take in accounts with distinct addresses.
+        """Add or update accounts with distinct addresses.
 
-        Who is already here keeps the password: a list that is handed over again may be older than what its
-        people have chosen since. Only name, reference and the company's word for the language are brought up
-        to date. A profile that does not open is written anew: whose account it is, the company says, and one
-        row must not keep the others out.
+        Existing accounts keep their password: a file that is imported again may be older than what people
+        have chosen since. Only name, reference and the company's locale are updated. A profile that does not
+        decrypt is rewritten from the file: the company decides whose account it is, and one bad row must not
+        block the others.
         """
         batch = {vault.account_index(account.profile.address): account for account in accounts}
         present = {
@@ -231,19 +235,20 @@ class BuiltinStore:
                 session.add(_new_row(vault, index, account, now))
                 added += 1
                 continue
-            present_profile = _opened_or_none(vault, row)
+            present_profile = _decrypt_or_none(vault, row)
             profile = replace(account.profile, chosen=present_profile.chosen if present_profile else "")
             if present_profile != profile:
-                row.profile = _sealed_profile(vault, row.id, profile)
+                row.profile = _encrypt_profile(vault, row.id, profile)
                 row.ref_index = _ref_index(vault, profile.account_ref)
                 changed += 1
         session.flush()
         return Stored(added, changed, len(batch) - added - changed)
 
     def count_argon2_params(self, session: Session) -> Counter[str]:
-        """Count how many accounts have a hash of which cost; it reads every row, so do it outside a write.
+        """Return the number of accounts per Argon2 parameters.
 
-        Whatever is no hash of a usual cost is left out: what is counted here goes into a table as it is.
+        Reads every row, so call it outside a write transaction. Hashes with parameters out of bounds are
+        skipped: the counts are stored as they are.
         """
         counted: Counter[str] = Counter()
         for password_hash in session.scalars(
@@ -254,7 +259,7 @@ class BuiltinStore:
         return counted
 
     def store_argon2_params(self, session: Session, counted: Mapping[str, int]) -> None:
-        """Keep what `count_argon2_params` counted: from now on `dummy_hash` draws from it."""
+        """Store the result of `count_argon2_params`, from which `dummy_hash` draws."""
         session.execute(delete(Argon2ParamsCount))
         session.add_all(
             Argon2ParamsCount(argon2_params=argon2_params, accounts=count)
@@ -270,7 +275,7 @@ def _new_row(vault: WorkerVault, index: bytes, account: NewAccount, now: datetim
         id=row_id,
         address_index=index,
         ref_index=_ref_index(vault, account.profile.account_ref),
-        profile=_sealed_profile(vault, row_id, account.profile),
+        profile=_encrypt_profile(vault, row_id, account.profile),
         password_hash=account.password_hash,
         closed_hash=dummy_hash(argon2_params),
         version=1,
@@ -284,23 +289,23 @@ def _ref_index(vault: WorkerVault, account_ref: str) -> bytes:
 
 
 def pack(profile: Profile) -> bytes:
-    """Return a profile as it is kept; it must not be longer than MAX_PROFILE."""
+    """Return the bytes of a profile that are encrypted; at most MAX_PROFILE are allowed."""
     return json.dumps(vars(profile), ensure_ascii=False).encode()
 
 
-def _opened(vault: WorkerVault, row_id: bytes, blob: bytes) -> Profile:
+def _decrypt_profile(vault: WorkerVault, row_id: bytes, blob: bytes) -> Profile:
     return Profile(**json.loads(vault.decrypt(_cell(row_id), blob)))
 
 
-def _opened_or_none(vault: WorkerVault, row: AccountRow) -> Profile | None:
+def _decrypt_or_none(vault: WorkerVault, row: AccountRow) -> Profile | None:
     try:
-        return _opened(vault, row.id, row.profile)
+        return _decrypt_profile(vault, row.id, row.profile)
     except VaultError:
-        log.error("the profile of an account does not open: it is written anew from the company's list")
+        log.error("identity: profile of account %s does not decrypt, rewritten from the import", row.id.hex())
         return None
 
 
-def _sealed_profile(vault: WorkerVault, row_id: bytes, profile: Profile) -> bytes:
+def _encrypt_profile(vault: WorkerVault, row_id: bytes, profile: Profile) -> bytes:
     return vault.encrypt(_cell(row_id), pack(profile))
 
 

@@ -13,31 +13,32 @@ ARGON2_PARAMS_LENGTH = 60
 
 
 class AccountRow(Base):
-    """One account. Address and name lie in `profile`, under the storage key, which only the worker has."""
+    """One account. `profile` holds address and name, encrypted under the worker's storage key."""
 
     __tablename__ = "identity_accounts"
 
     id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
     address_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), unique=True)
-    # Under the worker's list index key; random where the company gave no reference, so that rows look alike.
+    # Keyed with the worker's list index key; random if the company gave no reference, so that rows look
+    # alike.
     ref_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), index=True)
     profile: Mapped[bytes] = mapped_column(LargeBinary)
     password_hash: Mapped[str] = mapped_column(String(512))
-    # Of the password that was closed last, so that nobody goes back to it; of none that anybody knows where
-    # none was.
+    # The hash of the password closed by the last required reset, so that it cannot be chosen again; a hash
+    # that no password matches if there was no such reset.
     closed_hash: Mapped[str] = mapped_column(String(512))
     version: Mapped[int] = mapped_column(default=1)
     must_reset: Mapped[bool] = mapped_column(default=False)
     reset_reason: Mapped[str | None] = mapped_column(String(REASON_LENGTH))
     reset_required_at: Mapped[datetime | None] = mapped_column(Utc)
     password_changed_at: Mapped[datetime | None] = mapped_column(Utc)
-    # When a password was last chosen by a mailed link: no earlier password was the proof.
+    # When a password was last chosen through a mailed link, without an earlier password as proof.
     chosen_by_mail_at: Mapped[datetime | None] = mapped_column(Utc)
     created_at: Mapped[datetime] = mapped_column(Utc)
 
 
 class Argon2ParamsCount(Base):
-    """How many accounts have hashes of one cost: the mixture from which unknown people get their stand-in."""
+    """The number of accounts per Argon2 parameters; unknown addresses get a dummy hash drawn from these."""
 
     __tablename__ = "identity_hash_shapes"
 

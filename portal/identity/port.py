@@ -1,4 +1,4 @@
-"""The port to the company's user store: what the portal asks of it, whichever store it is."""
+"""The interface to the company's user store, which every store implements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,17 +11,17 @@ from portal.crypto.vault import WebVault, WorkerVault
 
 
 class AccountMissing(Exception):
-    """There is no account under this id (any more)."""
+    """No account has this id, or it was removed."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """What the web process may know of an account: no address, no name.
+    """The part of an account that the web process may read: no address, no name.
 
-    `version` grows by one whenever the password changes or a new one is required; whatever was made for an
-    older version (a session, a mailed link) is dead. `closed_hash` is that of the password which a required
-    reset closed last, or one that no password fits. `chosen_by_mail_at` is when a password was last chosen by
-    a mailed link.
+    `version` increases by one whenever the password changes or a reset is required; sessions and mailed links
+    made for an older version are invalid. `closed_hash` is the hash of the password closed by the last
+    required reset, or one that no password matches. `chosen_by_mail_at` is when a password was last chosen
+    through a mailed link. Times are UTC.
     """
 
     id: bytes
@@ -37,10 +37,9 @@ class Account:
 
 @dataclass(frozen=True, repr=False)
 class Profile:
-    """Who an account belongs to; for the worker alone. `address` is stored exactly as the store has it.
+    """An account's owner, readable by the worker only. `address` is exactly what the store holds.
 
-    `locale` is the company's word for the person's language, `chosen` the person's own, from the portal's
-    pages.
+    `locale` is the language given by the company, `chosen` the one the person chose on the portal's pages.
     """
 
     address: str
@@ -51,30 +50,30 @@ class Profile:
 
     @property
     def language(self) -> str:
-        """The language to write to this person in; empty where nobody said one."""
+        """Return the language for mails to this person, or an empty string if unknown."""
         return self.chosen or self.locale
 
 
 class Store(Protocol):
-    """A user store. Methods that write take part in the caller's transaction; none commits."""
+    """A user store. Methods write in the caller's transaction and never commit."""
 
     def find(self, session: Session, vault: WebVault, address: str) -> Account | None:
-        """Return the account that signs in with a normalised address, whatever its ASCII case."""
+        """Return the account that signs in with a normalised address, ignoring ASCII case, or None."""
         ...
 
     def get(self, session: Session, account_id: bytes) -> Account | None:
-        """Return an account by its id."""
+        """Return an account by its id, or None."""
         ...
 
     def all_indexes(self, session: Session, after: bytes | None, limit: int) -> list[bytes]:
-        """Return up to `limit` account indexes (`vault.account_index`) in ascending order, after `after`."""
+        """Return up to `limit` account indexes (`vault.account_index`) greater than `after`, ascending."""
         ...
 
     def dummy_hash(self, session: Session, vault: WebVault, address: str) -> str | None:
-        """Return a hash that no password fits, as costly as an account's might be; None means the usual cost.
+        """Return a hash that no password matches, or None to use the configured Argon2 parameters.
 
-        Verifying it takes the time that a real account's hash takes, so that time does not tell who has an
-        account. The same address gets the same cost as long as the store's mixture of costs does not change.
+        Verifying it takes as long as verifying a real account's hash, so that timing does not reveal who has
+        an account. An address keeps the same cost while the store's distribution of costs does not change.
         """
         ...
 
@@ -88,48 +87,50 @@ class Store(Protocol):
         now: datetime,
         by_mail: bool = False,
     ) -> bool:
-        """Store a new password's hash where the version is still the expected one; what required it is over.
+        """Store a new password's hash, end a required reset, and increase the version by one.
 
-        `by_mail` says that a mailed link was the proof, and not an earlier password.
-
-        The version grows by one. False means that another change was first, and nothing was stored.
+        `by_mail` means that a mailed link was the proof, not an earlier password. Returns False, and stores
+        nothing, when the version is not `expected_version`: another change came first.
         """
         ...
 
     def upgrade_hash(self, session: Session, account: Account, password_hash: str) -> bool:
-        """Replace the hash of an unchanged password by one of today's cost; sessions and links stay alive."""
+        """Replace an unchanged password's hash by one of today's cost; sessions and links stay valid.
+
+        Returns False, and stores nothing, when the account changed since it was read.
+        """
         ...
 
     def require_reset(
         self, session: Session, account_ids: Sequence[bytes], reason: str, now: datetime
     ) -> int:
-        """Close the passwords of these accounts until new ones are chosen; return how many were still open.
+        """Close the passwords of these accounts until new ones are chosen; return how many were open.
 
-        `reason` is a short word for the record, the same for everyone it concerns, never about one person.
+        `reason` is a short code, the same for the whole cohort; it must not reveal anything about one person.
         """
         ...
 
     def profile(self, session: Session, vault: WorkerVault, account_id: bytes) -> Profile:
-        """Return whose account it is; only the worker has the key. Raises AccountMissing."""
+        """Return the account's owner, with the worker's keys. Raises AccountMissing, VaultError."""
         ...
 
     def choose_language(self, session: Session, vault: WorkerVault, account_id: bytes, language: str) -> None:
-        """Keep the language that the person chose. Raises AccountMissing, VaultError."""
+        """Store the language that the person chose. Raises AccountMissing, VaultError."""
         ...
 
     def chosen_languages(
         self, session: Session, vault: WorkerVault, after: bytes | None, limit: int
     ) -> tuple[dict[bytes, str], bytes | None]:
-        """Return the languages that owners of the next accounts chose, by account index, and where to go on, or None.
+        """Return chosen languages by account index for up to `limit` accounts, and the next `after` or None.
 
-        By pages of all accounts, whoever is asked about: looked up by address, they would show whom a list names.
+        Callers read all accounts page by page: look-ups by address would reveal whom a list names.
         """
         ...
 
     def find_by_ref(self, session: Session, vault: WorkerVault, account_ref: str) -> list[Account]:
-        """Return the accounts of one customer number of the company; several people may share one."""
+        """Return the accounts with this customer number of the company; several people may share it."""
         ...
 
     def all_ids(self, session: Session, after: bytes | None, limit: int) -> list[bytes]:
-        """Return up to `limit` account ids in ascending order, after `after`; for jobs that walk over all."""
+        """Return up to `limit` account ids greater than `after`, ascending, for jobs that read them all."""
         ...

@@ -1,4 +1,4 @@
-"""Which user store and which hasher the settings ask for."""
+"""Select the user store and the password hasher from the settings."""
 
 from functools import cache
 
@@ -10,14 +10,14 @@ from portal.identity.port import Store
 
 @cache
 def store_for(settings: Settings) -> Store:
-    """Return the company's user store."""
+    """Return the company's user store. Raises LookupError when the setting names an unknown one."""
     if settings.identity.store != "builtin":
-        message = f"there is no identity store named {settings.identity.store}"
+        message = f"PORTAL_IDENTITY_STORE: unknown store '{settings.identity.store}'; use 'builtin'"
         raise LookupError(message)
     return BuiltinStore()
 
 
 @cache
 def hasher_for(settings: Settings) -> Hasher:
-    """Return the hasher; all processes with the same database share its slots."""
+    """Return the password hasher; all processes with the same database share its hash slots."""
     return Hasher(settings.identity.argon2, hash_slots_for(settings))

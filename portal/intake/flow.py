@@ -1,7 +1,7 @@
-"""The pages of a mailed link: ask for it, wait for it, redeem its code, open it.
+"""The pages around a mailed link: request it, wait for it, enter its code, open it.
 
-A browser's session cookie holds the secrets of its last flows and the token that it opened last, per purpose.
-Nothing here looks an address up: the worker does, and answers by mail.
+The session cookie holds, per purpose, the secrets of the browser's last three requests and the token opened
+last. No address is looked up here: the worker does that and answers by mail.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from portal.intake import service
 from portal.web import frame
 from portal.web.forms import CodeForm
 
-BROWSER_SECRETS = 3  # as many as one address gets mails a day
+BROWSER_SECRETS = 3  # one address gets three mails a day (replies.CAP_PER_DAY)
 LONGEST_TOKEN = 64
 REFUSED = 400
 
@@ -26,10 +26,10 @@ Page = str | tuple[str, int] | Response
 
 @dataclass(frozen=True)
 class Flow:
-    """One feature's flow. `ask`, `sent` and `opened` are endpoints; `sent_template` has a field for the code.
+    """One feature's flow. `ask`, `sent` and `opened` are endpoints; `sent_template` has the code form.
 
-    `opened` is the page that the link and the code lead to. `drop_on_open` is the key of a session value that
-    belongs to the link opened before. Without `has_code` the mail carries a link alone.
+    `opened` is the page that link and code lead to. `drop_on_open` is the key of a session value to remove
+    when another link is opened. Without `has_code` the mail has a link only.
     """
 
     purpose: str
@@ -43,10 +43,10 @@ class Flow:
     def submit(
         self, fields: dict[str, str], *, purpose: str | None = None, for_account: bool = False
     ) -> Response:
-        """Seal a request for the worker, commit its row, and answer 303 to the page that says so. Raises 429.
+        """Submit a request to the worker, commit it, and redirect (303) to the `sent` page. Raises 429.
 
-        `purpose` is that of the request, where it is not the flow's; `for_account` says that no address was
-        typed. Takes the same steps whatever the fields hold.
+        `purpose` overrides the flow's purpose in the request; `for_account` means that no address was typed.
+        The same steps run whatever the fields hold.
         """
         parts = frame.parts()
         secret = token_hex(tokens.BROWSER_SECRET_BYTES)
@@ -54,13 +54,13 @@ class Flow:
         with parts.db.write() as db_session:
             frame.limit_intake(db_session)
             service.submit(db_session, parts.vault, purpose or self.purpose, request, parts.clock.now())
-        # The earlier secrets stay, so that the code of an earlier mail still works after asking again.
+        # Earlier secrets stay, so that the code of an earlier mail works after another request.
         session[self._secrets_key] = [secret, *self.browser_secrets()][:BROWSER_SECRETS]
         session[self._account_key] = for_account
         return frame.see_other(self.sent)
 
     def sent_page(self, form: CodeForm | None = None) -> Page:
-        """Say what happens next and take the code; lead a browser without a flow to its start."""
+        """Show what happens next and the code form; redirect to the start when nothing was requested."""
         if not self.browser_secrets():
             return frame.see_other(self.ask)
         for_account = session.get(self._account_key, False)
@@ -68,7 +68,7 @@ class Flow:
         return (page, REFUSED) if form is not None else page
 
     def redeem(self) -> Page:
-        """Exchange a typed code, in the browser that asked, for what the link would have brought. Raises 429, 503."""
+        """Exchange a code typed in the requesting browser for the link's token. Raises 429, 503."""
         secrets, form = self.browser_secrets(), CodeForm()
         if not secrets:
             return frame.see_other(self.ask)
@@ -82,30 +82,31 @@ class Flow:
         return self.open_link(token)
 
     def open_link(self, token: str) -> Response:
-        """Take a link's token out of the address, and answer 303 to its page. Nothing is looked up, spent or sent."""
+        """Move a link's token from the URL to the session and redirect (303); nothing is read or spent."""
         session[self._token_key] = token[:LONGEST_TOKEN]
         if self.drop_on_open:
             session.pop(self.drop_on_open, None)
         return frame.see_other(self.opened)
 
     def token(self) -> str | None:
-        """Return the token of the link that this browser opened last, or None."""
+        """Return the token that this browser opened last, or None."""
         return session.get(self._token_key)
 
     def browser_secrets(self) -> list[str]:
-        """Return the secrets of the flows that this browser started, the newest first."""
+        """Return the secrets of this browser's requests, newest first."""
         stored = session.get(self._secrets_key)
         return stored if isinstance(stored, list) else []
 
     def forget(self) -> None:
-        """Remove the token and the flow that led to it from this browser."""
+        """Remove the token and the browser's secrets from the session."""
         for key in (self._token_key, self._secrets_key, self._account_key):
             session.pop(key, None)
 
     def _token_of_code(self, secrets: list[str], typed: str) -> str | None:
-        """Return the token that the code stands for, or None.
+        """Return the token that a code opens, or None. Raises 429, 503.
 
-        A try costs a hash for each secret, so it counts against the network's limit and waits for a slot.
+        An attempt costs a hash per secret, so it counts against the network's limit and waits for a hash
+        slot.
         """
         parts = frame.parts()
         try:
@@ -133,7 +134,7 @@ class Flow:
 
 
 def _why_wrong(typed: str) -> str:
-    """Return what to do about a code that opens nothing in this browser."""
+    """Return the form error for a code that opens nothing in this browser."""
     if len(tokens.normalise_code(typed)) == tokens.AUTHENTICITY_LENGTH:
         return str(
             _(

@@ -1,4 +1,4 @@
-"""The worker opens what strangers sealed, one request at a time, and hands it to its feature."""
+"""Open sealed requests in the worker and pass each to its feature's handler."""
 
 import logging
 from collections.abc import Callable
@@ -10,31 +10,32 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from portal.core.db import new_id
+from portal.core.faults import error_types, frames
 from portal.crypto.vault import VaultError
 from portal.intake import replies
 from portal.intake.models import FAILED, HELD, WAITING, IntakeRequest
 from portal.intake.replies import CodeLock, code_lock
 from portal.intake.service import unpad
-from portal.runtime.parts import WorkerParts
+from portal.runtime.parts import Outcome, WorkerParts
 
 log = logging.getLogger("portal.intake")
 
 BATCH = 20
 LEASE = timedelta(seconds=60)
-MAX_ATTEMPTS = 48  # over a day: whatever keeps requests from being answered may take an operator that long
+MAX_ATTEMPTS = 48  # over a day, which an operator may need to fix what keeps requests from being answered
 FIRST_DELAY = timedelta(seconds=15)
 LONGEST_DELAY = timedelta(minutes=30)
-FURTHEST = timedelta(hours=1)
+MAX_AHEAD = timedelta(hours=1)
 HOLD_FOR = timedelta(days=30)
-HELD_SHARE = 4  # of four requests, one was held, while both kinds are due
+HELD_SHARE = 4  # one of four claimed requests is a held one while both kinds are due
 
 
 @dataclass(frozen=True)
 class Request:
-    """A stranger's words: `fields` are whatever was typed, to be distrusted. `again` is True after it was held.
+    """An opened request. `fields` is untrusted input from a public form; `again` means it was held before.
 
-    `reply_id` is the id for the mail that answers it, and its reply; `code` locks that reply for the browser that
-    asked, where one did. Both are made for every request, before anybody is looked up.
+    `reply_id` is the id for the answering mail and its reply; `code` locks that reply for the requesting
+    browser, if there is one. Both are made for every request, before anyone is looked up.
     """
 
     id: bytes
@@ -46,14 +47,14 @@ class Request:
     code: CodeLock | None = None
 
 
-Handler = Callable[[Session, Request, datetime, WorkerParts], "bool | None"]
+Handler = Callable[[Session, Request, datetime, WorkerParts], Outcome]
 
 
 def answer(parts: WorkerParts, limit: int = BATCH) -> int:
-    """Answer a batch of due requests, each in a transaction of its own; return how many were claimed.
+    """Answer a batch of due requests, each in its own transaction; return how many were claimed.
 
-    A handler gets (session, request, now, parts). Where it returns True the request is held, for 30 days at
-    most, until `release` makes it due again; otherwise its row is removed with the handler's own writes.
+    A handler gets (session, request, now, parts). On `Outcome.HELD` the request waits up to 30 days for
+    `release`; otherwise its row is deleted in the transaction of the handler's own writes.
     """
     now = parts.clock.now()
     lease = new_id()
@@ -69,13 +70,11 @@ def answer(parts: WorkerParts, limit: int = BATCH) -> int:
 def release(session: Session, purpose: str, now: datetime) -> None:
     """Make held requests of a purpose due again.
 
-    Waits for those that are being answered in this moment: their answers may have begun before what they will
-    wait for was there.
+    Waits for requests being answered now: their handlers may have started before the data they will be held
+    for was there.
     """
-    at_work = (IntakeRequest.purpose == purpose) & IntakeRequest.lease.is_not(None)
-    session.execute(
-        select(IntakeRequest.id).where(at_work).order_by(IntakeRequest.id).with_for_update()
-    ).all()
+    leased = (IntakeRequest.purpose == purpose) & IntakeRequest.lease.is_not(None)
+    session.execute(select(IntakeRequest.id).where(leased).order_by(IntakeRequest.id).with_for_update()).all()
     session.execute(
         update(IntakeRequest)
         .where(IntakeRequest.purpose == purpose, IntakeRequest.state == HELD)
@@ -84,7 +83,7 @@ def release(session: Session, purpose: str, now: datetime) -> None:
 
 
 def tidy(parts: WorkerParts) -> None:
-    """Remove requests, replies and caps that have ended, and repair due times that a wrong clock set."""
+    """Delete expired requests, replies and caps, and repair due times set by a wrong clock."""
     now = parts.clock.now()
     with parts.db.write() as session:
         mend_dates(session, now)
@@ -93,7 +92,7 @@ def tidy(parts: WorkerParts) -> None:
 
 
 def purge(session: Session, now: datetime) -> None:
-    """Forget requests that were held or kept for 30 days."""
+    """Delete requests that have been held or failed for 30 days."""
     session.execute(
         delete(IntakeRequest).where(
             IntakeRequest.state.in_((HELD, FAILED)), IntakeRequest.asked_at < now - HOLD_FOR
@@ -102,20 +101,30 @@ def purge(session: Session, now: datetime) -> None:
 
 
 def mend_dates(session: Session, now: datetime) -> None:
-    """Bring back requests that are due further ahead than any delay: the clock was wrong when they were put off."""
-    session.execute(update(IntakeRequest).where(IntakeRequest.due_at > now + FURTHEST).values(due_at=now))
+    """Make requests due now that are due later than any delay allows: a wrong clock set their time."""
+    session.execute(update(IntakeRequest).where(IntakeRequest.due_at > now + MAX_AHEAD).values(due_at=now))
 
 
 def _answer_request(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> None:
     try:
         fields = unpad(parts.vault.open(row.purpose, row.id, row.sealed))
     except (VaultError, ValueError, RecursionError):
-        log.error("a sealed request for %s does not open; it is set aside", row.purpose)
+        log.error(
+            "intake: request %s for %r does not decrypt, set aside as failed; "
+            "check that the web and worker key files belong together: portal doctor",
+            row.id.hex(),
+            row.purpose,
+        )
         _set_aside(parts, row, lease)
         return
     handler: Handler | None = parts.handlers.get(row.purpose)
     if handler is None:
-        log.error("nobody answers requests for %s; it is set aside", row.purpose)
+        log.error(
+            "intake: request %s for unknown purpose %r, set aside as failed; "
+            "run the same version of web process and worker",
+            row.id.hex(),
+            row.purpose,
+        )
         _set_aside(parts, row, lease)
         return
     reply_id = new_id()
@@ -126,19 +135,28 @@ def _answer_request(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> Non
         with parts.db.write() as session:
             if session.execute(select(IntakeRequest.id).where(mine).with_for_update()).first() is None:
                 return
-            if handler(session, request, parts.clock.now(), parts):
+            if handler(session, request, parts.clock.now(), parts) is Outcome.HELD:
                 held = {"state": HELD, "due_at": None, "lease": None, "attempts": 0}
                 session.execute(update(IntakeRequest).where(mine).values(held))
             else:
                 session.execute(delete(IntakeRequest).where(mine))
-    except Exception as error:  # noqa: BLE001 - one request's fault must not keep the others from their answers
-        log.error("a request for %s failed (%s); it is tried again", row.purpose, type(error).__name__)
-        _later(parts, row, lease)
+    except Exception as error:  # noqa: BLE001 - one failing request must not hold up the others
+        log.error(
+            "intake: request %s for %s failed (%s), attempt %d of %d%s",
+            row.id.hex(),
+            row.purpose,
+            error_types(error),
+            row.attempts,
+            MAX_ATTEMPTS,
+            frames(error),
+        )
+        _retry_later(parts, row, lease)
 
 
 def _claim(parts: WorkerParts, lease: bytes, now: datetime, limit: int) -> list[IntakeRequest]:
-    """Claim fresh requests and some of those that were held: neither waits until all the others are answered."""
-    reserved = (limit + randbelow(HELD_SHARE)) // HELD_SHARE  # also where one is claimed at a time
+    """Claim new requests and some held ones, so that neither kind waits for all of the other."""
+    # Rounded at random, so that held requests also get their share when one is claimed at a time.
+    reserved = (limit + randbelow(HELD_SHARE)) // HELD_SHARE
     with parts.db.write() as session:
         held = _due(session, HELD, now, limit)
         ids = _due(session, WAITING, now, limit - min(reserved, len(held)))
@@ -175,7 +193,7 @@ def _give_back(parts: WorkerParts, lease: bytes) -> None:
         )
 
 
-def _later(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> None:
+def _retry_later(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> None:
     if row.attempts >= MAX_ATTEMPTS:
         _set_aside(parts, row, lease)
         return

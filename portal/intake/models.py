@@ -1,4 +1,4 @@
-"""The tables between strangers and the worker: sealed requests, prepared replies, and caps."""
+"""Tables between public forms and the worker: sealed requests, prepared replies, and caps."""
 
 from datetime import datetime
 
@@ -14,7 +14,7 @@ FAILED = "failed"
 
 
 class IntakeRequest(Base):
-    """What somebody typed, sealed for the worker at one fixed length. Answered requests are removed."""
+    """A form's input, sealed for the worker at one fixed length. Answered requests are deleted."""
 
     __tablename__ = "intake_requests"
     __table_args__ = (Index(None, "state", "due_at"),)
@@ -30,10 +30,10 @@ class IntakeRequest(Base):
 
 
 class IntakeReply(Base):
-    """A prepared answer, locked under the token that was mailed; its id is the mail's, which the token derives from.
+    """A prepared answer, encrypted under the mailed token.
 
-    Nothing in it derives from an address, so that no two rows show that they belong to one person. `by_code` is blanked
-    when the code ends, and `code_expires_at` with it.
+    Its id is the mail's; the token derives from it. Nothing in a row derives from an address, so that rows of
+    one person cannot be linked. When the code ends, `by_code` is emptied and `code_expires_at` set to NULL.
     """
 
     __tablename__ = "intake_replies"
@@ -54,9 +54,9 @@ class IntakeReply(Base):
 
 
 class IntakeCap(Base):
-    """What one address was answered by one form: how often today, and its newest links, sealed at one length.
+    """Today's number of answers of one form to one address, and its newest links, encrypted at one length.
 
-    The key is one that the web process cannot compute.
+    The web process cannot compute the key.
     """
 
     __tablename__ = "intake_caps"

@@ -1,4 +1,4 @@
-"""The worker's side of a reply: prepare one, keep what only the worker may read, and cap how often."""
+"""The worker's side of a reply: prepare it, store its private part, and cap answers per address."""
 
 import json
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ RECORD_SIZE = 1024
 CODE_LIFETIME = timedelta(minutes=30)
 CAP_PER_DAY = 3
 AT_LEAST = timedelta(days=1)
-MOST_NOTED = 10  # what a record holds: more than two days' answers, so whatever was prepared within minutes
+MOST_NOTED = 10  # per record: more than two days' answers, so everything from the last minutes is there
 _TOKEN_LENGTH = 32
 
 
 @dataclass(frozen=True, repr=False)
 class CodeLock:
-    """What the code in one mail locks: the browser that asked, by its hash, and the key that code and browser make."""
+    """The lock of a mail's code: the requesting browser's hash, and the key from code and secret."""
 
     browser: bytes
     key: bytes
 
 
 def code_lock(vault: WorkerVault, row_id: bytes, browser: str) -> CodeLock:
-    """Return the lock of a mail's code. It takes its time on purpose: call it outside any transaction."""
+    """Return the lock of a mail's code. Slow on purpose (key stretching): call it outside any transaction."""
     return CodeLock(browser_hash(browser), tokens.stretched(vault.code(row_id), browser))
 
 
@@ -51,11 +51,11 @@ def prepare(
     reusable: bool = False,
     private: dict[str, Any] | None = None,
 ) -> str:
-    """Add the reply that goes with the mail `row_id`, and return its token.
+    """Insert the reply that belongs to the mail `row_id`, and return its token.
 
-    `data` (JSON, at most 4,096 bytes) is locked under the token. `private` (JSON, at most 510 bytes) is for the
-    worker alone, under the storage key. Without `code` no code opens the reply. Rows have the same length
-    whatever is in them.
+    `data` (JSON, at most 4,096 bytes) is encrypted under the token; `private` (JSON, at most 510 bytes) under
+    the storage key, for the worker only. Without `code` no code opens the reply. All rows have the same
+    length.
     """
     token = vault.token(purpose, row_id)
     code = code or CodeLock(urandom(32), urandom(32))
@@ -81,9 +81,9 @@ def prepare(
 
 
 def private(session: Session, vault: WorkerVault, purpose: str, token: str) -> tuple[bytes, dict[str, Any]]:
-    """Return the id and the kept part of the reply whose token this is: what the worker itself wrote, and may trust.
+    """Return a reply's id and private part, which only the worker can write, so it may be trusted.
 
-    Raises LinkInvalid, or VaultError where the row was altered.
+    Raises LinkInvalid, or VaultError when the row was tampered with.
     """
     row = session.execute(
         select(IntakeReply.id, IntakeReply.purpose, IntakeReply.private).where(
@@ -96,7 +96,7 @@ def private(session: Session, vault: WorkerVault, purpose: str, token: str) -> t
 
 
 def replace_private(session: Session, vault: WorkerVault, reply_id: bytes, private: dict[str, Any]) -> None:
-    """Put something else in the place of a reply's kept part."""
+    """Replace a reply's private part."""
     stored = json.dumps(private, separators=(",", ":"), ensure_ascii=False).encode()
     blob = vault.encrypt(_private_cell(reply_id), stored, sizes=(PRIVATE_SIZE,))
     session.execute(update(IntakeReply).where(IntakeReply.id == reply_id).values(private=blob))
@@ -104,7 +104,7 @@ def replace_private(session: Session, vault: WorkerVault, reply_id: bytes, priva
 
 @dataclass
 class _Record:
-    """What one address was answered by one form: `links` are (reply's id, time, topic), the newest last."""
+    """One form's answers to one address; `links` are (reply id, Unix time, topic), newest last."""
 
     day: str = ""
     hits: int = 0
@@ -115,7 +115,7 @@ class _Record:
         try:
             day, hits, links = json.loads(vault.decrypt(_record_cell(key), blob))
         except VaultError:
-            return cls(links=[])  # somebody altered it, who could as well have removed it: it begins anew
+            return cls(links=[])  # tampered: whoever could do that could also delete it, so start over
         return cls(day, hits, [(row, at, topic) for row, at, topic in links])
 
     def sealed(self, vault: WorkerVault, key: bytes) -> bytes:
@@ -134,10 +134,10 @@ def count_answer(
     lifetime: timedelta,
     topic: str = "",
 ) -> bool:
-    """Count one answer to an address, and note its link; False when today's three are used up.
+    """Count an answer to an address and record its link; return False after three answers on one day (UTC).
 
-    Silent: the asker learns nothing. No link pushes out another: a stranger who asks every day must not end
-    the link that the owner was promised for 30 days. Three a day and their lifetime bound how many live.
+    The requester does not learn the result. Links never replace each other: a stranger's daily requests must
+    not end a link that its owner was promised for 30 days. The cap and the lifetime bound their number.
     """
     key = _record_key(vault, purpose, address)
     blank = {"key": key, "record": _Record().sealed(vault, key), "ends_at": now + lifetime}
@@ -166,7 +166,7 @@ def count_answer(
 def waiting(
     session: Session, vault: WorkerVault, purpose: str, address: str, topic: str, since: datetime
 ) -> bool:
-    """Tell whether a reply to this address was prepared after `since` and is not used yet: its mail is still good."""
+    """Return whether an unused reply to this address and topic was prepared after `since`."""
     key = _record_key(vault, purpose, address)
     blob = session.scalar(select(IntakeCap.record).where(IntakeCap.key == key))
     record = _Record.read(vault, key, blob) if blob is not None else _Record()
@@ -182,7 +182,7 @@ def waiting(
 
 
 def purge(session: Session, now: datetime) -> None:
-    """Remove what ended, so that a clock that jumps back revives nothing: replies, codes, and records of caps."""
+    """Delete expired replies, codes and caps, so that a clock that jumps back revives none of them."""
     session.execute(delete(IntakeReply).where(IntakeReply.expires_at <= now))
     over = IntakeReply.code_expires_at <= now
     session.execute(update(IntakeReply).where(over).values(by_code=b"", code_expires_at=None))

@@ -1,4 +1,4 @@
-"""Ask the worker, and open what it answered: the same work for everyone, whoever asks."""
+"""Submit sealed requests to the worker and open its replies, with the same work for every address."""
 
 import json
 from dataclasses import dataclass
@@ -17,27 +17,27 @@ REQUEST_SIZE = 1024
 CODE_TRIES = 5
 LONGEST_CODE = 40
 ANSWER_LATE = timedelta(minutes=2)
-# Built once, and of the table itself: it runs for every form that is sent.
+# Built once, from the table rather than the class: it runs for every submitted form.
 _TABLE: Any = IntakeRequest.__table__
 _INSERT = insert(_TABLE)
 _LENGTH_BYTES = 2
 
 
 class LinkInvalid(Exception):
-    """The link is wrong, malformed, used, expired or of another purpose; nobody is told which."""
+    """The link is wrong, malformed, used, expired or of another purpose; never say which."""
 
 
 class CodeWrong(Exception):
-    """The code does not fit, in this browser."""
+    """The code opens nothing in this browser."""
 
 
 class TooMuch(ValueError):
-    """The request does not fit its fixed length."""
+    """The request exceeds its fixed length; the message is its purpose."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A reply that a token opened. `spent` is whether it was used; `data` is what the worker prepared."""
+    """A reply opened by its token: `data` is what the worker prepared, `spent` whether it was used."""
 
     id: bytes
     data: dict[str, Any]
@@ -47,9 +47,10 @@ class Opened:
 
 
 def submit(session: Session, vault: WebVault, purpose: str, fields: dict[str, str], now: datetime) -> bytes:
-    """Seal a request for the worker and add its row: one seal, one insert, one length, whatever was typed.
+    """Seal a request for the worker, insert its row and return the row's id.
 
-    Returns the row's id. Raises TooMuch where the fields do not fit 1,022 bytes of JSON.
+    One seal, one insert and one length, whatever was typed. Raises TooMuch when the fields take more than
+    1,022 bytes of JSON.
     """
     content = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
     if len(content) > REQUEST_SIZE - _LENGTH_BYTES:
@@ -69,17 +70,17 @@ def submit(session: Session, vault: WebVault, purpose: str, fields: dict[str, st
 
 
 def any_due(session: Session, now: datetime) -> bool:
-    """Tell whether a request is due. Reads only: one look-up in the index of states and due times."""
+    """Return whether a request is due: one read of the index on state and due time."""
     due = IntakeRequest.state.in_((WAITING, HELD)) & (IntakeRequest.due_at <= now)
     return session.scalar(select(IntakeRequest.id).where(due).limit(1)) is not None
 
 
 def unpad(padded: bytes) -> dict[str, str]:
-    """Return the fields of a request that was opened. Raises ValueError where it is none."""
+    """Return the fields of a decrypted request. Raises ValueError when its content is malformed."""
     content = padded[_LENGTH_BYTES : _LENGTH_BYTES + int.from_bytes(padded[:_LENGTH_BYTES])]
     fields = json.loads(content)
     if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
-        message = "a sealed request holds something else than words"
+        message = "a sealed request must be a JSON object of strings"
         raise ValueError(message)
     return fields
 
@@ -87,9 +88,9 @@ def unpad(padded: bytes) -> dict[str, str]:
 def open_reply(
     session: Session, purpose: str, token: str | None, now: datetime, *, spent_too: bool = False
 ) -> Opened:
-    """Open the reply whose token this is. Raises LinkInvalid, whatever is wrong with it.
+    """Open the reply of a token. Raises LinkInvalid for every reason alike.
 
-    `spent_too` opens one that was used before, for pages where doing it twice is a success.
+    `spent_too` also opens a used reply, for pages on which a repetition is a success.
     """
     if not token or not tokens.looks_like_token(token):
         raise LinkInvalid
@@ -108,7 +109,7 @@ def open_reply(
 
 
 def spend(session: Session, reply_id: bytes, now: datetime) -> None:
-    """Use a reply up. Of any number at once exactly one succeeds; the others get LinkInvalid."""
+    """Mark a reply as used. Of parallel calls exactly one succeeds; the others raise LinkInvalid."""
     result: Any = session.execute(
         update(IntakeReply)
         .where(
@@ -124,9 +125,10 @@ def spend(session: Session, reply_id: bytes, now: datetime) -> None:
 
 
 def count_try(session: Session, purpose: str, browsers: list[str], now: datetime) -> list[bytes]:
-    """Count a try at the codes of a browser's own requests, before anything is looked at, and return what they lock.
+    """Count an attempt at the codes of this browser's requests, and return the tokens encrypted under them.
 
-    After five a code is dead, and the link lives on. Commit it whatever comes of the try.
+    Call it before checking a code, and commit it whatever the result. After five attempts a code is dead; the
+    link stays valid.
     """
     replies = session.execute(
         update(IntakeReply)
@@ -144,9 +146,10 @@ def count_try(session: Session, purpose: str, browsers: list[str], now: datetime
 
 
 def open_by_code(locked: list[bytes], purpose: str, browsers: list[str], typed: str) -> str:
-    """Return the token that a typed code stands for, in the browser that asked. Raises CodeWrong.
+    """Return the token encrypted under a typed code and one of the browser's secrets. Raises CodeWrong.
 
-    Takes the same time whether there was anything to open or not. Call it outside any transaction.
+    Takes the same time whether or not there is anything to decrypt. Call it outside any transaction: it
+    stretches a key per browser secret.
     """
     code = tokens.normalise_code(typed)[:LONGEST_CODE]
     for browser in browsers:
@@ -160,22 +163,22 @@ def open_by_code(locked: list[bytes], purpose: str, browsers: list[str], typed: 
 
 
 def on_time(session: Session, now: datetime) -> bool:
-    """Return whether no request has been due for over two minutes, and none was given up."""
+    """Return whether no request is over two minutes late and none has failed for good."""
     oldest = session.scalar(select(func.min(IntakeRequest.due_at)))
-    given_up = session.scalar(select(IntakeRequest.id).where(IntakeRequest.state == FAILED).limit(1))
-    return (oldest is None or oldest > now - ANSWER_LATE) and given_up is None
+    failed = session.scalar(select(IntakeRequest.id).where(IntakeRequest.state == FAILED).limit(1))
+    return (oldest is None or oldest > now - ANSWER_LATE) and failed is None
 
 
 def info(purpose: str) -> str:
-    """Return what a reply's lock is bound to."""
+    """Return the HKDF info of a reply's data."""
     return f"portal reply {purpose}"
 
 
 def code_info(purpose: str) -> str:
-    """Return what the lock of a reply's token under its code is bound to."""
+    """Return the HKDF info of a reply's token, encrypted under its code."""
     return f"portal reply code {purpose}"
 
 
 def browser_hash(browser: str) -> bytes:
-    """Return the hash under which the browser that asked finds its reply."""
+    """Return the hash by which the requesting browser's replies are found."""
     return tokens.token_hash(f"browser {browser}")

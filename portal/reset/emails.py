@@ -1,4 +1,4 @@
-"""The mails about a new password."""
+"""Mails about a new password."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -11,7 +11,7 @@ LINK_PATH = "/reset/{token}/"
 
 @dataclass(frozen=True)
 class ResetLink(mail.Mail):
-    """The link and the code that somebody asked for, to an address that has an account."""
+    """The requested link and code, for an address with an account."""
 
     name: ClassVar[str] = "reset-link"
     purpose: ClassVar[str] = PURPOSE
@@ -27,7 +27,7 @@ class ResetLink(mail.Mail):
 
 @dataclass(frozen=True)
 class NoAccount(mail.Mail):
-    """The answer to who asked for a link and has no account here; its row looks like that of a link."""
+    """The answer to a requested link without an account; its outbox row looks like that of `ResetLink`."""
 
     name: ClassVar[str] = "no-account"
     purpose: ClassVar[str] = PURPOSE
@@ -40,7 +40,7 @@ class NoAccount(mail.Mail):
 
 @dataclass(frozen=True)
 class ResetRequired(mail.Mail):
-    """We closed this person's old password, or `everyone`'s; the mail says why and carries a link."""
+    """The old password was closed, for a cohort or for `everyone`; the mail says why and has a link."""
 
     name: ClassVar[str] = "reset-required"
     stream: ClassVar[str] = mail.SECURITY
@@ -57,9 +57,9 @@ class ResetRequired(mail.Mail):
 
 @dataclass(frozen=True)
 class PasswordChanged(mail.Mail):
-    """A new password was stored. `changed_at` is the time in words, with its zone.
+    """A new password was stored. `changed_at` is the localised time with its zone.
 
-    `stays_signed_in` is whether it was changed in the account, where the browser that did so stays signed in.
+    `stays_signed_in` is True after a change in the account, where that browser stays signed in.
     """
 
     name: ClassVar[str] = "password-changed"

@@ -1,4 +1,4 @@
-"""The forms of a new password; field names are part of the contract."""
+"""Forms for a new password; field names are part of the contract."""
 
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
@@ -10,9 +10,9 @@ from portal.reset.rejections import Rejection
 
 
 class NewPasswordForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """The new password, asked once."""
+    """Ask for the new password once."""
 
-    # What password managers read before they make one; no maxlength, which would cut a longer one off unseen.
+    # Password managers read `passwordrules`. No maxlength: it would silently truncate a longer password.
     password = PasswordField(
         lazy_gettext("New password"),
         validators=[InputRequired(lazy_gettext("Enter a new password."))],
@@ -20,12 +20,12 @@ class NewPasswordForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no type
     )
 
     def refuse(self, rejection: Rejection) -> None:
-        """Show why the password was refused: the reason at the top of the page, the remedy at the field."""
+        """Show a rejection: the reason at the top of the page, the remedy at the field."""
         self.password.errors = [gettext(rejection.reason), gettext(rejection.guidance)]
 
 
 class ChangePasswordForm(NewPasswordForm):
-    """The current password as proof, and the new one."""
+    """Ask for the current password as proof, and for the new one."""
 
     current_password = PasswordField(
         lazy_gettext("Current password"),

@@ -1,4 +1,4 @@
-"""The worker's part: answer who asked for a link, and tell people that their password was changed."""
+"""Worker handlers: answer a requested reset, and notify owners that their password was changed."""
 
 from datetime import datetime
 
@@ -12,33 +12,33 @@ from portal.crypto.vault import WorkerVault
 from portal.identity.port import Account, AccountMissing, Profile, Store
 from portal.identity.service import store_for
 from portal.intake import replies
-from portal.intake.jobs import Request
+from portal.intake.jobs import Handler, Request
 from portal.outbox import service as outbox
 from portal.outbox.mail import Mail
 from portal.reset import service
 from portal.reset.emails import PURPOSE, NoAccount, PasswordChanged, ResetLink
 from portal.reset.service import CHANGED
-from portal.runtime.parts import WorkerParts
+from portal.runtime.parts import Outcome, WorkerParts
 
 
-def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> None:
-    """Mail a link to the account's own address, or say that there is none: the same statements and rows."""
+def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:
+    """Mail a link to the account's stored address, or that there is none, with the same statements."""
     try:
         typed = addresses.normalise(request.fields.get("email", ""))
     except addresses.AddressInvalid:
-        return
-    # By the exact address, which is what finds an account: a stranger who asks for its other spellings must
-    # not be able to use up the owner's mails.
+        return Outcome.ANSWERED
+    # Capped by the exact address, which is what finds an account: requests for its other spellings must not
+    # use up the owner's mails.
     owner, reply_id = addresses.sign_in_name(typed), request.reply_id
     if not replies.count_answer(
         session, parts.vault, PURPOSE, owner, now, reply_id=reply_id, lifetime=service.LIFETIME
     ):
-        return
+        return Outcome.ANSWERED
     store = store_for(parts.settings)
     account = store.find(session, parts.vault, typed)
-    profile = _profile(session, parts.vault, store, account)
+    profile = _profile_or_none(session, parts.vault, store, account)
     if profile and addresses.sign_in_name(profile.address) != owner:
-        profile = None  # the row's index was altered: it leads to somebody else
+        profile = None  # the row's index was tampered with: it leads to someone else
     mail: Mail = ResetLink() if account and profile else NoAccount()
     service.mail_link(
         session,
@@ -51,13 +51,14 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         code=request.code,
         now=now,
     )
+    return Outcome.ANSWERED
 
 
-def tell(session: Session, request: Request, now: datetime, parts: WorkerParts) -> None:
-    """Tell the owner of an account that its password was changed, in the language it was changed in.
+def notify_owner(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:
+    """Mail an account's owner that the password was changed, in the language it was changed in.
 
-    Once for each version of the account: the web process alone says that there was a change, and whoever
-    stole it must not be able to frighten people without end.
+    At most once per account version: only the web process reports the change, and a thief who controls it
+    must not be able to send people any number of alarming mails.
     """
     store = store_for(parts.settings)
     try:
@@ -65,10 +66,10 @@ def tell(session: Session, request: Request, now: datetime, parts: WorkerParts) 
         version = int(request.fields.get("version", ""))
         profile = store.profile(session, parts.vault, account_id)
     except (ValueError, AccountMissing):
-        return
+        return Outcome.ANSWERED
     account = store.get(session, account_id)
     if account is None or not 1 < version <= account.version:
-        return
+        return Outcome.ANSWERED
     language = best_language(
         request.fields.get("language") or profile.language, parts.settings.site.languages
     )
@@ -80,14 +81,17 @@ def tell(session: Session, request: Request, now: datetime, parts: WorkerParts) 
     outbox.enqueue(
         session, parts.vault, mail, address=profile.address, locale=language, now=now, unique=unique
     )
+    return Outcome.ANSWERED
 
 
-def _profile(session: Session, vault: WorkerVault, store: Store, account: Account | None) -> Profile | None:
-    """Return whose account it is; where there is none, look one up all the same and find nothing."""
+def _profile_or_none(
+    session: Session, vault: WorkerVault, store: Store, account: Account | None
+) -> Profile | None:
+    """Return the account's profile; without an account, run the same query for a random id."""
     try:
         return store.profile(session, vault, account.id if account else new_id())
     except AccountMissing:
         return None
 
 
-HANDLERS = {PURPOSE: answer, CHANGED: tell}
+HANDLERS: dict[str, Handler] = {PURPOSE: answer, CHANGED: notify_owner}

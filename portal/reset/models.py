@@ -1,4 +1,4 @@
-"""The table of cohort jobs: each time that new passwords were required of many, with counts and never a name."""
+"""The table of cohort jobs: one row per required reset, with counts and never a name."""
 
 from datetime import datetime
 
@@ -9,10 +9,10 @@ from portal.core.db import ID_BYTES, Base, Utc
 
 
 class Requirement(Base):
-    """One run of `portal reset require`, resumed where it stopped: accounts up to `cursor` are done.
+    """One job of `portal reset require`, resumable: accounts with ids up to `cursor` are done.
 
-    `subject` is an incident's slug, or empty for everyone. The row is locked while a batch of accounts is
-    worked on, so two commands share the work, and a killed one leaves nothing locked.
+    `subject` is an incident's slug, or empty for everyone. The row is locked during each batch, so that two
+    commands share the work and a killed one leaves no lock.
     """
 
     __tablename__ = "reset_requirements"

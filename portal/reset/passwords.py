@@ -1,8 +1,8 @@
-"""Which new passwords are refused, why, and what to do instead (NIST SP 800-63B-4, section 3.1.1.2).
+"""Check new passwords against blocklists, and suggest passphrases (NIST SP 800-63B-4, section 3.1.1.2).
 
-The whole password is judged, never a part of it: a password is refused if it is known to be common, or if
-next to nothing is left once the words that anyone would guess for this person are taken away. No rule asks
-for kinds of characters.
+The password is checked as a whole, never by substring: it is refused if it is a known common password, or if
+almost nothing remains after removing guessable pieces (own names, common words, sequences, dates). There are
+no composition rules.
 """
 
 import math
@@ -30,20 +30,20 @@ from portal.reset.rejections import (
     Rejection,
 )
 
-LISTS = Path(__file__).parents[2] / "static/words"  # the strength meter judges by the same files
+LISTS = Path(__file__).parents[2] / "static/words"  # the strength meter reads the same files
 MINIMUM = 15
 MAXIMUM = 256
 MAXIMUM_BYTES = 1024
 MAXIMUM_OWN_WORDS = 32
-SHORTEST_COMMON = 4  # shorter ones ("abc", "sex") sit inside too many good words
+SHORTEST_COMMON = 4  # shorter ones ("abc", "sex") are part of too many good words
 SHORTEST_OWN = 3
 LONGEST_COMMON = 20
 SHORTEST_RUN = 3
-SHORTEST_WALK = 5  # four touching keys in a row make many plain words ("were", "free")
-FREE_DIGITS = 8  # a date; a longer number is more than a decoration
-PIECE_BITS = 0.01  # of two covers that are worth the same, the one of fewer pieces is told
-LITTLE = 6  # fewer characters than this beside guessable words protect nothing
-COMMON_BITS = 40.0  # common words whose ranks reach this together are a passphrase, not a guess
+SHORTEST_WALK = 5  # many plain words are four adjacent keys ("were", "free")
+FREE_DIGITS = 8  # ignored beside a guessable word: a date; more digits add strength
+PIECE_BITS = 0.01  # tie-break: of equal covers, prefer the one with fewer pieces
+LITTLE = 6  # fewer characters than this outside guessable pieces do not protect
+COMMON_BITS = 40.0  # common words whose ranks add up to this make a passphrase
 UNUSABLE = frozenset({"Cc", "Cs"})
 
 SHORTEST = (SHORTEST_RUN, SHORTEST_WALK)
@@ -51,7 +51,7 @@ _PARTS = re.compile(r"[^\W_]+")
 _TRIMMINGS = "0123456789 .,-_!?"
 _LOOK_ALIKES = str.maketrans("@4301!$57", "aaeoiisst")
 
-# Rows as they lie on the keys; a key touches those beside it and the two below it, to its left and right.
+# Keyboard rows; a key is adjacent to its neighbours in the row and to the two keys below it.
 LAYOUTS = (
     ("1234567890", "qwertyuiop", "asdfghjklñ", "zxcvbnm"),
     ("1234567890", "qwertzuiop", "asdfghjkl", "yxcvbnm"),
@@ -60,7 +60,7 @@ LAYOUTS = (
 
 
 class Kind(Enum):
-    """What makes a stretch of a password guessable."""
+    """The reason why a piece of a password is guessable."""
 
     OWN = "own"
     ORGANISATION = "organisation"
@@ -70,7 +70,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A guessable stretch of a password: where it ends, what it is, and its worth in bits."""
+    """A guessable piece of a password: end index, kind, strength in bits, and text."""
 
     end: int
     kind: Kind
@@ -89,7 +89,7 @@ _REFUSED_BY = (
 
 
 def normalise(password: str) -> str:
-    """Return the form of a password that is counted, compared and hashed (NFC). Raises PasswordRefused."""
+    """Return a password in the form that is counted and hashed (NFC). Raises PasswordRefused."""
     if len(password) > MAXIMUM_BYTES:
         raise PasswordTooLong
     if any(unicodedata.category(character) in UNUSABLE for character in password):
@@ -103,7 +103,7 @@ def normalise(password: str) -> str:
 
 
 def check(password: str, *, own_words: Sequence[str], organisation: str) -> Rejection | None:
-    """Return why this new password is refused, or None if it may be used. Raises nothing."""
+    """Return why this new password is refused, or None if it may be used. Never raises PasswordRefused."""
     try:
         composed = normalise(password)
     except PasswordRefused as refused:
@@ -121,9 +121,9 @@ def check(password: str, *, own_words: Sequence[str], organisation: str) -> Reje
 
 
 def folded(text: str) -> str:
-    """Return `text` as a guesser tries it: lower case, no accents, full-width and styled letters plain."""
+    """Return `text` as an attacker would guess it: NFKD, case-folded, without accents."""
     decomposed = unicodedata.normalize("NFKD", text)
-    if len(decomposed) > 2 * MAXIMUM:  # a few signs stand for a whole phrase: too long to pull apart
+    if len(decomposed) > 2 * MAXIMUM:  # some characters decompose into phrases; limit the work
         return text.casefold()
     lower = unicodedata.normalize("NFKD", decomposed.casefold())
     return "".join(character for character in lower if not unicodedata.combining(character))
@@ -139,7 +139,7 @@ def _is_known(form: str) -> bool:
 
 
 def _repeats(form: str) -> bool:
-    """Tell whether the text is one short piece over and over (the last may be cut off)."""
+    """Return whether the text repeats one short piece (the last repetition may be incomplete)."""
     border = [0] * len(form)
     for place in range(1, len(form)):
         length = border[place - 1]
@@ -151,7 +151,7 @@ def _repeats(form: str) -> bool:
 
 
 def _nothing_left(plain: str, spelled: str, guessed: Guessed) -> Rejection | None:
-    """Refuse a password of own and common words, runs of keys and a date, and little more."""
+    """Return why the parts outside guessable pieces do not protect, or None if they do."""
     pieces, left = _best_cover(plain, spelled, guessed)
     kinds = {piece.kind for piece in pieces}
     common = {piece.text: piece.bits for piece in pieces if piece.kind is Kind.COMMON}
@@ -167,7 +167,7 @@ def _nothing_left(plain: str, spelled: str, guessed: Guessed) -> Rejection | Non
 
 
 def _protecting(left: list[str], *, decorated: bool) -> int:
-    """Count the characters outside guessable pieces; a sign counts once, a date beside a word not at all."""
+    """Count characters outside guessable pieces; each symbol once, a date beside a word not at all."""
     signs = {character for character in left if not character.isalnum()}
     digits = sum(character.isdigit() for character in left)
     letters = sum(character.isalnum() and not character.isdigit() for character in left)
@@ -176,9 +176,9 @@ def _protecting(left: list[str], *, decorated: bool) -> int:
 
 
 def _best_cover(plain: str, spelled: str, guessed: Guessed) -> tuple[list[Piece], list[str]]:
-    """Return the guessable pieces that leave the least of the text, and the characters that they leave.
+    """Return the guessable pieces that cover most of the text, and the characters outside them.
 
-    Works from the end to the start, so each place is looked at once.
+    Dynamic programming from the end to the start: each position is computed once.
     """
     best: list[tuple[int, float, Piece | None]] = [(0, 0.0, None)] * (len(plain) + 1)
     ends = (runs(plain), walks(plain))
@@ -223,22 +223,22 @@ def _pieces(plain: str, spelled: str, start: int, guessed: Guessed, ends: tuple[
 
 
 def _mostly_letters(text: str) -> bool:
-    """Tell a word with look-alikes ("p4ssw0rd") from a number that happens to spell one ("5310")."""
+    """Return whether text is a word with look-alikes ("p4ssw0rd"), not a number that spells one ("5310")."""
     return 2 * sum(character.isalpha() for character in text) > len(text)
 
 
 def _guessed(own_words: tuple[str, ...], organisation: str) -> Guessed:
-    """Return the words that are guessed for this person, under their first three letters; never kept."""
+    """Return the guessable words of this person, keyed by first three letters; never cached."""
     found: dict[str, list[tuple[str, Kind]]] = {}
-    ours = _words_of((organisation,))
-    for kind, words in ((Kind.ORGANISATION, ours), (Kind.OWN, _words_of(own_words) - ours)):
+    company = _words_of((organisation,))
+    for kind, words in ((Kind.ORGANISATION, company), (Kind.OWN, _words_of(own_words) - company)):
         for word in sorted(words, key=len, reverse=True):
             found.setdefault(word[:SHORTEST_OWN], []).append((word, kind))
     return {start: tuple(words) for start, words in found.items()}
 
 
 def _words_of(texts: tuple[str, ...]) -> frozenset[str]:
-    """Return the folded parts of names and addresses, and the same run together ("annalopez")."""
+    """Return the folded parts of names and addresses, and those joined ("annalopez")."""
     found: set[str] = set()
     for text in texts:
         form = folded(text[:MAXIMUM])
@@ -250,14 +250,14 @@ def _words_of(texts: tuple[str, ...]) -> frozenset[str]:
 
 @cache
 def _common() -> dict[str, float]:
-    """Return the common passwords, each with the bits that its place in the list is worth."""
+    """Return the common passwords, each with its strength in bits (log2 of its rank)."""
     lines = (LISTS / "common-passwords.txt").read_text(encoding="utf-8").splitlines()
     return {line: math.log2(place + 2) for place, line in enumerate(lines)}
 
 
 @cache
 def _lengths() -> dict[str, tuple[int, ...]]:
-    """Return, for the first letters of common words, the lengths of such words; numbers are no words."""
+    """Return the lengths of common words, keyed by first four letters; numbers are excluded."""
     found: dict[str, set[int]] = {}
     for word in _common():
         if SHORTEST_COMMON <= len(word) <= LONGEST_COMMON and not word.isdigit():
@@ -272,7 +272,7 @@ def _phrases() -> frozenset[str]:
 
 @cache
 def touching() -> frozenset[str]:
-    """Return every two-character text whose keys touch, in both directions, on QWERTY, QWERTZ and AZERTY."""
+    """Return all pairs of adjacent keys, in both directions, on QWERTY, QWERTZ and AZERTY."""
     pairs: set[str] = set()
     for rows in LAYOUTS:
         for upper, lower in zip(rows, (*rows[1:], ""), strict=True):
@@ -285,7 +285,7 @@ def touching() -> frozenset[str]:
 
 
 def walks(text: str) -> list[int]:
-    """Return, for each place in `text`, where the walk over touching keys that starts there ends."""
+    """Return, for each position in `text`, the end of the walk over adjacent keys that starts there."""
     pairs = touching()
     ends = list(range(1, len(text) + 1))
     for start in range(len(text) - 2, -1, -1):
@@ -295,7 +295,7 @@ def walks(text: str) -> list[int]:
 
 
 def runs(text: str) -> list[int]:
-    """Return, for each place in `text`, where the run that starts there ends: `aaa`, `abc`, `321`, `8901`."""
+    """Return, for each position in `text`, the end of the run that starts there (aaa, abc, 321, 8901)."""
     steps = [_step(first, second) for first, second in pairwise(text)]
     ends = list(range(1, len(text) + 1))
     for start in range(len(text) - 2, -1, -1):
@@ -318,7 +318,7 @@ def _step(first: str, second: str) -> int | None:
 WORDS = Path(__file__).parent / "words"
 FALLBACK = "en"
 ENTROPY_BITS = 64
-JOINER = "-"  # seen on every screen, found on every keyboard, and no field trims it
+JOINER = "-"  # visible on every screen, present on every keyboard, and not trimmed by form fields
 
 Choice = Callable[[Sequence[str]], str]
 
@@ -335,25 +335,25 @@ def languages() -> frozenset[str]:
 
 @cache
 def words(language: str) -> tuple[str, ...]:
-    """Return the word list of a language. Raises UnknownLanguage."""
+    """Return the word list of a language. Raises UnknownLanguage when there is none."""
     if language not in languages():
         raise UnknownLanguage(language)
     return tuple((WORDS / f"{language}.txt").read_text(encoding="ascii").split())
 
 
 def list_language(language: str) -> str:
-    """Return the language whose list serves a reader of `language` (`es-MX` gets `es`), else English."""
+    """Return the word list's language for `language` (`es-MX` gets `es`), or English."""
     base = language.replace("_", "-").partition("-")[0].lower()
     return base if base in languages() else FALLBACK
 
 
 def length(language: str) -> int:
-    """Return how many words of this list reach 64 bits: five of a long list, six of a short one."""
+    """Return how many words of this list reach 64 bits (five of a long list, six of a short one)."""
     return math.ceil(ENTROPY_BITS / math.log2(len(words(language))))
 
 
 def suggest(count: int, language: str, choice: Choice | None = None) -> list[str]:
-    """Return passphrases in the reader's language, drawn by the system's random source by default."""
+    """Return `count` passphrases of at least 64 bits in a language, by default from the system's CSPRNG."""
     draw = choice or secrets.SystemRandom().choice
     listed = list_language(language)
     source, number = words(listed), length(listed)

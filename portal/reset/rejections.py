@@ -1,4 +1,4 @@
-"""Why a new password is refused, in words to translate."""
+"""The reasons why a new password is refused, as texts to translate."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from portal.core.i18n import mark
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why a password was refused: a stable code, and texts to translate."""
+    """A reason to refuse a password: a stable code, and texts to translate."""
 
     code: str
     reason: str
@@ -80,7 +80,7 @@ CLOSED_PASSWORD = Rejection(
 
 
 class PasswordRefused(ValueError):
-    """The text cannot be a password at all; `rejection` says why. The message never holds the text."""
+    """The password is refused; `rejection` says why. The message never holds the password."""
 
     def __init__(self, rejection: Rejection) -> None:
         super().__init__(rejection.code)
@@ -88,7 +88,7 @@ class PasswordRefused(ValueError):
 
 
 class PasswordTooLong(PasswordRefused):
-    """The text is longer than any password may be; nothing else was looked at."""
+    """The password is longer than allowed; nothing else was checked."""
 
     def __init__(self) -> None:
         super().__init__(TOO_LONG)

@@ -1,9 +1,10 @@
-"""Require a new password of many: everyone whose password a list exposes, or everyone. Resumable, and counted."""
+"""Require new passwords of everyone whose password a list exposes, or of all accounts; resumable."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import Enum
 from itertools import islice
 from sys import intern
 
@@ -26,19 +27,26 @@ from portal.reset.service import REASON_EVERYONE, REASON_EXPOSED
 log = logging.getLogger("portal.reset")
 
 EVERYONE = ""
-BATCH = 20  # accounts per transaction, so that the database's lock is held for a moment only
+BATCH = 20  # accounts per transaction, which keeps the write lock short
 PAGE = 1000
-NEWLY, ALREADY, RENEWED = "newly", "already", "renewed"
 
 Progress = Callable[[int], None]
 
 
+class State(Enum):
+    """An account's state in a job: to be required now, required before, or renewed through a mailed link."""
+
+    NEWLY = "newly"
+    ALREADY = "already"
+    RENEWED = "renewed"
+
+
 @dataclass(frozen=True)
 class Cohort:
-    """Whom it concerns. `subject` is an incident's slug, or EVERYONE; `people` counts them.
+    """The accounts to require a reset of. `subject` is an incident's slug, or EVERYONE.
 
-    `locales` has the id of each account, with the language that the list names; None stands for every
-    account. `altered` counts accounts that were found and do not belong to who they were found for.
+    `people` is the number of people in the list. `locales` maps account ids to the list's locale; None means
+    all accounts. `altered` counts accounts that were found by index but belong to someone else.
     """
 
     subject: str
@@ -50,10 +58,10 @@ class Cohort:
 
 @dataclass
 class Tally:
-    """The result, in counts.
+    """The counts of a run.
 
-    Of the `accounts`, `newly` were required now, `already` before, and `renewed` chose a new password by a
-    mailed link since this was first required. `altered` are rows that somebody changed: they are left alone.
+    Of the `accounts`, `newly` were required now, `already` before, and `renewed` have since chosen a new
+    password through a mailed link. `altered` rows were tampered with and skipped.
     """
 
     people: int = 0
@@ -67,7 +75,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Tools:
-    """What the job works with."""
+    """The parts that the job needs."""
 
     db: Database
     vault: WorkerVault
@@ -78,14 +86,14 @@ class Tools:
 def gather(
     tools: Tools, subject: str, list_version: int, people: Iterable[Person], progress: Progress
 ) -> Cohort:
-    """Find the accounts of exposed people, by customer number and by address; nothing is written.
+    """Find the accounts of exposed people by customer number and address; writes nothing.
 
-    One id of 16 bytes per account is held in memory, no address. Several people may share an account.
+    Holds a 16-byte id per account in memory, and no address. Several people may share an account.
     """
-    count = 0
+    count, remaining = 0, iter(people)
     locales: dict[bytes, str] = {}
     altered: set[bytes] = set()
-    for page in _pages(people):
+    while page := list(islice(remaining, PAGE)):
         with tools.db.read() as session:
             for person in page:
                 for account in _accounts_of(session, tools, person):
@@ -99,12 +107,12 @@ def gather(
 
 
 def require(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
-    """Close the old password of every account of the cohort, and mail each owner once; commits batch by batch.
+    """Close the old password of every account in the cohort and mail each owner once.
 
-    Each batch locks the job's row, so a command that is started again resumes where the last one stopped, and two at
-    once share the work.
+    Commits batch by batch. Each batch locks the job's row, so that a restarted command resumes where the last
+    one stopped, and parallel commands share the work.
     """
-    job_id, since = _begin(tools, cohort)
+    job_id, since = _start_job(tools, cohort)
     tally = Tally(people=cohort.people, altered=cohort.altered)
     for ids in _batches(tools, cohort):
         with tools.db.write_in_turn() as session:
@@ -116,11 +124,11 @@ def require(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
                 )
             job.cursor = max(job.cursor, ids[-1])
         progress(len(ids))
-    return _finish(tools, job_id, tally)
+    return _finish_job(tools, job_id, tally)
 
 
 def preview(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
-    """Return what `require` would return now, and write nothing."""
+    """Return what `require` would return now, without writing anything."""
     tally = Tally(people=cohort.people, altered=cohort.altered)
     with tools.db.read() as session:
         job = _unfinished(session, cohort)
@@ -134,11 +142,14 @@ def preview(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
                 account = tools.store.get(session, account_id)
                 tally.accounts += 1
                 state = _state(account, since)
-                if state == NEWLY:
+                done = account_id <= cursor  # counted in the unfinished job already
+                if state is State.NEWLY:
                     tally.newly += 1
                     tally.mails += 1
-                elif account_id > cursor and state is not None:
-                    setattr(tally, state, getattr(tally, state) + 1)
+                elif state is State.ALREADY and not done:
+                    tally.already += 1
+                elif state is State.RENEWED and not done:
+                    tally.renewed += 1
         progress(len(ids))
     if cohort.locales is None:
         tally.people = tally.accounts
@@ -151,15 +162,15 @@ def _require_account(
     account = tools.store.get(session, account_id)
     state = _state(account, since)
     done = account_id <= job.cursor
-    if account is None or (done and state != NEWLY):
+    if account is None or (done and state is not State.NEWLY):
         return
-    if state == RENEWED:
+    if state is State.RENEWED:
         job.renewed += 1
         return
     now = tools.clock.now()
     everyone = job.subject == EVERYONE
     reason = REASON_EVERYONE if everyone else REASON_EXPOSED
-    if state == ALREADY or not tools.store.require_reset(session, [account_id], reason, now):
+    if state is State.ALREADY or not tools.store.require_reset(session, [account_id], reason, now):
         job.already += 1
         return
     accounts.end_sessions(session, account_id)
@@ -168,9 +179,11 @@ def _require_account(
     try:
         profile = tools.store.profile(session, tools.vault, account_id)
     except VaultError:
-        # One row that was tampered with must not keep the others from their mails.
+        # A tampered row must not keep the others from their mails.
         log.error(
-            "the profile of an account does not open; its password is closed, and nobody could be mailed"
+            "reset: profile of account %s does not decrypt, password closed but owner not mailed; "
+            "run 'portal accounts import' to rewrite the profile; the owner can request a link at /reset/",
+            account_id.hex(),
         )
         return
     unique = tools.vault.list_index("reset-required", f"{job.id.hex()} {account_id.hex()}")
@@ -187,20 +200,20 @@ def _require_account(
     )
 
 
-def _state(account: Account | None, since: datetime) -> str | None:
+def _state(account: Account | None, since: datetime) -> State | None:
     if account is None:
         return None
     if account.must_reset:
-        return ALREADY
-    # Not `password_changed_at`: whoever has the exposed password can change it, and would be spared. After a
-    # choice by mail it is no longer a proof.
+        return State.ALREADY
+    # Not `password_changed_at`: a thief with the exposed password could have changed it. A choice through a
+    # mailed link did not rely on that password.
     if account.chosen_by_mail_at is not None and account.chosen_by_mail_at >= since:
-        return RENEWED
-    return NEWLY
+        return State.RENEWED
+    return State.NEWLY
 
 
-def _begin(tools: Tools, cohort: Cohort) -> tuple[bytes, datetime]:
-    """Return the job to work on, and since when a newly chosen password counts; one that was not finished goes on."""
+def _start_job(tools: Tools, cohort: Cohort) -> tuple[bytes, datetime]:
+    """Return the job's id, resuming an unfinished one, and since when a new password counts as renewed."""
     with tools.db.write() as session:
         job = _unfinished(session, cohort)
         now = tools.clock.now()
@@ -209,11 +222,11 @@ def _begin(tools: Tools, cohort: Cohort) -> tuple[bytes, datetime]:
 
 
 def _new_job(session: Session, tools: Tools, cohort: Cohort, now: datetime) -> bytes:
-    """Add a job. Its id follows from those that are finished, so two commands that begin at once make one."""
+    """Add a job; its id derives from the number of finished ones, so parallel commands add only one."""
     finished = session.scalar(
         select(func.count())
         .select_from(Requirement)
-        .where(*_same(cohort), Requirement.finished_at.is_not(None))
+        .where(*_jobs_of(cohort), Requirement.finished_at.is_not(None))
     )
     job_id = tools.vault.list_index("reset-require", f"{cohort.subject} {cohort.list_version} {finished}")
     statement = db.insert(session, Requirement).values(
@@ -234,7 +247,7 @@ def _new_job(session: Session, tools: Tools, cohort: Cohort, now: datetime) -> b
     return job_id
 
 
-def _finish(tools: Tools, job_id: bytes, tally: Tally) -> Tally:
+def _finish_job(tools: Tools, job_id: bytes, tally: Tally) -> Tally:
     with tools.db.write() as session:
         job = session.get_one(Requirement, job_id, with_for_update=True, populate_existing=True)
         _add_up(tally, job)
@@ -249,13 +262,13 @@ def _finish(tools: Tools, job_id: bytes, tally: Tally) -> Tally:
 def _unfinished(session: Session, cohort: Cohort) -> Requirement | None:
     return session.scalars(
         select(Requirement)
-        .where(*_same(cohort), Requirement.finished_at.is_(None))
+        .where(*_jobs_of(cohort), Requirement.finished_at.is_(None))
         .order_by(Requirement.started_at)
         .limit(1)
     ).first()
 
 
-def _same(cohort: Cohort) -> tuple[ColumnElement[bool], ...]:
+def _jobs_of(cohort: Cohort) -> tuple[ColumnElement[bool], ...]:
     return (
         Requirement.subject == cohort.subject,
         Requirement.list_version.is_not_distinct_from(cohort.list_version),
@@ -263,7 +276,10 @@ def _same(cohort: Cohort) -> tuple[ColumnElement[bool], ...]:
 
 
 def _first_required(session: Session, cohort: Cohort, job: Requirement | None) -> datetime | None:
-    """Return since when a newly chosen password counts: an incident is one event, however often it is required."""
+    """Return since when a new password counts as renewed, or None if nothing was required yet.
+
+    An incident is one event, however often a reset is required for it.
+    """
     if cohort.subject == EVERYONE:
         return job.started_at if job else None
     return session.scalar(
@@ -287,10 +303,10 @@ def _accounts_of(session: Session, tools: Tools, person: Person) -> Iterator[Acc
 
 
 def _belongs(session: Session, tools: Tools, account: Account, person: Person) -> bool:
-    """Tell whether an account is this person's by what only the worker can write.
+    """Return whether an account is this person's, by the profile, which only the worker can write.
 
-    The web process can write the columns by which it was found: with rows put in for guessed addresses it
-    could see, by which of them are closed, who is on the list.
+    The web process can write the index columns: by inserting rows for guessed addresses and watching which of
+    them are closed, a thief could otherwise learn who is on the list.
     """
     try:
         profile = tools.store.profile(session, tools.vault, account.id)
@@ -314,9 +330,3 @@ def _batches(tools: Tools, cohort: Cohort) -> Iterator[list[bytes]]:
             return
         yield ids
         after = ids[-1]
-
-
-def _pages(people: Iterable[Person]) -> Iterator[list[Person]]:
-    source = iter(people)
-    while page := list(islice(source, PAGE)):
-        yield page

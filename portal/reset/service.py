@@ -1,4 +1,4 @@
-"""A new password: what a link may change, whether the password is good, and how it is stored."""
+"""Open reset links, mail them, and hash and store new passwords."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,27 +17,24 @@ from portal.intake.replies import CodeLock
 from portal.intake.service import LinkInvalid
 from portal.outbox import service as outbox
 from portal.outbox.mail import Mail
-from portal.reset import passwords
 from portal.reset.emails import PURPOSE
 from portal.reset.rejections import CLOSED_PASSWORD, OLD_PASSWORD, PasswordRefused
-from portal.web import limits
 
 CHANGED = "password-changed"
-REFUSALS = "20 per hour"
 LIFETIME = timedelta(hours=24)
-# Why a new password was required, as the account's row says it: no incident is named, so that the row does
-# not tell which list its owner is on.
+# The reason stored in the account's row. It names no incident, so that the row does not reveal which list its
+# owner is on.
 REASON_EXPOSED = "exposed"
 REASON_EVERYONE = "everyone"
 
 
 class Overtaken(Exception):
-    """Another change of the same account was first; nothing was stored."""
+    """The account changed since it was read; nothing was stored."""
 
 
 @dataclass(frozen=True, repr=False)
 class Link:
-    """A link that is alive: the reply it opened, its account, and the words that are that person's own."""
+    """A valid link: its reply, its account, and the person's own words for the blocklist."""
 
     reply_id: bytes
     account: Account
@@ -45,8 +42,8 @@ class Link:
     own_words: tuple[str, ...]
 
 
-def look(session: Session, store: Store, token: str | None, now: datetime) -> Link:
-    """Open a link without using it up. Raises LinkInvalid, also where the account changed since."""
+def open_link(session: Session, store: Store, token: str | None, now: datetime) -> Link:
+    """Open a link without spending it. Raises LinkInvalid, also when the account has changed since."""
     opened = intake.open_reply(session, PURPOSE, token, now)
     account_id = opened.data["account"]
     account = store.get(session, bytes.fromhex(account_id)) if account_id else None
@@ -69,9 +66,9 @@ def mail_link(
     unique: bytes | None = None,
     batch: bytes | None = None,
 ) -> int:
-    """Queue a mail, and prepare the reply of its link under the same row id; return how many mails were queued.
+    """Queue a mail, prepare the reply for its link under the same row id, and return the number queued.
 
-    Where a mail with this `unique` key was queued before, there is nothing to do.
+    Returns 0 and does nothing when a mail with this `unique` key was queued before.
     """
     queued = outbox.enqueue(
         session,
@@ -100,7 +97,7 @@ def mail_link(
 
 
 def _link_data(account: Account | None, profile: Profile) -> dict[str, Any]:
-    """Return what a link's reply holds, locked under its token: the account, its version, and whose it is."""
+    """Return the content of a link's reply, which is encrypted under the link's token."""
     return {
         "account": account.id.hex() if account else None,
         "version": account.version if account else 0,
@@ -109,32 +106,11 @@ def _link_data(account: Account | None, profile: Profile) -> dict[str, Any]:
     }
 
 
-def judge(password: str, *, own_words: tuple[str, ...], organisation: str) -> str:
-    """Return the password as it is compared and hashed. Raises PasswordRefused where it is not good enough."""
-    rejection = passwords.check(password, own_words=own_words, organisation=organisation)
-    if rejection is not None:
-        raise PasswordRefused(rejection)
-    return passwords.normalise(password)
-
-
-def wait_of(session: Session, vault: WebVault, what: bytes, now: datetime) -> int:
-    """Return in how many seconds the next password may be looked at for one link or one session, or 0.
-
-    Who holds a link could keep every core busy with it, and ask without end whether this was the password
-    before.
-    """
-    return limits.look(session, vault, REFUSALS, "new password", what.hex(), now=now).retry_after
-
-
-def count_refusal(session: Session, vault: WebVault, what: bytes, now: datetime) -> None:
-    """Count a password that was refused and had cost a hash; what was judged for nothing is not counted."""
-    limits.hit(session, vault, REFUSALS, "new password", what.hex(), now=now)
-
-
 def hash_new(hasher: Hasher, account: Account, composed: str) -> str:
-    """Return the hash of a new password that was judged, unless it is the one that there is or that was closed.
+    """Return the hash of a new password that passed `passwords.check`.
 
-    Call it outside any transaction: it hashes three times. Raises PasswordRefused with the reason, or TooBusy.
+    Call it outside any transaction: it hashes three times. Raises PasswordRefused when it is the current or
+    the closed password, TooBusy when no hash slot is free.
     """
     if hasher.verify(account.password_hash, composed):
         raise PasswordRefused(CLOSED_PASSWORD if account.must_reset else OLD_PASSWORD)
@@ -153,35 +129,20 @@ def finish(
     language: str,
     now: datetime,
 ) -> None:
-    """Use the link up and store the password, both or neither.
+    """Spend the link and store the password, both or neither.
 
-    Of any number at once exactly one succeeds; the others get LinkInvalid.
+    Of parallel calls exactly one succeeds; the others raise LinkInvalid.
     """
     intake.spend(session, link.reply_id, now)
     try:
-        _store(session, vault, store, link.account, password_hash, language=language, by_mail=True, now=now)
+        store_password(
+            session, vault, store, link.account, password_hash, language=language, by_mail=True, now=now
+        )
     except Overtaken as error:
         raise LinkInvalid from error
 
 
-def change(
-    session: Session,
-    vault: WebVault,
-    store: Store,
-    account: Account,
-    password_hash: str,
-    *,
-    language: str,
-    now: datetime,
-) -> Account:
-    """Store the password for who is signed in, and return the account as it is now; the caller begins a new session.
-
-    The account's version grows, so every link of it is dead. Raises Overtaken where it changed since it was read.
-    """
-    return _store(session, vault, store, account, password_hash, language=language, by_mail=False, now=now)
-
-
-def _store(
+def store_password(
     session: Session,
     vault: WebVault,
     store: Store,
@@ -192,7 +153,12 @@ def _store(
     by_mail: bool,
     now: datetime,
 ) -> Account:
-    """Store the password, end every session, and have the owner told what ended: a mailed link signs nobody in."""
+    """Store a password, end every session and have the worker notify the owner; return the changed account.
+
+    The account's version increases, which invalidates all its links. `by_mail` means that a mailed link was
+    the proof; it does not sign anyone in. Otherwise the caller must create a new session for the browser.
+    Raises Overtaken when the account changed since it was read.
+    """
     stored = store.set_password(
         session,
         account.id,

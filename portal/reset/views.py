@@ -1,4 +1,4 @@
-"""The pages of a new password. GET looks and changes nothing; only a sent form uses a link up."""
+"""Pages for a new password. GET changes nothing; only a submitted form spends a link."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from portal.reset.passwords import MINIMUM
 from portal.reset.rejections import PasswordRefused
 from portal.rotation import service as rotation
 from portal.rotation.forms import ReminderForm
-from portal.web import frame
+from portal.web import frame, limits
 from portal.web.forms import AddressForm
 
 bp = Blueprint("reset", __name__)
@@ -33,6 +33,8 @@ UNLISTED_PATHS = ("/reset/",)
 SUGGESTIONS = 3
 DONE = "reset done"
 DONE_FOR = timedelta(minutes=30)
+REFUSALS = "20 per hour"
+REFUSALS_BUCKET = "new password"
 FLOW = Flow(
     PURPOSE,
     ask="reset.ask",
@@ -46,13 +48,13 @@ Page = ResponseReturnValue
 
 @bp.get("/reset/")
 def ask() -> Page:
-    """Ask for the address."""
+    """Show the form for the address."""
     return render_template("reset/ask.html", form=AddressForm())
 
 
 @bp.post("/reset/")
 def submit() -> Page:
-    """Hand the address to the worker, with the same work for every address."""
+    """Submit the address to the worker, with the same work for every address."""
     form = AddressForm()
     if not form.validate():
         return render_template("reset/ask.html", form=form), REFUSED
@@ -61,25 +63,25 @@ def submit() -> Page:
 
 @bp.get("/reset/sent/")
 def sent() -> Page:
-    """Say what happens next, and take the code."""
+    """Show what happens next, and the code form."""
     return FLOW.sent_page()
 
 
 @bp.post("/reset/sent/")
 def redeem() -> Page:
-    """Exchange a typed code for what the link would have brought."""
+    """Exchange a typed code for the link's token."""
     return FLOW.redeem()
 
 
 @bp.get("/reset/<token>/")
 def open_link(token: str) -> Page:
-    """Take a link's token out of the address; nothing is looked up, spent or sent."""
+    """Move a link's token from the URL to the session; nothing is read, spent or sent."""
     return FLOW.open_link(token)
 
 
 @bp.get("/reset/choose/")
 def choose() -> Page:
-    """Show the form to who brought a live link; say why where the old password was closed."""
+    """Show the form for a valid link, and why the old password was closed if it was."""
     if FLOW.token() is None:
         return frame.see_other("reset.ask")
     return _choose_page(_live_link(), NewPasswordForm())
@@ -87,18 +89,18 @@ def choose() -> Page:
 
 @bp.post("/reset/choose/")
 def store() -> Page:
-    """Judge and hash the new password, then use the link up and store it in one transaction."""
+    """Check and hash the new password, then spend the link and store the hash in one transaction."""
     token = FLOW.token()
     if token is None:
         return frame.see_other("reset.ask")
     parts, form, link = frame.parts(), NewPasswordForm(), _live_link()
     if not form.validate():
         return _choose_page(link, form), REFUSED
-    composed = _judged(form, link.own_words)
+    composed = _check(form, link.own_words)
     if composed is None:
         return _choose_page(link, form), REFUSED
-    _keep_to_the_limit(link.reply_id)
-    password_hash = _hash_of(form, link.account, composed)
+    _refuse_too_many(link.reply_id)
+    password_hash = _hash_new(form, link.account, composed)
     if password_hash is None:
         _count_refusal(link.reply_id)
         return _choose_page(link, form), REFUSED
@@ -118,33 +120,30 @@ def store() -> Page:
 @bp.get("/account/password/")
 @sign_in_required
 def change() -> Page:
-    """Ask for the current password and a new one."""
+    """Show the form for the current password and a new one."""
     return _change_page(ChangePasswordForm())
 
 
 @bp.post("/account/password/")
 @sign_in_required
 def change_now() -> Page:
-    """Take the current password as proof; every session ends, and this browser gets a fresh one."""
+    """Verify the current password and store the new one; all sessions end, this browser gets a new one."""
     parts, current, form = frame.parts(), current_account(), ChangePasswordForm()
     if not form.validate():
         return _change_page(form), REFUSED
-    _keep_to_the_limit(current.session_id)
+    _refuse_too_many(current.session_id)
     with parts.db.write() as db_session:
-        counted = accounts.count_password_try(db_session, current.session_id) and attempts.count_in_session(
-            db_session, parts.vault, current.address, current.account.version, parts.clock.now()
-        )
+        counted = attempts.count_in_session(db_session, parts.vault, current.resumed, parts.clock.now())
     if not counted:
         login.log_out()
         return frame.see_other("accounts.sign_in")
-    if not _proves(current, form.current_password.data or ""):
+    if not _verify_current(current, form.current_password.data or ""):
         form.current_password.errors = [_("This is not your current password.")]
         return _change_page(form), REFUSED
     with parts.db.write() as db_session:
-        accounts.clear_password_tries(db_session, current.session_id)
-        attempts.clear_in_session(db_session, parts.vault, current.address, current.account.version)
-    composed = _judged(form, (current.address,))
-    password_hash = None if composed is None else _hash_of(form, current.account, composed)
+        attempts.clear_in_session(db_session, parts.vault, current.resumed)
+    composed = _check(form, (current.address,))
+    password_hash = None if composed is None else _hash_new(form, current.account, composed)
     if password_hash is None:
         _count_refusal(current.session_id)
         return _change_page(form), REFUSED
@@ -153,13 +152,14 @@ def change_now() -> Page:
     try:
         with parts.db.write() as db_session:
             store = store_for(parts.settings)
-            changed = service.change(
+            changed = service.store_password(
                 db_session,
                 parts.vault,
                 store,
                 current.account,
                 password_hash,
                 language=frame.language(),
+                by_mail=False,
                 now=now,
             )
             token = accounts.create_session(
@@ -174,7 +174,7 @@ def change_now() -> Page:
 
 @bp.get("/reset/done/")
 def done() -> Page:
-    """Say what was done and what else helps; offer the reminder for half an hour."""
+    """Confirm the new password and show what else helps; offer the reminder for 30 minutes."""
     account_id = _done_account()
     if account_id is None:
         return frame.see_other("reset.ask")
@@ -185,7 +185,7 @@ def done() -> Page:
 
 @bp.post("/reset/done/")
 def remind() -> Page:
-    """Store the choice of a reminder for the account whose password was just set."""
+    """Store the chosen reminder interval for the account whose password was just set."""
     account_id = _done_account()
     if account_id is None:
         return frame.see_other("reset.ask")
@@ -200,21 +200,21 @@ def remind() -> Page:
 
 
 def guidance() -> dict[str, Any]:
-    """Return what a page that asks for a new password shows: the shortest length, and passphrases to take."""
+    """Return template values for a new password: the minimum length and suggested passphrases."""
     return {"minimum": MINIMUM, "suggestions": passwords.suggest(SUGGESTIONS, frame.language())}
 
 
 def _live_link() -> service.Link:
-    """Return the link that this browser brought; where it is not alive, end with the one page for that."""
+    """Return the link opened in this browser, or end with the page for invalid links (410)."""
     parts = frame.parts()
     try:
         with parts.db.read() as db_session:
-            return service.look(db_session, store_for(parts.settings), FLOW.token(), parts.clock.now())
+            return service.open_link(db_session, store_for(parts.settings), FLOW.token(), parts.clock.now())
     except intake.LinkInvalid:
         frame.gone()
 
 
-def _proves(current: SignedIn, password: str) -> bool:
+def _verify_current(current: SignedIn, password: str) -> bool:
     try:
         return hasher_for(frame.parts().settings).verify(current.account.password_hash, password)
     except PasswordTooLong:
@@ -222,41 +222,43 @@ def _proves(current: SignedIn, password: str) -> bool:
     except TooBusy as busy:
         parts = frame.parts()
         with parts.db.write() as db_session:
-            accounts.forgive_password_try(db_session, current.session_id)
-            attempts.forgive_in_session(db_session, parts.vault, current.address, current.account.version)
+            attempts.forgive_in_session(db_session, parts.vault, current.resumed)
         frame.busy(busy.retry_after)
 
 
-def _keep_to_the_limit(what: bytes) -> None:
-    """End with 429 where a link or a session had too many passwords refused; it works again when the hour is over."""
-    parts = frame.parts()
+def _refuse_too_many(subject: bytes) -> None:
+    """End with 429 when a link or a session had too many passwords refused in this hour.
+
+    Otherwise the holder of a link could keep every core busy hashing, and test any number of guesses at the
+    previous password.
+    """
+    parts, now = frame.parts(), frame.parts().clock.now()
     with parts.db.read() as db_session:
-        retry_after = service.wait_of(db_session, parts.vault, what, parts.clock.now())
-    if retry_after:
-        raise TooManyRequests(retry_after=retry_after)
+        decision = limits.look(db_session, parts.vault, REFUSALS, REFUSALS_BUCKET, subject.hex(), now=now)
+    if not decision.allowed:
+        raise TooManyRequests(retry_after=decision.retry_after)
 
 
-def _count_refusal(what: bytes) -> None:
-    parts = frame.parts()
+def _count_refusal(subject: bytes) -> None:
+    """Count a refused password that cost a hash; rejections by the blocklist alone are free."""
+    parts, now = frame.parts(), frame.parts().clock.now()
     with parts.db.write() as db_session:
-        service.count_refusal(db_session, parts.vault, what, parts.clock.now())
+        limits.hit(db_session, parts.vault, REFUSALS, REFUSALS_BUCKET, subject.hex(), now=now)
 
 
-def _judged(form: NewPasswordForm, own_words: tuple[str, ...]) -> str | None:
-    """Return the new password as it is hashed, or None where it is not good enough; then the form says why."""
-    try:
-        return service.judge(
-            form.password.data or "",
-            own_words=own_words,
-            organisation=frame.parts().settings.site.organisation,
-        )
-    except PasswordRefused as refused:
-        form.refuse(refused.rejection)
-        return None
+def _check(form: NewPasswordForm, own_words: tuple[str, ...]) -> str | None:
+    """Return the new password in the form that is hashed, or None with the rejection in the form."""
+    password = form.password.data or ""
+    organisation = frame.parts().settings.site.organisation
+    rejection = passwords.check(password, own_words=own_words, organisation=organisation)
+    if rejection is None:
+        return passwords.normalise(password)
+    form.refuse(rejection)
+    return None
 
 
-def _hash_of(form: NewPasswordForm, account: Account, composed: str) -> str | None:
-    """Return the new password's hash, or None where it is an earlier one; then the form says why."""
+def _hash_new(form: NewPasswordForm, account: Account, composed: str) -> str | None:
+    """Return the new password's hash, or None with the rejection in the form if it is an earlier one."""
     try:
         return service.hash_new(hasher_for(frame.parts().settings), account, composed)
     except PasswordRefused as refused:
@@ -286,7 +288,7 @@ def _change_page(form: ChangePasswordForm) -> str:
 
 
 def _to_done(account: Account, now: datetime, *, signed_in: bool) -> Page:
-    """Lead to the last page, which this browser may use for half an hour; it counts as its owner's from now on."""
+    """Redirect to the last page, valid for 30 minutes, and mark this browser as a known device."""
     session[DONE] = {
         "account": account.id.hex(),
         "until": (now + DONE_FOR).isoformat(),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -56,6 +57,13 @@ class WebParts:
     unlisted_paths: tuple[str, ...] = ()
 
 
+class Outcome(Enum):
+    """What a handler did with a sealed request: answered (or dropped) it, or held it until it can be answered."""
+
+    ANSWERED = "answered"
+    HELD = "held"
+
+
 @dataclass(frozen=True)
 class WorkerParts:
     """What the worker works with. `stopping` tells a long batch that it should end."""
@@ -64,6 +72,6 @@ class WorkerParts:
     db: Database
     clock: Clock
     vault: WorkerVault
-    handlers: dict[str, Callable[..., bool | None]] = field(default_factory=dict)
+    handlers: dict[str, Callable[..., Outcome]] = field(default_factory=dict)
     composers: dict[str, Any] = field(default_factory=dict)
     stopping: Callable[[], bool] = bool  # bool() is False: nobody asked it to stop

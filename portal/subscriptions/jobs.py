@@ -17,7 +17,7 @@ from portal.intake import replies
 from portal.intake.jobs import Request
 from portal.intake.service import LinkInvalid
 from portal.outbox import service as outbox
-from portal.runtime.parts import WorkerParts
+from portal.runtime.parts import Outcome, WorkerParts
 from portal.subscriptions import service
 from portal.subscriptions.emails import (
     LONGEST_INCIDENT,
@@ -35,7 +35,7 @@ log = logging.getLogger("portal.subscriptions")
 BATCH = 100  # holds the write lock for 250 ms at most, on a busy machine too
 
 
-def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> None:
+def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:
     """Mail a confirmation link to the typed address.
 
     Runs the same statements and writes the same rows whether or not the address is subscribed already.
@@ -46,15 +46,15 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         incident = incidents.published_by_slug(session, request.fields.get("incident", ""))
     except (AddressInvalid, incidents.IncidentUnknown):
         log.warning("subscriptions: a sign-up without a valid address or incident was dropped")
-        return
+        return Outcome.ANSWERED
     owner, topic = sign_in_name(address), incident.id.hex()
     if replies.waiting(session, vault, PURPOSE, owner, topic, now - service.ONE_MAIL_WITHIN):
-        return
+        return Outcome.ANSWERED
     row_id = request.reply_id
     if not replies.count_answer(
         session, vault, PURPOSE, owner, now, reply_id=row_id, lifetime=service.CONFIRM_WITHIN, topic=topic
     ):
-        return
+        return None
     language = best_language(request.fields.get("language"), parts.settings.site.languages)
     already = service.subscribed(session, vault, incident.id, address)
     title = clip(incident.title_in(language), LONGEST_INCIDENT)
@@ -70,22 +70,24 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
     )
     mail = SubscribeConfirm(title, already)
     outbox.enqueue(session, vault, mail, address=address, locale=language, now=now, row_id=row_id)
+    return Outcome.ANSWERED
 
 
-def confirm(session: Session, request: Request, _now: datetime, parts: WorkerParts) -> None:
+def confirm(session: Session, request: Request, _now: datetime, parts: WorkerParts) -> Outcome:
     """Store a subscription. The web process sends only a token; the worker wrote address and incident."""
     try:
         reply_id, private = replies.private(session, parts.vault, PURPOSE, request.fields.get("token", ""))
     except LinkInvalid:
         log.warning("subscriptions: a confirmation with an unknown token was dropped")
-        return
+        return Outcome.ANSWERED
     if not private:  # a replayed confirmation, which must not resubscribe someone who has since unsubscribed
         log.warning("subscriptions: a confirmation that was used before was dropped")
-        return
+        return Outcome.ANSWERED
     service.confirm(
         session, parts.vault, bytes.fromhex(private["incident"]), Contact(private["to"], private["language"])
     )
     replies.replace_private(session, parts.vault, reply_id, {})
+    return Outcome.ANSWERED
 
 
 def announce(parts: WorkerParts) -> None:

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, text
 
-from portal.accounts import jobs as tended
-from portal.accounts import lockout, service
+from portal.accounts import jobs, lockout, service
 from portal.accounts import sign_in as rules
 from portal.accounts.models import FailureCount
 from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
@@ -18,7 +17,7 @@ NOBODY = "nobody@example.com"
 
 
 @pytest.fixture
-def at_a_door(db, web_vault, clock):
+def try_sign_in(db, web_vault, clock):
     """One counted try, committed as a page does it."""
 
     def begin(address=ADDRESS, network="192.0.2.1", cookie=None, limit="1000 per second") -> rules.Attempt:
@@ -31,24 +30,24 @@ def at_a_door(db, web_vault, clock):
     return begin
 
 
-def test_three_tries_are_free_and_then_each_wait_is_twice_as_long(at_a_door, clock, ana):
+def test_three_tries_are_free_and_then_each_wait_is_twice_as_long(try_sign_in, clock, ana):
     waits = []
     for _ in range(14):
-        attempt = at_a_door()
+        attempt = try_sign_in()
         assert not attempt.retry_after
-        refused = at_a_door()
+        refused = try_sign_in()
         waits.append(refused.retry_after)
         clock.advance(timedelta(seconds=refused.retry_after))
         if not refused.retry_after:
             break
     assert waits == [0]
-    at_a_door()
+    try_sign_in()
     for expected in [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]:
-        assert at_a_door().retry_after == expected
+        assert try_sign_in().retry_after == expected
         clock.advance(timedelta(seconds=expected - 1))
-        assert at_a_door().retry_after == 1
+        assert try_sign_in().retry_after == 1
         clock.advance(timedelta(seconds=1))
-        assert at_a_door().retry_after == 0
+        assert try_sign_in().retry_after == 0
     assert rules.wait_after(1_000) == timedelta(minutes=15)
 
 
@@ -73,36 +72,38 @@ def test_a_success_makes_the_next_tries_free_again(client, ana, sign_in):
         client.submit("/sign-out/")
 
 
-def test_one_network_s_guesses_do_not_delay_another_s(at_a_door, ana):
+def test_one_network_s_guesses_do_not_delay_another_s(try_sign_in, ana):
     for _ in range(4):
-        at_a_door(network="192.0.2.1")
-    assert at_a_door(network="192.0.2.1").retry_after
-    assert not at_a_door(network="198.51.100.7").retry_after
-    assert not at_a_door(address=NOBODY, network="192.0.2.1").retry_after
+        try_sign_in(network="192.0.2.1")
+    assert try_sign_in(network="192.0.2.1").retry_after
+    assert not try_sign_in(network="198.51.100.7").retry_after
+    assert not try_sign_in(address=NOBODY, network="192.0.2.1").retry_after
 
 
 @pytest.mark.parametrize("address", [ADDRESS, NOBODY])
-def test_after_sixty_failures_of_strangers_no_password_opens_whoever_s_address_it_is(at_a_door, ana, address):
-    opened = [at_a_door(address, network=f"198.51.100.{number}").open for number in range(70)]
+def test_after_sixty_failures_of_strangers_no_password_opens_whoever_s_address_it_is(
+    try_sign_in, ana, address
+):
+    opened = [try_sign_in(address, network=f"198.51.100.{number}").open for number in range(70)]
     assert opened == [True] * 60 + [False] * 10
 
 
-def test_a_closed_door_answers_like_a_wrong_password(at_a_door, client, ana, sign_in, settings):
+def test_a_lockout_answers_like_a_wrong_password(try_sign_in, client, ana, sign_in, settings):
     for number in range(60):
-        at_a_door(network=f"198.51.100.{number}")
+        try_sign_in(network=f"198.51.100.{number}")
     refused = sign_in()
     assert refused.status_code == 400
     assert "We could not sign you in" in refused.text
 
 
-def test_strangers_cannot_keep_the_owner_out(at_a_door, browser_at, ana, sign_in):
+def test_strangers_cannot_keep_the_owner_out(try_sign_in, browser_at, ana, sign_in):
     owner = browser_at("203.0.113.5")
     assert sign_in(visitor=owner).status_code == 303
     owner.submit("/sign-out/")
     for number in range(70):
-        at_a_door(network=f"198.51.100.{number}")
+        try_sign_in(network=f"198.51.100.{number}")
     for _ in range(5):  # and one of them sits in the same cafe
-        at_a_door(network="203.0.113.5")
+        try_sign_in(network="203.0.113.5")
     assert sign_in(visitor=owner).status_code == 303
     assert sign_in(visitor=browser_at("203.0.113.99")).status_code == 400
 
@@ -118,74 +119,74 @@ def test_the_limit_of_a_network_does_not_hold_up_a_known_device(app, browser_at,
 
 
 def test_a_known_device_gets_twenty_failures_and_all_in_all_there_are_never_a_hundred(
-    at_a_door, ana, web_vault, clock
+    try_sign_in, ana, web_vault, clock
 ):
     cookie = service.device_cookie_with(web_vault, None, ana.id, ana.version)
     opened = 0
     for number in range(120):
-        opened += at_a_door(cookie=cookie).open
-        opened += at_a_door(network=f"198.51.100.{number}").open
+        opened += try_sign_in(cookie=cookie).open
+        opened += try_sign_in(network=f"198.51.100.{number}").open
         clock.advance(timedelta(minutes=15))
     assert opened == 60 + 20 < 100
 
 
-def test_a_new_password_opens_the_door_again_and_makes_old_devices_strangers(
-    at_a_door, db, ana, web_vault, clock
+def test_a_new_password_ends_the_lockout_and_makes_old_devices_strangers(
+    try_sign_in, db, ana, web_vault, clock
 ):
     cookie = service.device_cookie_with(web_vault, None, ana.id, ana.version)
-    assert at_a_door(cookie=cookie).by_device
+    assert try_sign_in(cookie=cookie).by_device
     for number in range(61):
-        at_a_door(network=f"198.51.100.{number}")
+        try_sign_in(network=f"198.51.100.{number}")
     with db.write() as session:
         STORE.set_password(
             session, ana.id, expected_version=ana.version, password_hash=ana.password_hash, now=clock.now()
         )
-    attempt = at_a_door(cookie=cookie)
+    attempt = try_sign_in(cookie=cookie)
     assert attempt.open
     assert not attempt.by_device
 
 
-def test_a_wait_does_not_end_with_a_new_password_and_so_tells_nobody_of_it(at_a_door, db, ana, clock):
+def test_a_wait_does_not_end_with_a_new_password_and_so_tells_nobody_of_it(try_sign_in, db, ana, clock):
     for _ in range(3):
-        at_a_door()
+        try_sign_in()
     with db.write() as session:
         STORE.require_reset(session, [ana.id], "exposed", clock.now())
-    assert at_a_door().retry_after == 5
+    assert try_sign_in().retry_after == 5
 
 
 @pytest.mark.parametrize("failures", [1, 3, 20])
-def test_a_wait_from_a_clock_that_was_wrong_keeps_nobody_out(at_a_door, ana, clock, failures):
+def test_a_wait_from_a_clock_that_was_wrong_keeps_nobody_out(try_sign_in, ana, clock, failures):
     clock.advance(timedelta(days=1))
     for _ in range(failures):
-        clock.advance(timedelta(seconds=at_a_door().retry_after))
+        clock.advance(timedelta(seconds=try_sign_in().retry_after))
     clock.advance(timedelta(days=-2))
-    assert not at_a_door().retry_after
-    assert at_a_door().retry_after <= 15 * 60
+    assert not try_sign_in().retry_after
+    assert try_sign_in().retry_after <= 15 * 60
 
 
-def test_tries_in_parallel_cannot_outrun_the_count(at_a_door, ana):
+def test_tries_in_parallel_cannot_outrun_the_count(try_sign_in, ana):
     with ThreadPoolExecutor(8) as pool:
-        tries = list(pool.map(lambda _: at_a_door(), range(24)))
+        tries = list(pool.map(lambda _: try_sign_in(), range(24)))
     assert sum(attempt.open for attempt in tries) == 3
     with ThreadPoolExecutor(8) as pool:
-        tries = list(pool.map(lambda n: at_a_door(network=f"198.51.100.{n}"), range(100)))
+        tries = list(pool.map(lambda n: try_sign_in(network=f"198.51.100.{n}"), range(100)))
     assert sum(attempt.open for attempt in tries) == 60 - 3
 
 
-def test_a_network_has_a_limit_over_all_addresses(at_a_door, clock):
-    tries = [at_a_door(f"p{n}@example.com", limit="5 per hour") for n in range(7)]
+def test_a_network_has_a_limit_over_all_addresses(try_sign_in, clock):
+    tries = [try_sign_in(f"p{n}@example.com", limit="5 per hour") for n in range(7)]
     assert [bool(attempt.retry_after) for attempt in tries] == [False] * 5 + [True] * 2
     assert 0 < tries[-1].retry_after <= 3600
 
 
-def test_a_refused_try_counts_nowhere(at_a_door, db, ana, web_vault):
+def test_a_refused_try_counts_nowhere(try_sign_in, db, ana, web_vault):
     for _ in range(3):
-        door = at_a_door().lockout
+        locked = try_sign_in().lockout
     for _ in range(5):
-        at_a_door()
+        try_sign_in()
     with db.read() as session:
         counted = bytes(session.scalar(text("SELECT strangers FROM sign_in_doors")))
-        assert counted == door.keyed_count(web_vault, FailureCount.strangers, 3)
+        assert counted == locked.keyed_count(web_vault, FailureCount.strangers, 3)
         assert session.scalar(text("SELECT failures FROM sign_in_waits")) == 3
 
 
@@ -217,32 +218,32 @@ def test_a_family_s_browser_knows_its_last_five_accounts(web_vault):
     assert known == [False] + [True] * 5
 
 
-def test_old_counts_are_forgotten_but_never_those_of_an_account(at_a_door, db, ana, clock, worker_parts):
+def test_old_counts_are_forgotten_but_never_those_of_an_account(try_sign_in, db, ana, clock, worker_parts):
     for number in range(60):
-        at_a_door(network=f"198.51.100.{number}")
-    at_a_door(NOBODY)
+        try_sign_in(network=f"198.51.100.{number}")
+    try_sign_in(NOBODY)
     clock.advance(timedelta(days=120, hours=1))
-    at_a_door("fresh@example.com")
-    tended.tidy(worker_parts)
-    tended.tidy(worker_parts)
+    try_sign_in("fresh@example.com")
+    jobs.tidy(worker_parts)
+    jobs.tidy(worker_parts)
     with db.read() as session:
         assert session.scalar(text("SELECT count(*) FROM sign_in_doors")) == 2
         assert session.scalar(text("SELECT count(*) FROM sign_in_waits")) == 1
         # Old ones among the fresh would be the accounts'.
         assert session.scalar(text("SELECT count(DISTINCT forget_at) FROM sign_in_doors")) == 1
-    assert not at_a_door(network="203.0.113.5").open
+    assert not try_sign_in(network="203.0.113.5").open
 
 
-def test_more_old_counts_than_go_at_once_are_all_forgotten(at_a_door, db, clock, worker_parts, monkeypatch):
+def test_more_old_counts_than_go_at_once_are_all_forgotten(try_sign_in, db, clock, worker_parts, monkeypatch):
     monkeypatch.setattr(lockout, "_PAGE", 2)
     for number in range(5):
-        at_a_door(f"p{number}@example.com")
+        try_sign_in(f"p{number}@example.com")
     clock.advance(timedelta(days=90, hours=-1))
-    tended.tidy(worker_parts)
+    jobs.tidy(worker_parts)
     with db.read() as session:
         assert session.scalar(text("SELECT count(*) FROM sign_in_doors")) == 5
     clock.advance(timedelta(days=31))
-    tended.tidy(worker_parts)
+    jobs.tidy(worker_parts)
     with db.read() as session:
         assert session.scalar(text("SELECT count(*) FROM sign_in_doors")) == 0
 
@@ -251,34 +252,36 @@ def test_more_old_counts_than_go_at_once_are_all_forgotten(at_a_door, db, clock,
     ("tried", "forgotten"),
     [("2026-11-24", "2027-02-23"), ("2026-11-25", "2027-03-25"), ("2026-12-24", "2027-03-25")],
 )
-def test_a_count_is_forgotten_ninety_days_after_its_thirty_days_ended(at_a_door, db, clock, tried, forgotten):
+def test_a_count_is_forgotten_ninety_days_after_its_thirty_days_ended(
+    try_sign_in, db, clock, tried, forgotten
+):
     """The same for all who tried within them, so that the date tells nobody's."""
     clock.at = datetime.fromisoformat(tried).replace(tzinfo=UTC)
-    at_a_door()
+    try_sign_in()
     with db.read() as session:
         forget_at = session.scalars(select(FailureCount.forget_at)).one()
     assert forget_at == datetime.fromisoformat(forgotten).replace(tzinfo=UTC)
 
 
-def test_a_wait_is_forgotten_a_day_after_its_last_try(at_a_door, db, clock, worker_parts):
-    at_a_door()
+def test_a_wait_is_forgotten_a_day_after_its_last_try(try_sign_in, db, clock, worker_parts):
+    try_sign_in()
     for more, left in ((timedelta(days=1), 1), (timedelta(seconds=1), 0)):
         clock.advance(more)
-        tended.tidy(worker_parts)
+        jobs.tidy(worker_parts)
         with db.read() as session:
             assert session.scalar(text("SELECT count(*) FROM sign_in_waits")) == left
 
 
-def test_an_address_has_one_row_whatever_became_of_its_account(at_a_door, db, ana, clock):
+def test_an_address_has_one_row_whatever_became_of_its_account(try_sign_in, db, ana, clock):
     """A second row, or one that is from before, would show to whoever counts their own tries whom it concerned."""
     for address in (ADDRESS, NOBODY):
         for _ in range(2):
-            at_a_door(address)
+            try_sign_in(address)
     clock.advance(timedelta(days=30))
     with db.write() as session:
         STORE.require_reset(session, [ana.id], "exposed", clock.now())
     for address in (ADDRESS, NOBODY):
-        at_a_door(address)
+        try_sign_in(address)
     with db.read() as session:
         rows = session.execute(
             text("SELECT strangers, devices, sessions, forget_at FROM sign_in_doors")
@@ -289,5 +292,5 @@ def test_an_address_has_one_row_whatever_became_of_its_account(at_a_door, db, an
     assert len(set(words)) == len(words), "equal counts are not equal words"
 
 
-def test_a_try_says_nothing_about_its_account_when_it_is_printed(at_a_door, ana):
-    assert "argon2" not in repr(replace(at_a_door()))
+def test_a_try_says_nothing_about_its_account_when_it_is_printed(try_sign_in, ana):
+    assert "argon2" not in repr(replace(try_sign_in()))

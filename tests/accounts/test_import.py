@@ -1,4 +1,4 @@
-"""`portal accounts import`: the company's customers come in whole, once, and keep what they have chosen since."""
+"""`portal accounts import`: every customer is imported once and keeps what they have chosen since."""
 
 import os
 import resource
@@ -109,16 +109,16 @@ def test_rows_that_cannot_be_taken_in_are_told_by_line_and_never_by_value(load, 
     assert done.exit_code == 0, done.output
     assert report(tmp_path).splitlines() == [
         "line,reason",
-        "3,password_hash: only Argon2id hashes (v=19) of usual cost can be taken in",
-        "4,password_hash: only Argon2id hashes (v=19) of usual cost can be taken in",
+        "3,password_hash: must be an Argon2id hash (v=19) with parameters in the usual range",
+        "4,password_hash: must be an Argon2id hash (v=19) with parameters in the usual range",
         "5,email: this is not one e-mail address",
         "6,name: there is a control character",
         "7,account_ref: longer than 100 characters",
         "8,locale: this is not a language tag like en or pt-BR",
         "9,the row is too long",
-        "10,password_hash: only Argon2id hashes (v=19) of usual cost can be taken in",
+        "10,password_hash: must be an Argon2id hash (v=19) with parameters in the usual range",
         "11,the row has more or fewer fields than the header",
-        "12,password_hash: only Argon2id hashes (v=19) of usual cost can be taken in",
+        "12,password_hash: must be an Argon2id hash (v=19) with parameters in the usual range",
     ]
     assert "SECRET" not in done.output + report(tmp_path)
     assert "secret" not in done.output + report(tmp_path)
@@ -127,7 +127,7 @@ def test_rows_that_cannot_be_taken_in_are_told_by_line_and_never_by_value(load, 
 
 def test_an_address_that_comes_twice_is_told_and_the_first_row_counts(load, db, tmp_path, client, sign_in):
     done = load(HEADER + row("ana@example.com", STRONG) + row("ANA@Example.com", HASH))
-    assert "Rows with an address that an earlier row has: 1" in done.output
+    assert "Rows that repeat an earlier row's address, skipped: 1" in done.output
     assert "line 2 has the same address" in report(tmp_path)
     assert sign_in("another password", "ana@example.com").status_code == 303
 
@@ -148,9 +148,7 @@ def test_the_same_file_twice_changes_nothing(load, db):
     with db.read() as session:
         before = session.execute(text("SELECT * FROM identity_accounts ORDER BY id")).all()
     done = load(content)
-    assert (
-        "New accounts: 0; brought up to date, with their own passwords: 0; as they were: 20." in done.output
-    )
+    assert "New accounts: 0; updated, passwords kept: 0; unchanged: 20." in done.output
     with db.read() as session:
         assert session.execute(text("SELECT * FROM identity_accounts ORDER BY id")).all() == before
 
@@ -181,8 +179,8 @@ def test_a_profile_that_does_not_open_is_written_anew_and_keeps_nobody_out(
     many = "".join(row(f"p{number}@example.com") for number in range(600))
     done = load(HEADER + row("ana@example.com", ref="C-1", name="Ana Ruiz") + many)
     assert done.exit_code == 0, done.output
-    assert "New accounts: 600; brought up to date, with their own passwords: 1;" in done.output
-    assert "does not open" in caplog.text
+    assert "New accounts: 600; updated, passwords kept: 1;" in done.output
+    assert "does not decrypt" in caplog.text
     assert "ana" not in caplog.text.lower()
     with db.read() as session:
         assert STORE.profile(session, worker_vault, ana.id) == Profile("ana@example.com", "Ana Ruiz", "C-1")
@@ -195,7 +193,7 @@ def test_a_dry_run_stores_nothing_and_says_the_same(load, db, tmp_path):
     dry = load(content, "--dry-run")
     assert dry.exit_code == 0, dry.output
     assert "accounts: 1." in dry.output
-    assert "Rows that cannot be taken in: 1." in dry.output
+    assert "Invalid rows, skipped: 1." in dry.output
     assert "This was a dry run: nothing was stored." in dry.output
     assert count(db) == 0
     with db.read() as session:
@@ -255,8 +253,8 @@ def test_places_in_the_table_tell_nothing_about_places_in_the_file(load, db, web
         (HEADER.encode() + b"nobody,,,,\n", 2),
         (HEADER.encode() + row("a@example.com").encode() + b"b@example.com,$argon2id$v=1", 3),
     ],
-    ids=["empty", "bom", "utf-16", "no header", "no hashes", "unknown column", "column twice", "latin-1", "nul",
-         "open quote", "long line", "no rows", "no good row", "cut off"],
+    ids=["empty", "bom", "utf-16", "no header", "no hashes", "unknown column", "column twice", "latin-1",
+         "nul", "open quote", "long line", "no rows", "no good row", "cut off"],
 )  # fmt: skip
 def test_a_file_that_is_no_list_is_refused_whole_with_the_line(load, db, content, line):
     done = load(content)

@@ -92,7 +92,7 @@ def test_a_profile_that_was_altered_holds_nothing_up(db, ana, web_vault, worker_
     drain(worker_parts)
     with db.read() as session:
         assert session.query(IntakeRequest).count() == 0
-    assert "language cannot be kept" in caplog.text
+    assert "language not stored" in caplog.text
 
 
 def test_mails_that_nobody_asked_for_come_in_it(

@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from portal.accounts import jobs as tended
-from portal.accounts import service
+from portal.accounts import jobs, service
 from portal.app import create_app
 from portal.core.settings import Settings
 from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
@@ -147,7 +146,7 @@ def test_what_is_over_is_removed(client, both, db, clock, worker_parts):
     clock.advance(timedelta(minutes=30))
     client.get("/account/")
     clock.advance(timedelta(minutes=31))
-    tended.tidy(worker_parts)
+    jobs.tidy(worker_parts)
     with db.read() as session:
         assert session.scalar(text("SELECT count(*) FROM account_sessions")) == 1
     assert client.get("/account/").status_code == 200

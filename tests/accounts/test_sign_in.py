@@ -49,7 +49,8 @@ def test_an_account_page_leads_to_the_sign_in_and_back(client, ana, sign_in):
     "elsewhere",
     [
         "https://evil.example/", "//evil.example/account/", "/\\evil.example", "/account/../sign-out/",
-        "/account//evil.example/", "/account/\n/", "javascript:alert(1)", "/sign-out/", "/account/@evil.example/",
+        "/account//evil.example/", "/account/\n/", "javascript:alert(1)", "/sign-out/",
+        "/account/@evil.example/",
     ],
 )  # fmt: skip
 def test_the_sign_in_leads_nowhere_else(client, ana, elsewhere):
@@ -164,7 +165,8 @@ def test_a_required_reset_ends_the_session_too(client, db, clock, ana, sign_in):
     "typed",
     [
         "", "no address", "a@b@c.example", "ana\0@example.com", "ana\r\nBcc: x@example.com",
-        "ana@example.com,b@example.com", "ana%0a@example.com\n.", "x" * 300 + "@example.com", "ﬁona@example.com",
+        "ana@example.com,b@example.com", "ana%0a@example.com\n.", "x" * 300 + "@example.com",
+        "ﬁona@example.com",
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_a_form_error_and_is_not_looked_up(client, ana, sign_in, db, typed):

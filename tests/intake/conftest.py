@@ -21,8 +21,8 @@ def prepare(db, worker_vault, clock):
                 session, worker_vault, purpose, address, now, reply_id=row_id, lifetime=lifetime, topic=topic
             )
             token = replies.prepare(
-                session, worker_vault, purpose, row_id, data=data or {"list": [1]}, now=now, lifetime=lifetime,
-                code=code, **options,
+                session, worker_vault, purpose, row_id, data=data or {"list": [1]}, now=now,
+                lifetime=lifetime, code=code, **options,
             )  # fmt: skip
         return row_id, token
 

@@ -1,4 +1,4 @@
-"""The typed code opens a reply in the browser that asked, for half an hour, and leaves nothing to guess at."""
+"""The typed code opens a reply in the requesting browser for 30 minutes, and leaves nothing to guess."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta

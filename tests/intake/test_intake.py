@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from portal.core.db import new_id
 from portal.intake import jobs, replies, service
 from portal.intake.models import IntakeReply, IntakeRequest
+from portal.runtime.parts import Outcome
 
 ADDRESS = "sam@example.com"
 DAY = timedelta(days=1)
@@ -153,7 +154,7 @@ class TestRequests:
 
         def hold_once(session, request, now, parts):
             seen.append(request.again)
-            return not request.again
+            return Outcome.ANSWERED if request.again else Outcome.HELD
 
         parts = handled(worker_parts, hold_once)
         jobs.answer(parts)
@@ -201,7 +202,7 @@ class TestRequests:
     ):
         for number in range(100):
             submit(email=f"held {number}")
-        parts = handled(worker_parts, lambda session, request, now, parts: not request.again)
+        parts = handled(worker_parts, lambda *_: Outcome.HELD)
         while jobs.answer(parts):
             pass
         clock.advance(DAY)
@@ -227,7 +228,7 @@ class TestRequests:
     ):
         for number in range(60):
             submit(email=f"held {number}")
-        while jobs.answer(handled(worker_parts, lambda session, request, now, parts: True)):
+        while jobs.answer(handled(worker_parts, lambda *_: Outcome.HELD)):
             pass
         with db.write() as session:
             jobs.release(session, "test", clock.now())

@@ -1,4 +1,4 @@
-"""Affected, not affected or unknown: every form gives the same responses, and leaves the same statements and rows."""
+"""Affected, not affected or unknown: every form gives the same responses, statements and rows."""
 
 import re
 from datetime import timedelta
@@ -34,7 +34,7 @@ LISTS = {
 
 @pytest.fixture
 def listed(db, worker_vault, clock, database_url, tmp_path: Path) -> None:
-    """Two incidents with lists; two who have accounts; and one who is affected, a customer and a subscriber at once."""
+    """Two incidents with lists, two accounts, and one affected customer who is a subscriber too."""
     now = clock.now()
     for slug, rows in LISTS.items():
         with db.write() as session:
@@ -116,7 +116,7 @@ def test_no_row_names_the_outcome_or_the_person(listed, app, db, worker_parts, f
 
 @pytest.mark.parametrize("form", FORMS)
 def test_no_value_is_shared_by_the_rows_of_one_person(listed, app, db, worker_parts, form):
-    """Whoever has a copy of the database, and asked for somebody, could follow it to that person's other rows."""
+    """Someone with a copy of the database who asked for an address could find that person's other rows."""
     before = traces.contents(db)
     for address in (AFFECTED, AFFECTED.upper(), UNKNOWN, UNKNOWN.upper()):
         fill_in(app.test_client(), form, address.replace("NORTHWIND.EXAMPLE", "northwind.example"))
@@ -144,8 +144,7 @@ def test_the_same_cap_stands_for_everyone(listed, app, worker_parts, smtp, form)
 
 @pytest.fixture
 def guessed(listed, app, db, worker_vault, clock) -> tuple[str, ...]:
-    """Addresses that were guessed at twice before an incident, and belong to: one who must choose anew, one with an
-    account, and nobody."""
+    """Addresses guessed at twice before an incident: one must reset, one has an account, one is unknown."""
     for address in (AFFECTED, CUSTOMER, UNKNOWN):
         for _ in range(2):
             assert guess(app.test_client(), address) == 400
@@ -173,7 +172,7 @@ def test_a_guess_at_the_door_leaves_the_same_statements_and_rows(guessed, app, d
 
 
 def test_who_knows_when_and_how_often_they_guessed_finds_nobody_in_the_rows_that_it_left(guessed, app, db):
-    """A thief without a key: an account, or a new password required in between, shows in no row of the doors."""
+    """Without a key no failure count reveals an account, or a reset required in between."""
     for address in guessed:
         guess(app.test_client(), address)
     everything = traces.contents(db)

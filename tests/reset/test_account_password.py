@@ -98,7 +98,7 @@ def test_in_all_sessions_together_the_password_can_be_guessed_twenty_times(app, 
 
 
 def test_when_every_core_hashes_no_try_is_counted(at_home, ana, db, people, settings, app):
-    """Otherwise five times 503 would end the session, and twenty the account's share, with the right password."""
+    """Otherwise five 503 answers would end the session, and twenty fill the bucket, despite the right one."""
 
     def counted():
         with db.read() as session:

@@ -102,7 +102,7 @@ def test_when_every_core_hashes_one_is_told_when_to_come_back_and_nothing_is_los
 def test_a_link_costs_twenty_hashes_an_hour_at_most_and_stays_good(
     client, app, ask, ana, people, settings, clock
 ):
-    """Whoever holds one could keep every core busy, and ask without end whether this was the password before."""
+    """Otherwise a link's holder could keep every core busy, and test guesses at the previous password."""
     link = link_in(ask(ana))
     client.get(link)
     form = hidden(client.get(CHOOSE).text)

@@ -39,11 +39,11 @@ LIST = HEADER + (
 )
 COUNTS = {
     "people": 6,
-    "altered, left alone": 0,
+    "tampered, skipped": 0,
     "accounts found": 5,
     "newly required": 5,
-    "required before": 0,
-    "chosen anew since": 0,
+    "already required": 0,
+    "renewed since": 0,
     "mails": 5,
 }
 CHANGED = re.compile(r"^(" + "|".join(COUNTS) + r") +(\d+)$", re.MULTILINE)
@@ -104,7 +104,7 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(portal, people_and_list, 
     assert counted(portal("reset", "require", SLUG, "--dry-run")) == COUNTS
     assert contents(db) == before
     assert counted(portal("reset", "require", SLUG)) == COUNTS
-    again = COUNTS | {"newly required": 0, "required before": 5, "mails": 0}
+    again = COUNTS | {"newly required": 0, "already required": 5, "mails": 0}
     assert counted(portal("reset", "require", SLUG, "--dry-run")) == again
     assert counted(portal("reset", "require", SLUG)) == again
 
@@ -146,11 +146,11 @@ def test_who_chose_anew_since_is_left_in_peace(
     take_in(portal, tmp_path, LIST + "gus@northwind.example,,,Passwords\n")
     expected = {
         "people": 7,
-        "altered, left alone": 0,
+        "tampered, skipped": 0,
         "accounts found": 6,
         "newly required": 1,
-        "required before": 4,
-        "chosen anew since": 1,
+        "already required": 4,
+        "renewed since": 1,
         "mails": 1,
     }
     assert counted(portal("reset", "require", SLUG, "--dry-run")) == expected
@@ -175,7 +175,7 @@ def test_a_password_changed_with_the_exposed_one_as_proof_spares_nobody(
         "people": 7,
         "accounts found": 6,
         "newly required": 1,
-        "required before": 5,
+        "already required": 5,
         "mails": 1,
     }
     assert counted(portal("reset", "require", SLUG, "--dry-run")) == expected
@@ -199,7 +199,7 @@ def test_who_chose_by_mail_before_the_list_named_them_is_left_in_peace_whatever_
     client.submit("/sign-in/", email=gus, password=NEW)
     client.submit("/account/password/", current_password=NEW, password=another)
     take_in(portal, tmp_path, LIST + f"{gus},,,Passwords\n")
-    assert counted(portal("reset", "require", SLUG))["chosen anew since"] == 1
+    assert counted(portal("reset", "require", SLUG))["renewed since"] == 1
     assert people.signs_in_with(gus, another)
 
 
@@ -272,7 +272,7 @@ def test_a_profile_that_was_tampered_with_keeps_nobody_else_from_the_mail(
         row = session.get_one(AccountRow, people.account("ana@northwind.example").id)
         row.profile = session.get_one(AccountRow, people.account("ben@northwind.example").id).profile
     done = portal("reset", "require", SLUG)
-    fewer = {"altered, left alone": 1, "accounts found": 4, "newly required": 4, "mails": 4}
+    fewer = {"tampered, skipped": 1, "accounts found": 4, "newly required": 4, "mails": 4}
     assert counted(done) == COUNTS | fewer
     assert "restore them" in done.output
     drain(worker_parts)
@@ -363,7 +363,7 @@ def test_a_killed_command_goes_on_where_it_was_and_mails_nobody_twice(
     result = portal("reset", "require", "--everyone")
     assert counted(result)["newly required"] == many + 1
     assert counted(result)["mails"] == many + 1
-    assert counted(result)["required before"] == 0, "what the killed command did is counted as done"
+    assert counted(result)["already required"] == 0, "what the killed command did is counted as done"
     assert required(db) == many + 1
     clock.advance(timedelta(hours=1))
     drain(worker_parts)
