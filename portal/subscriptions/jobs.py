@@ -54,7 +54,7 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
     if not replies.count_answer(
         session, vault, PURPOSE, owner, now, reply_id=row_id, lifetime=service.CONFIRM_WITHIN, topic=topic
     ):
-        return None
+        return Outcome.ANSWERED
     language = best_language(request.fields.get("language"), parts.settings.site.languages)
     already = service.subscribed(session, vault, incident.id, address)
     title = clip(incident.title_in(language), LONGEST_INCIDENT)

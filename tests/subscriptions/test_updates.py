@@ -384,11 +384,9 @@ def test_a_suppressed_index_gets_no_update_even_if_a_backup_brings_the_subscript
     house, smtp, incident, db
 ):
     add(house, incident, ANA)
-    suppress_all = text(
-        'INSERT INTO subscription_suppressions ("index") SELECT suppression FROM subscriptions'
-    )
+    suppress = 'INSERT INTO subscription_suppressions ("index") SELECT suppression FROM subscriptions'
     with db.write() as session:
-        session.execute(suppress_all)
+        session.execute(text(suppress))
     house.update("Passwords stored anew")
     house.work()
     assert smtp.messages == []
