@@ -67,7 +67,7 @@ def test_a_notice_that_nobody_with_the_worker_s_keys_began_mails_nobody(
         for _ in range(3):
             session.add(
                 Campaign(
-                    incident_id=new_id(), list_id=list_id, begun_at=clock.now(), addresses=1, voucher=bytes(32)
+                    incident_id=new_id(), list_id=list_id, begun_at=clock.now(), addresses=1, row_mac=bytes(32)
                 )
             )  # fmt: skip
     campaigns.resume(worker_parts)
@@ -92,7 +92,7 @@ def test_answers_come_from_no_list_that_was_not_activated(
         assert session.scalar(select(IntakeRequest.state)) == "held", (
             "it must be answered when a list is there"
         )
-    assert "altered or put in" in caplog.text
+    assert "altered or inserted" in caplog.text
     assert "northwind" not in caplog.text
 
 
