@@ -1,4 +1,4 @@
-"""What to do about each kind of exposed data, in words that are translated where they are shown."""
+"""Load the advice for each kind of exposed data; texts are message ids, translated where they are shown."""
 
 import tomllib
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ GROUP_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One thing to do: a title and one to four steps, each to be ticked off."""
+    """One recommended action: a title and one to four steps that can be ticked off."""
 
     key: str
     title: str
@@ -48,7 +48,7 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One exposed class with its advice; what a worse class already said is in `as_above`."""
+    """One exposed data class with its advice; `as_above` is advice that an earlier entry gives in full."""
 
     data_class: DataClass
     advice: tuple[Advice, ...]
@@ -56,30 +56,30 @@ class Entry:
 
     @property
     def urgency(self) -> str:
-        """How soon to act, in words to translate."""
+        """Return how soon to act, as a message id."""
         return URGENCY[self.data_class.severity]
 
     @property
     def group(self) -> str:
-        """The name of the class's group, to translate."""
+        """Return the name of the class's group, as a message id."""
         return GROUP_NAMES[self.data_class.group]
 
 
 @cache
 def load() -> dict[str, Advice]:
-    """Return every piece of advice under its key, in the order of the file."""
+    """Return all advice by key, in the order of the file."""
     with FILE.open("rb") as file:
         tables = tomllib.load(file)
     return {key: Advice(key, table["title"], tuple(table["steps"])) for key, table in tables.items()}
 
 
 def plan(data_classes: Iterable[DataClass]) -> tuple[Entry, ...]:
-    """Return the classes in the given order with their advice, each piece of advice in full only once."""
-    told: set[str] = set()
+    """Return the classes in the given order with their advice, each piece in full only once."""
+    seen: set[str] = set()
     entries: list[Entry] = []
     for data_class in data_classes:
-        new = tuple(load()[key] for key in data_class.advice if key not in told)
-        old = tuple(load()[key] for key in data_class.advice if key in told)
-        told.update(data_class.advice)
+        new = tuple(load()[key] for key in data_class.advice if key not in seen)
+        old = tuple(load()[key] for key in data_class.advice if key in seen)
+        seen.update(data_class.advice)
         entries.append(Entry(data_class, new, old))
     return tuple(entries)

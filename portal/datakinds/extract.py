@@ -1,4 +1,4 @@
-"""Hands the words of this folder's data files to Babel, so that translators see them beside the rest."""
+"""Babel extraction methods that put the texts of this folder's data files into the catalogue."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ Message = tuple[int, str | None, str, list[str]]
 def data_classes(
     file: IO[bytes], keywords: Mapping[str, object], comment_tags: Sequence[str], options: Mapping[str, str]
 ) -> Iterator[Message]:
-    """Yield the names of `data_classes.csv`, as Babel asks its extraction methods to."""
+    """Yield the class names of `data_classes.csv` in the form of a Babel extraction method."""
     del keywords, comment_tags, options
     rows = csv.DictReader(io.StringIO(file.read().decode("utf-8")))
     for row in rows:
@@ -22,7 +22,7 @@ def data_classes(
 def advice(
     file: IO[bytes], keywords: Mapping[str, object], comment_tags: Sequence[str], options: Mapping[str, str]
 ) -> Iterator[Message]:
-    """Yield the titles and steps of `advice.toml`."""
+    """Yield the titles and steps of `advice.toml` in the form of a Babel extraction method."""
     del keywords, comment_tags, options
     text = file.read().decode("utf-8")
     lines = text.splitlines()

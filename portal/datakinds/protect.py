@@ -1,4 +1,4 @@
-"""What anyone can do after a breach, by kind of data: the advice of every class, gathered by group."""
+"""Collect the advice of all data classes by group, for the page "protect yourself"."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from portal.datakinds.taxonomy import DataClass
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One group of data: its name, its classes with how soon to act, and each piece of advice once, worst first."""
+    """One group of data; `classes` are (name, urgency). Most severe first, no piece of advice twice."""
 
     key: str
     name: str
@@ -19,17 +19,17 @@ class Kind:
     advice: tuple[Advice, ...]
 
     def among(self, names: Collection[str]) -> "Kind":
-        """Return what of it has one of these names; its classes may be none."""
+        """Return this group with only the classes in `names`; it may have none."""
         return _kind(self.key, (one for one in _classes(self.key) if one.name in names))
 
     def beyond(self, names: Collection[str]) -> "Kind":
-        """Return what of it has none of these names; its classes may be none."""
+        """Return this group without the classes in `names`; it may have none."""
         return _kind(self.key, (one for one in _classes(self.key) if one.name not in names))
 
 
 @cache
 def kinds() -> tuple[Kind, ...]:
-    """Return every group in the order in which it is read first; texts are to be translated."""
+    """Return all groups in display order; texts are message ids."""
     return tuple(_kind(group, _classes(group)) for group in taxonomy.GROUPS)
 
 

@@ -1,7 +1,7 @@
-"""The kinds of data that a breach exposes: their names, groups, severity, and what to do about each.
+"""The taxonomy of exposed data: class names, groups, severity, and keys of advice.
 
 The ids in `data_classes.csv` are stored with people: a class may be added under a new id, but an id is never
-changed or given away again.
+changed or reused.
 """
 
 import csv
@@ -13,7 +13,7 @@ from pathlib import Path
 FILE = Path(__file__).parent / "data_classes.csv"
 SEPARATOR = ";"
 
-# From the group that is read first to the last, among classes of one severity.
+# Display order among classes of equal severity.
 GROUPS = (
     "sign-in",
     "money",
@@ -34,7 +34,7 @@ GROUPS = (
 
 @dataclass(frozen=True, slots=True)
 class DataClass:
-    """One kind of exposed data. Severity runs from 1 (little) to 5 (act first)."""
+    """One kind of exposed data; severity runs from 1 (little risk) to 5 (act first)."""
 
     id: int
     name: str
@@ -44,12 +44,12 @@ class DataClass:
 
 
 class UnknownDataClass(LookupError):
-    """A name or id is not in the taxonomy. The message never repeats a name."""
+    """A name or id is not in the taxonomy; the message never repeats the name."""
 
 
 @cache
 def load() -> tuple[DataClass, ...]:
-    """Return every class, in the order of its id."""
+    """Return all classes, sorted by id (the order of the file)."""
     with FILE.open(encoding="utf-8", newline="") as file:
         return tuple(
             DataClass(
@@ -64,15 +64,15 @@ def load() -> tuple[DataClass, ...]:
 
 
 def find(name: str) -> DataClass:
-    """Return the class of this name, whatever its case and outer spaces. Raises UnknownDataClass."""
+    """Return the class of this name, ignoring case and outer whitespace. Raises UnknownDataClass."""
     try:
         return _by_name()[name.strip().casefold()]
     except KeyError:
-        raise UnknownDataClass("this is no data class of the taxonomy") from None
+        raise UnknownDataClass("not a data class of the taxonomy") from None
 
 
 def by_id(number: int) -> DataClass:
-    """Return the class that is stored under this id. Raises UnknownDataClass."""
+    """Return the class with this id. Raises UnknownDataClass."""
     try:
         return _by_id()[number]
     except KeyError:
@@ -81,30 +81,30 @@ def by_id(number: int) -> DataClass:
 
 @lru_cache(maxsize=4096)
 def parse_classes(text: str) -> tuple[DataClass, ...]:
-    """Return the classes of a `;`-separated list, each once, in the order of their ids.
+    """Return the classes of a `;`-separated list, without duplicates, sorted by id.
 
-    Empty parts are skipped. Raises UnknownDataClass, which says the place of the unknown name, not the name.
+    Empty parts are skipped. Raises UnknownDataClass with the position of the unknown name, never the name.
     """
     found: set[DataClass] = set()
-    for place, name in enumerate(text.split(SEPARATOR), start=1):
+    for position, name in enumerate(text.split(SEPARATOR), start=1):
         if not name.strip():
             continue
         try:
             found.add(find(name))
         except UnknownDataClass:
-            raise UnknownDataClass(f"name {place} is no data class of the taxonomy") from None
+            raise UnknownDataClass(f"name {position} is not a data class of the taxonomy") from None
     return tuple(sorted(found, key=lambda data_class: data_class.id))
 
 
 def worst_first(names: Iterable[str]) -> tuple[DataClass, ...]:
-    """Return the classes of these names, each once, the worst first. Raises UnknownDataClass."""
+    """Return the classes of these names, without duplicates, most severe first. Raises UnknownDataClass."""
     return tuple(sorted({find(name) for name in names}, key=_rank))
 
 
 def _rank(data_class: DataClass) -> tuple[int, int, int, str]:
-    """Sort by severity; then what is mended here, a password, before all else; then by group."""
-    mended_here = 0 if data_class.advice[0] == "new-password" else 1
-    return -data_class.severity, mended_here, GROUPS.index(data_class.group), data_class.name
+    """Return the sort key: severity, then passwords (they can be changed here), then group and name."""
+    not_password = 0 if data_class.advice[0] == "new-password" else 1
+    return -data_class.severity, not_password, GROUPS.index(data_class.group), data_class.name
 
 
 @cache

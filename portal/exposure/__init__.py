@@ -1,1 +1,1 @@
-"""The affected list: its import, its versions, and the private answer to "am I affected?"."""
+"""The affected lists: import, versions, and the private answer to "am I affected?"."""

@@ -1,7 +1,7 @@
-"""Whom a typed address finds, and the answer as it travels to the page.
+"""Look up a typed address, and pack the answer for the page.
 
-Folds find candidates; what is told, and where, goes by the stored address. The answer is small, complete,
-and the same for the same address, incident and list.
+Candidates are found by the fold of the address; what is answered, and to which mailbox, depends on the stored
+address. An answer is small, complete, and identical for the same address, incident and list.
 """
 
 import json
@@ -25,7 +25,7 @@ from portal.exposure.people import Indexer, Person, classes_of
 
 log = logging.getLogger("portal.exposure")
 
-ROWS = 32  # more than ever share one fold, so that one statement finds them all
+ROWS = 32  # more than ever share one fold, so that one statement fetches them all
 MAX_BYTES = 4000
 MAX_LABEL = 40
 _REFERENCE_PURPOSE = "answer-reference"
@@ -33,7 +33,7 @@ _REFERENCE_LENGTH = 10
 
 
 class Outcome(IntEnum):
-    """What is told about one incident. A failure to look is never told as NOT_LISTED."""
+    """The result for one incident. A failed lookup is never reported as NOT_LISTED."""
 
     AFFECTED = 1
     NOT_LISTED = 2
@@ -53,9 +53,10 @@ _ORDER = (
 
 @dataclass(frozen=True)
 class Candidates:
-    """Everyone of one incident's active list who has the typed address's fold.
+    """The people of one incident's active list who share the fold of the typed address.
 
-    `list_number` is None where nobody could look; `damaged` where a row that was found does not open.
+    `list_number` is None if the list could not be searched; `damaged` is True if a row with this fold
+    does not open.
     """
 
     incident_id: bytes
@@ -67,7 +68,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Finding:
-    """What is told about one incident to the mailbox that the answer goes to."""
+    """The result for one incident, as sent to the mailbox that gets the answer."""
 
     incident_id: bytes
     list_number: int | None
@@ -79,13 +80,14 @@ class Finding:
 def candidates(
     session: Session, vault: WorkerVault, incident_ids: list[bytes], address: str
 ) -> list[Candidates]:
-    """Look an address up for each incident, by the same statements whoever is asked about.
+    """Look up an address in the active list of each incident, with the same statements for every address.
 
-    A list that cannot be read counts as one that could not be looked at. Where only the row of this person
-    does not open, nothing but the answer may show it: whoever can write the table could else spoil every row,
-    ask for an address, and see by what we do that it is listed. `jobs.inspect` looks for such rows.
+    A list that cannot be read counts as not searched. If only the row of this person does not open,
+    nothing but the answer may show it, not even the log: an attacker who can write the table could
+    otherwise damage every row, check an address, and see from our reaction that it is listed.
+    `jobs.inspect` looks for such rows instead.
     """
-    versions = service.answering(session, vault, incident_ids)
+    versions = service.verified_active(session, vault, incident_ids)
     fold = Indexer(vault).fold(address)
     found = []
     for incident_id in incident_ids:
@@ -96,7 +98,13 @@ def candidates(
         try:
             people, damaged = _people(session, vault, version, fold)
         except (VaultError, service.ListDestroyed) as error:
-            log.error("list %s cannot be read (%s)", version.id, type(error).__name__)
+            log.error(
+                "exposure: list version %s, incident %s, cannot be read (%s), so its checks wait; "
+                "run portal doctor",
+                version.number,
+                incident_id.hex(),
+                type(error).__name__,
+            )
             found.append(Candidates(incident_id, None, None, ()))
             continue
         found.append(Candidates(incident_id, version.number, version.imported_at, people, damaged))
@@ -106,10 +114,10 @@ def candidates(
 def _people(
     session: Session, vault: WorkerVault, version: ExposureList, fold: bytes
 ) -> tuple[tuple[Person, ...], bool]:
-    """Return those of a fold, and whether there is one who cannot be read. Raises ListDestroyed, VaultError.
+    """Return the people with a fold, and whether a row with it does not open.
 
-    Fetches the rows from where the fold would lie, as many whether anybody has it or not: how many rows were
-    fetched is what the statistics of a database server tell whoever may look at them.
+    Fetches a fixed number of rows, starting where the fold would be, whether anyone has it or not: the
+    statistics of a database server show how many rows were fetched. Raises ListDestroyed, VaultError.
     """
     sealer = service.open_list(vault, version)
     place = tuple_(ExposedPerson.fold_index, ExposedPerson.person_key)
@@ -130,7 +138,7 @@ def _people(
         except (
             VaultError,
             TypeError,
-        ):  # TypeError: SQLite keeps whatever was put there, and that was no bytes
+        ):  # TypeError: SQLite stores any type, so a forged cell may hold no bytes
             return tuple(people), True
         if len(rows) < ROWS:
             return tuple(people), False
@@ -138,10 +146,11 @@ def _people(
 
 
 def recipient(address: str, found: list[Candidates]) -> str | None:
-    """Return the one mailbox that the answer goes to, or None where there is none that we may write to.
+    """Return the mailbox that gets the answer, or None if no mail may be sent.
 
-    The typed address where it is stored exactly so; else the stored spelling of it; else, where nobody is
-    found, the typed address, if its local part is ASCII (RFC 5321): no other fold of it is anybody we know.
+    This is the typed address if it is stored in exactly this spelling, otherwise its stored spelling. If
+    nobody is found, it is the typed address, provided that it is ASCII (RFC 5321): its fold then belongs
+    to nobody on a list.
     """
     stored = {person.address for candidate in found for person in candidate.people}
     if address in stored:
@@ -152,12 +161,12 @@ def recipient(address: str, found: list[Candidates]) -> str | None:
 
 
 def findings(mailbox: str, found: list[Candidates]) -> list[Finding]:
-    """Return what is told to a mailbox: of people stored under exactly its address.
+    """Return the findings for a mailbox: the people stored under exactly its address.
 
-    Where the provider is known to deliver every spelling to one mailbox, of people stored under any of them.
+    If the provider is known to deliver every spelling to one mailbox, people stored under any spelling count.
     """
     every_spelling = one_mailbox(mailbox.rpartition("@")[2])
-    told = []
+    results = []
     for candidate in found:
         people = tuple(p for p in candidate.people if every_spelling or p.address == mailbox)
         if candidate.list_number is None:
@@ -168,13 +177,15 @@ def findings(mailbox: str, found: list[Candidates]) -> list[Finding]:
             outcome = Outcome.UNREADABLE
         else:
             outcome = Outcome.OTHER_SPELLING if candidate.people else Outcome.NOT_LISTED
-        told.append(Finding(candidate.incident_id, candidate.list_number, candidate.as_of, outcome, people))
-    return told
+        results.append(
+            Finding(candidate.incident_id, candidate.list_number, candidate.as_of, outcome, people)
+        )
+    return results
 
 
 @dataclass(frozen=True)
 class Section:
-    """One person's exposed data, worst first; `label` tells people who share an address apart."""
+    """One person's exposed data, most severe first; `label` distinguishes people who share an address."""
 
     label: str
     classes: tuple[DataClass, ...]
@@ -182,7 +193,7 @@ class Section:
 
 @dataclass(frozen=True)
 class IncidentAnswer:
-    """What the page tells about one incident; `more` counts people for whom there was no room."""
+    """The answer about one incident; `more` counts the people who did not fit."""
 
     incident_id: bytes
     list_number: int | None
@@ -195,18 +206,18 @@ class IncidentAnswer:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one mailbox is told."""
+    """The complete answer to one mailbox."""
 
     address: str
     incidents: tuple[IncidentAnswer, ...]
 
 
 def pack(vault: WorkerVault, address: str, findings: Iterable[Finding]) -> dict[str, Any]:
-    """Return an answer as the data of a reply; where many people share an address, count the last ones."""
-    told = [_pack_finding(vault, address, finding) for finding in findings]
-    data = {"a": address, "i": told}
+    """Return an answer as JSON data of at most MAX_BYTES; people who do not fit are only counted."""
+    packed = [_pack_finding(vault, address, finding) for finding in findings]
+    data = {"a": address, "i": packed}
     while packed_size(data) > MAX_BYTES:
-        longest = max(told, key=lambda item: len(item["p"]))
+        longest = max(packed, key=lambda item: len(item["p"]))
         if not longest["p"]:
             break
         longest["p"].pop()
@@ -215,7 +226,7 @@ def pack(vault: WorkerVault, address: str, findings: Iterable[Finding]) -> dict[
 
 
 def unpack(data: dict[str, Any]) -> Answer:
-    """Return the answer that `pack` packed; what needs something done comes first."""
+    """Return the answer that `pack` packed; incidents that require action come first."""
     incidents = sorted(
         (_unpack_finding(item) for item in data["i"]), key=lambda item: _ORDER.index(item.outcome)
     )
@@ -223,7 +234,7 @@ def unpack(data: dict[str, Any]) -> Answer:
 
 
 def reference(vault: WorkerVault, address: str, finding: Finding) -> str:
-    """Return the reference number of an answer: the same for the same address, incident and list."""
+    """Return the 10 base-32 characters that refer to an answer: a keyed hash of address, incident, list."""
     value = f"{address}\0{finding.incident_id.hex()}\0{finding.list_number or 0}"
     digest = vault.list_index(_REFERENCE_PURPOSE, value)
     return b32encode(digest).decode()[:_REFERENCE_LENGTH]
@@ -258,7 +269,7 @@ def _unpack_finding(item: dict[str, Any]) -> IncidentAnswer:
 
 
 def _label(person: Person, address: str, *, alone: bool) -> str:
-    """Tell people of one mailbox apart: by name, the end of the customer number, or the stored spelling."""
+    """Return a label: the name, the last four characters of the account_ref, or the stored spelling."""
     if alone and person.address == address:
         return ""
     if person.name:
@@ -269,4 +280,5 @@ def _label(person: Person, address: str, *, alone: bool) -> str:
 
 
 def packed_size(data: dict[str, Any]) -> int:
+    """Return the size of packed data as compact JSON, in bytes of UTF-8."""
     return len(json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode())

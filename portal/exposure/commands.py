@@ -1,4 +1,4 @@
-"""`portal exposure`: take in affected lists, and choose which one answers come from."""
+"""`portal exposure`: import affected lists, activate and destroy their versions."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 from sqlalchemy.orm import Session
 
-from portal.audit import service as audit
 from portal.exposure import importing, service
 from portal.exposure.models import ExposureList
 from portal.exposure.people import delete_people
@@ -21,20 +20,20 @@ VERSION = click.IntRange(1, 2**31 - 1)
 ACCEPT = click.option(
     "--accept-bad-rows",
     is_flag=True,
-    help="Activate although rows were left out: these people will not be told.",
+    help="Activate despite rejected rows: the people in these rows will not be notified.",
 )
 
 
 @click.group()
 def exposure() -> None:
-    """Lists of the people affected by an incident."""
+    """Manage the lists of people affected by an incident."""
 
 
 @exposure.command("import")
 @click.argument("slug")
 @command_line.FILE
 @command_line.DRY_RUN
-@click.option("--activate", "activate_it", is_flag=True, help="Let answers come from this list at once.")
+@click.option("--activate", "activate_it", is_flag=True, help="Use the list for answers at once.")
 @command_line.REPORT
 @ACCEPT
 @click.pass_obj
@@ -48,37 +47,29 @@ def import_list(
     activate_it: bool,
     accept_bad_rows: bool,
 ) -> None:
-    """Take in FILE (UTF-8 CSV with a header) as a new version of the list of SLUG.
+    """Import FILE (UTF-8 CSV with a header) as a new version of the list of SLUG.
 
-    Columns: email (needed), account_ref, name, locale, jurisdiction, data_classes (separated by ;). Nobody
-    sees the version until it is activated.
+    Columns: email (required), account_ref, name, locale, jurisdiction, data_classes (separated by ;). The
+    version is not used until it is activated.
     """
     db, vault, clock = context.db, context.worker_vault(), context.clock
     with db.read() as session:
         incident = _incident(session, slug)
     report = report or command_line.report_of(file)
     source = importing.Source(incident.id, incident.class_names, file, report)
-
-    def record(session: Session, summary: importing.Summary) -> None:
-        details = {"version": summary.number, "people": summary.people, "addresses": summary.addresses}
-        details |= {"bad_rows": summary.bad_rows, "duplicates": summary.duplicates}
-        audit.record(session, "exposure.import", slug, details, clock.now())
-
     with command_line.errors_as_messages(file, NOTHING_STORED, NOTHING_STORED), ProgressBars() as bars:
         try:
-            summary = importing.import_list(
-                db, vault, clock, source, bars.show, finished=record, dry_run=dry_run
-            )
+            summary = importing.import_list(db, vault, clock, source, bars.show, dry_run=dry_run)
         except importing.ImportRunning:
             raise click.ClickException(
-                "Another import is running. Wait for its end, and try again."
+                "Another import is running. Wait until it has finished, then run the command again."
             ) from None
     _echo_summary(summary, file, report)
     command_line.echo_closing_lines(summary, dry_run=dry_run)
     if dry_run:
         return
-    _tell_difference(context, incident, summary.list_id)
-    click.echo(f"Stored as version {summary.number}. Nobody sees it until it is activated.")
+    _echo_difference(context, incident, summary.list_id)
+    click.echo(f"Stored as version {summary.number}. It is not used until it is activated.")
     if activate_it:
         _activate(context, slug, summary.number, accept_bad_rows=accept_bad_rows)
     else:
@@ -89,19 +80,19 @@ def import_list(
 @click.argument("slug")
 @click.pass_obj
 def list_versions(context: Context, slug: str) -> None:
-    """Show the versions of the list of SLUG, in counts."""
+    """Show the versions of the list of SLUG with their counts."""
     with context.db.read() as session:
         incident = _incident(session, slug)
         active = service.active(session, incident.id)
         versions = service.versions(session, incident.id)
     if not versions:
-        click.echo("There is no list yet.")
+        click.echo(f"There is no list yet. Import one: portal exposure import {slug} FILE")
     for version in versions:
         mark = "active" if active is not None and active.id == version.id else ""
         mark = mark if version.data_key else "destroyed"
         click.echo(
             f"version {version.number}  {version.imported_at:%Y-%m-%d %H:%M} UTC  people {version.people}"
-            f"  addresses {version.addresses}  left out {version.bad_rows}  {mark}".rstrip()
+            f"  addresses {version.addresses}  rejected {version.bad_rows}  {mark}".rstrip()
         )
         for name, people in json.loads(version.class_counts).items():
             click.echo(f"    {name}: {people}")
@@ -113,7 +104,7 @@ def list_versions(context: Context, slug: str) -> None:
 @ACCEPT
 @click.pass_obj
 def activate(context: Context, slug: str, version: int, *, accept_bad_rows: bool) -> None:
-    """Let answers about SLUG come from VERSION from now on; an older one may be activated again."""
+    """Use VERSION of the list of SLUG for all answers from now on; older versions may be activated again."""
     _activate(context, slug, version, accept_bad_rows=accept_bad_rows)
 
 
@@ -123,38 +114,37 @@ def activate(context: Context, slug: str, version: int, *, accept_bad_rows: bool
 @click.option(
     "--stop-notice",
     is_flag=True,
-    help="Although a notice to it still goes out: the others of it are not written to.",
+    help="Destroy it although a notice to it is still being sent: the rest will not get the notice.",
 )
 @click.pass_obj
 def purge(context: Context, slug: str, version: int, *, stop_notice: bool) -> None:
-    """Destroy VERSION of the list of SLUG for good: its key first, then its rows.
+    """Destroy VERSION of the list of SLUG permanently: first its key, then its rows.
 
-    Without the key no copy of the rows can be read, wherever one lies; backups of the whole database hold
-    both. The active version cannot be destroyed. The counts stay. Run it again where it was interrupted.
+    Without the key no copy of the rows can be read; but a backup of the whole database contains both. The
+    active version cannot be destroyed. The counts stay. If interrupted, run it again.
     """
     try:
         with context.db.write() as session:
             incident = _incident(session, slug)
-            destroyed = service.destroy(session, incident.id, version, stop_notice=stop_notice)
-            details = {"version": version, "people": destroyed.people}
-            audit.record(session, "exposure.purge", slug, details, context.clock.now())
+            destroyed = service.destroy(
+                session, incident.id, version, context.clock.now(), stop_notice=stop_notice
+            )
     except service.ListUnknown:
         raise click.ClickException(
             f"There is no version {version}. See: portal exposure list {slug}"
         ) from None
     except service.ListActive:
         raise click.ClickException(
-            f"Version {version} is active: answers come from it. Activate another version first."
+            f"Version {version} is active. First activate another: portal exposure activate {slug} VERSION"
         ) from None
     except service.ListNotifying:
         raise click.ClickException(
-            f"A notice to version {version} still goes out, and without the list nobody else would be told. "
-            "Wait until "
-            f"it has (see: portal campaigns), or end it: portal exposure purge {slug} {version} --stop-notice"
+            f"A notice to version {version} is still being sent and needs the list. Wait until it is done "
+            f"(see: portal campaigns), or stop it: portal exposure purge {slug} {version} --stop-notice"
         ) from None
     delete_people(context.db, destroyed.id)
     click.echo(
-        f"Version {version} is destroyed: nobody can read its people any more. Let old backups expire too."
+        f"Version {version} is destroyed and can no longer be read. Backups still hold it: let them expire."
     )
 
 
@@ -166,19 +156,19 @@ def _activate(context: Context, slug: str, number: int, *, accept_bad_rows: bool
             version = service.activate(
                 session, vault, incident.id, number, now, accept_bad_rows=accept_bad_rows
             )
-            details = {"version": number, "people": version.people, "bad_rows": version.bad_rows}
-            audit.record(session, "exposure.activate", slug, details, now)
     except service.ListUnknown:
         raise click.ClickException(
             f"There is no version {number}. See: portal exposure list {slug}"
         ) from None
     except service.ListDestroyed:
-        raise click.ClickException(f"Version {number} was destroyed. Import the list again.") from None
+        raise click.ClickException(
+            f"Version {number} was destroyed. Import the list again: portal exposure import {slug} FILE"
+        ) from None
     except service.ListHasBadRows as error:
         raise click.ClickException(
-            f"Not activated: {_rows(error.bad_rows)} left out, whose people would never be told. Mend the "
-            "file "
-            f"and import it again, or accept it: portal exposure activate {slug} {number} --accept-bad-rows"
+            f"Not activated: {_rows(error.bad_rows)} rejected; their people would not be notified. Correct "
+            f"the file and import it again, or accept it: portal exposure activate {slug} {number} "
+            "--accept-bad-rows"
         ) from None
     click.echo(f"Version {number} is active. People: {version.people}; addresses: {version.addresses}.")
 
@@ -188,23 +178,23 @@ def _echo_summary(summary: importing.Summary, file: Path, report: Path) -> None:
         f"{file.name}: {_rows(summary.rows)}; people: {summary.people}; addresses: {summary.addresses}."
     )
     if summary.duplicates:
-        click.echo(f"{_rows(summary.duplicates)} named a person again; their data classes were united.")
+        click.echo(f"{_rows(summary.duplicates)} named a person again; their data classes were merged.")
     if summary.bad_rows:
-        click.echo(f"{_rows(summary.bad_rows)} left out. Which, and why: {report}")
+        click.echo(f"{_rows(summary.bad_rows)} rejected. Lines and reasons: {report}")
 
 
 def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count} rows"
 
 
-def _tell_difference(context: Context, incident: Incident, list_id: int) -> None:
+def _echo_difference(context: Context, incident: Incident, list_id: int) -> None:
     with context.db.read() as session:
         active = service.active(session, incident.id)
         if active is None:
             return
         difference = service.difference(session, session.get_one(ExposureList, list_id), active)
     click.echo(
-        f"Against the active version {difference.number}, whatever the case of letters: "
+        f"Compared with the active version {difference.number}, ignoring case: "
         f"new addresses: {difference.new}; gone: {difference.gone}."
     )
 

@@ -1,4 +1,4 @@
-"""The mail that brings an answer: it reads the same whatever the answer is."""
+"""The mail with the link to an answer; its text is identical whatever the answer is."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -6,12 +6,12 @@ from typing import ClassVar, Self
 from portal.outbox import mail
 
 PURPOSE = "check"
-ACCOUNT_PURPOSE = "check-account"  # asked for on the account page
+ACCOUNT_PURPOSE = "check-account"  # requested on the account page
 
 
 @dataclass(frozen=True)
 class CheckAnswer(mail.Mail):
-    """Somebody asked whether an address is affected; the answer is ready."""
+    """A check of an address was requested; the answer is ready."""
 
     name: ClassVar[str] = "check-answer"
     purpose: ClassVar[str] = PURPOSE
@@ -21,7 +21,7 @@ class CheckAnswer(mail.Mail):
 
     @classmethod
     def sample(cls) -> Self:
-        """Return an example."""
+        """Return an example for previews and tests."""
         return cls()
 
 

@@ -1,4 +1,4 @@
-"""The form of the check; field names are part of the contract."""
+"""The form of the check; its field names are part of the contract."""
 
 from flask_babel import lazy_gettext
 from wtforms import StringField
@@ -7,6 +7,6 @@ from portal.web.forms import AddressForm
 
 
 class CheckForm(AddressForm):
-    """One question: the address."""
+    """A form with one field, the address."""
 
     email = StringField(lazy_gettext("Your e-mail address"))

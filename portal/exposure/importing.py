@@ -1,11 +1,11 @@
-"""Import an affected list: read, check, seal, sort, unite, and store it as a version that nobody sees yet."""
+"""Import an affected list: read, validate, seal, sort, merge, and store it as an inactive version."""
 
 import fcntl
 import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +13,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 
+from portal.audit import service as audit
 from portal.core.clock import Clock
 from portal.core.db import Database, sqlite_file
 from portal.crypto.vault import INDEX_BYTES, WorkerVault
@@ -31,6 +31,7 @@ from portal.exposure.people import (
     pack,
 )
 from portal.exposure.service import data_key_cell
+from portal.incidents import service as incidents
 from portal.people_files.progress import STORING, Progress
 from portal.people_files.reading import PROGRESS_ROWS, RowCounts, read_rows
 from portal.people_files.report import Report
@@ -46,12 +47,12 @@ _POSTGRES_LOCK = 0x706F7274616C
 
 
 class ImportRunning(Exception):
-    """Another import into this database is at work."""
+    """Another import into this database is running."""
 
 
 @dataclass
 class Summary(RowCounts):
-    """What an import read and did: distinct `people`, and their distinct exact `addresses`."""
+    """The counts of an import: distinct `people`, and their distinct exact `addresses`."""
 
     list_id: int = 0
     number: int = 0
@@ -61,12 +62,9 @@ class Summary(RowCounts):
     class_counts: dict[str, int] = field(default_factory=dict)
 
 
-Finished = Callable[[Session, Summary], None]
-
-
 @dataclass(frozen=True)
 class Source:
-    """What is imported: for which incident, its own data classes, the file, where bad rows are reported."""
+    """The input of an import; `incident_classes` apply to rows that name none, `report` lists bad rows."""
 
     incident_id: bytes
     incident_classes: tuple[str, ...]
@@ -81,16 +79,13 @@ def import_list(
     source: Source,
     progress: Progress,
     *,
-    finished: Finished | None = None,
     dry_run: bool = False,
 ) -> Summary:
     """Import a file as a new version and return its summary; with `dry_run` nothing is stored.
 
-    `finished` is called in the transaction that makes the version one that can be activated.
-
-    Commits in chunks; the version is invisible until it is activated, and gone if this fails. Raises
-    FileRefused for a file that cannot be imported, ReportUnwritable, ImportRunning, OSError where a disk is
-    full.
+    Commits in chunks; the version is invisible until it is activated, and removed if the import fails.
+    The audit row is written in the transaction that makes the version available for activation. Raises
+    FileRefused for an invalid file, ReportUnwritable, ImportRunning, and OSError if a disk is full.
     """
     with import_lock(db), closing(Sorter(sort_folder(db), KEY_BYTES)) as sorter:
         remove_leftovers(db)
@@ -109,7 +104,7 @@ def import_list(
             insert_people(db, ((list_id, key[:INDEX_BYTES], key[INDEX_BYTES:], blob) for key, blob in people))
             summary = job.summary
             summary.list_id, summary.number = list_id, number
-            _finish(db, summary, finished)
+            _finish(db, clock, source, summary)
         except BaseException:
             _discard_if_possible(db, list_id)
             raise
@@ -117,9 +112,9 @@ def import_list(
 
 
 def import_lock(db: Database) -> AbstractContextManager[None]:
-    """Return what one import into this database at a time can enter; the others raise ImportRunning.
+    """Return a lock that one import into this database at a time can hold; the others get ImportRunning.
 
-    The lock ends with the process, so a killed import blocks nobody.
+    The lock is released when the process ends, so a killed import blocks nothing.
     """
     file = sqlite_file(db.engine.url)
     return _advisory_lock(db) if file is None else _file_lock(file.with_name(f"{file.name}.import-lock"))
@@ -136,9 +131,9 @@ def _file_lock(path: Path) -> Iterator[None]:
 
 
 def _locked(path: Path) -> int:
-    """Return the locked descriptor of the file that others would find at `path`."""
+    """Return the descriptor of a locked file that is still the one at `path`. Raises ImportRunning."""
     while True:
-        # Who may read it may lock it: one that another user's killed import left behind is no obstacle.
+        # Read access is enough to lock: a file left behind by another user's killed import is no obstacle.
         lock = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -148,7 +143,7 @@ def _locked(path: Path) -> int:
         with suppress(FileNotFoundError):
             if path.stat().st_ino == os.fstat(lock).st_ino:
                 return lock
-        os.close(lock)  # the import that held it has just removed it
+        os.close(lock)  # the import that held the lock has just removed the file
 
 
 @contextmanager
@@ -164,13 +159,13 @@ def _advisory_lock(db: Database) -> Iterator[None]:
 
 
 def remove_leftovers(db: Database) -> None:
-    """Remove the versions of imports that were killed; only for who holds the lock."""
+    """Remove the versions of killed imports. The caller must hold the import lock."""
     for list_id in _unfinished(db):
         _discard(db, list_id)
 
 
 def clear(db: Database) -> None:
-    """Remove what imports that were killed, or found the disk full, left behind; not while one is running."""
+    """Remove the remains of imports that were killed or ran out of disk, unless an import is running."""
     if not _unfinished(db):
         return
     with suppress(ImportRunning), import_lock(db):
@@ -199,10 +194,13 @@ def _begin(db: Database, vault: WorkerVault, clock: Clock, source: Source) -> tu
         return version.number, version.id, data_key
 
 
-def _finish(db: Database, summary: Summary, finished: Finished | None) -> None:
+def _finish(db: Database, clock: Clock, source: Source, summary: Summary) -> None:
+    """Make the version available for activation, and record the import."""
     with db.write() as session:
-        if finished is not None:
-            finished(session, summary)
+        slug = incidents.by_id(session, source.incident_id).slug
+        details = {"version": summary.number, "people": summary.people, "addresses": summary.addresses}
+        details |= {"bad_rows": summary.bad_rows, "duplicates": summary.duplicates}
+        audit.record(session, "exposure.import", slug, details, clock.now())
         session.execute(
             update(ExposureList)
             .where(ExposureList.id == summary.list_id)
@@ -222,15 +220,17 @@ def _discard_if_possible(db: Database, list_id: int) -> None:
     try:
         _discard(db, list_id)
     except DBAPIError as error:
-        # A full disk can refuse this too. The version stays invisible, until there is room again.
+        # A full disk can make this fail too. The version stays invisible until the worker removes it.
         log.error(
-            "what was stored is removed by the worker as soon as there is room (%s)",
+            "exposure: the unfinished list %d could not be removed (%s); free some disk space, "
+            "then the worker removes it",
+            list_id,
             type(error.orig).__name__,
         )
 
 
 def _discard(db: Database, list_id: int) -> None:
-    # The key goes first: from then on nothing of the version can be read, whatever happens to its rows.
+    # Destroy the key first: from then on the version is unreadable, whatever happens to its rows.
     with db.write() as session:
         session.execute(update(ExposureList).where(ExposureList.id == list_id).values(data_key=None))
     delete_people(db, list_id)
@@ -241,7 +241,7 @@ def _discard(db: Database, list_id: int) -> None:
 
 
 class _Import:
-    """One run over one file."""
+    """One import of one file."""
 
     def __init__(
         self, source: Source, sealer: Sealer, indexer: Indexer, sorter: Sorter, progress: Progress
@@ -256,7 +256,7 @@ class _Import:
         self.summary = Summary()
 
     def read(self) -> None:
-        """Read, seal and sort every row of the file; bad ones are reported and left out."""
+        """Read, seal and add every row to the sorter; bad rows are reported and skipped."""
         source, summary, bitmaps = self._source, self.summary, self._bitmaps
         parser = RowParser(bitmap_of(find(name) for name in source.incident_classes))
         add, seal = self._sorter.add, self._sealer.seal
@@ -272,14 +272,14 @@ class _Import:
                     self._settle_bitmaps()
 
     def people(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield each person once, in the order of the key, as (key, blob); one who comes twice is united."""
+        """Yield each person once as (key, blob), sorted by key; rows of the same person are merged."""
         summary = self.summary
         expected = summary.rows - summary.bad_rows
         people = addresses = 0
         last_key = last_address = last_blob = b""
         for seen, (key, blob) in enumerate(self._sorter.sorted(), 1):
             if key == last_key:
-                last_blob = self._united(key, last_blob, blob)
+                last_blob = self._merged(key, last_blob, blob)
                 continue
             if last_key:
                 yield last_key, last_blob
@@ -298,17 +298,17 @@ class _Import:
             by_id(bit).name: count for bit, count in sorted(self._by_class.items()) if count
         }
 
-    def _united(self, key: bytes, blob: bytes, other: bytes) -> bytes:
+    def _merged(self, key: bytes, blob: bytes, other: bytes) -> bytes:
         person, again = self._sealer.open(key, blob), self._sealer.open(key, other)
-        united = person.united(again)
+        merged = person.merged(again)
         self._bitmaps.subtract((person.classes, again.classes))
-        self._bitmaps[united.classes] += 1
+        self._bitmaps[merged.classes] += 1
         if len(self._bitmaps) >= _MAX_BITMAPS:
             self._settle_bitmaps()
-        return self._sealer.seal(key, pack(united))
+        return self._sealer.seal(key, pack(merged))
 
     def _settle_bitmaps(self) -> None:
-        """Count the classes of the bitmaps so far, and forget these: there may be very many."""
+        """Add the bitmaps counted so far to the counts by class, and clear them: there may be very many."""
         for bitmap, count in self._bitmaps.items():
             rest = bitmap
             while rest:

@@ -1,4 +1,4 @@
-"""The worker's side: answer a check by mail, and let waiting checks go when a first list is activated."""
+"""Worker jobs: answer checks by mail, release waiting checks, clean up imports, inspect the lists."""
 
 import logging
 from datetime import datetime, timedelta
@@ -7,7 +7,6 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal.core.addresses import AddressInvalid, folded, normalise
-from portal.crypto.vault import WorkerVault
 from portal.exposure import answers, importing, service
 from portal.exposure.emails import ACCOUNT_PURPOSE, PURPOSE, CheckAnswer
 from portal.exposure.models import ActiveList
@@ -27,20 +26,20 @@ INSPECTED_EVERY = "1 per day"
 
 
 def answer(session: Session, request: intake.Request, now: datetime, parts: WorkerParts) -> Outcome:
-    """Answer one check by mail; return whether it must wait for more.
+    """Answer one check by mail; return whether it must wait for a list.
 
-    What was typed comes through the web process and is a stranger's words: what is no address gets nothing.
+    The fields come from the web process and are untrusted: without a valid address nothing is sent.
     """
     try:
         address = normalise(request.fields.get("email", ""))
     except AddressInvalid:
-        log.warning("a check without an address was dropped")
+        log.warning("exposure: a check without a valid address was dropped")
         return Outcome.ANSWERED
     return answer_address(session, request, address, request.fields.get("language", ""), now, parts)
 
 
 def answer_account(session: Session, request: intake.Request, now: datetime, parts: WorkerParts) -> Outcome:
-    """Answer the address of an account, for whoever is signed in to it; return whether it must wait for more."""
+    """Answer a check of an account's own address; return whether it must wait for a list."""
     try:
         account_id = bytes.fromhex(request.fields.get("account", ""))
         profile = store_for(parts.settings).profile(session, parts.vault, account_id)
@@ -53,10 +52,10 @@ def answer_account(session: Session, request: intake.Request, now: datetime, par
 def answer_address(
     session: Session, request: intake.Request, address: str, language: str, now: datetime, parts: WorkerParts
 ) -> Outcome:
-    """Answer a normalised address by one mail: the same rows and lengths whatever the answer.
+    """Answer a normalised address with one mail; rows and lengths are the same whatever the answer.
 
-    Returns whether something could not be checked yet. A request that waited for that is not capped and
-    counts as none of today's, but one address is told only once that the same incidents could be checked.
+    Return whether an incident could not be checked yet. A request that waited for a list is exempt from
+    the daily limit, but an address gets only one such answer for the same set of checked incidents.
     """
     vault = parts.vault
     found = answers.candidates(session, vault, [i.id for i in incidents.published(session)], address)
@@ -69,7 +68,10 @@ def answer_address(
     if mailbox is None or not allowed:
         return Outcome.ANSWERED
     findings = answers.findings(mailbox, found)
-    unique = _once(vault, mailbox, findings) if request.again else None
+    unique = None
+    if request.again:
+        checked = ",".join(f.incident_id.hex() for f in findings if f.list_number is not None)
+        unique = vault.list_index("check again", f"{folded(mailbox)}\0{checked}")
     mail = CheckAnswer()
     added = outbox.enqueue(
         session, vault, mail, address=mailbox, locale=language, now=now, row_id=reply_id, unique=unique
@@ -90,58 +92,67 @@ def answer_address(
     return Outcome.HELD if unchecked else Outcome.ANSWERED
 
 
-def _once(vault: WorkerVault, mailbox: str, findings: list[answers.Finding]) -> bytes:
-    checked = ",".join(f.incident_id.hex() for f in findings if f.list_number is not None)
-    return vault.list_index("check again", f"{folded(mailbox)}\0{checked}")
-
-
 def release(parts: WorkerParts) -> None:
-    """Let waiting checks be answered again when the list of a published incident was activated."""
+    """Release waiting checks once a list of a published incident was activated."""
     with parts.db.write() as session:
         published = [incident.id for incident in incidents.published(session)]
-        fresh = list(
+        activated = list(
             session.scalars(
                 select(ActiveList.incident_id).where(
                     ActiveList.released.is_(False), ActiveList.incident_id.in_(published)
                 )
             )
         )
-        if not fresh:
+        if not activated:
             return
-        session.execute(update(ActiveList).where(ActiveList.incident_id.in_(fresh)).values(released=True))
+        session.execute(update(ActiveList).where(ActiveList.incident_id.in_(activated)).values(released=True))
         for purpose in HANDLERS:
             intake.release(session, purpose, parts.clock.now())
 
 
 def clear(parts: WorkerParts) -> None:
-    """Remove what an import that failed could not remove itself."""
+    """Remove what a failed import could not remove itself."""
     importing.clear(parts.db)
 
 
 def inspect(parts: WorkerParts) -> None:
-    """Look once a day whether every row of the lists that answer is there and opens; a check must not tell of that."""
+    """Verify once a day that the active lists are complete and that every row opens.
+
+    A check itself must not log a damaged row: see `answers.candidates`.
+    """
     now = parts.clock.now()
     with parts.db.write() as session:
         if not limits.hit(session, parts.vault, INSPECTED_EVERY, "inspect lists", now=now).allowed:
             return
     with parts.db.read() as session:
         ids = [incident.id for incident in incidents.every(session)]
-        versions = list(service.answering(session, parts.vault, ids).values())
+        versions = list(service.verified_active(session, parts.vault, ids).values())
     for version in versions:
-        seen, spoilt, after = 0, 0, b""
+        seen, damaged, after = 0, 0, b""
         while not parts.stopping():
             with parts.db.read() as session:
                 people, after = service.people_after(session, parts.vault, version, after, service.PAGE)
             seen += len(people)
-            spoilt += sum(person is None for _, person in people)
+            damaged += sum(person is None for _, person in people)
             if not after:
                 if seen != version.people:
-                    difference = "%d rows of list version %d are there, and %d were imported: import it again"
-                    log.error(difference, seen, version.number, version.people)
+                    log.error(
+                        "exposure: list version %d, incident %s, has %d rows, %d were imported; "
+                        "import it again",
+                        version.number,
+                        version.incident_id.hex(),
+                        seen,
+                        version.people,
+                    )
                 break
-        if spoilt:
-            log.error("%d rows of list version %d do not open: import it again", spoilt, version.number)
+        if damaged:
+            log.error(
+                "exposure: %d rows of list version %d do not open, incident %s; import it again",
+                damaged,
+                version.number,
+                version.incident_id.hex(),
+            )
 
 
-# Who answers a sealed request, by its purpose.
+# The handlers of sealed requests, by purpose.
 HANDLERS: dict[str, intake.Handler] = {PURPOSE: answer, ACCOUNT_PURPOSE: answer_account}

@@ -1,4 +1,4 @@
-"""The tables of the affected lists: versions, their people, and which version is active."""
+"""Tables of the affected lists: versions, their people, and the active version of each incident."""
 
 from datetime import datetime
 
@@ -15,10 +15,11 @@ _ListId = BigInteger().with_variant(Integer, "sqlite")
 
 
 class ExposureList(Base):
-    """One version of one incident's affected list. What it says about people are counts alone.
+    """One version of one incident's affected list; in clear it holds only counts.
 
-    `data_key` is wrapped under the storage key; who forgets it destroys the list. `class_counts` is JSON: how
-    many people by data class. `notifying`: a notice to it goes out, so it is not destroyed.
+    `data_key` is wrapped under the storage key; deleting it destroys the list. `class_counts` is JSON:
+    the number of people by data class. `notifying`: a notice to this version is being sent, so it must
+    not be destroyed.
     """
 
     __tablename__ = "exposure_lists"
@@ -43,10 +44,10 @@ class ExposureList(Base):
 
 
 class ActiveList(Base):
-    """Which version answers for an incident. `released`: checks that waited for a list were let go.
+    """The active version of an incident. `released`: the checks that waited for a list were released.
 
-    `row_mac` says that who holds the worker's keys activated it: the web process can write this table, and
-    must not be able to choose whom people's answers come from.
+    `row_mac` proves that the version was activated with the worker's keys: the web process can write this
+    table, and must not be able to choose the list that answers come from.
     """
 
     __tablename__ = "exposure_active"
@@ -59,10 +60,10 @@ class ActiveList(Base):
 
 
 class ExposedPerson(Base):
-    """One person of one version: blind indexes and a sealed, padded blob, in the order of the index."""
+    """One person of one version: blind indexes and a sealed, padded blob, stored in index order."""
 
     __tablename__ = "exposure_people"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLAlchemy's own form
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - required by SQLAlchemy
 
     list_id: Mapped[int] = mapped_column(_ListId, primary_key=True, autoincrement=False)
     fold_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)

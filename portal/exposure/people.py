@@ -1,4 +1,4 @@
-"""People of a list: parse their rows; pack, seal, index, open; insert, read and delete in chunks."""
+"""People of a list: parse, pack, index, seal and open them; insert, read and delete them in chunks."""
 
 import time
 from collections.abc import Iterable
@@ -23,13 +23,13 @@ PERSON_PURPOSE = "exposure-person"
 MAX_JURISDICTION = 60
 _SEPARATOR = "\x1f"
 _NONCE_BYTES = 12
-_NONCES = 512  # asked of the system at once
+_NONCES = 512  # random nonces per call of urandom
 _CACHED = 10_000
 _HALF = INDEX_BYTES // 2
 ADDRESS_BYTES = INDEX_BYTES + _HALF
 
 Row = tuple[int, bytes, bytes, bytes]
-# People in one transaction, which holds the database's lock for a moment only.
+# People per transaction: few enough that it holds the database's lock only briefly.
 FIRST_CHUNK = 4_000
 MAX_CHUNK = 20_000
 _LONG_SECONDS = 0.12
@@ -40,7 +40,7 @@ _COPY = "COPY exposure_people (list_id, fold_index, person_key, blob) FROM STDIN
 
 @dataclass(frozen=True)
 class Person:
-    """Someone on a list. `classes` is a bitmap of data classes; texts may be empty."""
+    """One person on a list; `classes` is a bitmap of data class ids. Texts may be empty, except `address`."""
 
     address: str
     account_ref: str
@@ -49,8 +49,8 @@ class Person:
     jurisdiction: str
     classes: int
 
-    def united(self, other: "Person") -> "Person":
-        """Return this person with the classes of both; which text is kept does not depend on the order."""
+    def merged(self, other: "Person") -> "Person":
+        """Return this person with the classes of both rows; the result does not depend on the row order."""
         name, locale, jurisdiction = (
             min(filter(None, pair), default="")
             for pair in (
@@ -65,7 +65,7 @@ class Person:
 
 
 def bitmap_of(classes: Iterable[DataClass]) -> int:
-    """Return data classes as a bitmap: the bit of each is its id."""
+    """Return data classes as a bitmap: bit n is the class with id n."""
     bitmap = 0
     for data_class in classes:
         bitmap |= 1 << data_class.id
@@ -78,7 +78,7 @@ def classes_of(bitmap: int) -> list[DataClass]:
 
 
 def pack(person: Person) -> bytes:
-    """Return a person as bytes; texts hold no control characters, so one separates them."""
+    """Return a person as bytes: fields joined by U+001F, which no field contains."""
     texts = (
         person.address,
         person.account_ref,
@@ -91,7 +91,7 @@ def pack(person: Person) -> bytes:
 
 
 def unpack(packed: bytes) -> Person:
-    """Return the person that `pack` packed. Raises VaultError where it is none."""
+    """Return the person that `pack` packed. Raises VaultError if the bytes are malformed."""
     try:
         address, ref, name, locale, jurisdiction, classes = packed.decode().split(_SEPARATOR)
         return Person(address, ref, name, locale, jurisdiction, int(classes, 16))
@@ -100,10 +100,10 @@ def unpack(packed: bytes) -> Person:
 
 
 class RowParser:
-    """Turns the cells of a row into a person's packed form; made for millions of rows."""
+    """Parse the cells of a row into the packed form of a person; optimised for millions of rows."""
 
     def __init__(self, default_classes: int) -> None:
-        """Take the bitmap of a row that names no classes."""
+        """Take the bitmap for rows that name no classes."""
         self._classes: dict[str, int] = {"": default_classes}
 
     def parse(self, cells: tuple[str, ...]) -> tuple[str, str, int, bytes]:
@@ -116,7 +116,7 @@ class RowParser:
         language = rows.parse_locale(locale)
         ref, name, jurisdiction = ref.strip(), " ".join(name.split()), jurisdiction.strip()
         texts = ref + name + jurisdiction
-        # One look at all three is enough for most rows: this is the shortest of their limits.
+        # One check of all three is enough for most rows: MAX_JURISDICTION is the smallest of their limits.
         if len(texts) > MAX_JURISDICTION or not texts.isprintable():
             rows.check_text("account_ref", ref, rows.MAX_REF)
             rows.check_text("name", name, rows.MAX_NAME)
@@ -136,24 +136,24 @@ class RowParser:
 
 
 class Indexer:
-    """The blind indexes of people, with the keyed hashes prepared once."""
+    """Compute the blind indexes of people (keyed BLAKE2b); the keyed states are prepared once."""
 
     def __init__(self, vault: WorkerVault) -> None:
-        """Take the list index keys out of the vault."""
+        """Derive the index keys from the vault."""
         self._fold = blake2b(key=vault.list_key(FOLD_PURPOSE), digest_size=INDEX_BYTES)
         self._person = blake2b(key=vault.list_key(PERSON_PURPOSE), digest_size=INDEX_BYTES)
 
     def fold(self, address: str) -> bytes:
-        """Return the index under which everyone of an address's fold is found."""
+        """Return the index shared by all people whose address has this fold (16 bytes)."""
         digest = self._fold.copy()
         plain = address.islower() and address.isascii() and not one_mailbox(address.rpartition("@")[2])
         digest.update((address if plain else folded(address)).encode())
         return digest.digest()
 
     def person(self, address: str, account_ref: str) -> bytes:
-        """Return the key of one person: half of it is the exact address, half the account_ref.
+        """Return the key of one person: the first half depends on the exact address, the second on both.
 
-        So people who share an address lie side by side.
+        So people who share an exact address are stored next to each other.
         """
         digest = self._person.copy()
         digest.update(address.encode())
@@ -165,10 +165,10 @@ class Indexer:
 
 
 class Sealer:
-    """Seals and opens the people of one list, each bound to its table, column, row and version."""
+    """Seal and open the people of one list; associated data binds table, column, row and version."""
 
     def __init__(self, vault: WorkerVault, list_id: int, data_key: AESGCM) -> None:
-        """Take the list's own key."""
+        """Take the data key of the list."""
         self._vault = vault
         self._list_id = list_id
         self._key = data_key
@@ -179,7 +179,7 @@ class Sealer:
         return Cell("exposure_people", "blob", row_id, self._list_id)
 
     def seal(self, row_id: bytes, packed: bytes) -> bytes:
-        """Return the padded and encrypted blob of the row (fold index and person key)."""
+        """Return the padded and encrypted blob of a row; `row_id` is fold index and person key."""
         if not self._nonces:
             fresh = urandom(_NONCES * _NONCE_BYTES)
             self._nonces = [fresh[at : at + _NONCE_BYTES] for at in range(0, len(fresh), _NONCE_BYTES)]
@@ -187,29 +187,30 @@ class Sealer:
         return nonce + self._key.encrypt(nonce, pad(packed), self._place + row_id)
 
     def open(self, row_id: bytes, blob: bytes) -> Person:
-        """Return the person of a row. Raises VaultError."""
+        """Return the person of a row. Raises VaultError if it was altered or moved."""
         return unpack(self._vault.decrypt(self._cell(row_id), blob, data_key=self._key))
 
 
 def insert_people(db: Database, people: Iterable[Row]) -> None:
-    """Insert people who come in the order of their key.
+    """Insert people, who must be sorted by key.
 
-    Each chunk is a transaction of its own, and as large as the time the last one took allows.
+    Each chunk is its own transaction; its size adapts to the duration of the previous one.
     """
     source = iter(people)
     size = FIRST_CHUNK
     while chunk := list(islice(source, size)):
         with db.write() as session:
-            begun = time.monotonic()
+            started = time.monotonic()
             insert_chunk(session, chunk, sqlite=db.is_sqlite)
-        took = time.monotonic() - begun
-        if took > _LONG_SECONDS:
+        seconds = time.monotonic() - started
+        if seconds > _LONG_SECONDS:
             size = max(size // 2, 250)
-        elif took < _SHORT_SECONDS:
+        elif seconds < _SHORT_SECONDS:
             size = min(size * 2, MAX_CHUNK)
 
 
 def insert_chunk(session: Session, chunk: list[Row], *, sqlite: bool) -> None:
+    """Insert a chunk of people: with one prepared statement on SQLite, with binary COPY on PostgreSQL."""
     connection = session.connection()
     if sqlite:
         connection.exec_driver_sql(_INSERT, chunk)
@@ -225,7 +226,7 @@ def insert_chunk(session: Session, chunk: list[Row], *, sqlite: bool) -> None:
 
 
 def delete_people(db: Database, list_id: int) -> None:
-    """Delete the people of a list, a chunk per transaction."""
+    """Delete the people of a list, one chunk per transaction."""
     while True:
         with db.write_in_turn() as session:
             keys = session.execute(
@@ -245,7 +246,7 @@ def delete_people(db: Database, list_id: int) -> None:
 
 
 def read_page(session: Session, list_id: int, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-    """Return the next rows of a list in the order of their key, as (key, blob), after the key `after`."""
+    """Return up to `limit` rows after the key `after` as (key, blob), sorted by key."""
     key = tuple_(ExposedPerson.fold_index, ExposedPerson.person_key)
     statement = (
         select(ExposedPerson.fold_index, ExposedPerson.person_key, ExposedPerson.blob)

@@ -1,4 +1,4 @@
-"""The versions of an affected list: which there are, which one is active, and whom it names."""
+"""The versions of the affected lists: find, activate, compare and destroy them, and read their people."""
 
 import json
 import logging
@@ -10,10 +10,12 @@ from hmac import compare_digest
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session, aliased
 
+from portal.audit import service as audit
 from portal.crypto.vault import Cell, VaultError, WorkerVault
 from portal.datakinds.taxonomy import find
 from portal.exposure.models import READY, ActiveList, ExposedPerson, ExposureList
 from portal.exposure.people import ADDRESS_BYTES, Person, Sealer, read_page
+from portal.incidents import service as incidents
 
 log = logging.getLogger("portal.exposure")
 
@@ -26,33 +28,33 @@ class ListNotActive(Exception):
 
 
 class ListActive(Exception):
-    """Answers come from this version; another one must be activated first."""
+    """This version is active; another one must be activated first."""
 
 
 class ListNotifying(Exception):
-    """A notice to this version still goes out; without the list its people would not be told."""
+    """A notice to this version is still being sent; without the list the rest would not get it."""
 
 
 class ListUnknown(Exception):
-    """There is no such version, or its import has not ended."""
+    """There is no such version, or its import is not finished."""
 
 
 class ListHasBadRows(Exception):
-    """Rows of the file were left out, and nobody said that this is accepted."""
+    """Rows of the file were rejected, and `accept_bad_rows` was not set."""
 
     def __init__(self, bad_rows: int) -> None:
-        """Keep how many."""
+        """Store the number of rejected rows."""
         self.bad_rows = bad_rows
-        super().__init__(f"{bad_rows} rows were left out")
+        super().__init__(f"{bad_rows} rows were rejected")
 
 
 class ListDestroyed(Exception):
-    """The list's key was destroyed; nobody can read it any more."""
+    """The data key of the list was destroyed; the list cannot be read any more."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How a version differs from another: addresses (in any spelling) that are new, and that are gone."""
+    """The comparison with version `number`: addresses that are new and gone, counted by their folds."""
 
     number: int
     new: int
@@ -60,7 +62,7 @@ class Difference:
 
 
 def versions(session: Session, incident_id: bytes) -> list[ExposureList]:
-    """Return the finished versions of an incident's list, the newest first."""
+    """Return the finished versions of an incident's list, newest first."""
     return list(
         session.scalars(
             select(ExposureList)
@@ -71,12 +73,15 @@ def versions(session: Session, incident_id: bytes) -> list[ExposureList]:
 
 
 def version(session: Session, list_id: int) -> ExposureList:
-    """Return a version that exists."""
+    """Return a version by its row id; it must exist."""
     return session.get_one(ExposureList, list_id)
 
 
 def active(session: Session, incident_id: bytes) -> ExposureList | None:
-    """Return the active version of an incident's list, or None. What acts on a list asks `answering` instead."""
+    """Return the active version of an incident's list, or None.
+
+    Its MAC is not verified: code that acts on people uses `verified_active`.
+    """
     return session.scalar(
         select(ExposureList)
         .join(ActiveList, ActiveList.list_id == ExposureList.id)
@@ -84,8 +89,10 @@ def active(session: Session, incident_id: bytes) -> ExposureList | None:
     )
 
 
-def answering(session: Session, vault: WorkerVault, incident_ids: list[bytes]) -> dict[bytes, ExposureList]:
-    """Return the versions that answers come from, by incident: those that somebody with the worker's keys activated."""
+def verified_active(
+    session: Session, vault: WorkerVault, incident_ids: list[bytes]
+) -> dict[bytes, ExposureList]:
+    """Return the active versions by incident id; those not activated with the worker's keys are skipped."""
     rows = session.execute(
         select(ActiveList, ExposureList)
         .join(ExposureList, ActiveList.list_id == ExposureList.id)
@@ -96,8 +103,9 @@ def answering(session: Session, vault: WorkerVault, incident_ids: list[bytes]) -
         row_mac = _row_mac(vault, choice.incident_id, chosen, choice.activated_at)
         if chosen.incident_id != choice.incident_id or not compare_digest(choice.row_mac, row_mac):
             log.error(
-                "an activation was altered or put in: nobody is answered from that list until one is "
-                "activated"
+                "exposure: the activation for incident %s was altered or inserted, no answer uses that list; "
+                "activate a version again",
+                choice.incident_id.hex(),
             )
             continue
         found[choice.incident_id] = chosen
@@ -120,7 +128,7 @@ def activate(
 ) -> ExposureList:
     """Make a version the one that answers come from; an older one may be activated again.
 
-    Raises ListUnknown, ListDestroyed, and ListHasBadRows unless those are accepted.
+    Writes the audit row. Raises ListUnknown, ListDestroyed, and ListHasBadRows unless `accept_bad_rows`.
     """
     version = _finished(session, incident_id, number)
     if version.data_key is None:
@@ -137,20 +145,24 @@ def activate(
         current.list_id, current.activated_at, current.released = version.id, now, False
         current.row_mac = row_mac
     session.flush()
+    details = {"version": number, "people": version.people, "bad_rows": version.bad_rows}
+    audit.record(session, "exposure.activate", incidents.by_id(session, incident_id).slug, details, now)
     return version
 
 
 def set_notifying(session: Session, version: ExposureList, *, goes_out: bool) -> None:
-    """Note whether a notice to a version goes out: until it has, the version is not destroyed."""
+    """Record whether a notice to a version is being sent; while it is, the version cannot be destroyed."""
     version.notifying = goes_out
     session.flush()
 
 
-def destroy(session: Session, incident_id: bytes, number: int, *, stop_notice: bool = False) -> ExposureList:
-    """Destroy the key of a version, so that nobody can read its people any more, wherever copies of its rows lie.
+def destroy(
+    session: Session, incident_id: bytes, number: int, now: datetime, *, stop_notice: bool = False
+) -> ExposureList:
+    """Destroy the data key of a version, so that no copy of its rows can be read any more.
 
-    The rows go with `delete_people`; the version stays, with its counts. Raises ListUnknown, ListActive, and
-    ListNotifying unless the notice shall end where it is.
+    Writes the audit row. `delete_people` deletes the rows; the version stays, with its counts. Raises
+    ListUnknown, ListActive, and ListNotifying unless `stop_notice`.
     """
     version = _finished(session, incident_id, number)
     session.refresh(version, with_for_update=True)
@@ -161,6 +173,8 @@ def destroy(session: Session, incident_id: bytes, number: int, *, stop_notice: b
         raise ListActive
     version.data_key = None
     session.flush()
+    slug = incidents.by_id(session, incident_id).slug
+    audit.record(session, "exposure.purge", slug, {"version": number, "people": version.people}, now)
     return version
 
 
@@ -178,23 +192,26 @@ def _finished(session: Session, incident_id: bytes, number: int) -> ExposureList
 
 
 def difference(session: Session, version: ExposureList, other: ExposureList) -> Difference:
-    """Compare a version with another by the folds of their addresses, so that another case makes nobody new."""
+    """Compare two versions by the folds of their addresses, so that a change of case is no difference."""
     return Difference(
         other.number, _only_in(session, version.id, other.id), _only_in(session, other.id, version.id)
     )
 
 
 def _only_in(session: Session, list_id: int, other_id: int) -> int:
-    there = aliased(ExposedPerson)
-    elsewhere = exists().where(there.list_id == other_id, there.fold_index == ExposedPerson.fold_index)
+    other = aliased(ExposedPerson)
+    in_other = exists().where(other.list_id == other_id, other.fold_index == ExposedPerson.fold_index)
     statement = select(func.count(ExposedPerson.fold_index.distinct())).where(
-        ExposedPerson.list_id == list_id, ~elsewhere
+        ExposedPerson.list_id == list_id, ~in_other
     )
     return session.scalar(statement) or 0
 
 
 def exposed_count(session: Session, vault: WorkerVault, incident_id: bytes, class_name: str) -> int:
-    """Return how many people of the active list had data of this class exposed. Raises ListNotActive."""
+    """Return the number of people of the active list whose data of this class were exposed.
+
+    Raises ListNotActive.
+    """
     counts: dict[str, int] = json.loads(needed(session, vault, incident_id).class_counts)
     return counts.get(find(class_name).name, 0)
 
@@ -202,10 +219,10 @@ def exposed_count(session: Session, vault: WorkerVault, incident_id: bytes, clas
 def exposed_people(
     session: Session, vault: WorkerVault, incident_id: bytes, class_name: str
 ) -> Iterator[Person]:
-    """Yield everyone of the active list whose data of this class were exposed, in the order of the index.
+    """Yield the people of the active list whose data of this class were exposed, in index order.
 
-    Reads a page at a time. A row that was tampered with is told in the log, and does not keep the others from
-    being found. Raises ListNotActive or ListDestroyed, and VaultError where nobody can be read.
+    Reads one page at a time. Tampered rows are logged and skipped. Raises ListNotActive or ListDestroyed, and
+    VaultError if the list's key does not open.
     """
     version = needed(session, vault, incident_id)
     bit = 1 << find(class_name).id
@@ -215,7 +232,9 @@ def exposed_people(
         for _, person in people:
             if person is None:
                 log.error(
-                    "a row of a list does not open: it was altered or moved, and nobody could be found by it"
+                    "exposure: a row of list version %d does not open, it was altered or moved; its person "
+                    "is skipped, import the list again",
+                    version.number,
                 )
             elif person.classes & bit:
                 yield person
@@ -226,21 +245,21 @@ def exposed_people(
 def people_after(
     session: Session, vault: WorkerVault, version: ExposureList, after: bytes, limit: int
 ) -> tuple[list[tuple[bytes, Person | None]], bytes]:
-    """Return the next people of a version with their keys, and the key to go on from, empty at the end.
+    """Return the next people of a version as (key, person), and the key to continue from, empty at the end.
 
-    People who share an exact address come one after the other. None stands for who cannot be read, because
-    that row was tampered with. Raises ListDestroyed, or VaultError where nobody can be read.
+    People who share an exact address are adjacent. The person is None if the row was tampered with. Raises
+    ListDestroyed, or VaultError if the list's key does not open.
     """
     sealer = open_list(vault, version)
     rows = read_page(session, version.id, after, limit)
-    people = [(key, _readable(sealer, key, blob)) for key, blob in rows]
+    people = [(key, _open_or_none(sealer, key, blob)) for key, blob in rows]
     return people, rows[-1][0] if len(rows) == limit else b""
 
 
 def readable_before(session: Session, vault: WorkerVault, version: ExposureList, key: bytes) -> bool:
-    """Tell whether anybody of a key's exact address who comes before it can be read.
+    """Return whether a readable row before `key` has the same exact address.
 
-    Raises ListDestroyed, or VaultError where nobody can be read.
+    Raises ListDestroyed, or VaultError if the list's key does not open.
     """
     after = key[:ADDRESS_BYTES]
     while after:
@@ -253,7 +272,7 @@ def readable_before(session: Session, vault: WorkerVault, version: ExposureList,
     return False
 
 
-def _readable(sealer: Sealer, key: bytes, blob: bytes) -> Person | None:
+def _open_or_none(sealer: Sealer, key: bytes, blob: bytes) -> Person | None:
     try:
         return sealer.open(key, blob)
     except VaultError:
@@ -261,25 +280,25 @@ def _readable(sealer: Sealer, key: bytes, blob: bytes) -> Person | None:
 
 
 def same_address(key: bytes, other: bytes) -> bool:
-    """Tell whether two keys belong to people of one exact address."""
+    """Return whether two keys belong to the same exact address."""
     return key[:ADDRESS_BYTES] == other[:ADDRESS_BYTES]
 
 
 def open_list(vault: WorkerVault, version: ExposureList) -> Sealer:
-    """Return what opens the people of a version. Raises ListDestroyed, VaultError."""
+    """Return the sealer for the people of a version. Raises ListDestroyed, VaultError."""
     if version.data_key is None:
         raise ListDestroyed
     return Sealer(vault, version.id, vault.data_key(data_key_cell(version), version.data_key))
 
 
 def data_key_cell(version: ExposureList) -> Cell:
-    """Return the place of a list's wrapped data key: it opens for its own incident and number alone."""
+    """Return the cell of a list's wrapped data key; it is bound to the list's incident and number."""
     return Cell("exposure_lists", "data_key", version.incident_id + version.number.to_bytes(4), version.id)
 
 
 def needed(session: Session, vault: WorkerVault, incident_id: bytes) -> ExposureList:
-    """Return the version that answers come from. Raises ListNotActive."""
-    version = answering(session, vault, [incident_id]).get(incident_id)
+    """Return the verified active version of an incident. Raises ListNotActive."""
+    version = verified_active(session, vault, [incident_id]).get(incident_id)
     if version is None:
         raise ListNotActive
     return version

@@ -1,4 +1,4 @@
-"""The pages of "am I affected?": the screen that takes the address never tells; the answer is in the mailbox."""
+"""The pages of "am I affected?": the form reveals nothing; only the mailed link opens the answer."""
 
 from flask import Blueprint, make_response, render_template, session
 from flask.typing import ResponseReturnValue
@@ -33,13 +33,13 @@ FLOW = Flow(
 
 @bp.get("/check/")
 def ask() -> Page:
-    """Ask for the address, and nothing else."""
+    """Show the form with its one field, the address."""
     return render_template("exposure/ask.html", form=CheckForm(), closed=session.pop(_CLOSED, False))
 
 
 @bp.post("/check/")
 def submit() -> Page:
-    """Hand the address to the worker, with the same work for every address."""
+    """Submit the address to the worker; the work is the same for every address."""
     form = CheckForm()
     if not form.validate():
         return render_template("exposure/ask.html", form=form), REFUSED
@@ -49,7 +49,7 @@ def submit() -> Page:
 @bp.post("/account/answer/")
 @sign_in_required
 def mail_account_answer() -> ResponseReturnValue:
-    """Ask the worker to mail the answer to the account's address, as the check does for anyone."""
+    """Have the worker mail the answer to the account's own address."""
     return FLOW.submit(
         {"account": current_account().account_id.hex()}, purpose=ACCOUNT_PURPOSE, for_account=True
     )
@@ -57,25 +57,25 @@ def mail_account_answer() -> ResponseReturnValue:
 
 @bp.get("/check/sent/")
 def sent() -> Page:
-    """Say what happens next, and take the code."""
+    """Show what happens next, and the form for the code."""
     return FLOW.sent_page()
 
 
 @bp.post("/check/sent/")
 def redeem() -> Page:
-    """Exchange a typed code for what the link would have brought."""
+    """Open the answer with the code from the mail instead of its link."""
     return FLOW.redeem()
 
 
 @bp.get("/check/answer/<token>/")
 def open_link(token: str) -> Page:
-    """Take a link's token out of the address; nothing is looked up or shown."""
+    """Move the token of a link from the URL into the session; nothing is looked up or shown."""
     return FLOW.open_link(token)
 
 
 @bp.get("/check/answer/")
 def show() -> Page:
-    """Show a button to who brought a live link; the answer, where it was pressed in this browser before."""
+    """Show the button that opens the answer, or the answer if this browser opened it before."""
     if FLOW.token() is None:
         return frame.see_other("exposure.ask")
     opened = _opened()
@@ -112,7 +112,7 @@ def _answer_page(opened: intake.Opened) -> str:
 
 @bp.post("/check/answer/close/")
 def close_answer() -> Page:
-    """Forget the answer in this browser, and what was ticked: somebody else may use it next."""
+    """Remove the answer and the ticked steps from this browser, which another person may use next."""
     FLOW.forget()
     session.pop(_OPENED, None)
     session[_CLOSED] = True
@@ -132,5 +132,5 @@ def _opened() -> intake.Opened:
 
 @bp.get("/protect-yourself/")
 def protect_yourself() -> Response:
-    """Say what anyone can do, by kind of data, and how to change passwords; it is the same for everyone."""
+    """Show public advice by kind of data, and how to change passwords; the same for everyone."""
     return frame.public(make_response(render_template("exposure/protect.html", kinds=protect.kinds())), 300)

@@ -1,4 +1,4 @@
-"""`portal incidents`: write, preview and publish the statement and the timeline."""
+"""`portal incidents`: store, preview and publish the statement and the timeline."""
 
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -30,8 +30,8 @@ FILE = click.argument("file", type=click.File("rb"))
 SLUG = click.argument("slug")
 
 
-def refusing(command: Callable[P, R]) -> Callable[P, R]:
-    """End a command with one sentence where what it was asked for cannot be."""
+def errors_as_messages(command: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a command so that expected errors end it with one line, and no traceback."""
 
     @wraps(command)
     def run(*arguments: P.args, **options: P.kwargs) -> R:
@@ -45,19 +45,17 @@ def refusing(command: Callable[P, R]) -> Callable[P, R]:
 
 @click.group()
 def incidents() -> None:
-    """The apology and the timeline."""
+    """Manage incidents: the apology and the timeline."""
 
 
 @incidents.command()
 @SLUG
-@click.option("--title", required=True, help="What the incident is called, in the portal's first language.")
-@click.option(
-    "--classes", required=True, help="The kinds of data that were exposed, separated by semicolons."
-)
+@click.option("--title", required=True, help="The title of the incident, in the portal's default language.")
+@click.option("--classes", required=True, help="The exposed data classes, separated by semicolons.")
 @click.pass_obj
-@refusing
+@errors_as_messages
 def create(context: Context, slug: str, title: str, classes: str) -> None:
-    """Make a draft of an incident. Nobody sees it before it is published."""
+    """Create an incident as a draft. It is not visible until it is published."""
     names = _class_names(classes)
     with context.db.write() as session:
         service.create(session, slug, title, names, context.clock.now())
@@ -66,30 +64,25 @@ def create(context: Context, slug: str, title: str, classes: str) -> None:
 
 @incidents.command("title")
 @SLUG
-@click.argument("words", metavar="TITLE")
-@click.option("--language", required=True, help="The language that TITLE is written in.")
+@click.argument("title")
+@click.option("--language", required=True, help="The language of TITLE.")
 @click.pass_obj
-@refusing
-def give_title(context: Context, slug: str, words: str, language: str) -> None:
-    """Say what an incident is called, in one of the portal's languages."""
+@errors_as_messages
+def set_title(context: Context, slug: str, title: str, language: str) -> None:
+    """Set the title of an incident in one of the portal's languages."""
     settings = context.settings
     _check_language(settings, language)
-    # The title stands in the mails about updates too, so it is vouched for with those that wait.
-    vault = context.worker_vault() if _waiting(context, slug) else None
+    vault = context.worker_vault() if _unannounced(context, slug) else None
+    other = None if language == settings.default_language else language
     with context.db.write() as session:
-        rows = writing.unannounced(session, service.locked(session, slug).id)
-        kept = [(vault, row) for row in rows if vault and writing.is_signed(session, vault, row)]
-        first = language == settings.default_language
-        service.give_title(session, slug, words, None if first else language, context.clock.now())
-        for signing, row in kept:
-            writing.sign(session, signing, row)
-    click.echo(f"{slug} ({language}): {words.strip()}")
+        writing.set_title(session, vault, slug, title, other, context.clock.now())
+    click.echo(f"{slug} ({language}): {title.strip()}")
 
 
 @incidents.command("list")
 @click.pass_obj
 def list_all(context: Context) -> None:
-    """List all incidents, drafts too."""
+    """List all incidents, including drafts."""
     with context.db.read() as session:
         rows = service.every(session)
         phases = service.phases(session)
@@ -97,15 +90,15 @@ def list_all(context: Context) -> None:
         phase = phases.get(incident.id, "-")
         click.echo(f"{incident.slug}  {incident.state}  {phase}  {incident.title}")
     if not rows:
-        click.echo("There is no incident. Make one: portal incidents create SLUG --title T --classes 'A;B'")
+        click.echo("There is no incident. Create one: portal incidents create SLUG --title T --classes 'A;B'")
 
 
 @incidents.command()
 @SLUG
 @click.pass_obj
-@refusing
+@errors_as_messages
 def show(context: Context, slug: str) -> None:
-    """Show an incident: its versions and updates, and what waits to be published."""
+    """Show an incident with all its versions and updates, including drafts."""
     settings = context.settings
     with context.db.read() as session:
         incident = service.by_slug(session, slug)
@@ -124,9 +117,9 @@ def show(context: Context, slug: str) -> None:
     click.echo("updates:")
     for entry in page.entries:
         state = "" if entry.update.published_at else "  draft"
-        told = "  announced" if entry.update.announced_at else ("  notify" if entry.update.notify else "")
+        mailing = "  announced" if entry.update.announced_at else ("  notify" if entry.update.notify else "")
         when = _time(entry.update.occurred_at)
-        click.echo(f"  {entry.update.number}  {when}  {entry.update.phase}  {entry.title}{told}{state}")
+        click.echo(f"  {entry.update.number}  {when}  {entry.update.phase}  {entry.title}{mailing}{state}")
 
 
 @incidents.command("preview")
@@ -135,13 +128,13 @@ def show(context: Context, slug: str) -> None:
     "--output",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The HTML file to write; one that is there is replaced.",
+    help="The HTML file to write; an existing file is replaced.",
 )
-@click.option("--language", help="The reader's language; by default the portal's first.")
+@click.option("--language", help="The reader's language; by default the portal's default language.")
 @click.pass_obj
-@refusing
+@errors_as_messages
 def write_preview(context: Context, slug: str, output: Path, language: str | None) -> None:
-    """Write the page as it will look, drafts included, into one file."""
+    """Write the page as it will look, including drafts, into one HTML file."""
     settings = context.settings
     language = language or settings.default_language
     _check_language(settings, language)
@@ -151,42 +144,42 @@ def write_preview(context: Context, slug: str, output: Path, language: str | Non
     except OSError as error:
         message = f"{output} cannot be written ({error.strerror})."
         raise click.ClickException(message) from error
-    click.echo(f"{output}: open it in a browser. Nothing is public yet that was not before.")
+    click.echo(f"{output}: open it in a browser. Nothing was published.")
 
 
 @incidents.command()
 @SLUG
 @click.pass_obj
-@refusing
+@errors_as_messages
 def publish(context: Context, slug: str) -> None:
-    """Make an incident and everything of it that waits public.
+    """Publish an incident and all its drafts.
 
-    Where subscribers shall be told of an update that waits, this needs the worker's keys.
+    Needs the worker's keys if a draft is to be mailed to subscribers (notify).
     """
-    vault = context.worker_vault() if _waiting(context, slug) else None
+    vault = context.worker_vault() if _unannounced(context, slug) else None
     with context.db.write() as session:
         done = writing.publish(session, vault, slug, context.clock.now())
         incident = service.by_slug(session, slug)
-        bare = not reading.versions(session, incident, [context.settings.default_language])
+        no_statement = not reading.versions(session, incident, [context.settings.default_language])
     if not (done.first or done.statements or done.updates):
-        click.echo(f"{slug} is public, and nothing waited.")
+        click.echo(f"{slug} is public, and there was no draft to publish.")
         return
     for number, language in done.statements:
         click.echo(f"published: statement, version {number} ({language})")
     for number in done.updates:
         click.echo(f"published: update {number}")
     click.echo(f"{context.settings.base_url}/incidents/{slug}/")
-    if bare:
-        click.echo(f"There is no statement yet: portal incidents statement {slug} FILE", err=True)
+    if no_statement:
+        click.echo(f"There is no statement yet. Add it: portal incidents statement {slug} FILE", err=True)
 
 
 @incidents.command()
 @SLUG
 @FILE
 @click.pass_obj
-@refusing
+@errors_as_messages
 def statement(context: Context, slug: str, file: BinaryIO) -> None:
-    """Take in a version of the statement as a draft.
+    """Store FILE as a draft of the statement.
 
     FILE is Markdown: front matter with title, language, signed_by, role, note; then the apology, then the
     five sections under ## headings.
@@ -208,18 +201,18 @@ def statement(context: Context, slug: str, file: BinaryIO) -> None:
 @incidents.command()
 @SLUG
 @FILE
-@click.option("--phase", type=click.Choice(list(PHASES)), help="How far the response is.")
-@click.option("--title", help="One line that says what is new.")
+@click.option("--phase", type=click.Choice(list(PHASES)), help="The phase of the response.")
+@click.option("--title", help="The title: one line.")
 @click.option("--edit", "number", type=int, metavar="ID", help="Change update ID, or add a language to it.")
 @click.pass_obj
-@refusing
+@errors_as_messages
 def update(
     context: Context, slug: str, file: BinaryIO, phase: str | None, title: str | None, number: int | None
 ) -> None:
-    """Add an entry to the timeline: public at once where the incident is.
+    """Add an entry to the timeline, public at once if the incident is.
 
-    FILE is Markdown, with front matter where it is needed: occurred_at, language, notify (and phase, title in
-    place of the options). Where subscribers shall be told (notify), this needs the worker's keys.
+    FILE is Markdown with optional front matter: occurred_at, language, notify (and phase, title instead
+    of the options). With notify, subscribers get it by mail, and the command needs the worker's keys.
     """
     settings, now = context.settings, context.clock.now()
     try:
@@ -230,19 +223,21 @@ def update(
         raise click.ClickException(f"{file.name}: {error}") from error
     if number is None and (text.phase is None or text.title is None):
         raise click.UsageError("a new update needs --phase and --title")
-    # Before the transaction: the first to open the vault writes to the database.
-    vault = context.worker_vault() if text.notify or number in _waiting(context, slug) else None
+    # Before the transaction, because opening the vault for the first time writes to the database.
+    needs_vault = text.notify is writing.Notify.YES or number in _unannounced(context, slug)
+    vault = context.worker_vault() if needs_vault else None
     with context.db.write() as session:
         if number is None:
-            same = writing.repeated(session, slug, text)
+            same = writing.find_duplicate(session, slug, text)
             if same is not None:
-                message = f"Update {same} says the same already; nobody was told twice. To change it: --edit {same}."
-                raise click.ClickException(message)
-            row, told = writing.add_update(session, slug, text, now), False
+                raise click.ClickException(
+                    f"Update {same} already has this text; nothing was stored. To change it: --edit {same}."
+                )
+            row, announced = writing.add_update(session, slug, text, now), False
             done = ""
         else:
             edited = writing.edit_update(session, slug, number, text, now)
-            row, told = edited.update, edited.told
+            row, announced = edited.update, edited.announced
             done = f", translated ({text.language})" if edited.translated else ", changed"
         if vault is not None and row.notify and row.announced_at is None:
             writing.sign(session, vault, row)
@@ -250,12 +245,12 @@ def update(
     click.echo(f"update {row.number}: {state}{done}")
     if state == PUBLISHED:
         click.echo(f"{settings.base_url}/incidents/{slug}/updates/{row.number}/")
-    if told and text.notify:
-        click.echo("Subscribers were told of this update before; they are not mailed again.", err=True)
+    if announced and text.notify is writing.Notify.YES:
+        click.echo("Subscribers got this update before; they are not mailed again.", err=True)
 
 
-def _waiting(context: Context, slug: str) -> set[int]:
-    """Return the numbers of the updates that wait to be mailed."""
+def _unannounced(context: Context, slug: str) -> set[int]:
+    """Return the numbers of the updates that are still to be mailed."""
     with context.db.read() as session:
         return {row.number for row in writing.unannounced(session, service.by_slug(session, slug).id)}
 
@@ -266,16 +261,16 @@ def _check_language(settings: Settings, language: str) -> None:
 
 
 def _class_names(text: str) -> tuple[str, ...]:
-    """Return the names in a list, each once and as the taxonomy writes it."""
+    """Return the class names of a `;`-separated list without duplicates, in the spelling of the taxonomy."""
     names = [name.strip() for name in text.split(";") if name.strip()]
     if not names:
-        raise click.UsageError("--classes names no kind of data")
+        raise click.UsageError("--classes names no data class; separate them with ;: 'Names;Passwords'")
     written = {one.name.casefold(): one.name for one in taxonomy.load()}
     for name in names:
         if name.casefold() not in written:
             near = get_close_matches(name.casefold(), written, n=3)
-            meant = f" Did you mean {', '.join(written[one] for one in near)}?" if near else ""
-            raise click.UsageError(f"{name!r} is no kind of data that the portal knows.{meant}")
+            hint = f" Did you mean {', '.join(written[one] for one in near)}?" if near else ""
+            raise click.UsageError(f"{name!r} is not a known data class.{hint}")
     return tuple(dict.fromkeys(written[name.casefold()] for name in names))
 
 

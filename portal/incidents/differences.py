@@ -1,4 +1,4 @@
-"""What changed between two texts, word by word and readable: paragraphs are matched first, then their words."""
+"""Compute readable differences of two texts: paragraphs are matched first, then compared word by word."""
 
 import itertools
 import re
@@ -17,16 +17,18 @@ from portal.web import markdown
 SAME = "same"
 ADDED = "added"
 REMOVED = "removed"
-# Beyond these a text is shown as removed and added: comparing would keep a reader waiting.
-MOST_WORDS = 600
-MOST_PARAGRAPHS = 2_000
-NEAR = 6  # how many of the following paragraphs may be the new form of one
-LEAST_ALIKE = 0.35
-_WORDS = re.compile(r"\s+|\w+(?:[’'@.,\-/:]+\w+)*|[^\w\s]")  # a number, an address, a time is one word
+# Longer texts are shown as removed and added, because comparing them would take too long.
+MAX_WORDS = 600
+MAX_PARAGRAPHS = 2_000
+LOOKAHEAD = 6  # paragraphs searched for the new form of an old one
+MIN_SIMILARITY = 0.35
+_WORDS = re.compile(
+    r"\s+|\w+(?:[’'@.,\-/:]+\w+)*|[^\w\s]"
+)  # a number, an address or a time counts as one word
 
 
 class Piece(NamedTuple):
-    """Some words: `same`, `added` or `removed`."""
+    """A run of text; `what` is `same`, `added` or `removed`."""
 
     what: str
     text: str
@@ -34,7 +36,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a text: its heading (English words where `translate`), and its changed paragraphs."""
+    """The changed paragraphs of one part; `heading` is a message id if `translate` is set."""
 
     heading: str
     translate: bool
@@ -43,7 +45,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Difference:
-    """What changed from one version to another, in one language; parts without a change are left out."""
+    """The changes between two versions in one language; unchanged parts are omitted."""
 
     older: int
     newer: int
@@ -53,7 +55,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Rewording:
-    """An edit of an update: when, and what it changed."""
+    """One edit of an update: its time, and the changed paragraphs."""
 
     at: datetime
     paragraphs: list[list[Piece]]
@@ -65,9 +67,9 @@ def of_statements(older: Statement, newer: Statement) -> Difference:
         (N_("Title and signature"), True, _head(older), _head(newer)),
         (N_("Our apology"), True, older.apology, newer.apology),
     ]
-    before = {_key(section.heading): section for section in older.sections}
+    before = {_normalise(section.heading): section for section in older.sections}
     for section in newer.sections:
-        gone = before.pop(_key(section.heading), None)
+        gone = before.pop(_normalise(section.heading), None)
         pairs.append((section.heading, False, gone.text if gone else "", section.text))
     pairs += [(section.heading, False, section.text, "") for section in before.values()]
     parts = [
@@ -77,67 +79,67 @@ def of_statements(older: Statement, newer: Statement) -> Difference:
 
 
 def of_wordings(wordings: Sequence[Wording]) -> list[Rewording]:
-    """Compare what an update said one after the other, the newest edit first."""
+    """Compare consecutive wordings of an update, newest edit first."""
     edits = [
-        Rewording(after.at, changes(_whole(before), _whole(after)))
+        Rewording(after.at, changes(_as_markdown(before), _as_markdown(after)))
         for before, after in itertools.pairwise(wordings)
     ]
     return [edit for edit in reversed(edits) if edit.paragraphs]
 
 
 def changes(older: str, newer: str) -> list[list[Piece]]:
-    """Return the paragraphs of two Markdown texts that differ, each as its pieces, in reading order."""
+    """Return the differing paragraphs of two Markdown texts as pieces, in reading order."""
     old, new = list(paragraphs(older)), list(paragraphs(newer))
-    many = len(old) + len(new) > MOST_PARAGRAPHS
+    many = len(old) + len(new) > MAX_PARAGRAPHS
     found: list[list[Piece]] = []
     for kind, old_from, old_to, new_from, new_to in SequenceMatcher(
         a=old, b=new, autojunk=many
     ).get_opcodes():
         if kind != "equal":
-            found += _paired(old[old_from:old_to], new[new_from:new_to], near=0 if many else NEAR)
+            found += _matched(old[old_from:old_to], new[new_from:new_to], 0 if many else LOOKAHEAD)
     return found
 
 
 def paragraphs(text: str) -> Iterable[str]:
-    """Return a text's blocks as plain lines: what is read, and where links lead."""
+    """Yield the blocks of a Markdown text as plain lines, with the targets of links."""
     tokens = markdown.parse(text)
     marks: list[str] = []
     for token in tokens:
         if token.type == "list_item_open":
             marks.append(f"{token.info}. " if token.info else "• ")
         elif token.type == "inline":
-            yield "".join(marks) + _plain(token.children or [])
+            yield "".join(marks) + _plain_text(token.children or [])
             marks.clear()
         elif token.type in ("fence", "code_block"):
             yield "".join(marks) + token.content.strip("\n")
             marks.clear()
 
 
-def _paired(old: list[str], new: list[str], near: int) -> Iterable[list[Piece]]:
-    """Yield changed paragraphs: those that are alike beside each other word by word, the others as a whole."""
+def _matched(old: list[str], new: list[str], lookahead: int) -> Iterable[list[Piece]]:
+    """Yield changed paragraphs: similar ones compared word by word, the others as removed or added."""
     rest = list(new)
     for text in old:
-        like = next((place for place, other in enumerate(rest[:near]) if _alike(text, other)), None)
-        if like is None:
+        match = next((at for at, other in enumerate(rest[:lookahead]) if _are_similar(text, other)), None)
+        if match is None:
             yield [Piece(REMOVED, text)]
             continue
-        for other in rest[:like]:
+        for other in rest[:match]:
             yield [Piece(ADDED, other)]
-        yield _words(text, rest[like])
-        rest = rest[like + 1 :]
+        yield _word_pieces(text, rest[match])
+        rest = rest[match + 1 :]
     for other in rest:
         yield [Piece(ADDED, other)]
 
 
-def _alike(one: str, other: str) -> bool:
+def _are_similar(one: str, other: str) -> bool:
     first, second = ([word for word in _WORDS.findall(text) if word.strip()] for text in (one, other))
-    if max(len(first), len(second)) > MOST_WORDS:
+    if max(len(first), len(second)) > MAX_WORDS:
         return False
     matcher = SequenceMatcher(a=first, b=second, autojunk=False)
-    return matcher.quick_ratio() >= LEAST_ALIKE and matcher.ratio() >= LEAST_ALIKE
+    return matcher.quick_ratio() >= MIN_SIMILARITY and matcher.ratio() >= MIN_SIMILARITY
 
 
-def _words(old: str, new: str) -> list[Piece]:
+def _word_pieces(old: str, new: str) -> list[Piece]:
     before, after = _WORDS.findall(old), _WORDS.findall(new)
     pieces: list[Piece] = []
     for kind, old_from, old_to, new_from, new_to in SequenceMatcher(
@@ -148,11 +150,11 @@ def _words(old: str, new: str) -> list[Piece]:
             continue
         _add(pieces, REMOVED, before[old_from:old_to])
         _add(pieces, ADDED, after[new_from:new_to])
-    return _smooth(pieces)
+    return _merge_across_spaces(pieces)
 
 
-def _smooth(pieces: list[Piece]) -> list[Piece]:
-    """Join changes that only a space parts, so that a rewritten phrase reads as one."""
+def _merge_across_spaces(pieces: list[Piece]) -> list[Piece]:
+    """Merge changes that only whitespace separates, so that a rewritten phrase is one change."""
     out: list[Piece] = []
     removed, added = "", ""
     for place, (what, text) in enumerate(pieces):
@@ -172,8 +174,8 @@ def _add(pieces: list[Piece], what: str, words: Sequence[str]) -> None:
         pieces.append(Piece(what, "".join(words)))
 
 
-def _plain(tokens: Sequence[Token]) -> str:
-    """Return what a reader sees, with each link's address after its words."""
+def _plain_text(tokens: Sequence[Token]) -> str:
+    """Return inline tokens as plain text; each link's target follows its text in brackets."""
     out: list[str] = []
     addresses: list[str] = []
     for token in tokens:
@@ -193,15 +195,15 @@ def _head(statement: Statement) -> str:
     return "\n\n".join(_literal(line) for line in lines)
 
 
-def _whole(wording: Wording) -> str:
+def _as_markdown(wording: Wording) -> str:
     facts = f"{wording.phase}, {wording.occurred_at:%Y-%m-%d %H:%M} UTC"
     return f"{_literal(facts)}\n\n{_literal(wording.title)}\n\n{wording.body}"
 
 
 def _literal(line: str) -> str:
-    """Return a line as Markdown that shows it as it is."""
+    """Return a line with all Markdown syntax escaped."""
     return re.sub(r"([\\`*_{}\[\]()#+\-.!<>&|~])", r"\\\1", line)
 
 
-def _key(heading: str) -> str:
+def _normalise(heading: str) -> str:
     return heading.casefold().strip(" .:?!¿¡")

@@ -1,4 +1,4 @@
-"""Feeds of updates: Atom (RFC 4287), and JSON Feed 1.1 that also speaks Statuspage's words."""
+"""Render feeds of updates: Atom (RFC 4287), and JSON Feed 1.1 with the keys of the Statuspage API."""
 
 import json
 import re
@@ -17,9 +17,9 @@ from portal.web.markdown import absolute
 ATOM = "http://www.w3.org/2005/Atom"
 LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 UPDATES = N_("Status updates")
-# What XML 1.0 (2.2) forbids, escaped or not: one such character, and no reader takes the feed.
+# Characters that XML 1.0 (2.2) forbids even escaped: with one of them, readers reject the whole feed.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# Statuspage knows fewer phases: https://doers.statuspage.io/api/basics/
+# Statuspage has fewer statuses: https://doers.statuspage.io/api/basics/
 STATUSPAGE = {
     "detected": "investigating",
     "investigating": "investigating",
@@ -34,7 +34,7 @@ STATUSPAGE = {
 
 @dataclass(frozen=True)
 class Feed:
-    """What a feed tells: the updates of one incident or of all, the newest first."""
+    """The content of a feed: the updates of one incident or of all, newest first."""
 
     organisation: str
     base_url: str
@@ -46,7 +46,7 @@ class Feed:
 
     @property
     def title(self) -> str:
-        """The feed's name."""
+        """Return the title of the feed."""
         what = (
             self.incident.title_in(self.language)
             if self.incident
@@ -56,17 +56,17 @@ class Feed:
 
     @property
     def urn(self) -> str:
-        """The feed's own id."""
+        """Return the id of the feed as a URN."""
         return self.incident.urn if self.incident else uuid5(NAMESPACE_URL, f"{self.base_url}/feed").urn
 
     @property
     def path(self) -> str:
-        """The page that the feed tells of."""
+        """Return the path of the page that the feed belongs to."""
         return f"/incidents/{self.incident.slug}/" if self.incident else "/"
 
     @property
     def updated_at(self) -> datetime:
-        """When anything in it last changed."""
+        """Return the time of the latest change in the feed."""
         times = [entry.updated_at for entry in self.entries]
         times += [one.published_at for one in self.incidents if one.published_at]
         return max(times, default=datetime(2000, 1, 1, tzinfo=UTC))
@@ -106,7 +106,7 @@ def _atom_entry(root: ET.Element, feed: Feed, entry: Entry) -> None:
 
 
 def json_feed(feed: Feed) -> str:
-    """Return the feed as JSON Feed 1.1, with Statuspage's `page` and `incidents` beside the items."""
+    """Return the feed as JSON Feed 1.1, plus `page` and `incidents` as in the Statuspage API."""
     document = {
         "version": "https://jsonfeed.org/version/1.1",
         "title": feed.title,

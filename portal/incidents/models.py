@@ -1,4 +1,4 @@
-"""The tables of incidents: the incident, the statement's versions, the timeline's updates and all of their wordings."""
+"""Tables of incidents: the incident, versions of its statement, updates of its timeline, their wordings."""
 
 import json
 from datetime import datetime
@@ -32,7 +32,7 @@ TITLE_LENGTH = 200
 LANGUAGE_LENGTH = 16
 CONTENT = 1
 
-# The phases of a response, in their usual order, each with its words for readers.
+# The phases of a response in their usual order, each with its label as a message id.
 PHASES = {
     "detected": N_("Detected"),
     "contained": N_("Contained"),
@@ -46,19 +46,21 @@ PHASES = {
 
 
 class PublishedIsFinal(Exception):
-    """A published statement is never changed: a correction is a new version with a note."""
+    """A published statement is immutable: a correction is a new version with a note."""
 
 
 class Section(NamedTuple):
-    """One of the five sections: the heading as its author wrote it, and its Markdown."""
+    """One of the five sections: the heading as written by its author, and its Markdown."""
 
     heading: str
     text: str
 
 
 class Incident(Base):
-    """One breach. `title` is in the portal's first language, `titles` in others; `classes` are the names of the exposed
-    kinds of data, separated by `;`.
+    """One breach.
+
+    `title` is in the portal's default language, `titles` holds the others by language. `classes` are the
+    names of the exposed data classes, separated by `;`.
     """
 
     __tablename__ = "incidents"
@@ -74,21 +76,21 @@ class Incident(Base):
 
     @property
     def urn(self) -> str:
-        """The incident's name in feeds: the same for ever."""
+        """Return the permanent id of the incident in feeds."""
         return _urn(self.id)
 
     def title_in(self, language: str) -> str:
-        """Return the title in a language, else in the portal's first one."""
+        """Return the title in a language, or in the portal's default language if it has none."""
         return self.titles.get(language, self.title)
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The kinds of data that were exposed."""
+        """Return the names of the exposed data classes."""
         return tuple(name for name in self.classes.split(";") if name)
 
 
 class Statement(Base):
-    """One version of the statement in one language: a draft until `published_at` is set, and final from then on."""
+    """One version of the statement in one language; a draft until `published_at` is set, then immutable."""
 
     __tablename__ = "incidents_statements"
     __table_args__ = (UniqueConstraint("incident_id", "number", "language"),)
@@ -108,12 +110,12 @@ class Statement(Base):
 
     @property
     def sections(self) -> list[Section]:
-        """The sections in their order."""
+        """Return the sections in their order."""
         return [Section(*pair) for pair in json.loads(self.sections_json)]
 
 
 class Update(Base):
-    """One entry of the timeline. `number` is its public id within the incident; its words are in `Wording`."""
+    """One entry of the timeline; `number` is its public id within the incident, `Wording` holds its texts."""
 
     __tablename__ = "incidents_updates"
     __table_args__ = (UniqueConstraint("incident_id", "number"),)
@@ -133,12 +135,12 @@ class Update(Base):
 
     @property
     def urn(self) -> str:
-        """The entry's id in feeds: stored with the row, whatever is edited."""
+        """Return the id of the entry in feeds; it is stored with the row, so edits do not change it."""
         return _urn(self.uuid)
 
 
 class Wording(Base):
-    """What an update said from `at` on, in one language; of each language the one with the highest number is shown."""
+    """The text of an update in one language from `at` on; per language the highest number is shown."""
 
     __tablename__ = "incidents_wordings"
 
@@ -153,7 +155,7 @@ class Wording(Base):
 
 
 class Content(Base):
-    """The one row whose number grows with everything that becomes public, so that pages know when to render anew."""
+    """A single row whose number grows with every public change, so that cached pages are rendered again."""
 
     __tablename__ = "incidents_content"
 
@@ -165,7 +167,7 @@ def _urn(identifier: bytes) -> str:
     return UUID(bytes=identifier, version=4).urn
 
 
-# The row is part of the schema: without it no process could tell whether a page is still true.
+# The row is part of the schema: without it no process could detect that a cached page is out of date.
 @event.listens_for(Content.__table__, "after_create")
 def _add_content(table: Table, connection: Connection, **_options: object) -> None:
     connection.execute(table.insert().values(id=CONTENT, number=1))

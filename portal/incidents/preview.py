@@ -1,4 +1,4 @@
-"""The page as it will look, drafts included, in one file that needs nothing else."""
+"""Render an incident's page, drafts included, as one self-contained HTML file."""
 
 from base64 import b64encode
 from mimetypes import guess_type
@@ -42,7 +42,7 @@ def render(settings: Settings, db: Database, clock: Clock, slug: str, language: 
 
 
 def _bare_app(settings: Settings, db: Database, clock: Clock) -> Flask:
-    """Return an application that only fills templates: it answers nobody, so its keys are made for the moment."""
+    """Return an application that only renders templates; it serves no requests, so its keys are throwaway."""
     app = Flask(
         "portal", template_folder=str(frame.ROOT / "templates"), static_folder=str(frame.ROOT / "static")
     )
@@ -54,12 +54,13 @@ def _bare_app(settings: Settings, db: Database, clock: Clock) -> Flask:
 
 
 def _styles(settings: Settings) -> str:
-    """Return every style of the page as one text."""
+    """Return all style sheets of the page as one text."""
     own = [(frame.ROOT / "static/css" / name).read_text(encoding="utf-8") for name in STYLES]
     return "\n".join((*own, theme.stylesheet(theme.Theme.from_colour(settings.site.brand_colour))))
 
 
 def _logo(file: Path | None) -> str | None:
+    """Return the logo as a data URL (RFC 2397), or None if none is configured."""
     if file is None:
         return None
     kind = guess_type(file.name)[0] or "image/png"

@@ -1,4 +1,4 @@
-"""What the pages and feeds show: an incident in the reader's language, where the texts are written in it."""
+"""Read what pages and feeds show: each text in the reader's language, or in its own if not translated."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from portal.incidents.models import PHASES, RESOLVED, Incident, Statement, Updat
 from portal.incidents.service import wordings_of
 from portal.web import markdown
 
-# How far the response is: the end of the sentence that begins with "As of" a time on the front page.
+# The state of the response: these texts end the sentence that starts with "As of" and a time.
 SO_FAR = {
     "detected": N_("we know what is happening and are acting"),
     "contained": N_("we have closed the way by which the data got out"),
@@ -32,7 +32,7 @@ PAGE_TOP = 2
 
 @dataclass(frozen=True)
 class Entry:
-    """An update as it is shown. `phase` is the phase in English words, the key of its translation."""
+    """An update as it is shown; `phase` is the label of the phase as a message id."""
 
     update: Update
     path: str
@@ -45,33 +45,33 @@ class Entry:
 
     @property
     def title(self) -> str:
-        """The title in the shown language."""
+        """Return the title in the shown language."""
         return self.wording.title
 
     @property
     def language(self) -> str:
-        """The language of title and text."""
+        """Return the language of title and text."""
         return self.wording.language
 
     @property
     def late(self) -> datetime | None:
-        """When it was published, where that is a day or more after what it tells of."""
+        """Return the time of publication if it is a day or more after the event, otherwise None."""
         return self.published_at if self.published_at - self.update.occurred_at >= LATE else None
 
     @property
     def html(self) -> Markup:
-        """The text for the timeline, below a heading of level three."""
+        """Return the text for the timeline, below a heading of level three."""
         return markdown.render(self.wording.body, ENTRY_TOP)
 
     @property
     def page_html(self) -> Markup:
-        """The text for the update's own page."""
+        """Return the text for the page of the update."""
         return markdown.render(self.wording.body, PAGE_TOP)
 
 
 @dataclass(frozen=True)
 class Version:
-    """One version of the statement, in the language that is shown. `at` is when it became public, None for a draft."""
+    """One version of the statement in the shown language; `at` is its publication, None for a draft."""
 
     number: int
     statement: Statement
@@ -80,24 +80,24 @@ class Version:
 
     @property
     def sentence(self) -> str:
-        """The title as a sentence that others can follow."""
+        """Return the title with a final full stop, so that another sentence can follow."""
         title = self.statement.title
         return title if title.endswith((".", "!", "?", "…", "。")) else f"{title}."
 
     @property
     def apology(self) -> Markup:
-        """The apology as clean HTML."""
+        """Return the apology as sanitised HTML."""
         return markdown.render(self.statement.apology, SECTION_TOP)
 
     @property
     def sections(self) -> list[tuple[str, Markup]]:
-        """Headings and clean HTML."""
+        """Return the sections as (heading, sanitised HTML)."""
         return [(heading, markdown.render(text, SECTION_TOP)) for heading, text in self.statement.sections]
 
 
 @dataclass(frozen=True)
 class Page:
-    """Everything on an incident's page. `versions` and `entries` begin with the newest."""
+    """The content of an incident's page; `versions` and `entries` are sorted newest first."""
 
     incident: Incident
     title: str
@@ -107,7 +107,7 @@ class Page:
 
     @property
     def version(self) -> Version | None:
-        """The statement that counts."""
+        """Return the current version of the statement, or None."""
         return self.versions[0] if self.versions else None
 
     @property
@@ -117,19 +117,19 @@ class Page:
 
     @property
     def so_far(self) -> str | None:
-        """How far the response is, in English words."""
+        """Return the state of the response as a message id, or None without updates."""
         return SO_FAR[self.entries[0].update.phase] if self.entries else None
 
     @property
     def changed_at(self) -> datetime | None:
-        """When anything on the page last became public or was changed."""
+        """Return the time of the latest public change of the page."""
         times = [entry.updated_at for entry in self.entries]
         times += [version.at for version in self.versions if version.at]
         return max(times, default=self.incident.published_at)
 
 
 def page(session: Session, incident: Incident, languages: Sequence[str], *, drafts: bool = False) -> Page:
-    """Return an incident's page. `languages` are the reader's first, then the default; `drafts` shows what waits."""
+    """Return an incident's page; `languages` are the reader's, then the default. `drafts` includes drafts."""
     return Page(
         incident=incident,
         title=incident.title_in(languages[0]),
@@ -140,14 +140,14 @@ def page(session: Session, incident: Incident, languages: Sequence[str], *, draf
 
 
 def title_language(incident: Incident, languages: Sequence[str]) -> str:
-    """Return the language of an incident's title, as the reader gets to see it."""
+    """Return the language in which the reader sees an incident's title."""
     return languages[0] if languages[0] in incident.titles else languages[-1]
 
 
 def versions(
     session: Session, incident: Incident, languages: Sequence[str], *, drafts: bool = False
 ) -> list[Version]:
-    """Return the statement's versions, the newest first, each in the best language that it is written in."""
+    """Return the versions of the statement, newest first, each in the best available language."""
     query = select(Statement).where(Statement.incident_id == incident.id).order_by(Statement.number.desc())
     if not drafts:
         query = query.where(Statement.published_at.is_not(None))
@@ -157,7 +157,7 @@ def versions(
     found = []
     for number, texts in by_number.items():
         public = [text.published_at for text in texts.values() if text.published_at]
-        shown = texts[_best(sorted(texts), languages)]
+        shown = texts[_best_language(sorted(texts), languages)]
         found.append(Version(number, shown, tuple(sorted(texts)), min(public, default=None)))
     return found
 
@@ -165,7 +165,7 @@ def versions(
 def entries(
     session: Session, incidents: Sequence[Incident], languages: Sequence[str], *, drafts: bool = False
 ) -> list[Entry]:
-    """Return the timeline of these incidents, the newest first."""
+    """Return the timeline of these incidents, newest first."""
     slugs = {incident.id: incident.slug for incident in incidents}
     query = select(Update).where(Update.incident_id.in_(slugs))
     if not drafts:
@@ -189,7 +189,7 @@ def entry(session: Session, incident: Incident, row: Update, languages: Sequence
 
 @dataclass(frozen=True)
 class Listed:
-    """An incident in a list. `phase` is in English words, the key of its translation."""
+    """An incident in a list; `phase` is the label of its phase as a message id."""
 
     incident: Incident
     title: str
@@ -206,7 +206,7 @@ class Listed:
 def listed(
     incidents: Sequence[Incident], phases: Mapping[bytes, str], languages: Sequence[str]
 ) -> list[Listed]:
-    """Return incidents with how far each is."""
+    """Return incidents as list entries with their phases."""
     found = []
     for incident in incidents:
         phase = phases.get(incident.id)
@@ -223,7 +223,7 @@ def listed(
 
 
 def history(session: Session, row: Update, language: str) -> list[Wording]:
-    """Return what an update said in a language, the oldest first, from its publication on."""
+    """Return the wordings of an update in a language since its publication, oldest first."""
     wordings = [wording for wording in wordings_of(session, row) if wording.language == language]
     public = [wording for wording in wordings if row.published_at and wording.at > row.published_at]
     before = [wording for wording in wordings if wording not in public]
@@ -233,7 +233,7 @@ def history(session: Session, row: Update, language: str) -> list[Wording]:
 def pair(
     session: Session, incident: Incident, older: int, newer: int, languages: Sequence[str]
 ) -> tuple[Statement, Statement] | None:
-    """Return two public versions in the best language that both are written in; None where there are no such two."""
+    """Return two public versions in the best language that both have, or None if there is none."""
     if older == newer:
         return None
     rows = session.scalars(
@@ -247,13 +247,13 @@ def pair(
     )
     if not shared:
         return None
-    language = _best(shared, languages)
+    language = _best_language(shared, languages)
     return texts[older, language], texts[newer, language]
 
 
 def _entry(row: Update, slug: str, wordings: Sequence[Wording], languages: Sequence[str]) -> Entry:
     newest = {wording.language: wording for wording in wordings}
-    shown = newest[_best(list(newest), languages)]
+    shown = newest[_best_language(list(newest), languages)]
     published_at = row.published_at or row.written_at
     return Entry(
         update=row,
@@ -267,6 +267,6 @@ def _entry(row: Update, slug: str, wordings: Sequence[Wording], languages: Seque
     )
 
 
-def _best(written: Sequence[str], languages: Sequence[str]) -> str:
-    """Return the first of the reader's languages that a text is written in, else the text's own first."""
-    return next((language for language in languages if language in written), written[0])
+def _best_language(available: Sequence[str], languages: Sequence[str]) -> str:
+    """Return the first of the reader's languages that is available, otherwise the first available one."""
+    return next((language for language in languages if language in available), available[0])

@@ -1,4 +1,4 @@
-"""Incidents: make them, publish them, find them."""
+"""Create, publish and find incidents."""
 
 import re
 from dataclasses import dataclass
@@ -30,20 +30,20 @@ class IncidentUnknown(LookupError):
 
 
 class SlugInvalid(ValueError):
-    """A slug is at most 60 lower-case letters, digits and single hyphens."""
+    """The slug is not made of at most 60 lower-case letters, digits and single hyphens."""
 
 
 class SlugTaken(ValueError):
-    """Another incident has this slug."""
+    """Another incident already has this slug."""
 
 
 class TitleInvalid(ValueError):
-    """A title is one line of at most 200 characters, and not empty."""
+    """The title is empty, longer than 200 characters, or more than one line."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What became public. `statements` are (number, language); `updates` are their numbers."""
+    """What was published: `statements` as (number, language), `updates` by number."""
 
     first: bool
     statements: list[tuple[int, str]]
@@ -51,13 +51,13 @@ class Published:
 
 
 def create(session: Session, slug: str, title: str, classes: tuple[str, ...], now: datetime) -> Incident:
-    """Make a draft of an incident. Raises SlugInvalid, SlugTaken, TitleInvalid."""
+    """Create an incident as a draft. Raises SlugInvalid, SlugTaken, TitleInvalid."""
     if not _is_slug(slug):
         raise SlugInvalid(
             "a slug is at most 60 lower-case letters, digits and single hyphens, like november-2026"
         )
     if session.scalar(select(Incident.id).where(Incident.slug == slug)) is not None:
-        raise SlugTaken(f"there is an incident {slug} already")
+        raise SlugTaken(f"there is already an incident {slug}")
     incident = Incident(
         slug=slug, title=checked_title(title), classes=";".join(classes), created_at=now, state=DRAFT
     )
@@ -67,7 +67,7 @@ def create(session: Session, slug: str, title: str, classes: tuple[str, ...], no
     return incident
 
 
-def give_title(session: Session, slug: str, title: str, language: str | None, now: datetime) -> Incident:
+def set_title(session: Session, slug: str, title: str, language: str | None, now: datetime) -> Incident:
     """Store a title in a language; None is the portal's first one. Raises IncidentUnknown, TitleInvalid."""
     incident = locked(session, slug)
     if language is None:
@@ -76,13 +76,13 @@ def give_title(session: Session, slug: str, title: str, language: str | None, no
         incident.titles = {**incident.titles, language: checked_title(title)}
     session.flush()
     if incident.state == PUBLISHED:
-        show_anew(session)
+        invalidate_pages(session)
     audit.record(session, "incidents.title", slug, {"language": language}, now)
     return incident
 
 
 def publish(session: Session, slug: str, now: datetime) -> Published:
-    """Make an incident and every waiting draft of it public. Two at once: the second finds nothing left to do."""
+    """Publish an incident and all its drafts; of two concurrent calls the second finds nothing to do."""
     incident = locked(session, slug)
     first = incident.state == DRAFT
     if first:
@@ -110,7 +110,7 @@ def publish(session: Session, slug: str, now: datetime) -> Published:
         first, [(one.number, one.language) for one in statements], [one.number for one in updates]
     )
     if first or statements or updates:
-        show_anew(session)
+        invalidate_pages(session)
         versions = " ".join(f"{number}.{language}" for number, language in done.statements)
         details: dict[str, str | int | bool | None] = {
             "first": first,
@@ -122,12 +122,12 @@ def publish(session: Session, slug: str, now: datetime) -> Published:
 
 
 def every(session: Session) -> list[Incident]:
-    """Return all incidents, drafts too, the newest first."""
+    """Return all incidents including drafts, newest first."""
     return list(session.scalars(select(Incident).order_by(Incident.created_at.desc(), Incident.slug)))
 
 
 def published(session: Session) -> list[Incident]:
-    """Return the public incidents, the newest first."""
+    """Return the public incidents, newest first."""
     return list(
         session.scalars(
             select(Incident)
@@ -138,13 +138,13 @@ def published(session: Session) -> list[Incident]:
 
 
 def open_incidents(session: Session) -> list[Incident]:
-    """Return the public incidents that are not resolved, the newest first."""
+    """Return the public incidents that are not resolved, newest first."""
     latest = phases(session)
     return [incident for incident in published(session) if latest.get(incident.id) != RESOLVED]
 
 
 def phases(session: Session) -> dict[bytes, str]:
-    """Return how far the response is, by incident id: the phase of the update that tells of the latest time."""
+    """Return the current phase by incident id: that of the public update with the latest `occurred_at`."""
     rows = session.execute(
         select(Update.incident_id, Update.phase)
         .where(Update.published_at.is_not(None))
@@ -154,7 +154,7 @@ def phases(session: Session) -> dict[bytes, str]:
 
 
 def by_slug(session: Session, slug: str) -> Incident:
-    """Return an incident, a draft too. Raises IncidentUnknown."""
+    """Return an incident, including drafts. Raises IncidentUnknown."""
     incident = session.scalar(select(Incident).where(Incident.slug == slug)) if _is_slug(slug) else None
     if incident is None:
         raise IncidentUnknown(f"there is no incident {slug}")
@@ -162,7 +162,7 @@ def by_slug(session: Session, slug: str) -> Incident:
 
 
 def published_by_slug(session: Session, slug: str) -> Incident:
-    """Return a public incident. Raises IncidentUnknown, for a draft too."""
+    """Return a public incident. Raises IncidentUnknown, also for a draft."""
     incident = by_slug(session, slug)
     if incident.state != PUBLISHED:
         raise IncidentUnknown(f"there is no incident {slug}")
@@ -178,7 +178,7 @@ def by_id(session: Session, incident_id: bytes) -> Incident:
 
 
 def locked(session: Session, slug: str) -> Incident:
-    """Return an incident that nobody else changes until this transaction ends. Raises IncidentUnknown."""
+    """Return an incident, locked until the transaction ends. Raises IncidentUnknown."""
     query = select(Incident).where(Incident.slug == slug).with_for_update()
     incident = session.scalar(query.execution_options(populate_existing=True)) if _is_slug(slug) else None
     if incident is None:
@@ -187,17 +187,17 @@ def locked(session: Session, slug: str) -> Incident:
 
 
 def wordings_of(session: Session, row: Update) -> list[Wording]:
-    """Return every wording that an update had, the oldest first: the first one's language is the original."""
+    """Return all wordings of an update, oldest first; the language of the first is the original."""
     return list(session.scalars(select(Wording).where(Wording.update_id == row.id).order_by(Wording.number)))
 
 
-def show_anew(session: Session) -> None:
-    """Tell every web process that its rendered pages are out of date once this transaction commits."""
+def invalidate_pages(session: Session) -> None:
+    """Make the cached pages of all web processes out of date as soon as this transaction commits."""
     session.execute(update(Content).where(Content.id == CONTENT).values(number=Content.number + 1))
 
 
 def content_number(session: Session) -> int:
-    """Return the number that grows with everything that becomes public."""
+    """Return the number that grows with every public change."""
     return session.scalars(select(Content.number).where(Content.id == CONTENT)).one()
 
 
@@ -206,7 +206,7 @@ def _is_slug(slug: str) -> bool:
 
 
 def checked_title(title: str) -> str:
-    """Return a title without outer spaces. Raises TitleInvalid."""
+    """Return a title without outer whitespace. Raises TitleInvalid."""
     title = title.strip()
     if not title or len(title) > TITLE_LENGTH or not title.isprintable():
         raise TitleInvalid(f"a title is one line of at most {TITLE_LENGTH} characters")

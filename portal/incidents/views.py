@@ -1,4 +1,4 @@
-"""The public pages of incidents and their feeds: the same for everyone in a language, and kept rendered."""
+"""Public pages of incidents and their feeds: identical for all readers of a language, cached as rendered."""
 
 from collections.abc import Callable
 from hashlib import blake2b
@@ -24,7 +24,7 @@ Show = Callable[[Session, list[str]], str]
 
 @bp.get("/")
 def front() -> Response:
-    """The open incident; a list where there are several."""
+    """Show the open incident, or a list if there are several."""
 
     def show(session: Session, languages: list[str]) -> str:
         shown = service.open_incidents(session) or service.published(session)
@@ -32,24 +32,24 @@ def front() -> Response:
             _incident(session, shown[0], languages) if len(shown) == 1 else _list(session, shown, languages)
         )
 
-    return _kept(show)
+    return _cached_page(show)
 
 
 @bp.get("/incidents/")
 def every() -> Response:
-    """All incidents."""
-    return _kept(lambda session, languages: _list(session, service.published(session), languages))
+    """Show all public incidents."""
+    return _cached_page(lambda session, languages: _list(session, service.published(session), languages))
 
 
 @bp.get("/incidents/<slug>/")
 def incident(slug: str) -> Response:
-    """One incident: apology and timeline."""
-    return _kept(lambda session, languages: _incident(session, _found(session, slug), languages))
+    """Show one incident: apology and timeline."""
+    return _cached_page(lambda session, languages: _incident(session, _found(session, slug), languages))
 
 
 @bp.get("/incidents/<slug>/statement/<number:number>/")
 def statement(slug: str, number: int) -> Response:
-    """One version of the statement, with what it changed and what was changed after it."""
+    """Show one version of the statement, with the changes it made and those made after it."""
 
     def show(session: Session, languages: list[str]) -> str:
         page = reading.page(session, _found(session, slug), languages)
@@ -64,12 +64,12 @@ def statement(slug: str, number: int) -> Response:
             after=_difference(session, page, number, page.versions[0].number, languages),
         )
 
-    return _kept(show)
+    return _cached_page(show)
 
 
 @bp.get("/incidents/<slug>/updates/<number:number>/")
 def update(slug: str, number: int) -> Response:
-    """One update, with its earlier wordings."""
+    """Show one update with its earlier wordings."""
 
     def show(session: Session, languages: list[str]) -> str:
         found = _found(session, slug)
@@ -89,36 +89,36 @@ def update(slug: str, number: int) -> Response:
             earlier=differences.of_wordings(reading.history(session, row, entry.language)),
         )
 
-    return _kept(show)
+    return _cached_page(show)
 
 
 @bp.get("/feed.atom")
 def atom() -> Response:
-    """Every public incident's updates, as Atom (RFC 4287)."""
-    return _kept(lambda session, languages: feeds.atom(_feed(session, None, languages)), ATOM)
+    """Serve the updates of all public incidents as Atom (RFC 4287)."""
+    return _cached_page(lambda session, languages: feeds.atom(_feed(session, None, languages)), ATOM)
 
 
 @bp.get("/feed.json")
 def json() -> Response:
-    """Every public incident's updates, as JSON Feed and in the words of Statuspage."""
-    return _kept(lambda session, languages: feeds.json_feed(_feed(session, None, languages)), JSON)
+    """Serve the updates of all public incidents as JSON Feed with Statuspage keys."""
+    return _cached_page(lambda session, languages: feeds.json_feed(_feed(session, None, languages)), JSON)
 
 
 @bp.get("/incidents/<slug>/feed.atom")
 def incident_atom(slug: str) -> Response:
-    """One incident's updates, as Atom."""
-    return _kept(lambda session, languages: feeds.atom(_feed(session, slug, languages)), ATOM)
+    """Serve the updates of one incident as Atom."""
+    return _cached_page(lambda session, languages: feeds.atom(_feed(session, slug, languages)), ATOM)
 
 
 @bp.get("/incidents/<slug>/feed.json")
 def incident_json(slug: str) -> Response:
-    """One incident's updates, as JSON Feed and in the words of Statuspage."""
-    return _kept(lambda session, languages: feeds.json_feed(_feed(session, slug, languages)), JSON)
+    """Serve the updates of one incident as JSON Feed with Statuspage keys."""
+    return _cached_page(lambda session, languages: feeds.json_feed(_feed(session, slug, languages)), JSON)
 
 
 @bp.app_template_global()
 def exposed_classes() -> frozenset[str]:
-    """Return the names of the kinds of data that a public incident exposed; none while the database is gone."""
+    """Return the data classes that public incidents exposed; none while the database is unavailable."""
     try:
         with frame.parts().db.read() as session:
             return frozenset(name for one in service.published(session) for name in one.class_names)
@@ -126,8 +126,8 @@ def exposed_classes() -> frozenset[str]:
         return frozenset()
 
 
-def _kept(show: Show, mimetype: str = HTML) -> Response:
-    """Answer with a page from the cache, or with 304 where the reader has it already."""
+def _cached_page(show: Show, mimetype: str = HTML) -> Response:
+    """Return a page from the cache, or 304 if the browser already has it (RFC 9110, 13.1.2)."""
     language = frame.language()
 
     def render() -> Rendered:
@@ -143,7 +143,7 @@ def _kept(show: Show, mimetype: str = HTML) -> Response:
 
 
 def _rendered(text: str, mimetype: str, language: str) -> Rendered:
-    """Return a page with the headers that it always has: they are made once, not for each reader."""
+    """Return a page with its constant headers, so that they are built once and not per request."""
     body = text.encode()
     etag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
     response = Response(mimetype=mimetype, headers={"ETag": etag, "Content-Language": language})

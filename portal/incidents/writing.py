@@ -1,6 +1,6 @@
-"""Store statements with their versions and updates with their wordings, and mark updates for subscribers.
+"""Store versions of statements and wordings of updates, and sign the updates that are mailed to subscribers.
 
-An update that subscribers shall be told of carries a row MAC, made by an author who has the worker's keys.
+An update for subscribers carries a row MAC, computed by an author's command that has the worker's keys.
 """
 
 import json
@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from hmac import compare_digest
 
 from sqlalchemy import func, select, update
@@ -16,24 +17,35 @@ from sqlalchemy.orm import Session
 from portal.audit import service as audit
 from portal.crypto.vault import WorkerVault
 from portal.incidents.models import PHASES, PUBLISHED, Incident, Section, Statement, Update, Wording
-from portal.incidents.service import Published, locked, show_anew, wordings_of
+from portal.incidents.service import Published, invalidate_pages, locked, wordings_of
 from portal.incidents.service import publish as make_public
+from portal.incidents.service import set_title as store_title
 
-MOST_UPDATES = 2**31 - 1  # what the databases' integers hold
+log = logging.getLogger("portal.incidents")
+
+MAX_UPDATE_NUMBER = 2**31 - 1  # the largest integer of the databases
 Details = dict[str, str | int | bool | None]
 
 
 class NoteMissing(ValueError):
-    """A correction says in a note what it corrects."""
+    """A correction needs a note that says what it corrects."""
 
 
 class UpdateUnknown(LookupError):
     """The incident has no update of this number."""
 
 
+class Notify(Enum):
+    """Whether subscribers get an update by mail; UNCHANGED means no for a new update."""
+
+    YES = "yes"
+    NO = "no"
+    UNCHANGED = "unchanged"
+
+
 @dataclass(frozen=True)
 class StatementText:
-    """One version of the statement in one language."""
+    """The text of one version of the statement in one language."""
 
     language: str
     title: str
@@ -46,28 +58,31 @@ class StatementText:
 
 @dataclass(frozen=True)
 class UpdateText:
-    """What an update says; None keeps what it said before."""
+    """The text of an update; None keeps the stored value."""
 
     language: str
     phase: str | None
     title: str | None
     body: str
     occurred_at: datetime | None
-    notify: bool | None
+    notify: Notify
 
 
 @dataclass(frozen=True)
 class Edited:
-    """What an edit did: `translated` where the update got a new language, `told` where subscribers know it already."""
+    """The result of an edit: `translated` if it added a language, `announced` if it was mailed before."""
 
     update: Update
     translated: bool
-    told: bool
+    announced: bool
 
 
 def add_statement(session: Session, slug: str, text: StatementText, now: datetime) -> Statement:
-    """Store a draft: it takes the place of a waiting draft in its language; else it joins the newest version that lacks
-    its language, as its translation; else it is a new version. Raises IncidentUnknown, NoteMissing.
+    """Store a draft of the statement.
+
+    It replaces the draft in its language if there is one, otherwise it becomes the translation of the
+    newest version if that lacks its language, otherwise a new version. Raises IncidentUnknown,
+    NoteMissing.
     """
     incident = locked(session, slug)
     known = list(session.scalars(select(Statement).where(Statement.incident_id == incident.id)))
@@ -79,7 +94,7 @@ def add_statement(session: Session, slug: str, text: StatementText, now: datetim
     else:
         number = newest if of_newest and text.language not in of_newest else newest + 1
     if number > 1 and not text.note:
-        raise NoteMissing(f"version {number} corrects an earlier one: its note says what and why")
+        raise NoteMissing(f"version {number} corrects an earlier one: add a note that says what and why")
     statement = waiting or Statement(incident_id=incident.id, number=number, language=text.language)
     statement.title, statement.signed_by, statement.role = text.title, text.signed_by, text.role
     statement.note, statement.apology, statement.written_at = text.note, text.apology, now
@@ -92,7 +107,7 @@ def add_statement(session: Session, slug: str, text: StatementText, now: datetim
 
 
 def add_update(session: Session, slug: str, text: UpdateText, now: datetime) -> Update:
-    """Add an entry to the timeline: public at once where the incident is. `text` names phase and title."""
+    """Add an entry to the timeline, public at once if the incident is; `text` needs a phase and a title."""
     incident = locked(session, slug)
     if text.phase is None or text.title is None:
         message = "a new update needs a phase and a title"
@@ -106,28 +121,28 @@ def add_update(session: Session, slug: str, text: UpdateText, now: datetime) -> 
         occurred_at=text.occurred_at or now,
         written_at=now,
         published_at=now if public else None,
-        notify=bool(text.notify),
+        notify=text.notify is Notify.YES,
     )
     session.add(row)
     session.flush()
     session.add(_wording(row, text.language, 1, text.title, text.body, now))
-    _recorded(session, incident, row, "incidents.update", text.language, now)
+    _record(session, incident, row, "incidents.update", text.language, now)
     return row
 
 
-def repeated(session: Session, slug: str, text: UpdateText) -> int | None:
-    """Return the number of the newest update where it says the same already: a command that was sent twice."""
+def find_duplicate(session: Session, slug: str, text: UpdateText) -> int | None:
+    """Return the number of the newest update if its text is the same, as after a command run twice."""
     incident = locked(session, slug)
     newest = select(Update).where(Update.incident_id == incident.id).order_by(Update.number.desc()).limit(1)
     row = session.scalar(newest)
     if row is None or row.phase != text.phase:
         return None
-    words = {(one.language, one.title, one.body) for one in wordings_of(session, row)}
-    return row.number if (text.language, text.title, text.body) in words else None
+    texts = {(one.language, one.title, one.body) for one in wordings_of(session, row)}
+    return row.number if (text.language, text.title, text.body) in texts else None
 
 
 def edit_update(session: Session, slug: str, number: int, text: UpdateText, now: datetime) -> Edited:
-    """Give an update new words in a language, or words in a new language; what it said before is kept.
+    """Change an update's text in a language, or add a language; earlier wordings stay stored.
 
     Raises IncidentUnknown, UpdateUnknown.
     """
@@ -144,20 +159,20 @@ def edit_update(session: Session, slug: str, number: int, text: UpdateText, now:
     phase, occurred_at = text.phase or row.phase, text.occurred_at or row.occurred_at
     moved = (phase, occurred_at) != (row.phase, row.occurred_at)
     row.phase, row.occurred_at = phase, occurred_at
-    if text.notify is not None and row.announced_at is None:
-        row.notify = text.notify
+    if text.notify is not Notify.UNCHANGED and row.announced_at is None:
+        row.notify = text.notify is Notify.YES
     if changed or moved:
         row.edited_at = now
     if same is None or changed or moved:
         session.add(_wording(row, text.language, len(wordings) + 1, title, text.body, now))
-    _recorded(session, incident, row, "incidents.edit-update", text.language, now)
-    return Edited(row, translated=same is None, told=row.announced_at is not None)
+    _record(session, incident, row, "incidents.edit-update", text.language, now)
+    return Edited(row, translated=same is None, announced=row.announced_at is not None)
 
 
 def update_of(session: Session, incident: Incident, number: int) -> Update:
-    """Return an update, an unpublished one too. Raises UpdateUnknown."""
+    """Return an update, including drafts. Raises UpdateUnknown."""
     query = select(Update).where(Update.incident_id == incident.id, Update.number == number)
-    row = session.scalar(query) if number <= MOST_UPDATES else None
+    row = session.scalar(query) if number <= MAX_UPDATE_NUMBER else None
     if row is None:
         raise UpdateUnknown(f"{incident.slug} has no update {number}")
     return row
@@ -176,25 +191,22 @@ def _wording(row: Update, language: str, number: int, title: str, body: str, now
     )
 
 
-def _recorded(
+def _record(
     session: Session, incident: Incident, row: Update, action: str, language: str, now: datetime
 ) -> None:
     session.flush()
     if row.published_at is not None:
-        show_anew(session)
+        invalidate_pages(session)
     details: Details = {"update": row.number, "phase": row.phase, "language": language, "notify": row.notify}
     audit.record(session, action, incident.slug, details, now)
 
 
-log = logging.getLogger("portal.incidents")
-
-
 @dataclass(frozen=True)
 class Announcement:
-    """An update that its author wants mailed, in every language that it is written in.
+    """An update to be mailed to subscribers, with its titles in all languages.
 
-    `incident_titles` has the incident's title in the portal's first language under the empty text, and the
-    others.
+    `incident_titles` holds the incident's titles by language; the one in the portal's default language
+    has the empty string as its key.
     """
 
     update_id: bytes
@@ -210,25 +222,25 @@ class Announcement:
 
     @property
     def path(self) -> str:
-        """The update's permanent address, below the base URL."""
+        """Return the permanent path of the update below the base URL."""
         return f"/incidents/{self.slug}/updates/{self.number}/"
 
     @property
     def phase_words(self) -> str:
-        """The phase in words, in English: the key of its translation."""
+        """Return the label of the phase as a message id."""
         return PHASES[self.phase]
 
     def title(self, language: str) -> tuple[str, str]:
-        """Return (language, title): the reader's language where it is written in it, else the original one."""
+        """Return (language, title) in the reader's language, or in the original one if not translated."""
         shown = language if language in self.titles else self.original_language
         return shown, self.titles[shown]
 
     def incident_title(self, language: str) -> str:
-        """Return the incident's title in a language, else in the portal's first one."""
+        """Return the incident's title in a language, or in the portal's default language."""
         return self.incident_titles.get(language, self.incident_titles[""])
 
     def row_mac(self, vault: WorkerVault) -> bytes:
-        """Return what vouches for every word of it that stands in a mail, and for its being public."""
+        """Return the row MAC over every text that goes into a mail, and over the public state."""
         words = [sorted(self.titles.items()), self.original_language, sorted(self.incident_titles.items())]
         at = self.occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
         ids = (self.update_id, self.incident_id, self.slug, self.number, self.phase, at)
@@ -236,10 +248,10 @@ class Announcement:
 
 
 def waiting(session: Session, vault: WorkerVault) -> list[Announcement]:
-    """Return the public updates that subscribers shall be told of and were not yet, the oldest first.
+    """Return the public updates that are still to be mailed to subscribers, oldest first.
 
-    The web process can write this table, and must not be able to mail its own words to people: an update that
-    nobody with the worker's keys wanted mailed is told in the log alone.
+    The web process can write this table, and must not be able to mail its own text to people: an update
+    without a valid row MAC is only logged.
     """
     rows = session.scalars(
         select(Update)
@@ -251,42 +263,63 @@ def waiting(session: Session, vault: WorkerVault) -> list[Announcement]:
         if is_signed(session, vault, row):
             found.append(_announcement(session, row))
         else:
-            log.error("an update that subscribers should be told of was altered or put in: nobody is mailed")
+            log.error(
+                "incidents: update %s was altered or inserted without the worker's keys, nobody is mailed; "
+                "check its text, then run portal incidents update SLUG FILE --edit ID",
+                row.id.hex(),
+            )
     return found
 
 
 def sign(session: Session, vault: WorkerVault, row: Update) -> None:
-    """Let the worker mail an update as it is written now."""
+    """Sign an update, so that the worker mails its current text."""
     row.row_mac = _announcement(session, row).row_mac(vault)
     session.flush()
 
 
 def publish(session: Session, vault: WorkerVault | None, slug: str, now: datetime) -> Published:
-    """Make an incident and all that waits of it public, and let the worker mail what somebody wanted mailed.
+    """Publish an incident and all its drafts, and sign again the updates that were signed for subscribers.
 
-    Without a vault nobody is mailed. Raises IncidentUnknown.
+    Without a vault nothing is signed, so nobody is mailed. Raises IncidentUnknown.
     """
     rows = unannounced(session, locked(session, slug).id)
-    kept = [(vault, row) for row in rows if vault and is_signed(session, vault, row)]
+    signed = [row for row in rows if vault is not None and is_signed(session, vault, row)]
     done = make_public(session, slug, now)
-    for signing, row in kept:
-        sign(session, signing, row)
+    if vault is not None:
+        for row in signed:
+            sign(session, vault, row)
     return done
 
 
+def set_title(
+    session: Session, vault: WorkerVault | None, slug: str, title: str, language: str | None, now: datetime
+) -> None:
+    """Set an incident's title in a language (None: the default one), and sign again the signed updates.
+
+    The title is part of the mails about updates, so it is covered by their MACs. Raises IncidentUnknown,
+    TitleInvalid.
+    """
+    rows = unannounced(session, locked(session, slug).id)
+    signed = [row for row in rows if vault is not None and is_signed(session, vault, row)]
+    store_title(session, slug, title, language, now)
+    if vault is not None:
+        for row in signed:
+            sign(session, vault, row)
+
+
 def unannounced(session: Session, incident_id: bytes) -> list[Update]:
-    """Return the updates of an incident that wait to be mailed, vouched for or not."""
+    """Return the updates of an incident that are still to be mailed, signed or not."""
     waits = (Update.incident_id == incident_id) & Update.notify & Update.announced_at.is_(None)
     return list(session.scalars(select(Update).where(waits).order_by(Update.number)))
 
 
 def is_signed(session: Session, vault: WorkerVault, row: Update) -> bool:
-    """Tell whether an update is written as somebody with the worker's keys wanted it mailed."""
+    """Return whether the row MAC of an update matches its current text."""
     return row.row_mac is not None and compare_digest(row.row_mac, _announcement(session, row).row_mac(vault))
 
 
 def mark_announced(session: Session, update_id: bytes, now: datetime) -> bool:
-    """Note that an update's mails are queued. False where another worker was first."""
+    """Mark that an update's mails are queued; return False if another worker was first."""
     marked = session.execute(
         update(Update)
         .where(Update.id == update_id, Update.announced_at.is_(None))

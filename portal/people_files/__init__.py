@@ -1,1 +1,1 @@
-"""Reading files of people: format, header, rows, report, progress, sort, what the commands share."""
+"""Read CSV files of people: format, header, rows, report of rejected rows, progress bars, external sort."""

@@ -1,4 +1,4 @@
-"""What the commands that import a file of people share: arguments, error messages, closing lines."""
+"""Click arguments, error messages and closing lines shared by the commands that import files of people."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,21 +14,23 @@ from portal.people_files.report import ReportUnwritable
 FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Check the whole file and store nothing.")
 REPORT = click.option(
-    "--report", type=click.Path(dir_okay=False, path_type=Path), help="Where rows left out are told."
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write the report of rejected rows (default: FILE.report.csv).",
 )
 
 
 def report_of(file: Path) -> Path:
-    """Return where the rows of a file that are left out are reported unless `--report` says otherwise."""
+    """Return the default path of the report of rejected rows: `FILE.report.csv`, beside the file."""
     return file.with_name(f"{file.name}.report.csv")
 
 
 @contextmanager
 def errors_as_messages(file: Path, nothing_stored: str, database_failed: str) -> Iterator[None]:
-    """Turn what stops an import into the command's message: exit code 1, no traceback.
+    """Turn the errors that stop an import into a ClickException: one message, exit code 1, no traceback.
 
-    `nothing_stored` and `database_failed` say what is true of the data afterwards: where the file, the report
-    or the disk failed, and where the database did.
+    Each message ends with the state of the data: `nothing_stored` if the file, the report or the disk failed,
+    `database_failed` if the database did.
     """
     try:
         yield
@@ -46,8 +48,8 @@ def errors_as_messages(file: Path, nothing_stored: str, database_failed: str) ->
 
 
 def echo_closing_lines(counts: RowCounts, *, dry_run: bool) -> None:
-    """Print what ends the summary of every import."""
+    """Print the warning about a missing last line break, and that a dry run stored nothing."""
     if not counts.whole:
-        click.echo("The last line has no line break at its end. Check that the file was not cut off.")
+        click.echo("Warning: the last line has no line break. Check that the file is complete.")
     if dry_run:
         click.echo("This was a dry run: nothing was stored.")

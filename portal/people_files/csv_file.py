@@ -1,4 +1,4 @@
-"""Read UTF-8 CSV in bounded memory; refuse a damaged file by line, never by value."""
+"""Read UTF-8 CSV (RFC 4180) in bounded memory; reject a damaged file by line number, never by value."""
 
 import csv
 import re
@@ -14,30 +14,30 @@ MAX_RECORD = 65_536
 _BLOCK = 4 * MAX_RECORD
 
 _MARKS = (
-    (b"\xef\xbb\xbf", "begins with a byte order mark. Save the file as UTF-8 without a mark (BOM)"),
+    (b"\xef\xbb\xbf", "starts with a byte order mark (BOM). Save the file as UTF-8 without a BOM"),
     (b"\xff\xfe", "is UTF-16. Save the file as UTF-8"),
     (b"\xfe\xff", "is UTF-16. Save the file as UTF-8"),
-    (b"PK\x03\x04", "is a workbook or an archive. Save it as CSV in UTF-8"),
-    (b"\x1f\x8b", "is compressed. Unpack it first"),
+    (b"PK\x03\x04", "is a workbook (XLSX) or a zip archive. Save it as CSV in UTF-8"),
+    (b"\x1f\x8b", "is compressed with gzip. Decompress it first: gunzip FILE"),
 )
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_ .-]{0,39}\Z")
 
 
 class FileRefused(Exception):
-    """The whole file is refused; `reason` has no full stop and never says what the line holds."""
+    """The whole file is rejected; `reason` has no final full stop and never quotes a value of the line."""
 
     def __init__(self, line: int, reason: str) -> None:
-        """Keep the number of the physical line, from 1."""
+        """Store the number of the physical line, counted from 1, and the reason."""
         self.line = line
         self.reason = reason
         super().__init__(f"line {line}: {reason}")
 
 
 class CsvFile:
-    """Read one file once. `bytes_read` grows meanwhile; `whole` is false without a last line break."""
+    """Read one file once; `bytes_read` grows meanwhile, `whole` is False without a last line break."""
 
     def __init__(self, file: BinaryIO, columns: tuple[str, ...], needed: tuple[str, ...]) -> None:
-        """Take an open file, the columns that it may have, and those that it must; read nothing yet."""
+        """Take an open file, the columns it may have, and the columns it must have; read nothing yet."""
         self._columns = columns
         self._needed = needed
         self._file = file
@@ -47,10 +47,10 @@ class CsvFile:
         self.whole = True
 
     def rows(self) -> Iterator[tuple[int, tuple[str, ...] | None]]:
-        """Yield each row with the number of its first line. Skip blank lines. Raises FileRefused.
+        """Yield each row with the number of its first line, counted from 1; blank lines are skipped.
 
-        A row is its cells in the order of `columns`, empty where the file has no such column, or None where it
-        has more or fewer fields than the header.
+        A row is its cells in the order of `columns` (empty for a column that the file lacks), or None if it
+        has more or fewer fields than the header. Raises FileRefused.
         """
         reader = csv.reader(chain.from_iterable(self._blocks()), strict=True)
         try:
@@ -67,12 +67,14 @@ class CsvFile:
             raise self._malformed(str(error)) from None
 
     def _blocks(self) -> Iterator[StringIO]:
-        """Yield the file in blocks of whole lines, each checked for NUL, UTF-8 and the length of lines."""
+        """Yield the file in blocks of whole lines, each checked for NUL bytes, UTF-8 and line length."""
         rest = b""
         waiting_since = 0
         while chunk := self._file.read(_BLOCK):
             if not self.bytes_read:
-                _refuse_marks(chunk)
+                for mark, reason in _MARKS:
+                    if chunk.startswith(mark):
+                        raise FileRefused(1, f"the file {reason}")
             self.bytes_read += len(chunk)
             block, line_break, rest = (rest + chunk).rpartition(b"\n")
             block += line_break
@@ -80,9 +82,7 @@ class CsvFile:
             if not block:
                 continue
             if waiting_since == self._record_start:
-                raise FileRefused(
-                    waiting_since, "a quotation mark is opened and not closed, or the row is far too long"
-                )
+                raise FileRefused(waiting_since, "a quotation mark is not closed, or the row is far too long")
             waiting_since = self._record_start
             yield self._text(block)
         if rest:
@@ -103,15 +103,17 @@ class CsvFile:
         nul = block.find(b"\0")
         if nul >= 0:
             every_other = block.count(b"\0") >= len(block) // 4
-            meant = (
-                "is it UTF-16? Save the file as UTF-8" if every_other else "the file is damaged or not UTF-8"
+            cause = (
+                "probably UTF-16. Save the file as UTF-8"
+                if every_other
+                else "the file is damaged or not UTF-8"
             )
-            raise FileRefused(self._line_at(block, nul), f"there is a NUL byte; {meant}")
+            raise FileRefused(self._line_at(block, nul), f"the line contains a NUL byte; {cause}")
         try:
             text = block.decode()
         except UnicodeDecodeError as error:
             line = self._line_at(block, error.start)
-            raise FileRefused(line, "this is not UTF-8. Save the file as UTF-8") from None
+            raise FileRefused(line, "the line is not UTF-8. Save the file as UTF-8") from None
         self._lines_before += block.count(b"\n")
         return StringIO(text, newline="\n")
 
@@ -121,19 +123,20 @@ class CsvFile:
     def _malformed(self, error: str) -> FileRefused:
         if "new-line" in error:
             return FileRefused(
-                self._record_start, "lines end with a carriage return alone. Save the file with line feeds"
+                self._record_start,
+                "lines end with a carriage return only (CR). Save the file with LF or CRLF line ends",
             )
         if "unexpected end" in error:
             return FileRefused(
-                self._record_start, "a quotation mark is opened and not closed; the file may be cut off"
+                self._record_start, "a quotation mark is not closed; the file may be truncated"
             )
         return FileRefused(
-            self._record_start, 'a quotation mark is out of place; inside quotes it must be doubled ("")'
+            self._record_start, 'a quotation mark is misplaced; inside a quoted field, double it ("")'
         )
 
     def _picker(self, header: list[str] | None) -> tuple[Pick, int]:
         if not header:
-            raise FileRefused(1, "the file is empty, or its first line is; it must name the columns")
+            raise FileRefused(1, "the first line is empty; it must be the header with the column names")
         names = [name.strip().lower() for name in header]
         if not set(names) & set(self._columns):
             hint = ". Columns are separated by commas" if any(c in header[0] for c in ";\t|") else ""
@@ -143,24 +146,18 @@ class CsvFile:
             )
         unknown = [i for i, name in enumerate(names) if name not in self._columns]
         if unknown:
-            told = ", ".join(
+            listed = ", ".join(
                 f"'{header[i].strip()}'" if _NAME.match(header[i].strip()) else f"number {i + 1}"
                 for i in unknown
             )
             raise FileRefused(
-                1, f"unknown column {told}. Nothing is stored that was not meant to be: leave it out"
+                1, f"unknown column {listed}. Remove it from the file: only the known columns are stored"
             )
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise FileRefused(1, f"the column '{twice[0]}' is there twice")
+        duplicates = sorted({name for name in names if names.count(name) > 1})
+        if duplicates:
+            raise FileRefused(1, f"the column '{duplicates[0]}' appears more than once")
         missing = [name for name in self._needed if name not in names]
         if missing:
             raise FileRefused(1, f"the column '{missing[0]}' is missing")
         width = len(names)
         return itemgetter(*(names.index(name) if name in names else width for name in self._columns)), width
-
-
-def _refuse_marks(line: bytes) -> None:
-    for mark, reason in _MARKS:
-        if line.startswith(mark):
-            raise FileRefused(1, f"the file {reason}")

@@ -1,4 +1,4 @@
-"""How far an import is, on the terminal."""
+"""Show the progress of an import on the terminal."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -9,15 +9,15 @@ import click
 READING = "Reading"
 STORING = "Storing"
 
-# Gets the stage, how much of it is done, and how much there is to do.
+# Called with the stage, the amount done, and the total amount (bytes or rows).
 Progress = Callable[[str, int, int], None]
 
 
 class ProgressBars:
-    """One bar after the other, a stage each; a context manager that leaves the terminal as it should be."""
+    """Progress bars, one per stage; as a context manager it restores the terminal at the end."""
 
     def __init__(self) -> None:
-        """Show nothing yet."""
+        """Start without a bar."""
         self._stage = ""
         self._bar: Any = None
 
@@ -26,7 +26,7 @@ class ProgressBars:
         return self
 
     def show(self, stage: str, done: int, total: int) -> None:
-        """Show that `done` of `total` of a stage are done."""
+        """Show that `done` of `total` units of a stage are done; a new stage starts a new bar."""
         if stage != self._stage:
             self._end()
             self._stage = stage
@@ -42,5 +42,5 @@ class ProgressBars:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the bar that is shown."""
+        """Finish the current bar."""
         self._end()

@@ -1,4 +1,4 @@
-"""Read a file of people row by row: count, parse, report bad rows, refuse a file that is no use."""
+"""Read a file of people row by row: count, parse, report bad rows, reject an unusable file."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ Parsed = TypeVar("Parsed")
 
 @dataclass
 class RowCounts:
-    """What was read. `whole` is false where the last line of the file has no line break."""
+    """Counts of rows read; `whole` is False if the last line of the file has no line break."""
 
     rows: int = 0
     bad_rows: int = 0
@@ -34,11 +34,12 @@ def read_rows(
     counts: RowCounts,
     progress: Progress,
 ) -> Iterator[tuple[int, Parsed]]:
-    """Yield the first line and the parsed form of each row that can be used; fill `counts` meanwhile.
+    """Yield the line number and the parsed form of each usable row; fill `counts` meanwhile.
 
-    `parse` gets the cells in the order of `columns` and raises RowRefused; such rows go into `report`. Raises
-    FileRefused: for a malformed file where reading stops, and at the end for one that is cut off or has not
-    one row to use. So store nothing before the last row was read.
+    `parse` gets the cells in the order of `columns`; rows for which it raises RowRefused go into `report`.
+
+    Raises FileRefused: where a malformed file stops the reading, and at the end for one that is truncated or
+    has no usable row. So callers must store nothing before the last row was read.
     """
     with path.open("rb", buffering=1 << 20) as opened:
         size = os.fstat(opened.fileno()).st_size
@@ -62,8 +63,8 @@ def read_rows(
         progress(READING, size, size)
     counts.whole = file.whole
     if last_refused and not file.whole:
-        raise FileRefused(line, "the file ends in the middle of this row; it is cut off")
+        raise FileRefused(line, "the file ends in the middle of this row; it is truncated")
     if not counts.rows:
-        raise FileRefused(2, "the file has a header and no rows")
+        raise FileRefused(2, "the file has a header but no rows")
     if counts.rows == counts.bad_rows:
-        raise FileRefused(line, "not one row of the file can be used; the report says why")
+        raise FileRefused(line, "no row of the file is usable; the report lists the reasons")

@@ -1,4 +1,4 @@
-"""The report of a file of people: which rows were left out, by line and reason, never by what they hold."""
+"""Write the report of rejected rows: line number and reason, never a value of the row."""
 
 import csv
 import os
@@ -10,20 +10,20 @@ HEAD = "line,reason\n"
 
 
 class ReportUnwritable(Exception):
-    """The report cannot be written there; the message names the place."""
+    """The report cannot be written; the message names the path."""
 
 
 class Report:
-    """Collects the rows that were left out, and writes them in the order of their lines when it is closed.
+    """Collect rejected rows, and write them in line order on `close`.
 
-    The file is made when there is a first row to report, so that a place that cannot be written is known
-    early. A report of an earlier run is removed. At most 100,000 rows are kept, in memory too.
+    The file is created with the first rejected row, so that an unwritable path fails early. The report of an
+    earlier run is deleted. At most 100,000 rows are held in memory and written.
     """
 
     def __init__(self, path: Path, source: Path) -> None:
-        """Take where to write, and the file that is read.
+        """Take the path of the report, and the file that is imported.
 
-        Raises ReportUnwritable where something lies there that is no report, `source` above all.
+        Raises ReportUnwritable if `path` is `source` itself or any other file that is not a report.
         """
         self._path = path
         self._file: IO[str] | None = None
@@ -31,15 +31,17 @@ class Report:
         self._more = False
         try:
             if path.exists() and path.samefile(source):
-                raise ReportUnwritable(f"{path} is the file itself: say another place with --report.")
-            if not _may_go(path):
-                raise ReportUnwritable(f"{path} is there and is no report: say another place with --report.")
+                raise ReportUnwritable(f"{path} is the file to import: choose another path with --report.")
+            if not _is_replaceable(path):
+                raise ReportUnwritable(
+                    f"{path} exists and is not a report: choose another path with --report."
+                )
             path.unlink(missing_ok=True)
         except OSError as error:
             raise self._unwritable(error) from error
 
     def add(self, line: int, reason: str) -> None:
-        """Report one row by its first line, from 1. Raises ReportUnwritable."""
+        """Add a rejected row by the number of its first line, counted from 1. Raises ReportUnwritable."""
         if self._file is None:
             self._file = self._open()
         if len(self._rows) < MAX_LINES:
@@ -48,7 +50,7 @@ class Report:
             self._more = True
 
     def close(self) -> None:
-        """Write the rows. Raises OSError where the disk is full."""
+        """Write the report. Raises OSError if the disk is full."""
         if self._file is None:
             return
         with self._file as file:
@@ -56,7 +58,7 @@ class Report:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerows(sorted(self._rows))
             if self._more:
-                rows.writerow(["", f"more rows follow; the first {MAX_LINES} are told"])
+                rows.writerow(["", f"more rows were rejected; only the first {MAX_LINES} are listed"])
 
     def _open(self) -> IO[str]:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -67,12 +69,12 @@ class Report:
 
     def _unwritable(self, error: OSError) -> ReportUnwritable:
         return ReportUnwritable(
-            f"{self._path} cannot be written ({error.strerror}): say another place with --report."
+            f"{self._path} cannot be written ({error.strerror}): choose another path with --report."
         )
 
 
-def _may_go(path: Path) -> bool:
-    """Return whether only a link, an empty file or an earlier report lies there, or nothing."""
+def _is_replaceable(path: Path) -> bool:
+    """Return whether `path` is free, a symbolic link, an empty file or an earlier report."""
     if path.is_symlink() or not path.exists():
         return True
     with path.open("rb") as file:

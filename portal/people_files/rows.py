@@ -1,4 +1,4 @@
-"""Rules for the cells of a row that every file of people has: one pattern, one limit, one message each."""
+"""Validate the cells that all files of people share: one pattern, one limit and one message each."""
 
 import re
 import unicodedata
@@ -9,17 +9,17 @@ from portal.core.addresses import AddressInvalid, normalise
 MAX_REF = 100
 MAX_NAME = 200
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}\Z")
-# Joiners (Cf) are part of names in some scripts; controls, line breaks and lone surrogates are not.
+# Joiners (Cf) are part of names in some scripts; control characters, line breaks and lone surrogates are not.
 _REFUSED_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
 _ADDRESS_REASONS = {
-    "Enter an e-mail address.": "email: there is no address",
-    "This is too long for an e-mail address.": "email: too long for an address",
+    "Enter an e-mail address.": "email: the cell is empty",
+    "This is too long for an e-mail address.": "email: too long for an email address",
 }
-_CACHED = 10_000  # distinct spellings of locales; a file has a few
+_CACHED = 10_000  # distinct spellings of locales; a file has only a few
 
 
 class RowRefused(Exception):
-    """A row cannot be imported; the message names the column and the reason, never the value."""
+    """A row is rejected; the message names the column and the reason, never the value."""
 
 
 def parse_address(text: str) -> str:
@@ -27,27 +27,27 @@ def parse_address(text: str) -> str:
     try:
         return normalise(text)
     except AddressInvalid as error:
-        raise RowRefused(_ADDRESS_REASONS.get(str(error), "email: this is not one e-mail address")) from None
+        raise RowRefused(_ADDRESS_REASONS.get(str(error), "email: not a single email address")) from None
 
 
 @lru_cache(_CACHED)
 def parse_locale(text: str) -> str:
-    """Return a `locale` cell as a language tag with hyphens; an empty cell stays empty. Raises RowRefused."""
+    """Return a `locale` cell as a BCP 47 language tag; an empty cell stays empty. Raises RowRefused."""
     tag = text.strip().replace("_", "-")
     if tag and not _LOCALE.match(tag):
-        raise RowRefused("locale: this is not a language tag like en or pt-BR")
+        raise RowRefused("locale: not a language tag like en or pt-BR")
     return tag
 
 
 def check_text(column: str, value: str, max_characters: int) -> None:
-    """Raise RowRefused where a text is too long or holds a control character."""
+    """Raise RowRefused if a cell is too long or contains a control character."""
     if not value.isprintable() and any(unicodedata.category(c) in _REFUSED_CATEGORIES for c in value):
-        raise RowRefused(f"{column}: there is a control character")
+        raise RowRefused(f"{column}: contains a control character")
     if len(value) > max_characters:
         raise RowRefused(f"{column}: longer than {max_characters} characters")
 
 
 def check_size(packed: bytes, max_bytes: int) -> None:
-    """Raise RowRefused where the packed form of a row does not fit what is stored of each."""
+    """Raise RowRefused if the packed form of a row exceeds the fixed length of a stored row."""
     if len(packed) > max_bytes:
         raise RowRefused("the row is too long")

@@ -1,6 +1,6 @@
-"""Sort more rows than fit in memory, by a blind index, on disk: rows arrive encrypted and stay so.
+"""Sort more rows than fit in memory by blind index, on disk; rows arrive encrypted and stay encrypted.
 
-The sort's one file has no name: nobody else can open it, and it is gone with the process, however that ends.
+The temporary file has no name: no other process can open it, and it is gone with this one, even on a crash.
 """
 
 import errno
@@ -15,26 +15,26 @@ from portal.core.db import Database, sqlite_file
 
 RUN_BYTES = 40 << 20
 _LENGTH_BYTES = 2
-_READ_BYTES = 8 << 20  # at most, of all runs together
-_MIN_READ_BYTES = 4 << 10  # at least, of each run
+_READ_BYTES = 8 << 20  # upper limit, shared by all runs
+_MIN_READ_BYTES = 4 << 10  # lower limit per run
 
 
 def sort_folder(db: Database) -> Path:
-    """Return where to sort for this database: beside an SQLite file, else in the temporary folder."""
+    """Return the folder to sort in: that of the SQLite file, otherwise the system's temporary folder."""
     file = sqlite_file(db.engine.url)
     return Path(tempfile.gettempdir()) if file is None else file.absolute().parent
 
 
 class Sorter:
-    """An external merge sort of pairs (key, sealed), in the order of their keys. Close it at the end.
+    """External merge sort of pairs (key, sealed) by key; call `close` at the end.
 
-    Every key has `key_bytes` bytes; `sealed` is ciphertext of at most 65,535 bytes. In memory are the rows of
-    one run, `run_bytes`, and while they are merged a block of each run, 4 KiB or more. Raises OSError where
-    the disk fails or is full.
+    Every key has `key_bytes` bytes; `sealed` is ciphertext of at most 65,535 bytes. Memory holds the rows of
+    one run (`run_bytes`) and, while merging, one block of at least 4 KiB per run. Raises OSError if the disk
+    fails or is full.
     """
 
     def __init__(self, folder: Path, key_bytes: int, run_bytes: int = RUN_BYTES) -> None:
-        """Sort in `folder`, whose disk is used only where the rows outgrow one run."""
+        """Sort in `folder`; its disk is used only if the rows exceed one run."""
         self._key_bytes = key_bytes
         self._run_bytes = run_bytes
         self._rows: list[bytes] = []
@@ -60,7 +60,7 @@ class Sorter:
         self._size = 0
 
     def sorted(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield every (key, sealed), sorted by key. May be called again; no row may be added from then on."""
+        """Yield every (key, sealed), sorted by key. May be called again; rows may no longer be added."""
         self._rows.sort()
         rows: Iterator[bytes] = iter(self._rows)
         if self._runs:
@@ -91,6 +91,6 @@ class Sorter:
             rest = data[at:]
 
     def close(self) -> None:
-        """Free the memory and the disk."""
+        """Free the memory and the disk space."""
         self._rows = []
         self._file.close()

@@ -1,4 +1,4 @@
-"""Pages of the house itself: the language, the theme, health, and the well-known addresses."""
+"""Pages of the site itself: language, theme, logo, health, robots.txt and well-known URLs."""
 
 from datetime import timedelta
 from functools import cache
@@ -31,13 +31,13 @@ SECURITY_LIFETIME = timedelta(days=180)
 
 @bp.get("/language/")
 def choose_language() -> str:
-    """Offer the languages."""
+    """Show the form to choose a language."""
     return render_template("site/language.html", back=_back(request.args.get("back", "/")))
 
 
 @bp.post("/language/")
 def set_language() -> BaseResponse:
-    """Keep the reader's choice, and go back to where they were."""
+    """Store the chosen language in a cookie, and redirect to the previous page."""
     parts = frame.parts()
     settings = parts.settings
     chosen = request.form.get("language", "")
@@ -54,7 +54,7 @@ def set_language() -> BaseResponse:
 
 
 def _back(target: str) -> str:
-    """Return a path of this site, never an address elsewhere."""
+    """Return `target` if it is a path of this site, otherwise `/`, so that no redirect leaves the site."""
     try:
         parts = urlsplit(target.replace("\\", "/"))
     except ValueError:
@@ -70,7 +70,7 @@ def _back(target: str) -> str:
 
 @bp.get("/theme.css")
 def theme_stylesheet() -> BaseResponse:
-    """The organisation's colour, with its contrast kept."""
+    """Serve the style sheet with the organisation's colours."""
     response = make_response(_stylesheet(frame.parts().settings.site.brand_colour))
     response.mimetype = "text/css"
     response.headers["Cache-Control"] = "public, max-age=3600"
@@ -85,7 +85,7 @@ def _stylesheet(colour: str) -> str:
 
 @bp.get("/logo")
 def logo() -> BaseResponse:
-    """The organisation's logo."""
+    """Serve the organisation's logo; 404 if none is configured."""
     file = frame.parts().settings.site.logo_file
     if file is None:
         raise NotFound
@@ -94,13 +94,13 @@ def logo() -> BaseResponse:
 
 @bp.get("/healthz")
 def alive() -> BaseResponse:
-    """Say that the process is alive."""
+    """Answer 200 while the process is alive."""
     return Response("alive\n", mimetype="text/plain")
 
 
 @bp.get("/readyz")
 def ready() -> BaseResponse:
-    """Say whether the portal can work: 503 only where the database fails; the rest may be degraded. No figures."""
+    """Report readiness: 503 only if the database fails; other parts are ok or degraded, without figures."""
     parts = frame.parts()
     try:
         with parts.db.read() as session:
@@ -118,13 +118,13 @@ def ready() -> BaseResponse:
 
 @bp.get("/.well-known/change-password")
 def change_password() -> BaseResponse:
-    """Lead password managers to where a password is changed (W3C, A Well-Known URL for Changing Passwords)."""
+    """Redirect password managers to the form (W3C, A Well-Known URL for Changing Passwords)."""
     return redirect("/account/password/", 302)
 
 
 @bp.get("/.well-known/security.txt")
 def security_text() -> BaseResponse:
-    """Whom to tell about a weakness (RFC 9116)."""
+    """Serve the contact for reports of vulnerabilities (RFC 9116)."""
     parts = frame.parts()
     settings = parts.settings
     expires = (parts.clock.now() + SECURITY_LIFETIME).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -141,6 +141,6 @@ def security_text() -> BaseResponse:
 
 @bp.get("/robots.txt")
 def robots() -> BaseResponse:
-    """Let search engines find the apology, and keep them from personal pages."""
+    """Serve robots.txt: public pages may be indexed, personal pages may not (RFC 9309)."""
     lines = "".join(f"Disallow: {path}\n" for path in sorted(frame.parts().unlisted_paths))
     return Response(f"User-agent: *\n{lines}", mimetype="text/plain")

@@ -101,7 +101,7 @@ def test_a_list_is_not_destroyed_while_its_notice_goes_out(operator, db, clock, 
     operator.live(numbered(3))
     refused = purge()
     assert refused.exit_code == 1
-    assert "A notice to version 1 still goes out" in refused.output
+    assert "A notice to version 1 is still being sent" in refused.output
     jobs.resume(worker_parts)
     drain(worker_parts)
     assert len(smtp.messages) == 5

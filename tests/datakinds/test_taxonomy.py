@@ -94,7 +94,7 @@ class TestFinding:
     def test_an_unknown_name_is_a_named_error_that_does_not_repeat_it(self, name):
         with pytest.raises(UnknownDataClass) as refused:
             find(name)
-        assert str(refused.value) == "this is no data class of the taxonomy"
+        assert str(refused.value) == "not a data class of the taxonomy"
         assert refused.value.__suppress_context__
 
     def test_an_unknown_id_is_a_named_error(self):
@@ -112,7 +112,7 @@ class TestLists:
         assert parse_classes(text) == ()
 
     def test_an_unknown_name_is_told_by_its_place_and_not_repeated(self):
-        with pytest.raises(UnknownDataClass, match=r"^name 2 is no data class") as refused:
+        with pytest.raises(UnknownDataClass, match=r"^name 2 is not a data class") as refused:
             parse_classes("Names;ana@example.com;Passwords")
         assert "ana" not in str(refused.value)
 
@@ -130,7 +130,7 @@ class TestLists:
         if known:
             assert len(parse_classes(text)) <= len(ALL)
         else:
-            with pytest.raises(UnknownDataClass, match=r"^name \d+ is no data class of the taxonomy$"):
+            with pytest.raises(UnknownDataClass, match=r"^name \d+ is not a data class of the taxonomy$"):
                 parse_classes(text)
 
 

@@ -10,10 +10,11 @@ from sqlalchemy import text
 
 from portal.cli import main
 from portal.incidents import service, writing
+from portal.incidents.writing import Notify
 from portal.runtime.context import Context
 from tests.incidents.test_service import NOW, SLUG, UPDATE
 
-NEWS = replace(UPDATE, notify=True)
+NEWS = replace(UPDATE, notify=Notify.YES)
 
 
 @pytest.fixture
@@ -68,14 +69,14 @@ def test_an_update_is_announced_once_and_only_where_its_author_says_so(db, incid
         marked = list(pool.map(lambda _: mark(db, news.update_id), range(4)))
     assert sorted(marked) == [False, False, False, True]
     assert waiting() == []
-    assert tell(replace(NEWS, body="New words."), 1).told
+    assert tell(replace(NEWS, body="New words."), 1).announced
     assert waiting() == []
 
 
 def test_an_author_may_think_again_before_anyone_was_told(db, incident, tell, waiting, publish):
     publish()
     tell()
-    tell(replace(NEWS, notify=False), 1)
+    tell(replace(NEWS, notify=Notify.NO), 1)
     assert waiting() == []
     tell(NEWS, 1)
     assert [news.number for news in waiting()] == [1]
@@ -101,7 +102,7 @@ def test_words_that_nobody_vouches_for_are_mailed_to_nobody(
     with db.write() as session:
         session.execute(text(forged))
     assert waiting() == []
-    assert "altered or put in" in caplog.text
+    assert "altered or inserted" in caplog.text
 
 
 def test_an_update_that_was_put_in_is_mailed_to_nobody(db, incident, waiting, publish):
@@ -113,7 +114,7 @@ def test_an_update_that_was_put_in_is_mailed_to_nobody(db, incident, waiting, pu
 
 def test_the_incident_s_title_is_told_in_the_reader_s_language(db, incident, tell, waiting, publish):
     with db.write() as session:
-        service.give_title(session, SLUG, "Robo de reservas", "es", NOW)
+        service.set_title(session, SLUG, "Robo de reservas", "es", NOW)
     publish()
     tell()
     (news,) = waiting()

@@ -6,6 +6,7 @@ import pytest
 
 from portal.incidents import authoring
 from portal.incidents.authoring import FileInvalid
+from portal.incidents.writing import Notify
 from tests.incidents.conftest import SPANISH, STATEMENT
 
 LANGUAGES = ("en", "es")
@@ -91,7 +92,7 @@ def test_a_file_from_windows_reads_the_same():
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (("signed_by: Ana Ruiz\n", ""), "signed_by: is needed"),
+        (("signed_by: Ana Ruiz\n", ""), "signed_by: is required"),
         (
             ("title: Your", "titel: Your"),
             "line 2: 'titel' is not one of title, language, signed_by, role, note",
@@ -100,14 +101,20 @@ def test_a_file_from_windows_reads_the_same():
         (("language: en", "language"), "line 3: must be `key: value` on one line"),
         (("language: en", "title: Again"), "line 3, title: is given twice, first in line 2"),
         (("role: Managing director", "role:"), "line 5, role: has no value"),
-        (("role: Managing", "role: Man\u202eaging"), "line 5, role: holds a character that cannot be shown"),
+        (
+            ("role: Managing", "role: Man\u202eaging"),
+            "line 5, role: contains a character that cannot be displayed",
+        ),
         (("title: Your", "title: " + "Y" * 201), "line 2, title: is longer than 200 characters"),
-        (("role: Managing director\n---\n", "role: x\n"), "line 1: the front matter has no second ---"),
+        (("role: Managing director\n---\n", "role: x\n"), "line 1: the front matter is not closed"),
         (("We are sorry. We did not keep your booking safe.", ""), "line 7: the apology is missing"),
         (("## What happened", "## What went on"), None),
-        (("## What happened", "## What you can do"), "line 22: this section stands there twice"),
+        (("## What happened", "## What you can do"), "line 22: this section appears twice"),
         (("Someone copied our bookings on 3 November 2026.", ""), "line 9: this section is empty"),
-        (("Call us.", "Call us.\n\n## And more\n\nThings."), "line 30: the ## headings are: What happened;"),
+        (
+            ("Call us.", "Call us.\n\n## And more\n\nThings."),
+            "line 30: unknown heading; the ## headings are: What happened;",
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_line(change, told):
@@ -124,14 +131,16 @@ def test_a_fault_is_named_with_its_line(change, told):
 def test_what_is_not_text_is_refused():
     assert refusal(statement, STATEMENT.encode("utf-16")) == "line 1: is not UTF-8 text"
     assert refusal(statement, STATEMENT.encode() + "Größe".encode("latin-1")) == "line 29: is not UTF-8 text"
-    assert refusal(statement, STATEMENT.replace("sorry", "so\0rry")) == "line 7: holds a control character"
+    assert refusal(statement, STATEMENT.replace("sorry", "so\0rry")) == "line 7: contains a control character"
     assert (
-        refusal(statement, STATEMENT.replace("sorry", "so\x1b[31mrry")) == "line 7: holds a control character"
+        refusal(statement, STATEMENT.replace("sorry", "so\x1b[31mrry"))
+        == "line 7: contains a control character"
     )
     assert (
-        refusal(statement, STATEMENT.replace("sorry", "so\uffffrry")) == "line 7: holds a control character"
+        refusal(statement, STATEMENT.replace("sorry", "so\uffffrry"))
+        == "line 7: contains a control character"
     )
-    assert refusal(statement, b"") == "line 1: the apology is missing; it stands before the first ## heading"
+    assert refusal(statement, b"") == "line 1: the apology is missing; write it before the first ## heading"
 
 
 def test_a_huge_file_is_refused():
@@ -141,12 +150,12 @@ def test_a_huge_file_is_refused():
 def test_an_update_needs_no_front_matter():
     read = update("It is *closed*.\n", phase="contained", title="Closed")
     assert (read.phase, read.title, read.body) == ("contained", "Closed", "It is *closed*.")
-    assert (read.language, read.occurred_at, read.notify) == ("en", None, None)
+    assert (read.language, read.occurred_at, read.notify) == ("en", None, Notify.UNCHANGED)
 
 
 def test_an_update_says_what_its_front_matter_says():
     read = update("---\noccurred_at: 2026-11-03T14:30Z\nlanguage: es\nnotify: true\n---\nCerrado.\n")
-    assert (read.language, read.notify) == ("es", True)
+    assert (read.language, read.notify) == ("es", Notify.YES)
     assert read.occurred_at == datetime(2026, 11, 3, 14, 30, tzinfo=UTC)
 
 
@@ -182,12 +191,12 @@ def test_a_title_has_200_characters_at_most():
         ("occurred_at: 2026-02-30", "line 2, occurred_at: must be a time like"),
         (
             "occurred_at: 2026-11-24T09:00Z",
-            "line 2, occurred_at: lies in the future; now it is 2026-11-23T09:00Z",
+            "line 2, occurred_at: lies in the future; the time is now 2026-11-23T09:00Z",
         ),
         ("occurred_at: 2026-11-23T09:05:01Z", "line 2, occurred_at: lies in the future"),
         ("occurred_at: 9999-12-31T23:59-23:59", "line 2, occurred_at: lies in the future"),
-        ("occurred_at: 1970-01-01", "line 2, occurred_at: is too long ago to be true"),
-        ("occurred_at: 0001-01-01T00:00+23:59", "line 2, occurred_at: is too long ago to be true"),
+        ("occurred_at: 1970-01-01", "line 2, occurred_at: lies more than 30 years back"),
+        ("occurred_at: 0001-01-01T00:00+23:59", "line 2, occurred_at: lies more than 30 years back"),
         ("notify: perhaps", "line 2, notify: must be true or false"),
         ("phase: solved", "line 2, phase: must be one of detected, contained"),
         ("author: me", "line 2: 'author' is not one of phase, title, occurred_at, language, notify"),
@@ -202,6 +211,6 @@ def test_an_update_without_words_is_refused():
 
 
 def test_a_file_and_a_command_that_disagree_are_refused():
-    with pytest.raises(FileInvalid, match="line 2, phase: differs from what the command says"):
+    with pytest.raises(FileInvalid, match="line 2, phase: differs from the command line"):
         update("---\nphase: contained\n---\nText.\n", phase="detected")
     assert update("---\nphase: contained\n---\nText.\n", phase="contained").phase == "contained"

@@ -40,7 +40,10 @@ def test_an_incident_goes_from_nothing_to_the_public(portal, write, client):
     assert "data: Names; Email addresses" in shown
     assert "version 1 (en)  2026-11-23 09:00 UTC  Your booking was copied" in shown
     assert "1  2026-11-22 08:00 UTC  detected  Seen" in shown
-    assert portal("incidents", "publish", SLUG).output == f"{SLUG} is public, and nothing waited.\n"
+    assert (
+        portal("incidents", "publish", SLUG).output
+        == f"{SLUG} is public, and there was no draft to publish.\n"
+    )
 
 
 def test_an_update_of_a_public_incident_is_public_at_once(portal, write, published, client):
@@ -57,7 +60,7 @@ def test_an_update_of_a_public_incident_is_public_at_once(portal, write, publish
 def test_a_command_that_is_sent_twice_publishes_once(portal, write, published):
     command = ("incidents", "update", SLUG, "--phase", "contained", "--title", "Closed")
     portal(*command, write("Closed."))
-    assert "Update 1 says the same already" in portal(*command, write("Closed."), status=1).output
+    assert "Update 1 already has this text" in portal(*command, write("Closed."), status=1).output
     assert portal(*command, write("Closed for good.")).output.startswith("update 2: published")
     assert portal(*command, write("Closed.")).output.startswith("update 3: published")
 
@@ -66,7 +69,7 @@ def test_phase_and_title_may_stand_in_the_file(portal, write, published):
     file = write("---\nphase: contained\ntitle: Closed\n---\nClosed.")
     assert "update 1: published" in portal("incidents", "update", SLUG, file).output
     told = portal("incidents", "update", SLUG, "--phase", "detected", file, status=1).output
-    assert "line 2, phase: differs from what the command says" in told
+    assert "line 2, phase: differs from the command line" in told
     assert (
         "needs --phase and --title" in portal("incidents", "update", SLUG, write("Closed."), status=2).output
     )
@@ -75,7 +78,7 @@ def test_phase_and_title_may_stand_in_the_file(portal, write, published):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("create", SLUG, "--title", "T", "--classes", "Names"), f"there is an incident {SLUG} already."),
+        (("create", SLUG, "--title", "T", "--classes", "Names"), f"there is already an incident {SLUG}."),
         (("create", "No Slug", "--title", "T", "--classes", "Names"), "a slug is at most 60"),
         (("create", "other", "--title", "", "--classes", "Names"), "a title is one line"),
         (("show", "other"), "there is no incident other."),
@@ -108,9 +111,9 @@ def test_a_title_is_given_in_each_of_the_portals_languages(portal, published):
 
 def test_a_misspelled_kind_of_data_is_refused_with_what_was_meant(portal):
     told = portal("incidents", "create", SLUG, "--title", "T", "--classes", "Pasword", status=2).output
-    assert "'Pasword' is no kind of data that the portal knows. Did you mean Passwords" in told
+    assert "'Pasword' is not a known data class. Did you mean Passwords" in told
     assert (
-        "names no kind of data"
+        "names no data class"
         in portal("incidents", "create", "a", "--title", "T", "--classes", ";", status=2).output
     )
 

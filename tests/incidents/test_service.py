@@ -11,7 +11,7 @@ from portal.audit import service as audit
 from portal.audit.models import AuditEntry
 from portal.incidents import service, writing
 from portal.incidents.models import PublishedIsFinal, Section, Statement, Update
-from portal.incidents.writing import StatementText, UpdateText
+from portal.incidents.writing import Notify, StatementText, UpdateText
 
 SLUG = "booking"
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -26,7 +26,7 @@ STATEMENT = StatementText(
 )
 CORRECTION = replace(STATEMENT, note="It was two thefts.", apology="We are very sorry.")
 SPANISH = replace(STATEMENT, language="es", title="Robado")
-UPDATE = UpdateText("en", "contained", "The way in is closed", "We closed it.", None, None)
+UPDATE = UpdateText("en", "contained", "The way in is closed", "We closed it.", None, Notify.UNCHANGED)
 
 
 def publish(db):

@@ -84,7 +84,7 @@ def test_answers_come_from_no_list_that_was_not_activated(
         assert session.scalar(select(IntakeRequest.state)) == "held", (
             "it must be answered when a list is there"
         )
-    assert "altered or put in" in caplog.text
+    assert "altered or inserted" in caplog.text
     assert "northwind" not in caplog.text
 
 

@@ -59,10 +59,10 @@ def test_a_last_line_without_a_line_break_is_read_and_noted(read):
 @pytest.mark.parametrize(
     ("content", "line", "reason"),
     [
-        ("number\n", 2, "the file has a header and no rows"),
-        ("number\n1\n3\n", 3, "not one row of the file can be used; the report says why"),
-        ("number\n2\n3", 3, "the file ends in the middle of this row; it is cut off"),
-        ("number,word\n2,two\n4", 3, "the file ends in the middle of this row; it is cut off"),
+        ("number\n", 2, "the file has a header but no rows"),
+        ("number\n1\n3\n", 3, "no row of the file is usable; the report lists the reasons"),
+        ("number\n2\n3", 3, "the file ends in the middle of this row; it is truncated"),
+        ("number,word\n2,two\n4", 3, "the file ends in the middle of this row; it is truncated"),
     ],
 )
 def test_a_file_that_is_no_use_is_refused_at_its_end(read, content, line, reason):

@@ -22,7 +22,7 @@ def tell(path, source):
 def test_the_list_itself_is_never_written_over(source, tmp_path, spelling):
     (tmp_path / "link.csv").symlink_to(source)
     (tmp_path / "hard.csv").hardlink_to(source)
-    with pytest.raises(ReportUnwritable, match="the file itself"):
+    with pytest.raises(ReportUnwritable, match="the file to import"):
         tell(tmp_path / spelling, source)
     assert "ann@northwind.example" in source.read_text()
 
@@ -41,7 +41,7 @@ def test_another_file_is_not_taken_for_a_report(source, tmp_path):
     for content in ("email,password_hash\nkim@northwind.example,x\n", "# Our apology\n"):
         other = tmp_path / "other.csv"
         other.write_text(content)
-        with pytest.raises(ReportUnwritable, match="is no report"):
+        with pytest.raises(ReportUnwritable, match="is not a report"):
             Report(other, source)
         assert other.read_text() == content
     (tmp_path / "empty.csv").touch()

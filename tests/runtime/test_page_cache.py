@@ -36,7 +36,7 @@ def cache_of(db, look_seconds):
 
 def publish(db):
     with db.write() as session:
-        service.show_anew(session)
+        service.invalidate_pages(session)
 
 
 def test_a_page_is_rendered_once_for_a_path_and_language(db, render):

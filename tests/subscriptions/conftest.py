@@ -7,7 +7,7 @@ from flask import Flask
 
 from portal.incidents import service as incidents
 from portal.incidents import writing
-from portal.incidents.writing import UpdateText
+from portal.incidents.writing import Notify, UpdateText
 from portal.runtime.parts import WorkerParts
 from portal.subscriptions import jobs
 from portal.worker import drain
@@ -58,8 +58,9 @@ class House:
         number: int | None = None,
     ) -> int:
         now = self.worker.clock.now()
+        wanted = Notify.YES if notify else Notify.NO
         words = UpdateText(
-            language, "contained", title, "What we know.", now, notify if number is None else None
+            language, "contained", title, "What we know.", now, wanted if number is None else Notify.UNCHANGED
         )
         with self.worker.db.write() as session:
             if number is not None:
