@@ -1,4 +1,4 @@
-"""The shipped web server against gunicorn: the whole portal behind either (docs/decisions/0004-the-web-server.md)."""
+"""The shipped web server against gunicorn, with the whole portal (docs/decisions/0004-the-web-server.md)."""
 
 import sys
 from urllib.request import Request, urlopen

@@ -1,4 +1,4 @@
-"""A mail sink in a process of its own: takes every mail, keeps none, and is quick enough not to be what is measured."""
+"""A mail sink in a process of its own, quick enough not to be what is measured; it stores nothing."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Settings that differ from a test's own: `configured(settings, base_url=..., site={"organisation": ...})`."""
+"""Settings that differ from a test's own: `configured(settings, site={"organisation": ...})`."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Mails in the outbox, for whoever sends them: put one in, look at its row, count. Fixtures that two folders share."""
+"""Fixtures for mails in the outbox: enqueue one, read its row, count. Two folders share them."""
 
 import pytest
 from click.testing import CliRunner

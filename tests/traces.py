@@ -1,4 +1,4 @@
-"""What a watcher or a thief sees without a key: responses without nonces, statements, and rows by their lengths."""
+"""What an observer sees without a key: responses without nonces, statements, and lengths of rows."""
 
 import re
 from collections import Counter
@@ -17,7 +17,7 @@ _SESSION = re.compile(r"(session=)([^;]+)")
 
 
 def response(shown: TestResponse) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Status, headers in their order, and body; of the form's token and the signed cookie their lengths are left."""
+    """Status, headers in order, and body; form token and signed cookie are reduced to their lengths."""
     headers = [
         (name, _SESSION.sub(lambda found: f"{found[1]}{len(found[2])}", value))
         for name, value in shown.headers

@@ -273,7 +273,7 @@ def test_a_wait_is_forgotten_a_day_after_its_last_try(try_sign_in, db, clock, wo
 
 
 def test_an_address_has_one_row_whatever_became_of_its_account(try_sign_in, db, ana, clock):
-    """A second row, or one that is from before, would show to whoever counts their own tries whom it concerned."""
+    """A second or earlier row would identify the address to someone who counted their own attempts."""
     for address in (ADDRESS, NOBODY):
         for _ in range(2):
             try_sign_in(address)

@@ -71,7 +71,7 @@ def environ(environ: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture
 def servers() -> Iterator[ExitStack]:
-    """What pages are loaded from. It ends after every browser: a page still loading must not lose its server."""
+    """The server of the pages. It stops after every browser: a page still loading needs it."""
     with ExitStack() as stack:
         yield stack
 

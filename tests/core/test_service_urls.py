@@ -1,4 +1,4 @@
-"""What production refuses of the relay's and the database's addresses, and that everything is said at once."""
+"""Production refuses weak addresses of the relay and the database, and reports all faults at once."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The key files: never overwritten, readable by their owner alone, and refused when they are something else."""
+"""The key files: never overwritten, readable by their owner alone, refused where malformed."""
 
 import json
 import os

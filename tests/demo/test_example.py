@@ -1,4 +1,4 @@
-"""The demonstration keeps what its apology says: stolen passwords are closed, and the lists carry the story's dates."""
+"""The demonstration does what its apology says: stolen passwords are closed, lists have the story's dates."""
 
 import re
 from datetime import UTC, datetime

@@ -41,7 +41,7 @@ def surroundings(copy: Path, **settings: str) -> dict[str, str]:
 
 @contextmanager
 def demonstration(copy: Path, port: int) -> Iterator[tuple["subprocess.Popen[str]", dict[str, str]]]:
-    """Run it until the block ends, then press Ctrl-C; yield the process and the lines `name: value` that it says."""
+    """Run it until the block ends, then press Ctrl-C; yield the process and its lines `name: value`."""
     with (
         (copy / "demo.log").open("ab") as log,
         subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The answer's page: what it begins with, how one comes back to it, and how it is closed where others look."""
+"""The answer page: what comes first, how to return to it, and how to close it on a shared device."""
 
 from tests.exposure.conftest import code_in, link_in, words
 from tests.visitor import hidden

@@ -1,4 +1,4 @@
-"""A thief with the database, the web keys and every customer's address learns nothing about who is on the list."""
+"""A thief with the database, the web keys and every customer's address does not learn who is listed."""
 
 import math
 import random
@@ -88,7 +88,8 @@ def test_only_counts_stand_in_clear(lists, stolen):
         (row,) = connection.execute(text("SELECT * FROM exposure_lists")).mappings().all()
     clear = {name: value for name, value in row.items() if name not in {"id", "incident_id", "data_key"}}
     assert set(clear) == {
-        "number", "state", "imported_at", "class_counts", "rows", "people", "addresses", "duplicates", "bad_rows",
+        "number", "state", "imported_at", "class_counts", "rows", "people", "addresses", "duplicates",
+        "bad_rows",
         "notifying",
     }  # fmt: skip
     assert SLUG not in repr(clear)

@@ -1,4 +1,4 @@
-"""Updates that subscribers shall be told of: once, where the author says so, and in no words but the author's."""
+"""Updates for subscribers: announced once, where the author says so, in the author's words only."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

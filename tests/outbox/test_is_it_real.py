@@ -1,4 +1,4 @@
-"""`/is-it-real/` answers for codes of ours, and never calls a message a fake because of the wrong one of its codes."""
+"""`/is-it-real/` knows our codes, and calls no message a fake because of its other code."""
 
 import re
 

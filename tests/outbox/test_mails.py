@@ -1,4 +1,4 @@
-"""What leaves: the same bytes for the same row, nothing smuggled in, and a code by which people know it is ours."""
+"""What leaves: the same bytes for the same row, no smuggled content, and a code that proves it is ours."""
 
 from dataclasses import replace
 from datetime import timedelta

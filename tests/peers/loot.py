@@ -54,7 +54,7 @@ class Customer:
 
 @dataclass(frozen=True)
 class Loot:
-    """What the thief took: bytes, every row of every table in the order in which it lies there, and the web keys."""
+    """What the thief took: bytes, every row of every table in its stored order, and the web keys."""
 
     content: bytes
     tables: dict[str, list[dict[str, Any]]]
@@ -118,7 +118,7 @@ def spellings(value: str) -> Iterator[bytes]:
 
 
 def found_in(content: bytes, customers: list[Customer]) -> set[bytes]:
-    """Return the spellings of addresses, names and customer numbers that occur in the bytes, in any case of letters."""
+    """Return the addresses, names and customer numbers that occur in the bytes, whatever their case."""
     needles: defaultdict[bytes, set[bytes]] = defaultdict(set)
     for value in {known for one in customers for known in (one.address, one.name, one.ref)}:
         for spelling in spellings(value):
@@ -137,7 +137,7 @@ def found_in(content: bytes, customers: list[Customer]) -> set[bytes]:
 
 
 def computed(web_keys: Path, customers: list[Customer], incident_ids: list[str]) -> Iterator[bytes]:
-    """Whatever the thief can compute about a customer: digests, plain and with all that the web's file holds."""
+    """What the thief can compute about a customer: digests, plain and with the web keys."""
     keys = read_web(web_keys)
     vault = WebVault(keys)
     raw = [keys.account_index, keys.sealing_public, keys.session_secret.encode(), keys.key_id.encode()]
@@ -178,7 +178,7 @@ def confirmed(loot: Loot, customers: list[Customer]) -> set[tuple[str, str]]:
 
 
 def nothing_joins(loot: Loot, table: str) -> None:
-    """Without a key, nothing in the rows of a table leads to a row of any other, nor from one row to the next."""
+    """Without a key, no row of a table leads to a row of another table, or to the next row."""
     own = [value for row in loot.tables[table] for value in row.values() if isinstance(value, bytes)]
     assert len(set(own)) == len(own) > 0
     others = {
@@ -192,7 +192,7 @@ def nothing_joins(loot: Loot, table: str) -> None:
 
 
 def accounts_look_alike(loot: Loot, customers: list[Customer]) -> None:
-    """Who has an account is found; who of them is affected is not: their rows have the same words and lengths."""
+    """The thief finds accounts, but not who is affected: their rows have the same words and lengths."""
     vault = WebVault(read_web(loot.web_keys))
     rows = {row["address_index"]: row for row in loot.tables["identity_accounts"]}
     kinds: dict[bool, set[tuple[object, ...]]] = {True: set(), False: set()}

@@ -115,7 +115,7 @@ class RudeRelay:
 def speaking(
     mailbox: Mailbox, session: Callable[[], SMTP], context: ssl.SSLContext | None = None
 ) -> Iterator[int]:
-    """Serve `mailbox` through `session` on a free port, over TLS from the start where there is a `context`."""
+    """Serve `mailbox` through `session` on a free port, over TLS from the start if there is a `context`."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

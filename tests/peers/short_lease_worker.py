@@ -1,7 +1,7 @@
-"""The real worker as `portal worker` runs it, but with a lease of seconds, so that tests need not wait for minutes.
+"""The real worker as `portal worker` runs it, but with a lease of seconds, so that tests wait seconds.
 
-Each line on standard input begins one, in a process of its own whose number is printed; "ended" follows its end. All
-are forked from this process, which has loaded the program before the first begins.
+Each line on standard input starts one in its own process, whose number is printed; "ended" follows its end.
+All are forked from this process, which has loaded the program before.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Whoever stole the web server can write the database; what the worker acts on must not be theirs to choose."""
+"""An attacker on the web server can write the database, and must not choose what the worker acts on."""
 
 import pytest
 from sqlalchemy import select, text, update
@@ -59,9 +59,13 @@ def test_a_notice_that_nobody_with_the_worker_s_keys_began_mails_nobody(
         for _ in range(3):
             session.add(
                 Campaign(
-                    incident_id=new_id(), list_id=list_id, begun_at=clock.now(), addresses=1, row_mac=bytes(32)
+                    incident_id=new_id(),
+                    list_id=list_id,
+                    begun_at=clock.now(),
+                    addresses=1,
+                    row_mac=bytes(32),
                 )
-            )  # fmt: skip
+            )
     campaigns.resume(worker_parts)
     drain(worker_parts)
     assert smtp.messages == []

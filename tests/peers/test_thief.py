@@ -1,7 +1,7 @@
-"""The thief has everything but the worker's keys, and every customer's address, and learns nobody's place on the list.
+"""A thief with everything but the worker's keys, and every customer's address, learns nobody's place.
 
-The portal runs as an operator runs it, with the demonstration's data. The thief copies the database with its WAL,
-the logs and the web keys, and then looks for bytes, for values that the web keys compute, for lengths and
+The portal runs as an operator runs it, with the demonstration's data. The thief copies the
+database with its WAL, the logs and the web keys, and then looks for bytes, for values that the web keys compute, for lengths and
 for order.
 """
 
@@ -69,7 +69,7 @@ class Portal:
     traces: dict[str, dict[str, Counter[tuple[object, ...]]]] = field(default_factory=dict)
 
     def visit(self, address: str) -> None:
-        """Send all forms for one address, guess at its door, confirm the subscription, and note the rows that left."""
+        """Send all forms for one address, guess its password, confirm, and note the rows sent."""
         before, had = shapes(self.context.db), len(self.smtp.to(address))
         browser = Browser(self.environ["PORTAL_BASE_URL"])
         for page in FORMS:
@@ -157,7 +157,7 @@ def customers() -> list[Customer]:
 
 @pytest.fixture
 def stolen_environ(environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """A portal's environment whose files lie in the folder that is stolen, the database too where it is one."""
+    """A portal's environment whose files are in the stolen folder, including an SQLite database."""
     (tmp_path / "stolen").mkdir()
     database_url = environ["PORTAL_DATABASE_URL"]
     if database_url.startswith("sqlite"):
@@ -175,7 +175,7 @@ def stolen_environ(environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
 def visited_portal(
     stolen_environ: dict[str, str], smtp: Mailbox, customers: list[Customer], tmp_path: Path
 ) -> Iterator[Portal]:
-    """The demonstration's data, accounts for some of both kinds, visits by people of all three kinds, and a notice."""
+    """The demonstration's data, accounts of both kinds, visits by people of all three kinds, and a notice."""
     context = Context(Settings.from_env(stolen_environ))
     example.load(context, new=True)
     affected = [one for one in customers if one.affected]
@@ -255,7 +255,7 @@ def rows_have_one_length(loot: Loot) -> None:
 
 
 def order_says_nothing(loot: Loot, portal: Portal, vault: WorkerVault) -> None:
-    """Only who has the worker's keys can see the order of the company's list in the order of the rows: there is none.
+    """The order of the rows does not show the order of the company's list.
 
     Looked at by place on the disk, by id and by time; each may fail by chance once in 15,000 runs.
     """

@@ -124,7 +124,7 @@ def held(smtp):
 
 
 def surplus(db, smtp):
-    """How many mails arrived, or will arrive, that nobody needed: all that the relay took and no row knows of."""
+    """Return how many surplus mails arrived or will arrive: accepted by the relay, unknown to any row."""
     with smtplib.SMTP(smtp.host, smtp.port) as relay:
         relay.noop()  # what the dead worker had handed over was read before this
     return len(smtp.messages) - states(db).get("sent", 0)

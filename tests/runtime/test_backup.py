@@ -1,4 +1,4 @@
-"""A backup is made while everything runs; a restored one is the database again, for both users, or nothing changed."""
+"""A backup is made while everything runs; restoring it works for both users, or changes nothing."""
 
 import sqlite3
 import time

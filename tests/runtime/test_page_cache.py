@@ -64,7 +64,7 @@ def test_news_is_seen_at_the_next_look(db, render):
 
 
 def test_nobody_sees_old_news_after_new_news(db):
-    """While others publish, a page that was rendered before is never kept as if it had been rendered after."""
+    """While others publish, a page rendered before is never stored as if rendered after."""
     cache = cache_of(db, 0.0)
 
     def current() -> Rendered:

@@ -1,5 +1,7 @@
-"""In production: `portal serve` with the web keys alone, `portal worker` with its own, and nothing between them but the
-database. Everything that a person can do works."""
+"""In production, `portal serve` has the web keys alone, `portal worker` its own, sharing only the database.
+
+Everything that a person can do works.
+"""
 
 import json
 import re

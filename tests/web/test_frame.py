@@ -335,8 +335,10 @@ class TestLanguage:
     @pytest.mark.parametrize(
         "target",
         [
-            "https://evil.example/", "//evil.example/", "/\\evil.example", "\\\\evil.example", "/\t/evil.example",
-            "javascript:alert(1)", "evil.example", "///evil.example", "/\r\nLocation: https://evil.example", "/\u2028",
+            "https://evil.example/", "//evil.example/", "/\\evil.example", "\\\\evil.example",
+            "/\t/evil.example",
+            "javascript:alert(1)", "evil.example", "///evil.example",
+            "/\r\nLocation: https://evil.example", "/\u2028",
             "", "//[", "/\\[evil.example",
         ],
     )  # fmt: skip
