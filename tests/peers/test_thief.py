@@ -1,8 +1,8 @@
 """A thief with everything but the worker's keys, and every customer's address, learns nobody's place.
 
-The portal runs as an operator runs it, with the demonstration's data. The thief copies the
-database with its WAL, the logs and the web keys, and then looks for bytes, for values that the web keys compute, for lengths and
-for order.
+The portal runs as an operator runs it, with the demonstration's data. The thief copies the database with its
+WAL, the logs and the web keys, then looks for plain bytes, for values computed with the web keys, for lengths
+and for order.
 """
 
 import csv
