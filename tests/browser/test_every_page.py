@@ -15,7 +15,7 @@ from werkzeug.exceptions import TooManyRequests
 from portal.app import create_app
 from portal.core.settings import Settings
 from portal.demo.mailbox import MailboxStore
-from portal.web.frame import ERROR_PAGES
+from portal.web.errors import ERROR_PAGES
 from tests.browser.conftest import PHONE, Console, served
 from tests.browser.house import PASSWORD, SLUG, House
 

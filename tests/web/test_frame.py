@@ -13,7 +13,8 @@ from werkzeug.exceptions import TooManyRequests
 from portal.app import create_app
 from portal.crypto import keys
 from portal.web import frame
-from portal.web.frame import ERROR_PAGES, MAX_REQUEST_BYTES
+from portal.web.errors import ERROR_PAGES
+from portal.web.frame import MAX_REQUEST_BYTES
 from tests import databases
 from tests.visitor import Visitor, hidden
 

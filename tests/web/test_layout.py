@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from flask import render_template, render_template_string
 
-from portal.web.frame import ERROR_PAGES
+from portal.web.errors import ERROR_PAGES
 from tests import databases
 
 ROOT = Path(__file__).parents[2]
