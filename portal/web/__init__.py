@@ -1,1 +1,1 @@
-"""What every page shares: the frame, limits and forms."""
+"""What every page shares: frame, errors, limits, Markdown and forms."""

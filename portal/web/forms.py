@@ -1,4 +1,4 @@
-"""The forms that several features share; field names are part of the contract."""
+"""Define the forms that several features share. Field names stay: scripts and tests rely on them."""
 
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
@@ -9,16 +9,16 @@ from portal.core import addresses
 
 
 class EmptyForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """A button and nothing else."""
+    """A form with a button and no fields but the CSRF token."""
 
 
 class AddressForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """A form with one address; `email.data` is normalised once the form is valid."""
+    """A form with one email address; once the form is valid, `email.data` is normalised."""
 
     email = StringField(lazy_gettext("E-mail address"))
 
     def validate_email(self, field: Field) -> None:
-        """Normalise the address. Raises ValidationError with what is wrong with it."""
+        """Normalise the address. Raises ValidationError, with the reason."""
         try:
             field.data = addresses.normalise(field.data or "")
         except addresses.AddressInvalid as error:
@@ -26,6 +26,6 @@ class AddressForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
 
 
 class CodeForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """The typed alternative to a mailed link."""
+    """A form for the code in a mail, the typed alternative to its link."""
 
     code = StringField(lazy_gettext("Code from the mail"))

@@ -1,12 +1,10 @@
-"""What every page shares: cookies, headers, limits, flows, languages and error pages."""
+"""Set up what every page shares: cookies, headers, host and form checks, limits, and languages."""
 
 import functools
 import hashlib
 import ipaddress
 import re
-import traceback
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NoReturn, cast
 
 from babel import Locale
@@ -17,7 +15,6 @@ from flask import (
     g,
     make_response,
     redirect,
-    render_template,
     request,
     url_for,
 )
@@ -27,10 +24,9 @@ from flask_babel import Babel, get_locale
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from itsdangerous import TimedSerializer, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import LanguageAccept
-from werkzeug.exceptions import BadRequest, Gone, HTTPException, ServiceUnavailable, TooManyRequests
+from werkzeug.exceptions import BadRequest, Gone, ServiceUnavailable, TooManyRequests
 from werkzeug.http import parse_accept_header
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
@@ -39,20 +35,18 @@ from werkzeug.wrappers import Response as BaseResponse
 from portal.core.i18n import TRANSLATIONS, best_language
 from portal.core.service_urls import LOOPBACK
 from portal.runtime.parts import WebParts
-from portal.web import limits
+from portal.web import errors, limits
 
 ROOT = Path(__file__).parent.parent.parent
 MAX_REQUEST_BYTES = 64 * 1024
 HEALTH = ("/healthz", "/readyz")
 LANGUAGE_COOKIE = "language"
-MAX_LANGUAGES_ASKED = 200  # characters of an Accept-Language header; more is nobody's preference
-DATABASE_RETRY_SECONDS = 30
+MAX_ACCEPT_LANGUAGE = 200  # characters of an Accept-Language header; the rest is ignored
 IPV6_PREFIX = 64
 PORT = re.compile(r":[0-9]+\Z")
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src "
-    "'self'; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 HEADERS = {
@@ -65,53 +59,53 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 HSTS = "max-age=63072000; includeSubDomains"
-ERROR_PAGES = (400, 403, 404, 405, 410, 413, 429, 500, 503)
-
-ExceptionDetails = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 csrf = CSRFProtect()
 
 
 class NumberConverter(IntegerConverter):
-    """A number in an address, written in one way only: a page has one address. Nine digits fit every database."""
+    """Match a number in a URL without sign or leading zeros, so that a page has one URL.
+
+    Nine digits fit an INTEGER column of either database.
+    """
 
     regex = "[1-9][0-9]{0,8}"
 
 
-class _Uncompressed(URLSafeTimedSerializer):
-    """Signs what is given as it is: how well a random token compresses is chance, and the length would show it."""
+class _UncompressedSerializer(URLSafeTimedSerializer):
+    """Sign without compressing: how well a random token compresses varies, and the length would show it."""
 
     def dump_payload(self, obj: object) -> bytes:
-        """Return the JSON of `obj` in URL-safe base 64."""
+        """Return the JSON of `obj` in URL-safe base64."""
         return base64_encode(TimedSerializer.dump_payload(self, obj))
 
 
-class PlainSessions(SecureCookieSessionInterface):
-    """Flask's session cookies, uncompressed: the same step of a flow gives everyone a cookie of the same length."""
+class UncompressedSessions(SecureCookieSessionInterface):
+    """Flask's session cookies, uncompressed: the same step of a flow sets cookies of the same length."""
 
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        """Return what signs and reads the cookie, with the fallback secrets; None without a secret."""
-        flasks = super().get_signing_serializer(app)
-        if flasks is None:
+        """Return the serializer, which also reads cookies signed with a fallback secret, or None."""
+        compressing = super().get_signing_serializer(app)
+        if compressing is None:
             return None
-        return _Uncompressed(
-            flasks.secret_keys,
-            salt=flasks.salt,
+        return _UncompressedSerializer(
+            compressing.secret_keys,
+            salt=compressing.salt,
             serializer=self.serializer,
-            signer_kwargs=flasks.signer_kwargs,
+            signer_kwargs=compressing.signer_kwargs,
         )
 
 
 def parts() -> WebParts:
-    """Return the parts of the application that serves this request."""
+    """Return the parts of the application that is handling this request."""
     return cast("WebParts", current_app.extensions["portal"])
 
 
 def prepare(app: Flask, web_parts: WebParts) -> None:
-    """Give the application its cookies, headers, languages and error pages."""
+    """Configure the application: cookies, headers, request checks, languages and error pages."""
     settings, keys = web_parts.settings, web_parts.keys
     app.extensions["portal"] = web_parts
-    app.session_interface = PlainSessions()
+    app.session_interface = UncompressedSessions()
     app.url_map.converters["number"] = NumberConverter
     app.config.update(
         SECRET_KEY=keys.session_secret,
@@ -125,43 +119,39 @@ def prepare(app: Flask, web_parts: WebParts) -> None:
         MAX_FORM_PARTS=20,
         SEND_FILE_MAX_AGE_DEFAULT=3600,
         WTF_CSRF_TIME_LIMIT=12 * 3600,
-        # Some browsers and company proxies send no Referer; the token and the SameSite cookie are what
-        # protects.
+        # Some browsers and company proxies send no Referer; the token and the SameSite cookie protect forms.
         WTF_CSRF_SSL_STRICT=False,
         BABEL_DEFAULT_LOCALE=settings.default_language,
         BABEL_TRANSLATION_DIRECTORIES=str(TRANSLATIONS),
         BABEL_DEFAULT_TIMEZONE=settings.site.timezone,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.before_request(_refuse_forged_hosts)
+    app.before_request(_check_host)
     csrf.init_app(app)
-    app.before_request(_refuse_foreign_forms)
+    app.before_request(_check_form_origin)
     Babel(app, locale_selector=language)
     if settings.trusted_proxies:
         count = settings.trusted_proxies
-        # Only the client's address and scheme are taken from the proxies; the host stays what BASE_URL says.
+        # The proxies' headers set the client's address and scheme only; the host comes from PORTAL_BASE_URL.
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=count, x_proto=count, x_host=0, x_port=0, x_prefix=0
         )
-    app.log_exception = functools.partial(_log_fault, app)  # type: ignore[method-assign]
-    app.context_processor(_for_templates)
-    app.after_request(_finish)
-    app.register_error_handler(HTTPException, _show_error)
-    app.register_error_handler(CSRFError, _show_stale_form)
-    app.register_error_handler(DBAPIError, _show_database_error)
+    errors.install(app)
+    app.context_processor(_template_context)
+    app.after_request(_add_headers)
 
 
-def _refuse_forged_hosts() -> None:
-    """Refuse a request for a host that is not ours.
+def _check_host() -> None:
+    """Answer 400 where the Host header is not that of PORTAL_BASE_URL.
 
-    Not by Flask's TRUSTED_HOSTS, which takes a name in capitals for another (RFC 9110, 4.2.3) and no IPv6
-    address. Load balancers ask for health by address; what they get is the same for everybody.
+    Flask's TRUSTED_HOSTS compares case-sensitively (against RFC 9110, 4.2.3) and rejects IPv6 addresses. Load
+    balancers request the health pages by IP address, and these are the same for everyone.
     """
     if request.path in HEALTH and _is_ip_address(request.host):
         return
     settings = parts().settings
-    ours, asked = (PORT.sub("", host).lower() for host in (settings.host, request.host))
-    if asked != ours and (settings.production or not is_loopback(asked)):
+    expected, given = (PORT.sub("", host).lower() for host in (settings.host, request.host))
+    if given != expected and (settings.production or not is_loopback(given)):
         raise BadRequest
 
 
@@ -173,50 +163,53 @@ def _is_ip_address(host: str) -> bool:
     return True
 
 
-def _refuse_foreign_forms() -> None:
-    """Refuse a form that another site sent, where the browser says so; one that says nothing has its token alone."""
-    # Flask-WTF marks the requests whose token it checked. A page that is exempt takes its posts from
-    # anywhere: a mail program's one-click unsubscribing comes from the mail program's own site (RFC 8058).
+def _check_form_origin() -> None:
+    """Raise CSRFError where the Origin or Referer header names another site.
+
+    A form without either header is protected by its token alone.
+    """
+    # Flask-WTF sets csrf_valid where it checked a token. Exempt pages accept posts from anywhere: one-click
+    # unsubscribing (RFC 8058) comes from the mail program's own site.
     if not g.get("csrf_valid"):
         return
     settings = parts().settings
     origin = request.headers.get("Origin", "null")
-    said = origin if origin != "null" else request.headers.get("Referer")
-    if said and settings.https and f"{said}/".split("/")[:3] != settings.base_url.split("/")[:3]:
+    source = origin if origin != "null" else request.headers.get("Referer")
+    if source and settings.https and f"{source}/".split("/")[:3] != settings.base_url.split("/")[:3]:
         raise CSRFError
 
 
 def cookie_name(name: str, *, https: bool) -> str:
-    """Return a cookie's name, with the prefix that ties it to this host where the portal is served over TLS."""
+    """Return the cookie's name; over TLS, with the `__Host-` prefix that binds it to this host."""
     return f"__Host-{name}" if https else name
 
 
 def chosen_language() -> str | None:
-    """Return the language that the reader chose in this browser, if any."""
+    """Return the language chosen in this browser, or None."""
     settings = parts().settings
     chosen = request.cookies.get(cookie_name(LANGUAGE_COOKIE, https=settings.https))
     return chosen if chosen in settings.site.languages else None
 
 
 def language() -> str:
-    """Return the language of this request: the reader's choice, else the best of what the browser asks for."""
-    asked = request.headers.get("Accept-Language", "")[:MAX_LANGUAGES_ASKED]
-    return chosen_language() or _best_accepted(asked, parts().settings.site.languages)
+    """Return the language of this request: the one chosen, else the best match for Accept-Language."""
+    accepted = request.headers.get("Accept-Language", "")[:MAX_ACCEPT_LANGUAGE]
+    return chosen_language() or _best_match(accepted, parts().settings.site.languages)
 
 
 @functools.lru_cache(maxsize=1024)
-def _best_accepted(header: str, offered: tuple[str, ...]) -> str:
-    """Return the best language for an Accept-Language header: browsers send few different ones, many times."""
+def _best_match(header: str, offered: tuple[str, ...]) -> str:
+    """Return the offered language that fits a header best; cached, because few headers are distinct."""
     return parse_accept_header(header, LanguageAccept).best_match(offered) or best_language(None, offered)
 
 
 def see_other(endpoint: str, **values: Any) -> BaseResponse:
-    """Answer 303 to a page of ours."""
+    """Return a 303 redirect to one of the portal's own pages."""
     return redirect(url_for(endpoint, **values), 303)
 
 
 def client_network() -> str:
-    """Return the network that a limit counts: the IPv4 address, or the /64 of an IPv6 address (RFC 6177)."""
+    """Return the network that limits count: an IPv4 address, or the /64 of an IPv6 address (RFC 6177)."""
     try:
         address = ipaddress.ip_address((request.remote_addr or "").partition("%")[0])
     except ValueError:
@@ -229,7 +222,10 @@ def client_network() -> str:
 
 
 def limit(db_session: Session, words: str, *bucket: str) -> None:
-    """Count this request against a limit of its network. Raises 429 with Retry-After where it is used up."""
+    """Count this request against its network's limit. Raises TooManyRequests (429) with Retry-After.
+
+    `words` is the limit as the `limits` library writes it, like "60 per hour".
+    """
     web_parts = parts()
     now = web_parts.clock.now()
     decision = limits.hit(db_session, web_parts.vault, words, *bucket, client_network(), now=now)
@@ -238,37 +234,37 @@ def limit(db_session: Session, words: str, *bucket: str) -> None:
 
 
 def limit_intake(db_session: Session) -> None:
-    """Count one request of a public form against its network's limit. Raises 429."""
+    """Count a public form's request against its network's limit. Raises TooManyRequests (429)."""
     limit(db_session, parts().settings.limits.intake_ip, "intake")
 
 
 def gone() -> NoReturn:
-    """End with the one page for every link that does not work, whatever is wrong with it."""
+    """Raise 410: every link that does not work gets the same page, whatever is wrong with it."""
     raise Gone
 
 
 def busy(retry_after: int) -> NoReturn:
-    """End with 503: nothing was lost, and it works again in `retry_after` seconds."""
+    """Raise 503 with Retry-After, in seconds. Call it where nothing was stored, so that a retry is safe."""
     raise ServiceUnavailable(retry_after=retry_after)
 
 
 def public(response: BaseResponse, seconds: int = 60) -> BaseResponse:
-    """Let caches keep a page that is the same for everyone in a language."""
+    """Return the response with headers that let caches store it; it must be the same for everyone."""
     response.headers["Cache-Control"] = f"public, max-age={seconds}, must-revalidate"
     response.vary.update(("Accept-Language", "Cookie"))
     return response
 
 
 def without_referrer(page: str) -> Response:
-    """Keep the token in this page's address out of what the browser tells with its next requests."""
+    """Return a response for a page whose URL holds a token: the browser sends no Referer from it."""
     response = make_response(page)
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
 def asset(name: str) -> str:
-    """Return the address of a static file, with its content's hash so that caches never serve an old one."""
-    # Not by url_for: this address is the same on every page, that of a failure too.
+    """Return the URL of a static file, with a hash of its content so that caches never serve an old one."""
+    # Not url_for: error pages need the URL where no route was matched.
     return f"{current_app.static_url_path}/{name}?v={_content_hash(str(current_app.static_folder), name)}"
 
 
@@ -277,7 +273,7 @@ def _content_hash(folder: str, name: str) -> str:
     return hashlib.sha256((Path(folder) / name).read_bytes()).hexdigest()[:12]
 
 
-def _for_templates() -> dict[str, Any]:
+def _template_context() -> dict[str, Any]:
     settings = parts().settings
     locale = get_locale()
     return {
@@ -297,12 +293,12 @@ def _for_templates() -> dict[str, Any]:
 
 
 def _came_by_form() -> bool:
-    """Whether this page answers a form that was sent to an address which is a page as well."""
+    """Return whether this response answers a POST to a URL that can also be opened with GET."""
     adapter = request_ctx.url_adapter
     return request.method == "POST" and adapter is not None and adapter.test(method="GET")
 
 
-def _finish(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     given = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - iterating headers gives pairs
     added = [(name, value) for name, value in HEADERS.items() if name.lower() not in given]
     if parts().settings.https and "strict-transport-security" not in given:
@@ -315,45 +311,6 @@ def _finish(response: Response) -> Response:
     return response
 
 
-def _show_error(error: HTTPException) -> BaseResponse:
-    code = error.code or 500
-    if error.response is not None or code < 400:  # noqa: PLR2004
-        return error.get_response()
-    shown = code if code in ERROR_PAGES else (400 if code < 500 else 500)  # noqa: PLR2004
-    retry_after = getattr(error, "retry_after", None)
-    response = _error_page(shown, code, retry_after=max(1, round((retry_after or 60) / 60)))
-    for name, value in error.get_headers():
-        if name.lower() in ("retry-after", "allow"):
-            response.headers[name] = value
-    return response
-
-
-def _error_page(shown: int, status: int, **values: Any) -> Response:
-    """Return an error page. Its address may hold a token, which its own style sheets must not be asked for with."""
-    response = Response(render_template(f"errors/{shown}.html", **values), status)
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
-
-
-def _show_stale_form(_error: CSRFError) -> BaseResponse:
-    return _error_page(400, 400, stale_form=True, retry_after=1)
-
-
-def _log_fault(app: Flask, fault: ExceptionDetails) -> None:
-    """Log where a page failed; not its address nor the error's words, which may hold a token or what was typed."""
-    kind, _error, trace = fault
-    rule = request.url_rule.rule if request.url_rule else "-"
-    places = "".join(traceback.format_tb(trace))
-    app.logger.error("%s %s failed: %s\n%s", request.method, rule, kind.__name__ if kind else "-", places)
-
-
-def _show_database_error(error: DBAPIError) -> BaseResponse:
-    current_app.logger.error("the database failed: %s", type(error.orig).__name__)
-    response = _error_page(503, 503, retry_after=1)
-    response.headers["Retry-After"] = str(DATABASE_RETRY_SECONDS)
-    return response
-
-
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine's own."""
+    """Return whether a host name or address is this machine's own."""
     return host.strip("[]") in LOOPBACK

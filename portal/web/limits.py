@@ -1,4 +1,4 @@
-"""Limits that several web processes share through the database: fixed windows, counted under blind bucket names."""
+"""Count rate limits in fixed windows, in the database that all web processes share."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ _UPSERT = text(
 
 
 class RateBucket(Base):
-    """Hits of one bucket in one window; the bucket's name is keyed, so no network address is stored."""
+    """The hits of one bucket in one window; `bucket` is a keyed hash: no network address is stored."""
 
     __tablename__ = "rate_buckets"
 
@@ -30,14 +30,17 @@ class RateBucket(Base):
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a hit is within its limit, and if not, in how many seconds the next one will be."""
+    """Whether a hit is within its limit; if not, `retry_after` is the seconds until the next window."""
 
     allowed: bool
     retry_after: int = 0
 
 
 def hit(session: Session, vault: WebVault, limit: str, *bucket: str, now: datetime) -> Decision:
-    """Count one hit against `limit` (in the words of the limits library, "60 per hour") for a bucket; one statement."""
+    """Count one hit of a bucket against `limit`, in one statement.
+
+    `limit` is in the notation of the `limits` library, like "60 per hour".
+    """
     item = _parse(limit)
     name, ends_at = _window(vault, limit, bucket, now)
     hits: int = session.execute(_UPSERT, {"bucket": name, "ends_at": ends_at}).scalar_one()
@@ -45,7 +48,7 @@ def hit(session: Session, vault: WebVault, limit: str, *bucket: str, now: dateti
 
 
 def look(session: Session, vault: WebVault, limit: str, *bucket: str, now: datetime) -> Decision:
-    """Tell what `hit` would, and count nothing."""
+    """Return what `hit` would, without counting."""
     name, ends_at = _window(vault, limit, bucket, now)
     hits = session.scalar(select(RateBucket.hits).where(RateBucket.bucket == name)) or 0
     return _decision(hits < _parse(limit).amount, ends_at, now)
@@ -62,13 +65,16 @@ def _decision(allowed: bool, ends_at: datetime, now: datetime) -> Decision:
 
 
 def tidy(parts: WorkerParts) -> None:
-    """Remove the windows that are over, in a transaction of its own."""
+    """Delete the windows that ended over a day ago, in a transaction of its own.
+
+    The day's margin keeps a clock that jumps back from resetting a limit.
+    """
     with parts.db.write() as session:
         purge(session, parts.clock.now())
 
 
 def purge(session: Session, now: datetime) -> None:
-    """Forget the windows that are over, and by a day: a clock that jumps back opens nothing."""
+    """Delete the windows that ended over a day before `now`."""
     session.execute(delete(RateBucket).where(RateBucket.ends_at < now - timedelta(days=1)))
 
 

@@ -1,0 +1,76 @@
+"""Error pages, and what the log says of a failure: never a token, an address or anything that was typed."""
+
+import functools
+import traceback
+from types import TracebackType
+from typing import Any
+
+from flask import Flask, Response, current_app, render_template, request
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+
+# The statuses that have a page of their own, in templates/errors/.
+ERROR_PAGES = (400, 403, 404, 405, 410, 413, 429, 500, 503)
+DATABASE_RETRY_SECONDS = 30
+
+ExceptionDetails = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+
+def install(app: Flask) -> None:
+    """Register the error pages, and log failures without their values."""
+    app.log_exception = functools.partial(_log_fault, app)  # type: ignore[method-assign]
+    app.register_error_handler(HTTPException, _show_http_error)
+    app.register_error_handler(CSRFError, _show_stale_form)
+    app.register_error_handler(DBAPIError, _show_database_error)
+
+
+def _show_http_error(error: HTTPException) -> BaseResponse:
+    code = error.code or 500
+    if error.response is not None or code < 400:  # noqa: PLR2004
+        return error.get_response()
+    shown = code if code in ERROR_PAGES else (400 if code < 500 else 500)  # noqa: PLR2004
+    retry_after = getattr(error, "retry_after", None)
+    response = _error_page(shown, code, retry_after=max(1, round((retry_after or 60) / 60)))
+    for name, value in error.get_headers():
+        if name.lower() in ("retry-after", "allow"):
+            response.headers[name] = value
+    return response
+
+
+def _show_stale_form(_error: CSRFError) -> BaseResponse:
+    return _error_page(400, 400, stale_form=True, retry_after=1)
+
+
+def _show_database_error(error: DBAPIError) -> BaseResponse:
+    current_app.logger.error(
+        "web: the database failed (%s); answered 503. If it goes on, run: portal doctor",
+        type(error.orig).__name__,
+    )
+    response = _error_page(503, 503, retry_after=1)
+    response.headers["Retry-After"] = str(DATABASE_RETRY_SECONDS)
+    return response
+
+
+def _error_page(shown: int, status: int, **values: Any) -> Response:
+    """Return the page of status `shown`, sent with `status`.
+
+    The page's address may hold a token, so requests for its style sheets carry no Referer.
+    """
+    response = Response(render_template(f"errors/{shown}.html", **values), status)
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _log_fault(app: Flask, fault: ExceptionDetails) -> None:
+    """Log the route, the error's type and its stack frames.
+
+    Not the path nor the error's message: they may hold a token or what was typed.
+    """
+    kind, _error, trace = fault
+    rule = request.url_rule.rule if request.url_rule else "-"
+    frames = "".join(traceback.format_tb(trace))
+    app.logger.error(
+        "web: %s %s failed: %s\n%s", request.method, rule, kind.__name__ if kind else "-", frames
+    )

@@ -1,0 +1,224 @@
+"""What enters a hash, a derivation, a MAC or associated data stays the same: data written before must open.
+
+Names in Python may change, the literals here may not. The answers were computed by an earlier version with
+the keys in `written_before`. Add a new label here; to change or drop one, migrate what it made.
+"""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from portal.accounts import lockout
+from portal.accounts.models import FailureCount
+from portal.crypto import keys, tokens
+from portal.crypto.vault import Cell, WebVault, WorkerVault, derived_key, pad
+from portal.intake import service as intake
+
+ROOT = Path(__file__).parent.parent.parent
+KEYS = Path(__file__).with_name("written_before")
+WEB = WebVault(keys.read_web(KEYS / "web-keys.json"))
+WORKER = WorkerVault(keys.read_worker(KEYS / "worker-keys.json"))
+ROW = bytes(range(16))
+INDEX = bytes.fromhex("9d37a54412359f084ff20dffeb09b058")
+LOCKOUT = lockout.lockout_of(WEB, INDEX, version=3)
+
+# Where each of these functions takes its label.
+ARGUMENTS = {
+    "Cell": (0, 1),
+    "bucket": (0,),
+    "derive": (1,),
+    "derived_key": (1,),
+    "hit": (3,),
+    "list_index": (0,),
+    "list_key": (0,),
+    "lock": (3,),
+    "row_mac": (0,),
+    "seal": (0,),
+    "token": (0,),
+    "unlock": (2,),
+}
+# Every label that the portal's code gives them; {} is a value that varies.
+LABELS = {
+    "Cell": {
+        "canary canary",
+        "exposure_lists data_key",
+        "exposure_people blob",
+        "identity_accounts profile",
+        "intake_caps record",
+        "intake_replies kept",
+        "key_canary sealed",
+        "outbox_mails payload",
+        "subscriptions contact",
+    },
+    "bucket": {
+        "known device",
+        "session device",
+        "sign-in door",
+        "sign-in failures",
+        "sign-in wait",
+        "stand-in",
+    },
+    "derive": {"authenticity", "code"},
+    "derived_key": {"account", "audit checkpoints", "bucket", "fingerprint", "proof", "vouchers"},
+    "hit": {
+        "count hash shapes",
+        "inspect lists",
+        "new password",
+        "sign-in",
+        "tidy sign-in doors",
+        "verify the log",
+    },
+    "list_index": {
+        "account-ref",
+        "announcement",
+        "answer-reference",
+        "cap {}",
+        "check again",
+        "notice",
+        "password changed",
+        "reminder",
+        "reset-require",
+        "reset-required",
+        "subscription",
+        "suppression",
+    },
+    "list_key": {"exposure", "exposure-person"},
+    "lock": {"authenticity", "portal session address", "portal session device"},
+    "row_mac": {"active list", "announcement", "campaign"},
+    "seal": {"canary"},
+    "token": {"boundary", "message-id", "reminders-off", "unsubscribe"},
+    "unlock": {"authenticity", "portal session address", "portal session device"},
+}
+# By the name in its row: the purposes of its links, and its fields, which are the keys of the sealed JSON.
+MAILS = {
+    "check-answer": ("check", "check", None, ""),
+    "no-account": ("reset", None, None, ""),
+    "notice": ("", None, None, ""),
+    "password-changed": ("", None, None, "changed_at stays_signed_in"),
+    "reset-link": ("reset", "reset", None, ""),
+    "reset-required": ("", "reset", None, "everyone"),
+    "rotation-reminder": ("", None, "reminders-off", "choice months"),
+    "status-update": (
+        "",
+        None,
+        "unsubscribe",
+        "subscription incident title title_language phase occurred_at path untranslated",
+    ),
+    "subscribe-confirm": ("subscribe", "subscribe", None, "incident already"),
+}
+# What seals a request, by the handler that opens it.
+REQUESTS = {
+    "check",
+    "check-account",
+    "language",
+    "password-changed",
+    "reset",
+    "subscribe",
+    "subscribe-confirmed",
+}
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (keys.CANARY, b"the portal's canary sings".hex()),
+        (
+            derived_key(bytes(32), "account"),
+            "57845397c2f3d6ef4605c8c7695eaf3340f68240d98b2aa58477e22558046258",
+        ),
+        (WEB.fingerprint(), "3a5c2864e3c53d35971d23479c72bc0e"),
+        (WORKER.fingerprint(), "3a5c2864e3c53d35971d23479c72bc0e"),
+        (
+            WORKER.proofs(),
+            (
+                "2ac5d883777fbd03e67bd5c1bfc23227a791939d23b2ead3ddf4b9eaedf1d1bb"
+                "a461aa6072f2022ec1c3059df3e136fc3a5c2864e3c53d35971d23479c72bc0e"
+            ),
+        ),
+        (WEB.account_index("ana@northwind.example"), INDEX.hex()),
+        (WEB.bucket("sign-in", "192.0.2.0/24"), "6a3c32c04de0c44378871a14abddc219"),
+        (WORKER.list_index("notice", "ana@northwind.example"), "169ac48a80ba8277cd5c5a8899f50f0e"),
+        (WORKER.list_key("exposure"), "3590b78608f53013c66c8f6b8d30e7ec3f227e50d7c9f0dcf04ccde0743af0b1"),
+        (WORKER.audit_key, "f887836399b35864c0de4d37e82eeee04fe3edcac152155f30316da357ab6fcf"),
+        (
+            WORKER.row_mac("campaign", ROW, "text é", 7, -1),
+            "34a83b8c1538896223646f00f237cef1f198f3a49227cad7dfc231f53527c330",
+        ),
+        (
+            Cell("table", "column", ROW, 3).associated(b"key1"),
+            "7461626c6500636f6c756d6e0033006b65793100000102030405060708090a0b0c0d0e0f",
+        ),
+        (pad(b"abc", (8,)), "0003616263000000"),
+        (tokens.token_hash("abc"), "e4f438ea706350687ccfea4436127536fb745e395938d408dcb4aa81656ac845"),
+        (intake.browser_hash("0011"), "d5c77c18b811157a2c8c5d2c35aa39c55dacd0ac69d447e00987b772cdd66cbf"),
+        (
+            tokens.stretched("abcd2345", "0011"),
+            "a76f737fb66cb757167b739c018e1b4f91e0989c808848e7a2a05952139829d0",
+        ),
+        (LOCKOUT.name, "10257aba42cfff74ceb4d737f79e3b2a"),
+        (LOCKOUT.keyed_count(WEB, FailureCount.strangers, 5), "b164cc9b59b3e096fcac23a4579fa478"),
+        (LOCKOUT.keyed_count(WEB, FailureCount.devices, 5), "ad6b85bbaa8e1d2edb172c44b257a040"),
+        (LOCKOUT.keyed_count(WEB, FailureCount.sessions, 5), "99f6a18d6e0868eccfa3e9a61d4f573a"),
+    ],
+)
+def test_the_bytes_are_what_they_were(made, expected):
+    assert made.hex() == expected
+
+
+def test_tokens_and_codes_are_what_they_were():
+    assert WORKER.token("reset", ROW) == "bh4cc4osomx7vakaujitpmjnudfsu6zm"
+    assert WORKER.code(ROW) == "vdxlry7f"
+    assert WORKER.authenticity(ROW) == "k6jtcqw7dfcjdg"
+
+
+def test_what_was_sealed_or_locked_before_opens():
+    sealed = bytes.fromhex(
+        "9368946443bd295f11792ec0e80ee690d8c3fc324f39872348bf5cccd00f694d"
+        "aec1196cd64dd25fe74cf50dd8e6ef4fac7597cba2"
+    )
+    locked = bytes.fromhex(
+        "88f5a46f1a5f162a9cf7ddf872119a5278e2fd802a1745477a8e1e097876f08adac928b3d4ef3c428b129027992e169b"
+    )
+    assert WORKER.open("check", ROW, sealed) == b"plain"
+    assert tokens.unlock(b"secret", locked, intake.info("check")) == b"plain"
+    assert intake.code_info("check") == "portal reply code check"
+
+
+def labels() -> Iterator[tuple[str, str]]:
+    """Yield (function, label) of every call whose label is written there or is a constant of its module."""
+    for file in sorted((ROOT / "portal").rglob("*.py")):
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                name = str(getattr(node.func, "attr", None) or getattr(node.func, "id", ""))
+                places = ARGUMENTS.get(name, ())
+                found = [label(module, node.args[place]) for place in places if place < len(node.args)]
+                if found and all(found):
+                    yield name, " ".join(map(str, found))
+
+
+def label(module: str, node: ast.expr) -> str | None:
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+    value = getattr(import_module(module), node.id, None) if isinstance(node, ast.Name) else None
+    value = node.value if isinstance(node, ast.Constant) else value
+    return value if isinstance(value, str) else None
+
+
+def test_every_label_in_the_code_is_one_of_these():
+    found: dict[str, set[str]] = {name: set() for name in ARGUMENTS}
+    for name, text in labels():
+        found[name].add(text)
+    assert found == LABELS
+
+
+def test_sealed_requests_and_mails_have_the_names_that_they_had(worker_parts):
+    assert set(worker_parts.handlers) >= REQUESTS
+    for name, expected in MAILS.items():
+        mail = worker_parts.composers[name]
+        names = " ".join(field.name for field in fields(mail))
+        assert (mail.purpose, mail.link_purpose, mail.unsubscribe_purpose, names) == expected
