@@ -1,4 +1,4 @@
-"""The settings: one frozen object, read from the environment in one place, with every fault reported together."""
+"""Read the settings from the environment, once, into a frozen object; report all faults together."""
 
 import os
 import re
@@ -18,15 +18,15 @@ from portal.core.service_urls import LOOPBACK, MailServer
 
 PREFIX = "PORTAL_"
 ENVIRONMENTS = ("production", "demo", "test")
-# OWASP: at least 19 MiB with two passes or 46 MiB with one. In KiB; more than 4 GiB is a typing error.
-LEAST_MEMORY, LEAST_WORK, MOST_MEMORY = 19_456, 38_912, 4_194_304
-# A name, an IPv4 address or an IPv6 address in brackets, and a port where it is not the scheme's own.
+# In KiB. OWASP: at least 19 MiB with two passes or 46 MiB with one. More than 4 GiB is a typing error.
+MIN_MEMORY, MIN_WORK, MAX_MEMORY = 19_456, 38_912, 4_194_304
+# A host name, an IPv4 address or an IPv6 address in brackets, and an optional port.
 HOST = r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?\Z"
-MOST_PORT = 65_535
+MAX_PORT = 65_535
 YES, NO = ("1", "true", "yes"), ("0", "false", "no", "")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 NO_REDIS = (
-    "must be left out: this version has no Redis. Limits are kept in the database, which several web "
+    "is not supported, remove it: this version has no Redis. Rate limits are in the database, which all web "
     "processes share"
 )
 KNOWN = frozenset(
@@ -56,15 +56,15 @@ KNOWN = frozenset(
         "DEMO_MAILBOX",
     ]
 )
-# Variables of former versions: they do nothing, and are no reason to refuse the start.
+# Variables of earlier versions: ignored, so that an old configuration still starts.
 UNUSED = frozenset(["PORTAL_QUEUE_FILE", "PORTAL_QUEUE_FILE_FILE"])
 
 
 class SettingsInvalid(Exception):
-    """The environment is not one the portal can run in; `faults` names variables, never their values."""
+    """The environment is invalid; `faults` names variables, never their values."""
 
     def __init__(self, faults: list[str], settings: "Settings") -> None:
-        """Keep every fault that was found, and what was read in spite of them, for whoever looks for more."""
+        """Store the faults, and the settings as far as they were read, so that the doctor can check more."""
         self.faults = faults
         self.settings = settings
         super().__init__("\n".join(faults))
@@ -72,7 +72,7 @@ class SettingsInvalid(Exception):
 
 @dataclass(frozen=True)
 class Argon2Parameters:
-    """Cost of one hash: memory in KiB, passes, lanes (RFC 9106)."""
+    """The cost of one Argon2id hash (RFC 9106): memory in KiB, passes, lanes."""
 
     memory: int = 47_104
     time: int = 1
@@ -81,7 +81,7 @@ class Argon2Parameters:
 
 @dataclass(frozen=True)
 class Settings:
-    """What an operator decides. Times are UTC; paths are absolute or below the working folder."""
+    """The operator's settings. Relative paths start at the working directory."""
 
     environment: str = "production"
     base_url: str = "http://localhost:8000"
@@ -107,21 +107,21 @@ class Settings:
     identity_store: str = "builtin"
     listen: str = "127.0.0.1:8000"
     demo_mailbox: Path | None = None
-    unused: tuple[str, ...] = ()  # variables that were given and do nothing in this version
+    unused: tuple[str, ...] = ()  # variables that are set and ignored by this version
 
     @cached_property
     def production(self) -> bool:
-        """Whether real people rely on this portal."""
+        """Whether this is a production environment, neither demo nor test."""
         return self.environment == "production"
 
     @cached_property
     def default_language(self) -> str:
-        """The language of people whose own is not known."""
+        """The language for people whose own is unknown."""
         return self.languages[0]
 
     @cached_property
     def host(self) -> str:
-        """The host name, with the port where it is not the scheme's own."""
+        """The host name of the base URL, with the port unless it is the scheme's default."""
         return urlsplit(self.base_url).netloc
 
     @cached_property
@@ -131,22 +131,23 @@ class Settings:
 
     @property
     def web_alone(self) -> bool:
-        """Whether this user is the web server's: it can read that key file, and not the worker's."""
+        """Whether this user can read the web server's key file and not the worker's."""
         return os.access(self.web_keys_file, os.R_OK) and not os.access(self.worker_keys_file, os.R_OK)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], *, sends_mail: bool | None = True) -> "Settings":
-        """Read `PORTAL_…` variables, each also as `PORTAL_…_FILE`. Raises SettingsInvalid with every fault at once.
+        """Return the settings from `PORTAL_…` variables, each of which may also be given as `PORTAL_…_FILE`.
 
-        Who sends no mail has no business with the relay's password: `PORTAL_MAIL_URL` is not even read. None means that
-        the key files decide, which are readable for the worker or for the web server alone; what is wrong with the
-        relay's address is then in `mail_fault`, since the key files may be what is wrong.
+        With `sends_mail` False, `PORTAL_MAIL_URL` is not read: a process that sends no mail must not need the
+        relay's password. None reads it unless this user can read the web server's key file alone; a fault in
+        it is then in `mail_fault` and does not raise, since the cause may be the key files' permissions.
+        Raises SettingsInvalid, with all faults.
         """
         return _Reader(environ).settings(sends_mail=sends_mail)
 
 
 class _Reader:
-    """Reads one environment and gathers its faults."""
+    """Reads one environment and collects its faults."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
@@ -167,7 +168,7 @@ class _Reader:
             web_keys_file=Path(self.text("WEB_KEYS_FILE", str(self.defaults.web_keys_file))),
             worker_keys_file=Path(self.text("WORKER_KEYS_FILE", str(self.defaults.worker_keys_file))),
             embedded=self._yes_or_no("EMBEDDED"),
-            organisation=self._needed("ORGANISATION", production, self.defaults.organisation),
+            organisation=self._required("ORGANISATION", production, self.defaults.organisation),
             contact_email=self._address("CONTACT_EMAIL", production, ""),
             contact_phone=self.text("CONTACT_PHONE", ""),
             brand_colour=self._matching(
@@ -195,9 +196,11 @@ class _Reader:
             del self.faults[before:]
             settings = replace(settings, mail=mail, mail_fault=mail_fault)
         if environment == "demo" and (urlsplit(settings.base_url).hostname or "") not in LOOPBACK:
-            self.fault("BASE_URL", "the demonstration runs on this machine only: use localhost")
+            self.fault("BASE_URL", "must be a localhost address: the demonstration runs on this machine only")
         if not production and settings.listen.rpartition(":")[0].strip("[]") not in LOOPBACK:
-            self.fault("LISTEN", "only production listens beyond this machine: use 127.0.0.1")
+            self.fault(
+                "LISTEN", "must be a loopback address such as 127.0.0.1 unless PORTAL_ENVIRONMENT=production"
+            )
         if self.faults:
             raise SettingsInvalid(self.faults, settings)
         return settings
@@ -210,11 +213,11 @@ class _Reader:
         file = self.environ.get(f"{PREFIX}{name}_FILE")
         if file is not None and f"{name}_FILE" not in KNOWN:
             if value is not None:
-                self.fault(name, f"is given twice, also as {PREFIX}{name}_FILE")
+                self.fault(name, f"is set twice, also as {PREFIX}{name}_FILE; remove one")
             try:
                 value = Path(file).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                self.fault(f"{name}_FILE", f"the file cannot be read ({type(error).__name__})")
+                self.fault(f"{name}_FILE", f"cannot read the file ({type(error).__name__})")
         return default if value is None else value
 
     def _refuse_unknown(self) -> None:
@@ -223,12 +226,12 @@ class _Reader:
             if name.removesuffix("_FILE") == "REDIS_URL":
                 self.fault(name, NO_REDIS)
             elif name not in KNOWN and name.removesuffix("_FILE") not in KNOWN:
-                self.fault(name, "is not a setting of the portal; is it misspelled?")
+                self.fault(name, "unknown setting; is it misspelled?")
 
-    def _needed(self, name: str, production: bool, default: str) -> str:
+    def _required(self, name: str, production: bool, default: str) -> str:
         value = self.text(name, "" if production else default)
         if not value.strip():
-            self.fault(name, "is needed")
+            self.fault(name, "is required")
         if any(ord(character) < ord(" ") for character in value):
             self.fault(name, "must be one line")
         return value.strip()
@@ -242,8 +245,8 @@ class _Reader:
     def _listen(self) -> str:
         value = self._matching("LISTEN", r"\S+:[0-9]{1,5}\Z", self.defaults.listen, "host:port")
         port = value.rpartition(":")[2]
-        if port.isdecimal() and not 0 < int(port) <= MOST_PORT:
-            self.fault("LISTEN", f"must end with a port from 1 to {MOST_PORT}")
+        if port.isdecimal() and not 0 < int(port) <= MAX_PORT:
+            self.fault("LISTEN", f"must end with a port from 1 to {MAX_PORT}")
         return value
 
     def _base_url(self, production: bool) -> str:
@@ -259,12 +262,12 @@ class _Reader:
         except ValueError:
             parts, valid = urlsplit(""), False
         if not value:
-            self.fault("BASE_URL", "is needed, the address under which people reach the portal")
+            self.fault("BASE_URL", "is required: the URL under which people reach the portal")
         elif not valid:
             self.fault("BASE_URL", "must be like https://incident.example.com, without a path")
         elif production and parts.scheme != "https":
-            self.fault("BASE_URL", "must begin with https in production")
-        return _as_browsers_write_it(parts) if valid else value
+            self.fault("BASE_URL", "must start with https in production")
+        return _origin(parts) if valid else value
 
     def _database_url(self, production: bool) -> str:
         value = self.text("DATABASE_URL", self.defaults.database_url)
@@ -280,7 +283,7 @@ class _Reader:
     def _mail(self, production: bool) -> MailServer:
         value = self.text("MAIL_URL", "" if production else "smtp://localhost:25?tls=none")
         if not value:
-            self.fault("MAIL_URL", f"is needed; it {service_urls.MAIL_LIKE}")
+            self.fault("MAIL_URL", f"is required; it {service_urls.MAIL_LIKE}")
             return self.defaults.mail
         try:
             server = service_urls.mail_server(value)
@@ -293,7 +296,7 @@ class _Reader:
 
     def _address(self, name: str, production: bool, default: str) -> str:
         value = (
-            self._needed(name, production, default)
+            self._required(name, production, default)
             if production or name == "MAIL_SENDER"
             else self.text(name, default)
         )
@@ -302,10 +305,10 @@ class _Reader:
         try:
             address = normalise(value)
         except AddressInvalid:
-            self.fault(name, "must be an e-mail address")
+            self.fault(name, "must be an email address")
             return value
-        if not address.isascii():  # few relays take one, and none is asked whether it would
-            self.fault(name, "must be an e-mail address with plain letters before its @")
+        if not address.isascii():  # few relays accept SMTPUTF8, and the portal does not check for it
+            self.fault(name, "must have ASCII characters only before its @")
         return address
 
     def _logo(self) -> Path | None:
@@ -314,7 +317,7 @@ class _Reader:
             return None
         path = Path(value)
         if not path.is_file() or path.suffix.lower() not in (".png", ".svg", ".webp", ".jpg", ".jpeg"):
-            self.fault("LOGO_FILE", "must be a PNG, SVG, WebP or JPEG file that exists")
+            self.fault("LOGO_FILE", "must be an existing PNG, SVG, WebP or JPEG file")
         return path
 
     def _languages(self) -> tuple[str, ...]:
@@ -323,10 +326,10 @@ class _Reader:
             try:
                 Locale.parse(tag.replace("-", "_"))
             except (UnknownLocaleError, ValueError):
-                self.fault("LANGUAGES", "must be language tags with commas between them, like en,es")
+                self.fault("LANGUAGES", "must be language tags separated by commas, like en,es")
                 break
         if not languages:
-            self.fault("LANGUAGES", "needs one language at least")
+            self.fault("LANGUAGES", "must name at least one language")
         return languages or ("en",)
 
     def _timezone(self) -> str:
@@ -334,7 +337,7 @@ class _Reader:
         try:
             ZoneInfo(value)
         except (KeyError, ValueError, OSError):
-            self.fault("TIMEZONE", "must be a name like Europe/Madrid")
+            self.fault("TIMEZONE", "must be an IANA time zone, like Europe/Madrid")
         return value
 
     def _yes_or_no(self, name: str) -> bool:
@@ -356,10 +359,10 @@ class _Reader:
             self.fault("ARGON2", "must be like m=47104,t=1,p=1 (memory in KiB, passes, lanes)")
             return Argon2Parameters()
         memory, time, lanes = (int(group) for group in match.groups())
-        if production and (memory < LEAST_MEMORY or memory * time < LEAST_WORK):
-            self.fault("ARGON2", "is too weak: at least m=47104,t=1,p=1 or m=19456,t=2,p=1")
-        if not (lanes >= 1 and time >= 1 and 8 * lanes <= memory <= MOST_MEMORY):
-            self.fault("ARGON2", "is outside what Argon2 can do")
+        if production and (memory < MIN_MEMORY or memory * time < MIN_WORK):
+            self.fault("ARGON2", "is too weak: use at least m=47104,t=1,p=1 or m=19456,t=2,p=1")
+        if not (lanes >= 1 and time >= 1 and 8 * lanes <= memory <= MAX_MEMORY):
+            self.fault("ARGON2", f"is out of range: t and p from 1, m from 8 x p to {MAX_MEMORY} KiB")
         return Argon2Parameters(memory, time, lanes)
 
     def _rate(self, name: str, default: str) -> str:
@@ -376,12 +379,12 @@ class _Reader:
     def _demo_mailbox(self, environment: str) -> Path | None:
         value = self.text("DEMO_MAILBOX", "")
         if value and environment != "demo":
-            self.fault("DEMO_MAILBOX", "belongs to the demonstration alone")
+            self.fault("DEMO_MAILBOX", "is for PORTAL_ENVIRONMENT=demo only; remove it")
         return Path(value) if value else None
 
 
-def _as_browsers_write_it(parts: SplitResult) -> str:
-    """Return an origin in small letters and without the scheme's own port, as every header that names it."""
+def _origin(parts: SplitResult) -> str:
+    """Return an origin as browsers send it: in lower case, without the scheme's default port."""
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
     own = parts.port in (None, DEFAULT_PORTS[parts.scheme])
     return f"{parts.scheme}://{host}" + ("" if own else f":{parts.port}")

@@ -83,7 +83,7 @@ def test_who_can_read_the_web_keys_alone_is_not_asked_for_the_relay(tmp_path, re
     assert settings.web_alone is not asked
     assert (settings.mail_fault is not None) is asked
     if settings.mail_fault:
-        assert settings.mail_fault.startswith("PORTAL_MAIL_URL: is needed")
+        assert settings.mail_fault.startswith("PORTAL_MAIL_URL: is required")
 
 
 def test_every_fault_is_reported_together_and_no_value_with_it():
