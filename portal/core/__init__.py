@@ -1,1 +1,1 @@
-"""What everything stands on: the clock, the database, dates, languages, addresses, settings."""
+"""The foundation of every other package: clock, database, dates, languages, addresses, settings."""

@@ -1,4 +1,4 @@
-"""E-mail addresses: one exact form, the folds that find candidates, and a mask for people's eyes."""
+"""Normalise, fold and mask email addresses."""
 
 import re
 import unicodedata
@@ -15,12 +15,12 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _PLAIN = re.compile(
     rf"[{ASCII_ATEXT}]+(?:\.[{ASCII_ATEXT}]+)*@{_LABEL}(?:\.{_LABEL})*\.(?![0-9]+\Z){_LABEL}\Z"
 )
-# What some mail program on the way would decode into something else: encoded words (RFC 2047), percent signs.
+# Mail servers on the way may decode these into another address: encoded words (RFC 2047), percent-encoding.
 _DECODED_ELSEWHERE = re.compile(r"=\?|%[0-9A-Fa-f]{2}")
 _ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 # Providers that deliver every spelling of a local part to one mailbox. `plus`: what follows a plus sign is a
-# tag; `dots`: full stops are ignored. Only providers that document this are listed.
+# tag; `dots`: full stops are ignored. Lists only providers that document this.
 PLUS_AND_DOTS = frozenset({"gmail.com", "googlemail.com"})
 PLUS_ONLY = frozenset(
     {
@@ -39,13 +39,14 @@ LOOKS_ALIKE = mark(
 
 
 class AddressInvalid(ValueError):
-    """The text is not one e-mail address; the message says why in words for its author, and never repeats it."""
+    """The text is not exactly one email address; the message says why, without repeating the text."""
 
 
 def normalise(text: str) -> str:
-    """Return the exact form of an address: trimmed, NFC, its domain in ASCII lower case (UTS 46, non-transitional).
+    """Return the canonical form of an address: trimmed, NFC, with a lower-case ASCII domain.
 
-    The local part keeps its case (RFC 5321, section 2.4). Raises AddressInvalid.
+    The domain is encoded by UTS 46, non-transitional. The local part keeps its case (RFC 5321, section 2.4).
+    Raises AddressInvalid.
     """
     trimmed = text.strip(" \t\r\n")
     if not trimmed:
@@ -83,10 +84,10 @@ def _ascii_domain(domain: str) -> str:
 
 
 def folded(address: str) -> str:
-    """Return the fold that finds candidates for a normalised address.
+    """Return the key under which addresses that may share a mailbox with a normalised one are found.
 
-    Folds ASCII case of the local part, and plus-tags and dots where the provider is known to ignore them. No
-    other character is folded: KELVIN SIGN, dotless i and the like stay what they are (Django CVE-2019-19844).
+    Folds the ASCII case of the local part, and plus tags and dots where the provider is known to ignore them.
+    No other character is folded, so KELVIN SIGN or dotless i match no plain letter (Django CVE-2019-19844).
     """
     local, _, domain = address.rpartition("@")
     local = local.translate(_ASCII_LOWER)
@@ -99,17 +100,17 @@ def folded(address: str) -> str:
 
 
 def one_mailbox(domain: str) -> bool:
-    """Tell whether the provider is known to deliver every folded spelling to one mailbox."""
+    """Return whether the provider is known to deliver every spelling with the same fold to one mailbox."""
     return domain in PLUS_AND_DOTS or domain in PLUS_ONLY
 
 
 def sign_in_name(address: str) -> str:
-    """Return the form under which an account is found: a normalised address without regard to ASCII case."""
+    """Return the form under which an account is found: a normalised address in ASCII lower case."""
     return address.translate(_ASCII_LOWER)
 
 
 def mask(address: str) -> str:
-    """Return an address that its owner recognises and a stranger cannot use: `a…@e….com`."""
+    """Return a masked address that its owner recognises and nobody else can use: `a…@e….com`."""
     local, _, domain = address.rpartition("@")
     name, dot, top = domain.rpartition(".")
     return f"{local[:1]}…@{name[:1]}…{dot}{top}"

@@ -1,4 +1,4 @@
-"""The time, as an argument: nothing below an entry point reads the machine's clock."""
+"""Provide the time as an argument: code below an entry point never reads the system clock."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time."""
+    """A source of the current time."""
 
     def now(self) -> datetime:
         """Return the current time, aware, in UTC."""
@@ -14,7 +14,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The system clock."""
 
     def now(self) -> datetime:
         """Return the current time, aware, in UTC."""
@@ -23,12 +23,12 @@ class SystemClock:
 
 @dataclass
 class FixedClock:
-    """A clock that moves only when told to, for tests and the demonstration."""
+    """A clock that moves only when advanced, for tests and the demonstration."""
 
     at: datetime
 
     def now(self) -> datetime:
-        """Return the time this clock stands at."""
+        """Return the time that was set."""
         return self.at
 
     def advance(self, by: timedelta) -> None:

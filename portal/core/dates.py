@@ -1,4 +1,4 @@
-"""Days and times in words: day before month in every language, which nobody misreads, and never without the zone."""
+"""Format dates and times for people: day before month in every language, times always with their zone."""
 
 from datetime import datetime
 
@@ -7,17 +7,20 @@ from babel.dates import format_date, format_time, get_timezone
 
 from portal.core.i18n import catalogue, mark
 
-# How a language writes a day, in Unicode's letters for dates.
+# The translatable date pattern, in the notation of Unicode TR 35.
 DAY = mark("d MMMM y")
 
 
 def day(at: datetime, language: str, zone: str = "UTC") -> str:
-    """Return the day of a moment, as it is called in a zone."""
+    """Return the date of `at` in a time zone, in words."""
     return format_date(at.astimezone(get_timezone(zone)), catalogue(language).gettext(DAY), _locale(language))
 
 
 def moment(at: datetime, language: str, zone: str = "UTC") -> str:
-    """Return a time in UTC, and in the organisation's zone where that differs, as the pages show it without script."""
+    """Return date and time in UTC, followed by those in `zone` where it differs.
+
+    Pages show this where no script converts it to the reader's zone.
+    """
     utc = f"{day(at, language)}, {at.astimezone(get_timezone('UTC')):%H:%M} UTC"
     here = at.astimezone(get_timezone(zone))
     if not here.utcoffset():

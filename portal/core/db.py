@@ -1,4 +1,4 @@
-"""The database: SQLite or PostgreSQL behind one small object that opens transactions."""
+"""Open transactions on SQLite or PostgreSQL."""
 
 import os
 import sqlite3
@@ -23,14 +23,14 @@ PROBE_MILLISECONDS = 100
 CONNECT_SECONDS = 5
 SHORTEST_PAUSE = 0.05
 LONGEST_PAUSE = 0.5
-# As SQLite makes a file, only its owner could write it. The umask decides what is left of this for others.
+# SQLite creates files that only their owner may write. The umask can still take bits of this mode away.
 FILE_MODE = 0o660
 WRITING = {"portal_writes": True}
 MARKING = {"portal_writes": True, "portal_synchronous": "NORMAL"}
 
 
 class Base(DeclarativeBase):
-    """What every table derives from; the names of constraints are fixed so that migrations can address them."""
+    """Base of every table; constraints get fixed names, so that migrations can refer to them."""
 
     metadata = MetaData(
         naming_convention={
@@ -44,7 +44,7 @@ class Base(DeclarativeBase):
 
 
 def insert(session: Session, table: type[Base]) -> postgresql.Insert:
-    """Return an INSERT into `table` that may say ON CONFLICT, in the dialect of this session's database.
+    """Return an INSERT in the dialect of the session's database, so that it can have ON CONFLICT.
 
     Typed as PostgreSQL's; SQLite's has the same `on_conflict_do_nothing` and `on_conflict_do_update`.
     """
@@ -54,38 +54,38 @@ def insert(session: Session, table: type[Base]) -> postgresql.Insert:
 
 
 class Utc(TypeDecorator[datetime]):
-    """A time in UTC: aware in Python on either database; a naive time is refused."""
+    """A timestamp in UTC: aware in Python on either database. Raises ValueError for a naive one."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Store UTC, without the zone where the database keeps none."""
+        """Return the value in UTC, naive for SQLite, which stores no zone."""
         if value is None:
             return None
         if value.tzinfo is None:
-            message = "a time without a zone was given to the database"
+            message = "naive datetime; pass one with a time zone"
             raise ValueError(message)
         utc = value.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Give back an aware time."""
+        """Return an aware datetime in UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def new_id() -> bytes:
-    """Return a fresh row id: 16 random bytes, which carry no order and no time."""
+    """Return a new row id: 16 random bytes, which reveal neither order nor time."""
     return token_bytes(ID_BYTES)
 
 
 class Database:
-    """Opens transactions on the database at `url` (SQLAlchemy's form; `postgresql://` means psycopg 3)."""
+    """Opens transactions on the database at `url`, in SQLAlchemy's form; `postgresql://` means psycopg 3."""
 
     def __init__(self, url: str) -> None:
-        """Prepare the engine; no connection is made yet."""
+        """Create the engine, without connecting yet."""
         parsed = make_url(url)
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
@@ -111,7 +111,7 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
-        """As `read`, and every statement sees the database as it was at the first one, whoever writes meanwhile."""
+        """Yield a session like `read`, whose statements all see the database as it was at the first one."""
         engine = (
             self.engine
             if self.is_sqlite
@@ -122,7 +122,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """Yield a session in one writing transaction; commits at the end, rolls back on an error."""
+        """Yield a session in a write transaction; commit at the end, roll back on an error."""
         with (
             self.engine.connect().execution_options(**WRITING) as connection,
             Session(connection, expire_on_commit=False) as session,
@@ -132,10 +132,10 @@ class Database:
 
     @contextmanager
     def write_in_turn(self) -> Iterator[Session]:
-        """As `write`, for one of many batches: afterwards the others have as much time for their writes as it took.
+        """Yield a session like `write`, for one of many batches; on SQLite, pause as long as it took.
 
-        SQLite gives its lock to whoever asks at the right moment, and who waits asks every 100 ms: without a pause a
-        long job takes it again and again, and the pages' forms find no moment of their own.
+        A process that waits for SQLite's lock polls it every 100 ms. Without the pause a long job takes the
+        lock again at once, each time, and the web process's writes starve.
         """
         with self.write() as session:
             begun = monotonic()
@@ -145,26 +145,27 @@ class Database:
 
     @contextmanager
     def mark(self) -> Iterator[Connection]:
-        """Yield a bare connection in a writing transaction, for delivery marks: quick, and many.
+        """Yield a bare connection in a write transaction, for frequent small updates such as delivery states.
 
-        On SQLite the commit does not wait for the disk: after a power cut a mail may leave twice, and none is
-        lost.
+        On SQLite the commit does not wait for the disk (synchronous=NORMAL). After a power cut a mail may be
+        sent twice; none is lost.
         """
         with self.engine.connect().execution_options(**MARKING) as connection, connection.begin():
             yield connection
 
     def try_to_write(self) -> None:
-        """Write nothing, in a transaction that is given up; to find another writing is well. Raises DBAPIError.
+        """Check that the database can be written, in a transaction that changes nothing and is rolled back.
 
-        A database that answers may still be one that this user cannot write, or a copy that only follows another.
+        A database that answers may still be read-only for this user, or a standby. A lock held by another
+        writer is no failure. Raises DBAPIError.
         """
         with self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection.execute(text("SELECT 1 FROM alembic_version LIMIT 0 FOR UPDATE"))
                 return
-            with _patience(connection, PROBE_MILLISECONDS):
+            with _busy_timeout(connection, PROBE_MILLISECONDS):
                 try:
-                    # To begin is not enough: where SQLite may only read, BEGIN IMMEDIATE begins to read.
+                    # BEGIN IMMEDIATE is not enough: on a read-only file it starts a read transaction.
                     connection.execution_options(**WRITING).execute(
                         text("DELETE FROM alembic_version WHERE 0")
                     )
@@ -179,24 +180,24 @@ class Database:
 
 
 def sqlite_file(url: URL) -> Path | None:
-    """Return the file of an SQLite database; None for any other."""
+    """Return the file of an SQLite database, or None for another or one in memory."""
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         return None
     return Path(str(url.database))
 
 
 def make_file(path: Path) -> None:
-    """Make an empty file that the group may write, as far as the umask leaves it; one that is there stays as it is.
+    """Create an empty file that its group may write, as far as the umask allows; leave an existing one alone.
 
-    SQLite would make it for its owner alone to write. What it makes beside it later takes on the mode of this one.
+    SQLite would let only the owner write it. The -wal and -shm files get the mode of this one.
     """
-    # Never opened where it exists: to close it again would take this process's locks on it away.
-    with suppress(OSError):  # SQLite says better what is wrong
+    # An existing file is never opened: closing it would drop this process's POSIX locks on it.
+    with suppress(OSError):  # SQLite reports the cause when it opens the file
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE))
 
 
 @contextmanager
-def _patience(connection: Connection, milliseconds: int) -> Iterator[None]:
+def _busy_timeout(connection: Connection, milliseconds: int) -> Iterator[None]:
     raw = connection.connection.driver_connection
     if raw is not None:
         raw.execute(f"PRAGMA busy_timeout={milliseconds}")
@@ -208,7 +209,7 @@ def _patience(connection: Connection, milliseconds: int) -> Iterator[None]:
 
 
 def _sqlite_code(error: DBAPIError) -> int:
-    """Return SQLite's primary result code."""
+    """Return SQLite's primary result code, without the extended bits."""
     return int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
 
 

@@ -20,15 +20,15 @@ from portal.core.service_urls import MailServer
 PREFIX = "PORTAL_"
 ENVIRONMENTS = ("production", "demo", "test")
 # OWASP: at least 19 MiB with two passes or 46 MiB with one. In KiB; more than 4 GiB is a typing error.
-LEAST_MEMORY, LEAST_WORK, MOST_MEMORY = 19_456, 38_912, 4_194_304
+MIN_MEMORY, MIN_WORK, MAX_MEMORY = 19_456, 38_912, 4_194_304
 # A name, an IPv4 address or an IPv6 address in brackets, and a port where it is not the scheme's own.
 HOST = r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?\Z"
-MOST_PORT = 65_535
+MAX_PORT = 65_535
 YES, NO = ("1", "true", "yes"), ("0", "false", "no", "")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 PICTURES = (".png", ".svg", ".webp", ".jpg", ".jpeg")
 NO_REDIS = (
-    "must be left out: this version has no Redis. Limits are kept in the database, which several web "
+    "is not supported, remove it: this version has no Redis. Rate limits are in the database, which all web "
     "processes share"
 )
 # Variables of former versions: they do nothing, and are no reason to refuse the start.
@@ -36,7 +36,7 @@ UNUSED = frozenset(["PORTAL_QUEUE_FILE", "PORTAL_QUEUE_FILE_FILE"])
 
 
 class Environment:
-    """One environment's `PORTAL_…` variables, the names that were asked for, and the faults that were found."""
+    """The `PORTAL_…` variables of one environment, and the faults found in them."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         """Take the variables. `name` is the environment's own: production, demo or test."""
@@ -69,11 +69,11 @@ class Environment:
         file = self._variables.get(f"{PREFIX}{name}_FILE")
         if file is not None:
             if value is not None:
-                self.fault(name, f"is given twice, also as {PREFIX}{name}_FILE")
+                self.fault(name, f"is set twice, also as {PREFIX}{name}_FILE; remove one")
             try:
                 value = Path(file).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                self.fault(f"{name}_FILE", f"the file cannot be read ({type(error).__name__})")
+                self.fault(f"{name}_FILE", f"cannot read the file ({type(error).__name__})")
         return default if value is None else value
 
     def unused(self) -> tuple[str, ...]:
@@ -87,13 +87,13 @@ class Environment:
             if name.removesuffix("_FILE") == "REDIS_URL":
                 self.fault(name, NO_REDIS)
             elif name not in self._known and name.removesuffix("_FILE") not in self._known:
-                self.fault(name, "is not a setting of the portal; is it misspelled?")
+                self.fault(name, "unknown setting; is it misspelled?")
 
     def needed(self, name: str, default: str) -> str:
         """Return one line of text, which production must give."""
         value = self.text(name, "" if self.production else default)
         if not value.strip():
-            self.fault(name, "is needed")
+            self.fault(name, "is required")
         if any(ord(character) < ord(" ") for character in value):
             self.fault(name, "must be one line")
         return value.strip()
@@ -136,8 +136,8 @@ class Environment:
         """Return `host:port`."""
         value = self.matching(name, r"\S+:[0-9]{1,5}\Z", default, "host:port")
         port = value.rpartition(":")[2]
-        if port.isdecimal() and not 0 < int(port) <= MOST_PORT:
-            self.fault(name, f"must end with a port from 1 to {MOST_PORT}")
+        if port.isdecimal() and not 0 < int(port) <= MAX_PORT:
+            self.fault(name, f"must end with a port from 1 to {MAX_PORT}")
         return value
 
     def base_url(self, name: str, default: str) -> str:
@@ -154,15 +154,15 @@ class Environment:
         except ValueError:
             parts, valid = urlsplit(""), False
         if not value:
-            self.fault(name, "is needed, the address under which people reach the portal")
+            self.fault(name, "is required: the URL under which people reach the portal")
         elif not valid:
             self.fault(name, "must be like https://incident.example.com, without a path")
         elif self.production and parts.scheme != "https":
-            self.fault(name, "must begin with https in production")
+            self.fault(name, "must start with https in production")
         return _origin(parts) if valid else value
 
     def database_url(self, name: str, default: str) -> str:
-        """Return the address of an SQLite file or a PostgreSQL database; a weak password is a fault in production."""
+        """Return the URL of an SQLite or PostgreSQL database; a weak password is a fault in production."""
         value = self.text(name, default)
         try:
             url = service_urls.database_url(value)
@@ -177,7 +177,7 @@ class Environment:
         """Return the relay; missing TLS or a weak password is a fault in production."""
         value = self.text(name, "" if self.production else "smtp://localhost:25?tls=none")
         if not value:
-            self.fault(name, f"is needed; it {service_urls.MAIL_LIKE}")
+            self.fault(name, f"is required; it {service_urls.MAIL_LIKE}")
             return default
         try:
             server = service_urls.mail_server(value)
@@ -196,10 +196,10 @@ class Environment:
         try:
             address = normalise(value)
         except AddressInvalid:
-            self.fault(name, "must be an e-mail address")
+            self.fault(name, "must be an email address")
             return value
         if not address.isascii():  # few relays take one, and none is asked whether it would
-            self.fault(name, "must be an e-mail address with plain letters before its @")
+            self.fault(name, "must have ASCII characters only before its @")
         return address
 
     def picture(self, name: str) -> Path | None:
@@ -209,7 +209,7 @@ class Environment:
             return None
         path = Path(value)
         if not path.is_file() or path.suffix.lower() not in PICTURES:
-            self.fault(name, "must be a PNG, SVG, WebP or JPEG file that exists")
+            self.fault(name, "must be an existing PNG, SVG, WebP or JPEG file")
         return path
 
     def languages(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
@@ -220,10 +220,10 @@ class Environment:
             try:
                 Locale.parse(tag.replace("-", "_"))
             except (UnknownLocaleError, ValueError):
-                self.fault(name, "must be language tags with commas between them, like en,es")
+                self.fault(name, "must be language tags separated by commas, like en,es")
                 break
         if not languages:
-            self.fault(name, "needs one language at least")
+            self.fault(name, "must name at least one language")
         return languages or ("en",)
 
     def timezone(self, name: str, default: str) -> str:
@@ -232,7 +232,7 @@ class Environment:
         try:
             ZoneInfo(value)
         except (KeyError, ValueError, OSError):
-            self.fault(name, "must be a name like Europe/Madrid")
+            self.fault(name, "must be an IANA time zone, like Europe/Madrid")
         return value
 
     def argon2(self, name: str, default: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -243,22 +243,22 @@ class Environment:
             self.fault(name, "must be like m=47104,t=1,p=1 (memory in KiB, passes, lanes)")
             return default
         memory, time, lanes = (int(group) for group in match.groups())
-        if self.production and (memory < LEAST_MEMORY or memory * time < LEAST_WORK):
-            self.fault(name, "is too weak: at least m=47104,t=1,p=1 or m=19456,t=2,p=1")
-        if not (lanes >= 1 and time >= 1 and 8 * lanes <= memory <= MOST_MEMORY):
-            self.fault(name, "is outside what Argon2 can do")
+        if self.production and (memory < MIN_MEMORY or memory * time < MIN_WORK):
+            self.fault(name, "is too weak: use at least m=47104,t=1,p=1 or m=19456,t=2,p=1")
+        if not (lanes >= 1 and time >= 1 and 8 * lanes <= memory <= MAX_MEMORY):
+            self.fault(name, f"is out of range: t and p from 1, m from 8 x p to {MAX_MEMORY} KiB")
         return memory, time, lanes
 
     def demo_path(self, name: str) -> Path | None:
         """Return a path that only the demonstration may give, or None."""
         value = self.text(name, "")
         if value and self.name != "demo":
-            self.fault(name, "belongs to the demonstration alone")
+            self.fault(name, "is for PORTAL_ENVIRONMENT=demo only; remove it")
         return Path(value) if value else None
 
 
 def _origin(parts: SplitResult) -> str:
-    """Return an origin as browsers write it: in small letters, without the scheme's own port."""
+    """Return an origin as browsers send it: in lower case, without the scheme's default port."""
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
     own = parts.port in (None, DEFAULT_PORTS[parts.scheme])
     return f"{parts.scheme}://{host}" + ("" if own else f":{parts.port}")

@@ -1,4 +1,4 @@
-"""Words in the reader's language for what has no request: mails, jobs and services."""
+"""Translate where there is no request: in mails, jobs and services."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ SOURCE_LANGUAGE = "en"
 
 
 def mark(text: str) -> str:
-    """Mark `text` for translation later, and return it as it is."""
+    """Return `text` unchanged; marks it for extraction into the catalogues."""
     return text
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """One language's words."""
+    """The translations of one language."""
 
     language: str
     gettext: Callable[[str], str]
@@ -27,13 +27,13 @@ class Catalogue:
 
     @property
     def direction(self) -> str:
-        """`ltr` or `rtl`, the way this language is written."""
+        """The direction in which the language is written: `ltr` or `rtl`."""
         return Locale.parse(self.language).text_direction
 
 
 @cache
 def catalogue(language: str) -> Catalogue:
-    """Return the words of `language` (a BCP 47 tag); a language without a catalogue reads in English."""
+    """Return the translations of `language`, a BCP 47 tag; English where there is no catalogue."""
     tag = language.replace("-", "_")
     loaded: NullTranslations = Translations.load(TRANSLATIONS, [tag])
     return Catalogue(language, loaded.gettext, loaded.ngettext)
@@ -41,7 +41,7 @@ def catalogue(language: str) -> Catalogue:
 
 @cache
 def best_language(wanted: str | None, offered: tuple[str, ...]) -> str:
-    """Return the offered language that is nearest to `wanted` (`es-MX` gets `es`), else the first one."""
+    """Return the offered language that matches `wanted` best (`es` for `es-MX`), else the first one."""
     if wanted:
         tag = wanted.strip().replace("_", "-").lower()
         for candidate in (tag, tag.split("-")[0]):

@@ -1,4 +1,4 @@
-"""The relay and the database as their addresses name them: what is wrong with an address or its password."""
+"""Parse the URLs of the mail relay and the database, and find weak passwords in them."""
 
 import re
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from sqlalchemy.exc import ArgumentError
 from portal.core.db import sqlite_file
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-LEAST_PASSWORD = 8
-# What stands in examples, this project's own among them, and what is tried first by whoever tries.
+MIN_PASSWORD_LENGTH = 8
+# Passwords from examples, this project's own among them, and those that attackers try first.
 EXAMPLES = frozenset(
     [
-        "admin", "administrator", "changeit", "changeme", "contrasena", "default", "demo", "example", "geheim", "guest",
-        "letmein", "passw0rd", "passwd", "passwort", "portal", "postgres", "postgresql",
-        "qwerty", "qwertyuiop", "relay", "root", "secret", "smtp", "test", "topsecret", "user",
-        "username", "welcome", "yoursecret",
+        "admin", "administrator", "changeit", "changeme", "contrasena", "default", "demo", "example",
+        "geheim", "guest", "letmein", "passw0rd", "passwd", "passwort", "portal", "postgres", "postgresql",
+        "qwerty", "qwertyuiop", "relay", "root", "secret", "smtp", "test", "topsecret", "user", "username",
+        "welcome", "yoursecret",
     ]
 )  # fmt: skip
 MAIL_LIKE = (
@@ -28,7 +28,7 @@ MAIL_LIKE = (
 
 @dataclass(frozen=True)
 class MailServer:
-    """Where mail is handed over. `tls` is `none`, `starttls` or `tls`."""
+    """The mail relay. `tls` is `none`, `starttls` or `tls`."""
 
     host: str
     port: int
@@ -38,11 +38,11 @@ class MailServer:
 
 
 class AddressWrong(ValueError):
-    """An address cannot be used; the message says why, and repeats nothing of it."""
+    """The URL cannot be used; the message says why, without repeating any part of it."""
 
 
 def mail_server(value: str) -> MailServer:
-    """Return the relay of an address. Raises AddressWrong."""
+    """Return the relay that a URL names. Raises AddressWrong."""
     try:
         parts = urlsplit(value)
         port = parts.port or (465 if parts.scheme == "smtps" else 587)
@@ -55,34 +55,37 @@ def mail_server(value: str) -> MailServer:
         raise AddressWrong(MAIL_LIKE)
     user = unquote(parts.username) if parts.username else None
     password = unquote(parts.password) if parts.password else None
-    if not f"{user}{password}".isascii():  # no way of signing in carries any other to every relay
-        raise AddressWrong("has a user or a password with letters beyond ASCII: let the relay have another")
+    if not f"{user}{password}".isascii():  # relays disagree on how to encode anything else
+        raise AddressWrong("has a user or password with non-ASCII characters; set an ASCII one at the relay")
     return MailServer(parts.hostname, port, user, password, tls)
 
 
 def weakness_of_mail(server: MailServer) -> str | None:
-    """Return why people's mail must not go this way, or None."""
+    """Return why customers' mail must not be sent this way, or None."""
     if server.tls == "none" and server.host not in LOOPBACK:
-        return "must use TLS towards another machine"
+        return "must use TLS for a relay on another machine: add ?tls=starttls or ?tls=tls"
     return _weakness(server.user, server.password) if server.user else None
 
 
 def database_url(value: str) -> URL:
-    """Return the address of a database. Raises AddressWrong."""
+    """Return the parsed URL of a database. Raises AddressWrong."""
     try:
         url = make_url(value)
         name = url.get_backend_name()
     except (ArgumentError, ValueError):
-        raise AddressWrong("is not a database address") from None
+        raise AddressWrong("is not a database URL, like postgresql://USER:<password>@HOST/NAME") from None
     if name not in ("sqlite", "postgresql"):
-        raise AddressWrong("must be a sqlite or postgresql address")
+        raise AddressWrong("must start with sqlite: or postgresql:")
     if name == "sqlite" and (sqlite_file(url) is None or str(url.database).startswith("file:")):
         raise AddressWrong("must name a file, like sqlite:////srv/portal/var/portal.db")
     return url
 
 
 def weakness_of_database(url: URL) -> str | None:
-    """Return why a database must not hold people, or None. On this machine PostgreSQL may know who asks."""
+    """Return why a database must not hold customers' data, or None.
+
+    A PostgreSQL on this machine may authenticate by system user, without a password.
+    """
     if url.get_backend_name() == "sqlite":
         return None
     host = str(url.host or url.query.get("host") or "")
@@ -96,8 +99,8 @@ def _weakness(user: str | None, password: object) -> str | None:
         return "names a user without a password"
     plain = re.sub(r"[\W_]", "", text.lower())
     example = "password" in plain or plain.strip("0123456789") in EXAMPLES or len(set(text)) == 1
-    if len(text) < LEAST_PASSWORD or text == user or example:
-        return f"has a weak password: use one of chance with more than {LEAST_PASSWORD} characters, and no example's"
+    if len(text) < MIN_PASSWORD_LENGTH or text == user or example:
+        return f"has a weak password: use a random one of more than {MIN_PASSWORD_LENGTH} characters"
     if plain in "12345678901234567890":
-        return "has a weak password: digits in a row"
+        return "has a weak password: consecutive digits"
     return None

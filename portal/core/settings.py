@@ -1,6 +1,6 @@
-"""The settings: one frozen object in groups, read from the environment in one place.
+"""Read the settings from the environment, once, into frozen groups; report all faults together.
 
-Each group reads its own variables; every fault is reported together. `environment.py` says how a value is read.
+Each group reads its own variables; `environment.py` says how a value is read.
 """
 
 import os
@@ -39,7 +39,7 @@ class SendsMail(Enum):
 
 @dataclass(frozen=True)
 class Argon2Parameters:
-    """Cost of one hash: memory in KiB, passes, lanes (RFC 9106)."""
+    """The cost of one Argon2id hash (RFC 9106): memory in KiB, passes, lanes."""
 
     memory: int = 47_104
     time: int = 1
@@ -94,13 +94,13 @@ class KeyFiles:
 
     @property
     def web_alone(self) -> bool:
-        """Whether this user is the web server's: it can read that key file, and not the worker's."""
+        """Whether this user can read the web server's key file and not the worker's."""
         return os.access(self.web_file, os.R_OK) and not os.access(self.worker_file, os.R_OK)
 
 
 @dataclass(frozen=True)
 class Mail:
-    """The relay and the sender. `fault` is what is wrong with the relay's address where that may not matter."""
+    """The relay and the sender; `fault` says what is wrong with the relay where that may not matter."""
 
     server: MailServer = field(default=MailServer("localhost", 25, tls="none"), repr=False)
     sender: str = "portal@localhost"
@@ -155,7 +155,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Settings:
-    """What an operator decides. Times are UTC; paths are absolute or below the working folder."""
+    """The operator's settings. Relative paths start at the working directory."""
 
     environment: str = "production"
     base_url: str = "http://localhost:8000"
@@ -172,17 +172,17 @@ class Settings:
 
     @cached_property
     def production(self) -> bool:
-        """Whether real people rely on this portal."""
+        """Whether this is a production environment, neither demo nor test."""
         return self.environment == "production"
 
     @cached_property
     def default_language(self) -> str:
-        """The language of people whose own is not known."""
+        """The language for people whose own is unknown."""
         return self.site.languages[0]
 
     @cached_property
     def host(self) -> str:
-        """The host name, with the port where it is not the scheme's own."""
+        """The host name of the base URL, with the port unless it is the scheme's default."""
         return urlsplit(self.base_url).netloc
 
     @cached_property
@@ -192,7 +192,10 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], *, sends_mail: SendsMail = SendsMail.YES) -> "Settings":
-        """Read `PORTAL_…` variables, each also as `PORTAL_…_FILE`. Raises SettingsInvalid with every fault at once."""
+        """Return the settings from `PORTAL_…` variables, each of which may also be given as `PORTAL_…_FILE`.
+
+        Raises SettingsInvalid with all faults at once.
+        """
         environment = Environment(environ)
         keys = KeyFiles.read(environment)
         settings = cls(
@@ -211,9 +214,13 @@ class Settings:
         )
         environment.refuse_unknown()
         if settings.environment == "demo" and (urlsplit(settings.base_url).hostname or "") not in LOOPBACK:
-            environment.fault("BASE_URL", "the demonstration runs on this machine only: use localhost")
+            environment.fault(
+                "BASE_URL", "must be a localhost address: the demonstration runs on this machine only"
+            )
         if not environment.production and settings.listen.rpartition(":")[0].strip("[]") not in LOOPBACK:
-            environment.fault("LISTEN", "only production listens beyond this machine: use 127.0.0.1")
+            environment.fault(
+                "LISTEN", "must be a loopback address such as 127.0.0.1 unless PORTAL_ENVIRONMENT=production"
+            )
         if environment.faults:
             raise SettingsInvalid(environment.faults, settings)
         return settings

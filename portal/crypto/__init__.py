@@ -1,1 +1,1 @@
-"""Keys, tokens, the vault, its self-test, and slots for costly hashes."""
+"""Keys, tokens, the vault, its self-test, and password hashing."""

@@ -1,6 +1,6 @@
-"""Argon2id (RFC 9106) and the slots that costly hashes wait for.
+"""Hash passwords with Argon2id (RFC 9106), at most one per core at a time.
 
-Never more hashes are in flight than cores, over all processes of one user on this machine.
+The limit holds across all processes of one user on this machine.
 """
 
 import fcntl
@@ -31,10 +31,10 @@ _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class TooBusy(Exception):
-    """Every core was hashing for as long as we waited; `retry_after` is in seconds. Nothing was stored."""
+    """No slot became free while waiting; nothing was hashed or stored. `retry_after` is in seconds."""
 
     def __init__(self, retry_after: int = RETRY_AFTER_SECONDS) -> None:
-        """Keep when to come back."""
+        """Store after how many seconds to retry."""
         self.retry_after = retry_after
         super().__init__("all hashing slots are taken")
 
@@ -42,25 +42,25 @@ class TooBusy(Exception):
 class HashSlots:
     """A fixed number of slots, shared by all processes that use the same folder.
 
-    A slot is an advisory lock on a file (flock), so the kernel frees the slots of a process that dies. The
+    A slot is an advisory lock on a file (flock(2)), so the kernel frees the slots of a process that dies. The
     folder must be on a local disk.
     """
 
     def __init__(self, folder: Path, count: int | None = None, wait: float = WAIT_SECONDS) -> None:
-        """Use `count` slots (as many as cores, unless given); wait at most `wait` seconds for one."""
+        """Use `count` slots, by default one per core; wait at most `wait` seconds for one."""
         self.folder = folder
         self.count = count or len(os.sched_getaffinity(0))
         self.wait = wait
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Hold one slot. Raises TooBusy."""
+        """Hold one slot for the duration of the block. Raises TooBusy."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         deadline = monotonic() + self.wait
         while (slot := self._free_slot()) is None:
             if monotonic() >= deadline:
                 raise TooBusy
-            sleep(uniform(*_POLL_SECONDS))  # noqa: S311 - spreads the waiters, is no secret
+            sleep(uniform(*_POLL_SECONDS))  # noqa: S311 - jitter, not a secret
         try:
             yield
         finally:
@@ -82,16 +82,16 @@ class HashSlots:
 
 
 def hash_slots_for(settings: Settings) -> HashSlots:
-    """Return the slots that all processes of one user with the same database share."""
+    """Return the slots shared by all of a user's processes that use the same database."""
     return HashSlots(folder_for(settings.database_url))
 
 
 def folder_for(database_url: str) -> Path:
-    """Return where the slots are: beside an SQLite file, else in this user's part of the temporary folder."""
+    """Return the folder of the slots: beside an SQLite file, else in the temporary folder, one per user."""
     url = make_url(database_url)
     if (file := sqlite_file(url)) is not None:
         return file.parent / "hash-slots"
-    # Of the password nothing may show in a name that everybody on this machine can read.
+    # Without the password: every user of this machine can read the name.
     name = blake2b(str(url.set(password=None)).encode(), digest_size=6).hexdigest()
     return Path(tempfile.gettempdir()) / f"portal-hash-slots-{os.geteuid()}-{name}"
 
@@ -99,26 +99,27 @@ def folder_for(database_url: str) -> Path:
 MAX_CODE_POINTS = 256
 SALT_BYTES = 16
 HASH_BYTES = 32
-# What an imported hash may cost: beyond this, one sign-in could bring the machine down.
-MOST_MEMORY = 1_048_576
-MOST_TIME = 64
-MOST_LANES = 64
+# Limits for imported hashes: beyond them, one sign-in could exhaust the machine. Memory in KiB.
+MAX_MEMORY = 1_048_576
+MAX_TIME = 64
+MAX_LANES = 64
 
 log = logging.getLogger(__name__)
 
 
 class PasswordTooLong(ValueError):
-    """The password has more than 256 code points, or is no text; it was not hashed."""
+    """The password has over 256 code points, or lone surrogates; it was not hashed."""
 
 
 class Hasher:
-    """Hashes and verifies passwords at one cost. Call it outside any database transaction: it takes its time.
+    """Hashes passwords at one cost and verifies them. Slow: call it outside any database transaction.
 
-    Passwords are compared in NFC (NIST SP 800-63B-4, 3.1.1.2), whole, up to 256 code points.
+    Passwords are normalised to NFC (NIST SP 800-63B-4, 3.1.1.2), never truncated, and have at most 256 code
+    points.
     """
 
     def __init__(self, parameters: Argon2Parameters, slots: HashSlots) -> None:
-        """Take the cost of new hashes and the slots that hashes wait for."""
+        """Store the cost of new hashes, and the slots."""
         self._argon2 = PasswordHasher(
             time_cost=parameters.time,
             memory_cost=parameters.memory,
@@ -137,31 +138,36 @@ class Hasher:
             return self._argon2.hash(prepared)
 
     def verify(self, password_hash: str, password: str) -> bool:
-        """Tell whether the password fits the hash. Raises PasswordTooLong, TooBusy."""
+        """Return whether the password matches the hash. Raises PasswordTooLong, TooBusy."""
         prepared = prepare(password)
         with self._slots.taken():
             try:
                 return self._argon2.verify(password_hash, prepared)
             except VerifyMismatchError:
                 return False
-            except (InvalidHashError, VerificationError):
-                log.exception(
-                    "a stored password hash cannot be read; its owner can choose a new password by mail"
+            except (InvalidHashError, VerificationError) as error:
+                log.error(
+                    "hashing: a stored password hash is malformed (%s), sign-in refused; "
+                    "its owner can set a new password at /reset/",
+                    type(error).__name__,
                 )
                 return False
 
     def verify_dummy(self, password: str, password_hash: str | None = None) -> bool:
-        """Spend the time of `verify` on somebody who has no account. Raises PasswordTooLong, TooBusy."""
+        """Take as long as `verify`, for an address without an account, and return False.
+
+        Raises PasswordTooLong, TooBusy.
+        """
         self.verify(password_hash or dummy_hash(self.argon2_params), password)
         return False
 
     def needs_rehash(self, password_hash: str) -> bool:
-        """Tell whether the hash has another cost than new ones get."""
+        """Return whether the hash has another cost than new ones."""
         return self._argon2.check_needs_rehash(password_hash)
 
 
 def prepare(password: str) -> bytes:
-    """Return what is hashed: the password in NFC, as UTF-8. Raises PasswordTooLong."""
+    """Return the bytes to hash: the password in NFC, as UTF-8. Raises PasswordTooLong."""
     if len(password) > MAX_CODE_POINTS:
         raise PasswordTooLong
     normalised = unicodedata.normalize("NFC", password)
@@ -176,8 +182,8 @@ def prepare(password: str) -> bytes:
 def argon2_params_of(password_hash: str) -> str:
     """Return the cost of an Argon2id hash, like `m=47104,t=1,p=1`. Raises ValueError for any other text.
 
-    Only of version 1.3 (`v=19`): a hash of the version before has another form, and costs what no stand-in
-    costs.
+    Accepts version 1.3 (`v=19`) only: dummy hashes have that version, and a hash of another would take a
+    different time, which would show that there is an account.
     """
     try:
         found = extract_parameters(password_hash)
@@ -188,17 +194,13 @@ def argon2_params_of(password_hash: str) -> str:
         message = "not an Argon2id hash of version 1.3"
         raise ValueError(message)
     memory, time, lanes = found.memory_cost, found.time_cost, found.parallelism
-    if not (1 <= time <= MOST_TIME and 1 <= lanes <= MOST_LANES and 8 * lanes <= memory <= MOST_MEMORY):
+    if not (1 <= time <= MAX_TIME and 1 <= lanes <= MAX_LANES and 8 * lanes <= memory <= MAX_MEMORY):
         message = "Argon2id parameters out of bounds"
         raise ValueError(message)
     return f"m={memory},t={time},p={lanes}"
 
 
 def dummy_hash(argon2_params: str) -> str:
-    """Return a hash of this cost that fits no password anybody knows: its salt and digest are random."""
-    salt, digest = (_base64(os.urandom(size)) for size in (SALT_BYTES, HASH_BYTES))
+    """Return a hash of this cost that no known password matches: its salt and digest are random."""
+    salt, digest = (b64encode(os.urandom(size)).decode().rstrip("=") for size in (SALT_BYTES, HASH_BYTES))
     return f"$argon2id$v={ARGON2_VERSION}${argon2_params}${salt}${digest}"
-
-
-def _base64(raw: bytes) -> str:
-    return b64encode(raw).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""The key files: what the web process holds, what the worker holds, and how a new pair is made."""
+"""Generate, write and read the key files of the web process and the worker."""
 
 import json
 import os
@@ -18,12 +18,12 @@ CANARY = b"the portal's canary sings"
 
 
 class KeysInvalid(Exception):
-    """A key file is missing, unreadable or wrong; the message names the file's purpose, never a value."""
+    """A key file is missing, unreadable or invalid; the message names the file, never a value."""
 
 
 @dataclass(frozen=True, repr=False)
 class WebKeys:
-    """What the web process holds. It can seal, and find an account; it can open nothing about people."""
+    """The web process's keys: they seal requests and find accounts, and decrypt nothing about people."""
 
     key_id: str
     session_secret: str
@@ -34,7 +34,7 @@ class WebKeys:
 
 @dataclass(frozen=True, repr=False)
 class WorkerKeys:
-    """What the worker holds: all but the session secret."""
+    """The worker's keys: all but the session secret."""
 
     key_id: str
     account_index: bytes
@@ -47,7 +47,7 @@ class WorkerKeys:
 
 
 def generate() -> tuple[WebKeys, WorkerKeys]:
-    """Make a new pair that belongs together; nothing is written."""
+    """Return a new pair of key files' contents, without writing them."""
     private = X25519PrivateKey.generate()
     key_id = token_hex(4)
     account_index = token_bytes(KEY_BYTES)
@@ -60,11 +60,11 @@ def generate() -> tuple[WebKeys, WorkerKeys]:
 
 
 def write_pair(web: WebKeys, worker: WorkerKeys, web_file: Path, worker_file: Path) -> None:
-    """Write both files, readable by their owner alone. Raises KeysInvalid where one exists."""
+    """Write both files, with mode 0600. Raises KeysInvalid where one exists or cannot be written."""
     for path in (web_file, worker_file):
         if os.path.lexists(path):
             message = (
-                f"{path} exists. Keys are never overwritten: without them nothing stored can be read again."
+                f"{path} exists. Keys are never overwritten: without them stored data cannot be decrypted."
             )
             raise KeysInvalid(message)
     written: list[Path] = []
@@ -76,18 +76,17 @@ def write_pair(web: WebKeys, worker: WorkerKeys, web_file: Path, worker_file: Pa
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 _write(file, keys)
         except OSError as error:
-            for (
-                half
-            ) in written:  # one file without the other is of no use, and would be in the way of the next try
-                half.unlink()
-            message = f"{path} cannot be written ({error.strerror}); neither file was kept."
+            # One file is of no use without the other, and would make the next attempt fail.
+            for one in written:
+                one.unlink()
+            message = f"cannot write {path} ({error.strerror}); neither key file was created"
             raise KeysInvalid(message) from error
 
 
 def renew_session(path: Path) -> None:
-    """Put a new session secret into the web process's key file; the former one alone is still good for reading.
+    """Replace the session secret in the web process's key file; the previous one becomes the only fallback.
 
-    Whatever fails, the file is the old one or the new one, with the same owner and mode. Raises KeysInvalid.
+    The replacement is atomic and keeps owner and mode. Raises KeysInvalid.
     """
     path = path.resolve()
     old = read_web(path)
@@ -106,12 +105,12 @@ def renew_session(path: Path) -> None:
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        message = f"{path} cannot be renewed ({error.strerror})"
+        message = f"cannot write {path} ({error.strerror}); the session secret is unchanged"
         raise KeysInvalid(message) from error
 
 
 def read_web(path: Path) -> WebKeys:
-    """Read the web process's keys. Raises KeysInvalid."""
+    """Return the web process's keys. Raises KeysInvalid."""
     raw = _read(path, "WebKeys", "PORTAL_WEB_KEYS_FILE")
     try:
         return WebKeys(
@@ -122,31 +121,37 @@ def read_web(path: Path) -> WebKeys:
             _key(raw["sealing_public"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        message = f"PORTAL_WEB_KEYS_FILE: a key is missing or weak ({type(error).__name__})"
+        message = (
+            f"PORTAL_WEB_KEYS_FILE: a key is missing or weak ({type(error).__name__}); "
+            "restore the file from your offline copy"
+        )
         raise KeysInvalid(message) from error
 
 
 def read_worker(path: Path) -> WorkerKeys:
-    """Read the worker's keys. Raises KeysInvalid."""
+    """Return the worker's keys. Raises KeysInvalid."""
     raw = _read(path, "WorkerKeys", "PORTAL_WORKER_KEYS_FILE")
     names = ("account_index", "sealing_public", "sealing_private", "storage", "list_index", "mail_token")
     try:
         read = {name: _key(raw[name]) for name in names}
         return WorkerKeys(key_id=_name(raw["key_id"]), canary=urlsafe_b64decode(raw["canary"]), **read)
     except (KeyError, TypeError, ValueError) as error:
-        message = f"PORTAL_WORKER_KEYS_FILE: a key is missing or weak ({type(error).__name__})"
+        message = (
+            f"PORTAL_WORKER_KEYS_FILE: a key is missing or weak ({type(error).__name__}); "
+            "restore the file from your offline copy"
+        )
         raise KeysInvalid(message) from error
 
 
 def _write(file: TextIO, keys: WebKeys | WorkerKeys) -> None:
-    """Write a key file, down to the disk."""
+    """Write a key file and fsync it."""
     json.dump({"for": type(keys).__name__, **{k: _text(v) for k, v in vars(keys).items()}}, file, indent=1)
     file.flush()
     os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring a folder's new names to the disk."""
+    """Make a rename in the folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -159,16 +164,14 @@ def _read(path: Path, purpose: str, variable: str) -> dict[str, Any]:
         raw = json.loads(path.read_text(encoding="ascii"))
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
-        what_next = (
-            "`portal keys generate` makes one" if missing else "its owner and mode must let this user read it"
-        )
-        message = f"{variable}: the file cannot be read ({error.strerror}); {what_next}"
+        next_step = "run: portal keys generate" if missing else "give this user read permission"
+        message = f"{variable}: cannot read the file ({error.strerror}); {next_step}"
         raise KeysInvalid(message) from error
     except ValueError as error:
-        message = f"{variable}: the file is not a key file"
+        message = f"{variable}: not a key file; restore it from your offline copy"
         raise KeysInvalid(message) from error
     if not isinstance(raw, dict) or raw.get("for") != purpose:
-        message = f"{variable}: the file holds other keys than these"
+        message = f"{variable}: not a key file for this setting ({purpose}); are the two files swapped?"
         raise KeysInvalid(message)
     return raw
 

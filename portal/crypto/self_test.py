@@ -1,4 +1,4 @@
-"""The database's canary: one row that tells whether a process holds the keys that this database was written with."""
+"""Check that a process holds the keys that the database was written with, by one canary row."""
 
 from hmac import compare_digest
 
@@ -11,17 +11,18 @@ from portal.crypto.vault import FINGERPRINT_BYTES, Cell, VaultError, WebVault, W
 ROW = 1
 CELL = Cell("key_canary", "sealed", ROW.to_bytes(1))
 SIZES = (128,)
-# Several processes may be the first at once.
-_LEAVE = text(
+# Several processes may insert the first row at once.
+_INSERT = text(
     "INSERT INTO key_canary (id, key_id, sealed, fingerprint) VALUES (:id, :key_id, :sealed, :fingerprint) "
     "ON CONFLICT (id) DO NOTHING"
 )
 
 
 class KeyCanary(Base):
-    """What the keys of this database must open, and what the web process's alone must be.
+    """The one row that keys are checked against.
 
-    `sealed` holds proofs of every key of the worker, under the storage key; `fingerprint` is a keyed hash.
+    `sealed` holds proofs of all of the worker's keys, encrypted under the storage key. `fingerprint`, a keyed
+    hash, checks the web process's keys.
     """
 
     __tablename__ = "key_canary"
@@ -33,54 +34,57 @@ class KeyCanary(Base):
 
 
 class OtherKeys(Exception):
-    """These are not the keys that the database was written with; the message says so to an operator."""
+    """The keys are not those that the database was written with; the message is for operators."""
 
 
 def check(db: Database, vault: WorkerVault) -> bool:
-    """See that these are the keys of this database, and tell whether it has a canary at all. Raises OtherKeys."""
+    """Return whether the database has a canary, and check it. Raises OtherKeys."""
     if not vault.self_test():
-        raise OtherKeys("The worker's keys do not belong together: restore the file from your offline copy.")
+        raise OtherKeys(
+            "The keys in PORTAL_WORKER_KEYS_FILE do not belong together: restore the file from your "
+            "offline copy."
+        )
     with db.read() as session:
-        return _sings(session, vault)
+        return _check_row(session, vault)
 
 
-def keep(db: Database, vault: WorkerVault) -> None:
-    """See that these are the keys of this database; the first to come puts its canary there. Raises OtherKeys."""
+def check_or_store(db: Database, vault: WorkerVault) -> None:
+    """Check the canary; insert it where the database has none yet. Raises OtherKeys."""
     if check(db, vault):
         return
     with db.write() as session:
         row = {"id": ROW, "key_id": vault.key_id.decode(), "fingerprint": vault.fingerprint()}
-        session.execute(_LEAVE, row | {"sealed": vault.encrypt(CELL, vault.proofs(), SIZES)})
-        _sings(session, vault)
+        session.execute(_INSERT, row | {"sealed": vault.encrypt(CELL, vault.proofs(), SIZES)})
+        _check_row(session, vault)  # another process may have inserted the canary of other keys
 
 
 def check_web(db: Database, vault: WebVault) -> None:
-    """See that these web keys are of this database, as far as it is known whose it is. Raises OtherKeys."""
+    """Check the web process's keys; a database without a canary accepts any. Raises OtherKeys."""
     with db.read() as session:
         row = session.get(KeyCanary, ROW)
     if row is not None and not compare_digest(row.fingerprint, vault.fingerprint()):
-        raise OtherKeys(_of_another(row, "web server's"))
+        raise OtherKeys(_mismatch(row, "web server's"))
 
 
 def opens(sealed: bytes, vault: WorkerVault) -> bool:
-    """Tell whether a canary was written with these keys."""
+    """Return whether a canary was written with these keys."""
     try:
         return compare_digest(vault.decrypt(CELL, sealed), vault.proofs())
     except VaultError:
         return False
 
 
-def _sings(session: Session, vault: WorkerVault) -> bool:
+def _check_row(session: Session, vault: WorkerVault) -> bool:
     row = session.get(KeyCanary, ROW)
     if row is None:
         return False
     if not opens(row.sealed, vault):
-        raise OtherKeys(_of_another(row, "worker's"))
+        raise OtherKeys(_mismatch(row, "worker's"))
     return True
 
 
-def _of_another(row: KeyCanary, whose: str) -> str:
+def _mismatch(row: KeyCanary, whose: str) -> str:
     return (
-        f"These are not the {whose} keys of this database: it was written with the pair '{row.key_id}'. "
-        "Restore that pair from your offline copy; nothing was changed."
+        f"These are not the {whose} keys of this database: it was written with key pair {row.key_id}. "
+        "Restore that pair from your offline copy. Nothing was changed."
     )

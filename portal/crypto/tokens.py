@@ -1,4 +1,4 @@
-"""Tokens and codes: their hashes, and what is locked under them."""
+"""Derive and hash tokens and codes, and encrypt under them."""
 
 import hashlib
 from base64 import b32encode
@@ -17,57 +17,62 @@ AUTHENTICITY_LENGTH = 14
 BROWSER_SECRET_BYTES = 16
 NONCE_BYTES = 12
 LENGTH_BYTES = 4
-# What one guess at a code costs whoever has the database: Argon2id (RFC 9106) at OWASP's least. Both
-# processes must agree on it, so it is no setting. It turns 40 bits into years of guessing for one answer.
+# The cost of one guess at a code with a stolen database: Argon2id (RFC 9106) at OWASP's minimum, 19 MiB and
+# two passes. It turns 40 bits into years of guessing per answer. Both processes must agree on it, so it is no
+# setting.
 CODE_MEMORY, CODE_PASSES = 19_456, 2
 
 
 class Unopenable(Exception):
-    """What was locked does not open with this secret, or was tampered with."""
+    """The blob was locked under another secret or purpose, or was tampered with."""
 
 
 def derive(key: bytes, purpose: str, row_id: bytes, length: int) -> str:
-    """Return `length` lower-case base-32 characters, a keyed hash of a purpose and a row's id."""
+    """Return `length` (at most 32) lower-case base32 characters: a keyed hash of a purpose and a row id."""
     digest = blake2b(purpose.encode() + b"\0" + row_id, key=key, digest_size=TOKEN_BYTES).digest()
     return b32encode(digest).decode().lower()[:length]
 
 
 def token_hash(token: str) -> bytes:
-    """Return the 32 bytes under which a token is found; the token has 160 random bits, so a plain hash will do."""
+    """Return the 32-byte hash that a token is stored and found by.
+
+    An unkeyed SHA-256 suffices: a token has 160 random bits.
+    """
     return hashlib.sha256(b"portal token\0" + token.encode()).digest()
 
 
 def looks_like_token(text: str) -> bool:
-    """Tell whether `text` has the form of a token: 32 lower-case base-32 characters."""
+    """Return whether `text` has the form of a token: 32 lower-case base32 characters (RFC 4648)."""
     return len(text) == TOKEN_BYTES * 8 // 5 and all(c in "abcdefghijklmnopqrstuvwxyz234567" for c in text)
 
 
 def normalise_code(text: str) -> str:
-    """Return a typed code as it was made: case, spaces and hyphens do not matter; 0, 1, 8 are read as o, l, b."""
+    """Return a typed code in canonical form: lower case, no spaces or hyphens, 0, 1, 8 as o, l, b."""
     plain = "".join(c for c in text.lower() if not c.isspace() and c not in "-–.")
     return plain.translate(str.maketrans("018", "olb"))
 
 
 def stretched(code: str, browser: str) -> bytes:
-    """Return the 32-byte key that a code becomes together with the 128-bit secret of the browser that asked.
+    """Return the 32-byte key derived (Argon2id) from a code and the 128-bit secret of the requesting browser.
 
-    Takes about 30 ms and 19 MiB on purpose: whoever asked knows the secret, and must not be able to try every
-    code on a stolen database. Call it outside any transaction.
+    Takes about 30 ms and 19 MiB on purpose: the requester knows the browser's secret, and could otherwise
+    try every code on a stolen database. Call it outside any transaction.
     """
     salt = blake2b(browser.encode(), person=b"portal code", digest_size=16).digest()
     return hash_secret_raw(code.encode(), salt, CODE_PASSES, CODE_MEMORY, 1, 32, Type.ID)
 
 
 def grouped(code: str, size: int = 4) -> str:
-    """Return a code in upper-case groups that are easy to copy by eye: `ABCD-EFGH`."""
+    """Return a code in upper-case groups, for reading: `ABCD-EFGH`."""
     upper = code.upper()
     return "-".join(upper[i : i + size] for i in range(0, len(upper), size))
 
 
 def lock(secret: bytes, plaintext: bytes, size: int, info: str) -> bytes:
-    """Encrypt `plaintext`, padded to `size` bytes, under a key derived from `secret` (HKDF, RFC 5869), bound to `info`.
+    """Encrypt `plaintext`, padded to `size` bytes, under a key derived from `secret`, bound to `info`.
 
-    The result has `size` + 32 bytes. Raises ValueError where the plaintext does not fit.
+    HKDF-SHA256 (RFC 5869) and AES-256-GCM. The result has `size` + 32 bytes. Raises ValueError where the
+    plaintext is longer than `size`.
     """
     if len(plaintext) > size:
         message = f"{info}: the text does not fit its fixed size"
@@ -78,7 +83,7 @@ def lock(secret: bytes, plaintext: bytes, size: int, info: str) -> bytes:
 
 
 def unlock(secret: bytes, blob: bytes, info: str) -> bytes:
-    """Return what `lock` encrypted. Raises Unopenable."""
+    """Return the plaintext that `lock` encrypted. Raises Unopenable."""
     try:
         padded = AESGCM(_key(secret, info)).decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], info.encode())
     except (InvalidTag, ValueError) as error:

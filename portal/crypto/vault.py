@@ -1,4 +1,4 @@
-"""The vault: seal for the worker, open, keep at rest, index blindly. The web process cannot read the people."""
+"""Seal, encrypt, MAC and blind-index data. The web process's vault cannot decrypt data about people."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -23,12 +23,12 @@ _LENGTH_BYTES = 2
 
 
 class VaultError(Exception):
-    """Something sealed or stored does not open: another key, another place, or tampered with."""
+    """A sealed or encrypted value does not open: wrong key, moved to another place, or tampered with."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Where a stored value lies; a value opens in its own place only."""
+    """The place of an encrypted value, which opens in no other."""
 
     table: str
     column: str
@@ -36,13 +36,13 @@ class Cell:
     version: int = 0
 
     def associated(self, key_id: bytes) -> bytes:
-        """Return the associated data that binds a value to this place and to the key's id."""
+        """Return the AEAD's associated data, which binds a value to this place and the key's id."""
         place = f"{self.table}\0{self.column}\0{self.version}\0".encode()
         return place + key_id + b"\0" + self.row_id
 
 
 def pad(plaintext: bytes, sizes: tuple[int, ...] = SIZES) -> bytes:
-    """Return `plaintext` with its length before it, filled up to the smallest of `sizes` that holds both.
+    """Return `plaintext` with a two-byte length prefix, zero-padded to the smallest of `sizes` that fits.
 
     Raises ValueError where none does.
     """
@@ -55,49 +55,52 @@ def pad(plaintext: bytes, sizes: tuple[int, ...] = SIZES) -> bytes:
 
 
 def unpad(padded: bytes) -> bytes:
-    """Return what `pad` filled up."""
+    """Return the plaintext that `pad` padded."""
     return padded[_LENGTH_BYTES : _LENGTH_BYTES + int.from_bytes(padded[:_LENGTH_BYTES])]
 
 
 def derived_key(key: bytes, purpose: str) -> bytes:
-    """Return a 32-byte key for one purpose, so that an index of one purpose says nothing about another."""
+    """Return a 32-byte key for one purpose (keyed BLAKE2b).
+
+    Indexes of different purposes are unrelated.
+    """
     return blake2b(purpose.encode(), key=key, person=b"portal derived", digest_size=32).digest()
 
 
 class WebVault:
-    """What the web process can do: seal what strangers type, and find an account by its address."""
+    """The web process's operations: seal requests for the worker, and find an account by its address."""
 
     def __init__(self, keys: WebKeys | WorkerKeys) -> None:
-        """Take the keys; nothing is read from disk."""
+        """Derive the keys of each purpose."""
         self.key_id = keys.key_id.encode()
         self._public = X25519PublicKey.from_public_bytes(keys.sealing_public)
         self._account_key = derived_key(keys.account_index, "account")
         self._bucket_key = derived_key(keys.account_index, "bucket")
-        self._print_key = derived_key(keys.account_index, "fingerprint")
+        self._fingerprint_key = derived_key(keys.account_index, "fingerprint")
 
     def seal(self, purpose: str, row_id: bytes, plaintext: bytes) -> bytes:
-        """Seal `plaintext` for the worker alone (HPKE, RFC 9180, base mode); `info` binds the purpose and the row."""
+        """Seal `plaintext` for the worker (HPKE, RFC 9180, base mode); `info` binds it to purpose and row."""
         return _SUITE.encrypt(plaintext, self._public, info=_info(purpose, row_id))
 
     def account_index(self, address: str) -> bytes:
-        """Return the 16-byte blind index under which the account of a normalised address is found."""
+        """Return the 16-byte blind index by which the account of a normalised address is found."""
         return _index(self._account_key, sign_in_name(address))
 
     def bucket(self, *parts: str) -> bytes:
-        """Return the 16-byte blind name of a limit's bucket, so that no network address is stored."""
+        """Return a 16-byte keyed hash of `parts`, such as a rate limit's bucket: no IP address is stored."""
         return _index(self._bucket_key, "\0".join(parts))
 
     def fingerprint(self) -> bytes:
-        """Return a keyed hash that is the same for both halves of one pair of key files, and for no other."""
+        """Return a 16-byte keyed hash that is the same for both files of a key pair, and for no other."""
         public = self._public.public_bytes_raw()
-        return blake2b(public, key=self._print_key, digest_size=FINGERPRINT_BYTES).digest()
+        return blake2b(public, key=self._fingerprint_key, digest_size=FINGERPRINT_BYTES).digest()
 
 
 class WorkerVault(WebVault):
-    """What the worker can do besides: open, read and write what is kept, index the list, and make tokens."""
+    """The worker's operations: also open requests, encrypt and decrypt cells, index lists, derive tokens."""
 
     def __init__(self, keys: WorkerKeys) -> None:
-        """Take the keys; nothing is read from disk."""
+        """Derive the keys of each purpose."""
         super().__init__(keys)
         self._private = X25519PrivateKey.from_private_bytes(keys.sealing_private)
         self._storage = AESGCM(keys.storage)
@@ -105,11 +108,11 @@ class WorkerVault(WebVault):
         self._list_keys: dict[str, bytes] = {}
         self._token_key = keys.mail_token
         self.audit_key = derived_key(keys.storage, "audit checkpoints")
-        self._voucher_key = derived_key(keys.storage, "vouchers")
+        self._row_mac_key = derived_key(keys.storage, "vouchers")
         self._canary = keys.canary
 
     def open(self, purpose: str, row_id: bytes, sealed: bytes) -> bytes:
-        """Open what `seal` sealed for this purpose and row. Raises VaultError."""
+        """Return what `seal` sealed for this purpose and row. Raises VaultError."""
         try:
             return _SUITE.decrypt(sealed, self._private, info=_info(purpose, row_id))
         except (InvalidTag, ValueError) as error:
@@ -118,16 +121,17 @@ class WorkerVault(WebVault):
     def encrypt(
         self, cell: Cell, plaintext: bytes, sizes: tuple[int, ...] = SIZES, data_key: AESGCM | None = None
     ) -> bytes:
-        """Encrypt a value for its cell, padded to one of `sizes`, under the storage key or a list's own.
+        """Encrypt a value for its cell, padded to one of `sizes`, under the storage key or a list's data key.
 
-        AES-256-GCM with a random nonce; the result has 28 bytes more than the size.
+        AES-256-GCM with a random nonce; the result is 28 bytes longer than the size. Raises ValueError where
+        the value does not fit.
         """
         nonce = urandom(_NONCE_BYTES)
         aead = self._storage if data_key is None else data_key
         return nonce + aead.encrypt(nonce, pad(plaintext, sizes), cell.associated(self.key_id))
 
     def decrypt(self, cell: Cell, blob: bytes, data_key: AESGCM | None = None) -> bytes:
-        """Return the value of a cell. Raises VaultError where it was moved, altered or written under another key."""
+        """Return the value of a cell. Raises VaultError where it was moved, altered or under another key."""
         aead = self._storage if data_key is None else data_key
         try:
             padded = aead.decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], cell.associated(self.key_id))
@@ -136,53 +140,54 @@ class WorkerVault(WebVault):
         return unpad(padded)
 
     def new_data_key(self, cell: Cell) -> tuple[AESGCM, bytes]:
-        """Return a fresh data key and its wrapped form; forgetting the wrapped form destroys what it encrypted."""
+        """Return a new data key and its wrapped form; deleting that destroys what the key encrypted."""
         raw = AESGCM.generate_key(256)
         return AESGCM(raw), self.encrypt(cell, raw, sizes=(64,))
 
     def data_key(self, cell: Cell, wrapped: bytes) -> AESGCM:
-        """Unwrap a data key. Raises VaultError."""
+        """Return the data key of a wrapped form. Raises VaultError."""
         return AESGCM(self.decrypt(cell, wrapped))
 
     def row_mac(self, what: str, *values: bytes | str | int) -> bytes:
-        """Return 32 bytes that vouch for a row which the worker will act on: only who has the storage key makes them.
+        """Return a 32-byte MAC (keyed BLAKE2b) of a row's values, for rows that the worker acts on.
 
-        Stored beside the row; compare with `hmac.compare_digest`.
+        The web process can write the tables, but lacks the key. `what` names the kind of row. Stored with the
+        row; compare with `hmac.compare_digest`.
         """
         parts = [value if isinstance(value, bytes) else str(value).encode() for value in (what, *values)]
         content = b"".join(len(part).to_bytes(4) + part for part in parts)
-        return blake2b(content, key=self._voucher_key, digest_size=ROW_MAC_BYTES).digest()
+        return blake2b(content, key=self._row_mac_key, digest_size=ROW_MAC_BYTES).digest()
 
     def list_index(self, purpose: str, value: str) -> bytes:
         """Return the 16-byte blind index of a value for one purpose; the web process cannot compute it."""
         return _index(self.list_key(purpose), value)
 
     def list_key(self, purpose: str) -> bytes:
-        """Return the key of one purpose's blind index (keyed BLAKE2b-128), for loops that hash millions of values."""
+        """Return the key of a purpose's blind index (keyed BLAKE2b-128), for loops over many values."""
         key = self._list_keys.get(purpose)
         if key is None:
             key = self._list_keys[purpose] = derived_key(self._list_key, purpose)
         return key
 
     def token(self, purpose: str, row_id: bytes) -> str:
-        """Return the token of a link in the mail of one outbox row: 32 base-32 characters, always the same."""
+        """Return the token of a mail's link: 32 base32 characters, the same for each delivery of its row."""
         return tokens.derive(self._token_key, purpose, row_id, 32)
 
     def code(self, row_id: bytes) -> str:
-        """Return the typed alternative to the link in the mail of one outbox row: 8 base-32 characters."""
+        """Return the code in a mail, the typed alternative to its link: 8 base32 characters."""
         return tokens.derive(self._token_key, "code", row_id, tokens.CODE_LENGTH)
 
     def authenticity(self, row_id: bytes) -> str:
-        """Return the is-it-real code of one mail: 14 base-32 characters."""
+        """Return the code in a mail that proves on /is-it-real/ that it was sent: 14 base32 characters."""
         return tokens.derive(self._token_key, "authenticity", row_id, tokens.AUTHENTICITY_LENGTH)
 
     def proofs(self) -> bytes:
-        """Return what stands for every key but the storage key: to be kept encrypted under that one."""
+        """Return 16-byte proofs of every key but the storage key, under which they are stored encrypted."""
         keys = (self._list_key, self._token_key, self._account_key)
         return b"".join(derived_key(key, "proof")[:FINGERPRINT_BYTES] for key in keys) + self.fingerprint()
 
     def self_test(self) -> bool:
-        """Tell whether what was sealed with the public key opens with the private one, and the storage key works."""
+        """Return whether the private key opens what the public one sealed, and the canary is intact."""
         sealed = self.seal("canary", b"", CANARY)
         cell = Cell("canary", "canary", b"")
         try:

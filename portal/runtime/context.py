@@ -57,7 +57,7 @@ class Context:
             message = f"This command needs the worker's keys. {error}"
             raise click.ClickException(message) from error
         try:
-            self_test.keep(self.db, vault)
+            self_test.check_or_store(self.db, vault)
         except self_test.OtherKeys as error:
             raise click.ClickException(str(error)) from error
         return vault

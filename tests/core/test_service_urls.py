@@ -80,7 +80,7 @@ def test_what_is_no_database_that_keeps_anything_is_refused(url):
 def test_an_address_of_ours_is_one_that_every_relay_takes():
     settings = Settings.from_env(GOOD | {"PORTAL_MAIL_SENDER": "vorfall@bücher.example"})
     assert settings.mail.sender == "vorfall@xn--bcher-kva.example"
-    assert "plain letters" in faults(MAIL_SENDER="störung@northwind.example")[0]
+    assert "ASCII characters only" in faults(MAIL_SENDER="störung@northwind.example")[0]
 
 
 def test_redis_is_said_to_be_none_of_this_version():
@@ -106,6 +106,6 @@ def test_everything_that_keeps_it_from_starting_is_said_at_once(command, tmp_pat
     portal = Path(sys.executable).with_name("portal")
     done = subprocess.run([portal, command], env=environ, capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert "PORTAL_BASE_URL: must begin with https" in done.stderr
-    assert "KEYS_FILE: the file cannot be read" in done.stderr
+    assert "PORTAL_BASE_URL: must start with https" in done.stderr
+    assert "KEYS_FILE: cannot read the file" in done.stderr
     assert "Traceback" not in done.stderr

@@ -95,7 +95,7 @@ def test_who_can_read_the_web_keys_alone_is_not_asked_for_the_relay(tmp_path, re
     assert settings.keys.web_alone is not asked
     assert (settings.mail.fault is not None) is asked
     if settings.mail.fault:
-        assert settings.mail.fault.startswith("PORTAL_MAIL_URL: is needed")
+        assert settings.mail.fault.startswith("PORTAL_MAIL_URL: is required")
 
 
 def test_every_fault_is_reported_together_and_no_value_with_it():

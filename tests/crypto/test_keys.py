@@ -58,7 +58,7 @@ def test_a_link_to_nowhere_is_not_followed(tmp_path):
 
 def test_one_file_without_the_other_is_not_kept(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(keys.KeysInvalid, match="neither file was kept"):
+    with pytest.raises(keys.KeysInvalid, match="neither key file was created"):
         keys.write_pair(*keys.generate(), tmp_path / "web", tmp_path / "file" / "worker")
     assert not (tmp_path / "web").exists()
 
@@ -77,9 +77,9 @@ def test_the_web_file_holds_nothing_that_opens(files):
 
 
 def test_the_files_are_not_taken_for_each_other(files):
-    with pytest.raises(keys.KeysInvalid, match="other keys"):
+    with pytest.raises(keys.KeysInvalid, match="not a key file for this setting"):
         keys.read_web(files[1])
-    with pytest.raises(keys.KeysInvalid, match="other keys"):
+    with pytest.raises(keys.KeysInvalid, match="not a key file for this setting"):
         keys.read_worker(files[0])
 
 
@@ -181,12 +181,12 @@ class TestRenewing:
         finished = subprocess.run(
             [sys.executable, "-c", program], capture_output=True, text=True, check=False
         )
-        assert "cannot be renewed (File too large)" in finished.stderr
+        assert "(File too large); the session secret is unchanged" in finished.stderr
         assert files[0].read_bytes() == before
         assert sorted(files[0].parent.iterdir()) == sorted(files)
 
     def test_a_file_of_other_keys_is_refused(self, files):
         before = files[1].read_bytes()
-        with pytest.raises(keys.KeysInvalid, match="other keys"):
+        with pytest.raises(keys.KeysInvalid, match="not a key file for this setting"):
             keys.renew_session(files[1])
         assert files[1].read_bytes() == before

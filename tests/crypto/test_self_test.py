@@ -26,19 +26,19 @@ def stranger(tmp_path):
 
 @pytest.mark.parametrize("name", ["storage", "list_index", "mail_token", "account_index", "sealing"])
 def test_each_key_by_itself_is_noticed(db, worker_keys, name):
-    self_test.keep(db, WorkerVault(worker_keys))
-    self_test.keep(db, WorkerVault(worker_keys))
+    self_test.check_or_store(db, WorkerVault(worker_keys))
+    self_test.check_or_store(db, WorkerVault(worker_keys))
     other = keys.generate()[1]
     names = ("sealing_public", "sealing_private") if name == "sealing" else (name,)
     mixed = replace(worker_keys, **{each: getattr(other, each) for each in names})
     with pytest.raises(self_test.OtherKeys, match=REFUSED) as refused:
-        self_test.keep(db, WorkerVault(mixed))
-    assert f"'{worker_keys.key_id}'" in str(refused.value)
+        self_test.check_or_store(db, WorkerVault(mixed))
+    assert f"key pair {worker_keys.key_id}. " in str(refused.value)
 
 
 def test_keys_that_do_not_belong_together_leave_no_canary(db, worker_keys):
     with pytest.raises(self_test.OtherKeys, match="belong together"):
-        self_test.keep(
+        self_test.check_or_store(
             db, WorkerVault(replace(worker_keys, sealing_private=keys.generate()[1].sealing_private))
         )
     assert not self_test.check(db, WorkerVault(worker_keys))
@@ -47,7 +47,7 @@ def test_keys_that_do_not_belong_together_leave_no_canary(db, worker_keys):
 def test_the_web_keys_are_known_once_the_worker_was_there(db, worker_keys, web_keys):
     other = keys.generate()[0]
     self_test.check_web(db, WebVault(other))
-    self_test.keep(db, WorkerVault(worker_keys))
+    self_test.check_or_store(db, WorkerVault(worker_keys))
     self_test.check_web(db, WebVault(web_keys))
     for mixed in (other, replace(web_keys, account_index=other.account_index)):
         with pytest.raises(self_test.OtherKeys, match="web server's keys"):
@@ -55,7 +55,7 @@ def test_the_web_keys_are_known_once_the_worker_was_there(db, worker_keys, web_k
 
 
 def test_several_that_come_first_agree(db, worker_keys):
-    threads = [Thread(target=self_test.keep, args=(db, WorkerVault(worker_keys))) for _ in range(4)]
+    threads = [Thread(target=self_test.check_or_store, args=(db, WorkerVault(worker_keys))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -70,7 +70,7 @@ def test_a_worker_with_other_keys_does_not_start_and_a_command_does_nothing(
 ):
     file = tmp_path / "file.csv"
     file.write_text("email\nsam@example.com\n")
-    self_test.keep(db, worker_vault)
+    self_test.check_or_store(db, worker_vault)
     with db.write() as session:
         service.enqueue(
             session, worker_vault, CheckAnswer(), address="sam@example.com", locale="en", now=clock.now()
@@ -88,7 +88,7 @@ def test_a_worker_with_other_keys_does_not_start_and_a_command_does_nothing(
 
 def test_the_doctor_and_the_web_server_notice_too(run, db, worker_vault, stranger):
     assert run("doctor", **stranger).exit_code == 0  # it only looks, and puts no canary there
-    self_test.keep(db, worker_vault)
+    self_test.check_or_store(db, worker_vault)
     assert run("doctor").exit_code == 0
     result = run("doctor", **stranger)
     assert result.exit_code == 1
@@ -99,7 +99,7 @@ def test_the_doctor_and_the_web_server_notice_too(run, db, worker_vault, strange
 
 
 def test_a_log_is_not_called_altered_where_only_the_keys_are_others(run, db, clock, worker_vault, stranger):
-    self_test.keep(db, worker_vault)
+    self_test.check_or_store(db, worker_vault)
     with db.write() as session:
         audit.record(session, "test.done", "test", {}, clock.now())
     with db.write() as session:

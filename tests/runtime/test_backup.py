@@ -118,7 +118,7 @@ def test_what_is_not_this_database_is_not_put_back(
     run, db, database_url, worker_keys, database_file, copy, tmp_path, kind
 ):
     add(db, "before")
-    self_test.keep(db, WorkerVault(worker_keys))
+    self_test.check_or_store(db, WorkerVault(worker_keys))
     assert run("db", "backup", str(copy)).exit_code == 0
     db.dispose()
     if kind == "text":

@@ -97,7 +97,7 @@ def test_either_side_is_well_with_its_own_keys_alone(run, tmp_path, missing):
     assert run("doctor", PORTAL_EMBEDDED="0").exit_code == 0
     both = run("doctor", PORTAL_EMBEDDED="1")
     assert both.exit_code == 1
-    assert f"WRONG {missing} keys: PORTAL_{missing.upper()}_KEYS_FILE: the file cannot be read" in both.output
+    assert f"WRONG {missing} keys: PORTAL_{missing.upper()}_KEYS_FILE: cannot read the file" in both.output
     (tmp_path / "keys/web.json").unlink(missing_ok=True)
     (tmp_path / "keys/worker.json").unlink(missing_ok=True)
     assert run("doctor", PORTAL_EMBEDDED="0").exit_code == 1
@@ -125,7 +125,7 @@ def test_only_the_web_server_s_user_is_well_without_a_relay(run, production_envi
     for command, code in (("doctor", 1), ("worker", 2)):
         result = run(command, **without)
         assert result.exit_code == code
-        assert "PORTAL_MAIL_URL: is needed" in result.output
+        assert "PORTAL_MAIL_URL: is required" in result.output
     (tmp_path / "keys/worker.json").unlink()
     result = run("doctor", **without)
     assert result.exit_code == 0, result.output
