@@ -73,7 +73,7 @@ def environ(environ: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture
 def servers() -> Iterator[ExitStack]:
-    """What pages are loaded from. It ends after every browser: a page still loading must not lose its server."""
+    """The servers that pages are loaded from; stopped after the browsers, which may still be loading."""
     with ExitStack() as stack:
         yield stack
 

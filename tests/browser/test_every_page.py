@@ -1,4 +1,4 @@
-"""Pages that stand at the end of a way, read on a phone by day and by night, and in scripts from right to left."""
+"""Pages at the end of each flow, on a phone, in light and dark, and in scripts from right to left."""
 
 import re
 from collections.abc import Callable
@@ -26,7 +26,7 @@ ANA_ROW = f"{ANA},7,Ana Ruiz,en,ES,Passwords;Phone numbers"
 
 @pytest.fixture
 def another(db, clock, web_keys, servers: ExitStack) -> Callable[[Settings], str]:
-    """Call it with settings: another portal over the same database is served under them; its address comes back."""
+    """Serve another portal with the given settings and the same database; returns its URL."""
 
     def serve(settings: Settings) -> str:
         app = create_app(settings, db=db, clock=clock, web_keys=web_keys)
@@ -216,8 +216,8 @@ def test_a_language_from_right_to_left_turns_every_page_and_fits_a_phone(
     site = another(spoken)
     for path in (
         "/", f"/incidents/{SLUG}/statement/2/", f"/incidents/{SLUG}/updates/1/", "/check/", "/reset/",
-        "/subscribe/", "/is-it-real/", "/sign-in/", "/protect-yourself/", "/reminders/elsewhere/", "/language/",
-        "/nothing/",
+        "/subscribe/", "/is-it-real/", "/sign-in/", "/protect-yourself/", "/reminders/elsewhere/",
+        "/language/", "/nothing/",
     ):  # fmt: skip
         page.goto(site + path)
         turned()

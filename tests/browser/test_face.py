@@ -35,7 +35,9 @@ STEPS_PAGE = """
 <p id="when">{{ moment(at) }}</p>
 <h2>Exposed</h2>
 <form method="post" action="/check/answer/close/"><button>Close</button></form>
-{% call data_list() %}{{ data_item("Passwords", ["Choose", "Change elsewhere"], key="passwords") }}{% endcall %}
+{% call data_list() %}
+{{ data_item("Passwords", ["Choose", "Change elsewhere"], key="passwords") }}
+{% endcall %}
 {% endblock %}
 {% block scripts %}<script type="module" src="{{ asset('js/ticks.js') }}"></script>{% endblock %}
 """

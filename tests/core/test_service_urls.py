@@ -1,4 +1,4 @@
-"""What production refuses of the relay's and the database's addresses, and that everything is said at once."""
+"""Which URLs of the relay and the database production refuses, with all faults reported at once."""
 
 import re
 import subprocess

@@ -1,5 +1,7 @@
-"""In production: `portal serve` with the web keys alone, `portal worker` with its own, and nothing between them but the
-database. Everything that a person can do works."""
+"""In production `portal serve` and `portal worker` share nothing but the database, and every flow works.
+
+Each has its own key file only.
+"""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The addresses that programs know: whom to tell of a weakness, where a password is changed, whether it is alive."""
+"""The URLs that programs know: security.txt, change-password, health."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
