@@ -1,1 +1,1 @@
-"""Benchmarks: each prints a ratio against a limit, or against a peer that is measured in the same run."""
+"""Benchmarks: each prints a ratio against a limit or against a peer measured in the same run."""

@@ -1,4 +1,4 @@
-"""`make bench`: runs every benchmark, or those that are named, and fails where one misses its limit."""
+"""Run all benchmarks, or the named ones; exit 1 where one misses its limit (`make bench`)."""
 
 import sys
 from collections.abc import Callable
@@ -20,10 +20,10 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
 
 
 def main(names: list[str]) -> int:
-    """Run the benchmarks; return 1 where a limit is missed."""
+    """Run the benchmarks; return 1 where one misses its limit, 2 for an unknown name."""
     unknown = set(names) - set(BENCHMARKS)
     if unknown:
-        print(f"There are {', '.join(BENCHMARKS)}.")
+        print(f"Unknown benchmark: {', '.join(sorted(unknown))}. Known: {', '.join(BENCHMARKS)}.")
         return 2
     missed = 0
     for name in names or BENCHMARKS:

@@ -1,4 +1,4 @@
-"""The constant peer, for the server to load."""
+"""WSGI module of the peer with a constant response."""
 
 from bench.peers import constant
 

@@ -1,4 +1,4 @@
-"""The bare form, for the server to load."""
+"""WSGI module of the peer with a bare form."""
 
 from bench.peers import form
 

@@ -1,4 +1,4 @@
-"""An import into SQLite, against a bare loop of csv, keyed hash, AEAD and insert; and the memory it takes.
+"""Measure an import into SQLite against a bare loop of csv, keyed hash, AEAD and insert, and its memory.
 
 `BENCH_ROWS=10000000 make bench` measures ten million.
 """
@@ -24,7 +24,7 @@ from portal.runtime.commands import db
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
 MOST_MEGABYTES = 250
 CHUNK = 10_000
-# Runs a command and says, last, how many KiB of memory it took at most.
+# Runs a command, and prints its peak memory in KiB last.
 MEASURED = (
     "import resource, sys; from portal.cli import main; main(sys.argv[1:], standalone_mode=False); "
     "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
@@ -32,7 +32,7 @@ MEASURED = (
 
 
 def run() -> list[Result]:
-    """Import the same file through both, in turn."""
+    """Import the same file with both, alternating."""
     memory: list[int] = []
     with TemporaryDirectory(prefix="portal-bench-") as name:
         file = Path(name) / "list.csv"
@@ -61,12 +61,12 @@ def run() -> list[Result]:
     most = max(memory) / 1024
     return [
         Result("import / bare loop", seen["portal"] / seen["bare"], detail, least=0.5),
-        Result("memory of an import / 250 MB", most / MOST_MEGABYTES, f"{most:.0f} MB at most", most=1.0),
+        Result("memory of an import / 250 MB", most / MOST_MEGABYTES, f"peak {most:.0f} MB", most=1.0),
     ]
 
 
 def _bare(file: Path) -> float:
-    """Read, hash, encrypt, insert: nothing is checked, nobody is merged, nothing lies in any order."""
+    """Return the rows per second of a loop without checks, merging or sorting."""
     key, aead = os.urandom(32), AESGCM(os.urandom(32))
     begin = time.perf_counter()
     with TemporaryDirectory() as name, file.open(encoding="utf-8", newline="") as source:

@@ -1,4 +1,4 @@
-"""A load generator on kept connections, for servers on this machine."""
+"""Generate load on keep-alive connections to a server on this machine."""
 
 import asyncio
 import re
@@ -11,7 +11,7 @@ _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 class _Visitor(asyncio.Protocol):
-    """Sends a request, waits for the whole answer, and sends the next."""
+    """Sends a request, waits for the complete response, and sends the next."""
 
     def __init__(self, requests: "cycle[bytes]", expected: bytes, until: float) -> None:
         self.requests = requests
@@ -44,7 +44,7 @@ class _Visitor(asyncio.Protocol):
             self._end(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(exc or ConnectionError("the server hung up"))
+        self._end(exc or ConnectionError("the server closed the connection"))
 
     def _next(self) -> None:
         assert isinstance(self.transport, asyncio.WriteTransport)
@@ -57,7 +57,7 @@ class _Visitor(asyncio.Protocol):
 
 
 def rate(port: int, requests: list[bytes], *, expected: int = 200, seconds: float = 3.0) -> float:
-    """Return how many requests a second the server on `port` answers with the expected status."""
+    """Return how many requests per second the server on `port` answers with the expected status."""
 
     async def visit() -> float:
         loop = asyncio.get_running_loop()
@@ -75,12 +75,12 @@ def rate(port: int, requests: list[bytes], *, expected: int = 200, seconds: floa
 
 
 def get(path: str, **headers: str) -> bytes:
-    """Return a GET as bytes."""
+    """Return the bytes of a GET request."""
     return _request("GET", path, b"", headers)
 
 
 def post(path: str, body: str, **headers: str) -> bytes:
-    """Return a form's POST as bytes."""
+    """Return the bytes of a form's POST request."""
     return _request(
         "POST", path, body.encode(), {"Content_Type": "application/x-www-form-urlencoded", **headers}
     )

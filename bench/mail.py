@@ -1,4 +1,4 @@
-"""Mail through SMTP to a local sink, one worker, against a loop of Flask-Mail's `send()`."""
+"""Measure one worker's SMTP delivery to a local sink against a loop of Flask-Mail's `send()`."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ MAILS = 500
 
 
 def run() -> list[Result]:
-    """Send the same notice through both."""
+    """Send the same notice with both."""
     with ExitStack() as stack:
         port = stack.enter_context(sink())
         settings, _ = stack.enter_context(

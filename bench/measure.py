@@ -1,4 +1,4 @@
-"""Interleaved runs, their medians, and a line that says the ratio and its limit."""
+"""Run measurements interleaved, take medians, and print ratios with their limits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ RUNS = 5
 
 @dataclass(frozen=True)
 class Result:
-    """One ratio. `least` or `most` is the limit that it is held to."""
+    """One ratio with its limit: `least` or `most`."""
 
     name: str
     ratio: float
@@ -25,13 +25,13 @@ class Result:
         )
 
     def line(self) -> str:
-        """Return the result in one line."""
+        """Return the result as one line."""
         limit = f"at least {self.least:g}" if self.least is not None else f"at most {self.most:g}"
         return f"{'kept  ' if self.kept else 'MISSED'} {self.name}: {self.ratio:.3f} ({limit}); {self.detail}"
 
 
 def interleaved(measures: dict[str, Callable[[], float]], runs: int = RUNS) -> dict[str, float]:
-    """Measure each in turn, `runs` times round, so that a slow minute hits all alike; return the medians."""
+    """Run all measures in turn, `runs` times, so that a slow phase affects all alike; return the medians."""
     seen: dict[str, list[float]] = {name: [] for name in measures}
     for _ in range(runs):
         for name, measure in measures.items():

@@ -1,4 +1,4 @@
-"""The incident page through the shipped server, against a constant Flask response of the same size."""
+"""Measure the incident page against a constant Flask response of the same body and headers."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -1,4 +1,4 @@
-"""Judging a crafted password of the greatest length, against hashing it: no text makes the judgement dear."""
+"""Measure the strength check of crafted passwords of the maximum length against hashing one."""
 
 import time
 from collections.abc import Callable
@@ -23,19 +23,19 @@ OWN_WORDS = [f"word{number}.w@wor{number}.example" for number in range(20)]
 
 
 def run() -> list[Result]:
-    """Take the dearest of the crafted passwords."""
+    """Compare the slowest of the crafted passwords."""
     hasher = PasswordHasher(time_cost=1, memory_cost=47_104, parallelism=1)
     measures: dict[str, Callable[[], float]] = {
-        str(number): lambda password=password: _judge(password)  # type: ignore[misc]  # bound at once
+        str(number): lambda password=password: _check(password)  # type: ignore[misc]  # bound at once
         for number, password in enumerate(CRAFTED)
     }
     seen = interleaved({"hash": lambda: _seconds(lambda: hasher.hash(CRAFTED[0])), **measures})
     most = max(seconds for name, seconds in seen.items() if name != "hash")
     detail = f"{most * 1000:.2f} ms against {seen['hash'] * 1000:.0f} ms"
-    return [Result("judging a crafted password / hashing it", most / seen["hash"], detail, most=0.1)]
+    return [Result("checking a crafted password / hashing it", most / seen["hash"], detail, most=0.1)]
 
 
-def _judge(password: str) -> float:
+def _check(password: str) -> float:
     return _seconds(lambda: passwords.check(password, own_words=OWN_WORDS, organisation="Bench Ltd"))
 
 

@@ -1,4 +1,4 @@
-"""The shipped web server against gunicorn, with the whole portal (docs/decisions/0004-the-web-server.md)."""
+"""Measure the portal behind the shipped web server against gunicorn (docs/decisions/0004)."""
 
 import sys
 from urllib.request import Request, urlopen
@@ -42,12 +42,12 @@ def run() -> list[Result]:
             f"{seen[name]:.0f}/s against {seen[f'{name} behind gunicorn']:.0f}/s",
             least=least,
         )
-        # The form waits for the disk behind either server: it need not be quicker, only no slower.
+        # The form waits for the disk behind either server: it need only be no slower.
         for name, least in (("page", 1.0), ("304", 1.0), ("POST /check/", 0.9))
     ]
 
 
 def _gunicorn(target: str, port: int) -> list[str]:
-    """Return gunicorn's command, with as many processes and threads, and as long a life for connections."""
+    """Return gunicorn's command, with the same processes, threads and keep-alive time."""
     options = f"--worker-class gthread --workers {PROCESSES} --threads {THREADS} --keep-alive 75"
     return [sys.executable, "-m", "gunicorn", *options.split(), "--bind", f"127.0.0.1:{port}", target]

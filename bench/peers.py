@@ -1,4 +1,4 @@
-"""The peers that the portal's pages are measured against, each as plain as Flask allows."""
+"""Minimal Flask applications that the portal's pages are measured against."""
 
 import os
 from pathlib import Path
@@ -22,13 +22,13 @@ class PlainRow(Base):
 
 
 class PlainForm(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types
-    """One field."""
+    """A form with one field."""
 
     email = StringField()
 
 
 def constant() -> Flask:
-    """Answer every path with the same bytes and headers: the page that the benchmark saved."""
+    """Return an application that answers every path with the page that the benchmark saved."""
     app = Flask("constant")
     body = Path(os.environ["BENCH_BODY"]).read_bytes()
     lines = Path(os.environ["BENCH_HEADERS"]).read_text(encoding="utf-8").splitlines()
@@ -43,14 +43,14 @@ def constant() -> Flask:
 
 
 def prepare(url: str) -> None:
-    """Make the bare form's table, once for all of its processes."""
+    """Create the bare form's table, before its processes start."""
     db = Database(url)
     Base.metadata.create_all(db.engine, tables=[Base.metadata.tables["bench_rows"]])
     db.dispose()
 
 
 def form() -> Flask:
-    """A bare Flask-WTF form that inserts one row and redirects."""
+    """Return an application with a bare Flask-WTF form that inserts one row and redirects."""
     app = Flask("form")
     app.secret_key = "bench" * 8
     db = Database(os.environ["BENCH_DATABASE_URL"])

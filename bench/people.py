@@ -1,4 +1,4 @@
-"""Affected lists of any length, for benchmarks."""
+"""Generate affected lists of any length."""
 
 import random
 from pathlib import Path
@@ -7,7 +7,7 @@ DOMAINS = ("postbox.example", "mail.example", "inbox.example", "correo.example")
 
 
 def write_list(file: Path, count: int) -> None:
-    """Write a list of `count` people in an order that tells nothing."""
+    """Write a list of `count` people in random order, the same for each `count`."""
     chance = random.Random(count)
     with file.open("w", encoding="utf-8") as out:
         out.write("email,account_ref,name,locale,jurisdiction,data_classes\n")
@@ -20,7 +20,7 @@ def write_list(file: Path, count: int) -> None:
 
 
 def address(count: int, number: int) -> str:
-    """Return the address of one person of the list of `count`."""
+    """Return the address of person `number` in the list of `count`."""
     chance = random.Random(count)
     who = 0
     for _ in range(number + 1):

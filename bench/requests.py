@@ -1,4 +1,4 @@
-"""`POST /check/` through the shipped server, against a bare Flask-WTF form that inserts one row."""
+"""Measure `POST /check/` against a bare Flask-WTF form that inserts one row."""
 
 import re
 from urllib.parse import quote
@@ -12,7 +12,7 @@ from portal.demo import example
 
 
 def run() -> list[Result]:
-    """Measure both, with the same database settings and the same server."""
+    """Measure both behind the shipped server, with the same database settings."""
     with portal_settings() as (settings, environ):
         with context_of(settings) as context:
             example.load(context, new=True)
@@ -34,18 +34,18 @@ def run() -> list[Result]:
 
 
 def form(port: int, path: str) -> bytes:
-    """Return the POST of a form whose page was read, with its token and its cookie."""
+    """Open a form's page; return a POST request with its CSRF token and cookie."""
     token, cookie = read_form(port, path)
     return post(path, f"csrf_token={token}&email=ada%40postbox.example", Cookie=cookie)
 
 
 def read_form(port: int, path: str) -> tuple[str, str]:
-    """Read a form's page; return its token, ready to be sent, and the session's cookie."""
+    """Open a form's page; return its CSRF token, percent-encoded, and the session cookie."""
     asked = Request(f"http://127.0.0.1:{port}{path}", headers={"Host": "localhost"})
     with urlopen(asked) as answer:
         page = answer.read().decode()
         cookie = answer.headers["Set-Cookie"].partition(";")[0]
     found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
     if found is None:
-        raise LookupError("the form has no token")
+        raise LookupError(f"{path} has no CSRF token")
     return quote(found[1]), cookie

@@ -1,7 +1,7 @@
-"""Count the files of the portal in which a function runs while one password is reset.
+"""Count the files of the portal in which a function runs during one password reset.
 
-From POST /reset/ to the stored hash, in the web process and in the worker: `python -m bench.reset_files`
-prints the files and their number. Fewer files are fewer hops for whoever reads the code.
+Counts from POST /reset/ to the stored hash, in the web process and the worker. `python -m bench.reset_files`
+prints the files. Fewer files mean fewer hops for readers of the code.
 """
 
 import re
@@ -46,7 +46,7 @@ def entered(files: set[str]) -> Iterator[None]:
 
 
 def reset_files() -> list[str]:
-    """Return the files that one reset enters, in the order of their names."""
+    """Return the files that one reset enters, sorted."""
     with ExitStack() as stack:
         inbox = stack.enter_context(running(Mailbox()))
         settings, _ = stack.enter_context(portal_settings(PORTAL_MAIL_URL=inbox.url))
@@ -80,7 +80,7 @@ def reset_files() -> list[str]:
             with entered(files):
                 assert client.post("/reset/choose/", data=fields).status_code == 303
 
-        walk(ADDRESSES[0], set())  # what is made once, at the first request, does not count
+        walk(ADDRESSES[0], set())  # exclude what runs only at the first request
         drain(worker)
         files: set[str] = set()
         walk(ADDRESSES[1], files)

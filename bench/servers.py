@@ -1,4 +1,4 @@
-"""Starts web servers for a benchmark: the portal as it is shipped, and its peers on the same server."""
+"""Start web servers for a benchmark: the shipped server with the portal or a peer, or another server."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ SERVE = (
 
 @contextmanager
 def portal_settings(**more: str) -> Iterator[tuple[Settings, dict[str, str]]]:
-    """Yield the settings of a portal in a folder of its own, and the environment that gives them."""
+    """Yield the settings of a portal in a temporary folder, and the environment they come from."""
     with TemporaryDirectory(prefix="portal-bench-") as name:
         folder = Path(name)
         keys.write_pair(*keys.generate(), folder / "web.json", folder / "worker.json")
@@ -51,7 +51,7 @@ def portal_settings(**more: str) -> Iterator[tuple[Settings, dict[str, str]]]:
 
 @contextmanager
 def context_of(settings: Settings) -> Iterator[Context]:
-    """Yield a command's surroundings, whose database is closed afterwards."""
+    """Yield a command's context; close its database afterwards."""
     context = Context(settings)
     try:
         yield context
@@ -60,7 +60,7 @@ def context_of(settings: Settings) -> Iterator[Context]:
 
 
 def shipped(target: str, port: int) -> list[str]:
-    """Return the command that serves `target` with the shipped server's own options."""
+    """Return the command that serves `target` with the shipped server and its options."""
     return [sys.executable, "-c", SERVE, target, str(port), str(PROCESSES)]
 
 
@@ -68,7 +68,7 @@ def shipped(target: str, port: int) -> list[str]:
 def serving(
     target: str, environ: dict[str, str], command: Callable[[str, int], list[str]] = shipped
 ) -> Iterator[int]:
-    """Serve `target`, by the shipped server unless another's command is given; yield the port."""
+    """Serve `target`, with the shipped server unless `command` names another; yield the port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -85,7 +85,7 @@ def serving(
         process.terminate()
         try:
             process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:  # it waits for kept connections, which nobody needs any more
+        except subprocess.TimeoutExpired:  # it waits for keep-alive connections that are no longer used
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 

@@ -1,4 +1,4 @@
-"""Whether the time of an answer tells who is known: the distributions of answers, compared."""
+"""Check that response times do not reveal who is known, by comparing their distributions."""
 
 import http.client
 import random
@@ -16,7 +16,7 @@ FORMS = {"/check/": "", "/reset/": "", "/subscribe/": "&incident="}
 
 
 def run() -> list[Result]:
-    """For each form: the KS distance of known and unknown, above that of two groups of unknown people."""
+    """Return, per form, the KS distance of known and unknown people above that of two unknown groups."""
     results = []
     with portal_settings() as (settings, environ):
         with context_of(settings) as context:
@@ -44,7 +44,7 @@ def _times(port: int, path: str, field: str, known: list[str]) -> dict[str, list
     times: dict[str, list[float]] = {"known": [], "unknown": [], "other unknown": []}
     connection = http.client.HTTPConnection("127.0.0.1", port)
     for number, group in enumerate(groups):
-        # Every address has the same length, so that only who it is differs.
+        # Padded to one length, so that requests differ in the person only.
         email = chance.choice(known) if group == "known" else f"nobody{number}@postbox.example"
         body = f"csrf_token={token}{field}&email={email.replace('@', '%40'):<60}".replace(" ", "+")
         begin = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Puts the portal together: the only file that knows every feature."""
+"""Assemble the portal; the only module that imports every feature."""
 
 from datetime import timedelta
 
@@ -45,7 +45,7 @@ from portal.subscriptions import jobs as subscriptions
 from portal.subscriptions import views as subscriptions_views
 from portal.web import frame, limits
 
-# Every feature's pages; each module has a blueprint and the paths that search engines are kept from.
+# The modules of pages; each has a blueprint `bp`, and UNLISTED_PATHS that search engines are told to skip.
 PAGES = (
     site_views,
     incidents_views,
@@ -57,7 +57,7 @@ PAGES = (
     subscriptions_views,
 )
 
-# Who answers a sealed request, by its purpose.
+# The handlers of sealed requests, by purpose.
 HANDLERS: dict[str, intake.Handler] = {
     **exposure.HANDLERS,
     accounts_views.LANGUAGE: accounts.store_language,
@@ -65,7 +65,7 @@ HANDLERS: dict[str, intake.Handler] = {
     **subscriptions.HANDLERS,
 }
 
-# Every mail that leaves, by its name.
+# Every kind of mail.
 MAILS: tuple[type[Mail], ...] = (
     *exposure_emails.MAILS,
     *campaigns_emails.MAILS,
@@ -75,7 +75,7 @@ MAILS: tuple[type[Mail], ...] = (
 )
 COMPOSERS: dict[str, type[Mail]] = {mail.name: mail for mail in MAILS}
 
-# How long a publication may go unnoticed by the page cache of a web process.
+# How long the page cache of a web process may miss a publication.
 LOOK_SECONDS = 0.1
 
 
@@ -86,7 +86,7 @@ def create_app(
     clock: Clock | None = None,
     web_keys: WebKeys | None = None,
 ) -> Flask:
-    """Return the web application. Parts that are not given are made from the settings. Raises KeysInvalid."""
+    """Return the web application; create the parts that are not given. Raises KeysInvalid."""
     app = Flask(
         "portal", template_folder=str(frame.ROOT / "templates"), static_folder=str(frame.ROOT / "static")
     )
@@ -97,7 +97,7 @@ def create_app(
         with database.read() as session:
             return incidents.content_number(session)
 
-    # A test publishes and reads in the same moment; a person does not.
+    # Tests publish and read at the same instant.
     look_seconds = 0.0 if settings.environment == "test" else LOOK_SECONDS
     parts = WebParts(
         settings=settings,
@@ -122,14 +122,14 @@ def create_app(
 
 
 def worker_parts(settings: Settings, db: Database, clock: Clock, vault: WorkerVault) -> WorkerParts:
-    """Return what the worker works with."""
+    """Return the parts of the worker."""
     return WorkerParts(settings, db, clock, vault, handlers=dict(HANDLERS), composers=dict(COMPOSERS))
 
 
 OFTEN = timedelta(seconds=10)
 MINUTE = timedelta(minutes=1)
-HOUR = timedelta(hours=1)  # for what looks for itself whether its day has come
-# What the worker does again and again. A name stands for its job's row in the database: keep it.
+HOUR = timedelta(hours=1)  # for jobs that themselves check whether they are due
+# The worker's periodic jobs. A name is the key of its job's row in the database: do not change it.
 SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("intake.tidy", MINUTE, intake.tidy),
     ScheduledJob("outbox.tidy", MINUTE, outbox.tidy),

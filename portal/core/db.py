@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import URL, DateTime, Engine, MetaData, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
@@ -170,7 +170,8 @@ class Database:
                         text("DELETE FROM alembic_version WHERE 0")
                     )
                 except OperationalError as error:
-                    if _sqlite_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                    code = int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF  # without the extended bits
+                    if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                         raise
                 connection.rollback()
 
@@ -206,11 +207,6 @@ def _busy_timeout(connection: Connection, milliseconds: int) -> Iterator[None]:
     finally:
         if raw is not None:
             raw.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
-
-
-def _sqlite_code(error: DBAPIError) -> int:
-    """Return SQLite's primary result code, without the extended bits."""
-    return int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

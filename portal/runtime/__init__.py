@@ -1,1 +1,1 @@
-"""What a process is made of: its parts, a command's context, the schema, backups, the doctor."""
+"""What processes are assembled from: parts, command context, schema, schedule, backups, doctor."""

@@ -1,4 +1,4 @@
-"""Copies of an SQLite database: made while everything runs, and put back while nothing does."""
+"""Back up an SQLite database while the portal runs, and restore it while it is stopped."""
 
 import fcntl
 import os
@@ -14,29 +14,26 @@ from portal.core.db import FILE_MODE, Database
 from portal.crypto import self_test
 from portal.crypto.vault import WorkerVault
 
-# Where SQLite locks: whoever has the file open as a database in WAL mode holds a lock in here all the time.
+# SQLite's lock bytes: a process with the file open in WAL mode holds a lock in this range all the time.
 _LOCKED_FROM, _LOCKED_BYTES = 0x4000_0000, 512
-BESIDE = ("-wal", "-shm", "-journal")
+SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
 class BackupRefused(Exception):
-    """The copy was not made or not put back, and nothing was changed; the message says why."""
+    """The backup or restore was refused and nothing was changed; the message says why."""
 
 
 def save(db: Database, target: Path) -> None:
-    """Write a copy of the database as it is at this moment, whole in itself, for its owner alone to read.
-
-    Raises BackupRefused, OSError.
-    """
+    """Write a consistent copy of the database to a new file with mode 0600. Raises BackupRefused, OSError."""
     try:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     except FileExistsError as error:
         raise BackupRefused(
-            f"{target} exists. A backup is never overwritten: choose another name."
+            f"{target} exists. Backups are never overwritten: choose another name."
         ) from error
     try:
         with closing(db.engine.raw_connection()) as connection:
-            # An empty file is taken as the target, and keeps its mode.
+            # VACUUM INTO accepts an existing empty file, and keeps its mode.
             connection.cursor().execute("VACUUM INTO ?", (str(target.absolute()),))
         _sync(target)
     except BaseException:
@@ -44,60 +41,65 @@ def save(db: Database, target: Path) -> None:
         raise
 
 
-def put_back(copy: Path, target: Path, vault: WorkerVault) -> None:
-    """Put a copy in the place of the database, after it was seen to be whole and of these keys.
+def restore(copy: Path, target: Path, vault: WorkerVault) -> None:
+    """Replace the database with a copy, after checking that it is intact and written with these keys.
 
-    Whatever fails, the former database stays; what is in its place at the end, both users can write. Raises
-    BackupRefused, OSError.
+    On any failure the former database stays. The new file is writable for the group, so for both of the
+    portal's users. Raises BackupRefused, OSError.
     """
     if target.exists() and copy.samefile(target):
         raise BackupRefused(f"{copy} is the database itself.")
     descriptor, name = mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    waiting = Path(name)
+    staged = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as writing, copy.open("rb") as reading:
-            shutil.copyfileobj(reading, writing, 1 << 20)
-        _examine(waiting, copy, vault)
-        os.chown(waiting, -1, target.parent.stat().st_gid)
-        waiting.chmod(FILE_MODE)
-        _sync(waiting)
-        with _alone(target), _without_what_lies_beside(target):
-            waiting.replace(target)
+        with os.fdopen(descriptor, "wb") as destination, copy.open("rb") as source:
+            shutil.copyfileobj(source, destination, 1 << 20)
+        _examine(staged, copy, vault)
+        os.chown(staged, -1, target.parent.stat().st_gid)
+        staged.chmod(FILE_MODE)
+        _sync(staged)
+        with _exclusive_lock(target), _side_files_moved(target):
+            staged.replace(target)
             _sync(target.parent)
     finally:
-        for path in (waiting, *(waiting.with_name(f"{waiting.name}{end}") for end in BESIDE)):
+        for path in (staged, *(staged.with_name(f"{staged.name}{end}") for end in SIDE_FILES)):
             path.unlink(missing_ok=True)
 
 
-def _examine(waiting: Path, copy: Path, vault: WorkerVault) -> None:
-    """See that the copy is whole, the portal's, and written with these keys."""
+def _examine(staged: Path, copy: Path, vault: WorkerVault) -> None:
+    """Raise BackupRefused unless the copy is intact, the portal's, and written with these keys."""
     try:
         with closing(
-            sqlite3.connect(f"file:{quote(str(waiting))}?mode=ro&immutable=1", uri=True)
+            sqlite3.connect(f"file:{quote(str(staged))}?mode=ro&immutable=1", uri=True)
         ) as connection:
-            whole = connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
+            intact = connection.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
             connection.execute("SELECT version_num FROM alembic_version").fetchone()
             row = connection.execute("SELECT sealed FROM key_canary").fetchone()
     except sqlite3.Error as error:
-        raise BackupRefused(f"{copy} is not a whole database of the portal. Nothing was changed.") from error
-    if not whole:
-        raise BackupRefused(f"{copy} is damaged. Nothing was changed.")
+        raise BackupRefused(
+            f"{copy} is not a complete database of the portal. Nothing was changed."
+        ) from error
+    if not intact:
+        raise BackupRefused(
+            f"{copy} is corrupt (PRAGMA integrity_check). Nothing was changed: use an older backup."
+        )
     if row is not None and not self_test.opens(row[0], vault):
         raise BackupRefused(
-            f"{copy} was written with other keys than PORTAL_WORKER_KEYS_FILE names: put those back first. "
-            "Nothing was changed."
+            f"{copy} was written with other keys than those in PORTAL_WORKER_KEYS_FILE. "
+            "Nothing was changed: restore its keys from your offline copy first."
         )
 
 
 @contextmanager
-def _without_what_lies_beside(target: Path) -> Iterator[None]:
-    """Move aside what belongs to the former database, and would be written into the other one; back where that fails.
+def _side_files_moved(target: Path) -> Iterator[None]:
+    """Move the former database's -wal, -shm and -journal files aside; delete them at the end.
 
-    It may hold the last commits of a process that was killed. Who is killed in here leaves it as `.NAME.former-wal`.
+    SQLite would apply them to the new file. They may hold the last commits of a killed process, so on an
+    error they are moved back. A process killed in here leaves them as `.NAME.former-wal` and so on.
     """
     moved: list[tuple[Path, Path]] = []
     try:
-        for end in BESIDE:
+        for end in SIDE_FILES:
             beside, aside = (
                 target.with_name(f"{name}{end}") for name in (target.name, f".{target.name}.former")
             )
@@ -114,8 +116,8 @@ def _without_what_lies_beside(target: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    """Hold the lock that SQLite takes to have a database for itself, even where the file is damaged."""
+def _exclusive_lock(file: Path) -> Iterator[None]:
+    """Hold the lock by which SQLite excludes all other processes; works on a corrupt file too."""
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -126,8 +128,8 @@ def _alone(file: Path) -> Iterator[None]:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, _LOCKED_BYTES, _LOCKED_FROM)
         except OSError as error:
             raise BackupRefused(
-                "Somebody has the database open: stop the web server and the worker first. Nothing was "
-                "changed."
+                "Another process has the database open. Nothing was changed: stop portal serve and "
+                "portal worker, then run this again."
             ) from error
         yield
     finally:
@@ -135,7 +137,7 @@ def _alone(file: Path) -> Iterator[None]:
 
 
 def _sync(path: Path) -> None:
-    """Bring a file, or a folder's names, to the disk."""
+    """fsync a file, or a folder after a rename in it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""`portal keys` and `portal db`."""
+"""Commands: `portal keys` and `portal db`."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from portal.runtime.context import Context
 
 @click.group()
 def keys() -> None:
-    """The portal's keys."""
+    """Manage the key files."""
 
 
 @keys.command()
 @click.pass_obj
 def generate(context: Context) -> None:
-    """Make both key files; existing ones are never overwritten."""
+    """Write both key files; existing ones are never overwritten."""
     settings = context.settings
     try:
         keyfiles.write_pair(*keyfiles.generate(), settings.keys.web_file, settings.keys.worker_file)
@@ -28,34 +28,31 @@ def generate(context: Context) -> None:
         raise click.ClickException(str(error)) from error
     click.echo(f"For the web server: {settings.keys.web_file}")
     click.echo(f"For the worker:     {settings.keys.worker_file}")
-    click.echo(
-        "Copy both to a place that is not connected to any network, now: without them nothing stored can be "
-        "read."
-    )
+    click.echo("Copy both to offline storage now: without them, stored data cannot be decrypted.")
 
 
 @keys.command()
 @click.pass_obj
 def renew_session(context: Context) -> None:
-    """Make a new secret for the web server's sessions; the former one is still read, until the next renewal."""
+    """Replace the web server's session secret; the previous one stays valid until the next renewal."""
     file = context.settings.keys.web_file
     try:
         keyfiles.renew_session(file)
     except keyfiles.KeysInvalid as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"A new session secret is in {file}. Restart the web server now.")
-    click.echo("Whoever is signed in stays so until the next renewal.")
+    click.echo("People who are signed in stay signed in until the next renewal.")
 
 
 @click.group()
 def db() -> None:
-    """The database."""
+    """Manage the database."""
 
 
 @db.command()
 @click.pass_obj
 def upgrade(context: Context) -> None:
-    """Bring the database to this version of the portal; safe to repeat."""
+    """Migrate the database to this version of the portal; safe to repeat."""
     try:
         schema.upgrade(context.database)
     except schema.DatabaseNewer as error:
@@ -69,34 +66,33 @@ def upgrade(context: Context) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_obj
 def back_up(context: Context, file: Path) -> None:
-    """Copy the database to FILE while everything runs; an existing file is never overwritten."""
-    _sqlite_file(context, "pg_dump --format=custom")
+    """Copy the database to FILE while the portal runs; an existing file is never overwritten."""
+    _require_sqlite(context, "pg_dump --format=custom")
     try:
         backup.save(context.database, file)
     except backup.BackupRefused as error:
         raise click.ClickException(str(error)) from error
-    click.echo(
-        f"The database is copied to {file}. It opens with the worker's keys alone: keep those apart from it."
-    )
+    click.echo(f"The database is copied to {file}. Only the worker's keys decrypt it: store them elsewhere.")
 
 
 @db.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_obj
 def restore(context: Context, file: Path) -> None:
-    """Put the copy FILE in the database's place; the web server and the worker must be stopped."""
-    target = _sqlite_file(context, "pg_restore")
+    """Replace the database with the backup FILE; stop the web server and the worker first."""
+    target = _require_sqlite(context, "pg_restore")
     try:
         vault = WorkerVault(keyfiles.read_worker(context.settings.keys.worker_file))
         target.parent.mkdir(parents=True, exist_ok=True)
-        backup.put_back(file, target, vault)
+        backup.restore(file, target, vault)
     except (keyfiles.KeysInvalid, backup.BackupRefused) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{file} is in the database's place. Now run: portal db upgrade, and portal doctor")
+    click.echo(f"The database is restored from {file}. Now run: portal db upgrade && portal doctor")
 
 
-def _sqlite_file(context: Context, instead: str) -> Path:
+def _require_sqlite(context: Context, instead: str) -> Path:
+    """Return the database's file. Raises ClickException for PostgreSQL, naming its own tool."""
     file = sqlite_file(make_url(context.settings.database_url))
     if file is None:
-        raise click.ClickException(f"This is for SQLite. For PostgreSQL, use its own tool: {instead}")
+        raise click.ClickException(f"This command is for SQLite. For PostgreSQL use: {instead}")
     return file

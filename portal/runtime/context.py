@@ -1,4 +1,4 @@
-"""What a command gets: the settings, the database and the keys, each only when it is asked for."""
+"""Provide commands with settings, database and keys, each loaded on first use."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,15 +14,16 @@ from portal.crypto import keys, self_test
 from portal.crypto.vault import WorkerVault
 from portal.runtime import schema
 
-# What a feature hands to `portal doctor`. Arguments: the settings, and whether the key files are in order.
+# A feature's checks for `portal doctor`. Takes the settings and whether the key files are valid; yields what
+# was checked, with its fault or None.
 Check = Callable[[Settings, bool], Iterator[tuple[str, str | None]]]
 
 
 @dataclass
 class Context:
-    """A command's surroundings. Faults end the command with one sentence and status 1.
+    """The context of a command. Properties raise ClickException, which ends the command with status 1.
 
-    `checks` are the features' own, for `portal doctor`.
+    `checks` are those of the features, for `portal doctor`.
     """
 
     settings: Settings
@@ -31,30 +32,33 @@ class Context:
 
     @cached_property
     def db(self) -> Database:
-        """The database, at this version of the portal."""
+        """The database. Raises ClickException unless it is at this version's migration."""
         if (fault := schema.fault_of(self.database)) is not None:
             raise click.ClickException(f"The database {fault}.")
         return self.database
 
     @cached_property
     def database(self) -> Database:
-        """The database, whatever its version; for SQLite the folder is made."""
+        """The database at any version; for SQLite, creates the folder."""
         file = sqlite_file(make_url(self.settings.database_url))
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
         return Database(self.settings.database_url)
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close the database if it was opened."""
         if "database" in vars(self):
             self.database.dispose()
 
     def worker_vault(self) -> WorkerVault:
-        """The vault that opens: for who may read the worker's key file, where its keys are this database's."""
+        """Return the worker's vault, after checking its keys against the database.
+
+        Raises ClickException where the key file cannot be read or is another database's.
+        """
         try:
             vault = WorkerVault(keys.read_worker(self.settings.keys.worker_file))
         except keys.KeysInvalid as error:
-            message = f"This command needs the worker's keys. {error}"
+            message = f"This command needs the worker's keys: {error}"
             raise click.ClickException(message) from error
         try:
             self_test.check_or_store(self.db, vault)

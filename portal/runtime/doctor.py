@@ -1,4 +1,4 @@
-"""`portal doctor`: check the configuration, and say what is wrong and how to fix it."""
+"""Command: `portal doctor`, which checks the configuration and says how to fix it."""
 
 import os
 import time
@@ -18,7 +18,7 @@ from portal.crypto.vault import WebVault, WorkerVault
 from portal.runtime import schema
 from portal.runtime.context import Context
 
-# What doctor tries, in KiB, and how long one hash may take: as dear as people will wait for.
+# Memory costs to try, in KiB, and how long one hash may take.
 HASH_MEMORY = (47_104, 65_536, 98_304, 131_072, 196_608, 262_144)
 HASH_SECONDS = 0.25
 TOO_LONG = 4
@@ -30,7 +30,7 @@ UNUSED = "is not used by this version; remove it from the settings"
 @click.command()
 @click.pass_obj
 def doctor(context: Context) -> None:
-    """Check the configuration, and say what is wrong and how to mend it."""
+    """Check the configuration, and say what is wrong and how to fix it."""
     faults = 0
     for name, fault in examine(context):
         click.echo(f"{'ok   ' if fault is None else 'WRONG'} {name}{'' if fault is None else f': {fault}'}")
@@ -43,7 +43,7 @@ def doctor(context: Context) -> None:
 
 
 def examine(context: Context) -> Iterator[tuple[str, str | None]]:
-    """Yield each thing that was looked at, with what is wrong with it or None."""
+    """Yield (what was checked, what is wrong with it or None)."""
     settings = context.settings
     yield "settings", None
     web_keys, worker_keys = _web_keys(settings), _worker_keys(settings)
@@ -59,7 +59,7 @@ def examine(context: Context) -> Iterator[tuple[str, str | None]]:
 
 
 def _hash_cost(settings: Settings) -> str:
-    """Say what a hash costs here, and the costliest that this machine can bear on every core at once."""
+    """Return how long a hash takes, and the highest cost that this machine can run on every core at once."""
     cost = settings.identity.argon2
     cores = len(os.sched_getaffinity(0))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
@@ -71,16 +71,14 @@ def _hash_cost(settings: Settings) -> str:
     seconds = _hash_seconds(cost.memory, cost.time, cost.lanes)
     taken = f"m={cost.memory},t={cost.time},p={cost.lanes} takes {seconds * 1000:.0f} ms"
     if seconds > HASH_SECONDS:
-        return (
-            f"{taken}; people will notice the wait, and OWASP's least is m=47104,t=1,p=1 or m=19456,t=2,p=1"
-        )
+        return f"{taken}, a noticeable wait; OWASP's minimum is m=47104,t=1,p=1 or m=19456,t=2,p=1"
     if best is None or best <= cost.memory * cost.time:
-        return f"{taken}; that suits this machine"
-    return f"{taken}; this machine can bear PORTAL_ARGON2=m={best},t=1,p=1"
+        return f"{taken}, right for this machine"
+    return f"{taken}; this machine can afford PORTAL_ARGON2=m={best},t=1,p=1"
 
 
 def _hash_seconds(memory: int, time_cost: int, lanes: int) -> float:
-    """Return what a hash takes; the shortest of three times where the first is long, since the machine may be busy."""
+    """Return the seconds of one hash; the best of three where the first is slow: the machine may be busy."""
     took: list[float] = []
     while not took or (HASH_SECONDS < min(took) < TOO_LONG * HASH_SECONDS and len(took) < MOST_TIMES):
         begin = time.perf_counter()
@@ -90,7 +88,7 @@ def _hash_seconds(memory: int, time_cost: int, lanes: int) -> float:
 
 
 def _web_keys(settings: Settings) -> str | None:
-    if _is_of_the_other(settings.keys.web_file, settings.keys.worker_file, settings):
+    if _is_other_users(settings.keys.web_file, settings.keys.worker_file, settings):
         return None
     try:
         web = keyfiles.read_web(settings.keys.web_file)
@@ -100,32 +98,35 @@ def _web_keys(settings: Settings) -> str | None:
         try:
             worker = keyfiles.read_worker(settings.keys.worker_file)
         except keyfiles.KeysInvalid:
-            return _mode(settings.keys.web_file)  # said of the worker's file
+            return _mode(settings.keys.web_file)  # reported for the worker's file
         if (web.sealing_public, web.account_index) != (worker.sealing_public, worker.account_index):
-            return "do not belong to the worker's; restore both from your offline copy"
+            return "do not match the worker's keys; restore both files from your offline copy"
     return _mode(settings.keys.web_file)
 
 
 def _worker_keys(settings: Settings) -> str | None:
     file = settings.keys.worker_file
-    if _is_of_the_other(file, settings.keys.web_file, settings):
+    if _is_other_users(file, settings.keys.web_file, settings):
         return None
     try:
         vault = WorkerVault(keyfiles.read_worker(file))
     except keyfiles.KeysInvalid as error:
         return str(error)
     if not vault.self_test():
-        return "the keys of this file do not belong together; restore it from your offline copy"
+        return "the keys in this file do not match each other; restore it from your offline copy"
     return _mode(file)
 
 
-def _is_of_the_other(file: Path, own: Path, settings: Settings) -> bool:
-    """Tell whether a key file is not this user's to read. Where one user holds both, each must be there."""
+def _is_other_users(file: Path, own: Path, settings: Settings) -> bool:
+    """Return whether `file` belongs to the portal's other user: unreadable, while `own` can be read.
+
+    With PORTAL_EMBEDDED=1 one user has both, so each must be readable.
+    """
     return not settings.keys.embedded and not os.access(file, os.R_OK) and os.access(own, os.R_OK)
 
 
 def _keys_of_database(context: Context) -> str | None:
-    """Compare what can be read of the keys; what is wrong with a file as such was said before."""
+    """Compare the readable keys with the database; faults of a key file itself were reported before."""
     settings = context.settings
     try:
         with suppress(keyfiles.KeysInvalid):
@@ -141,7 +142,7 @@ def _keys_of_database(context: Context) -> str | None:
 
 def _mode(file: Path) -> str | None:
     if file.stat().st_mode & OTHERS:
-        return f"others can read {file}; run: chmod 600 {file}"
+        return f"other users can read {file}; run: chmod 600 {file}"
     return None
 
 
@@ -152,16 +153,16 @@ def _database(context: Context) -> str | None:
     except DBAPIError as error:
         return f"does not answer ({type(error.orig).__name__}); see PORTAL_DATABASE_URL"
     except OSError as error:
-        return f"its folder cannot be made ({error.strerror}); see PORTAL_DATABASE_URL"
+        return f"cannot create its folder ({error.strerror}); see PORTAL_DATABASE_URL"
     try:
         context.database.try_to_write()
     except DBAPIError as error:
-        return f"cannot be written ({type(error.orig).__name__}); {_who_may_write(context)}"
+        return f"cannot be written ({type(error.orig).__name__}); {_write_remedy(context)}"
     return None
 
 
-def _who_may_write(context: Context) -> str:
-    """Say what must be writable, for whom."""
+def _write_remedy(context: Context) -> str:
+    """Return which paths this user must be able to write."""
     file = sqlite_file(context.database.engine.url)
     if file is None:
         return "see PORTAL_DATABASE_URL"

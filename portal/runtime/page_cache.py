@@ -1,4 +1,4 @@
-"""A cache of rendered pages in this process, valid until something new is published."""
+"""Cache rendered pages in this process until something new is published."""
 
 import time
 from collections.abc import Callable
@@ -7,13 +7,13 @@ from threading import Lock
 
 from sqlalchemy.exc import DBAPIError
 
-MOST_PAGES = 1_000
+MAX_PAGES = 1_000
 AFTER_FAULT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A page ready to be sent: with its headers, and those of an answer that it is still the same."""
+    """A rendered page: body, headers, the headers of its 304 response, and ETag."""
 
     body: bytes
     headers: list[tuple[str, str]]
@@ -24,35 +24,35 @@ class Rendered:
 class PageCache:
     """Rendered pages by path and language.
 
-    `content_number` reads the number that grows with each publication; it is asked at most once in
-    `look_seconds`. While the database fails, pages rendered before are still served.
+    `content_number` returns a number that grows with each publication; it is called at most once per
+    `look_seconds`. While the database fails, cached pages are still served.
     """
 
     def __init__(self, content_number: Callable[[], int], look_seconds: float) -> None:
-        """Start empty."""
+        """Create an empty cache."""
         self._content_number = content_number
         self._look_seconds = look_seconds
         self._number = -1
         self._looked_at = float("-inf")
         self._pages: dict[tuple[str, str], Rendered] = {}
-        self._looking = Lock()
+        self._check_lock = Lock()
 
     def get(self, path: str, language: str, render: Callable[[], Rendered]) -> Rendered:
-        """Return a page, rendered anew where something became public since."""
+        """Return the cached page, or render it where it is missing or something was published since."""
         pages = self._current()
         found = pages.get((path, language))
         if found is None:
             found = render()
-            if len(pages) >= MOST_PAGES:
+            if len(pages) >= MAX_PAGES:
                 pages.clear()
             pages[path, language] = found
         return found
 
     def _current(self) -> dict[tuple[str, str], Rendered]:
-        """Return the pages that are still true; one thread looks at a time, and nobody waits for it."""
+        """Return the valid pages. One thread checks at a time; the others use the cache meanwhile."""
         if time.monotonic() - self._looked_at < self._look_seconds:
             return self._pages
-        if not self._looking.acquire(blocking=not self._pages):
+        if not self._check_lock.acquire(blocking=not self._pages):
             return self._pages
         try:
             number = self._content_number()
@@ -64,5 +64,5 @@ class PageCache:
                 raise
             self._looked_at = time.monotonic() + AFTER_FAULT_SECONDS
         finally:
-            self._looking.release()
+            self._check_lock.release()
         return self._pages

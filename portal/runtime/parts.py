@@ -1,4 +1,4 @@
-"""The parts that an entry point hands down: what the web process works with, and what the worker works with."""
+"""Define what an entry point passes down: the parts of the web process and those of the worker."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from portal.runtime.page_cache import PageCache
 
 @dataclass(frozen=True)
 class AccountLine:
-    """One line of the account page: a thing, its state, and the one place where it is changed."""
+    """One line of the account page: a title, a state, and the link where it is changed."""
 
     title: str
     state: str
@@ -36,12 +36,11 @@ ReadinessCheck = Callable[[Session, datetime], bool]
 
 @dataclass(frozen=True)
 class WebParts:
-    """What the web process works with, and what features hand to those below them.
+    """The parts of the web process, and what features pass to packages below them.
 
-    `page_cache` holds rendered public pages.
-    `account_lines` are shown on the account page, in this order. `readiness` is asked by `/readyz`, each check
-    under the name of its line. `language_chosen` is called with the language that a visitor chose.
-    `unlisted_paths` are kept from search engines.
+    `page_cache` holds rendered public pages. `account_lines` are shown on the account page, in this order.
+    `readiness` holds the checks of `/readyz` by their name there. `language_chosen` is called with the
+    language that a visitor chose. `unlisted_paths` are excluded from search engines.
     """
 
     settings: Settings
@@ -58,7 +57,7 @@ class WebParts:
 
 
 class Outcome(Enum):
-    """What a handler did with a sealed request: answered (or dropped) it, or held it until it can be answered."""
+    """What a handler did with a sealed request: answered or dropped it, or held it for a later answer."""
 
     ANSWERED = "answered"
     HELD = "held"
@@ -66,7 +65,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class WorkerParts:
-    """What the worker works with. `stopping` tells a long batch that it should end."""
+    """The parts of the worker. `stopping` returns True where a long batch should end early."""
 
     settings: Settings
     db: Database
@@ -74,4 +73,4 @@ class WorkerParts:
     vault: WorkerVault
     handlers: dict[str, Callable[..., Outcome]] = field(default_factory=dict)
     composers: dict[str, Any] = field(default_factory=dict)
-    stopping: Callable[[], bool] = bool  # bool() is False: nobody asked it to stop
+    stopping: Callable[[], bool] = bool  # bool() is False: never stops

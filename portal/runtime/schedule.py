@@ -1,4 +1,4 @@
-"""What is scheduled: each job has a row with its next time. The row says when, and the code says what."""
+"""Schedule jobs: each has a row with its next time; what it does and how often is in the code."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -14,16 +14,16 @@ from portal.runtime.parts import WorkerParts
 
 log = logging.getLogger("portal.schedule")
 
-# By so much the clocks of two machines may differ before one takes the other's times for wrong.
-CLOCKS_DIFFER = timedelta(minutes=1)
-# Several workers may be the first at once.
+# How far the clocks of two machines may differ before one takes the other's times for wrong.
+MAX_CLOCK_SKEW = timedelta(minutes=1)
+# Several workers may insert the first row at once.
 _ADD = text(
     "INSERT INTO scheduled_jobs (name, next_at) VALUES (:name, :next_at) ON CONFLICT (name) DO NOTHING"
 ).bindparams(bindparam("next_at", type_=Utc()))
 
 
 class ScheduledTime(Base):
-    """When the job of this name is due next. A name that no job has is ignored."""
+    """When the job of this name is due next. Rows of unknown names are ignored."""
 
     __tablename__ = "scheduled_jobs"
 
@@ -36,7 +36,10 @@ _TABLE: Any = ScheduledTime.__table__
 
 @dataclass(frozen=True)
 class ScheduledJob:
-    """A job, and how often it runs. `run` opens its own transactions, and may begin again before it ends."""
+    """A job, and how often it runs.
+
+    `run` opens its own transactions. In another worker it may run again before it has ended here.
+    """
 
     name: str
     every: timedelta
@@ -45,17 +48,17 @@ class ScheduledJob:
 
 @dataclass(frozen=True)
 class DueJob:
-    """A job that is due, and the time that its row had when it was read."""
+    """A due job, and the time that its row had when it was read."""
 
     job: ScheduledJob
     next_at: datetime
 
 
 def due(db: Database, jobs: Sequence[ScheduledJob], now: datetime) -> list[DueJob]:
-    """Return the jobs that are due, in their own order: one look-up by the rows' keys, and no lock.
+    """Return the jobs that are due, in the order of `jobs`: one look-up by primary key, without a lock.
 
     A job without a row gets one that is due now. A time further ahead than the job's interval was written
-    under a clock that was wrong, and is due too.
+    under a wrong clock, and counts as due.
     """
     times = _times(db, jobs)
     if missing := [job.name for job in jobs if job.name not in times]:
@@ -68,9 +71,9 @@ def due(db: Database, jobs: Sequence[ScheduledJob], now: datetime) -> list[DueJo
 
 
 def claim(db: Database, due_job: DueJob, now: datetime) -> bool:
-    """Move a job's next time to one interval from now; return False where another worker was first.
+    """Move a job's next time to one interval from now; return False where another worker did so first.
 
-    What was missed in an outage is not made up for: the job runs once.
+    After an outage the job runs once, however many times it missed.
     """
     job, seen = due_job.job, due_job.next_at
     statement = (
@@ -78,7 +81,7 @@ def claim(db: Database, due_job: DueJob, now: datetime) -> bool:
         .where(ScheduledTime.name == job.name, ScheduledTime.next_at == seen)
         .values(next_at=now + job.every)
     )
-    with db.mark() as connection:  # a claim that a power cut undoes is made again
+    with db.mark() as connection:  # a claim that a power cut undoes is repeated
         claimed = connection.execute(statement).rowcount == 1
     if claimed and _too_far(due_job, now):
         ahead = (seen - now).total_seconds()
@@ -87,7 +90,7 @@ def claim(db: Database, due_job: DueJob, now: datetime) -> bool:
 
 
 def _too_far(due_job: DueJob, now: datetime) -> bool:
-    return due_job.next_at > now + due_job.job.every + CLOCKS_DIFFER
+    return due_job.next_at > now + due_job.job.every + MAX_CLOCK_SKEW
 
 
 def _times(db: Database, jobs: Sequence[ScheduledJob]) -> dict[str, datetime]:

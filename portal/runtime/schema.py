@@ -1,4 +1,4 @@
-"""The database's version: which migrations it has had, and which this version of the portal needs."""
+"""Check and upgrade the database's schema version."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -19,8 +19,11 @@ from portal.core.db import BUSY_MILLISECONDS, WRITING, Database
 
 MIGRATIONS = Path(__file__).parent.parent.parent / "migrations"
 BEHIND = "is not at this version; run: portal db upgrade"
-AHEAD = "is of a newer version of the portal: install that version again, or restore a copy from before its upgrade"
-# The advisory lock of upgrades. Its number is arbitrary, and stays: any two versions must exclude each other.
+AHEAD = (
+    "is of a newer version of the portal: install that version again, "
+    "or restore a backup from before its upgrade"
+)
+# The advisory lock of upgrades. Its number is arbitrary but fixed: any two versions must exclude each other.
 ADVISORY = "pg_advisory_xact_lock"
 ADVISORY_LOCK = 0x706F7274616C  # "portal"
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -28,24 +31,24 @@ SHOWN_LENGTH = 100  # of a statement, in messages
 
 
 class DatabaseNewer(Exception):
-    """The database has had a migration that this version of the portal does not know."""
+    """The database has a migration that this version of the portal does not know."""
 
 
 class UpgradeBlocked(Exception):
-    """The upgrade was given up and rolled back; the message says what was in its way and what to do."""
+    """The upgrade was rolled back; the message says what blocked it and what to do."""
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long an upgrade waits on PostgreSQL, in milliseconds. SQLite has one lock: BUSY_MILLISECONDS."""
+    """How long an upgrade waits on PostgreSQL, in ms. On SQLite BUSY_MILLISECONDS applies to its one lock."""
 
-    # For another upgrade to end. Nobody queues behind this wait, so it may last as long as on SQLite.
+    # For another upgrade to end. Nothing queues behind this wait, so it may last as long as on SQLite.
     turn: int = BUSY_MILLISECONDS
     # For a table. Short, because every reader and writer of the table queues behind a waiting ALTER TABLE.
     lock: int = 5_000
     # For one statement, which keeps others from the table while it runs. Long enough to rewrite or index some
     # millions of rows; bounded, so that an upgrade gone wrong ends by itself. A migration that needs longer
-    # sets it anew with SET LOCAL.
+    # overrides it with SET LOCAL.
     statement: int = 600_000
 
 
@@ -53,24 +56,24 @@ TIMEOUTS = Timeouts()
 
 
 def alembic_config() -> Config:
-    """Return how migrations are found."""
+    """Return Alembic's configuration, with the folder of the migrations."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     return config
 
 
 def upgrade(db: Database, revision: str = "head", timeouts: Timeouts = TIMEOUTS) -> None:
-    """Bring the database to a revision, by default this version's, in one transaction. Safe to repeat.
+    """Migrate the database to `revision`, by default this version's, in one transaction. Safe to repeat.
 
-    A half upgraded database would suit neither the old code nor the new: either every migration that is due
-    takes effect, or none does. Raises DatabaseNewer, UpgradeBlocked, DBAPIError.
+    Either every pending migration takes effect or none does: a half-upgraded database would fit neither the
+    old code nor the new. Raises DatabaseNewer, UpgradeBlocked, DBAPIError.
     """
     with (
         _explain_waits(timeouts),
         db.engine.connect().execution_options(**WRITING) as connection,
         connection.begin(),
     ):
-        if not db.is_sqlite:  # there, the transaction itself holds the one lock
+        if not db.is_sqlite:  # on SQLite the transaction itself holds the one lock
             _lock(connection, timeouts)
         if _fault(connection) == AHEAD:
             raise DatabaseNewer
@@ -80,7 +83,7 @@ def upgrade(db: Database, revision: str = "head", timeouts: Timeouts = TIMEOUTS)
 
 
 def fault_of(db: Database) -> str | None:
-    """Return what is wrong with the database's version, in words that follow its name, or None. Raises DBAPIError."""
+    """Return what is wrong with the database's version, as a predicate, or None. Raises DBAPIError."""
     with db.engine.connect() as connection:
         return _fault(connection)
 
@@ -93,7 +96,7 @@ def _fault(connection: Connection) -> str | None:
 
 
 def _lock(connection: Connection, timeouts: Timeouts) -> None:
-    """Keep other upgrades out and bound every wait, until the transaction ends."""
+    """Exclude other upgrades and limit every wait, until the transaction ends."""
     _set_local(connection, "statement_timeout", timeouts.statement)
     _set_local(connection, "lock_timeout", timeouts.turn)
     connection.execute(text(f"SELECT {ADVISORY}(:lock)"), {"lock": ADVISORY_LOCK})
@@ -101,7 +104,7 @@ def _lock(connection: Connection, timeouts: Timeouts) -> None:
 
 
 def _set_local(connection: Connection, name: str, milliseconds: int) -> None:
-    """Set a time-out for this transaction alone: SET LOCAL, in the form that takes parameters."""
+    """Set a time-out for this transaction, like SET LOCAL, which takes no parameters."""
     connection.execute(
         text("SELECT set_config(:name, :value, true)"), {"name": name, "value": str(milliseconds)}
     )
@@ -109,18 +112,18 @@ def _set_local(connection: Connection, name: str, milliseconds: int) -> None:
 
 @contextmanager
 def _explain_waits(timeouts: Timeouts) -> Iterator[None]:
-    """Raise UpgradeBlocked, with words for the operator, where a lock or the time was lacking."""
+    """Raise UpgradeBlocked where a lock or a statement timed out."""
     try:
         yield
     except DBAPIError as error:
-        if (words := _obstacle(error, timeouts)) is None:
+        if (obstacle := _obstacle(error, timeouts)) is None:
             raise
-        cause, remedy = words
+        cause, remedy = obstacle
         raise UpgradeBlocked(f"{cause} Nothing was changed. {remedy}, then run: portal db upgrade") from error
 
 
 def _obstacle(error: DBAPIError, timeouts: Timeouts) -> tuple[str, str] | None:
-    """Return what was in the way and what to do about it; None for any other error."""
+    """Return (cause, remedy) of a lock or time-out error, or None for any other error."""
     if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in BUSY:
         return "Other processes were writing the database all the time.", "Stop portal worker"
     statement = shorten(error.statement or "", SHOWN_LENGTH, placeholder=" ...")
@@ -142,5 +145,5 @@ def _obstacle(error: DBAPIError, timeouts: Timeouts) -> tuple[str, str] | None:
 
 @cache
 def _revisions() -> tuple[str, ...]:
-    """Return every migration that this version knows, the newest first."""
+    """Return every revision that this version knows, newest first."""
     return tuple(one.revision for one in ScriptDirectory.from_config(alembic_config()).walk_revisions())

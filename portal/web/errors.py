@@ -22,7 +22,9 @@ def install(app: Flask) -> None:
     """Register the error pages, and log failures without their values."""
     app.log_exception = functools.partial(_log_fault, app)  # type: ignore[method-assign]
     app.register_error_handler(HTTPException, _show_http_error)
-    app.register_error_handler(CSRFError, _show_stale_form)
+    app.register_error_handler(
+        CSRFError, lambda _error: _error_page(400, 400, stale_form=True, retry_after=1)
+    )
     app.register_error_handler(DBAPIError, _show_database_error)
 
 
@@ -37,10 +39,6 @@ def _show_http_error(error: HTTPException) -> BaseResponse:
         if name.lower() in ("retry-after", "allow"):
             response.headers[name] = value
     return response
-
-
-def _show_stale_form(_error: CSRFError) -> BaseResponse:
-    return _error_page(400, 400, stale_form=True, retry_after=1)
 
 
 def _show_database_error(error: DBAPIError) -> BaseResponse:

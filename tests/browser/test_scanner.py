@@ -1,4 +1,4 @@
-"""A mail scanner opens every link and runs its scripts: nothing changes, and the links still work."""
+"""A mail scanner that opens every link and runs scripts changes nothing, and the links still work."""
 
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ def by(house: House, address: str, beginning: str) -> Iterator[str]:
 
 
 def visit(link: str, method: str) -> int:
-    """Open a link as a program does that follows redirects and stores cookies; return the last status."""
+    """Open a link, follow redirects and keep cookies, as a program does; return the last status."""
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
     try:
         with opener.open(urllib.request.Request(link, method=method), timeout=20) as answer:

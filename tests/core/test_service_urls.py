@@ -1,4 +1,4 @@
-"""Production refuses weak addresses of the relay and the database, and reports all faults at once."""
+"""Which URLs of the relay and the database production refuses, with all faults reported at once."""
 
 import re
 import subprocess

@@ -131,7 +131,7 @@ def test_a_page_is_whole_and_brings_nothing_inline_or_from_elsewhere(client, rul
     "rule", [rule for rule, methods in PAGES.items() if "POST" in methods and rule not in ONE_CLICK]
 )
 def test_a_form_from_elsewhere_is_refused(app, client, rule):
-    """Each form is complete but for its token, so nothing else can be the reason; the page says so."""
+    """Each form is complete but for its token, so the token alone is the reason; the page says so."""
     client.get("/check/")
     foreign = hidden(app.test_client().get("/check/").text)["csrf_token"]
     for token in ({}, {"csrf_token": ""}, {"csrf_token": "no-token"}, {"csrf_token": foreign}):

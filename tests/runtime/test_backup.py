@@ -1,4 +1,4 @@
-"""A backup is made while everything runs; restoring it works for both users, or changes nothing."""
+"""A backup is made while the portal runs; a restore replaces it for both users, or changes nothing."""
 
 import sqlite3
 import time
@@ -107,7 +107,7 @@ def test_nothing_is_put_back_while_the_worker_runs(
         time.sleep(0.5)
         refused = run("db", "restore", str(copy))
     assert refused.exit_code == 1
-    assert "stop the web server and the worker first" in refused.output
+    assert "stop portal serve and portal worker" in refused.output
     assert "after" in names(database_url)
     assert run("db", "restore", str(copy)).exit_code == 0
     assert "after" not in names(database_url)

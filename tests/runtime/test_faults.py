@@ -18,8 +18,8 @@ EVERY_COMMAND = [
     f"incidents preview {SLUG} --output /dev/null",
     f"incidents update {SLUG} --phase resolved --title T FILE",
     "accounts import FILE", f"exposure import {SLUG} FILE", f"exposure list {SLUG}",
-    f"exposure activate {SLUG} 1",
-    f"exposure purge {SLUG} 1", f"reset require {SLUG}", "reset require --everyone", "campaigns",
+    f"exposure activate {SLUG} 1", f"exposure purge {SLUG} 1", f"reset require {SLUG}",
+    "reset require --everyone", "campaigns",
     f"campaigns notify {SLUG}", "outbox status", "outbox retry", "audit verify",
 ]  # fmt: skip
 

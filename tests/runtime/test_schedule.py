@@ -1,4 +1,4 @@
-"""What is scheduled is a row with its next time: a job runs once per interval, however many look."""
+"""Each scheduled job runs once per interval, however many workers look for due ones."""
 
 import logging
 import threading

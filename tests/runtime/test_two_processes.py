@@ -1,6 +1,6 @@
-"""In production, `portal serve` has the web keys alone, `portal worker` its own, sharing only the database.
+"""In production `portal serve` and `portal worker` share nothing but the database, and every flow works.
 
-Everything that a person can do works.
+Each has its own key file only.
 """
 
 import json

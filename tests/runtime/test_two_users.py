@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as 
 
 @pytest.fixture
 def folder():
-    """A folder as the guide makes it: 2770, the group's. Not below pytest's, which only root may enter."""
+    """A folder with the guide's mode, 2770; outside pytest's own, which only root may enter."""
     above = Path(tempfile.mkdtemp(prefix="portal-two-users-", dir="/tmp"))
     above.chmod(0o755)
     inside = above / "var"
@@ -36,7 +36,7 @@ def folder():
 
 
 def as_user(user, step, group=GROUP):
-    """Run `step` in a process of that user, which then dies as if killed and leaves its files behind."""
+    """Run `step` in a process of that user that ends as if killed, so that SQLite's side files stay."""
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", DeprecationWarning

@@ -1,4 +1,4 @@
-"""The addresses that programs know: security.txt, where a password is changed, health."""
+"""The URLs that programs know: security.txt, change-password, health."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -38,10 +38,9 @@ PERSONAL = (
     "/check/", "/check/sent/", f"/check/answer/{TOKEN}/", "/check/answer/", "/reset/", "/reset/sent/",
     f"/reset/{TOKEN}/", "/reset/choose/", "/reset/done/", "/sign-in/", "/sign-out/", "/account/",
     "/account/password/", "/account/reminders/", "/account/sessions/", "/account/reminders/calendar.ics",
-    f"/reminders/off/{TOKEN}/",
-    "/reminders/elsewhere/", "/subscribe/", "/subscribe/sent/", f"/subscribe/confirm/{TOKEN}/",
-    "/subscribe/confirm/",
-    f"/unsubscribe/{TOKEN}/", "/is-it-real/", "/language/",
+    f"/reminders/off/{TOKEN}/", "/reminders/elsewhere/", "/subscribe/", "/subscribe/sent/",
+    f"/subscribe/confirm/{TOKEN}/", "/subscribe/confirm/", f"/unsubscribe/{TOKEN}/", "/is-it-real/",
+    "/language/",
 )  # fmt: skip
 MACHINES = (
     "/feed.atom",
