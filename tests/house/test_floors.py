@@ -21,6 +21,7 @@ FLASK_ALLOWED = {
     "portal.worker",
     "portal.demo.example",  # it calls the commands
     "portal.intake.flow",  # what the pages of a mailed link share
+    "portal.web.errors",
     "portal.web.frame",
     "portal.site.views",
     "portal.incidents.preview",  # fills the pages' templates for a command
