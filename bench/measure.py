@@ -18,7 +18,7 @@ class Result:
     most: float | None = None
 
     @property
-    def kept(self) -> bool:
+    def passed(self) -> bool:
         """Whether the ratio is within its limit."""
         return (self.least is None or self.ratio >= self.least) and (
             self.most is None or self.ratio <= self.most
@@ -27,7 +27,9 @@ class Result:
     def line(self) -> str:
         """Return the result as one line."""
         limit = f"at least {self.least:g}" if self.least is not None else f"at most {self.most:g}"
-        return f"{'kept  ' if self.kept else 'MISSED'} {self.name}: {self.ratio:.3f} ({limit}); {self.detail}"
+        return (
+            f"{'ok    ' if self.passed else 'MISSED'} {self.name}: {self.ratio:.3f} ({limit}); {self.detail}"
+        )
 
 
 def interleaved(measures: dict[str, Callable[[], float]], runs: int = RUNS) -> dict[str, float]:

@@ -23,12 +23,12 @@ def run() -> list[Result]:
             with urlopen(asked) as answer:
                 body, headers, etag = answer.read(), answer.getheaders(), answer.headers["ETag"]
             (Path(name) / "body").write_bytes(body)
-            kept = [
+            saved = [
                 f"{key}: {value}"
                 for key, value in headers
                 if key.lower() not in ("connection", "content-length", "date", "server")
             ]
-            (Path(name) / "headers").write_text("\n".join(kept), encoding="utf-8")
+            (Path(name) / "headers").write_text("\n".join(saved), encoding="utf-8")
             peer_environ = {"BENCH_BODY": f"{name}/body", "BENCH_HEADERS": f"{name}/headers"}
             with serving("bench.constant:app", peer_environ) as peer:
                 page = get(path, Accept_Language=LANGUAGE)
