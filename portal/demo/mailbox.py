@@ -95,7 +95,7 @@ class _Handler:
     def __init__(self, store: MailboxStore) -> None:
         self._store = store
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - the name that aiosmtpd calls
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         content = envelope.content
         self._store.add(list(envelope.rcpt_tos), content if isinstance(content, bytes) else b"")
         return "250 OK"

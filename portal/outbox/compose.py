@@ -215,6 +215,7 @@ def _environment(language: str) -> Environment:
     )
     messages = catalogue(language)
     # The i18n extension adds this method at run time.
-    environment.install_gettext_callables(messages.gettext, messages.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    install: Any = environment.install_gettext_callables  # type: ignore[attr-defined]
+    install(messages.gettext, messages.ngettext, newstyle=True)
     environment.globals["text_direction"] = messages.direction
     return environment

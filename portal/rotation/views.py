@@ -26,7 +26,7 @@ _SITES = "sites"
 _HOUR = 3600
 
 
-def account_line(db_session: Session, account_id: bytes, now: datetime) -> AccountLine:  # noqa: ARG001 - part of AccountLineProvider
+def account_line(db_session: Session, account_id: bytes, now: datetime) -> AccountLine:  # noqa: ARG001
     """Return the account page's line about reminders."""
     chosen = service.chosen(db_session, account_id)
     state = gettext("Off")

@@ -280,7 +280,8 @@ def test_all_classes_of_many_people_fit_and_the_rest_is_counted(worker_vault, cl
 
 def test_names_in_a_list_are_text_on_the_page(lists, check, read):
     lists.live(
-        'home@northwind.example,1,"<script>alert(1)</script>",en,,Passwords\nhome@northwind.example,2,B,en,,Names\n'
+        'home@northwind.example,1,"<script>alert(1)</script>",en,,Passwords\n'
+        "home@northwind.example,2,B,en,,Names\n"
     )
     page = read(check("home@northwind.example"))
     assert "<script>alert" not in page

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from portal.incidents import service
-from portal.runtime.page_cache import MAX_PAGES, PageCache, Rendered
+from portal.runtime.page_cache import PageCache, Rendered
 from tests.traces import statements
 
 
@@ -87,6 +87,6 @@ def test_nobody_sees_old_news_after_new_news(db):
 
 def test_memory_is_bounded(db, render):
     cache = cache_of(db, 30.0)
-    for number in range(MAX_PAGES + 5):
+    for number in range(1_005):
         cache.get(f"/{number}/", "en", render)
-    assert cache.get("/0/", "en", render).body == str(MAX_PAGES + 6).encode()
+    assert cache.get("/0/", "en", render).body == str(1_006).encode()

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.sqlite
 PASSWORD = "eleven owls at noon"
 PROBE = "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200"
 PIXEL = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001"
-    "a5f645400000000049454e44ae426082"
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
+    "0000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
 )
 DRAWING = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 
