@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from portal import app
 from portal.core.settings import Mail as MailSettings
 from portal.core.settings import Settings, Site
 from portal.crypto import tokens
@@ -93,6 +94,10 @@ def test_no_mail_stays_in_english(kind, language):
     assert english[0]["Subject"] != here[0]["Subject"]
     untouched = [line for line in here[1].splitlines() if len(line.split()) >= 4 and line in english[1]]
     assert untouched == []
+
+
+def test_the_worker_knows_every_mail():
+    assert sorted(mail.name for mail in app.MAILS) == [kind.name for kind in KINDS]
 
 
 def test_mails_and_folders_of_templates_belong_to_each_other():
