@@ -29,6 +29,7 @@ from portal.people_files.report import Report
 from portal.people_files.sorting import Sorter, sort_folder
 
 COLUMNS = ("email", "password_hash", "account_ref", "name", "locale")
+MAX_HASH = 1_000  # characters; an encoded Argon2id hash has about 100
 NEEDED = ("email", "password_hash")
 CHUNK = 500
 _LINE_BYTES = 8
@@ -80,6 +81,8 @@ def parse_account(cells: tuple[str, ...]) -> NewAccount:
     address = rows.parse_address(email)
     password_hash = password_hash.strip()
     try:
+        if len(password_hash) > MAX_HASH:
+            raise ValueError
         argon2_params_of(password_hash)
     except ValueError:
         raise rows.RowRefused(

@@ -89,6 +89,8 @@ class Sorter:
                 yield data[at:row_end]
                 at = row_end
             rest = data[at:]
+        if rest:  # a damaged length: people would be missing without a word
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     def close(self) -> None:
         """Free the memory and the disk space."""

@@ -125,6 +125,15 @@ def test_rows_that_cannot_be_taken_in_are_told_by_line_and_never_by_value(load, 
     assert count(db) == 1
 
 
+def test_a_hash_without_end_costs_its_own_row_alone(load, tmp_path):
+    endless = HASH.rpartition("$")[0] + "A" * 65_000 + "$" + HASH.rpartition("$")[2]
+    result = load(HEADER + row("ana@example.com") + row("ben@example.com", endless))
+    assert (result.exit_code, "accounts: 1." in result.output) == (0, True), result.output
+    assert report(tmp_path).splitlines()[1:] == [
+        "3,password_hash: must be an Argon2id hash (v=19) with parameters in the usual range"
+    ]
+
+
 def test_an_address_that_comes_twice_is_told_and_the_first_row_counts(load, db, tmp_path, client, sign_in):
     done = load(HEADER + row("ana@example.com", STRONG) + row("ANA@Example.com", HASH))
     assert "Rows that repeat an earlier row's address, skipped: 1" in done.output

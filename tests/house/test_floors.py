@@ -1,5 +1,6 @@
 """The floors of the house hold, and every feature stands on one of them."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -31,8 +32,12 @@ FLASK_ALLOWED = {
 FLASK_ALLOWED_NAMES = {"views", "console", "forms", "commands"}
 
 
+def modules_files() -> list[Path]:
+    return sorted((ROOT / "portal").rglob("*.py"))
+
+
 def modules() -> list[str]:
-    paths = (path.relative_to(ROOT).with_suffix("") for path in sorted((ROOT / "portal").rglob("*.py")))
+    paths = (path.relative_to(ROOT).with_suffix("") for path in modules_files())
     return [".".join(path.parts).removesuffix(".__init__") for path in paths]
 
 
@@ -40,6 +45,18 @@ def test_every_import_goes_down():
     lint = Path(sys.executable).with_name("lint-imports")
     finished = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout
+
+
+def test_no_package_outgrows_a_glance():
+    sizes = {name: len(list((ROOT / "portal" / name).glob("*.py"))) - 1 for name in PACKAGES}
+    assert {name: size for name, size in sizes.items() if size > 12} == {}
+
+
+def test_only_one_thing_lies_in_the_applications_extensions():
+    uses = [
+        line for path in modules_files() for line in path.read_text().splitlines() if ".extensions" in line
+    ]
+    assert {key for line in uses for key in re.findall(r"\.extensions\[?(.*?)\]", line)} == {'"portal"'}
 
 
 def test_every_feature_is_held_to_the_layers_inside_a_feature():

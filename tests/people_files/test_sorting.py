@@ -1,5 +1,6 @@
 """The external sort gives all back in order, in little memory, and leaves nothing that others can open."""
 
+import os
 import random
 import resource
 import signal
@@ -33,6 +34,15 @@ def test_a_key_that_comes_twice_comes_back_twice(tmp_path):
         keys = [key for key, _ in sorter.sorted()]
         assert keys == [b"a", b"a", b"b", b"b"]
         assert {sealed for _, sealed in sorter.sorted()} == {b"1", b"22", b"333", b""}
+
+
+def test_a_damaged_length_is_an_error_and_loses_nobody_in_silence(tmp_path):
+    with closing(Sorter(tmp_path, 4, run_bytes=100)) as sorter:
+        for number in range(20):
+            sorter.add(number.to_bytes(4), b"twelve bytes")
+        os.pwrite(sorter._file.fileno(), b"\xff\xff", 4)
+        with pytest.raises(OSError, match="Input/output error"):
+            list(sorter.sorted())
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path):
