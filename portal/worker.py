@@ -88,10 +88,11 @@ class Worker:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Record SIGINT and SIGTERM inside the block.
+        """Record SIGINT and SIGTERM inside the block, and ignore them afterwards if there was one.
 
         The handler sets a plain attribute: it interrupts the main thread anywhere, and setting an Event could
-        deadlock on the lock that the main thread holds.
+        deadlock on the lock that the main thread holds. A signal that is repeated while the interpreter ends
+        would kill a process that has finished its work, and its exit status would say so.
         """
 
         def record(_number: int, _frame: object) -> None:
@@ -102,7 +103,7 @@ class Worker:
             yield
         finally:
             for number, handler in previous.items():
-                signal.signal(number, handler)
+                signal.signal(number, signal.SIG_IGN if self._signalled else handler)
 
     def _loop(self, name: str, step: Callable[[], int]) -> None:
         """Repeat a step, which returns how much it did: at once if anything, else after `LOOK_SECONDS`."""
