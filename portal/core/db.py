@@ -105,6 +105,7 @@ class Database:
             if (file := sqlite_file(parsed)) is not None:
                 event.listen(self.engine, "do_connect", lambda *_arguments: make_file(file))
             event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "invalidate", _roll_back_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
 
     @contextmanager
@@ -224,6 +225,15 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         f"busy_timeout={BUSY_MILLISECONDS}",
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _roll_back_sqlite(connection: sqlite3.Connection, _record: object, _error: BaseException | None) -> None:
+    """End the transaction of a connection that SQLAlchemy is about to drop, as after KeyboardInterrupt.
+
+    Closing alone would leave the write lock taken for as long as the error's traceback holds a cursor.
+    """
+    with suppress(sqlite3.Error):  # a broken connection has nothing to roll back
+        connection.rollback()
 
 
 def _begin_sqlite(connection: Connection) -> None:

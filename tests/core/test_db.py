@@ -1,14 +1,15 @@
 """The database: writers wait for each other, times are UTC, and a fault tells nothing of what was stored."""
 
+import signal
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import event, func, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
-from portal.core.db import Database, new_id
+from portal.core.db import WRITING, Database, new_id
 from portal.web.limits import RateBucket
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -142,3 +143,43 @@ def test_a_database_that_is_not_there_answers_with_one_kind_of_fault(tmp_path):
         with pytest.raises(DBAPIError), database.write():
             pass
         database.dispose()
+
+
+@pytest.mark.parametrize("interrupted", ["do_execute", "do_executemany"])
+def test_an_interrupted_transaction_releases_its_locks_before_the_error_is_handled(
+    db, database_url, interrupted
+):
+    """Ctrl-C while a statement runs: SQLAlchemy drops the connection, whose cursor the traceback holds."""
+
+    def and_then_ctrl_c(rows):
+        yield from rows
+        signal.raise_signal(signal.SIGINT)
+
+    def interrupt(cursor, statement, parameters, _context):
+        if not statement.startswith("INSERT INTO rate_buckets"):
+            return False
+        if interrupted == "do_execute":
+            cursor.execute(statement, parameters)
+            signal.raise_signal(signal.SIGINT)
+        cursor.executemany(statement, and_then_ctrl_c(parameters))
+        return True
+
+    event.listen(db.engine, interrupted, interrupt)
+    rows = [bucket(name=bytes([number]) * 16) for number in range(1 if interrupted == "do_execute" else 3)]
+    other = Database(database_url)
+    try:
+        with db.write() as session:
+            session.add_all(rows)
+    except KeyboardInterrupt:
+        with other.engine.connect() as connection:
+            wait = "PRAGMA busy_timeout=50" if db.is_sqlite else "SET lock_timeout = '50ms'"
+            connection.exec_driver_sql(wait)
+            connection.execution_options(**WRITING).exec_driver_sql("DELETE FROM rate_buckets")
+            connection.rollback()
+    else:
+        pytest.fail("nothing was interrupted")
+    event.remove(db.engine, interrupted, interrupt)
+    assert stored(db) == []
+    with db.write() as session:  # the next connection is whole
+        session.add(bucket())
+    other.dispose()
