@@ -6,11 +6,12 @@ The limit holds across all processes of one user on this machine.
 import fcntl
 import logging
 import os
+import stat
 import tempfile
 import unicodedata
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from random import uniform
@@ -24,9 +25,12 @@ from sqlalchemy import make_url
 from portal.core.db import sqlite_file
 from portal.core.settings import Argon2Parameters, Settings
 
+log = logging.getLogger(__name__)
+
 WAIT_SECONDS = 2.0
 RETRY_AFTER_SECONDS = 5
 _POLL_SECONDS = (0.005, 0.02)
+_OTHERS = 0o077
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -43,7 +47,7 @@ class HashSlots:
     """A fixed number of slots, shared by all processes that use the same folder.
 
     A slot is an advisory lock on a file (flock(2)), so the kernel frees the slots of a process that dies. The
-    folder must be on a local disk.
+    folder must be on a local disk. Nobody else may enter it: whoever can open a file can hold its slot.
     """
 
     def __init__(self, folder: Path, count: int | None = None, wait: float = WAIT_SECONDS) -> None:
@@ -55,9 +59,9 @@ class HashSlots:
     @contextmanager
     def taken(self) -> Iterator[None]:
         """Hold one slot for the duration of the block. Raises TooBusy."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = _private_folder(self.folder)
         deadline = monotonic() + self.wait
-        while (slot := self._free_slot()) is None:
+        while (slot := self._free_slot(folder)) is None:
             if monotonic() >= deadline:
                 raise TooBusy
             sleep(uniform(*_POLL_SECONDS))  # noqa: S311 - jitter, not a secret
@@ -66,9 +70,9 @@ class HashSlots:
         finally:
             os.close(slot)
 
-    def _free_slot(self) -> int | None:
+    def _free_slot(self, folder: Path) -> int | None:
         for number in range(self.count):
-            descriptor = os.open(self.folder / f"{number}.lock", _OPEN, 0o600)
+            descriptor = os.open(folder / f"{number}.lock", _OPEN, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -79,6 +83,37 @@ class HashSlots:
             else:
                 return descriptor
         return None
+
+
+def _private_folder(wanted: Path) -> Path:
+    """Return the folder `wanted`, which is created if it is missing, or one with a random name beside it.
+
+    Its name can be guessed, and in a temporary folder any local user can take it first. All processes of this
+    user then share the random folder: the first by name, should several have been created at once.
+    """
+    with suppress(FileExistsError):
+        wanted.mkdir(parents=True, mode=0o700)
+    if _is_private(wanted):
+        return wanted
+    beside = sorted(filter(_is_private, wanted.parent.glob(f"{wanted.name}-*")))
+    if beside:
+        return beside[0]
+    made = Path(tempfile.mkdtemp(prefix=f"{wanted.name}-", dir=wanted.parent))
+    log.error(
+        "hashing: %s is not a folder that only this user (%d) can enter; remove it. Until then %s is used",
+        wanted,
+        os.geteuid(),
+        made,
+    )
+    return made
+
+
+def _is_private(folder: Path) -> bool:
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & _OTHERS
 
 
 def hash_slots_for(settings: Settings) -> HashSlots:
@@ -103,8 +138,6 @@ HASH_BYTES = 32
 MAX_MEMORY = 1_048_576
 MAX_TIME = 64
 MAX_LANES = 64
-
-log = logging.getLogger(__name__)
 
 
 class PasswordTooLong(ValueError):

@@ -4,6 +4,7 @@ import fcntl
 import json
 import logging
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from portal.audit import service as audit
 from portal.core.clock import Clock
-from portal.core.db import Database, sqlite_file
+from portal.core.db import FILE_MODE, Database, sqlite_file
 from portal.crypto.vault import INDEX_BYTES, WorkerVault
 from portal.datakinds.taxonomy import by_id, find
 from portal.exposure.models import IMPORTING, READY, ExposureList
@@ -44,6 +45,7 @@ NEEDED = ("email",)
 KEY_BYTES = 2 * INDEX_BYTES
 _MAX_BITMAPS = 10_000
 _POSTGRES_LOCK = 0x706F7274616C
+OWNER_MODE = 0o600
 
 
 class ImportRunning(Exception):
@@ -117,12 +119,14 @@ def import_lock(db: Database) -> AbstractContextManager[None]:
     The lock is released when the process ends, so a killed import blocks nothing.
     """
     file = sqlite_file(db.engine.url)
-    return _advisory_lock(db) if file is None else _file_lock(file.with_name(f"{file.name}.import-lock"))
+    return _advisory_lock(db) if file is None else _file_lock(file)
 
 
 @contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    lock = _locked(path)
+def _file_lock(database: Path) -> Iterator[None]:
+    path = database.with_name(f"{database.name}.import-lock")
+    # Whoever may read the lock file can hold it, so it is only for those who may write the database.
+    lock = _locked(path, FILE_MODE if database.stat().st_mode & stat.S_IWGRP else OWNER_MODE)
     try:
         yield
     finally:
@@ -130,11 +134,13 @@ def _file_lock(path: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _locked(path: Path) -> int:
+def _locked(path: Path, mode: int) -> int:
     """Return the descriptor of a locked file that is still the one at `path`. Raises ImportRunning."""
     while True:
-        # Read access is enough to lock: a file left behind by another user's killed import is no obstacle.
-        lock = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        # Read access is enough to lock: a file left behind by the other user's killed import is no obstacle.
+        lock = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, OWNER_MODE)
+        if os.fstat(lock).st_uid == os.geteuid():
+            os.fchmod(lock, mode)  # whatever the umask; a former version created it for everyone
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

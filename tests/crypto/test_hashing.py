@@ -199,3 +199,48 @@ def test_there_are_as_many_slots_as_cores_for_all_processes_of_one_database(sett
 def test_the_name_of_the_slots_folder_tells_nothing_of_the_password():
     urls = [f"postgresql://portal:{password}@db.example/portal" for password in ("one", "two")]
     assert len({folder_for(url) for url in urls}) == 1
+
+
+def _of_another_user(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    os.chown(folder, 64_103, -1)
+
+
+TAKEN = {
+    "a folder for everyone": lambda folder: (folder.mkdir(), folder.chmod(0o777)),
+    "a folder for the group": lambda folder: (folder.mkdir(), folder.chmod(0o750)),
+    "a link": lambda folder: folder.symlink_to(folder.parent),
+    "a link to nowhere": lambda folder: folder.symlink_to(folder.parent / "nowhere"),
+    "a file": lambda folder: folder.write_text("mine"),
+    "another user's folder": _of_another_user,
+}
+
+
+@pytest.mark.parametrize("what", TAKEN)
+def test_another_local_user_who_takes_the_folder_first_holds_no_slot(tmp_path, caplog, what):
+    """The folder's name can be guessed; with PostgreSQL it lies where every user may write."""
+    if what == "another user's folder" and os.geteuid():
+        pytest.skip("only root can act as another user")
+    folder = tmp_path / "portal-hash-slots-1-abc"
+    TAKEN[what](folder)
+    slots, others = (HashSlots(folder, count=1, wait=0) for _ in range(2))
+    with slots.taken(), pytest.raises(TooBusy), others.taken():  # they still share
+        pass
+    (beside,) = tmp_path.glob("portal-hash-slots-1-abc-*")
+    assert beside.stat().st_mode & 0o777 == 0o700
+    assert [path.name for path in beside.iterdir()] == ["0.lock"]
+    assert caplog.text.count("remove it") == 1
+    assert str(folder) in caplog.text
+    if not folder.is_symlink() and folder.is_dir():
+        assert list(folder.iterdir()) == []
+
+
+def test_once_nobody_is_in_the_way_the_folder_of_always_is_used_again(tmp_path):
+    folder = tmp_path / "slots"
+    folder.write_text("in the way")
+    slots = HashSlots(folder, count=1, wait=0)
+    with slots.taken():
+        pass
+    folder.unlink()
+    with slots.taken():
+        assert (folder / "0.lock").exists()

@@ -165,6 +165,17 @@ def test_one_import_at_a_time(lists):
     assert nothing_lies_beside(lists.db)
 
 
+@pytest.mark.parametrize(("mode", "expected"), [(0o660, 0o660), (0o644, 0o600), (0o600, 0o600)])
+@pytest.mark.sqlite  # PostgreSQL's lock has no file
+def test_only_who_may_write_the_database_can_hold_the_lock_of_imports(lists, tmp_path, mode, expected):
+    """To lock a file it is enough to be able to read it."""
+    (tmp_path / "portal.db").chmod(mode)
+    lock = tmp_path / "portal.db.import-lock"
+    lock.touch(0o644)  # left behind by a former version
+    with importing.import_lock(lists.db):
+        assert lock.stat().st_mode & 0o777 == expected
+
+
 def test_a_cell_that_was_swapped_with_another_rows_is_refused(lists):
     lists.take_in(HEADER + numbered(2))
     with lists.db.write() as session:
