@@ -24,13 +24,12 @@ FIELDS = ("to", "subject", "text", "html", "headers")
 def only_here() -> None:
     """Answer 404 except to loopback, and 404 to requests forwarded by a proxy or tunnel on this machine."""
     settings = frame.parts().settings
-    peer = request.environ.get("werkzeug.proxy_fix.orig", {}).get("REMOTE_ADDR", request.remote_addr)
     forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
     if (
         forwarded
         or settings.environment != "demo"
         or settings.demo_mailbox is None
-        or not frame.is_loopback(peer or "")
+        or not frame.is_loopback(request.remote_addr or "")
     ):
         raise NotFound
 

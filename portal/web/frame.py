@@ -6,6 +6,7 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Any, NoReturn, cast
+from urllib.parse import urlsplit
 
 from babel import Locale
 from flask import (
@@ -28,21 +29,19 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.exceptions import BadRequest, Gone, ServiceUnavailable, TooManyRequests
 from werkzeug.http import parse_accept_header
-from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import IntegerConverter
+from werkzeug.routing import IntegerConverter, RequestRedirect
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.core.i18n import TRANSLATIONS, best_language
 from portal.core.service_urls import LOOPBACK
 from portal.runtime.parts import WebParts
-from portal.web import errors, limits
+from portal.web import errors, limits, networks
 
 ROOT = Path(__file__).parent.parent.parent
 MAX_REQUEST_BYTES = 64 * 1024
 HEALTH = ("/healthz", "/readyz")
 LANGUAGE_COOKIE = "language"
 MAX_ACCEPT_LANGUAGE = 200  # characters of an Accept-Language header; the rest is ignored
-IPV6_PREFIX = 64
 PORT = re.compile(r":[0-9]+\Z")
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
@@ -127,15 +126,10 @@ def prepare(app: Flask, web_parts: WebParts) -> None:
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.before_request(_check_host)
+    app.before_request(_redirect_to_base_url)
     csrf.init_app(app)
     app.before_request(_check_form_origin)
     Babel(app, locale_selector=language)
-    if settings.trusted_proxies:
-        count = settings.trusted_proxies
-        # The proxies' headers set the client's address and scheme only; the host comes from PORTAL_BASE_URL.
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=count, x_proto=count, x_host=0, x_port=0, x_prefix=0
-        )
     errors.install(app)
     app.context_processor(_template_context)
     app.after_request(_add_headers)
@@ -153,6 +147,18 @@ def _check_host() -> None:
     expected, given = (PORT.sub("", host).lower() for host in (settings.host, request.host))
     if given != expected and (settings.production or not is_loopback(given)):
         raise BadRequest
+
+
+def _redirect_to_base_url() -> BaseResponse | None:
+    """Redirect to the URL with its slash, where the router asks for it, below PORTAL_BASE_URL.
+
+    The router would take scheme, letters and port from the request.
+    """
+    error = request.routing_exception
+    if not isinstance(error, RequestRedirect):
+        return None
+    url = urlsplit(error.new_url)
+    return redirect(f"{parts().settings.base_url}{url.path}{url.query and '?'}{url.query}", error.code)
 
 
 def _is_ip_address(host: str) -> bool:
@@ -209,16 +215,8 @@ def see_other(endpoint: str, **values: Any) -> BaseResponse:
 
 
 def client_network() -> str:
-    """Return the network that limits count: an IPv4 address, or the /64 of an IPv6 address (RFC 6177)."""
-    try:
-        address = ipaddress.ip_address((request.remote_addr or "").partition("%")[0])
-    except ValueError:
-        return "unknown"
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, IPV6_PREFIX), strict=False))
-    return str(address)
+    """Return the network that this request's limits count; never store it as it is."""
+    return networks.client_network(request.environ, parts().settings.trusted_proxies)
 
 
 def limit(db_session: Session, words: str, *bucket: str) -> None:
