@@ -1,4 +1,4 @@
-"""Send mail to the relay over Flask-Mail's connection: verified TLS, timeouts, and an error per outcome."""
+"""One connection to the relay: verified TLS, timeouts, and one of a flat list of outcomes per mail."""
 
 import io
 import re
@@ -6,11 +6,9 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
 from time import monotonic
-from types import SimpleNamespace
-from typing import NoReturn
-
-from flask_mail import Connection
 
 from portal.core.service_urls import MailServer
 from portal.outbox.compose import Composed
@@ -37,45 +35,39 @@ _ENHANCED = re.compile(rb"5\.\d+\.\d+")  # enhanced status code (RFC 3463)
 _AUTH_CODES = (530, 534, 535, 538)
 
 
-class Refused(Exception):
-    """The relay rejects this recipient or message for good. `reason` is a short code without any address."""
+class Outcome(Enum):
+    """What became of one mail."""
 
-    def __init__(self, reason: str) -> None:
-        """Store the reason."""
-        self.reason = reason
+    ACCEPTED = "the relay has it"
+    REJECTED = "the relay rejects this recipient or message for good"
+    REJECTED_BY_POLICY = "5.7.x or 554: because of the sender or because of this recipient"
+    DELAYED = "the relay cannot accept this mail now; a retry may succeed"
+    UNREACHABLE = "the relay accepts no mail now, and said nothing about a recipient"
+    SENDER_REJECTED = "the relay rejects the portal: no mail can leave until an operator fixes it"
+    UNCONFIRMED = "the connection ended after the content was sent (RFC 1047): it may be delivered"
+    LEASE_LOST = "the relay took so long that another worker may have the row; the content was not sent"
+    UNSUPPORTED = "the relay lacks an extension that this address needs; it was not asked"
+
+
+@dataclass(frozen=True)
+class Result:
+    """An outcome, and a short code for its cause, without any address; empty where the relay accepted."""
+
+    outcome: Outcome
+    reason: str = ""
+
+
+class RelayError(Exception):
+    """The relay does not accept the mail, or no connection to it; `result` says why."""
+
+    def __init__(self, outcome: Outcome, reason: str) -> None:
+        """Store the result."""
+        self.result = Result(outcome, reason)
         super().__init__(reason)
 
 
-class Delayed(Refused):
-    """The relay cannot accept the mail now; a retry may succeed."""
-
-
-class Unreachable(Delayed):
-    """The relay accepts no mail now. It said nothing about a recipient, so no attempt is used up."""
-
-
-class NotBegun(Unreachable):
+class _NotStarted(RelayError):
     """Unreachable before any reply to this mail: a new connection may succeed."""
-
-
-class TooSlow(Delayed):
-    """The relay took so long that the lease of the row was lost; the content was not sent."""
-
-
-class Unable(Refused):
-    """The relay lacks an extension that this address needs; it was not asked."""
-
-
-class Policy(Delayed):
-    """The relay rejects by its policy (5.7.x, 554): because of the sender or because of this recipient."""
-
-
-class Ambiguous(Refused):
-    """The connection ended after the message was sent, before the reply (RFC 1047): it may be delivered."""
-
-
-class Paused(Refused):
-    """The relay rejects the portal, not the recipient: no mail can leave until an operator fixes it."""
 
 
 class _DeadlineSMTP(smtplib.SMTP):
@@ -121,7 +113,7 @@ class _DeadlineSMTPS(_DeadlineSMTP, smtplib.SMTP_SSL):
     """The same over implicit TLS."""
 
 
-class Relay(Connection):
+class Relay:
     """One connection to the relay, opened when first needed and reused."""
 
     def __init__(
@@ -138,42 +130,40 @@ class Relay(Connection):
         `timeout` limits a reply, `answer` the reply to a message. `context` returns the TLS settings, which
         verify the relay's certificate.
         """
-        super().__init__(SimpleNamespace(suppress=False))  # type: ignore[arg-type]
         self._server = server
         self._sender = sender
         self._timeout = timeout
         self._answer = answer
         self._context = context
+        self._host: smtplib.SMTP | None = None
+        self._sent = 0
         self._rejected = 0
 
-    def configure_host(self) -> smtplib.SMTP:
-        """Connect, verify the certificate if TLS is on, and authenticate. Raises Unreachable or Paused."""
+    @property
+    def connected(self) -> bool:
+        """Whether a connection is open."""
+        return self._host is not None
+
+    def connect(self) -> smtplib.SMTP:
+        """Open a connection, verify the certificate if TLS is on, and authenticate. Raises RelayError."""
         server = self._server
         if not f"{server.user}{server.password}".isascii():
             # Checked here, since the library's own error would quote the password.
-            raise Paused("no-ascii-password")
-        host = self._connect()
+            raise RelayError(Outcome.SENDER_REJECTED, "no-ascii-password")
+        host = self._open()
         try:
             if server.tls == "starttls":
                 host.starttls(context=self._context())
             host.ehlo_or_helo_if_needed()
             if server.user is not None:
                 host.login(server.user, server.password or "")
-        except ssl.SSLCertVerificationError as error:
-            host.close()
-            raise Paused("certificate") from error
-        except smtplib.SMTPNotSupportedError as error:
-            host.close()
-            raise Paused("no-tls-or-auth") from error
-        except smtplib.SMTPAuthenticationError as error:
-            host.close()
-            raise (Paused if error.smtp_code in _PERMANENT else Unreachable)("authentication") from error
         except (OSError, smtplib.SMTPException) as error:
             host.close()
-            raise Unreachable("no-connection") from error
+            raise _not_connected(error) from error
+        self._host, self._sent, self._rejected = host, 0, 0
         return host
 
-    def _connect(self) -> smtplib.SMTP:
+    def _open(self) -> smtplib.SMTP:
         server = self._server
         try:
             if server.tls == "tls":
@@ -181,45 +171,45 @@ class Relay(Connection):
                     server.host, server.port, timeout=self._timeout, context=self._context()
                 )
             return _DeadlineSMTP(server.host, server.port, timeout=self._timeout)
-        except ssl.SSLCertVerificationError as error:
-            raise Paused("certificate") from error
         except (OSError, smtplib.SMTPException) as error:
-            raise Unreachable("no-connection") from error
+            raise _not_connected(error) from error
 
-    def deliver(self, mail: Composed, lease_held: Callable[[], bool] = lambda: True) -> None:
-        """Send one mail. Return once the relay has accepted it; raise Refused or a subclass otherwise.
+    def deliver(self, mail: Composed, lease_held: Callable[[], bool] = lambda: True) -> Result:
+        """Send one mail; return what became of it.
 
         `lease_held` is called right before the content is sent: a slow relay may outlast the row's lease, and
         then another worker sends the mail.
         """
-        if self.host is not None and self.num_emails < MAX_PER_CONNECTION and self._rejected < MAX_REJECTED:
-            try:
-                self._send(self.host, mail, lease_held)
-            except NotBegun:  # relays close connections after some mails or minutes
-                self.close()
-            else:
-                return
-        self.close()
-        self.host = self.configure_host()
-        self.num_emails = self._rejected = 0
-        self._send(self.host, mail, lease_held)
+        try:
+            if self._host is not None and self._sent < MAX_PER_CONNECTION and self._rejected < MAX_REJECTED:
+                try:
+                    self._send(self._host, mail, lease_held)
+                except _NotStarted:  # relays close connections after some mails or minutes
+                    self.close()
+                else:
+                    return Result(Outcome.ACCEPTED)
+            self.close()
+            self._send(self.connect(), mail, lease_held)
+        except RelayError as error:
+            return error.result
+        return Result(Outcome.ACCEPTED)
 
     def _send(self, host: smtplib.SMTP, mail: Composed, lease_held: Callable[[], bool]) -> None:
         if mail.needs_utf8 and not host.has_extn("smtputf8"):
-            raise Unable("no-smtputf8")
-        lost: type[Refused] = Delayed
+            raise RelayError(Outcome.UNSUPPORTED, "no-smtputf8")
+        lost = Outcome.DELAYED
         try:
             self._open_envelope(host, mail)
             if not lease_held():
                 self._drop()
-                raise TooSlow("too-slow")
-            lost = Ambiguous
+                raise RelayError(Outcome.LEASE_LOST, "too-slow")
+            lost = Outcome.UNCONFIRMED
             host.send(_dot_stuffed(mail.content))
             self._expect_accepted(host)
         except (OSError, smtplib.SMTPServerDisconnected) as error:
             self._drop()
-            raise lost("connection-lost") from error
-        self.num_emails += 1
+            raise RelayError(lost, "connection-lost") from error
+        self._sent += 1
         self._rejected = 0
 
     def _open_envelope(self, host: smtplib.SMTP, mail: Composed) -> None:
@@ -235,25 +225,24 @@ class Relay(Connection):
             sender = host.getreply()
         except (OSError, smtplib.SMTPServerDisconnected) as error:
             self._drop()
-            raise NotBegun("connection-lost") from error
+            raise _NotStarted(Outcome.UNREACHABLE, "connection-lost") from error
         if sender[0] not in _ACCEPTED:
             if pipelining:
                 self._drop()  # two replies are outstanding, and one may ask for the content
             # With a non-ASCII address even the reply to MAIL may be about the recipient.
-            permanent, transient = (Refused, Delayed) if mail.needs_utf8 else (Paused, NotBegun)
-            self._raise(sender, permanent, transient)
+            raise self._refused(sender, about_sender=not mail.needs_utf8)
         if not pipelining:
             host.send(commands[1].encode())
         recipient = host.getreply()
         if recipient[0] not in _ACCEPTED:
             if pipelining and recipient[0] != _UNAVAILABLE:
                 self._end_without_recipient(host)
-            self._raise(recipient, Refused, Delayed)
+            raise self._refused(recipient)
         if not pipelining:
             host.send(commands[2].encode())
         ready = host.getreply()
         if ready[0] != _READY:
-            self._raise(ready, Refused, Delayed)
+            raise self._refused(ready)
 
     def _end_without_recipient(self, host: smtplib.SMTP) -> None:
         """Read the reply to DATA; if the relay accepts content, end it with an empty message for nobody."""
@@ -265,59 +254,79 @@ class Relay(Connection):
             self._drop()
 
     def _expect_accepted(self, host: smtplib.SMTP) -> None:
-        """Wait for the reply to the message. Raises Ambiguous if it neither accepts nor rejects."""
+        """Wait for the reply to the message. Raises RelayError; unconfirmed, if it is no clear answer."""
         if host.sock is not None:
             host.sock.settimeout(self._answer)
         reply = host.getreply()
         if host.sock is not None:
             host.sock.settimeout(self._timeout)
-        if reply[0] not in _ACCEPTED and reply[0] not in _TRANSIENT and reply[0] not in _PERMANENT:
+        if reply[0] in _ACCEPTED:
+            return
+        if reply[0] not in _TRANSIENT and reply[0] not in _PERMANENT:
             self._drop()
-            raise Ambiguous("odd-answer")
-        if reply[0] not in _ACCEPTED:
-            self._raise(reply, Refused, Delayed)
+            raise RelayError(Outcome.UNCONFIRMED, "odd-answer")
+        raise self._refused(reply)
 
-    def _raise(
-        self, reply: tuple[int, bytes], permanent: type[Refused], transient: type[Delayed]
-    ) -> NoReturn:
+    def _refused(self, reply: tuple[int, bytes], *, about_sender: bool = False) -> RelayError:
+        """Return the error of a reply that accepts nothing, with the connection ready for the next mail."""
         code, text = reply
         self._rejected += 1
+        outcome = classify(code, text, about_sender=about_sender)
         if code not in _TRANSIENT and code not in _PERMANENT:
             self._drop()
-            raise transient("odd-answer")
-        if code == _UNAVAILABLE:
+        elif code == _UNAVAILABLE or code in _AUTH_CODES:
             self.close()
-            raise (transient if issubclass(transient, Unreachable) else Unreachable)(f"smtp-{code}")
-        if self.host is not None:
+        elif self._host is not None:
             try:
-                self.host.rset()
+                self._host.rset()
             except (OSError, smtplib.SMTPServerDisconnected):
                 self.close()
-        if code in _AUTH_CODES:
-            self.close()
-            raise Paused(f"smtp-{code}")
-        if code in _TRANSIENT:
-            raise transient(f"smtp-{code}")
-        if permanent is Refused and (
-            text.startswith(b"5.7.") or (code == _POLICY_CODE and not _ENHANCED.match(text))
-        ):
-            raise Policy(f"smtp-{code}")
-        raise permanent(f"smtp-{code}")
+        reason = f"smtp-{code}" if code in _TRANSIENT or code in _PERMANENT else "odd-answer"
+        again = about_sender and outcome is Outcome.UNREACHABLE
+        return (_NotStarted if again else RelayError)(outcome, reason)
 
     def _drop(self) -> None:
         """Close the connection without QUIT: the relay waits for content, and would take QUIT for it."""
-        host, self.host = self.host, None
+        host, self._host = self._host, None
         if host is not None:
             host.close()
 
     def close(self) -> None:
         """Send QUIT and close the connection, if there is one."""
-        host, self.host = self.host, None
+        host, self._host = self._host, None
         if host is not None:
             try:
                 host.quit()
             except (OSError, smtplib.SMTPException):
                 host.close()
+
+
+def classify(code: int, text: bytes, *, about_sender: bool = False) -> Outcome:
+    """Return the outcome of a reply that accepts nothing; `about_sender`: before a recipient was named."""
+    if code == _UNAVAILABLE:
+        return Outcome.UNREACHABLE
+    if code in _AUTH_CODES:
+        return Outcome.SENDER_REJECTED
+    if code not in _PERMANENT:
+        return Outcome.UNREACHABLE if about_sender else Outcome.DELAYED
+    if about_sender:
+        return Outcome.SENDER_REJECTED
+    if text.startswith(b"5.7.") or (code == _POLICY_CODE and not _ENHANCED.match(text)):
+        return Outcome.REJECTED_BY_POLICY
+    return Outcome.REJECTED
+
+
+def _not_connected(error: Exception) -> RelayError:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return RelayError(Outcome.SENDER_REJECTED, "certificate")
+        case smtplib.SMTPNotSupportedError():
+            return RelayError(Outcome.SENDER_REJECTED, "no-tls-or-auth")
+        case smtplib.SMTPAuthenticationError():
+            permanent = error.smtp_code in _PERMANENT
+            return RelayError(Outcome.SENDER_REJECTED if permanent else Outcome.UNREACHABLE, "authentication")
+        case _:
+            return RelayError(Outcome.UNREACHABLE, "no-connection")
 
 
 def _dot_stuffed(content: bytes) -> bytes:

@@ -26,8 +26,6 @@ FLASK_ALLOWED = {
     "portal.web.frame",
     "portal.site.views",
     "portal.incidents.preview",  # fills the pages' templates for a command
-    "portal.outbox.deliver",  # the worker's; it sends through
-    "portal.outbox.smtp",  # a Flask-Mail connection
 }
 FLASK_ALLOWED_NAMES = {"views", "console", "forms", "commands"}
 

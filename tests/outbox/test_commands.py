@@ -9,7 +9,7 @@ from portal.campaigns.emails import Notice
 from portal.core.service_urls import AddressWrong, MailServer, mail_server
 from portal.outbox import service
 from portal.outbox.models import OutboxMail
-from portal.outbox.smtp import Paused, Relay
+from portal.outbox.smtp import Outcome, Relay, RelayError
 from portal.subscriptions.emails import StatusUpdate
 from portal.worker import drain
 
@@ -160,6 +160,7 @@ class TestPasswordBeyondAscii:
 
     def test_pauses_instead_of_an_exception_that_holds_it(self, smtp):
         server = MailServer(smtp.host, smtp.port, "portal", "Grün-und-lang-9", "none")
-        with pytest.raises(Paused, match="no-ascii-password") as refused:
-            Relay(server, "a@b.example").configure_host()
+        with pytest.raises(RelayError, match="no-ascii-password") as refused:
+            Relay(server, "a@b.example").connect()
+        assert refused.value.result.outcome is Outcome.SENDER_REJECTED
         assert refused.value.__context__ is None

@@ -103,7 +103,7 @@ def test_no_header_can_be_smuggled_into_a_subject(enqueue, named, row, smtp, org
     row_id = enqueue(mail=StatusUpdate.sample())
     drain(named(organisation))
     assert smtp.messages == []
-    assert (row(row_id).state, row(row_id).reason) == ("failed", "unfit")
+    assert (row(row_id).state, row(row_id).reason) == ("failed", "not-composed")
 
 
 @pytest.mark.parametrize(

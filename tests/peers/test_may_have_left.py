@@ -12,7 +12,7 @@ from portal.campaigns.emails import Notice
 from portal.core.db import new_id
 from portal.outbox import jobs as outbox_jobs
 from portal.outbox import service
-from portal.outbox.deliver import claim
+from portal.outbox.claims import claim
 from tests.peers.conftest import VICTIMS
 from tests.peers.relays import RudeRelay
 
@@ -89,7 +89,7 @@ def killed(db, clock):
         lease = new_id()
         rows = claim(db, lease, clock.now(), timedelta(minutes=5), 50)
         for row in rows[:begun]:
-            assert hands._begin(row, lease)
+            assert hands.start(row, lease)
         clock.advance(timedelta(minutes=5))
 
     return die

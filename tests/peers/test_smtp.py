@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sqlalchemy import update
 
-from portal.outbox.deliver import delay
 from portal.outbox.mail import Mail
 from portal.outbox.models import OutboxMail
-from portal.outbox.smtp import Paused, Relay
+from portal.outbox.policy import delay
+from portal.outbox.smtp import Relay, RelayError
 from portal.worker import Worker
 from tests.configured import configured
 from tests.peers.relays import RudeRelay, speaking
@@ -128,7 +128,7 @@ def test_a_mail_that_cannot_be_composed_waits_and_holds_up_nobody(
     enqueue("kim@example.com")
     deliverer().run()
     assert [mail.recipients for mail in smtp.messages] == [("kim@example.com",)]
-    assert (row(poison).state, row(poison).reason) == ("queued", "unfit")
+    assert (row(poison).state, row(poison).reason) == ("queued", "not-composed")
 
 
 def broken_mail():
@@ -239,8 +239,8 @@ class TestTls:
     ):
         """As `portal worker` builds it: nobody hands it any TLS settings."""
         enqueue()
-        with pytest.raises(Paused, match="certificate"):
-            Relay(tls_server, worker_parts.settings.mail.sender).configure_host()
+        with pytest.raises(RelayError, match="certificate"):
+            Relay(tls_server, worker_parts.settings.mail.sender).connect()
         worker = Worker(
             replace(worker_parts, settings=configured(worker_parts.settings, mail={"server": tls_server})), ()
         )
@@ -276,7 +276,7 @@ class TestConnections:
             hands.run()
             assert (relay.connections, len(relay.taken)) == (1, 20)
             assert hands.run() == 0
-            assert hands.relay.host is None
+            assert not hands.relay.connected
 
     def test_a_worker_that_stops_says_goodbye_to_the_relay(self, enqueue, counts, worker_parts):
         for number in range(2):
