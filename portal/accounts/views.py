@@ -88,7 +88,7 @@ def store_language(language: str) -> None:
     current = login.signed_in()
     if current is not None:
         with frame.parts().db.write() as db_session:
-            frame.limit_intake(db_session)
+            frame.limit_intake(db_session, LANGUAGE)
         _submit_language(language, current.account_id)
 
 

@@ -52,7 +52,7 @@ class Flow:
         secret = token_hex(tokens.BROWSER_SECRET_BYTES)
         request = fields | {"language": frame.language()} | ({"browser": secret} if self.has_code else {})
         with parts.db.write() as db_session:
-            frame.limit_intake(db_session)
+            frame.limit_intake(db_session, self.purpose)
             service.submit(db_session, parts.vault, purpose or self.purpose, request, parts.clock.now())
         # Earlier secrets stay, so that the code of an earlier mail works after another request.
         session[self._secrets_key] = [secret, *self.browser_secrets()][:BROWSER_SECRETS]
@@ -112,7 +112,7 @@ class Flow:
         try:
             with parts.hash_slots.taken():
                 with parts.db.write() as db_session:
-                    frame.limit_intake(db_session)
+                    frame.limit_intake(db_session, self.purpose)
                     locked = service.count_try(db_session, self.purpose, secrets, parts.clock.now())
                 return service.open_by_code(locked, self.purpose, secrets, typed)
         except TooBusy as busy:

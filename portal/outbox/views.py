@@ -30,7 +30,7 @@ def is_it_real() -> str | tuple[str, int] | Response:
         return render_template("outbox/is-it-real.html", form=form, proof=None)
     parts = frame.parts()
     with parts.db.write() as session:
-        frame.limit_intake(session)
+        frame.limit_intake(session, "is-it-real")
     if not form.validate() or not form.code.data or not form.code.data.strip():
         form.code.errors = [_("Enter the code that stands at the end of the message.")]
         return render_template("outbox/is-it-real.html", form=form, proof=None), 400

@@ -231,9 +231,9 @@ def limit(db_session: Session, words: str, *bucket: str) -> None:
         raise TooManyRequests(retry_after=decision.retry_after)
 
 
-def limit_intake(db_session: Session) -> None:
-    """Count a public form's request against its network's limit. Raises TooManyRequests (429)."""
-    limit(db_session, parts().settings.limits.intake_ip, "intake")
+def limit_intake(db_session: Session, purpose: str) -> None:
+    """Count a public form's request against its network's limit for this purpose. Raises TooManyRequests."""
+    limit(db_session, parts().settings.limits.of_form(purpose), purpose)
 
 
 def gone() -> NoReturn:

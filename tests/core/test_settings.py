@@ -31,7 +31,9 @@ def test_a_production_portal_starts_with_five_settings():
 
 def test_what_is_not_set_is_as_the_operators_guide_says():
     settings = Settings.from_env(GOOD)
-    assert (settings.limits.intake_ip, settings.limits.sign_in_ip) == ("60 per hour", "100 per hour")
+    forms = ("check", "reset", "subscribe", "is-it-real", "language")
+    assert {settings.limits.of_form(form) for form in forms} == {"600 per hour"}
+    assert settings.limits.sign_in_ip == "100 per hour"
     assert settings.limits.intake_global == "20 per second"
     assert (
         settings.identity.argon2.memory,
@@ -39,6 +41,17 @@ def test_what_is_not_set_is_as_the_operators_guide_says():
         settings.identity.argon2.lanes,
     ) == (47104, 1, 1)
     assert settings.site.languages == ("en", "es")
+
+
+@pytest.mark.parametrize("form", ["check", "reset", "subscribe", "is-it-real"])
+def test_a_form_has_the_limit_of_all_unless_it_has_its_own(form):
+    every = {"PORTAL_RATE_INTAKE_IP": "9 per hour"}
+    own = {f"PORTAL_RATE_{form.upper().replace('-', '_')}_IP": "2 per minute"}
+    assert Settings.from_env(GOOD | every).limits.of_form(form) == "9 per hour"
+    changed = Settings.from_env(GOOD | every | own).limits
+    others = {"check", "reset", "subscribe", "is-it-real", "language"} - {form}
+    assert changed.of_form(form) == "2 per minute"
+    assert {changed.of_form(other) for other in others} == {"9 per hour"}
 
 
 def test_an_empty_environment_is_told_all_that_is_missing():
@@ -111,6 +124,10 @@ def test_every_fault_is_reported_together_and_no_value_with_it():
         "TRUSTED_PROXIES": SECRET,
         "ARGON2": SECRET,
         "RATE_INTAKE_IP": SECRET,
+        "RATE_CHECK_IP": SECRET,
+        "RATE_RESET_IP": SECRET,
+        "RATE_SUBSCRIBE_IP": SECRET,
+        "RATE_IS_IT_REAL_IP": SECRET,
         "RATE_INTAKE_GLOBAL": SECRET,
         "RATE_SIGN_IN_IP": SECRET,
         "IDENTITY_STORE": SECRET,

@@ -95,6 +95,30 @@ def test_search_engines_are_kept_from_every_page_that_takes_a_token(app, client)
     assert [rule for rule in with_token if not rule.startswith(tuple(closed))] == []
 
 
+@pytest.mark.parametrize(
+    ("site", "first"),
+    [
+        ({"contact_phone": "+1 555 0100"}, 'Call us: <a dir="ltr" href="tel:+15550100">'),
+        ({"contact_phone": ""}, 'Write to us: <a href="mailto:help@northwind.example">'),
+    ],
+)
+def test_who_is_slowed_is_first_told_how_to_reach_a_person(failing, site, first):
+    page = failing(site=site).test_client().get("/fail/429/").text
+    after_heading = page[page.index("<h1") : page.index("You can try again in")]
+    assert first in " ".join(after_heading.split())
+
+
+def test_each_form_has_a_count_of_its_own_per_network(failing):
+    limits = {f"{form}_ip": "1 per hour" for form in ("check", "reset", "is_it_real")}
+    visitor = failing(limits=limits).test_client()
+    for page, fields, fine in (
+        ("/check/", {"email": "sam@example.com"}, 303),
+        ("/reset/", {"email": "sam@example.com"}, 303),
+        ("/is-it-real/", {"code": "x"}, 400),
+    ):
+        assert [visitor.submit(page, **fields).status_code for _ in range(2)] == [fine, 429], page
+
+
 @pytest.mark.parametrize("code", [418, 422, 501])
 def test_an_error_without_a_page_of_its_own_keeps_its_status(failing, code):
     assert failing().test_client().get(f"/fail/{code}/").status_code == code
@@ -183,7 +207,7 @@ def test_a_missing_slash_leads_to_our_own_url_whatever_the_request_says(producti
 
 
 def test_one_network_is_slowed_whatever_it_claims_and_another_is_not(failing):
-    visitor = failing(limits={"intake_ip": "2 per hour"}, trusted_proxies=1).test_client()
+    visitor = failing(limits={"is_it_real_ip": "2 per hour"}, trusted_proxies=1).test_client()
     answers = []
     for number, sender in enumerate(["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db9::1"]):
         fields = hidden(visitor.get("/is-it-real/").text) | {"code": "x"}
