@@ -3,6 +3,12 @@
 import os
 
 from portal.app import create_app
+from portal.core.db import Database
 from portal.core.settings import SendsMail, Settings
+from portal.runtime.storage_check import StorageCheck
 
-app = create_app(Settings.from_env(os.environ, sends_mail=SendsMail.NO))
+settings = Settings.from_env(os.environ, sends_mail=SendsMail.NO)
+database = Database(settings.database_url)
+storage = StorageCheck(database)
+storage.start()
+app = create_app(settings, db=database, storage=storage)

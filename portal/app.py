@@ -39,6 +39,7 @@ from portal.rotation import views as rotation_views
 from portal.runtime.page_cache import PageCache
 from portal.runtime.parts import WebParts, WorkerParts
 from portal.runtime.schedule import ScheduledJob
+from portal.runtime.storage_check import StorageCheck
 from portal.site import views as site_views
 from portal.subscriptions import emails as subscriptions_emails
 from portal.subscriptions import jobs as subscriptions
@@ -85,8 +86,12 @@ def create_app(
     db: Database | None = None,
     clock: Clock | None = None,
     web_keys: WebKeys | None = None,
+    storage: StorageCheck | None = None,
 ) -> Flask:
-    """Return the web application; create the parts that are not given. Raises KeysInvalid."""
+    """Return the web application; create the parts that are not given. Raises KeysInvalid.
+
+    Without a `storage` whose thread was started, `/readyz` writes a row itself each time.
+    """
     app = Flask(
         "portal", template_folder=str(frame.ROOT / "templates"), static_folder=str(frame.ROOT / "static")
     )
@@ -106,6 +111,7 @@ def create_app(
         keys=web_keys,
         vault=WebVault(web_keys),
         hash_slots=hash_slots_for(settings),
+        storage=storage or StorageCheck(database),
         page_cache=PageCache(content_number, look_seconds),
         account_lines=(rotation_views.account_line,),
         readiness={"queue": intake_service.on_time, "mail": outbox_service.on_time},

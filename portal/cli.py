@@ -2,11 +2,12 @@
 
 import logging
 import os
-import sqlite3
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
+from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from portal import app as wiring
@@ -16,6 +17,8 @@ from portal.accounts.commands import accounts
 from portal.audit.commands import audit
 from portal.campaigns.commands import campaigns
 from portal.core.clock import SystemClock
+from portal.core.db import sqlite_file
+from portal.core.faults import database_message
 from portal.core.settings import SendsMail, Settings, SettingsInvalid
 from portal.crypto.vault import VaultError
 from portal.demo.commands import demo
@@ -39,15 +42,6 @@ SENDS_MAIL = {
 REFUSALS = {"serve": serving.refusals, "worker": working.refusals}
 # The features' checks for `portal doctor`.
 CHECKS = (check_relay,)
-# SQLite's error codes as messages to operators.
-SQLITE = {
-    sqlite3.SQLITE_BUSY: "The database is locked by other processes. Try again.",
-    sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened.",
-    sqlite3.SQLITE_CORRUPT: "The database file is corrupt. Restore a backup: portal db restore",
-    sqlite3.SQLITE_FULL: "The disk is full.",
-    sqlite3.SQLITE_NOTADB: "The database file is not an SQLite database. Check PORTAL_DATABASE_URL.",
-    sqlite3.SQLITE_READONLY: "The database is read-only for this user.",
-}
 
 
 class Commands(click.Group):
@@ -63,18 +57,19 @@ class Commands(click.Group):
             next_step = (
                 "" if context.invoked_subcommand == "doctor" else " To find the cause, run: portal doctor"
             )
-            raise click.ClickException(f"{_message(error)}{next_step}") from error
+            file = sqlite_file(make_url(context.obj.settings.database_url)) if context.obj else None
+            raise click.ClickException(f"{_message(error, file)}{next_step}") from error
 
 
-def _message(error: DBAPIError | VaultError | OSError | OverflowError) -> str:
+def _message(error: DBAPIError | VaultError | OSError | OverflowError, database: Path | None) -> str:
     if isinstance(error, VaultError):
         return "A stored value does not open: it was tampered with, or encrypted under other keys."
     if isinstance(error, OverflowError):
         return "A number is too large."
     if isinstance(error, OSError):
         return f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}."
-    code = int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
-    return SQLITE.get(code, f"The database failed ({type(error.orig).__name__}).")
+    message = database_message(error, database)
+    return f"{message[0].upper()}{message[1:]}."
 
 
 @click.group(cls=Commands)

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 def import_models() -> None:
     """Let the metadata know every table."""
-    for name in ("crypto.self_test", "runtime.schedule", "web.limits"):
+    for name in ("crypto.self_test", "runtime.schedule", "runtime.storage_check", "web.limits"):
         importlib.import_module(f"portal.{name}")
     for models in sorted(PORTAL.glob("*/models.py")):
         importlib.import_module(f"portal.{models.parent.name}.models")

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_bytes
@@ -13,13 +13,12 @@ from typing import Any
 from sqlalchemy import URL, DateTime, Engine, MetaData, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 ID_BYTES = 16
 BUSY_MILLISECONDS = 15_000
-PROBE_MILLISECONDS = 100
+SHORT_MILLISECONDS = 100
 CONNECT_SECONDS = 5
 SHORTEST_PAUSE = 0.05
 LONGEST_PAUSE = 0.5
@@ -158,27 +157,16 @@ class Database:
         with self.engine.connect().execution_options(**MARKING) as connection, connection.begin():
             yield connection
 
-    def try_to_write(self) -> None:
-        """Check that the database can be written, in a transaction that changes nothing and is rolled back.
-
-        A database that answers may still be read-only for this user, or a standby. A lock held by another
-        writer is no failure. Raises DBAPIError.
-        """
+    @contextmanager
+    def write_at_once(self) -> Iterator[Session]:
+        """Yield a session like `write`, which waits for a lock for 100 ms at most. See `faults.is_busy`."""
         with self.engine.connect() as connection:
-            if not self.is_sqlite:
-                connection.execute(text("SELECT 1 FROM alembic_version LIMIT 0 FOR UPDATE"))
-                return
-            with _busy_timeout(connection, PROBE_MILLISECONDS):
-                try:
-                    # BEGIN IMMEDIATE is not enough: on a read-only file it starts a read transaction.
-                    connection.execution_options(**WRITING).execute(
-                        text("DELETE FROM alembic_version WHERE 0")
-                    )
-                except OperationalError as error:
-                    code = int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF  # without the extended bits
-                    if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                        raise
-                connection.rollback()
+            waiting = _busy_timeout(connection, SHORT_MILLISECONDS) if self.is_sqlite else nullcontext()
+            writing = connection.execution_options(**WRITING)
+            with waiting, Session(writing, expire_on_commit=False) as session, session.begin():
+                if not self.is_sqlite:
+                    session.execute(text(f"SET LOCAL lock_timeout = {SHORT_MILLISECONDS}"))
+                yield session
 
     def dispose(self) -> None:
         """Close every pooled connection."""

@@ -1,14 +1,63 @@
 """Describe an unexpected error for a log by types and frames: its message may quote stored values."""
 
+import sqlite3
 import traceback
+from pathlib import Path
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+# What SQLite's errors mean to an operator, by code; {} is the database file.
+_SQLITE = {
+    sqlite3.SQLITE_BUSY: "{} is locked by other processes; try again",
+    sqlite3.SQLITE_CANTOPEN: "{} cannot be opened",
+    sqlite3.SQLITE_CORRUPT: "{} is corrupt; restore a backup with portal db restore",
+    sqlite3.SQLITE_FULL: "the disk of {} is full; free some space",
+    sqlite3.SQLITE_IOERR: "the disk of {} failed, or is full",
+    sqlite3.SQLITE_NOTADB: "{} is not an SQLite database; check PORTAL_DATABASE_URL",
+    sqlite3.SQLITE_READONLY: "{} is read-only for this user",
+}
+_DISK_FULL = "53100"  # PostgreSQL's SQLSTATE disk_full
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 def error_types(error: BaseException) -> str:
-    """Return `Type: Cause`: the error's type and that of the driver's error or cause behind it, or `-`."""
-    cause = getattr(error, "orig", None) or error.__cause__
+    """Return `Type: Cause`: the error's type and the driver's error or the cause behind it, or `-`."""
+    if isinstance(error, DBAPIError):
+        return f"{type(error).__name__}: {database_cause(error)}"
+    cause = error.__cause__
     return f"{type(error).__name__}: {'-' if cause is None else type(cause).__name__}"
+
+
+def database_cause(error: DBAPIError) -> str:
+    """Return what the driver calls the error: `SQLITE_FULL`, `SQLSTATE 53100 DiskFull`, or else its type."""
+    name: str = getattr(error.orig, "sqlite_errorname", "")
+    state: str = getattr(error.orig, "sqlstate", None) or ""
+    return name or f"{f'SQLSTATE {state} ' if state else ''}{type(error.orig).__name__}"
+
+
+def database_message(error: DBAPIError, file: Path | None) -> str:
+    """Return what failed and its cause, without a full stop; `file` is the SQLite database's."""
+    if getattr(error.orig, "sqlstate", None) == _DISK_FULL:
+        meaning = "the disk of PostgreSQL is full; free some space"
+    else:
+        meaning = _SQLITE.get(_sqlite_code(error), "the database failed").format(file or "the database")
+    return f"{meaning} ({database_cause(error)})"
+
+
+def is_busy(error: DBAPIError) -> bool:
+    """Return whether another transaction held a lock for too long."""
+    busy = _sqlite_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return busy or getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+
+
+def is_read_only(error: DBAPIError) -> bool:
+    """Return whether this user may not write the SQLite file, or one beside it."""
+    return _sqlite_code(error) in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+
+
+def _sqlite_code(error: DBAPIError) -> int:
+    """Return SQLite's primary result code, without the extended bits, or 0."""
+    return int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
 
 
 def frames(error: BaseException) -> str:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from portal.audit import service as audit
 from portal.core.clock import Clock
 from portal.core.db import FILE_MODE, Database, sqlite_file
+from portal.core.faults import database_cause
 from portal.crypto.vault import INDEX_BYTES, WorkerVault
 from portal.datakinds.taxonomy import by_id, find
 from portal.exposure.models import IMPORTING, READY, ExposureList
@@ -231,7 +232,7 @@ def _discard_if_possible(db: Database, list_id: int) -> None:
             "exposure: the unfinished list %d could not be removed (%s); free some disk space, "
             "then the worker removes it",
             list_id,
-            type(error.orig).__name__,
+            database_cause(error),
         )
 
 

@@ -16,6 +16,7 @@ from portal.crypto.vault import WebVault
 from portal.incidents import reading, service
 from portal.runtime.page_cache import PageCache
 from portal.runtime.parts import WebParts
+from portal.runtime.storage_check import StorageCheck
 from portal.site import theme
 from portal.web import frame
 from portal.web.markdown import absolute
@@ -48,8 +49,10 @@ def _bare_app(settings: Settings, db: Database, clock: Clock) -> Flask:
     )
     web_keys, _ = keys.generate()
     slots = hash_slots_for(settings)
-    page_cache = PageCache(lambda: 0, 0.0)
-    frame.prepare(app, WebParts(settings, db, clock, web_keys, WebVault(web_keys), slots, page_cache))
+    storage, page_cache = StorageCheck(db), PageCache(lambda: 0, 0.0)
+    frame.prepare(
+        app, WebParts(settings, db, clock, web_keys, WebVault(web_keys), slots, storage, page_cache)
+    )
     return app
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import mkstemp
 from urllib.parse import quote
 
-from portal.core.db import FILE_MODE, Database
+from portal.core.db import FILE_MODE, Database, sqlite_file
+from portal.core.disk_space import free_bytes, readable
 from portal.crypto import self_test
 from portal.crypto.vault import WorkerVault
 
@@ -36,9 +37,21 @@ def save(db: Database, target: Path) -> None:
             # VACUUM INTO accepts an existing empty file, and keeps its mode.
             connection.cursor().execute("VACUUM INTO ?", (str(target.absolute()),))
         _sync(target)
-    except BaseException:
+    except BaseException as error:
         target.unlink()
+        if isinstance(error, sqlite3.Error):
+            raise BackupRefused(_why_not(error, db, target)) from error
         raise
+
+
+def _why_not(error: sqlite3.Error, db: Database, target: Path) -> str:
+    free = readable(free_bytes(target.absolute().parent))
+    file = sqlite_file(db.engine.url)
+    needed = "?" if file is None else readable(file.stat().st_size)
+    return (
+        f"{target} could not be written ({error.sqlite_errorname}): the database has {needed}, "
+        f"and the disk of the backup has {free} left. No backup was made."
+    )
 
 
 def restore(copy: Path, target: Path, vault: WorkerVault) -> None:
@@ -52,8 +65,13 @@ def restore(copy: Path, target: Path, vault: WorkerVault) -> None:
     descriptor, name = mkstemp(dir=target.parent, prefix=f".{target.name}.")
     staged = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as destination, copy.open("rb") as source:
-            shutil.copyfileobj(source, destination, 1 << 20)
+        try:
+            with os.fdopen(descriptor, "wb") as destination, copy.open("rb") as source:
+                shutil.copyfileobj(source, destination, 1 << 20)
+        except OSError as error:
+            raise BackupRefused(
+                f"{copy} could not be copied to the disk of {target} ({error.strerror}). Nothing was changed."
+            ) from error
         _examine(staged, copy, vault)
         os.chown(staged, -1, target.parent.stat().st_gid)
         staged.chmod(FILE_MODE)

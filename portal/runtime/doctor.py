@@ -11,11 +11,13 @@ from argon2.low_level import Type, hash_secret_raw
 from sqlalchemy.exc import DBAPIError
 
 from portal.core.db import sqlite_file
+from portal.core.disk_space import free_bytes, readable
+from portal.core.faults import database_cause, database_message, is_read_only
 from portal.core.settings import Settings
 from portal.crypto import keys as keyfiles
 from portal.crypto import self_test
 from portal.crypto.vault import WebVault, WorkerVault
-from portal.runtime import schema
+from portal.runtime import schema, storage_check
 from portal.runtime.context import Context
 
 # Memory costs to try, in KiB, and how long one hash may take.
@@ -35,6 +37,8 @@ def doctor(context: Context) -> None:
     for name, fault in examine(context):
         click.echo(f"{'ok   ' if fault is None else 'WRONG'} {name}{'' if fault is None else f': {fault}'}")
         faults += fault is not None
+    if (file := sqlite_file(context.database.engine.url)) is not None and file.exists():
+        click.echo(f"note  disk of {file}: {readable(free_bytes(file.absolute().parent))} free")
     click.echo(f"note  password hashes: {_hash_cost(context.settings)}")
     for variable in context.settings.unused:
         click.echo(f"note  {variable}: {UNUSED}")
@@ -151,22 +155,25 @@ def _database(context: Context) -> str | None:
         if (fault := schema.fault_of(context.database)) is not None:
             return fault
     except DBAPIError as error:
-        return f"does not answer ({type(error.orig).__name__}); see PORTAL_DATABASE_URL"
+        return f"does not answer ({database_cause(error)}); see PORTAL_DATABASE_URL"
     except OSError as error:
         return f"cannot create its folder ({error.strerror}); see PORTAL_DATABASE_URL"
     try:
-        context.database.try_to_write()
+        storage_check.write_row(context.database, "doctor")
     except DBAPIError as error:
-        return f"cannot be written ({type(error.orig).__name__}); {_write_remedy(context)}"
-    return None
+        return f"cannot be written: {_write_remedy(context, error)}"
+    return storage_check.fault_of_disk(context.database)
 
 
-def _write_remedy(context: Context) -> str:
-    """Return which paths this user must be able to write."""
+def _write_remedy(context: Context, error: DBAPIError) -> str:
+    """Return the cause, and what to do; for a read-only file, which paths this user must be able to write."""
     file = sqlite_file(context.database.engine.url)
-    if file is None:
-        return "see PORTAL_DATABASE_URL"
+    if file is None or not is_read_only(error):
+        return database_message(error, file)
     beside = [file.with_name(f"{file.name}{end}") for end in ("", "-wal", "-shm")]
     wrong = [path for path in (file.parent, *beside) if path.exists() and not os.access(path, os.W_OK)]
     named = " and ".join(str(path) for path in wrong) or str(file)
-    return f"this user must be able to write {named}: see 'Two users' in the operator's guide"
+    return (
+        f"this user must be able to write {named} ({database_cause(error)}): "
+        "see 'Two users' in the operator's guide"
+    )

@@ -15,6 +15,7 @@ from portal.crypto.hashing import HashSlots
 from portal.crypto.keys import WebKeys
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.runtime.page_cache import PageCache
+from portal.runtime.storage_check import StorageCheck
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,10 @@ ReadinessCheck = Callable[[Session, datetime], bool]
 class WebParts:
     """The parts of the web process, and what features pass to packages below them.
 
-    `page_cache` holds rendered public pages. `account_lines` are shown on the account page, in this order.
-    `readiness` holds the checks of `/readyz` by their name there. `language_chosen` is called with the
-    language that a visitor chose. `unlisted_paths` are excluded from search engines.
+    `storage` says whether the database can store. `page_cache` holds rendered public pages.
+    `account_lines` are shown on the account page, in this order. `readiness` holds the checks of `/readyz`
+    by their name there. `language_chosen` is called with the language that a visitor chose.
+    `unlisted_paths` are excluded from search engines.
     """
 
     settings: Settings
@@ -49,6 +51,7 @@ class WebParts:
     keys: WebKeys
     vault: WebVault
     hash_slots: HashSlots
+    storage: StorageCheck
     page_cache: PageCache
     account_lines: tuple[AccountLineProvider, ...] = ()
     readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)

@@ -100,8 +100,10 @@ def alive() -> BaseResponse:
 
 @bp.get("/readyz")
 def ready() -> BaseResponse:
-    """Report readiness: 503 only if the database fails; other parts are ok or degraded, without figures."""
+    """Report readiness: 503 only if the database cannot store; other parts are ok or degraded, no figures."""
     parts = frame.parts()
+    if parts.storage.fault() is not None:  # the log names it
+        return _not_ready()
     try:
         with parts.db.read() as session:
             session.execute(text("SELECT 1"))
@@ -109,11 +111,14 @@ def ready() -> BaseResponse:
                 name: "ok" if check(session, parts.clock.now()) else "degraded"
                 for name, check in parts.readiness.items()
             }
-        parts.db.try_to_write()
     except DBAPIError:
-        return Response("database: failed\n", 503, {"Retry-After": "30"}, mimetype="text/plain")
+        return _not_ready()
     lines = {"database": "ok", **states}
     return Response("".join(f"{name}: {state}\n" for name, state in lines.items()), mimetype="text/plain")
+
+
+def _not_ready() -> BaseResponse:
+    return Response("database: failed\n", 503, {"Retry-After": "30"}, mimetype="text/plain")
 
 
 @bp.get("/.well-known/change-password")

@@ -11,6 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
+from portal.core.faults import database_cause
+
 # The statuses that have a page of their own, in templates/errors/.
 ERROR_PAGES = (400, 403, 404, 405, 410, 413, 429, 500, 503)
 DATABASE_RETRY_SECONDS = 30
@@ -44,7 +46,7 @@ def _show_http_error(error: HTTPException) -> BaseResponse:
 def _show_database_error(error: DBAPIError) -> BaseResponse:
     current_app.logger.error(
         "web: the database failed (%s); answered 503. If it goes on, run: portal doctor",
-        type(error.orig).__name__,
+        database_cause(error),
     )
     response = _error_page(503, 503, retry_after=1)
     response.headers["Retry-After"] = str(DATABASE_RETRY_SECONDS)

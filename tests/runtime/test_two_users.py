@@ -14,9 +14,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from portal.core.db import Database
+from portal.runtime.storage_check import write_row
 
 WEB, WORKER, STRANGER, GROUP = 64_101, 64_102, 64_103, 64_100
 UMASK = 0o007  # as the guide tells
+PROBES = text("CREATE TABLE storage_probes (name TEXT PRIMARY KEY, value BLOB)")
 INSERT = text("INSERT INTO alembic_version VALUES ('said')")
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as two other users")
@@ -65,10 +67,11 @@ def test_both_write_the_database_whoever_made_it(folder, first, second):
     def make():
         with Database(f"sqlite:///{file}").write() as session:
             session.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
+            session.execute(PROBES)
 
     def write():
         database = Database(f"sqlite:///{file}")
-        database.try_to_write()
+        assert write_row(database, "web")
         with database.write() as session:
             session.execute(INSERT)
         with database.mark() as connection:
@@ -92,12 +95,13 @@ def test_who_can_only_read_is_told_so_by_trying_to_write(folder):
         database = Database(f"sqlite:///{file}")
         with database.read() as session:
             assert session.scalar(text("SELECT count(*) FROM alembic_version")) == 0
-        with pytest.raises(DBAPIError):
-            database.try_to_write()
+        with pytest.raises(DBAPIError, match="readonly"):
+            write_row(database, "web")
 
     def make():
         with Database(f"sqlite:///{file}").write() as session:
             session.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
+            session.execute(PROBES)
 
     as_user(WORKER, make)
     file.chmod(0o640)
@@ -107,9 +111,11 @@ def test_who_can_only_read_is_told_so_by_trying_to_write(folder):
 def test_a_database_that_is_being_written_is_well_and_is_not_waited_for(folder):
     database, other = Database(f"sqlite:///{folder}/portal.db"), Database(f"sqlite:///{folder}/portal.db")
     with database.write() as session:
-        session.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
+        session.execute(PROBES)
+    with database.write() as session:
+        session.execute(text("DELETE FROM storage_probes"))
         begin = time.monotonic()
-        other.try_to_write()
+        assert not write_row(other, "web")
         assert time.monotonic() - begin < 15
     with other.write() as session:  # and waits as long as ever where it really writes
         assert session.scalar(text("PRAGMA busy_timeout")) == 15_000
