@@ -23,6 +23,7 @@ from portal.core.settings import SendsMail, Settings, SettingsInvalid
 from portal.crypto.vault import VaultError
 from portal.demo.commands import demo
 from portal.exposure.commands import exposure
+from portal.identity import hashes
 from portal.incidents.commands import incidents
 from portal.outbox.commands import check_relay, outbox
 from portal.reset.commands import reset
@@ -42,6 +43,7 @@ SENDS_MAIL = {
 REFUSALS = {"serve": serving.refusals, "worker": working.refusals}
 # The features' checks for `portal doctor`.
 CHECKS = (check_relay,)
+DATABASE_CHECKS = (hashes.check_encrypted,)
 
 
 class Commands(click.Group):
@@ -93,7 +95,8 @@ def main(context: click.Context) -> None:
         return
     try:
         sends_mail = SENDS_MAIL.get(context.invoked_subcommand or "", SendsMail.YES)
-        context.obj = Context(Settings.from_env(os.environ, sends_mail=sends_mail), checks=CHECKS)
+        settings = Settings.from_env(os.environ, sends_mail=sends_mail)
+        context.obj = Context(settings, checks=CHECKS, database_checks=DATABASE_CHECKS)
         context.call_on_close(context.obj.close)
         if context.invoked_subcommand in REFUSALS:
             for variable in context.obj.settings.unused:

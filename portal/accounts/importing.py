@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from portal.audit import service as audit
 from portal.core.clock import Clock
 from portal.core.db import Database
-from portal.crypto.hashing import argon2_params_of
+from portal.crypto.hashing import MAX_ENCODED, argon2_params_of
 from portal.crypto.vault import INDEX_BYTES, WorkerVault
 from portal.identity.builtin import MAX_PROFILE, BuiltinStore, NewAccount, pack
 from portal.identity.port import Profile
@@ -29,7 +29,6 @@ from portal.people_files.report import Report
 from portal.people_files.sorting import Sorter, sort_folder
 
 COLUMNS = ("email", "password_hash", "account_ref", "name", "locale")
-MAX_HASH = 1_000  # characters; an encoded Argon2id hash has about 100
 NEEDED = ("email", "password_hash")
 CHUNK = 500
 _LINE_BYTES = 8
@@ -81,7 +80,7 @@ def parse_account(cells: tuple[str, ...]) -> NewAccount:
     address = rows.parse_address(email)
     password_hash = password_hash.strip()
     try:
-        if len(password_hash) > MAX_HASH:
+        if len(password_hash) > MAX_ENCODED:
             raise ValueError
         argon2_params_of(password_hash)
     except ValueError:
@@ -174,7 +173,7 @@ def _store(
         summary.unchanged += stored.unchanged
         progress(STORING, summary.added + summary.changed + summary.unchanged, summary.accounts)
     with db.read() as session:
-        counted = store.count_argon2_params(session)
+        counted = store.count_argon2_params(session, vault)
     with db.write() as session:
         store.store_argon2_params(session, counted)
         details = {"added": summary.added, "changed": summary.changed, "unchanged": summary.unchanged}

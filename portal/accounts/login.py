@@ -142,7 +142,7 @@ def _load(token: str) -> SignedIn | None:
     parts = frame.parts()
     now = parts.clock.now()
     with parts.db.read() as db_session:
-        resumed = service.resume(db_session, store_for(parts.settings), token, now)
+        resumed = service.resume(db_session, parts.vault, store_for(parts.settings), token, now)
     if resumed is None:
         return None
     if now - resumed.seen_at >= service.SEEN_EVERY:

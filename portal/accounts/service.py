@@ -119,12 +119,12 @@ def create_session(
     return token
 
 
-def resume(session: Session, store: Store, token: str, now: datetime) -> Resumed | None:
+def resume(session: Session, vault: WebVault, store: Store, token: str, now: datetime) -> Resumed | None:
     """Return the session of a token, or None when it has ended, was idle too long or the account changed."""
     row = session.scalar(select(AccountSession).where(AccountSession.token_hash == tokens.token_hash(token)))
     if row is None or now >= row.ends_at or now - row.seen_at >= IDLE:
         return None
-    account = store.get(session, row.account_id)
+    account = store.get(session, vault, row.account_id)
     if account is None or account.version != row.account_version or account.must_reset:
         return None
     address = tokens.unlock(token.encode(), row.address, _ADDRESS_INFO).decode()

@@ -93,7 +93,7 @@ def check(hasher: Hasher, attempt: Attempt, password: str) -> bool:
     if attempt.retry_after:
         return False
     try:
-        if account is None:
+        if account is None or not account.password_hash:
             return hasher.verify_dummy(password, attempt.dummy_hash)
         fits = hasher.verify(account.password_hash, password)
     except PasswordTooLong:

@@ -67,7 +67,7 @@ def try_to_sign_in() -> ResponseReturnValue:
         if earlier is not None:
             service.end_session(db_session, earlier.account_id, earlier.session_id)
         if upgraded:
-            store_for(parts.settings).upgrade_hash(db_session, attempt.account, upgraded)
+            store_for(parts.settings).upgrade_hash(db_session, parts.vault, attempt.account, upgraded)
         device = service.describe_device(request.user_agent.string)
         token = service.create_session(
             db_session, parts.vault, attempt.account, address=address, device=device, now=now

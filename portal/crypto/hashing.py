@@ -134,6 +134,8 @@ def folder_for(database_url: str) -> Path:
 MAX_CODE_POINTS = 256
 SALT_BYTES = 16
 HASH_BYTES = 32
+# The longest encoded hash that is stored, in characters; one of the usual cost has about 100.
+MAX_ENCODED = 510
 # Limits for imported hashes: beyond them, one sign-in could exhaust the machine. Memory in KiB.
 MAX_MEMORY = 1_048_576
 MAX_TIME = 64

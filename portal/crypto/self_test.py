@@ -2,7 +2,7 @@
 
 from hmac import compare_digest
 
-from sqlalchemy import LargeBinary, text
+from sqlalchemy import LargeBinary, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.core.db import Base, Database
@@ -22,7 +22,7 @@ class KeyCanary(Base):
     """The one row that keys are checked against.
 
     `sealed` holds proofs of all of the worker's keys, encrypted under the storage key. `fingerprint`, a keyed
-    hash, checks the web process's keys.
+    hash, checks the web process's keys, and says whether the database may still hold plain password hashes.
     """
 
     __tablename__ = "key_canary"
@@ -62,8 +62,22 @@ def check_web(db: Database, vault: WebVault) -> None:
     """Check the web process's keys; a database without a canary accepts any. Raises OtherKeys."""
     with db.read() as session:
         row = session.get(KeyCanary, ROW)
-    if row is not None and not compare_digest(row.fingerprint, vault.fingerprint()):
+    if row is None:
+        return
+    own = (vault.fingerprint(), vault.plain_fingerprint())
+    if not any(compare_digest(row.fingerprint, one) for one in own):
         raise OtherKeys(_mismatch(row, "web server's"))
+
+
+def refuse_plain_hashes(session: Session, vault: WebVault) -> bool:
+    """Write the fingerprint of a database without plain password hashes; return False if it was there."""
+    written = session.execute(
+        update(KeyCanary)
+        .where(KeyCanary.id == ROW, KeyCanary.fingerprint == vault.plain_fingerprint())
+        .values(fingerprint=vault.fingerprint())
+        .returning(KeyCanary.id)
+    )
+    return written.first() is not None
 
 
 def opens(sealed: bytes, vault: WorkerVault) -> bool:

@@ -7,7 +7,9 @@ from os import urandom
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from portal.core.addresses import sign_in_name
 from portal.crypto import tokens
@@ -67,8 +69,13 @@ def derived_key(key: bytes, purpose: str) -> bytes:
     return blake2b(purpose.encode(), key=key, person=b"portal derived", digest_size=32).digest()
 
 
+def hkdf(key: bytes, purpose: str) -> bytes:
+    """Return a 32-byte key for one purpose (HKDF-SHA256, RFC 5869)."""
+    return HKDF(SHA256(), 32, None, purpose.encode()).derive(key)
+
+
 class WebVault:
-    """The web process's operations: seal requests for the worker, and find an account by its address."""
+    """The web process's operations: seal requests for the worker, find an account, open password hashes."""
 
     def __init__(self, keys: WebKeys | WorkerKeys) -> None:
         """Derive the keys of each purpose."""
@@ -77,6 +84,8 @@ class WebVault:
         self._account_key = derived_key(keys.account_index, "account")
         self._bucket_key = derived_key(keys.account_index, "bucket")
         self._fingerprint_key = derived_key(keys.account_index, "fingerprint")
+        # Not derived from the session secret, which is renewed: every password would become invalid.
+        self._hash_key = AESGCM(hkdf(keys.account_index, "portal stored password hashes"))
 
     def seal(self, purpose: str, row_id: bytes, plaintext: bytes) -> bytes:
         """Seal `plaintext` for the worker (HPKE, RFC 9180, base mode); `info` binds it to purpose and row."""
@@ -92,8 +101,29 @@ class WebVault:
 
     def fingerprint(self) -> bytes:
         """Return a 16-byte keyed hash that is the same for both files of a key pair, and for no other."""
+        content = self._public.public_bytes_raw() + b"password hashes are encrypted"
+        return blake2b(content, key=self._fingerprint_key, digest_size=FINGERPRINT_BYTES).digest()
+
+    def plain_fingerprint(self) -> bytes:
+        """Return the fingerprint in a database of an earlier version, which may hold plain password hashes.
+
+        Nobody can compute it without a key: a database that never had it never accepts a plain hash.
+        """
         public = self._public.public_bytes_raw()
         return blake2b(public, key=self._fingerprint_key, digest_size=FINGERPRINT_BYTES).digest()
+
+    def encrypt_hash(self, cell: Cell, password_hash: bytes, sizes: tuple[int, ...]) -> bytes:
+        """Encrypt an encoded password hash for its cell, padded to one of `sizes`: lengths tell the format.
+
+        AES-256-GCM with a random nonce, under a key that both processes have. Raises ValueError where the
+        hash does not fit.
+        """
+        nonce = urandom(_NONCE_BYTES)
+        return nonce + self._hash_key.encrypt(nonce, pad(password_hash, sizes), cell.associated(self.key_id))
+
+    def decrypt_hash(self, cell: Cell, blob: bytes) -> bytes:
+        """Return the password hash of a cell. Raises VaultError where it was moved or altered."""
+        return _open(self._hash_key, cell.associated(self.key_id), blob)
 
 
 class WorkerVault(WebVault):
@@ -132,12 +162,7 @@ class WorkerVault(WebVault):
 
     def decrypt(self, cell: Cell, blob: bytes, data_key: AESGCM | None = None) -> bytes:
         """Return the value of a cell. Raises VaultError where it was moved, altered or under another key."""
-        aead = self._storage if data_key is None else data_key
-        try:
-            padded = aead.decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], cell.associated(self.key_id))
-        except (InvalidTag, ValueError) as error:
-            raise VaultError from error
-        return unpad(padded)
+        return _open(data_key or self._storage, cell.associated(self.key_id), blob)
 
     def new_data_key(self, cell: Cell) -> tuple[AESGCM, bytes]:
         """Return a new data key and its wrapped form; deleting that destroys what the key encrypted."""
@@ -184,7 +209,8 @@ class WorkerVault(WebVault):
     def proofs(self) -> bytes:
         """Return 16-byte proofs of every key but the storage key, under which they are stored encrypted."""
         keys = (self._list_key, self._token_key, self._account_key)
-        return b"".join(derived_key(key, "proof")[:FINGERPRINT_BYTES] for key in keys) + self.fingerprint()
+        proofs = b"".join(derived_key(key, "proof")[:FINGERPRINT_BYTES] for key in keys)
+        return proofs + self.plain_fingerprint()
 
     def self_test(self) -> bool:
         """Return whether the private key opens what the public one sealed, and the canary is intact."""
@@ -198,6 +224,13 @@ class WorkerVault(WebVault):
             )
         except VaultError:
             return False
+
+
+def _open(key: AESGCM, associated: bytes, blob: bytes) -> bytes:
+    try:
+        return unpad(key.decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], associated))
+    except (InvalidTag, ValueError) as error:
+        raise VaultError from error
 
 
 def _info(purpose: str, row_id: bytes) -> bytes:

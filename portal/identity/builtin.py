@@ -4,16 +4,18 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.core.db import new_id
 from portal.crypto.hashing import argon2_params_of, dummy_hash
 from portal.crypto.vault import SIZES, Cell, VaultError, WebVault, WorkerVault
+from portal.identity import hashes
+from portal.identity.hashes import FINGERPRINT
 from portal.identity.models import AccountRow, Argon2ParamsCount
 from portal.identity.port import Account, AccountMissing, Profile
 
@@ -33,7 +35,9 @@ _COLUMNS = (
     AccountRow.reset_required_at,
     AccountRow.reset_reason,
     AccountRow.chosen_by_mail_at,
+    FINGERPRINT.label("fingerprint"),
 )
+_TABLE: Any = AccountRow.__table__
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,12 +65,15 @@ class BuiltinStore:
         row = session.execute(
             select(*_COLUMNS).where(AccountRow.address_index == vault.account_index(address))
         ).first()
-        return Account(*row) if row else None
+        if row is None:
+            hashes.decrypt_decoy(vault)
+            return None
+        return _account(vault, row)
 
-    def get(self, session: Session, account_id: bytes) -> Account | None:
+    def get(self, session: Session, vault: WebVault, account_id: bytes) -> Account | None:
         """Return an account by its id, or None."""
         row = session.execute(select(*_COLUMNS).where(AccountRow.id == account_id)).first()
-        return Account(*row) if row else None
+        return _account(vault, row) if row else None
 
     def all_indexes(self, session: Session, after: bytes | None, limit: int) -> list[bytes]:
         """Return up to `limit` account indexes greater than `after`, ascending."""
@@ -97,6 +104,7 @@ class BuiltinStore:
     def set_password(
         self,
         session: Session,
+        vault: WebVault,
         account_id: bytes,
         *,
         expected_version: int,
@@ -110,7 +118,7 @@ class BuiltinStore:
             update(AccountRow)
             .where(AccountRow.id == account_id, AccountRow.version == expected_version)
             .values(
-                password_hash=password_hash,
+                password_hash=hashes.encrypt(vault, account_id, password_hash),
                 version=AccountRow.version + 1,
                 must_reset=False,
                 reset_reason=None,
@@ -122,19 +130,14 @@ class BuiltinStore:
         )
         return len(changed.all()) == 1
 
-    def upgrade_hash(self, session: Session, account: Account, password_hash: str) -> bool:
+    def upgrade_hash(self, session: Session, vault: WebVault, account: Account, password_hash: str) -> bool:
         """Replace an unchanged password's hash by one of today's cost; sessions and links stay valid."""
-        changed = session.execute(
-            update(AccountRow)
-            .where(
-                AccountRow.id == account.id,
-                AccountRow.version == account.version,
-                AccountRow.password_hash == account.password_hash,
-            )
-            .values(password_hash=password_hash)
-            .returning(AccountRow.id)
-        )
-        return len(changed.all()) == 1
+        row = session.execute(select(*_COLUMNS).where(AccountRow.id == account.id).with_for_update()).first()
+        if row is None or _account(vault, row) != account:
+            return False
+        stored = hashes.encrypt(vault, account.id, password_hash)
+        session.execute(update(AccountRow).where(AccountRow.id == account.id).values(password_hash=stored))
+        return True
 
     def require_reset(
         self, session: Session, account_ids: Sequence[bytes], reason: str, now: datetime
@@ -204,7 +207,7 @@ class BuiltinStore:
         """Return the accounts with this customer number of the company."""
         index = vault.list_index(REF_PURPOSE, account_ref)
         rows = session.execute(select(*_COLUMNS).where(AccountRow.ref_index == index).order_by(AccountRow.id))
-        return [Account(*row) for row in rows]
+        return [_account(vault, row) for row in rows]
 
     def all_ids(self, session: Session, after: bytes | None, limit: int) -> list[bytes]:
         """Return up to `limit` account ids greater than `after`, ascending."""
@@ -228,12 +231,12 @@ class BuiltinStore:
             row.address_index: row
             for row in session.scalars(select(AccountRow).where(AccountRow.address_index.in_(list(batch))))
         }
-        added = changed = 0
+        new: list[dict[str, Any]] = []
+        changed = 0
         for index in sorted(batch):
             account, row = batch[index], present.get(index)
             if row is None:
-                session.add(_new_row(vault, index, account, now))
-                added += 1
+                new.append(_new_row(vault, index, account, now))
                 continue
             present_profile = _decrypt_or_none(vault, row)
             profile = replace(account.profile, chosen=present_profile.chosen if present_profile else "")
@@ -242,20 +245,31 @@ class BuiltinStore:
                 row.ref_index = _ref_index(vault, profile.account_ref)
                 changed += 1
         session.flush()
-        return Stored(added, changed, len(batch) - added - changed)
+        if new:  # from the table rather than the class: a row object each would cost more than encrypting it
+            session.connection().execute(insert(_TABLE), new)
+        return Stored(len(new), changed, len(batch) - len(new) - changed)
 
-    def count_argon2_params(self, session: Session) -> Counter[str]:
+    def count_argon2_params(self, session: Session, vault: WebVault) -> Counter[str]:
         """Return the number of accounts per Argon2 parameters.
 
-        Reads every row, so call it outside a write transaction. Hashes with parameters out of bounds are
-        skipped: the counts are stored as they are.
+        Reads every row, so call it outside a write transaction. Hashes that do not open, or with parameters
+        out of bounds, are left out and logged: the counts are stored as they are.
         """
+        fingerprint = session.scalar(select(FINGERPRINT))
         counted: Counter[str] = Counter()
-        for password_hash in session.scalars(
-            select(AccountRow.password_hash).execution_options(yield_per=1000)
-        ):
-            with suppress(ValueError):
-                counted[argon2_params_of(password_hash)] += 1
+        invalid = 0
+        rows = select(AccountRow.id, AccountRow.password_hash).execution_options(yield_per=1000)
+        for account_id, stored in session.execute(rows):
+            try:
+                counted[argon2_params_of(hashes.decrypt(vault, account_id, stored, fingerprint))] += 1
+            except ValueError:
+                invalid += 1
+        if invalid:
+            log.error(
+                "identity: the password hashes of %d accounts were tampered with, sign-in refused; "
+                "their owners can set a new password at /reset/",
+                invalid,
+            )
         return counted
 
     def store_argon2_params(self, session: Session, counted: Mapping[str, int]) -> None:
@@ -268,20 +282,29 @@ class BuiltinStore:
         session.flush()
 
 
-def _new_row(vault: WorkerVault, index: bytes, account: NewAccount, now: datetime) -> AccountRow:
+def _account(vault: WebVault, row: Row[Any]) -> Account:
+    """Return the account of a row of `_COLUMNS`."""
+    values = row._asdict()
+    fingerprint = values.pop("fingerprint")
+    for column in ("password_hash", "closed_hash"):
+        values[column] = hashes.decrypt(vault, row.id, values[column], fingerprint)
+    return Account(**values)
+
+
+def _new_row(vault: WorkerVault, index: bytes, account: NewAccount, now: datetime) -> dict[str, Any]:
     argon2_params = argon2_params_of(account.password_hash)
     row_id = new_id()
-    return AccountRow(
-        id=row_id,
-        address_index=index,
-        ref_index=_ref_index(vault, account.profile.account_ref),
-        profile=_encrypt_profile(vault, row_id, account.profile),
-        password_hash=account.password_hash,
-        closed_hash=dummy_hash(argon2_params),
-        version=1,
-        must_reset=False,
-        created_at=now,
-    )
+    return {
+        "id": row_id,
+        "address_index": index,
+        "ref_index": _ref_index(vault, account.profile.account_ref),
+        "profile": _encrypt_profile(vault, row_id, account.profile),
+        "password_hash": hashes.encrypt(vault, row_id, account.password_hash),
+        "closed_hash": hashes.encrypt(vault, row_id, dummy_hash(argon2_params)),
+        "version": 1,
+        "must_reset": False,
+        "created_at": now,
+    }
 
 
 def _ref_index(vault: WorkerVault, account_ref: str) -> bytes:

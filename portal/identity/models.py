@@ -2,13 +2,17 @@
 
 from datetime import datetime
 
-from sqlalchemy import LargeBinary, String
+from sqlalchemy import Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import ID_BYTES, Base, Utc
 from portal.crypto.vault import INDEX_BYTES
 
 REASON_LENGTH = 100
+# SQLite enforces no length, and would have to copy the whole table to declare another one.
+_Hash = String(1500).with_variant(String(512), "sqlite")
+# Accounts as earlier versions stored them: every encoded hash begins with a dollar sign, no base64 text.
+HAS_PLAIN_HASH = text("(password_hash LIKE '$%' OR closed_hash LIKE '$%')")
 ARGON2_PARAMS_LENGTH = 60
 
 
@@ -16,6 +20,12 @@ class AccountRow(Base):
     """One account. `profile` holds address and name, encrypted under the worker's storage key."""
 
     __tablename__ = "identity_accounts"
+    # Finds what earlier versions stored; empty once the worker has encrypted it.
+    __table_args__ = (
+        Index(
+            "ix_identity_accounts_plain", "id", sqlite_where=HAS_PLAIN_HASH, postgresql_where=HAS_PLAIN_HASH
+        ),
+    )
 
     id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
     address_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), unique=True)
@@ -23,10 +33,11 @@ class AccountRow(Base):
     # alike.
     ref_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), index=True)
     profile: Mapped[bytes] = mapped_column(LargeBinary)
-    password_hash: Mapped[str] = mapped_column(String(512))
+    # Both hashes are encrypted: `hashes.py`, which also says what earlier versions stored.
+    password_hash: Mapped[str] = mapped_column(_Hash)
     # The hash of the password closed by the last required reset, so that it cannot be chosen again; a hash
     # that no password matches if there was no such reset.
-    closed_hash: Mapped[str] = mapped_column(String(512))
+    closed_hash: Mapped[str] = mapped_column(_Hash)
     version: Mapped[int] = mapped_column(default=1)
     must_reset: Mapped[bool] = mapped_column(default=False)
     reset_reason: Mapped[str | None] = mapped_column(String(REASON_LENGTH))

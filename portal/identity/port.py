@@ -20,8 +20,9 @@ class Account:
 
     `version` increases by one whenever the password changes or a reset is required; sessions and mailed links
     made for an older version are invalid. `closed_hash` is the hash of the password closed by the last
-    required reset, or one that no password matches. `chosen_by_mail_at` is when a password was last chosen
-    through a mailed link. Times are UTC.
+    required reset, or one that no password matches. A hash is empty where the stored one was tampered with:
+    verify a dummy instead. `chosen_by_mail_at` is when a password was last chosen through a mailed link.
+    Times are UTC.
     """
 
     id: bytes
@@ -61,7 +62,7 @@ class Store(Protocol):
         """Return the account that signs in with a normalised address, ignoring ASCII case, or None."""
         ...
 
-    def get(self, session: Session, account_id: bytes) -> Account | None:
+    def get(self, session: Session, vault: WebVault, account_id: bytes) -> Account | None:
         """Return an account by its id, or None."""
         ...
 
@@ -80,6 +81,7 @@ class Store(Protocol):
     def set_password(
         self,
         session: Session,
+        vault: WebVault,
         account_id: bytes,
         *,
         expected_version: int,
@@ -94,7 +96,7 @@ class Store(Protocol):
         """
         ...
 
-    def upgrade_hash(self, session: Session, account: Account, password_hash: str) -> bool:
+    def upgrade_hash(self, session: Session, vault: WebVault, account: Account, password_hash: str) -> bool:
         """Replace an unchanged password's hash by one of today's cost; sessions and links stay valid.
 
         Returns False, and stores nothing, when the account changed since it was read.

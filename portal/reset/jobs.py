@@ -67,7 +67,7 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
         profile = store.profile(session, parts.vault, account_id)
     except (ValueError, AccountMissing):
         return Outcome.ANSWERED
-    account = store.get(session, account_id)
+    account = store.get(session, parts.vault, account_id)
     if account is None or not 1 < version <= account.version:
         return Outcome.ANSWERED
     language = best_language(

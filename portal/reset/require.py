@@ -139,7 +139,7 @@ def preview(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
     for ids in _batches(tools, cohort):
         with tools.db.read() as session:
             for account_id in ids:
-                account = tools.store.get(session, account_id)
+                account = tools.store.get(session, tools.vault, account_id)
                 tally.accounts += 1
                 state = _state(account, since)
                 done = account_id <= cursor  # counted in the unfinished job already
@@ -159,7 +159,7 @@ def preview(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
 def _require_account(
     session: Session, tools: Tools, job: Requirement, account_id: bytes, locale: str, since: datetime
 ) -> None:
-    account = tools.store.get(session, account_id)
+    account = tools.store.get(session, tools.vault, account_id)
     state = _state(account, since)
     done = account_id <= job.cursor
     if account is None or (done and state is not State.NEWLY):
@@ -175,7 +175,7 @@ def _require_account(
         return
     accounts.end_sessions(session, account_id)
     job.newly += 1
-    closed = tools.store.get(session, account_id)
+    closed = tools.store.get(session, tools.vault, account_id)
     try:
         profile = tools.store.profile(session, tools.vault, account_id)
     except VaultError:

@@ -42,11 +42,11 @@ class Link:
     own_words: tuple[str, ...]
 
 
-def open_link(session: Session, store: Store, token: str | None, now: datetime) -> Link:
+def open_link(session: Session, vault: WebVault, store: Store, token: str | None, now: datetime) -> Link:
     """Open a link without spending it. Raises LinkInvalid, also when the account has changed since."""
     opened = intake.open_reply(session, PURPOSE, token, now)
     account_id = opened.data["account"]
-    account = store.get(session, bytes.fromhex(account_id)) if account_id else None
+    account = store.get(session, vault, bytes.fromhex(account_id)) if account_id else None
     if account is None or account.version != opened.data["version"]:
         raise LinkInvalid
     return Link(opened.id, account, opened.data["address"], tuple(opened.data["words"]))
@@ -112,9 +112,9 @@ def hash_new(hasher: Hasher, account: Account, composed: str) -> str:
     Call it outside any transaction: it hashes three times. Raises PasswordRefused when it is the current or
     the closed password, TooBusy when no hash slot is free.
     """
-    if hasher.verify(account.password_hash, composed):
+    if account.password_hash and hasher.verify(account.password_hash, composed):
         raise PasswordRefused(CLOSED_PASSWORD if account.must_reset else OLD_PASSWORD)
-    if hasher.verify(account.closed_hash, composed):
+    if account.closed_hash and hasher.verify(account.closed_hash, composed):
         raise PasswordRefused(CLOSED_PASSWORD)
     return hasher.hash(composed)
 
@@ -161,6 +161,7 @@ def store_password(
     """
     stored = store.set_password(
         session,
+        vault,
         account.id,
         expected_version=account.version,
         password_hash=password_hash,

@@ -209,7 +209,9 @@ def _live_link() -> service.Link:
     parts = frame.parts()
     try:
         with parts.db.read() as db_session:
-            return service.open_link(db_session, store_for(parts.settings), FLOW.token(), parts.clock.now())
+            return service.open_link(
+                db_session, parts.vault, store_for(parts.settings), FLOW.token(), parts.clock.now()
+            )
     except intake.LinkInvalid:
         frame.gone()
 

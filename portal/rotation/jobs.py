@@ -36,7 +36,7 @@ def _remind_account(
     session: Session, parts: WorkerParts, store: Store, choice: ReminderChoice, now: datetime
 ) -> bool:
     """Queue one reminder or postpone it; return whether a mail was queued."""
-    account = store.get(session, choice.account_id)
+    account = store.get(session, parts.vault, choice.account_id)
     if account is None:
         session.delete(choice)
         return False

@@ -54,6 +54,37 @@ def _why_not(error: sqlite3.Error, db: Database, target: Path) -> str:
     )
 
 
+def vacuum(db: Database) -> None:
+    """Rewrite the database, so that what was deleted or replaced is not in its files. Raises BackupRefused.
+
+    SQLite needs twice its size of free disk, and nothing can be written meanwhile. PostgreSQL needs it once,
+    and locks each table.
+    """
+    if not db.is_sqlite:
+        with db.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as postgres:
+            postgres.exec_driver_sql("VACUUM FULL")
+        return
+    folder = str(Path(str(db.engine.url.database)).absolute().parent).replace("'", "''")
+    with closing(db.engine.raw_connection()) as connection:
+        cursor = connection.cursor()
+        try:
+            # The copy would be held in memory, as other temporary tables are, or fill the folder for those.
+            cursor.execute("PRAGMA temp_store=FILE")
+            cursor.execute(f"PRAGMA temp_store_directory='{folder}'")
+            cursor.execute("VACUUM")
+            busy, _frames, _moved = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise BackupRefused(
+                f"The database could not be rewritten ({error.sqlite_errorname}). Nothing was changed. "
+                "It needs twice its size of free disk, and that no other process writes meanwhile."
+            ) from error
+    if busy:
+        raise BackupRefused(
+            "The database was rewritten, but another process is reading its log (the file ending in -wal), "
+            "which still holds the former content. Run this again."
+        )
+
+
 def restore(copy: Path, target: Path, vault: WorkerVault) -> None:
     """Replace the database with a copy, after checking that it is intact and written with these keys.
 

@@ -76,6 +76,17 @@ def back_up(context: Context, file: Path) -> None:
 
 
 @db.command()
+@click.pass_obj
+def vacuum(context: Context) -> None:
+    """Rewrite the database's files, so that deleted content is gone; the portal may run, but forms wait."""
+    try:
+        backup.vacuum(context.db)
+    except backup.BackupRefused as error:
+        raise click.ClickException(str(error)) from error
+    click.echo("The database is rewritten. Its older backups still hold what was deleted since.")
+
+
+@db.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_obj
 def restore(context: Context, file: Path) -> None:

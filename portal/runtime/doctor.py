@@ -57,6 +57,8 @@ def examine(context: Context) -> Iterator[tuple[str, str | None]]:
     yield "database", database
     if database is None:
         yield "keys and database", _keys_of_database(context)
+        for look in context.database_checks:
+            yield from look(context.database)
     keys_right = web_keys is None and worker_keys is None
     for check in context.checks:
         yield from check(settings, keys_right)

@@ -15,11 +15,11 @@ from tests.visitor import hidden
 
 
 @pytest.fixture
-def chosen_here(db, clock, ana):
+def chosen_here(db, clock, ana, web_vault):
     """Ana chose her password on this portal."""
     with db.write() as session:
         STORE.set_password(
-            session, ana.id, expected_version=1, password_hash=ana.password_hash, now=clock.now()
+            session, web_vault, ana.id, expected_version=1, password_hash=ana.password_hash, now=clock.now()
         )
 
 

@@ -139,7 +139,12 @@ def test_a_new_password_ends_the_lockout_and_makes_old_devices_strangers(
         try_sign_in(network=f"198.51.100.{number}")
     with db.write() as session:
         STORE.set_password(
-            session, ana.id, expected_version=ana.version, password_hash=ana.password_hash, now=clock.now()
+            session,
+            web_vault,
+            ana.id,
+            expected_version=ana.version,
+            password_hash=ana.password_hash,
+            now=clock.now(),
         )
     attempt = try_sign_in(cookie=cookie)
     assert attempt.open

@@ -168,10 +168,12 @@ def test_a_password_chosen_since_survives_an_older_file(load, db, clock, worker_
     with db.write() as session:
         ana = STORE.find(session, worker_vault, "ana@example.com")
         assert ana is not None
-        STORE.set_password(session, ana.id, expected_version=1, password_hash=STRONG, now=clock.now())
+        STORE.set_password(
+            session, worker_vault, ana.id, expected_version=1, password_hash=STRONG, now=clock.now()
+        )
     load(HEADER + row("ana@example.com", HASH, name="Ana Ruiz"))
     with db.read() as session:
-        after = STORE.get(session, ana.id)
+        after = STORE.get(session, worker_vault, ana.id)
     assert after is not None
     assert (after.password_hash, after.version) == (STRONG, 2)
 
@@ -183,7 +185,9 @@ def test_a_profile_that_does_not_open_is_written_anew_and_keeps_nobody_out(
     with db.write() as session:
         ana = STORE.find(session, worker_vault, "ana@example.com")
         assert ana is not None
-        STORE.set_password(session, ana.id, expected_version=1, password_hash=STRONG, now=clock.now())
+        STORE.set_password(
+            session, worker_vault, ana.id, expected_version=1, password_hash=STRONG, now=clock.now()
+        )
         session.execute(update(AccountRow).values(profile=b"spoilt" * 50, ref_index=b"spoilt" + bytes(10)))
     many = "".join(row(f"p{number}@example.com") for number in range(600))
     done = load(HEADER + row("ana@example.com", ref="C-1", name="Ana Ruiz") + many)

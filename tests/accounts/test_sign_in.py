@@ -193,12 +193,12 @@ def test_a_password_of_any_alphabet_signs_in(sign_in, add_account):
     assert sign_in("пароль с \0 и 🦉 внутри", "zoë@example.com").status_code == 303
 
 
-def test_an_old_hash_is_renewed_at_sign_in_and_the_session_lives(client, db, add_account, sign_in):
+def test_an_old_hash_is_renewed_at_sign_in_and_the_session_lives(client, db, add_account, sign_in, web_vault):
     old = PasswordHasher(time_cost=3, memory_cost=128, parallelism=2).hash(PASSWORD)
     account = add_account(password_hash=old)
     assert sign_in().status_code == 303
     with db.read() as session:
-        renewed = STORE.get(session, account.id)
+        renewed = STORE.get(session, web_vault, account.id)
     assert renewed is not None
     assert renewed.password_hash.startswith("$argon2id$v=19$m=64,t=1,p=1$")
     assert renewed.version == account.version

@@ -15,7 +15,8 @@ import pytest
 from portal.accounts import lockout
 from portal.accounts.models import FailureCount
 from portal.crypto import keys, tokens
-from portal.crypto.vault import Cell, WebVault, WorkerVault, derived_key, pad
+from portal.crypto.vault import Cell, WebVault, WorkerVault, derived_key, hkdf, pad
+from portal.identity import hashes
 from portal.intake import service as intake
 
 ROOT = Path(__file__).parent.parent.parent
@@ -33,6 +34,7 @@ ARGUMENTS = {
     "derive": (1,),
     "derived_key": (1,),
     "hit": (3,),
+    "hkdf": (1,),
     "list_index": (0,),
     "list_key": (0,),
     "lock": (3,),
@@ -47,6 +49,7 @@ LABELS = {
         "canary canary",
         "exposure_lists data_key",
         "exposure_people blob",
+        "identity_accounts password hash",
         "identity_accounts profile",
         "intake_caps record",
         "intake_replies kept",
@@ -72,6 +75,7 @@ LABELS = {
         "tidy sign-in doors",
         "verify the log",
     },
+    "hkdf": {"portal stored password hashes"},
     "list_index": {
         "account-ref",
         "announcement",
@@ -130,8 +134,10 @@ REQUESTS = {
             derived_key(bytes(32), "account"),
             "57845397c2f3d6ef4605c8c7695eaf3340f68240d98b2aa58477e22558046258",
         ),
-        (WEB.fingerprint(), "3a5c2864e3c53d35971d23479c72bc0e"),
-        (WORKER.fingerprint(), "3a5c2864e3c53d35971d23479c72bc0e"),
+        (WEB.plain_fingerprint(), "3a5c2864e3c53d35971d23479c72bc0e"),
+        (WORKER.plain_fingerprint(), "3a5c2864e3c53d35971d23479c72bc0e"),
+        (WEB.fingerprint(), "a8f9f3f372f6653bacf9076ea9859ebd"),
+        (WORKER.fingerprint(), "a8f9f3f372f6653bacf9076ea9859ebd"),
         (
             WORKER.proofs(),
             (
@@ -151,6 +157,10 @@ REQUESTS = {
         (
             Cell("table", "column", ROW, 3).associated(b"key1"),
             "7461626c6500636f6c756d6e0033006b65793100000102030405060708090a0b0c0d0e0f",
+        ),
+        (
+            hkdf(bytes(32), "portal stored password hashes"),
+            "82288ee7e35a8ee0e3ba9b50342f7eb4079d82093984a4b5bf39d67f0133caab",
         ),
         (pad(b"abc", (8,)), "0003616263000000"),
         (tokens.token_hash("abc"), "e4f438ea706350687ccfea4436127536fb745e395938d408dcb4aa81656ac845"),
@@ -186,6 +196,20 @@ def test_what_was_sealed_or_locked_before_opens():
     assert WORKER.open("check", ROW, sealed) == b"plain"
     assert tokens.unlock(b"secret", locked, intake.info("check")) == b"plain"
     assert intake.code_info("check") == "portal reply code check"
+
+
+def test_a_password_hash_that_was_encrypted_before_opens():
+    stored = (
+        "o9RTin90A5TbUvcP7SEoS1DPMQ9YqeirsD4K3UHUXCdrDLqvRSCkSWFIAWMcSeTeTCbF8qtOfl8zuSk6VIeSjBON8FMj6iTqEAA7"
+        "Hs/4w+tgHSBYUb7LDo9Vgq90t+BLdCIUYxEsATIDyQu3Y37wiqkj9/yMdlbxys95VkCsNy13N22g7D1ULgCCxi/9iUKmhme/2RRc"
+        "4CSRVm3n5VrsuXEfnU7V43vrHGk8cgqChiWBKwIXMVUVTWFNQ84UUFBwqFlE0Y9n2ADGknsXnqPDH/IdERS8okPzy24digPAKkuu"
+        "vm4gBxogeBQZ8fdYp0IF6brbFdMaKowzMON1EyNHdW8kfcjWJml8tUiPuoxmX26rFMjV161SGDhE94Qu6lk2uwlYUu6NrGvj0vjA"
+        "vzN/2GXzhJPGxxQhSTQv4tXN7kL3ya7RcxEhXTSB931s+8wN9GXjuzKzPxEqk4PeDvaahrtxf1vn8XoegC8ZHQzr+rMXjl7pNi9c"
+        "uxv7B1SdQG46F72dFXDaITjX4rxc7IBgwsy7z7UIP0hq1FnSAxB4rlQ/KSgFzRqX4rQYRqRN9Rj6Mxfj0YNXQYXZNexIgcVm3iN2"
+        "PeDB0xTUT/XzuE3ylwAs+uwzqGrju7P9aLc+QJ/XS6AgCzcJN50K0kFnjG76mSxXFGpnYtxPkox2kqQE4hzsvk7NtMWMjLpHJJP9"
+        "Ps6awe2SGsHXCbLuIcGI"
+    )
+    assert hashes.decrypt(WEB, ROW, stored, None) == "$argon2id$hash"
 
 
 def labels() -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ from portal.crypto import keys, self_test
 from portal.crypto.keys import WebKeys, WorkerKeys
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.identity.builtin import BuiltinStore
+from portal.identity.jobs import encrypt_hashes
 from portal.identity.port import Profile
 from portal.rotation import jobs as rotation
 from portal.rotation import service as reminders
@@ -132,6 +133,13 @@ def test_passwords_sign_in_and_failures_still_count(app):
     assert app.test_client().submit("/sign-in/", email=LOU, password=PASSWORD).status_code == 303
     # Sixty failures by strangers were counted for this address.
     assert app.test_client().submit("/sign-in/", email=BEN, password=PASSWORD).status_code != 303
+
+
+def test_passwords_stay_valid_when_the_worker_has_encrypted_their_hashes(app, db, worker_parts):
+    assert count(db, "identity_accounts WHERE password_hash LIKE '$%'") == 4
+    encrypt_hashes(worker_parts)
+    assert count(db, "identity_accounts WHERE password_hash LIKE '$%' OR closed_hash LIKE '$%'") == 0
+    test_passwords_sign_in_and_failures_still_count(app)
 
 
 def test_a_signed_in_browser_stays_signed_in(app):

@@ -2,15 +2,20 @@
 
 import math
 import random
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from portal.crypto.vault import WebVault
 from portal.exposure.people import Indexer
+from portal.identity.builtin import BuiltinStore, NewAccount
+from portal.identity.port import Profile
+from tests import traces
 from tests.exposure.conftest import HEADER, SLUG, Lists
 
 PEOPLE = 600
@@ -64,6 +69,59 @@ def test_the_web_keys_confirm_nobody(addresses, stolen, web_keys):
         )
     }
     assert not present & guesses
+
+
+@pytest.fixture
+def customers(lists: Lists, addresses: list[tuple[str, str]], stolen, worker_vault, clock) -> dict[str, str]:
+    """The company's customer table with its hashes, which the thief has too; the listed must choose anew."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    table = {address: hasher.hash(address) for address, _ in addresses}
+    store, listed = BuiltinStore(), [address for address, _ in addresses[1::2]]
+    with lists.db.write() as session:
+        store.add(
+            session,
+            worker_vault,
+            [NewAccount(Profile(*one), table[one[0]]) for one in addresses],
+            clock.now(),
+        )
+        found = [store.find(session, worker_vault, address) for address in listed]
+        store.require_reset(session, [one.id for one in found if one], "exposed", clock.now())
+    return table
+
+
+def test_the_customer_table_with_its_hashes_says_nothing_about_anyone(lists, addresses, customers):
+    """Nothing in the database equals or holds a hash, and what must be chosen anew looks like the rest."""
+    everything = traces.contents(lists.db)
+    values = {
+        value for rows in everything.values() for row in rows for value in row if isinstance(value, str)
+    }
+    assert "exposed" in values
+    ends = {value.rpartition("$")[2] for value in values}
+    for password_hash in customers.values():
+        digest = password_hash.rpartition("$")[2]
+        assert digest not in ends
+        assert not {password_hash, b64encode(password_hash.encode()).decode()} & values
+    rows = (
+        "SELECT must_reset, length(password_hash), length(closed_hash), length(profile) "
+        "FROM identity_accounts"
+    )
+    with lists.db.engine.connect() as connection:
+        shown = Counter(tuple(row) for row in connection.execute(text(rows)))
+    assert shown == {(True, 720, 720, 284): PEOPLE // 2, (False, 720, 720, 284): PEOPLE // 2}
+
+
+def test_no_two_values_of_an_account_are_equal_or_equal_another_table_s(lists, customers):
+    """`closed_hash` is the former `password_hash`, of the same account: it is the one that may repeat."""
+    everything = traces.contents(lists.db)
+    seen: Counter[bytes] = Counter()
+    for rows in everything.values():
+        for row in rows:
+            seen.update(
+                {bytes(value) for value in row if isinstance(value, bytes | memoryview) and len(value) > 8}
+            )
+    with lists.db.engine.connect() as connection:
+        own = connection.execute(text("SELECT id, address_index, ref_index, profile FROM identity_accounts"))
+        assert {seen[bytes(value)] for row in own for value in row} == {1}
 
 
 def test_every_row_has_one_length(stolen):

@@ -8,6 +8,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import select, text
 
 from portal.crypto.vault import VaultError
+from portal.identity import hashes
 from portal.identity.builtin import BuiltinStore, NewAccount, Stored, pack
 from portal.identity.jobs import count_hash_costs
 from portal.identity.models import AccountRow, Argon2ParamsCount
@@ -30,8 +31,8 @@ def find(db, vault, address: str):
         return STORE.find(session, vault, address)
 
 
-def get(session, account_id: bytes) -> Account:
-    account = STORE.get(session, account_id)
+def get(session, vault, account_id: bytes) -> Account:
+    account = STORE.get(session, vault, account_id)
     assert account is not None
     return account
 
@@ -124,61 +125,81 @@ def test_a_profile_that_was_moved_to_another_row_does_not_open(db, ana, worker_v
         STORE.profile(session, worker_vault, ana.id)
 
 
-def test_a_new_password_is_stored_at_the_expected_version_only(db, ana, clock):
+def test_a_new_password_is_stored_at_the_expected_version_only(db, ana, clock, web_vault):
     with db.write() as session:
         assert not STORE.set_password(
-            session, ana.id, expected_version=ana.version + 1, password_hash=OTHER_HASH, now=clock.now()
+            session,
+            web_vault,
+            ana.id,
+            expected_version=ana.version + 1,
+            password_hash=OTHER_HASH,
+            now=clock.now(),
         )
-        assert get(session, ana.id) == ana
+        assert get(session, web_vault, ana.id) == ana
         assert STORE.set_password(
-            session, ana.id, expected_version=ana.version, password_hash=OTHER_HASH, now=clock.now()
+            session,
+            web_vault,
+            ana.id,
+            expected_version=ana.version,
+            password_hash=OTHER_HASH,
+            now=clock.now(),
         )
-        changed = get(session, ana.id)
+        changed = get(session, web_vault, ana.id)
     assert (changed.version, changed.password_hash) == (ana.version + 1, OTHER_HASH)
     assert changed.password_changed_at == clock.now()
 
 
-def test_of_many_new_passwords_at_once_exactly_one_is_stored(db, ana, clock):
+def test_of_many_new_passwords_at_once_exactly_one_is_stored(db, ana, clock, web_vault):
     def store(number: int) -> bool:
         with db.write() as session:
             return STORE.set_password(
-                session, ana.id, expected_version=1, password_hash=f"{HASH}{number}", now=clock.now()
+                session,
+                web_vault,
+                ana.id,
+                expected_version=1,
+                password_hash=f"{HASH}{number}",
+                now=clock.now(),
             )
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(store, range(16))) == 1
     with db.read() as session:
-        assert get(session, ana.id).version == 2
+        assert get(session, web_vault, ana.id).version == 2
 
 
-def test_a_required_reset_closes_the_password_once_and_a_new_one_opens_it(db, ana, clock):
+def test_a_required_reset_closes_the_password_once_and_a_new_one_opens_it(db, ana, clock, web_vault):
     with db.write() as session:
         assert STORE.require_reset(session, [ana.id, bytes(16)], "exposed", clock.now()) == 1
         assert STORE.require_reset(session, [ana.id], "everyone", clock.now()) == 0
-        closed = get(session, ana.id)
+        closed = get(session, web_vault, ana.id)
         assert (closed.must_reset, closed.reset_reason, closed.version) == (True, "exposed", ana.version + 1)
         assert closed.reset_required_at == clock.now()
         STORE.set_password(
-            session, ana.id, expected_version=closed.version, password_hash=OTHER_HASH, now=clock.now()
+            session,
+            web_vault,
+            ana.id,
+            expected_version=closed.version,
+            password_hash=OTHER_HASH,
+            now=clock.now(),
         )
-        opened = get(session, ana.id)
+        opened = get(session, web_vault, ana.id)
     assert (opened.must_reset, opened.reset_reason, opened.reset_required_at) == (False, None, None)
 
 
-def test_a_hash_is_upgraded_only_where_nothing_changed_meanwhile(db, ana, clock):
+def test_a_hash_is_upgraded_only_where_nothing_changed_meanwhile(db, ana, clock, web_vault):
     with db.write() as session:
-        assert STORE.upgrade_hash(session, ana, OTHER_HASH)
-        assert get(session, ana.id).version == ana.version
-        assert not STORE.upgrade_hash(session, ana, HASH)
-        assert get(session, ana.id).password_hash == OTHER_HASH
+        assert STORE.upgrade_hash(session, web_vault, ana, OTHER_HASH)
+        assert get(session, web_vault, ana.id).version == ana.version
+        assert not STORE.upgrade_hash(session, web_vault, ana, HASH)
+        assert get(session, web_vault, ana.id).password_hash == OTHER_HASH
 
 
-def test_a_list_handed_over_again_changes_no_password(db, ana, worker_vault, clock):
+def test_a_list_handed_over_again_changes_no_password(db, ana, worker_vault, web_vault, clock):
     moved = Profile(ANA.address, "Ana R. Gómez", "C-2002", "en")
     assert put(db, worker_vault, clock, ANA, password_hash=OTHER_HASH) == Stored(0, 0, 1)
     assert put(db, worker_vault, clock, moved, password_hash=OTHER_HASH) == Stored(0, 1, 0)
     with db.read() as session:
-        assert get(session, ana.id) == ana
+        assert get(session, web_vault, ana.id) == ana
         assert STORE.profile(session, worker_vault, ana.id) == moved
         assert [account.id for account in STORE.find_by_ref(session, worker_vault, "C-2002")] == [ana.id]
 
@@ -210,7 +231,7 @@ def test_nobodys_salt_becomes_a_shape(db, worker_parts, worker_vault, clock):
     put(db, worker_vault, clock, *(Profile(f"p{number}@example.com") for number in range(3)))
     with db.write() as session:
         ana = session.scalars(select(AccountRow).limit(1)).one()
-        ana.password_hash = ana.password_hash.replace("$v=19", "")
+        ana.password_hash = hashes.encrypt(worker_vault, ana.id, HASH.replace("$v=19", ""))
     count_hash_costs(worker_parts)
     with db.read() as session:
         assert {row.argon2_params: row.accounts for row in session.scalars(select(Argon2ParamsCount))} == {

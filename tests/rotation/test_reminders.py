@@ -141,7 +141,9 @@ def test_a_reminder_comes_up_to_ten_days_before_the_password_is_as_old_as_was_ch
     choose(house, sam, "3")
     with house.worker.db.write() as session:
         store = BuiltinStore()
-        assert store.set_password(session, sam, expected_version=1, password_hash="x", now=changed_at)
+        assert store.set_password(
+            session, house.worker.vault, sam, expected_version=1, password_hash="x", now=changed_at
+        )
     clock.at = datetime(2027, 2, 23, 9, 0, tzinfo=UTC)
     assert jobs.remind(house.worker) == reminders
     assert next_due_at(house, sam) == due_at
@@ -188,7 +190,9 @@ def test_a_password_that_was_changed_meanwhile_starts_the_interval_anew(house, c
     clock.advance(timedelta(days=80))
     with house.worker.db.write() as session:
         store = BuiltinStore()
-        assert store.set_password(session, sam, expected_version=1, password_hash="x", now=clock.now())
+        assert store.set_password(
+            session, house.worker.vault, sam, expected_version=1, password_hash="x", now=clock.now()
+        )
     changed = clock.now()
     sent = live(house, clock, 120)
     assert len(sent) == 1
