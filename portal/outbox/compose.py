@@ -26,6 +26,10 @@ from portal.outbox.service import unseal
 TEMPLATES = Path(__file__).parent.parent.parent / "templates"
 _HEADER_LINE = 76
 CACHED = 64
+SIZE_STEP = 1024
+PADDING = "X-Padding:"
+_FIRST_DOT = re.compile(rb"(\A|\r\n)\.")
+_SHORTEST_PADDING = len(PADDING) + len(" x\r\n")
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Composer:
         self._classes = classes
         self._domain = urlsplit(settings.base_url).hostname or "localhost"
         self._cache: dict[str, tuple[str, str, str]] = {}
+        self._sizes: dict[str, int] = {}
         self._sender = _sender(settings.site.organisation, settings.mail.sender)
 
     def compose(self, row: OutboxMail) -> Composed:
@@ -73,18 +78,46 @@ class Composer:
         """Render one mail for one address in one language. Raises MailUnfit."""
         language = best_language(locale, self._settings.site.languages)
         code = self._vault.authenticity(row_id)
-        own = self._recipient_values(mail, row_id) | {"authenticity": tokens.grouped(code, 7)}
-        subject, text, html = (_fill(part, own) for part in self._templates(mail, language, own))
-        content = self._assemble(mail, address, language, row_id, created_at, subject, text, html)
+        subject, head, body = self._parts(mail, address, language, row_id, created_at)
+        size = len(head) + len(body)
+        longest = max(
+            size, self._size_of_alternatives(mail, language, row_id, created_at) + len(address.encode())
+        )
+        padding = _padding(-(longest + _SHORTEST_PADDING) // SIZE_STEP * -SIZE_STEP - size)
+        content = b"".join((head, padding, body))
         return Composed(address, content, subject, mask(address), code, not address.isascii())
+
+    def _size_of_alternatives(
+        self, mail: mails.Mail, language: str, row_id: bytes, created_at: datetime
+    ) -> int:
+        """Return the size of the longest mail that might have been sent instead, without its address.
+
+        Otherwise whoever watches the line or the relay's log could tell the outcome of a request.
+        """
+        key = _key(mail, language)
+        size = self._sizes.get(key)
+        if size is None:
+            if len(self._sizes) >= CACHED:
+                self._sizes.clear()
+            parts = [self._parts(other, "", language, row_id, created_at) for other in mail.alternatives()]
+            size = self._sizes[key] = max(len(head) + len(body) for _subject, head, body in parts)
+        return size
+
+    def _parts(
+        self, mail: mails.Mail, address: str, language: str, row_id: bytes, created_at: datetime
+    ) -> tuple[str, bytes, bytes]:
+        """Return subject, headers and the rest of a message, with the empty line that begins it."""
+        code = tokens.grouped(self._vault.authenticity(row_id), 7)
+        own = self._recipient_values(mail, row_id) | {"authenticity": code}
+        subject, text, html = (_fill(part, own) for part in self._templates(mail, language, own))
+        return subject, *self._assemble(mail, address, language, row_id, created_at, subject, text, html)
 
     def _templates(self, mail: mails.Mail, language: str, own: dict[str, str | None]) -> tuple[str, str, str]:
         """Return subject, text and HTML with placeholders for the recipient's own links and codes.
 
         Cached: a notice to a million people is rendered once per language, then filled in for each of them.
         """
-        shown = {name: value for name, value in asdict(mail).items() if name != mail.unsubscribe_field}
-        key = json.dumps([mail.name, language, shown], sort_keys=True)
+        key = _key(mail, language)
         rendered = self._cache.get(key)
         if rendered is None:
             if len(self._cache) >= CACHED:
@@ -141,7 +174,7 @@ class Composer:
         subject: str,
         text: str,
         html: str,
-    ) -> bytes:
+    ) -> tuple[bytes, bytes]:
         if any(character in address for character in '\r\n\0 ,<>"'):
             raise MailUnfit(mail.name)
         boundary = self._vault.token("boundary", row_id)
@@ -162,7 +195,7 @@ class Composer:
                 "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
             ]
         headers.append(f'Content-Type: multipart/alternative; boundary="{boundary}"')
-        parts = [("\r\n".join(headers) + "\r\n\r\n").encode()]
+        parts = [b"\r\n"]
         for kind, body in (("plain", text), ("html", html)):
             parts.append(
                 f"--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\n"
@@ -170,9 +203,30 @@ class Composer:
             )
             # No bare carriage return: some relays take `\r.\r` for the end of the message.
             lines = "\r\n".join(re.split(r"\r\n|\r|\n", body.strip())) + "\r\n"
-            parts.append(b2a_qp(lines.encode(), istext=True))
+            parts.append(_without_first_dots(b2a_qp(lines.encode(), istext=True)))
         parts.append(f"--{boundary}--\r\n".encode())
-        return b"".join(parts)
+        return ("\r\n".join(headers) + "\r\n").encode(), b"".join(parts)
+
+
+def _key(mail: mails.Mail, language: str) -> str:
+    """Return the key of everything that depends on a mail's fields and language, and on no recipient."""
+    shown = {name: value for name, value in asdict(mail).items() if name != mail.unsubscribe_field}
+    return json.dumps([mail.name, language, shown], sort_keys=True)
+
+
+def _padding(size: int) -> bytes:
+    """Return a header of exactly `size` bytes, its end of line included, folded into short lines."""
+    count = -(-size // _HEADER_LINE)
+    lines = [size // count + (number < size % count) for number in range(count)]
+    first = PADDING + " " + "x" * (lines[0] - _SHORTEST_PADDING + 1) + "\r\n"
+    return (first + "".join(" " + "x" * (line - 3) + "\r\n" for line in lines[1:])).encode()
+
+
+def _without_first_dots(quoted: bytes) -> bytes:
+    """Return quoted-printable text in which no line begins with a dot: SMTP would double it on the wire."""
+    while b"\r\n." in quoted or quoted.startswith(b"."):
+        quoted = _FIRST_DOT.sub(rb"\1=2E=\r\n", quoted)
+    return quoted
 
 
 def _placeholder(name: str) -> str:

@@ -34,3 +34,7 @@ class Mail:
     def sample(cls) -> Self:
         """Return an example, which the tests render in every language."""
         raise NotImplementedError
+
+    def alternatives(self) -> "tuple[Mail, ...]":
+        """Return every mail that might have been sent instead: the size of none may tell which it is."""
+        return (self,)

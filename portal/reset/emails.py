@@ -1,6 +1,6 @@
 """Mails about a new password."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from portal.outbox import mail
@@ -24,6 +24,10 @@ class ResetLink(mail.Mail):
         """Return an example."""
         return cls()
 
+    def alternatives(self) -> tuple[mail.Mail, ...]:
+        """Return the answers to a requested link."""
+        return ANSWERS
+
 
 @dataclass(frozen=True)
 class NoAccount(mail.Mail):
@@ -36,6 +40,10 @@ class NoAccount(mail.Mail):
     def sample(cls) -> Self:
         """Return an example."""
         return cls()
+
+    def alternatives(self) -> tuple[mail.Mail, ...]:
+        """Return the answers to a requested link."""
+        return ANSWERS
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,10 @@ class ResetRequired(mail.Mail):
     def sample(cls) -> Self:
         """Return an example."""
         return cls(everyone=False)
+
+    def alternatives(self) -> tuple[mail.Mail, ...]:
+        """Return it with either reason."""
+        return ResetRequired(everyone=False), ResetRequired(everyone=True)
 
 
 @dataclass(frozen=True)
@@ -73,5 +85,10 @@ class PasswordChanged(mail.Mail):
         """Return an example."""
         return cls(changed_at="23 November 2026, 09:00 UTC")
 
+    def alternatives(self) -> tuple[mail.Mail, ...]:
+        """Return it for either way of choosing."""
+        return replace(self, stays_signed_in=False), replace(self, stays_signed_in=True)
 
+
+ANSWERS: tuple[mail.Mail, ...] = (ResetLink(), NoAccount())
 MAILS: tuple[type[mail.Mail], ...] = (ResetLink, NoAccount, ResetRequired, PasswordChanged)

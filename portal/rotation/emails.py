@@ -1,9 +1,10 @@
 """The reminder mail. It has no link to sign in: people open the site as they always do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from portal.outbox import mail
+from portal.rotation.models import INTERVALS
 
 OFF_PURPOSE = "reminders-off"
 OFF_PATH = "/reminders/off/{token}/"
@@ -26,6 +27,10 @@ class RotationReminder(mail.Mail):
     def sample(cls) -> Self:
         """Return an example."""
         return cls(choice="00" * 16, months=3)
+
+    def alternatives(self) -> tuple[mail.Mail, ...]:
+        """Return it for every interval."""
+        return tuple(replace(self, months=months) for months in map(int, INTERVALS))
 
 
 MAILS: tuple[type[mail.Mail], ...] = (RotationReminder,)

@@ -7,6 +7,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import ID_BYTES, Base, Utc
 
+INTERVALS = ("3", "6", "12")  # in months
+
 
 class ReminderChoice(Base):
     """One account's choice. `months` is 0 for off; `counted_from` is when it was made or last reminded of."""

@@ -11,10 +11,9 @@ from sqlalchemy.orm import Session
 from portal.core import db
 from portal.crypto import tokens
 from portal.outbox import service as outbox
-from portal.rotation.models import ReminderChoice
+from portal.rotation.models import INTERVALS, ReminderChoice
 
 OFF = "off"
-INTERVALS = ("3", "6", "12")
 CHOICES = (*INTERVALS, OFF)
 
 # Up to this late, the next date is counted from the due date, so that dates stay where the person expects

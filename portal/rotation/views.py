@@ -15,6 +15,7 @@ from portal.core.dates import DAY
 from portal.core.i18n import catalogue
 from portal.rotation import elsewhere, ical, service
 from portal.rotation.forms import ReminderForm, SiteForm
+from portal.rotation.models import INTERVALS
 from portal.runtime.parts import AccountLine
 from portal.web import frame
 
@@ -50,7 +51,7 @@ def reminders() -> ResponseReturnValue:
         return frame.see_other(".reminders")
     saved = session.pop(_SAVED, False) and not form.errors
     page = render_template(
-        "rotation/reminders.html", form=form, chosen=chosen, saved=saved, intervals=service.INTERVALS
+        "rotation/reminders.html", form=form, chosen=chosen, saved=saved, intervals=INTERVALS
     )
     return page, 400 if form.errors else 200
 

@@ -1,7 +1,7 @@
 """The mails of subscriptions: the request to confirm, and the status update."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from portal.outbox import mail
@@ -33,6 +33,10 @@ class SubscribeConfirm(mail.Mail):
     def sample(cls) -> Self:
         """Return an example."""
         return cls(incident="Break-in at our booking system", already=False)
+
+    def alternatives(self) -> tuple[mail.Mail, ...]:
+        """Return it for a new subscriber and for one who is subscribed already."""
+        return replace(self, already=False), replace(self, already=True)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -94,6 +95,47 @@ def test_no_mail_stays_in_english(kind, language):
     assert english[0]["Subject"] != here[0]["Subject"]
     untouched = [line for line in here[1].splitlines() if len(line.split()) >= 4 and line in english[1]]
     assert untouched == []
+
+
+@pytest.mark.parametrize("language", SETTINGS.site.languages)
+@pytest.mark.parametrize(
+    "address", ["a@b.example", "zoë.rivera-de-la-fuente@northwind.example", "x" * 240 + "@y.es"]
+)
+def test_the_size_of_a_mail_says_nothing_about_its_outcome(kind, language, address):
+    """For every mail that could be the answer to one request, or about one event."""
+    outcomes = {*kind.sample().alternatives(), kind.sample()}
+    if kind.purpose:
+        outcomes |= {other.sample() for other in KINDS if other.purpose == kind.purpose}
+    composer = Composer(SETTINGS, VAULT, {})
+    contents = [
+        composer.render(outcome, address, language, bytes([number]) * 16, WRITTEN_AT).content
+        for number, outcome in enumerate(sorted(outcomes, key=repr))
+    ]
+    (size,) = {len(content) for content in contents}
+    assert size % 1024 == 0
+    for content in contents:
+        assert b"\r\n." not in content, "SMTP would double the dot, and so change the size on the wire"
+        assert max(map(len, content.split(b"\r\n"))) <= 998
+        header, _, body = content.partition(b"\r\n\r\n")
+        padding = header.partition(b"\r\nX-Padding: ")[2]
+        assert padding.strip(b"x \r\n") == b""
+        assert max(map(len, (*padding.split(b"\r\n"), *body.split(b"\r\n")))) <= 78
+
+
+def test_the_room_of_the_padding_is_used_for_longer_texts_first():
+    """Whatever the length, by a single byte: the padding is a whole header, or there is one more KiB."""
+    sizes = []
+    for length in range(1, 1100):
+        site = replace(SETTINGS.site, contact_phone="1" * length)
+        composer = Composer(replace(SETTINGS, site=site), VAULT, {})
+        content = composer.render(KINDS[0].sample(), "a@b.example", "en", bytes(16), WRITTEN_AT).content
+        message = message_from_bytes(content, policy=policy.default)
+        assert not message.defects
+        assert set(message["X-Padding"]) <= {"x", " "}
+        assert message["X-Padding"].strip()
+        sizes.append(len(content))
+    assert sizes == sorted(sizes)
+    assert {size % 1024 for size in sizes} == {0}
 
 
 def test_the_worker_knows_every_mail():

@@ -104,6 +104,17 @@ def test_the_worker_runs_the_same_statements_and_leaves_the_same_rows(
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_every_mail_has_the_same_size(listed, app, worker_parts, smtp, form):
+    sizes = set()
+    for address in (AFFECTED, LISTED_ELSEWHERE, UNKNOWN):  # of one length each
+        fill_in(app.test_client(), form, address)
+        drain(worker_parts)
+        (mail,) = smtp.to(address)
+        sizes.add(len(mail.content))
+    assert len(sizes) == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_no_row_names_the_outcome_or_the_person(listed, app, db, worker_parts, form):
     for address in EVERYONE:
         fill_in(app.test_client(), form, address)

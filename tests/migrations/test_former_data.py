@@ -21,12 +21,15 @@ FORMER = rows.REVISIONS[: rows.REVISIONS.index("0009_reset") + 1]
 ACCOUNTS = import_module("tests.migrations.0006_identity_accounts")
 AUDIT = import_module("tests.migrations.0002_audit")
 SEALING_KEY = (9).to_bytes(32, "little")
+VAULT = WebVault(WebKeys("a1b2c3d4", "s" * 43, (), ACCOUNTS.ACCOUNT_INDEX_KEY, SEALING_KEY))
 
 
 @pytest.fixture
 def upgraded(empty_db):
     schema.upgrade(empty_db, FORMER[-1])
-    rows.load(empty_db, rows.written_by(FORMER))
+    written = rows.written_by(FORMER)
+    written["key_canary"][0]["fingerprint"] = VAULT.plain_fingerprint()
+    rows.load(empty_db, written)
     schema.upgrade(empty_db)
     return empty_db
 
@@ -38,9 +41,8 @@ def test_the_log_is_whole_and_its_signatures_hold(upgraded):
 
 
 def test_a_customer_signs_in_with_the_password_from_before(upgraded):
-    keys = WebKeys("a1b2c3d4", "s" * 43, (), ACCOUNTS.ACCOUNT_INDEX_KEY, SEALING_KEY)
     with upgraded.read() as session:
-        account = BuiltinStore().find(session, WebVault(keys), "Ana.Garcia@example.org")
+        account = BuiltinStore().find(session, VAULT, "Ana.Garcia@example.org")
         assert account is not None
         chosen = rotation.chosen(session, account.id)
     assert PasswordHasher().verify(account.password_hash, ACCOUNTS.PASSWORD)
