@@ -58,11 +58,15 @@ class PostgresServer:
         self._run("pg_ctl", "stop", "-m", "immediate")
         shutil.rmtree(self.folder)
 
+    @property
+    def programs(self) -> Path:
+        """The folder of psql, pg_dump and the others."""
+        return (self.folder if os.geteuid() == 0 else PACKAGES) / PROGRAMS / "bin"
+
     def _run(self, program: str, *arguments: str) -> None:
         root = os.geteuid() == 0
-        programs = (self.folder if root else PACKAGES) / PROGRAMS / "bin"
         user, group = _unprivileged() if root else (None, None)
-        words: list[str | Path] = [programs / program, "-D", self.folder / "data", *arguments]
+        words: list[str | Path] = [self.programs / program, "-D", self.folder / "data", *arguments]
         with (self.folder / f"{program}.out").open("w+") as output:
             finished = subprocess.run(
                 words, user=user, group=group, extra_groups=[] if root else None, cwd=self.folder,

@@ -1,14 +1,17 @@
-"""Back up an SQLite database while the portal runs, and restore it while it is stopped."""
+"""Back up the database while the portal runs; restore an SQLite database while it is stopped."""
 
 import fcntl
 import os
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import mkstemp
 from urllib.parse import quote
+
+from sqlalchemy import URL
 
 from portal.core.db import FILE_MODE, Database, sqlite_file
 from portal.core.disk_space import free_bytes, readable
@@ -25,7 +28,10 @@ class BackupRefused(Exception):
 
 
 def save(db: Database, target: Path) -> None:
-    """Write a consistent copy of the database to a new file with mode 0600. Raises BackupRefused, OSError."""
+    """Write a consistent copy of the database to a new file with mode 0600. Raises BackupRefused, OSError.
+
+    Of PostgreSQL, the archive that `pg_dump --format=custom` makes.
+    """
     try:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     except FileExistsError as error:
@@ -33,9 +39,12 @@ def save(db: Database, target: Path) -> None:
             f"{target} exists. Backups are never overwritten: choose another name."
         ) from error
     try:
-        with closing(db.engine.raw_connection()) as connection:
-            # VACUUM INTO accepts an existing empty file, and keeps its mode.
-            connection.cursor().execute("VACUUM INTO ?", (str(target.absolute()),))
+        if db.is_sqlite:
+            with closing(db.engine.raw_connection()) as connection:
+                # VACUUM INTO accepts an existing empty file, and keeps its mode.
+                connection.cursor().execute("VACUUM INTO ?", (str(target.absolute()),))
+        else:
+            _dump(db.engine.url, target)
         _sync(target)
     except BaseException as error:
         target.unlink()
@@ -83,6 +92,27 @@ def vacuum(db: Database) -> None:
             "The database was rewritten, but another process is reading its log (the file ending in -wal), "
             "which still holds the former content. Run this again."
         )
+
+
+def _dump(url: URL, target: Path) -> None:
+    """Run pg_dump. The password goes by its environment: every user of this machine may read arguments."""
+    password = {"PGPASSWORD": str(url.password)} if url.password else {}
+    address = url.set(drivername="postgresql", password=None).render_as_string()
+    try:
+        subprocess.run(  # noqa: S603 - the address is the operator's own setting
+            ["pg_dump", "--format=custom", f"--file={target}", f"--dbname={address}"],  # noqa: S607
+            env=os.environ | password,
+            check=True,
+        )
+    except FileNotFoundError as error:
+        raise BackupRefused(
+            "pg_dump is not installed, or not in PATH: install the PostgreSQL client (postgresql-client) "
+            "of the server's version."
+        ) from error
+    except subprocess.CalledProcessError as error:
+        raise BackupRefused(
+            f"pg_dump failed with status {error.returncode}; its message is above."
+        ) from error
 
 
 def restore(copy: Path, target: Path, vault: WorkerVault) -> None:

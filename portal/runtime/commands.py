@@ -67,7 +67,6 @@ def upgrade(context: Context) -> None:
 @click.pass_obj
 def back_up(context: Context, file: Path) -> None:
     """Copy the database to FILE while the portal runs; an existing file is never overwritten."""
-    _require_sqlite(context, "pg_dump --format=custom")
     try:
         backup.save(context.database, file)
     except backup.BackupRefused as error:
@@ -91,7 +90,11 @@ def vacuum(context: Context) -> None:
 @click.pass_obj
 def restore(context: Context, file: Path) -> None:
     """Replace the database with the backup FILE; stop the web server and the worker first."""
-    target = _require_sqlite(context, "pg_restore")
+    target = sqlite_file(make_url(context.settings.database_url))
+    if target is None:
+        raise click.ClickException(
+            "This command is for SQLite. Restore PostgreSQL with: pg_restore --clean --if-exists"
+        )
     try:
         vault = WorkerVault(keyfiles.read_worker(context.settings.keys.worker_file))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -99,11 +102,3 @@ def restore(context: Context, file: Path) -> None:
     except (keyfiles.KeysInvalid, backup.BackupRefused) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"The database is restored from {file}. Now run: portal db upgrade && portal doctor")
-
-
-def _require_sqlite(context: Context, instead: str) -> Path:
-    """Return the database's file. Raises ClickException for PostgreSQL, naming its own tool."""
-    file = sqlite_file(make_url(context.settings.database_url))
-    if file is None:
-        raise click.ClickException(f"This command is for SQLite. For PostgreSQL use: {instead}")
-    return file

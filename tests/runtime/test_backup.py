@@ -153,11 +153,19 @@ def test_a_backup_that_fails_leaves_no_file(run, tmp_path):
     assert not (tmp_path / "copy.db").exists()
 
 
-def test_postgresql_has_its_own_tools(run, copy):
+def test_postgresql_is_restored_with_its_own_tool(run, copy):
     copy.touch()
     url = "postgresql://portal:a-long-secret@127.0.0.1:1/portal"
-    assert "pg_dump" in run("db", "backup", str(copy), PORTAL_DATABASE_URL=url).output
     assert "pg_restore" in run("db", "restore", str(copy), PORTAL_DATABASE_URL=url).output
+
+
+def test_a_backup_of_postgresql_without_its_client_leaves_no_file(run, copy, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    url = "postgresql://portal:a-long-secret@127.0.0.1:1/portal"
+    result = run("db", "backup", str(copy), PORTAL_DATABASE_URL=url)
+    assert result.exit_code == 1
+    assert "pg_dump is not installed" in result.output
+    assert not copy.exists()
 
 
 def test_a_restore_that_fails_at_its_end_leaves_the_former_database_its_last_commits(
