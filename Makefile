@@ -9,8 +9,9 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 PORT ?= 8000
 WORKERS ?= auto
-# Makes sure that there is a Chromium, or fails.
+# Each makes sure that there is a Chromium, or an nginx and systemd-analyze, or fails.
 CHROMIUM := sh scripts/browser.sh
+NGINX := sh scripts/nginx.sh
 
 help: ## this list
 	@echo "make ..."
@@ -26,17 +27,19 @@ demo: .python ## the portal with an example incident and a mailbox, at http://lo
 	@$(PYTHON) scripts/setup.py run
 	@$(BIN)/portal demo --port $(PORT)
 
-test: setup ## everything: unit, views, real PostgreSQL, real browser, house rules
-	@if $(CHROMIUM); then $(BIN)/pytest -n $(WORKERS) --dist worksteal; else \
-		$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not browser"; \
-		echo "The browser's tests did not run: there is no Chromium. How to get it stands above." >&2; exit 1; fi
+test: setup ## everything: unit, views, real PostgreSQL, browser and nginx, house rules
+	@without=""; said=""; \
+	$(CHROMIUM) || { without="$$without and not browser"; said="$$said no Chromium, for the browser's tests;"; }; \
+	$(NGINX) || { without="$$without and not deploy"; said="$$said no nginx or no systemd-analyze, for those of deploy/;"; }; \
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $${without:+-m "$${without# and }"} && test -z "$$without" || { \
+		test -z "$$said" || echo "Some tests did not run, because there is$$said how to get it stands above." >&2; exit 1; }
 
 check: setup ## linters, types, floors, then the fast tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest -q -n $(WORKERS) -m "not browser and not postgres"
+	@$(BIN)/pytest -q -n $(WORKERS) -m "not browser and not postgres and not deploy"
 
 bench: setup ## the benchmarks, each a ratio
 	@$(BIN)/python -m bench

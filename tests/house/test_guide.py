@@ -1,4 +1,4 @@
-"""What the operator's guide prints is what works: its settings, its commands and its nginx."""
+"""What the operator's guide prints and `deploy/` holds is what works: settings and commands."""
 
 import re
 import subprocess
@@ -9,17 +9,20 @@ import click
 import pytest
 
 from portal import cli
+from portal.core.settings import Settings, SettingsInvalid
 
-GUIDE = (Path(__file__).parents[2] / "docs/operators-guide.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs/operators-guide.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
-SETTINGS = re.findall(r"^PORTAL_[A-Z_]+=.*$", "".join(BLOCKS), re.MULTILINE)
+SHIPPED = [(ROOT / "deploy" / name).read_text(encoding="utf-8") for name in ("portal.env", "worker.env")]
+SETTINGS = re.findall(r"^#?(PORTAL_[A-Z_]+=.*)$", "".join([*BLOCKS, *SHIPPED]), re.MULTILINE)
 COMMANDS = re.findall(r"^(?:AS=\S+ |ExecStart=[^ ].*\W)?portal ([a-z].*)$", "".join(BLOCKS), re.MULTILINE)
 
 
 @pytest.mark.parametrize("line", SETTINGS)
 def test_a_setting_is_read_alike_by_systemd_and_a_shell(line):
     # systemd.exec(5), EnvironmentFile=: within single quotes both take everything as it stands.
-    assert re.fullmatch(r"[A-Z_]+=(?:[\w/:.@,+-]+|'[^']*')", line)
+    assert re.fullmatch(r"[A-Z_]+=(?:[\w/:.@,+?=-]+|'[^']*')", line)
 
 
 def test_signs_in_a_password_are_written_as_they_are_read():
@@ -38,6 +41,18 @@ def test_a_command_is_one_that_there_is(line):
     assert {word for word in words if word.startswith("--")} <= options
 
 
-def test_the_portal_of_roots_shell_is_a_script():
-    (script,) = (block for block in BLOCKS if block.startswith("#!/bin/sh"))
-    subprocess.run(["/bin/sh", "-n"], input=script, text=True, check=True)
+def test_the_shipped_settings_lack_only_the_relays_password():
+    environ = dict(line.split("=", 1) for line in "".join(SHIPPED).splitlines() if line.startswith("PORTAL_"))
+    environ = {name: value.strip("'") for name, value in environ.items()}
+    with pytest.raises(SettingsInvalid) as refused:
+        Settings.from_env(environ)
+    (fault,) = refused.value.faults
+    assert "PORTAL_MAIL_URL" in fault
+    assert "weak password" in fault
+
+
+@pytest.mark.parametrize("name", ["portal", "nightly"])
+def test_a_shipped_script_is_one(name):
+    script = ROOT / "deploy" / name
+    subprocess.run(["/bin/sh", "-n", script], check=True)
+    assert script.stat().st_mode & 0o111 == 0o111

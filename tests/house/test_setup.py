@@ -67,15 +67,20 @@ def test_make_help_explains_every_target(target):
 
 
 @pytest.mark.parametrize("browser", ["true", "false"])
-def test_without_a_browser_all_other_tests_run_and_what_is_missing_is_said_at_the_end(tmp_path, browser):
+@pytest.mark.parametrize("nginx", ["true", "false"])
+def test_without_a_program_all_other_tests_run_and_what_is_missing_is_said_at_the_end(
+    tmp_path, browser, nginx
+):
     program = tmp_path / "pytest"
     program.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/ran\n')
     program.chmod(0o755)
+    words = [f"BIN={tmp_path}", f"CHROMIUM={browser}", f"NGINX={nginx}"]
     finished = subprocess.run(
-        [str(MAKE), "test", "--old-file=setup", f"BIN={tmp_path}", f"CHROMIUM={browser}"],
+        [str(MAKE), "test", "--old-file=setup", *words],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     ran = (tmp_path / "ran").read_text()
-    assert ("not browser" in ran) == (browser == "false")
-    assert (finished.returncode == 0) == (browser == "true")
-    assert ("there is no Chromium" in finished.stderr) == (browser == "false")
+    assert (finished.returncode == 0) == (browser == nginx == "true")
+    for mark, there, name in (("not browser", browser, "no Chromium"), ("not deploy", nginx, "no nginx")):
+        assert (mark in ran) == (there == "false")
+        assert (name in finished.stderr) == (there == "false")

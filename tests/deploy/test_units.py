@@ -1,0 +1,130 @@
+"""The shipped units, the nightly script, and the roles of PostgreSQL."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.processes import PORTAL, command
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+pytestmark = pytest.mark.deploy
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_systemd_rates_a_unit_as_safe(unit):
+    finished = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=25", unit],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+@pytest.mark.parametrize("unit", sorted((DEPLOY / "systemd").iterdir()), ids=lambda unit: unit.name)
+def test_systemd_understands_every_line(unit, tmp_path):
+    """Nothing is at /srv/portal here, so the programs are replaced by one that there is."""
+    (tmp_path / unit.name).write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", unit.read_text()))
+    if unit.suffix == ".timer":
+        (tmp_path / f"{unit.stem}.service").write_text("[Service]\nExecStart=/bin/true\n")
+    finished = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", tmp_path / unit.name],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+def test_the_web_server_reaches_no_file_of_the_worker():
+    unit = (DEPLOY / "systemd/portal-web.service").read_text()
+    assert re.findall(r"(?m)^User=(.*)$", unit) == ["portal-web"]
+    assert re.findall(r"(?m)^EnvironmentFile=(.*)$", unit) == ["/srv/portal/portal.env"]
+    hidden = " ".join(re.findall(r"(?m)^InaccessiblePaths=(.*)$", unit)).split()
+    of_the_worker = {"keys/worker.json", "worker.env", "in", "backup"}
+    assert {f"-/srv/portal/{path}" for path in of_the_worker} <= set(hidden)
+
+
+def nightly(environ, tmp_path, folder):
+    script = tmp_path / "nightly"
+    text = (DEPLOY / "nightly").read_text()
+    for shipped, here in (
+        ("cd /srv/portal/app ", f"cd {DEPLOY.parent} "),
+        ("/srv/portal/app/.venv/bin/portal", str(PORTAL)),
+    ):
+        assert text.count(shipped) == 1
+        text = text.replace(shipped, here)
+    script.write_text(text)
+    return subprocess.run(
+        ["/bin/sh", script, folder],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.sqlite
+def test_every_night_a_backup_comes_and_an_old_one_goes(environ, db, tmp_path):
+    folder = tmp_path / "backup"
+    folder.mkdir()
+    for name, days in (
+        ("nightly-2026-11-01.db", 20),
+        ("nightly-2026-11-20.db", 3),
+        ("before-upgrade.db", 90),
+    ):
+        (folder / name).write_bytes(b"-")
+        subprocess.run(["touch", "-d", f"{days} days ago", folder / name], check=True)
+    finished = nightly(environ, tmp_path, folder)
+    assert finished.returncode == 0, finished.stderr
+    left = {path.name for path in folder.iterdir()}
+    assert {"nightly-2026-11-20.db", "before-upgrade.db"} < left
+    assert "nightly-2026-11-01.db" not in left
+    (new,) = left - {"nightly-2026-11-20.db", "before-upgrade.db"}
+    assert (folder / new).read_bytes().startswith(b"SQLite format 3")
+    assert "The log is whole" in finished.stdout
+
+
+@pytest.mark.sqlite
+def test_a_step_that_fails_stops_no_other_and_the_last_good_backups_stay(environ, db, tmp_path):
+    folder = tmp_path / "backup"
+    folder.mkdir()
+    (folder / "nightly-2026-11-01.db").write_bytes(b"-")
+    subprocess.run(["touch", "-d", "20 days ago", folder / "nightly-2026-11-01.db"], check=True)
+    no_database = {"PORTAL_DATABASE_URL": f"sqlite:///{tmp_path}"}
+    finished = nightly(environ | no_database, tmp_path, folder)
+    assert finished.returncode == 1
+    assert finished.stderr.count("nightly: failed with status 1: ") == 2
+    assert "portal audit" in finished.stderr
+    assert [path.name for path in folder.iterdir()] == ["nightly-2026-11-01.db"]
+
+
+@pytest.mark.sqlite  # of the tests' own databases; this one makes its own, as an operator does
+@pytest.mark.postgres
+def test_postgresql_is_set_up_for_two_users_without_a_password(postgres, environ, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", f"{postgres.programs}:{os.environ['PATH']}")
+    as_root = postgres.url()
+    for _ in range(2):  # again after dropping the database to restore it
+        create = DEPLOY / "postgresql/create.sql"
+        subprocess.run(["psql", "--quiet", as_root, f"--file={create}"], check=True)
+    try:
+        web, worker = (
+            environ | {"PORTAL_DATABASE_URL": f"postgresql://{user}@/portal?host={postgres.folder}"}
+            for user in ("portal-web", "portal-worker")
+        )
+        command(web, "db", "upgrade")
+        command(worker, "db", "backup", tmp_path / "copy")
+        assert (tmp_path / "copy").read_bytes().startswith(b"PGDMP")
+        assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o600
+    finally:
+        for statement in (
+            "DROP DATABASE portal",
+            'DROP ROLE "portal-web"',
+            'DROP ROLE "portal-worker"',
+            "DROP ROLE portal",
+        ):
+            subprocess.run(["psql", "--quiet", as_root, f"--command={statement}"], check=True)
