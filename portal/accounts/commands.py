@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 
 from portal.accounts import importing
+from portal.core.db import sqlite_file
 from portal.people_files import command_line
 from portal.people_files.progress import ProgressBars
 from portal.runtime.context import Context
 
 NOTHING_STORED = "Nothing was stored."
-RUN_AGAIN = "Accounts stored so far were kept. Run the same command again to continue."
 
 
 @click.group()
@@ -32,7 +32,8 @@ def import_accounts(context: Context, file: Path, report: Path | None, *, dry_ru
     # Opened here: a missing database or key file is not an error of the import.
     db, vault = context.db, context.worker_vault()
     report = report or command_line.report_of(file)
-    with command_line.errors_as_messages(file, NOTHING_STORED, RUN_AGAIN), ProgressBars() as bars:
+    database = sqlite_file(db.engine.url)
+    with command_line.errors_as_messages(file, database, NOTHING_STORED), ProgressBars() as bars:
         summary = importing.import_accounts(
             db, vault, context.clock, file, report, bars.show, dry_run=dry_run
         )

@@ -26,11 +26,16 @@ from portal.people_files import rows
 from portal.people_files.progress import STORING, Progress
 from portal.people_files.reading import RowCounts, read_rows
 from portal.people_files.report import Report
+from portal.people_files.room import Room
 from portal.people_files.sorting import Sorter, sort_folder
+from portal.people_files.stopping import EXPECTED, ImportStopped
 
 COLUMNS = ("email", "password_hash", "account_ref", "name", "locale")
 NEEDED = ("email", "password_hash")
 CHUNK = 500
+# What one account takes while sorting, and in SQLite's tables. Checked before an import.
+SORTED_BYTES = 300
+STORED_BYTES = 2_200
 _LINE_BYTES = 8
 _NONCE_BYTES = 12
 # Small sorted runs: merging many costs little next to storing the accounts, and most files are short.
@@ -63,14 +68,25 @@ def import_accounts(
 
     Existing accounts keep their password. Nothing is stored before the whole file has been read. Chunks are
     committed one by one, so an interrupted run is repeated from the start; the last transaction writes the
-    audit entry. Raises FileRefused, ReportUnwritable, or OSError when the disk fails or is full.
+    audit entry. Raises FileRefused, ReportUnwritable, NoRoom, OSError or DBAPIError; and ImportStopped from
+    one of these, or from KeyboardInterrupt, once it has begun to store.
     """
     summary = Summary()
+    room = Room(db, file, sorted_bytes=SORTED_BYTES, stored_bytes=STORED_BYTES)
+    room.check(dry_run=dry_run)
     with closing(_SortedAccounts(sort_folder(db))) as accounts:
         with closing(Report(report, file)) as left_out:
             _read(file, vault, accounts, left_out, summary, progress)
-        if not dry_run:
-            _store(db, vault, clock, accounts, summary, progress)
+        if dry_run:
+            return summary
+        try:
+            _store(db, vault, clock, room.watch(accounts.first_of_each()), summary, progress)
+        except EXPECTED as error:
+            done = summary.added + summary.changed + summary.unchanged
+            raise ImportStopped(
+                f"{done} of {summary.accounts} accounts are stored, and kept. "
+                "Run the same command again to continue."
+            ) from error
     return summary
 
 
@@ -116,9 +132,9 @@ class _SortedAccounts:
                 first = key
 
     def first_of_each(self) -> Iterator[NewAccount]:
-        """Yield the first account of every address, in index order."""
+        """Yield the first account of every address, in index order, freeing the disk: can be called once."""
         last = b""
-        for key, sealed in self._sorter.sorted():
+        for key, sealed in self._sorter.sorted(consume=True):
             if key[:INDEX_BYTES] != last:
                 last = key[:INDEX_BYTES]
                 yield self._open(key, sealed)
@@ -159,12 +175,11 @@ def _store(
     db: Database,
     vault: WorkerVault,
     clock: Clock,
-    accounts: _SortedAccounts,
+    remaining: Iterator[NewAccount],
     summary: Summary,
     progress: Progress,
 ) -> None:
     store = BuiltinStore()
-    remaining = accounts.first_of_each()
     while chunk := list(islice(remaining, CHUNK)):
         with db.write_in_turn() as session:
             stored = store.add(session, vault, chunk, clock.now())

@@ -7,6 +7,7 @@ from portal.campaigns.models import Campaign
 from portal.exposure.service import ListNotActive
 from portal.identity.service import store_for
 from portal.incidents import service as incidents
+from portal.people_files.progress import bar as progress_bar
 from portal.runtime.context import Context
 
 
@@ -70,7 +71,7 @@ def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -
         ) from None
     chosen = service.chosen_languages(context.db, vault, store_for(context.settings))
     remaining = campaign.addresses - campaign.written - campaign.earlier
-    with click.progressbar(length=max(remaining, 1), label="Writing") as bar:
+    with progress_bar("Writing", remaining) as bar:
         while True:
             with context.db.write_in_turn() as session:
                 seen = service.advance(session, vault, chosen, campaign.id, context.clock.now())

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from sqlalchemy.orm import Session
 
+from portal.core.db import sqlite_file
 from portal.exposure import importing, service
 from portal.exposure.models import ExposureList
 from portal.exposure.people import delete_people
@@ -57,7 +58,8 @@ def import_list(
         incident = _incident(session, slug)
     report = report or command_line.report_of(file)
     source = importing.Source(incident.id, incident.class_names, file, report)
-    with command_line.errors_as_messages(file, NOTHING_STORED, NOTHING_STORED), ProgressBars() as bars:
+    database = sqlite_file(db.engine.url)
+    with command_line.errors_as_messages(file, database, NOTHING_STORED), ProgressBars() as bars:
         try:
             summary = importing.import_list(db, vault, clock, source, bars.show, dry_run=dry_run)
         except importing.ImportRunning:
@@ -142,7 +144,8 @@ def purge(context: Context, slug: str, version: int, *, stop_notice: bool) -> No
             f"A notice to version {version} is still being sent and needs the list. Wait until it is done "
             f"(see: portal campaigns), or stop it: portal exposure purge {slug} {version} --stop-notice"
         ) from None
-    delete_people(context.db, destroyed.id)
+    for _ in delete_people(context.db, destroyed.id):
+        pass
     click.echo(
         f"Version {version} is destroyed and can no longer be read. Backups still hold it: let them expire."
     )

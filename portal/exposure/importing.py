@@ -21,9 +21,11 @@ from portal.core.db import FILE_MODE, Database, sqlite_file
 from portal.core.faults import database_cause
 from portal.crypto.vault import INDEX_BYTES, WorkerVault
 from portal.datakinds.taxonomy import by_id, find
-from portal.exposure.models import IMPORTING, READY, ExposureList
+from portal.exposure.models import IMPORTING, READY, ExposedPerson, ExposureList
 from portal.exposure.people import (
     ADDRESS_BYTES,
+    SORTED_BYTES,
+    STORED_BYTES,
     Indexer,
     RowParser,
     Sealer,
@@ -34,10 +36,12 @@ from portal.exposure.people import (
 )
 from portal.exposure.service import data_key_cell
 from portal.incidents import service as incidents
-from portal.people_files.progress import STORING, Progress
+from portal.people_files.progress import CHECKING, REMOVING, STORING, Progress
 from portal.people_files.reading import PROGRESS_ROWS, RowCounts, read_rows
 from portal.people_files.report import Report
+from portal.people_files.room import Room
 from portal.people_files.sorting import Sorter, sort_folder
+from portal.people_files.stopping import EXPECTED, ImportStopped
 
 log = logging.getLogger("portal.exposure")
 
@@ -88,28 +92,35 @@ def import_list(
 
     Commits in chunks; the version is invisible until it is activated, and removed if the import fails.
     The audit row is written in the transaction that makes the version available for activation. Raises
-    FileRefused for an invalid file, ReportUnwritable, ImportRunning, and OSError if a disk is full.
+    FileRefused for an invalid file, ReportUnwritable, NoRoom, ImportRunning, OSError and DBAPIError; and
+    ImportStopped from one of these, or from KeyboardInterrupt, if something had been stored.
     """
+    room = Room(db, source.file, sorted_bytes=SORTED_BYTES, stored_bytes=STORED_BYTES)
     with import_lock(db), closing(Sorter(sort_folder(db), KEY_BYTES)) as sorter:
         remove_leftovers(db)
+        room.check(dry_run=dry_run)
         if dry_run:
             key = AESGCM(AESGCM.generate_key(256))
             job = _Import(source, Sealer(vault, 0, key), Indexer(vault), sorter, progress)
             job.read()
-            for _ in job.people():
+            for _ in job.people(CHECKING):
                 pass
             return job.summary
         number, list_id, data_key = _begin(db, vault, clock, source)
         try:
             job = _Import(source, Sealer(vault, list_id, data_key), Indexer(vault), sorter, progress)
             job.read()
-            people = job.people()
+            people = room.watch(job.people(STORING))
             insert_people(db, ((list_id, key[:INDEX_BYTES], key[INDEX_BYTES:], blob) for key, blob in people))
             summary = job.summary
             summary.list_id, summary.number = list_id, number
             _finish(db, clock, source, summary)
+        except EXPECTED as error:
+            if outcome := _undo(db, list_id, progress):
+                raise ImportStopped(outcome) from error
+            raise
         except BaseException:
-            _discard_if_possible(db, list_id)
+            _undo(db, list_id, progress)
             raise
         return summary
 
@@ -223,24 +234,54 @@ def _finish(db: Database, clock: Clock, source: Source, summary: Summary) -> Non
         )
 
 
-def _discard_if_possible(db: Database, list_id: int) -> None:
+def _undo(db: Database, list_id: int, progress: Progress) -> str:
+    """Remove an unfinished version; return what became of its people, or nothing if there were none."""
+    removed, cause = 0, ""
     try:
-        _discard(db, list_id)
+        _destroy_key(db, list_id)
+        with db.read() as session:
+            total = session.scalar(select(func.count()).where(ExposedPerson.list_id == list_id)) or 0
+        for removed in delete_people(db, list_id):
+            progress(REMOVING, removed, total)
+        _forget(db, list_id)
     except DBAPIError as error:
-        # A full disk can make this fail too. The version stays invisible until the worker removes it.
+        cause = database_cause(error)
+    except KeyboardInterrupt:
+        cause = "interrupted again"
+    if cause:
+        # The version stays invisible until the worker removes it.
         log.error(
-            "exposure: the unfinished list %d could not be removed (%s); free some disk space, "
-            "then the worker removes it",
+            "exposure: the unfinished list %d could not be removed (%s); the worker removes it, "
+            "once the disk has room",
             list_id,
-            database_cause(error),
+            cause,
         )
+        return (
+            f"Of the people stored so far {removed} were removed again, the rest could not be ({cause}): "
+            "nobody sees them, and the worker removes them as soon as it can. The active list is untouched."
+        )
+    if not removed:
+        return ""
+    return (
+        f"Nothing was stored: the {removed} people written so far were removed again; "
+        "the active list is untouched."
+    )
 
 
 def _discard(db: Database, list_id: int) -> None:
-    # Destroy the key first: from then on the version is unreadable, whatever happens to its rows.
+    _destroy_key(db, list_id)
+    for _ in delete_people(db, list_id):
+        pass
+    _forget(db, list_id)
+
+
+def _destroy_key(db: Database, list_id: int) -> None:
+    """Destroy the key of a version: from then on it is unreadable, whatever happens to its rows."""
     with db.write() as session:
         session.execute(update(ExposureList).where(ExposureList.id == list_id).values(data_key=None))
-    delete_people(db, list_id)
+
+
+def _forget(db: Database, list_id: int) -> None:
     with db.write() as session:
         version = session.get(ExposureList, list_id)
         if version is not None:
@@ -278,13 +319,16 @@ class _Import:
                 if len(bitmaps) >= _MAX_BITMAPS:
                     self._settle_bitmaps()
 
-    def people(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield each person once as (key, blob), sorted by key; rows of the same person are merged."""
+    def people(self, stage: str) -> Iterator[tuple[bytes, bytes]]:
+        """Yield each person once as (key, blob), sorted by key; rows of the same person are merged.
+
+        The rows are taken from the disk on the way: it can be called once.
+        """
         summary = self.summary
         expected = summary.rows - summary.bad_rows
         people = addresses = 0
         last_key = last_address = last_blob = b""
-        for seen, (key, blob) in enumerate(self._sorter.sorted(), 1):
+        for seen, (key, blob) in enumerate(self._sorter.sorted(consume=True), 1):
             if key == last_key:
                 last_blob = self._merged(key, last_blob, blob)
                 continue
@@ -296,9 +340,9 @@ class _Import:
                 last_address = key[:ADDRESS_BYTES]
             last_key, last_blob = key, blob
             if not people % PROGRESS_ROWS:
-                self._progress(STORING, seen, expected)
+                self._progress(stage, seen, expected)
         yield last_key, last_blob
-        self._progress(STORING, expected, expected)
+        self._progress(stage, expected, expected)
         self._settle_bitmaps()
         summary.people, summary.addresses, summary.duplicates = people, addresses, expected - people
         summary.class_counts = {

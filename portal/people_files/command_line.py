@@ -5,11 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from sqlalchemy.exc import DBAPIError
 
-from portal.people_files.csv_file import FileRefused
 from portal.people_files.reading import RowCounts
-from portal.people_files.report import ReportUnwritable
+from portal.people_files.stopping import EXPECTED, ImportStopped, reason_of
 
 FILE = click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Check the whole file and store nothing.")
@@ -26,25 +24,19 @@ def report_of(file: Path) -> Path:
 
 
 @contextmanager
-def errors_as_messages(file: Path, nothing_stored: str, database_failed: str) -> Iterator[None]:
-    """Turn the errors that stop an import into a ClickException: one message, exit code 1, no traceback.
+def errors_as_messages(file: Path, database: Path | None, nothing_stored: str) -> Iterator[None]:
+    """Turn what stops an import into a ClickException: one message, exit code 1, no traceback.
 
-    Each message ends with the state of the data: `nothing_stored` if the file, the report or the disk failed,
-    `database_failed` if the database did.
+    Each message ends with what became of the data: `nothing_stored`, or the message of ImportStopped.
+    `database` is the file of an SQLite database.
     """
     try:
         yield
-    except FileRefused as error:
-        raise click.ClickException(
-            f"{file.name}, line {error.line}: {error.reason}. {nothing_stored}"
-        ) from None
-    except ReportUnwritable as error:
-        raise click.ClickException(f"{error} {nothing_stored}") from None
-    except OSError as error:
-        raise click.ClickException(f"The disk failed: {error.strerror}. {nothing_stored}") from None
-    except DBAPIError as error:
-        reason = "the disk is full" if "full" in str(error.orig) else type(error.orig).__name__
-        raise click.ClickException(f"The database failed: {reason}. {database_failed}") from None
+    except ImportStopped as stopped:
+        reason = reason_of(stopped.__cause__ or stopped, file, database)
+        raise click.ClickException(f"{reason} {stopped}") from None
+    except EXPECTED as error:
+        raise click.ClickException(f"{reason_of(error, file, database)} {nothing_stored}") from None
 
 
 def echo_closing_lines(counts: RowCounts, *, dry_run: bool) -> None:

@@ -1,7 +1,6 @@
 """`portal reset`: require new passwords of a cohort."""
 
 from dataclasses import asdict
-from typing import Any
 
 import click
 
@@ -9,6 +8,7 @@ from portal.crypto.vault import VaultError
 from portal.exposure import service as exposure
 from portal.identity.service import store_for
 from portal.incidents import service as incidents
+from portal.people_files.progress import bar as progress_bar
 from portal.reset import require as requiring
 from portal.reset.require import EVERYONE, Cohort, Tools
 from portal.runtime.context import Context
@@ -50,7 +50,7 @@ def require(context: Context, slug: str | None, *, everyone: bool, dry_run: bool
     if cohort.locales is None:
         tally = work(tools, cohort, lambda _steps: None)  # no bar: the accounts are not counted beforehand
     else:
-        with _bar("Counting" if dry_run else "Requiring", len(cohort.locales)) as bar:
+        with progress_bar("Counting" if dry_run else "Requiring", len(cohort.locales)) as bar:
             tally = work(tools, cohort, bar.update)
     for name, count in asdict(tally).items():
         click.echo(f"{LABELS[name]:<20} {count:>10}")
@@ -71,7 +71,7 @@ def _exposed(tools: Tools, slug: str) -> Cohort:
             version = exposure.needed(session, tools.vault, incident.id)
             count = exposure.exposed_count(session, tools.vault, incident.id, PASSWORDS)
             people = exposure.exposed_people(session, tools.vault, incident.id, PASSWORDS)
-            with _bar("Finding accounts", count) as bar:
+            with progress_bar("Finding", count) as bar:
                 return requiring.gather(tools, slug, version.number, people, bar.update)
     except incidents.IncidentUnknown:
         raise click.ClickException(f"No incident '{slug}'. List them with: portal incidents list") from None
@@ -88,7 +88,3 @@ def _exposed(tools: Tools, slug: str) -> Cohort:
         raise click.ClickException(
             f"The active list of {slug} was purged. Import it again: portal exposure import {slug} FILE"
         ) from None
-
-
-def _bar(label: str, length: int) -> Any:
-    return click.progressbar(length=max(length, 1), label=label)

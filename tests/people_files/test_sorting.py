@@ -40,9 +40,30 @@ def test_a_damaged_length_is_an_error_and_loses_nobody_in_silence(tmp_path):
     with closing(Sorter(tmp_path, 4, run_bytes=100)) as sorter:
         for number in range(20):
             sorter.add(number.to_bytes(4), b"twelve bytes")
-        os.pwrite(sorter._file.fileno(), b"\xff\xff", 4)
+        os.pwrite(sorter._runs[0].file.fileno(), b"\xff\xff", 4)
         with pytest.raises(OSError, match="Input/output error"):
             list(sorter.sorted())
+
+
+def test_what_was_read_frees_its_disk_so_that_what_is_stored_can_take_its_place(tmp_path):
+    def on_disk():
+        return sum(os.fstat(run.file.fileno()).st_size for run in sorter._runs)
+
+    with closing(Sorter(tmp_path, 4, run_bytes=500_000)) as sorter:
+        for number in range(10_000):
+            sorter.add((number * 7919 % 10_000).to_bytes(4), b"x" * 200)
+        whole = on_disk()
+        assert whole > 2_000_000
+        assert len(list(sorter.sorted())) == 10_000
+        assert on_disk() == whole  # it may be read again
+        left = []
+        for place, (key, sealed) in enumerate(sorter.sorted(consume=True)):
+            assert (key, sealed) == (place.to_bytes(4), b"x" * 200)
+            if not place % 1_000:
+                left.append(on_disk() / whole)
+    # At each tenth, about as much is freed as was read: at most two blocks of each of the four runs more.
+    assert [round(share, 1) for share in left] == pytest.approx([1 - n / 10 for n in range(10)], abs=0.2)
+    assert left[-1] < 0.2
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path):
@@ -79,12 +100,13 @@ def test_a_sort_that_is_killed_leaves_no_file(tmp_path):
         assert process.stdout is not None
         assert process.stdout.readline() == b"sorted\n"
         assert list(tmp_path.iterdir()) == [], "it has a name by which others can open it"
-        (on_disk,) = (
+        on_disk = [
             file.stat().st_size
             for file in Path(f"/proc/{process.pid}/fd").iterdir()
             if str(file.readlink()).startswith(str(tmp_path))
-        )
-        assert on_disk > 1_000_000
+        ]
+        assert len(on_disk) == 10
+        assert sum(on_disk) > 1_000_000
         process.kill()
     assert list(tmp_path.iterdir()) == []
 
@@ -92,7 +114,7 @@ def test_a_sort_that_is_killed_leaves_no_file(tmp_path):
 def test_a_disk_without_room_is_an_error_of_the_disk(tmp_path):
     def cap() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 
     done = subprocess.run(
         [sys.executable, "-c", SORT, tmp_path],

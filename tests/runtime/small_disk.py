@@ -4,6 +4,7 @@
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -12,19 +13,21 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Thread
 from time import sleep
-from typing import Any
+from typing import Any, cast
 
 from click.testing import CliRunner
-from sqlalchemy import func, select
+from sqlalchemy import Engine, event, func, select
 
 from portal.app import create_app, worker_parts
 from portal.cli import main
 from portal.core.clock import SystemClock
 from portal.core.db import Database
+from portal.core.disk_space import free_bytes
 from portal.core.settings import Settings
 from portal.crypto import keys
 from portal.crypto.vault import WorkerVault
 from portal.exposure.emails import CheckAnswer
+from portal.exposure.models import ExposedPerson, ExposureList
 from portal.intake.models import IntakeRequest
 from portal.outbox import service as outbox
 from portal.worker import drain
@@ -75,7 +78,7 @@ class SmallPortal:
         settings = Settings.from_env(self.environ)
         app = create_app(settings, db=self.db)
         app.test_client_class = Visitor
-        self.client = app.test_client()
+        self.client = cast("Visitor", app.test_client())
         self.worker = worker_parts(settings, self.db, SystemClock(), self.vault)
 
     def fill(self) -> None:
@@ -102,6 +105,10 @@ class SmallPortal:
         result = CliRunner().invoke(main, [str(word) for word in words], env=unset | self.environ)
         return result.exit_code, result.output
 
+    def stored(self) -> tuple[int, int]:
+        """How many lists and people lie in the database."""
+        return self.count(ExposureList), self.count(ExposedPerson)
+
     def count(self, table: type) -> int:
         with self.db.read() as session:
             return session.scalar(select(func.count()).select_from(table)) or 0
@@ -125,10 +132,14 @@ def forms(folder: Path) -> dict[str, Any]:
         def send() -> Any:
             return small.client.post("/check/", data=filled_in)
 
-        seen: dict[str, Any] = {"before": (small.ready(), send().status_code)}
+        small.command("incidents", "create", "november", "--title", "T", "--classes", "Names")
+        write_list(folder / "affected.csv", 30_000)
+        refused = small.command("exposure", "import", "november", folder / "affected.csv")
+        seen: dict[str, Any] = {"import": (*refused, small.stored())}
+        seen["before"] = (small.ready(), send().status_code)
         small.fill()
-        refused = send()
-        seen["full"] = (small.ready(), refused.status_code, refused.headers["Retry-After"])
+        answer = send()
+        seen["full"] = (small.ready(), answer.status_code, answer.headers["Retry-After"])
         seen["page"] = small.client.get("/check/").status_code
         seen["stored"] = small.count(IntakeRequest)
         seen["doctor"] = small.command("doctor")
@@ -172,7 +183,38 @@ def delivery(folder: Path) -> dict[str, Any]:
         return seen
 
 
-SCENARIOS = {"forms": forms, "delivery": delivery}
+def write_list(file: Path, rows: int) -> None:
+    lines = (f"p{number}@northwind.example,{number},Person {number}\n" for number in range(rows))
+    file.write_text("email,account_ref,name\n" + "".join(lines))
+
+
+def imports(folder: Path) -> dict[str, Any]:
+    """An import for which there is too little room, and one whose room something else takes meanwhile."""
+    with portal(folder) as (small, _):
+        file = folder / "affected.csv"
+        small.command("incidents", "create", "november", "--title", "T", "--classes", "Names")
+        seen: dict[str, Any] = {}
+        write_list(file, 100_000)
+        seen["too large"] = (*small.command("exposure", "import", "november", file), small.stored())
+        write_list(file, 40_000)
+
+        def fill(connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+            if statement.startswith("INSERT INTO exposure_people") and not (folder / "ballast").exists():
+                with (folder / "ballast").open("wb") as ballast:
+                    ballast.write(bytes(free_bytes(folder) - (12 << 20)))
+
+        event.listen(Engine, "before_cursor_execute", fill)
+        seen["taken"] = (*small.command("exposure", "import", "november", file), small.stored())
+        event.remove(Engine, "before_cursor_execute", fill)
+        seen["left"] = (small.ready(), small.client.submit("/check/", email="sam@example.com").status_code)
+        small.free()
+        seen["after"] = (*small.command("exposure", "import", "november", file), small.stored())
+        return seen
+
+
+SCENARIOS = {"imports": imports, "forms": forms, "delivery": delivery}
 
 if __name__ == "__main__":
+    # Before a command does so, whose output the test collects.
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     sys.stdout.write(json.dumps(SCENARIOS[sys.argv[1]](Path(sys.argv[2]))) + "\n")

@@ -12,6 +12,32 @@ def forms(tmp_path_factory):
     return small_disk.run(tmp_path_factory.mktemp("disk"), 12, "forms")
 
 
+UNTOUCHED = "Nothing was stored; the active list is untouched.\n"
+
+
+def test_an_import_that_does_not_fit_is_refused_before_it_starts(forms):
+    status, said, stored = forms["import"]
+    assert (status, stored) == (1, [0, 0])
+    assert said.startswith("Error: The import needs up to 33.6 MB on the disk of /")
+    assert said.endswith(f" MB are free. Free some space. {UNTOUCHED}")
+
+
+@pytest.fixture(scope="module")
+def imports(tmp_path_factory):
+    return small_disk.run(tmp_path_factory.mktemp("disk"), 64, "imports")
+
+
+def test_an_import_whose_room_something_else_takes_is_undone_at_once(imports):
+    assert imports["too large"][0] == 1
+    status, said, stored = imports["taken"]
+    assert (status, stored) == (1, [0, 0])
+    assert "MB are left on the disk of /" in said
+    assert "Nothing was stored: the 4000 people written so far were removed again" in said
+    assert imports["left"] == [[200, "database: ok\nqueue: ok\nmail: ok\n"], 303]
+    assert imports["after"][0] == 0
+    assert imports["after"][2] == [1, 40_000]
+
+
 def test_a_disk_that_forms_fill_is_not_ready_and_ready_again_when_it_has_room(forms):
     assert forms["before"] == [[200, "database: ok\nqueue: ok\nmail: ok\n"], 303]
     assert forms["full"] == [[503, "database: failed\n"], 503, "30"]
