@@ -148,6 +148,7 @@ SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("campaigns.resume", OFTEN, campaigns.resume),
     ScheduledJob("accounts.tidy", MINUTE, accounts.tidy),
     ScheduledJob("identity.encrypt_hashes", OFTEN, identity.encrypt_hashes),
+    ScheduledJob("identity.inspect", HOUR, identity.inspect),
     ScheduledJob("identity.count_hash_costs", HOUR, identity.count_hash_costs),
     ScheduledJob("rotation.remind", OFTEN, rotation.remind),
     ScheduledJob("subscriptions.announce", OFTEN, subscriptions.announce),

@@ -229,7 +229,11 @@ class WorkerVault(WebVault):
 def _open(key: AESGCM, associated: bytes, blob: bytes) -> bytes:
     try:
         return unpad(key.decrypt(blob[:_NONCE_BYTES], blob[_NONCE_BYTES:], associated))
-    except (InvalidTag, ValueError) as error:
+    except (
+        InvalidTag,
+        ValueError,
+        TypeError,
+    ) as error:  # SQLite stores any type: a forged cell may be a text
         raise VaultError from error
 
 

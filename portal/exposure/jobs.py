@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal.core.addresses import AddressInvalid, folded, normalise
+from portal.crypto.vault import VaultError
 from portal.exposure import answers, importing, service
 from portal.exposure.emails import ACCOUNT_PURPOSE, PURPOSE, CheckAnswer
 from portal.exposure.models import ActiveList
@@ -43,6 +44,8 @@ def answer_account(session: Session, request: intake.Request, now: datetime, par
     try:
         account_id = bytes.fromhex(request.fields.get("account", ""))
         profile = store_for(parts.settings).profile(session, parts.vault, account_id)
+    except VaultError:  # as if the address had been typed into the public form
+        return answer(session, request, now, parts)
     except (ValueError, AccountMissing):
         return Outcome.ANSWERED
     language = request.fields.get("language") or profile.language

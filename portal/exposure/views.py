@@ -50,9 +50,9 @@ def submit() -> Page:
 @sign_in_required
 def mail_account_answer() -> ResponseReturnValue:
     """Have the worker mail the answer to the account's own address."""
-    return FLOW.submit(
-        {"account": current_account().account_id.hex()}, purpose=ACCOUNT_PURPOSE, for_account=True
-    )
+    current = current_account()
+    fields = {"account": current.account_id.hex(), "email": current.address}
+    return FLOW.submit(fields, purpose=ACCOUNT_PURPOSE, for_account=True)
 
 
 @bp.get("/check/sent/")

@@ -4,11 +4,12 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.core.db import new_id
@@ -62,18 +63,14 @@ class BuiltinStore:
 
     def find(self, session: Session, vault: WebVault, address: str) -> Account | None:
         """Return the account that signs in with a normalised address, ignoring ASCII case, or None."""
-        row = session.execute(
-            select(*_COLUMNS).where(AccountRow.address_index == vault.account_index(address))
-        ).first()
-        if row is None:
+        found = _first(session, vault, AccountRow.address_index == vault.account_index(address))
+        if found is None:
             hashes.decrypt_decoy(vault)
-            return None
-        return _account(vault, row)
+        return found
 
     def get(self, session: Session, vault: WebVault, account_id: bytes) -> Account | None:
         """Return an account by its id, or None."""
-        row = session.execute(select(*_COLUMNS).where(AccountRow.id == account_id)).first()
-        return _account(vault, row) if row else None
+        return _first(session, vault, AccountRow.id == account_id)
 
     def all_indexes(self, session: Session, after: bytes | None, limit: int) -> list[bytes]:
         """Return up to `limit` account indexes greater than `after`, ascending."""
@@ -207,7 +204,7 @@ class BuiltinStore:
         """Return the accounts with this customer number of the company."""
         index = vault.list_index(REF_PURPOSE, account_ref)
         rows = session.execute(select(*_COLUMNS).where(AccountRow.ref_index == index).order_by(AccountRow.id))
-        return [_account(vault, row) for row in rows]
+        return [account for account in (_account(vault, row) for row in rows) if account]
 
     def all_ids(self, session: Session, after: bytes | None, limit: int) -> list[bytes]:
         """Return up to `limit` account ids greater than `after`, ascending."""
@@ -253,24 +250,34 @@ class BuiltinStore:
         """Return the number of accounts per Argon2 parameters.
 
         Reads every row, so call it outside a write transaction. Hashes that do not open, or with parameters
-        out of bounds, are left out and logged: the counts are stored as they are.
+        out of bounds, are skipped: the counts are stored as they are.
         """
         fingerprint = session.scalar(select(FINGERPRINT))
         counted: Counter[str] = Counter()
-        invalid = 0
         rows = select(AccountRow.id, AccountRow.password_hash).execution_options(yield_per=1000)
         for account_id, stored in session.execute(rows):
-            try:
+            with suppress(ValueError):
                 counted[argon2_params_of(hashes.decrypt(vault, account_id, stored, fingerprint))] += 1
-            except ValueError:
-                invalid += 1
-        if invalid:
-            log.error(
-                "identity: the password hashes of %d accounts were tampered with, sign-in refused; "
-                "their owners can set a new password at /reset/",
-                invalid,
-            )
         return counted
+
+    def count_altered(
+        self, session: Session, vault: WorkerVault, after: bytes | None, limit: int
+    ) -> tuple[int, int, bytes | None]:
+        """Return how many of up to `limit` accounts there are, how many were altered, and the next `after`.
+
+        Altered are rows whose profile, a hash or the address index is not what the portal wrote.
+        """
+        ids = self.all_ids(session, after, limit)
+        profiles = select(AccountRow.id, AccountRow.address_index, AccountRow.profile)
+        rows = {row.id: row for row in session.execute(profiles.where(AccountRow.id.in_(ids)))}
+        accounts = _all(session, vault, ids)
+        intact = 0
+        for account_id, account in accounts.items():
+            with suppress(VaultError):
+                profile = _decrypt_profile(vault, account_id, rows[account_id].profile)
+                fits = vault.account_index(profile.address) == rows[account_id].address_index
+                intact += bool(fits and account.password_hash and account.closed_hash)
+        return len(ids), len(ids) - intact, ids[-1] if len(ids) == limit else None
 
     def store_argon2_params(self, session: Session, counted: Mapping[str, int]) -> None:
         """Store the result of `count_argon2_params`, from which `dummy_hash` draws."""
@@ -282,8 +289,33 @@ class BuiltinStore:
         session.flush()
 
 
-def _account(vault: WebVault, row: Row[Any]) -> Account:
-    """Return the account of a row of `_COLUMNS`."""
+def _first(session: Session, vault: WebVault, condition: ColumnElement[bool]) -> Account | None:
+    """Return the account that fits a condition, or None.
+
+    SQLite stores any type. A forged row that cannot be read counts as none: an error would tell whoever
+    damages a row, and then signs in with one address after the other, whose it was.
+    """
+    try:
+        row = session.execute(select(*_COLUMNS).where(condition)).first()
+    except (TypeError, ValueError):
+        return None
+    return _account(vault, row) if row else None
+
+
+def _all(session: Session, vault: WebVault, ids: Sequence[bytes]) -> dict[bytes, Account]:
+    """Return the accounts with these ids; those that cannot be read are missing."""
+    try:
+        rows = session.execute(select(*_COLUMNS).where(AccountRow.id.in_(ids))).all()
+        read = {row.id: _account(vault, row) for row in rows}
+    except (TypeError, ValueError):  # one row spoils the result: read them one by one
+        read = {account_id: _first(session, vault, AccountRow.id == account_id) for account_id in ids}
+    return {account_id: account for account_id, account in read.items() if account}
+
+
+def _account(vault: WebVault, row: Row[Any]) -> Account | None:
+    """Return the account of a row of `_COLUMNS`, or None if its version is no number."""
+    if not isinstance(row.version, int):
+        return None
     values = row._asdict()
     fingerprint = values.pop("fingerprint")
     for column in ("password_hash", "closed_hash"):

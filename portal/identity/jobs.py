@@ -1,4 +1,4 @@
-"""Worker jobs of the builtin store: encrypt old password hashes, and count the Argon2 parameters in use."""
+"""Worker jobs of the builtin store: encrypt old password hashes, inspect accounts, count hash costs."""
 
 import logging
 
@@ -15,6 +15,8 @@ from portal.web import limits
 log = logging.getLogger("portal.identity")
 
 COUNT_LIMIT = "1 per day"
+INSPECT_LIMIT = "1 per day"
+PAGE = 500  # accounts per read
 BATCH = 500  # accounts per transaction, which keeps the write lock short
 TURNS = 20  # per run: other scheduled jobs wait meanwhile
 
@@ -56,3 +58,33 @@ def count_hash_costs(parts: WorkerParts) -> None:
         counted = store.count_argon2_params(session, parts.vault)
     with parts.db.write() as session:
         store.store_argon2_params(session, counted)
+
+
+def inspect(parts: WorkerParts) -> None:
+    """Tell the operator once a day how many accounts were altered in the database.
+
+    Pages and mails must not show it, nor a log line at the time: see `reset.jobs.answer`.
+    """
+    store = store_for(parts.settings)
+    if not isinstance(store, BuiltinStore):
+        return
+    with parts.db.write() as session:
+        turn = limits.hit(session, parts.vault, INSPECT_LIMIT, "inspect accounts", now=parts.clock.now())
+    if not turn.allowed:
+        return
+    seen = altered = 0
+    after: bytes | None = None
+    while not parts.stopping():
+        with parts.db.read() as session:
+            count, wrong, after = store.count_altered(session, parts.vault, after, PAGE)
+        seen, altered = seen + count, altered + wrong
+        if after is None:
+            break
+    if altered:
+        log.error(
+            "identity: %d of %d accounts were altered in the database: they cannot sign in, or get no link "
+            "for a new password; run 'portal accounts import' again, which rewrites profiles, and look for "
+            "who can write the database",
+            altered,
+            seen,
+        )

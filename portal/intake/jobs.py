@@ -13,6 +13,7 @@ from portal.core.db import new_id
 from portal.core.faults import error_types, frames
 from portal.crypto.vault import VaultError
 from portal.intake import replies
+from portal.intake.fields import valid
 from portal.intake.models import FAILED, HELD, WAITING, IntakeRequest
 from portal.intake.replies import CodeLock, code_lock
 from portal.intake.service import unpad
@@ -32,7 +33,7 @@ HELD_SHARE = 4  # one of four claimed requests is a held one while both kinds ar
 
 @dataclass(frozen=True)
 class Request:
-    """An opened request. `fields` is untrusted input from a public form; `again` means it was held before.
+    """An opened request. `fields` is untrusted input, checked by `fields.py`; `again`: it was held before.
 
     `reply_id` is the id for the answering mail and its reply; `code` locks that reply for the requesting
     browser, if there is one. Both are made for every request, before anyone is looked up.
@@ -107,7 +108,7 @@ def mend_dates(session: Session, now: datetime) -> None:
 
 def _answer_request(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> None:
     try:
-        fields = unpad(parts.vault.open(row.purpose, row.id, row.sealed))
+        fields = valid(unpad(parts.vault.open(row.purpose, row.id, row.sealed)))
     except (VaultError, ValueError, RecursionError):
         log.error(
             "intake: request %s for %r does not decrypt, set aside as failed; "

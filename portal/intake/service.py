@@ -76,7 +76,10 @@ def any_due(session: Session, now: datetime) -> bool:
 
 
 def unpad(padded: bytes) -> dict[str, str]:
-    """Return the fields of a decrypted request. Raises ValueError when its content is malformed."""
+    """Return the fields of a decrypted request. Raises ValueError when its size or content is wrong."""
+    if len(padded) != REQUEST_SIZE:
+        message = f"a sealed request must have {REQUEST_SIZE} bytes"
+        raise ValueError(message)
     content = padded[_LENGTH_BYTES : _LENGTH_BYTES + int.from_bytes(padded[:_LENGTH_BYTES])]
     fields = json.loads(content)
     if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):

@@ -47,6 +47,23 @@ class NoAccount(mail.Mail):
 
 
 @dataclass(frozen=True)
+class LinkNotPrepared(mail.Mail):
+    """The answer where the account's row was tampered with: it must be as visible as the others."""
+
+    name: ClassVar[str] = "link-not-prepared"
+    purpose: ClassVar[str] = PURPOSE
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls()
+
+    def alternatives(self) -> tuple[mail.Mail, ...]:
+        """Return the answers to a requested link."""
+        return ANSWERS
+
+
+@dataclass(frozen=True)
 class ResetRequired(mail.Mail):
     """The old password was closed, for a cohort or for `everyone`; the mail says why and has a link."""
 
@@ -90,5 +107,11 @@ class PasswordChanged(mail.Mail):
         return replace(self, stays_signed_in=False), replace(self, stays_signed_in=True)
 
 
-ANSWERS: tuple[mail.Mail, ...] = (ResetLink(), NoAccount())
-MAILS: tuple[type[mail.Mail], ...] = (ResetLink, NoAccount, ResetRequired, PasswordChanged)
+ANSWERS: tuple[mail.Mail, ...] = (ResetLink(), NoAccount(), LinkNotPrepared())
+MAILS: tuple[type[mail.Mail], ...] = (
+    ResetLink,
+    NoAccount,
+    LinkNotPrepared,
+    ResetRequired,
+    PasswordChanged,
+)

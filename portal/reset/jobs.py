@@ -8,7 +8,7 @@ from portal.core import addresses
 from portal.core.dates import moment
 from portal.core.db import new_id
 from portal.core.i18n import best_language
-from portal.crypto.vault import WorkerVault
+from portal.crypto.vault import VaultError, WorkerVault
 from portal.identity.port import Account, AccountMissing, Profile, Store
 from portal.identity.service import store_for
 from portal.intake import replies
@@ -16,13 +16,17 @@ from portal.intake.jobs import Handler, Request
 from portal.outbox import service as outbox
 from portal.outbox.mail import Mail
 from portal.reset import service
-from portal.reset.emails import PURPOSE, NoAccount, PasswordChanged, ResetLink
+from portal.reset.emails import PURPOSE, LinkNotPrepared, NoAccount, PasswordChanged, ResetLink
 from portal.reset.service import CHANGED
 from portal.runtime.parts import Outcome, WorkerParts
 
 
 def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:
-    """Mail a link to the account's stored address, or that there is none, with the same statements."""
+    """Mail a link to the account's stored address, or why there is none, with the same statements.
+
+    A row that was tampered with gets no link, but a mail like the others: whoever damages a row and then asks
+    for one address after the other must not see whose it was. `identity.jobs.inspect` tells the operator.
+    """
     try:
         typed = addresses.normalise(request.fields.get("email", ""))
     except addresses.AddressInvalid:
@@ -39,7 +43,9 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
     profile = _profile_or_none(session, parts.vault, store, account)
     if profile and addresses.sign_in_name(profile.address) != owner:
         profile = None  # the row's index was tampered with: it leads to someone else
-    mail: Mail = ResetLink() if account and profile else NoAccount()
+    mail: Mail = NoAccount()
+    if account:
+        mail = ResetLink() if profile else LinkNotPrepared()
     service.mail_link(
         session,
         parts.vault,
@@ -65,7 +71,7 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
         account_id = bytes.fromhex(request.fields.get("account", ""))
         version = int(request.fields.get("version", ""))
         profile = store.profile(session, parts.vault, account_id)
-    except (ValueError, AccountMissing):
+    except (ValueError, AccountMissing, VaultError):
         return Outcome.ANSWERED
     account = store.get(session, parts.vault, account_id)
     if account is None or not 1 < version <= account.version:
@@ -87,10 +93,10 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
 def _profile_or_none(
     session: Session, vault: WorkerVault, store: Store, account: Account | None
 ) -> Profile | None:
-    """Return the account's profile; without an account, run the same query for a random id."""
+    """Return the account's profile if it opens; without an account, run the same query for a random id."""
     try:
         return store.profile(session, vault, account.id if account else new_id())
-    except AccountMissing:
+    except (AccountMissing, VaultError):
         return None
 
 

@@ -77,8 +77,8 @@ def confirm(session: Session, request: Request, _now: datetime, parts: WorkerPar
     """Store a subscription. The web process sends only a token; the worker wrote address and incident."""
     try:
         reply_id, private = replies.private(session, parts.vault, PURPOSE, request.fields.get("token", ""))
-    except LinkInvalid:
-        log.warning("subscriptions: a confirmation with an unknown token was dropped")
+    except (LinkInvalid, VaultError):
+        log.warning("subscriptions: a confirmation with an unknown token or an altered row was dropped")
         return Outcome.ANSWERED
     if not private:  # a replayed confirmation, which must not resubscribe someone who has since unsubscribed
         log.warning("subscriptions: a confirmation that was used before was dropped")

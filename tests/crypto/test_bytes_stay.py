@@ -69,6 +69,7 @@ LABELS = {
     "derived_key": {"account", "audit checkpoints", "bucket", "fingerprint", "proof", "vouchers"},
     "hit": {
         "count hash shapes",
+        "inspect accounts",
         "inspect lists",
         "new password",
         "sign-in",
@@ -100,6 +101,7 @@ LABELS = {
 # By the name in its row: the purposes of its links, and its fields, which are the keys of the sealed JSON.
 MAILS = {
     "check-answer": ("check", "check", None, ""),
+    "link-not-prepared": ("reset", None, None, ""),
     "no-account": ("reset", None, None, ""),
     "notice": ("", None, None, ""),
     "password-changed": ("", None, None, "changed_at stays_signed_in"),

@@ -1,0 +1,24 @@
+"""The fields that a request may have, and what each may hold; the rest is dropped before anything uses it.
+
+Whoever has the web process's keys can seal any request. A field that a handler stores must not decide whether
+an answer still fits its fixed size: that would show what was found.
+"""
+
+import re
+
+_HEX_ID = re.compile(r"[0-9a-f]{32}")
+FIELDS = {
+    "account": _HEX_ID,
+    "browser": _HEX_ID,
+    "email": re.compile(r".{0,1000}", re.DOTALL),  # `addresses.normalise` says which of them are addresses
+    "incident": re.compile(r"[a-z0-9-]{1,60}"),
+    "language": re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}"),
+    "stays": re.compile(r"1"),
+    "token": re.compile(r"[a-z2-7]{32}"),
+    "version": re.compile(r"[0-9]{1,9}"),
+}
+
+
+def valid(fields: dict[str, str]) -> dict[str, str]:
+    """Return the known fields with a valid value."""
+    return {name: value for name, value in fields.items() if name in FIELDS and FIELDS[name].fullmatch(value)}
