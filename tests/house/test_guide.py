@@ -56,3 +56,12 @@ def test_a_shipped_script_is_one(name):
     script = ROOT / "deploy" / name
     subprocess.run(["/bin/sh", "-n", script], check=True)
     assert script.stat().st_mode & 0o111 == 0o111
+
+
+def test_the_guide_makes_the_folders_that_nginx_needs():
+    """Debian's package brings none of these; without one of them nginx does not start."""
+    shipped = (ROOT / "deploy/nginx/portal.conf").read_text(encoding="utf-8")
+    made = " ".join(re.findall(r"^install -d (.*)$", "".join(BLOCKS), re.MULTILINE)).split()
+    for folder in ("/var/cache/nginx", "/etc/nginx/portal", "/var/www/acme"):
+        assert folder in shipped
+        assert folder in made
