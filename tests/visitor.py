@@ -21,6 +21,11 @@ class Visitor(FlaskClient):
         return self.post(to or page, data=hidden(shown.text) | fields)
 
 
+def leads_to(redirect: Any) -> str:
+    """Where a redirect leads, without the name that it gives to the link."""
+    return re.sub(r"\?link=[0-9a-f]{32}\Z", "", str(redirect.location))
+
+
 def hidden(html: str) -> dict[str, str]:
     """The hidden fields of a page's forms, the CSRF token among them."""
     inputs = (dict(ATTRIBUTE.findall(field)) for field in FIELD.findall(html))

@@ -115,6 +115,11 @@ def log_out() -> None:
     session.clear()
 
 
+def leave_account() -> None:
+    """Sign this browser out, and keep what its other tabs have opened."""
+    logout_user()
+
+
 def device_cookie() -> str | None:
     """Return this browser's device cookie, or None."""
     return request.cookies.get(_device_cookie_name())

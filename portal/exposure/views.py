@@ -15,19 +15,19 @@ from portal.intake import service as intake
 from portal.intake.flow import REFUSED, Flow, Page
 from portal.web import frame
 from portal.web.forms import EmptyForm
+from portal.web.tabs import TabValue
 
 bp = Blueprint("exposure", __name__)
 UNLISTED_PATHS = ("/check/",)
 
-_OPENED = "answer opened"
 _CLOSED = "answer closed"
+_SHOWN = 1  # the state of a link whose answer was shown
 FLOW = Flow(
     PURPOSE,
     ask="exposure.ask",
     sent="exposure.sent",
     opened="exposure.show",
     sent_template="exposure/sent.html",
-    drop_on_open=_OPENED,
 )
 
 
@@ -76,10 +76,9 @@ def open_link(token: str) -> Page:
 @bp.get("/check/answer/")
 def show() -> Page:
     """Show the button that opens the answer, or the answer if this browser opened it before."""
-    if FLOW.token() is None:
-        return frame.see_other("exposure.ask")
-    opened = _opened()
-    if session.get(_OPENED):
+    link = FLOW.link()
+    opened = _opened(link)
+    if link.state == _SHOWN:
         return _answer_page(opened)
     return render_template("exposure/open.html", form=EmptyForm())
 
@@ -87,10 +86,9 @@ def show() -> Page:
 @bp.post("/check/answer/")
 def open_answer() -> Page:
     """Show the answer."""
-    if FLOW.token() is None:
-        return frame.see_other("exposure.ask")
-    page = _answer_page(_opened())
-    session[_OPENED] = True
+    link = FLOW.link()
+    page = _answer_page(_opened(link))
+    FLOW.change(link, _SHOWN)
     return page
 
 
@@ -113,19 +111,25 @@ def _answer_page(opened: intake.Opened) -> str:
 @bp.post("/check/answer/close/")
 def close_answer() -> Page:
     """Remove the answer and the ticked steps from this browser, which another person may use next."""
-    FLOW.forget()
-    session.pop(_OPENED, None)
+    link = FLOW.link()
+    parts = frame.parts()
+    try:
+        with parts.db.read() as db_session:
+            browser = intake.open_reply(db_session, PURPOSE, link.value, parts.clock.now()).browser
+    except intake.LinkInvalid:
+        browser = None  # the answer has ended meanwhile
+    FLOW.forget(link, browser)
     session[_CLOSED] = True
     response = frame.see_other("exposure.ask")
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
     return response
 
 
-def _opened() -> intake.Opened:
+def _opened(link: TabValue) -> intake.Opened:
     parts = frame.parts()
     with parts.db.read() as db_session:
         try:
-            return intake.open_reply(db_session, PURPOSE, FLOW.token(), parts.clock.now())
+            return intake.open_reply(db_session, PURPOSE, link.value, parts.clock.now())
         except intake.LinkInvalid:
             frame.gone()
 

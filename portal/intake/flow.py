@@ -1,13 +1,15 @@
 """The pages around a mailed link: request it, wait for it, enter its code, open it.
 
-The session cookie holds, per purpose, the secrets of the browser's last three requests and the token opened
-last. No address is looked up here: the worker does that and answers by mail.
+The session cookie holds, per purpose, the secrets of the browser's last three requests and the tokens of the
+last three links; each page of a link names its own (`portal/web/tabs.py`). No address is looked up here: the
+worker does that and answers by mail.
 """
 
 from dataclasses import dataclass
 from secrets import token_hex
+from typing import Any
 
-from flask import render_template, session
+from flask import abort, render_template, session
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
@@ -16,9 +18,10 @@ from portal.crypto.hashing import TooBusy
 from portal.intake import service
 from portal.web import frame
 from portal.web.forms import CodeForm
+from portal.web.tabs import TabValue, TabValues
 
 BROWSER_SECRETS = 3  # one address gets three mails a day (replies.CAP_PER_DAY)
-LONGEST_TOKEN = 64
+NO_TOKEN = "-" * 32  # stored for a malformed token, so that cookies of one step have one length
 REFUSED = 400
 
 Page = str | tuple[str, int] | Response
@@ -28,8 +31,7 @@ Page = str | tuple[str, int] | Response
 class Flow:
     """One feature's flow. `ask`, `sent` and `opened` are endpoints; `sent_template` has the code form.
 
-    `opened` is the page that link and code lead to. `drop_on_open` is the key of a session value to remove
-    when another link is opened. Without `has_code` the mail has a link only.
+    `opened` is the page that link and code lead to. Without `has_code` the mail has a link only.
     """
 
     purpose: str
@@ -37,7 +39,6 @@ class Flow:
     sent: str
     opened: str
     sent_template: str
-    drop_on_open: str | None = None
     has_code: bool = True
 
     def submit(
@@ -83,24 +84,36 @@ class Flow:
 
     def open_link(self, token: str) -> Response:
         """Move a link's token from the URL to the session and redirect (303); nothing is read or spent."""
-        session[self._token_key] = token[:LONGEST_TOKEN]
-        if self.drop_on_open:
-            session.pop(self.drop_on_open, None)
-        return frame.see_other(self.opened)
+        name = self._links.put(token if tokens.looks_like_token(token) else NO_TOKEN)
+        return frame.see_other(self.opened, link=name)
 
-    def token(self) -> str | None:
-        """Return the token that this browser opened last, or None."""
-        return session.get(self._token_key)
+    def link(self) -> TabValue:
+        """Return the link that this request names: its token, and the state that its page stored.
+
+        Ends the request where there is none: with a redirect to the start, or with 410.
+        """
+        link = self._links.find()
+        if link is None:
+            abort(frame.see_other(self.ask))
+        return link
+
+    def change(self, link: TabValue, state: Any) -> None:
+        """Store what the page of a link did; opening the link again resets it to None."""
+        self._links.change(link, state)
 
     def browser_secrets(self) -> list[str]:
         """Return the secrets of this browser's requests, newest first."""
         stored = session.get(self._secrets_key)
         return stored if isinstance(stored, list) else []
 
-    def forget(self) -> None:
-        """Remove the token and the browser's secrets from the session."""
-        for key in (self._token_key, self._secrets_key, self._account_key):
-            session.pop(key, None)
+    def forget(self, link: TabValue, browser: bytes | None) -> None:
+        """Remove a link from the session, with the secret of its request; those of other tabs stay.
+
+        `browser` is the hash of that secret (`Opened.browser`), if the link's reply is still there.
+        """
+        self._links.forget(link)
+        secrets = [secret for secret in self.browser_secrets() if service.browser_hash(secret) != browser]
+        session[self._secrets_key] = secrets
 
     def _token_of_code(self, secrets: list[str], typed: str) -> str | None:
         """Return the token that a code opens, or None. Raises 429, 503.
@@ -125,8 +138,8 @@ class Flow:
         return f"flow {self.purpose}"
 
     @property
-    def _token_key(self) -> str:
-        return f"token {self.purpose}"
+    def _links(self) -> TabValues:
+        return TabValues(f"links {self.purpose}", former=f"token {self.purpose}")
 
     @property
     def _account_key(self) -> str:

@@ -37,10 +37,14 @@ class TooMuch(ValueError):
 
 @dataclass(frozen=True)
 class Opened:
-    """A reply opened by its token: `data` is what the worker prepared, `spent` whether it was used."""
+    """A reply opened by its token: `data` is what the worker prepared, `spent` whether it was used.
+
+    `browser` is the hash of the requesting browser's secret.
+    """
 
     id: bytes
     data: dict[str, Any]
+    browser: bytes
     created_at: datetime
     expires_at: datetime
     spent: bool
@@ -108,7 +112,9 @@ def open_reply(
         data = json.loads(tokens.unlock(token.encode(), reply.data, info(purpose)))
     except tokens.Unopenable as error:
         raise LinkInvalid from error
-    return Opened(reply.id, data, reply.created_at, reply.expires_at, reply.spent_at is not None)
+    return Opened(
+        reply.id, data, reply.browser, reply.created_at, reply.expires_at, reply.spent_at is not None
+    )
 
 
 def spend(session: Session, reply_id: bytes, now: datetime) -> None:

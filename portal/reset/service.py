@@ -34,9 +34,13 @@ class Overtaken(Exception):
 
 @dataclass(frozen=True, repr=False)
 class Link:
-    """A valid link: its reply, its account, and the person's own words for the blocklist."""
+    """A valid link: its reply, its account, and the person's own words for the blocklist.
+
+    `browser` is the hash of the requesting browser's secret.
+    """
 
     reply_id: bytes
+    browser: bytes
     account: Account
     address: str
     own_words: tuple[str, ...]
@@ -49,7 +53,7 @@ def open_link(session: Session, vault: WebVault, store: Store, token: str | None
     account = store.get(session, vault, bytes.fromhex(account_id)) if account_id else None
     if account is None or account.version != opened.data["version"]:
         raise LinkInvalid
-    return Link(opened.id, account, opened.data["address"], tuple(opened.data["words"]))
+    return Link(opened.id, opened.browser, account, opened.data["address"], tuple(opened.data["words"]))
 
 
 def mail_link(

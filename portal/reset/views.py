@@ -1,9 +1,10 @@
 """Pages for a new password. GET changes nothing; only a submitted form spends a link."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, render_template, request, session
+from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.exceptions import TooManyRequests
@@ -26,12 +27,15 @@ from portal.rotation import service as rotation
 from portal.rotation.forms import ReminderForm
 from portal.web import frame, limits
 from portal.web.forms import AddressForm
+from portal.web.tabs import TabValue, TabValues
 
 bp = Blueprint("reset", __name__)
 UNLISTED_PATHS = ("/reset/",)
 
 SUGGESTIONS = 3
-DONE = "reset done"
+# Each value is an account's id, the Unix time until which the page works, and whether it is signed in; its
+# state is the reminder's interval once that was chosen.
+DONE = TabValues("resets done", former="reset done")
 DONE_FOR = timedelta(minutes=30)
 REFUSALS = "20 per hour"
 REFUSALS_BUCKET = "new password"
@@ -44,6 +48,15 @@ FLOW = Flow(
 )
 
 Page = ResponseReturnValue
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A password that was set a while ago: whose, and what the page about it says."""
+
+    entry: TabValue
+    account_id: bytes
+    signed_in: bool
 
 
 @bp.get("/reset/")
@@ -82,18 +95,14 @@ def open_link(token: str) -> Page:
 @bp.get("/reset/choose/")
 def choose() -> Page:
     """Show the form for a valid link, and why the old password was closed if it was."""
-    if FLOW.token() is None:
-        return frame.see_other("reset.ask")
-    return _choose_page(_live_link(), NewPasswordForm())
+    return _choose_page(_live_link(FLOW.link()), NewPasswordForm())
 
 
 @bp.post("/reset/choose/")
 def store() -> Page:
     """Check and hash the new password, then spend the link and store the hash in one transaction."""
-    token = FLOW.token()
-    if token is None:
-        return frame.see_other("reset.ask")
-    parts, form, link = frame.parts(), NewPasswordForm(), _live_link()
+    opened = FLOW.link()
+    parts, form, link = frame.parts(), NewPasswordForm(), _live_link(opened)
     if not form.validate():
         return _choose_page(link, form), REFUSED
     composed = _check(form, link.own_words)
@@ -113,7 +122,8 @@ def store() -> Page:
             )
     except intake.LinkInvalid:
         frame.gone()
-    session.clear()
+    FLOW.forget(opened, link.browser)
+    login.leave_account()
     return _to_done(link.account, now, signed_in=False)
 
 
@@ -175,28 +185,22 @@ def change_now() -> Page:
 @bp.get("/reset/done/")
 def done() -> Page:
     """Confirm the new password and show what else helps; offer the reminder for 30 minutes."""
-    account_id = _done_account()
-    if account_id is None:
-        return frame.see_other("reset.ask")
+    finished = _finished()
     with frame.parts().db.read() as db_session:
-        chosen = rotation.chosen(db_session, account_id)
-    return _done_page(ReminderForm(formdata=None, interval=chosen.interval), session[DONE].get("interval"))
+        chosen = rotation.chosen(db_session, finished.account_id)
+    return _done_page(finished, ReminderForm(formdata=None, interval=chosen.interval), finished.entry.state)
 
 
 @bp.post("/reset/done/")
 def remind() -> Page:
-    """Store the chosen reminder interval for the account whose password was just set."""
-    account_id = _done_account()
-    if account_id is None:
-        return frame.see_other("reset.ask")
-    form = ReminderForm()
+    """Store the chosen reminder interval for the account whose password this page is about."""
+    finished, form, parts = _finished(), ReminderForm(), frame.parts()
     if not form.validate():
-        return _done_page(form, None), REFUSED
-    parts = frame.parts()
+        return _done_page(finished, form, None), REFUSED
     with parts.db.write() as db_session:
-        rotation.choose(db_session, account_id, form.interval.data, parts.clock.now())
-    session[DONE] = {**session[DONE], "interval": form.interval.data}
-    return frame.see_other("reset.done")
+        rotation.choose(db_session, finished.account_id, form.interval.data, parts.clock.now())
+    DONE.change(finished.entry, form.interval.data)
+    return frame.see_other("reset.done", link=finished.entry.name)
 
 
 def guidance() -> dict[str, Any]:
@@ -204,13 +208,13 @@ def guidance() -> dict[str, Any]:
     return {"minimum": MINIMUM, "suggestions": passwords.suggest(SUGGESTIONS, frame.language())}
 
 
-def _live_link() -> service.Link:
-    """Return the link opened in this browser, or end with the page for invalid links (410)."""
+def _live_link(opened: TabValue) -> service.Link:
+    """Return the link that a page names, or end with the page for invalid links (410)."""
     parts = frame.parts()
     try:
         with parts.db.read() as db_session:
             return service.open_link(
-                db_session, parts.vault, store_for(parts.settings), FLOW.token(), parts.clock.now()
+                db_session, parts.vault, store_for(parts.settings), opened.value, parts.clock.now()
             )
     except intake.LinkInvalid:
         frame.gone()
@@ -291,22 +295,23 @@ def _change_page(form: ChangePasswordForm) -> str:
 
 def _to_done(account: Account, now: datetime, *, signed_in: bool) -> Page:
     """Redirect to the last page, valid for 30 minutes, and mark this browser as a known device."""
-    session[DONE] = {
-        "account": account.id.hex(),
-        "until": (now + DONE_FOR).isoformat(),
-        "signed_in": signed_in,
-    }
-    response = frame.see_other("reset.done")
+    until = int((now + DONE_FOR).timestamp())
+    name = DONE.put(f"{account.id.hex()} {until} {int(signed_in)}")
+    response = frame.see_other("reset.done", link=name)
     login.remember_device(response, account.id, account.version + 1)
     return response
 
 
-def _done_account() -> bytes | None:
-    state = session.get(DONE)
-    if not state or datetime.fromisoformat(state["until"]) <= frame.parts().clock.now():
-        return None
-    return bytes.fromhex(state["account"])
+def _finished() -> Finished:
+    """Return the change of a password that a page names; redirect to the start where it is over."""
+    entry = DONE.find()
+    if entry is None:
+        abort(frame.see_other("reset.ask"))
+    account, until, signed_in = entry.value.split()
+    if frame.parts().clock.now().timestamp() >= int(until):
+        abort(frame.see_other("reset.ask"))
+    return Finished(entry, bytes.fromhex(account), signed_in == "1")
 
 
-def _done_page(form: ReminderForm, chosen: str | None) -> str:
-    return render_template("reset/done.html", form=form, saved=chosen, signed_in=session[DONE]["signed_in"])
+def _done_page(finished: Finished, form: ReminderForm, chosen: str | None) -> str:
+    return render_template("reset/done.html", form=form, saved=chosen, signed_in=finished.signed_in)

@@ -53,15 +53,12 @@ def open_link(token: str) -> Page:
 
 
 @bp.get("/subscribe/confirm/")
-def confirm() -> Response | str:
+def confirm() -> str:
     """Show the confirm button, or that the subscription is confirmed."""
-    token = FLOW.token()
-    if token is None:
-        return frame.see_other(".subscribe")
-    parts = frame.parts()
+    link, parts = FLOW.link(), frame.parts()
     try:
         with parts.db.read() as session:
-            reply = intake.open_reply(session, PURPOSE, token, parts.clock.now(), spent_too=True)
+            reply = intake.open_reply(session, PURPOSE, link.value, parts.clock.now(), spent_too=True)
     except intake.LinkInvalid:
         frame.gone()
     page = "confirmed" if reply.spent else "confirm"
@@ -73,20 +70,17 @@ def confirm() -> Response | str:
 @bp.post("/subscribe/confirm/")
 def confirm_now() -> Response:
     """Spend the link and let the worker store the subscription; a second POST changes nothing."""
-    token = FLOW.token()
-    if token is None:
-        return frame.see_other(".subscribe")
-    parts = frame.parts()
+    link, parts = FLOW.link(), frame.parts()
     now = parts.clock.now()
     try:
         with parts.db.write() as session:
-            reply = intake.open_reply(session, PURPOSE, token, now, spent_too=True)
+            reply = intake.open_reply(session, PURPOSE, link.value, now, spent_too=True)
             if not reply.spent:
                 intake.spend(session, reply.id, now)
-                intake.submit(session, parts.vault, service.CONFIRMED, {"token": token}, now)
+                intake.submit(session, parts.vault, service.CONFIRMED, {"token": link.value}, now)
     except intake.LinkInvalid:
         frame.gone()
-    return frame.see_other(".confirm")
+    return frame.see_other(".confirm", link=link.name)
 
 
 @bp.get("/unsubscribe/<token>/")

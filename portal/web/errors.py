@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, Response, current_app, render_template, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import Gone, HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.core.faults import database_cause
@@ -18,6 +18,10 @@ ERROR_PAGES = (400, 403, 404, 405, 410, 413, 429, 500, 503)
 DATABASE_RETRY_SECONDS = 30
 
 ExceptionDetails = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+
+class LinkForgotten(Gone):
+    """The session no longer has the link that a page names: the page gets 410, and nothing else happens."""
 
 
 def install(app: Flask) -> None:
@@ -36,7 +40,12 @@ def _show_http_error(error: HTTPException) -> BaseResponse:
         return error.get_response()
     shown = code if code in ERROR_PAGES else (400 if code < 500 else 500)  # noqa: PLR2004
     retry_after = getattr(error, "retry_after", None)
-    response = _error_page(shown, code, retry_after=max(1, round((retry_after or 60) / 60)))
+    response = _error_page(
+        shown,
+        code,
+        retry_after=max(1, round((retry_after or 60) / 60)),
+        link_forgotten=isinstance(error, LinkForgotten),
+    )
     for name, value in error.get_headers():
         if name.lower() in ("retry-after", "allow"):
             response.headers[name] = value
@@ -56,9 +65,10 @@ def _show_database_error(error: DBAPIError) -> BaseResponse:
 def _error_page(shown: int, status: int, **values: Any) -> Response:
     """Return the page of status `shown`, sent with `status`.
 
-    The page's address may hold a token, so requests for its style sheets carry no Referer.
+    The page's address may hold a token, so requests for its style sheets carry no Referer. It names no link:
+    it is the same whatever is wrong with which.
     """
-    response = Response(render_template(f"errors/{shown}.html", **values), status)
+    response = Response(render_template(f"errors/{shown}.html", link=None, **values), status)
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 

@@ -287,6 +287,7 @@ def _template_context() -> dict[str, Any]:
         "text_direction": locale.text_direction if locale else "ltr",
         "asset": asset,
         "came_by_form": _came_by_form,
+        "link": g.get("link"),  # the name by which this page's forms say which link they belong to
     }
 
 

@@ -16,9 +16,11 @@ for (const box of document.querySelectorAll("input[data-tick]")) {
   if (!ticked) break;
   box.checked = ticked.has(box.dataset.tick);
   box.addEventListener("change", () => {
-    if (box.checked) ticked.add(box.dataset.tick);
-    else ticked.delete(box.dataset.tick);
-    localStorage.setItem(KEY, JSON.stringify([...ticked]));
+    // Read once more: another tab may have ticked other steps since, or closed its answer and its ticks with it.
+    const now = load() ?? new Set();
+    if (box.checked) now.add(box.dataset.tick);
+    else now.delete(box.dataset.tick);
+    localStorage.setItem(KEY, JSON.stringify([...now]));
   });
 }
 

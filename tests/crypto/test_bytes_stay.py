@@ -59,6 +59,7 @@ LABELS = {
     },
     "bucket": {
         "known device",
+        "link",
         "session device",
         "sign-in door",
         "sign-in failures",

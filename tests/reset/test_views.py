@@ -13,7 +13,7 @@ from portal.rotation.service import choose, chosen
 from portal.worker import drain
 from tests.reset.journey import ANA, NEW, OLD, STRANGER, code_in, link_in
 from tests.traces import contents
-from tests.visitor import hidden
+from tests.visitor import hidden, leads_to
 
 CHOOSE = "/reset/choose/"
 
@@ -27,9 +27,9 @@ def second_browser(app):
 def test_the_link_leads_to_a_new_password(client, ask, ana, people):
     mail = ask(ana)
     brought = client.get(link_in(mail))
-    assert (brought.status_code, brought.location) == (303, CHOOSE)
+    assert (brought.status_code, leads_to(brought)) == (303, CHOOSE)
     done = client.submit(CHOOSE, password=NEW)
-    assert (done.status_code, done.location) == (303, "/reset/done/")
+    assert (done.status_code, leads_to(done)) == (303, "/reset/done/")
     assert people.signs_in_with(ana, NEW)
     assert not people.signs_in_with(ana, OLD)
     assert "Your new password is set" in client.get("/reset/done/").text
@@ -47,7 +47,7 @@ def test_success_uses_the_link_up_and_leaves_nothing_of_it_in_the_browser(client
 def test_the_mailed_code_does_as_well_as_the_link(client, ask, ana, people):
     mail = ask(ana)
     brought = client.submit("/reset/sent/", code=code_in(mail).lower().replace("-", " "))
-    assert (brought.status_code, brought.location) == (303, CHOOSE)
+    assert (brought.status_code, leads_to(brought)) == (303, CHOOSE)
     page = client.get(CHOOSE).text
     assert "The mail that we sent you shows that it is you" in page
     assert "if you forgot the old one" in page
@@ -307,13 +307,13 @@ def test_the_reminder_is_offered_for_half_an_hour(client, ask, ana, db, clock, p
     client.submit(CHOOSE, password=NEW)
     wrong = client.submit("/reset/done/", interval="7")
     assert wrong.status_code == 400
-    assert client.submit("/reset/done/", interval="6").location == "/reset/done/"
+    assert leads_to(client.submit("/reset/done/", interval="6")) == "/reset/done/"
     assert "we will remind you" in client.get("/reset/done/").text
     with db.read() as session:
         assert chosen(session, people.account(ana).id).interval == "6"
     form = hidden(client.get("/reset/done/").text)
     clock.advance(timedelta(minutes=30, seconds=-1))
-    assert client.post("/reset/done/", data=form | {"interval": "12"}).location == "/reset/done/"
+    assert leads_to(client.post("/reset/done/", data=form | {"interval": "12"})) == "/reset/done/"
     clock.advance(timedelta(seconds=1))
     assert client.post("/reset/done/", data=form | {"interval": "3"}).location == "/reset/"
     with db.read() as session:
@@ -334,7 +334,7 @@ def test_the_choice_that_stands_is_the_one_that_is_offered_first(client, ask, an
 def test_the_code_of_an_earlier_mail_works_in_the_same_browser(client, ask, ana):
     first, second = ask(ana), ask(ana)
     assert code_in(first) != code_in(second)
-    assert client.submit("/reset/sent/", code=code_in(first)).location == CHOOSE
+    assert leads_to(client.submit("/reset/sent/", code=code_in(first))) == CHOOSE
 
 
 def test_the_long_code_of_a_mail_is_told_apart_from_the_short_one(client, ask, ana):

@@ -25,7 +25,7 @@ from portal.incidents import service as incidents
 from portal.subscriptions.models import Subscription
 from tests.mailbox import Delivered, Mailbox
 from tests.processes import command, free_port, serving, working
-from tests.visitor import hidden
+from tests.visitor import hidden, leads_to
 
 # Whether the halves fit together does not depend on the database.
 pytestmark = pytest.mark.sqlite
@@ -72,7 +72,7 @@ class Browser:
         assert link.startswith(SITE)
         answer = self.get(link.removeprefix(SITE))
         assert answer.status == 303
-        return answer.location
+        return leads_to(answer)
 
     def _ask(self, method: str, path: str, fields: dict[str, str] | None = None) -> Answer:
         headers = {
@@ -184,7 +184,7 @@ def check(browser: Browser, smtp: Mailbox) -> None:
     assert mail.recipients == (ANA,)
     assert browser.submit("/check/sent/", code="AAAA-AAAA").status == 400
     typed = browser.submit("/check/sent/", code=code_in(mail))
-    assert (typed.status, typed.location) == (303, "/check/answer/")
+    assert (typed.status, leads_to(typed)) == (303, "/check/answer/")
     assert "Passwords" in browser.submit("/check/answer/").text
     elsewhere = Browser(browser.port)
     assert elsewhere.bring(link_in(mail)) == "/check/answer/"
@@ -201,7 +201,7 @@ def get_a_new_password(browser: Browser, smtp: Mailbox) -> None:
     assert browser.bring(link_in(mail)) == "/reset/choose/"
     assert browser.submit("/reset/choose/", password="short").status == 400
     chosen = browser.submit("/reset/choose/", password=NEW)
-    assert (chosen.status, chosen.location) == (303, "/reset/done/")
+    assert (chosen.status, leads_to(chosen)) == (303, "/reset/done/")
     assert browser.submit("/reset/done/", interval="6").status == 303
     assert smtp.wait_for(3)[2].recipients == (ANA,), "nobody was told of the new password"
     again = Browser(browser.port)

@@ -11,6 +11,7 @@ from portal.crypto.vault import VaultError
 from portal.intake import service as intake_service
 from portal.subscriptions import service
 from portal.subscriptions.models import Subscription
+from tests.visitor import leads_to
 
 ANA = "ana@example.com"
 ROBIN = "robin@example.org"
@@ -167,7 +168,7 @@ class TestTheButton:
         house.sign_up(ANA)
         visitor = house.visitor()
         answer = visitor.get(link_in(smtp.messages[0]))
-        assert (answer.status_code, answer.location) == (303, "/subscribe/confirm/")
+        assert (answer.status_code, leads_to(answer)) == (303, "/subscribe/confirm/")
         assert answer.headers["Cache-Control"] == "no-store"
 
     def test_a_scanner_that_opens_every_link_confirms_nothing_and_spends_nothing(self, house, smtp, incident):
@@ -196,7 +197,7 @@ class TestTheButton:
         token = re.findall(r'name="csrf_token" value="([^"]+)"', page)[0]
         for _ in range(2):
             answer = visitor.post("/subscribe/confirm/", data={"csrf_token": token})
-            assert (answer.status_code, answer.location) == (303, "/subscribe/confirm/")
+            assert (answer.status_code, leads_to(answer)) == (303, "/subscribe/confirm/")
         assert "Your updates are confirmed" in visitor.get("/subscribe/confirm/").text
         assert len(house.rows()["intake_requests"]) == 1
 
