@@ -20,7 +20,7 @@ from portal.core.db import Database
 from portal.crypto.vault import WorkerVault
 from portal.outbox import service as outbox
 from portal.outbox.compose import Composer
-from portal.outbox.deliver import Deliverer
+from portal.outbox.deliver import Deliverer, Delivery
 from portal.outbox.smtp import Relay
 from portal.runtime.commands import db as db_command
 
@@ -40,7 +40,7 @@ def run() -> list[Result]:
         parts = wiring.worker_parts(settings, context.db, SystemClock(), vault)
         composer = Composer(settings, vault, parts.composers)
         relay = Relay(settings.mail.server, settings.mail.sender)
-        deliverer = Deliverer(parts, composer, relay)
+        deliverer = Deliverer(Delivery(parts, composer), relay)
         sample = composer.render(Notice.sample(), "ada@postbox.example", "en", bytes(16), datetime.now(UTC))
         parsed = message_from_bytes(sample.content, policy=policy.default)
         bodies = [str(part.get_content()) for part in parsed.iter_parts()]

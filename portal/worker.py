@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from threading import Event, Thread
+from threading import Event, Lock, Thread
+from time import monotonic
 
 from limits import parse
 from sqlalchemy.orm import Session
@@ -17,7 +18,7 @@ from portal.crypto import keys
 from portal.intake import jobs as intake
 from portal.intake.service import any_due as any_request_due
 from portal.outbox.compose import Composer
-from portal.outbox.deliver import LEASE, Deliverer
+from portal.outbox.deliver import LEASE, Deliverer, Delivery
 from portal.outbox.service import any_due as any_mail_due
 from portal.outbox.smtp import Relay
 from portal.runtime import schedule as times
@@ -28,8 +29,6 @@ log = logging.getLogger("portal.worker")
 
 LOOK_SECONDS = 0.25
 AFTER_FAULT_SECONDS = 3.0
-# One, so that a killed worker repeats at most one mail; run more workers to deliver faster.
-DELIVERY_THREADS = 1
 
 
 class Worker:
@@ -44,14 +43,15 @@ class Worker:
         schedule: Sequence[ScheduledJob],
         *,
         lease: timedelta = LEASE,
-        threads: int = DELIVERY_THREADS,
     ) -> None:
         """Store the parts and the schedule; `lease` is how long a claimed mail is held."""
         self._signalled = False
         self._stopping = Event()
         self.parts = replace(parts, stopping=self._stopping.is_set)
         self._schedule = schedule
-        self._deliverers = [_deliverer_for(self.parts, lease) for _ in range(threads)]
+        delivery = _delivery(self.parts, lease)
+        self._deliverers = [_deliverer(delivery) for _ in range(parts.settings.mail.connections)]
+        self._looks, self._next_look = Lock(), 0.0
         self._pace = parse(parts.settings.limits.intake_global)
 
     def run(self) -> None:
@@ -127,6 +127,15 @@ class Worker:
         with self.parts.db.read() as session:
             return any_due(session, self.parts.clock.now())
 
+    def _is_mail_due(self) -> bool:
+        """Look for all connections: where nothing was due, the others need not look for a while."""
+        with self._looks:
+            if monotonic() < self._next_look:
+                return False
+            due = self._is_due(any_mail_due)
+            self._next_look = monotonic() + (0.0 if due else LOOK_SECONDS / 2)
+            return due
+
     def _answer(self) -> int:
         if not self._is_due(any_request_due):
             return 0
@@ -136,7 +145,7 @@ class Worker:
 
     def _deliver(self, deliverer: Deliverer) -> None:
         def step() -> int:
-            if self._is_due(any_mail_due):
+            if self._is_mail_due():
                 return deliverer.run()
             deliverer.relay.close()  # the relay would drop an idle connection just before the next mail
             return 0
@@ -147,11 +156,14 @@ class Worker:
             deliverer.relay.close()
 
 
-def _deliverer_for(parts: WorkerParts, lease: timedelta) -> Deliverer:
+def _delivery(parts: WorkerParts, lease: timedelta) -> Delivery:
     composer = Composer(parts.settings, parts.vault, parts.composers)
-    return Deliverer(
-        parts, composer, Relay(parts.settings.mail.server, parts.settings.mail.sender), lease=lease
-    )
+    return Delivery(parts, composer, lease=lease)
+
+
+def _deliverer(delivery: Delivery) -> Deliverer:
+    mail = delivery.parts.settings.mail
+    return Deliverer(delivery, Relay(mail.server, mail.sender))
 
 
 def refusals(settings: Settings) -> list[str]:
@@ -185,7 +197,7 @@ def run_schedule(parts: WorkerParts, schedule: Sequence[ScheduledJob]) -> None:
 
 def drain(parts: WorkerParts, *, lease: timedelta = LEASE) -> None:
     """Answer and deliver everything that is due, in this thread. For commands and tests."""
-    deliverer = _deliverer_for(parts, lease)
+    deliverer = _deliverer(_delivery(parts, lease))
     try:
         while intake.answer(parts) or deliverer.run():
             pass

@@ -112,11 +112,11 @@ class Environment:
             self.fault(name, "must be 1 or 0")
         return value in YES
 
-    def count(self, name: str, default: int, most: int) -> int:
-        """Return a number from 0 to `most`."""
+    def count(self, name: str, default: int, most: int, *, least: int = 0) -> int:
+        """Return a number from `least` to `most`."""
         value = self.text(name, str(default))
-        if not re.match(r"[0-9]{1,3}\Z", value) or int(value) > most:
-            self.fault(name, f"must be a number from 0 to {most}")
+        if not re.match(r"[0-9]{1,3}\Z", value) or not least <= int(value) <= most:
+            self.fault(name, f"must be a number from {least} to {most}")
             return default
         return int(value)
 

@@ -104,19 +104,23 @@ class Mail:
 
     server: MailServer = field(default=MailServer("localhost", 25, tls="none"), repr=False)
     sender: str = "portal@localhost"
+    connections: int = 4
     fault: str | None = None
 
     @classmethod
     def read(cls, environment: Environment, sends_mail: SendsMail, keys: KeyFiles) -> "Mail":
         """Read this group; faults are collected, but where the key files may be what is wrong."""
         sender = environment.address("MAIL_SENDER", cls.sender, needed=True)
+        connections = environment.count("MAIL_CONNECTIONS", cls.connections, 50, least=1)
         if sends_mail is SendsMail.YES:
-            return cls(server=environment.mail_server("MAIL_URL", cls.server), sender=sender)
+            server = environment.mail_server("MAIL_URL", cls.server)
+            return cls(server=server, sender=sender, connections=connections)
         if sends_mail is SendsMail.NO or keys.web_alone:
-            return cls(sender=sender)
+            return cls(sender=sender, connections=connections)
         with environment.faults_apart() as faults:
             server = environment.mail_server("MAIL_URL", cls.server)
-        return cls(server=server, sender=sender, fault="; ".join(faults) or None)
+        fault = "; ".join(faults) or None
+        return cls(server=server, sender=sender, connections=connections, fault=fault)
 
 
 @dataclass(frozen=True)

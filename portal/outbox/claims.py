@@ -1,15 +1,22 @@
 """Change the state of outbox rows: claim them under a lease, mark them as being sent or sent, release."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from threading import Condition
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import bindparam, case, delete, select, update
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from portal.core.db import Database
 from portal.outbox.models import QUEUED, SENDING, SENT, UNCERTAIN, OutboxMail
 
-# Built once, since they run for every mail.
+# How long a connection that has a result waits for those of the others, to share a transaction with them.
+LINGER_SECONDS = 0.002
+# Built once, since they run for every mail; of the table, since the ORM would take longer than the database.
 _TABLE: Any = OutboxMail.__table__
 _HELD = (OutboxMail.id == bindparam("row")) & (OutboxMail.lease == bindparam("held"))
 _WAITS = OutboxMail.due_at.is_not(None)  # a mail that was withdrawn meanwhile has no due time
@@ -35,7 +42,22 @@ _PROOF = update(_TABLE).where(_HELD).values(proof_hash=bindparam("proof_hash"), 
 UNCOUNTED = case((OutboxMail.state == SENDING, OutboxMail.attempts - 1), else_=OutboxMail.attempts)
 
 
-def claim(db: Database, lease: bytes, now: datetime, length: timedelta, limit: int) -> list[OutboxMail]:
+@dataclass(eq=False)
+class Claimed:
+    """A row under a lease: what its delivery needs of it."""
+
+    lease: bytes
+    id: bytes
+    purpose: str
+    priority: int
+    attempts: int
+    maybe_sent_count: int
+    created_at: datetime
+    payload: bytes
+    proof_hash: bytes | None
+
+
+def claim(db: Database, lease: bytes, now: datetime, length: timedelta, limit: int) -> list[Claimed]:
     """Claim up to `limit` due rows under one lease; a row whose lease expired is due again.
 
     The worker of an expired lease died: the row that it was sending may have left, the others have not.
@@ -53,57 +75,158 @@ def claim(db: Database, lease: bytes, now: datetime, length: timedelta, limit: i
             return []
         interrupted = OutboxMail.state == SENDING
         statement = (
-            update(OutboxMail)
+            update(_TABLE)
             .where(OutboxMail.id.in_(ids))
             .values(
                 state=case((interrupted, UNCERTAIN), else_=OutboxMail.state),
                 lease=lease,
                 due_at=now + length,
-                maybe_sent_count=case(
+                ambiguous=case(
                     (interrupted & (OutboxMail.maybe_sent_count == 0), 1), else_=OutboxMail.maybe_sent_count
                 ),
             )
-            .returning(OutboxMail)
+            .returning(
+                OutboxMail.id,
+                OutboxMail.purpose,
+                OutboxMail.priority,
+                OutboxMail.attempts,
+                OutboxMail.maybe_sent_count,
+                OutboxMail.created_at,
+                OutboxMail.payload,
+                OutboxMail.proof_hash,
+            )
         )
-        return sorted(session.scalars(statement), key=lambda row: (row.priority, row.created_at))
+        rows: Any = session.execute(statement)
+        return sorted(
+            (Claimed(lease, *values) for values in rows), key=lambda row: (row.priority, row.created_at)
+        )
 
 
-def mark_sending(connection: Connection, row_id: bytes, lease: bytes, until: datetime) -> bool:
-    """Mark a row as being sent; return False if the lease was lost or the mail was withdrawn."""
-    return bool(connection.execute(_SENDING, {"row": row_id, "held": lease, "until": until}).rowcount)
-
-
-def renew(connection: Connection, row_id: bytes, lease: bytes, until: datetime) -> bool:
+def renew(connection: Connection, row: Claimed, until: datetime) -> bool:
     """Extend the lease of a row; return False if it was lost or the mail was withdrawn."""
-    return bool(connection.execute(_RENEW, {"row": row_id, "held": lease, "until": until}).rowcount)
+    values = {"row": row.id, "held": row.lease, "until": until}
+    return bool(connection.execute(_RENEW, values).rowcount)
 
 
-def mark_sent(
-    connection: Connection, row_id: bytes, lease: bytes, now: datetime, proof: tuple[bytes, bytes]
-) -> None:
-    """Mark a row as sent. `proof` is its hash, and the proof itself."""
-    values = {"row": row_id, "held": lease, "finished_at": now, "proof_hash": proof[0], "proof": proof[1]}
-    connection.execute(_SENT, values)
+def store_proof(connection: Connection, row: Claimed, proof: tuple[bytes, bytes]) -> None:
+    """Store the proof of a mail that may have been sent: its hash, and the proof itself."""
+    connection.execute(_PROOF, {"row": row.id, "held": row.lease, "proof_hash": proof[0], "proof": proof[1]})
 
 
-def store_proof(connection: Connection, row_id: bytes, lease: bytes, proof: tuple[bytes, bytes]) -> None:
-    """Store the proof of a mail that may have been sent."""
-    connection.execute(_PROOF, {"row": row_id, "held": lease, "proof_hash": proof[0], "proof": proof[1]})
-
-
-def release(connection: Connection, rows: list[OutboxMail], lease: bytes, **values: object) -> None:
+def release(connection: Connection, rows: list[Claimed], **values: object) -> None:
     """Release rows that were not sent, with new values; delete those that were withdrawn meanwhile.
 
     Their state is `values["state"]`, or without one queued; a row that may have left before stays uncertain.
     """
     values.setdefault("state", QUEUED)
     for maybe_sent in (False, True):
-        ids = [row.id for row in rows if bool(row.maybe_sent_count) is maybe_sent]
-        if not ids:
-            continue
-        mine = OutboxMail.id.in_(ids) & (OutboxMail.lease == lease)
+        same = [row for row in rows if bool(row.maybe_sent_count) is maybe_sent]
         if maybe_sent:
             values["state"] = UNCERTAIN
-        else:
-            connection.execute(delete(OutboxMail).where(mine, ~_WAITS))
-        connection.execute(update(OutboxMail).where(mine, _WAITS).values(lease=None, **values))
+        for lease in {row.lease for row in same}:
+            ids = [row.id for row in same if row.lease == lease]
+            mine = OutboxMail.id.in_(ids) & (OutboxMail.lease == lease)
+            if not maybe_sent:
+                connection.execute(delete(OutboxMail).where(mine, ~_WAITS))
+            connection.execute(update(OutboxMail).where(mine, _WAITS).values(lease=None, **values))
+
+
+@dataclass(eq=False)
+class Mark:
+    """What one connection has to store: a mail that was sent, the next one that is being sent, or a change.
+
+    `held` tells afterwards whether `sending` may be sent: its lease was not lost, nor the mail withdrawn.
+    """
+
+    sent: dict[str, object] | None = None
+    sending: Claimed | None = None
+    change: Callable[[Connection], object] | None = None
+    held: bool = False
+    stored: bool = False
+    error: SQLAlchemyError | None = field(default=None)
+
+
+def sent(row: Claimed, now: datetime, proof: tuple[bytes, bytes]) -> dict[str, object]:
+    """Return what `Mark.sent` stores of a row: when it was sent, the hash of its proof, and the proof."""
+    return {
+        "row": row.id, "held": row.lease, "finished_at": now, "proof_hash": proof[0], "proof": proof[1]
+    }  # fmt: skip
+
+
+class Marks:
+    """Group commit: one connection stores, in one transaction, what all that have a result want stored.
+
+    Without it each result would cost a transaction, which takes longer than the update in it. `working` is
+    the number of connections that may have a result soon; each has at most one row that is being sent.
+    """
+
+    def __init__(self, db: Database, lease: timedelta) -> None:
+        """Store the database, and how long a row that is being sent is held."""
+        self.working = 0
+        self._db = db
+        self._lease = lease
+        self._changed = Condition()
+        self._waiting: list[Mark] = []
+        self._writing = False
+
+    def store(self, mark: Mark, now: datetime) -> None:
+        """Return once `mark` is committed. Raises what the database raises."""
+        end = monotonic() + LINGER_SECONDS
+        with self._changed:
+            self._waiting.append(mark)
+            self._changed.notify_all()
+            while not mark.stored:
+                leads = not self._writing and self._waiting[:1] == [mark]
+                left = end - monotonic()
+                if leads and (len(self._waiting) >= self.working or left <= 0):
+                    break
+                self._changed.wait(left if leads else None)
+            group: list[Mark] = []
+            if not mark.stored:
+                group, self._waiting, self._writing = self._waiting, [], True
+        if group:
+            self._store_all(group, now)
+        if mark.error is not None:
+            raise mark.error
+
+    def _store_all(self, group: list[Mark], now: datetime) -> None:
+        try:
+            self._store_or_split(group, now)
+        finally:
+            with self._changed:
+                self._writing = False
+                for mark in group:
+                    mark.stored = True
+                self._changed.notify_all()
+
+    def _store_or_split(self, group: list[Mark], now: datetime) -> None:
+        """Store a group; where a statement fails, not the database, each alone for its own error."""
+        try:
+            with self._db.mark() as connection:
+                _write(connection, group, now + self._lease)
+        except SQLAlchemyError as error:
+            if len(group) == 1 or isinstance(error, OperationalError):
+                for mark in group:
+                    mark.error = error
+                return
+            for mark in group:
+                self._store_or_split([mark], now)
+
+
+def _write(connection: Connection, group: list[Mark], until: datetime) -> None:
+    if sent_rows := [mark.sent for mark in group if mark.sent is not None]:
+        connection.execute(_SENT, sent_rows)
+    starting = {mark.sending.id: mark for mark in group if mark.sending is not None}
+    if starting:
+        rows = [mark.sending for mark in starting.values() if mark.sending is not None]
+        values = [{"row": row.id, "held": row.lease, "until": until} for row in rows]
+        held = set(starting)
+        if connection.execute(_SENDING, values).rowcount != len(rows):
+            mine = OutboxMail.id.in_(starting) & OutboxMail.lease.in_({row.lease for row in rows})
+            chosen = select(OutboxMail.id).where(mine, _WAITS, OutboxMail.state == SENDING)
+            held = set(connection.scalars(chosen))
+        for row_id, mark in starting.items():
+            mark.held = row_id in held
+    for mark in group:
+        if mark.change is not None:
+            mark.change(connection)

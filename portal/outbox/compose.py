@@ -20,7 +20,6 @@ from portal.core.settings import Settings
 from portal.crypto import tokens
 from portal.crypto.vault import WorkerVault
 from portal.outbox import mail as mails
-from portal.outbox.models import OutboxMail
 from portal.outbox.service import unseal
 
 TEMPLATES = Path(__file__).parent.parent.parent / "templates"
@@ -61,16 +60,16 @@ class Composer:
         self._sizes: dict[str, int] = {}
         self._sender = _sender(settings.site.organisation, settings.mail.sender)
 
-    def compose(self, row: OutboxMail) -> Composed:
+    def compose(self, row_id: bytes, created_at: datetime, payload: bytes) -> Composed:
         """Decrypt a row and render its mail. Raises VaultError (tampered row) or MailUnfit."""
-        packed = unseal(self._vault, row.id, row.payload)
+        packed = unseal(self._vault, row_id, payload)
         kind = self._classes.get(packed.name)
         if kind is None:
             raise MailUnfit(packed.name)
         # Rows queued by another version may hold fields that this one lacks.
         known = {field.name for field in fields(kind)}
         mail = kind(**{name: value for name, value in packed.fields.items() if name in known})
-        return self.render(mail, packed.address, packed.locale, row.id, row.created_at)
+        return self.render(mail, packed.address, packed.locale, row_id, created_at)
 
     def render(
         self, mail: mails.Mail, address: str, locale: str, row_id: bytes, created_at: datetime

@@ -1,22 +1,24 @@
-"""Deliver due mails: claim a batch under a lease, send outside any transaction, mark each at once."""
+"""Deliver due mails over several connections: claim rows, send outside any transaction, mark."""
 
 import logging
 import random
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from threading import Lock
 from time import monotonic, sleep
 
-from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
 from portal.core.db import new_id
 from portal.core.faults import error_types, frames
 from portal.crypto.vault import VaultError
 from portal.outbox import claims, policy, service, smtp
+from portal.outbox.claims import Claimed, Mark, Marks
 from portal.outbox.compose import Composed, Composer, MailUnfit
 from portal.outbox.mail import PRIORITIES, REQUESTED
-from portal.outbox.models import FAILED, OutboxMail
+from portal.outbox.models import FAILED
 from portal.outbox.policy import Attempt, Decision, Fate, History
 from portal.outbox.service import ALTERED, make_proof
 from portal.outbox.smtp import Outcome, Result
@@ -34,194 +36,90 @@ NOT_COMPOSED = "not-composed"
 NOT_HANDED_OVER = "not-handed-over"
 
 
-@dataclass
-class Deliverer:
-    """The state of one delivery thread: its relay connection, pauses and rejections.
+class Delivery:
+    """What the connections of one worker share: claimed rows, what the relay said so far, and a pause.
 
-    `started` is the row that the database already marks as being sent. `jitter` returns a number from 0 to 1.
+    `jitter` returns a number from 0 to 1. The rows are shared, so that a connection that hangs holds up its
+    own mail alone.
     """
 
-    parts: WorkerParts
-    composer: Composer
-    relay: smtp.Relay
-    jitter: Callable[[], float] = random.random
-    lease: timedelta = LEASE
-    paused_until: datetime | None = field(default=None)
-    history: History = field(default=History())
-    started: bytes | None = field(default=None)
+    def __init__(
+        self,
+        parts: WorkerParts,
+        composer: Composer,
+        *,
+        jitter: Callable[[], float] = random.random,
+        lease: timedelta = LEASE,
+    ) -> None:
+        """Store the parts; `lease` is how long a claimed row is held."""
+        self.parts = parts
+        self.composer = composer
+        self.jitter = jitter
+        self.lease = lease
+        self.paused_until: datetime | None = None
+        self.marks = Marks(parts.db, lease)
+        self._history = History()
+        self._rows: deque[Claimed] = deque()
+        self._last_start: datetime = datetime.min.replace(tzinfo=UTC)
+        self._lock = Lock()
 
-    def run(self, limit: int = BATCH) -> int:
-        """Deliver one batch of due mails; return how many were claimed. 0: nothing is due, or a pause."""
-        now = self.parts.clock.now()
-        # A pause longer than the longest was set while the clock was wrong.
-        if self.paused_until is not None and now < self.paused_until <= now + policy.LONGEST_PAUSE:
-            return 0
-        self.paused_until = self.started = None
-        lease = new_id()
-        rows = claims.claim(self.parts.db, lease, now, self.lease, limit)
-        if not rows:
-            self.relay.close()  # the relay would drop an idle connection just before the next mail
-        last_start = self._last_start(now)
-        for number, row in enumerate(rows):
-            if self.parts.clock.now() > last_start or self.parts.stopping() or self.paused_until is not None:
-                self._give_back(rows[number:], lease)
-                break
-            following = rows[number + 1] if number + 1 < len(rows) else None
-            if self.start(row, lease):
-                self._deliver_row(row, lease, following)
-        return len(rows)
+    def claim(self, limit: int) -> Claimed | None:
+        """Return the next claimed row; claim more if there is none. None: nothing is due, or a pause."""
+        with self._lock:
+            if not self._rows and not self.is_paused():
+                now = self.parts.clock.now()
+                self._rows.extend(claims.claim(self.parts.db, new_id(), now, self.lease, limit))
+                self._last_start = self.last_start(now)
+            return self._rows.popleft() if self._rows else None
 
-    def _last_start(self, now: datetime) -> datetime:
+    def next_row(self) -> Claimed | None:
+        """Return the next row that is already claimed."""
+        with self._lock:
+            return self._rows.popleft() if self._rows else None
+
+    def last_start(self, now: datetime) -> datetime:
+        """Return when a row that is leased now must be started: the rest is for the relay's answer."""
         return now + self.lease - min(self.lease * 0.9, ONE_ANSWER)
 
-    def start(self, row: OutboxMail, lease: bytes) -> bool:
-        """Mark the row as being sent; return False if the lease was lost or the mail was withdrawn."""
-        if self.started != row.id:
-            with self.parts.db.mark() as connection:
-                self._start_in(connection, row, lease)
-        held, self.started = self.started == row.id, None
-        row.attempts += 1
-        return held
-
-    def _start_in(self, connection: Connection, row: OutboxMail, lease: bytes) -> None:
-        held = claims.mark_sending(connection, row.id, lease, self.parts.clock.now() + self.lease)
-        self.started = row.id if held else None
-
-    def _lease_held(self, row: OutboxMail, lease: bytes, since: datetime) -> bool:
-        """Return whether the content may be sent; after a slow relay, renew the lease if it is still held."""
+    def is_paused(self) -> bool:
+        """Return whether delivery pauses. A longer pause than the longest was set under a wrong clock."""
         now = self.parts.clock.now()
-        if since <= now <= self._last_start(since):
-            return True
-        try:
-            with self.parts.db.mark() as connection:
-                return claims.renew(connection, row.id, lease, now + self.lease)
-        except OperationalError:
-            return False
+        return self.paused_until is not None and now < self.paused_until <= now + policy.LONGEST_PAUSE
 
-    def _deliver_row(self, row: OutboxMail, lease: bytes, following: OutboxMail | None) -> None:
-        since = self.parts.clock.now()
-        try:
-            mail = self.composer.compose(row)
-        except VaultError:
-            log.error("outbox: row %s does not open: altered or moved; marked as failed", _name(row))
-            self._end(row, lease, ALTERED)
-            return
-        except MailUnfit:
-            log.error("outbox: row %s fits no template; marked as failed", _name(row))
-            self._end(row, lease, NOT_COMPOSED)
-            return
-        except Exception as error:  # noqa: BLE001 - a fault in one row must not stop the others
-            self._failed_by_fault("composing", row, lease, NOT_COMPOSED, error)
-            return
-        try:
-            self._store_proof(row, lease, mail)
-            result = self.relay.deliver(mail, lambda: self._lease_held(row, lease, since))
-        except Exception as error:  # noqa: BLE001 - the same for the mail library
-            self.relay.close()
-            self._failed_by_fault("sending", row, lease, NOT_HANDED_OVER, error)
-            return
-        decision = policy.decide(result.outcome, _attempt(row), self.history, self.jitter())
-        self.history = decision.history
-        if decision.fate is Fate.SENT:
-            self._sent(row, lease, mail, following)
-            return
-        if decision.pause is not None:
-            self.paused_until = self.parts.clock.now() + decision.pause
-        row.maybe_sent_count = decision.maybe_sent
-        self._announce(decision, result, row)
-        self._store_proof(row, lease, mail)
-        self._store(decision, row, lease, result.reason)
+    def decide(self, outcome: Outcome, row: Claimed) -> Decision:
+        """Return what follows from an attempt, and remember it for the next one."""
+        with self._lock:
+            history = replace(self._history, paused=self.is_paused())
+            decision = policy.decide(outcome, _attempt(row), history, self.jitter())
+            self._history = decision.history
+            if decision.pause is not None:
+                self.paused_until = self.parts.clock.now() + decision.pause
+            return decision
 
-    def _announce(self, decision: Decision, result: Result, row: OutboxMail) -> None:
-        """Log what the operator should know: what happened, to which row, and what happens next."""
-        if not decision.notice:
-            return
-        subject = f" row {row.id.hex()}" if result.outcome is Outcome.UNCONFIRMED else ""
-        following = [_next_step(decision)]
-        if decision.pause is not None:
-            count = decision.history.pauses
-            following = [f"pausing {decision.pause.total_seconds():.0f} s"]
-            following += [f"pause {count} in a row"] if count else []
-        if result.outcome is Outcome.SENDER_REJECTED:
-            following.append("see PORTAL_MAIL_URL and PORTAL_MAIL_SENDER")
-        level = logging.WARNING if decision.pause is None else logging.ERROR
-        log.log(level, "outbox: %s%s (%s); %s", decision.notice, subject, result.reason, "; ".join(following))
+    def must_end(self) -> bool:
+        """Return whether no claimed row may be started: a pause, the end of the worker or of the lease."""
+        return self.is_paused() or self.parts.stopping() or self.parts.clock.now() > self._last_start
 
-    def _failed_by_fault(
-        self, doing: str, row: OutboxMail, lease: bytes, reason: str, error: Exception
-    ) -> None:
-        decision = policy.retry(_attempt(row), self.history, self.jitter())
-        arguments = (doing, _name(row), error_types(error), _next_step(decision), frames(error))
-        log.error("outbox: %s row %s failed (%s); %s%s", *arguments)
-        self._store(decision, row, lease, reason)
+    def give_back(self, row: Claimed) -> None:
+        """Release a row that was not tried, and all rows that wait behind it; no attempt counts."""
+        with self._lock:
+            rows = [row, *self._rows]
+            self._rows.clear()
+        due = self.paused_until if self.is_paused() else self.parts.clock.now()
+        self.release(rows, due_at=due, attempts=claims.UNCOUNTED)
 
-    def _store(self, decision: Decision, row: OutboxMail, lease: bytes, reason: str) -> None:
-        match decision.fate:
-            case Fate.RETURN:
-                self._give_back([row], lease, reason, wait=decision.wait)
-            case Fate.RETRY:
-                due = self.parts.clock.now() + decision.wait
-                count = row.maybe_sent_count
-                self._release([row], lease, due_at=due, reason=reason, maybe_sent_count=count)
-            case _:
-                self._end(row, lease, reason)
+    def release(self, rows: list[Claimed], **values: object) -> None:
+        """Release rows with new values."""
+        self.store(Mark(change=lambda connection: claims.release(connection, rows, **values)))
 
-    def _end(self, row: OutboxMail, lease: bytes, reason: str) -> None:
-        """Mark a row as failed, or as uncertain if it may have been sent."""
-        ended = {"finished_at": self.parts.clock.now(), "due_at": None, "reason": reason}
-        self._release([row], lease, state=FAILED, maybe_sent_count=row.maybe_sent_count, **ended)
-
-    def _give_back(
-        self,
-        rows: list[OutboxMail],
-        lease: bytes,
-        reason: str | None = None,
-        *,
-        wait: timedelta = timedelta(),
-    ) -> None:
-        """Release claimed rows about which the relay said nothing; the attempt does not count.
-
-        `wait` is added to their due time.
-        """
-        self.started = None
-        due = (self.paused_until or self.parts.clock.now()) + wait
-        values = {} if reason is None else {"reason": reason}
-        self._release(rows, lease, due_at=due, attempts=claims.UNCOUNTED, **values)
-
-    def _release(self, rows: list[OutboxMail], lease: bytes, **values: object) -> None:
-        self._write(lambda connection: claims.release(connection, rows, lease, **values))
-
-    def _store_proof(self, row: OutboxMail, lease: bytes, mail: Composed) -> None:
-        """Make a mail that may have left findable by the code it carries."""
-        if not row.maybe_sent_count or row.proof is not None:
-            return
-        proof = self._proof(mail)
-        row.proof_hash, row.proof = proof
-        self._write(lambda connection: claims.store_proof(connection, row.id, lease, proof))
-
-    def _proof(self, mail: Composed) -> tuple[bytes, bytes]:
-        return make_proof(mail.code, self.parts.clock.now(), mail.subject, mail.recipient)
-
-    def _sent(self, row: OutboxMail, lease: bytes, mail: Composed, following: OutboxMail | None) -> None:
-        """Mark a mail as sent and, in the same transaction, the next one as being sent."""
-        proof, now = self._proof(mail), self.parts.clock.now()
-
-        def write(connection: Connection) -> None:
-            claims.mark_sent(connection, row.id, lease, now, proof)
-            if following is not None:
-                self._start_in(connection, following, lease)
-
-        self._write(write)
-
-    def _write(self, write: Callable[[Connection], object]) -> None:
+    def store(self, mark: Mark) -> None:
         """Store the result of an attempt; if the database fails, retry while the lease lasts."""
         end = monotonic() + self.lease.total_seconds()
         while True:
+            mark.stored, mark.error = False, None
             try:
-                with self.parts.db.mark() as connection:
-                    write(connection)
+                self.marks.store(mark, self.parts.clock.now())
             except OperationalError as error:
-                self.started = None
                 if monotonic() > end or self.parts.stopping():
                     raise
                 log.warning("outbox: cannot store a delivery result (%s); retrying", error_types(error))
@@ -230,7 +128,154 @@ class Deliverer:
                 return
 
 
-def _attempt(row: OutboxMail) -> Attempt:
+class Deliverer:
+    """One connection to the relay, used by one thread."""
+
+    def __init__(self, delivery: Delivery, relay: smtp.Relay) -> None:
+        """Store what the connections share, and the connection."""
+        self.delivery = delivery
+        self.relay = relay
+        self._clock = delivery.parts.clock
+
+    def run(self, limit: int = BATCH) -> int:
+        """Deliver due mails until no claimed one is left; return how many. 0: nothing is due, or a pause."""
+        row = self.delivery.claim(limit)
+        if row is None:
+            self.relay.close()  # the relay would drop an idle connection just before the next mail
+            return 0
+        count = 0
+        self.delivery.marks.working += 1
+        try:
+            started = False
+            while row is not None:
+                count += 1
+                if self.delivery.must_end():
+                    self.delivery.give_back(row)
+                    break
+                following = None
+                if started or self.start(row):
+                    following = self._deliver_row(row)
+                started = following is not None
+                row = following or self.delivery.next_row()
+        finally:
+            self.delivery.marks.working -= 1
+        return count
+
+    def start(self, row: Claimed) -> bool:
+        """Mark the row as being sent; return False if the lease was lost or the mail was withdrawn."""
+        mark = Mark(sending=row)
+        self.delivery.marks.store(mark, self._clock.now())
+        row.attempts += mark.held
+        return mark.held
+
+    def _lease_held(self, row: Claimed, since: datetime) -> bool:
+        """Return whether the content may be sent; after a slow relay, renew the lease if it is still held."""
+        now = self._clock.now()
+        if since <= now <= self.delivery.last_start(since):
+            return True
+        try:
+            with self.delivery.parts.db.mark() as connection:
+                return claims.renew(connection, row, now + self.delivery.lease)
+        except OperationalError:
+            return False
+
+    def _deliver_row(self, row: Claimed) -> Claimed | None:
+        """Deliver one row that is marked as being sent; return the next one where it is so marked too."""
+        since = self._clock.now()
+        try:
+            mail = self.delivery.composer.compose(row.id, row.created_at, row.payload)
+        except VaultError:
+            log.error("outbox: row %s does not open: altered or moved; marked as failed", _name(row))
+            self._end(row, ALTERED)
+            return None
+        except MailUnfit:
+            log.error("outbox: row %s fits no template; marked as failed", _name(row))
+            self._end(row, NOT_COMPOSED)
+            return None
+        except Exception as error:  # noqa: BLE001 - a fault in one row must not stop the others
+            self._failed_by_fault("composing", row, NOT_COMPOSED, error)
+            return None
+        try:
+            self._store_proof(row, mail)
+            result = self.relay.deliver(mail, lambda: self._lease_held(row, since))
+        except Exception as error:  # noqa: BLE001 - the same for the mail library
+            self.relay.close()
+            self._failed_by_fault("sending", row, NOT_HANDED_OVER, error)
+            return None
+        decision = self.delivery.decide(result.outcome, row)
+        if decision.fate is Fate.SENT:
+            return self._sent(row, mail)
+        row.maybe_sent_count = decision.maybe_sent
+        _announce(decision, result, row)
+        self._store_proof(row, mail)
+        self._store(decision, row, result.reason)
+        return None
+
+    def _failed_by_fault(self, doing: str, row: Claimed, reason: str, error: Exception) -> None:
+        decision = policy.retry(_attempt(row), History(), self.delivery.jitter())
+        arguments = (doing, _name(row), error_types(error), _next_step(decision), frames(error))
+        log.error("outbox: %s row %s failed (%s); %s%s", *arguments)
+        self._store(decision, row, reason)
+
+    def _store(self, decision: Decision, row: Claimed, reason: str) -> None:
+        """Store what a decision says about a row that was not sent."""
+        due = self._clock.now()
+        match decision.fate:
+            case Fate.RETURN:
+                if self.delivery.is_paused():
+                    due = self.delivery.paused_until or due
+                values: dict[str, object] = {"attempts": claims.UNCOUNTED}
+            case Fate.RETRY:
+                values = {"maybe_sent_count": row.maybe_sent_count}
+            case _:
+                self._end(row, reason)
+                return
+        self.delivery.release([row], due_at=due + decision.wait, reason=reason, **values)
+
+    def _end(self, row: Claimed, reason: str) -> None:
+        """Mark a row as failed, or as uncertain if it may have been sent."""
+        ended = {"finished_at": self._clock.now(), "due_at": None, "reason": reason}
+        count = row.maybe_sent_count
+        self.delivery.release([row], state=FAILED, maybe_sent_count=count, **ended)
+
+    def _store_proof(self, row: Claimed, mail: Composed) -> None:
+        """Make a mail that may have left findable by the code it carries."""
+        if not row.maybe_sent_count or row.proof_hash is not None:
+            return
+        proof = self._proof(mail)
+        row.proof_hash = proof[0]
+        self.delivery.store(Mark(change=lambda connection: claims.store_proof(connection, row, proof)))
+
+    def _proof(self, mail: Composed) -> tuple[bytes, bytes]:
+        return make_proof(mail.code, self._clock.now(), mail.subject, mail.recipient)
+
+    def _sent(self, row: Claimed, mail: Composed) -> Claimed | None:
+        """Mark a mail as sent and, in the same transaction, the next one as being sent; return that."""
+        following = self.delivery.next_row()
+        mark = Mark(claims.sent(row, self._clock.now(), self._proof(mail)), following)
+        self.delivery.store(mark)
+        if following is None or not mark.held:
+            return None
+        following.attempts += 1
+        return following
+
+
+def _announce(decision: Decision, result: Result, row: Claimed) -> None:
+    """Log what the operator should know: what happened, to which row, and what happens next."""
+    if not decision.notice:
+        return
+    subject = f" row {row.id.hex()}" if result.outcome is Outcome.UNCONFIRMED else ""
+    steps = [_next_step(decision)]
+    if decision.pause is not None:
+        steps = [f"pausing {decision.pause.total_seconds():.0f} s"]
+        steps += [f"pause {decision.history.pauses} in a row"] if decision.history.pauses else []
+    if result.outcome is Outcome.SENDER_REJECTED:
+        steps.append("see PORTAL_MAIL_URL and PORTAL_MAIL_SENDER")
+    level = logging.WARNING if decision.pause is None else logging.ERROR
+    log.log(level, "outbox: %s%s (%s); %s", decision.notice, subject, result.reason, "; ".join(steps))
+
+
+def _attempt(row: Claimed) -> Attempt:
     requested = row.priority == PRIORITIES[REQUESTED]
     return Attempt(row.id, requested, row.attempts, row.maybe_sent_count)
 
@@ -241,6 +286,6 @@ def _next_step(decision: Decision) -> str:
     return f"retrying in {decision.wait.total_seconds():.0f} s"
 
 
-def _name(row: OutboxMail) -> str:
+def _name(row: Claimed) -> str:
     """Return the row's id and purpose for the log; quoted, as an altered purpose may hold line breaks."""
     return f"{row.id.hex()} ({row.purpose!r})"

@@ -47,12 +47,14 @@ class Attempt:
 class History:
     """What went before: rows that were rejected since the relay last accepted a mail, and pauses in a row.
 
-    `requested` holds the rejected rows that were requested in a form.
+    `requested` holds the rejected rows that were requested in a form. `paused`: another connection has
+    paused delivery while this attempt was made.
     """
 
     rejected: frozenset[bytes] = frozenset()
     requested: frozenset[bytes] = frozenset()
     pauses: int = 0
+    paused: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,10 @@ def decide(outcome: Outcome, attempt: Attempt, history: History, chance: float) 
     """Return what follows from an attempt. `chance` is from 0 to 1 and spreads the delays."""
     match outcome:
         case Outcome.ACCEPTED:
-            return Decision(Fate.SENT, History(), maybe_sent=attempt.maybe_sent)
+            return Decision(Fate.SENT, History(paused=history.paused), maybe_sent=attempt.maybe_sent)
         case Outcome.SENDER_REJECTED:
-            return _given_back(attempt, history, pause=PAUSE, notice="mail relay rejects the portal")
+            decision = _given_back(attempt, history, notice="mail relay rejects the portal")
+            return replace(decision, notice="") if history.paused else replace(decision, pause=PAUSE)
         case Outcome.UNREACHABLE:
             return _paused(_given_back(attempt, history, notice="mail relay unavailable"), chance)
         case Outcome.LEASE_LOST:
@@ -158,16 +161,15 @@ def _given_back(
     history: History,
     *,
     wait: timedelta = timedelta(),
-    pause: timedelta | None = None,
     notice: str = "",
 ) -> Decision:
-    return Decision(
-        Fate.RETURN, history, wait=wait, maybe_sent=attempt.maybe_sent, pause=pause, notice=notice
-    )
+    return Decision(Fate.RETURN, history, wait=wait, maybe_sent=attempt.maybe_sent, notice=notice)
 
 
 def _paused(decision: Decision, chance: float) -> Decision:
     """Pause too, longer each time up to 5 minutes; mail waits while the relay is unavailable."""
+    if decision.history.paused:
+        return replace(decision, notice="")
     pauses = decision.history.pauses + 1
     pause = min(delay(pauses, chance), LONGEST_PAUSE)
     return replace(decision, history=replace(decision.history, pauses=pauses), pause=pause)

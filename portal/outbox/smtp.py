@@ -1,6 +1,5 @@
 """One connection to the relay: verified TLS, timeouts, and one of a flat list of outcomes per mail."""
 
-import io
 import re
 import smtplib
 import socket
@@ -73,21 +72,23 @@ class _NotStarted(RelayError):
 class _DeadlineSMTP(smtplib.SMTP):
     """SMTP whose socket timeout limits a whole reply, instead of starting over with every line or byte."""
 
+    _read_from: socket.socket | None = None
+    _unread = b""
+
     def getreply(self) -> tuple[int, bytes]:
         """Return code and text of the next reply. Raises SMTPServerDisconnected, also if it has no end."""
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected
-        timeout = self.sock.gettimeout()
-        deadline = monotonic() + (timeout or TIMEOUT_SECONDS)
+        if self._read_from is not self.sock:  # nothing that was said before TLS counts
+            self._read_from, self._unread = self.sock, b""
+        timeout = self.sock.gettimeout() or TIMEOUT_SECONDS
+        deadline = monotonic() + timeout
         lines: list[bytes] = []
-        if self.file is None:
-            self.file = self.sock.makefile("rb")
         try:
             while len(lines) < MAX_LINES:
-                line = self._read_line(self.sock, self.file, deadline)
+                line = self._read_line(self.sock, timeout, deadline)
                 lines.append(line[4:].strip())
                 if not line[:3].isdigit() or line[3:4] != b"-":
-                    self.sock.settimeout(timeout)
                     return int(line[:3]) if line[:3].isdigit() else -1, b"\n".join(lines)
         except OSError as error:
             self.close()
@@ -95,17 +96,20 @@ class _DeadlineSMTP(smtplib.SMTP):
         self.close()
         raise smtplib.SMTPServerDisconnected
 
-    def _read_line(self, sock: socket.socket, file: io.BufferedReader, deadline: float) -> bytes:
-        line = b""
-        while not line.endswith(b"\n"):
+    def _read_line(self, sock: socket.socket, timeout: float, deadline: float) -> bytes:
+        while b"\n" not in self._unread:
             left = deadline - monotonic()
-            if left <= 0 or len(line) > MAX_LINE:
+            if left <= 0 or len(self._unread) > MAX_LINE:
                 raise TimeoutError
             sock.settimeout(left)
-            buffered = file.peek(1)  # reads at most once
-            if not buffered:
+            try:
+                part = sock.recv(MAX_LINE)
+            finally:
+                sock.settimeout(timeout)
+            if not part:
                 raise ConnectionResetError
-            line += file.read(buffered.find(b"\n") + 1 or len(buffered))
+            self._unread += part
+        line, _, self._unread = self._unread.partition(b"\n")
         return line
 
 

@@ -20,7 +20,8 @@ from tests.mailbox import Delivered
 def compose(worker_parts, row):
     def write(row_id, **settings):
         changed = configured(worker_parts.settings, **settings)
-        return Composer(changed, worker_parts.vault, worker_parts.composers).compose(row(row_id))
+        composer, stored = Composer(changed, worker_parts.vault, worker_parts.composers), row(row_id)
+        return composer.compose(row_id, stored.created_at, stored.payload)
 
     return write
 

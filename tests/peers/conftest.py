@@ -6,7 +6,7 @@ import pytest
 
 from portal.campaigns.emails import Notice
 from portal.outbox.compose import Composer
-from portal.outbox.deliver import Deliverer
+from portal.outbox.deliver import Deliverer, Delivery
 from portal.outbox.smtp import Relay
 from tests.outgoing import command, counts, enqueue, row
 from tests.reset.journey import people
@@ -40,7 +40,8 @@ def deliverer(worker_parts):
             context=context,
         )
         composer = Composer(settings, worker_parts.vault, worker_parts.composers)
-        made.append(Deliverer(worker_parts, composer, relay, jitter=lambda: 0.5, **options))
+        delivery = Delivery(worker_parts, composer, jitter=lambda: 0.5, **options)
+        made.append(Deliverer(delivery, relay))
         return made[-1]
 
     yield make

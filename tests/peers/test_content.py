@@ -36,7 +36,8 @@ def test_lines_that_begin_with_a_dot_arrive_as_they_were_written(deliverer, smtp
 def test_an_update_whose_title_is_a_dot_arrives_whole(deliverer, enqueue, row, smtp):
     waiting = enqueue(mail=replace(StatusUpdate.sample(), title=".", phase=".net"))
     hands = deliverer()
-    written = hands.composer.compose(row(waiting)).content
+    stored = row(waiting)
+    written = hands.delivery.composer.compose(stored.id, stored.created_at, stored.payload).content
     assert b"\r\n." in written
     hands.run()
     (mail,) = smtp.messages

@@ -89,7 +89,7 @@ def killed(db, clock):
         lease = new_id()
         rows = claim(db, lease, clock.now(), timedelta(minutes=5), 50)
         for row in rows[:begun]:
-            assert hands.start(row, lease)
+            assert hands.start(row)
         clock.advance(timedelta(minutes=5))
 
     return die

@@ -62,8 +62,8 @@ def test_a_relay_that_is_away_is_asked_again_every_five_minutes_at_last(delivere
     hands, waits = deliverer(gone), []
     for _ in range(7):
         hands.run()
-        waits.append((hands.paused_until - clock.now()).total_seconds())
-        clock.at = hands.paused_until
+        waits.append((hands.delivery.paused_until - clock.now()).total_seconds())
+        clock.at = hands.delivery.paused_until
     assert waits == [20, 40, 80, 160, 300, 300, 300]
 
 

@@ -176,7 +176,7 @@ class TestTheRelayRefusesUs:
             hands = deliverer(relay.server)
             hands.run()
         assert counts() == {"queued": 1}
-        assert hands.paused_until is not None
+        assert hands.delivery.paused_until is not None
 
     def test_a_relay_without_starttls_gets_no_password_and_no_mail(
         self, deliverer, enqueue, counts, smtp, worker_parts
@@ -287,7 +287,7 @@ class TestConnections:
             return b"250 taken"
 
         with RudeRelay({".": stop_and_take}) as relay:
-            settings = configured(worker_parts.settings, mail={"server": relay.server})
+            settings = configured(worker_parts.settings, mail={"server": relay.server, "connections": 1})
             worker = Worker(replace(worker_parts, settings=settings), ())
             for thread in worker.start():
                 thread.join(10)

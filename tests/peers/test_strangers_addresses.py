@@ -32,7 +32,7 @@ def test_addresses_that_a_relay_refuses_hold_up_nobody(
     while deliverer_of_all.run():
         pass
     assert {row(each).state for each in [*victims, honest]} == {"sent"}
-    assert deliverer_of_all.paused_until is None
+    assert deliverer_of_all.delivery.paused_until is None
     assert "nowhere" not in caplog.text
 
 
