@@ -42,7 +42,6 @@ def portal_settings(**more: str) -> Iterator[tuple[Settings, dict[str, str]]]:
             "PORTAL_EMBEDDED": "1",
             "PORTAL_ORGANISATION": "Bench Ltd",
             "PORTAL_RATE_INTAKE_IP": "100000000 per hour",
-            "PORTAL_RATE_INTAKE_GLOBAL": "100000 per second",
             "PORTAL_ARGON2": "m=64,t=1,p=1",
             **more,
         }

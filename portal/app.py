@@ -25,6 +25,7 @@ from portal.identity import jobs as identity
 from portal.incidents import service as incidents
 from portal.incidents import views as incidents_views
 from portal.intake import jobs as intake
+from portal.intake import pace
 from portal.intake import service as intake_service
 from portal.outbox import jobs as outbox
 from portal.outbox import service as outbox_service
@@ -115,6 +116,7 @@ def create_app(
         page_cache=PageCache(content_number, look_seconds),
         account_lines=(rotation_views.account_line,),
         readiness={"queue": intake_service.on_time, "mail": outbox_service.on_time},
+        waits=(pace.present_wait, outbox_service.present_wait),
         language_chosen=accounts_views.store_language,
         unlisted_paths=tuple(path for page in PAGES for path in page.UNLISTED_PATHS),
     )
@@ -138,6 +140,7 @@ HOUR = timedelta(hours=1)  # for jobs that themselves check whether they are due
 # The worker's periodic jobs. A name is the key of its job's row in the database: do not change it.
 SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("intake.tidy", MINUTE, intake.tidy),
+    ScheduledJob("intake.measure", OFTEN, pace.measure),
     ScheduledJob("outbox.tidy", MINUTE, outbox.tidy),
     ScheduledJob("limits.tidy", MINUTE, limits.tidy),
     ScheduledJob("audit.sign_log", OFTEN, audit.sign_log),

@@ -52,7 +52,8 @@ class Worker:
         delivery = _delivery(self.parts, lease)
         self._deliverers = [_deliverer(delivery) for _ in range(parts.settings.mail.connections)]
         self._looks, self._next_look = Lock(), 0.0
-        self._pace = parse(parts.settings.limits.intake_global)
+        rate = parts.settings.limits.intake_global
+        self._rate = parse(rate) if rate else None
 
     def run(self) -> None:
         """Work until SIGINT or SIGTERM, then finish the current work. Main thread only."""
@@ -139,9 +140,7 @@ class Worker:
     def _answer(self) -> int:
         if not self._is_due(any_request_due):
             return 0
-        answered = intake.answer(self.parts, min(intake.BATCH, self._pace.amount))
-        self._stopping.wait(answered * self._pace.get_expiry() / self._pace.amount)
-        return answered
+        return intake.answer(self.parts, rate=self._rate)
 
     def _deliver(self, deliverer: Deliverer) -> None:
         def step() -> int:

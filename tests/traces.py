@@ -45,7 +45,7 @@ def plans(db: Database, look: Callable[[], object]) -> list[str]:
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: object, _cursor: object, statement: str, values: Any, *_rest: object) -> None:
-        if statement.startswith("SELECT"):
+        if statement.lstrip().startswith(("SELECT", "WITH")):
             asked.append((statement, values))
 
     event.listen(db.engine, "before_cursor_execute", note)

@@ -97,7 +97,7 @@ def _submit_language(language: str, account_id: bytes) -> None:
     parts = frame.parts()
     with parts.db.write() as db_session:
         fields = {"account": account_id.hex(), "language": language}
-        intake.submit(db_session, parts.vault, LANGUAGE, fields, parts.clock.now())
+        intake.submit(db_session, parts.vault, LANGUAGE, fields, parts.clock.now(), lane=frame.client_lane())
 
 
 def _register_attempt(address: str) -> attempts.Attempt:

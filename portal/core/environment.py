@@ -121,8 +121,10 @@ class Environment:
         return int(value)
 
     def rate(self, name: str, default: str) -> str:
-        """Return a limit in the words of the `limits` library, like `60 per hour`."""
+        """Return a limit in the words of the `limits` library, like `60 per hour`; a default may be none."""
         value = self.text(name, default)
+        if value == default == "":
+            return value
         try:
             usable = parse(value).amount > 0
         except ValueError:

@@ -6,6 +6,8 @@ worker does that and answers by mail.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
 from secrets import token_hex
 from typing import Any
 
@@ -23,6 +25,7 @@ from portal.web.tabs import TabValue, TabValues
 BROWSER_SECRETS = 3  # one address gets three mails a day (replies.CAP_PER_DAY)
 NO_TOKEN = "-" * 32  # stored for a malformed token, so that cookies of one step have one length
 REFUSED = 400
+MINUTE = timedelta(minutes=1)
 
 Page = str | tuple[str, int] | Response
 
@@ -54,7 +57,14 @@ class Flow:
         request = fields | {"language": frame.language()} | ({"browser": secret} if self.has_code else {})
         with parts.db.write() as db_session:
             frame.limit_intake(db_session, self.purpose)
-            service.submit(db_session, parts.vault, purpose or self.purpose, request, parts.clock.now())
+            service.submit(
+                db_session,
+                parts.vault,
+                purpose or self.purpose,
+                request,
+                parts.clock.now(),
+                lane=frame.client_lane(),
+            )
         # Earlier secrets stay, so that the code of an earlier mail works after another request.
         session[self._secrets_key] = [secret, *self.browser_secrets()][:BROWSER_SECRETS]
         session[self._account_key] = for_account
@@ -65,7 +75,12 @@ class Flow:
         if not self.browser_secrets():
             return frame.see_other(self.ask)
         for_account = session.get(self._account_key, False)
-        page = render_template(self.sent_template, form=form or CodeForm(), for_account=for_account)
+        page = render_template(
+            self.sent_template,
+            form=form or CodeForm(),
+            for_account=for_account,
+            wait_minutes=_wait_minutes(),
+        )
         return (page, REFUSED) if form is not None else page
 
     def redeem(self) -> Page:
@@ -144,6 +159,15 @@ class Flow:
     @property
     def _account_key(self) -> str:
         return f"account {self.purpose}"
+
+
+def _wait_minutes() -> int:
+    """Return how many minutes a mail may take at present, 0 for less than one; the same for everyone."""
+    parts = frame.parts()
+    now = parts.clock.now()
+    with parts.db.read() as db_session:
+        wait = sum((estimate(db_session, now) for estimate in parts.waits), timedelta())
+    return ceil(wait / MINUTE) if wait >= MINUTE else 0
 
 
 def _why_wrong(typed: str) -> str:

@@ -1,27 +1,35 @@
 """Open sealed requests in the worker and pass each to its feature's handler."""
 
 import logging
+import os
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
+from random import sample
 from secrets import randbelow
+from threading import get_native_id
 
-from sqlalchemy import delete, select, update
+from limits import RateLimitItem
+from sqlalchemy import bindparam, delete, select, text, update
 from sqlalchemy.orm import Session
 
-from portal.core.db import new_id
+from portal.core.db import Utc, new_id
 from portal.core.faults import error_types, frames
 from portal.crypto.vault import VaultError
-from portal.intake import replies
+from portal.intake import pace, replies
 from portal.intake.fields import valid
 from portal.intake.models import FAILED, HELD, WAITING, IntakeRequest
 from portal.intake.replies import CodeLock, code_lock
-from portal.intake.service import unpad
+from portal.intake.service import any_due, unpad
 from portal.runtime.parts import Outcome, WorkerParts
 
 log = logging.getLogger("portal.intake")
 
 BATCH = 20
+NICENESS = 5
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 48  # over a day, which an operator may need to fix what keeps requests from being answered
 FIRST_DELAY = timedelta(seconds=15)
@@ -29,6 +37,17 @@ LONGEST_DELAY = timedelta(minutes=30)
 MAX_AHEAD = timedelta(hours=1)
 HOLD_FOR = timedelta(days=30)
 HELD_SHARE = 4  # one of four claimed requests is a held one while both kinds are due
+# The lanes with due requests: two steps down an index per lane, however many requests wait.
+_LANES = text("""
+    WITH RECURSIVE lanes (lane) AS (
+        SELECT min(lane) FROM intake_requests WHERE state = :state
+        UNION ALL
+        SELECT (SELECT min(lane) FROM intake_requests WHERE state = :state AND lane > lanes.lane)
+        FROM lanes WHERE lanes.lane IS NOT NULL
+    )
+    SELECT lane FROM lanes
+    WHERE (SELECT min(due_at) FROM intake_requests WHERE state = :state AND lane = lanes.lane) <= :now
+""").bindparams(bindparam("now", type_=Utc()))
 
 
 @dataclass(frozen=True)
@@ -51,20 +70,25 @@ class Request:
 Handler = Callable[[Session, Request, datetime, WorkerParts], Outcome]
 
 
-def answer(parts: WorkerParts, limit: int = BATCH) -> int:
+def answer(parts: WorkerParts, limit: int = BATCH, rate: RateLimitItem | None = None) -> int:
     """Answer a batch of due requests, each in its own transaction; return how many were claimed.
 
     A handler gets (session, request, now, parts). On `Outcome.HELD` the request waits up to 30 days for
-    `release`; otherwise its row is deleted in the transaction of the handler's own writes.
+    `release`; otherwise its row is deleted in the transaction of the handler's own writes. `rate` is that of
+    all workers together.
     """
-    now = parts.clock.now()
     lease = new_id()
-    rows = _claim(parts, lease, now, limit)
-    for row in rows:
-        if parts.stopping():
-            _give_back(parts, lease)
-            break
-        _answer_request(parts, row, lease)
+    rows = _claim(parts, lease, parts.clock.now(), limit, rate)
+    # Stretching the code takes most of an answer's time, and leaves the interpreter to other threads.
+    cores = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(cores, "open", initializer=_yield_to_pages) as pool:
+        opening = [pool.submit(_open, parts, row) for row in rows]
+        for row, opened in zip(rows, opening, strict=True):
+            if parts.stopping():
+                pool.shutdown(cancel_futures=True)
+                _give_back(parts, lease)
+                break
+            _answer_request(parts, row, lease, opened.result)
     return len(rows)
 
 
@@ -106,18 +130,26 @@ def mend_dates(session: Session, now: datetime) -> None:
     session.execute(update(IntakeRequest).where(IntakeRequest.due_at > now + MAX_AHEAD).values(due_at=now))
 
 
-def _answer_request(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> None:
+def _yield_to_pages() -> None:
+    """Give this thread a lower priority than the web server's: a page is waited for by the millisecond."""
+    if sys.platform == "linux":  # where a priority is a thread's own
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), NICENESS)
+
+
+def _open(parts: WorkerParts, row: IntakeRequest) -> Request:
+    """Decrypt a request, and stretch the key of its code. Raises VaultError or ValueError if it is forged."""
     try:
         fields = valid(unpad(parts.vault.open(row.purpose, row.id, row.sealed)))
-    except (VaultError, ValueError, RecursionError):
-        log.error(
-            "intake: request %s for %r does not decrypt, set aside as failed; "
-            "check that the web and worker key files belong together: portal doctor",
-            row.id.hex(),
-            row.purpose,
-        )
-        _set_aside(parts, row, lease)
-        return
+    except RecursionError as error:
+        raise ValueError from error
+    reply_id = new_id()
+    code = code_lock(parts.vault, reply_id, fields["browser"]) if "browser" in fields else None
+    return Request(row.id, row.purpose, fields, row.asked_at, row.state == HELD, reply_id, code)
+
+
+def _answer_request(
+    parts: WorkerParts, row: IntakeRequest, lease: bytes, opened: Callable[[], Request]
+) -> None:
     handler: Handler | None = parts.handlers.get(row.purpose)
     if handler is None:
         log.error(
@@ -128,9 +160,17 @@ def _answer_request(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> Non
         )
         _set_aside(parts, row, lease)
         return
-    reply_id = new_id()
-    code = code_lock(parts.vault, reply_id, fields["browser"]) if "browser" in fields else None
-    request = Request(row.id, row.purpose, fields, row.asked_at, row.state == HELD, reply_id, code)
+    try:
+        request = opened()
+    except (VaultError, ValueError):
+        log.error(
+            "intake: request %s for %r does not decrypt, set aside as failed; "
+            "check that the web and worker key files belong together: portal doctor",
+            row.id.hex(),
+            row.purpose,
+        )
+        _set_aside(parts, row, lease)
+        return
     mine = (IntakeRequest.id == row.id) & (IntakeRequest.lease == lease)
     try:
         with parts.db.write() as session:
@@ -154,11 +194,15 @@ def _answer_request(parts: WorkerParts, row: IntakeRequest, lease: bytes) -> Non
         _retry_later(parts, row, lease)
 
 
-def _claim(parts: WorkerParts, lease: bytes, now: datetime, limit: int) -> list[IntakeRequest]:
+def _claim(
+    parts: WorkerParts, lease: bytes, now: datetime, limit: int, rate: RateLimitItem | None = None
+) -> list[IntakeRequest]:
     """Claim new requests and some held ones, so that neither kind waits for all of the other."""
-    # Rounded at random, so that held requests also get their share when one is claimed at a time.
-    reserved = (limit + randbelow(HELD_SHARE)) // HELD_SHARE
     with parts.db.write() as session:
+        row = pace.locked(session)
+        limit = pace.allowed(row, rate, limit, now)
+        # Rounded at random, so that held requests also get their share when one is claimed at a time.
+        reserved = (limit + randbelow(HELD_SHARE)) // HELD_SHARE
         held = _due(session, HELD, now, limit)
         ids = _due(session, WAITING, now, limit - min(reserved, len(held)))
         ids += held[: limit - len(ids)]
@@ -170,19 +214,28 @@ def _claim(parts: WorkerParts, lease: bytes, now: datetime, limit: int) -> list[
             .values(lease=lease, due_at=now + LEASE, attempts=IntakeRequest.attempts + 1)
             .returning(IntakeRequest)
         )
-        return sorted(session.scalars(statement), key=lambda row: (row.state == HELD, row.asked_at))
+        claimed = sorted(session.scalars(statement), key=lambda row: (row.state == HELD, row.asked_at))
+        pace.count_claimed(session, row, rate, len(ids), more=any_due(session, now), now=now)
+        return claimed
 
 
 def _due(session: Session, state: str, now: datetime, limit: int) -> list[bytes]:
-    return list(
+    """Return the ids of due requests, taking the oldest of each lane in turn.
+
+    So a flood from one network waits behind itself. Where more lanes wait than `limit`, chance decides.
+    """
+    lanes = list(session.scalars(_LANES, {"state": state, "now": now}))
+    queues = [
         session.scalars(
             select(IntakeRequest.id)
-            .where(IntakeRequest.state == state, IntakeRequest.due_at <= now)
+            .where(IntakeRequest.state == state, IntakeRequest.lane == lane, IntakeRequest.due_at <= now)
             .order_by(IntakeRequest.due_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
-        )
-    )
+        ).all()
+        for lane in sample(lanes, min(limit, len(lanes)))
+    ]
+    return [row_id for turn in zip_longest(*queues) for row_id in turn if row_id is not None][:limit]
 
 
 def _give_back(parts: WorkerParts, lease: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Tables between public forms and the worker: sealed requests, prepared replies, and caps."""
+"""Tables between public forms and the worker: sealed requests, their pace, prepared replies, and caps."""
 
 from datetime import datetime
 
@@ -14,10 +14,13 @@ FAILED = "failed"
 
 
 class IntakeRequest(Base):
-    """A form's input, sealed for the worker at one fixed length. Answered requests are deleted."""
+    """A form's input, sealed for the worker at one fixed length. Answered requests are deleted.
+
+    `lane` is one keyed byte of the network that it came from: the worker takes from each lane in turn.
+    """
 
     __tablename__ = "intake_requests"
-    __table_args__ = (Index(None, "state", "due_at"),)
+    __table_args__ = (Index(None, "state", "lane", "due_at"),)
 
     id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True, default=new_id)
     purpose: Mapped[str] = mapped_column(String(40))
@@ -26,7 +29,25 @@ class IntakeRequest(Base):
     due_at: Mapped[datetime | None] = mapped_column(Utc, index=True)
     lease: Mapped[bytes | None] = mapped_column(LargeBinary(ID_BYTES))
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
+    lane: Mapped[int] = mapped_column(SmallInteger, default=0)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class IntakePace(Base):
+    """How fast requests are claimed: one row for ever, which the migration inserts.
+
+    `next_at` is when the next may be claimed at the rate that is set. `claimed` counts since `since`; it is 0
+    while none is left waiting. `wait_seconds` is the wait that was last measured.
+    """
+
+    __tablename__ = "intake_pace"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    next_at: Mapped[datetime] = mapped_column(Utc)
+    since: Mapped[datetime] = mapped_column(Utc)
+    claimed: Mapped[int]
+    wait_seconds: Mapped[int]
+    measured_at: Mapped[datetime] = mapped_column(Utc)
 
 
 class IntakeReply(Base):

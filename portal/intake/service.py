@@ -50,11 +50,14 @@ class Opened:
     spent: bool
 
 
-def submit(session: Session, vault: WebVault, purpose: str, fields: dict[str, str], now: datetime) -> bytes:
+def submit(
+    session: Session, vault: WebVault, purpose: str, fields: dict[str, str], now: datetime, *, lane: int = 0
+) -> bytes:
     """Seal a request for the worker, insert its row and return the row's id.
 
-    One seal, one insert and one length, whatever was typed. Raises TooMuch when the fields take more than
-    1,022 bytes of JSON.
+    `lane` is that of the visitor's network (`frame.client_lane`); what only a mailed link can submit may
+    share lane 0. One seal, one insert and one length, whatever was typed. Raises TooMuch when the fields take
+    more than 1,022 bytes of JSON.
     """
     content = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
     if len(content) > REQUEST_SIZE - _LENGTH_BYTES:
@@ -68,6 +71,7 @@ def submit(session: Session, vault: WebVault, purpose: str, fields: dict[str, st
         "asked_at": now,
         "due_at": now,
         "attempts": 0,
+        "lane": lane,
     }
     session.connection().execute(_INSERT, values | {"sealed": vault.seal(purpose, row_id, padded)})
     return row_id

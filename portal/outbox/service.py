@@ -115,6 +115,14 @@ def any_due(session: Session, now: datetime) -> bool:
     return session.scalar(select(OutboxMail.id).where(due).limit(1)) is not None
 
 
+def present_wait(session: Session, now: datetime) -> timedelta:
+    """Return how long the first of the requested mails has been waiting for the relay: one index lookup."""
+    requested = OutboxMail.priority == mails.PRIORITIES[mails.REQUESTED]
+    waiting = requested & OutboxMail.due_at.is_not(None)
+    oldest = session.scalar(select(OutboxMail.due_at).where(waiting).order_by(OutboxMail.due_at).limit(1))
+    return max(now - oldest, timedelta()) if oldest is not None else timedelta()
+
+
 def payload_cell(row_id: bytes) -> Cell:
     """Return the vault cell of a row's payload: its table, column and id."""
     return Cell("outbox_mails", "payload", row_id)

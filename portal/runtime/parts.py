@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -33,6 +33,8 @@ class AccountLine:
 AccountLineProvider = Callable[[Session, bytes, datetime], AccountLine]
 # Arguments: session, now. False means that this part of the portal is degraded.
 ReadinessCheck = Callable[[Session, datetime], bool]
+# Arguments: session, now. How long what is requested now waits at present in one part of the portal.
+WaitEstimate = Callable[[Session, datetime], timedelta]
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class WebParts:
 
     `storage` says whether the database can store. `page_cache` holds rendered public pages.
     `account_lines` are shown on the account page, in this order. `readiness` holds the checks of `/readyz`
-    by their name there. `language_chosen` is called with the language that a visitor chose.
-    `unlisted_paths` are excluded from search engines.
+    by their name there; `waits` add up to the wait for a requested mail. `language_chosen` is called with the
+    language that a visitor chose. `unlisted_paths` are excluded from search engines.
     """
 
     settings: Settings
@@ -55,6 +57,7 @@ class WebParts:
     page_cache: PageCache
     account_lines: tuple[AccountLineProvider, ...] = ()
     readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
+    waits: tuple[WaitEstimate, ...] = ()
     language_chosen: Callable[[str], None] | None = None
     unlisted_paths: tuple[str, ...] = ()
 

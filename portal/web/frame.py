@@ -219,6 +219,11 @@ def client_network() -> str:
     return networks.client_network(request.environ, parts().settings.trusted_proxies)
 
 
+def client_lane() -> int:
+    """Return the lane of this request's network: one byte, by which the worker answers fairly."""
+    return parts().vault.bucket("lane", client_network())[0]
+
+
 def limit(db_session: Session, words: str, *bucket: str) -> None:
     """Count this request against its network's limit. Raises TooManyRequests (429) with Retry-After.
 

@@ -34,7 +34,7 @@ def test_what_is_not_set_is_as_the_operators_guide_says():
     forms = ("check", "reset", "subscribe", "is-it-real", "language")
     assert {settings.limits.of_form(form) for form in forms} == {"600 per hour"}
     assert settings.limits.sign_in_ip == "100 per hour"
-    assert settings.limits.intake_global == "20 per second"
+    assert settings.limits.intake_global == ""
     assert (
         settings.identity.argon2.memory,
         settings.identity.argon2.time,
@@ -178,6 +178,7 @@ def test_a_secret_is_in_no_representation_of_the_settings():
         ("MAIL_CONNECTIONS", "0"),
         ("MAIL_CONNECTIONS", "51"),
         ("RATE_INTAKE_GLOBAL", "0 per second"),
+        ("RATE_INTAKE_IP", ""),
         ("LANGUAGES", ","),
         ("TIMEZONE", "../../etc/passwd"),
         ("ORGANISATION", "Northwind\r\nBcc: everyone@example.com"),

@@ -85,7 +85,7 @@ def test_a_clock_that_jumps_back_a_day_opens_no_window(hit, db):
         assert session.scalars(select(limits.RateBucket)).all() == []
 
 
-@pytest.mark.parametrize("field", ["intake_ip", "intake_global", "sign_in_ip"])
+@pytest.mark.parametrize("field", ["intake_ip", "sign_in_ip"])
 def test_the_limits_that_are_shipped_can_be_read(db, web_vault, field):
     with db.write() as session:
         assert limits.hit(session, web_vault, getattr(Settings().limits, field), "x", now=NOON).allowed
