@@ -8,7 +8,7 @@ from bench.measure import Result, interleaved
 from bench.requests import form
 from bench.servers import PROCESSES, context_of, portal_settings, serving
 from portal.demo import example
-from portal.serve import THREADS
+from portal.web.gate import THREADS
 
 LANGUAGE = "en"
 

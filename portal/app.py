@@ -1,6 +1,7 @@
 """Assemble the portal; the only module that imports every feature."""
 
 from datetime import timedelta
+from functools import partial
 
 from flask import Flask
 
@@ -45,7 +46,8 @@ from portal.site import views as site_views
 from portal.subscriptions import emails as subscriptions_emails
 from portal.subscriptions import jobs as subscriptions
 from portal.subscriptions import views as subscriptions_views
-from portal.web import frame, limits
+from portal.web import errors, frame, languages, limits, networks
+from portal.web.gate import Gate
 
 # The modules of pages; each has a blueprint `bp`, and UNLISTED_PATHS that search engines are told to skip.
 PAGES = (
@@ -126,6 +128,13 @@ def create_app(
         app.register_blueprint(page.bp)
     if settings.environment == "demo":
         app.register_blueprint(demo_views.bp)
+    app.wsgi_app = Gate(  # type: ignore[method-assign]  # how Flask documents middleware
+        app.wsgi_app,
+        network=lambda environ: networks.client_network(environ, settings.trusted_proxies),
+        language=lambda environ: languages.negotiated(environ, settings),
+        busy_page=partial(errors.busy_page, app),
+        one_click=(subscriptions_views.ONE_CLICK, rotation_views.ONE_CLICK),
+    )
     return app
 
 

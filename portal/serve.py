@@ -12,8 +12,8 @@ from portal.crypto import keys, self_test
 from portal.crypto.vault import WebVault
 from portal.runtime.context import Context
 from portal.web.frame import ROOT
+from portal.web.gate import THREADS
 
-THREADS = 4
 # How long a stop waits for responses in progress. Without a limit, idle keep-alive connections block it.
 STOP_SECONDS = 10
 

@@ -15,6 +15,7 @@ from portal.accounts import service
 from portal.identity.port import Account
 from portal.identity.service import store_for
 from portal.web import frame
+from portal.web.languages import cookie_name
 
 DEVICE_COOKIE = "device"
 ENDED = "session ended"
@@ -140,7 +141,7 @@ def remember_device(response: Any, account_id: bytes, version: int) -> None:
 
 
 def _device_cookie_name() -> str:
-    return frame.cookie_name(DEVICE_COOKIE, https=frame.parts().settings.https)
+    return cookie_name(DEVICE_COOKIE, https=frame.parts().settings.https)
 
 
 def _load(token: str) -> SignedIn | None:

@@ -21,6 +21,8 @@ from portal.web import frame
 
 bp = Blueprint("rotation", __name__)
 UNLISTED_PATHS = ("/reminders/",)
+# Requests that mail programs send by themselves (RFC 8058).
+ONE_CLICK = "/reminders/off/"
 
 _SAVED = "reminders saved"
 _SITES = "sites"

@@ -20,7 +20,7 @@ from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.site import theme
-from portal.web import frame
+from portal.web import frame, languages
 
 bp = Blueprint("pages", __name__)
 UNLISTED_PATHS: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ def set_language() -> BaseResponse:
     if parts.language_chosen is not None:
         parts.language_chosen(chosen)
     response = redirect(_back(request.form.get("back", "/")), 303)
-    name = frame.cookie_name(frame.LANGUAGE_COOKIE, https=settings.https)
+    name = languages.cookie_name(languages.COOKIE, https=settings.https)
     response.set_cookie(
         name, chosen, max_age=YEAR, secure=settings.https, httponly=True, samesite="Lax", path="/"
     )

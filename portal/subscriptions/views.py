@@ -13,6 +13,8 @@ from portal.web import frame
 
 bp = Blueprint("subscriptions", __name__)
 UNLISTED_PATHS = ("/subscribe/", "/unsubscribe/")
+# Requests that mail programs send by themselves (RFC 8058).
+ONE_CLICK = "/unsubscribe/"
 
 FLOW = Flow(
     PURPOSE,

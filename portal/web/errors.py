@@ -4,6 +4,7 @@ import functools
 import traceback
 from types import TracebackType
 from typing import Any
+from wsgiref.types import WSGIEnvironment
 
 from flask import Flask, Response, current_app, render_template, request
 from flask_wtf.csrf import CSRFError
@@ -12,6 +13,7 @@ from werkzeug.exceptions import Gone, HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.core.faults import database_cause
+from portal.web.gate import Page
 
 # The statuses that have a page of their own, in templates/errors/.
 ERROR_PAGES = (400, 403, 404, 405, 410, 413, 429, 500, 503)
@@ -60,6 +62,23 @@ def _show_database_error(error: DBAPIError) -> BaseResponse:
     response = _error_page(503, 503, retry_after=1)
     response.headers["Retry-After"] = str(DATABASE_RETRY_SECONDS)
     return response
+
+
+def busy_page(app: Flask, environ: WSGIEnvironment, language: str) -> Page:
+    """Return the page of a request that is refused before the application, with every header.
+
+    It is the same for each of them, so that it can be kept: of `environ` only the server's part counts.
+    """
+    front = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": "/",
+        "QUERY_STRING": "",
+        "HTTP_COOKIE": "",
+        "HTTP_ACCEPT_LANGUAGE": language,
+    }
+    with app.request_context({**environ, **front}):
+        page = app.process_response(_error_page(503, 503, retry_after=1))
+    return list(page.headers), page.get_data()
 
 
 def _error_page(shown: int, status: int, **values: Any) -> Response:

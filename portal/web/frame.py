@@ -26,22 +26,19 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from itsdangerous import TimedSerializer, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode
 from sqlalchemy.orm import Session
-from werkzeug.datastructures import LanguageAccept
 from werkzeug.exceptions import BadRequest, Gone, ServiceUnavailable, TooManyRequests
-from werkzeug.http import parse_accept_header
 from werkzeug.routing import IntegerConverter, RequestRedirect
 from werkzeug.wrappers import Response as BaseResponse
 
-from portal.core.i18n import TRANSLATIONS, best_language
+from portal.core.i18n import TRANSLATIONS
 from portal.core.service_urls import LOOPBACK
 from portal.runtime.parts import WebParts
-from portal.web import errors, limits, networks
+from portal.web import errors, languages, limits, networks
+from portal.web.languages import cookie_name
 
 ROOT = Path(__file__).parent.parent.parent
 MAX_REQUEST_BYTES = 64 * 1024
 HEALTH = ("/healthz", "/readyz")
-LANGUAGE_COOKIE = "language"
-MAX_ACCEPT_LANGUAGE = 200  # characters of an Accept-Language header; the rest is ignored
 PORT = re.compile(r":[0-9]+\Z")
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
@@ -185,28 +182,14 @@ def _check_form_origin() -> None:
         raise CSRFError
 
 
-def cookie_name(name: str, *, https: bool) -> str:
-    """Return the cookie's name; over TLS, with the `__Host-` prefix that binds it to this host."""
-    return f"__Host-{name}" if https else name
-
-
 def chosen_language() -> str | None:
     """Return the language chosen in this browser, or None."""
-    settings = parts().settings
-    chosen = request.cookies.get(cookie_name(LANGUAGE_COOKIE, https=settings.https))
-    return chosen if chosen in settings.site.languages else None
+    return languages.chosen(request.environ, parts().settings)
 
 
 def language() -> str:
     """Return the language of this request: the one chosen, else the best match for Accept-Language."""
-    accepted = request.headers.get("Accept-Language", "")[:MAX_ACCEPT_LANGUAGE]
-    return chosen_language() or _best_match(accepted, parts().settings.site.languages)
-
-
-@functools.lru_cache(maxsize=1024)
-def _best_match(header: str, offered: tuple[str, ...]) -> str:
-    """Return the offered language that fits a header best; cached, because few headers are distinct."""
-    return parse_accept_header(header, LanguageAccept).best_match(offered) or best_language(None, offered)
+    return languages.negotiated(request.environ, parts().settings)
 
 
 def see_other(endpoint: str, **values: Any) -> BaseResponse:

@@ -24,6 +24,7 @@ FLASK_ALLOWED = {
     "portal.intake.flow",  # what the pages of a mailed link share
     "portal.web.errors",
     "portal.web.frame",
+    "portal.web.languages",  # reads headers with Werkzeug, as Flask does
     "portal.web.tabs",
     "portal.site.views",
     "portal.incidents.preview",  # fills the pages' templates for a command

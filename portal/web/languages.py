@@ -1,0 +1,41 @@
+"""Tell the language of a request, for Flask and for what answers before it."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
+from werkzeug.sansio.http import parse_cookie  # as Flask does: a cookie of any bytes is no error
+
+from portal.core.i18n import best_language
+from portal.core.settings import Settings
+
+COOKIE = "language"
+MAX_ACCEPT_LANGUAGE = 200  # characters of an Accept-Language header; the rest is ignored
+
+
+def cookie_name(name: str, *, https: bool) -> str:
+    """Return the cookie's name; over TLS, with the `__Host-` prefix that binds it to this host."""
+    return f"__Host-{name}" if https else name
+
+
+def chosen(environ: Mapping[str, Any], settings: Settings) -> str | None:
+    """Return the language chosen in this browser, or None."""
+    name = cookie_name(COOKIE, https=settings.https)
+    if name not in environ.get("HTTP_COOKIE", ""):
+        return None
+    tag = parse_cookie(environ["HTTP_COOKIE"]).get(name)
+    return tag if tag in settings.site.languages else None
+
+
+def negotiated(environ: Mapping[str, Any], settings: Settings) -> str:
+    """Return the language of a request: the one chosen, else the best match for Accept-Language."""
+    accepted = str(environ.get("HTTP_ACCEPT_LANGUAGE", ""))[:MAX_ACCEPT_LANGUAGE]
+    return chosen(environ, settings) or _best_match(accepted, settings.site.languages)
+
+
+@functools.lru_cache(maxsize=1024)
+def _best_match(header: str, offered: tuple[str, ...]) -> str:
+    """Return the offered language that fits a header best; cached, because few headers are distinct."""
+    return parse_accept_header(header, LanguageAccept).best_match(offered) or best_language(None, offered)
