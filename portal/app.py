@@ -120,6 +120,7 @@ def create_app(
         readiness={"queue": intake_service.on_time, "mail": outbox_service.on_time},
         waits=(pace.present_wait, outbox_service.present_wait),
         language_chosen=accounts_views.store_language,
+        sign_in_closed=reset_views.submit_for_closed_sign_in,
         unlisted_paths=tuple(path for page in PAGES for path in page.UNLISTED_PATHS),
     )
     frame.prepare(app, parts)

@@ -55,8 +55,8 @@ def lockout_of(vault: WebVault, index: bytes, version: int) -> Lockout:
     return Lockout(_name(vault, index), version)
 
 
-def count(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket, now: datetime) -> bool:
-    """Count a failure and return True, or return False when the bucket is already full."""
+def count(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket, now: datetime) -> int | None:
+    """Count a failure and return how many more the bucket allows, or None when it was full before."""
     counts = _keyed_counts(vault, lockout, bucket)
     first = {
         column.key: counts[1] if column is bucket else lockout.keyed_count(vault, column, 0)
@@ -74,7 +74,14 @@ def count(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket, n
         )
         .returning(bucket)
     )
-    return session.execute(statement).first() is not None
+    stored = session.scalar(statement)
+    return None if stored is None else MAX_FAILURES[bucket] - counts.index(bytes(stored))
+
+
+def full(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket) -> bool:
+    """Return whether a bucket allows no more failures."""
+    stored = session.scalar(select(bucket).where(FailureCount.key == lockout.name))
+    return stored is not None and bytes(stored) == _keyed_counts(vault, lockout, bucket)[-1]
 
 
 def forgive(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket) -> None:

@@ -19,6 +19,7 @@ from portal.web.languages import cookie_name
 
 DEVICE_COOKIE = "device"
 ENDED = "session ended"
+LET_IN = "let in"  # this browser was made a known device by a mailed link
 # The only pages that require sign-in, so the only valid targets after it.
 _OWN_PAGE = re.compile(r"/account/(?:[a-z]+/)*\Z")
 
@@ -127,7 +128,7 @@ def device_cookie() -> str | None:
 
 
 def remember_device(response: Any, account_id: bytes, version: int) -> None:
-    """Mark this browser as a known device of the account, after a sign-in or a reset by mailed link."""
+    """Mark this browser as a known device of the account, after a sign-in or by a mailed link."""
     parts = frame.parts()
     response.set_cookie(
         _device_cookie_name(),

@@ -37,6 +37,7 @@ class Attempt:
 
     `retry_after`, in seconds, is not 0 when this network or device must wait: the password is not checked.
     `open` is False after too many failures: the password is checked but cannot sign in until it is replaced.
+    `closes` is True for the one attempt that, unless it succeeds, closes sign-in to all unknown browsers.
     """
 
     lockout: Lockout
@@ -46,6 +47,7 @@ class Attempt:
     dummy_hash: str | None
     retry_after: int = 0
     open: bool = False
+    closes: bool = False
 
 
 def wait_after(failures: int) -> timedelta:
@@ -81,7 +83,8 @@ def register_attempt(
     retry_after = decision.retry_after or _start_wait(session, bucket, now)
     if retry_after:
         return replace(attempt, retry_after=retry_after)
-    return replace(attempt, open=lockout.count(session, vault, attempt.lockout, _bucket(attempt), now))
+    left = lockout.count(session, vault, attempt.lockout, _bucket(attempt), now)
+    return replace(attempt, open=left is not None, closes=left == 0 and not attempt.by_device)
 
 
 def check(hasher: Hasher, attempt: Attempt, password: str) -> bool:
@@ -122,9 +125,10 @@ def count_in_session(session: Session, vault: WebVault, current: Resumed, now: d
 
     Returns False when the session or the account's `sessions` bucket has no attempts left: end the session.
     """
-    return service.count_password_try(session, current.session_id) and lockout.count(
-        session, vault, _lockout_of_session(vault, current), FailureCount.sessions, now
-    )
+    if not service.count_password_try(session, current.session_id):
+        return False
+    lockout_of_session = _lockout_of_session(vault, current)
+    return lockout.count(session, vault, lockout_of_session, FailureCount.sessions, now) is not None
 
 
 def forgive_in_session(session: Session, vault: WebVault, current: Resumed) -> None:
@@ -137,6 +141,14 @@ def clear_in_session(session: Session, vault: WebVault, current: Resumed) -> Non
     """Reset the failures of this session and of the `sessions` bucket after a correct password."""
     service.clear_password_tries(session, current.session_id)
     lockout.clear(session, vault, _lockout_of_session(vault, current), FailureCount.sessions)
+
+
+def needs_known_device(session: Session, vault: WebVault, address: str, version: int) -> bool:
+    """Return whether only browsers that an account knows can sign in, so that making one known helps."""
+    counts = lockout.lockout_of(vault, vault.account_index(address), version)
+    return lockout.full(session, vault, counts, FailureCount.strangers) and not lockout.full(
+        session, vault, counts, FailureCount.devices
+    )
 
 
 def purge(session: Session, now: datetime) -> None:

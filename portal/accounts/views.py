@@ -35,8 +35,13 @@ def sign_in() -> ResponseReturnValue:
     """Show the sign-in form."""
     if login.signed_in() is not None:
         return redirect(login.next_page(request.args.get("next")), 303)
-    signed_out, ended = session.pop(_SIGNED_OUT, False), session.pop(login.ENDED, None)
-    return render_template("accounts/sign-in.html", form=SignInForm(), signed_out=signed_out, ended=ended)
+    return render_template(
+        "accounts/sign-in.html",
+        form=SignInForm(),
+        signed_out=session.pop(_SIGNED_OUT, False),
+        ended=session.pop(login.ENDED, None),
+        let_in=session.pop(login.LET_IN, False),
+    )
 
 
 @bp.post("/sign-in/")
@@ -58,6 +63,8 @@ def try_to_sign_in() -> ResponseReturnValue:
             attempts.forgive(db_session, parts.vault, attempt, parts.clock.now())
         frame.busy(busy.retry_after)
     if not fits or attempt.account is None:
+        if attempt.closes and parts.sign_in_closed is not None:
+            parts.sign_in_closed(address)
         return _failure_page(form, wrong=True)
     now = parts.clock.now()
     upgraded = _upgraded_hash(attempt.account.password_hash, password)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, abort, render_template, request, session
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.exceptions import TooManyRequests
@@ -37,6 +37,7 @@ SUGGESTIONS = 3
 # state is the reminder's interval once that was chosen.
 DONE = TabValues("resets done", former="reset done")
 DONE_FOR = timedelta(minutes=30)
+KEEP = "keep"
 REFUSALS = "20 per hour"
 REFUSALS_BUCKET = "new password"
 FLOW = Flow(
@@ -74,6 +75,16 @@ def submit() -> Page:
     return FLOW.submit({"email": form.email.data or ""})
 
 
+def submit_for_closed_sign_in(address: str) -> None:
+    """Submit a reset request for an address at which too many guesses have closed sign-in.
+
+    It does not count against the network's limit: whoever guesses could use that up first, and keep the owner
+    from hearing of it. Sign-in has its own limit, and the worker mails one address three times a day.
+    """
+    with frame.parts().db.write() as db_session:
+        FLOW.insert(db_session, {"email": address})
+
+
 @bp.get("/reset/sent/")
 def sent() -> Page:
     """Show what happens next, and the code form."""
@@ -103,6 +114,8 @@ def store() -> Page:
     """Check and hash the new password, then spend the link and store the hash in one transaction."""
     opened = FLOW.link()
     parts, form, link = frame.parts(), NewPasswordForm(), _live_link(opened)
+    if KEEP in request.form and not link.account.must_reset:
+        return _keep_password(opened, link)
     if not form.validate():
         return _choose_page(link, form), REFUSED
     composed = _check(form, link.own_words)
@@ -220,6 +233,22 @@ def _live_link(opened: TabValue) -> service.Link:
         frame.gone()
 
 
+def _keep_password(opened: TabValue, link: service.Link) -> Page:
+    """Spend a link to make this browser a known device, which may sign in with the password as it is."""
+    parts = frame.parts()
+    try:
+        with parts.db.write() as db_session:
+            intake.spend(db_session, link.reply_id, parts.clock.now())
+    except intake.LinkInvalid:
+        frame.gone()
+    FLOW.forget(opened, link.browser)
+    login.leave_account()
+    session[login.LET_IN] = True
+    response = frame.see_other("accounts.sign_in")
+    login.remember_device(response, link.account.id, link.account.version)
+    return response
+
+
 def _verify_current(current: SignedIn, password: str) -> bool:
     try:
         return hasher_for(frame.parts().settings).verify(current.account.password_hash, password)
@@ -275,11 +304,14 @@ def _hash_new(form: NewPasswordForm, account: Account, composed: str) -> str | N
 
 
 def _choose_page(link: service.Link, form: NewPasswordForm) -> str:
-    account = link.account
+    account, parts = link.account, frame.parts()
+    with parts.db.read() as db_session:
+        closed = attempts.needs_known_device(db_session, parts.vault, link.address, account.version)
     return render_template(
         "reset/choose.html",
         form=form,
         forced=account.must_reset,
+        may_keep=closed and not account.must_reset,
         everyone=account.reset_reason == service.REASON_EVERYONE,
         address=link.address,
         own_words=list(link.own_words),

@@ -44,7 +44,8 @@ class WebParts:
     `storage` says whether the database can store. `page_cache` holds rendered public pages.
     `account_lines` are shown on the account page, in this order. `readiness` holds the checks of `/readyz`
     by their name there; `waits` add up to the wait for a requested mail. `language_chosen` is called with the
-    language that a visitor chose. `unlisted_paths` are excluded from search engines.
+    language that a visitor chose. `sign_in_closed` is called with an address, known or not, at which only
+    known browsers can sign in from now on. `unlisted_paths` are excluded from search engines.
     """
 
     settings: Settings
@@ -59,6 +60,7 @@ class WebParts:
     readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
     waits: tuple[WaitEstimate, ...] = ()
     language_chosen: Callable[[str], None] | None = None
+    sign_in_closed: Callable[[str], None] | None = None
     unlisted_paths: tuple[str, ...] = ()
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, update
 
+from portal.accounts import lockout
+from portal.accounts.models import FailureCount
 from portal.core.db import new_id
 from portal.crypto.hashing import dummy_hash
 from portal.exposure import importing
@@ -202,6 +204,32 @@ def test_a_guess_at_the_door_leaves_the_same_statements_and_rows(guessed, app, d
             assert guess(app.test_client(), address) == 400
         left.append((seen, traces.change(before, traces.lengths(db))))
     assert left[0] == left[1] == left[2]
+
+
+def test_the_guess_that_closes_sign_in_leaves_the_same_statements_and_rows(
+    guessed, app, db, web_vault, clock
+):
+    """Whoever it was, the web process submits the same request for a link."""
+    guess(app.test_client(), "first.of.this.hour@elsewhere.example")
+    with db.write() as session:
+        for address in guessed:
+            account = BuiltinStore().find(session, web_vault, address)
+            index, version = web_vault.account_index(address), account.version if account else 1
+            guesses = (lockout.lockout_of(web_vault, index, version), FailureCount.strangers, clock.now())
+            while lockout.count(session, web_vault, *guesses) != 1:
+                pass
+    left = []
+    for address in guessed:
+        before, browser = traces.lengths(db), app.test_client()
+        form = hidden(browser.get("/sign-in/").text)
+        with traces.statements(db) as seen:
+            refused = browser.post("/sign-in/", data=form | {"email": address, "password": "x" * 20})
+        status, headers, body = traces.response(refused)
+        same = [header for header in headers if header[0] != "Content-Length"]  # the page shows the address
+        rows = traces.change(before, traces.lengths(db))
+        left.append((seen, rows, status, same, body.replace(address.encode(), b"")))
+    assert left[0] == left[1] == left[2]
+    assert len(left[0][1]["intake_requests"][0]) == 1
 
 
 def test_who_knows_when_and_how_often_they_guessed_finds_nobody_in_the_rows_that_it_left(guessed, app, db):
