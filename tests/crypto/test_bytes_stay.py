@@ -59,6 +59,7 @@ LABELS = {
     },
     "bucket": {
         "known device",
+        "lane",
         "link",
         "session device",
         "sign-in door",
