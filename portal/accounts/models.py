@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import LargeBinary, SmallInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.db import ID_BYTES, Base, Utc
+from portal.core.db import ID_BYTES, WITHOUT_ROWID, Base, Utc
 from portal.crypto.vault import INDEX_BYTES
 
 
@@ -35,6 +35,7 @@ class FailureCount(Base):
     """
 
     __tablename__ = "sign_in_doors"
+    __table_args__ = WITHOUT_ROWID
 
     key: Mapped[bytes] = mapped_column("door", LargeBinary(INDEX_BYTES), primary_key=True)
     strangers: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES))
@@ -47,6 +48,7 @@ class SignInWait(Base):
     """The time until which a network or known device must wait at one address; the bucket's name is keyed."""
 
     __tablename__ = "sign_in_waits"
+    __table_args__ = WITHOUT_ROWID
 
     bucket: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
     failures: Mapped[int]

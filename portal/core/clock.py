@@ -34,3 +34,8 @@ class FixedClock:
     def advance(self, by: timedelta) -> None:
         """Move the clock by `by`, which may be negative."""
         self.at += by
+
+
+def start_of_day(at: datetime) -> datetime:
+    """Return the beginning of the day of `at`, in UTC: what is stored where the exact time tells too much."""
+    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

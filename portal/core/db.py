@@ -26,6 +26,9 @@ LONGEST_PAUSE = 0.5
 FILE_MODE = 0o660
 WRITING = {"portal_writes": True}
 MARKING = {"portal_writes": True, "portal_synchronous": "NORMAL"}
+# For tables whose rows come from what people do. SQLite then stores them in the order of their keys, which
+# are random or keyed hashes; otherwise it numbers them as they come. For PostgreSQL see `backup.vacuum`.
+WITHOUT_ROWID = {"sqlite_with_rowid": False}
 
 
 class Base(DeclarativeBase):

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.db import ID_BYTES, Base, Utc
+from portal.core.db import ID_BYTES, WITHOUT_ROWID, Base, Utc
 from portal.crypto.vault import INDEX_BYTES, ROW_MAC_BYTES
 
 IMPORTING = "importing"
@@ -63,7 +63,7 @@ class ExposedPerson(Base):
     """One person of one version: blind indexes and a sealed, padded blob, stored in index order."""
 
     __tablename__ = "exposure_people"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - required by SQLAlchemy
+    __table_args__ = WITHOUT_ROWID
 
     list_id: Mapped[int] = mapped_column(_ListId, primary_key=True, autoincrement=False)
     fold_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)

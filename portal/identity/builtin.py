@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from portal.core.clock import start_of_day
 from portal.core.db import new_id
 from portal.crypto.hashing import argon2_params_of, dummy_hash
 from portal.crypto.vault import SIZES, Cell, VaultError, WebVault, WorkerVault
@@ -107,10 +108,10 @@ class BuiltinStore:
         expected_version: int,
         password_hash: str,
         now: datetime,
-        by_mail: bool = False,
+        by_mail_at: datetime | None = None,
     ) -> bool:
         """Store a new password's hash; return False when the version is not `expected_version`."""
-        proof = {"chosen_by_mail_at": now} if by_mail else {}
+        proof = {} if by_mail_at is None else {"chosen_by_mail_at": by_mail_at}
         changed = session.execute(
             update(AccountRow)
             .where(AccountRow.id == account_id, AccountRow.version == expected_version)
@@ -120,7 +121,7 @@ class BuiltinStore:
                 must_reset=False,
                 reset_reason=None,
                 reset_required_at=None,
-                password_changed_at=now,
+                password_changed_at=start_of_day(now),
                 **proof,
             )
             .returning(AccountRow.id)

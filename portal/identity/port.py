@@ -21,8 +21,9 @@ class Account:
     `version` increases by one whenever the password changes or a reset is required; sessions and mailed links
     made for an older version are invalid. `closed_hash` is the hash of the password closed by the last
     required reset, or one that no password matches. A hash is empty where the stored one was tampered with:
-    verify a dummy instead. `chosen_by_mail_at` is when a password was last chosen through a mailed link.
-    Times are UTC.
+    verify a dummy instead. `password_changed_at` is a day. `chosen_by_mail_at` is the day when a password was
+    last chosen through a mailed link, or when a reset was last required before that, if it is later. Times
+    are UTC.
     """
 
     id: bytes
@@ -87,12 +88,14 @@ class Store(Protocol):
         expected_version: int,
         password_hash: str,
         now: datetime,
-        by_mail: bool = False,
+        by_mail_at: datetime | None = None,
     ) -> bool:
         """Store a new password's hash, end a required reset, and increase the version by one.
 
-        `by_mail` means that a mailed link was the proof, not an earlier password. Returns False, and stores
-        nothing, when the version is not `expected_version`: another change came first.
+        `by_mail_at` is given where a mailed link was the proof, not an earlier password, and stored as
+        `chosen_by_mail_at`. No exact time of `now` is stored: it would lead from a visit to the account.
+        Returns False, and stores nothing, when the version is not `expected_version`: another change came
+        first.
         """
         ...
 

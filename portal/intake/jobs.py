@@ -16,6 +16,7 @@ from limits import RateLimitItem
 from sqlalchemy import bindparam, delete, select, text, update
 from sqlalchemy.orm import Session
 
+from portal.core.clock import start_of_day
 from portal.core.db import Utc, new_id
 from portal.core.faults import error_types, frames
 from portal.crypto.vault import VaultError
@@ -117,10 +118,10 @@ def tidy(parts: WorkerParts) -> None:
 
 
 def purge(session: Session, now: datetime) -> None:
-    """Delete requests that have been held or failed for 30 days."""
+    """Delete requests that have been held or failed for 30 days, counted from the end of the first."""
     session.execute(
         delete(IntakeRequest).where(
-            IntakeRequest.state.in_((HELD, FAILED)), IntakeRequest.asked_at < now - HOLD_FOR
+            IntakeRequest.state.in_((HELD, FAILED)), IntakeRequest.asked_at < start_of_day(now - HOLD_FOR)
         )
     )
 
@@ -177,7 +178,8 @@ def _answer_request(
             if session.execute(select(IntakeRequest.id).where(mine).with_for_update()).first() is None:
                 return
             if handler(session, request, parts.clock.now(), parts) is Outcome.HELD:
-                held = {"state": HELD, "due_at": None, "lease": None, "attempts": 0}
+                asked_at = start_of_day(row.asked_at)  # it stays for weeks, and needs no exact time any more
+                held = {"state": HELD, "asked_at": asked_at, "due_at": None, "lease": None, "attempts": 0}
                 session.execute(update(IntakeRequest).where(mine).values(held))
             else:
                 session.execute(delete(IntakeRequest).where(mine))

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Index, LargeBinary, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.db import ID_BYTES, Base, Utc, new_id
+from portal.core.db import ID_BYTES, WITHOUT_ROWID, Base, Utc, new_id
 from portal.crypto.vault import INDEX_BYTES
 
 WAITING = "waiting"
@@ -81,6 +81,7 @@ class IntakeCap(Base):
     """
 
     __tablename__ = "intake_caps"
+    __table_args__ = WITHOUT_ROWID
 
     key: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
     record: Mapped[bytes] = mapped_column(LargeBinary)

@@ -10,6 +10,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.core import db
+from portal.core.clock import start_of_day
 from portal.crypto import tokens
 from portal.crypto.vault import Cell, VaultError, WorkerVault
 from portal.intake.models import IntakeCap, IntakeReply
@@ -140,7 +141,10 @@ def count_answer(
     not end a link that its owner was promised for 30 days. The cap and the lifetime bound their number.
     """
     key = _record_key(vault, purpose, address)
-    blank = {"key": key, "record": _Record().sealed(vault, key), "ends_at": now + lifetime}
+    # The end of a day: an exact time would lead from a request that somebody made or saw to this row, and so
+    # to the later requests of the same person.
+    ends_at = start_of_day(now + max(lifetime, AT_LEAST)) + timedelta(days=1)
+    blank = {"key": key, "record": _Record().sealed(vault, key), "ends_at": ends_at}
     session.execute(
         db.insert(session, IntakeCap).values(blank).on_conflict_do_nothing(index_elements=["key"])
     )
@@ -158,7 +162,7 @@ def count_answer(
     session.execute(
         update(IntakeCap)
         .where(IntakeCap.key == key)
-        .values(record=record.sealed(vault, key), ends_at=now + max(lifetime, AT_LEAST))
+        .values(record=record.sealed(vault, key), ends_at=ends_at)
     )
     return allowed
 

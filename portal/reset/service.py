@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.accounts import service as accounts
+from portal.core.clock import start_of_day
 from portal.core.db import new_id
 from portal.crypto.hashing import Hasher
 from portal.crypto.vault import WebVault, WorkerVault
@@ -18,6 +20,7 @@ from portal.intake.service import LinkInvalid
 from portal.outbox import service as outbox
 from portal.outbox.mail import Mail
 from portal.reset.emails import PURPOSE
+from portal.reset.models import Requirement
 from portal.reset.rejections import CLOSED_PASSWORD, OLD_PASSWORD, PasswordRefused
 
 CHANGED = "password-changed"
@@ -146,6 +149,15 @@ def finish(
         raise LinkInvalid from error
 
 
+def _day_of_choice(session: Session, now: datetime) -> datetime:
+    """Return the day of `now`, or the start of the newest required reset if that was later on this day.
+
+    So `require` sees what came first, and the account's row does not say when its owner was here.
+    """
+    newest = session.scalar(select(func.max(Requirement.started_at)).where(Requirement.started_at <= now))
+    return max(newest or start_of_day(now), start_of_day(now))
+
+
 def store_password(
     session: Session,
     vault: WebVault,
@@ -170,7 +182,7 @@ def store_password(
         expected_version=account.version,
         password_hash=password_hash,
         now=now,
-        by_mail=by_mail,
+        by_mail_at=_day_of_choice(session, now) if by_mail else None,
     )
     if not stored:
         raise Overtaken
@@ -185,8 +197,7 @@ def store_password(
         version=version,
         must_reset=False,
         password_hash=password_hash,
-        password_changed_at=now,
-        chosen_by_mail_at=now if by_mail else account.chosen_by_mail_at,
+        password_changed_at=start_of_day(now),
         reset_required_at=None,
         reset_reason=None,
     )

@@ -5,15 +5,19 @@ from datetime import datetime
 from sqlalchemy import LargeBinary, SmallInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.db import ID_BYTES, Base, Utc
+from portal.core.db import ID_BYTES, WITHOUT_ROWID, Base, Utc
 
 INTERVALS = ("3", "6", "12")  # in months
 
 
 class ReminderChoice(Base):
-    """One account's choice. `months` is 0 for off; `counted_from` is when it was made or last reminded of."""
+    """One account's choice. `months` is 0 for off; `counted_from` is the day it was made or last reminded of.
+
+    A day, and no row number: an exact time or an order would lead from a visit to the account.
+    """
 
     __tablename__ = "rotation_choices"
+    __table_args__ = WITHOUT_ROWID
 
     account_id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
     months: Mapped[int] = mapped_column(SmallInteger)

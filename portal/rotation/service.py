@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal.core import db
+from portal.core.clock import start_of_day
 from portal.crypto import tokens
 from portal.outbox import service as outbox
 from portal.rotation.models import INTERVALS, ReminderChoice
@@ -43,10 +44,11 @@ def choose(session: Session, account_id: bytes, interval: str, now: datetime) ->
     if interval not in CHOICES:
         raise IntervalUnknown
     months = 0 if interval == OFF else int(interval)
+    today = start_of_day(now)  # the row names the account: its time must not say who pressed the button
     values = {
         "months": months,
-        "counted_from": now,
-        "next_due_at": add_months(now, months) if months else None,
+        "counted_from": today,
+        "next_due_at": add_months(today, months) if months else None,
     }
     statement = db.insert(session, ReminderChoice).values(account_id=account_id, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["account_id"], set_=values))
@@ -108,8 +110,8 @@ def reminded(choice: ReminderChoice, off_hash: bytes, now: datetime) -> None:
     """Store that a reminder was queued, and when the next one is due."""
     due_at = choice.next_due_at
     on_time = due_at is not None and now - due_at <= ON_TIME
-    choice.next_due_at = add_months(due_at if due_at is not None and on_time else now, choice.months)
-    choice.counted_from = now
+    choice.next_due_at = add_months(due_at if due_at and on_time else start_of_day(now), choice.months)
+    choice.counted_from = start_of_day(now)
     choice.off_hash = off_hash
 
 
@@ -125,7 +127,7 @@ def reset_future_dates(session: Session, now: datetime) -> int:
             .where(
                 ReminderChoice.months == months, ReminderChoice.next_due_at > add_months(now, months) + EARLY
             )
-            .values(next_due_at=add_months(now, months))
+            .values(next_due_at=add_months(start_of_day(now), months))
         )
         changed += int(result.rowcount)
     return changed

@@ -3,7 +3,7 @@
 from sqlalchemy import Index, LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.db import ID_BYTES, Base
+from portal.core.db import ID_BYTES, WITHOUT_ROWID, Base
 from portal.crypto.vault import INDEX_BYTES
 
 
@@ -23,13 +23,14 @@ class Subscription(Base):
     contact: Mapped[bytes] = mapped_column(LargeBinary)
     unsubscribe_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
 
-    __table_args__ = (Index("ix_subscriptions_in_order", "incident_id", "index"),)
+    __table_args__ = (Index("ix_subscriptions_in_order", "incident_id", "index"), WITHOUT_ROWID)
 
 
 class Suppression(Base):
     """An index that unsubscribed: it gets no update until a new subscription is confirmed."""
 
     __tablename__ = "subscription_suppressions"
+    __table_args__ = WITHOUT_ROWID
 
     index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
 

@@ -8,7 +8,7 @@ from limits import RateLimitItem, parse
 from sqlalchemy import LargeBinary, bindparam, delete, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from portal.core.db import Base, Utc
+from portal.core.db import WITHOUT_ROWID, Base, Utc
 from portal.crypto.vault import INDEX_BYTES, WebVault
 from portal.runtime.parts import WorkerParts
 
@@ -22,6 +22,7 @@ class RateBucket(Base):
     """The hits of one bucket in one window; `bucket` is a keyed hash: no network address is stored."""
 
     __tablename__ = "rate_buckets"
+    __table_args__ = WITHOUT_ROWID
 
     bucket: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
     hits: Mapped[int]

@@ -167,7 +167,7 @@ class TestRequests:
         assert seen == [False, True]
         submit(email=ADDRESS)
         jobs.answer(parts)
-        for more, left in ((timedelta(days=30), 1), (timedelta(seconds=1), 0)):
+        for more, left in ((timedelta(days=30), 1), (timedelta(hours=14), 1), (timedelta(hours=1), 0)):
             clock.advance(more)
             with db.write() as session:
                 jobs.purge(session, clock.now())

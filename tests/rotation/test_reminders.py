@@ -130,9 +130,9 @@ def test_a_clock_that_was_years_behind_starts_no_storm(house, clock):
 @pytest.mark.parametrize(
     ("changed_at", "reminders", "due_at"),
     [
-        # Three months later, less ten days: the very moment when the reminder is due.
-        (datetime(2026, 12, 5, 9, 0, tzinfo=UTC), 1, datetime(2027, 5, 23, 9, 0, tzinfo=UTC)),
-        (datetime(2026, 12, 5, 9, 0, 1, tzinfo=UTC), 0, datetime(2027, 3, 5, 9, 0, 1, tzinfo=UTC)),
+        # Three months later, less ten days: the very day when the reminder is due.
+        (datetime(2026, 12, 5, 23, 59, tzinfo=UTC), 1, datetime(2027, 5, 23, tzinfo=UTC)),
+        (datetime(2026, 12, 6, 9, 0, tzinfo=UTC), 0, datetime(2027, 3, 6, tzinfo=UTC)),
     ],
 )
 def test_a_reminder_comes_up_to_ten_days_before_the_password_is_as_old_as_was_chosen(
@@ -152,7 +152,7 @@ def test_a_reminder_comes_up_to_ten_days_before_the_password_is_as_old_as_was_ch
 @pytest.mark.parametrize(("late", "next_day"), [(timedelta(), 23), (timedelta(seconds=1), 2)])
 def test_a_reminder_up_to_seven_days_late_leaves_the_dates_where_they_were(house, clock, sam, late, next_day):
     choose(house, sam, "3")
-    clock.at = datetime(2027, 3, 2, 9, 0, tzinfo=UTC) + late
+    clock.at = datetime(2027, 3, 2, tzinfo=UTC) + late
     assert jobs.remind(house.worker) == 1
     due_at = next_due_at(house, sam)
     assert due_at is not None
