@@ -68,7 +68,7 @@ def test_six_forms_are_worked_on_and_the_seventh_is_told_at_once_when_to_come_ba
 
 
 def test_reading_takes_no_ticket(rush):
-    answers = []
+    answers: list[int] = []
 
     def read():
         answers.extend(rush.client().get(page).status_code for page in ("/", "/check/", "/healthz"))
@@ -90,7 +90,8 @@ def test_one_network_gets_two_tickets_and_leaves_the_rest_to_others(rush):
 
 
 def test_networks_are_told_apart_behind_a_proxy(portal_with):
-    rush, answers = Rush(portal_with(trusted_proxies=1)), []
+    rush = Rush(portal_with(trusted_proxies=1))
+    answers: list[int] = []
 
     def send():
         answers.extend(
