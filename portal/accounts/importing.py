@@ -187,8 +187,7 @@ def _store(
         summary.changed += stored.changed
         summary.unchanged += stored.unchanged
         progress(STORING, summary.added + summary.changed + summary.unchanged, summary.accounts)
-    with db.read() as session:
-        counted = store.count_argon2_params(session, vault)
+    counted = store.count_argon2_params(db, vault)
     with db.write() as session:
         store.store_argon2_params(session, counted)
         details = {"added": summary.added, "changed": summary.changed, "unchanged": summary.unchanged}

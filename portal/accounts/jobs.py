@@ -11,6 +11,7 @@ from portal.identity.port import AccountMissing
 from portal.identity.service import store_for
 from portal.intake.jobs import Request
 from portal.runtime.parts import Outcome, WorkerParts
+from portal.runtime.turns import in_turns
 from portal.web import limits
 
 log = logging.getLogger("portal.accounts")
@@ -43,9 +44,8 @@ def store_language(session: Session, request: Request, _now: datetime, parts: Wo
 def tidy(parts: WorkerParts) -> None:
     """Remove ended sessions, old waits, and failure counts that no longer protect an account."""
     now = parts.clock.now()
+    in_turns(parts, service.purge, service.purge_idle, sign_in.purge)
     with parts.db.write() as session:
-        service.purge(session, now)
-        sign_in.purge(session, now)
         turn = limits.hit(session, parts.vault, LOCKOUT_CLEANUP_LIMIT, "tidy sign-in doors", now=now)
     if not turn.allowed:
         return
@@ -56,6 +56,6 @@ def tidy(parts: WorkerParts) -> None:
             with parts.db.write() as session:
                 lockout.extend(session, names, now)
     left = True
-    while left:
-        with parts.db.write() as session:
-            left = lockout.remove_expired(session, now)
+    while left and not parts.stopping():
+        with parts.db.write_in_turn() as session:
+            left = lockout.remove_expired(session, now) > 0

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, delete, func, literal, select, update
+from sqlalchemy import case, literal, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.accounts.models import FailureCount
 from portal.core import db
 from portal.crypto.vault import WebVault
 from portal.identity.port import Store
+from portal.runtime.turns import delete_some
 
 # At most 100 consecutive failures per password (NIST SP 800-63B-4, section 3.2.2). Strangers, known devices
 # and sessions that re-enter the password each have their own bucket, so that strangers cannot use up the
@@ -107,7 +108,8 @@ def forget_at(now: datetime) -> datetime:
 
 def any_expired(session: Session, now: datetime) -> bool:
     """Return whether any counts have expired."""
-    return session.scalar(select(func.count()).where(FailureCount.forget_at < now)) != 0
+    expired = select(FailureCount.key).where(FailureCount.forget_at < now)
+    return session.scalar(expired.limit(1)) is not None
 
 
 def expired_of_accounts(
@@ -128,11 +130,9 @@ def extend(session: Session, names: Sequence[bytes], now: datetime) -> None:
     session.execute(update(FailureCount).where(FailureCount.key.in_(names)).values(forget_at=forget_at(now)))
 
 
-def remove_expired(session: Session, now: datetime) -> bool:
-    """Remove up to 500 expired counts; return False when there were none."""
-    names = list(session.scalars(select(FailureCount.key).where(FailureCount.forget_at < now).limit(_PAGE)))
-    session.execute(delete(FailureCount).where(FailureCount.key.in_(names), FailureCount.forget_at < now))
-    return bool(names)
+def remove_expired(session: Session, now: datetime) -> int:
+    """Remove up to 500 expired counts; return how many."""
+    return delete_some(session, FailureCount, FailureCount.forget_at < now)
 
 
 def _name(vault: WebVault, index: bytes) -> bytes:

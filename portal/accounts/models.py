@@ -19,7 +19,7 @@ class AccountSession(Base):
     account_id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), index=True)
     account_version: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(Utc)
-    seen_at: Mapped[datetime] = mapped_column(Utc)
+    seen_at: Mapped[datetime] = mapped_column(Utc, index=True)
     ends_at: Mapped[datetime] = mapped_column(Utc, index=True)
     password_tries: Mapped[int] = mapped_column(SmallInteger, default=0)
     # Encrypted under the session's token, which only the browser has.
@@ -41,7 +41,7 @@ class FailureCount(Base):
     strangers: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES))
     devices: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES))
     sessions: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES))
-    forget_at: Mapped[datetime] = mapped_column(Utc)
+    forget_at: Mapped[datetime] = mapped_column(Utc, index=True)
 
 
 class SignInWait(Base):

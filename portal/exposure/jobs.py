@@ -18,6 +18,7 @@ from portal.intake import jobs as intake
 from portal.intake import replies
 from portal.outbox import service as outbox
 from portal.runtime.parts import Outcome, WorkerParts
+from portal.runtime.turns import in_turns
 from portal.web import limits
 
 log = logging.getLogger("portal.exposure")
@@ -97,20 +98,29 @@ def answer_address(
 
 def release(parts: WorkerParts) -> None:
     """Release waiting checks once a list of a published incident was activated."""
-    with parts.db.write() as session:
+    with parts.db.read() as session:
         published = [incident.id for incident in incidents.published(session)]
         activated = list(
             session.scalars(
-                select(ActiveList.incident_id).where(
+                select(ActiveList).where(
                     ActiveList.released.is_(False), ActiveList.incident_id.in_(published)
                 )
             )
         )
-        if not activated:
-            return
-        session.execute(update(ActiveList).where(ActiveList.incident_id.in_(activated)).values(released=True))
-        for purpose in HANDLERS:
-            intake.release(session, purpose, parts.clock.now())
+    if not activated:
+        return
+    with parts.db.write() as session:
+        intake.wait_for_answers(session)
+    if not in_turns(parts, lambda session, now: intake.release(session, tuple(HANDLERS), now)):
+        return  # the rest at the next run
+    with parts.db.write() as session:
+        for row in activated:
+            same = (ActiveList.incident_id == row.incident_id) & (ActiveList.list_id == row.list_id)
+            session.execute(
+                update(ActiveList)
+                .where(same, ActiveList.activated_at == row.activated_at)
+                .values(released=True)
+            )
 
 
 def clear(parts: WorkerParts) -> None:

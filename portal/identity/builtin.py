@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.core.clock import start_of_day
-from portal.core.db import new_id
+from portal.core.db import Database, new_id
 from portal.crypto.hashing import argon2_params_of, dummy_hash
 from portal.crypto.vault import SIZES, Cell, VaultError, WebVault, WorkerVault
 from portal.identity import hashes
@@ -25,6 +25,7 @@ log = logging.getLogger("portal.identity")
 
 REF_PURPOSE = "account-ref"
 MAX_LANGUAGE = 35
+_PAGE = 500
 # Bytes for what the company provides; the person's chosen language must still fit into the largest size.
 MAX_PROFILE = SIZES[-1] - 2 - MAX_LANGUAGE
 _COLUMNS = (
@@ -247,19 +248,25 @@ class BuiltinStore:
             session.connection().execute(insert(_TABLE), new)
         return Stored(len(new), changed, len(batch) - len(new) - changed)
 
-    def count_argon2_params(self, session: Session, vault: WebVault) -> Counter[str]:
+    def count_argon2_params(self, db: Database, vault: WebVault) -> Counter[str]:
         """Return the number of accounts per Argon2 parameters.
 
-        Reads every row, so call it outside a write transaction. Hashes that do not open, or with parameters
-        out of bounds, are skipped: the counts are stored as they are.
+        Reads every row, a page at a time. Hashes that do not open, or with parameters out of bounds, are
+        skipped: the counts are stored as they are.
         """
-        fingerprint = session.scalar(select(FINGERPRINT))
         counted: Counter[str] = Counter()
-        rows = select(AccountRow.id, AccountRow.password_hash).execution_options(yield_per=1000)
-        for account_id, stored in session.execute(rows):
-            with suppress(ValueError):
-                counted[argon2_params_of(hashes.decrypt(vault, account_id, stored, fingerprint))] += 1
-        return counted
+        page = select(AccountRow.id, AccountRow.password_hash).order_by(AccountRow.id).limit(_PAGE)
+        following = page
+        while True:
+            with db.read() as session:
+                fingerprint = session.scalar(select(FINGERPRINT))
+                rows = session.execute(following).all()
+            for account_id, stored in rows:
+                with suppress(ValueError):
+                    counted[argon2_params_of(hashes.decrypt(vault, account_id, stored, fingerprint))] += 1
+            if len(rows) < _PAGE:
+                return counted
+            following = page.where(AccountRow.id > rows[-1].id)
 
     def count_altered(
         self, session: Session, vault: WorkerVault, after: bytes | None, limit: int

@@ -54,8 +54,7 @@ def count_hash_costs(parts: WorkerParts) -> None:
         turn = limits.hit(session, parts.vault, COUNT_LIMIT, "count hash shapes", now=parts.clock.now())
     if not turn.allowed:
         return
-    with parts.db.read() as session:
-        counted = store.count_argon2_params(session, parts.vault)
+    counted = store.count_argon2_params(parts.db, parts.vault)
     with parts.db.write() as session:
         store.store_argon2_params(session, counted)
 

@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +26,7 @@ from portal.intake.models import FAILED, HELD, WAITING, IntakeRequest
 from portal.intake.replies import CodeLock, code_lock
 from portal.intake.service import any_due, unpad
 from portal.runtime.parts import Outcome, WorkerParts
+from portal.runtime.turns import delete_some, in_turns, update_some
 
 log = logging.getLogger("portal.intake")
 
@@ -37,6 +38,7 @@ FIRST_DELAY = timedelta(seconds=15)
 LONGEST_DELAY = timedelta(minutes=30)
 MAX_AHEAD = timedelta(hours=1)
 HOLD_FOR = timedelta(days=30)
+_UNDATED = IntakeRequest.due_at.is_(None)  # held or failed
 HELD_SHARE = 4  # one of four claimed requests is a held one while both kinds are due
 # The lanes with due requests: two steps down an index per lane, however many requests wait.
 _LANES = text("""
@@ -93,42 +95,39 @@ def answer(parts: WorkerParts, limit: int = BATCH, rate: RateLimitItem | None = 
     return len(rows)
 
 
-def release(session: Session, purpose: str, now: datetime) -> None:
-    """Make held requests of a purpose due again.
+def wait_for_answers(session: Session) -> None:
+    """Wait for requests being answered now.
 
-    Waits for requests being answered now: their handlers may have started before the data they will be held
-    for was there.
+    Their handlers may have started before the data that they will be held for was there; call it before
+    `release`.
     """
-    leased = (IntakeRequest.purpose == purpose) & IntakeRequest.lease.is_not(None)
-    session.execute(select(IntakeRequest.id).where(leased).order_by(IntakeRequest.id).with_for_update()).all()
-    session.execute(
-        update(IntakeRequest)
-        .where(IntakeRequest.purpose == purpose, IntakeRequest.state == HELD)
-        .values(due_at=now)
-    )
+    leased = select(IntakeRequest.id).where(IntakeRequest.lease.is_not(None))
+    session.execute(leased.order_by(IntakeRequest.id).with_for_update()).all()
+
+
+def release(session: Session, purposes: Collection[str], now: datetime) -> int:
+    """Make up to 500 held requests of these purposes due again; return how many."""
+    held = _UNDATED & (IntakeRequest.state == HELD) & IntakeRequest.purpose.in_(purposes)
+    return update_some(session, IntakeRequest, held, {"due_at": now})
 
 
 def tidy(parts: WorkerParts) -> None:
     """Delete expired requests, replies and caps, and repair due times set by a wrong clock."""
-    now = parts.clock.now()
-    with parts.db.write() as session:
-        mend_dates(session, now)
-        replies.purge(session, now)
-        purge(session, now)
+    in_turns(parts, mend_dates, replies.purge, replies.purge_codes, replies.purge_caps, purge)
 
 
-def purge(session: Session, now: datetime) -> None:
-    """Delete requests that have been held or failed for 30 days, counted from the end of the first."""
-    session.execute(
-        delete(IntakeRequest).where(
-            IntakeRequest.state.in_((HELD, FAILED)), IntakeRequest.asked_at < start_of_day(now - HOLD_FOR)
-        )
-    )
+def purge(session: Session, now: datetime) -> int:
+    """Delete up to 500 requests that have been held or failed for 30 days; return how many.
+
+    Counted from the end of the first.
+    """
+    over = IntakeRequest.asked_at < start_of_day(now - HOLD_FOR)
+    return delete_some(session, IntakeRequest, _UNDATED & over)
 
 
-def mend_dates(session: Session, now: datetime) -> None:
-    """Make requests due now that are due later than any delay allows: a wrong clock set their time."""
-    session.execute(update(IntakeRequest).where(IntakeRequest.due_at > now + MAX_AHEAD).values(due_at=now))
+def mend_dates(session: Session, now: datetime) -> int:
+    """Make up to 500 requests due that a wrong clock made due later than any delay; return how many."""
+    return update_some(session, IntakeRequest, IntakeRequest.due_at > now + MAX_AHEAD, {"due_at": now})
 
 
 def _yield_to_pages() -> None:

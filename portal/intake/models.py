@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, LargeBinary, SmallInteger, String
+from sqlalchemy import Index, LargeBinary, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import ID_BYTES, WITHOUT_ROWID, Base, Utc, new_id
@@ -11,6 +11,7 @@ from portal.crypto.vault import INDEX_BYTES
 WAITING = "waiting"
 HELD = "held"
 FAILED = "failed"
+_LEASED = text("lease IS NOT NULL")
 
 
 class IntakeRequest(Base):
@@ -20,13 +21,18 @@ class IntakeRequest(Base):
     """
 
     __tablename__ = "intake_requests"
-    __table_args__ = (Index(None, "state", "lane", "due_at"),)
+    __table_args__ = (
+        Index(None, "state", "lane", "due_at"),
+        Index(None, "due_at", "asked_at"),
+        Index("ix_intake_requests_leased", "lease", sqlite_where=_LEASED, postgresql_where=_LEASED),
+    )
 
     id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True, default=new_id)
     purpose: Mapped[str] = mapped_column(String(40))
     state: Mapped[str] = mapped_column(String(8), default=WAITING)
     asked_at: Mapped[datetime] = mapped_column(Utc)
-    due_at: Mapped[datetime | None] = mapped_column(Utc, index=True)
+    # Held and failed requests have none.
+    due_at: Mapped[datetime | None] = mapped_column(Utc)
     lease: Mapped[bytes | None] = mapped_column(LargeBinary(ID_BYTES))
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
     lane: Mapped[int] = mapped_column(SmallInteger, default=0)

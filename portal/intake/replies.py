@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from os import urandom
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.core import db
@@ -15,6 +15,7 @@ from portal.crypto import tokens
 from portal.crypto.vault import Cell, VaultError, WorkerVault
 from portal.intake.models import IntakeCap, IntakeReply
 from portal.intake.service import LinkInvalid, browser_hash, code_info, info
+from portal.runtime.turns import delete_some, update_some
 
 DATA_SIZE = 4096
 PRIVATE_SIZE = 512
@@ -185,12 +186,20 @@ def waiting(
     return session.scalar(unused.limit(1)) is not None
 
 
-def purge(session: Session, now: datetime) -> None:
-    """Delete expired replies, codes and caps, so that a clock that jumps back revives none of them."""
-    session.execute(delete(IntakeReply).where(IntakeReply.expires_at <= now))
-    over = IntakeReply.code_expires_at <= now
-    session.execute(update(IntakeReply).where(over).values(by_code=b"", code_expires_at=None))
-    session.execute(delete(IntakeCap).where(IntakeCap.ends_at <= now))
+def purge(session: Session, now: datetime) -> int:
+    """Delete up to 500 expired replies, so that a clock that jumps back revives none; return how many."""
+    return delete_some(session, IntakeReply, IntakeReply.expires_at <= now)
+
+
+def purge_codes(session: Session, now: datetime) -> int:
+    """Delete up to 500 expired codes; return how many."""
+    values = {"by_code": b"", "code_expires_at": None}
+    return update_some(session, IntakeReply, IntakeReply.code_expires_at <= now, values)
+
+
+def purge_caps(session: Session, now: datetime) -> int:
+    """Delete up to 500 expired caps; return how many."""
+    return delete_some(session, IntakeCap, IntakeCap.ends_at <= now)
 
 
 def _record_key(vault: WorkerVault, purpose: str, address: str) -> bytes:

@@ -14,6 +14,9 @@ SENT = "sent"
 FAILED = "failed"
 UNCERTAIN = "uncertain"
 BOUNCED = "bounced"
+# As the indexes have them: a bound parameter would not match.
+ENDED = text("due_at IS NULL")
+HAS_PAYLOAD = text("(finished_at IS NOT NULL AND length(payload) > 0)")
 STATES = (QUEUED, SENDING, SENT, FAILED, UNCERTAIN, BOUNCED)
 
 
@@ -52,5 +55,12 @@ class OutboxMail(Base):
             "due_at",
             sqlite_where=text("due_at IS NOT NULL"),
             postgresql_where=text("due_at IS NOT NULL"),
+        ),
+        Index("ix_outbox_mails_ended", "state", "reason", sqlite_where=ENDED, postgresql_where=ENDED),
+        Index(
+            "ix_outbox_mails_finished",
+            "finished_at",
+            sqlite_where=HAS_PAYLOAD,
+            postgresql_where=HAS_PAYLOAD,
         ),
     )

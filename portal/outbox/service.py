@@ -14,7 +14,17 @@ from portal.core.db import new_id
 from portal.crypto import tokens
 from portal.crypto.vault import Cell, WorkerVault
 from portal.outbox import mail as mails
-from portal.outbox.models import FAILED, QUEUED, SENDING, STATES, UNCERTAIN, OutboxMail
+from portal.outbox.models import (
+    ENDED,
+    FAILED,
+    HAS_PAYLOAD,
+    QUEUED,
+    SENDING,
+    STATES,
+    UNCERTAIN,
+    OutboxMail,
+)
+from portal.runtime.turns import update_some
 
 PAYLOAD_SIZE = 1024
 PROOF_SIZE = 512
@@ -187,7 +197,7 @@ def retry_failed(session: Session, reason: str | None, now: datetime, *, uncerta
     `uncertain` queues the uncertain ones instead. Skips mails whose payload was blanked or does not decrypt,
     and mails requested over 24 hours ago. Writes the audit row.
     """
-    ended = _never_confirmed() if uncertain else OutboxMail.state == FAILED
+    ended = _never_confirmed() if uncertain else (OutboxMail.state == FAILED) & ENDED
     ended &= (func.length(OutboxMail.payload) > 0) & (OutboxMail.reason != ALTERED)
     ended &= (OutboxMail.priority != mails.PRIORITIES[mails.REQUESTED]) | (
         OutboxMail.created_at > now - STILL_WANTED
@@ -203,7 +213,7 @@ def retry_failed(session: Session, reason: str | None, now: datetime, *, uncerta
 
 def failures(session: Session) -> dict[str, int]:
     """Return the number of failed mails by reason, e.g. `smtp-550`."""
-    return _reasons(session, OutboxMail.state == FAILED)
+    return _reasons(session, (OutboxMail.state == FAILED) & ENDED)
 
 
 def delays(session: Session) -> dict[str, int]:
@@ -243,19 +253,23 @@ def on_time(session: Session, now: datetime) -> bool:
     return session.scalar(select(func.count()).select_from(waiting).where(put_off)) == 0
 
 
-def reset_future_dates(session: Session, now: datetime) -> None:
-    """Make mails due now whose due time is later than any delay: the clock was wrong when it was set.
+def reset_future_dates(session: Session, now: datetime) -> int:
+    """Make up to 500 mails due now whose due time is later than any delay; return how many.
 
-    A mail that is being delivered stays with its worker for one lease.
+    The clock was wrong when it was set. A mail that is being delivered stays with its worker for one lease.
     """
-    furthest = case((OutboxMail.maybe_sent_count > 0, now + FURTHEST_MAYBE_SENT), else_=now + FURTHEST)
+    # Few mails that may have been sent wait: delivery pauses after each. So the filter skips few.
+    certain = (OutboxMail.maybe_sent_count == 0) | (OutboxMail.due_at > now + FURTHEST_MAYBE_SENT)
+    wrong = (
+        OutboxMail.priority.in_(mails.PRIORITIES.values()) & (OutboxMail.due_at > now + FURTHEST) & certain
+    )
     due_at = case((OutboxMail.lease.is_(None), now), else_=now + LEASE)
-    session.execute(update(OutboxMail).where(OutboxMail.due_at > furthest).values(due_at=due_at))
+    return update_some(session, OutboxMail, wrong, {"due_at": due_at})
 
 
 def _never_confirmed() -> Any:
     """Return the condition for mails that ended uncertain and were not withdrawn."""
-    ended = (OutboxMail.state == UNCERTAIN) & OutboxMail.due_at.is_(None)
+    ended = (OutboxMail.state == UNCERTAIN) & ENDED
     return ended & func.coalesce(OutboxMail.reason, "").not_in([WITHDRAWN])
 
 
@@ -288,7 +302,9 @@ def withdraw(session: Session, batch: bytes, now: datetime) -> None:
 
 
 def blank_old_payloads(session: Session, now: datetime) -> int:
-    """Blank the payload of mails that ended over 30 days ago; return how many. Rows stay for the counts."""
-    due = (OutboxMail.finished_at < now - KEEP_PAYLOAD) & (func.length(OutboxMail.payload) > 0)
-    result: Any = session.execute(update(OutboxMail).where(due).values(payload=b""))
-    return int(result.rowcount)
+    """Blank the payload of up to 500 mails that ended over 30 days ago; return how many.
+
+    Rows stay for the counts.
+    """
+    due = (OutboxMail.finished_at < now - KEEP_PAYLOAD) & HAS_PAYLOAD
+    return update_some(session, OutboxMail, due, {"payload": b""})

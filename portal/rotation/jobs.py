@@ -14,6 +14,7 @@ from portal.rotation import service
 from portal.rotation.emails import OFF_PURPOSE, RotationReminder
 from portal.rotation.models import ReminderChoice
 from portal.runtime.parts import WorkerParts
+from portal.runtime.turns import in_turns
 
 log = logging.getLogger("portal.rotation")
 
@@ -26,8 +27,8 @@ def remind(parts: WorkerParts, limit: int = BATCH) -> int:
     """Queue due reminders and set their next dates in one transaction; return the number of mails queued."""
     now = parts.clock.now()
     store = store_for(parts.settings)
+    in_turns(parts, service.reset_future_dates)
     with parts.db.write() as session:
-        service.reset_future_dates(session, now)
         due = service.take_due(session, now, limit)
         return sum(_remind_account(session, parts, store, choice, now) for choice in due)
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import LargeBinary, SmallInteger
+from sqlalchemy import Index, LargeBinary, SmallInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import ID_BYTES, WITHOUT_ROWID, Base, Utc
@@ -17,7 +17,7 @@ class ReminderChoice(Base):
     """
 
     __tablename__ = "rotation_choices"
-    __table_args__ = WITHOUT_ROWID
+    __table_args__ = (Index(None, "months", "next_due_at"), WITHOUT_ROWID)
 
     account_id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
     months: Mapped[int] = mapped_column(SmallInteger)

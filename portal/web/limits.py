@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from limits import RateLimitItem, parse
-from sqlalchemy import LargeBinary, bindparam, delete, select, text
+from sqlalchemy import LargeBinary, bindparam, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.core.db import WITHOUT_ROWID, Base, Utc
 from portal.crypto.vault import INDEX_BYTES, WebVault
 from portal.runtime.parts import WorkerParts
+from portal.runtime.turns import delete_some, in_turns
 
 _UPSERT = text(
     "INSERT INTO rate_buckets (bucket, hits, ends_at) VALUES (:bucket, 1, :ends_at) "
@@ -66,17 +67,16 @@ def _decision(allowed: bool, ends_at: datetime, now: datetime) -> Decision:
 
 
 def tidy(parts: WorkerParts) -> None:
-    """Delete the windows that ended over a day ago, in a transaction of its own.
+    """Delete the windows that ended over a day ago.
 
     The day's margin keeps a clock that jumps back from resetting a limit.
     """
-    with parts.db.write() as session:
-        purge(session, parts.clock.now())
+    in_turns(parts, purge)
 
 
-def purge(session: Session, now: datetime) -> None:
-    """Delete the windows that ended over a day before `now`."""
-    session.execute(delete(RateBucket).where(RateBucket.ends_at < now - timedelta(days=1)))
+def purge(session: Session, now: datetime) -> int:
+    """Delete up to 500 windows that ended over a day before `now`; return how many."""
+    return delete_some(session, RateBucket, RateBucket.ends_at < now - timedelta(days=1))
 
 
 @cache

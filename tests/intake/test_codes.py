@@ -120,7 +120,7 @@ def test_when_it_ends_nothing_is_left_that_could_be_guessed_at(mailed, db, clock
     spend(row_id)
     clock.advance(timedelta(minutes=30))
     with db.write() as session:
-        replies.purge(session, clock.now())
+        replies.purge_codes(session, clock.now())
     with db.read() as session:
         assert list(session.scalars(select(IntakeReply.by_code))) == [b"", b""]
         assert len(list(session.scalars(select(IntakeReply)))) == 2

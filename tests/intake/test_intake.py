@@ -162,7 +162,7 @@ class TestRequests:
         clock.advance(DAY)
         assert jobs.answer(parts) == 0
         with db.write() as session:
-            jobs.release(session, "test", clock.now())
+            jobs.release(session, ["test"], clock.now())
         jobs.answer(parts)
         assert seen == [False, True]
         submit(email=ADDRESS)
@@ -208,7 +208,7 @@ class TestRequests:
             pass
         clock.advance(DAY)
         with db.write() as session:
-            jobs.release(session, "test", clock.now())
+            jobs.release(session, ["test"], clock.now())
         clock.advance(timedelta(seconds=1))
         for number in range(30):
             submit(email=f"fresh {number}")
@@ -232,7 +232,7 @@ class TestRequests:
         while jobs.answer(handled(worker_parts, lambda *_: Outcome.HELD)):
             pass
         with db.write() as session:
-            jobs.release(session, "test", clock.now())
+            jobs.release(session, ["test"], clock.now())
         for number in range(60):
             submit(email=f"fresh {number}")
         answered = []
@@ -350,7 +350,7 @@ class TestLinks:
         def take():
             now, hour = clock.now(), timedelta(hours=1)
             with db.write() as session:
-                replies.purge(session, now)
+                replies.purge_caps(session, now)
                 return replies.count_answer(
                     session, worker_vault, "reset", ADDRESS, now, reply_id=new_id(), lifetime=hour
                 )

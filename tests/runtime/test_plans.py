@@ -1,0 +1,167 @@
+"""No scheduled job scans a table that grows with the people, or changes many rows in one transaction."""
+
+import re
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, select
+
+from portal.app import SCHEDULE
+from portal.core.db import Base, new_id
+from portal.runtime.turns import delete_some, in_turns, update_some
+from portal.web.limits import RateBucket
+from tests.migrations import rows
+
+# These grow with what the operator does, or hold one row. Any other table counts as one that grows.
+SMALL = {
+    "alembic_version",
+    "audit_checkpoints",
+    "audit_entries",
+    "audit_head",
+    "campaigns",
+    "exposure_active",
+    "exposure_lists",
+    "identity_hash_shapes",
+    "incidents",
+    "incidents_content",
+    "intake_pace",
+    "incidents_statements",
+    "incidents_updates",
+    "incidents_wordings",
+    "key_canary",
+    "reset_requirements",
+    "scheduled_jobs",
+    "storage_probes",
+    "subscription_announcements",
+}
+# A page of a table in the order of its key: read from the first row on, and up to a limit.
+FIRST_PAGE = re.compile(r"SELECT (?!.* WHERE ).* ORDER BY \S+\s+LIMIT \S+( OFFSET \S+)?$", re.DOTALL)
+INDEXES = {
+    "intake.tidy": "ix_intake_requests_due_at_asked_at",
+    "outbox.tidy": "ix_outbox_mails_finished",
+    "rotation.remind": "ix_rotation_choices_months_next_due_at",
+}
+
+
+@pytest.fixture
+def everything(db, clock):
+    """A database with rows in every table, all long over, or due."""
+    rows.load(db, rows.written_by(rows.REVISIONS))
+    clock.at = datetime(2028, 3, 1, tzinfo=UTC)
+
+
+@contextmanager
+def executed(db):
+    seen: dict[str, Any] = {}
+
+    def note(_connection, _cursor, statement, values, *_rest):
+        seen.setdefault(statement, values)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+
+
+def plans(db, seen):
+    """The plan of each statement; PostgreSQL is told to scan only where no index serves."""
+    explain = "EXPLAIN QUERY PLAN" if db.is_sqlite else "EXPLAIN"
+    with db.engine.connect() as connection:
+        if not db.is_sqlite:
+            connection.exec_driver_sql("SET enable_seqscan = off")
+        for statement, values in seen.items():
+            if statement.startswith(("SELECT", "UPDATE", "DELETE", "INSERT", "WITH")):
+                one = values[0] if isinstance(values, list) else values
+                lines = connection.exec_driver_sql(f"{explain} {statement}", one)
+                yield statement, "\n".join(str(line[-1]) for line in lines)
+
+
+def scanned(plan, *, is_sqlite):
+    """The tables that a plan reads from end to end, or through an index that does not find the rows."""
+    if is_sqlite:
+        partial = r" USING (?:COVERING )?INDEX \w+_leased"
+        return set(re.findall(rf"^SCAN (\w+)(?!{partial})", plan, re.MULTILINE))
+    tables = set(re.findall(r"Seq Scan on (\w+)", plan))
+    for node in re.split(r"\n(?=\s*(?:->|SubPlan|InitPlan))", plan):
+        found = re.search(r"Index (?:Only )?Scan (?:Backward )?using \w+ on (\w+)", node)
+        if found and "Filter:" in node and "Index Cond:" not in node:
+            tables.add(found[1])
+    return tables
+
+
+def test_no_job_scans_a_table_that_grows(db, everything, worker_parts):
+    grow = set(Base.metadata.tables) - SMALL
+    found, used = [], {}
+    for job in SCHEDULE:
+        with executed(db) as seen:
+            job.run(worker_parts)
+        read = list(plans(db, seen))
+        found += [
+            (job.name, statement, tables)
+            for statement, plan in read
+            if (tables := scanned(plan, is_sqlite=db.is_sqlite) & grow) and not FIRST_PAGE.match(statement)
+        ]
+        used[job.name] = "\n".join(plan for _, plan in read)
+    assert found == []
+    # Another index would find these rows too, after reading most of the table.
+    assert [name for name, index in INDEXES.items() if index not in used[name]] == []
+
+
+@pytest.fixture
+def buckets(db, clock):
+    """1,300 rate buckets that ended two days ago, and one that has not."""
+    with db.write() as session:
+        session.add_all(
+            RateBucket(bucket=new_id(), hits=1, ends_at=clock.now() - timedelta(days=2)) for _ in range(1300)
+        )
+        session.add(RateBucket(bucket=new_id(), hits=1, ends_at=clock.now() + timedelta(days=2)))
+
+
+def full(turns):
+    def step(_session, now):
+        turns.append(now)
+        return 500
+
+    return step
+
+
+def left(db):
+    with db.read() as session:
+        return sorted(session.scalars(select(RateBucket.hits)))
+
+
+def test_rows_go_five_hundred_at_a_turn_until_none_is_left(db, clock, buckets, worker_parts):
+    turns: list[Any] = []
+
+    def step(session, now):
+        turns.append(delete_some(session, RateBucket, RateBucket.ends_at < now))
+        return turns[-1]
+
+    assert in_turns(worker_parts, step)
+    assert turns == [500, 500, 300]
+    assert left(db) == [1]
+
+
+def test_rows_change_five_hundred_at_a_turn(db, clock, buckets, worker_parts):
+    def step(session, _now):
+        return update_some(session, RateBucket, RateBucket.hits == 1, {"hits": 2}, limit=2)
+
+    assert in_turns(worker_parts, step)
+    assert left(db) == [1] * 1299 + [2, 2]
+
+
+def test_a_job_leaves_the_rest_to_its_next_run(worker_parts):
+    turns: list[Any] = []
+    assert not in_turns(worker_parts, full(turns))
+    assert len(turns) == 20
+
+
+def test_a_worker_that_stops_ends_after_the_turn(worker_parts):
+    turns: list[Any] = []
+    stopping = replace(worker_parts, stopping=lambda: len(turns) == 2)
+    assert not in_turns(stopping, full(turns))
+    assert len(turns) == 2
