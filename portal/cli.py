@@ -1,77 +1,92 @@
-"""The `portal` command."""
+"""The `portal` command. It imports what a command needs: all of it would take a second."""
 
+import gc
 import logging
 import os
 import sys
-from pathlib import Path
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import click
-from sqlalchemy import make_url
-from sqlalchemy.exc import DBAPIError
 
-from portal import app as wiring
-from portal import serve as serving
-from portal import worker as working
-from portal.accounts.commands import accounts
-from portal.audit.commands import audit
-from portal.campaigns.commands import campaigns
-from portal.core.clock import SystemClock
-from portal.core.db import sqlite_file
-from portal.core.faults import database_message
-from portal.core.settings import SendsMail, Settings, SettingsInvalid
-from portal.crypto.vault import VaultError
-from portal.demo.commands import demo
-from portal.exposure.commands import exposure
-from portal.identity import hashes
-from portal.incidents.commands import incidents
-from portal.outbox.commands import check_relay, outbox
-from portal.reset.commands import reset
-from portal.runtime.commands import db, keys
-from portal.runtime.context import Context
-from portal.runtime.doctor import doctor
+if TYPE_CHECKING:
+    from portal.runtime.context import Context
 
 log = logging.getLogger("portal")
 
-# Whether a command needs the relay's password: yes unless listed.
-SENDS_MAIL = {
-    "serve": SendsMail.NO,
-    "doctor": SendsMail.IF_KEYS_SAY,
-    "keys": SendsMail.IF_KEYS_SAY,
+# Each command: where it is, and its line in `portal --help`.
+COMMANDS = {
+    "accounts": ("portal.accounts.commands:accounts", "Manage customers' accounts in the builtin store."),
+    "audit": ("portal.audit.commands:audit", "Verify the log of what commands and jobs did."),
+    "campaigns": ("portal.campaigns.commands:campaigns", "Notify everyone affected."),
+    "db": ("portal.runtime.commands:db", "Manage the database."),
+    "demo": (
+        "portal.demo.commands:demo",
+        "Run the portal with an example incident, a worker and a mailbox, on loopback only.",
+    ),
+    "doctor": (
+        "portal.runtime.doctor:doctor",
+        "Check the configuration, and say what is wrong and how to fix it.",
+    ),
+    "exposure": ("portal.exposure.commands:exposure", "Manage the lists of people affected by an incident."),
+    "incidents": ("portal.incidents.commands:incidents", "Manage incidents: the apology and the timeline."),
+    "keys": ("portal.runtime.commands:keys", "Manage the key files."),
+    "outbox": ("portal.outbox.commands:outbox", "Show and retry outgoing mail."),
+    "reset": ("portal.reset.commands:reset", "Require new passwords."),
+    "serve": ("portal.serve:serve", "Run the web server at PORTAL_LISTEN."),
 }
 # Further checks before a start, so that all faults are reported together with those of the settings.
-REFUSALS = {"serve": serving.refusals, "worker": working.refusals}
-# The features' checks for `portal doctor`.
-CHECKS = (check_relay,)
-DATABASE_CHECKS = (hashes.check_encrypted,)
+REFUSALS = {"serve": "portal.serve:refusals", "worker": "portal.worker:refusals"}
+# The features' checks for `portal doctor`: of the settings, and of the database.
+CHECKS = ("portal.outbox.commands:check_relay",)
+DATABASE_CHECKS = ("portal.identity.hashes:check_encrypted",)
+
+
+def load(path: str) -> Any:
+    """Return the attribute at `module:attribute`."""
+    module, _, attribute = path.partition(":")
+    gc.disable()  # imports make no garbage, and looking for it takes a sixth of their time
+    try:
+        return getattr(import_module(module), attribute)
+    finally:
+        gc.enable()
 
 
 class Commands(click.Group):
-    """A group whose commands fail with a short message that never quotes stored values."""
+    """A group whose commands are imported when they are called, and fail with a short message."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands."""
+        return sorted((*COMMANDS, *super().list_commands(ctx)))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, or None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = load(COMMANDS[cmd_name][0])
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the lines of `--help` from COMMANDS."""
+        own = {name: self.commands[name].get_short_help_str() for name in self.commands}
+        lines = own | {name: line for name, (_, line) in COMMANDS.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(lines.items()))
 
     def invoke(self, context: click.Context) -> Any:
-        """Run a command. Raises ClickException for expected errors."""
+        """Run a command. Raises ClickException for expected errors; never quotes stored values."""
         try:
             return super().invoke(context)
-        except (DBAPIError, VaultError, OSError, OverflowError) as error:
-            if isinstance(error, BrokenPipeError):  # click handles a closed output
+        except (click.exceptions.Exit, click.Abort, click.ClickException, BrokenPipeError):
+            raise  # click's own: it handles a closed output too
+        except Exception as error:
+            message = load("portal.runtime.errors:message_of")(error, context.obj)
+            if message is None:
                 raise
-            next_step = (
+            doctor = (
                 "" if context.invoked_subcommand == "doctor" else " To find the cause, run: portal doctor"
             )
-            file = sqlite_file(make_url(context.obj.settings.database_url)) if context.obj else None
-            raise click.ClickException(f"{_message(error, file)}{next_step}") from error
-
-
-def _message(error: DBAPIError | VaultError | OSError | OverflowError, database: Path | None) -> str:
-    if isinstance(error, VaultError):
-        return "A stored value does not open: it was tampered with, or encrypted under other keys."
-    if isinstance(error, OverflowError):
-        return "A number is too large."
-    if isinstance(error, OSError):
-        return f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}."
-    message = database_message(error, database)
-    return f"{message[0].upper()}{message[1:]}."
+            raise click.ClickException(f"{message}{doctor}") from error
 
 
 @click.group(cls=Commands)
@@ -93,43 +108,45 @@ def main(context: click.Context) -> None:
         or context.invoked_subcommand == "demo"
     ):
         return
+    context.obj = _context_of(context, context.invoked_subcommand or "")
+    context.call_on_close(context.obj.close)
+
+
+def _context_of(context: click.Context, name: str) -> "Context":
+    """Return the context of the command `name`. Ends with status 2 where settings are invalid."""
+    context_class: type[Context] = load("portal.runtime.context:Context")
+    from portal.core.settings import SendsMail, Settings, SettingsInvalid  # noqa: PLC0415 - not for --help
+
+    # Whether a command needs the relay's password: yes unless listed.
+    sends_mail = {"serve": SendsMail.NO, "doctor": SendsMail.IF_KEYS_SAY, "keys": SendsMail.IF_KEYS_SAY}
     try:
-        sends_mail = SENDS_MAIL.get(context.invoked_subcommand or "", SendsMail.YES)
-        settings = Settings.from_env(os.environ, sends_mail=sends_mail)
-        context.obj = Context(settings, checks=CHECKS, database_checks=DATABASE_CHECKS)
-        context.call_on_close(context.obj.close)
-        if context.invoked_subcommand in REFUSALS:
-            for variable in context.obj.settings.unused:
-                log.warning("settings: %s is not used by this version; remove it", variable)
+        settings = Settings.from_env(os.environ, sends_mail=sends_mail.get(name, SendsMail.YES))
     except SettingsInvalid as error:
         click.echo("Invalid settings:", err=True)
-        refusals = REFUSALS.get(context.invoked_subcommand or "")
-        for fault in (*error.faults, *(refusals(error.settings) if refusals else ())):
+        further = load(REFUSALS[name])(error.settings) if name in REFUSALS else ()
+        for fault in (*error.faults, *further):
             click.echo(f"  {fault}", err=True)
         context.exit(2)
+    if name in REFUSALS:
+        for variable in settings.unused:
+            log.warning("settings: %s is not used by this version; remove it", variable)
+    if name != "doctor":
+        return context_class(settings)
+    return context_class(
+        settings,
+        checks=tuple(load(path) for path in CHECKS),
+        database_checks=tuple(load(path) for path in DATABASE_CHECKS),
+    )
 
 
 @main.command()
 @click.pass_obj
-def worker(context: Context) -> None:
+def worker(context: "Context") -> None:
     """Answer requests, deliver mail and run scheduled jobs, until SIGINT or SIGTERM."""
-    parts = wiring.worker_parts(context.settings, context.db, SystemClock(), context.worker_vault())
+    from portal import app  # noqa: PLC0415 - imports every feature
+    from portal.core.clock import SystemClock  # noqa: PLC0415
+    from portal.worker import Worker  # noqa: PLC0415
+
+    parts = app.worker_parts(context.settings, context.db, SystemClock(), context.worker_vault())
     click.echo("The worker has started.")
-    working.Worker(parts, wiring.SCHEDULE).run()
-
-
-for command in (
-    accounts,
-    audit,
-    campaigns,
-    db,
-    demo,
-    doctor,
-    exposure,
-    incidents,
-    keys,
-    outbox,
-    reset,
-    serving.serve,
-):
-    main.add_command(command)
+    Worker(parts, app.SCHEDULE).run()

@@ -2,18 +2,21 @@
 
 import os
 import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from granian.constants import Interfaces
-from granian.server import MPServer
 
 from portal.core.settings import Settings
 from portal.crypto import keys, self_test
 from portal.crypto.vault import WebVault
 from portal.runtime.context import Context
-from portal.web.frame import ROOT
 from portal.web.gate import THREADS
 
+if TYPE_CHECKING:
+    from granian.server import MPServer
+
+ROOT = Path(__file__).parent.parent
 # How long a stop waits for responses in progress. Without a limit, idle keep-alive connections block it.
 STOP_SECONDS = 10
 
@@ -55,8 +58,11 @@ def _try_to_listen(host: str, port: int) -> None:
         ) from error
 
 
-def server(target: str, host: str, port: int, processes: int) -> MPServer:
+def server(target: str, host: str, port: int, processes: int) -> "MPServer":
     """Return the production web server for `target` (module:application, relative to the repository)."""
+    from granian.constants import Interfaces  # noqa: PLC0415 - only the server itself needs it
+    from granian.server import MPServer  # noqa: PLC0415
+
     os.chdir(ROOT)
     return MPServer(
         target,

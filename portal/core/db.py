@@ -5,16 +5,19 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from secrets import token_bytes
 from time import monotonic, sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, DateTime, Engine, MetaData, create_engine, event, make_url, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 ID_BYTES = 16
 BUSY_MILLISECONDS = 15_000
@@ -45,12 +48,12 @@ class Base(DeclarativeBase):
     )
 
 
-def insert(session: Session, table: type[Base]) -> postgresql.Insert:
+def insert(session: Session, table: type[Base]) -> "postgresql.Insert":
     """Return an INSERT in the dialect of the session's database, so that it can have ON CONFLICT.
 
     Typed as PostgreSQL's; SQLite's has the same `on_conflict_do_nothing` and `on_conflict_do_update`.
     """
-    dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    dialect = import_module(f"sqlalchemy.dialects.{session.get_bind().dialect.name}")
     statement: postgresql.Insert = dialect.insert(table)
     return statement
 

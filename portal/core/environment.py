@@ -11,13 +11,13 @@ from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from limits import parse
 
 from portal.core import service_urls
 from portal.core.addresses import AddressInvalid, normalise
 from portal.core.service_urls import MailServer
 
 PREFIX = "PORTAL_"
+PLAIN_RATE = re.compile(r"[1-9][0-9]{0,8} per (second|minute|hour|day)")
 ENVIRONMENTS = ("production", "demo", "test")
 # OWASP: at least 19 MiB with two passes or 46 MiB with one. In KiB; more than 4 GiB is a typing error.
 MIN_MEMORY, MIN_WORK, MAX_MEMORY = 19_456, 38_912, 4_194_304
@@ -123,8 +123,10 @@ class Environment:
     def rate(self, name: str, default: str) -> str:
         """Return a limit in the words of the `limits` library, like `60 per hour`; a default may be none."""
         value = self.text(name, default)
-        if value == default == "":
+        if value == default == "" or PLAIN_RATE.fullmatch(value):
             return value
+        from limits import parse  # noqa: PLC0415 - slow to import, and each command reads the settings
+
         try:
             usable = parse(value).amount > 0
         except ValueError:

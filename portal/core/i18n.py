@@ -6,7 +6,6 @@ from functools import cache
 from pathlib import Path
 
 from babel import Locale
-from babel.support import NullTranslations, Translations
 
 TRANSLATIONS = Path(__file__).parent.parent / "translations"
 SOURCE_LANGUAGE = "en"
@@ -34,8 +33,10 @@ class Catalogue:
 @cache
 def catalogue(language: str) -> Catalogue:
     """Return the translations of `language`, a BCP 47 tag; English where there is no catalogue."""
+    from babel.support import Translations  # noqa: PLC0415 - slow to import, and few commands translate
+
     tag = language.replace("-", "_")
-    loaded: NullTranslations = Translations.load(TRANSLATIONS, [tag])
+    loaded = Translations.load(TRANSLATIONS, [tag])
     return Catalogue(language, loaded.gettext, loaded.ngettext)
 
 

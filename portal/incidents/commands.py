@@ -10,7 +10,7 @@ import click
 
 from portal.core.settings import Settings
 from portal.datakinds import taxonomy
-from portal.incidents import authoring, preview, reading, service, writing
+from portal.incidents import authoring, reading, service, writing
 from portal.incidents.authoring import MAX_BYTES, FileInvalid
 from portal.incidents.models import DRAFT, PHASES, PUBLISHED
 from portal.runtime.context import Context
@@ -135,6 +135,8 @@ def show(context: Context, slug: str) -> None:
 @errors_as_messages
 def write_preview(context: Context, slug: str, output: Path, language: str | None) -> None:
     """Write the page as it will look, including drafts, into one HTML file."""
+    from portal.incidents import preview  # noqa: PLC0415 - imports Flask, which no other command needs
+
     settings = context.settings
     language = language or settings.default_language
     _check_language(settings, language)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from textwrap import shorten
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from portal.core.db import BUSY_MILLISECONDS, WRITING, Database
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent.parent.parent / "migrations"
 BEHIND = "is not at this version; run: portal db upgrade"
@@ -55,8 +55,10 @@ class Timeouts:
 TIMEOUTS = Timeouts()
 
 
-def alembic_config() -> Config:
+def alembic_config() -> "Config":
     """Return Alembic's configuration, with the folder of the migrations."""
+    from alembic.config import Config  # noqa: PLC0415 - no other command needs it, and it is slow to import
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     return config
@@ -77,6 +79,8 @@ def upgrade(db: Database, revision: str = "head", timeouts: Timeouts = TIMEOUTS)
             _lock(connection, timeouts)
         if _fault(connection) == AHEAD:
             raise DatabaseNewer
+        from alembic import command  # noqa: PLC0415
+
         config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
@@ -89,10 +93,13 @@ def fault_of(db: Database) -> str | None:
 
 
 def _fault(connection: Connection) -> str | None:
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current == _revisions()[0]:
+    known = revisions()
+    stored = []
+    if inspect(connection).has_table("alembic_version"):
+        stored = list(connection.scalars(text("SELECT version_num FROM alembic_version")))
+    if stored == [known[-1]]:
         return None
-    return BEHIND if current is None or current in _revisions() else AHEAD
+    return BEHIND if set(stored) <= set(known) else AHEAD
 
 
 def _lock(connection: Connection, timeouts: Timeouts) -> None:
@@ -144,6 +151,6 @@ def _obstacle(error: DBAPIError, timeouts: Timeouts) -> tuple[str, str] | None:
 
 
 @cache
-def _revisions() -> tuple[str, ...]:
-    """Return every revision that this version knows, newest first."""
-    return tuple(one.revision for one in ScriptDirectory.from_config(alembic_config()).walk_revisions())
+def revisions() -> tuple[str, ...]:
+    """Return every revision that this version knows, oldest first: each is named as its file."""
+    return tuple(sorted(file.stem for file in (MIGRATIONS / "versions").glob("[0-9]*.py")))
