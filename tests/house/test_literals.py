@@ -11,6 +11,7 @@ TESTS = Path(__file__).parents[1]
 CONSTANT = re.compile(r"_?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 # What tests may take from the product, and why it is no figure.
 ALLOWED = {
+    "COMMANDS": "all the commands there are, which a test walks",
     "MAILS": "all the mails there are, which a test walks",
     "CANARY": "held to a literal, because former key files have it",
     "SCHEDULE": "all the scheduled work there is, which a test runs",
