@@ -7,8 +7,9 @@ from urllib.error import HTTPError
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from portal.identity.models import AccountRow
 from portal.outbox.models import OutboxMail
 from portal.outbox.service import unseal
 from tests.browser.house import PASSWORD, SLUG, House
@@ -16,7 +17,7 @@ from tests.traces import contents
 from tests.visitor import Visitor, leads_to
 
 NEW = "marmalade violin staircase"
-ANA, BEN, CLEO = (f"{name}@northwind.example" for name in ("ana", "ben", "cleo"))
+ANA, BEN, CLEO, DORA = (f"{name}@northwind.example" for name in ("ana", "ben", "cleo", "dora"))
 READER, STRANGER = "reader@northwind.example", "stranger@elsewhere.example"
 CHECK, RESET, CONFIRM = "/check/answer/", "/reset/", "/subscribe/confirm/"
 LEAVE, OFF = "/unsubscribe/", "/reminders/off/"
@@ -43,7 +44,10 @@ def full(house: House) -> House:
     cleo = house.visitor()
     cleo.submit("/sign-in/", email=CLEO, password=PASSWORD)
     assert cleo.submit("/account/password/", current_password=PASSWORD, password=NEW).status_code == 303
-    house.work()
+    dora = house.account(DORA)
+    with house.worker.db.write() as session:
+        session.execute(update(AccountRow).where(AccountRow.id == dora).values(profile=b"spoilt"))
+    house.ask("/reset/", DORA)
     return house
 
 
