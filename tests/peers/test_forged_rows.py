@@ -158,4 +158,4 @@ def test_an_account_s_index_that_was_altered_leads_to_nobody_else(
     drain(worker_parts)
     (mail,) = smtp.messages
     assert mail.recipients == ("mallory@elsewhere.example",)
-    assert "there is no account here" in mail.text
+    assert "couldn’t prepare your link" in mail.text
