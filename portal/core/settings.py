@@ -105,6 +105,7 @@ class Mail:
     server: MailServer = field(default=MailServer("localhost", 25, tls="none"), repr=False)
     sender: str = "portal@localhost"
     connections: int = 4
+    rate: str = ""
     fault: str | None = None
 
     @classmethod
@@ -112,15 +113,16 @@ class Mail:
         """Read this group; faults are collected, but where the key files may be what is wrong."""
         sender = environment.address("MAIL_SENDER", cls.sender, needed=True)
         connections = environment.count("MAIL_CONNECTIONS", cls.connections, 50, least=1)
+        rate = environment.rate("MAIL_RATE", cls.rate)
         if sends_mail is SendsMail.YES:
             server = environment.mail_server("MAIL_URL", cls.server)
-            return cls(server=server, sender=sender, connections=connections)
+            return cls(server=server, sender=sender, connections=connections, rate=rate)
         if sends_mail is SendsMail.NO or keys.web_alone:
-            return cls(sender=sender, connections=connections)
+            return cls(sender=sender, connections=connections, rate=rate)
         with environment.faults_apart() as faults:
             server = environment.mail_server("MAIL_URL", cls.server)
         fault = "; ".join(faults) or None
-        return cls(server=server, sender=sender, connections=connections, fault=fault)
+        return cls(server=server, sender=sender, connections=connections, rate=rate, fault=fault)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Change the state of outbox rows: claim them under a lease, mark them as being sent or sent, release."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from threading import Condition
 from time import monotonic
@@ -10,9 +10,13 @@ from typing import Any
 from sqlalchemy import bindparam, case, delete, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session
 
-from portal.core.db import Database
-from portal.outbox.models import QUEUED, SENDING, SENT, UNCERTAIN, OutboxMail
+from portal.core.db import Database, insert
+from portal.outbox import pace, service
+from portal.outbox.mail import PRIORITIES, REQUESTED
+from portal.outbox.models import FAILED, QUEUED, SENDING, SENT, UNCERTAIN, MailRelay, OutboxMail
+from portal.outbox.pace import Pace
 
 # How long a connection that has a result waits for those of the others, to share a transaction with them.
 LINGER_SECONDS = 0.002
@@ -57,22 +61,49 @@ class Claimed:
     proof_hash: bytes | None
 
 
-def claim(db: Database, lease: bytes, now: datetime, length: timedelta, limit: int) -> list[Claimed]:
+@dataclass(frozen=True)
+class RelayLimit:
+    """The relay that mails go to (host and port), and the operator's limit in mails a second."""
+
+    relay: str
+    cap: float | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Claimed rows; without any, `wait` is how long the relay's pace allows none."""
+
+    rows: list[Claimed]
+    wait: timedelta = timedelta()
+
+
+def claim(
+    db: Database,
+    lease: bytes,
+    now: datetime,
+    length: timedelta,
+    limit: int,
+    *,
+    relay: RelayLimit,
+    requested_only: bool = False,
+) -> Batch:
     """Claim up to `limit` due rows under one lease; a row whose lease expired is due again.
 
-    The worker of an expired lease died: the row that it was sending may have left, the others have not.
+    The worker of an expired lease died: the row that it was sending may have left, the others have not. Each
+    row takes a token of the relay's pace, if there is one, in the same transaction.
     """
     with db.write() as session:
-        due = (
-            select(OutboxMail.id)
-            .where(OutboxMail.due_at <= now)
-            .order_by(OutboxMail.priority, OutboxMail.due_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        ids = list(session.scalars(due))
+        relay_pace = _pace(session, relay, now)
+        if relay_pace is not None:
+            limit = min(limit, int(relay_pace.tokens))
+            if limit < 1:
+                return Batch([], pace.wait(relay_pace))
+        priorities = [PRIORITIES[REQUESTED]] if requested_only else service.sent_now(session)
+        ids = _due(session, priorities, now, limit)
         if not ids:
-            return []
+            return Batch([])
+        if relay_pace is not None:
+            _store_pace(session, relay, pace.used(relay_pace, len(ids)))
         interrupted = OutboxMail.state == SENDING
         statement = (
             update(_TABLE)
@@ -97,9 +128,63 @@ def claim(db: Database, lease: bytes, now: datetime, length: timedelta, limit: i
             )
         )
         rows: Any = session.execute(statement)
-        return sorted(
-            (Claimed(lease, *values) for values in rows), key=lambda row: (row.priority, row.created_at)
+        claimed = [Claimed(lease, *values) for values in rows]
+        return Batch(sorted(claimed, key=lambda row: (row.priority, row.created_at)))
+
+
+def _due(session: Session, priorities: list[int], now: datetime, limit: int) -> list[bytes]:
+    """Return the ids of due rows, priority by priority: one look-up each, however many rows wait."""
+    ids: list[bytes] = []
+    for priority in priorities:
+        due = (
+            select(OutboxMail.id)
+            .where(OutboxMail.priority == priority, OutboxMail.due_at <= now)
+            .order_by(OutboxMail.due_at)
+            .limit(limit - len(ids))
+            .with_for_update(skip_locked=True)
         )
+        ids += session.scalars(due)
+        if len(ids) >= limit:
+            break
+    return ids
+
+
+def _pace(session: Session, relay: RelayLimit, now: datetime) -> Pace | None:
+    """Return the relay's pace with its tokens filled up, locked; None where nothing limits it."""
+    row = session.get(MailRelay, relay.relay, with_for_update=True)
+    if row is None:
+        return None if relay.cap is None else Pace(relay.cap, max(1.0, relay.cap * pace.GATHER_SECONDS), now)
+    return pace.filled(Pace(row.rate, row.tokens, row.filled_at, row.ceiling, row.slowed_at), now, relay.cap)
+
+
+def _store_pace(session: Session, relay: RelayLimit, relay_pace: Pace) -> None:
+    values = asdict(relay_pace)
+    statement = insert(session, MailRelay).values(relay=relay.relay, **values)
+    session.execute(statement.on_conflict_do_update(index_elements=["relay"], set_=values))
+
+
+def slow_down(db: Database, relay: RelayLimit, now: datetime, least: float) -> bool:
+    """Lower the relay's rate, not below `least`; return whether it is the first time, after fast claims."""
+    with db.write() as session:
+        row = _pace(session, relay, now)
+        _store_pace(
+            session, relay, pace.first(now, relay.cap) if row is None else pace.slowed(row, now, least)
+        )
+        return row is None
+
+
+def take_back(connection: Connection, row_ids: frozenset[bytes], due_at: datetime) -> None:
+    """Queue rows again that failed before it showed that the relay rejects the sender; no attempt counts."""
+    ended = (
+        OutboxMail.id.in_(row_ids) & OutboxMail.due_at.is_(None) & OutboxMail.state.in_([FAILED, UNCERTAIN])
+    )
+    values = {
+        "state": case((OutboxMail.maybe_sent_count > 0, UNCERTAIN), else_=QUEUED),
+        "attempts": OutboxMail.attempts - 1,
+        "due_at": due_at,
+        "finished_at": None,
+    }
+    connection.execute(update(OutboxMail).where(ended).values(values))
 
 
 def renew(connection: Connection, row: Claimed, until: datetime) -> bool:

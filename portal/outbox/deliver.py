@@ -9,16 +9,18 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from time import monotonic, sleep
 
+from limits import parse
 from sqlalchemy.exc import OperationalError
 
 from portal.core.db import new_id
 from portal.core.faults import error_types, frames
 from portal.crypto.vault import VaultError
 from portal.outbox import claims, policy, service, smtp
-from portal.outbox.claims import Claimed, Mark, Marks
+from portal.outbox.claims import Claimed, Mark, Marks, RelayLimit
 from portal.outbox.compose import Composed, Composer, MailUnfit
 from portal.outbox.mail import PRIORITIES, REQUESTED
 from portal.outbox.models import FAILED
+from portal.outbox.pace import BETWEEN_DECREASES
 from portal.outbox.policy import Attempt, Decision, Fate, History
 from portal.outbox.service import ALTERED, make_proof
 from portal.outbox.smtp import Outcome, Result
@@ -57,8 +59,14 @@ class Delivery:
         self.jitter = jitter
         self.lease = lease
         self.paused_until: datetime | None = None
+        self.others_paused_until: datetime | None = None
         self.marks = Marks(parts.db, lease)
+        mail = parts.settings.mail
+        self._relay = RelayLimit(f"{mail.server.host}:{mail.server.port}", _per_second(mail.rate))
+        self._tokens_at: datetime | None = None
+        self._slowed_at: datetime | None = None
         self._history = History()
+        self._taken_back: frozenset[bytes] = frozenset()
         self._rows: deque[Claimed] = deque()
         self._last_start: datetime = datetime.min.replace(tzinfo=UTC)
         self._lock = Lock()
@@ -66,10 +74,21 @@ class Delivery:
     def claim(self, limit: int) -> Claimed | None:
         """Return the next claimed row; claim more if there is none. None: nothing is due, or a pause."""
         with self._lock:
-            if not self._rows and not self.is_paused():
+            if not self._rows and self._may_claim():
                 now = self.parts.clock.now()
-                self._rows.extend(claims.claim(self.parts.db, new_id(), now, self.lease, limit))
+                only = self._until(self.others_paused_until) is not None
+                batch = claims.claim(
+                    self.parts.db,
+                    new_id(),
+                    now,
+                    self.lease,
+                    limit,
+                    relay=self._relay,
+                    requested_only=only,
+                )
+                self._rows.extend(batch.rows)
                 self._last_start = self.last_start(now)
+                self._tokens_at = now + batch.wait
             return self._rows.popleft() if self._rows else None
 
     def next_row(self) -> Claimed | None:
@@ -81,32 +100,81 @@ class Delivery:
         """Return when a row that is leased now must be started: the rest is for the relay's answer."""
         return now + self.lease - min(self.lease * 0.9, ONE_ANSWER)
 
-    def is_paused(self) -> bool:
-        """Return whether delivery pauses. A longer pause than the longest was set under a wrong clock."""
+    def _may_claim(self) -> bool:
+        """Return whether a claim is worth its lock: mail is due, nothing pauses, and tokens have come."""
         now = self.parts.clock.now()
-        return self.paused_until is not None and now < self.paused_until <= now + policy.LONGEST_PAUSE
+        if self._until(self.paused_until) is not None or self._until(self._tokens_at) is not None:
+            return False
+        with self.parts.db.read() as session:
+            return service.any_due(session, now)
+
+    def _until(self, time: datetime | None) -> datetime | None:
+        """Return a time that is still to come; a wrong clock set one that is further ahead than any pause."""
+        now = self.parts.clock.now()
+        return time if time is not None and now < time <= now + policy.LONGEST_PAUSE else None
+
+    def paused(self, row: Claimed) -> datetime | None:
+        """Return until when a pause keeps this row waiting; None: it may be sent."""
+        everything = self._until(self.paused_until)
+        others = None if _requested(row) else self._until(self.others_paused_until)
+        return max((each for each in (everything, others) if each is not None), default=None)
 
     def decide(self, outcome: Outcome, row: Claimed) -> Decision:
         """Return what follows from an attempt, and remember it for the next one."""
+        now = self.parts.clock.now()
         with self._lock:
-            history = replace(self._history, paused=self.is_paused())
-            decision = policy.decide(outcome, _attempt(row), history, self.jitter())
+            history = replace(self._history, paused=self.paused(row) is not None)
+            decision = policy.decide(outcome, _attempt(row, now), history, self.jitter())
             self._history = decision.history
-            if decision.pause is not None:
-                self.paused_until = self.parts.clock.now() + decision.pause
-            return decision
+            if decision.pause is not None and decision.pause_requested:
+                self.paused_until = now + decision.pause
+            elif decision.pause is not None:
+                self.others_paused_until = now + decision.pause
+            if decision.fate is Fate.SENT:
+                self._taken_back = frozenset()
+            self._taken_back |= decision.take_back
+        return decision
 
-    def must_end(self) -> bool:
-        """Return whether no claimed row may be started: a pause, the end of the worker or of the lease."""
-        return self.is_paused() or self.parts.stopping() or self.parts.clock.now() > self._last_start
+    def follow(self, decision: Decision, row: Claimed) -> None:
+        """Do what a decision says about other mail, once its own row is stored."""
+        now = self.parts.clock.now()
+        if decision.slow_to is not None:
+            self._slow_down(now, decision.slow_to)
+        # A row that another connection took back while it was stored as failed returns too.
+        rows = decision.take_back
+        if decision.fate is Fate.FAILED:
+            rows |= {row.id} & self._taken_back
+        if rows:
+            due = (self.paused(row) or now) + decision.wait
+            log.warning("outbox: %d failed mails are queued again, since it was the sender that was rejected",
+                        len(rows))  # fmt: skip
+            self.store(Mark(change=lambda connection: claims.take_back(connection, rows, due)))
 
-    def give_back(self, row: Claimed) -> None:
-        """Release a row that was not tried, and all rows that wait behind it; no attempt counts."""
+    def _slow_down(self, now: datetime, least: float) -> None:
+        """Lower the rate for all workers, once a second at most."""
         with self._lock:
-            rows = [row, *self._rows]
+            if self._slowed_at is not None and timedelta() <= now - self._slowed_at < BETWEEN_DECREASES:
+                return
+            self._slowed_at = now
+        if claims.slow_down(self.parts.db, self._relay, now, least):
+            log.warning("outbox: mail relay throttles; looking for the rate that it accepts")
+            self.give_back([])
+
+    def must_end(self, row: Claimed) -> bool:
+        """Return whether a claimed row may not be started: a pause, the end of the worker or of the lease."""
+        late = self.parts.clock.now() > self._last_start
+        return late or self.parts.stopping() or self.paused(row) is not None
+
+    def give_back(self, rows: list[Claimed]) -> None:
+        """Release rows that were not tried, and all rows that wait behind them; no attempt counts."""
+        with self._lock:
+            waiting = [*rows, *self._rows]
             self._rows.clear()
-        due = self.paused_until if self.is_paused() else self.parts.clock.now()
-        self.release(rows, due_at=due, attempts=claims.UNCOUNTED)
+        for requested in (True, False):
+            same = [row for row in waiting if _requested(row) is requested]
+            if same:
+                due = self.paused(same[0]) or self.parts.clock.now()
+                self.release(same, due_at=due, attempts=claims.UNCOUNTED)
 
     def release(self, rows: list[Claimed], **values: object) -> None:
         """Release rows with new values."""
@@ -149,8 +217,8 @@ class Deliverer:
             started = False
             while row is not None:
                 count += 1
-                if self.delivery.must_end():
-                    self.delivery.give_back(row)
+                if self.delivery.must_end(row):
+                    self.delivery.give_back([row])
                     break
                 following = None
                 if started or self.start(row):
@@ -209,10 +277,11 @@ class Deliverer:
         _announce(decision, result, row)
         self._store_proof(row, mail)
         self._store(decision, row, result.reason)
+        self.delivery.follow(decision, row)
         return None
 
     def _failed_by_fault(self, doing: str, row: Claimed, reason: str, error: Exception) -> None:
-        decision = policy.retry(_attempt(row), History(), self.delivery.jitter())
+        decision = policy.retry(_attempt(row, self._clock.now()), History(), self.delivery.jitter())
         arguments = (doing, _name(row), error_types(error), _next_step(decision), frames(error))
         log.error("outbox: %s row %s failed (%s); %s%s", *arguments)
         self._store(decision, row, reason)
@@ -222,8 +291,7 @@ class Deliverer:
         due = self._clock.now()
         match decision.fate:
             case Fate.RETURN:
-                if self.delivery.is_paused():
-                    due = self.delivery.paused_until or due
+                due = self.delivery.paused(row) or due
                 values: dict[str, object] = {"attempts": claims.UNCOUNTED}
             case Fate.RETRY:
                 values = {"maybe_sent_count": row.maybe_sent_count}
@@ -275,9 +343,22 @@ def _announce(decision: Decision, result: Result, row: Claimed) -> None:
     log.log(level, "outbox: %s%s (%s); %s", decision.notice, subject, result.reason, "; ".join(steps))
 
 
-def _attempt(row: Claimed) -> Attempt:
-    requested = row.priority == PRIORITIES[REQUESTED]
-    return Attempt(row.id, requested, row.attempts, row.maybe_sent_count)
+def _per_second(rate: str) -> float | None:
+    """Return a limit like `14 per second` as a number a second, or None where there is none."""
+    if not rate:
+        return None
+    limit = parse(rate)
+    return limit.amount / limit.get_expiry()
+
+
+def _requested(row: Claimed) -> bool:
+    """Return whether the mail was requested in a form, where anyone can type any address."""
+    return row.priority == PRIORITIES[REQUESTED]
+
+
+def _attempt(row: Claimed, now: datetime) -> Attempt:
+    age = now - row.created_at
+    return Attempt(row.id, _requested(row), row.attempts, row.maybe_sent_count, age)
 
 
 def _next_step(decision: Decision) -> str:

@@ -8,6 +8,8 @@ LEGAL = "legal"
 SECURITY = "security"
 UPDATES = "updates"
 PRIORITIES = {REQUESTED: 0, SECURITY: 1, LEGAL: 2, UPDATES: 3}
+# What an operator can stop: notices and updates. Nobody waits for them.
+PAUSABLE = (LEGAL, UPDATES)
 
 
 @dataclass(frozen=True)

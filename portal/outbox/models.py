@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, LargeBinary, SmallInteger, String, text
+from sqlalchemy import Float, Index, LargeBinary, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.db import ID_BYTES, Base, Utc, new_id
+from portal.core.db import ID_BYTES, WITHOUT_ROWID, Base, Utc, new_id
 from portal.crypto.vault import INDEX_BYTES
 
 QUEUED = "queued"
@@ -64,3 +64,31 @@ class OutboxMail(Base):
             postgresql_where=HAS_PAYLOAD,
         ),
     )
+
+
+class MailRelay(Base):
+    """The pace of one relay, for the workers of all machines: a bucket of tokens and the rate that fills it.
+
+    `relay` is host and port. There is a row once the relay has throttled, or where the operator set a rate.
+    """
+
+    __tablename__ = "mail_relays"
+    __table_args__ = WITHOUT_ROWID
+
+    relay: Mapped[str] = mapped_column(String(300), primary_key=True)
+    rate: Mapped[float] = mapped_column(Float)
+    tokens: Mapped[float] = mapped_column(Float)
+    filled_at: Mapped[datetime] = mapped_column(Utc)
+    ceiling: Mapped[float | None] = mapped_column(Float)
+    slowed_at: Mapped[datetime | None] = mapped_column(Utc)
+
+
+class MailPause(Base):
+    """The operator's pause: while there is a row, notices and updates stay in the queue."""
+
+    __tablename__ = "mail_pauses"
+    __table_args__ = WITHOUT_ROWID
+
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)
+    reason: Mapped[str] = mapped_column(String(200))
+    paused_at: Mapped[datetime] = mapped_column(Utc)

@@ -22,6 +22,8 @@ from portal.outbox.models import (
     SENDING,
     STATES,
     UNCERTAIN,
+    MailPause,
+    MailRelay,
     OutboxMail,
 )
 from portal.runtime.turns import update_some
@@ -44,6 +46,7 @@ MAIL_LATE = timedelta(minutes=10)
 MAILS_LOOKED_AT = 200
 ALTERED = "altered"
 WITHDRAWN = "withdrawn"
+PAUSE_NAME = "bulk"
 
 
 class MailUnknown(Exception):
@@ -120,8 +123,8 @@ def unseal(vault: WorkerVault, row_id: bytes, payload: bytes) -> Payload:
 
 
 def any_due(session: Session, now: datetime) -> bool:
-    """Return whether a mail is due. Reads only: one lookup per priority in the index of due rows."""
-    due = OutboxMail.priority.in_(mails.PRIORITIES.values()) & (OutboxMail.due_at <= now)
+    """Return whether a mail may be sent now. Reads only: one lookup per priority in the index of due rows."""
+    due = OutboxMail.priority.in_(sent_now(session)) & (OutboxMail.due_at <= now)
     return session.scalar(select(OutboxMail.id).where(due).limit(1)) is not None
 
 
@@ -131,6 +134,47 @@ def present_wait(session: Session, now: datetime) -> timedelta:
     waiting = requested & OutboxMail.due_at.is_not(None)
     oldest = session.scalar(select(OutboxMail.due_at).where(waiting).order_by(OutboxMail.due_at).limit(1))
     return max(now - oldest, timedelta()) if oldest is not None else timedelta()
+
+
+def sent_now(session: Session) -> list[int]:
+    """Return the priorities of the mails that are sent, the most urgent first; a pause leaves some out."""
+    paused = pause_of(session) is not None
+    return sorted(
+        number for stream, number in mails.PRIORITIES.items() if not (paused and stream in mails.PAUSABLE)
+    )
+
+
+def pause(session: Session, reason: str, now: datetime) -> bool:
+    """Stop notices and updates until `resume`; return False if they were paused before, for whatever reason.
+
+    Writes the audit row.
+    """
+    values = {"name": PAUSE_NAME, "reason": reason, "paused_at": now}
+    added = db.insert(session, MailPause).values(values).on_conflict_do_nothing(index_elements=["name"])
+    if session.execute(added.returning(MailPause.name)).first() is None:
+        return False
+    audit.record(session, "outbox.pause", reason, {}, now)
+    return True
+
+
+def resume(session: Session, now: datetime) -> bool:
+    """End the pause; return False if there was none. Writes the audit row."""
+    ended: Any = session.execute(delete(MailPause).where(MailPause.name == PAUSE_NAME))
+    if not ended.rowcount:
+        return False
+    audit.record(session, "outbox.resume", "", {}, now)
+    return True
+
+
+def pause_of(session: Session) -> MailPause | None:
+    """Return the operator's pause, if there is one."""
+    return session.get(MailPause, PAUSE_NAME)
+
+
+def paces(session: Session) -> dict[str, float]:
+    """Return the mails a second that each relay takes, where it throttled or the operator set a rate."""
+    rows = session.execute(select(MailRelay.relay, MailRelay.rate).order_by(MailRelay.relay))
+    return {relay: rate for relay, rate in rows}  # noqa: C416
 
 
 def payload_cell(row_id: bytes) -> Cell:

@@ -29,7 +29,9 @@ _TRANSIENT = range(400, 500)
 _PERMANENT = range(500, 600)
 _UNAVAILABLE = 421
 _POLICY_CODE = 554
+_THROTTLED_CODE = 454
 _ENHANCED = re.compile(rb"5\.\d+\.\d+")  # enhanced status code (RFC 3463)
+_NO_MAILBOX = re.compile(rb"5\.(1\.([1236]|10)|2\.[12])\b")
 # Replies to missing, wrong or too weak authentication (RFC 4954, section 6).
 _AUTH_CODES = (530, 534, 535, 538)
 
@@ -40,6 +42,10 @@ class Outcome(Enum):
     ACCEPTED = "the relay has it"
     REJECTED = "the relay rejects this recipient or message for good"
     REJECTED_BY_POLICY = "5.7.x or 554: because of the sender or because of this recipient"
+    NO_MAILBOX = "the recipient's mailbox does not exist, is closed or is full"
+    OVER_QUOTA = "5.4.5: the sender may send no more for now"
+    THROTTLED = "421 or 454: too fast"
+    DEFERRED = "4.7.x: too fast, or the relay takes no mail at the first try (greylisting)"
     DELAYED = "the relay cannot accept this mail now; a retry may succeed"
     UNREACHABLE = "the relay accepts no mail now, and said nothing about a recipient"
     SENDER_REJECTED = "the relay rejects the portal: no mail can leave until an operator fixes it"
@@ -307,17 +313,27 @@ class Relay:
 
 def classify(code: int, text: bytes, *, about_sender: bool = False) -> Outcome:
     """Return the outcome of a reply that accepts nothing; `about_sender`: before a recipient was named."""
-    if code == _UNAVAILABLE:
-        return Outcome.UNREACHABLE
     if code in _AUTH_CODES:
         return Outcome.SENDER_REJECTED
     if code not in _PERMANENT:
-        return Outcome.UNREACHABLE if about_sender else Outcome.DELAYED
+        return _transient(code, text, about_sender=about_sender)
+    if text.startswith(b"5.4.5"):
+        return Outcome.OVER_QUOTA
     if about_sender:
         return Outcome.SENDER_REJECTED
+    if _NO_MAILBOX.match(text):
+        return Outcome.NO_MAILBOX
     if text.startswith(b"5.7.") or (code == _POLICY_CODE and not _ENHANCED.match(text)):
         return Outcome.REJECTED_BY_POLICY
     return Outcome.REJECTED
+
+
+def _transient(code: int, text: bytes, *, about_sender: bool) -> Outcome:
+    if code == _THROTTLED_CODE or (code == _UNAVAILABLE and not about_sender):
+        return Outcome.THROTTLED
+    if code in _TRANSIENT and text.startswith(b"4.7."):
+        return Outcome.DEFERRED
+    return Outcome.UNREACHABLE if about_sender else Outcome.DELAYED
 
 
 def _not_connected(error: Exception) -> RelayError:

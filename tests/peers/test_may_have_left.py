@@ -12,7 +12,7 @@ from portal.campaigns.emails import Notice
 from portal.core.db import new_id
 from portal.outbox import jobs as outbox_jobs
 from portal.outbox import service
-from portal.outbox.claims import claim
+from portal.outbox.claims import RelayLimit, claim
 from tests.peers.conftest import VICTIMS
 from tests.peers.relays import RudeRelay
 
@@ -87,7 +87,7 @@ def killed(db, clock):
 
     def die(hands, begun):
         lease = new_id()
-        rows = claim(db, lease, clock.now(), timedelta(minutes=5), 50)
+        rows = claim(db, lease, clock.now(), timedelta(minutes=5), 50, relay=RelayLimit("other:25")).rows
         for row in rows[:begun]:
             assert hands.start(row)
         clock.advance(timedelta(minutes=5))
@@ -150,7 +150,10 @@ class TestWhoseRow:
         waiting = enqueue()
         smtp.answer_recipient = lambda address: (
             clock.advance(timedelta(minutes=5))
-            or (claim(db, new_id(), clock.now(), timedelta(minutes=5), 50) and "250 OK")
+            or (
+                claim(db, new_id(), clock.now(), timedelta(minutes=5), 50, relay=RelayLimit("other:25")).rows
+                and "250 OK"
+            )
         )
         deliverer().run()
         assert smtp.messages == []

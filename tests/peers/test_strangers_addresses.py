@@ -67,11 +67,12 @@ def test_a_relay_that_refuses_everybody_fails_few_and_keeps_the_rest(
         enqueue(f"x{number}@example.org")
     with RudeRelay({"RCPT": b"550 relaying denied"}) as relay:
         live(deliverer(relay.server, timeout=1), clock, 3 * 60)
-    assert counts() == {"failed": 20, "queued": TYPED + VICTIMS - 20}
+    # Of the notices nobody stays failed: the ones before it showed that the sender is blocked return.
+    assert counts() == {"failed": 10, "queued": TYPED + VICTIMS - 10}
     assert "sender probably blocked" in caplog.text
     assert "typed into forms" in caplog.text
     live(deliverer(), clock, 60)
-    assert counts() == {"failed": 20, "sent": TYPED + VICTIMS - 20}
+    assert counts() == {"failed": 10, "sent": TYPED + VICTIMS - 10}
 
 
 def test_many_dead_addresses_of_a_list_are_asked_about_and_the_rest_get_their_notice(

@@ -1,0 +1,65 @@
+"""Learn how fast the relay takes mail: additive increase, multiplicative decrease, and a bucket of tokens."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+# The first rate after the relay throttled, in mails a second; it doubles every second until the next time.
+START = 5.0
+FLOOR = 0.1
+FIRST_DECREASE, DECREASE = 0.5, 0.8
+# Each second that is used in full adds this share of the rate at which the relay last throttled.
+INCREASE, LEAST_STEP = 0.05, 0.1
+# One crowded second counts once, however many connections it hits.
+BETWEEN_DECREASES = timedelta(seconds=1)
+# Tokens gather for so long; a worker looks for due mails more often.
+GATHER_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The rate of one relay in mails a second, and the tokens that are left; each mail takes one.
+
+    `ceiling` is the rate at which the relay last throttled; None until it did so for the second time.
+    """
+
+    rate: float
+    tokens: float
+    filled_at: datetime
+    ceiling: float | None = None
+    slowed_at: datetime | None = None
+
+
+def first(now: datetime, cap: float | None) -> Pace:
+    """Return the pace after the relay throttled for the first time; `cap` is the operator's limit."""
+    return Pace(min(START, cap or START), 0.0, now, slowed_at=now)
+
+
+def filled(pace: Pace, now: datetime, cap: float | None) -> Pace:
+    """Return the pace with the tokens that have come since; none where the clock was set back."""
+    rate = pace.rate if cap is None else min(pace.rate, cap)
+    seconds = max((now - pace.filled_at).total_seconds(), 0.0)
+    tokens = min(pace.tokens + seconds * rate, max(1.0, rate * GATHER_SECONDS))
+    return replace(pace, rate=rate, tokens=tokens, filled_at=now)
+
+
+def used(pace: Pace, mails: int) -> Pace:
+    """Return the pace after so many tokens were taken: each raises the rate a little."""
+    if pace.ceiling is None:
+        rate = pace.rate + mails
+    else:
+        rate = pace.rate + mails * max(pace.ceiling * INCREASE, LEAST_STEP) / pace.rate
+    return replace(pace, rate=rate, tokens=pace.tokens - mails)
+
+
+def slowed(pace: Pace, now: datetime, least: float = FLOOR) -> Pace:
+    """Return the pace after the relay throttled again; no lower than `least`, or than it was."""
+    if pace.slowed_at is not None and timedelta() <= now - pace.slowed_at < BETWEEN_DECREASES:
+        return pace
+    decrease = FIRST_DECREASE if pace.ceiling is None else DECREASE
+    rate = min(max(pace.rate * decrease, least), pace.rate)
+    return replace(pace, rate=rate, ceiling=pace.rate, slowed_at=now)
+
+
+def wait(pace: Pace) -> timedelta:
+    """Return how long it takes until the next token comes."""
+    return timedelta(seconds=max(1.0 - pace.tokens, 0.0) / pace.rate)
