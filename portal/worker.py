@@ -70,11 +70,12 @@ class Worker:
 
     def start(self) -> list[Thread]:
         """Start and return the threads."""
+        stuck = times.StuckTimes()
         threads = [
             Thread(target=self._loop, args=("answer", self._answer), name="answer"),
             Thread(
                 target=self._loop,
-                args=("schedule", lambda: run_due(self.parts, self._schedule)),
+                args=("schedule", lambda: run_due(self.parts, self._schedule, stuck)),
                 name="schedule",
             ),
             *(Thread(target=self._deliver, args=(each,), name="deliver") for each in self._deliverers),
@@ -174,10 +175,12 @@ def refusals(settings: Settings) -> list[str]:
     return []
 
 
-def run_due(parts: WorkerParts, schedule: Sequence[ScheduledJob]) -> int:
+def run_due(
+    parts: WorkerParts, schedule: Sequence[ScheduledJob], stuck: times.StuckTimes | None = None
+) -> int:
     """Run the due jobs that no other worker has claimed; return how many ran."""
     ran = 0
-    for each in times.due(parts.db, schedule, parts.clock.now()):
+    for each in times.due(parts.db, schedule, parts.clock.now(), stuck):
         if parts.stopping():
             break
         if times.claim(parts.db, each, parts.clock.now()):

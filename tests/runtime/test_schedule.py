@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select, text, update
 
 from portal.app import SCHEDULE
 from portal.core.db import Database
-from portal.runtime.schedule import ScheduledJob, ScheduledTime
+from portal.runtime.schedule import ScheduledJob, ScheduledTime, StuckTimes
 from portal.worker import run_due, run_schedule
 
 EVERY = timedelta(seconds=10)
@@ -93,10 +93,42 @@ def test_a_time_that_a_wrong_clock_wrote_is_mended(worker_parts, clock, job, ran
     clock.advance(DAY)
     run_due(worker_parts, (job(),))
     clock.advance(-DAY)
-    assert [run_due(worker_parts, (job(),)) for _ in range(3)] == [1, 0, 0]
-    assert next_at() == clock.now() + EVERY
+    stuck, runs = StuckTimes(), []
+    for _ in range(8):
+        runs.append(run_due(worker_parts, (job(),), stuck))
+        clock.advance(EVERY)
+    assert runs == [0] * 7 + [1]  # after the interval and a minute, in which another worker would move it
+    assert next_at() == clock.now()
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert "schedule: one was due in 86410 s" in caplog.text
+    assert "schedule: one was due in 86340 s" in caplog.text
+
+
+@pytest.mark.parametrize("ahead", [timedelta(seconds=75), timedelta(hours=3)])
+def test_workers_whose_clocks_differ_run_a_job_once_per_period_and_log_nothing(
+    worker_parts, clock, job, ran, caplog, ahead
+):
+    late, early = StuckTimes(), StuckTimes()
+    for _ in range(400):  # a hundred seconds
+        clock.advance(ahead)
+        run_due(worker_parts, (job(),), early)
+        clock.advance(-ahead)
+        run_due(worker_parts, (job(),), late)
+        clock.advance(timedelta(seconds=0.25))
+    assert len(ran) == 10
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("written", ["'soon'", "5", "x'00ff'", "''", "'2026-13-45 10:00:00'"])
+def test_a_time_that_is_no_date_stops_no_job(worker_parts, db, clock, job, ran, caplog, written):
+    if not db.is_sqlite:
+        written = "'infinity'"
+    schedule = (job("one"), job("two"), job("three"))
+    run_due(worker_parts, schedule)
+    change(db, text(f"UPDATE scheduled_jobs SET next_at = {written} WHERE name = 'two'"))
+    clock.advance(EVERY)
+    assert [run_due(worker_parts, schedule) for _ in range(2)] == [3, 0]
+    assert ran == ["one", "two", "three"] * 2
+    assert caplog.text.count("schedule: the time of two is not a date") == 1
 
 
 def test_two_machines_whose_clocks_differ_a_little_do_not_run_a_job_twice(worker_parts, clock, job, ran):
