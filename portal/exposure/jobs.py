@@ -64,10 +64,9 @@ def answer_address(
     vault = parts.vault
     found = answers.candidates(session, vault, [i.id for i in incidents.published(session)], address)
     mailbox = answers.recipient(address, found)
-    owner = folded(mailbox or address)
     reply_id = request.reply_id
     allowed = request.again or replies.count_answer(
-        session, vault, PURPOSE, owner, now, reply_id=reply_id, lifetime=ANSWER_LIFETIME
+        session, vault, PURPOSE, mailbox or address, now, reply_id=reply_id, lifetime=ANSWER_LIFETIME
     )
     if mailbox is None or not allowed:
         return Outcome.ANSWERED

@@ -10,6 +10,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.core import db
+from portal.core.addresses import folded
 from portal.core.clock import start_of_day
 from portal.crypto import tokens
 from portal.crypto.vault import Cell, VaultError, WorkerVault
@@ -136,7 +137,7 @@ def count_answer(
     lifetime: timedelta,
     topic: str = "",
 ) -> bool:
-    """Count an answer to an address and record its link; return False after three answers on one day (UTC).
+    """Count an answer to a normalised address and record its link; return False after three on one day (UTC).
 
     The requester does not learn the result. Links never replace each other: a stranger's daily requests must
     not end a link that its owner was promised for 30 days. The cap and the lifetime bound their number.
@@ -203,7 +204,8 @@ def purge_caps(session: Session, now: datetime) -> int:
 
 
 def _record_key(vault: WorkerVault, purpose: str, address: str) -> bytes:
-    return vault.list_index(f"cap {purpose}", address)
+    # Spellings of one mailbox share a record, or a stranger could fill it by typing ever new ones.
+    return vault.list_index(f"cap {purpose}", folded(address))
 
 
 def _record_cell(key: bytes) -> Cell:

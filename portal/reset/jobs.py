@@ -31,11 +31,9 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         typed = addresses.normalise(request.fields.get("email", ""))
     except addresses.AddressInvalid:
         return Outcome.ANSWERED
-    # Capped by the exact address, which is what finds an account: requests for its other spellings must not
-    # use up the owner's mails.
     owner, reply_id = addresses.sign_in_name(typed), request.reply_id
     if not replies.count_answer(
-        session, parts.vault, PURPOSE, owner, now, reply_id=reply_id, lifetime=service.LIFETIME
+        session, parts.vault, PURPOSE, typed, now, reply_id=reply_id, lifetime=service.LIFETIME
     ):
         return Outcome.ANSWERED
     store = store_for(parts.settings)

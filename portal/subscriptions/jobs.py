@@ -6,7 +6,7 @@ from datetime import datetime
 from babel import Locale
 from sqlalchemy.orm import Session
 
-from portal.core.addresses import AddressInvalid, normalise, sign_in_name
+from portal.core.addresses import AddressInvalid, normalise
 from portal.core.dates import moment
 from portal.core.i18n import best_language, catalogue
 from portal.crypto.vault import VaultError
@@ -47,12 +47,12 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
     except (AddressInvalid, incidents.IncidentUnknown):
         log.warning("subscriptions: a sign-up without a valid address or incident was dropped")
         return Outcome.ANSWERED
-    owner, topic = sign_in_name(address), incident.id.hex()
-    if replies.waiting(session, vault, PURPOSE, owner, topic, now - service.ONE_MAIL_WITHIN):
+    topic = incident.id.hex()
+    if replies.waiting(session, vault, PURPOSE, address, topic, now - service.ONE_MAIL_WITHIN):
         return Outcome.ANSWERED
     row_id = request.reply_id
     if not replies.count_answer(
-        session, vault, PURPOSE, owner, now, reply_id=row_id, lifetime=service.CONFIRM_WITHIN, topic=topic
+        session, vault, PURPOSE, address, now, reply_id=row_id, lifetime=service.CONFIRM_WITHIN, topic=topic
     ):
         return Outcome.ANSWERED
     language = best_language(request.fields.get("language"), parts.settings.site.languages)
