@@ -21,6 +21,7 @@ from portal.identity.service import hasher_for
 from portal.runtime import schema
 from tests.migrations import rows
 from tests.processes import ROOT
+from tests.traces import plans
 
 PEOPLE = 1_234
 PASSWORD, CLOSED = "a lantern for eleven owls", "nine quiet otters by the mill"
@@ -133,6 +134,18 @@ def test_a_job_that_is_killed_locks_nobody_out_and_is_resumed(app, db, environ, 
         assert session.scalars(text("SELECT action FROM audit_entries")).all() == [
             "accounts.hashes_encrypted"
         ]
+
+
+def test_what_is_left_is_found_without_reading_every_account(db):
+    if not db.is_sqlite:
+        pytest.skip("PostgreSQL decides by the size of the table")
+
+    def look() -> None:
+        with db.read() as session:
+            hashes.plain_rows(session, 500)
+            hashes.count_plain(session)
+
+    assert [plan.split("INDEX ")[1] for plan in plans(db, look)] == ["ix_identity_accounts_plain"] * 2
 
 
 def test_the_worker_stops_between_two_turns(db, worker_parts):
