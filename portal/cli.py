@@ -39,7 +39,7 @@ COMMANDS = {
 REFUSALS = {"serve": "portal.serve:refusals", "worker": "portal.worker:refusals"}
 # The features' checks for `portal doctor`: of the settings, and of the database.
 CHECKS = ("portal.outbox.commands:check_relay",)
-DATABASE_CHECKS = ("portal.identity.hashes:check_encrypted",)
+DATABASE_CHECKS = ("portal.identity.hashes:check_encrypted", "portal.outbox.commands:check_pause")
 
 
 def load(path: str) -> Any:

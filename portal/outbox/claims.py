@@ -7,15 +7,15 @@ from threading import Condition
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import bindparam, case, delete, select, update
+from sqlalchemy import bindparam, case, delete, exists, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from portal.core.db import Database, insert
 from portal.outbox import pace, service
-from portal.outbox.mail import PRIORITIES, REQUESTED
-from portal.outbox.models import FAILED, QUEUED, SENDING, SENT, UNCERTAIN, MailRelay, OutboxMail
+from portal.outbox.mail import PAUSABLE, PRIORITIES, REQUESTED
+from portal.outbox.models import FAILED, QUEUED, SENDING, SENT, UNCERTAIN, MailPause, MailRelay, OutboxMail
 from portal.outbox.pace import Pace
 
 # How long a connection that has a result waits for those of the others, to share a transaction with them.
@@ -35,9 +35,13 @@ _SENT = (
         **{name: bindparam(name) for name in ("finished_at", "proof_hash", "proof")},
     )
 )
+# Neither notices nor updates start once an operator has paused them, even if they are claimed.
+_NOT_PAUSED = OutboxMail.priority.not_in([PRIORITIES[stream] for stream in PAUSABLE]) | ~exists(
+    select(MailPause.name)
+)
 _SENDING = (
     update(_TABLE)
-    .where(_HELD, _WAITS)
+    .where(_HELD, _WAITS, _NOT_PAUSED)
     .values(state=SENDING, attempts=OutboxMail.attempts + 1, due_at=bindparam("until"))
 )
 _RENEW = update(_TABLE).where(_HELD, _WAITS).values(due_at=bindparam("until"))
@@ -220,7 +224,8 @@ def release(connection: Connection, rows: list[Claimed], **values: object) -> No
 class Mark:
     """What one connection has to store: a mail that was sent, the next one that is being sent, or a change.
 
-    `held` tells afterwards whether `sending` may be sent: its lease was not lost, nor the mail withdrawn.
+    `held` tells afterwards whether `sending` may be sent: its lease was not lost, nor the mail withdrawn or
+    paused.
     """
 
     sent: dict[str, object] | None = None

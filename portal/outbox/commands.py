@@ -1,4 +1,4 @@
-"""`portal outbox`: count mails by state and retry failed ones; `portal doctor`: check the relay."""
+"""`portal outbox`: count mails, retry failed ones, pause; `portal doctor`: check the relay and the pause."""
 
 import smtplib
 import socket
@@ -7,12 +7,15 @@ from collections.abc import Iterator
 
 import click
 
+from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.outbox import service
+from portal.outbox.models import MailPause
 from portal.runtime.context import Context
 
 CONNECT_SECONDS = 10
 TAKEN = 200
+LONGEST_REASON = 200
 
 
 @click.group()
@@ -28,6 +31,8 @@ def status(context: Context) -> None:
         counts = service.counts(session)
         failures = service.failures(session)
         delays = service.delays(session)
+        paces = service.paces(session)
+        pause = service.pause_of(session)
     for state, number in counts.items():
         click.echo(f"{state:<10} {number:>10}")
     click.echo(f"{'all':<10} {sum(counts.values()):>10}")
@@ -35,6 +40,10 @@ def status(context: Context) -> None:
         click.echo(f"failed because of {reason}: {number}")
     for reason, number in delays.items():
         click.echo(f"waiting because of {reason}: {number}")
+    for relay, rate in paces.items():
+        click.echo(f"{relay} takes about {rate:.1f} a second")
+    if pause is not None:
+        click.echo(_paused(pause))
 
 
 @outbox.command()
@@ -55,6 +64,42 @@ def retry(context: Context, reason: str | None, uncertain: bool) -> None:
     with context.db.write() as session:
         number = service.retry_failed(session, reason, now, uncertain=uncertain)
     click.echo(f"Queued again: {number}.")
+
+
+@outbox.command()
+@click.option("--reason", required=True, help="Why; shown by `status` and `portal doctor`, and audited.")
+@click.pass_obj
+def pause(context: Context, reason: str) -> None:
+    """Stop notices and updates at once, until `resume`; mail that was requested in a form goes on.
+
+    What a worker has already handed to the relay cannot be called back.
+    """
+    if not 0 < len(reason.strip()) <= LONGEST_REASON or not reason.isprintable():
+        raise click.UsageError(f"--reason must be one line of at most {LONGEST_REASON} characters.")
+    with context.db.write() as session:
+        new = service.pause(session, reason.strip(), context.clock.now())
+    click.echo("Notices and updates are paused." if new else "They are paused already; the reason stays.")
+
+
+@outbox.command()
+@click.pass_obj
+def resume(context: Context) -> None:
+    """Send notices and updates again."""
+    with context.db.write() as session:
+        ended = service.resume(session, context.clock.now())
+    click.echo("Notices and updates are sent again." if ended else "Nothing was paused.")
+
+
+def check_pause(db: Database) -> Iterator[tuple[str, str | None]]:
+    """Yield the line of `portal doctor` about an operator's pause, if there is one."""
+    with db.read() as session:
+        paused = service.pause_of(session)
+    if paused is not None:
+        yield "outgoing mail", f"{_paused(paused)}; `portal outbox resume` sends again"
+
+
+def _paused(paused: MailPause) -> str:
+    return f"notices and updates are paused since {paused.paused_at:%Y-%m-%d %H:%M} UTC: {paused.reason}"
 
 
 def check_relay(settings: Settings, keys_right: bool) -> Iterator[tuple[str, str | None]]:

@@ -223,6 +223,8 @@ class Deliverer:
                 following = None
                 if started or self.start(row):
                     following = self._deliver_row(row)
+                else:
+                    self.delivery.give_back([row])
                 started = following is not None
                 row = following or self.delivery.next_row()
         finally:
@@ -322,7 +324,10 @@ class Deliverer:
         following = self.delivery.next_row()
         mark = Mark(claims.sent(row, self._clock.now(), self._proof(mail)), following)
         self.delivery.store(mark)
-        if following is None or not mark.held:
+        if following is None:
+            return None
+        if not mark.held:
+            self.delivery.give_back([following])
             return None
         following.attempts += 1
         return following

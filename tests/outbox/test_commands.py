@@ -3,11 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from portal.campaigns.emails import Notice
 from portal.core.service_urls import AddressWrong, MailServer, mail_server
 from portal.outbox import service
+from portal.outbox.commands import check_pause
 from portal.outbox.models import OutboxMail
 from portal.outbox.smtp import Outcome, Relay, RelayError
 from portal.subscriptions.emails import StatusUpdate
@@ -164,3 +165,45 @@ class TestPasswordBeyondAscii:
             Relay(server, "a@b.example").connect()
         assert refused.value.result.outcome is Outcome.SENDER_REJECTED
         assert refused.value.__context__ is None
+
+
+class TestPause:
+    def test_stops_notices_and_updates_at_once_and_not_what_was_asked_for(
+        self, enqueue, worker_parts, smtp, command, counts
+    ):
+        """In the middle of a batch: what is claimed already does not leave either."""
+
+        def answer(_mail):
+            if len(smtp.messages) == 2:
+                command("pause", "--reason", "a wrong date")
+            return "250 OK"
+
+        smtp.answer_data = answer
+        for number in range(20):
+            enqueue(f"victim{number}@example.com", mail=Notice() if number % 2 else StatusUpdate.sample())
+        drain(worker_parts)
+        assert len(smtp.messages) == 3
+        assert counts() == {"sent": 3, "queued": 17}
+        smtp.answer_data = lambda mail: "250 OK"
+        enqueue("asked@example.com")
+        drain(worker_parts)
+        assert smtp.messages[-1].recipients == ("asked@example.com",)
+        assert command("status").splitlines()[-1] == (
+            "notices and updates are paused since 2026-11-23 09:00 UTC: a wrong date"
+        )
+        assert command("resume") == "Notices and updates are sent again.\n"
+        drain(worker_parts)
+        assert counts() == {"sent": 21}
+
+    def test_is_said_once_shown_by_doctor_and_audited(self, command, db):
+        assert command("pause", "--reason", "a wrong date") == "Notices and updates are paused.\n"
+        assert command("pause", "--reason", "again") == "They are paused already; the reason stays.\n"
+        ((name, fault),) = check_pause(db)
+        assert name == "outgoing mail"
+        assert "a wrong date; `portal outbox resume` sends again" in str(fault)
+        with db.read() as session:
+            actions = list(session.scalars(text("SELECT action FROM audit_entries ORDER BY number")))
+        assert actions == ["outbox.pause"]
+        command("resume")
+        assert command("resume") == "Nothing was paused.\n"
+        assert list(check_pause(db)) == []
