@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from portal.audit import service as audit
 from portal.core.clock import Clock
 from portal.core.db import Database
-from portal.crypto.hashing import MAX_ENCODED, argon2_params_of
+from portal.crypto.hashing import MAX_ENCODED, MAX_IMPORTED_MEMORY, argon2_params_of
 from portal.crypto.vault import INDEX_BYTES, WorkerVault
 from portal.identity.builtin import MAX_PROFILE, BuiltinStore, NewAccount, pack
 from portal.identity.port import Profile
@@ -98,10 +98,10 @@ def parse_account(cells: tuple[str, ...]) -> NewAccount:
     try:
         if len(password_hash) > MAX_ENCODED:
             raise ValueError
-        argon2_params_of(password_hash)
+        argon2_params_of(password_hash, MAX_IMPORTED_MEMORY)
     except ValueError:
         raise rows.RowRefused(
-            "password_hash: must be an Argon2id hash (v=19) with parameters in the usual range"
+            "password_hash: must be an Argon2id hash (v=19) with usual parameters and at most 256 MiB"
         ) from None
     profile = Profile(address, " ".join(name.split()), ref.strip(), rows.parse_locale(locale))
     rows.check_text("name", profile.name, rows.MAX_NAME)

@@ -11,7 +11,8 @@ from portal.accounts import sign_in as attempts
 from portal.accounts.forms import SignInForm
 from portal.accounts.login import current_account, sign_in_required
 from portal.core.dates import DAY
-from portal.crypto.hashing import PasswordTooLong, TooBusy
+from portal.crypto.hashing import Hasher, TooBusy
+from portal.identity.port import Account
 from portal.identity.service import hasher_for, store_for
 from portal.intake import service as intake
 from portal.runtime.parts import AccountLine
@@ -55,9 +56,10 @@ def try_to_sign_in() -> ResponseReturnValue:
     if attempt.retry_after:
         raise TooManyRequests(retry_after=attempt.retry_after)
     parts = frame.parts()
-    hasher = hasher_for(parts.settings)
     try:
-        fits = attempts.check(hasher, attempt, password)
+        with hasher_for(parts.settings).in_one_slot() as hasher:
+            fits = attempts.check(hasher, attempt, password)
+            upgraded = _upgraded_hash(hasher, attempt.account, password) if fits else None
     except TooBusy as busy:
         with parts.db.write() as db_session:
             attempts.forgive(db_session, parts.vault, attempt, parts.clock.now())
@@ -67,7 +69,6 @@ def try_to_sign_in() -> ResponseReturnValue:
             parts.sign_in_closed(address)
         return _failure_page(form, wrong=True)
     now = parts.clock.now()
-    upgraded = _upgraded_hash(attempt.account.password_hash, password)
     earlier = login.signed_in()
     with parts.db.write() as db_session:
         attempts.clear(db_session, parts.vault, attempt)
@@ -122,15 +123,11 @@ def _register_attempt(address: str) -> attempts.Attempt:
         )
 
 
-def _upgraded_hash(password_hash: str, password: str) -> str | None:
-    """Return the password hashed at today's cost, or None when it is already or no hash slot is free."""
-    hasher = hasher_for(frame.parts().settings)
-    if not hasher.needs_rehash(password_hash):
+def _upgraded_hash(hasher: Hasher, account: Account | None, password: str) -> str | None:
+    """Return the password hashed at today's cost, or None when it is already."""
+    if account is None or not hasher.needs_rehash(account.password_hash):
         return None
-    try:
-        return hasher.hash(password)
-    except (TooBusy, PasswordTooLong):
-        return None
+    return hasher.hash(password)
 
 
 def _failure_page(form: SignInForm, *, wrong: bool = False) -> ResponseReturnValue:

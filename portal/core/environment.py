@@ -20,7 +20,7 @@ PREFIX = "PORTAL_"
 PLAIN_RATE = re.compile(r"[1-9][0-9]{0,8} per (second|minute|hour|day)")
 ENVIRONMENTS = ("production", "demo", "test")
 # OWASP: at least 19 MiB with two passes or 46 MiB with one. In KiB; more than 4 GiB is a typing error.
-MIN_MEMORY, MIN_WORK, MAX_MEMORY = 19_456, 38_912, 4_194_304
+MIN_MEMORY, MIN_WORK, MAX_MEMORY = 19_456, 38_912, 1_048_576
 # A name, an IPv4 address or an IPv6 address in brackets, and a port where it is not the scheme's own.
 HOST = r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?\Z"
 MAX_PORT = 65_535

@@ -11,7 +11,7 @@ import tempfile
 import unicodedata
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from hashlib import blake2b
 from pathlib import Path
 from random import uniform
@@ -58,7 +58,10 @@ class HashSlots:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Hold one slot for the duration of the block. Raises TooBusy."""
+        """Hold one slot for the duration of the block. Raises TooBusy.
+
+        Never wait for the database inside: who waits for a slot would wait for that too.
+        """
         folder = _private_folder(self.folder)
         deadline = monotonic() + self.wait
         while (slot := self._free_slot(folder)) is None:
@@ -136,8 +139,10 @@ SALT_BYTES = 16
 HASH_BYTES = 32
 # The longest encoded hash that is stored, in characters; one of the usual cost has about 100.
 MAX_ENCODED = 510
-# Limits for imported hashes: beyond them, one sign-in could exhaust the machine. Memory in KiB.
+# Limits for hashes: beyond them, one sign-in could exhaust the machine. Memory in KiB; imported hashes may
+# take less of it, because nobody who runs this machine chose their cost.
 MAX_MEMORY = 1_048_576
+MAX_IMPORTED_MEMORY = 262_144
 MAX_TIME = 64
 MAX_LANES = 64
 
@@ -155,6 +160,7 @@ class Hasher:
 
     def __init__(self, parameters: Argon2Parameters, slots: HashSlots) -> None:
         """Store the cost of new hashes, and the slots."""
+        self._parameters = parameters
         self._argon2 = PasswordHasher(
             time_cost=parameters.time,
             memory_cost=parameters.memory,
@@ -166,16 +172,25 @@ class Hasher:
         self.argon2_params = f"m={parameters.memory},t={parameters.time},p={parameters.lanes}"
         self._slots = slots
 
+    @contextmanager
+    def in_one_slot(self) -> Iterator["Hasher"]:
+        """Yield a hasher for several hashes in one slot, which is waited for once. Raises TooBusy."""
+        with self._slot():
+            yield _InSlot(self._parameters, self._slots)
+
+    def _slot(self) -> AbstractContextManager[None]:
+        return self._slots.taken()
+
     def hash(self, password: str) -> str:
         """Return the encoded hash of a new password. Raises PasswordTooLong, TooBusy."""
         prepared = prepare(password)
-        with self._slots.taken():
+        with self._slot():
             return self._argon2.hash(prepared)
 
     def verify(self, password_hash: str, password: str) -> bool:
         """Return whether the password matches the hash. Raises PasswordTooLong, TooBusy."""
         prepared = prepare(password)
-        with self._slots.taken():
+        with self._slot():
             try:
                 return self._argon2.verify(password_hash, prepared)
             except VerifyMismatchError:
@@ -201,6 +216,13 @@ class Hasher:
         return self._argon2.check_needs_rehash(password_hash)
 
 
+class _InSlot(Hasher):
+    """A hasher for a caller that holds a slot already."""
+
+    def _slot(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
 def prepare(password: str) -> bytes:
     """Return the bytes to hash: the password in NFC, as UTF-8. Raises PasswordTooLong."""
     if len(password) > MAX_CODE_POINTS:
@@ -214,7 +236,7 @@ def prepare(password: str) -> bytes:
         raise PasswordTooLong from error
 
 
-def argon2_params_of(password_hash: str) -> str:
+def argon2_params_of(password_hash: str, max_memory: int = MAX_MEMORY) -> str:
     """Return the cost of an Argon2id hash, like `m=47104,t=1,p=1`. Raises ValueError for any other text.
 
     Accepts version 1.3 (`v=19`) only: dummy hashes have that version, and a hash of another would take a
@@ -229,7 +251,7 @@ def argon2_params_of(password_hash: str) -> str:
         message = "not an Argon2id hash of version 1.3"
         raise ValueError(message)
     memory, time, lanes = found.memory_cost, found.time_cost, found.parallelism
-    if not (1 <= time <= MAX_TIME and 1 <= lanes <= MAX_LANES and 8 * lanes <= memory <= MAX_MEMORY):
+    if not (1 <= time <= MAX_TIME and 1 <= lanes <= MAX_LANES and 8 * lanes <= memory <= max_memory):
         message = "Argon2id parameters out of bounds"
         raise ValueError(message)
     return f"m={memory},t={time},p={lanes}"

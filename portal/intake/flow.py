@@ -139,16 +139,18 @@ class Flow:
         """Return the token that a code opens, or None. Raises 429, 503.
 
         An attempt costs a hash per secret, so it counts against the network's limit and waits for a hash
-        slot.
+        slot. One that gets none uses up no try.
         """
         parts = frame.parts()
+        with parts.db.write() as db_session:
+            frame.limit_intake(db_session, self.purpose)
+            locked = service.count_try(db_session, self.purpose, secrets, parts.clock.now())
         try:
             with parts.hash_slots.taken():
-                with parts.db.write() as db_session:
-                    frame.limit_intake(db_session, self.purpose)
-                    locked = service.count_try(db_session, self.purpose, secrets, parts.clock.now())
                 return service.open_by_code(locked, self.purpose, secrets, typed)
         except TooBusy as busy:
+            with parts.db.write() as db_session:
+                service.forgive_try(db_session, secrets, locked)
             frame.busy(busy.retry_after)
         except service.CodeWrong:
             return None

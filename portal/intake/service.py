@@ -158,6 +158,19 @@ def count_try(session: Session, purpose: str, browsers: list[str], now: datetime
     return list(replies.scalars())
 
 
+def forgive_try(session: Session, browsers: list[str], locked: list[bytes]) -> None:
+    """Undo the count of an attempt that ended before its code was checked; `locked` is from `count_try`."""
+    session.execute(
+        update(IntakeReply)
+        .where(
+            IntakeReply.browser.in_([browser_hash(browser) for browser in browsers]),
+            IntakeReply.by_code.in_(locked),
+            IntakeReply.code_tries > 0,
+        )
+        .values(code_tries=IntakeReply.code_tries - 1)
+    )
+
+
 def open_by_code(locked: list[bytes], purpose: str, browsers: list[str], typed: str) -> str:
     """Return the token encrypted under a typed code and one of the browser's secrets. Raises CodeWrong.
 

@@ -119,11 +119,12 @@ def hash_new(hasher: Hasher, account: Account, composed: str) -> str:
     Call it outside any transaction: it hashes three times. Raises PasswordRefused when it is the current or
     the closed password, TooBusy when no hash slot is free.
     """
-    if account.password_hash and hasher.verify(account.password_hash, composed):
-        raise PasswordRefused(CLOSED_PASSWORD if account.must_reset else OLD_PASSWORD)
-    if account.closed_hash and hasher.verify(account.closed_hash, composed):
-        raise PasswordRefused(CLOSED_PASSWORD)
-    return hasher.hash(composed)
+    with hasher.in_one_slot() as in_slot:
+        if account.password_hash and in_slot.verify(account.password_hash, composed):
+            raise PasswordRefused(CLOSED_PASSWORD if account.must_reset else OLD_PASSWORD)
+        if account.closed_hash and in_slot.verify(account.closed_hash, composed):
+            raise PasswordRefused(CLOSED_PASSWORD)
+        return in_slot.hash(composed)
 
 
 def finish(

@@ -13,7 +13,7 @@ from portal.accounts import login
 from portal.accounts import service as accounts
 from portal.accounts import sign_in as attempts
 from portal.accounts.login import SignedIn, current_account, sign_in_required
-from portal.crypto.hashing import PasswordTooLong, TooBusy
+from portal.crypto.hashing import Hasher, PasswordTooLong, TooBusy
 from portal.identity.port import Account
 from portal.identity.service import hasher_for, store_for
 from portal.intake import service as intake
@@ -122,7 +122,10 @@ def store() -> Page:
     if composed is None:
         return _choose_page(link, form), REFUSED
     _refuse_too_many(link.reply_id)
-    password_hash = _hash_new(form, link.account, composed)
+    try:
+        password_hash = _hash_new(form, hasher_for(parts.settings), link.account, composed)
+    except TooBusy as busy:
+        frame.busy(busy.retry_after)
     if password_hash is None:
         _count_refusal(link.reply_id)
         return _choose_page(link, form), REFUSED
@@ -160,13 +163,22 @@ def change_now() -> Page:
     if not counted:
         login.log_out()
         return frame.see_other("accounts.sign_in")
-    if not _verify_current(current, form.current_password.data or ""):
+    password_hash = None
+    try:
+        with hasher_for(parts.settings).in_one_slot() as hasher:
+            fits = _verify_current(hasher, current, form.current_password.data or "")
+            composed = _check(form, (current.address,)) if fits else None
+            if composed is not None:
+                password_hash = _hash_new(form, hasher, current.account, composed)
+    except TooBusy as busy:
+        with parts.db.write() as db_session:
+            attempts.forgive_in_session(db_session, parts.vault, current.resumed)
+        frame.busy(busy.retry_after)
+    if not fits:
         form.current_password.errors = [_("This is not your current password.")]
         return _change_page(form), REFUSED
     with parts.db.write() as db_session:
         attempts.clear_in_session(db_session, parts.vault, current.resumed)
-    composed = _check(form, (current.address,))
-    password_hash = None if composed is None else _hash_new(form, current.account, composed)
     if password_hash is None:
         _count_refusal(current.session_id)
         return _change_page(form), REFUSED
@@ -249,16 +261,11 @@ def _keep_password(opened: TabValue, link: service.Link) -> Page:
     return response
 
 
-def _verify_current(current: SignedIn, password: str) -> bool:
+def _verify_current(hasher: Hasher, current: SignedIn, password: str) -> bool:
     try:
-        return hasher_for(frame.parts().settings).verify(current.account.password_hash, password)
+        return hasher.verify(current.account.password_hash, password)
     except PasswordTooLong:
         return False
-    except TooBusy as busy:
-        parts = frame.parts()
-        with parts.db.write() as db_session:
-            attempts.forgive_in_session(db_session, parts.vault, current.resumed)
-        frame.busy(busy.retry_after)
 
 
 def _refuse_too_many(subject: bytes) -> None:
@@ -292,15 +299,13 @@ def _check(form: NewPasswordForm, own_words: tuple[str, ...]) -> str | None:
     return None
 
 
-def _hash_new(form: NewPasswordForm, account: Account, composed: str) -> str | None:
+def _hash_new(form: NewPasswordForm, hasher: Hasher, account: Account, composed: str) -> str | None:
     """Return the new password's hash, or None with the rejection in the form if it is an earlier one."""
     try:
-        return service.hash_new(hasher_for(frame.parts().settings), account, composed)
+        return service.hash_new(hasher, account, composed)
     except PasswordRefused as refused:
         form.refuse(refused.rejection)
         return None
-    except TooBusy as busy:
-        frame.busy(busy.retry_after)
 
 
 def _choose_page(link: service.Link, form: NewPasswordForm) -> str:

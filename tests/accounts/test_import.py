@@ -102,23 +102,23 @@ def test_rows_that_cannot_be_taken_in_are_told_by_line_and_never_by_value(load, 
         + row("dee@example.com", ref="r" * 101)
         + row("eve@example.com", locale="not a language")
         + row("fay@example.com", name="🦉" * 200, ref="é" * 100)
-        + row("gus@example.com", "$argon2id$v=19$m=99999999,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo")
+        + row("gus@example.com", "$argon2id$v=19$m=262145,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo")
         + "hal@example.com,too,few\n"
         + row("ida@example.com", HASH.replace("$v=19", ""))
     )
     assert done.exit_code == 0, done.output
     assert report(tmp_path).splitlines() == [
         "line,reason",
-        "3,password_hash: must be an Argon2id hash (v=19) with parameters in the usual range",
-        "4,password_hash: must be an Argon2id hash (v=19) with parameters in the usual range",
+        "3,password_hash: must be an Argon2id hash (v=19) with usual parameters and at most 256 MiB",
+        "4,password_hash: must be an Argon2id hash (v=19) with usual parameters and at most 256 MiB",
         "5,email: not a single email address",
         "6,name: contains a control character",
         "7,account_ref: longer than 100 characters",
         "8,locale: not a language tag like en or pt-BR",
         "9,the row is too long",
-        "10,password_hash: must be an Argon2id hash (v=19) with parameters in the usual range",
+        "10,password_hash: must be an Argon2id hash (v=19) with usual parameters and at most 256 MiB",
         "11,the row has more or fewer fields than the header",
-        "12,password_hash: must be an Argon2id hash (v=19) with parameters in the usual range",
+        "12,password_hash: must be an Argon2id hash (v=19) with usual parameters and at most 256 MiB",
     ]
     assert "SECRET" not in done.output + report(tmp_path)
     assert "secret" not in done.output + report(tmp_path)
@@ -130,7 +130,7 @@ def test_a_hash_without_end_costs_its_own_row_alone(load, tmp_path):
     result = load(HEADER + row("ana@example.com") + row("ben@example.com", endless))
     assert (result.exit_code, "accounts: 1." in result.output) == (0, True), result.output
     assert report(tmp_path).splitlines()[1:] == [
-        "3,password_hash: must be an Argon2id hash (v=19) with parameters in the usual range"
+        "3,password_hash: must be an Argon2id hash (v=19) with usual parameters and at most 256 MiB"
     ]
 
 
