@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from bench import imports, lookup, mail, pages, passwords, peer_server, requests, reset_files, timing
+from bench import answers, imports, lookup, mail, pages, passwords, peer_server, requests, reset_files, timing
 from bench.measure import Result
 
 BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "imports": imports.run,
     "lookup": lookup.run,
     "mail": mail.run,
+    "answers": answers.run,
     "passwords": passwords.run,
     "reset files": reset_files.run,
 }

@@ -50,6 +50,7 @@ def examine(context: Context) -> Iterator[tuple[str, str | None]]:
     """Yield (what was checked, what is wrong with it or None)."""
     settings = context.settings
     yield "settings", None
+    yield "proxies", _proxies(settings)
     web_keys, worker_keys = _web_keys(settings), _worker_keys(settings)
     yield "web keys", web_keys
     yield "worker keys", worker_keys
@@ -108,6 +109,16 @@ def _web_keys(settings: Settings) -> str | None:
         if (web.sealing_public, web.account_index) != (worker.sealing_public, worker.account_index):
             return "do not match the worker's keys; restore both files from your offline copy"
     return _mode(settings.keys.web_file)
+
+
+def _proxies(settings: Settings) -> str | None:
+    """Return what is wrong where a proxy is in front, as TLS needs one, and none is configured."""
+    if settings.trusted_proxies or not settings.https:
+        return None
+    return (
+        "PORTAL_TRUSTED_PROXIES is 0, but a proxy must terminate TLS for PORTAL_BASE_URL: all visitors count "
+        "as one and share its limits; set it to the number of proxies that add to X-Forwarded-For"
+    )
 
 
 def _worker_keys(settings: Settings) -> str | None:

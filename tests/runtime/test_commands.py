@@ -117,7 +117,18 @@ def production_environ(environ):
         "PORTAL_BASE_URL": "https://incident.northwind.example",
         "PORTAL_ARGON2": "m=47104,t=1,p=1",
         "PORTAL_EMBEDDED": "0",
+        "PORTAL_TRUSTED_PROXIES": "1",
     }
+
+
+def test_the_doctor_says_when_all_visitors_behind_a_proxy_count_as_one(run, production_environ):
+    said = "WRONG proxies: PORTAL_TRUSTED_PROXIES is 0"
+    assert said not in run("doctor", **production_environ).output
+    result = run("doctor", **production_environ | {"PORTAL_TRUSTED_PROXIES": "0"})
+    assert result.exit_code == 1
+    assert said in result.output
+    assert "all visitors count as one" in result.output
+    assert said not in run("doctor", PORTAL_TRUSTED_PROXIES="0").output
 
 
 def test_only_the_web_server_s_user_is_well_without_a_relay(run, production_environ, tmp_path):
