@@ -88,7 +88,9 @@ def refusals(settings: Settings) -> list[str]:
         faults.append(str(error))
     if settings.production and not settings.keys.embedded and os.access(settings.keys.worker_file, os.R_OK):
         faults.append(
-            "PORTAL_WORKER_KEYS_FILE: the web server's user can read the worker's keys. Give the file to "
-            "another user, or set PORTAL_EMBEDDED=1; the operator's guide says what that costs."
+            "PORTAL_WORKER_KEYS_FILE: the web server's user can read the worker's keys in "
+            f"{settings.keys.worker_file}. Run as root: chown portal-worker {settings.keys.worker_file} && "
+            f"chmod 0400 {settings.keys.worker_file}; or set PORTAL_EMBEDDED=1, whose price is in the "
+            "operator's guide."
         )
     return faults

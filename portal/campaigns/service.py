@@ -142,13 +142,7 @@ def advance(
     for key, person in people:
         last = key
         if person is None:
-            # One tampered row must not stop the others; it stays counted as waiting.
-            log.error(
-                "campaigns: notice %s skips a tampered row of list version %d",
-                campaign.id.hex(),
-                version.number,
-            )
-            continue
+            continue  # a tampered row must not stop the others; it stays counted as waiting
         if not served or not exposure.same_address(key, served):
             language = chosen.get(vault.account_index(person.address), person.locale)
             unique = vault.list_index("notice", f"{campaign.incident_id.hex()}\0{person.address}")
@@ -171,6 +165,14 @@ def advance(
             else:
                 campaign.written += 1
         served = key
+    if tampered := sum(person is None for _, person in people):
+        log.error(
+            "campaigns: notice %s: list version %d has tampered rows, skipped: %d; import the list again, "
+            "activate it, and notify again: nobody gets a second notice",
+            campaign.id.hex(),
+            version.number,
+            tampered,
+        )
     campaign.last_key = last
     if not after:
         campaign.ended_at = now

@@ -57,7 +57,9 @@ def import_list(
     with db.read() as session:
         incident = _incident(session, slug)
     report = report or command_line.report_of(file)
-    source = importing.Source(incident.id, incident.class_names, file, report)
+    source = importing.Source(
+        incident.id, incident.class_names, file, report, must_be_whole=activate_it and not dry_run
+    )
     database = sqlite_file(db.engine.url)
     with command_line.errors_as_messages(file, database, NOTHING_STORED), ProgressBars() as bars:
         try:

@@ -71,12 +71,16 @@ class Summary(RowCounts):
 
 @dataclass(frozen=True)
 class Source:
-    """The input of an import; `incident_classes` apply to rows that name none, `report` lists bad rows."""
+    """The input of an import; `incident_classes` apply to rows that name none, `report` lists bad rows.
+
+    `must_be_whole`: reject a file whose last line has no line break, because it may be cut.
+    """
 
     incident_id: bytes
     incident_classes: tuple[str, ...]
     file: Path
     report: Path
+    must_be_whole: bool = False
 
 
 def import_list(
@@ -311,7 +315,14 @@ class _Import:
         fold, person = self._indexer.fold, self._indexer.person
         with closing(Report(source.report, source.file)) as report:
             for _, (address, ref, bitmap, packed) in read_rows(
-                source.file, COLUMNS, NEEDED, parser.parse, report, summary, self._progress
+                source.file,
+                COLUMNS,
+                NEEDED,
+                parser.parse,
+                report,
+                summary,
+                self._progress,
+                must_be_whole=source.must_be_whole,
             ):
                 key = fold(address) + person(address, ref)
                 add(key, seal(key, packed))

@@ -226,20 +226,20 @@ def exposed_people(
     """
     version = needed(session, vault, incident_id)
     bit = 1 << find(class_name).id
-    after = b""
+    after, tampered = b"", 0
     while True:
         people, after = people_after(session, vault, version, after, PAGE)
-        for _, person in people:
-            if person is None:
-                log.error(
-                    "exposure: a row of list version %d does not open, it was altered or moved; its person "
-                    "is skipped, import the list again",
-                    version.number,
-                )
-            elif person.classes & bit:
-                yield person
+        tampered += sum(person is None for _, person in people)
+        yield from (person for _, person in people if person is not None and person.classes & bit)
         if not after:
-            return
+            break
+    if tampered:
+        log.error(
+            "exposure: list version %d has tampered rows, skipped: %d; import the list again, activate it, "
+            "and run the command again",
+            version.number,
+            tampered,
+        )
 
 
 def people_after(

@@ -24,6 +24,7 @@ REFUSALS = (
     service.SlugTaken,
     service.TitleInvalid,
     writing.NoteMissing,
+    writing.TitleMissing,
     writing.UpdateUnknown,
 )
 FILE = click.argument("file", type=click.File("rb"))
@@ -38,9 +39,14 @@ def errors_as_messages(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*arguments, **options)
         except REFUSALS as error:
-            raise click.ClickException(f"{error}.") from error
+            raise click.ClickException(_sentence(str(error))) from error
 
     return run
+
+
+def _sentence(words: str) -> str:
+    """Return an error's words as a sentence; one that ends with a command has no full stop."""
+    return f"{words[0].upper()}{words[1:]}{'' if ': portal ' in words else '.'}"
 
 
 @click.group()
@@ -224,7 +230,7 @@ def update(
     except FileInvalid as error:
         raise click.ClickException(f"{file.name}: {error}") from error
     if number is None and (text.phase is None or text.title is None):
-        raise click.UsageError("a new update needs --phase and --title")
+        raise click.UsageError("A new update needs --phase and --title")
     # Before the transaction, because opening the vault for the first time writes to the database.
     needs_vault = text.notify is writing.Notify.YES or number in _unannounced(context, slug)
     vault = context.worker_vault() if needs_vault else None
@@ -259,7 +265,7 @@ def _unannounced(context: Context, slug: str) -> set[int]:
 
 def _check_language(settings: Settings, language: str) -> None:
     if language not in settings.site.languages:
-        raise click.UsageError(f"the language must be one of {', '.join(settings.site.languages)}")
+        raise click.UsageError(f"The language must be one of {', '.join(settings.site.languages)}")
 
 
 def _class_names(text: str) -> tuple[str, ...]:

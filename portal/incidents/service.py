@@ -157,7 +157,7 @@ def by_slug(session: Session, slug: str) -> Incident:
     """Return an incident, including drafts. Raises IncidentUnknown."""
     incident = session.scalar(select(Incident).where(Incident.slug == slug)) if _is_slug(slug) else None
     if incident is None:
-        raise IncidentUnknown(f"there is no incident {slug}")
+        raise IncidentUnknown(f"there is no incident '{slug}'. See: portal incidents list")
     return incident
 
 
@@ -165,7 +165,7 @@ def published_by_slug(session: Session, slug: str) -> Incident:
     """Return a public incident. Raises IncidentUnknown, also for a draft."""
     incident = by_slug(session, slug)
     if incident.state != PUBLISHED:
-        raise IncidentUnknown(f"there is no incident {slug}")
+        raise IncidentUnknown(f"there is no incident '{slug}'. See: portal incidents list")
     return incident
 
 
@@ -182,7 +182,7 @@ def locked(session: Session, slug: str) -> Incident:
     query = select(Incident).where(Incident.slug == slug).with_for_update()
     incident = session.scalar(query.execution_options(populate_existing=True)) if _is_slug(slug) else None
     if incident is None:
-        raise IncidentUnknown(f"there is no incident {slug}")
+        raise IncidentUnknown(f"there is no incident '{slug}'. See: portal incidents list")
     return incident
 
 

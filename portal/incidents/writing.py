@@ -31,6 +31,10 @@ class NoteMissing(ValueError):
     """A correction needs a note that says what it corrects."""
 
 
+class TitleMissing(ValueError):
+    """An update's first text in a language needs a title."""
+
+
 class UpdateUnknown(LookupError):
     """The incident has no update of this number."""
 
@@ -144,7 +148,7 @@ def find_duplicate(session: Session, slug: str, text: UpdateText) -> int | None:
 def edit_update(session: Session, slug: str, number: int, text: UpdateText, now: datetime) -> Edited:
     """Change an update's text in a language, or add a language; earlier wordings stay stored.
 
-    Raises IncidentUnknown, UpdateUnknown.
+    Raises IncidentUnknown, UpdateUnknown, TitleMissing.
     """
     incident = locked(session, slug)
     row = update_of(session, incident, number)
@@ -153,8 +157,10 @@ def edit_update(session: Session, slug: str, number: int, text: UpdateText, now:
     same = before.get(text.language)
     title = text.title or (same.title if same else None)
     if title is None:
-        message = "a translation needs a title"
-        raise ValueError(message)
+        raise TitleMissing(
+            f"update {number} has no text in {text.language} yet: give its title with --title, "
+            "or as title: in the front matter"
+        )
     changed = same is not None and (same.title, same.body) != (title, text.body)
     phase, occurred_at = text.phase or row.phase, text.occurred_at or row.occurred_at
     moved = (phase, occurred_at) != (row.phase, row.occurred_at)

@@ -62,6 +62,12 @@ def retry(context: Context, reason: str | None, uncertain: bool) -> None:
     """
     now = context.clock.now()
     with context.db.write() as session:
+        known = service.failures(session) | (service.delays(session) if uncertain else {})
+        if reason is not None and reason not in known:
+            listed = ", ".join(known) or "none"
+            raise click.ClickException(
+                f"No mail has failed because of '{reason}'. Reasons: {listed}. See: portal outbox status"
+            )
         number = service.retry_failed(session, reason, now, uncertain=uncertain)
     click.echo(f"Queued again: {number}.")
 

@@ -33,13 +33,16 @@ def read_rows(
     report: Report,
     counts: RowCounts,
     progress: Progress,
+    *,
+    must_be_whole: bool = False,
 ) -> Iterator[tuple[int, Parsed]]:
     """Yield the line number and the parsed form of each usable row; fill `counts` meanwhile.
 
     `parse` gets the cells in the order of `columns`; rows for which it raises RowRefused go into `report`.
 
-    Raises FileRefused: where a malformed file stops the reading, and at the end for one that is truncated or
-    has no usable row. So callers must store nothing before the last row was read.
+    Raises FileRefused: where a malformed file stops the reading, and at the end for one that is truncated,
+    has no usable row, or `must_be_whole` and lacks its last line break. So callers must store nothing before
+    the last row was read.
     """
     with path.open("rb", buffering=1 << 20) as opened:
         size = os.fstat(opened.fileno()).st_size
@@ -64,7 +67,13 @@ def read_rows(
     counts.whole = file.whole
     if last_refused and not file.whole:
         raise FileRefused(line, "the file ends in the middle of this row; it is truncated")
+    if must_be_whole and not file.whole:
+        raise FileRefused(
+            line,
+            "the last line has no line break, so the file may be cut. If it is complete, end it with one; "
+            "or import it without --activate",
+        )
     if not counts.rows:
         raise FileRefused(2, "the file has a header but no rows")
     if counts.rows == counts.bad_rows:
-        raise FileRefused(line, "no row of the file is usable; the report lists the reasons")
+        raise FileRefused(line, f"no row of the file is usable. Lines and reasons: {report.path}")

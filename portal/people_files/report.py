@@ -25,7 +25,7 @@ class Report:
 
         Raises ReportUnwritable if `path` is `source` itself or any other file that is not a report.
         """
-        self._path = path
+        self.path = path
         self._file: IO[str] | None = None
         self._rows: list[tuple[int, str]] = []
         self._more = False
@@ -63,13 +63,13 @@ class Report:
     def _open(self) -> IO[str]:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            return os.fdopen(os.open(self._path, flags, 0o600), "w", encoding="utf-8", newline="")
+            return os.fdopen(os.open(self.path, flags, 0o600), "w", encoding="utf-8", newline="")
         except OSError as error:
             raise self._unwritable(error) from error
 
     def _unwritable(self, error: OSError) -> ReportUnwritable:
         return ReportUnwritable(
-            f"{self._path} cannot be written ({error.strerror}): choose another path with --report."
+            f"{self.path} cannot be written ({error.strerror}): choose another path with --report."
         )
 
 

@@ -57,7 +57,7 @@ def require(context: Context, slug: str | None, *, everyone: bool, dry_run: bool
     if tally.altered:
         click.echo(
             "Account rows were tampered with: their profiles do not decrypt or belong to someone else. "
-            "See the operator's guide, restore them from a backup, then run this command again.",
+            "Restore them with: portal accounts import FILE. Then run this command again.",
             err=True,
         )
     if dry_run:
@@ -74,7 +74,7 @@ def _exposed(tools: Tools, slug: str) -> Cohort:
             with progress_bar("Finding", count) as bar:
                 return requiring.gather(tools, slug, version.number, people, bar.update)
     except incidents.IncidentUnknown:
-        raise click.ClickException(f"No incident '{slug}'. List them with: portal incidents list") from None
+        raise click.ClickException(f"There is no incident '{slug}'. See: portal incidents list") from None
     except exposure.ListNotActive:
         raise click.ClickException(
             f"No list of {slug} is active. Activate a version from: portal exposure list {slug}"

@@ -182,7 +182,7 @@ def _require_account(
         # A tampered row must not keep the others from their mails.
         log.error(
             "reset: profile of account %s does not decrypt, password closed but owner not mailed; "
-            "run 'portal accounts import' to rewrite the profile; the owner can request a link at /reset/",
+            "restore it with: portal accounts import FILE. The owner can then request a link at /reset/",
             account_id.hex(),
         )
         return

@@ -14,7 +14,7 @@ from portal.exposure.models import ExposureList
 from portal.people_files.stopping import ImportStopped
 from tests.exposure.conftest import HEADER, OWN_CLASSES, SLUG
 from tests.exposure.test_import import ANN, numbered
-from tests.processes import ROOT
+from tests.processes import PORTAL, ROOT, command
 
 
 @pytest.mark.parametrize("dry_run", [False, True], ids=["import", "dry run"])
@@ -51,6 +51,21 @@ def test_ctrl_c_leaves_nothing_and_says_what_was_removed(lists, environ, tmp_pat
         assert int(removed[1]) >= 4_000
     assert "Traceback" not in done.stderr
     assert lists.stored() == (1, 1)
+
+
+def test_a_file_whose_last_row_may_be_cut_is_not_activated(lists, environ, tmp_path):
+    file = tmp_path / "people.csv"
+    file.write_text(HEADER + numbered(3).rstrip())
+    done = subprocess.run(
+        [PORTAL, "exposure", "import", SLUG, file, "--activate"],
+        env={**os.environ, **environ}, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "people.csv, line 4: the last line has no line break, so the file may be cut." in done.stderr
+    assert lists.stored() == (0, 0)
+    said = command(environ, "exposure", "import", SLUG, file)
+    assert "Warning: the last line has no line break." in said
+    assert lists.stored() == (1, 3)
 
 
 def test_ctrl_c_twice_says_that_the_worker_removes_the_rest(lists, worker_parts, monkeypatch, tmp_path):

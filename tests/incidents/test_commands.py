@@ -75,15 +75,31 @@ def test_phase_and_title_may_stand_in_the_file(portal, write, published):
     )
 
 
+def test_a_translation_of_an_update_is_told_that_it_needs_a_title(portal, published, write):
+    text = write("---\noccurred_at: 2026-11-22T08:00Z\n---\nWe saw it.\n")
+    said = portal("incidents", "update", SLUG, text, "--phase", "detected", "--title", "Seen").output
+    number = re.findall(r"update (\d+): ", said)[0]
+    spanish = write("---\nlanguage: es\n---\nLo vimos.\n")
+    said = portal("incidents", "update", SLUG, spanish, "--edit", number, status=1).output
+    assert said == (
+        f"Error: Update {number} has no text in es yet: give its title with --title, "
+        "or as title: in the front matter.\n"
+    )
+    portal("incidents", "update", SLUG, spanish, "--edit", number, "--title", "Visto")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("create", SLUG, "--title", "T", "--classes", "Names"), f"there is already an incident {SLUG}."),
-        (("create", "No Slug", "--title", "T", "--classes", "Names"), "a slug is at most 60"),
-        (("create", "other", "--title", "", "--classes", "Names"), "a title is one line"),
-        (("show", "other"), "there is no incident other."),
-        (("publish", "other"), "there is no incident other."),
-        (("preview", "other", "--output", "/nowhere/x.html"), "there is no incident other."),
+        (("create", SLUG, "--title", "T", "--classes", "Names"), f"There is already an incident {SLUG}."),
+        (("create", "No Slug", "--title", "T", "--classes", "Names"), "A slug is at most 60"),
+        (("create", "other", "--title", "", "--classes", "Names"), "A title is one line"),
+        (("show", "other"), "There is no incident 'other'. See: portal incidents list"),
+        (("publish", "other"), "There is no incident 'other'. See: portal incidents list"),
+        (
+            ("preview", "other", "--output", "/nowhere/x.html"),
+            "There is no incident 'other'. See: portal incidents list",
+        ),
         (("preview", SLUG, "--output", "/nowhere/x.html"), "/nowhere/x.html cannot be written"),
     ],
 )
@@ -105,7 +121,7 @@ def test_a_title_is_given_in_each_of_the_portals_languages(portal, published):
         in portal("incidents", "title", SLUG, "--language", "xx", "T", status=2).output
     )
     assert (
-        "a title is one line" in portal("incidents", "title", SLUG, "--language", "es", " ", status=1).output
+        "A title is one line" in portal("incidents", "title", SLUG, "--language", "es", " ", status=1).output
     )
 
 
@@ -126,7 +142,7 @@ def test_a_bad_file_is_named_and_nothing_is_kept(portal, write, published):
     assert "is larger than 200 kB" in portal("incidents", "statement", SLUG, huge, status=1).output
     note = write(STATEMENT)
     assert (
-        "version 2 corrects an earlier one" in portal("incidents", "statement", SLUG, note, status=1).output
+        "Version 2 corrects an earlier one" in portal("incidents", "statement", SLUG, note, status=1).output
     )
     assert "version 2" not in portal("incidents", "show", SLUG).output
 
@@ -178,5 +194,5 @@ def test_a_title_on_the_command_line_is_judged_as_one_in_a_file(portal, publishe
         ("title", SLUG, title, "--language", "en"),
         ("create", "other", "--title", title, "--classes", "Names"),
     ):
-        assert "a title is one line" in portal("incidents", *arguments, status=1).output
+        assert "A title is one line" in portal("incidents", *arguments, status=1).output
     ET.fromstring(client.get("/feed.atom").data)

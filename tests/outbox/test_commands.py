@@ -207,3 +207,14 @@ class TestPause:
         command("resume")
         assert command("resume") == "Nothing was paused.\n"
         assert list(check_pause(db)) == []
+
+
+def test_a_reason_that_no_mail_has_is_said_to_be_unknown(run, command, enqueue, worker_parts, smtp):
+    enqueue("sam@example.com")
+    smtp.answer_recipient = lambda address: "550 no"
+    drain(worker_parts)
+    refused = run("outbox", "retry", "--reason", "smtp-55O")
+    assert refused.exit_code == 1
+    told = "Error: No mail has failed because of 'smtp-55O'. Reasons: smtp-550. See: portal outbox status\n"
+    assert refused.output == told
+    assert command("retry", "--reason", "smtp-550") == "Queued again: 1.\n"

@@ -274,7 +274,7 @@ def test_a_profile_that_was_tampered_with_keeps_nobody_else_from_the_mail(
     done = portal("reset", "require", SLUG)
     fewer = {"tampered, skipped": 1, "accounts found": 4, "newly required": 4, "mails": 4}
     assert counted(done) == COUNTS | fewer
-    assert "restore them" in done.output
+    assert "Restore them with: portal accounts import FILE" in done.output
     drain(worker_parts)
     assert len(smtp.messages) == 4
 
@@ -303,7 +303,7 @@ def test_a_row_of_the_list_that_was_tampered_with_keeps_nobody_else_from_it(
         first.blob = second.blob
     left = counted(portal("reset", "require", SLUG))
     assert 4 <= left["newly required"] <= 5
-    assert "does not open" in caplog.text
+    assert "tampered rows, skipped: 1; import the list again" in caplog.text
     assert "northwind" not in caplog.text
 
 
