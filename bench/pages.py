@@ -14,7 +14,8 @@ LANGUAGE = "en"
 
 def run() -> list[Result]:
     """Measure the page, its 304, and the constant response."""
-    with portal_settings() as (settings, environ), TemporaryDirectory() as name:
+    # In a test each request looks whether something was published; a real portal looks ten times a second.
+    with portal_settings(PORTAL_ENVIRONMENT="demo") as (settings, environ), TemporaryDirectory() as name:
         with context_of(settings) as context:
             example.load(context, new=True)
         path = f"/incidents/{example.incident()['slug']}/"
@@ -44,7 +45,7 @@ def run() -> list[Result]:
     return [
         Result(
             "incident page / constant response", seen["page"] / seen["constant"],
-            f"{figures} against {seen['constant']:.0f}/s", least=0.4,
+            f"{figures} against {seen['constant']:.0f}/s", least=0.95,
         ),
         Result(
             "304 / incident page", seen["304"] / seen["page"],

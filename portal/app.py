@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from functools import partial
+from wsgiref.types import WSGIEnvironment
 
 from flask import Flask
 
@@ -48,6 +49,7 @@ from portal.subscriptions import jobs as subscriptions
 from portal.subscriptions import views as subscriptions_views
 from portal.web import errors, frame, languages, limits, networks
 from portal.web.gate import Gate
+from portal.web.public_cache import PublicCache
 
 # The modules of pages; each has a blueprint `bp`, and UNLISTED_PATHS that search engines are told to skip.
 PAGES = (
@@ -129,14 +131,28 @@ def create_app(
         app.register_blueprint(page.bp)
     if settings.environment == "demo":
         app.register_blueprint(demo_views.bp)
-    app.wsgi_app = Gate(  # type: ignore[method-assign]  # how Flask documents middleware
+    _put_in_front(app, parts)
+    return app
+
+
+def _put_in_front(app: Flask, parts: WebParts) -> None:
+    """Put before Flask what must answer when Flask cannot: the gate for forms, and the cache of pages."""
+    settings = parts.settings
+
+    def language(environ: WSGIEnvironment) -> str:
+        return languages.negotiated(environ, settings)
+
+    gate = Gate(
         app.wsgi_app,
         network=lambda environ: networks.client_network(environ, settings.trusted_proxies),
-        language=lambda environ: languages.negotiated(environ, settings),
+        language=language,
         busy_page=partial(errors.busy_page, app),
         one_click=(subscriptions_views.ONE_CLICK, rotation_views.ONE_CLICK),
     )
-    return app
+    paths = (*incidents_views.PUBLIC_PATHS, *exposure_views.PUBLIC_PATHS, *site_views.PUBLIC_PATHS)
+    app.wsgi_app = PublicCache(  # type: ignore[method-assign]  # how Flask documents middleware
+        gate, parts.page_cache, paths=paths, host=settings.host, language=language
+    )
 
 
 def worker_parts(settings: Settings, db: Database, clock: Clock, vault: WorkerVault) -> WorkerParts:

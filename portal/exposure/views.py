@@ -1,6 +1,6 @@
 """The pages of "am I affected?": the form reveals nothing; only the mailed link opens the answer."""
 
-from flask import Blueprint, make_response, render_template, session
+from flask import Blueprint, make_response, render_template, request, session
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
@@ -19,6 +19,7 @@ from portal.web.tabs import TabValue
 
 bp = Blueprint("exposure", __name__)
 UNLISTED_PATHS = ("/check/",)
+PUBLIC_PATHS = (r"/protect-yourself/",)
 
 _CLOSED = "answer closed"
 _SHOWN = 1  # the state of a link whose answer was shown
@@ -137,4 +138,8 @@ def _opened(link: TabValue) -> intake.Opened:
 @bp.get("/protect-yourself/")
 def protect_yourself() -> Response:
     """Show public advice by kind of data, and how to change passwords; the same for everyone."""
-    return frame.public(make_response(render_template("exposure/protect.html", kinds=protect.kinds())), 300)
+    response = frame.public(
+        make_response(render_template("exposure/protect.html", kinds=protect.kinds())), 300
+    )
+    response.add_etag()
+    return response.make_conditional(request)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from hashlib import blake2b
 
-from flask import Blueprint, Response, abort, render_template, request
+from flask import Blueprint, Response, abort, g, render_template, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -11,9 +11,11 @@ from portal.incidents import differences, feeds, reading, service, writing
 from portal.incidents.models import Incident
 from portal.runtime.page_cache import Rendered
 from portal.web import frame
+from portal.web.public_cache import is_unchanged
 
 bp = Blueprint("incidents", __name__)
 UNLISTED_PATHS: tuple[str, ...] = ()
+PUBLIC_PATHS = (r"/", r"/feed\.(?:atom|json)", r"/incidents/.*")
 
 HTML = "text/html"
 ATOM = "application/atom+xml"
@@ -118,11 +120,15 @@ def incident_json(slug: str) -> Response:
 
 @bp.app_template_global()
 def exposed_classes() -> frozenset[str]:
-    """Return the data classes that public incidents exposed; none while the database is unavailable."""
+    """Return the data classes that public incidents exposed; none while the database is unavailable.
+
+    Caches do not store the page then.
+    """
     try:
         with frame.parts().db.read() as session:
             return frozenset(name for one in service.published(session) for name in one.class_names)
     except DBAPIError:
+        g.incomplete = True
         return frozenset()
 
 
@@ -136,8 +142,7 @@ def _cached_page(show: Show, mimetype: str = HTML) -> Response:
         return _rendered(text, mimetype, language)
 
     page = frame.parts().page_cache.get(request.path, language, render)
-    sent = request.headers.get("If-None-Match")
-    if sent is not None and (sent == page.etag or request.if_none_match.contains_weak(page.etag.strip('"'))):
+    if is_unchanged(request.headers.get("If-None-Match"), page.etag):
         return Response(status=304, headers=page.unchanged)
     return Response(page.body, headers=page.headers)
 

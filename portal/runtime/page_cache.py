@@ -21,6 +21,9 @@ class Rendered:
     etag: str
 
 
+Pages = dict[tuple[str, ...], Rendered]
+
+
 class PageCache:
     """Rendered pages by path and language.
 
@@ -34,21 +37,25 @@ class PageCache:
         self._look_seconds = look_seconds
         self._number = -1
         self._looked_at = float("-inf")
-        self._pages: dict[tuple[str, str], Rendered] = {}
+        self._pages: Pages = {}
         self._check_lock = Lock()
 
     def get(self, path: str, language: str, render: Callable[[], Rendered]) -> Rendered:
         """Return the cached page, or render it where it is missing or something was published since."""
-        pages = self._current()
+        pages = self.current()
         found = pages.get((path, language))
         if found is None:
             found = render()
-            if len(pages) >= MAX_PAGES:
-                pages.clear()
-            pages[path, language] = found
+            self.put(pages, (path, language), found)
         return found
 
-    def _current(self) -> dict[tuple[str, str], Rendered]:
+    def put(self, pages: Pages, key: tuple[str, ...], page: Rendered) -> None:
+        """Store a page among those that `current` returned before it was rendered."""
+        if len(pages) >= MAX_PAGES:
+            pages.clear()
+        pages[key] = page
+
+    def current(self) -> Pages:
         """Return the valid pages. One thread checks at a time; the others use the cache meanwhile."""
         if time.monotonic() - self._looked_at < self._look_seconds:
             return self._pages

@@ -24,6 +24,7 @@ from portal.web import frame, languages
 
 bp = Blueprint("pages", __name__)
 UNLISTED_PATHS: tuple[str, ...] = ()
+PUBLIC_PATHS = (r"/theme\.css",)
 
 YEAR = 365 * 24 * 3600
 SECURITY_LIFETIME = timedelta(days=180)

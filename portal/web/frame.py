@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import ipaddress
-import re
 from pathlib import Path
 from typing import Any, NoReturn, cast
 from urllib.parse import urlsplit
@@ -35,11 +34,11 @@ from portal.core.service_urls import LOOPBACK
 from portal.runtime.parts import WebParts
 from portal.web import errors, languages, limits, networks
 from portal.web.languages import cookie_name
+from portal.web.networks import host_name
 
 ROOT = Path(__file__).parent.parent.parent
 MAX_REQUEST_BYTES = 64 * 1024
 HEALTH = ("/healthz", "/readyz")
-PORT = re.compile(r":[0-9]+\Z")
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; "
@@ -141,8 +140,8 @@ def _check_host() -> None:
     if request.path in HEALTH and _is_ip_address(request.host):
         return
     settings = parts().settings
-    expected, given = (PORT.sub("", host).lower() for host in (settings.host, request.host))
-    if given != expected and (settings.production or not is_loopback(given)):
+    given = host_name(request.host)
+    if given != host_name(settings.host) and (settings.production or not is_loopback(given)):
         raise BadRequest
 
 
@@ -160,7 +159,7 @@ def _redirect_to_base_url() -> BaseResponse | None:
 
 def _is_ip_address(host: str) -> bool:
     try:
-        ipaddress.ip_address(PORT.sub("", host).strip("[]"))
+        ipaddress.ip_address(host_name(host).strip("[]"))
     except ValueError:
         return False
     return True
@@ -235,7 +234,12 @@ def busy(retry_after: int) -> NoReturn:
 
 
 def public(response: BaseResponse, seconds: int = 60) -> BaseResponse:
-    """Return the response with headers that let caches store it; it must be the same for everyone."""
+    """Return the response with headers that let caches store it; it must be the same for everyone.
+
+    Not where `g.incomplete` says that the database could not tell all that belongs on the page.
+    """
+    if g.get("incomplete"):
+        return response
     response.headers["Cache-Control"] = f"public, max-age={seconds}, must-revalidate"
     response.vary.update(("Accept-Language", "Cookie"))
     return response

@@ -1,4 +1,4 @@
-"""Tell which network a request comes from, by what the trusted proxies wrote; needs no Flask.
+"""Tell which network a request comes from, by what the trusted proxies wrote, and for which host; no Flask.
 
 Only `X-Forwarded-For` is read. The scheme and the host of every URL come from PORTAL_BASE_URL.
 """
@@ -14,6 +14,7 @@ log = logging.getLogger("portal.web")
 FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED")
 IPV6_PREFIX = 64  # one household or device may use any address of its /64 (RFC 6177)
 LONGEST_ENTRY = 100
+PORT = re.compile(r":[0-9]+\Z")
 # Some proxies add the port: 203.0.113.7:50007, [2001:db8::7]:443.
 BRACKETS_OR_PORT = re.compile(r"(?:\[(.*)\]|([^:\[\]]*))(?::[0-9]{1,5})?\Z")
 
@@ -56,6 +57,11 @@ def client_network(environ: Mapping[str, Any], trusted_proxies: int) -> str:
         )
         return f"unreadable {entry[:LONGEST_ENTRY]}"
     return network
+
+
+def host_name(header: str) -> str:
+    """Return the host of a Host header, in small letters (RFC 9110, 4.2.3) and without the port."""
+    return PORT.sub("", header).lower()
 
 
 def _network(written: str) -> str | None:

@@ -25,6 +25,7 @@ FLASK_ALLOWED = {
     "portal.web.errors",
     "portal.web.frame",
     "portal.web.languages",  # reads headers with Werkzeug, as Flask does
+    "portal.web.public_cache",  # the same
     "portal.web.tabs",
     "portal.site.views",
     "portal.incidents.preview",  # fills the pages' templates for a command
