@@ -37,8 +37,13 @@ def choose_language() -> str:
 
 
 @bp.post("/language/")
+@frame.csrf.exempt  # type: ignore[untyped-decorator]  # Flask-WTF has no types
 def set_language() -> BaseResponse:
-    """Store the chosen language in a cookie, and redirect to the previous page."""
+    """Store the chosen language in a cookie, and redirect to the previous page.
+
+    The form has no token, which would need a session cookie (docs/decisions/0003).
+    """
+    frame.check_same_site()
     parts = frame.parts()
     settings = parts.settings
     chosen = request.form.get("language", "")

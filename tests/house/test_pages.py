@@ -67,6 +67,8 @@ MACHINES = {
 PAGES = PUBLIC | PERSONAL
 # Mail programs post to these without having seen a form (RFC 8058).
 ONE_CLICK = {"/unsubscribe/<token>/", "/reminders/off/<token>/"}
+# Checks where a form comes from instead: tests/site/test_language.py.
+WITHOUT_TOKEN = {"/language/"}
 
 # A form that every page takes: what it does not know, it does not read.
 WHOLE = {
@@ -128,7 +130,8 @@ def test_a_page_is_whole_and_brings_nothing_inline_or_from_elsewhere(client, rul
 
 
 @pytest.mark.parametrize(
-    "rule", [rule for rule, methods in PAGES.items() if "POST" in methods and rule not in ONE_CLICK]
+    "rule",
+    [rule for rule, methods in PAGES.items() if "POST" in methods and rule not in ONE_CLICK | WITHOUT_TOKEN],
 )
 def test_a_form_from_elsewhere_is_refused(app, client, rule):
     """Each form is complete but for its token, so the token alone is the reason; the page says so."""
