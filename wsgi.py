@@ -8,7 +8,7 @@ from portal.core.settings import SendsMail, Settings
 from portal.runtime.storage_check import StorageCheck
 
 settings = Settings.from_env(os.environ, sends_mail=SendsMail.NO)
-database = Database(settings.database_url)
+database = Database(settings.database_url, for_web=True)
 storage = StorageCheck(database)
 storage.start()
 app = create_app(settings, db=database, storage=storage)

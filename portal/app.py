@@ -101,7 +101,7 @@ def create_app(
         "portal", template_folder=str(frame.ROOT / "templates"), static_folder=str(frame.ROOT / "static")
     )
     web_keys = web_keys or keys.read_web(settings.keys.web_file)
-    database = db or Database(settings.database_url)
+    database = db or Database(settings.database_url, for_web=True)
 
     def content_number() -> int:
         with database.read() as session:

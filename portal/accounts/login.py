@@ -10,8 +10,10 @@ from typing import Any, ParamSpec
 from flask import Flask, Response, request, session
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user, logout_user
+from sqlalchemy.exc import DBAPIError
 
 from portal.accounts import service
+from portal.core.faults import is_busy
 from portal.identity.port import Account
 from portal.identity.service import store_for
 from portal.web import frame
@@ -153,6 +155,18 @@ def _load(token: str) -> SignedIn | None:
     if resumed is None:
         return None
     if now - resumed.seen_at >= service.SEEN_EVERY:
-        with parts.db.write() as db_session:
-            service.touch(db_session, resumed.session_id, now)
+        _touch(resumed.session_id, now)
     return SignedIn(resumed.session_id, resumed.account, resumed.address, resumed.began_at, resumed, token)
+
+
+def _touch(session_id: bytes, now: datetime) -> None:
+    """Store when the session was last seen; where another writer holds the lock, a later page does.
+
+    Showing a page must not wait for a writer.
+    """
+    try:
+        with frame.parts().db.write_at_once() as db_session:
+            service.touch(db_session, session_id, now)
+    except DBAPIError as error:
+        if not is_busy(error):
+            raise

@@ -21,8 +21,18 @@ if TYPE_CHECKING:
 
 ID_BYTES = 16
 BUSY_MILLISECONDS = 15_000
+# How long a person waits for a lock, or for a connection, before they are asked to try again.
+WEB_BUSY_MILLISECONDS = 2_000
 SHORT_MILLISECONDS = 100
 CONNECT_SECONDS = 5
+# A server that vanished without a word is noticed after about 15 seconds. In the units of libpq.
+POSTGRES = {
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,
+}
 SHORTEST_PAUSE = 0.05
 LONGEST_PAUSE = 0.5
 # SQLite creates files that only their owner may write. The umask can still take bits of this mode away.
@@ -91,25 +101,31 @@ def new_id() -> bytes:
 
 
 class Database:
-    """Opens transactions on the database at `url`, in SQLAlchemy's form; `postgresql://` means psycopg 3."""
+    """Opens transactions on the database at `url`, in SQLAlchemy's form; `postgresql://` means psycopg 3.
 
-    def __init__(self, url: str) -> None:
+    In the web process, where `for_web`, a transaction waits two seconds for a lock, and so does a thread for
+    one of the connections; else 15 seconds on SQLite, and without a limit on PostgreSQL.
+    """
+
+    def __init__(self, url: str, *, for_web: bool = False) -> None:
         """Create the engine, without connecting yet."""
+        self._for_web = for_web
+        self._busy_milliseconds = WEB_BUSY_MILLISECONDS if for_web else BUSY_MILLISECONDS
         parsed = make_url(url)
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {
-            "pool_pre_ping": True,
-            "connect_args": {"connect_timeout": CONNECT_SECONDS},
-        }
+        options: dict[str, Any] = {"pool_pre_ping": True, "connect_args": POSTGRES}
         if self.is_sqlite:
-            options = {"connect_args": {"timeout": BUSY_MILLISECONDS / 1000, "check_same_thread": False}}
+            timeout = self._busy_milliseconds / 1000
+            options = {"connect_args": {"timeout": timeout, "check_same_thread": False}}
+        if for_web:
+            options["pool_timeout"] = WEB_BUSY_MILLISECONDS / 1000
         self.engine: Engine = create_engine(parsed, hide_parameters=True, **options)
         if self.is_sqlite:
             if (file := sqlite_file(parsed)) is not None:
                 event.listen(self.engine, "do_connect", lambda *_arguments: make_file(file))
-            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "connect", self._prepare_sqlite)
             event.listen(self.engine, "invalidate", _roll_back_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
 
@@ -138,6 +154,8 @@ class Database:
             Session(connection, expire_on_commit=False) as session,
             session.begin(),
         ):
+            if self._for_web and not self.is_sqlite:
+                session.execute(text(f"SET LOCAL lock_timeout = {WEB_BUSY_MILLISECONDS}"))
             yield session
 
     @contextmanager
@@ -167,7 +185,7 @@ class Database:
     def write_at_once(self) -> Iterator[Session]:
         """Yield a session like `write`, which waits for a lock for 100 ms at most. See `faults.is_busy`."""
         with self.engine.connect() as connection:
-            waiting = _busy_timeout(connection, SHORT_MILLISECONDS) if self.is_sqlite else nullcontext()
+            waiting = self._short_busy_timeout(connection) if self.is_sqlite else nullcontext()
             writing = connection.execution_options(**WRITING)
             with waiting, Session(writing, expire_on_commit=False) as session, session.begin():
                 if not self.is_sqlite:
@@ -177,6 +195,29 @@ class Database:
     def dispose(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+
+    @contextmanager
+    def _short_busy_timeout(self, connection: Connection) -> Iterator[None]:
+        raw = connection.connection.driver_connection
+        if raw is not None:
+            raw.execute(f"PRAGMA busy_timeout={SHORT_MILLISECONDS}")
+        try:
+            yield
+        finally:
+            if raw is not None:
+                raw.execute(f"PRAGMA busy_timeout={self._busy_milliseconds}")
+
+    def _prepare_sqlite(self, connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+            "temp_store=MEMORY",
+            f"busy_timeout={self._busy_milliseconds}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
 
 
 def sqlite_file(url: URL) -> Path | None:
@@ -194,31 +235,6 @@ def make_file(path: Path) -> None:
     # An existing file is never opened: closing it would drop this process's POSIX locks on it.
     with suppress(OSError):  # SQLite reports the cause when it opens the file
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE))
-
-
-@contextmanager
-def _busy_timeout(connection: Connection, milliseconds: int) -> Iterator[None]:
-    raw = connection.connection.driver_connection
-    if raw is not None:
-        raw.execute(f"PRAGMA busy_timeout={milliseconds}")
-    try:
-        yield
-    finally:
-        if raw is not None:
-            raw.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "secure_delete=ON",
-        "temp_store=MEMORY",
-        f"busy_timeout={BUSY_MILLISECONDS}",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
 
 
 def _roll_back_sqlite(connection: sqlite3.Connection, _record: object, _error: BaseException | None) -> None:

@@ -9,15 +9,17 @@ from wsgiref.types import WSGIEnvironment
 from flask import Flask, Response, current_app, render_template, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import Gone, HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from portal.core.faults import database_cause
+from portal.core.faults import database_cause, is_busy
 from portal.web.gate import Page
 
 # The statuses that have a page of their own, in templates/errors/.
 ERROR_PAGES = (400, 403, 404, 405, 410, 413, 429, 500, 503)
 DATABASE_RETRY_SECONDS = 30
+BUSY_RETRY_SECONDS = 5
 
 ExceptionDetails = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
@@ -34,6 +36,7 @@ def install(app: Flask) -> None:
         CSRFError, lambda _error: _error_page(400, 400, stale_form=True, retry_after=1)
     )
     app.register_error_handler(DBAPIError, _show_database_error)
+    app.register_error_handler(PoolTimeout, _show_no_connection)
 
 
 def _show_http_error(error: HTTPException) -> BaseResponse:
@@ -55,12 +58,30 @@ def _show_http_error(error: HTTPException) -> BaseResponse:
 
 
 def _show_database_error(error: DBAPIError) -> BaseResponse:
+    if is_busy(error):
+        current_app.logger.warning(
+            "web: another process held the database's lock for too long (%s); answered 503. If it goes on, "
+            "find out which: an import, or a tool that you opened the database with",
+            database_cause(error),
+        )
+        return _page_to_retry(BUSY_RETRY_SECONDS)
     current_app.logger.error(
         "web: the database failed (%s); answered 503. If it goes on, run: portal doctor",
         database_cause(error),
     )
+    return _page_to_retry(DATABASE_RETRY_SECONDS)
+
+
+def _show_no_connection(_error: PoolTimeout) -> BaseResponse:
+    current_app.logger.error(
+        "web: all connections of this process wait for the database; answered 503. Run: portal doctor"
+    )
+    return _page_to_retry(BUSY_RETRY_SECONDS)
+
+
+def _page_to_retry(seconds: int) -> Response:
     response = _error_page(503, 503, retry_after=1)
-    response.headers["Retry-After"] = str(DATABASE_RETRY_SECONDS)
+    response.headers["Retry-After"] = str(seconds)
     return response
 
 
