@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from subprocess import PIPE, Popen
@@ -18,7 +19,13 @@ _END = b"\r\n.\r\n"
 
 
 class Sink(asyncio.Protocol):
-    """One SMTP connection: commands by line, then a message up to its final dot."""
+    """One SMTP connection: commands by line, then a message up to its final dot.
+
+    Beyond `limit` messages in one second of the clock, 0 for no limit, it says 454, whatever the connection.
+    """
+
+    limit = 0
+    second, count = 0, 0
 
     def __init__(self) -> None:
         self.waiting = b""
@@ -39,16 +46,24 @@ class Sink(asyncio.Protocol):
                 break
             self.waiting = rest
             verb = part[:4].upper()
-            replies.append(_TAKEN if self.in_message else _REPLIES.get(verb, _TAKEN))
+            replies.append(self.answer() if self.in_message else _REPLIES.get(verb, _TAKEN))
             self.in_message = not self.in_message and verb == b"DATA"
         if replies:
             self.transport.write(b"".join(replies))
 
+    def answer(self) -> bytes:
+        """Return the reply to a message."""
+        second = int(time.time())
+        if second != Sink.second:
+            Sink.second, Sink.count = second, 0
+        Sink.count += 1
+        return b"454 Throttling failure\r\n" if 0 < Sink.limit < Sink.count else _TAKEN
+
 
 @contextmanager
-def sink() -> Iterator[int]:
-    """Start the sink; yield its port."""
-    with Popen([sys.executable, "-m", "bench.sink"], stdout=PIPE, text=True) as process:
+def sink(limit: int = 0) -> Iterator[int]:
+    """Start the sink, which takes `limit` messages a second (0: all); yield its port."""
+    with Popen([sys.executable, "-m", "bench.sink", str(limit)], stdout=PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield int(process.stdout.readline())
@@ -63,4 +78,5 @@ async def _serve() -> None:
 
 
 if __name__ == "__main__":
+    Sink.limit = int(sys.argv[1])
     asyncio.run(_serve())

@@ -36,7 +36,7 @@ _SENT = (
     )
 )
 # Neither notices nor updates start once an operator has paused them, even if they are claimed.
-_NOT_PAUSED = OutboxMail.priority.not_in([PRIORITIES[stream] for stream in PAUSABLE]) | ~exists(
+_NOT_PAUSED = (OutboxMail.priority < min(PRIORITIES[stream] for stream in PAUSABLE)) | ~exists(
     select(MailPause.name)
 )
 _SENDING = (
@@ -94,9 +94,10 @@ def claim(
     """Claim up to `limit` due rows under one lease; a row whose lease expired is due again.
 
     The worker of an expired lease died: the row that it was sending may have left, the others have not. Each
-    row takes a token of the relay's pace, if there is one, in the same transaction.
+    row takes a token of the relay's pace, if there is one, in the same transaction. It needs to be no more
+    durable than the marks that follow it.
     """
-    with db.write() as session:
+    with db.mark() as connection, Session(connection) as session:
         relay_pace = _pace(session, relay, now)
         if relay_pace is not None:
             limit = min(limit, int(relay_pace.tokens))

@@ -204,19 +204,15 @@ def _one_rejected(outcome: Outcome, attempt: Attempt, history: History, chance: 
 def _throttled(attempt: Attempt, history: History, chance: float) -> Decision:
     """Send more slowly; addresses typed into forms teach no rate, and wait longer if all are throttled."""
     history = replace(history, throttled=history.throttled + 1)
-    wait = THROTTLED_DELAY
     if attempt.requested:
         wait = FIRST_DELAY if history.throttled <= MAX_REJECTIONS else LONGEST_PAUSE
-    decision = _given_back(
-        attempt,
-        history,
-        wait=_about(wait, chance),
-        notice="mail relay throttles",
-        slow_to=None if attempt.requested else FLOOR,
-    )
-    if history.throttled > MAX_THROTTLED and not attempt.requested:
-        return _paused(decision, chance)
-    return decision
+        decision = _given_back(attempt, history, wait=_about(wait, chance))
+        many = history.throttled == MAX_REJECTIONS + 1
+        return replace(decision, notice="mail relay throttles requested mail") if many else decision
+    decision = _given_back(attempt, history, wait=_about(THROTTLED_DELAY, chance), slow_to=FLOOR)
+    if history.throttled <= MAX_THROTTLED:
+        return decision
+    return _paused(replace(decision, notice="mail relay accepts nothing but throttles"), chance)
 
 
 def _deferred(attempt: Attempt, history: History, chance: float) -> Decision:
