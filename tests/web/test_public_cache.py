@@ -110,6 +110,18 @@ def test_a_cookie_of_this_visitor_leaves_no_trace_in_the_page_of_all(client, rea
     assert reached == ["/check/", "/"]
 
 
+def test_a_page_that_looks_at_the_visitor_sees_nobody(app, client):
+    @app.get("/incidents/who/")
+    def who():
+        response = make_response(f"{request.cookies.get('name', 'nobody')} {request.accept_languages}")
+        response.add_etag()
+        return frame.public(response)
+
+    client.set_cookie("name", "ana")
+    for tag in ("es-MX", "es-ES"):
+        assert client.get("/incidents/who/", headers={"Accept-Language": tag}).text == "nobody es"
+
+
 def test_another_host_is_refused_and_a_form_is_not_answered_from_memory(portal_with):
     client = portal_with(
         environment="production", base_url="https://incident.northwind.example"
