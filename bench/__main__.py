@@ -3,7 +3,19 @@
 import sys
 from collections.abc import Callable
 
-from bench import answers, imports, lookup, mail, pages, passwords, peer_server, requests, reset_files, timing
+from bench import (
+    answers,
+    imports,
+    lookup,
+    mail,
+    pages,
+    passwords,
+    peer_server,
+    requests,
+    reset_files,
+    schedule,
+    timing,
+)
 from bench.measure import Result
 
 BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
@@ -17,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "answers": answers.run,
     "passwords": passwords.run,
     "reset files": reset_files.run,
+    "schedule": schedule.run,
 }
 
 

@@ -55,7 +55,4 @@ def tidy(parts: WorkerParts) -> None:
         for names in lockout.expired_of_accounts(reading, parts.vault, store_for(parts.settings), now):
             with parts.db.write() as session:
                 lockout.extend(session, names, now)
-    left = True
-    while left and not parts.stopping():
-        with parts.db.write_in_turn() as session:
-            left = lockout.remove_expired(session, now) > 0
+    in_turns(parts, lockout.remove_expired)

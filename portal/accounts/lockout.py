@@ -18,7 +18,7 @@ from portal.accounts.models import FailureCount
 from portal.core import db
 from portal.crypto.vault import WebVault
 from portal.identity.port import Store
-from portal.runtime.turns import delete_some
+from portal.runtime.turns import MOST_ROWS, delete_some
 
 # At most 100 consecutive failures per password (NIST SP 800-63B-4, section 3.2.2). Strangers, known devices
 # and sessions that re-enter the password each have their own bucket, so that strangers cannot use up the
@@ -130,9 +130,9 @@ def extend(session: Session, names: Sequence[bytes], now: datetime) -> None:
     session.execute(update(FailureCount).where(FailureCount.key.in_(names)).values(forget_at=forget_at(now)))
 
 
-def remove_expired(session: Session, now: datetime) -> int:
-    """Remove up to 500 expired counts; return how many."""
-    return delete_some(session, FailureCount, FailureCount.forget_at < now)
+def remove_expired(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
+    """Remove up to `limit` expired counts; return how many."""
+    return delete_some(session, FailureCount, FailureCount.forget_at < now, limit)
 
 
 def _name(vault: WebVault, index: bytes) -> bytes:

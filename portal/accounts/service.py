@@ -21,7 +21,7 @@ from portal.core.db import new_id
 from portal.crypto import tokens
 from portal.crypto.vault import INDEX_BYTES, WebVault
 from portal.identity.port import Account, Store
-from portal.runtime.turns import delete_some
+from portal.runtime.turns import MOST_ROWS, delete_some
 
 TOKEN_BYTES = 32
 ABSOLUTE = timedelta(hours=12)
@@ -213,14 +213,14 @@ def clear_password_tries(session: Session, session_id: bytes) -> None:
     session.execute(update(AccountSession).where(AccountSession.id == session_id).values(password_tries=0))
 
 
-def purge(session: Session, now: datetime) -> int:
-    """Remove up to 500 sessions that have ended; return how many."""
-    return delete_some(session, AccountSession, AccountSession.ends_at <= now)
+def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
+    """Remove up to `limit` sessions that have ended; return how many."""
+    return delete_some(session, AccountSession, AccountSession.ends_at <= now, limit)
 
 
-def purge_idle(session: Session, now: datetime) -> int:
-    """Remove up to 500 sessions that were idle too long; return how many."""
-    return delete_some(session, AccountSession, AccountSession.seen_at <= now - IDLE)
+def purge_idle(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
+    """Remove up to `limit` sessions that were idle too long; return how many."""
+    return delete_some(session, AccountSession, AccountSession.seen_at <= now - IDLE, limit)
 
 
 def known_device(vault: WebVault, cookie: str | None, account: bytes, version: int) -> str | None:

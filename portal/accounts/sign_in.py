@@ -22,7 +22,7 @@ from portal.core.db import Utc
 from portal.crypto.hashing import Hasher, PasswordTooLong
 from portal.crypto.vault import WebVault
 from portal.identity.port import Account, Store
-from portal.runtime.turns import delete_some
+from portal.runtime.turns import MOST_ROWS, delete_some
 from portal.web import limits
 
 FREE_TRIES = 3
@@ -152,9 +152,9 @@ def needs_known_device(session: Session, vault: WebVault, address: str, version:
     )
 
 
-def purge(session: Session, now: datetime) -> int:
-    """Remove up to 500 waits that were last used over a day ago; return how many."""
-    return delete_some(session, SignInWait, SignInWait.tried_at < now - WAIT_RETENTION)
+def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
+    """Remove up to `limit` waits that were last used over a day ago; return how many."""
+    return delete_some(session, SignInWait, SignInWait.tried_at < now - WAIT_RETENTION, limit)
 
 
 def _bucket(attempt: Attempt) -> Bucket:

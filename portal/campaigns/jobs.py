@@ -7,6 +7,7 @@ from portal.crypto.vault import VaultError
 from portal.exposure.service import ListDestroyed
 from portal.identity.service import store_for
 from portal.runtime.parts import WorkerParts
+from portal.runtime.turns import Turns
 
 log = logging.getLogger("portal.campaigns")
 
@@ -30,8 +31,11 @@ def _finish(parts: WorkerParts, campaign_id: bytes) -> None:
     with parts.db.read() as session:
         service.check_list(session, parts.vault, campaign_id)  # fails before all accounts are read
     chosen = service.chosen_languages(parts.db, parts.vault, store_for(parts.settings))
+    turns = Turns(parts.db)
     while not parts.stopping():
-        with parts.db.write_in_turn() as session:
-            seen = service.advance(session, parts.vault, chosen, campaign_id, parts.clock.now())
+        with turns.take() as session:
+            seen = service.advance(
+                session, parts.vault, chosen, campaign_id, parts.clock.now(), limit=turns.rows
+            )
         if not seen:
             break

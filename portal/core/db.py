@@ -168,8 +168,12 @@ class Database:
         with self.write() as session:
             begun = monotonic()
             yield session
+        self.pause_after(monotonic() - begun)
+
+    def pause_after(self, seconds: float) -> None:
+        """Let others have SQLite's lock, after a transaction that held it so long and before the next one."""
         if self.is_sqlite:
-            sleep(min(max(monotonic() - begun, SHORTEST_PAUSE), LONGEST_PAUSE))
+            sleep(min(max(seconds, SHORTEST_PAUSE), LONGEST_PAUSE))
 
     @contextmanager
     def mark(self) -> Iterator[Connection]:

@@ -110,7 +110,7 @@ def release(parts: WorkerParts) -> None:
         return
     with parts.db.write() as session:
         intake.wait_for_answers(session)
-    if not in_turns(parts, lambda session, now: intake.release(session, tuple(HANDLERS), now)):
+    if not in_turns(parts, lambda session, now, limit: intake.release(session, HANDLERS, now, limit)):
         return  # the rest at the next run
     with parts.db.write() as session:
         for row in activated:

@@ -10,6 +10,7 @@ from portal.identity import hashes
 from portal.identity.builtin import BuiltinStore
 from portal.identity.service import store_for
 from portal.runtime.parts import WorkerParts
+from portal.runtime.turns import TURNS, Turns
 from portal.web import limits
 
 log = logging.getLogger("portal.identity")
@@ -17,8 +18,6 @@ log = logging.getLogger("portal.identity")
 COUNT_LIMIT = "1 per day"
 INSPECT_LIMIT = "1 per day"
 PAGE = 500  # accounts per read
-BATCH = 500  # accounts per transaction, which keeps the write lock short
-TURNS = 20  # per run: other scheduled jobs wait meanwhile
 
 
 def encrypt_hashes(parts: WorkerParts) -> None:
@@ -26,16 +25,17 @@ def encrypt_hashes(parts: WorkerParts) -> None:
 
     When none is left, no hash in the clear is accepted from then on: an account's row could hold another's.
     """
+    turns = Turns(parts.db)
     for _ in range(TURNS):
         with parts.db.read() as session:
             if not hashes.plain_accepted(parts.vault, session.scalar(select(hashes.FINGERPRINT))):
                 return
-            rows = hashes.plain_rows(session, BATCH)
+            rows = hashes.plain_rows(session, turns.rows)
         if not rows:
             break
         if parts.stopping():
             return
-        with parts.db.write_in_turn() as session:
+        with turns.take() as session:
             hashes.encrypt_rows(session, parts.vault, rows)
     else:
         return

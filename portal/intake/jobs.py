@@ -26,7 +26,7 @@ from portal.intake.models import FAILED, HELD, WAITING, IntakeRequest
 from portal.intake.replies import CodeLock, code_lock
 from portal.intake.service import any_due, unpad
 from portal.runtime.parts import Outcome, WorkerParts
-from portal.runtime.turns import delete_some, in_turns, update_some
+from portal.runtime.turns import MOST_ROWS, delete_some, in_turns, update_some
 
 log = logging.getLogger("portal.intake")
 
@@ -105,10 +105,10 @@ def wait_for_answers(session: Session) -> None:
     session.execute(leased.order_by(IntakeRequest.id).with_for_update()).all()
 
 
-def release(session: Session, purposes: Collection[str], now: datetime) -> int:
-    """Make up to 500 held requests of these purposes due again; return how many."""
+def release(session: Session, purposes: Collection[str], now: datetime, limit: int = MOST_ROWS) -> int:
+    """Make up to `limit` held requests of these purposes due again; return how many."""
     held = _UNDATED & (IntakeRequest.state == HELD) & IntakeRequest.purpose.in_(purposes)
-    return update_some(session, IntakeRequest, held, {"due_at": now})
+    return update_some(session, IntakeRequest, held, {"due_at": now}, limit)
 
 
 def tidy(parts: WorkerParts) -> None:
@@ -116,18 +116,18 @@ def tidy(parts: WorkerParts) -> None:
     in_turns(parts, mend_dates, replies.purge, replies.purge_codes, replies.purge_caps, purge)
 
 
-def purge(session: Session, now: datetime) -> int:
-    """Delete up to 500 requests that have been held or failed for 30 days; return how many.
+def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
+    """Delete up to `limit` requests that have been held or failed for 30 days; return how many.
 
     Counted from the end of the first.
     """
     over = IntakeRequest.asked_at < start_of_day(now - HOLD_FOR)
-    return delete_some(session, IntakeRequest, _UNDATED & over)
+    return delete_some(session, IntakeRequest, _UNDATED & over, limit)
 
 
-def mend_dates(session: Session, now: datetime) -> int:
-    """Make up to 500 requests due that a wrong clock made due later than any delay; return how many."""
-    return update_some(session, IntakeRequest, IntakeRequest.due_at > now + MAX_AHEAD, {"due_at": now})
+def mend_dates(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
+    """Make up to `limit` requests due that a wrong clock made due later than any delay; return how many."""
+    return update_some(session, IntakeRequest, IntakeRequest.due_at > now + MAX_AHEAD, {"due_at": now}, limit)
 
 
 def _yield_to_pages() -> None:

@@ -16,7 +16,7 @@ from portal.crypto import tokens
 from portal.crypto.vault import Cell, VaultError, WorkerVault
 from portal.intake.models import IntakeCap, IntakeReply
 from portal.intake.service import LinkInvalid, browser_hash, code_info, info
-from portal.runtime.turns import delete_some, update_some
+from portal.runtime.turns import MOST_ROWS, delete_some, update_some
 
 DATA_SIZE = 4096
 PRIVATE_SIZE = 512
@@ -187,20 +187,20 @@ def waiting(
     return session.scalar(unused.limit(1)) is not None
 
 
-def purge(session: Session, now: datetime) -> int:
-    """Delete up to 500 expired replies, so that a clock that jumps back revives none; return how many."""
-    return delete_some(session, IntakeReply, IntakeReply.expires_at <= now)
+def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
+    """Delete up to `limit` expired replies, so that a clock that jumps back revives none; return how many."""
+    return delete_some(session, IntakeReply, IntakeReply.expires_at <= now, limit)
 
 
-def purge_codes(session: Session, now: datetime) -> int:
-    """Delete up to 500 expired codes; return how many."""
+def purge_codes(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
+    """Delete up to `limit` expired codes; return how many."""
     values = {"by_code": b"", "code_expires_at": None}
-    return update_some(session, IntakeReply, IntakeReply.code_expires_at <= now, values)
+    return update_some(session, IntakeReply, IntakeReply.code_expires_at <= now, values, limit)
 
 
-def purge_caps(session: Session, now: datetime) -> int:
-    """Delete up to 500 expired caps; return how many."""
-    return delete_some(session, IntakeCap, IntakeCap.ends_at <= now)
+def purge_caps(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
+    """Delete up to `limit` expired caps; return how many."""
+    return delete_some(session, IntakeCap, IntakeCap.ends_at <= now, limit)
 
 
 def _record_key(vault: WorkerVault, purpose: str, address: str) -> bytes:

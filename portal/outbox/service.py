@@ -26,7 +26,7 @@ from portal.outbox.models import (
     MailRelay,
     OutboxMail,
 )
-from portal.runtime.turns import update_some
+from portal.runtime.turns import MOST_ROWS, update_some
 
 PAYLOAD_SIZE = 1024
 PROOF_SIZE = 512
@@ -297,8 +297,8 @@ def on_time(session: Session, now: datetime) -> bool:
     return session.scalar(select(func.count()).select_from(waiting).where(put_off)) == 0
 
 
-def reset_future_dates(session: Session, now: datetime) -> int:
-    """Make up to 500 mails due now whose due time is later than any delay; return how many.
+def reset_future_dates(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
+    """Make up to `limit` mails due now whose due time is later than any delay; return how many.
 
     The clock was wrong when it was set. A mail that is being delivered stays with its worker for one lease.
     """
@@ -308,7 +308,7 @@ def reset_future_dates(session: Session, now: datetime) -> int:
         OutboxMail.priority.in_(mails.PRIORITIES.values()) & (OutboxMail.due_at > now + FURTHEST) & certain
     )
     due_at = case((OutboxMail.lease.is_(None), now), else_=now + LEASE)
-    return update_some(session, OutboxMail, wrong, {"due_at": due_at})
+    return update_some(session, OutboxMail, wrong, {"due_at": due_at}, limit)
 
 
 def _never_confirmed() -> Any:
@@ -345,10 +345,10 @@ def withdraw(session: Session, batch: bytes, now: datetime) -> None:
     session.execute(update(OutboxMail).where(may_have_left).values(ended))
 
 
-def blank_old_payloads(session: Session, now: datetime) -> int:
-    """Blank the payload of up to 500 mails that ended over 30 days ago; return how many.
+def blank_old_payloads(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
+    """Blank the payload of up to `limit` mails that ended over 30 days ago; return how many.
 
     Rows stay for the counts.
     """
     due = (OutboxMail.finished_at < now - KEEP_PAYLOAD) & HAS_PAYLOAD
-    return update_some(session, OutboxMail, due, {"payload": b""})
+    return update_some(session, OutboxMail, due, {"payload": b""}, limit)

@@ -14,7 +14,7 @@ from portal.rotation import service
 from portal.rotation.emails import OFF_PURPOSE, RotationReminder
 from portal.rotation.models import ReminderChoice
 from portal.runtime.parts import WorkerParts
-from portal.runtime.turns import in_turns
+from portal.runtime.turns import Turns, in_turns
 
 log = logging.getLogger("portal.rotation")
 
@@ -24,13 +24,21 @@ RETRY_AFTER = timedelta(days=7)
 
 
 def remind(parts: WorkerParts, limit: int = BATCH) -> int:
-    """Queue due reminders and set their next dates in one transaction; return the number of mails queued."""
+    """Queue up to `limit` due reminders, each with its next date; return the number of mails queued."""
     now = parts.clock.now()
     store = store_for(parts.settings)
     in_turns(parts, service.reset_future_dates)
-    with parts.db.write() as session:
-        due = service.take_due(session, now, limit)
-        return sum(_remind_account(session, parts, store, choice, now) for choice in due)
+    turns = Turns(parts.db)
+    seen = queued = 0
+    while seen < limit and not parts.stopping():
+        most = min(turns.rows, limit - seen)
+        with turns.take() as session:
+            due = service.take_due(session, now, most)
+            queued += sum(_remind_account(session, parts, store, choice, now) for choice in due)
+        seen += len(due)
+        if len(due) < most:
+            break
+    return queued
 
 
 def _remind_account(

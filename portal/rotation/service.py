@@ -13,7 +13,7 @@ from portal.core.clock import start_of_day
 from portal.crypto import tokens
 from portal.outbox import service as outbox
 from portal.rotation.models import INTERVALS, ReminderChoice
-from portal.runtime.turns import TURN, update_some
+from portal.runtime.turns import MOST_ROWS, update_some
 
 OFF = "off"
 CHOICES = (*INTERVALS, OFF)
@@ -116,17 +116,17 @@ def reminded(choice: ReminderChoice, off_hash: bytes, now: datetime) -> None:
     choice.off_hash = off_hash
 
 
-def reset_future_dates(session: Session, now: datetime) -> int:
+def reset_future_dates(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
     """Reset dates later than their interval allows, written while the clock was wrong; return how many.
 
-    500 at most. If the clock is wrong now instead, `put_off_until` still prevents early reminders.
+    At most `limit`. If the clock is wrong now instead, `put_off_until` still prevents early reminders.
     """
     changed = 0
     for months in map(int, INTERVALS):
         late = add_months(now, months) + EARLY
         wrong = (ReminderChoice.months == months) & (ReminderChoice.next_due_at > late)
         values = {"next_due_at": add_months(start_of_day(now), months)}
-        changed += update_some(session, ReminderChoice, wrong, values, limit=TURN - changed)
+        changed += update_some(session, ReminderChoice, wrong, values, limit - changed)
     return changed
 
 

@@ -1,23 +1,72 @@
 """Change many rows a few at a time, so that no scheduled job holds the write lock for long."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, inspect, select, update
 from sqlalchemy.orm import Session
 
-from portal.core.db import Base
+from portal.core.db import Base, Database
 from portal.runtime.parts import WorkerParts
 
-TURN = 500  # rows per transaction
-TURNS = 20  # transactions per step and run: other scheduled jobs wait meanwhile
+MOST_ROWS = 500  # per transaction
+FIRST_ROWS = 50
+LEAST_ROWS = 20  # below that, the commit itself is what takes the time
+# A turn may take 50 ms. Rows differ, and so do machines and how busy they are.
+AIM_SECONDS = 0.025
+TURNS = 50  # per step and run: other scheduled jobs wait meanwhile
 
-# Arguments: session, now. Returns how many rows it changed, TURN at most.
-Step = Callable[[Session, datetime], int]
+# Arguments: session, now, limit. Returns how many rows it changed.
+Step = Callable[[Session, datetime, int], int]
 
 
-def delete_some(session: Session, table: type[Base], which: ColumnElement[bool], limit: int = TURN) -> int:
+class Turns:
+    """The transactions of one job. `rows` is how many rows the next should change, judged by the last."""
+
+    def __init__(self, db: Database) -> None:
+        """Start with few rows."""
+        self.rows = FIRST_ROWS
+        self._db = db
+        self._last: float | None = None
+
+    @contextmanager
+    def take(self) -> Iterator[Session]:
+        """Yield a session in a write transaction; before any but the first, let other writers in."""
+        if self._last is not None:
+            self._db.pause_after(self._last)
+        with self._db.write() as session:
+            begun = monotonic()
+            yield session
+        self._last = monotonic() - begun
+        fitting = int(self.rows * AIM_SECONDS / max(self._last, AIM_SECONDS / 2))
+        self.rows = min(max(fitting, LEAST_ROWS), MOST_ROWS)
+
+
+def in_turns(parts: WorkerParts, *steps: Step) -> bool:
+    """Run each step until it changes less than it may, each turn in a transaction of its own.
+
+    Return False where more is left to do.
+    """
+    ended = True
+    for step in steps:
+        turns = Turns(parts.db)
+        for _ in range(TURNS):
+            if parts.stopping():
+                return False
+            limit = turns.rows
+            with turns.take() as session:
+                changed = step(session, parts.clock.now(), limit)
+            if changed < limit:
+                break
+        else:
+            ended = False
+    return ended
+
+
+def delete_some(session: Session, table: type[Base], which: ColumnElement[bool], limit: int) -> int:
     """Delete up to `limit` rows and return how many; `which` must be found through an index."""
     result: Any = session.execute(delete(table).where(_some(table, which, limit)))
     return int(result.rowcount)
@@ -28,7 +77,7 @@ def update_some(
     table: type[Base],
     which: ColumnElement[bool],
     values: Mapping[Any, object],
-    limit: int = TURN,
+    limit: int,
 ) -> int:
     """Change up to `limit` rows so that `which` no longer holds, and return how many."""
     result: Any = session.execute(update(table).where(_some(table, which, limit)).values(values))
@@ -39,24 +88,3 @@ def _some(table: type[Base], which: ColumnElement[bool], limit: int) -> ColumnEl
     (key,) = inspect(table).primary_key
     # Rows that another transaction holds are left for the next turn: two workers must not wait in a circle.
     return key.in_(select(key).where(which).limit(limit).with_for_update(skip_locked=True))
-
-
-def in_turns(parts: WorkerParts, *steps: Step) -> bool:
-    """Run each step until it changes less than a full turn, each turn in a transaction of its own.
-
-    Return False where more is left to do.
-    """
-    ended = True
-    for step in steps:
-        opened = parts.db.write
-        for _ in range(TURNS):
-            if parts.stopping():
-                return False
-            with opened() as session:
-                changed = step(session, parts.clock.now())
-            if changed < TURN:
-                break
-            opened = parts.db.write_in_turn
-        else:
-            ended = False
-    return ended

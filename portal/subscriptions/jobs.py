@@ -18,6 +18,7 @@ from portal.intake.jobs import Request
 from portal.intake.service import LinkInvalid
 from portal.outbox import service as outbox
 from portal.runtime.parts import Outcome, WorkerParts
+from portal.runtime.turns import Turns
 from portal.subscriptions import service
 from portal.subscriptions.emails import (
     LONGEST_INCIDENT,
@@ -31,8 +32,6 @@ from portal.subscriptions.models import Subscription
 from portal.subscriptions.service import Contact
 
 log = logging.getLogger("portal.subscriptions")
-
-BATCH = 100  # holds the write lock for 250 ms at most, on a busy machine too
 
 
 def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:
@@ -95,20 +94,21 @@ def announce(parts: WorkerParts) -> None:
     with parts.db.read() as session:
         waiting = writing.waiting(session, parts.vault)
     for update in waiting:
-        while not parts.stopping() and _batch(parts, update):
+        turns = Turns(parts.db)
+        while not parts.stopping() and _batch(parts, update, turns):
             pass
 
 
-def _batch(parts: WorkerParts, update: Announcement) -> bool:
+def _batch(parts: WorkerParts, update: Announcement, turns: Turns) -> bool:
     """Queue one batch and store its progress in the same transaction; return whether more may follow."""
-    now = parts.clock.now()
-    with parts.db.write_in_turn() as session:
+    now, limit = parts.clock.now(), turns.rows
+    with turns.take() as session:
         progress = service.progress_of(session, update.update_id)
         if progress is None:
             return False
-        rows = service.next_batch(session, update.incident_id, progress.reached, BATCH)
+        rows = service.next_batch(session, update.incident_id, progress.reached, limit)
         progress.enqueued += sum(_enqueue_update(session, parts, update, row, now) for row in rows)
-        if len(rows) == BATCH:
+        if len(rows) == limit:
             progress.reached = rows[-1].index
             return True
         service.finish_announcement(session, progress, update, now)

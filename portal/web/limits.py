@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from portal.core.db import WITHOUT_ROWID, Base, Utc
 from portal.crypto.vault import INDEX_BYTES, WebVault
 from portal.runtime.parts import WorkerParts
-from portal.runtime.turns import delete_some, in_turns
+from portal.runtime.turns import MOST_ROWS, delete_some, in_turns
 
 _UPSERT = text(
     "INSERT INTO rate_buckets (bucket, hits, ends_at) VALUES (:bucket, 1, :ends_at) "
@@ -74,9 +74,9 @@ def tidy(parts: WorkerParts) -> None:
     in_turns(parts, purge)
 
 
-def purge(session: Session, now: datetime) -> int:
-    """Delete up to 500 windows that ended over a day before `now`; return how many."""
-    return delete_some(session, RateBucket, RateBucket.ends_at < now - timedelta(days=1))
+def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
+    """Delete up to `limit` windows that ended over a day before `now`; return how many."""
+    return delete_some(session, RateBucket, RateBucket.ends_at < now - timedelta(days=1), limit)
 
 
 @cache

@@ -11,7 +11,8 @@ from sqlalchemy import event, select
 
 from portal.app import SCHEDULE
 from portal.core.db import Base, new_id
-from portal.runtime.turns import delete_some, in_turns, update_some
+from portal.runtime import turns
+from portal.runtime.turns import Turns, delete_some, in_turns, update_some
 from portal.web.limits import RateBucket
 from tests.migrations import rows
 
@@ -121,10 +122,10 @@ def buckets(db, clock):
         session.add(RateBucket(bucket=new_id(), hits=1, ends_at=clock.now() + timedelta(days=2)))
 
 
-def full(turns):
-    def step(_session, now):
-        turns.append(now)
-        return 500
+def full(seen):
+    def step(_session, now, limit):
+        seen.append(now)
+        return limit
 
     return step
 
@@ -134,34 +135,47 @@ def left(db):
         return sorted(session.scalars(select(RateBucket.hits)))
 
 
-def test_rows_go_five_hundred_at_a_turn_until_none_is_left(db, clock, buckets, worker_parts):
-    turns: list[Any] = []
+def test_rows_go_in_turns_until_none_is_left(db, clock, buckets, worker_parts):
+    gone = []
 
-    def step(session, now):
-        turns.append(delete_some(session, RateBucket, RateBucket.ends_at < now))
-        return turns[-1]
+    def step(session, now, limit):
+        gone.append(delete_some(session, RateBucket, RateBucket.ends_at < now, limit))
+        assert gone[-1] <= limit <= 500
+        return gone[-1]
 
     assert in_turns(worker_parts, step)
-    assert turns == [500, 500, 300]
+    assert gone[0] == 50
+    assert len(gone) > 2
+    assert sum(gone) == 1300
     assert left(db) == [1]
 
 
-def test_rows_change_five_hundred_at_a_turn(db, clock, buckets, worker_parts):
-    def step(session, _now):
-        return update_some(session, RateBucket, RateBucket.hits == 1, {"hits": 2}, limit=2)
+@pytest.mark.parametrize(("seconds", "following"), [(0, 100), (0.025, 50), (0.05, 25), (0.5, 20)])
+def test_the_last_turn_decides_how_much_the_next_one_does(seconds, following, db, monkeypatch):
+    times = iter((100.0, 100.0 + seconds + 1e-6))
+    monkeypatch.setattr(turns, "monotonic", lambda: next(times))
+    job = Turns(db)
+    with job.take():
+        pass
+    assert job.rows in {following, following - 1}
+
+
+def test_no_turn_changes_more_rows_than_it_may(db, clock, buckets, worker_parts):
+    def step(session, _now, _limit):
+        return update_some(session, RateBucket, RateBucket.hits == 1, {"hits": 2}, 2)
 
     assert in_turns(worker_parts, step)
     assert left(db) == [1] * 1299 + [2, 2]
 
 
 def test_a_job_leaves_the_rest_to_its_next_run(worker_parts):
-    turns: list[Any] = []
-    assert not in_turns(worker_parts, full(turns))
-    assert len(turns) == 20
+    seen: list[Any] = []
+    assert not in_turns(worker_parts, full(seen))
+    assert len(seen) == 50
 
 
 def test_a_worker_that_stops_ends_after_the_turn(worker_parts):
-    turns: list[Any] = []
-    stopping = replace(worker_parts, stopping=lambda: len(turns) == 2)
-    assert not in_turns(stopping, full(turns))
-    assert len(turns) == 2
+    seen: list[Any] = []
+    stopping = replace(worker_parts, stopping=lambda: len(seen) == 2)
+    assert not in_turns(stopping, full(seen))
+    assert len(seen) == 2
