@@ -8,7 +8,7 @@ from tests.visitor import Visitor, hidden
 
 ANA, BEN, CLEO, DAN = (f"{name}@northwind.example" for name in ("ana", "ben", "cleo", "dan"))
 ANAS, BENS = "sunlit-marble-otter-harbour", "quarry-lantern-violin-moss"
-GONE = "You opened other links in this browser since then. Open the email again."
+GONE = "You may have opened other links in this browser since then. Open the link in your email again."
 
 
 @pytest.fixture

@@ -173,7 +173,7 @@ def account() -> ResponseReturnValue:
     lines = [
         _password_line(current),
         *provided,
-        AccountLine(_("Devices"), devices, "/account/sessions/", _("Look through them")),
+        AccountLine(_("Devices"), devices, "/account/sessions/", _("Review")),
         # Which addresses get updates is sealed for the worker, so this page cannot know.
         AccountLine(_("Updates by mail"), _("Not tied to your account"), "/subscribe/", _("Get updates")),
     ]

@@ -28,4 +28,4 @@ class AddressForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
 class CodeForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """A form for the code in a mail, the typed alternative to its link."""
 
-    code = StringField(lazy_gettext("Code from the mail"))
+    code = StringField(lazy_gettext("Code from the email"))

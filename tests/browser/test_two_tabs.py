@@ -13,7 +13,7 @@ from tests.reset.journey import code_in
 
 ANA, BEN = "ana@northwind.example", "ben@northwind.example"
 ANAS, BENS = "sunlit marble otter harbour", "quarry lantern violin moss"
-GONE = "You opened other links in this browser since then. Open the email again."
+GONE = "You may have opened other links in this browser since then. Open the link in your email again."
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def test_codes(house: House, ids, handset: BrowserContext):
         press(page, "Mail me a link")
     house.work()
     for page, address in zip(waiting, (ANA, BEN), strict=True):
-        page.get_by_label("Code from the mail").fill(code_in(house.smtp.to(address)[-1]))
-        press(page, "Go on with the code")
+        page.get_by_label("Code from the email").fill(code_in(house.smtp.to(address)[-1]))
+        press(page, "Continue")
         expect(page.locator("main")).to_contain_text(address)
     choose(waiting[0], ANAS)
     choose(waiting[1], BENS)
@@ -169,8 +169,8 @@ def test_who_was_closed_out_keeps_the_password(house: House, ids, page: Page, ac
     house.work()
     page.goto(house.link_in(house.smtp.to(ANA)[-1], "/reset/"))
     accessible(page)
-    press(page, "Keep my password, and let this browser in")
-    expect(page.locator("main")).to_contain_text("You can now sign in with it in this browser.")
+    press(page, "Keep my password")
+    expect(page.locator("main")).to_contain_text("Now sign in with it in this browser.")
     accessible(page)
     sign_in(page, ANA)
     expect(page.locator("main")).to_contain_text(ANA)

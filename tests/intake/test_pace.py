@@ -237,17 +237,17 @@ class TestWait:
             answer = visitor.submit(form, email=address)
             return " ".join(visitor.get(answer.location).text.split())
 
-        assert "It usually takes less than a minute." in page("sam@example.com", "192.0.2.1")
+        assert "An email usually takes less than a minute." in page("sam@example.com", "192.0.2.1")
         with db.write() as session:
             session.execute(update(IntakePace).values(wait_seconds=130, measured_at=clock.now()))
         texts = {
             said
             for who in (("sam@example.com", "192.0.2.1"), ("eve@example.com", "198.51.100.9"))
             for said in re.findall(
-                r"Many people are asking right now, so it can take up to [^.]*", page(*who)
+                r"Many people are asking right now, so an email can take up to [^.]*", page(*who)
             )
         }
-        assert texts == {"Many people are asking right now, so it can take up to 3 minutes"}
+        assert texts == {"Many people are asking right now, so an email can take up to 3 minutes"}
 
     def test_the_wait_for_the_relay_is_part_of_it(self, app, db, worker_vault, clock):
         with db.write() as session:

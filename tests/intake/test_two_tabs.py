@@ -20,7 +20,7 @@ __all__ = ["accounts", "house", "link_to", "people"]
 # What a session holds does not depend on the database.
 pytestmark = pytest.mark.sqlite
 
-GONE_ES = "Desde entonces ha abierto otros enlaces en este navegador. Vuelva a abrir el correo."
+GONE_ES = "Puede que desde entonces haya abierto otros enlaces en este navegador."
 TITLE = "Theft of bookings"
 
 
@@ -158,7 +158,7 @@ def test_each_tab_confirms_its_own_subscription(client, house, link_to, publishe
     drain(house.worker)
     assert subscribers(db, worker_vault) == [ANA]
     assert "Your updates are confirmed" in client.get(str(confirmed.location)).text
-    assert "Shall we write to you?" in client.get(tabs[1]).text
+    assert "Confirm your updates" in client.get(tabs[1]).text
     client.post("/subscribe/confirm/", data=forms[1])
     drain(house.worker)
     assert subscribers(db, worker_vault) == [ANA, BEN]
