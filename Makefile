@@ -32,7 +32,7 @@ test: setup ## everything: unit, views, real PostgreSQL, browser and nginx, hous
 	$(CHROMIUM) || { without="$$without and not browser"; said="$$said no Chromium, for the browser's tests;"; }; \
 	$(NGINX) || { without="$$without and not deploy"; said="$$said no nginx or no systemd-analyze, for those of deploy/;"; }; \
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $${without:+-m "$${without# and }"} && test -z "$$without" || { \
-		test -z "$$said" || echo "Some tests did not run, because there is$$said how to get it stands above." >&2; exit 1; }
+		test -z "$$said" || echo "Some tests did not run, because there is$$said see above how to install it." >&2; exit 1; }
 
 check: setup ## linters, types, floors, then the fast tests
 	@$(BIN)/ruff check .

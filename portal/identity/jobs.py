@@ -82,8 +82,8 @@ def inspect(parts: WorkerParts) -> None:
     if altered:
         log.error(
             "identity: %d of %d accounts were altered in the database: they cannot sign in, or get no link "
-            "for a new password; run 'portal accounts import' again, which rewrites profiles, and look for "
-            "who can write the database",
+            "for a new password; restore them with: portal accounts import FILE. Then find out who can write "
+            "to the database",
             altered,
             seen,
         )

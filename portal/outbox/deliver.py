@@ -146,8 +146,11 @@ class Delivery:
             rows |= {row.id} & self._taken_back
         if rows:
             due = (self.paused(row) or now) + decision.wait
-            log.warning("outbox: %d failed mails are queued again, since it was the sender that was rejected",
-                        len(rows))  # fmt: skip
+            log.warning(
+                "outbox: the relay rejects the sender, not the recipients: %d failed mails are queued again; "
+                "see PORTAL_MAIL_URL and PORTAL_MAIL_SENDER",
+                len(rows),
+            )
             self.store(Mark(change=lambda connection: claims.take_back(connection, rows, due)))
 
     def _slow_down(self, now: datetime, least: float) -> None:

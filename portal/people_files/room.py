@@ -60,7 +60,7 @@ class Room:
         said = f"needs up to {readable(needed)} on the disk of {self._folder}, and {readable(free)} are free"
         if free < needed:
             raise NoRoom(f"The import {said}. Free some space.")
-        log.info("import: it %s", said)
+        log.info("import: %s", said)
 
     def watch(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield the rows to be stored. Raises NoRoom where only the reserve is left."""

@@ -59,7 +59,8 @@ def _why_not(error: sqlite3.Error, db: Database, target: Path) -> str:
     needed = "?" if file is None else readable(file.stat().st_size)
     return (
         f"{target} could not be written ({error.sqlite_errorname}): the database has {needed}, "
-        f"and the disk of the backup has {free} left. No backup was made."
+        f"and the disk of the backup has {free} left. No backup was made. "
+        "Free some space, or name a file on another disk."
     )
 
 
@@ -87,7 +88,8 @@ def vacuum(db: Database) -> None:
         except sqlite3.Error as error:
             raise BackupRefused(
                 f"The database could not be rewritten ({error.sqlite_errorname}). Nothing was changed. "
-                "It needs twice its size of free disk, and that no other process writes meanwhile."
+                "It needs free disk of twice the database's size, and no other process may write meanwhile: "
+                "free some space, stop the services, and run this again."
             ) from error
     if busy:
         raise BackupRefused(

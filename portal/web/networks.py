@@ -51,8 +51,8 @@ def client_network(environ: Mapping[str, Any], trusted_proxies: int) -> str:
     network = _network(entry)
     if network is None:
         _warn_once(
-            "web: X-Forwarded-For is no address but written like %r (9 stands for digits, a for letters), so "
-            "each such value counts as a network; have the proxy write the client's address",
+            "web: X-Forwarded-For holds no address but something like %r (9 stands for digits, a for "
+            "letters), so each such value counts as a network; make the proxy send the client's address",
             _shape(entry),
         )
         return f"unreadable {entry[:LONGEST_ENTRY]}"
