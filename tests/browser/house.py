@@ -72,9 +72,8 @@ class House:
 
     def live(self, *rows: str) -> None:
         """Activate a list of these rows."""
-        self.command(
-            "exposure", "import", SLUG, self.file("list.csv", LIST_HEADER + "\n".join(rows)), "--activate"
-        )
+        file = self.file("list.csv", "\n".join([LIST_HEADER.rstrip("\n"), *rows, ""]))
+        self.command("exposure", "import", SLUG, file, "--activate")
 
     def account(self, address: str) -> bytes:
         account = NewAccount(Profile(address, "Sam Rivera"), hasher_for(self.worker.settings).hash(PASSWORD))
