@@ -17,11 +17,14 @@ from datetime import UTC, datetime, timedelta
 from subprocess import Popen
 from typing import ClassVar
 
+from sqlalchemy import select
+
 from bench.servers import context_of, portal_settings
 from portal import app as wiring
 from portal.campaigns.emails import Notice
 from portal.core.settings import Settings
 from portal.outbox import service as outbox
+from portal.outbox.models import OutboxMail
 from portal.runtime.commands import db as db_command
 from portal.runtime.context import Context
 from portal.worker import Worker
@@ -141,9 +144,10 @@ def counts(context: Context) -> dict[str, int]:
 
 
 def waits(context: Context) -> bool:
-    """Return whether a mail is to be tried again, in whatever state."""
+    """Return whether a mail is to be tried again within two hours; who was lost twice waits for a day."""
+    soon = OutboxMail.due_at < FastClock().now() + timedelta(hours=2)
     with context.db.read() as session:
-        return bool(outbox.delays(session))
+        return session.scalar(select(OutboxMail.id).where(soon).limit(1)) is not None
 
 
 def start(environ: dict[str, str]) -> Popen[bytes]:

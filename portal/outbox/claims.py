@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from threading import Condition
-from time import monotonic
+from threading import Event, Lock
 from typing import Any
 
 from sqlalchemy import bindparam, case, delete, exists, select, update
@@ -233,8 +232,8 @@ class Mark:
     sending: Claimed | None = None
     change: Callable[[Connection], object] | None = None
     held: bool = False
-    stored: bool = False
-    error: SQLAlchemyError | None = field(default=None)
+    done: Event = field(default_factory=Event)
+    error: SQLAlchemyError | None = None
 
 
 def sent(row: Claimed, now: datetime, proof: tuple[bytes, bytes]) -> dict[str, object]:
@@ -256,39 +255,40 @@ class Marks:
         self.working = 0
         self._db = db
         self._lease = lease
-        self._changed = Condition()
+        self._lock = Lock()
+        self._turn = Lock()
         self._waiting: list[Mark] = []
-        self._writing = False
+        self._full = Event()
 
     def store(self, mark: Mark, now: datetime) -> None:
-        """Return once `mark` is committed. Raises what the database raises."""
-        end = monotonic() + LINGER_SECONDS
-        with self._changed:
+        """Return once `mark` is committed. Raises what the database raises.
+
+        The first of a group writes for all: once each connection has a result, or after a short while.
+        """
+        mark.error = None
+        mark.done.clear()
+        with self._lock:
             self._waiting.append(mark)
-            self._changed.notify_all()
-            while not mark.stored:
-                leads = not self._writing and self._waiting[:1] == [mark]
-                left = end - monotonic()
-                if leads and (len(self._waiting) >= self.working or left <= 0):
-                    break
-                self._changed.wait(left if leads else None)
-            group: list[Mark] = []
-            if not mark.stored:
-                group, self._waiting, self._writing = self._waiting, [], True
-        if group:
-            self._store_all(group, now)
+            first = len(self._waiting) == 1
+            if len(self._waiting) >= self.working:
+                self._full.set()
+        if first:
+            self._full.wait(LINGER_SECONDS)
+            self._store_waiting(now)
+        mark.done.wait()
         if mark.error is not None:
             raise mark.error
 
-    def _store_all(self, group: list[Mark], now: datetime) -> None:
-        try:
-            self._store_or_split(group, now)
-        finally:
-            with self._changed:
-                self._writing = False
+    def _store_waiting(self, now: datetime) -> None:
+        with self._turn:
+            with self._lock:
+                group, self._waiting = self._waiting, []
+                self._full.clear()
+            try:
+                self._store_or_split(group, now)
+            finally:
                 for mark in group:
-                    mark.stored = True
-                self._changed.notify_all()
+                    mark.done.set()
 
     def _store_or_split(self, group: list[Mark], now: datetime) -> None:
         """Store a group; where a statement fails, not the database, each alone for its own error."""

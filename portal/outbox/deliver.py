@@ -187,7 +187,6 @@ class Delivery:
         """Store the result of an attempt; if the database fails, retry while the lease lasts."""
         end = monotonic() + self.lease.total_seconds()
         while True:
-            mark.stored, mark.error = False, None
             try:
                 self.marks.store(mark, self.parts.clock.now())
             except OperationalError as error:
