@@ -2,13 +2,13 @@
 
 import os
 
-from portal.app import create_app
+from portal.app import READINESS, create_app
 from portal.core.db import Database
 from portal.core.settings import SendsMail, Settings
 from portal.runtime.storage_check import StorageCheck
 
 settings = Settings.from_env(os.environ, sends_mail=SendsMail.NO)
 database = Database(settings.database_url, for_web=True)
-storage = StorageCheck(database)
+storage = StorageCheck(database, READINESS)
 storage.start()
 app = create_app(settings, db=database, storage=storage)

@@ -42,7 +42,7 @@ from portal.rotation import views as rotation_views
 from portal.runtime.page_cache import PageCache
 from portal.runtime.parts import WebParts, WorkerParts
 from portal.runtime.schedule import ScheduledJob
-from portal.runtime.storage_check import StorageCheck
+from portal.runtime.storage_check import ReadinessCheck, StorageCheck
 from portal.site import views as site_views
 from portal.subscriptions import emails as subscriptions_emails
 from portal.subscriptions import jobs as subscriptions
@@ -81,6 +81,12 @@ MAILS: tuple[type[Mail], ...] = (
 )
 COMPOSERS: dict[str, type[Mail]] = {mail.name: mail for mail in MAILS}
 
+# What /readyz reports beside the database.
+READINESS: dict[str, ReadinessCheck] = {
+    "queue": intake_service.why_degraded,
+    "mail": outbox_service.why_degraded,
+}
+
 # How long the page cache of a web process may miss a publication.
 LOOK_SECONDS = 0.1
 
@@ -116,10 +122,9 @@ def create_app(
         keys=web_keys,
         vault=WebVault(web_keys),
         hash_slots=hash_slots_for(settings),
-        storage=storage or StorageCheck(database),
+        storage=storage or StorageCheck(database, READINESS, clock),
         page_cache=PageCache(content_number, look_seconds),
         account_lines=(rotation_views.account_line,),
-        readiness={"queue": intake_service.on_time, "mail": outbox_service.on_time},
         waits=(pace.present_wait, outbox_service.present_wait),
         language_chosen=accounts_views.store_language,
         sign_in_closed=reset_views.submit_for_closed_sign_in,

@@ -30,6 +30,7 @@ COMMANDS = {
     ),
     "exposure": ("portal.exposure.commands:exposure", "Manage the lists of people affected by an incident."),
     "incidents": ("portal.incidents.commands:incidents", "Manage incidents: the apology and the timeline."),
+    "intake": ("portal.intake.commands:intake", "Show and retry requests from public forms."),
     "keys": ("portal.runtime.commands:keys", "Manage the key files."),
     "outbox": ("portal.outbox.commands:outbox", "Show and retry outgoing mail."),
     "reset": ("portal.reset.commands:reset", "Require new passwords."),

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from portal.audit import service as audit
 from portal.core.db import new_id
 from portal.crypto import tokens
 from portal.crypto.vault import WebVault
@@ -188,11 +189,43 @@ def open_by_code(locked: list[bytes], purpose: str, browsers: list[str], typed: 
     raise CodeWrong
 
 
-def on_time(session: Session, now: datetime) -> bool:
-    """Return whether no request is over two minutes late and none has failed for good."""
+def why_degraded(session: Session, now: datetime) -> str | None:
+    """Return why requests are not answered, or None: one is over two minutes late, or failed for good."""
     oldest = session.scalar(select(func.min(IntakeRequest.due_at)))
-    failed = session.scalar(select(IntakeRequest.id).where(IntakeRequest.state == FAILED).limit(1))
-    return (oldest is None or oldest > now - ANSWER_LATE) and failed is None
+    if oldest is not None and oldest <= now - ANSWER_LATE:
+        return (
+            f"a request waits since {oldest:%Y-%m-%d %H:%M} UTC: `portal worker` is not running, or more "
+            "come in than it answers"
+        )
+    if session.scalar(select(IntakeRequest.id).where(IntakeRequest.state == FAILED).limit(1)) is not None:
+        return (
+            "requests failed for good; the worker's log says why. Mend that, then run: portal intake retry; "
+            "or, to give them up: portal intake discard"
+        )
+    return None
+
+
+def counts(session: Session) -> dict[str, int]:
+    """Return the number of requests in each state."""
+    return {
+        state: session.scalar(select(func.count()).where(IntakeRequest.state == state)) or 0
+        for state in (WAITING, HELD, FAILED)
+    }
+
+
+def retry_failed(session: Session, now: datetime) -> int:
+    """Make failed requests due again, with all their attempts; return how many. Writes the audit row."""
+    failed = update(IntakeRequest).where(IntakeRequest.state == FAILED)
+    result: Any = session.execute(failed.values(state=WAITING, due_at=now, attempts=0))
+    audit.record(session, "intake.retry", "", {"requests": result.rowcount}, now)
+    return int(result.rowcount)
+
+
+def discard_failed(session: Session, now: datetime) -> int:
+    """Delete failed requests; return how many. Writes the audit row."""
+    result: Any = session.execute(delete(IntakeRequest).where(IntakeRequest.state == FAILED))
+    audit.record(session, "intake.discard", "", {"requests": result.rowcount}, now)
+    return int(result.rowcount)
 
 
 def info(purpose: str) -> str:

@@ -33,6 +33,7 @@ def status(context: Context) -> None:
         delays = service.delays(session)
         paces = service.paces(session)
         pause = service.pause_of(session)
+        cause = service.why_degraded(session, context.clock.now())
     for state, number in counts.items():
         click.echo(f"{state:<10} {number:>10}")
     click.echo(f"{'all':<10} {sum(counts.values()):>10}")
@@ -44,6 +45,8 @@ def status(context: Context) -> None:
         click.echo(f"{relay} takes about {rate:.1f} a second")
     if pause is not None:
         click.echo(_paused(pause))
+    if cause is not None:
+        click.echo(f"degraded: {cause}")
 
 
 @outbox.command()

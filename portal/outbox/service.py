@@ -1,6 +1,7 @@
 """Enqueue, retry, withdraw and count mails; look up a sent mail by its authenticity code."""
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from portal.outbox.models import (
     HAS_PAYLOAD,
     QUEUED,
     SENDING,
+    SENT,
     STATES,
     UNCERTAIN,
     MailPause,
@@ -275,26 +277,40 @@ def _reasons(session: Session, which: Any) -> dict[str, int]:
     return {reason or "-": number for reason, number in rows}
 
 
-def on_time(session: Session, now: datetime) -> bool:
-    """Return False if a mail has been due, or has waited for an unavailable relay, for over ten minutes.
+def why_degraded(session: Session, now: datetime) -> str | None:
+    """Return why mail does not leave, or None: some has been due or has waited for the relay for ten minutes.
 
-    An attempt that ends before the relay answers about the recipient postpones the mail but does not count,
-    so a mail with a reason and no attempts waits for the relay.
+    A relay that took one meanwhile is not in the way, however many wait. An attempt that ends before the
+    relay answers about the recipient postpones the mail but does not count, so a mail with a reason and no
+    attempts waits for the relay.
     """
-    oldest = session.scalar(select(func.min(OutboxMail.due_at)))
-    if oldest is not None and oldest <= now - MAIL_LATE:
-        return False
-    waiting = (
-        select(OutboxMail.attempts, OutboxMail.reason, OutboxMail.created_at)
-        .where(OutboxMail.due_at.is_not(None))
-        .order_by(OutboxMail.priority, OutboxMail.due_at)
+    since = now - MAIL_LATE
+    waiting = [row for priority in sent_now(session) for row in session.execute(_first_due(priority))]
+    late = [
+        row
+        for row in waiting
+        if row.due_at <= since or (row.attempts == 0 and row.reason and row.created_at <= since)
+    ]
+    taken = (OutboxMail.finished_at > since) & HAS_PAYLOAD & (OutboxMail.state == SENT)
+    if not late or session.scalar(select(OutboxMail.id).where(taken).limit(1)) is not None:
+        return None
+    oldest = min(min(row.due_at, row.created_at) for row in late)
+    reasons = Counter(row.reason for row in late if row.reason).most_common(1)
+    cause = (
+        f"the last attempts ended with {reasons[0][0]}; see `portal doctor` and the worker's log"
+        if reasons
+        else "none was tried; is `portal worker` running?"
+    )
+    return f"mail waits since {oldest:%Y-%m-%d %H:%M} UTC, and no relay took any for ten minutes: {cause}"
+
+
+def _first_due(priority: int) -> Any:
+    return (
+        select(OutboxMail.due_at, OutboxMail.attempts, OutboxMail.reason, OutboxMail.created_at)
+        .where(OutboxMail.priority == priority, OutboxMail.due_at.is_not(None))
+        .order_by(OutboxMail.due_at)
         .limit(MAILS_LOOKED_AT)
-        .subquery()
     )
-    put_off = (
-        (waiting.c.attempts == 0) & waiting.c.reason.is_not(None) & (waiting.c.created_at <= now - MAIL_LATE)
-    )
-    return session.scalar(select(func.count()).select_from(waiting).where(put_off)) == 0
 
 
 def reset_future_dates(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:

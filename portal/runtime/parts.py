@@ -1,6 +1,6 @@
 """Define what an entry point passes down: the parts of the web process and those of the worker."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -31,8 +31,6 @@ class AccountLine:
 
 # Arguments: session, account id, now.
 AccountLineProvider = Callable[[Session, bytes, datetime], AccountLine]
-# Arguments: session, now. False means that this part of the portal is degraded.
-ReadinessCheck = Callable[[Session, datetime], bool]
 # Arguments: session, now. How long what is requested now waits at present in one part of the portal.
 WaitEstimate = Callable[[Session, datetime], timedelta]
 
@@ -41,11 +39,11 @@ WaitEstimate = Callable[[Session, datetime], timedelta]
 class WebParts:
     """The parts of the web process, and what features pass to packages below them.
 
-    `storage` says whether the database can store. `page_cache` holds rendered public pages.
-    `account_lines` are shown on the account page, in this order. `readiness` holds the checks of `/readyz`
-    by their name there; `waits` add up to the wait for a requested mail. `language_chosen` is called with the
-    language that a visitor chose. `sign_in_closed` is called with an address, known or not, at which only
-    known browsers can sign in from now on. `unlisted_paths` are excluded from search engines.
+    `storage` says whether the database can store, and what is degraded. `page_cache` holds rendered public
+    pages. `account_lines` are shown on the account page, in this order. `waits` add up to the wait for a
+    requested mail. `language_chosen` is called with the language that a visitor chose. `sign_in_closed` is
+    called with an address, known or not, at which only known browsers can sign in from now on.
+    `unlisted_paths` are excluded from search engines.
     """
 
     settings: Settings
@@ -57,7 +55,6 @@ class WebParts:
     storage: StorageCheck
     page_cache: PageCache
     account_lines: tuple[AccountLineProvider, ...] = ()
-    readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
     waits: tuple[WaitEstimate, ...] = ()
     language_chosen: Callable[[str], None] | None = None
     sign_in_closed: Callable[[str], None] | None = None

@@ -1,15 +1,17 @@
-"""Check that the database can store: write a real row, and look how much room its disk has."""
+"""Check that the database can store: write a real row, and look at its disk and at what waits too long."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from secrets import token_bytes
 from threading import Event, Thread
 from time import monotonic
 
 from sqlalchemy import LargeBinary, String
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from portal.core.clock import Clock, SystemClock
 from portal.core.db import Base, Database, insert, sqlite_file
 from portal.core.disk_space import free_bytes, readable
 from portal.core.faults import database_message, error_types, is_busy
@@ -22,6 +24,9 @@ MAX_AGE_SECONDS = 30.0
 # SQLite may still store small rows in room that it already has, and then no more.
 MIN_FREE_BYTES = 1_000_000
 VALUE_BYTES = 16
+
+# Arguments: session, now. Returns why this part of the portal is degraded, for operators, or None.
+ReadinessCheck = Callable[[Session, datetime], str | None]
 
 
 class StorageProbe(Base):
@@ -56,16 +61,25 @@ def fault_of_disk(db: Database) -> str | None:
 
 
 class StorageCheck:
-    """The last result of writing a row and looking at the disk, in memory.
+    """The last result of writing a row, looking at the disk, and `checks` by their names, in memory.
 
-    After `start` a thread does both every 5 seconds. Without it, as in tests, each call of `fault` does.
+    After `start` a thread does all that every 5 seconds. Without it, as in tests, each call of `fault` does.
     """
 
     def __init__(
-        self, db: Database, *, every: float = EVERY_SECONDS, now: Callable[[], float] = monotonic
+        self,
+        db: Database,
+        checks: Mapping[str, ReadinessCheck] | None = None,
+        clock: Clock | None = None,
+        *,
+        every: float = EVERY_SECONDS,
+        now: Callable[[], float] = monotonic,
     ) -> None:
         """Check `db` every so many seconds; `now` returns seconds on a clock that never goes back."""
         self._db = db
+        self._checks = checks or {}
+        self._clock = clock or SystemClock()
+        self.degraded: dict[str, str | None] = dict.fromkeys(self._checks)
         self._every = every
         self._now = now
         self._written_at = now()
@@ -95,8 +109,9 @@ class StorageCheck:
         return self._fault
 
     def look(self) -> None:
-        """Write the row and look at the disk. A lock that another process holds changes nothing."""
+        """Do all checks once. A lock that another process holds is no fault."""
         try:
+            self._look_at_checks()
             if not write_row(self._db, "web"):
                 return
             fault = fault_of_disk(self._db)
@@ -105,6 +120,14 @@ class StorageCheck:
         except OSError as error:
             fault = f"the disk of the database does not answer ({error.strerror})"
         self._store(fault)
+
+    def _look_at_checks(self) -> None:
+        with self._db.read() as session:
+            causes = {name: check(session, self._clock.now()) for name, check in self._checks.items()}
+        for name, cause in causes.items():
+            if (cause is None) is not (self.degraded[name] is None):
+                log.warning("storage: %s is %s", name, "ok again" if cause is None else f"degraded: {cause}")
+        self.degraded = causes
 
     def _store(self, fault: str | None) -> None:
         now = self._now()

@@ -1,0 +1,42 @@
+"""`portal intake`: count the requests from public forms, and retry or discard those that failed."""
+
+import click
+
+from portal.intake import service
+from portal.runtime.context import Context
+
+
+@click.group()
+def intake() -> None:
+    """Show and retry requests from public forms."""
+
+
+@intake.command()
+@click.pass_obj
+def status(context: Context) -> None:
+    """Print the number of requests in each state, and why they are not answered."""
+    with context.db.read() as session:
+        counts = service.counts(session)
+        cause = service.why_degraded(session, context.clock.now())
+    for state, number in counts.items():
+        click.echo(f"{state:<10} {number:>10}")
+    if cause is not None:
+        click.echo(f"degraded: {cause}")
+
+
+@intake.command()
+@click.pass_obj
+def retry(context: Context) -> None:
+    """Answer failed requests after all, once the cause is fixed."""
+    with context.db.write() as session:
+        number = service.retry_failed(session, context.clock.now())
+    click.echo(f"Waiting again: {number}.")
+
+
+@intake.command()
+@click.pass_obj
+def discard(context: Context) -> None:
+    """Delete failed requests: who sent them gets no answer."""
+    with context.db.write() as session:
+        number = service.discard_failed(session, context.clock.now())
+    click.echo(f"Deleted: {number}.")
