@@ -106,7 +106,7 @@ def parse_account(cells: tuple[str, ...]) -> NewAccount:
     profile = Profile(address, " ".join(name.split()), ref.strip(), rows.parse_locale(locale))
     rows.check_text("name", profile.name, rows.MAX_NAME)
     rows.check_text("account_ref", profile.account_ref, rows.MAX_REF)
-    rows.check_size(pack(profile), MAX_PROFILE)
+    rows.check_size(len(pack(profile)), MAX_PROFILE)
     return NewAccount(profile, password_hash)
 
 

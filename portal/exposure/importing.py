@@ -303,6 +303,7 @@ class _Import:
         self._indexer = indexer
         self._sorter = sorter
         self._progress = progress
+        self._length = 0
         self._bitmaps: Counter[int] = Counter()
         self._by_class: Counter[int] = Counter()
         self.summary = Summary()
@@ -329,10 +330,12 @@ class _Import:
                 bitmaps[bitmap] += 1
                 if len(bitmaps) >= _MAX_BITMAPS:
                     self._settle_bitmaps()
+        self._length = parser.length
 
     def people(self, stage: str) -> Iterator[tuple[bytes, bytes]]:
         """Yield each person once as (key, blob), sorted by key; rows of the same person are merged.
 
+        Every blob has the length that the longest address with its reference needs.
         The rows are taken from the disk on the way: it can be called once.
         """
         summary = self.summary
@@ -344,7 +347,7 @@ class _Import:
                 last_blob = self._merged(key, last_blob, blob)
                 continue
             if last_key:
-                yield last_key, last_blob
+                yield last_key, self._sealer.of_length(last_key, last_blob, self._length)
             people += 1
             if key[:ADDRESS_BYTES] != last_address:
                 addresses += 1
@@ -352,7 +355,7 @@ class _Import:
             last_key, last_blob = key, blob
             if not people % PROGRESS_ROWS:
                 self._progress(stage, seen, expected)
-        yield last_key, last_blob
+        yield last_key, self._sealer.of_length(last_key, last_blob, self._length)
         self._progress(stage, expected, expected)
         self._settle_bitmaps()
         summary.people, summary.addresses, summary.duplicates = people, addresses, expected - people

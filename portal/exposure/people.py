@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from portal.core.addresses import folded, one_mailbox
 from portal.core.db import Database
-from portal.crypto.vault import INDEX_BYTES, SIZES, Cell, VaultError, WorkerVault, pad
+from portal.crypto.vault import INDEX_BYTES, Cell, VaultError, WorkerVault, pad
 from portal.datakinds.taxonomy import DataClass, UnknownDataClass, by_id, parse_classes
 from portal.exposure.models import ExposedPerson
 from portal.people_files import rows
@@ -21,8 +21,15 @@ from portal.people_files import rows
 FOLD_PURPOSE = "exposure"
 PERSON_PURPOSE = "exposure-person"
 MAX_JURISDICTION = 60
+# Every row of a list has one of these lengths, so that no row's length tells whose it is.
+LENGTHS = (256, 512)
+_LENGTH_PREFIX = 2
+# Another row of the same person may add a locale (30 bytes) and classes (a digit for 4 of them).
+_RESERVED = 70
+_FITS_ALWAYS = LENGTHS[0] - _LENGTH_PREFIX - _RESERVED
 _SEPARATOR = "\x1f"
 _NONCE_BYTES = 12
+_OVERHEAD = _NONCE_BYTES + 16  # the tag of AES-GCM
 _NONCES = 512  # random nonces per call of urandom
 _CACHED = 10_000
 _HALF = INDEX_BYTES // 2
@@ -80,17 +87,15 @@ def classes_of(bitmap: int) -> list[DataClass]:
     return [by_id(bit) for bit in range(bitmap.bit_length()) if bitmap >> bit & 1]
 
 
-def pack(person: Person) -> bytes:
-    """Return a person as bytes: fields joined by U+001F, which no field contains."""
-    texts = (
-        person.address,
-        person.account_ref,
-        person.name,
-        person.locale,
-        person.jurisdiction,
-        f"{person.classes:x}",
-    )
-    return _SEPARATOR.join(texts).encode()
+def pack(person: Person, length: int = LENGTHS[-1]) -> bytes:
+    """Return a person as bytes that fit a row of this length: the name is cut where it does not.
+
+    Fields are joined by U+001F, which no field contains.
+    """
+    texts = (person.address, person.account_ref, person.locale, person.jurisdiction, f"{person.classes:x}")
+    room = length - _LENGTH_PREFIX - len("".join(texts).encode()) - len(texts)
+    name = person.name.encode()[: max(room, 0)].decode(errors="ignore")
+    return _SEPARATOR.join((*texts[:2], name, *texts[2:])).encode()
 
 
 def unpack(packed: bytes) -> Person:
@@ -106,8 +111,9 @@ class RowParser:
     """Parse the cells of a row into the packed form of a person; optimised for millions of rows."""
 
     def __init__(self, default_classes: int) -> None:
-        """Take the bitmap for rows that name no classes."""
+        """Take the bitmap for rows that name no classes; `length` is what the rows so far need."""
         self._classes: dict[str, int] = {"": default_classes}
+        self.length = LENGTHS[0]
 
     def parse(self, cells: tuple[str, ...]) -> tuple[str, str, int, bytes]:
         """Return address, account_ref, bitmap and packed form. Raises RowRefused."""
@@ -125,7 +131,12 @@ class RowParser:
             rows.check_text("name", name, rows.MAX_NAME)
             rows.check_text("jurisdiction", jurisdiction, MAX_JURISDICTION)
         packed = _SEPARATOR.join((address, ref, name, language, jurisdiction, f"{bitmap:x}")).encode()
-        rows.check_size(packed, SIZES[-1] - 2)
+        if len(packed) > _FITS_ALWAYS:
+            needed = len(f"{address}{ref}{jurisdiction}".encode()) + packed.count(b"\x1f") + _RESERVED
+            rows.check_size(needed, LENGTHS[-1] - _LENGTH_PREFIX)
+            if needed > LENGTHS[0] - _LENGTH_PREFIX:
+                self.length = LENGTHS[-1]
+            packed = pack(Person(address, ref, name, language, jurisdiction, bitmap))
         return address, ref, bitmap, packed
 
     def _parse_classes(self, text: str) -> int:
@@ -181,13 +192,22 @@ class Sealer:
     def _cell(self, row_id: bytes) -> Cell:
         return Cell("exposure_people", "blob", row_id, self._list_id)
 
-    def seal(self, row_id: bytes, packed: bytes) -> bytes:
-        """Return the padded and encrypted blob of a row; `row_id` is fold index and person key."""
+    def seal(self, row_id: bytes, packed: bytes, lengths: tuple[int, ...] = LENGTHS) -> bytes:
+        """Return the encrypted blob of a row, padded to the first of `lengths` that fits.
+
+        `row_id` is fold index and person key.
+        """
         if not self._nonces:
             fresh = urandom(_NONCES * _NONCE_BYTES)
             self._nonces = [fresh[at : at + _NONCE_BYTES] for at in range(0, len(fresh), _NONCE_BYTES)]
         nonce = self._nonces.pop()
-        return nonce + self._key.encrypt(nonce, pad(packed), self._place + row_id)
+        return nonce + self._key.encrypt(nonce, pad(packed, lengths), self._place + row_id)
+
+    def of_length(self, row_id: bytes, blob: bytes, length: int) -> bytes:
+        """Return the blob of a row at this length: as it is, or sealed again."""
+        if len(blob) == length + _OVERHEAD:
+            return blob
+        return self.seal(row_id, pack(self.open(row_id, blob), length), (length,))
 
     def open(self, row_id: bytes, blob: bytes) -> Person:
         """Return the person of a row. Raises VaultError if it was altered or moved."""

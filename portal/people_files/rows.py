@@ -47,7 +47,7 @@ def check_text(column: str, value: str, max_characters: int) -> None:
         raise RowRefused(f"{column}: longer than {max_characters} characters")
 
 
-def check_size(packed: bytes, max_bytes: int) -> None:
-    """Raise RowRefused if the packed form of a row exceeds the fixed length of a stored row."""
-    if len(packed) > max_bytes:
+def check_size(needed: int, max_bytes: int) -> None:
+    """Raise RowRefused if a row needs more bytes than a stored row has."""
+    if needed > max_bytes:
         raise RowRefused("the row is too long")
