@@ -127,7 +127,7 @@ def create_app(
         account_lines=(rotation_views.account_line,),
         waits=(pace.present_wait, outbox_service.present_wait),
         language_chosen=accounts_views.store_language,
-        sign_in_closed=reset_views.submit_for_closed_sign_in,
+        sign_in_failed=reset_views.submit_failed_sign_in,
         unlisted_paths=tuple(path for page in PAGES for path in page.UNLISTED_PATHS),
     )
     frame.prepare(app, parts)

@@ -65,8 +65,8 @@ def try_to_sign_in() -> ResponseReturnValue:
             attempts.forgive(db_session, parts.vault, attempt, parts.clock.now())
         frame.busy(busy.retry_after)
     if not fits or attempt.account is None:
-        if attempt.closes and parts.sign_in_closed is not None:
-            parts.sign_in_closed(address)
+        if parts.sign_in_failed is not None:
+            parts.sign_in_failed(address, attempt.closes)
         return _failure_page(form, wrong=True)
     now = parts.clock.now()
     earlier = login.signed_in()

@@ -13,7 +13,6 @@ from typing import Any
 
 from flask import abort, render_template, session
 from flask_babel import gettext as _
-from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from portal.crypto import tokens
@@ -53,27 +52,23 @@ class Flow:
         `purpose` overrides the flow's purpose in the request; `for_account` means that no address was typed.
         The same steps run whatever the fields hold.
         """
-        with frame.parts().db.write() as db_session:
-            frame.limit_intake(db_session, self.purpose)
-            self.insert(db_session, fields, purpose=purpose)
-        session[self._account_key] = for_account
-        return frame.see_other(self.sent)
-
-    def insert(self, db_session: Session, fields: dict[str, str], *, purpose: str | None = None) -> None:
-        """Insert a request for the worker, and remember its secret in this browser; count no limit."""
         parts = frame.parts()
         secret = token_hex(tokens.BROWSER_SECRET_BYTES)
         request = fields | {"language": frame.language()} | ({"browser": secret} if self.has_code else {})
-        service.submit(
-            db_session,
-            parts.vault,
-            purpose or self.purpose,
-            request,
-            parts.clock.now(),
-            lane=frame.client_lane(),
-        )
+        with parts.db.write() as db_session:
+            frame.limit_intake(db_session, self.purpose)
+            service.submit(
+                db_session,
+                parts.vault,
+                purpose or self.purpose,
+                request,
+                parts.clock.now(),
+                lane=frame.client_lane(),
+            )
         # Earlier secrets stay, so that the code of an earlier mail works after another request.
         session[self._secrets_key] = [secret, *self.browser_secrets()][:BROWSER_SECRETS]
+        session[self._account_key] = for_account
+        return frame.see_other(self.sent)
 
     def sent_page(self, form: CodeForm | None = None) -> Page:
         """Show what happens next and the code form; redirect to the start when nothing was requested."""

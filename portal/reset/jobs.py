@@ -17,7 +17,7 @@ from portal.outbox import service as outbox
 from portal.outbox.mail import Mail
 from portal.reset import service
 from portal.reset.emails import PURPOSE, LinkNotPrepared, NoAccount, PasswordChanged, ResetLink
-from portal.reset.service import CHANGED
+from portal.reset.service import CHANGED, FAILED_SIGN_IN
 from portal.runtime.parts import Outcome, WorkerParts
 
 
@@ -56,6 +56,13 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         now=now,
     )
     return Outcome.ANSWERED
+
+
+def answer_failed_sign_in(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:
+    """Answer like a requested reset where this failure closed sign-in to strangers; drop it otherwise."""
+    if "closes" not in request.fields:
+        return Outcome.ANSWERED
+    return answer(session, request, now, parts)
 
 
 def notify_owner(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:
@@ -98,4 +105,8 @@ def _profile_or_none(
         return None
 
 
-HANDLERS: dict[str, Handler] = {PURPOSE: answer, CHANGED: notify_owner}
+HANDLERS: dict[str, Handler] = {
+    PURPOSE: answer,
+    FAILED_SIGN_IN: answer_failed_sign_in,
+    CHANGED: notify_owner,
+}

@@ -24,6 +24,7 @@ from portal.reset.models import Requirement
 from portal.reset.rejections import CLOSED_PASSWORD, OLD_PASSWORD, PasswordRefused
 
 CHANGED = "password-changed"
+FAILED_SIGN_IN = "failed-sign-in"
 LIFETIME = timedelta(hours=24)
 # The reason stored in the account's row. It names no incident, so that the row does not reveal which list its
 # owner is on.

@@ -23,6 +23,7 @@ from portal.reset.emails import PURPOSE
 from portal.reset.forms import ChangePasswordForm, NewPasswordForm
 from portal.reset.passwords import MINIMUM
 from portal.reset.rejections import PasswordRefused
+from portal.reset.service import FAILED_SIGN_IN
 from portal.rotation import service as rotation
 from portal.rotation.forms import ReminderForm
 from portal.web import frame, limits
@@ -75,14 +76,19 @@ def submit() -> Page:
     return FLOW.submit({"email": form.email.data or ""})
 
 
-def submit_for_closed_sign_in(address: str) -> None:
-    """Submit a reset request for an address at which too many guesses have closed sign-in.
+def submit_failed_sign_in(address: str, closes: bool) -> None:
+    """Submit a failed sign-in to the worker, which mails a link if too many guesses have `closes` it.
 
-    It does not count against the network's limit: whoever guesses could use that up first, and keep the owner
-    from hearing of it. Sign-in has its own limit, and the worker mails one address three times a day.
+    Every failure leaves the same row and the same response: when a door closes tells whether its owner came
+    in meanwhile, so whether there is one. It does not count against the network's limit for resets: whoever
+    guesses could use that up first, and keep the owner from hearing of it.
     """
-    with frame.parts().db.write() as db_session:
-        FLOW.insert(db_session, {"email": address})
+    parts = frame.parts()
+    fields = {"email": address, "language": frame.language(), **({"closes": "1"} if closes else {})}
+    with parts.db.write() as db_session:
+        intake.submit(
+            db_session, parts.vault, FAILED_SIGN_IN, fields, parts.clock.now(), lane=frame.client_lane()
+        )
 
 
 @bp.get("/reset/sent/")

@@ -41,9 +41,9 @@ class WebParts:
 
     `storage` says whether the database can store, and what is degraded. `page_cache` holds rendered public
     pages. `account_lines` are shown on the account page, in this order. `waits` add up to the wait for a
-    requested mail. `language_chosen` is called with the language that a visitor chose. `sign_in_closed` is
-    called with an address, known or not, at which only known browsers can sign in from now on.
-    `unlisted_paths` are excluded from search engines.
+    requested mail. `language_chosen` is called with the language that a visitor chose. `sign_in_failed` is
+    called with the address of every failed sign-in, known or not, and whether this one closes sign-in to
+    unknown browsers. `unlisted_paths` are excluded from search engines.
     """
 
     settings: Settings
@@ -57,7 +57,7 @@ class WebParts:
     account_lines: tuple[AccountLineProvider, ...] = ()
     waits: tuple[WaitEstimate, ...] = ()
     language_chosen: Callable[[str], None] | None = None
-    sign_in_closed: Callable[[str], None] | None = None
+    sign_in_failed: Callable[[str, bool], None] | None = None
     unlisted_paths: tuple[str, ...] = ()
 
 

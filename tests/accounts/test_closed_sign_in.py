@@ -8,6 +8,7 @@ import pytest
 from portal.accounts import sign_in as rules
 from portal.crypto.hashing import hash_slots_for
 from portal.worker import drain
+from tests import traces
 from tests.accounts.conftest import ADDRESS, STORE
 from tests.reset.journey import REQUEST, link_in
 from tests.tabs import form_of, tab
@@ -167,3 +168,21 @@ def test_the_day_s_three_mails_are_the_day_s_three_mails_and_the_pages_say_so(
     owner.submit("/reset/", email=ADDRESS)
     assert "Look for an email we sent earlier today." in owner.get("/reset/sent/").text
     assert OFFER in owner.get(tab(owner, early)).text
+
+
+@pytest.mark.parametrize("owner_comes_in", [False, True])
+def test_no_guess_shows_that_it_closes_sign_in(ana, guess, sign_in, browser_at, db, owner_comes_in):
+    """When it closes depends on whether the owner came in meanwhile, so on whether there is one."""
+    seen: dict[str, list[object]] = {ADDRESS: [], NOBODY: []}
+    for address, tries in seen.items():
+        guess(58, address)
+        if owner_comes_in:
+            sign_in(address=address, visitor=browser_at("203.0.113.77"))
+        for _ in range(3):
+            before = traces.lengths(db)
+            with traces.statements(db) as statements:
+                page = sign_in(WRONG, address, browser_at("198.51.100.1"))
+            rows = traces.change(before, traces.lengths(db))["intake_requests"]
+            cookies = [cookie.partition("=")[0] for cookie in page.headers.getlist("Set-Cookie")]
+            tries.append((page.status_code, cookies, statements, rows))
+    assert all(one == seen[NOBODY][1] for tries in seen.values() for one in tries)
