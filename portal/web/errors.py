@@ -96,6 +96,7 @@ def busy_page(app: Flask, environ: WSGIEnvironment, language: str) -> Page:
         "QUERY_STRING": "",
         "HTTP_COOKIE": "",
         "HTTP_ACCEPT_LANGUAGE": language,
+        "HTTP_HOST": app.extensions["portal"].settings.host,
     }
     with app.request_context({**environ, **front}):
         page = app.process_response(_error_page(503, 503, retry_after=1))

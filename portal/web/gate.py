@@ -5,6 +5,7 @@ A form may wait: for a hash slot, or for the database's write lock. A page to re
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from io import BytesIO
 from secrets import randbelow
 from threading import Lock
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -53,6 +54,9 @@ class Gate:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer with the application's response, or with 503."""
         if environ["REQUEST_METHOD"] in READING:
+            # A body here says nothing to any page, and waiting for one would hold a thread without a ticket.
+            environ.pop("HTTP_TRANSFER_ENCODING", None)
+            environ |= {"CONTENT_LENGTH": "0", "wsgi.input": BytesIO()}
             return self._app(environ, start_response)
         holder = self._take(environ)
         if holder is None:

@@ -179,3 +179,28 @@ def test_a_refused_form_is_counted_nowhere(rush, db):
     with db.read() as session:
         assert session.scalar(select(func.count()).select_from(RateBucket)) == 0
     assert client.submit("/sign-in/", **form).status_code == 400
+
+
+def test_a_body_that_nobody_asked_for_is_not_waited_for(app):
+    """Reading it would hold one of the threads that forms leave free."""
+
+    class Slow:
+        def read(self, *_: object) -> bytes:
+            raise AssertionError
+
+        readline = readinto = read
+
+    for path in ("/reset/choose/", "/check/answer/", "/check/"):
+        environ = {"wsgi.input": Slow(), "CONTENT_TYPE": "application/x-www-form-urlencoded"}
+        answer = app.test_client().get(path, environ_overrides=environ | {"CONTENT_LENGTH": "100"})
+        assert answer.status_code in (200, 303)
+
+
+def test_the_page_of_a_refusal_shows_nothing_of_who_was_refused_first(rush):
+    pages = []
+    for host in ("x" * 300, "localhost:8000"):
+        refuse = lambda host=host: pages.append(  # noqa: E731
+            rush.client().post("/check/", headers={"Host": host}).text
+        )
+        rush.during(["203.0.113.7"] * 2, refuse)
+    assert pages[0] == pages[1]
