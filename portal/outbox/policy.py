@@ -61,8 +61,8 @@ class History:
     """What happened since the relay last accepted a mail, and the pauses in a row.
 
     `rejected` holds the rejected rows, `failed` those of them that ended, `requested` the rejected rows that
-    were requested in a form. `drops`, `throttled` and `deferred` count in a row. `paused`: another connection
-    has paused delivery while this attempt was made.
+    were requested in a form. `drops`, `throttled`, `requested_throttled` and `deferred` count in a row.
+    `paused`: another connection has paused delivery while this attempt was made.
     """
 
     rejected: frozenset[bytes] = frozenset()
@@ -70,6 +70,7 @@ class History:
     requested: frozenset[bytes] = frozenset()
     drops: int = 0
     throttled: int = 0
+    requested_throttled: int = 0
     deferred: int = 0
     pauses: int = 0
     paused: bool = False
@@ -203,12 +204,14 @@ def _one_rejected(outcome: Outcome, attempt: Attempt, history: History, chance: 
 
 def _throttled(attempt: Attempt, history: History, chance: float) -> Decision:
     """Send more slowly; addresses typed into forms teach no rate, and wait longer if all are throttled."""
-    history = replace(history, throttled=history.throttled + 1)
     if attempt.requested:
-        wait = FIRST_DELAY if history.throttled <= MAX_REJECTIONS else LONGEST_PAUSE
+        count = history.requested_throttled + 1
+        history = replace(history, requested_throttled=count)
+        wait = FIRST_DELAY if count <= MAX_REJECTIONS else LONGEST_PAUSE
         decision = _given_back(attempt, history, wait=_about(wait, chance))
-        many = history.throttled == MAX_REJECTIONS + 1
+        many = count == MAX_REJECTIONS + 1
         return replace(decision, notice="mail relay throttles requested mail") if many else decision
+    history = replace(history, throttled=history.throttled + 1)
     decision = _given_back(attempt, history, wait=_about(THROTTLED_DELAY, chance), slow_to=FLOOR)
     if history.throttled <= MAX_THROTTLED:
         return decision

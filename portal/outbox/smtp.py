@@ -235,7 +235,9 @@ class Relay:
             sender = host.getreply()
         except (OSError, smtplib.SMTPServerDisconnected) as error:
             self._drop()
-            raise _NotStarted(Outcome.UNREACHABLE, "connection-lost") from error
+            # The relay may have hung up at the sight of a non-ASCII address.
+            outcome = Outcome.DELAYED if mail.needs_utf8 else Outcome.UNREACHABLE
+            raise _NotStarted(outcome, "connection-lost") from error
         if sender[0] not in _ACCEPTED:
             if pipelining:
                 self._drop()  # two replies are outstanding, and one may ask for the content
@@ -313,8 +315,9 @@ class Relay:
 
 def classify(code: int, text: bytes, *, about_sender: bool = False) -> Outcome:
     """Return the outcome of a reply that accepts nothing; `about_sender`: before a recipient was named."""
+    # Asked for only at a recipient, it may be about that one: others must not wait for it.
     if code in _AUTH_CODES:
-        return Outcome.SENDER_REJECTED
+        return Outcome.SENDER_REJECTED if about_sender else Outcome.DELAYED
     if code not in _PERMANENT:
         return _transient(code, text, about_sender=about_sender)
     if text.startswith(b"5.4.5"):
