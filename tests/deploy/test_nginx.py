@@ -99,6 +99,28 @@ def test_no_log_and_no_copy_holds_a_token_or_an_address(nginx, app, environ, pub
     assert b"set-cookie" not in kept.lower()
 
 
+@pytest.mark.parametrize(
+    ("cookie", "language"),
+    [
+        ('__Host-language="es"', "es"),
+        ("__Host-language =es", "es"),
+        (";\t__Host-language=es", "es"),
+        ("__Host-language=es.", "en"),
+        ("__Host-language=en; __Host-language=es", "en"),
+        ('a="; __Host-language=es; b"', "en"),
+    ],
+)
+def test_an_odd_cookie_leaves_no_page_for_others(nginx, environ, published, tmp_path, cookie, language):
+    plain = {"Accept-Language": "en-US,en;q=0.9"}
+    with serving(environ, tmp_path / "serve.log"):
+        for _ in range(2):
+            nginx.get("/", {**plain, "Cookie": cookie})
+            assert nginx.get("/", plain).headers["Content-Language"] == "en"
+            chosen = nginx.get("/", {**plain, "Cookie": "__Host-language=es"})
+            assert chosen.headers["Content-Language"] == "es"
+            time.sleep(1.1)
+
+
 def test_an_update_reaches_the_copies(nginx, environ, published, portal, write, tmp_path):
     with serving(environ, tmp_path / "serve.log"):
         assert "We found the way in" not in nginx.get("/").text
