@@ -11,8 +11,10 @@ from bench import (
     pages,
     passwords,
     peer_server,
+    readiness,
     requests,
     reset_files,
+    rush,
     schedule,
     timing,
 )
@@ -30,6 +32,8 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "passwords": passwords.run,
     "reset files": reset_files.run,
     "schedule": schedule.run,
+    "rush": rush.run,
+    "readiness": readiness.run,
 }
 
 

@@ -56,7 +56,7 @@ def run() -> list[Result]:
         example.load(context, new=True)
         parts = wiring.worker_parts(settings, context.db, SystemClock(), context.worker_vault())
         now = parts.clock.now()
-        _mails(context.db, now)
+        insert_mails(context.db, now)
         _over(context.db, now)
         _people(context, parts, now)
         return [_measured(parts, job) for job in wiring.SCHEDULE]
@@ -98,7 +98,7 @@ def _insert(db: Database, table: type[Base], rows: Iterator[dict[str, Any]]) -> 
             session.connection().execute(insert(Base.metadata.tables[table.__tablename__]), chunk)
 
 
-def _mails(db: Database, now: datetime) -> None:
+def insert_mails(db: Database, now: datetime) -> None:
     """Insert mails of every state: of 10, 5 were sent, 3 wait, 1 failed and 1 may have been sent."""
     batch, month = token_bytes(16), now - timedelta(days=40)
     states = ("sent", "queued", "sent", "failed", "sent", "queued", "sent", "uncertain", "sent", "queued")

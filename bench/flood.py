@@ -1,0 +1,99 @@
+"""Send forms for a while, from many networks at once.
+
+`python -m bench.flood PORT SECONDS SIGN_INS CHECKS RUDE`. Polite clients wait as long as Retry-After says;
+the `RUDE` ones send again at once. Prints, as JSON, how many requests of each kind were answered, how many
+were refused, and how long the answered ones took at the 95th percentile, in seconds.
+"""
+
+import asyncio
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+
+from bench.load import HOST, post
+from bench.requests import read_form
+
+HEAD = re.compile(rb"HTTP/1\.1 (\d{3})")
+LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+RETRY_AFTER = re.compile(rb"retry-after: (\d+)", re.IGNORECASE)
+REFUSED = (429, 503)
+
+
+@dataclass
+class Kind:
+    """One kind of form, and what became of those that were sent."""
+
+    path: str
+    more: str
+    token: str
+    cookie: str
+    seconds: list[float] = field(default_factory=list)
+    refused: int = 0
+
+    def request(self, number: int) -> bytes:
+        """Return a form of an address and a network that no other has."""
+        body = f"csrf_token={self.token}&email=person{number}%40postbox.example{self.more}"
+        network = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+        return post(self.path, body, Cookie=self.cookie, X_Forwarded_For=network)
+
+    def summary(self) -> dict[str, float]:
+        """Return what is printed."""
+        ordered = sorted(self.seconds) or [0.0]
+        p95 = ordered[int(len(ordered) * 0.95)]
+        return {"answered": len(self.seconds), "refused": self.refused, "p95": p95}
+
+
+async def exchange(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
+) -> tuple[int, int]:
+    """Send a request; return the status and the seconds of Retry-After, 0 without."""
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length, later, status = LENGTH.search(head), RETRY_AFTER.search(head), HEAD.match(head)
+    if length:
+        await reader.readexactly(int(length[1]))
+    return int(status[1]) if status else 0, int(later[1]) if later else 0
+
+
+async def client(port: int, kind: Kind, numbers: Iterator[int], until: float, *, polite: bool) -> None:
+    """Send one form after the other on one connection."""
+    reader, writer = await asyncio.open_connection(HOST, port)
+    with suppress(asyncio.IncompleteReadError, ConnectionError):
+        while (begin := time.perf_counter()) < until:
+            status, later = await exchange(reader, writer, kind.request(next(numbers)))
+            if status in REFUSED:
+                kind.refused += 1
+                if polite:
+                    await asyncio.sleep(min(later, max(0.0, until - time.perf_counter())))
+            else:
+                kind.seconds.append(time.perf_counter() - begin)
+    writer.close()
+
+
+async def flood(port: int, seconds: float, kinds: list[tuple[Kind, int]], rude: int) -> None:
+    """Run all clients until the time is over; the rude ones come beside those of each kind."""
+    numbers, until = count(1), time.perf_counter() + seconds
+    clients = [
+        client(port, kind, numbers, until, polite=polite)
+        for kind, polite_ones in kinds
+        for polite in [True] * polite_ones + [False] * (rude // len(kinds))
+    ]
+    await asyncio.gather(*clients)
+
+
+def main() -> None:
+    """Flood as the arguments say, and print what became of it."""
+    port, seconds, sign_ins, checks, rude = (int(text) for text in sys.argv[1:])
+    sign_in = Kind("/sign-in/", "&password=a+wrong+password", *read_form(port, "/sign-in/"))
+    check = Kind("/check/", "", *read_form(port, "/check/"))
+    asyncio.run(flood(port, seconds, [(sign_in, sign_ins), (check, checks)], rude))
+    print(json.dumps({"sign-ins": sign_in.summary(), "checks": check.summary()}))
+
+
+if __name__ == "__main__":
+    main()
