@@ -151,7 +151,7 @@ def _put_in_front(app: Flask, parts: WebParts) -> None:
         app.wsgi_app,
         network=lambda environ: networks.client_network(environ, settings.trusted_proxies),
         language=language,
-        busy_page=partial(errors.busy_page, app),
+        busy_page=partial(errors.busy_page, app, settings.base_url),
         one_click=(subscriptions_views.ONE_CLICK, rotation_views.ONE_CLICK),
     )
     paths = (*incidents_views.PUBLIC_PATHS, *exposure_views.PUBLIC_PATHS, *site_views.PUBLIC_PATHS)

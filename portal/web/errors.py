@@ -4,7 +4,6 @@ import functools
 import traceback
 from types import TracebackType
 from typing import Any
-from wsgiref.types import WSGIEnvironment
 
 from flask import Flask, Response, current_app, render_template, request
 from flask_wtf.csrf import CSRFError
@@ -85,21 +84,14 @@ def _page_to_retry(seconds: int) -> Response:
     return response
 
 
-def busy_page(app: Flask, environ: WSGIEnvironment, language: str) -> Page:
-    """Return the page of a request that is refused before the application, with every header.
+def busy_page(app: Flask, base_url: str, language: str) -> Page:
+    """Return the page of requests that are refused before the application, with every header.
 
-    It is the same for each of them, so that it can be kept: of `environ` only the server's part counts.
+    It is made of none of them, so that it can be kept, and no request can spoil it.
     """
-    front = {
-        "REQUEST_METHOD": "GET",
-        "PATH_INFO": "/",
-        "QUERY_STRING": "",
-        "HTTP_COOKIE": "",
-        "HTTP_ACCEPT_LANGUAGE": language,
-        "HTTP_HOST": app.extensions["portal"].settings.host,
-    }
-    with app.request_context({**environ, **front}):
-        page = app.process_response(_error_page(503, 503, retry_after=1))
+    front = app.test_request_context("/", base_url=base_url, headers={"Accept-Language": language})
+    with app.app_context(), front:
+        page = app.process_response(_error_page(503, 503, in_seconds=True))
     return list(page.headers), page.get_data()
 
 

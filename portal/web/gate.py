@@ -38,7 +38,7 @@ class Gate:
         *,
         network: Callable[[WSGIEnvironment], str],
         language: Callable[[WSGIEnvironment], str],
-        busy_page: Callable[[WSGIEnvironment, str], Page],
+        busy_page: Callable[[str], Page],
         one_click: tuple[str, ...],
     ) -> None:
         """Put the gate in front of `app`."""
@@ -89,7 +89,7 @@ class Gate:
     def _refuse(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         language = self._language(environ)
         if language not in self._pages:
-            self._pages[language] = self._busy_page(environ, language)
+            self._pages[language] = self._busy_page(language)
         headers, body = self._pages[language]
         retry_after = SHORTEST_RETRY + randbelow(LONGEST_RETRY - SHORTEST_RETRY + 1)
         start_response("503 SERVICE UNAVAILABLE", [*headers, ("Retry-After", str(retry_after))])

@@ -158,6 +158,8 @@ def test_who_is_refused_can_read_why_in_their_language_and_whom_to_call(rush):
     rush.during(others(6), refused)
     english, spanish, chosen = pages
     assert "you can safely send it again" in english.text
+    assert "Wait a few seconds, go back, and send it again." in english.text
+    assert "Espere unos segundos, vuelva atrás y envíelo de nuevo." in spanish.text
     assert '<html lang="es"' in spanish.text
     assert chosen.text == spanish.text
     for page in pages:
