@@ -1,12 +1,16 @@
 """`portal campaigns`: notify everyone affected, and show the progress of each notice."""
 
+from pathlib import Path
+
 import click
 
+from portal.campaigns import failed as unreached
 from portal.campaigns import service
 from portal.campaigns.models import Campaign
 from portal.exposure.service import ListNotActive
 from portal.identity.service import store_for
 from portal.incidents import service as incidents
+from portal.outbox.models import BOUNCED
 from portal.people_files.progress import bar as progress_bar
 from portal.runtime.context import Context
 
@@ -83,12 +87,46 @@ def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -
     click.echo("The worker now delivers the notice. See its progress with: portal campaigns")
 
 
+@campaigns.command()
+@click.argument("slug")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The CSV file to write. It must not exist; only you will be able to read it.",
+)
+@click.pass_obj
+def failed(context: Context, slug: str, output: Path) -> None:
+    """Write down whom no notice of SLUG reached, for letters and calls.
+
+    One line per person: email, name, account_ref, reason. `uncertain` means that the notice may have arrived.
+    Bounces are not known, so people whose mail came back are missing.
+    """
+    vault = context.worker_vault()
+    try:
+        with context.db.write() as session:
+            incident = incidents.by_slug(session, slug)
+            missed = unreached.missed(session, incident.id, slug, context.clock.now())
+    except incidents.IncidentUnknown:
+        raise click.ClickException(f"There is no incident '{slug}'. See: portal incidents list") from None
+    try:
+        number = unreached.write(output, unreached.people(context.db, vault, missed))
+    except FileExistsError:
+        raise click.ClickException(f"{output} exists: choose another file with --output.") from None
+    except OSError as error:
+        raise click.ClickException(
+            f"{output} cannot be written ({error.strerror}): choose another file with --output."
+        ) from None
+    click.echo(f"{output}: people {number}, addresses {len(missed.reasons)}. Delete it once it is used.")
+
+
 def _show(ledger: service.Ledger) -> None:
     click.echo(f"  addresses {ledger.addresses}")
     click.echo(f"  notified with an earlier list {ledger.earlier}")
     click.echo(f"  not yet queued {ledger.waiting}")
     for state, count in ledger.states.items():
-        click.echo(f"  {state} {count}")
+        # Nothing reads the mails that come back, so 0 would not be true.
+        click.echo(f"  {state} {'not known' if state == BOUNCED and not count else count}")
     click.echo(
         "  The counts add up."
         if ledger.adds_up

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
 from portal.campaigns.emails import Notice
+from portal.campaigns.failed import notice_key
 from portal.campaigns.models import Campaign
 from portal.core.db import Database, new_id
 from portal.crypto.vault import WorkerVault
@@ -145,7 +146,7 @@ def advance(
             continue  # a tampered row must not stop the others; it stays counted as waiting
         if not served or not exposure.same_address(key, served):
             language = chosen.get(vault.account_index(person.address), person.locale)
-            unique = vault.list_index("notice", f"{campaign.incident_id.hex()}\0{person.address}")
+            unique = notice_key(vault, campaign.incident_id, person.address)
             added = outbox.enqueue(
                 session,
                 vault,

@@ -16,6 +16,7 @@ from portal.crypto import tokens
 from portal.crypto.vault import Cell, WorkerVault
 from portal.outbox import mail as mails
 from portal.outbox.models import (
+    BOUNCED,
     ENDED,
     FAILED,
     HAS_PAYLOAD,
@@ -260,6 +261,20 @@ def retry_failed(session: Session, reason: str | None, now: datetime, *, uncerta
 def failures(session: Session) -> dict[str, int]:
     """Return the number of failed mails by reason, e.g. `smtp-550`."""
     return _reasons(session, (OutboxMail.state == FAILED) & ENDED)
+
+
+def unsent(session: Session, batches: list[bytes]) -> dict[bytes, str]:
+    """Return the reasons of the mails of some batches that ended without being sent, by unique key.
+
+    The reason of one that may have been sent is `uncertain`.
+    """
+    ended = ENDED & OutboxMail.state.in_([FAILED, BOUNCED, UNCERTAIN]) & OutboxMail.batch.in_(batches)
+    columns = select(OutboxMail.unique_key, OutboxMail.state, OutboxMail.reason)
+    return {
+        key: state if state == UNCERTAIN else reason or state
+        for key, state, reason in session.execute(columns.where(ended))
+        if key is not None
+    }
 
 
 def delays(session: Session) -> dict[str, int]:
