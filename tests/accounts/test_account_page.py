@@ -78,7 +78,7 @@ def test_my_answer_comes_by_mail_and_names_me_to_the_worker_alone(
         request = session.query(IntakeRequest).one()
     assert request.purpose == "check-account"
     assert ana.id not in request.sealed
-    assert "the address of your account" in client.get("/check/sent/").text
+    assert "your account’s address" in client.get("/check/sent/").text
     drain(worker_parts)
     (mail,) = smtp.messages
     assert mail.recipients == (ADDRESS,)
@@ -90,7 +90,7 @@ def test_the_next_page_speaks_of_the_account_for_that_flow_alone(client, ana, si
     sign_in()
     client.submit("/account/", to="/account/answer/")
     client.submit("/check/", email="other@northwind.example")
-    assert "the address that you entered" in client.get("/check/sent/").text
+    assert "the address you entered" in client.get("/check/sent/").text
 
 
 def test_who_is_not_signed_in_asks_for_nothing(client, db, ana):

@@ -52,11 +52,12 @@ def test_without_a_choice_nothing_is_asked(client, db, ana, sign_in):
         assert session.query(IntakeRequest).count() == 0
 
 
-def test_a_failed_sign_in_changes_nothing(client, db, ana, sign_in):
+def test_a_failed_sign_in_changes_nothing(client, db, ana, sign_in, spoken):
     client.submit("/language/", language="es")
     sign_in("not her password at all")
     with db.read() as session:
-        assert session.query(IntakeRequest).count() == 0
+        assert session.query(IntakeRequest).one().purpose == "failed-sign-in"
+    assert spoken() == ""
 
 
 def test_who_is_signed_out_may_choose_all_the_same(client, db, ana):
