@@ -49,7 +49,7 @@ def test_the_mailed_code_does_as_well_as_the_link(client, ask, ana, people):
     brought = client.submit("/reset/sent/", code=code_in(mail).lower().replace("-", " "))
     assert (brought.status_code, leads_to(brought)) == (303, CHOOSE)
     page = client.get(CHOOSE).text
-    assert "The mail that we sent you shows that it is you" in page
+    assert "You opened our email, so we know it’s you" in page
     assert "if you forgot the old one" in page
     assert "You brought a link" not in page
     assert client.submit(CHOOSE, password=NEW).status_code == 303
