@@ -81,7 +81,7 @@ def test_a_peer_without_an_address_is_unknown(peer):
             {"HTTP_X_FORWARDED_FOR": "203.0.113.9, ::1"},
             "holds 2 addresses, but PORTAL_TRUSTED",
         ),
-        (1, {"HTTP_X_FORWARDED_FOR": "ip=203.0.113.9;Sam"}, "written like 'a=9.9.9.9;a'"),
+        (1, {"HTTP_X_FORWARDED_FOR": "ip=203.0.113.9;Sam"}, "something like 'a=9.9.9.9;a'"),
     ],
 )
 def test_what_hides_the_visitors_is_logged_once_and_without_an_address(caplog, proxies, headers, said):
