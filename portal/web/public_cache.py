@@ -64,6 +64,9 @@ class PublicCache:
             (status, headers), body = self._ask(environ, key[2])
             page = _to_keep(status, headers, body)
             if page is None:
+                if any(name.lower() == "set-cookie" for name, _ in headers):
+                    # Made for nobody, it would replace the visitor's own session.
+                    return self._app(environ, start_response)
                 start_response(status, headers)
                 return [b"" if method == "HEAD" else body]
             self._pages.put(pages, key, page)

@@ -94,10 +94,12 @@ def test_what_is_somebodys_own_is_never_kept(app, client, reached):
         response.add_etag()
         return frame.public(response)
 
-    assert [client.get("/incidents/own/").headers["Set-Cookie"][:8] for _ in range(2)] == ["session="] * 2
+    pages = [client.get("/incidents/own/") for _ in range(2)]
+    assert [page.text for page in pages] == ["1", "2"], "the visitor's session was lost"
+    assert [page.headers["Set-Cookie"][:8] for page in pages] == ["session="] * 2
     client.get("/check/")
     client.get("/check/")
-    assert reached == ["/incidents/own/"] * 2 + ["/check/"] * 2
+    assert reached == ["/incidents/own/"] * 4 + ["/check/"] * 2
 
 
 def test_a_cookie_of_this_visitor_leaves_no_trace_in_the_page_of_all(client, reached):
