@@ -31,7 +31,7 @@ from portal.runtime.turns import MOST_ROWS, delete_some, in_turns, update_some
 log = logging.getLogger("portal.intake")
 
 BATCH = 20
-NICENESS = 5
+NICER, LOWEST_PRIORITY = 5, 19
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 48  # over a day, which an operator may need to fix what keeps requests from being answered
 FIRST_DELAY = timedelta(seconds=15)
@@ -84,7 +84,7 @@ def answer(parts: WorkerParts, limit: int = BATCH, rate: RateLimitItem | None = 
     rows = _claim(parts, lease, parts.clock.now(), limit, rate)
     # Stretching the code takes most of an answer's time, and leaves the interpreter to other threads.
     cores = len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(cores, "open", initializer=_yield_to_pages) as pool:
+    with ThreadPoolExecutor(cores, "open", initializer=yield_to_pages) as pool:
         opening = [pool.submit(_open, parts, row) for row in rows]
         for row, opened in zip(rows, opening, strict=True):
             if parts.stopping():
@@ -130,10 +130,13 @@ def mend_dates(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
     return update_some(session, IntakeRequest, IntakeRequest.due_at > now + MAX_AHEAD, {"due_at": now}, limit)
 
 
-def _yield_to_pages() -> None:
+def yield_to_pages() -> None:
     """Give this thread a lower priority than the web server's: a page is waited for by the millisecond."""
     if sys.platform == "linux":  # where a priority is a thread's own
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), NICENESS)
+        thread = get_native_id()
+        # Only root may raise a priority, and an operator may have started the worker with a low one.
+        lower = min(os.getpriority(os.PRIO_PROCESS, thread) + NICER, LOWEST_PRIORITY)
+        os.setpriority(os.PRIO_PROCESS, thread, lower)
 
 
 def _open(parts: WorkerParts, row: IntakeRequest) -> Request:

@@ -1,6 +1,8 @@
 """Requests of everybody together are slowed and never refused, and each is told how long it takes."""
 
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -259,3 +261,18 @@ class TestWait:
         visitor = app.test_client()
         answer = visitor.submit("/reset/", email="eve@example.com")
         assert "up to 4 minutes" in visitor.get(answer.location).text
+
+
+def test_a_worker_that_was_started_with_a_low_priority_lowers_it_further():
+    """Only root may raise a priority; a worker that tried to would answer nobody."""
+
+    def lowered() -> list[int]:
+        os.setpriority(os.PRIO_PROCESS, 0, 10)  # of this thread
+        steps = []
+        for _ in range(2):
+            jobs.yield_to_pages()
+            steps.append(os.getpriority(os.PRIO_PROCESS, 0))
+        return steps
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lowered).result() == [15, 19]
