@@ -15,8 +15,7 @@ from portal.web import limits
 
 log = logging.getLogger("portal.identity")
 
-COUNT_LIMIT = "1 per day"
-INSPECT_LIMIT = "1 per day"
+ONCE_A_DAY = "1 per day"
 PAGE = 500  # accounts per read
 
 
@@ -47,12 +46,8 @@ def encrypt_hashes(parts: WorkerParts) -> None:
 
 def count_hash_costs(parts: WorkerParts) -> None:
     """Count the hashes' Argon2 parameters once a day: new passwords and rehashing change the distribution."""
-    store = store_for(parts.settings)
-    if not isinstance(store, BuiltinStore):
-        return
-    with parts.db.write() as session:
-        turn = limits.hit(session, parts.vault, COUNT_LIMIT, "count hash shapes", now=parts.clock.now())
-    if not turn.allowed:
+    store = _builtin_once_a_day(parts, "count hash shapes")
+    if store is None:
         return
     counted = store.count_argon2_params(parts.db, parts.vault)
     with parts.db.write() as session:
@@ -64,12 +59,8 @@ def inspect(parts: WorkerParts) -> None:
 
     Pages and mails must not show it, nor a log line at the time: see `reset.jobs.answer`.
     """
-    store = store_for(parts.settings)
-    if not isinstance(store, BuiltinStore):
-        return
-    with parts.db.write() as session:
-        turn = limits.hit(session, parts.vault, INSPECT_LIMIT, "inspect accounts", now=parts.clock.now())
-    if not turn.allowed:
+    store = _builtin_once_a_day(parts, "inspect accounts")
+    if store is None:
         return
     seen = altered = 0
     after: bytes | None = None
@@ -87,3 +78,13 @@ def inspect(parts: WorkerParts) -> None:
             altered,
             seen,
         )
+
+
+def _builtin_once_a_day(parts: WorkerParts, job: str) -> BuiltinStore | None:
+    """Return the builtin store if it is the one in use and `job` has not run today."""
+    store = store_for(parts.settings)
+    if not isinstance(store, BuiltinStore):
+        return None
+    with parts.db.write() as session:
+        turn = limits.hit(session, parts.vault, ONCE_A_DAY, job, now=parts.clock.now())
+    return store if turn.allowed else None

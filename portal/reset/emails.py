@@ -10,57 +10,43 @@ LINK_PATH = "/reset/{token}/"
 
 
 @dataclass(frozen=True)
-class ResetLink(mail.Mail):
+class Answer(mail.Mail):
+    """An answer to a requested link. Its outbox row and its size look like those of the others."""
+
+    purpose: ClassVar[str] = PURPOSE
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls()
+
+    def alternatives(self) -> tuple[mail.Mail, ...]:
+        """Return every answer."""
+        return ANSWERS
+
+
+@dataclass(frozen=True)
+class ResetLink(Answer):
     """The requested link and code, for an address with an account."""
 
     name: ClassVar[str] = "reset-link"
-    purpose: ClassVar[str] = PURPOSE
     link_purpose: ClassVar[str | None] = PURPOSE
     link_path: ClassVar[str | None] = LINK_PATH
     has_code: ClassVar[bool] = True
 
-    @classmethod
-    def sample(cls) -> Self:
-        """Return an example."""
-        return cls()
-
-    def alternatives(self) -> tuple[mail.Mail, ...]:
-        """Return the answers to a requested link."""
-        return ANSWERS
-
 
 @dataclass(frozen=True)
-class NoAccount(mail.Mail):
-    """The answer to a requested link without an account; its outbox row looks like that of `ResetLink`."""
+class NoAccount(Answer):
+    """The answer where there is no account."""
 
     name: ClassVar[str] = "no-account"
-    purpose: ClassVar[str] = PURPOSE
-
-    @classmethod
-    def sample(cls) -> Self:
-        """Return an example."""
-        return cls()
-
-    def alternatives(self) -> tuple[mail.Mail, ...]:
-        """Return the answers to a requested link."""
-        return ANSWERS
 
 
 @dataclass(frozen=True)
-class LinkNotPrepared(mail.Mail):
+class LinkNotPrepared(Answer):
     """The answer where the account's row was tampered with: it must be as visible as the others."""
 
     name: ClassVar[str] = "link-not-prepared"
-    purpose: ClassVar[str] = PURPOSE
-
-    @classmethod
-    def sample(cls) -> Self:
-        """Return an example."""
-        return cls()
-
-    def alternatives(self) -> tuple[mail.Mail, ...]:
-        """Return the answers to a requested link."""
-        return ANSWERS
 
 
 @dataclass(frozen=True)
