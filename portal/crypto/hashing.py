@@ -47,7 +47,7 @@ class HashSlots:
     """A fixed number of slots, shared by all processes that use the same folder.
 
     A slot is an advisory lock on a file (flock(2)), so the kernel frees the slots of a process that dies. The
-    folder must be on a local disk. Nobody else may enter it: whoever can open a file can hold its slot.
+    folder must be on a local disk. Nobody else may enter it: a user who can open a file can hold its slot.
     """
 
     def __init__(self, folder: Path, count: int | None = None, wait: float = WAIT_SECONDS) -> None:
