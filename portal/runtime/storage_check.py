@@ -24,6 +24,7 @@ MAX_AGE_SECONDS = 30.0
 # SQLite may still store small rows in room that it already has, and then no more.
 MIN_FREE_BYTES = 1_000_000
 VALUE_BYTES = 16
+NOT_CHECKED = "not checked yet"
 
 # Arguments: session, now. Returns why this part of the portal is degraded, for operators, or None.
 ReadinessCheck = Callable[[Session, datetime], str | None]
@@ -83,14 +84,18 @@ class StorageCheck:
         self._every = every
         self._now = now
         self._written_at = now()
-        self._fault: str | None = "not checked yet"
+        self._fault: str | None = NOT_CHECKED
         self._failing_since: float | None = None
         self._started = False
         self._stopping = Event()
 
     def start(self) -> Thread:
-        """Start the thread, and return it; it ends with the process, or at `stop`."""
+        """Look once, so that the first answer is known; start the thread, and return it.
+
+        It ends with the process, or at `stop`.
+        """
         self._started = True
+        self._look_or_fail()
         thread = Thread(target=self._run, name="storage", daemon=True)
         thread.start()
         return thread
@@ -113,6 +118,8 @@ class StorageCheck:
         try:
             self._look_at_checks()
             if not write_row(self._db, "web"):
+                if self._fault == NOT_CHECKED:  # at a start, all processes look at once
+                    self._fault = None
                 return
             fault = fault_of_disk(self._db)
         except DBAPIError as error:
@@ -142,9 +149,11 @@ class StorageCheck:
         self._fault = fault
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self.look()
-            except Exception as error:  # noqa: BLE001 - the check must outlive whatever it finds
-                self._store(f"the check itself failed ({error_types(error)})")
-            self._stopping.wait(self._every)
+        while not self._stopping.wait(self._every):
+            self._look_or_fail()
+
+    def _look_or_fail(self) -> None:
+        try:
+            self.look()
+        except Exception as error:  # noqa: BLE001 - the check must outlive whatever it finds
+            self._store(f"the check itself failed ({error_types(error)})")

@@ -72,6 +72,20 @@ def test_a_lock_that_another_holds_for_a_while_is_no_fault_and_for_half_a_minute
     assert check.fault() is None
 
 
+def test_processes_that_start_together_are_ready_though_one_of_them_writes_first(
+    db, database_url, check, seconds
+):
+    assert write_row(db, "web")
+    other = Database(database_url)
+    with other.write() as session:
+        session.execute(text("UPDATE storage_probes SET value = value"))
+        check.look()
+        assert check.fault() is None
+        seconds.now = 31.0
+        assert "no row could be written for 31 s" in str(check.fault())
+    other.dispose()
+
+
 def test_a_thread_that_has_died_or_hangs_shows(check, seconds):
     check.look()
     seconds.now = 31.0
