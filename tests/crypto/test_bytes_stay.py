@@ -42,6 +42,7 @@ ARGUMENTS = {
     "seal": (0,),
     "token": (0,),
     "unlock": (2,),
+    "_builtin_once_a_day": (1,),
 }
 # Every label that the portal's code gives them; {} is a value that varies.
 LABELS = {
@@ -70,8 +71,6 @@ LABELS = {
     "derive": {"authenticity", "code"},
     "derived_key": {"account", "audit checkpoints", "bucket", "fingerprint", "proof", "vouchers"},
     "hit": {
-        "count hash shapes",
-        "inspect accounts",
         "inspect lists",
         "new password",
         "sign-in",
@@ -99,6 +98,7 @@ LABELS = {
     "seal": {"canary"},
     "token": {"boundary", "message-id", "reminders-off", "unsubscribe"},
     "unlock": {"authenticity", "portal session address", "portal session device"},
+    "_builtin_once_a_day": {"count hash shapes", "inspect accounts"},
 }
 # By the name in its row: the purposes of its links, and its fields, which are the keys of the sealed JSON.
 MAILS = {
