@@ -187,6 +187,8 @@ class Composer:
             "Auto-Submitted: auto-generated",
             f"Content-Language: {language}",
         ]
+        if contact := self._settings.site.contact_email:  # required in production
+            headers.append(f"Reply-To: <{contact}>")
         unsubscribe = self._unsubscribe_link(mail)
         if unsubscribe:
             headers += [

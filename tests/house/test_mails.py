@@ -138,6 +138,15 @@ def test_the_room_of_the_padding_is_used_for_longer_texts_first():
     assert {size % 1024 for size in sizes} == {0}
 
 
+@pytest.mark.parametrize("language", SETTINGS.site.languages)
+def test_an_answer_to_any_mail_reaches_the_contact(kind, language):
+    """Nobody reads what comes to the sender, but people do answer."""
+    message, _, _ = written(kind, language)
+    assert message["Reply-To"].addresses[0].addr_spec == "help@northwind.example"
+    assert message["From"].addresses[0].addr_spec == "incident@northwind.example"
+    assert len(message.get_all("Reply-To")) == 1
+
+
 def test_the_worker_knows_every_mail():
     assert sorted(mail.name for mail in app.MAILS) == [kind.name for kind in KINDS]
 
