@@ -136,6 +136,7 @@ def advance(
     version = exposure.version(session, campaign.list_id)
     people, after = exposure.people_after(session, vault, version, campaign.last_key, limit)
     last = served = campaign.last_key
+    written = earlier = 0
     if people and last and exposure.same_address(people[0][0], last):
         # Some people of this address were processed before; if none of their rows was readable, the address
         # has had no mail yet.
@@ -162,9 +163,9 @@ def advance(
                 outbox.send_again(
                     session, vault, unique, Notice(), address=person.address, locale=language, now=now
                 )
-                campaign.earlier += 1
+                earlier += 1
             else:
-                campaign.written += 1
+                written += 1
         served = key
     if tampered := sum(person is None for _, person in people):
         log.error(
@@ -175,6 +176,8 @@ def advance(
             tampered,
         )
     campaign.last_key = last
+    campaign.written += written
+    campaign.earlier += earlier
     if not after:
         campaign.ended_at = now
         exposure.set_notifying(session, version, goes_out=False)

@@ -32,7 +32,7 @@ def remind(parts: WorkerParts, limit: int = BATCH) -> int:
     seen = queued = 0
     while seen < limit and not parts.stopping():
         most = min(turns.rows, limit - seen)
-        with turns.take() as session:
+        with turns.take() as session, session.no_autoflush:  # all choices are written at the end, at once
             due = service.take_due(session, now, most)
             queued += sum(_remind_account(session, parts, store, choice, now) for choice in due)
         seen += len(due)

@@ -13,8 +13,7 @@ from portal.core.db import Base, Database
 from portal.runtime.parts import WorkerParts
 
 MOST_ROWS = 500  # per transaction
-FIRST_ROWS = 50
-LEAST_ROWS = 20  # below that, the commit itself is what takes the time
+LEAST_ROWS = 10  # below that, the commit itself is what takes the time; the first turn has as many
 # A turn may take 50 ms. Rows differ, and so do machines and how busy they are.
 AIM_SECONDS = 0.025
 TURNS = 50  # per step and run: other scheduled jobs wait meanwhile
@@ -28,7 +27,7 @@ class Turns:
 
     def __init__(self, db: Database) -> None:
         """Start with few rows."""
-        self.rows = FIRST_ROWS
+        self.rows = LEAST_ROWS
         self._db = db
         self._last: float | None = None
 

@@ -144,17 +144,18 @@ def test_rows_go_in_turns_until_none_is_left(db, clock, buckets, worker_parts):
         return gone[-1]
 
     assert in_turns(worker_parts, step)
-    assert gone[0] == 50
+    assert gone[0] == 10
     assert len(gone) > 2
     assert sum(gone) == 1300
     assert left(db) == [1]
 
 
-@pytest.mark.parametrize(("seconds", "following"), [(0, 100), (0.025, 50), (0.05, 25), (0.5, 20)])
+@pytest.mark.parametrize(("seconds", "following"), [(0, 80), (0.025, 40), (0.03, 33), (0.5, 10)])
 def test_the_last_turn_decides_how_much_the_next_one_does(seconds, following, db, monkeypatch):
     times = iter((100.0, 100.0 + seconds + 1e-6))
     monkeypatch.setattr(turns, "monotonic", lambda: next(times))
     job = Turns(db)
+    job.rows = 40
     with job.take():
         pass
     assert job.rows in {following, following - 1}

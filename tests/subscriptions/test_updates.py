@@ -201,7 +201,7 @@ jobs.announce(parts)
 @pytest.mark.parametrize(
     ("moment", "time"),
     [
-        ("INSERT INTO outbox_mails", 20),
+        ("INSERT INTO outbox_mails", 10),
         ("INSERT INTO outbox_mails", 120),
         ("UPDATE subscription_announcements", 1),
         ("UPDATE incidents_updates", 1),
