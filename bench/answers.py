@@ -12,8 +12,6 @@ from secrets import token_hex
 from statistics import quantiles
 from urllib.request import urlopen
 
-from sqlalchemy import func, select
-
 from bench.measure import Result
 from bench.servers import ROOT, context_of, portal_settings, serving
 from bench.sink import NAME, sink
@@ -23,7 +21,8 @@ from portal.crypto import tokens
 from portal.crypto.vault import WebVault
 from portal.demo import example
 from portal.intake import service as intake
-from portal.outbox.models import SENT, OutboxMail
+from portal.outbox import service as outbox
+from portal.outbox.models import SENT
 
 CHECKS = 5000
 LEAST_PER_SECOND = 40
@@ -78,7 +77,7 @@ def _submit(db: Database, vault: WebVault) -> None:
 
 def _sent(db: Database) -> int:
     with db.read() as session:
-        return session.scalar(select(func.count()).where(OutboxMail.state == SENT)) or 0
+        return outbox.counts(session)[SENT]
 
 
 def _stretching_per_second() -> float:

@@ -1,8 +1,8 @@
-"""The outbox table: one row per recipient and message, the single record of its delivery."""
+"""The outbox tables: one row per recipient and message, the single record of its delivery."""
 
-from datetime import datetime
+from datetime import date, datetime
 
-from sqlalchemy import Float, Index, LargeBinary, SmallInteger, String, text
+from sqlalchemy import Date, Float, Index, LargeBinary, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import ID_BYTES, WITHOUT_ROWID, Base, Utc, new_id
@@ -56,7 +56,7 @@ class OutboxMail(Base):
             sqlite_where=text("due_at IS NOT NULL"),
             postgresql_where=text("due_at IS NOT NULL"),
         ),
-        Index("ix_outbox_mails_ended", "state", "reason", sqlite_where=ENDED, postgresql_where=ENDED),
+        Index("ix_outbox_mails_ended", "state", "finished_at", sqlite_where=ENDED, postgresql_where=ENDED),
         Index(
             "ix_outbox_mails_finished",
             "finished_at",
@@ -64,6 +64,35 @@ class OutboxMail(Base):
             postgresql_where=HAS_PAYLOAD,
         ),
     )
+
+
+class OutboxDelivered(Base):
+    """What is kept of a mail that was sent, or that was requested and may have been sent.
+
+    `unique_key` keeps it from being sent twice, `proof` vouches for it on /is-it-real/. No id, no row number
+    and no time of day: they would lead to a request's other rows, or tell who was mailed after whom.
+    """
+
+    __tablename__ = "outbox_delivered"
+    __table_args__ = WITHOUT_ROWID
+
+    proof_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    batch: Mapped[bytes | None] = mapped_column(LargeBinary(ID_BYTES))
+    unique_key: Mapped[bytes | None] = mapped_column(LargeBinary(INDEX_BYTES), unique=True)
+    state: Mapped[str] = mapped_column(String(12))
+    day: Mapped[date] = mapped_column(Date)
+    proof: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class OutboxCount(Base):
+    """The number of mails of one batch and state in `OutboxDelivered`; `batch` is empty for those of none."""
+
+    __tablename__ = "outbox_counts"
+    __table_args__ = WITHOUT_ROWID
+
+    batch: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
+    state: Mapped[str] = mapped_column(String(12), primary_key=True)
+    number: Mapped[int]
 
 
 class MailRelay(Base):

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, delete, func, or_, select, update
+from sqlalchemy import bindparam, case, delete, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
 from portal.core import db
-from portal.core.db import new_id
+from portal.core.db import Utc, new_id
 from portal.crypto import tokens
 from portal.crypto.vault import Cell, WorkerVault
 from portal.outbox import mail as mails
@@ -19,7 +19,6 @@ from portal.outbox.models import (
     BOUNCED,
     ENDED,
     FAILED,
-    HAS_PAYLOAD,
     QUEUED,
     SENDING,
     SENT,
@@ -27,19 +26,15 @@ from portal.outbox.models import (
     UNCERTAIN,
     MailPause,
     MailRelay,
+    OutboxCount,
+    OutboxDelivered,
     OutboxMail,
 )
-from portal.runtime.turns import MOST_ROWS, update_some
 
 PAYLOAD_SIZE = 1024
-PROOF_SIZE = 512
-PROOF_SUBJECT = 160
+PROOF_SIZE = 256
 PROOF_INFO = "authenticity"
-KEEP_PAYLOAD = timedelta(days=30)
 LEASE = timedelta(seconds=300)
-# The longest delay of a retry; a mail that may have been delivered waits longer for its next attempt.
-FURTHEST = timedelta(hours=1)
-FURTHEST_MAYBE_SENT = timedelta(hours=31)
 # Each attempt at a relay that accepts mail without confirming it may deliver another copy.
 MAX_MAYBE_SENT = 3
 # A requested mail older than this is not retried: the person has asked again, and its link may have expired.
@@ -49,8 +44,15 @@ MAIL_LATE = timedelta(minutes=10)
 MAILS_LOOKED_AT = 200
 ALTERED = "altered"
 WITHDRAWN = "withdrawn"
-OUTDATED = "outdated"
 PAUSE_NAME = "bulk"
+# Written out, since they run for every mail: building them would take longer than the database.
+_ADD = text(
+    "INSERT INTO outbox_mails"
+    " (id, purpose, priority, state, attempts, ambiguous, due_at, created_at, batch, unique_key, payload)"
+    " VALUES (:id, :purpose, :priority, :state, 0, 0, :now, :now, :batch, :unique_key, :payload)"
+    " ON CONFLICT (unique_key) DO NOTHING"
+).bindparams(bindparam("now", type_=Utc()))
+_LEFT = text("SELECT 1 FROM outbox_delivered WHERE unique_key = :unique")
 
 
 class MailUnknown(Exception):
@@ -90,28 +92,35 @@ def enqueue(
 ) -> bytes | None:
     """Add one mail in the caller's transaction; return its row id, or None if the `unique` key exists.
 
+    The key is in one of two tables: `outbox_mails`, or `outbox_delivered` once the mail has left.
     `address` is a normalised address. `row_id` is passed where a link's token was already derived from it.
     `batch` groups rows for counting and withdrawing.
     """
+    if unique is not None and _has_left(session, unique):
+        return None
     row_id = row_id or new_id()
     values = {
         "id": row_id,
         "purpose": mail.purpose or mail.name,
         "priority": mails.PRIORITIES[mail.stream],
         "state": QUEUED,
-        "attempts": 0,
-        "maybe_sent_count": 0,
-        "due_at": now,
-        "created_at": now,
+        "now": now,
         "batch": batch,
         "unique_key": unique,
         "payload": _encrypt_payload(vault, row_id, mail, address, locale),
     }
-    statement = (
-        db.insert(session, OutboxMail).values(values).on_conflict_do_nothing(index_elements=["unique_key"])
-    )
-    added = session.execute(statement.returning(OutboxMail.id)).first()
-    return row_id if added is not None else None
+    added: Any = session.execute(_ADD, values)
+    if not added.rowcount:
+        return None
+    # On PostgreSQL the INSERT waits for a worker that is moving the earlier mail, and then succeeds.
+    if unique is not None and _has_left(session, unique):
+        session.execute(delete(OutboxMail).where(OutboxMail.id == row_id))
+        return None
+    return row_id
+
+
+def _has_left(session: Session, unique: bytes) -> bool:
+    return session.execute(_LEFT, {"unique": unique}).first() is not None
 
 
 def _encrypt_payload(vault: WorkerVault, row_id: bytes, mail: mails.Mail, address: str, locale: str) -> bytes:
@@ -187,21 +196,26 @@ def payload_cell(row_id: bytes) -> Cell:
 
 
 def make_proof(code: str, sent_at: datetime, subject: str, recipient: str) -> tuple[bytes, bytes]:
-    """Return the hash by which a code is found, and the proof, encrypted under the code (512 bytes)."""
-    shown = subject.encode()[:PROOF_SUBJECT].decode(errors="ignore")
-    content = json.dumps([sent_at.isoformat(), shown, recipient], ensure_ascii=False).encode()
+    """Return the hash by which a code is found, and the proof, encrypted under the code (256 bytes).
+
+    A subject that does not fit is cut.
+    """
+    moment, shown = sent_at.isoformat(timespec="seconds"), subject[:PROOF_SIZE]
+    while len(content := json.dumps([moment, shown, recipient], ensure_ascii=False).encode()) > PROOF_SIZE:
+        shown = shown[:-1]
     return tokens.token_hash(code), tokens.lock(code.encode(), content, PROOF_SIZE, PROOF_INFO)
 
 
 def look_up(session: Session, typed: str) -> Proof:
     """Return the proof of the mail sent under a typed code. Raises MailUnknown, whatever the cause."""
     code = tokens.normalise_code(typed)
-    rows = session.execute(
-        select(OutboxMail.proof).where(OutboxMail.proof_hash == tokens.token_hash(code))
-    ).scalars()
-    for proof in rows:
+    # In this order: a mail that is moved between the two statements is found by one of them.
+    for table in (OutboxMail, OutboxDelivered):
+        proof = session.scalar(select(table.proof).where(table.proof_hash == tokens.token_hash(code)))
+        if proof is None:
+            continue
         try:
-            content = json.loads(tokens.unlock(code.encode(), proof or b"", PROOF_INFO))
+            content = json.loads(tokens.unlock(code.encode(), proof, PROOF_INFO))
         except tokens.Unopenable as error:
             raise MailUnknown from error
         return Proof(datetime.fromisoformat(content[0]), content[1], content[2])
@@ -209,12 +223,18 @@ def look_up(session: Session, typed: str) -> Proof:
 
 
 def counts(session: Session, batch: bytes | None = None) -> dict[str, int]:
-    """Return the number of mails in each state, of all mails or of one batch; states without mails are 0."""
-    statement = select(OutboxMail.state, func.count()).group_by(OutboxMail.state)
+    """Return the number of mails in each state, of all mails or of one batch; states without mails are 0.
+
+    One statement, so that a mail that is moved meanwhile is counted once.
+    """
+    here = select(OutboxMail.state, func.count().label("number")).group_by(OutboxMail.state)
+    moved = select(OutboxCount.state, OutboxCount.number)
     if batch is not None:
-        statement = statement.where(OutboxMail.batch == batch)
-    found: dict[str, int] = {state: number for state, number in session.execute(statement)}  # noqa: C416
-    return {state: found.get(state, 0) for state in STATES}
+        here, moved = here.where(OutboxMail.batch == batch), moved.where(OutboxCount.batch == batch)
+    found = dict.fromkeys(STATES, 0)
+    for state, number in session.execute(here.union_all(moved)):
+        found[state] += number
+    return found
 
 
 def send_again(
@@ -243,10 +263,10 @@ def retry_failed(session: Session, reason: str | None, now: datetime, *, uncerta
     """Queue failed mails again, all or those of one reason; return how many.
 
     `uncertain` queues the uncertain ones instead. Skips mails whose payload was blanked or does not decrypt,
-    that were dropped as outdated, or were requested over 24 hours ago. Writes the audit row.
+    and mails requested over 24 hours ago. Writes the audit row.
     """
     ended = _never_confirmed() if uncertain else (OutboxMail.state == FAILED) & ENDED
-    ended &= (func.length(OutboxMail.payload) > 0) & OutboxMail.reason.not_in([ALTERED, OUTDATED])
+    ended &= (func.length(OutboxMail.payload) > 0) & (OutboxMail.reason != ALTERED)
     ended &= (OutboxMail.priority != mails.PRIORITIES[mails.REQUESTED]) | (
         OutboxMail.created_at > now - STILL_WANTED
     )
@@ -307,7 +327,7 @@ def why_degraded(session: Session, now: datetime) -> str | None:
         for row in waiting
         if row.due_at <= since or (row.attempts == 0 and row.reason and row.created_at <= since)
     ]
-    taken = (OutboxMail.finished_at > since) & HAS_PAYLOAD & (OutboxMail.state == SENT)
+    taken = ENDED & (OutboxMail.state == SENT) & (OutboxMail.finished_at > since)
     if not late or session.scalar(select(OutboxMail.id).where(taken).limit(1)) is not None:
         return None
     oldest = min(min(row.due_at, row.created_at) for row in late)
@@ -327,20 +347,6 @@ def _first_due(priority: int) -> Any:
         .order_by(OutboxMail.due_at)
         .limit(MAILS_LOOKED_AT)
     )
-
-
-def reset_future_dates(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
-    """Make up to `limit` mails due now whose due time is later than any delay; return how many.
-
-    The clock was wrong when it was set. A mail that is being delivered stays with its worker for one lease.
-    """
-    # Few mails that may have been sent wait: delivery pauses after each. So the filter skips few.
-    certain = (OutboxMail.maybe_sent_count == 0) | (OutboxMail.due_at > now + FURTHEST_MAYBE_SENT)
-    wrong = (
-        OutboxMail.priority.in_(mails.PRIORITIES.values()) & (OutboxMail.due_at > now + FURTHEST) & certain
-    )
-    due_at = case((OutboxMail.lease.is_(None), now), else_=now + LEASE)
-    return update_some(session, OutboxMail, wrong, {"due_at": due_at}, limit)
 
 
 def _never_confirmed() -> Any:
@@ -375,12 +381,3 @@ def withdraw(session: Session, batch: bytes, now: datetime) -> None:
     may_have_left = (OutboxMail.batch == batch) & OutboxMail.state.in_([SENDING, UNCERTAIN])
     ended = {"state": UNCERTAIN, "reason": WITHDRAWN, "due_at": None, "finished_at": now}
     session.execute(update(OutboxMail).where(may_have_left).values(ended))
-
-
-def blank_old_payloads(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
-    """Blank the payload of up to `limit` mails that ended over 30 days ago; return how many.
-
-    Rows stay for the counts.
-    """
-    due = (OutboxMail.finished_at < now - KEEP_PAYLOAD) & HAS_PAYLOAD
-    return update_some(session, OutboxMail, due, {"payload": b""}, limit)

@@ -197,7 +197,6 @@ def _require_account(
         now=now,
         unique=unique,
         batch=job.id,
-        renewable=True,
     )
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import text, update
 
 from portal.campaigns.emails import Notice
 from portal.core.service_urls import AddressWrong, MailServer, mail_server
-from portal.outbox import service
+from portal.outbox import jobs, service
 from portal.outbox.commands import check_pause
 from portal.outbox.models import OutboxMail
 from portal.outbox.smtp import Outcome, Relay, RelayError
@@ -134,7 +134,7 @@ def test_a_mail_that_is_put_off_further_than_any_is_due_at_once(enqueue, db, row
         far = clock.now() + furthest + more
         with db.write() as session:
             session.execute(update(OutboxMail).values(due_at=far, maybe_sent_count=ambiguous))
-            service.reset_future_dates(session, clock.now())
+            jobs.reset_future_dates(session, clock.now())
         assert row(waiting).due_at == (clock.now() if mended else far)
 
 

@@ -1,7 +1,6 @@
 """What leaves: the same bytes for the same row, no smuggled content, and a code that proves it is ours."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, update
@@ -185,19 +184,6 @@ class TestRows:
             payloads = list(session.scalars(select(OutboxMail.payload)))
         assert len({len(payload) for payload in payloads}) == 1
         assert not any(b"@" + b"b.example" in payload for payload in payloads)
-
-    def test_old_content_is_blanked_and_the_count_stays(self, enqueue, worker_parts, clock, db, row, counts):
-        row_id = enqueue()
-        drain(worker_parts)
-        clock.advance(timedelta(days=30))
-        with db.write() as session:
-            assert service.blank_old_payloads(session, clock.now()) == 0
-        clock.advance(timedelta(seconds=1))
-        with db.write() as session:
-            assert service.blank_old_payloads(session, clock.now()) == 1
-            assert service.blank_old_payloads(session, clock.now()) == 0
-        assert row(row_id).payload == b""
-        assert counts() == {"sent": 1}
 
     def test_an_unsent_batch_can_be_withdrawn(self, enqueue, worker_parts, db, clock, counts):
         enqueue(batch=b"b" * 16)

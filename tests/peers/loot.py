@@ -23,7 +23,8 @@ from portal.crypto.vault import WebVault, derived_key
 # With the web keys. A door has a row for every address that somebody tried, so its name says nothing about
 # the list.
 COMPUTABLE = {("identity_accounts", "address_index"), ("rate_buckets", "bucket"), ("sign_in_doors", "door")}
-BY_TIME = {"rate_buckets", "audit_checkpoints", "intake_pace"}  # what grows with time, whoever comes
+# What grows with time, whoever comes.
+BY_TIME = {"rate_buckets", "audit_checkpoints", "intake_pace", "outbox_delivered", "outbox_counts"}
 # What the worker's blind indexes are made for; without its key the purposes are no secret.
 PURPOSES = (
     *(

@@ -12,7 +12,8 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from http.cookiejar import CookieJar
 from pathlib import Path
 from time import monotonic, sleep
@@ -23,12 +24,14 @@ from urllib.request import HTTPCookieProcessor, build_opener
 import pytest
 from sqlalchemy import text
 
+from portal.core.clock import SystemClock
 from portal.core.settings import Settings
 from portal.crypto.keys import write_pair
 from portal.crypto.vault import WorkerVault
 from portal.demo import example, people
 from portal.exposure.people import Indexer
 from portal.incidents import writing
+from portal.outbox import jobs as outbox
 from portal.outbox.service import unseal
 from portal.runtime.context import Context
 from tests.mailbox import Mailbox
@@ -56,6 +59,16 @@ WITH_ACCOUNT = 300  # of the affected, and as many of those who are not
 HASH = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43
 FORMS = ("/check/", "/reset/", "/subscribe/")
 CONFIRM = re.compile(r"http://localhost:\d+(/subscribe/confirm/[a-z2-7]{32}/)")
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A notice in the outbox, as nobody without the worker's keys can read it."""
+
+    address: str
+    id: bytes
+    created_at: str
+    proof_hash: bytes | None
 
 
 @dataclass
@@ -204,7 +217,21 @@ def visited_portal(
 
 
 @pytest.fixture
-def loot(visited_portal: Portal, tmp_path: Path) -> Loot:
+def notices(visited_portal: Portal, worker_vault: WorkerVault) -> list[Queued]:
+    """The notices before any is moved; then those that were sent are, as by the worker ten minutes later."""
+    found = []
+    for row in rows_of(visited_portal.context.db)["outbox_mails"]:
+        if row["purpose"] == "notice":
+            address = unseal(worker_vault, row["id"], row["payload"]).address
+            found.append(Queued(address, row["id"], str(row["created_at"]), row["proof_hash"]))
+    later = SystemClock().now() + timedelta(minutes=10)
+    with visited_portal.context.db.write() as session:
+        assert outbox.move_some(session, later, 400) == 400
+    return found
+
+
+@pytest.fixture
+def loot(visited_portal: Portal, notices: list[Queued], tmp_path: Path) -> Loot:
     """Taken while the portal is at work, so that the WAL is there."""
     tables = rows_of(visited_portal.context.db)
     web_keys = tmp_path / "keys/web.json"
@@ -254,22 +281,34 @@ def rows_have_one_length(loot: Loot) -> None:
     assert len({len(row["proof"]) for row in loot.tables["outbox_mails"] if row["state"] == "sent"}) == 1
 
 
-def order_says_nothing(loot: Loot, portal: Portal, vault: WorkerVault) -> None:
+def sent_mails_lead_nowhere(loot: Loot) -> None:
+    """What is kept of a sent mail has no time, and nothing but the notice leads to another row."""
+    rows = loot.tables["outbox_delivered"]
+    assert {row["batch"] for row in rows} <= {None, *(row["id"] for row in loot.tables["campaigns"])}
+    assert len({len(row["proof"]) for row in rows}) == 1
+    assert len({str(row["day"]) for row in rows}) <= 2, "as many as there are where midnight passes"
+    assert {len(str(row["day"])) for row in rows} == {10}
+    without = [{column: value for column, value in row.items() if column != "batch"} for row in rows]
+    nothing_joins(replace(loot, tables=loot.tables | {"outbox_delivered": without}), "outbox_delivered")
+
+
+def order_says_nothing(loot: Loot, portal: Portal, vault: WorkerVault, notices: list[Queued]) -> None:
     """The order of the rows does not show the order of the company's list.
 
     Looked at by place on the disk, by id and by time; each may fail by chance once in 15,000 runs.
     """
     listed = {one.address: place for place, one in enumerate(portal.customers)}
-    notices = [row for row in loot.tables["outbox_mails"] if row["purpose"] == "notice"]
-    placed = []
-    for row in notices:
-        sealed = unseal(vault, row["id"], row["payload"])
-        placed.append((row["id"], row["created_at"], listed[sealed.address]))
+    placed = [(one.id, one.created_at, listed[one.address]) for one in notices]
     most = 4 / math.sqrt(len(placed))
     assert len(placed) > 990
     assert abs(rank_correlation([place for _, _, place in placed])) < most
     assert abs(rank_correlation([place for _, _, place in sorted(placed)])) < most
     assert abs(rank_correlation([place for _, _, place in sorted(placed, key=lambda row: row[1])])) < most
+    by_hash = {one.proof_hash: listed[one.address] for one in notices}
+    stored = [row["proof_hash"] for row in loot.tables["outbox_delivered"]]
+    moved = [by_hash[proof_hash] for proof_hash in stored if proof_hash in by_hash]
+    assert len(moved) > 300
+    assert abs(rank_correlation(moved)) < 4 / math.sqrt(len(moved))
     indexer = Indexer(vault)
     folds = {indexer.fold(one.address): listed[one.address] for one in portal.customers if one.affected}
     for list_id in {row["list_id"] for row in loot.tables["exposure_people"]}:
@@ -280,7 +319,7 @@ def order_says_nothing(loot: Loot, portal: Portal, vault: WorkerVault) -> None:
         assert abs(rank_correlation(ranks)) < 4 / math.sqrt(len(ranks))
 
 
-def test_the_thief_learns_nothing(loot, visited_portal, worker_vault):
+def test_the_thief_learns_nothing(loot, visited_portal, worker_vault, notices):
     # One loot for everything: taking it takes longer than looking at it.
     assert not found_in(loot.content, visited_portal.customers)
     assert {("identity_accounts", "address_index")} <= confirmed(loot, visited_portal.customers) <= COMPUTABLE
@@ -288,7 +327,8 @@ def test_the_thief_learns_nothing(loot, visited_portal, worker_vault):
     visits_left_the_same(visited_portal.traces)
     guesses_at_the_door_say_nothing(loot, visited_portal.traces)
     rows_have_one_length(loot)
-    order_says_nothing(loot, visited_portal, worker_vault)
+    order_says_nothing(loot, visited_portal, worker_vault, notices)
+    sent_mails_lead_nowhere(loot)
 
 
 @pytest.mark.parametrize("spelling", range(len(list(spellings("ada.silva@mail.example")))))

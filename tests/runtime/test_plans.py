@@ -33,6 +33,7 @@ SMALL = {
     "incidents_updates",
     "incidents_wordings",
     "key_canary",
+    "outbox_counts",
     "reset_requirements",
     "scheduled_jobs",
     "storage_probes",
@@ -43,6 +44,7 @@ FIRST_PAGE = re.compile(r"SELECT (?!.* WHERE ).* ORDER BY \S+\s+LIMIT \S+( OFFSE
 INDEXES = {
     "intake.tidy": "ix_intake_requests_due_at_asked_at",
     "outbox.tidy": "ix_outbox_mails_finished",
+    "outbox.move_sent": "ix_outbox_mails_ended",
     "rotation.remind": "ix_rotation_choices_months_next_due_at",
 }
 
