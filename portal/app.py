@@ -40,7 +40,7 @@ from portal.rotation import emails as rotation_emails
 from portal.rotation import jobs as rotation
 from portal.rotation import views as rotation_views
 from portal.runtime.page_cache import PageCache
-from portal.runtime.parts import WebParts, WorkerParts
+from portal.runtime.parts import BeforeHandover, WebParts, WorkerParts
 from portal.runtime.schedule import ScheduledJob
 from portal.runtime.storage_check import ReadinessCheck, StorageCheck
 from portal.site import views as site_views
@@ -80,6 +80,13 @@ MAILS: tuple[type[Mail], ...] = (
     *subscriptions_emails.MAILS,
 )
 COMPOSERS: dict[str, type[Mail]] = {mail.name: mail for mail in MAILS}
+
+# What is called before a mail leaves, by purpose, where what it offers ends some day.
+BEFORE_HANDOVER: dict[str, BeforeHandover] = {
+    **exposure.BEFORE_HANDOVER,
+    **reset.BEFORE_HANDOVER,
+    **subscriptions.BEFORE_HANDOVER,
+}
 
 # What /readyz reports beside the database.
 READINESS: dict[str, ReadinessCheck] = {
@@ -162,7 +169,15 @@ def _put_in_front(app: Flask, parts: WebParts) -> None:
 
 def worker_parts(settings: Settings, db: Database, clock: Clock, vault: WorkerVault) -> WorkerParts:
     """Return the parts of the worker."""
-    return WorkerParts(settings, db, clock, vault, handlers=dict(HANDLERS), composers=dict(COMPOSERS))
+    return WorkerParts(
+        settings,
+        db,
+        clock,
+        vault,
+        handlers=dict(HANDLERS),
+        composers=dict(COMPOSERS),
+        before_handover=dict(BEFORE_HANDOVER),
+    )
 
 
 OFTEN = timedelta(seconds=10)

@@ -166,5 +166,7 @@ def inspect(parts: WorkerParts) -> None:
             )
 
 
+# What is called before a mail of a purpose leaves.
+BEFORE_HANDOVER = {PURPOSE: replies.living_from_handover(ANSWER_LIFETIME)}
 # The handlers of sealed requests, by purpose.
 HANDLERS: dict[str, intake.Handler] = {PURPOSE: answer, ACCOUNT_PURPOSE: answer_account}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy import Row, Select, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.core.clock import start_of_day
@@ -41,6 +41,9 @@ _COLUMNS = (
     FINGERPRINT.label("fingerprint"),
 )
 _TABLE: Any = AccountRow.__table__
+# Built once: they run for every sign-in, page of an account and mail about one.
+_BY_ID = select(*_COLUMNS).where(AccountRow.id == bindparam("key"))
+_BY_ADDRESS = select(*_COLUMNS).where(AccountRow.address_index == bindparam("key"))
 
 
 @dataclass(frozen=True, repr=False)
@@ -65,14 +68,14 @@ class BuiltinStore:
 
     def find(self, session: Session, vault: WebVault, address: str) -> Account | None:
         """Return the account that signs in with a normalised address, ignoring ASCII case, or None."""
-        found = _first(session, vault, AccountRow.address_index == vault.account_index(address))
+        found = _first(session, vault, _BY_ADDRESS, vault.account_index(address))
         if found is None:
             hashes.decrypt_decoy(vault)
         return found
 
     def get(self, session: Session, vault: WebVault, account_id: bytes) -> Account | None:
         """Return an account by its id, or None."""
-        return _first(session, vault, AccountRow.id == account_id)
+        return _first(session, vault, _BY_ID, account_id)
 
     def all_indexes(self, session: Session, after: bytes | None, limit: int) -> list[bytes]:
         """Return up to `limit` account indexes greater than `after`, ascending."""
@@ -297,14 +300,14 @@ class BuiltinStore:
         session.flush()
 
 
-def _first(session: Session, vault: WebVault, condition: ColumnElement[bool]) -> Account | None:
-    """Return the account that fits a condition, or None.
+def _first(session: Session, vault: WebVault, statement: Select[Any], key: bytes) -> Account | None:
+    """Return the account with a key, or None.
 
     SQLite stores any type. A forged row that cannot be read counts as none: an error would tell whoever
     damages a row, and then signs in with one address after the other, whose it was.
     """
     try:
-        row = session.execute(select(*_COLUMNS).where(condition)).first()
+        row = session.execute(statement, {"key": key}).first()
     except (TypeError, ValueError):
         return None
     return _account(vault, row) if row else None
@@ -316,7 +319,7 @@ def _all(session: Session, vault: WebVault, ids: Sequence[bytes]) -> dict[bytes,
         rows = session.execute(select(*_COLUMNS).where(AccountRow.id.in_(ids))).all()
         read = {row.id: _account(vault, row) for row in rows}
     except (TypeError, ValueError):  # one row spoils the result: read them one by one
-        read = {account_id: _first(session, vault, AccountRow.id == account_id) for account_id in ids}
+        read = {account_id: _first(session, vault, _BY_ID, account_id) for account_id in ids}
     return {account_id: account for account_id, account in read.items() if account}
 
 

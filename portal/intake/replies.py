@@ -6,26 +6,48 @@ from datetime import datetime, timedelta
 from os import urandom
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, case, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.core import db
 from portal.core.addresses import folded
 from portal.core.clock import start_of_day
+from portal.core.db import Utc
 from portal.crypto import tokens
 from portal.crypto.vault import Cell, VaultError, WorkerVault
 from portal.intake.models import IntakeCap, IntakeReply
 from portal.intake.service import LinkInvalid, browser_hash, code_info, info
+from portal.runtime.parts import BeforeHandover, Handover, LeavingMail, WorkerParts
 from portal.runtime.turns import MOST_ROWS, delete_some, update_some
 
 DATA_SIZE = 4096
 PRIVATE_SIZE = 512
 RECORD_SIZE = 1024
 CODE_LIFETIME = timedelta(minutes=30)
+# How long a code that has ended is kept: longer than a mail waits for its next attempt, which lets it live
+# again.
+CODE_KEPT = timedelta(hours=1)
 CAP_PER_DAY = 3
 AT_LEAST = timedelta(days=1)
 MOST_NOTED = 10  # per record: more than two days' answers, so everything from the last minutes is there
 _TOKEN_LENGTH = 32
+# Built once, from the table rather than the class: it runs for every mail with a link.
+_TABLE: Any = IntakeReply.__table__
+_EXTEND = (
+    update(_TABLE)
+    .where(
+        _TABLE.c.id == bindparam("reply"),
+        _TABLE.c.expires_at > bindparam("now", type_=Utc()),
+        _TABLE.c.spent_at.is_(None),
+    )
+    .values(
+        expires_at=case(
+            (_TABLE.c.expires_at < bindparam("until", type_=Utc()), bindparam("until", type_=Utc())),
+            else_=_TABLE.c.expires_at,
+        ),
+        code_expires_at=case((_TABLE.c.code_expires_at.is_not(None), bindparam("code_until", type_=Utc()))),
+    )
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,6 +81,9 @@ def prepare(
     `data` (JSON, at most 4,096 bytes) is encrypted under the token; `private` (JSON, at most 510 bytes) under
     the storage key, for the worker only. Without `code` no code opens the reply. All rows have the same
     length.
+
+    Link and code begin to live anew when the mail leaves (`extend`). Until then nobody has the code, so it
+    lasts as long as the link.
     """
     token = vault.token(purpose, row_id)
     code = code or CodeLock(urandom(32), urandom(32))
@@ -74,13 +99,42 @@ def prepare(
             browser=code.browser,
             by_code=tokens.lock(code.key, token.encode(), _TOKEN_LENGTH, code_info(purpose)),
             code_tries=0,
-            code_expires_at=now + CODE_LIFETIME,
+            code_expires_at=now + lifetime,
             created_at=now,
             expires_at=now + lifetime,
             reusable=reusable,
         )
     )
     return token
+
+
+def extend(session: Session, reply_id: bytes, now: datetime, lifetime: timedelta) -> bool:
+    """Let a reply live `lifetime` from now, as its mail leaves, and its code 30 minutes; never less long.
+
+    Return False if it has ended or is gone: it stays so.
+    """
+    values = {"reply": reply_id, "now": now, "until": now + lifetime, "code_until": now + CODE_LIFETIME}
+    return bool(session.connection().execute(_EXTEND, values).rowcount)
+
+
+def remove(session: Session, reply_id: bytes) -> None:
+    """Remove a reply, so that another can be prepared for the same mail."""
+    session.execute(delete(IntakeReply).where(IntakeReply.id == reply_id))
+
+
+def living_from_handover(lifetime: timedelta) -> BeforeHandover:
+    """Return what is called before a requested mail leaves: its link begins to live, or the mail is dropped.
+
+    One that waited so long that its link ended is not wanted any more: the person has asked again.
+    """
+
+    def before_handover(session: Session, mail: LeavingMail, now: datetime, _parts: WorkerParts) -> Handover:
+        if extend(session, mail.id, now, lifetime):
+            return Handover.SEND
+        known = session.scalar(select(IntakeReply.id).where(IntakeReply.id == mail.id)) is not None
+        return Handover.DROP if known or mail.created_at + lifetime <= now else Handover.SEND
+
+    return before_handover
 
 
 def private(session: Session, vault: WorkerVault, purpose: str, token: str) -> tuple[bytes, dict[str, Any]]:
@@ -193,9 +247,9 @@ def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
 
 
 def purge_codes(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
-    """Delete up to `limit` expired codes; return how many."""
+    """Delete up to `limit` codes that ended over an hour ago; return how many."""
     values = {"by_code": b"", "code_expires_at": None}
-    return update_some(session, IntakeReply, IntakeReply.code_expires_at <= now, values, limit)
+    return update_some(session, IntakeReply, IntakeReply.code_expires_at <= now - CODE_KEPT, values, limit)
 
 
 def purge_caps(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:

@@ -16,6 +16,7 @@ from portal.outbox import pace, service
 from portal.outbox.mail import PAUSABLE, PRIORITIES, REQUESTED
 from portal.outbox.models import FAILED, QUEUED, SENDING, SENT, UNCERTAIN, MailPause, MailRelay, OutboxMail
 from portal.outbox.pace import Pace
+from portal.runtime.parts import Handover, LeavingMail, WorkerParts
 
 # How long a connection that has a result waits for those of the others, to share a transaction with them.
 LINGER_SECONDS = 0.002
@@ -43,6 +44,7 @@ _SENDING = (
     .where(_HELD, _WAITS, _NOT_PAUSED)
     .values(state=SENDING, attempts=OutboxMail.attempts + 1, due_at=bindparam("until"))
 )
+_DATE = update(_TABLE).where(_HELD).values(created_at=bindparam("date"))
 _RENEW = update(_TABLE).where(_HELD, _WAITS).values(due_at=bindparam("until"))
 _PROOF = update(_TABLE).where(_HELD).values(proof_hash=bindparam("proof_hash"), proof=bindparam("proof"))
 # The attempts of a row that is given back: one that was started does not count.
@@ -62,6 +64,10 @@ class Claimed:
     created_at: datetime
     payload: bytes
     proof_hash: bytes | None
+
+
+# Says in the transaction that begins a row's handover what to do with it. Arguments: connection, row, now.
+Ask = Callable[[Connection, Claimed, datetime], Handover]
 
 
 @dataclass(frozen=True)
@@ -225,13 +231,15 @@ class Mark:
     """What one connection has to store: a mail that was sent, the next one that is being sent, or a change.
 
     `held` tells afterwards whether `sending` may be sent: its lease was not lost, nor the mail withdrawn or
-    paused.
+    paused, and its feature's `handover` is not to drop it. `fault` is why the feature could not say.
     """
 
     sent: dict[str, object] | None = None
     sending: Claimed | None = None
     change: Callable[[Connection], object] | None = None
     held: bool = False
+    handover: Handover = Handover.SEND
+    fault: Exception | None = None
     done: Event = field(default_factory=Event)
     error: SQLAlchemyError | None = None
 
@@ -250,11 +258,12 @@ class Marks:
     the number of connections that may have a result soon; each has at most one row that is being sent.
     """
 
-    def __init__(self, db: Database, lease: timedelta) -> None:
-        """Store the database, and how long a row that is being sent is held."""
+    def __init__(self, db: Database, lease: timedelta, ask: Ask = lambda *_: Handover.SEND) -> None:
+        """Store the database, how long a row that is being sent is held, and what is asked before."""
         self.working = 0
         self._db = db
         self._lease = lease
+        self._ask = ask
         self._lock = Lock()
         self._turn = Lock()
         self._waiting: list[Mark] = []
@@ -294,7 +303,7 @@ class Marks:
         """Store a group; where a statement fails, not the database, each alone for its own error."""
         try:
             with self._db.mark() as connection:
-                _write(connection, group, now + self._lease)
+                self._write(connection, group, now)
         except SQLAlchemyError as error:
             if len(group) == 1 or isinstance(error, OperationalError):
                 for mark in group:
@@ -303,21 +312,53 @@ class Marks:
             for mark in group:
                 self._store_or_split([mark], now)
 
+    def _write(self, connection: Connection, group: list[Mark], now: datetime) -> None:
+        if sent_rows := [mark.sent for mark in group if mark.sent is not None]:
+            connection.execute(_SENT, sent_rows)
+        if starting := {row.id: mark for mark in group if (row := self._may_start(connection, mark, now))}:
+            _start(connection, starting, now + self._lease)
+        for mark in group:
+            if mark.change is not None:
+                mark.change(connection)
 
-def _write(connection: Connection, group: list[Mark], until: datetime) -> None:
-    if sent_rows := [mark.sent for mark in group if mark.sent is not None]:
-        connection.execute(_SENT, sent_rows)
-    starting = {mark.sending.id: mark for mark in group if mark.sending is not None}
-    if starting:
-        rows = [mark.sending for mark in starting.values() if mark.sending is not None]
-        values = [{"row": row.id, "held": row.lease, "until": until} for row in rows]
-        held = set(starting)
-        if connection.execute(_SENDING, values).rowcount != len(rows):
-            mine = OutboxMail.id.in_(starting) & OutboxMail.lease.in_({row.lease for row in rows})
-            chosen = select(OutboxMail.id).where(mine, _WAITS, OutboxMail.state == SENDING)
-            held = set(connection.scalars(chosen))
-        for row_id, mark in starting.items():
-            mark.held = row_id in held
-    for mark in group:
-        if mark.change is not None:
-            mark.change(connection)
+    def _may_start(self, connection: Connection, mark: Mark, now: datetime) -> Claimed | None:
+        """Return the row that a mark is about to send, unless its feature drops it or fails to say."""
+        if mark.sending is None:
+            return None
+        mark.held, mark.fault = False, None
+        try:
+            mark.handover = self._ask(connection, mark.sending, now)
+        except SQLAlchemyError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a spoilt row must not undo what others have to store
+            mark.fault = error
+            return None
+        return None if mark.handover is Handover.DROP else mark.sending
+
+
+def ask_feature(parts: WorkerParts, connection: Connection, row: Claimed, now: datetime) -> Handover:
+    """Ask the feature of a row whose handover begins; date the mail anew where its promise was renewed.
+
+    Nothing is asked about mails whose promise never ends.
+    """
+    before_handover = parts.before_handover.get(row.purpose)
+    if before_handover is None:
+        return Handover.SEND
+    with Session(connection) as session:
+        handover = before_handover(session, LeavingMail(row.id, row.created_at, row.payload), now, parts)
+    if handover is Handover.RENEW:
+        connection.execute(_DATE, {"row": row.id, "held": row.lease, "date": now})
+        row.created_at = now
+    return handover
+
+
+def _start(connection: Connection, starting: dict[bytes, Mark], until: datetime) -> None:
+    rows = [mark.sending for mark in starting.values() if mark.sending is not None]
+    values = [{"row": row.id, "held": row.lease, "until": until} for row in rows]
+    held = set(starting)
+    if connection.execute(_SENDING, values).rowcount != len(rows):
+        mine = OutboxMail.id.in_(starting) & OutboxMail.lease.in_({row.lease for row in rows})
+        chosen = select(OutboxMail.id).where(mine, _WAITS, OutboxMail.state == SENDING)
+        held = set(connection.scalars(chosen))
+    for row_id, mark in starting.items():
+        mark.held = row_id in held

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Lock
 from time import monotonic, sleep
 
@@ -22,9 +23,9 @@ from portal.outbox.mail import PRIORITIES, REQUESTED
 from portal.outbox.models import FAILED
 from portal.outbox.pace import BETWEEN_DECREASES
 from portal.outbox.policy import Attempt, Decision, Fate, History
-from portal.outbox.service import ALTERED, make_proof
+from portal.outbox.service import ALTERED, OUTDATED, make_proof
 from portal.outbox.smtp import Outcome, Result
-from portal.runtime.parts import WorkerParts
+from portal.runtime.parts import Handover, WorkerParts
 
 log = logging.getLogger("portal.outbox")
 
@@ -36,6 +37,7 @@ ONE_ANSWER = timedelta(seconds=smtp.TIMEOUT_SECONDS + smtp.ANSWER_SECONDS)
 MARK_AGAIN_SECONDS = 1.0
 NOT_COMPOSED = "not-composed"
 NOT_HANDED_OVER = "not-handed-over"
+NOT_PREPARED = "not-prepared"
 
 
 class Delivery:
@@ -60,7 +62,7 @@ class Delivery:
         self.lease = lease
         self.paused_until: datetime | None = None
         self.others_paused_until: datetime | None = None
-        self.marks = Marks(parts.db, lease)
+        self.marks = Marks(parts.db, lease, partial(claims.ask_feature, parts))
         mail = parts.settings.mail
         self._relay = RelayLimit(f"{mail.server.host}:{mail.server.port}", _per_second(mail.rate))
         self._tokens_at: datetime | None = None
@@ -225,8 +227,6 @@ class Deliverer:
                 following = None
                 if started or self.start(row):
                     following = self._deliver_row(row)
-                else:
-                    self.delivery.give_back([row])
                 started = following is not None
                 row = following or self.delivery.next_row()
         finally:
@@ -234,10 +234,31 @@ class Deliverer:
         return count
 
     def start(self, row: Claimed) -> bool:
-        """Mark the row as being sent; return False if the lease was lost or the mail was withdrawn."""
+        """Mark the row as being sent; return False if it may not be, and is given back or has ended."""
         mark = Mark(sending=row)
         self.delivery.marks.store(mark, self._clock.now())
+        return self._started(mark, row)
+
+    def _started(self, mark: Mark, row: Claimed) -> bool:
         row.attempts += mark.held
+        if mark.fault is not None:
+            log.error(
+                "outbox: row %s could not be prepared (%s); marked as failed. Once the cause is mended: "
+                "portal outbox retry%s",
+                _name(row),
+                error_types(mark.fault),
+                frames(mark.fault),
+            )
+            self._end(row, NOT_PREPARED)
+        elif mark.handover is Handover.DROP:
+            log.warning(
+                "outbox: row %s not sent: what it offers ended while it waited, or is not needed any more; "
+                "see `portal outbox status`",
+                _name(row),
+            )
+            self._end(row, OUTDATED)
+        elif not mark.held:
+            self.delivery.give_back([row])
         return mark.held
 
     def _lease_held(self, row: Claimed, since: datetime) -> bool:
@@ -326,13 +347,7 @@ class Deliverer:
         following = self.delivery.next_row()
         mark = Mark(claims.sent(row, self._clock.now(), self._proof(mail)), following)
         self.delivery.store(mark)
-        if following is None:
-            return None
-        if not mark.held:
-            self.delivery.give_back([following])
-            return None
-        following.attempts += 1
-        return following
+        return following if following is not None and self._started(mark, following) else None
 
 
 def _announce(decision: Decision, result: Result, row: Claimed) -> None:

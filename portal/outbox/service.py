@@ -44,6 +44,7 @@ MAIL_LATE = timedelta(minutes=10)
 MAILS_LOOKED_AT = 200
 ALTERED = "altered"
 WITHDRAWN = "withdrawn"
+OUTDATED = "outdated"
 PAUSE_NAME = "bulk"
 # Written out, since they run for every mail: building them would take longer than the database.
 _ADD = text(
@@ -263,10 +264,10 @@ def retry_failed(session: Session, reason: str | None, now: datetime, *, uncerta
     """Queue failed mails again, all or those of one reason; return how many.
 
     `uncertain` queues the uncertain ones instead. Skips mails whose payload was blanked or does not decrypt,
-    and mails requested over 24 hours ago. Writes the audit row.
+    that were dropped as outdated, or were requested over 24 hours ago. Writes the audit row.
     """
     ended = _never_confirmed() if uncertain else (OutboxMail.state == FAILED) & ENDED
-    ended &= (func.length(OutboxMail.payload) > 0) & (OutboxMail.reason != ALTERED)
+    ended &= (func.length(OutboxMail.payload) > 0) & OutboxMail.reason.not_in([ALTERED, OUTDATED])
     ended &= (OutboxMail.priority != mails.PRIORITIES[mails.REQUESTED]) | (
         OutboxMail.created_at > now - STILL_WANTED
     )

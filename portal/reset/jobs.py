@@ -1,5 +1,7 @@
-"""Worker handlers: answer a requested reset, and notify owners that their password was changed."""
+"""Worker handlers: answer a requested reset, renew a required one's link, report a changed password."""
 
+import logging
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -13,12 +15,22 @@ from portal.identity.port import Account, AccountMissing, Profile, Store
 from portal.identity.service import store_for
 from portal.intake import replies
 from portal.intake.jobs import Handler, Request
+from portal.intake.service import LinkInvalid
 from portal.outbox import service as outbox
 from portal.outbox.mail import Mail
 from portal.reset import service
-from portal.reset.emails import PURPOSE, LinkNotPrepared, NoAccount, PasswordChanged, ResetLink
-from portal.reset.service import CHANGED, FAILED_SIGN_IN
-from portal.runtime.parts import Outcome, WorkerParts
+from portal.reset.emails import (
+    PURPOSE,
+    LinkNotPrepared,
+    NoAccount,
+    PasswordChanged,
+    ResetLink,
+    ResetRequired,
+)
+from portal.reset.service import CHANGED, FAILED_SIGN_IN, RENEWAL
+from portal.runtime.parts import BeforeHandover, Handover, LeavingMail, Outcome, WorkerParts
+
+log = logging.getLogger("portal.reset")
 
 
 def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:
@@ -65,6 +77,25 @@ def answer_failed_sign_in(session: Session, request: Request, now: datetime, par
     return answer(session, request, now, parts)
 
 
+def answer_renewal(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:
+    """Answer the button of an ended link like a request for the address that the link was mailed to.
+
+    The web process sends only a token; the worker wrote the address.
+    """
+    try:
+        _id, private = replies.private(session, parts.vault, PURPOSE, request.fields.get("token", ""))
+        fields = request.fields | {"email": private["to"]}
+    except (LinkInvalid, VaultError, KeyError):
+        log.warning("reset: a renewal with an unknown token or of an altered row was dropped")
+        return Outcome.ANSWERED
+    return answer(session, replace(request, fields=fields), now, parts)
+
+
+def before_required(session: Session, mail: LeavingMail, now: datetime, parts: WorkerParts) -> Handover:
+    """Give the mail about a required reset a living link, however long it waited."""
+    return service.renew_link(session, parts.vault, store_for(parts.settings), mail, now)
+
+
 def notify_owner(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:
     """Mail an account's owner that the password was changed, in the language it was changed in.
 
@@ -108,5 +139,10 @@ def _profile_or_none(
 HANDLERS: dict[str, Handler] = {
     PURPOSE: answer,
     FAILED_SIGN_IN: answer_failed_sign_in,
+    RENEWAL: answer_renewal,
     CHANGED: notify_owner,
+}
+BEFORE_HANDOVER: dict[str, BeforeHandover] = {
+    PURPOSE: replies.living_from_handover(service.LIFETIME),
+    ResetRequired.name: before_required,
 }

@@ -197,6 +197,7 @@ def _require_account(
         now=now,
         unique=unique,
         batch=job.id,
+        renewable=True,
     )
 
 

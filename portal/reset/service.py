@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.accounts import service as accounts
+from portal.core.addresses import sign_in_name
 from portal.core.clock import start_of_day
 from portal.core.db import new_id
 from portal.crypto.hashing import Hasher
@@ -22,10 +23,16 @@ from portal.outbox.mail import Mail
 from portal.reset.emails import PURPOSE
 from portal.reset.models import Requirement
 from portal.reset.rejections import CLOSED_PASSWORD, OLD_PASSWORD, PasswordRefused
+from portal.runtime.parts import Handover, LeavingMail
 
 CHANGED = "password-changed"
 FAILED_SIGN_IN = "failed-sign-in"
+# The worker's answer to the button on the page of an ended link.
+RENEWAL = "reset-renewal"
 LIFETIME = timedelta(hours=24)
+# So long after its mail left, the link of a required reset still opens something: within LIFETIME the form,
+# then a page with a button that mails another link.
+RENEWABLE_FOR = timedelta(days=7)
 # The reason stored in the account's row. It names no incident, so that the row does not reveal which list its
 # owner is on.
 REASON_EXPOSED = "exposed"
@@ -40,7 +47,8 @@ class Overtaken(Exception):
 class Link:
     """A valid link: its reply, its account, and the person's own words for the blocklist.
 
-    `browser` is the hash of the requesting browser's secret.
+    `browser` is the hash of the requesting browser's secret. `ended`: a required reset's link that is too old
+    for a new password, but may be exchanged for another one by mail.
     """
 
     reply_id: bytes
@@ -48,6 +56,7 @@ class Link:
     account: Account
     address: str
     own_words: tuple[str, ...]
+    ended: bool = False
 
 
 def open_link(session: Session, vault: WebVault, store: Store, token: str | None, now: datetime) -> Link:
@@ -57,7 +66,14 @@ def open_link(session: Session, vault: WebVault, store: Store, token: str | None
     account = store.get(session, vault, bytes.fromhex(account_id)) if account_id else None
     if account is None or account.version != opened.data["version"]:
         raise LinkInvalid
-    return Link(opened.id, opened.browser, account, opened.data["address"], tuple(opened.data["words"]))
+    ended = bool(opened.data.get("renewable")) and now >= _form_until(opened)
+    data = opened.data
+    return Link(opened.id, opened.browser, account, data["address"], tuple(data["words"]), ended)
+
+
+def _form_until(opened: intake.Opened) -> datetime:
+    """Return until when the link of a required reset opens the form for a new password."""
+    return opened.expires_at - RENEWABLE_FOR + LIFETIME
 
 
 def mail_link(
@@ -73,10 +89,12 @@ def mail_link(
     code: CodeLock | None = None,
     unique: bytes | None = None,
     batch: bytes | None = None,
+    renewable: bool = False,
 ) -> int:
     """Queue a mail, prepare the reply for its link under the same row id, and return the number queued.
 
-    Returns 0 and does nothing when a mail with this `unique` key was queued before.
+    `renewable` is for mails that nobody asked for: see `RENEWABLE_FOR`. Returns 0 and does nothing when a
+    mail with this `unique` key was queued before.
     """
     queued = outbox.enqueue(
         session,
@@ -91,6 +109,9 @@ def mail_link(
     )
     if queued is None:
         return 0
+    if renewable:
+        _prepare_renewable(session, vault, queued, account, profile, now)
+        return 1
     replies.prepare(
         session,
         vault,
@@ -112,6 +133,64 @@ def _link_data(account: Account | None, profile: Profile) -> dict[str, Any]:
         "address": profile.address,
         "words": [profile.address, profile.name],
     }
+
+
+def _prepare_renewable(
+    session: Session,
+    vault: WorkerVault,
+    row_id: bytes,
+    account: Account | None,
+    profile: Profile,
+    now: datetime,
+) -> None:
+    """Prepare the reply of a required reset; its private part says where another link may be mailed."""
+    replies.prepare(
+        session,
+        vault,
+        PURPOSE,
+        row_id,
+        data=_link_data(account, profile) | {"renewable": True},
+        now=now,
+        lifetime=RENEWABLE_FOR,
+        private={"to": profile.address},
+    )
+
+
+def renew_link(
+    session: Session, vault: WorkerVault, store: Store, mail: LeavingMail, now: datetime
+) -> Handover:
+    """Let the link of a required reset begin to live as its mail leaves; a later copy has a living link too.
+
+    Where the link ended, or the account changed and still needs a new password, it is prepared again under
+    the same token. The mail is dropped once the account needs none. Raises VaultError for an altered row.
+    """
+    try:
+        opened = intake.open_reply(session, PURPOSE, vault.token(PURPOSE, mail.id), now, spent_too=True)
+        data = opened.data
+        account = store.get(session, vault, bytes.fromhex(data["account"]))
+    except LinkInvalid:
+        return _prepare_again(session, vault, store, mail, now)
+    if account is None or not account.must_reset:
+        return Handover.DROP
+    if opened.spent or account.version != data["version"] or not data.get("renewable"):
+        return _prepare_again(session, vault, store, mail, now)
+    replies.extend(session, mail.id, now, RENEWABLE_FOR)
+    return Handover.SEND if now < _form_until(opened) else Handover.RENEW
+
+
+def _prepare_again(
+    session: Session, vault: WorkerVault, store: Store, mail: LeavingMail, now: datetime
+) -> Handover:
+    address = outbox.unseal(vault, mail.id, mail.payload).address
+    account = store.find(session, vault, address)
+    if account is None or not account.must_reset:
+        return Handover.DROP
+    profile = store.profile(session, vault, account.id)
+    if sign_in_name(profile.address) != sign_in_name(address):
+        return Handover.DROP  # the row's index was tampered with: it leads to someone else
+    replies.remove(session, mail.id)
+    _prepare_renewable(session, vault, mail.id, account, profile, now)
+    return Handover.RENEW
 
 
 def hash_new(hasher: Hasher, account: Account, composed: str) -> str:

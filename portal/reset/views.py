@@ -13,6 +13,7 @@ from portal.accounts import login
 from portal.accounts import service as accounts
 from portal.accounts import sign_in as attempts
 from portal.accounts.login import SignedIn, current_account, sign_in_required
+from portal.core.addresses import mask
 from portal.crypto.hashing import Hasher, PasswordTooLong, TooBusy
 from portal.identity.port import Account
 from portal.identity.service import hasher_for, store_for
@@ -23,11 +24,11 @@ from portal.reset.emails import PURPOSE
 from portal.reset.forms import ChangePasswordForm, NewPasswordForm
 from portal.reset.passwords import MINIMUM
 from portal.reset.rejections import PasswordRefused
-from portal.reset.service import FAILED_SIGN_IN
+from portal.reset.service import FAILED_SIGN_IN, RENEWAL
 from portal.rotation import service as rotation
 from portal.rotation.forms import ReminderForm
 from portal.web import frame, limits
-from portal.web.forms import AddressForm
+from portal.web.forms import AddressForm, EmptyForm
 from portal.web.tabs import TabValue, TabValues
 
 bp = Blueprint("reset", __name__)
@@ -39,6 +40,8 @@ SUGGESTIONS = 3
 DONE = TabValues("resets done", former="reset done")
 DONE_FOR = timedelta(minutes=30)
 KEEP = "keep"
+RENEW = "renew"
+GONE = 410
 REFUSALS = "20 per hour"
 REFUSALS_BUCKET = "new password"
 FLOW = Flow(
@@ -111,15 +114,26 @@ def open_link(token: str) -> Page:
 
 @bp.get("/reset/choose/")
 def choose() -> Page:
-    """Show the form for a valid link, and why the old password was closed if it was."""
-    return _choose_page(_live_link(FLOW.link()), NewPasswordForm())
+    """Show the form for a valid link, and why the old password was closed if it was.
+
+    For a required reset's link that is too old, show a button that mails another.
+    """
+    link = _live_link(FLOW.link())
+    return _ended_page(link) if link.ended else _choose_page(link, NewPasswordForm())
 
 
 @bp.post("/reset/choose/")
 def store() -> Page:
-    """Check and hash the new password, then spend the link and store the hash in one transaction."""
+    """Check and hash the new password, then spend the link and store the hash in one transaction.
+
+    On the page of an ended link, have the worker mail another.
+    """
     opened = FLOW.link()
     parts, form, link = frame.parts(), NewPasswordForm(), _live_link(opened)
+    if link.ended and RENEW in request.form:
+        return FLOW.submit({"token": opened.value}, purpose=RENEWAL, for_account=True)
+    if link.ended:
+        return _ended_page(link), GONE
     if KEEP in request.form and not link.account.must_reset:
         return _keep_password(opened, link)
     if not form.validate():
@@ -328,6 +342,10 @@ def _choose_page(link: service.Link, form: NewPasswordForm) -> str:
         own_words=list(link.own_words),
         **guidance(),
     )
+
+
+def _ended_page(link: service.Link) -> str:
+    return render_template("reset/ended.html", form=EmptyForm(), address=mask(link.address))
 
 
 def _change_page(form: ChangePasswordForm) -> str:

@@ -68,9 +68,36 @@ class Outcome(Enum):
     HELD = "held"
 
 
+class Handover(Enum):
+    """What to do with a mail that is about to be handed to the relay.
+
+    RENEW: what it promises had ended and holds again; it is composed as of now. DROP: it would be stale.
+    """
+
+    SEND = "send"
+    RENEW = "renew"
+    DROP = "drop"
+
+
+@dataclass(frozen=True)
+class LeavingMail:
+    """What a feature may know of its mail when its handover begins: the row's id, its date, its content."""
+
+    id: bytes
+    created_at: datetime
+    payload: bytes
+
+
+# Arguments: session, mail, now, parts. Called at each attempt, in the transaction that begins it.
+BeforeHandover = Callable[[Session, LeavingMail, datetime, "WorkerParts"], Handover]
+
+
 @dataclass(frozen=True)
 class WorkerParts:
-    """The parts of the worker. `stopping` returns True where a long batch should end early."""
+    """The parts of the worker. `stopping` returns True where a long batch should end early.
+
+    `before_handover` has a function for each purpose whose mails promise something that ends.
+    """
 
     settings: Settings
     db: Database
@@ -78,4 +105,5 @@ class WorkerParts:
     vault: WorkerVault
     handlers: dict[str, Callable[..., Outcome]] = field(default_factory=dict)
     composers: dict[str, Any] = field(default_factory=dict)
+    before_handover: dict[str, BeforeHandover] = field(default_factory=dict)
     stopping: Callable[[], bool] = bool  # bool() is False: never stops

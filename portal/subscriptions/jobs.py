@@ -159,4 +159,5 @@ def _mail(parts: WorkerParts, update: Announcement, row: Subscription, language:
     )
 
 
+BEFORE_HANDOVER = {PURPOSE: replies.living_from_handover(service.CONFIRM_WITHIN)}
 HANDLERS = {PURPOSE: answer, service.CONFIRMED: confirm}

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -117,6 +118,28 @@ def test_the_account_in_longer_words_fits_a_narrow_phone(
         page.set_viewport_size(size)
         tops = {link.evaluate("one => one.getBoundingClientRect().top") for link in page.locator(links).all()}
         assert len(tops) == 1, "the header takes one line more"
+
+
+def test_a_required_link_that_is_too_old(
+    house: House, another_person: Callable[..., BrowserContext], reads_well
+):
+    """Without script too: the button mails another link, whose page has the form."""
+    house.account(ANA)
+    house.command("reset", "require", "--everyone")
+    house.work()
+    house.clock.advance(timedelta(days=2))
+    link = house.link_in(house.smtp.to(ANA)[0], "/reset/")
+    for script in (True, False):
+        page = another_person(viewport=PHONE, java_script_enabled=script).new_page()
+        page.goto(link)
+        expect(page.locator("main input:visible")).to_have_count(0)
+        if script:  # axe is one
+            reads_well(page)
+        press(page)
+        assert "your account’s address" in main(page)
+        house.work()
+        page.goto(house.link_in(house.smtp.to(ANA)[-1], "/reset/"))
+        expect(page.get_by_label("New password")).to_be_visible()
 
 
 def test_a_mail_that_is_real(house: House, page: Page, reads_well):

@@ -96,7 +96,7 @@ LABELS = {
     "lock": {"authenticity", "portal session address", "portal session device"},
     "row_mac": {"active list", "announcement", "campaign"},
     "seal": {"canary"},
-    "token": {"boundary", "message-id", "reminders-off", "unsubscribe"},
+    "token": {"boundary", "message-id", "reminders-off", "reset", "unsubscribe"},
     "unlock": {"authenticity", "portal session address", "portal session device"},
     "_builtin_once_a_day": {"count hash shapes", "inspect accounts"},
 }

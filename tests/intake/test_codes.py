@@ -29,8 +29,10 @@ def redeem(db, clock):
 
 
 @pytest.fixture
-def mailed(prepare, worker_vault):
+def mailed(prepare, worker_vault, db, clock):
     row_id, token = prepare(browser=BROWSER)
+    with db.write() as session:
+        assert replies.extend(session, row_id, clock.now(), timedelta(hours=24))
     return token, worker_vault.code(row_id), row_id
 
 
@@ -115,15 +117,16 @@ def test_it_ends_after_thirty_minutes_for_other_purposes_and_with_its_link(redee
         redeem(BROWSER, code)
 
 
-def test_when_it_ends_nothing_is_left_that_could_be_guessed_at(mailed, db, clock, spend, prepare):
+def test_an_hour_after_its_end_nothing_is_left_that_could_be_guessed_at(mailed, db, clock, spend, prepare):
     row_id, _ = prepare(browser=OTHER)
     spend(row_id)
-    clock.advance(timedelta(minutes=30))
-    with db.write() as session:
-        replies.purge_codes(session, clock.now())
-    with db.read() as session:
-        assert list(session.scalars(select(IntakeReply.by_code))) == [b"", b""]
-        assert len(list(session.scalars(select(IntakeReply)))) == 2
+    for minutes, left in ((89, 1), (1, 0)):
+        clock.advance(timedelta(minutes=minutes))
+        with db.write() as session:
+            replies.purge_codes(session, clock.now())
+        with db.read() as session:
+            assert sum(code != b"" for code in session.scalars(select(IntakeReply.by_code))) == left
+            assert len(list(session.scalars(select(IntakeReply)))) == 2
 
 
 def test_whoever_has_the_row_and_the_code_needs_the_browser_s_secret_too(mailed, db, clock):
