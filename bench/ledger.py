@@ -11,18 +11,20 @@ import signal
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from subprocess import Popen
 from typing import ClassVar
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from bench.servers import context_of, portal_settings
 from portal import app as wiring
 from portal.campaigns.emails import Notice
+from portal.core.db import new_id
 from portal.core.settings import Settings
+from portal.crypto import tokens
 from portal.outbox import service as outbox
 from portal.outbox.models import OutboxDelivered, OutboxMail
 from portal.runtime.commands import db as db_command
@@ -48,7 +50,7 @@ class BadRelay(asyncio.Protocol):
     """Delays, rejects and loses a share of the mails; counts what it accepted by recipient."""
 
     chance = random.Random(1)
-    copies: ClassVar[Counter[bytes]] = Counter()
+    copies: ClassVar[Counter[str]] = Counter()
     drops = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -88,7 +90,7 @@ class BadRelay(asyncio.Protocol):
 
     def answer_message(self) -> None:
         self.in_message = False
-        BadRelay.copies[self.recipient] += 1
+        BadRelay.copies[self.recipient.partition(b"<")[2].partition(b">")[0].decode()] += 1
         if self.chance.random() < DROPPED:
             BadRelay.drops += 1
             self.transport.abort()
@@ -110,10 +112,13 @@ def main(url: str | None) -> int:
         context = stack.enter_context(context_of(settings))
         db_command.main(["upgrade"], standalone_mode=False, obj=context)
         vault = context.worker_vault()
+        people: dict[bytes, str] = {}
         with context.db.write() as session:
             for number in range(MAILS):
-                address = f"p{number}@postbox.example"
-                outbox.enqueue(session, vault, Notice.sample(), address=address, locale="en", now=BEGIN)
+                to, row_id = f"p{number}@postbox.example", new_id()
+                people[row_id] = people[tokens.token_hash(vault.authenticity(row_id))] = to
+                mail = Notice.sample()
+                outbox.enqueue(session, vault, mail, address=to, locale="en", now=BEGIN, row_id=row_id)
         kills, worker, end = 0, start(environ), time.time() + LIMIT_SECONDS
         while (states := counts(context)).keys() & {"queued", "sending"} or waits(context):
             if time.time() > end:
@@ -126,28 +131,28 @@ def main(url: str | None) -> int:
         worker.terminate()
         worker.wait()
         states = counts(context)
-        with context.db.read() as session:
-            moved = session.scalar(select(func.count()).select_from(OutboxDelivered)) or 0
-    arrived, extra = len(BadRelay.copies), BadRelay.copies.total() - len(BadRelay.copies)
+        of_state, moved = ledger(context, people)
+    arrived, extra = BadRelay.copies.keys(), BadRelay.copies.total() - len(BadRelay.copies)
     most = BadRelay.drops + kills * CONNECTIONS
-    print(f"ledger: {states}; {kills} kills, {BadRelay.drops} drops")
-    print(f"arrived: {arrived} of {MAILS}, second copies: {extra} (at most {most})")
-    print(f"moved to the narrow table: {moved}")
-    whole = (
-        moved > MAILS / 2
-        and sum(states.values()) == MAILS
-        and states.keys() <= {"sent", "failed", "uncertain"}
-    )
-    # Who is sent or uncertain has the mail; who failed was rejected for good.
-    right = (
-        whole
-        and moved > MAILS / 2
-        and arrived == MAILS - states.get("failed", 0)
-        and extra <= most
-        and kills == KILLS
-    )
+    lost, false = of_state["sent"] - arrived, of_state["failed"] & arrived
+    missing = set(people.values()) - set().union(*of_state.values())
+    print(f"ledger: {states}, {moved} of them in the narrow table; {kills} kills, {BadRelay.drops} drops")
+    print(f"arrived: {len(arrived)} of {MAILS}, second copies: {extra} (at most {most})")
+    print(f"sent and not arrived: {len(lost)}, failed and arrived: {len(false)}, in no table: {len(missing)}")
+    whole = sum(states.values()) == MAILS and states.keys() <= {"sent", "failed", "uncertain"}
+    right = whole and moved > MAILS / 2 and extra <= most and kills == KILLS and not lost | false | missing
     print("the ledger equals what arrived" if right else "THE LEDGER IS WRONG")
     return 0 if right else 1
+
+
+def ledger(context: Context, people: dict[bytes, str]) -> tuple[defaultdict[str, set[str]], int]:
+    """Return the people of each state, in both tables, and the number of those in the narrow one."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    with context.db.read() as session:
+        moved = session.execute(select(OutboxDelivered.proof_hash, OutboxDelivered.state)).all()
+        for key, state in [*session.execute(select(OutboxMail.id, OutboxMail.state)), *moved]:
+            found[state].add(people[key])
+    return found, len(moved)
 
 
 def counts(context: Context) -> dict[str, int]:
