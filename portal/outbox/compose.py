@@ -8,6 +8,7 @@ from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,8 +27,11 @@ TEMPLATES = Path(__file__).parent.parent.parent / "templates"
 _HEADER_LINE = 76
 CACHED = 64
 SIZE_STEP = 1024
+_MARK = "\x1a"
 PADDING = "X-Padding:"
 _FIRST_DOT = re.compile(rb"(\A|\r\n)\.")
+# No bare carriage return: some relays take `\r.\r` for the end of the message.
+_END_OF_LINE = re.compile(r"\r\n|\r|\n")
 _SHORTEST_PADDING = len(PADDING) + len(" x\r\n")
 
 
@@ -43,6 +47,18 @@ class Composed:
     needs_utf8: bool
 
 
+@dataclass(frozen=True)
+class Rendered:
+    """A mail in one language, with placeholders for the recipient's own links and codes.
+
+    Bodies are quoted-printable; lines with a placeholder are still text, since their breaks depend on it.
+    """
+
+    subject: str
+    text: tuple[bytes | str, ...]
+    html: tuple[bytes | str, ...]
+
+
 class MailUnfit(Exception):
     """The row names an unknown mail, its subject is not one line, or its address is unfit for a header."""
 
@@ -56,7 +72,7 @@ class Composer:
         self._vault = vault
         self._classes = classes
         self._domain = urlsplit(settings.base_url).hostname or "localhost"
-        self._cache: dict[str, tuple[str, str, str]] = {}
+        self._cache: dict[str, Rendered] = {}
         self._sizes: dict[str, int] = {}
         self._sender = _sender(settings.site.organisation, settings.mail.sender)
 
@@ -108,13 +124,16 @@ class Composer:
         """Return subject, headers and the rest of a message, with the empty line that begins it."""
         code = tokens.grouped(self._vault.authenticity(row_id), 7)
         own = self._recipient_values(mail, row_id) | {"authenticity": code}
-        subject, text, html = (_fill(part, own) for part in self._templates(mail, language, own))
-        return subject, *self._assemble(mail, address, language, row_id, created_at, subject, text, html)
+        rendered = self._templates(mail, language, own)
+        subject = _fill(rendered.subject, own)
+        bodies = [_filled_lines(lines, own) for lines in (rendered.text, rendered.html)]
+        return subject, *self._assemble(mail, address, language, row_id, created_at, subject, *bodies)
 
-    def _templates(self, mail: mails.Mail, language: str, own: dict[str, str | None]) -> tuple[str, str, str]:
-        """Return subject, text and HTML with placeholders for the recipient's own links and codes.
+    def _templates(self, mail: mails.Mail, language: str, own: dict[str, str | None]) -> Rendered:
+        """Return a mail with placeholders.
 
-        Cached: a notice to a million people is rendered once per language, then filled in for each of them.
+        Cached: a notice to a million people is rendered and encoded once per language, then filled in for
+        each of them.
         """
         key = _key(mail, language)
         rendered = self._cache.get(key)
@@ -124,9 +143,7 @@ class Composer:
             rendered = self._cache[key] = self._render_templates(mail, language, own)
         return rendered
 
-    def _render_templates(
-        self, mail: mails.Mail, language: str, own: dict[str, str | None]
-    ) -> tuple[str, str, str]:
+    def _render_templates(self, mail: mails.Mail, language: str, own: dict[str, str | None]) -> Rendered:
         settings = self._settings
         context: dict[str, Any] = asdict(mail) | {
             "organisation": settings.site.organisation,
@@ -144,7 +161,7 @@ class Composer:
         subject = subject.strip()
         if not subject or any(ord(character) < ord(" ") for character in subject):
             raise MailUnfit(mail.name)
-        return subject, text, html
+        return Rendered(subject, _encoded_lines(text), _encoded_lines(html))
 
     def _recipient_values(self, mail: mails.Mail, row_id: bytes) -> dict[str, str | None]:
         """Return the values of one recipient: plain ASCII, which needs no escaping in text or HTML."""
@@ -171,8 +188,8 @@ class Composer:
         row_id: bytes,
         created_at: datetime,
         subject: str,
-        text: str,
-        html: str,
+        text: bytes,
+        html: bytes,
     ) -> tuple[bytes, bytes]:
         if any(character in address for character in '\r\n\0 ,<>"'):
             raise MailUnfit(mail.name)
@@ -202,19 +219,18 @@ class Composer:
                 f"--{boundary}\r\nContent-Type: text/{kind}; charset=utf-8\r\n"
                 "Content-Transfer-Encoding: quoted-printable\r\n\r\n".encode()
             )
-            # No bare carriage return: some relays take `\r.\r` for the end of the message.
-            lines = "\r\n".join(re.split(r"\r\n|\r|\n", body.strip())) + "\r\n"
-            parts.append(_without_first_dots(b2a_qp(lines.encode(), istext=True)))
+            parts.append(body)
         parts.append(f"--{boundary}--\r\n".encode())
         return ("\r\n".join(headers) + "\r\n").encode(), b"".join(parts)
 
 
 def _key(mail: mails.Mail, language: str) -> str:
     """Return the key of everything that depends on a mail's fields and language, and on no recipient."""
-    shown = {name: value for name, value in asdict(mail).items() if name != mail.unsubscribe_field}
+    shown = {name: value for name, value in vars(mail).items() if name != mail.unsubscribe_field}
     return json.dumps([mail.name, language, shown], sort_keys=True)
 
 
+@lru_cache(maxsize=256)
 def _padding(size: int) -> bytes:
     """Return a header of exactly `size` bytes, its end of line included, folded into short lines."""
     count = -(-size // _HEADER_LINE)
@@ -230,9 +246,27 @@ def _without_first_dots(quoted: bytes) -> bytes:
     return quoted
 
 
+def _encoded_lines(text: str) -> tuple[bytes | str, ...]:
+    """Return a body, runs of lines without a placeholder in quoted-printable."""
+    parts: list[bytes | str] = []
+    for ready, lines in groupby(_END_OF_LINE.split(text.strip()), lambda line: _MARK not in line):
+        together = "".join(line + "\r\n" for line in lines)
+        parts.append(_quoted(together) if ready else together)
+    return tuple(parts)
+
+
+def _filled_lines(parts: tuple[bytes | str, ...], own: dict[str, str | None]) -> bytes:
+    return b"".join(part if isinstance(part, bytes) else _quoted(_fill(part, own)) for part in parts)
+
+
+def _quoted(lines: str) -> bytes:
+    """Return whole lines in quoted-printable (RFC 2045, section 6.7)."""
+    return _without_first_dots(b2a_qp(lines.encode(), istext=True))
+
+
 def _placeholder(name: str) -> str:
     """Return the placeholder of a recipient's value; its control characters occur in no text or field."""
-    return f"\x1a{name}\x1a"
+    return f"{_MARK}{name}{_MARK}"
 
 
 def _fill(text: str, own: dict[str, str | None]) -> str:
