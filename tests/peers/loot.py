@@ -210,8 +210,8 @@ def accounts_look_alike(loot: Loot, customers: list[Customer]) -> None:
 
 
 def nothing_between(some: list[int], others: list[int]) -> bool:
-    """Tell whether two groups lie mixed (Mann-Whitney): by chance alone this fails once in 15,000 runs."""
+    """Tell whether two groups lie mixed (Mann-Whitney): by chance alone this fails once in a million runs."""
     ranks = {place: rank for rank, place in enumerate(sorted([*some, *others]), 1)}
     n, m = len(some), len(others)
     u = sum(ranks[place] for place in some) - n * (n + 1) / 2
-    return abs(u - n * m / 2) < 4 * math.sqrt(n * m * (n + m + 1) / 12)
+    return abs(u - n * m / 2) < 5 * math.sqrt(n * m * (n + m + 1) / 12)
