@@ -15,7 +15,7 @@ def empty_url(request, tmp_path):
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.db'}"
     else:
-        with databases.postgres_copy(request.getfixturevalue("postgres"), template="template0") as url:
+        with databases.postgres_without_tables(request.getfixturevalue("postgres")) as url:
             yield url
 
 

@@ -25,7 +25,7 @@ def empty_sqlite(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def empty_postgresql(postgres) -> Iterator[Database]:
-    with databases.postgres_copy(postgres, template="template0") as url:
+    with databases.postgres_without_tables(postgres) as url:
         database = Database(url)
         yield database
         database.dispose()
