@@ -70,11 +70,9 @@ def _hash_cost(settings: Settings) -> str:
     cost = settings.identity.argon2
     cores = len(os.sched_getaffinity(0))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
-    best = None
-    for candidate in HASH_MEMORY:
-        if candidate * cores > memory // 4 or _hash_seconds(candidate, 1, 1) > HASH_SECONDS:
-            break
-        best = candidate
+    # A pass fills the memory once, so time grows with memory, and one measurement tells about the others.
+    affordable = HASH_MEMORY[0] * HASH_SECONDS / _hash_seconds(HASH_MEMORY[0], 1, 1)
+    best = max((each for each in HASH_MEMORY if each <= min(affordable, memory // 4 // cores)), default=None)
     seconds = _hash_seconds(cost.memory, cost.time, cost.lanes)
     taken = f"m={cost.memory},t={cost.time},p={cost.lanes} takes {seconds * 1000:.0f} ms"
     if seconds > HASH_SECONDS:
@@ -87,10 +85,10 @@ def _hash_cost(settings: Settings) -> str:
 def _hash_seconds(memory: int, time_cost: int, lanes: int) -> float:
     """Return the seconds of one hash on an idle machine: the median of the CPU time of three, by lane.
 
-    Time on the clock would grow with whatever else runs. Far below the limit, one is enough.
+    Time on the clock would grow with whatever else runs. Of a cheap hash, one is enough.
     """
     took: list[float] = []
-    while not took or (min(took) > HASH_SECONDS / 4 and len(took) < TIMES):
+    while not took or (memory >= HASH_MEMORY[0] and len(took) < TIMES):
         begin = time.process_time()
         hash_secret_raw(b"a password to measure", bytes(16), time_cost, memory, lanes, 32, Type.ID)
         took.append((time.process_time() - begin) / min(lanes, len(os.sched_getaffinity(0))))
