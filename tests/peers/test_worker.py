@@ -10,7 +10,7 @@ import sys
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
@@ -82,7 +82,7 @@ def fill(db, worker_vault):
             for number in range(people):
                 service.enqueue(
                     session, worker_vault, CheckAnswer(), address=f"person{number}@example.com", locale="en",
-                    now=datetime(2026, 11, 23, 9, 0, tzinfo=UTC),
+                    now=datetime.now(UTC) - timedelta(hours=1),
                 )  # fmt: skip
 
     return put
