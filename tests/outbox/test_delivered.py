@@ -10,6 +10,7 @@ from sqlalchemy import event, func, select, text, update
 from portal.campaigns.emails import Notice
 from portal.outbox import jobs, service
 from portal.outbox.models import OutboxDelivered, OutboxMail
+from portal.runtime import backup
 from portal.subscriptions.emails import StatusUpdate
 from portal.worker import drain
 
@@ -192,6 +193,20 @@ def test_nothing_leads_from_an_update_to_its_reader(enqueue, deliver_and_move, d
     enqueue(mail=StatusUpdate.sample(), batch=BATCH, unique=KEY)
     deliver_and_move()
     assert [kept.batch for kept in delivered()] == [None]
+
+
+def test_their_order_says_not_who_was_mailed_after_whom(enqueue, deliver_and_move, db):
+    for number in range(12):
+        enqueue(f"p{number}@example.com")
+        if number % 3 == 0:
+            deliver_and_move()
+    deliver_and_move()
+    backup.vacuum(db)  # which sorts PostgreSQL's files; SQLite keeps the order of the key
+    place = "" if db.is_sqlite else " ORDER BY ctid"
+    with db.read() as session:
+        stored = session.scalars(text(f"SELECT proof_hash FROM outbox_delivered{place}")).all()
+    assert len(stored) == 12
+    assert stored == sorted(stored)
 
 
 def test_a_forged_row_stops_no_other(enqueue, worker_parts, deliver_and_move, client, worker_vault, db, here):
