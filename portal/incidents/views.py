@@ -135,6 +135,7 @@ def exposed_classes() -> frozenset[str]:
 def _cached_page(show: Show, mimetype: str = HTML) -> Response:
     """Return a page from the cache, or 304 if the browser already has it (RFC 9110, 13.1.2)."""
     language = frame.language()
+    g.query_ignored = True  # the page that is kept must not lead others to this visitor's query
 
     def render() -> Rendered:
         with frame.parts().db.read() as session:

@@ -30,7 +30,7 @@ SECURITY_LIFETIME = timedelta(days=180)
 
 @bp.get("/language/")
 def choose_language() -> str:
-    """Show the form to choose a language."""
+    """Show the languages on a page of their own, for copies of a former version's pages."""
     return render_template("site/language.html", back=_back(request.args.get("back", "/")))
 
 
@@ -39,7 +39,7 @@ def choose_language() -> str:
 def set_language() -> BaseResponse:
     """Store the chosen language in a cookie, and redirect to the previous page.
 
-    The form has no token, which would need a session cookie (docs/decisions/0003).
+    The form has no token, which would need a session cookie (docs/decisions/0054).
     """
     frame.check_same_site()
     parts = frame.parts()

@@ -5,9 +5,8 @@ import hashlib
 import ipaddress
 from pathlib import Path
 from typing import Any, NoReturn, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from babel import Locale
 from flask import (
     Flask,
     Response,
@@ -33,6 +32,7 @@ from portal.core.i18n import TRANSLATIONS
 from portal.core.service_urls import LOOPBACK
 from portal.runtime.parts import WebParts
 from portal.web import errors, languages, limits, networks
+from portal.web.gate import READING
 from portal.web.languages import cookie_name
 from portal.web.networks import host_name
 
@@ -53,6 +53,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+UNQUOTED = "/:@!$&'()*+,;=~"  # in a path (RFC 3986, 3.3)
 HSTS = "max-age=63072000; includeSubDomains"
 
 csrf = CSRFProtect()
@@ -177,14 +178,16 @@ def _check_form_origin() -> None:
 
 
 def check_same_site() -> None:
-    """Raise CSRFError where the browser says that another site sent this form: for forms without a token.
+    """Raise CSRFError unless the browser says that this site sent this form: for forms without a token.
 
-    Browsers say so since 2020 at the latest. A client that says nothing is let in: use it only where a forged
-    form does little harm.
+    Sec-Fetch-Site says so (in every browser since 2023), and in older ones Origin alone. From a page that
+    sends no Referer, Origin is `null`.
     """
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin", "null")
+    settings = parts().settings
+    ours = origin == settings.base_url or (not settings.https and origin == f"http://{request.host}")
+    if site not in ("same-origin", None) or not (ours or (origin == "null" and site)):
         raise CSRFError
-    _check_origin()
 
 
 def _check_origin() -> None:
@@ -209,6 +212,21 @@ def language() -> str:
 def see_other(endpoint: str, **values: Any) -> BaseResponse:
     """Return a 303 redirect to one of the portal's own pages."""
     return redirect(url_for(endpoint, **values), 303)
+
+
+def this_page(link: str | None) -> str:
+    """Return the path and query that open this page again, of the link with this name.
+
+    It is `/` where only a form opens the page, or where its path has a token, which no page repeats.
+    """
+    if "token" in (request.view_args or {}) or not (request.method in READING or _opens_with_get()):
+        return "/"
+    given = b"" if g.get("query_ignored") else request.query_string
+    query = [pair for pair in given.split(b"&") if pair and not pair.startswith(b"link=")]
+    if link:
+        query.append(f"link={link}".encode())
+    path = quote(request.path, safe=UNQUOTED)
+    return f"{path}?{quote(b'&'.join(query), safe=UNQUOTED + '%?')}" if query else path
 
 
 def client_network() -> str:
@@ -287,9 +305,8 @@ def _template_context() -> dict[str, Any]:
         "contact_email": settings.site.contact_email,
         "contact_phone": settings.site.contact_phone,
         "languages": settings.site.languages,
-        "language_names": {
-            tag: Locale.parse(tag.replace("-", "_")).get_display_name() for tag in settings.site.languages
-        },
+        "language_name": languages.own_name,
+        "this_page": this_page,
         "language": language(),
         "text_direction": locale.text_direction if locale else "ltr",
         "asset": asset,
@@ -300,8 +317,12 @@ def _template_context() -> dict[str, Any]:
 
 def _came_by_form() -> bool:
     """Return whether this response answers a POST to a URL that can also be opened with GET."""
+    return request.method == "POST" and _opens_with_get()
+
+
+def _opens_with_get() -> bool:
     adapter = request_ctx.url_adapter
-    return request.method == "POST" and adapter is not None and adapter.test(method="GET")
+    return adapter is not None and adapter.test(method="GET")
 
 
 def _add_headers(response: Response) -> Response:

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from babel import Locale
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 from werkzeug.sansio.http import parse_cookie  # as Flask does: a cookie of any bytes is no error
@@ -18,6 +19,14 @@ MAX_ACCEPT_LANGUAGE = 200  # characters of an Accept-Language header; the rest i
 def cookie_name(name: str, *, https: bool) -> str:
     """Return the cookie's name; over TLS, with the `__Host-` prefix that binds it to this host."""
     return f"__Host-{name}" if https else name
+
+
+@functools.cache
+def own_name(tag: str) -> str:
+    """Return a language's own name, as it stands alone: with a capital where its script has them."""
+    locale = Locale.parse(tag, sep="-")
+    name = locale.get_display_name() or tag
+    return name[:1].upper() + name[1:]
 
 
 def chosen(environ: Mapping[str, Any], settings: Settings) -> str | None:

@@ -9,8 +9,10 @@ from playwright.sync_api import expect
 from wtforms import PasswordField
 from wtforms.validators import Length
 
+from portal.app import create_app
 from portal.reset import passwords
-from tests.browser.conftest import served
+from tests.browser.conftest import PHONE, served
+from tests.configured import configured
 
 PASSWORD_PAGE = """
 {% extends "base.html" %}
@@ -80,7 +82,7 @@ def test_a_shown_password_is_hidden_again_before_it_is_sent(page, site):
     page.get_by_label("Your new password").fill("short")
     page.get_by_role("button", name="Show password").tap()
     page.evaluate(
-        "document.querySelector('form').addEventListener('submit', (event) => {"
+        "document.querySelector('main form').addEventListener('submit', (event) => {"
         " event.preventDefault(); window.typeWhenSent = document.querySelector('#password').type; })"
     )
     page.get_by_role("button", name="Store").tap()
@@ -252,7 +254,7 @@ def test_everything_can_be_read_and_sent_without_script(another_person, site):
     page = another_person(java_script_enabled=False).new_page()
     page.goto(f"{site}/parts/password/")
     assert page.get_by_text("copper lantern drift anchor").first.is_visible()
-    assert page.get_by_role("button").all_inner_texts() == ["Store"]
+    assert page.locator("main").get_by_role("button").all_inner_texts() == ["Store"]
     page.get_by_label("Your new password").fill("short")
     page.get_by_role("button", name="Store").click()
     expect(page.get_by_role("alert")).to_be_visible()
@@ -280,3 +282,35 @@ def test_who_uses_the_keyboard_may_skip_to_the_main_content(page, site):
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('main') !== null")
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_the_language_changes_by_one_press_and_the_page_stays(another_person, site, script):
+    """On a page that no one has, and on one that sends no Referer and so no Origin."""
+    page = another_person(viewport=PHONE, java_script_enabled=script).new_page()
+    for path in ("/protect-yourself/?from=mail", "/nothing/?a=1"):
+        page.goto(f"{site}{path}")
+        page.get_by_role("button", name="Español").click()
+        expect(page.locator("html")).to_have_attribute("lang", "es")
+        assert page.url == f"{site}{path}"
+        page.get_by_role("button", name="English").click()
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+def test_a_menu_of_many_languages_opens_by_keyboard_over_the_page(
+    settings, db, clock, web_keys, servers, another_person, accessible
+):
+    many = configured(settings, site={"languages": ("en", "es", "pt-BR", "ar")})
+    site = servers.enter_context(served(create_app(many, db=db, clock=clock, web_keys=web_keys)))
+    for width in (320, 1280):
+        page = another_person(viewport={"width": width, "height": 640}, locale="en").new_page()
+        page.goto(f"{site}/check/")
+        page.locator("summary").focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name="العربية")).to_be_visible()
+        accessible(page)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        for _ in range(4):
+            page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.locator("html")).to_have_attribute("dir", "rtl")

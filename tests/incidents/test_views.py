@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.incidents.conftest import CORRECTED, SLUG, SPANISH, STATEMENT
+from tests.visitor import SAME_SITE
 
 PAGE = f"/incidents/{SLUG}/"
 
@@ -230,7 +231,7 @@ def test_a_correction_that_is_not_translated_yet_is_shown_rather_than_what_it_co
 
 
 def test_the_pages_are_the_same_for_everyone_in_a_language(client, app, told):
-    client.post("/language/", data={"language": "en"})
+    client.post("/language/", data={"language": "en"}, headers=SAME_SITE)
     for path in (
         "/",
         PAGE,

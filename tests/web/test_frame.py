@@ -309,7 +309,7 @@ class TestCookies:
             "/language/",
             data=fields | {"language": "es"},
             base_url=site,
-            headers={"Referer": f"{site}/language/"},
+            headers={"Origin": site},
         )
         cookies = [
             *visitor.get("/check/", base_url=site).headers.getlist("Set-Cookie"),
