@@ -40,7 +40,7 @@ from portal.rotation import emails as rotation_emails
 from portal.rotation import jobs as rotation
 from portal.rotation import views as rotation_views
 from portal.runtime.page_cache import PageCache
-from portal.runtime.parts import BeforeHandover, WebParts, WorkerParts
+from portal.runtime.parts import BeforeHandover, FrozenWords, WebParts, WorkerParts
 from portal.runtime.schedule import ScheduledJob
 from portal.runtime.storage_check import ReadinessCheck, StorageCheck
 from portal.site import views as site_views
@@ -87,6 +87,9 @@ BEFORE_HANDOVER: dict[str, BeforeHandover] = {
     **reset.BEFORE_HANDOVER,
     **subscriptions.BEFORE_HANDOVER,
 }
+
+# What finds the frozen words of a mail, by its name.
+WORDS: dict[str, FrozenWords] = {**campaigns.WORDS}
 
 # What /readyz reports beside the database.
 READINESS: dict[str, ReadinessCheck] = {
@@ -177,6 +180,7 @@ def worker_parts(settings: Settings, db: Database, clock: Clock, vault: WorkerVa
         handlers=dict(HANDLERS),
         composers=dict(COMPOSERS),
         before_handover=dict(BEFORE_HANDOVER),
+        words=dict(WORDS),
     )
 
 

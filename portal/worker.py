@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Event, Lock, Thread
 from time import monotonic
 
@@ -157,7 +158,8 @@ class Worker:
 
 
 def _delivery(parts: WorkerParts, lease: timedelta) -> Delivery:
-    composer = Composer(parts.settings, parts.vault, parts.composers)
+    words = {name: partial(find, parts) for name, find in parts.words.items()}
+    composer = Composer(parts.settings, parts.vault, parts.composers, words)
     return Delivery(parts, composer, lease=lease)
 
 

@@ -1,1 +1,1 @@
-"""Notices to everyone affected: one neutral mail per stored address, once."""
+"""Notices to everyone affected: one mail per stored address, once."""

@@ -39,10 +39,14 @@ def campaigns(context: click.Context) -> None:
 @click.option("--confirm", type=int, help="The number of addresses, as printed by --dry-run.")
 @click.pass_obj
 def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -> None:
-    """Send one neutral notice to each address of the active list of SLUG.
+    """Send one notice to each address of the active list of SLUG.
 
-    Safe to repeat: a second run continues where the first stopped, and no address gets the notice twice.
+    It tells what the published statement tells; for a discreet incident, only that there is a message. What
+    it says is frozen when it begins. Safe to repeat: a second run continues where the first stopped, and no
+    address gets the notice twice.
     """
+    from portal.campaigns import wording  # noqa: PLC0415 - slow to import, and no other command needs it
+
     vault = context.worker_vault()
     try:
         with context.db.write() as session:
@@ -61,13 +65,17 @@ def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -
                 raise click.UsageError(
                     "Confirm the number of addresses with --confirm COUNT; --dry-run prints it."
                 )
-            campaign = service.start(session, vault, incident.id, slug, confirm, context.clock.now())
+            now = context.clock.now()
+            words = wording.drawn(session, vault, context.settings, incident, now)
+            campaign = service.start(session, vault, incident.id, slug, confirm, now, words)
     except incidents.IncidentUnknown:
         raise click.ClickException(f"There is no incident '{slug}'. See: portal incidents list") from None
     except ListNotActive:
         raise click.ClickException(
             f"No list is active for '{slug}'. See: portal exposure list {slug}"
         ) from None
+    except wording.SummaryMissing as error:
+        raise click.ClickException(f"Nothing was sent: {error}.") from None
     except service.CountWrong:
         raise click.ClickException(
             "--confirm differs from the number of addresses of the active list. Nothing was sent. "

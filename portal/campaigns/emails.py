@@ -1,17 +1,49 @@
-"""The notice: neutral, since others may read the inbox; the portal says what happened."""
+"""The notice: what happened, in the words of the published statement; neutral for a discreet incident."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 from portal.outbox import mail
 
 
+class Part(NamedTuple):
+    """One section of the statement, as text and as sanitised HTML; a summary has no heading."""
+
+    heading: str
+    text: str
+    html: str
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a notice says in one language. `language` is that of the statement, which may be another.
+
+    `passwords`: passwords are among the exposed data. `path` is that of the incident's page. `untranslated`
+    names the statement's language in the mail's own where they differ, else it is empty.
+    """
+
+    subject: str
+    language: str
+    title: str
+    parts: tuple[Part, ...]
+    signed_by: str
+    role: str
+    path: str
+    passwords: bool
+    untranslated: str = ""
+
+
 @dataclass(frozen=True)
 class Notice(mail.Mail):
-    """Say that there is a message on the portal and where to read it, but not what it is about."""
+    """Say what happened and that this address is affected, in the frozen words of one notice.
+
+    `notice` is the notice's id in hex. Empty: say only that there is a message and where to read it.
+    """
 
     name: ClassVar[str] = "notice"
     stream: ClassVar[str] = mail.LEGAL
+
+    notice: str = ""
 
     @classmethod
     def sample(cls) -> Self:

@@ -1,12 +1,14 @@
-"""Scheduled job: finish notices whose command was interrupted."""
+"""The worker's part: finish notices whose command was interrupted, and give their mails their words."""
 
 import logging
 
-from portal.campaigns import service
+from portal.campaigns import frozen, service
+from portal.campaigns.emails import Notice, Words
 from portal.crypto.vault import VaultError
 from portal.exposure.service import ListDestroyed
 from portal.identity.service import store_for
-from portal.runtime.parts import WorkerParts
+from portal.outbox.compose import MailUnfit
+from portal.runtime.parts import FrozenWords, WorkerParts
 from portal.runtime.turns import Turns
 
 log = logging.getLogger("portal.campaigns")
@@ -39,3 +41,22 @@ def _finish(parts: WorkerParts, campaign_id: bytes) -> None:
             )
         if not seen:
             break
+
+
+def words(parts: WorkerParts, mail: Notice, language: str) -> Words | None:
+    """Return what a notice says to readers of a language, or None if it is neutral.
+
+    Raises MailUnfit where its words were altered: it mails nobody.
+    """
+    if not mail.notice:
+        return None
+    try:
+        with parts.db.read() as session:
+            found = frozen.read(session, parts.vault, bytes.fromhex(mail.notice))
+    except frozen.WordsAltered as error:
+        log.error(service.ALTERED, mail.notice)
+        raise MailUnfit(mail.name) from error
+    return frozen.shown(found, language, parts.settings.default_language)
+
+
+WORDS: dict[str, FrozenWords] = {Notice.name: words}

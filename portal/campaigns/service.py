@@ -10,7 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
-from portal.campaigns.emails import Notice
+from portal.campaigns import frozen
+from portal.campaigns.emails import Notice, Words
 from portal.campaigns.failed import notice_key
 from portal.campaigns.models import Campaign
 from portal.core.db import Database, new_id
@@ -28,6 +29,10 @@ ACCOUNTS = 500
 MOST_CHOSEN = 500_000
 
 FORGED = "campaigns: notice %s was inserted or altered without the worker's keys; %s"
+ALTERED = (
+    "campaigns: the frozen words of notice %s were altered or removed without the worker's keys, so it mails "
+    "nobody; see what it would say now: portal campaigns notify SLUG --dry-run"
+)
 
 
 class CountWrong(Exception):
@@ -59,11 +64,21 @@ def count(session: Session, vault: WorkerVault, incident_id: bytes) -> int:
 
 
 def start(
-    session: Session, vault: WorkerVault, incident_id: bytes, slug: str, confirmed: int, now: datetime
+    session: Session,
+    vault: WorkerVault,
+    incident_id: bytes,
+    slug: str,
+    confirmed: int,
+    now: datetime,
+    words: Mapping[str, Words] | None = None,
+    *,
+    replace_altered: bool = False,
 ) -> Campaign:
-    """Start the notice to the active list, or return the one started before.
+    """Start the notice to the active list, or return the one started before, whose words stay as they are.
 
-    Raises ListNotActive, and CountWrong if `confirmed` is not its number of addresses.
+    It says `words` by language; without any it is neutral. Raises ListNotActive, CountWrong if `confirmed`
+    is not its number of addresses, and WordsAltered if its frozen words were altered, unless
+    `replace_altered`.
     """
     version = exposure.needed(session, vault, incident_id)
     if confirmed != version.addresses:
@@ -85,13 +100,21 @@ def start(
             list_id=version.id,
             begun_at=now,
             addresses=version.addresses,
+            frozen=bool(words),
         )
         campaign.row_mac = _row_mac(vault, campaign)
         session.add(campaign)
         session.flush()
+        if words:
+            frozen.store(session, vault, campaign, words)
         details = {"list": version.number, "addresses": version.addresses}
         audit.record(session, "campaigns.notify", slug, details, now)
         exposure.set_notifying(session, version, goes_out=True)
+    elif words and replace_altered and not _words_intact(session, vault, campaign):
+        frozen.store(session, vault, campaign, words)
+        audit.record(session, "campaigns.freeze-again", slug, {"list": version.number}, now)
+    elif not _words_intact(session, vault, campaign):
+        raise frozen.WordsAltered
     return campaign
 
 
@@ -135,6 +158,7 @@ def advance(
         return 0
     version = exposure.version(session, campaign.list_id)
     people, after = exposure.people_after(session, vault, version, campaign.last_key, limit)
+    notice = Notice(campaign.id.hex() if campaign.frozen else "")
     last = served = campaign.last_key
     written = earlier = 0
     if people and last and exposure.same_address(people[0][0], last):
@@ -151,7 +175,7 @@ def advance(
             added = outbox.enqueue(
                 session,
                 vault,
-                Notice(),
+                notice,
                 address=person.address,
                 locale=language,
                 now=now,
@@ -161,7 +185,7 @@ def advance(
             if added is None:
                 # If the earlier mail failed, it is queued again.
                 outbox.send_again(
-                    session, vault, unique, Notice(), address=person.address, locale=language, now=now
+                    session, vault, unique, notice, address=person.address, locale=language, now=now
                 )
                 earlier += 1
             else:
@@ -194,16 +218,28 @@ def check_list(session: Session, vault: WorkerVault, campaign_id: bytes) -> None
 
 
 def unfinished(session: Session, vault: WorkerVault) -> list[bytes]:
-    """Return the ids of campaigns with addresses left to notify; log and skip those with a wrong row MAC."""
+    """Return the ids of campaigns with addresses left to notify; log and skip those that were altered."""
     found = []
     for campaign in session.scalars(
         select(Campaign).where(Campaign.ended_at.is_(None)).order_by(Campaign.begun_at)
     ):
-        if _is_signed(vault, campaign):
-            found.append(campaign.id)
-        else:
+        if not _is_signed(vault, campaign):
             log.error(FORGED, campaign.id.hex(), "it mails nobody")
+        elif not _words_intact(session, vault, campaign):
+            log.error(ALTERED, campaign.id.hex())
+        else:
+            found.append(campaign.id)
     return found
+
+
+def _words_intact(session: Session, vault: WorkerVault, campaign: Campaign) -> bool:
+    if not campaign.frozen:
+        return True
+    try:
+        frozen.read(session, vault, campaign.id)
+    except frozen.WordsAltered:
+        return False
+    return True
 
 
 def _is_signed(vault: WorkerVault, campaign: Campaign) -> bool:
@@ -211,7 +247,9 @@ def _is_signed(vault: WorkerVault, campaign: Campaign) -> bool:
 
 
 def _row_mac(vault: WorkerVault, campaign: Campaign) -> bytes:
-    return vault.row_mac("campaign", campaign.id, campaign.incident_id, campaign.list_id, campaign.addresses)
+    audience = (campaign.incident_id, campaign.list_id, campaign.addresses)
+    # One more value for a frozen one: neither passes as the other, and former ones keep their MAC.
+    return vault.row_mac("campaign", campaign.id, *audience, *(["frozen"] if campaign.frozen else []))
 
 
 def campaigns(session: Session) -> list[Campaign]:

@@ -164,7 +164,7 @@ SECTIONS = (
     N_("What you can do"),
     N_("For more information"),
 )
-STATEMENT_KEYS = ("title", "language", "signed_by", "role", "note")
+STATEMENT_KEYS = ("title", "language", "signed_by", "role", "note", "summary")
 UPDATE_KEYS = ("phase", "title", "occurred_at", "language", "notify")
 
 
@@ -191,6 +191,7 @@ def read_statement(content: bytes, languages: tuple[str, ...]) -> Read:
         signed_by=source.one_line("signed_by", TITLE_LENGTH),
         role=source.one_line("role", TITLE_LENGTH),
         note=source.one_line("note", MAX_VALUE, required=False) or None,
+        summary=source.one_line("summary", MAX_VALUE, required=False) or None,
         apology=apology,
         sections=[found[number] for number in sorted(found)],
     )

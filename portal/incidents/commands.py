@@ -1,6 +1,7 @@
 """`portal incidents`: store, preview and publish the statement and the timeline."""
 
 from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
@@ -29,6 +30,7 @@ REFUSALS = (
 )
 FILE = click.argument("file", type=click.File("rb"))
 SLUG = click.argument("slug")
+DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 
 def errors_as_messages(command: Callable[P, R]) -> Callable[P, R]:
@@ -58,13 +60,24 @@ def incidents() -> None:
 @SLUG
 @click.option("--title", required=True, help="The title of the incident, in the portal's default language.")
 @click.option("--classes", required=True, help="The exposed data classes, separated by semicolons.")
+@click.option("--happened", type=DAY, help="The day that the notice's subject names, like 2026-10-28.")
+@click.option(
+    "--discreet", is_flag=True, help="The notice says only that there is a message, not about what."
+)
 @click.pass_obj
 @errors_as_messages
-def create(context: Context, slug: str, title: str, classes: str) -> None:
-    """Create an incident as a draft. It is not visible until it is published."""
-    names = _class_names(classes)
+def create(
+    context: Context, slug: str, title: str, classes: str, happened: datetime | None, *, discreet: bool
+) -> None:
+    """Create an incident as a draft. It is not visible until it is published.
+
+    Use --discreet where the organisation's name alone says something about people, such as a clinic or a
+    shelter: others may see their inbox.
+    """
+    names, now = _class_names(classes), context.clock.now()
+    day = _past_day(happened, now) if happened else None
     with context.db.write() as session:
-        service.create(session, slug, title, names, context.clock.now())
+        service.create(session, slug, title, names, now, discreet=discreet, happened_on=day)
     click.echo(f"{slug} is a draft. Next: portal incidents statement {slug} FILE")
 
 
@@ -83,6 +96,32 @@ def set_title(context: Context, slug: str, title: str, language: str) -> None:
     with context.db.write() as session:
         writing.set_title(session, vault, slug, title, other, context.clock.now())
     click.echo(f"{slug} ({language}): {title.strip()}")
+
+
+@incidents.command("discreet")
+@SLUG
+@click.argument("state", type=click.Choice(["on", "off"]))
+@click.pass_obj
+@errors_as_messages
+def set_discreet(context: Context, slug: str, state: str) -> None:
+    """Choose what the next notice of SLUG says: `on`, only that there is a message; `off`, what happened."""
+    with context.db.write() as session:
+        service.set_discreet(session, slug, context.clock.now(), discreet=state == "on")
+    says = "says only that there is a message" if state == "on" else "tells what happened"
+    click.echo(f"{slug}: the next notice {says}. A notice that has begun does not change.")
+
+
+@incidents.command("happened")
+@SLUG
+@click.argument("day", type=DAY, metavar="DATE")
+@click.pass_obj
+@errors_as_messages
+def set_happened(context: Context, slug: str, day: datetime) -> None:
+    """Set the day that the subject of the next notice of SLUG names, like 2026-10-28."""
+    now = context.clock.now()
+    with context.db.write() as session:
+        service.set_happened(session, slug, _past_day(day, now), now)
+    click.echo(f"{slug}: happened on {day:%Y-%m-%d}. A notice that has begun does not change.")
 
 
 @incidents.command("list")
@@ -114,6 +153,10 @@ def show(context: Context, slug: str) -> None:
         click.echo(f"  {language}: {title}")
     click.echo(f"state: {incident.state}{_since(incident.published_at)}")
     click.echo(f"data: {'; '.join(incident.class_names)}")
+    if incident.happened_on:
+        click.echo(f"happened: {incident.happened_on}")
+    if incident.discreet:
+        click.echo("discreet: the notice says only that there is a message")
     click.echo("statement:")
     for version in page.versions:
         click.echo(
@@ -189,8 +232,8 @@ def publish(context: Context, slug: str) -> None:
 def statement(context: Context, slug: str, file: BinaryIO) -> None:
     """Store FILE as a draft of the statement.
 
-    FILE is Markdown: front matter with title, language, signed_by, role, note; then the apology, then the
-    five sections under ## headings.
+    FILE is Markdown: front matter with title, language, signed_by, role, note, summary; then the apology,
+    then the five sections under ## headings.
     """
     try:
         read = authoring.read_statement(_content(file), context.settings.site.languages)
@@ -280,6 +323,13 @@ def _class_names(text: str) -> tuple[str, ...]:
             hint = f" Did you mean {', '.join(written[one] for one in near)}?" if near else ""
             raise click.UsageError(f"{name!r} is not a known data class.{hint}")
     return tuple(dict.fromkeys(written[name.casefold()] for name in names))
+
+
+def _past_day(given: datetime, now: datetime) -> date:
+    # A day has begun somewhere up to 14 hours before it begins in UTC.
+    if given.date() > (now + timedelta(hours=14)).date():
+        raise click.UsageError(f"{given:%Y-%m-%d} lies in the future")
+    return given.date()
 
 
 def _content(file: BinaryIO) -> bytes:

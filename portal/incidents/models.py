@@ -1,13 +1,14 @@
 """Tables of incidents: the incident, versions of its statement, updates of its timeline, their wordings."""
 
 import json
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
     JSON,
     Connection,
+    Date,
     ForeignKey,
     LargeBinary,
     SmallInteger,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    false,
     inspect,
 )
 from sqlalchemy.orm import Mapped, Mapper, mapped_column
@@ -60,7 +62,8 @@ class Incident(Base):
     """One breach.
 
     `title` is in the portal's default language, `titles` holds the others by language. `classes` are the
-    names of the exposed data classes, separated by `;`.
+    names of the exposed data classes, separated by `;`. The notice of a `discreet` one says only that there
+    is a message. `happened_on` is the day that the notice's subject names.
     """
 
     __tablename__ = "incidents"
@@ -73,6 +76,8 @@ class Incident(Base):
     state: Mapped[str] = mapped_column(String(12), default=DRAFT)
     created_at: Mapped[datetime] = mapped_column(Utc)
     published_at: Mapped[datetime | None] = mapped_column(Utc)
+    discreet: Mapped[bool] = mapped_column(default=False, server_default=false())
+    happened_on: Mapped[date | None] = mapped_column(Date)
 
     @property
     def urn(self) -> str:
@@ -90,7 +95,10 @@ class Incident(Base):
 
 
 class Statement(Base):
-    """One version of the statement in one language; a draft until `published_at` is set, then immutable."""
+    """One version of the statement in one language; a draft until `published_at` is set, then immutable.
+
+    `summary` stands in the notice in place of sections that are too long for a mail.
+    """
 
     __tablename__ = "incidents_statements"
     __table_args__ = (UniqueConstraint("incident_id", "number", "language"),)
@@ -103,6 +111,7 @@ class Statement(Base):
     signed_by: Mapped[str] = mapped_column(String(TITLE_LENGTH))
     role: Mapped[str] = mapped_column(String(TITLE_LENGTH))
     note: Mapped[str | None] = mapped_column(Text)
+    summary: Mapped[str | None] = mapped_column(Text)
     apology: Mapped[str] = mapped_column(Text)
     sections_json: Mapped[str] = mapped_column(Text)
     written_at: Mapped[datetime] = mapped_column(Utc)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -50,7 +50,16 @@ class Published:
     updates: list[int]
 
 
-def create(session: Session, slug: str, title: str, classes: tuple[str, ...], now: datetime) -> Incident:
+def create(
+    session: Session,
+    slug: str,
+    title: str,
+    classes: tuple[str, ...],
+    now: datetime,
+    *,
+    discreet: bool = False,
+    happened_on: date | None = None,
+) -> Incident:
     """Create an incident as a draft. Raises SlugInvalid, SlugTaken, TitleInvalid."""
     if not _is_slug(slug):
         raise SlugInvalid(
@@ -59,12 +68,36 @@ def create(session: Session, slug: str, title: str, classes: tuple[str, ...], no
     if session.scalar(select(Incident.id).where(Incident.slug == slug)) is not None:
         raise SlugTaken(f"there is already an incident {slug}")
     incident = Incident(
-        slug=slug, title=checked_title(title), classes=";".join(classes), created_at=now, state=DRAFT
+        slug=slug,
+        title=checked_title(title),
+        classes=";".join(classes),
+        created_at=now,
+        state=DRAFT,
+        discreet=discreet,
+        happened_on=happened_on,
     )
     session.add(incident)
     session.flush()
-    audit.record(session, "incidents.create", slug, {"classes": len(classes)}, now)
+    details: dict[str, str | int | bool | None] = {"classes": len(classes)}
+    if discreet:
+        details["discreet"] = True
+    audit.record(session, "incidents.create", slug, details, now)
     return incident
+
+
+def set_discreet(session: Session, slug: str, now: datetime, *, discreet: bool) -> None:
+    """Store whether the next notice says only that there is a message. Raises IncidentUnknown."""
+    locked(session, slug).discreet = discreet
+    session.flush()
+    audit.record(session, "incidents.discreet", slug, {"discreet": discreet}, now)
+
+
+def set_happened(session: Session, slug: str, happened_on: date | None, now: datetime) -> None:
+    """Store the day that the next notice's subject names, or none. Raises IncidentUnknown."""
+    locked(session, slug).happened_on = happened_on
+    session.flush()
+    day = None if happened_on is None else happened_on.isoformat()
+    audit.record(session, "incidents.happened", slug, {"day": day}, now)
 
 
 def set_title(session: Session, slug: str, title: str, language: str | None, now: datetime) -> Incident:

@@ -58,6 +58,7 @@ class StatementText:
     note: str | None
     apology: str
     sections: Sequence[Section]
+    summary: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ def add_statement(session: Session, slug: str, text: StatementText, now: datetim
     statement = waiting or Statement(incident_id=incident.id, number=number, language=text.language)
     statement.title, statement.signed_by, statement.role = text.title, text.signed_by, text.role
     statement.note, statement.apology, statement.written_at = text.note, text.apology, now
+    statement.summary = text.summary
     statement.sections_json = json.dumps([list(section) for section in text.sections], ensure_ascii=False)
     session.add(statement)
     session.flush()

@@ -3,6 +3,7 @@
 import json
 import re
 from binascii import b2a_qp
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from email.header import Header
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from portal.core.addresses import mask
+from portal.core.addresses import MAX_ADDRESS, mask
 from portal.core.i18n import best_language, catalogue
 from portal.core.settings import Settings
 from portal.crypto import tokens
@@ -33,6 +34,8 @@ _FIRST_DOT = re.compile(rb"(\A|\r\n)\.")
 # No bare carriage return: some relays take `\r.\r` for the end of the message.
 _END_OF_LINE = re.compile(r"\r\n|\r|\n")
 _SHORTEST_PADDING = len(PADDING) + len(" x\r\n")
+# Arguments: mail, language. Raises MailUnfit.
+Words = Callable[[Any, str], object]
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,21 @@ class MailUnfit(Exception):
 class Composer:
     """Renders mails from their templates; one instance serves a worker."""
 
-    def __init__(self, settings: Settings, vault: WorkerVault, classes: dict[str, type[mails.Mail]]) -> None:
-        """Store the settings, the vault that decrypts rows, and the mail classes by name."""
+    def __init__(
+        self,
+        settings: Settings,
+        vault: WorkerVault,
+        classes: dict[str, type[mails.Mail]],
+        words: Mapping[str, Words] | None = None,
+    ) -> None:
+        """Store the settings, the vault that decrypts rows, and the mail classes by name.
+
+        `words` finds, by the name of a mail, what it says to many alike: called once per mail and language.
+        """
         self._settings = settings
         self._vault = vault
         self._classes = classes
+        self._words = words or {}
         self._domain = urlsplit(settings.base_url).hostname or "localhost"
         self._cache: dict[str, Rendered] = {}
         self._sizes: dict[str, int] = {}
@@ -95,9 +108,8 @@ class Composer:
         code = self._vault.authenticity(row_id)
         subject, head, body = self._parts(mail, address, language, row_id, created_at)
         size = len(head) + len(body)
-        longest = max(
-            size, self._size_of_alternatives(mail, language, row_id, created_at) + len(address.encode())
-        )
+        # As long for a short address as for the longest, so that all mails of a notice have one size.
+        longest = max(size, self._size_of_alternatives(mail, language, row_id, created_at) + MAX_ADDRESS)
         padding = _padding(-(longest + _SHORTEST_PADDING) // SIZE_STEP * -SIZE_STEP - size)
         content = b"".join((head, padding, body))
         return Composed(address, content, subject, mask(address), code, not address.isascii())
@@ -153,6 +165,8 @@ class Composer:
             "timezone": settings.site.timezone,
             "language": language,
         }
+        find_words = self._words.get(mail.name)
+        context["words"] = find_words(mail, language) if find_words is not None else None
         context |= {name: None if value is None else _placeholder(name) for name, value in own.items()}
         text, html, subject = (
             _environment(language).get_template(f"email/{mail.name}/{part}").render(context)

@@ -282,7 +282,7 @@ class Deliverer:
             self._end(row, ALTERED)
             return None
         except MailUnfit:
-            log.error("outbox: row %s fits no template; marked as failed", _name(row))
+            log.error("outbox: row %s cannot be composed; marked as failed", _name(row))
             self._end(row, NOT_COMPOSED)
             return None
         except Exception as error:  # noqa: BLE001 - a fault in one row must not stop the others

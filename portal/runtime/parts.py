@@ -92,11 +92,16 @@ class LeavingMail:
 BeforeHandover = Callable[[Session, LeavingMail, datetime, "WorkerParts"], Handover]
 
 
+# Arguments: parts, mail, language. Returns what its template gets as `words`; raises MailUnfit.
+FrozenWords = Callable[["WorkerParts", Any, str], object]
+
+
 @dataclass(frozen=True)
 class WorkerParts:
     """The parts of the worker. `stopping` returns True where a long batch should end early.
 
-    `before_handover` has a function for each purpose whose mails promise something that ends.
+    `before_handover` has a function for each purpose whose mails promise something that ends; `words` one for
+    each name of a mail whose words are frozen in rows of their own, since they are the same for many.
     """
 
     settings: Settings
@@ -106,4 +111,5 @@ class WorkerParts:
     handlers: dict[str, Callable[..., Outcome]] = field(default_factory=dict)
     composers: dict[str, Any] = field(default_factory=dict)
     before_handover: dict[str, BeforeHandover] = field(default_factory=dict)
+    words: dict[str, FrozenWords] = field(default_factory=dict)
     stopping: Callable[[], bool] = bool  # bool() is False: never stops

@@ -1,4 +1,7 @@
-"""Render Markdown (CommonMark with tables) to sanitised HTML: no images, no raw HTML, nofollow links."""
+"""Render Markdown (CommonMark with tables) to sanitised HTML: no images, no raw HTML, nofollow links.
+
+Also to plain text, for mails.
+"""
 
 import re
 from collections.abc import Sequence
@@ -9,6 +12,7 @@ import nh3
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
 from markdown_it.token import Token
+from markdown_it.tree import SyntaxTreeNode
 from markupsafe import Markup
 
 MAX_HEADING_LEVEL = 6
@@ -51,6 +55,71 @@ def render(text: str, top: int = 3) -> Markup:
 def absolute(html: str, base_url: str) -> str:
     """Return the HTML with the links to the portal's own pages made absolute, for feeds and mails."""
     return _OWN_LINK.sub(lambda _found: f'<a href="{base_url}/', html)
+
+
+def plain(text: str, base_url: str) -> str:
+    """Return the text without marks, for the plain part of a mail: lists keep theirs, links their address.
+
+    Links to the portal's own pages are made absolute.
+    """
+    return "\n".join(_blocks(SyntaxTreeNode(parse(text)), base_url)).strip()
+
+
+def _blocks(node: SyntaxTreeNode, base_url: str) -> list[str]:
+    """Return the lines of a block, with an empty one after each paragraph, list or table."""
+    lines: list[str] = []
+    for child in node.children:
+        inner = _blocks(child, base_url) if child.children and child.type != "inline" else []
+        match child.type:
+            case "inline":
+                lines += _inline(child, base_url).split("\n")
+            case "bullet_list" | "ordered_list":
+                lines += [*_items(child, base_url), ""]
+            case "blockquote":
+                lines += [*(f"> {line}".rstrip() for line in inner[:-1]), ""]
+            case "fence" | "code_block":
+                lines += [*child.content.rstrip("\n").split("\n"), ""]
+            case "hr":
+                lines += ["-" * 8, ""]
+            case "tr":
+                lines.append(" | ".join(inner))
+            case "thead" | "tbody" | "th" | "td":
+                lines += inner
+            case "paragraph" if child.hidden:  # of a list without empty lines between its items
+                lines += inner
+            case _:
+                lines += [*inner, ""]
+    return lines
+
+
+def _items(node: SyntaxTreeNode, base_url: str) -> list[str]:
+    lines = []
+    first = int(node.attrs.get("start", 1))
+    for number, item in enumerate(node.children, first):
+        mark = "- " if node.type == "bullet_list" else f"{number}. "
+        inner = _blocks(item, base_url)
+        while inner and not inner[-1]:
+            inner.pop()
+        lines += [f"{' ' * len(mark) if place else mark}{line}".rstrip() for place, line in enumerate(inner)]
+    return lines
+
+
+def _inline(node: SyntaxTreeNode, base_url: str) -> str:
+    """Return inline text; a link's address follows its words where they differ from it."""
+    parts = []
+    for child in node.children:
+        match child.type:
+            case "softbreak" | "hardbreak":
+                parts.append("\n" if child.type == "hardbreak" else " ")
+            case "link":
+                words, address = _inline(child, base_url), str(child.attrs["href"])
+                if address.startswith("/") and not address.startswith("//"):
+                    address = base_url + address
+                shown = address.removeprefix("mailto:").removeprefix("tel:")
+                parts.append(words if words == shown else f"{words} ({shown})")
+            case _:
+                parts.append(_inline(child, base_url) if child.children else child.content)
+    return "".join(parts)
 
 
 def _demote(tokens: Sequence[Token], top: int) -> None:

@@ -15,12 +15,72 @@ from portal.crypto.vault import WorkerVault
 from portal.exposure import importing
 from portal.exposure import service as exposure
 from portal.identity.builtin import BuiltinStore
+from portal.incidents import authoring, writing
 from portal.incidents import service as incidents
 from portal.runtime.context import Context
 
 SLUG = "november"
 STORE = BuiltinStore()
 HEADER = "email,account_ref,name,locale\n"
+STATEMENT = """\
+---
+title: On 28 October a thief copied our customers’ names
+language: en
+signed_by: Ana Ruiz
+role: Managing director
+---
+We are sorry.
+
+## What happened
+
+Someone used a **stolen password** on 28 October.
+
+## What information was involved
+
+- your name
+- your email address
+
+## What we are doing
+
+We closed the gap the thief used.
+
+## What you can do
+
+[Check](/check/) your address.
+
+## For more information
+
+Call +1 555 0100.
+"""
+SPANISH = """\
+---
+title: El 28 de octubre copiaron los nombres de nuestros clientes
+language: es
+signed_by: Ana Ruiz
+role: Directora general
+---
+Lo sentimos.
+
+## Qué ha pasado
+
+Alguien usó una contraseña robada.
+
+## Qué información se vio afectada
+
+- su nombre
+
+## Qué estamos haciendo
+
+Hemos cerrado la entrada.
+
+## Qué puede hacer usted
+
+[Compruebe](/check/) su dirección.
+
+## Más información
+
+Llame al +1 555 0100.
+"""
 
 
 @dataclass
@@ -39,6 +99,13 @@ class Operator:
         if publish:
             with self.db.write() as session:
                 incidents.publish(session, SLUG, self.clock.now())
+
+    def statement(self, content: str) -> None:
+        """Store a statement and publish it."""
+        with self.db.write() as session:
+            read = authoring.read_statement(content.encode(), self.settings.site.languages)
+            writing.add_statement(session, SLUG, read.text, self.clock.now())
+            incidents.publish(session, SLUG, self.clock.now())
 
     def live(self, rows: str) -> importing.Summary:
         file = self.folder / "list.csv"

@@ -49,6 +49,8 @@ NUMBERED = {
     "audit_entries",
     "audit_head",
     "campaigns",
+    "campaigns_subjects",
+    "campaigns_words",
     "exposure_active",
     "exposure_lists",
     "identity_accounts",

@@ -95,7 +95,7 @@ def test_a_file_from_windows_reads_the_same():
         (("signed_by: Ana Ruiz\n", ""), "signed_by: is required"),
         (
             ("title: Your", "titel: Your"),
-            "line 2: 'titel' is not one of title, language, signed_by, role, note",
+            "line 2: 'titel' is not one of title, language, signed_by, role, note, summary",
         ),
         (("language: en", "language: fr"), "line 3, language: must be one of en, es"),
         (("language: en", "language"), "line 3: must be `key: value` on one line"),

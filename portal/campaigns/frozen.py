@@ -1,0 +1,113 @@
+"""What a notice says, frozen when it begins: stored under row MACs, verified when its mails are composed.
+
+Also the subjects that the operator sets before.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import datetime
+from hmac import compare_digest
+
+from babel import Locale
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from portal.audit import service as audit
+from portal.campaigns.emails import Part, Words
+from portal.campaigns.models import SUBJECT_LENGTH, Campaign, NoticeWords, Subject
+from portal.core.i18n import best_language
+from portal.crypto.vault import WorkerVault
+from portal.incidents.models import Incident
+
+
+class SubjectInvalid(ValueError):
+    """The subject is empty, longer than 200 characters, or more than one line."""
+
+
+class WordsAltered(Exception):
+    """Words or subjects in the database were altered or removed without the worker's keys."""
+
+
+def store(session: Session, vault: WorkerVault, campaign: Campaign, words: Mapping[str, Words]) -> None:
+    """Store what a notice says, in place of what was stored before for it."""
+    session.execute(delete(NoticeWords).where(NoticeWords.notice_id == campaign.id))
+    for language, said in words.items():
+        row = NoticeWords(
+            notice_id=campaign.id,
+            language=language,
+            incident_id=campaign.incident_id,
+            list_id=campaign.list_id,
+            addresses=campaign.addresses,
+            content=json.dumps(asdict(said), ensure_ascii=False),
+        )
+        row.row_mac = _row_mac(vault, row, sorted(words))
+        session.add(row)
+    session.flush()
+
+
+def read(session: Session, vault: WorkerVault, notice_id: bytes) -> dict[str, Words]:
+    """Return the frozen words of a notice by language. Raises WordsAltered."""
+    rows = session.scalars(select(NoticeWords).where(NoticeWords.notice_id == notice_id)).all()
+    languages = sorted(row.language for row in rows)
+    if not rows or not all(compare_digest(row.row_mac, _row_mac(vault, row, languages)) for row in rows):
+        raise WordsAltered
+    return {row.language: _words(row.content) for row in rows}
+
+
+def shown(found: Mapping[str, Words], language: str, default: str) -> Words:
+    """Return the words for readers of a language, marked where they are in another.
+
+    A language that was not offered when the notice began gets the default one's words.
+    """
+    offered = tuple(sorted(found, key=lambda tag: (tag != default, tag)))
+    words = found[best_language(language, offered)]
+    if words.language == language:
+        return words
+    reader = Locale.parse(language, sep="-")
+    name = Locale.parse(words.language, sep="-").get_display_name(reader)
+    return replace(words, untranslated=name or words.language)
+
+
+def _words(content: str) -> Words:
+    words = Words(**json.loads(content))
+    return replace(words, parts=tuple(Part(*part) for part in words.parts))
+
+
+def _row_mac(vault: WorkerVault, row: NoticeWords, languages: list[str]) -> bytes:
+    audience = (row.incident_id, row.list_id, row.addresses)
+    return vault.row_mac(
+        "notice words", row.notice_id, *audience, " ".join(languages), row.language, row.content
+    )
+
+
+def fingerprint(vault: WorkerVault, incident_id: bytes, words: Mapping[str, Words]) -> str:
+    """Return 16 hex digits that stand for what a notice says in all languages, for `--text`."""
+    said = json.dumps({language: asdict(words[language]) for language in sorted(words)})
+    return vault.row_mac("notice text", incident_id, said)[:8].hex()
+
+
+def set_subject(
+    session: Session, vault: WorkerVault, incident: Incident, language: str, subject: str, now: datetime
+) -> None:
+    """Store the subject of an incident's next notice in a language. Raises SubjectInvalid."""
+    subject = subject.strip()
+    if not subject or len(subject) > SUBJECT_LENGTH or not subject.isprintable():
+        raise SubjectInvalid(f"a subject is one line of at most {SUBJECT_LENGTH} characters")
+    row = Subject(incident_id=incident.id, language=language, subject=subject)
+    row.row_mac = _subject_mac(vault, row)
+    session.merge(row)
+    session.flush()
+    audit.record(session, "campaigns.subject", incident.slug, {"language": language}, now)
+
+
+def subjects(session: Session, vault: WorkerVault, incident_id: bytes) -> dict[str, str]:
+    """Return the subjects that the operator set for an incident, by language. Raises WordsAltered."""
+    rows = session.scalars(select(Subject).where(Subject.incident_id == incident_id)).all()
+    if not all(compare_digest(row.row_mac, _subject_mac(vault, row)) for row in rows):
+        raise WordsAltered
+    return {row.language: row.subject for row in rows}
+
+
+def _subject_mac(vault: WorkerVault, row: Subject) -> bytes:
+    return vault.row_mac("notice subject", row.incident_id, row.language, row.subject)

@@ -1,0 +1,91 @@
+"""The words of a notice: drawn from the published statement, with the usual subject or the operator's.
+
+Imported where they are drawn alone: the Markdown parser is slow to import.
+"""
+
+from datetime import date, datetime
+
+from sqlalchemy.orm import Session
+
+from portal.campaigns import frozen
+from portal.campaigns.emails import Part, Words
+from portal.core.dates import day_and_month
+from portal.core.i18n import catalogue
+from portal.core.i18n import mark as N_
+from portal.core.settings import Settings
+from portal.crypto.vault import WorkerVault
+from portal.incidents import reading
+from portal.incidents.models import Incident, Statement
+from portal.web import markdown
+
+# A longer mail is not read, and some mail programs cut it.
+MAX_CHARACTERS = 6000
+PASSWORDS = "Passwords"
+DATED_SUBJECT = N_("Your data and our incident of %(date)s")
+SUBJECT = N_("Your data and an incident at %(organisation)s")
+
+
+class SummaryMissing(ValueError):
+    """The sections of the statement are too long for a mail, and its front matter has no summary."""
+
+    def __init__(self, language: str, characters: int) -> None:
+        """Store the language of the statement and the length of its sections."""
+        self.language = language
+        self.characters = characters
+        super().__init__(
+            f"the sections of the statement in {language} have {characters} characters, and a mail holds "
+            f"{MAX_CHARACTERS}: add a line `summary: ...` to its front matter"
+        )
+
+
+def drawn(
+    session: Session, vault: WorkerVault, settings: Settings, incident: Incident, now: datetime
+) -> dict[str, Words]:
+    """Return what a notice says now, by language; nothing where it is neutral.
+
+    It is neutral for a discreet incident, and where no statement is published. Raises SummaryMissing, and
+    WordsAltered where a subject was stored without the worker's keys.
+    """
+    if incident.discreet:
+        return {}
+    own = frozen.subjects(session, vault, incident.id)
+    found = {}
+    for language in settings.site.languages:
+        versions = reading.versions(session, incident, [language, settings.default_language])
+        if versions:
+            subject = own.get(language) or _usual_subject(settings, incident, language, now.date())
+            found[language] = _words(settings, incident, versions[0].statement, subject)
+    return found
+
+
+def _words(settings: Settings, incident: Incident, statement: Statement, subject: str) -> Words:
+    sections = list(statement.sections)
+    characters = sum(len(heading) + len(text) for heading, text in sections)
+    if characters > MAX_CHARACTERS:
+        if not statement.summary:
+            raise SummaryMissing(statement.language, characters)
+        parts = [Part("", *_rendered(settings, statement.summary))]
+    else:
+        parts = [Part(heading, *_rendered(settings, text)) for heading, text in sections]
+    return Words(
+        subject=subject,
+        language=statement.language,
+        title=statement.title,
+        parts=tuple(parts),
+        signed_by=statement.signed_by,
+        role=statement.role,
+        path=f"/incidents/{incident.slug}/",
+        passwords=PASSWORDS in incident.class_names,
+    )
+
+
+def _rendered(settings: Settings, text: str) -> tuple[str, str]:
+    html = markdown.absolute(markdown.render(text), settings.base_url)
+    return markdown.plain(text, settings.base_url), html
+
+
+def _usual_subject(settings: Settings, incident: Incident, language: str, today: date) -> str:
+    say = catalogue(language).gettext
+    if incident.happened_on is None:
+        return say(SUBJECT) % {"organisation": settings.site.organisation}
+    return say(DATED_SUBJECT) % {"date": day_and_month(incident.happened_on, language, today)}
