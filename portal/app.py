@@ -43,6 +43,7 @@ from portal.runtime.page_cache import PageCache
 from portal.runtime.parts import BeforeHandover, FrozenWords, WebParts, WorkerParts
 from portal.runtime.schedule import ScheduledJob
 from portal.runtime.storage_check import ReadinessCheck, StorageCheck
+from portal.site import legal
 from portal.site import views as site_views
 from portal.subscriptions import emails as subscriptions_emails
 from portal.subscriptions import jobs as subscriptions
@@ -119,9 +120,9 @@ def create_app(
     web_keys = web_keys or keys.read_web(settings.keys.web_file)
     database = db or Database(settings.database_url, for_web=True)
 
-    def content_number() -> int:
+    def content_version() -> object:
         with database.read() as session:
-            return incidents.content_number(session)
+            return incidents.content_number(session), legal.version(settings)
 
     # Tests publish and read at the same instant.
     look_seconds = 0.0 if settings.environment == "test" else LOOK_SECONDS
@@ -133,7 +134,7 @@ def create_app(
         vault=WebVault(web_keys),
         hash_slots=hash_slots_for(settings),
         storage=storage or StorageCheck(database, READINESS, clock),
-        page_cache=PageCache(content_number, look_seconds),
+        page_cache=PageCache(content_version, look_seconds),
         account_lines=(rotation_views.account_line,),
         waits=(pace.present_wait, outbox_service.present_wait),
         language_chosen=accounts_views.store_language,

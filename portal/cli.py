@@ -39,8 +39,9 @@ COMMANDS = {
 # Further checks before a start, so that all faults are reported together with those of the settings.
 REFUSALS = {"serve": "portal.serve:refusals", "worker": "portal.worker:refusals"}
 # The features' checks for `portal doctor`: of the settings, and of the database.
-CHECKS = ("portal.outbox.commands:check_relay",)
+CHECKS = ("portal.outbox.commands:check_relay", "portal.site.legal:check_files")
 DATABASE_CHECKS = ("portal.identity.hashes:check_encrypted", "portal.outbox.commands:check_pause")
+NOTES = ("portal.site.legal:notes",)
 
 
 def load(path: str) -> Any:
@@ -137,6 +138,7 @@ def _context_of(context: click.Context, name: str) -> "Context":
         settings,
         checks=tuple(load(path) for path in CHECKS),
         database_checks=tuple(load(path) for path in DATABASE_CHECKS),
+        notes=tuple(load(path) for path in NOTES),
     )
 
 

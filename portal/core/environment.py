@@ -216,6 +216,13 @@ class Environment:
             self.fault(name, "must be an existing PNG, SVG, WebP or JPEG file")
         return path
 
+    def folder(self, name: str) -> Path | None:
+        """Return a folder that exists, or None."""
+        value = self.text(name, "")
+        if value and not Path(value).is_dir():
+            self.fault(name, "must be an existing folder")
+        return Path(value) if value else None
+
     def languages(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
         """Return language tags; one at least."""
         tags = self.text(name, ",".join(default)).split(",")

@@ -53,6 +53,8 @@ class Site:
     organisation: str = "Our company"
     contact_email: str = ""
     contact_phone: str = ""
+    contact_hours: str = ""
+    legal_dir: Path | None = None
     brand_colour: str = "#1d5b8f"
     logo_file: Path | None = None
     languages: tuple[str, ...] = ("en", "es")
@@ -68,6 +70,8 @@ class Site:
             organisation=environment.needed("ORGANISATION", cls.organisation),
             contact_email=environment.address("CONTACT_EMAIL", "", needed=environment.production),
             contact_phone=environment.text("CONTACT_PHONE", ""),
+            contact_hours=environment.matching("CONTACT_HOURS", r"[^\x00-\x1f]{0,120}\Z", "", "a short line"),
+            legal_dir=environment.folder("LEGAL_DIR"),
             brand_colour=colour,
             logo_file=environment.picture("LOGO_FILE"),
             languages=environment.languages("LANGUAGES", cls.languages),

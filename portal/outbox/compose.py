@@ -162,6 +162,7 @@ class Composer:
             "base_url": settings.base_url,
             "contact_email": settings.site.contact_email,
             "contact_phone": settings.site.contact_phone,
+            "contact_hours": settings.site.contact_hours,
             "timezone": settings.site.timezone,
             "language": language,
         }

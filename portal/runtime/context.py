@@ -17,7 +17,9 @@ from portal.runtime import schema
 # A feature's checks for `portal doctor`. Takes the settings and whether the key files are valid; yields what
 # was checked, with its fault or None.
 Check = Callable[[Settings, bool], Iterator[tuple[str, str | None]]]
-# The same, of checks that read the database, which is at this version's migration.
+# What a feature tells the operator in `portal doctor`, and is no fault.
+Notes = Callable[[Settings], Iterator[str]]
+# The same as Check, of checks that read the database, which is at this version's migration.
 DatabaseCheck = Callable[[Database], Iterator[tuple[str, str | None]]]
 
 
@@ -25,13 +27,14 @@ DatabaseCheck = Callable[[Database], Iterator[tuple[str, str | None]]]
 class Context:
     """The context of a command. Properties raise ClickException, which ends the command with status 1.
 
-    `checks` and `database_checks` are those of the features, for `portal doctor`.
+    `checks`, `database_checks` and `notes` are those of the features, for `portal doctor`.
     """
 
     settings: Settings
     clock: Clock = field(default_factory=SystemClock)
     checks: tuple[Check, ...] = ()
     database_checks: tuple[DatabaseCheck, ...] = ()
+    notes: tuple[Notes, ...] = ()
 
     @cached_property
     def db(self) -> Database:

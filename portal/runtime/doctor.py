@@ -40,6 +40,9 @@ def doctor(context: Context) -> None:
     if (file := sqlite_file(context.database.engine.url)) is not None and file.exists():
         click.echo(f"note  disk of {file}: {readable(free_bytes(file.absolute().parent))} free")
     click.echo(f"note  password hashes: {_hash_cost(context.settings)}")
+    for notes in context.notes:
+        for note in notes(context.settings):
+            click.echo(f"note  {note}")
     for variable in context.settings.unused:
         click.echo(f"note  {variable}: {UNUSED}")
     if faults:

@@ -27,15 +27,15 @@ Pages = dict[tuple[str, ...], Rendered]
 class PageCache:
     """Rendered pages by path and language.
 
-    `content_number` returns a number that grows with each publication; it is called at most once per
+    `content_version` returns a value that changes with what the pages show; it is called at most once per
     `look_seconds`. While the database fails, cached pages are still served.
     """
 
-    def __init__(self, content_number: Callable[[], int], look_seconds: float) -> None:
+    def __init__(self, content_version: Callable[[], object], look_seconds: float) -> None:
         """Create an empty cache."""
-        self._content_number = content_number
+        self._content_version = content_version
         self._look_seconds = look_seconds
-        self._number = -1
+        self._version: object = None
         self._looked_at = float("-inf")
         self._pages: Pages = {}
         self._check_lock = Lock()
@@ -62,10 +62,10 @@ class PageCache:
         if not self._check_lock.acquire(blocking=not self._pages):
             return self._pages
         try:
-            number = self._content_number()
+            version = self._content_version()
             self._looked_at = time.monotonic()
-            if number != self._number:
-                self._number, self._pages = number, {}
+            if version != self._version:
+                self._version, self._pages = version, {}
         except DBAPIError:
             if not self._pages:
                 raise

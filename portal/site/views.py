@@ -17,12 +17,12 @@ from flask import (
 from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
-from portal.site import theme
+from portal.site import legal, theme
 from portal.web import frame, languages
 
 bp = Blueprint("pages", __name__)
 UNLISTED_PATHS: tuple[str, ...] = ()
-PUBLIC_PATHS = (r"/theme\.css",)
+PUBLIC_PATHS = (r"/theme\.css", rf"/(?:{'|'.join(legal.NAMES)})/")
 
 YEAR = 365 * 24 * 3600
 SECURITY_LIFETIME = timedelta(days=180)
@@ -70,6 +70,17 @@ def _back(target: str) -> str:
         and not parts.scheme
     )
     return target if safe and target.isprintable() else "/"
+
+
+@bp.get("/privacy/", defaults={"name": "privacy"})
+@bp.get("/imprint/", defaults={"name": "imprint"})
+@bp.get("/accessibility/", defaults={"name": "accessibility"})
+def legal_page(name: str) -> BaseResponse:
+    """Show one of the pages that the law asks for."""
+    shown = legal.page(frame.parts().settings, name, frame.language())
+    response = frame.public(make_response(render_template("site/legal.html", name=name, page=shown)))
+    response.add_etag()
+    return response.make_conditional(request)
 
 
 @bp.get("/theme.css")

@@ -136,6 +136,8 @@ def test_every_fault_is_reported_together_and_no_value_with_it():
         "LISTEN": SECRET,
         "EMBEDDED": SECRET,
         "CONTACT_EMAIL": SECRET,
+        "CONTACT_HOURS": f"{SECRET}\nand more",
+        "LEGAL_DIR": SECRET,
         "ORGANISATION": "",
     }
     found = faults(**wrong)

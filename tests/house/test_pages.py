@@ -17,6 +17,9 @@ PUBLIC = {
     "/incidents/<slug>/statement/<number:number>/": "GET",
     "/incidents/<slug>/updates/<number:number>/": "GET",
     "/protect-yourself/": "GET",
+    "/privacy/": "GET",
+    "/imprint/": "GET",
+    "/accessibility/": "GET",
 }
 # Pages about one person, or that lead to one: never kept by a cache.
 PERSONAL = {

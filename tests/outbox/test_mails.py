@@ -47,6 +47,12 @@ def test_a_mail_has_both_parts_and_says_what_it_is(enqueue, compose):
     assert not mail.message.defects
 
 
+def test_the_hours_are_beside_the_telephone(enqueue, compose):
+    mail = read(compose(enqueue(), site={"contact_hours": "Mon–Fri 9–17"}))
+    assert "Questions? +1 555 0100 (Mon–Fri 9–17) · help@northwind.example" in mail.text
+    assert "+1 555 0100 (Mon–Fri 9–17)" in mail.html
+
+
 def test_every_line_is_short_and_ends_as_smtp_wants_it(enqueue, compose):
     content = compose(enqueue(locale="es"), site={"organisation": "Ñandú " * 40}).content
     assert b"\r" not in content.replace(b"\r\n", b"")

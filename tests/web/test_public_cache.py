@@ -10,7 +10,7 @@ from portal.web import frame
 # What stands before Flask depends on the database in one thing: whether it is there.
 pytestmark = pytest.mark.sqlite
 
-PAGES = ["/", "/incidents/", "/feed.atom", "/feed.json", "/protect-yourself/", "/theme.css"]
+PAGES = ["/", "/incidents/", "/feed.atom", "/feed.json", "/protect-yourself/", "/privacy/", "/theme.css"]
 
 # The cache answers for the name of the portal alone.
 BY_FLASK = {"Host": "127.0.0.1"}

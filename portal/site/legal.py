@@ -1,0 +1,118 @@
+"""The pages that the law asks for: the operator's own Markdown in PORTAL_LEGAL_DIR, else drafts."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from babel import Locale
+from markupsafe import Markup
+
+from portal.core.settings import Settings
+from portal.web import markdown
+
+NAMES = ("privacy", "imprint", "accessibility")
+DRAFTS = Path(__file__).parents[2] / "deploy/legal"
+DRAFT_LANGUAGE = "en"  # every draft exists in it
+
+_TITLE = re.compile(r"\A\s*# +(.+?) *#* *\n")
+_MARKS = re.compile(r"([\\`*_\[\]<>&#|])")
+
+
+@dataclass(frozen=True)
+class LegalPage:
+    """A text with the language that it is in; a draft is one that the operator has not replaced."""
+
+    title: str
+    body: Markup
+    language: str
+    draft: bool
+
+    @property
+    def direction(self) -> str:
+        """The direction in which the text is written: `ltr` or `rtl`."""
+        return Locale.parse(self.language, sep="-").text_direction
+
+
+def page(settings: Settings, name: str, language: str) -> LegalPage:
+    """Return the text of a page in this language, or in the nearest that there is.
+
+    The operator's own text in another language comes before a draft in this one. Raises OSError, and
+    UnicodeDecodeError for a file that is not UTF-8.
+    """
+    file = _file(settings, name, language)
+    text = _filled_in(settings, file.read_text(encoding="utf-8-sig"))
+    title = _TITLE.match(text)
+    return LegalPage(
+        title=re.sub(r"\\(.)", r"\1", title[1]) if title else "",
+        body=markdown.render(text[title.end() :] if title else text, top=2),
+        language=file.suffixes[-2].removeprefix("."),
+        draft=file.parent == DRAFTS,
+    )
+
+
+def version(settings: Settings) -> tuple[tuple[str, int, int], ...]:
+    """Return what changes with the operator's files: each one's name, time of change and size."""
+    found = ((file.name, file.stat()) for file in _own_files(settings))
+    return tuple((name, about.st_mtime_ns, about.st_size) for name, about in found)
+
+
+def check_files(settings: Settings, _keys_right: bool) -> Iterator[tuple[str, str | None]]:
+    """Yield the faults of the operator's files, for `portal doctor`: such a page cannot be shown."""
+    for file in _own_files(settings):
+        try:
+            file.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            yield f"legal page {file}", "is not UTF-8; save it as UTF-8"
+        except OSError as error:
+            yield f"legal page {file}", f"cannot be read ({error.strerror}); both of the portal's users must"
+
+
+def notes(settings: Settings) -> Iterator[str]:
+    """Yield, for `portal doctor`, which page is still a draft or lacks a language."""
+    folder = settings.site.legal_dir
+    for name in NAMES:
+        files = [f"{name}.{tag}.md" for tag in settings.site.languages]
+        lacking = [file for file in files if folder is None or not (folder / file).is_file()]
+        if lacking == files:
+            yield (
+                f"/{name}/ shows a draft; put your own text into {folder or 'PORTAL_LEGAL_DIR'} "
+                f"as {files[0]} (to start from it: {DRAFTS}/{name}.{DRAFT_LANGUAGE}.md)"
+            )
+        elif lacking:
+            yield f"/{name}/ is in another language for some readers; {folder} has no {', '.join(lacking)}"
+    known = re.compile(rf"(?:{'|'.join(NAMES)})\.(?:{'|'.join(settings.site.languages)})\.md")
+    for file in _own_files(settings):
+        if not known.fullmatch(file.name):
+            yield f"{file} is not used; the names are like {NAMES[0]}.{settings.default_language}.md"
+
+
+def _own_files(settings: Settings) -> list[Path]:
+    folder = settings.site.legal_dir
+    return [] if folder is None else sorted(folder.glob("*.md"))
+
+
+def _file(settings: Settings, name: str, language: str) -> Path:
+    tags = dict.fromkeys((language, *settings.site.languages, DRAFT_LANGUAGE))
+    folders = (DRAFTS,) if settings.site.legal_dir is None else (settings.site.legal_dir, DRAFTS)
+    candidates = (folder / f"{name}.{tag}.md" for folder in folders for tag in tags)
+    return next(file for file in candidates if file.is_file())
+
+
+def _filled_in(settings: Settings, text: str) -> str:
+    """Return the text with the settings in place of {organisation}, {contact} and {site}."""
+    site = settings.site
+    address = site.contact_email or settings.mail.sender
+    contact = f"[{_escaped(address)}](mailto:{_escaped(address)})"
+    if site.contact_phone:
+        dialled = re.sub(r"[^+0-9]", "", site.contact_phone)
+        contact += f" · [{_escaped(site.contact_phone)}](tel:{dialled})"
+    if site.contact_phone and site.contact_hours:
+        contact += f" ({_escaped(site.contact_hours)})"
+    values = {"organisation": _escaped(site.organisation), "contact": contact, "site": settings.base_url}
+    return re.sub(r"\{(organisation|contact|site)\}", lambda found: values[found[1]], text)
+
+
+def _escaped(text: str) -> str:
+    """Return a setting as Markdown that shows it as it is."""
+    return _MARKS.sub(r"\\\1", text)
