@@ -9,7 +9,7 @@ from hashlib import blake2b
 from hmac import compare_digest
 from itertools import islice
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.audit.models import HASH_BYTES, AuditCheckpoint, AuditEntry, AuditHead
@@ -87,6 +87,12 @@ def record(
     head.number, head.digest = entry.number, entry.digest
     session.flush()
     return entry.number
+
+
+def number_since(session: Session, action: str, since: datetime) -> int:
+    """Return how many entries of an action there are since a time."""
+    lately = (AuditEntry.action == action) & (AuditEntry.at > since)
+    return session.scalar(select(func.count()).select_from(AuditEntry).where(lately)) or 0
 
 
 def sign(session: Session, key: bytes, now: datetime) -> Mark | None:

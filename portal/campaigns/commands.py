@@ -1,18 +1,66 @@
-"""`portal campaigns`: notify everyone affected, and show the progress of each notice."""
+"""`portal campaigns`: notify everyone affected, try it before, and show the progress of each notice."""
 
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from email import message_from_bytes, policy
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import click
+from sqlalchemy.orm import Session
 
 from portal.campaigns import failed as unreached
-from portal.campaigns import service
+from portal.campaigns import frozen, service
+from portal.campaigns.emails import Words
 from portal.campaigns.models import Campaign
-from portal.exposure.service import ListNotActive
+from portal.crypto.vault import WorkerVault
+from portal.exposure import service as exposure
 from portal.identity.service import store_for
 from portal.incidents import service as incidents
-from portal.outbox.models import BOUNCED
+from portal.incidents.models import PUBLISHED, Incident
+from portal.outbox import service as outbox
+from portal.outbox.models import BOUNCED, QUEUED
 from portal.people_files.progress import bar as progress_bar
 from portal.runtime.context import Context
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SLUG = click.argument("slug")
+LANGUAGE = click.option("--language", help="The reader's language; by default the portal's default language.")
+REFUSALS: dict[type[Exception], str] = {
+    incidents.IncidentUnknown: "There is no incident '{slug}'. See: portal incidents list",
+    exposure.ListNotActive: "No list is active for '{slug}'. See: portal exposure list {slug}",
+    service.CountWrong: (
+        "--confirm differs from the number of addresses of the active list. Nothing was sent. "
+        "Check with: portal campaigns notify {slug} --dry-run"
+    ),
+    frozen.WordsAltered: (
+        "The frozen words of this notice were altered in the database. Nothing was sent. To freeze anew what "
+        "it says now, see it and confirm its mark: portal campaigns notify {slug} --dry-run"
+    ),
+    frozen.SubjectAltered: (
+        "A subject was stored without the worker's keys. Nothing was sent. Set the subject of each language "
+        "again: portal campaigns subject {slug} --language L 'TEXT'"
+    ),
+    frozen.SubjectInvalid: "The subject must be one line of at most 200 characters.",
+}
+
+
+def errors_as_messages(command: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a command so that expected errors end it with one line, and no traceback."""
+
+    @wraps(command)
+    def run(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            return command(*arguments, **options)
+        except tuple(REFUSALS) as error:
+            message = REFUSALS[type(error)].format(slug=options["slug"])
+            raise click.ClickException(message) from None
+
+    return run
 
 
 @click.group(invoke_without_command=True)
@@ -34,53 +82,43 @@ def campaigns(context: click.Context) -> None:
 
 
 @campaigns.command()
-@click.argument("slug")
-@click.option("--dry-run", is_flag=True, help="Print the number of addresses; send nothing.")
+@SLUG
+@click.option("--dry-run", is_flag=True, help="Compose every mail, and send none.")
 @click.option("--confirm", type=int, help="The number of addresses, as printed by --dry-run.")
+@click.option("--text", help="The mark of the text, as printed by --dry-run: nothing else is sent.")
 @click.pass_obj
-def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -> None:
+@errors_as_messages
+def notify(context: Context, slug: str, confirm: int | None, text: str | None, *, dry_run: bool) -> None:
     """Send one notice to each address of the active list of SLUG.
 
     It tells what the published statement tells; for a discreet incident, only that there is a message. What
     it says is frozen when it begins. Safe to repeat: a second run continues where the first stopped, and no
     address gets the notice twice.
     """
-    from portal.campaigns import wording  # noqa: PLC0415 - slow to import, and no other command needs it
-
     vault = context.worker_vault()
-    try:
-        with context.db.write() as session:
-            incident = incidents.by_slug(session, slug)
-            if incident.id not in {published.id for published in incidents.published(session)}:
-                raise click.ClickException(
-                    f"The incident '{slug}' is not published, so readers of the notice would find no page. "
-                    f"Publish it first: portal incidents publish {slug}"
-                )
-            if dry_run:
-                count = service.count(session, vault, incident.id)
-                click.echo(f"The notice would go to {count} addresses. Nothing was sent.")
-                click.echo(f"To send it: portal campaigns notify {slug} --confirm {count}")
-                return
-            if confirm is None:
-                raise click.UsageError(
-                    "Confirm the number of addresses with --confirm COUNT; --dry-run prints it."
-                )
-            now = context.clock.now()
-            words = wording.drawn(session, vault, context.settings, incident, now)
-            campaign = service.start(session, vault, incident.id, slug, confirm, now, words)
-    except incidents.IncidentUnknown:
-        raise click.ClickException(f"There is no incident '{slug}'. See: portal incidents list") from None
-    except ListNotActive:
-        raise click.ClickException(
-            f"No list is active for '{slug}'. See: portal exposure list {slug}"
-        ) from None
-    except wording.SummaryMissing as error:
-        raise click.ClickException(f"Nothing was sent: {error}.") from None
-    except service.CountWrong:
-        raise click.ClickException(
-            "--confirm differs from the number of addresses of the active list. Nothing was sent. "
-            f"Check with: portal campaigns notify {slug} --dry-run"
-        ) from None
+    if dry_run:
+        _rehearse(context, vault, slug)
+        return
+    if confirm is None:
+        raise click.UsageError("Confirm the number of addresses with --confirm COUNT; --dry-run prints it.")
+    with context.db.write() as session:
+        incident = _published(session, slug)
+        now = context.clock.now()
+        words, begun = _words(session, vault, context, incident)
+        if text is not None and text != _mark(vault, incident, words):
+            raise click.ClickException(
+                "What the notice says has changed since the dry run. Nothing was sent. "
+                f"See what it says now: portal campaigns notify {slug} --dry-run"
+            )
+        again = begun is not None and begun.words is None and text is not None
+        campaign = service.start(
+            session, vault, incident.id, slug, confirm, now, words, replace_altered=again
+        )
+        neutral = _why_neutral(incident, begun) if not campaign.frozen else None
+    if neutral:
+        click.echo(f"It says only that there is a message: {neutral}.", err=True)
+    if again:
+        click.echo("Its words are frozen again. Then: portal outbox retry --reason not-composed")
     chosen = service.chosen_languages(context.db, vault, store_for(context.settings))
     remaining = campaign.addresses - campaign.written - campaign.earlier
     with progress_bar("Writing", remaining) as bar:
@@ -95,8 +133,143 @@ def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -
     click.echo("The worker now delivers the notice. See its progress with: portal campaigns")
 
 
+def _rehearse(context: Context, vault: WorkerVault, slug: str) -> None:
+    """Compose every mail, and print what would be sent, in which languages, until when."""
+    from portal.campaigns import rehearsal  # noqa: PLC0415 - slow to import
+
+    settings, now = context.settings, context.clock.now()
+    with context.db.read() as session:
+        incident = _published(session, slug)
+        version = exposure.needed(session, vault, incident.id)
+        words, begun = _words(session, vault, context, incident)
+        rate = rehearsal.present_rate(session, settings, now)
+        ahead = outbox.counts(session)[QUEUED]
+        paused = outbox.pause_of(session) is not None
+    click.echo(f"The notice would go to {version.addresses} addresses. Nothing was sent.")
+    chosen = service.chosen_languages(context.db, vault, store_for(settings))
+    with progress_bar("Composing", version.people, sys.stderr) as bar:
+        play = rehearsal.Rehearsal(settings, vault, words)
+        done = play.compose_all(context.db, version, chosen, now, bar.update)
+    count = version.addresses
+    if begun is not None:
+        click.echo(f"It began on {begun.at:%Y-%m-%d %H:%M} UTC; {begun.waiting} are not yet queued.")
+        count = begun.waiting
+    if begun is not None and begun.words is None:
+        click.echo("  ITS FROZEN WORDS WERE ALTERED. What follows is what it would say now.")
+    if not words:
+        click.echo(f"It says only that there is a message: {_why_neutral(incident, begun)}.")
+    for language, number in done.languages.most_common():
+        said = frozen.shown(words, language, settings.default_language) if words else None
+        subject = f", subject: {said.subject}" if said else ""
+        untranslated = f", statement in {said.language}" if said and said.untranslated else ""
+        click.echo(f"  {language}: addresses {number}{untranslated}{subject}")
+    click.echo(f"  composed {done.languages.total() - done.unfit}, at most {done.size} bytes each")
+    click.echo(f"  cannot be composed {done.unfit}")
+    if done.unfit:
+        click.echo("    A header cannot hold these addresses: correct them and import the list again.")
+    if done.tampered:
+        click.echo(f"  tampered rows {done.tampered}: import the list again, and activate it.")
+    if done.smtputf8:
+        click.echo(f"  need a relay with SMTPUTF8 {done.smtputf8}")
+    click.echo(f"  {_when_done(count + ahead, rate, now)}{' Delivery is paused.' if paused else ''}")
+    mark = _mark(vault, incident, words)
+    click.echo(f"To send it: portal campaigns notify {slug} --confirm {version.addresses} --text {mark}")
+
+
+def _when_done(mails: int, rate: float | None, now: datetime) -> str:
+    if rate is None:
+        return (
+            f"{mails} mails would wait. When the last one leaves is not known: no mail left lately, the "
+            "relay has not throttled, and PORTAL_MAIL_RATE is not set."
+        )
+    last = now + timedelta(seconds=mails / rate)
+    return f"At {rate:.4g} mails a second the last of {mails} would leave at {last:%Y-%m-%d %H:%M} UTC."
+
+
 @campaigns.command()
-@click.argument("slug")
+@SLUG
+@LANGUAGE
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The file to write: the HTML part, of FILE.txt the plain text, of FILE.eml the whole mail.",
+)
+@click.pass_obj
+@errors_as_messages
+def preview(context: Context, slug: str, language: str | None, output: Path) -> None:
+    """Write the notice of SLUG as it would be frozen now into a file. Sends nothing."""
+    from portal.campaigns import rehearsal  # noqa: PLC0415 - slow to import
+
+    settings, now = context.settings, context.clock.now()
+    language = _checked_language(context, language)
+    vault = context.worker_vault()
+    with context.db.read() as session:
+        words = _drawn(session, vault, context, incidents.by_slug(session, slug))
+    address = settings.site.contact_email or settings.mail.sender
+    composed = rehearsal.Rehearsal(settings, vault, words).compose(address, language, now)
+    message = message_from_bytes(composed.content, policy=policy.default)
+    part = message.get_body(("plain",) if output.suffix == ".txt" else ("html",))
+    content = composed.content if output.suffix == ".eml" or part is None else part.get_content().encode()
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written ({error.strerror}).") from None
+    click.echo(f"{output}: {composed.subject}")
+    click.echo("Nothing was sent.")
+
+
+@campaigns.command("test")
+@SLUG
+@LANGUAGE
+@click.option("--to", "address", required=True, help="One of PORTAL_TEST_RECIPIENTS.")
+@click.pass_obj
+@errors_as_messages
+def send_test(context: Context, slug: str, language: str | None, address: str) -> None:
+    """Send the notice of SLUG, as it would be frozen now, to one of PORTAL_TEST_RECIPIENTS.
+
+    At most 20 a day.
+    """
+    from portal.campaigns import rehearsal  # noqa: PLC0415 - slow to import
+
+    language = _checked_language(context, language)
+    if address not in context.settings.mail.test_recipients:
+        raise click.ClickException(
+            "This address is not among the test recipients. Add it to PORTAL_TEST_RECIPIENTS "
+            "(default: PORTAL_CONTACT_EMAIL)."
+        )
+    vault, now = context.worker_vault(), context.clock.now()
+    with context.db.write() as session:
+        incident = incidents.by_slug(session, slug)
+        words = _drawn(session, vault, context, incident)
+        try:
+            left = rehearsal.send_test(
+                session, vault, incident, words, address=address, language=language, now=now
+            )
+        except rehearsal.TooManyTests:
+            raise click.ClickException("20 tests were sent within a day. Nothing was sent.") from None
+    click.echo(f"The worker sends it now. Tests left for today: {left}")
+
+
+@campaigns.command()
+@SLUG
+@click.argument("text")
+@click.option("--language", required=True, help="The language of TEXT.")
+@click.pass_obj
+@errors_as_messages
+def subject(context: Context, slug: str, text: str, language: str) -> None:
+    """Set the subject of the next notice of SLUG in one of the portal's languages."""
+    language = _checked_language(context, language)
+    vault = context.worker_vault()
+    with context.db.write() as session:
+        incident = incidents.by_slug(session, slug)
+        frozen.set_subject(session, vault, incident, language, text, context.clock.now())
+    click.echo(f"{slug} ({language}): {text.strip()}")
+    click.echo("A notice that has begun does not change.")
+
+
+@campaigns.command()
+@SLUG
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -104,6 +277,7 @@ def notify(context: Context, slug: str, confirm: int | None, *, dry_run: bool) -
     help="The CSV file to write. It must not exist; only you will be able to read it.",
 )
 @click.pass_obj
+@errors_as_messages
 def failed(context: Context, slug: str, output: Path) -> None:
     """Write down whom no notice of SLUG reached, for letters and calls.
 
@@ -111,12 +285,9 @@ def failed(context: Context, slug: str, output: Path) -> None:
     Bounces are not known, so people whose mail came back are missing.
     """
     vault = context.worker_vault()
-    try:
-        with context.db.write() as session:
-            incident = incidents.by_slug(session, slug)
-            missed = unreached.missed(session, incident.id, slug, context.clock.now())
-    except incidents.IncidentUnknown:
-        raise click.ClickException(f"There is no incident '{slug}'. See: portal incidents list") from None
+    with context.db.write() as session:
+        incident = incidents.by_slug(session, slug)
+        missed = unreached.missed(session, incident.id, slug, context.clock.now())
     try:
         number = unreached.write(output, unreached.people(context.db, vault, missed))
     except FileExistsError:
@@ -126,6 +297,54 @@ def failed(context: Context, slug: str, output: Path) -> None:
             f"{output} cannot be written ({error.strerror}): choose another file with --output."
         ) from None
     click.echo(f"{output}: people {number}, addresses {len(missed.reasons)}. Delete it once it is used.")
+
+
+def _published(session: Session, slug: str) -> Incident:
+    incident = incidents.by_slug(session, slug)
+    if incident.state != PUBLISHED:
+        raise click.ClickException(
+            f"The incident '{slug}' is not published, so readers of the notice would find no page. "
+            f"Publish it first: portal incidents publish {slug}"
+        )
+    return incident
+
+
+def _words(
+    session: Session, vault: WorkerVault, context: Context, incident: Incident
+) -> tuple[dict[str, Words], service.Begun | None]:
+    """Return what the notice says: the frozen words of one that began, unless altered, else those of now."""
+    begun = service.begun(session, vault, incident.id)
+    if begun is not None and begun.words is not None:
+        return begun.words, begun
+    return _drawn(session, vault, context, incident), begun
+
+
+def _drawn(session: Session, vault: WorkerVault, context: Context, incident: Incident) -> dict[str, Words]:
+    from portal.campaigns import wording  # noqa: PLC0415 - slow to import
+
+    try:
+        return wording.drawn(session, vault, context.settings, incident, context.clock.now())
+    except wording.SummaryMissing as error:
+        raise click.ClickException(f"Nothing was sent: {error}.") from None
+
+
+def _mark(vault: WorkerVault, incident: Incident, words: dict[str, Words]) -> str:
+    return frozen.fingerprint(vault, incident.id, words)[:8].hex()
+
+
+def _why_neutral(incident: Incident, begun: service.Begun | None) -> str:
+    if begun is not None:
+        return "so it was when it began"
+    if incident.discreet:
+        return "the incident is discreet"
+    return f"no statement is published. Store one: portal incidents statement {incident.slug} FILE"
+
+
+def _checked_language(context: Context, language: str | None) -> str:
+    languages = context.settings.site.languages
+    if language is not None and language not in languages:
+        raise click.UsageError(f"The language must be one of {', '.join(languages)}")
+    return language or context.settings.default_language
 
 
 def _show(ledger: service.Ledger) -> None:

@@ -51,4 +51,11 @@ class Notice(mail.Mail):
         return cls()
 
 
+@dataclass(frozen=True)
+class Trial(Notice):
+    """The notice as a test, for somebody who waits for it: it passes the queue and a pause."""
+
+    stream: ClassVar[str] = mail.REQUESTED
+
+
 MAILS: tuple[type[mail.Mail], ...] = (Notice,)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from hmac import compare_digest
+from typing import NamedTuple
 
 from babel import Locale
 from sqlalchemy import delete, select
@@ -15,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
 from portal.campaigns.emails import Part, Words
-from portal.campaigns.models import SUBJECT_LENGTH, Campaign, NoticeWords, Subject
+from portal.campaigns.models import SUBJECT_LENGTH, NoticeWords, Subject
+from portal.core.db import ID_BYTES
 from portal.core.i18n import best_language
 from portal.crypto.vault import WorkerVault
 from portal.incidents.models import Incident
@@ -26,21 +28,29 @@ class SubjectInvalid(ValueError):
 
 
 class WordsAltered(Exception):
-    """Words or subjects in the database were altered or removed without the worker's keys."""
+    """The frozen words of a notice were altered or removed without the worker's keys."""
 
 
-def store(session: Session, vault: WorkerVault, campaign: Campaign, words: Mapping[str, Words]) -> None:
+class SubjectAltered(Exception):
+    """A subject was stored without the worker's keys."""
+
+
+class Audience(NamedTuple):
+    """Whom a notice goes to: the number of addresses of a list, or the recipient of a test."""
+
+    incident_id: bytes
+    list_id: int
+    addresses: int
+
+
+def store(
+    session: Session, vault: WorkerVault, notice_id: bytes, audience: Audience, words: Mapping[str, Words]
+) -> None:
     """Store what a notice says, in place of what was stored before for it."""
-    session.execute(delete(NoticeWords).where(NoticeWords.notice_id == campaign.id))
+    session.execute(delete(NoticeWords).where(NoticeWords.notice_id == notice_id))
     for language, said in words.items():
-        row = NoticeWords(
-            notice_id=campaign.id,
-            language=language,
-            incident_id=campaign.incident_id,
-            list_id=campaign.list_id,
-            addresses=campaign.addresses,
-            content=json.dumps(asdict(said), ensure_ascii=False),
-        )
+        content = json.dumps(asdict(said), ensure_ascii=False)
+        row = NoticeWords(notice_id=notice_id, language=language, content=content, **audience._asdict())
         row.row_mac = _row_mac(vault, row, sorted(words))
         session.add(row)
     session.flush()
@@ -81,10 +91,10 @@ def _row_mac(vault: WorkerVault, row: NoticeWords, languages: list[str]) -> byte
     )
 
 
-def fingerprint(vault: WorkerVault, incident_id: bytes, words: Mapping[str, Words]) -> str:
-    """Return 16 hex digits that stand for what a notice says in all languages, for `--text`."""
+def fingerprint(vault: WorkerVault, incident_id: bytes, words: Mapping[str, Words]) -> bytes:
+    """Return 16 bytes that stand for what a notice says in all languages."""
     said = json.dumps({language: asdict(words[language]) for language in sorted(words)})
-    return vault.row_mac("notice text", incident_id, said)[:8].hex()
+    return vault.row_mac("notice text", incident_id, said)[:ID_BYTES]
 
 
 def set_subject(
@@ -102,10 +112,10 @@ def set_subject(
 
 
 def subjects(session: Session, vault: WorkerVault, incident_id: bytes) -> dict[str, str]:
-    """Return the subjects that the operator set for an incident, by language. Raises WordsAltered."""
+    """Return the subjects that the operator set for an incident, by language. Raises SubjectAltered."""
     rows = session.scalars(select(Subject).where(Subject.incident_id == incident_id)).all()
     if not all(compare_digest(row.row_mac, _subject_mac(vault, row)) for row in rows):
-        raise WordsAltered
+        raise SubjectAltered
     return {row.language: row.subject for row in rows}
 
 

@@ -83,11 +83,8 @@ def start(
     version = exposure.needed(session, vault, incident_id)
     if confirmed != version.addresses:
         raise CountWrong
-    campaign = session.scalar(
-        select(Campaign)
-        .where(Campaign.incident_id == incident_id, Campaign.list_id == version.id)
-        .with_for_update()
-    )
+    of_list = (Campaign.incident_id == incident_id) & (Campaign.list_id == version.id)
+    campaign = session.scalar(select(Campaign).where(of_list).with_for_update())
     if campaign is not None and not _is_signed(vault, campaign):
         log.error(FORGED, campaign.id.hex(), "it is replaced")
         session.delete(campaign)
@@ -106,16 +103,40 @@ def start(
         session.add(campaign)
         session.flush()
         if words:
-            frozen.store(session, vault, campaign, words)
+            frozen.store(session, vault, campaign.id, _audience(campaign), words)
         details = {"list": version.number, "addresses": version.addresses}
         audit.record(session, "campaigns.notify", slug, details, now)
         exposure.set_notifying(session, version, goes_out=True)
     elif words and replace_altered and not _words_intact(session, vault, campaign):
-        frozen.store(session, vault, campaign, words)
+        frozen.store(session, vault, campaign.id, _audience(campaign), words)
         audit.record(session, "campaigns.freeze-again", slug, {"list": version.number}, now)
     elif not _words_intact(session, vault, campaign):
         raise frozen.WordsAltered
     return campaign
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A notice that began before: its words by language, none where it is neutral, or None if altered."""
+
+    at: datetime
+    waiting: int
+    words: dict[str, Words] | None
+
+
+def begun(session: Session, vault: WorkerVault, incident_id: bytes) -> Begun | None:
+    """Return the notice that began to the active list, or None. Raises ListNotActive."""
+    version = exposure.needed(session, vault, incident_id)
+    of_list = (Campaign.incident_id == incident_id) & (Campaign.list_id == version.id)
+    campaign = session.scalar(select(Campaign).where(of_list))
+    if campaign is None or not _is_signed(vault, campaign):
+        return None
+    try:
+        words = frozen.read(session, vault, campaign.id) if campaign.frozen else {}
+    except frozen.WordsAltered:
+        words = None
+    waiting = campaign.addresses - campaign.written - campaign.earlier
+    return Begun(campaign.begun_at, waiting, words)
 
 
 def chosen_languages(db: Database, vault: WorkerVault, store: Store) -> dict[bytes, str]:
@@ -246,8 +267,12 @@ def _is_signed(vault: WorkerVault, campaign: Campaign) -> bool:
     return compare_digest(campaign.row_mac, _row_mac(vault, campaign))
 
 
+def _audience(campaign: Campaign) -> frozen.Audience:
+    return frozen.Audience(campaign.incident_id, campaign.list_id, campaign.addresses)
+
+
 def _row_mac(vault: WorkerVault, campaign: Campaign) -> bytes:
-    audience = (campaign.incident_id, campaign.list_id, campaign.addresses)
+    audience = _audience(campaign)
     # One more value for a frozen one: neither passes as the other, and former ones keep their MAC.
     return vault.row_mac("campaign", campaign.id, *audience, *(["frozen"] if campaign.frozen else []))
 

@@ -43,8 +43,8 @@ def drawn(
 ) -> dict[str, Words]:
     """Return what a notice says now, by language; nothing where it is neutral.
 
-    It is neutral for a discreet incident, and where no statement is published. Raises SummaryMissing, and
-    WordsAltered where a subject was stored without the worker's keys.
+    It is neutral for a discreet incident, and where no statement is published. Raises SummaryMissing and
+    SubjectAltered.
     """
     if incident.discreet:
         return {}

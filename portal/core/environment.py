@@ -206,6 +206,17 @@ class Environment:
             self.fault(name, "must have ASCII characters only before its @")
         return address
 
+    def addresses(self, name: str) -> tuple[str, ...]:
+        """Return email addresses that are separated by commas; there may be none."""
+        found = []
+        for text in filter(None, (part.strip() for part in self.text(name, "").split(","))):
+            try:
+                found.append(normalise(text))
+            except AddressInvalid:
+                self.fault(name, "must be email addresses separated by commas")
+                break
+        return tuple(found)
+
     def picture(self, name: str) -> Path | None:
         """Return an image file that exists, or None."""
         value = self.text(name, "")

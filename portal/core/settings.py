@@ -5,7 +5,7 @@ Each group reads its own variables; `environment.py` says how a value is read.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
@@ -104,12 +104,16 @@ class KeyFiles:
 
 @dataclass(frozen=True)
 class Mail:
-    """The relay and the sender; `fault` says what is wrong with the relay where that may not matter."""
+    """The relay and the sender; `fault` says what is wrong with the relay where that may not matter.
+
+    `test_recipients` are those whom a notice may be sent to as a test.
+    """
 
     server: MailServer = field(default=MailServer("localhost", 25, tls="none"), repr=False)
     sender: str = "portal@localhost"
     connections: int = 4
     rate: str = ""
+    test_recipients: tuple[str, ...] = ()
     fault: str | None = None
 
     @classmethod
@@ -118,15 +122,16 @@ class Mail:
         sender = environment.address("MAIL_SENDER", cls.sender, needed=True)
         connections = environment.count("MAIL_CONNECTIONS", cls.connections, 50, least=1)
         rate = environment.rate("MAIL_RATE", cls.rate)
+        contact = environment.text("CONTACT_EMAIL", "")
+        tested = environment.addresses("TEST_RECIPIENTS") or ((contact,) if contact else ())
+        read = cls(sender=sender, connections=connections, rate=rate, test_recipients=tested)
         if sends_mail is SendsMail.YES:
-            server = environment.mail_server("MAIL_URL", cls.server)
-            return cls(server=server, sender=sender, connections=connections, rate=rate)
+            return replace(read, server=environment.mail_server("MAIL_URL", cls.server))
         if sends_mail is SendsMail.NO or keys.web_alone:
-            return cls(sender=sender, connections=connections, rate=rate)
+            return read
         with environment.faults_apart() as faults:
             server = environment.mail_server("MAIL_URL", cls.server)
-        fault = "; ".join(faults) or None
-        return cls(server=server, sender=sender, connections=connections, rate=rate, fault=fault)
+        return replace(read, server=server, fault="; ".join(faults) or None)
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ import click
 from portal.core.environment import PREFIX
 from portal.core.settings import Settings
 from portal.crypto import keys
-from portal.demo.example import close_stolen_passwords, incident, load
+from portal.demo.example import close_stolen_passwords, incident, load, show_notice
 from portal.demo.mailbox import HOST, MailboxStore, receiving
-from portal.demo.people import EXAMPLE, PASSWORD, ROBBED, UNAFFECTED
+from portal.demo.people import EXAMPLE, FAMILY, PASSWORD, ROBBED, UNAFFECTED
 from portal.runtime.context import Context
 
 ROOT = Path(__file__).parent.parent.parent
@@ -103,6 +103,8 @@ def _print_addresses(port: int) -> None:
         "A customer whose password was stolen too. It is locked, and the mailbox holds the mail that says so:"
     )
     click.echo(f"needs a new password: {ROBBED}")
+    click.echo("An affected family. The mailbox holds the notice to them, in English and in Spanish:")
+    click.echo(f"notified: {FAMILY}")
     click.echo("A customer who is not affected and can sign in:")
     click.echo(f"sign in as: {UNAFFECTED}")
     click.echo(f"password: {PASSWORD}")
@@ -130,6 +132,7 @@ def _environ(folder: Path, port: int, mail_port: int) -> dict[str, str]:
         "CONTACT_PHONE": about["contact_phone"],
         "BRAND_COLOUR": about["brand_colour"],
         "TIMEZONE": "Europe/London",
+        "TEST_RECIPIENTS": FAMILY,
         "DEMO_MAILBOX": str(folder / "demo-mailbox.db"),
     }
     other = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
@@ -144,6 +147,7 @@ def _prepare(folder: Path, settings: Settings) -> None:
     load(context, new=new)
     if new:
         close_stolen_passwords(context)
+        show_notice(context)
     (folder / "demo-loaded").touch()
     context.db.dispose()
 

@@ -12,8 +12,9 @@ from typing import Any
 import click
 
 from portal.accounts.commands import accounts
+from portal.campaigns.commands import campaigns
 from portal.core.clock import FixedClock, SystemClock
-from portal.demo.people import PASSWORD, accounts_file, list_file
+from portal.demo.people import FAMILY, PASSWORD, accounts_file, list_file
 from portal.exposure.commands import exposure
 from portal.identity.service import hasher_for
 from portal.incidents.commands import incidents
@@ -49,6 +50,12 @@ def close_stolen_passwords(context: Context) -> None:
     _run(context, reset, "require", incident()["slug"])
 
 
+def show_notice(context: Context) -> None:
+    """Send the notice, in each language, to one address: to all thousand, it would fill the mailbox."""
+    for language in context.settings.site.languages:
+        _run(context, campaigns, "test", incident()["slug"], "--to", FAMILY, "--language", language)
+
+
 def _first_statement_at(about: dict[str, Any]) -> datetime:
     """Return the time of the first statement."""
     return min(datetime.fromisoformat(at) for at in about["statements"].values())
@@ -68,7 +75,8 @@ def _files(about: dict[str, Any], folder: Path, password_hash: str) -> Iterator[
 def _story(about: dict[str, Any]) -> Iterator[Step]:
     """Yield the staff's statements and updates with their times, updates 30 minutes after the event."""
     begin, slug = _first_statement_at(about), about["slug"]
-    created = ("create", slug, "--title", about["title"], "--classes", ";".join(about["classes"]))
+    facts = ("--classes", ";".join(about["classes"]), "--happened", about["happened_on"].isoformat())
+    created = ("create", slug, "--title", about["title"], *facts)
     yield begin - timedelta(hours=2), incidents, created
     for language, title in about["titles"].items():
         yield begin - timedelta(hours=2), incidents, ("title", slug, "--language", language, title)

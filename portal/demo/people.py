@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 # Her password was not in the stolen file, so she gets no mail before someone checks her address.
 EXAMPLE = "nora.lind@postbox.example"
+FAMILY = "family.torres@correo.example"
 ROBBED = "marta.quiroga41@correo.example"  # her password was stolen
 UNAFFECTED = "tom.berg@postbox.example"
 PASSWORD = "thimble-quartz-heron-lagoon-brisk"  # noqa: S105 - of the demonstration, in its own database
@@ -120,12 +121,8 @@ def affected() -> Iterator[Person]:
     chance = random.Random(20261102)  # noqa: S311 - the demonstration is the same every time
     yield Person(EXAMPLE, "C-100001", "Nora Lind", "en", "IE", (*BASICS, "Phone numbers", "Purchases"))
     # A family that shares one address.
-    yield Person(
-        "family.torres@correo.example", "C-100002", "Paula Torres", "es", "ES", (*BASICS, "Purchases")
-    )
-    yield Person(
-        "family.torres@correo.example", "C-100003", "Hugo Torres", "es", "ES", (*BASICS, "Passwords")
-    )
+    yield Person(FAMILY, "C-100002", "Paula Torres", "es", "ES", (*BASICS, "Purchases"))
+    yield Person(FAMILY, "C-100003", "Hugo Torres", "es", "ES", (*BASICS, "Passwords"))
     for number in range(4, AFFECTED + 1):
         first, last = chance.choice(FIRST), chance.choice(LAST)
         spanish = chance.random() < 0.3  # noqa: PLR2004 - a share

@@ -42,6 +42,7 @@ STILL_WANTED = timedelta(hours=24)
 MAIL_LATE = timedelta(minutes=10)
 # More than one delivery batch: where more mails wait, those that no batch has reached are overdue anyway.
 MAILS_LOOKED_AT = 200
+MEASURED, FEWEST_MEASURED = timedelta(minutes=5), 50
 ALTERED = "altered"
 WITHDRAWN = "withdrawn"
 OUTDATED = "outdated"
@@ -194,6 +195,16 @@ def paces(session: Session) -> dict[str, float]:
 def payload_cell(row_id: bytes) -> Cell:
     """Return the vault cell of a row's payload: its table, column and id."""
     return Cell("outbox_mails", "payload", row_id)
+
+
+def measured_rate(session: Session, now: datetime) -> float | None:
+    """Return the mails a second that left in the last five minutes; None where they were too few to tell."""
+    lately = ENDED & (OutboxMail.state == SENT) & (OutboxMail.finished_at > now - MEASURED)
+    times = select(func.count(), func.min(OutboxMail.finished_at), func.max(OutboxMail.finished_at))
+    number, first, last = session.execute(times.where(lately)).one()
+    if first is None or last is None or number < FEWEST_MEASURED or first == last:
+        return None
+    return (number - 1) / float((last - first).total_seconds())
 
 
 def make_proof(code: str, sent_at: datetime, subject: str, recipient: str) -> tuple[bytes, bytes]:

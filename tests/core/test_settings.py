@@ -119,6 +119,7 @@ def test_every_fault_is_reported_together_and_no_value_with_it():
         "MAIL_SENDER": SECRET,
         "MAIL_CONNECTIONS": SECRET,
         "MAIL_RATE": SECRET,
+        "TEST_RECIPIENTS": f"a@b.example,{SECRET}",
         "BRAND_COLOUR": SECRET,
         "LOGO_FILE": SECRET,
         "LANGUAGES": SECRET,
@@ -192,6 +193,17 @@ def test_a_secret_is_in_no_representation_of_the_settings():
 )
 def test_production_refuses(name, value):
     assert f"PORTAL_{name}" in {fault.partition(":")[0] for fault in faults(**{name: value})}
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({}, ("help@northwind.example",)),
+        ({"PORTAL_TEST_RECIPIENTS": " a@b.example , C@D.example,"}, ("a@b.example", "C@d.example")),
+    ],
+)
+def test_a_notice_is_tested_with_the_contact_unless_others_are_named(given, read):
+    assert Settings.from_env(GOOD | given).mail.test_recipients == read
 
 
 def test_a_misspelled_setting_is_named_instead_of_being_ignored():

@@ -6,21 +6,25 @@ from datetime import UTC, datetime
 import pytest
 
 from portal.demo import people
-from portal.demo.example import close_stolen_passwords, load
+from portal.demo.example import close_stolen_passwords, load, show_notice
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
 from portal.runtime.context import Context
 from portal.worker import drain
+from tests.configured import configured
 
 # The demonstration runs on SQLite alone.
 pytestmark = pytest.mark.sqlite
 
+FAMILY_ADDRESS = "family.torres@correo.example"
+
 
 @pytest.fixture
 def loaded(settings, clock):
-    context = Context(settings)
+    context = Context(configured(settings, mail={"test_recipients": (FAMILY_ADDRESS,)}))
     load(context, new=True)
     close_stolen_passwords(context)
+    show_notice(context)
     clock.at = datetime.now(UTC)
 
 
@@ -62,6 +66,16 @@ def test_whoever_must_choose_a_new_password_is_mailed_once_and_the_link_works(
     page = client.get(link.removeprefix(worker_parts.settings.base_url), follow_redirects=True)
     assert page.status_code == 200
     assert "Why we ask you" in page.text
+
+
+def test_the_notice_to_a_family_tells_the_story_in_both_languages(loaded, worker_parts, smtp):
+    drain(worker_parts)
+    found = {mail.message["Content-Language"]: mail for mail in smtp.to(FAMILY_ADDRESS)}
+    assert found["en"].message["Subject"] == "Your data and our incident of 28 October"
+    assert "a thief copied the data of 1,000 of our customers" in found["en"].text
+    assert found["es"].message["Subject"] == "Sus datos y nuestro incidente del 28 de octubre"
+    assert "What you can do" in found["en"].html
+    assert "Qué puede hacer usted" in found["es"].html
 
 
 def test_the_list_is_the_third_count_of_the_thirteenth_of_november(loaded, db):

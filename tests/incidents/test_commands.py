@@ -11,6 +11,18 @@ from portal.audit.models import AuditEntry
 from tests.incidents.conftest import CORRECTED, SLUG, SPANISH, STATEMENT
 
 
+@pytest.fixture
+def audited(db):
+    """What the log holds, as actions with their details."""
+
+    def read():
+        with db.read() as session:
+            found = session.execute(select(AuditEntry.action, AuditEntry.details).order_by(AuditEntry.number))
+            return [tuple(row) for row in found]
+
+    return read
+
+
 def test_an_incident_goes_from_nothing_to_the_public(portal, write, client):
     assert "There is no incident" in portal("incidents", "list").output
     portal(
@@ -196,3 +208,29 @@ def test_a_title_on_the_command_line_is_judged_as_one_in_a_file(portal, publishe
     ):
         assert "A title is one line" in portal("incidents", *arguments, status=1).output
     ET.fromstring(client.get("/feed.atom").data)
+
+
+def test_what_the_notice_says_is_chosen_with_the_incident_and_later(portal, audited):
+    given = ("--title", "T", "--classes", "Names", "--happened", "2026-10-28", "--discreet")
+    portal("incidents", "create", SLUG, *given)
+    shown = portal("incidents", "show", SLUG).output
+    assert "happened: 2026-10-28\n" in shown
+    assert "discreet: the notice says only that there is a message\n" in shown
+    assert "the next notice tells what happened" in portal("incidents", "discreet", SLUG, "off").output
+    assert "happened on 2026-10-27" in portal("incidents", "happened", SLUG, "2026-10-27").output
+    assert "discreet" not in portal("incidents", "show", SLUG).output
+    assert "says only that" in portal("incidents", "discreet", SLUG, "on").output
+    assert audited() == [
+        ("incidents.create", '{"classes":1,"discreet":true}'),
+        ("incidents.discreet", '{"discreet":false}'),
+        ("incidents.happened", '{"day":"2026-10-27"}'),
+        ("incidents.discreet", '{"discreet":true}'),
+    ]
+    assert "no incident" in portal("incidents", "discreet", "elsewhere", "on", status=1).output
+
+
+@pytest.mark.parametrize("day", ["2026-11-25", "28 October", "2026-13-01"])
+def test_the_day_of_an_incident_is_a_date_that_has_come(portal, day):
+    given = ("--title", "T", "--classes", "Names", "--happened", day)
+    portal("incidents", "create", SLUG, *given, status=2)
+    assert "There is no incident" in portal("incidents", "list").output

@@ -98,3 +98,69 @@ def test_html_is_text_even_where_the_same_element_may_come_from_markdown(tag):
     html = markdown.render(f"before <{tag}>inside</{tag}> after\n\n<{tag}>\nblock\n</{tag}>\n")
     assert f"&lt;{tag}&gt;inside&lt;/{tag}&gt;" in html
     assert {found for found, _ in Elements(html).found} == {"p"}
+
+
+WRITTEN = """\
+We are **sorry**. [Check](/check/) or
+see <https://x.example/> or [a@b.example](mailto:a@b.example).\\
+A new line.
+
+- one
+- two
+  more
+  - *nested*
+
+3. three
+
+   with more
+4. `four`
+
+> They said
+>
+> sorry
+
+| data | since |
+|---|---|
+| names | 2021 |
+
+```
+as
+  it is
+```
+
+![a picture](https://e.example/x.png) [by name][r]
+
+### Heading
+
+[r]: //e.example/y
+"""
+READ = """\
+We are sorry. Check (https://portal.example/check/) or see https://x.example/ or a@b.example.
+A new line.
+
+- one
+- two more
+  - nested
+
+3. three
+
+   with more
+4. four
+
+> They said
+>
+> sorry
+
+data | since
+names | 2021
+
+as
+  it is
+
+a picture by name (//e.example/y)
+
+Heading"""
+
+
+def test_in_a_plain_mail_a_text_reads_as_one_writes_by_hand():
+    assert markdown.plain(WRITTEN, "https://portal.example") == READ

@@ -1,0 +1,236 @@
+"""Before a notice begins: its subject, a preview, a test, and a dry run that composes every mail."""
+
+import re
+from datetime import date, timedelta
+from email import message_from_bytes, policy
+
+import pytest
+from sqlalchemy import text
+
+from portal.incidents import service as incidents
+from portal.outbox.models import OutboxMail
+from portal.worker import drain
+from tests.campaigns.conftest import SLUG, STATEMENT
+from tests.campaigns.test_words import ANA, ANN, LIST, change, forge_text, notify, told
+from tests.configured import configured
+
+__all__ = ["told"]
+
+CONTACT = "help@northwind.example"
+
+
+@pytest.fixture
+def dry_run(told):
+    def run():
+        done = told.run("notify", SLUG, "--dry-run")
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    return run
+
+
+def mark_of(said):
+    (mark,) = re.findall(r"--text ([0-9a-f]{16})$", said, re.MULTILINE)
+    return mark
+
+
+def test_a_dry_run_composes_every_mail_and_says_in_which_languages(told, dry_run, worker_parts, smtp):
+    told.live(f"{LIST}zoë@northwind.example,3,Zoë,es\n")
+    said = dry_run()
+    assert "The notice would go to 3 addresses. Nothing was sent.\n" in said
+    assert "  es: addresses 2, subject: Sus datos y un incidente en Northwind Travel\n" in said
+    assert "  en: addresses 1, subject: Your data and an incident at Northwind Travel\n" in said
+    assert re.search(r"  composed 3, at most \d{4} bytes each\n  cannot be composed 0\n", said)
+    assert "need a relay with SMTPUTF8 1" in said
+    drain(worker_parts)
+    assert smtp.messages == []
+
+
+def test_a_dry_run_says_what_cannot_be_composed_and_which_rows_were_tampered_with(told, dry_run, db):
+    settings = told.settings
+    told.settings = configured(settings, site={"organisation": "Northwind\x0bTravel"})
+    assert "  cannot be composed 2\n" in dry_run()
+    told.settings = settings
+    change(db, "UPDATE exposure_people SET blob = :blob", blob=b"spoilt" * 40)
+    said = dry_run()
+    assert "tampered rows 2: import the list again" in said
+    assert "composed 0" in said
+
+
+def test_a_dry_run_marks_languages_without_a_statement_and_neutral_notices(operator, db, clock):
+    operator.live(LIST)
+    neutral = operator.run("notify", SLUG, "--dry-run").stdout
+    assert "It says only that there is a message: no statement is published. Store one: portal" in neutral
+    operator.statement(STATEMENT)
+    assert (
+        "  es: addresses 1, statement in en, subject: Sus datos"
+        in operator.run("notify", SLUG, "--dry-run").stdout
+    )
+    with db.write() as session:
+        incidents.set_discreet(session, SLUG, clock.now(), discreet=True)
+    discreet = operator.run("notify", SLUG, "--dry-run").stdout
+    assert "It says only that there is a message: the incident is discreet.\n" in discreet
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [
+        ("", "2 mails would wait. When the last one leaves is not known"),
+        ("2 per minute", "At 0.03333 mails a second the last of 2 would leave at 2026-11-23 09:01 UTC.\n"),
+    ],
+)
+def test_a_dry_run_says_when_the_last_one_would_leave(told, dry_run, rate, said):
+    told.settings = configured(told.settings, mail={"rate": rate})
+    assert said in dry_run()
+
+
+def test_the_present_rate_is_what_left_in_the_last_minutes(told, dry_run, db, clock):
+    with db.write() as session:
+        for number in range(101):
+            at = clock.now() - timedelta(seconds=number)
+            session.add(
+                OutboxMail(
+                    purpose="notice", priority=2, state="sent", created_at=at, finished_at=at, payload=b""
+                )
+            )
+    assert "At 1 mails a second the last of 2 would leave at 2026-11-23 09:00 UTC.\n" in dry_run()
+
+
+def test_only_the_text_of_the_dry_run_is_sent(told, dry_run, db, worker_parts, smtp):
+    mark = mark_of(dry_run())
+    change(db, "UPDATE incidents_statements SET title = 'forged'")
+    refused = told.run("notify", SLUG, "--confirm", "2", "--text", mark)
+    assert refused.exit_code == 1
+    assert "What the notice says has changed since the dry run. Nothing was sent." in refused.output
+    drain(worker_parts)
+    assert smtp.messages == []
+    done = told.run("notify", SLUG, "--confirm", "2", "--text", mark_of(dry_run()))
+    assert done.exit_code == 0, done.output
+
+
+def test_altered_words_are_frozen_again_only_with_the_mark_of_what_they_are_now(
+    told, dry_run, db, worker_parts, smtp
+):
+    notify(told)
+    forge_text(db)
+    drain(worker_parts)
+    refused = told.run("notify", SLUG, "--confirm", "2")
+    assert refused.exit_code == 1
+    assert "The frozen words of this notice were altered in the database. Nothing was sent." in refused.output
+    said = dry_run()
+    assert "ITS FROZEN WORDS WERE ALTERED" in said
+    again = told.run("notify", SLUG, "--confirm", "2", "--text", mark_of(said))
+    assert "Then: portal outbox retry --reason not-composed" in again.output
+    with db.write() as session:
+        session.execute(text("UPDATE outbox_mails SET state = 'queued', due_at = created_at, attempts = 0"))
+    drain(worker_parts)
+    assert "a thief copied" in smtp.to(ANN)[0].text
+
+
+def test_a_notice_that_began_is_shown_as_it_was_frozen(told, dry_run):
+    before = mark_of(dry_run())
+    notify(told)
+    told.statement(STATEMENT.replace("role:", "note: x\nrole:").replace("a thief", "nobody"))
+    said = dry_run()
+    assert "It began on 2026-11-23 09:00 UTC; 0 are not yet queued.\n" in said
+    assert mark_of(said) == before
+
+
+def test_the_subject_names_the_day_or_is_what_the_operator_set(told, worker_parts, smtp, db, clock):
+    with db.write() as session:
+        incidents.set_happened(session, SLUG, date(2026, 10, 28), clock.now())
+    done = told.run("subject", SLUG, "--language", "es", " Robaron sus datos ")
+    assert done.output.startswith("november (es): Robaron sus datos\n")
+    notify(told)
+    drain(worker_parts)
+    assert smtp.to(ANN)[0].message["Subject"] == "Your data and our incident of 28 October"
+    assert smtp.to(ANA)[0].message["Subject"] == "Robaron sus datos"
+
+
+@pytest.mark.parametrize(
+    ("day", "said"), [("2026-10-28", "28 de octubre"), ("2025-12-30", "30 de diciembre de 2025")]
+)
+def test_the_day_is_in_the_reader_s_words(told, day, said, db, clock, dry_run):
+    with db.write() as session:
+        incidents.set_happened(session, SLUG, date.fromisoformat(day), clock.now())
+    assert f"subject: Sus datos y nuestro incidente del {said}\n" in dry_run()
+
+
+@pytest.mark.parametrize("wrong", ["", "x" * 201, "two\nlines", "a\x1fb"])
+def test_a_subject_is_one_short_line(told, wrong):
+    done = told.run("subject", SLUG, "--language", "en", wrong)
+    assert done.exit_code == 1
+    assert "one line of at most 200 characters" in done.output
+
+
+@pytest.mark.parametrize("forged", ["subject = 'You won'", "language = 'en'"])
+def test_a_forged_subject_mails_nobody(told, forged, db, worker_parts, smtp):
+    told.run("subject", SLUG, "--language", "es", "Robaron sus datos")
+    change(db, f"UPDATE campaigns_subjects SET {forged}")
+    done = told.run("notify", SLUG, "--confirm", "2")
+    assert done.exit_code == 1
+    assert "A subject was stored without the worker's keys. Nothing was sent." in done.output
+    drain(worker_parts)
+    assert smtp.messages == []
+
+
+@pytest.mark.parametrize(
+    ("name", "starts"), [("a.html", b"<!doctype html>"), ("a.txt", b"Northwind Travel"), ("a.eml", b"From: ")]
+)
+def test_a_preview_is_what_would_be_sent(told, tmp_path, name, starts, smtp, worker_parts):
+    done = told.run("preview", SLUG, "--language", "es", "--output", str(tmp_path / name))
+    assert done.exit_code == 0, done.output
+    assert done.output.endswith(": Sus datos y un incidente en Northwind Travel\nNothing was sent.\n")
+    content = (tmp_path / name).read_bytes()
+    assert content.startswith(starts)
+    if name.endswith(".eml"):
+        parts = message_from_bytes(content, policy=policy.default).iter_parts()
+        content = next(parts).get_content().encode()
+    assert "El 28 de octubre copiaron los nombres de nuestros clientes" in content.decode()
+    drain(worker_parts)
+    assert smtp.messages == []
+
+
+def test_a_preview_that_cannot_be_written_says_why(told, tmp_path):
+    done = told.run("preview", SLUG, "--output", str(tmp_path / "no" / "where.html"))
+    assert "where.html cannot be written (No such file or directory)." in done.output
+    assert "must be one of en, es" in told.run("preview", SLUG, "--output", "x", "--language", "de").output
+
+
+def test_a_test_goes_to_a_test_recipient_alone_also_in_a_pause(told, worker_parts, smtp, db, clock):
+    for wrong in (ANN, "HELP@northwind.example", ""):
+        refused = told.run("test", SLUG, "--to", wrong)
+        assert refused.exit_code == 1
+        assert "not among the test recipients" in refused.output
+    with db.write() as session:
+        session.execute(
+            text("INSERT INTO mail_pauses (name, reason, paused_at) VALUES ('bulk', 'x', :now)"),
+            {"now": clock.now()},
+        )
+    for language in ("en", "es"):
+        done = told.run("test", SLUG, "--to", CONTACT, "--language", language)
+        assert done.exit_code == 0, done.output
+    drain(worker_parts)
+    assert [mail.recipients for mail in smtp.messages] == [(CONTACT,)] * 2
+    titles = ("a thief copied our customers’ names", "El 28 de octubre copiaron los nombres")
+    assert all(any(title in mail.text for mail in smtp.messages) for title in titles)
+    with db.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM campaigns_words")) == 2
+
+
+def test_twenty_tests_a_day(told, clock, db):
+    for number in range(20):
+        assert f"Tests left for today: {19 - number}\n" in told.run("test", SLUG, "--to", CONTACT).output
+    refused = told.run("test", SLUG, "--to", CONTACT)
+    assert refused.exit_code == 1
+    assert "20 tests were sent within a day. Nothing was sent." in refused.output
+    clock.advance(timedelta(days=1, seconds=1))
+    assert told.run("test", SLUG, "--to", CONTACT).exit_code == 0
+
+
+def test_a_test_of_a_discreet_incident_is_neutral(told, worker_parts, smtp, db, clock):
+    with db.write() as session:
+        incidents.set_discreet(session, SLUG, clock.now(), discreet=True)
+    assert told.run("test", SLUG, "--to", CONTACT).exit_code == 0
+    drain(worker_parts)
+    assert "thief" not in smtp.to(CONTACT)[0].text
