@@ -14,6 +14,7 @@ from babel import Locale, UnknownLocaleError
 
 from portal.core import service_urls
 from portal.core.addresses import AddressInvalid, normalise
+from portal.core.i18n import matching_language, shipped_languages
 from portal.core.service_urls import MailServer
 
 PREFIX = "PORTAL_"
@@ -235,14 +236,18 @@ class Environment:
         return Path(value) if value else None
 
     def languages(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
-        """Return language tags; one at least."""
-        tags = self.text(name, ",".join(default)).split(",")
-        languages = tuple(tag.strip() for tag in tags if tag.strip())
+        """Return language tags that have a catalogue; one at least."""
+        tags = self.text(name, ",".join(default)).replace("_", "-").split(",")
+        languages = tuple(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
         for tag in languages:
             try:
-                Locale.parse(tag.replace("-", "_"))
+                Locale.parse(tag, sep="-")
             except (UnknownLocaleError, ValueError):
                 self.fault(name, "must be language tags separated by commas, like en,es")
+                break
+            if matching_language(tag, shipped_languages()) is None:
+                shipped = ", ".join(shipped_languages())
+                self.fault(name, f"has a language without a catalogue; this version has {shipped}")
                 break
         if not languages:
             self.fault(name, "must name at least one language")

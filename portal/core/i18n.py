@@ -2,10 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from babel import Locale
+from babel.core import LOCALE_ALIASES, get_global, parse_locale
+
+if TYPE_CHECKING:
+    from babel.support import NullTranslations
 
 TRANSLATIONS = Path(__file__).parent.parent / "translations"
 SOURCE_LANGUAGE = "en"
@@ -27,26 +32,67 @@ class Catalogue:
     @property
     def direction(self) -> str:
         """The direction in which the language is written: `ltr` or `rtl`."""
-        return Locale.parse(self.language).text_direction
+        return Locale.parse(self.language, sep="-").text_direction
 
 
 @cache
 def catalogue(language: str) -> Catalogue:
     """Return the translations of `language`, a BCP 47 tag; English where there is no catalogue."""
-    from babel.support import Translations  # noqa: PLC0415 - slow to import, and few commands translate
-
-    tag = language.replace("-", "_")
-    loaded = Translations.load(TRANSLATIONS, [tag])
+    loaded = translations(language)
     return Catalogue(language, loaded.gettext, loaded.ngettext)
 
 
 @cache
+def translations(language: str) -> "NullTranslations":
+    """Return the catalogue that fits `language` best; none, which is English, where there is none."""
+    from babel.support import NullTranslations, Translations  # noqa: PLC0415 - slow, and few commands translate
+
+    tag = matching_language(language, shipped_languages())
+    if tag is None:
+        return NullTranslations()
+    return Translations.load(TRANSLATIONS, [tag.replace("-", "_")])
+
+
+def shipped_languages() -> tuple[str, ...]:
+    """Return the tags of the languages that have a catalogue, and of the texts' own."""
+    folders = (file.parent.parent for file in TRANSLATIONS.glob("*/LC_MESSAGES/messages.po"))
+    return tuple(sorted({SOURCE_LANGUAGE, *(folder.name.replace("_", "-") for folder in folders)}))
+
+
 def best_language(wanted: str | None, offered: tuple[str, ...]) -> str:
     """Return the offered language that matches `wanted` best (`es` for `es-MX`), else the first one."""
-    if wanted:
-        tag = wanted.strip().replace("_", "-").lower()
-        for candidate in (tag, tag.split("-")[0]):
-            for language in offered:
-                if language.lower() == candidate:
-                    return language
-    return offered[0]
+    return (matching_language(wanted, offered) if wanted else None) or offered[0]
+
+
+@lru_cache(maxsize=1024)  # visitors say what they want
+def matching_language(wanted: str, offered: tuple[str, ...]) -> str | None:
+    """Return the offered language that matches `wanted` best, or None.
+
+    It is the same tag, else one of the same language and script: `zh-Hant` for `zh-TW`, `pt-BR` for `pt`,
+    `no` for `nb`. Of several, it is the one of the region, else the one without a region.
+    """
+    wanted = wanted.strip().replace("_", "-")
+    meant = _likely(wanted)
+    alike = [tag for tag in offered if meant and (_likely(tag) or ())[:2] == meant[:2]]
+    same = [tag for tag in offered if tag.lower() == wanted.lower()]
+    of_the_region = [tag for tag in alike if _likely(tag) == meant]
+    without_region = [tag for tag in alike if "-" not in tag]
+    return next(iter((*same, *of_the_region, *without_region, *alike)), None)
+
+
+@lru_cache(maxsize=1024)
+def _likely(tag: str) -> tuple[str, str | None, str | None] | None:
+    """Return language, script and region of a tag, the likely ones where it has none; None if it is invalid.
+
+    Source: Unicode's likely subtags (UTS 35, part 1, 4.3), as Babel has them.
+    """
+    try:
+        language, region, script, *_ = parse_locale(tag, sep="-")
+    except ValueError:
+        return None
+    language = LOCALE_ALIASES.get(language, language).partition("_")[0]  # `no` is `nb`
+    language = get_global("language_aliases").get(language, language).partition("_")[0]  # `iw` is `he`
+    likely, keys = get_global("likely_subtags"), (f"{language}_{script}", f"{language}_{region}", language)
+    known = next((likely[key] for key in keys if key in likely), language)
+    _, known_region, known_script, *_ = parse_locale(known)
+    return language, script or known_script, region or known_region

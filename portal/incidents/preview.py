@@ -4,6 +4,7 @@ from base64 import b64encode
 from mimetypes import guess_type
 from pathlib import Path
 
+from babel import Locale
 from flask import Flask, render_template
 from flask_babel import force_locale
 
@@ -29,7 +30,10 @@ def render(settings: Settings, db: Database, clock: Clock, slug: str, language: 
     with db.read() as session:
         incident = service.by_slug(session, slug)
         page = reading.page(session, incident, [language, settings.default_language], drafts=True)
-    with _bare_app(settings, db, clock).test_request_context(page.path), force_locale(language):
+    with (
+        _bare_app(settings, db, clock).test_request_context(page.path),
+        force_locale(Locale.parse(language, sep="-")),
+    ):
         html = render_template(
             "incidents/preview.html",
             page=page,

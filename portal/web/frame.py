@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 from urllib.parse import quote, urlsplit
 
+from babel import Locale
+from babel.support import NullTranslations
 from flask import (
     Flask,
     Response,
@@ -19,7 +21,7 @@ from flask import (
 )
 from flask.globals import request_ctx
 from flask.sessions import SecureCookieSessionInterface
-from flask_babel import Babel, get_locale
+from flask_babel import Babel, Domain, get_locale
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from itsdangerous import TimedSerializer, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode
@@ -28,7 +30,7 @@ from werkzeug.exceptions import BadRequest, Gone, ServiceUnavailable, TooManyReq
 from werkzeug.routing import IntegerConverter, RequestRedirect
 from werkzeug.wrappers import Response as BaseResponse
 
-from portal.core.i18n import TRANSLATIONS
+from portal.core.i18n import translations
 from portal.core.service_urls import LOOPBACK
 from portal.runtime.parts import WebParts
 from portal.web import errors, languages, limits, networks
@@ -76,6 +78,15 @@ class _UncompressedSerializer(URLSafeTimedSerializer):
         return base64_encode(TimedSerializer.dump_payload(self, obj))
 
 
+class _Catalogues(Domain):  # type: ignore[misc]  # Flask-Babel has no types
+    """The catalogues of the mails, for the pages; Flask-Babel's own look-up finds `pt` for `pt` alone."""
+
+    def get_translations(self) -> NullTranslations:
+        """Return the catalogue of this request's language; none outside a request."""
+        locale = get_locale()
+        return NullTranslations() if locale is None else translations(str(locale))
+
+
 class UncompressedSessions(SecureCookieSessionInterface):
     """Flask's session cookies, uncompressed: the same step of a flow sets cookies of the same length."""
 
@@ -117,8 +128,7 @@ def prepare(app: Flask, web_parts: WebParts) -> None:
         WTF_CSRF_TIME_LIMIT=12 * 3600,
         # Some browsers and company proxies send no Referer; the token and the SameSite cookie protect forms.
         WTF_CSRF_SSL_STRICT=False,
-        BABEL_DEFAULT_LOCALE=settings.default_language,
-        BABEL_TRANSLATION_DIRECTORIES=str(TRANSLATIONS),
+        BABEL_DEFAULT_LOCALE=settings.default_language.replace("-", "_"),
         BABEL_DEFAULT_TIMEZONE=settings.site.timezone,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -126,7 +136,8 @@ def prepare(app: Flask, web_parts: WebParts) -> None:
     app.before_request(_redirect_to_base_url)
     csrf.init_app(app)
     app.before_request(_check_form_origin)
-    Babel(app, locale_selector=language)
+    babel = Babel(app, locale_selector=lambda: Locale.parse(language(), sep="-"))
+    babel.domain_instance = _Catalogues()
     errors.install(app)
     app.context_processor(_template_context)
     app.after_request(_add_headers)

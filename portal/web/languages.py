@@ -9,7 +9,7 @@ from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 from werkzeug.sansio.http import parse_cookie  # as Flask does: a cookie of any bytes is no error
 
-from portal.core.i18n import best_language
+from portal.core.i18n import matching_language
 from portal.core.settings import Settings
 
 COOKIE = "language"
@@ -47,4 +47,6 @@ def negotiated(environ: Mapping[str, Any], settings: Settings) -> str:
 @functools.lru_cache(maxsize=1024)
 def _best_match(header: str, offered: tuple[str, ...]) -> str:
     """Return the offered language that fits a header best; cached, because few headers are distinct."""
-    return parse_accept_header(header, LanguageAccept).best_match(offered) or best_language(None, offered)
+    accepted = parse_accept_header(header, LanguageAccept)
+    matching = (matching_language(tag, offered) for tag, quality in accepted if quality > 0)
+    return next((tag for tag in matching if tag), offered[0])

@@ -255,3 +255,17 @@ def test_the_demonstration_runs_on_loopback_over_either_protocol():
             "PORTAL_BASE_URL": "http://localhost:8000",
         }
         assert not Settings.from_env(environ).production
+
+
+@pytest.mark.parametrize("languages", ["en,de", "zh-Hant-TW", "es,ar"])
+def test_a_language_without_a_catalogue_is_refused_and_those_there_are_are_named(languages):
+    (fault,) = faults(LANGUAGES=languages)
+    assert fault == "PORTAL_LANGUAGES: has a language without a catalogue; this version has en, es"
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("es", ("es",)), ("es_MX, en-GB", ("es-MX", "en-GB")), ("en,es,en", ("en", "es"))],
+)
+def test_a_language_may_name_a_region_of_its_own(given, meant):
+    assert Settings.from_env(GOOD | {"PORTAL_LANGUAGES": given}).site.languages == meant

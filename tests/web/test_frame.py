@@ -376,8 +376,25 @@ class TestLanguage:
         client.set_cookie("language", "../../etc")
         assert client.get("/check/").headers["Content-Language"] == "en"
 
+    def test_a_language_with_script_and_region_is_spoken(self, portal_with):
+        client = portal_with(site={"languages": ("en", "es-MX", "zh-Hant-TW")}).test_client()
+        mexican = client.get("/check/", headers={"Accept-Language": "es"})
+        assert 'lang="es-MX" dir="ltr"' in mexican.text
+        assert "Comprobar" in mexican.text
+        chinese = client.get("/check/", headers={"Accept-Language": "zh-TW"})
+        assert '<html lang="zh-Hant-TW" dir="ltr">' in chinese.text
+
     @pytest.mark.parametrize(
-        ("asked", "given"), [("es-MX,es;q=0.9", "es"), ("fr", "en"), ("*", "en"), (";;q=x", "en")]
+        ("asked", "given"),
+        [
+            ("es-MX,es;q=0.9", "es"),
+            ("fr", "en"),
+            ("*", "en"),
+            (";;q=x", "en"),
+            ("fr,es-419;q=0.2", "es"),
+            ("es;q=0,fr", "en"),
+            ("en;q=0.3,es;q=0.8", "es"),
+        ],
     )
     def test_a_browser_gets_what_it_asks_for_where_we_speak_it(self, client, asked, given):
         assert client.get("/check/", headers={"Accept-Language": asked}).headers["Content-Language"] == given
