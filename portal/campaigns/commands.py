@@ -162,7 +162,8 @@ def _rehearse(context: Context, vault: WorkerVault, slug: str) -> None:
         said = frozen.shown(words, language, settings.default_language) if words else None
         subject = f", subject: {said.subject}" if said else ""
         untranslated = f", statement in {said.language}" if said and said.untranslated else ""
-        click.echo(f"  {language}: addresses {number}{untranslated}{subject}")
+        content = f", {said.extent}" if said else ""
+        click.echo(f"  {language}: addresses {number}{untranslated}{content}{subject}")
     click.echo(f"  composed {done.languages.total() - done.unfit}, at most {done.size} bytes each")
     click.echo(f"  cannot be composed {done.unfit}")
     if done.unfit:
@@ -198,14 +199,15 @@ def _when_done(mails: int, rate: float | None, now: datetime) -> str:
 @click.pass_obj
 @errors_as_messages
 def preview(context: Context, slug: str, language: str | None, output: Path) -> None:
-    """Write the notice of SLUG as it would be frozen now into a file. Sends nothing."""
+    """Write the notice of SLUG into a file, as it is once all drafts are published. Sends nothing."""
     from portal.campaigns import rehearsal  # noqa: PLC0415 - slow to import
 
     settings, now = context.settings, context.clock.now()
     language = _checked_language(context, language)
     vault = context.worker_vault()
     with context.db.read() as session:
-        words = _drawn(session, vault, context, incidents.by_slug(session, slug))
+        incident = incidents.by_slug(session, slug)
+        words = _drawn(session, vault, context, incident, drafts=True)
     address = settings.site.contact_email or settings.mail.sender
     composed = rehearsal.Rehearsal(settings, vault, words).compose(address, language, now)
     message = message_from_bytes(composed.content, policy=policy.default)
@@ -216,6 +218,8 @@ def preview(context: Context, slug: str, language: str | None, output: Path) -> 
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written ({error.strerror}).") from None
     click.echo(f"{output}: {composed.subject}")
+    if not words:
+        click.echo(f"It says only that there is a message: {_why_neutral(incident, None)}.")
     click.echo("Nothing was sent.")
 
 
@@ -226,7 +230,7 @@ def preview(context: Context, slug: str, language: str | None, output: Path) -> 
 @click.pass_obj
 @errors_as_messages
 def send_test(context: Context, slug: str, language: str | None, address: str) -> None:
-    """Send the notice of SLUG, as it would be frozen now, to one of PORTAL_TEST_RECIPIENTS.
+    """Send the notice of SLUG, as it is once all drafts are published, to one of PORTAL_TEST_RECIPIENTS.
 
     At most 20 a day.
     """
@@ -241,13 +245,15 @@ def send_test(context: Context, slug: str, language: str | None, address: str) -
     vault, now = context.worker_vault(), context.clock.now()
     with context.db.write() as session:
         incident = incidents.by_slug(session, slug)
-        words = _drawn(session, vault, context, incident)
+        words = _drawn(session, vault, context, incident, drafts=True)
         try:
             left = rehearsal.send_test(
                 session, vault, incident, words, address=address, language=language, now=now
             )
         except rehearsal.TooManyTests:
             raise click.ClickException("20 tests were sent within a day. Nothing was sent.") from None
+    if not words:
+        click.echo(f"It says only that there is a message: {_why_neutral(incident, None)}.")
     click.echo(f"The worker sends it now. Tests left for today: {left}")
 
 
@@ -319,11 +325,14 @@ def _words(
     return _drawn(session, vault, context, incident), begun
 
 
-def _drawn(session: Session, vault: WorkerVault, context: Context, incident: Incident) -> dict[str, Words]:
+def _drawn(
+    session: Session, vault: WorkerVault, context: Context, incident: Incident, *, drafts: bool = False
+) -> dict[str, Words]:
     from portal.campaigns import wording  # noqa: PLC0415 - slow to import
 
+    settings, now = context.settings, context.clock.now()
     try:
-        return wording.drawn(session, vault, context.settings, incident, context.clock.now())
+        return wording.drawn(session, vault, settings, incident, now, drafts=drafts)
     except wording.SummaryMissing as error:
         raise click.ClickException(f"Nothing was sent: {error}.") from None
 

@@ -32,6 +32,12 @@ class Words:
     passwords: bool
     untranslated: str = ""
 
+    @property
+    def extent(self) -> str:
+        """Return in an operator's words how much of the statement it holds."""
+        headings = [part.heading for part in self.parts]
+        return "summary" if headings == [""] else f"sections {len(headings)} of 5"
+
 
 @dataclass(frozen=True)
 class Notice(mail.Mail):

@@ -14,12 +14,10 @@ from portal.core.i18n import catalogue
 from portal.core.i18n import mark as N_
 from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
-from portal.incidents import reading
+from portal.incidents import reading, writing
 from portal.incidents.models import Incident, Statement
 from portal.web import markdown
 
-# A longer mail is not read, and some mail programs cut it.
-MAX_CHARACTERS = 6000
 PASSWORDS = "Passwords"
 DATED_SUBJECT = N_("Your data and our incident of %(date)s")
 SUBJECT = N_("Your data and an incident at %(organisation)s")
@@ -34,24 +32,31 @@ class SummaryMissing(ValueError):
         self.characters = characters
         super().__init__(
             f"the sections of the statement in {language} have {characters} characters, and a mail holds "
-            f"{MAX_CHARACTERS}: add a line `summary: ...` to its front matter"
+            f"{writing.MAX_MAILED}: add a line `summary: ...` to its front matter"
         )
 
 
 def drawn(
-    session: Session, vault: WorkerVault, settings: Settings, incident: Incident, now: datetime
+    session: Session,
+    vault: WorkerVault,
+    settings: Settings,
+    incident: Incident,
+    now: datetime,
+    *,
+    drafts: bool = False,
 ) -> dict[str, Words]:
     """Return what a notice says now, by language; nothing where it is neutral.
 
-    It is neutral for a discreet incident, and where no statement is published. Raises SummaryMissing and
-    SubjectAltered.
+    It is neutral for a discreet incident, and where no statement is published; `drafts` counts drafts as
+    published. Raises SummaryMissing and SubjectAltered.
     """
     if incident.discreet:
         return {}
     own = frozen.subjects(session, vault, incident.id)
     found = {}
     for language in settings.site.languages:
-        versions = reading.versions(session, incident, [language, settings.default_language])
+        read_by = [language, settings.default_language]
+        versions = reading.versions(session, incident, read_by, drafts=drafts)
         if versions:
             subject = own.get(language) or _usual_subject(settings, incident, language, now.date())
             found[language] = _words(settings, incident, versions[0].statement, subject)
@@ -60,8 +65,8 @@ def drawn(
 
 def _words(settings: Settings, incident: Incident, statement: Statement, subject: str) -> Words:
     sections = list(statement.sections)
-    characters = sum(len(heading) + len(text) for heading, text in sections)
-    if characters > MAX_CHARACTERS:
+    characters = writing.characters(sections)
+    if characters > writing.MAX_MAILED:
         if not statement.summary:
             raise SummaryMissing(statement.language, characters)
         parts = [Part("", *_rendered(settings, statement.summary))]

@@ -247,6 +247,13 @@ def statement(context: Context, slug: str, file: BinaryIO) -> None:
     )
     for name in read.missing:
         click.echo(f"missing: {name}", err=True)
+    length = writing.characters(read.text.sections)
+    if length > writing.MAX_MAILED and not read.text.summary:
+        click.echo(
+            f"too long for the notice: the sections have {length} characters, and a mail holds "
+            f"{writing.MAX_MAILED}. Add a line `summary: ...` to the front matter.",
+            err=True,
+        )
 
 
 @incidents.command()

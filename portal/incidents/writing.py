@@ -24,6 +24,8 @@ from portal.incidents.service import set_title as store_title
 log = logging.getLogger("portal.incidents")
 
 MAX_UPDATE_NUMBER = 2**31 - 1  # the largest integer of the databases
+# Of all sections together: a longer mail is not read, and some mail programs cut it.
+MAX_MAILED = 6000
 Details = dict[str, str | int | bool | None]
 
 
@@ -80,6 +82,11 @@ class Edited:
     update: Update
     translated: bool
     announced: bool
+
+
+def characters(sections: Sequence[Section]) -> int:
+    """Return the length of sections with their headings, which the notice holds up to `MAX_MAILED`."""
+    return sum(len(heading) + len(text) for heading, text in sections)
 
 
 def add_statement(session: Session, slug: str, text: StatementText, now: datetime) -> Statement:

@@ -7,6 +7,7 @@ from email import message_from_bytes, policy
 import pytest
 from sqlalchemy import text
 
+from portal.incidents import authoring, writing
 from portal.incidents import service as incidents
 from portal.outbox.models import OutboxMail
 from portal.worker import drain
@@ -38,8 +39,12 @@ def test_a_dry_run_composes_every_mail_and_says_in_which_languages(told, dry_run
     told.live(f"{LIST}zoë@northwind.example,3,Zoë,es\n")
     said = dry_run()
     assert "The notice would go to 3 addresses. Nothing was sent.\n" in said
-    assert "  es: addresses 2, subject: Sus datos y un incidente en Northwind Travel\n" in said
-    assert "  en: addresses 1, subject: Your data and an incident at Northwind Travel\n" in said
+    assert (
+        "  es: addresses 2, sections 5 of 5, subject: Sus datos y un incidente en Northwind Travel\n" in said
+    )
+    assert (
+        "  en: addresses 1, sections 5 of 5, subject: Your data and an incident at Northwind Travel\n" in said
+    )
     assert re.search(r"  composed 3, at most \d{4} bytes each\n  cannot be composed 0\n", said)
     assert "need a relay with SMTPUTF8 1" in said
     drain(worker_parts)
@@ -63,7 +68,7 @@ def test_a_dry_run_marks_languages_without_a_statement_and_neutral_notices(opera
     assert "It says only that there is a message: no statement is published. Store one: portal" in neutral
     operator.statement(STATEMENT)
     assert (
-        "  es: addresses 1, statement in en, subject: Sus datos"
+        "  es: addresses 1, statement in en, sections 5 of 5, subject: Sus datos"
         in operator.run("notify", SLUG, "--dry-run").stdout
     )
     with db.write() as session:
@@ -189,6 +194,18 @@ def test_a_preview_is_what_would_be_sent(told, tmp_path, name, starts, smtp, wor
     assert "El 28 de octubre copiaron los nombres de nuestros clientes" in content.decode()
     drain(worker_parts)
     assert smtp.messages == []
+
+
+def test_a_preview_shows_drafts_and_says_why_it_is_neutral(operator, tmp_path, db, clock):
+    operator.live(LIST)
+    file = str(tmp_path / "a.txt")
+    assert "message: no statement is published" in operator.run("preview", SLUG, "--output", file).output
+    with db.write() as session:
+        read = authoring.read_statement(STATEMENT.encode(), ("en", "es"))
+        writing.add_statement(session, SLUG, read.text, clock.now())
+    assert "message" not in operator.run("preview", SLUG, "--output", file).output
+    assert "a thief copied" in (tmp_path / "a.txt").read_text()
+    assert "no statement is published" in operator.run("notify", SLUG, "--dry-run").output
 
 
 def test_a_preview_that_cannot_be_written_says_why(told, tmp_path):

@@ -234,3 +234,15 @@ def test_the_day_of_an_incident_is_a_date_that_has_come(portal, day):
     given = ("--title", "T", "--classes", "Names", "--happened", day)
     portal("incidents", "create", SLUG, *given, status=2)
     assert "There is no incident" in portal("incidents", "list").output
+
+
+def test_a_statement_too_long_for_the_notice_asks_for_a_summary(portal, write):
+    portal("incidents", "create", SLUG, "--title", "T", "--classes", "Names")
+    long = STATEMENT.replace("We closed the way in.", "We closed the way in. " * 300)
+    said = portal("incidents", "statement", SLUG, write(long)).output
+    assert re.search(
+        r"too long for the notice: the sections have 6\d{3} characters, and a mail holds 6000", said
+    )
+    summed_up = long.replace("role:", "summary: We closed the way in.\nrole:")
+    assert "too long" not in portal("incidents", "statement", SLUG, write(summed_up)).output
+    assert "too long" not in portal("incidents", "statement", SLUG, write(STATEMENT)).output
