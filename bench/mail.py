@@ -16,7 +16,7 @@ from bench.measure import Result, interleaved
 from bench.servers import context_of, portal_settings
 from bench.sink import NAME, sink
 from portal import app as wiring
-from portal.campaigns.emails import Notice
+from portal.campaigns.emails import Notice, Part, Words
 from portal.core.clock import SystemClock
 from portal.core.db import Database
 from portal.crypto.hashing import dummy_hash
@@ -36,6 +36,18 @@ MAILS = 1000
 # As SES says no beyond a rate.
 THROTTLED = 14
 THROTTLED_SECONDS = 30
+# As long as the statement of the demonstration.
+TEXT = "Somebody signed in to our order archive with the password of one of our technicians. " * 8
+WORDS = Words(
+    subject="Your data and our incident of 28 October",
+    language="en",
+    title="A thief copied the data of 1,000 of our customers",
+    parts=tuple(Part(f"Section {number}", TEXT, f"<p>{TEXT}</p>") for number in range(5)),
+    signed_by="Ana Ruiz",
+    role="Managing director",
+    path="/incidents/order-archive/",
+    passwords=True,
+)
 
 
 def run() -> list[Result]:
@@ -49,7 +61,7 @@ def run() -> list[Result]:
         db_command.main(["upgrade"], standalone_mode=False, obj=context)
         vault = context.worker_vault()
         parts = wiring.worker_parts(settings, context.db, SystemClock(), vault)
-        composer = Composer(settings, vault, parts.composers)
+        composer = Composer(settings, vault, parts.composers, {Notice.name: lambda _mail, _language: WORDS})
         sample = composer.render(Notice.sample(), "ada@postbox.example", "en", bytes(16), datetime.now(UTC))
         parsed = message_from_bytes(sample.content, policy=policy.default)
         bodies = [str(part.get_content()) for part in parsed.iter_parts()]

@@ -1,12 +1,14 @@
 """What the notice says: the public facts of the statement, frozen when it begins, and forged by nobody."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 
 from portal.campaigns import frozen, jobs, service, wording
 from portal.campaigns.emails import Notice
+from portal.campaigns.rehearsal import Rehearsal
 from portal.incidents import service as incidents
 from portal.outbox import service as outbox
 from portal.worker import drain
@@ -198,15 +200,18 @@ def test_a_mail_of_the_previous_version_gets_the_neutral_text(told, db, worker_p
     assert "We have a message for you" in smtp.to("old@northwind.example")[0].text
 
 
-def test_all_notices_of_a_language_have_one_size(operator, worker_parts, smtp):
-    operator.statement(STATEMENT)
-    names = ["a", "b" * 64, "zoë"]
-    longest = ".".join(["c" * 58] * 3)
-    operator.live("".join(f"{name}@{host}.example,,,en\n" for name in names for host in ("x", longest)))
-    notify(operator, 6)
-    drain(worker_parts)
-    assert len(smtp.messages) == 6
-    assert len({len(mail.content) for mail in smtp.messages}) == 1
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_all_notices_of_a_language_have_one_size(told, db, clock, language):
+    """Wherever the text ends within the kilobyte that is filled up."""
+    with db.read() as session:
+        incident = incidents.by_slug(session, SLUG)
+        words = wording.drawn(session, told.vault, told.settings, incident, clock.now())
+    addresses = ["a@b.example", "zoë@northwind.example", f"{'b' * 64}@{'.'.join(['c' * 58] * 3)}.example"]
+    for longer in range(0, 1024, 64):
+        changed = {tag: replace(said, role="x" * longer) for tag, said in words.items()}
+        rehearsal = Rehearsal(told.settings, told.vault, changed)
+        mails = [rehearsal.compose(address, language, clock.now()).content for address in addresses]
+        assert len({len(mail) for mail in mails}) == 1
 
 
 def test_a_language_that_came_later_gets_the_default_one_s_words(told, db, worker_parts, smtp):
