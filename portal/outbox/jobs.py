@@ -1,12 +1,14 @@
 """Scheduled jobs on the outbox tables: repair due times, move sent mails, remove what is no longer needed."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, case, delete, select, type_coerce, update
 from sqlalchemy.orm import Session
+from sqlalchemy.types import NullType
 
 from portal.core import db
 from portal.outbox import service
@@ -15,20 +17,20 @@ from portal.outbox.models import ENDED, HAS_PAYLOAD, SENT, OutboxCount, OutboxDe
 from portal.runtime.parts import WorkerParts
 from portal.runtime.turns import MOST_ROWS, in_turns, update_some
 
+log = logging.getLogger("portal.outbox")
+
 KEEP_PAYLOAD = timedelta(days=30)
 # The longest delay of a retry; a mail that may have been delivered waits longer for its next attempt.
 FURTHEST = timedelta(hours=1)
 FURTHEST_MAYBE_SENT = timedelta(hours=31)
 _TABLE: Any = OutboxMail.__table__
-_MOVED = (
-    _TABLE.c.proof_hash,
-    _TABLE.c.priority,
-    _TABLE.c.batch,
-    _TABLE.c.unique_key,
-    _TABLE.c.state,
-    _TABLE.c.finished_at,
-    _TABLE.c.proof,
-)
+# As the database holds them: SQLite stores a value of any type in any column, and reading one altered row by
+# its type would fail for all.
+_BYTES = ("id", "batch", "unique_key", "proof_hash", "proof")
+_RAW: dict[str, Any] = {
+    name: type_coerce(_TABLE.c[name], NullType()).label(name)
+    for name in (*_BYTES, "priority", "state", "finished_at")
+}
 
 
 def tidy(parts: WorkerParts) -> None:
@@ -47,8 +49,8 @@ def move_some(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
     So a mail is always in one of the two tables, wherever a worker is killed.
     """
     sent = ENDED & (OutboxMail.state == SENT) & (OutboxMail.finished_at <= now - service.MAIL_LATE)
-    found = _ids(session, sent & OutboxMail.proof_hash.is_not(None), limit)
-    _move(session, OutboxMail.id.in_(found))
+    found = _read(session, sent & OutboxMail.proof_hash.is_not(None), limit)
+    _move(session, found)
     return len(found)
 
 
@@ -58,25 +60,48 @@ def empty_old(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
     Of requested mails, only the proof stays that one was sent or may have been. The others stay for the
     counts, and to be sent again with the next notice.
     """
-    found = _ids(session, HAS_PAYLOAD & (OutboxMail.finished_at < now - KEEP_PAYLOAD), limit)
-    _move(session, OutboxMail.id.in_(found) & (OutboxMail.priority == PRIORITIES[REQUESTED]))
-    session.execute(update(_TABLE).where(OutboxMail.id.in_(found)).values(payload=b""))
+    found = _read(session, HAS_PAYLOAD & (OutboxMail.finished_at < now - KEEP_PAYLOAD), limit)
+    _move(session, [row for row in found if row.priority == PRIORITIES[REQUESTED]])
+    session.execute(update(_TABLE).where(_among(found)).values(payload=b""))
     return len(found)
 
 
-def _ids(session: Session, which: ColumnElement[bool], limit: int) -> Sequence[bytes]:
-    return session.scalars(
-        select(OutboxMail.id).where(which).limit(limit).with_for_update(skip_locked=True)
+def _read(session: Session, which: ColumnElement[bool], limit: int) -> Sequence[Any]:
+    return session.execute(
+        select(*_RAW.values()).where(which).limit(limit).with_for_update(skip_locked=True)
     ).all()
 
 
-def _move(session: Session, which: ColumnElement[bool]) -> None:
-    """Delete mails, and keep of each that has a proof what `OutboxDelivered` holds; count those."""
-    gone: Any = session.execute(delete(_TABLE).where(which).returning(*_MOVED)).all()
-    # Sorted by their random hashes: the order of sending would say who was mailed after whom.
-    rows = [_delivered(row) for row in sorted(row for row in gone if row.proof_hash is not None)]
-    if not rows:
+def _among(rows: Sequence[Any]) -> ColumnElement[bool]:
+    # Bound as they were read.
+    ids = bindparam("ids", [row.id for row in rows], expanding=True, type_=NullType())
+    found: ColumnElement[bool] = _RAW["id"].in_(ids)
+    return found
+
+
+def _move(session: Session, found: Sequence[Any]) -> None:
+    """Delete mails, and keep of each that has a proof what `OutboxDelivered` holds; count those.
+
+    One that was altered so that it cannot be read stays, without its proof: so it is not found again, and
+    does not stop the others.
+    """
+    gone: list[Any] = []
+    unreadable: list[Any] = []
+    for row in found:
+        (gone if _is_readable(row) else unreadable).append(row)
+    if unreadable:
+        session.execute(update(_TABLE).where(_among(unreadable)).values(proof_hash=None))
+        log.error(
+            "outbox: the rows of %d ended mails were altered in the database; they stay there, and their "
+            "codes prove nothing any more; find out who else can write to the database",
+            len(unreadable),
+        )
+    session.execute(delete(_TABLE).where(_among(gone)))
+    # In the order of their random hashes: that of sending would say who was mailed after whom.
+    proven = sorted((row for row in gone if row.proof_hash is not None), key=lambda row: row.proof_hash)
+    if not proven:
         return
+    rows = [_delivered(row) for row in proven]
     # A conflict is a forged row, which must not stop the others.
     session.execute(db.insert(session, OutboxDelivered).on_conflict_do_nothing(), rows)
     counted = Counter((row["batch"] or b"", row["state"]) for row in rows)
@@ -84,6 +109,12 @@ def _move(session: Session, which: ColumnElement[bool]) -> None:
         added = db.insert(session, OutboxCount).values(batch=batch, state=state, number=number)
         total = {"number": OutboxCount.number + number}
         session.execute(added.on_conflict_do_update(index_elements=["batch", "state"], set_=total))
+
+
+def _is_readable(row: Any) -> bool:
+    values = [getattr(row, name) for name in _BYTES]
+    whole = all(value is None or isinstance(value, bytes) for value in values)
+    return whole and isinstance(row.state, str) and _day(row.finished_at) is not None
 
 
 def _delivered(row: Any) -> dict[str, Any]:
@@ -94,9 +125,19 @@ def _delivered(row: Any) -> dict[str, Any]:
         "batch": batch,
         "unique_key": row.unique_key,
         "state": row.state,
-        "day": row.finished_at.date(),
+        "day": _day(row.finished_at),
         "proof": row.proof or b"",
     }
+
+
+def _day(finished_at: object) -> date | None:
+    """Return the day of a time as the database holds it, or None where it is no time."""
+    if isinstance(finished_at, datetime):  # from PostgreSQL, in the zone of the connection
+        return finished_at.astimezone(UTC).date()
+    try:
+        return datetime.fromisoformat(str(finished_at)).date()
+    except ValueError:
+        return None
 
 
 def reset_future_dates(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:

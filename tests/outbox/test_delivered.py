@@ -225,6 +225,93 @@ def test_a_forged_row_stops_no_other(enqueue, worker_parts, deliver_and_move, cl
     assert client.submit("/is-it-real/", code=worker_vault.authenticity(ids[2])).status_code == 400
 
 
+UNREADABLE = [
+    "id = 'x'",
+    "proof_hash = 'x'",
+    "proof_hash = 1000000000000",
+    "proof = 5",
+    "batch = 'x'",
+    "unique_key = 7",
+    "finished_at = 5",
+    "finished_at = '2000-x'",
+]
+
+
+@pytest.mark.parametrize("forged", UNREADABLE)
+def test_a_row_that_cannot_be_read_stays_and_stops_no_other(
+    enqueue, worker_parts, clock, db, counts, here, caplog, forged
+):
+    """SQLite stores what it is given; PostgreSQL refuses it."""
+    if not db.is_sqlite:
+        pytest.skip("PostgreSQL's columns are typed")
+    for number in range(30):
+        enqueue(f"p{number}@example.com", mail=Notice(), unique=bytes([number]) * 16, batch=BATCH)
+    drain(worker_parts)
+    with db.write() as session:
+        # More than the first turn takes, except where a value may occur once.
+        session.execute(text(f"UPDATE OR IGNORE outbox_mails SET {forged} WHERE rowid <= 12"))
+    spoilt = 1 if forged in ("id = 'x'", "unique_key = 7") else 12
+    clock.advance(TEN_MINUTES)
+    jobs.move_sent(worker_parts)
+    assert here() == spoilt
+    assert counts() == {"sent": 30}
+    said = [
+        each.getMessage() for each in caplog.records if "were altered in the database" in each.getMessage()
+    ]
+    assert sum(int(each.split()[4]) for each in said) == spoilt
+    assert "find out who else can write to the database" in said[0]
+    caplog.clear()
+    jobs.move_sent(worker_parts)
+    clock.advance(MONTH + TEN_MINUTES)
+    jobs.tidy(worker_parts)
+    assert "altered" not in caplog.text
+    with db.read() as session:
+        assert session.scalar(text("SELECT max(length(payload)) FROM outbox_mails")) == 0
+
+
+@pytest.mark.parametrize("forged", ["id = 'x'", "proof_hash = 'x'", "finished_at = 5"])
+def test_old_requested_mails_go_whatever_one_of_them_holds(
+    enqueue, worker_parts, smtp, clock, db, here, forged
+):
+    if not db.is_sqlite:
+        pytest.skip("PostgreSQL's columns are typed")
+    smtp.answer_recipient = lambda _address: "550 no"
+    for number in range(3):
+        enqueue(f"p{number}@example.com")
+    drain(worker_parts)
+    with db.write() as session:
+        session.execute(text(f"UPDATE outbox_mails SET {forged} WHERE rowid = 2"))
+    clock.advance(MONTH + MOMENT)
+    jobs.tidy(worker_parts)
+    assert here() == 1
+    with db.read() as session:
+        assert session.scalar(text("SELECT length(payload) FROM outbox_mails")) == 0
+
+
+@pytest.mark.parametrize("batch", [None, BATCH])
+def test_two_rows_of_one_code_stop_no_other(
+    enqueue, worker_parts, deliver_and_move, db, here, delivered, batch
+):
+    for number in range(4):
+        enqueue(f"p{number}@example.com", mail=Notice(), unique=bytes([number]) * 16, batch=BATCH)
+    drain(worker_parts)
+    with db.write() as session:
+        first, second = session.execute(select(OutboxMail.id, OutboxMail.proof_hash).limit(2)).all()
+        twin = {"proof_hash": second.proof_hash, "batch": batch}
+        session.execute(update(OutboxMail).where(OutboxMail.id == first.id).values(twin))
+    deliver_and_move()
+    assert here() == 0
+    assert len(delivered()) == 3
+
+
+def test_an_invented_state_hides_no_other(enqueue, worker_parts, db, counts):
+    enqueue()
+    forged = enqueue("forged@example.com")
+    with db.write() as session:
+        session.execute(update(OutboxMail).where(OutboxMail.id == forged).values(state="invented"))
+    assert counts() == {"queued": 1, "invented": 1}
+
+
 def test_a_requested_mail_that_failed_goes_after_thirty_days_and_others_stay(
     enqueue, worker_parts, smtp, clock, counts, row, delivered
 ):
