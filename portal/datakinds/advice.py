@@ -47,22 +47,21 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One exposed data class with its advice; `as_above` is advice that an earlier entry gives in full."""
+class Action:
+    """One thing to do, and the exposed data classes that it is for, worst first."""
 
-    data_class: DataClass
-    advice: tuple[Advice, ...]
-    as_above: tuple[Advice, ...]
+    advice: Advice
+    data_classes: tuple[DataClass, ...]
+
+    @property
+    def severity(self) -> int:
+        """Return the severity of the worst class, from 1 to 5."""
+        return self.data_classes[0].severity
 
     @property
     def urgency(self) -> str:
         """Return how soon to act, as a message id."""
-        return URGENCY[self.data_class.severity]
-
-    @property
-    def group(self) -> str:
-        """Return the name of the class's group, as a message id."""
-        return GROUP_NAMES[self.data_class.group]
+        return URGENCY[self.severity]
 
 
 @cache
@@ -73,13 +72,10 @@ def load() -> dict[str, Advice]:
     return {key: Advice(key, table["title"], tuple(table["steps"])) for key, table in tables.items()}
 
 
-def plan(data_classes: Iterable[DataClass]) -> tuple[Entry, ...]:
-    """Return the classes in the given order with their advice, each piece in full only once."""
-    seen: set[str] = set()
-    entries: list[Entry] = []
+def plan(data_classes: Iterable[DataClass]) -> tuple[Action, ...]:
+    """Return what to do about these classes, which come worst first: each piece of advice once."""
+    found: dict[str, list[DataClass]] = {}
     for data_class in data_classes:
-        new = tuple(load()[key] for key in data_class.advice if key not in seen)
-        old = tuple(load()[key] for key in data_class.advice if key in seen)
-        seen.update(data_class.advice)
-        entries.append(Entry(data_class, new, old))
-    return tuple(entries)
+        for key in data_class.advice:
+            found.setdefault(key, []).append(data_class)
+    return tuple(Action(load()[key], tuple(classes)) for key, classes in found.items())

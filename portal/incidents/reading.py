@@ -13,16 +13,16 @@ from portal.incidents.models import PHASES, RESOLVED, Incident, Statement, Updat
 from portal.incidents.service import wordings_of
 from portal.web import markdown
 
-# The state of the response: these texts end the sentence that starts with "As of" and a time.
+# The state of the response, as the sentence that follows the statement's title.
 SO_FAR = {
-    "detected": N_("we know what is happening and are acting"),
-    "contained": N_("we have closed the way by which the data got out"),
-    "investigating": N_("we are finding out how it came to this"),
-    "authorities-informed": N_("the authorities know and we are answering their questions"),
-    "insurer-informed": N_("our insurer knows and we go on working"),
-    "customers-notified": N_("we have written to the people whom it concerns"),
-    "safeguards-in-place": N_("new safeguards protect the data that we hold"),
-    "resolved": N_("the investigation is finished and we go on helping"),
+    "detected": N_("We know what’s happening, and we’re acting."),
+    "contained": N_("We’ve closed the gap that the data got out through."),
+    "investigating": N_("We’re finding out how it happened."),
+    "authorities-informed": N_("The authorities know, and we’re answering their questions."),
+    "insurer-informed": N_("Our insurer knows, and the work goes on."),
+    "customers-notified": N_("We’ve written to everyone affected."),
+    "safeguards-in-place": N_("New safeguards protect the data that we hold."),
+    "resolved": N_("The investigation is finished. We’re still here to help."),
 }
 LATE = timedelta(days=1)
 SECTION_TOP = 3
@@ -96,6 +96,15 @@ class Version:
 
 
 @dataclass(frozen=True)
+class PhaseStep:
+    """A phase of the response, its label a message id; `at` is when it was first reached, None if not yet."""
+
+    label: str
+    at: datetime | None
+    current: bool
+
+
+@dataclass(frozen=True)
 class Page:
     """The content of an incident's page; `versions` and `entries` are sorted newest first."""
 
@@ -119,6 +128,22 @@ class Page:
     def so_far(self) -> str | None:
         """Return the state of the response as a message id, or None without updates."""
         return SO_FAR[self.entries[0].update.phase] if self.entries else None
+
+    @property
+    def steps(self) -> list[PhaseStep]:
+        """Return the phases in their order; once the incident is resolved, those that it went through."""
+        reached = {entry.update.phase: entry.update.occurred_at for entry in self.entries}
+        current = self.entries[0].update.phase if self.entries else None
+        return [
+            PhaseStep(label, reached.get(phase), phase == current)
+            for phase, label in PHASES.items()
+            if phase in reached or (current is not None and RESOLVED not in reached)
+        ]
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the latest update says that the incident is resolved."""
+        return bool(self.entries) and self.entries[0].update.phase == RESOLVED
 
     @property
     def changed_at(self) -> datetime | None:

@@ -25,6 +25,7 @@ from flask_babel import Babel, Domain, get_locale
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from itsdangerous import TimedSerializer, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode
+from markupsafe import Markup
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest, Gone, ServiceUnavailable, TooManyRequests
 from werkzeug.routing import IntegerConverter, RequestRedirect
@@ -39,6 +40,7 @@ from portal.web.languages import cookie_name
 from portal.web.networks import host_name
 
 ROOT = Path(__file__).parent.parent.parent
+_HIDDEN_SVG = '<svg aria-hidden="true" focusable="false"'
 MAX_REQUEST_BYTES = 64 * 1024
 HEALTH = ("/healthz", "/readyz")
 CONTENT_SECURITY_POLICY = (
@@ -132,6 +134,7 @@ def prepare(app: Flask, web_parts: WebParts) -> None:
         BABEL_DEFAULT_TIMEZONE=settings.site.timezone,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals["icon"] = icon
     app.before_request(_check_host)
     app.before_request(_redirect_to_base_url)
     csrf.init_app(app)
@@ -300,6 +303,13 @@ def asset(name: str) -> str:
     """Return the URL of a static file, with a hash of its content so that caches never serve an old one."""
     # Not url_for: error pages need the URL where no route was matched.
     return f"{current_app.static_url_path}/{name}?v={_content_hash(str(current_app.static_folder), name)}"
+
+
+@functools.cache
+def icon(name: str) -> Markup:
+    """Return an icon of static/vendor/lucide to write into a page; screen readers skip it."""
+    svg = (ROOT / "static/vendor/lucide" / f"{name}.svg").read_text(encoding="utf-8").partition("-->")[2]
+    return Markup(svg.strip().replace("<svg", _HIDDEN_SVG, 1))  # noqa: S704 - a file of ours
 
 
 @functools.cache

@@ -33,4 +33,25 @@ document.querySelector('form[action$="/check/answer/close/"]')?.addEventListener
   }
 });
 
+// How far somebody is: the words come from the page, in its language.
+for (const progress of document.querySelectorAll("[data-progress]")) {
+  const boxes = [...progress.nextElementSibling.querySelectorAll("input[data-tick]")];
+  const show = () => {
+    const done = boxes.filter((box) => box.checked).length;
+    progress.querySelector("progress").max = boxes.length;
+    progress.querySelector("progress").value = done;
+    progress.querySelector("[role=status]").textContent = progress.dataset.progress
+      .replace("{done}", done)
+      .replace("{all}", boxes.length);
+  };
+  for (const box of boxes) box.addEventListener("change", show);
+  show();
+  progress.hidden = boxes.length === 0;
+}
+
+for (const place of document.querySelectorAll("[data-print]")) {
+  place.hidden = false;
+  place.querySelector("button").addEventListener("click", () => print());
+}
+
 for (const note of document.querySelectorAll("[data-ticks-note]")) note.hidden = !ticked;

@@ -90,12 +90,12 @@ def test_from_the_apology_to_the_last_update(  # noqa: PLR0915 - one way, one st
 ) -> None:
     page.goto(breached.url)
     expect(page.get_by_role("heading", level=1)).to_have_text("Theft of our order archive")
-    for name in ("Check whether you are affected", "Choose a new password", "Get updates"):
+    for name in ("Check if you are affected", "Choose a new password", "Get updates"):
         way = page.get_by_role("link", name=name, exact=True).first
         expect(way).to_be_in_viewport()
     accessible(page)
 
-    page.get_by_role("link", name="Check whether you are affected").first.click()
+    page.get_by_role("link", name="Check if you are affected").first.click()
     accessible(page)
     page.get_by_label("address").first.fill(ADDRESS)
     submit(page)
@@ -228,7 +228,7 @@ def test_the_way_works_by_keyboard_alone(breached: Portal, page: Page) -> None:
     expect(page.get_by_role("link", name="Skip to the main content")).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Check whether you are affected").first).to_be_focused()
+    expect(page.get_by_role("link", name="Check if you are affected").first).to_be_focused()
     page.keyboard.press("Enter")
     page.wait_for_url("**/check/")
     page.get_by_label("address").first.focus()

@@ -55,10 +55,11 @@ def test_the_front_page_is_in_the_order_of_a_persons_worries(client, told):
         html,
         "<h1",
         "Your booking was copied.",
-        "we have closed the way by which the data got out.",
-        'href="/check/"><span>Check whether you are affected',
-        'href="/reset/"><span>Choose a new password',
-        f'href="/subscribe/?incident={SLUG}"><span>Get updates',
+        "We’ve closed the gap that the data got out through.",
+        "<span>Check if you are affected",
+        "<span>Get updates",
+        "<span>Choose a new password",
+        "Where we are: Contained",
         "We are sorry. We did not keep your booking safe.",
         "<b>Ana Ruiz</b>",
         "What happened</h2>",
@@ -66,13 +67,14 @@ def test_the_front_page_is_in_the_order_of_a_persons_worries(client, told):
         "What we are doing</h2>",
         "What you can do</h2>",
         "For more information</h2>",
-        "What happened when</h2>",
+        "Timeline</h2>",
         "The way in is <em>closed</em>.",
         "We saw a stranger.",
         "Is a message really from us?",
-        "+1 555 0100",
         "Version 1",
         f"{PAGE}feed.atom",
+        "Talk to us",
+        "+1 555 0100",
     )
     assert "23 November 2026" in words(html)
     assert "09:00 UTC" in words(html)
@@ -341,18 +343,35 @@ def test_a_link_to_what_only_programs_read_says_so(client, published, page):
     assert [words for _, words in told if not re.search(r"program|RSS feed", words)] == []
 
 
+def test_where_passwords_were_exposed_a_new_one_is_the_second_thing_to_do(portal, client, told):
+    portal("incidents", "create", "sign-ins", "--title", "Copied sign-ins", "--classes", "Passwords")
+    portal("incidents", "publish", "sign-ins")
+    page = client.get("/incidents/sign-ins/").text
+    assert_order(page, "<span>Check if you are affected", "<span>Choose a new password", "<span>Get updates")
+
+
+def test_the_newest_three_updates_are_open_and_the_others_folded(portal, client, told, write):
+    for number in range(3, 7):
+        words = write(f"---\noccurred_at: 2026-11-22T0{number}:00Z\n---\nWe look on.")
+        title = f"News {number}"
+        portal("incidents", "update", SLUG, "--phase", "investigating", "--title", title, words)
+    portal("incidents", "publish", SLUG)
+    page = client.get(PAGE).text
+    assert page.count("<h3><a href=") == 6
+    assert page.split("<summary>3 earlier updates</summary>")[0].count("<h3><a href=") == 3
+    assert page.count('class="reached"') == 3
+    assert page.count('aria-current="step"') == 1
+
+
 def test_the_telephone_and_every_part_of_the_page_are_named_near_its_top(client, told):
     html = client.get("/").text
-    assert_order(
-        html, "Get updates", "Or call us:", 'href="tel:+15550100"', "On this page</summary>", "We are sorry."
-    )
+    assert_order(html, "<h1", "Call us:", 'href="tel:+15550100"', "On this page</summary>", "We are sorry.")
     listed = re.findall(r'<li[^>]*><a href="#([\w-]+)">', html)
     assert listed == [
         "apology",
         *(f"part-{number}" for number in range(1, 6)),
         "timeline",
         "genuine",
-        "contact",
         "versions",
     ]
     assert all(html.count(f'id="{place}"') == 1 for place in listed)
