@@ -38,17 +38,22 @@ def is_it_real() -> str | tuple[str, int] | Response:
         with parts.db.read() as session:
             proof = service.look_up(session, form.code.data)
     except service.MailUnknown:
-        form.code.errors = [_why_unknown(form.code.data)]
+        why = _why_not_a_code(form.code.data)
+        if why is None:
+            return render_template("outbox/is-it-real.html", form=form, proof=None, unknown=True)
+        form.code.errors = [why]
         return render_template("outbox/is-it-real.html", form=form, proof=None), 400
     return render_template("outbox/is-it-real.html", form=form, proof=proof)
 
 
-def _why_unknown(typed: str) -> str:
-    """Return what to do about an unknown code.
+def _why_not_a_code(typed: str) -> str | None:
+    """Return what is wrong with a code of another length; None where it has that of our codes.
 
-    One of another length is a typing error or another kind of code, not a sign of a fake.
+    A typing error or another kind of code is not a sign of a fake.
     """
     length = len(tokens.normalise_code(typed))
+    if length == tokens.AUTHENTICITY_LENGTH:
+        return None
     if length == tokens.CODE_LENGTH:
         return str(
             _(
@@ -56,16 +61,6 @@ def _why_unknown(typed: str) -> str:
                 "The code for this page has 14, and stands at the end of the message."
             )
         )
-    if length != tokens.AUTHENTICITY_LENGTH:
-        return str(
-            _(
-                "Our codes for this page have 14 letters and digits. Compare yours with the end of the "
-                "message."
-            )
-        )
     return str(
-        _(
-            "We have no message with this code. Compare it with the message once more. "
-            "If it is the same, treat the message as a fake."
-        )
+        _("Our codes for this page have 14 letters and digits. Compare yours with the end of the message.")
     )

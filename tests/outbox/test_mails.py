@@ -222,7 +222,7 @@ class TestIsItReal:
         assert "s…@e….com" in page.text
         assert "sam@example.com" not in page.text
 
-    @pytest.mark.parametrize("code", ["", " ", "aaaaaaaaaaaaaa", "x" * 41, "\0", "<script>alert(1)</script>"])
+    @pytest.mark.parametrize("code", ["", " ", "aaaaaaaaaaaaa", "x" * 41, "\0", "<script>alert(1)</script>"])
     def test_any_other_code_is_an_error_in_the_form(self, client, enqueue, worker_parts, code):
         enqueue()
         drain(worker_parts)
@@ -233,7 +233,7 @@ class TestIsItReal:
 
     def test_a_mail_that_has_not_left_is_not_vouched_for(self, client, enqueue, worker_vault):
         code = worker_vault.authenticity(enqueue())
-        assert client.submit("/is-it-real/", code=code).status_code == 400
+        assert "We did not send this" in client.submit("/is-it-real/", code=code).text
 
     def test_a_proof_moved_to_another_code_opens_for_neither(
         self, client, enqueue, worker_parts, worker_vault, db
@@ -244,7 +244,9 @@ class TestIsItReal:
             proof = session.scalar(select(OutboxMail.proof).where(OutboxMail.id == other))
             session.execute(update(OutboxMail).where(OutboxMail.id == one).values(proof=proof))
             assert session.scalar(select(func.count()).select_from(OutboxMail)) == 2
-        assert client.submit("/is-it-real/", code=worker_vault.authenticity(one)).status_code == 400
+        assert (
+            "We did not send this" in client.submit("/is-it-real/", code=worker_vault.authenticity(one)).text
+        )
 
 
 def test_mails_are_found_by_their_own_names(worker_parts):
