@@ -29,6 +29,11 @@ def leads_to(redirect: Any) -> str:
     return re.sub(r"\?link=[0-9a-f]{32}\Z", "", str(redirect.location))
 
 
+def main_of(page: str) -> str:
+    """What a page is about, without what surrounds every page."""
+    return page.split("<main")[1].split("</main")[0]
+
+
 def hidden(html: str) -> dict[str, str]:
     """The hidden fields of a page's forms, the CSRF token among them."""
     inputs = (dict(ATTRIBUTE.findall(field)) for field in FIELD.findall(html))
