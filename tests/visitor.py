@@ -31,7 +31,7 @@ def leads_to(redirect: Any) -> str:
 
 def main_of(page: str) -> str:
     """What a page is about, without what surrounds every page."""
-    return page.split("<main")[1].split("</main")[0]
+    return page.split("<main")[1].split("</main", maxsplit=1)[0]
 
 
 def hidden(html: str) -> dict[str, str]:
