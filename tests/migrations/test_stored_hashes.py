@@ -117,7 +117,7 @@ def test_a_job_that_is_killed_locks_nobody_out_and_is_resumed(app, db, environ, 
     assert signs_in(app, 1)
     killed = subprocess.run([sys.executable, "-c", KILLED], env=environ, cwd=ROOT, check=False)
     assert killed.returncode == -signal.SIGKILL
-    assert plain(db) == PEOPLE - 50
+    assert plain(db) == PEOPLE - 10
     for number in range(0, PEOPLE, 9):
         found = account(db, web_vault, number)
         assert (found.password_hash, found.closed_hash) == (HASH, CLOSED_HASH)
@@ -150,7 +150,7 @@ def test_what_is_left_is_found_without_reading_every_account(db):
 
 def test_the_worker_stops_between_two_turns(db, worker_parts):
     encrypt_hashes(replace(worker_parts, stopping=lambda: plain(db) < PEOPLE))
-    assert plain(db) == PEOPLE - 50
+    assert plain(db) == PEOPLE - 10
 
 
 def test_afterwards_no_hash_in_the_clear_signs_in_and_the_worker_encrypts_none(
