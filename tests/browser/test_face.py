@@ -29,7 +29,7 @@ PASSWORD_PAGE = """
 """
 STEPS_PAGE = """
 {% extends "base.html" %}
-{% from "parts/components.html" import data_item, data_list %}
+{% from "parts/components.html" import data_list %}
 {% from "parts/time.html" import moment %}
 {% block title %}Steps{% endblock %}
 {% block main %}
@@ -38,7 +38,10 @@ STEPS_PAGE = """
 <h2>Exposed</h2>
 <form method="post" action="/check/answer/close/"><button>Close</button></form>
 {% call data_list() %}
-{{ data_item("Passwords", ["Choose", "Change elsewhere"], key="passwords") }}
+<li><h3>Passwords</h3><ul class="ticks">{% for step in ("Choose", "Change elsewhere") %}
+<li class="choice"><input type="checkbox" id="tick-{{ loop.index }}" data-tick="passwords-{{ loop.index }}">
+<label for="tick-{{ loop.index }}">{{ step }}</label></li>
+{% endfor %}</ul></li>
 {% endcall %}
 {% endblock %}
 {% block scripts %}<script type="module" src="{{ asset('js/ticks.js') }}"></script>{% endblock %}
@@ -203,7 +206,9 @@ def test_the_error_summary_takes_the_focus_and_leads_to_the_field(page, site, ac
 def test_ticks_stay_on_the_device(page, site, accessible):
     page.goto(f"{site}/parts/steps/")
     assert page.get_by_text("Your ticks stay on this device").is_visible()
+    expect(page.get_by_role("status").last).to_have_text("0 of 2 steps done")
     page.get_by_label("Change elsewhere").check()
+    expect(page.get_by_role("status").last).to_have_text("1 of 2 steps done")
     sent = []
     page.on("request", lambda request: sent.append(request.post_data))
     page.reload()
