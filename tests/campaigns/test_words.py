@@ -13,6 +13,7 @@ from portal.incidents import service as incidents
 from portal.outbox import service as outbox
 from portal.worker import drain
 from tests.campaigns.conftest import SLUG, SPANISH, STATEMENT
+from tests.mailbox import Delivered
 
 ANN, ANA = "ann@northwind.example", "ana@northwind.example"
 LIST = f"{ANN},1,Ann,en\n{ANA},2,Ana,es\n"
@@ -60,6 +61,9 @@ def test_the_notice_tells_what_the_statement_tells_in_each_language(told, worker
     assert spanish.message["Subject"] == "Sus datos y un incidente en Northwind Travel"
     assert "El 28 de octubre copiaron los nombres de nuestros clientes" in spanish.text
     assert "Qué puede hacer usted" in spanish.html
+    english = mail.text.splitlines()
+    same = [line for line in spanish.text.splitlines() if line in english and len(line.split()) > 3]
+    assert same == []
 
 
 def test_without_a_translation_the_default_language_is_sent_and_marked(operator, worker_parts, smtp):
@@ -198,6 +202,23 @@ def test_a_mail_of_the_previous_version_gets_the_neutral_text(told, db, worker_p
         )
     drain(worker_parts)
     assert "We have a message for you" in smtp.to("old@northwind.example")[0].text
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "choose a new password here"), ("es", "elija aquí una")]
+)
+def test_if_passwords_were_taken_everyone_is_told_where_to_choose_a_new_one(told, db, clock, language, said):
+    with db.write() as session:
+        incidents.by_slug(session, SLUG).classes = "Names;Passwords"
+    with db.read() as session:
+        incident = incidents.by_slug(session, SLUG)
+        words = wording.drawn(session, told.vault, told.settings, incident, clock.now())
+    mail = Delivered(
+        "", (), Rehearsal(told.settings, told.vault, words).compose(ANN, language, clock.now()).content
+    )
+    for part in (mail.text, mail.html):
+        assert said in part
+        assert "http://localhost:8000/reset/" in part
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
