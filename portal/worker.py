@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from threading import Event, Lock, Thread
 from time import monotonic
 
@@ -158,7 +157,7 @@ class Worker:
 
 
 def _delivery(parts: WorkerParts, lease: timedelta) -> Delivery:
-    words = {name: partial(find, parts) for name, find in parts.words.items()}
+    words = {name: finder(parts) for name, finder in parts.words.items()}
     composer = Composer(parts.settings, parts.vault, parts.composers, words)
     return Delivery(parts, composer, lease=lease)
 

@@ -11,7 +11,7 @@ from email.utils import format_datetime
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -34,7 +34,7 @@ _FIRST_DOT = re.compile(rb"(\A|\r\n)\.")
 # No bare carriage return: some relays take `\r.\r` for the end of the message.
 _END_OF_LINE = re.compile(r"\r\n|\r|\n")
 _SHORTEST_PADDING = len(PADDING) + len(" x\r\n")
-# Arguments: mail, language. Raises MailUnfit.
+# Arguments: mail, language. Returns something hashable; raises MailUnfit.
 Words = Callable[[Any, str], object]
 
 
@@ -62,6 +62,13 @@ class Rendered:
     html: tuple[bytes | str, ...]
 
 
+class Key(NamedTuple):
+    """Everything that depends on a mail's fields, words and language, and on no recipient."""
+
+    fields: str
+    words: object
+
+
 class MailUnfit(Exception):
     """The row names an unknown mail, its subject is not one line, or its address is unfit for a header."""
 
@@ -78,15 +85,15 @@ class Composer:
     ) -> None:
         """Store the settings, the vault that decrypts rows, and the mail classes by name.
 
-        `words` finds, by the name of a mail, what it says to many alike: called once per mail and language.
+        `words` finds, by the name of a mail, what it says to many alike: called for each of them.
         """
         self._settings = settings
         self._vault = vault
         self._classes = classes
         self._words = words or {}
         self._domain = urlsplit(settings.base_url).hostname or "localhost"
-        self._cache: dict[str, Rendered] = {}
-        self._sizes: dict[str, int] = {}
+        self._cache: dict[Key, Rendered] = {}
+        self._sizes: dict[Key, int] = {}
         self._sender = _sender(settings.site.organisation, settings.mail.sender)
 
     def compose(self, row_id: bytes, created_at: datetime, payload: bytes) -> Composed:
@@ -121,7 +128,7 @@ class Composer:
 
         Otherwise whoever watches the line or the relay's log could tell the outcome of a request.
         """
-        key = _key(mail, language)
+        key = self._key(mail, language)
         size = self._sizes.get(key)
         if size is None:
             if len(self._sizes) >= CACHED:
@@ -147,15 +154,23 @@ class Composer:
         Cached: a notice to a million people is rendered and encoded once per language, then filled in for
         each of them.
         """
-        key = _key(mail, language)
+        key = self._key(mail, language)
         rendered = self._cache.get(key)
         if rendered is None:
             if len(self._cache) >= CACHED:
                 self._cache.clear()
-            rendered = self._cache[key] = self._render_templates(mail, language, own)
+            rendered = self._cache[key] = self._render_templates(mail, language, own, key.words)
         return rendered
 
-    def _render_templates(self, mail: mails.Mail, language: str, own: dict[str, str | None]) -> Rendered:
+    def _key(self, mail: mails.Mail, language: str) -> Key:
+        find_words = self._words.get(mail.name)
+        shown = {name: value for name, value in vars(mail).items() if name != mail.unsubscribe_field}
+        words = find_words(mail, language) if find_words is not None else None
+        return Key(json.dumps([mail.name, language, shown], sort_keys=True), words)
+
+    def _render_templates(
+        self, mail: mails.Mail, language: str, own: dict[str, str | None], words: object
+    ) -> Rendered:
         settings = self._settings
         context: dict[str, Any] = asdict(mail) | {
             "organisation": settings.site.organisation,
@@ -165,9 +180,8 @@ class Composer:
             "contact_hours": settings.site.contact_hours,
             "timezone": settings.site.timezone,
             "language": language,
+            "words": words,
         }
-        find_words = self._words.get(mail.name)
-        context["words"] = find_words(mail, language) if find_words is not None else None
         context |= {name: None if value is None else _placeholder(name) for name, value in own.items()}
         text, html, subject = (
             _environment(language).get_template(f"email/{mail.name}/{part}").render(context)
@@ -237,12 +251,6 @@ class Composer:
             parts.append(body)
         parts.append(f"--{boundary}--\r\n".encode())
         return ("\r\n".join(headers) + "\r\n").encode(), b"".join(parts)
-
-
-def _key(mail: mails.Mail, language: str) -> str:
-    """Return the key of everything that depends on a mail's fields and language, and on no recipient."""
-    shown = {name: value for name, value in vars(mail).items() if name != mail.unsubscribe_field}
-    return json.dumps([mail.name, language, shown], sort_keys=True)
 
 
 @lru_cache(maxsize=256)

@@ -92,8 +92,8 @@ class LeavingMail:
 BeforeHandover = Callable[[Session, LeavingMail, datetime, "WorkerParts"], Handover]
 
 
-# Arguments: parts, mail, language. Returns what its template gets as `words`; raises MailUnfit.
-FrozenWords = Callable[["WorkerParts", Any, str], object]
+# Returns what finds the `words` of a template, from a mail and a language; that raises MailUnfit.
+FrozenWords = Callable[["WorkerParts"], Callable[[Any, str], object]]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,10 @@ from sqlalchemy import text
 
 from portal.incidents import authoring, writing
 from portal.incidents import service as incidents
+from portal.outbox.compose import Composer
+from portal.outbox.deliver import Deliverer, Delivery
 from portal.outbox.models import OutboxMail
+from portal.outbox.smtp import Relay
 from portal.worker import drain
 from tests.campaigns.conftest import SLUG, STATEMENT
 from tests.campaigns.test_words import ANA, ANN, LIST, change, forge_text, notify, told
@@ -130,6 +133,33 @@ def test_altered_words_are_frozen_again_only_with_the_mark_of_what_they_are_now(
         session.execute(text("UPDATE outbox_mails SET state = 'queued', due_at = created_at, attempts = 0"))
     drain(worker_parts)
     assert "a thief copied" in smtp.to(ANN)[0].text
+
+
+def test_a_worker_that_runs_sends_the_words_that_were_frozen_again(
+    told, dry_run, db, worker_parts, smtp, clock
+):
+    told.live(f"{ANN},1,Ann,en\nben@northwind.example,2,Ben,en\n")
+    smtp.answer_recipient = lambda address: "250 OK" if address == ANN else "451 later"
+    notify(told)
+    words = {name: find(worker_parts) for name, find in worker_parts.words.items()}
+    composer = Composer(told.settings, worker_parts.vault, worker_parts.composers, words)
+    delivery = Delivery(worker_parts, composer)
+    worker = Deliverer(delivery, Relay(told.settings.mail.server, told.settings.mail.sender))
+    while worker.run():
+        pass
+    smtp.answer_recipient = lambda _address: "250 OK"
+    forge_text(db)
+    told.statement(
+        STATEMENT.replace("role:", "note: x\nrole:").replace("a thief copied", "two thieves copied")
+    )
+    again = told.run("notify", SLUG, "--confirm", "2", "--text", mark_of(dry_run()))
+    assert "Its words are frozen again" in again.output
+    clock.advance(timedelta(hours=1))
+    while worker.run():
+        pass
+    worker.relay.close()
+    assert "a thief copied" in smtp.to(ANN)[0].text
+    assert "two thieves copied" in smtp.to("ben@northwind.example")[0].text
 
 
 def test_a_notice_that_began_is_shown_as_it_was_frozen(told, dry_run):
