@@ -15,7 +15,7 @@ from portal.outbox.models import OutboxMail
 from portal.outbox.smtp import Relay
 from portal.worker import drain
 from tests.campaigns.conftest import SLUG, STATEMENT
-from tests.campaigns.test_words import ANA, ANN, LIST, change, forge_text, notify, told
+from tests.campaigns.test_words import ANA, ANN, LIST, change, forge_text, notify, one_database, told
 from tests.configured import configured
 
 __all__ = ["told"]
@@ -87,6 +87,7 @@ def test_a_dry_run_marks_languages_without_a_statement_and_neutral_notices(opera
         ("2 per minute", "At 0.03333 mails a second the last of 2 would leave at 2026-11-23 09:01 UTC.\n"),
     ],
 )
+@one_database
 def test_a_dry_run_says_when_the_last_one_would_leave(told, dry_run, rate, said):
     told.settings = configured(told.settings, mail={"rate": rate})
     assert said in dry_run()
@@ -185,6 +186,7 @@ def test_the_subject_names_the_day_or_is_what_the_operator_set(told, worker_part
 @pytest.mark.parametrize(
     ("day", "said"), [("2026-10-28", "28 de octubre"), ("2025-12-30", "30 de diciembre de 2025")]
 )
+@one_database
 def test_the_day_is_in_the_reader_s_words(told, day, said, db, clock, dry_run):
     with db.write() as session:
         incidents.set_happened(session, SLUG, date.fromisoformat(day), clock.now())
@@ -192,6 +194,7 @@ def test_the_day_is_in_the_reader_s_words(told, day, said, db, clock, dry_run):
 
 
 @pytest.mark.parametrize("wrong", ["", "x" * 201, "two\nlines", "a\x1fb"])
+@one_database
 def test_a_subject_is_one_short_line(told, wrong):
     done = told.run("subject", SLUG, "--language", "en", wrong)
     assert done.exit_code == 1
@@ -212,6 +215,7 @@ def test_a_forged_subject_mails_nobody(told, forged, db, worker_parts, smtp):
 @pytest.mark.parametrize(
     ("name", "starts"), [("a.html", b"<!doctype html>"), ("a.txt", b"Northwind Travel"), ("a.eml", b"From: ")]
 )
+@one_database
 def test_a_preview_is_what_would_be_sent(told, tmp_path, name, starts, smtp, worker_parts):
     done = told.run("preview", SLUG, "--language", "es", "--output", str(tmp_path / name))
     assert done.exit_code == 0, done.output
@@ -238,6 +242,7 @@ def test_a_preview_shows_drafts_and_says_why_it_is_neutral(operator, tmp_path, d
     assert "no statement is published" in operator.run("notify", SLUG, "--dry-run").output
 
 
+@one_database
 def test_a_preview_that_cannot_be_written_says_why(told, tmp_path):
     done = told.run("preview", SLUG, "--output", str(tmp_path / "no" / "where.html"))
     assert "where.html cannot be written (No such file or directory)." in done.output

@@ -17,6 +17,8 @@ from tests.mailbox import Delivered
 
 ANN, ANA = "ann@northwind.example", "ana@northwind.example"
 LIST = f"{ANN},1,Ann,en\n{ANA},2,Ana,es\n"
+# What is tried has nothing to do with the database.
+one_database = pytest.mark.sqlite
 
 
 @pytest.fixture
@@ -207,6 +209,7 @@ def test_a_mail_of_the_previous_version_gets_the_neutral_text(told, db, worker_p
 @pytest.mark.parametrize(
     ("language", "said"), [("en", "choose a new password here"), ("es", "elija aquí una")]
 )
+@one_database
 def test_if_passwords_were_taken_everyone_is_told_where_to_choose_a_new_one(told, db, clock, language, said):
     with db.write() as session:
         incidents.by_slug(session, SLUG).classes = "Names;Passwords"
@@ -222,6 +225,7 @@ def test_if_passwords_were_taken_everyone_is_told_where_to_choose_a_new_one(told
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
+@one_database
 def test_all_notices_of_a_language_have_one_size(told, db, clock, language):
     """Wherever the text ends within the kilobyte that is filled up."""
     with db.read() as session:
@@ -235,6 +239,7 @@ def test_all_notices_of_a_language_have_one_size(told, db, clock, language):
         assert len({len(mail) for mail in mails}) == 1
 
 
+@one_database
 def test_a_language_that_came_later_gets_the_default_one_s_words(told, db, worker_parts, smtp):
     notify(told)
     with db.read() as session:
