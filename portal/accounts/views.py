@@ -2,7 +2,7 @@
 
 from flask import Blueprint, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
-from flask_babel import format_date
+from flask_babel import format_date, ngettext
 from flask_babel import gettext as _
 from werkzeug.exceptions import TooManyRequests
 
@@ -169,7 +169,7 @@ def account() -> ResponseReturnValue:
     with parts.db.read() as db_session:
         provided = [provide(db_session, current.account_id, now) for provide in parts.account_lines]
         count = len(service.sessions_of(db_session, parts.vault, current.resumed, now))
-    devices = _("Only this one is signed in") if count <= 1 else _("%(count)s are signed in", count=count)
+    devices = ngettext("Only this one is signed in", "%(num)s are signed in", max(count, 1))
     lines = [
         _password_line(current),
         *provided,

@@ -88,6 +88,10 @@ class Incident(Base):
         """Return the title in a language, or in the portal's default language if it has none."""
         return self.titles.get(language, self.title)
 
+    def title_language(self, language: str, default: str) -> str:
+        """Return the language that `title_in` returns; `default` is the portal's."""
+        return language if language in self.titles else default
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Return the names of the exposed data classes."""

@@ -62,7 +62,11 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         vault,
         PURPOSE,
         row_id,
-        data={"title": incident.title_in(language), "already": already},
+        data={
+            "title": incident.title_in(language),
+            "title_language": incident.title_language(language, parts.settings.default_language),
+            "already": already,
+        },
         private={"incident": incident.id.hex(), "to": address, "language": language},
         now=now,
         lifetime=service.CONFIRM_WITHIN,

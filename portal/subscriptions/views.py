@@ -1,9 +1,11 @@
 """The public pages of subscriptions: sign up, confirm, unsubscribe."""
 
 from flask import Blueprint, render_template, request
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from portal.incidents import service as incidents
+from portal.incidents.models import Incident
 from portal.intake import service as intake
 from portal.intake.flow import REFUSED, Flow, Page
 from portal.subscriptions import service
@@ -33,7 +35,7 @@ def subscribe() -> Page:
     form = SubscribeForm()
     with parts.db.read() as session:
         offered = incidents.published(session)
-    form.offer([(incident.slug, incident.title_in(frame.language())) for incident in offered])
+    form.offer([(incident.slug, _title(incident)) for incident in offered])
     if not form.is_submitted():
         form.incident.data = request.args.get("incident") or (offered[0].slug if len(offered) == 1 else None)
         return render_template("subscriptions/subscribe.html", form=form, offered=offered)
@@ -65,7 +67,10 @@ def confirm() -> str:
         frame.gone()
     page = "confirmed" if reply.spent else "confirm"
     return render_template(
-        f"subscriptions/{page}.html", incident=reply.data["title"], already=reply.data["already"]
+        f"subscriptions/{page}.html",
+        incident=reply.data["title"],
+        title_language=reply.data.get("title_language", frame.language()),  # former versions stored none
+        already=reply.data["already"],
     )
 
 
@@ -103,3 +108,15 @@ def leave(token: str) -> Response:
     with parts.db.write() as session:
         service.leave(session, token, parts.clock.now())
     return frame.without_referrer(render_template("subscriptions/unsubscribed.html"))
+
+
+def _title(incident: Incident) -> str:
+    """Return an incident's title, marked where it is in another language than the page."""
+    language = frame.language()
+    title = incident.title_in(language)
+    written = incident.title_language(language, frame.parts().settings.default_language)
+    return (
+        title
+        if written == language
+        else Markup('<span lang="{}" dir="auto">{}</span>').format(written, title)
+    )

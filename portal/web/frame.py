@@ -3,11 +3,13 @@
 import functools
 import hashlib
 import ipaddress
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn, cast
 from urllib.parse import quote, urlsplit
 
 from babel import Locale
+from babel.lists import format_list
 from babel.support import NullTranslations
 from flask import (
     Flask,
@@ -25,7 +27,7 @@ from flask_babel import Babel, Domain, get_locale
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from itsdangerous import TimedSerializer, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import BadRequest, Gone, ServiceUnavailable, TooManyRequests
 from werkzeug.routing import IntegerConverter, RequestRedirect
@@ -133,6 +135,7 @@ def prepare(app: Flask, web_parts: WebParts) -> None:
         BABEL_DEFAULT_LOCALE=settings.default_language.replace("-", "_"),
         BABEL_DEFAULT_TIMEZONE=settings.site.timezone,
     )
+    app.jinja_env.filters["listed"] = _listed
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["icon"] = icon
     app.before_request(_check_host)
@@ -334,6 +337,11 @@ def _template_context() -> dict[str, Any]:
         "came_by_form": _came_by_form,
         "link": g.get("link"),  # the name by which this page's forms say which link they belong to
     }
+
+
+def _listed(items: Iterable[str]) -> Markup:
+    """Return a list as this language writes it: `a, b, and c`."""
+    return Markup(format_list([str(escape(item)) for item in items], locale=get_locale()))  # noqa: S704 - escaped
 
 
 def _came_by_form() -> bool:

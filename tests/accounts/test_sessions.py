@@ -61,7 +61,7 @@ def test_who_never_signed_in_is_told_nothing_of_it(client):
 
 def test_every_device_is_listed_this_one_first(client, both):
     assert [name for name, _ in rows(client.get("/account/sessions/").text)] == [
-        "Firefox on Android – this device",
+        "Firefox on Android (this device)",
         "Safari on iPhone",
     ]
     assert "2 are signed in" in client.get("/account/").text

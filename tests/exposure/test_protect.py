@@ -51,7 +51,7 @@ def test_what_was_exposed_comes_first_and_nothing_else_seems_involved(lists, cli
     page = client.get("/protect-yourself/").text
     first, others = page.partition("What was exposed with us</h2>")[2].split('<h2 id="other-data">')
     assert list(folded(first)) == ["sign-in", "money", "person"]
-    assert "Passwords <small>(Act on this first)</small>." in folded(first)["sign-in"]
+    assert '<p class="soft">Passwords (Act on this first)</p>' in folded(first)["sign-in"]
     assert "Choose a new password here" in folded(first)["sign-in"]
     assert "Sexual fetishes" not in first
     assert set(folded(others)) == {kind.key for kind in protect.kinds()} - {"sign-in", "money", "person"} | {

@@ -185,7 +185,7 @@ def test_an_update_has_a_page_with_what_it_said_before(client, portal, write, to
 def test_a_backdated_update_says_when_it_was_published(client, told):
     html = words(client.get(f"{PAGE}updates/1/").text)
     assert re.search(r"Detected · 3 November 2026, 08:00 UTC", html)
-    assert re.search(r"Published 23 November 2026, 09:00 UTC", html)
+    assert re.search(r"Published on 23 November 2026, 09:00 UTC", html)
 
 
 def test_what_is_not_translated_is_marked(client, portal, write, told):
