@@ -54,6 +54,7 @@ class Site:
     contact_email: str = ""
     contact_phone: str = ""
     contact_hours: str = ""
+    exit_url: str = ""
     legal_dir: Path | None = None
     brand_colour: str = "#1d5b8f"
     logo_file: Path | None = None
@@ -71,6 +72,12 @@ class Site:
             contact_email=environment.address("CONTACT_EMAIL", "", needed=environment.production),
             contact_phone=environment.text("CONTACT_PHONE", ""),
             contact_hours=environment.matching("CONTACT_HOURS", r"[^\x00-\x1f]{0,120}\Z", "", "a short line"),
+            exit_url=environment.matching(
+                "EXIT_URL",
+                r"(?:https://[\w.-]+(?::\d+)?(?:[/?#]\S*)?)?\Z",
+                "",
+                "like https://www.example.com/",
+            ),
             legal_dir=environment.folder("LEGAL_DIR"),
             brand_colour=colour,
             logo_file=environment.picture("LOGO_FILE"),

@@ -88,6 +88,7 @@ def create(
 def set_discreet(session: Session, slug: str, now: datetime, *, discreet: bool) -> None:
     """Store whether the next notice says only that there is a message. Raises IncidentUnknown."""
     locked(session, slug).discreet = discreet
+    invalidate_pages(session)
     session.flush()
     audit.record(session, "incidents.discreet", slug, {"discreet": discreet}, now)
 

@@ -132,6 +132,21 @@ def exposed_classes() -> frozenset[str]:
         return frozenset()
 
 
+@bp.app_template_global()
+def offers_exit() -> bool:
+    """Return whether this page has the link that leaves it: for a discreet incident, its own or any.
+
+    The page has it too while the database is unavailable; then caches do not store it.
+    """
+    slug = (request.view_args or {}).get("slug")
+    try:
+        with frame.parts().db.read() as session:
+            return any(one.discreet for one in service.published(session) if slug in (None, one.slug))
+    except DBAPIError:
+        g.incomplete = True
+        return True
+
+
 def _cached_page(show: Show, mimetype: str = HTML) -> Response:
     """Return a page from the cache, or 304 if the browser already has it (RFC 9110, 13.1.2)."""
     language = frame.language()

@@ -139,6 +139,7 @@ def test_every_fault_is_reported_together_and_no_value_with_it():
         "CONTACT_EMAIL": SECRET,
         "CONTACT_HOURS": f"{SECRET}\nand more",
         "LEGAL_DIR": SECRET,
+        "EXIT_URL": f"http://{SECRET}",
         "ORGANISATION": "",
     }
     found = faults(**wrong)

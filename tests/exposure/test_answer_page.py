@@ -60,7 +60,7 @@ def test_the_answer_begins_with_what_was_exposed_and_what_was_not(lists, check, 
     lists.live("ann@northwind.example,7,Ann,en,,Names;Dates of birth\n")
     page = words(read(check("ann@northwind.example")))
     assert "What was taken Dates of birth Names Taken from others" in page
-    assert "Taken from others, but not from you: E-mail addresses." in page
+    assert "Taken from others, but not from you: E-mail addresses" in page
     lists.live("ben@northwind.example,7,Ben,en,,Names;Email addresses\n")
     assert "Taken from others" not in words(read(check("ben@northwind.example")))
 
