@@ -18,7 +18,6 @@ from portal.core.settings import Settings
 from portal.demo.mailbox import MailboxStore
 from tests.browser.conftest import PHONE, Console, served
 from tests.browser.house import PASSWORD, SLUG, House
-from tests.configured import configured
 
 ANA = "ana@northwind.example"
 BOB = "bob@northwind.example"
@@ -219,39 +218,3 @@ def test_the_mailbox_of_the_demonstration(settings, another_portal, page: Page, 
         for headers in page.locator("summary").all():
             headers.click()
         reads_well(page)
-
-
-@pytest.mark.parametrize("language", ["ar", "he"])
-def test_a_language_from_right_to_left_turns_every_page_and_fits_a_phone(
-    house: House,
-    another_person: Callable[..., BrowserContext],
-    settings,
-    another_portal,
-    accessible,
-    language: str,
-):
-    house.incident()
-    house.live(ANA_ROW)
-    link = house.link_in(house.ask("/check/", ANA), "/check/answer/").removeprefix(house.url)
-    spoken = configured(settings, site={"languages": ("en", "ar", "he")})
-    page = another_person(locale=language, viewport=PHONE).new_page()
-
-    def turned() -> None:
-        assert page.evaluate("[document.documentElement.lang, document.dir]") == [language, "rtl"]
-        assert page.evaluate("getComputedStyle(document.querySelector('footer')).direction") == "rtl"
-        fits(page)
-
-    site = another_portal(spoken)
-    for path in (
-        "/", f"/incidents/{SLUG}/statement/2/", f"/incidents/{SLUG}/updates/1/", "/check/", "/reset/",
-        "/subscribe/", "/is-it-real/", "/sign-in/", "/protect-yourself/", "/reminders/elsewhere/",
-        "/language/",
-        "/nothing/",
-    ):  # fmt: skip
-        page.goto(site + path)
-        turned()
-    page.goto(site + link)
-    turned()
-    press(page)
-    turned()
-    accessible(page)

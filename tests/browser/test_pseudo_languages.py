@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, Page
 
 from portal.app import create_app
 from portal.core import i18n
@@ -55,12 +55,19 @@ def spoken_house(
 
 @pytest.mark.parametrize("language", pseudo.LANGUAGES)
 def test_no_text_is_untranslated_or_put_together_and_every_page_fits(
-    language: str, spoken_house: str, house: House, another_person: Callable[..., BrowserContext]
+    language: str,
+    spoken_house: str,
+    house: House,
+    another_person: Callable[..., BrowserContext],
+    accessible: Callable[[Page], None],
 ):
     page = another_person(locale=language, viewport={"width": 320, "height": 640}).new_page()
     wrong: list[str] = []
 
     def look() -> None:
+        direction = {"de": "ltr", "ar": "rtl"}[language]
+        assert page.evaluate("[document.documentElement.lang, document.dir]") == [language, direction]
+        assert page.evaluate("getComputedStyle(document.querySelector('footer')).direction") == direction
         path = page.url.removeprefix(spoken_house)
         wrong.extend(f"{path} {fault}" for fault in pseudo.faults(page, NAMES))
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
@@ -96,6 +103,7 @@ def test_no_text_is_untranslated_or_put_together_and_every_page_fits(
         page.goto(spoken_house + links[form])
         look()
         send()
+        accessible(page)
     page.goto(f"{spoken_house}/sign-in/")
     look()
     send(email=ANA, password="wrong")
