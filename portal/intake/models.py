@@ -61,9 +61,12 @@ class IntakeReply(Base):
 
     Its id is the mail's; the token derives from it. Nothing in a row derives from an address, so that rows of
     one person cannot be linked. When the code ends, `by_code` is emptied and `code_expires_at` set to NULL.
+    `expires_at` is a full hour and `spent_at` a day: neither says to the second what a person did, or when
+    their mail left.
     """
 
     __tablename__ = "intake_replies"
+    __table_args__ = WITHOUT_ROWID
 
     id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
     purpose: Mapped[str] = mapped_column(String(40))

@@ -101,7 +101,7 @@ def prepare(
             code_tries=0,
             code_expires_at=now + lifetime,
             created_at=now,
-            expires_at=now + lifetime,
+            expires_at=_full_hour(now + lifetime),
             reusable=reusable,
         )
     )
@@ -113,8 +113,15 @@ def extend(session: Session, reply_id: bytes, now: datetime, lifetime: timedelta
 
     Return False if it has ended or is gone: it stays so.
     """
-    values = {"reply": reply_id, "now": now, "until": now + lifetime, "code_until": now + CODE_LIFETIME}
+    until = _full_hour(now + lifetime)
+    values = {"reply": reply_id, "now": now, "until": until, "code_until": now + CODE_LIFETIME}
     return bool(session.connection().execute(_EXTEND, values).rowcount)
+
+
+def _full_hour(at: datetime) -> datetime:
+    """Return `at`, or the next full hour: an exact end would lead from the relay's log to a reply."""
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    return hour if hour == at else hour + timedelta(hours=1)
 
 
 def remove(session: Session, reply_id: bytes) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
+from portal.core.clock import start_of_day
 from portal.core.db import new_id
 from portal.crypto import tokens
 from portal.crypto.vault import WebVault
@@ -131,7 +132,10 @@ def open_reply(
 
 
 def spend(session: Session, reply_id: bytes, now: datetime) -> None:
-    """Mark a reply as used. Of parallel calls exactly one succeeds; the others raise LinkInvalid."""
+    """Mark a reply as used. Of parallel calls exactly one succeeds; the others raise LinkInvalid.
+
+    Only the day is stored: the time would say when its account's owner was here.
+    """
     result: Any = session.execute(
         update(IntakeReply)
         .where(
@@ -140,7 +144,7 @@ def spend(session: Session, reply_id: bytes, now: datetime) -> None:
             IntakeReply.expires_at > now,
             IntakeReply.reusable.is_(False),
         )
-        .values(spent_at=now, by_code=b"", code_expires_at=None)
+        .values(spent_at=start_of_day(now), by_code=b"", code_expires_at=None)
     )
     if result.rowcount != 1:
         raise LinkInvalid

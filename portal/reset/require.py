@@ -110,9 +110,11 @@ def require(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
     """Close the old password of every account in the cohort and mail each owner once.
 
     Commits batch by batch. Each batch locks the job's row, so that a restarted command resumes where the last
-    one stopped, and parallel commands share the work.
+    one stopped, and parallel commands share the work. All rows of a run have one time: each its own would
+    lead from a mail and its link to the account.
     """
     job_id, since = _start_job(tools, cohort)
+    now = tools.clock.now()
     tally = Tally(people=cohort.people, altered=cohort.altered)
     for ids in _batches(tools, cohort):
         with tools.db.write_in_turn() as session:
@@ -120,7 +122,7 @@ def require(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
             for account_id in ids:
                 tally.accounts += 1
                 _require_account(
-                    session, tools, job, account_id, (cohort.locales or {}).get(account_id, ""), since
+                    session, tools, job, account_id, (cohort.locales or {}).get(account_id, ""), since, now
                 )
             job.cursor = max(job.cursor, ids[-1])
         progress(len(ids))
@@ -157,7 +159,13 @@ def preview(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
 
 
 def _require_account(
-    session: Session, tools: Tools, job: Requirement, account_id: bytes, locale: str, since: datetime
+    session: Session,
+    tools: Tools,
+    job: Requirement,
+    account_id: bytes,
+    locale: str,
+    since: datetime,
+    now: datetime,
 ) -> None:
     account = tools.store.get(session, tools.vault, account_id)
     state = _state(account, since)
@@ -167,7 +175,6 @@ def _require_account(
     if state is State.RENEWED:
         job.renewed += 1
         return
-    now = tools.clock.now()
     everyone = job.subject == EVERYONE
     reason = REASON_EVERYONE if everyone else REASON_EXPOSED
     if state is State.ALREADY or not tools.store.require_reset(session, [account_id], reason, now):

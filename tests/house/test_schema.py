@@ -56,7 +56,6 @@ NUMBERED = {
     "identity_accounts",
     "identity_hash_shapes",
     "intake_pace",
-    "intake_replies",
     "intake_requests",
     "key_canary",
     "outbox_mails",
