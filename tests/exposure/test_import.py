@@ -1,6 +1,7 @@
 """An import is whole or nothing, invisible until it is activated, and counts everyone once."""
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -254,7 +255,8 @@ def test_a_full_disk_stops_an_import_and_leaves_nothing_live(
     finished = limited(environ, file, room)
     assert finished.returncode == 1
     assert what in finished.stderr
-    assert "Nothing was stored" in finished.stderr
+    # A limit of the file size shows no lack of room beforehand: removing may fail too.
+    assert re.search("Nothing was stored|the worker removes them as soon as it can", finished.stderr)
     assert "Traceback" not in finished.stderr
     with lists.db.read() as session:
         active = service.active(session, lists.id_of(SLUG))
