@@ -1,4 +1,4 @@
-"""Fixtures for mails in the outbox: enqueue one, read its row, count. Two folders share them."""
+"""Fixtures for mails in the outbox: enqueue one, read its row, count, lose the worker. Folders share them."""
 
 import pytest
 from click.testing import CliRunner
@@ -6,7 +6,10 @@ from click.testing import CliRunner
 from portal.exposure.emails import CheckAnswer
 from portal.outbox import service
 from portal.outbox.commands import outbox
+from portal.outbox.compose import Composer
+from portal.outbox.deliver import Deliverer, Delivery
 from portal.outbox.models import OutboxMail
+from portal.outbox.smtp import Relay
 from portal.runtime.context import Context
 
 
@@ -47,6 +50,29 @@ def counts(db):
             return {state: number for state, number in service.counts(session).items() if number}
 
     return count
+
+
+@pytest.fixture
+def killed_worker(worker_parts):
+    """A worker that dies during its first handover: nothing is stored of how it ended. Return the row's id.
+
+    `taken`: the relay had the mail already.
+    """
+
+    def deliver(*, taken=False):
+        settings = worker_parts.settings
+        composer = Composer(settings, worker_parts.vault, worker_parts.composers)
+        relay = Relay(settings.mail.server, settings.mail.sender)
+        delivery = Delivery(worker_parts, composer)
+        row = delivery.claim(50)
+        assert row is not None
+        assert Deliverer(delivery, relay).start(row)
+        if taken:
+            relay.deliver(composer.compose(row.id, row.created_at, row.content))
+            relay.close()
+        return row.id
+
+    return deliver
 
 
 @pytest.fixture

@@ -86,7 +86,11 @@ def unlock(secret: bytes, blob: bytes, info: str) -> bytes:
     """Return the plaintext that `lock` encrypted. Raises Unopenable."""
     try:
         padded = AESGCM(_key(secret, info)).decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], info.encode())
-    except (InvalidTag, ValueError) as error:
+    except (
+        InvalidTag,
+        ValueError,
+        TypeError,
+    ) as error:  # SQLite stores any type: a forged value may be a text
         raise Unopenable from error
     return padded[LENGTH_BYTES : LENGTH_BYTES + int.from_bytes(padded[:LENGTH_BYTES])]
 

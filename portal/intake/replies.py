@@ -124,9 +124,12 @@ def _full_hour(at: datetime) -> datetime:
     return hour if hour == at else hour + timedelta(hours=1)
 
 
-def remove(session: Session, reply_id: bytes) -> None:
-    """Remove a reply, so that another can be prepared for the same mail."""
-    session.execute(delete(IntakeReply).where(IntakeReply.id == reply_id))
+def remove(session: Session, vault: WorkerVault, purpose: str, reply_id: bytes) -> None:
+    """Remove a mail's reply, also a forged one under its id or token, so that another can be prepared."""
+    token = tokens.token_hash(vault.token(purpose, reply_id))
+    session.execute(
+        delete(IntakeReply).where((IntakeReply.id == reply_id) | (IntakeReply.token_hash == token))
+    )
 
 
 def living_from_handover(lifetime: timedelta) -> BeforeHandover:

@@ -117,7 +117,10 @@ def open_reply(
     """
     if not token or not tokens.looks_like_token(token):
         raise LinkInvalid
-    reply = session.connection().execute(_BY_TOKEN, {"token": tokens.token_hash(token)}).one_or_none()
+    try:
+        reply = session.connection().execute(_BY_TOKEN, {"token": tokens.token_hash(token)}).one_or_none()
+    except (TypeError, ValueError) as error:  # SQLite stores any type: a forged time may be a text
+        raise LinkInvalid from error
     if reply is None or reply.purpose != purpose or reply.expires_at <= now:
         raise LinkInvalid
     if reply.spent_at is not None and not spent_too:

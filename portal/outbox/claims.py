@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, case, delete, exists, select, update
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from portal.core.db import Database, insert
@@ -16,6 +16,7 @@ from portal.outbox import pace, service
 from portal.outbox.mail import PAUSABLE, PRIORITIES, REQUESTED
 from portal.outbox.models import FAILED, QUEUED, SENDING, SENT, UNCERTAIN, MailPause, MailRelay, OutboxMail
 from portal.outbox.pace import Pace
+from portal.outbox.service import Payload
 from portal.runtime.parts import Handover, LeavingMail, WorkerParts
 
 # How long a connection that has a result waits for those of the others, to share a transaction with them.
@@ -51,9 +52,17 @@ _PROOF = update(_TABLE).where(_HELD).values(proof_hash=bindparam("proof_hash"), 
 UNCOUNTED = case((OutboxMail.state == SENDING, OutboxMail.attempts - 1), else_=OutboxMail.attempts)
 
 
+# The content of a row that was not decrypted, or does not open.
+UNREADABLE = Payload("", "", "", {})
+
+
+class RowAltered(Exception):
+    """A row does not open, or its purpose in the clear is not that of its content."""
+
+
 @dataclass(eq=False)
 class Claimed:
-    """A row under a lease: what its delivery needs of it."""
+    """A row under a lease: what its delivery needs of it. `content` is its decrypted payload."""
 
     lease: bytes
     id: bytes
@@ -64,6 +73,7 @@ class Claimed:
     created_at: datetime
     payload: bytes
     proof_hash: bytes | None
+    content: Payload = UNREADABLE
 
 
 # Says in the transaction that begins a row's handover what to do with it. Arguments: connection, row, now.
@@ -231,7 +241,8 @@ class Mark:
     """What one connection has to store: a mail that was sent, the next one that is being sent, or a change.
 
     `held` tells afterwards whether `sending` may be sent: its lease was not lost, nor the mail withdrawn or
-    paused, and its feature's `handover` is not to drop it. `fault` is why the feature could not say.
+    paused, and its feature's `handover` is not to drop it. `fault` is why it could not begin; what else the
+    mark holds is stored all the same.
     """
 
     sent: dict[str, object] | None = None
@@ -241,7 +252,7 @@ class Mark:
     handover: Handover = Handover.SEND
     fault: Exception | None = None
     done: Event = field(default_factory=Event)
-    error: SQLAlchemyError | None = None
+    error: Exception | None = None
 
 
 def sent(row: Claimed, now: datetime, proof: tuple[bytes, bytes]) -> dict[str, object]:
@@ -274,7 +285,8 @@ class Marks:
 
         The first of a group writes for all: once each connection has a result, or after a short while.
         """
-        mark.error = None
+        mark.error = mark.fault = None
+        mark.held, mark.handover = False, Handover.SEND
         mark.done.clear()
         with self._lock:
             self._waiting.append(mark)
@@ -300,17 +312,27 @@ class Marks:
                     mark.done.set()
 
     def _store_or_split(self, group: list[Mark], now: datetime) -> None:
-        """Store a group; where a statement fails, not the database, each alone for its own error."""
+        """Store a group; where anything but the database fails, each alone, and at last without its culprit.
+
+        A fault of the mail that is about to be sent is its own: it undoes nothing that another, or the one
+        before it, has to store.
+        """
         try:
             with self._db.mark() as connection:
                 self._write(connection, group, now)
-        except SQLAlchemyError as error:
-            if len(group) == 1 or isinstance(error, OperationalError):
-                for mark in group:
-                    mark.error = error
-                return
+        except OperationalError as error:
             for mark in group:
-                self._store_or_split([mark], now)
+                mark.error = error
+        except Exception as error:  # noqa: BLE001 - each mark gets the error that is its own
+            if len(group) > 1:
+                for mark in group:
+                    self._store_or_split([mark], now)
+            elif group[0].sending is not None:
+                group[0].sending, group[0].held = None, False
+                self._store_or_split(group, now)
+                group[0].fault = error
+            else:
+                group[0].error = error
 
     def _write(self, connection: Connection, group: list[Mark], now: datetime) -> None:
         if sent_rows := [mark.sent for mark in group if mark.sent is not None]:
@@ -322,30 +344,29 @@ class Marks:
                 mark.change(connection)
 
     def _may_start(self, connection: Connection, mark: Mark, now: datetime) -> Claimed | None:
-        """Return the row that a mark is about to send, unless its feature drops it or fails to say."""
+        """Return the row that a mark is about to send, unless its feature drops it."""
         if mark.sending is None:
             return None
-        mark.held, mark.fault = False, None
-        try:
-            mark.handover = self._ask(connection, mark.sending, now)
-        except SQLAlchemyError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a spoilt row must not undo what others have to store
-            mark.fault = error
-            return None
+        mark.handover = self._ask(connection, mark.sending, now)
         return None if mark.handover is Handover.DROP else mark.sending
 
 
 def ask_feature(parts: WorkerParts, connection: Connection, row: Claimed, now: datetime) -> Handover:
     """Ask the feature of a row whose handover begins; date the mail anew where its promise was renewed.
 
-    Nothing is asked about mails whose promise never ends.
+    Nothing is asked about mails whose promise never ends. Which feature is asked follows from the content:
+    whoever could choose it by a column in the clear would see from the answer whether a guessed address has
+    an account. Raises RowAltered.
     """
-    before_handover = parts.before_handover.get(row.purpose)
+    kind = parts.composers.get(row.content.name)
+    if row.content is UNREADABLE or (kind is not None and kind.stored_purpose() != row.purpose):
+        raise RowAltered
+    before_handover = None if kind is None else parts.before_handover.get(row.purpose)
     if before_handover is None:
         return Handover.SEND
+    mail = LeavingMail(row.id, row.created_at, row.content.address)
     with Session(connection) as session:
-        handover = before_handover(session, LeavingMail(row.id, row.created_at, row.payload), now, parts)
+        handover = before_handover(session, mail, now, parts)
     if handover is Handover.RENEW:
         connection.execute(_DATE, {"row": row.id, "held": row.lease, "date": now})
         row.created_at = now

@@ -22,7 +22,7 @@ from portal.core.settings import Settings
 from portal.crypto import tokens
 from portal.crypto.vault import WorkerVault
 from portal.outbox import mail as mails
-from portal.outbox.service import unseal
+from portal.outbox.service import Payload
 
 TEMPLATES = Path(__file__).parent.parent.parent / "templates"
 _HEADER_LINE = 76
@@ -83,7 +83,7 @@ class Composer:
         classes: dict[str, type[mails.Mail]],
         words: Mapping[str, Words] | None = None,
     ) -> None:
-        """Store the settings, the vault that decrypts rows, and the mail classes by name.
+        """Store the settings, the vault that derives links and codes, and the mail classes by name.
 
         `words` finds, by the name of a mail, what it says to many alike: called for each of them.
         """
@@ -96,16 +96,15 @@ class Composer:
         self._sizes: dict[Key, int] = {}
         self._sender = _sender(settings.site.organisation, settings.mail.sender)
 
-    def compose(self, row_id: bytes, created_at: datetime, payload: bytes) -> Composed:
-        """Decrypt a row and render its mail. Raises VaultError (tampered row) or MailUnfit."""
-        packed = unseal(self._vault, row_id, payload)
-        kind = self._classes.get(packed.name)
+    def compose(self, row_id: bytes, created_at: datetime, payload: Payload) -> Composed:
+        """Render the mail of a row whose payload was decrypted. Raises MailUnfit."""
+        kind = self._classes.get(payload.name)
         if kind is None:
-            raise MailUnfit(packed.name)
+            raise MailUnfit(payload.name)
         # Rows queued by another version may hold fields that this one lacks.
         known = {field.name for field in fields(kind)}
-        mail = kind(**{name: value for name, value in packed.fields.items() if name in known})
-        return self.render(mail, packed.address, packed.locale, row_id, created_at)
+        mail = kind(**{name: value for name, value in payload.fields.items() if name in known})
+        return self.render(mail, payload.address, payload.locale, row_id, created_at)
 
     def render(
         self, mail: mails.Mail, address: str, locale: str, row_id: bytes, created_at: datetime

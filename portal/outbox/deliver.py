@@ -4,24 +4,24 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Lock
 from time import monotonic, sleep
 
-from limits import parse
 from sqlalchemy.exc import OperationalError
 
 from portal.core.db import new_id
 from portal.core.faults import error_types, frames
 from portal.crypto.vault import VaultError
 from portal.outbox import claims, policy, service, smtp
-from portal.outbox.claims import Claimed, Mark, Marks, RelayLimit
+from portal.outbox.claims import Claimed, Mark, Marks, RelayLimit, RowAltered
 from portal.outbox.compose import Composed, Composer, MailUnfit
 from portal.outbox.mail import PRIORITIES, REQUESTED
 from portal.outbox.models import FAILED
-from portal.outbox.pace import BETWEEN_DECREASES
+from portal.outbox.pace import BETWEEN_DECREASES, per_second
 from portal.outbox.policy import Attempt, Decision, Fate, History
 from portal.outbox.service import ALTERED, OUTDATED, make_proof
 from portal.outbox.smtp import Outcome, Result
@@ -64,7 +64,7 @@ class Delivery:
         self.others_paused_until: datetime | None = None
         self.marks = Marks(parts.db, lease, partial(claims.ask_feature, parts))
         mail = parts.settings.mail
-        self._relay = RelayLimit(f"{mail.server.host}:{mail.server.port}", _per_second(mail.rate))
+        self._relay = RelayLimit(f"{mail.server.host}:{mail.server.port}", per_second(mail.rate))
         self._tokens_at: datetime | None = None
         self._slowed_at: datetime | None = None
         self._history = History()
@@ -80,18 +80,12 @@ class Delivery:
                 now = self.parts.clock.now()
                 only = self._until(self.others_paused_until) is not None
                 batch = claims.claim(
-                    self.parts.db,
-                    new_id(),
-                    now,
-                    self.lease,
-                    limit,
-                    relay=self._relay,
-                    requested_only=only,
+                    self.parts.db, new_id(), now, self.lease, limit, relay=self._relay, requested_only=only
                 )
                 self._rows.extend(batch.rows)
                 self._last_start = self.last_start(now)
                 self._tokens_at = now + batch.wait
-            return self._rows.popleft() if self._rows else None
+        return self.next_row()
 
     def next_row(self) -> Claimed | None:
         """Return the next row that is already claimed."""
@@ -195,6 +189,7 @@ class Delivery:
                 if monotonic() > end or self.parts.stopping():
                     raise
                 log.warning("outbox: cannot store a delivery result (%s); retrying", error_types(error))
+                mark.sending = None  # it begins in a transaction of its own, in case it is the cause
                 sleep(MARK_AGAIN_SECONDS)
             else:
                 return
@@ -235,13 +230,22 @@ class Deliverer:
 
     def start(self, row: Claimed) -> bool:
         """Mark the row as being sent; return False if it may not be, and is given back or has ended."""
+        self._open(row)
         mark = Mark(sending=row)
         self.delivery.marks.store(mark, self._clock.now())
         return self._started(mark, row)
 
+    def _open(self, row: Claimed) -> None:
+        """Decrypt a row, before the transaction that begins its handover; where it does not open, it ends."""
+        with suppress(VaultError):
+            row.content = service.unseal(self.delivery.parts.vault, row.id, row.payload)
+
     def _started(self, mark: Mark, row: Claimed) -> bool:
         row.attempts += mark.held
-        if mark.fault is not None:
+        if isinstance(mark.fault, RowAltered):
+            log.error("outbox: row %s does not open: altered or moved; marked as failed", _name(row))
+            self._end_unsent(row, ALTERED)
+        elif mark.fault is not None:
             log.error(
                 "outbox: row %s could not be prepared (%s); marked as failed. Once the cause is mended: "
                 "portal outbox retry%s",
@@ -249,14 +253,14 @@ class Deliverer:
                 error_types(mark.fault),
                 frames(mark.fault),
             )
-            self._end(row, NOT_PREPARED)
+            self._end_unsent(row, NOT_PREPARED)
         elif mark.handover is Handover.DROP:
             log.warning(
                 "outbox: row %s not sent: what it offers ended while it waited, or is not needed any more; "
                 "see `portal outbox status`",
                 _name(row),
             )
-            self._end(row, OUTDATED)
+            self._end_unsent(row, OUTDATED)
         elif not mark.held:
             self.delivery.give_back([row])
         return mark.held
@@ -276,11 +280,7 @@ class Deliverer:
         """Deliver one row that is marked as being sent; return the next one where it is so marked too."""
         since = self._clock.now()
         try:
-            mail = self.delivery.composer.compose(row.id, row.created_at, row.payload)
-        except VaultError:
-            log.error("outbox: row %s does not open: altered or moved; marked as failed", _name(row))
-            self._end(row, ALTERED)
-            return None
+            mail = self.delivery.composer.compose(row.id, row.created_at, row.content)
         except MailUnfit:
             log.error("outbox: row %s cannot be composed; marked as failed", _name(row))
             self._end(row, NOT_COMPOSED)
@@ -289,7 +289,7 @@ class Deliverer:
             self._failed_by_fault("composing", row, NOT_COMPOSED, error)
             return None
         try:
-            self._store_proof(row, mail)
+            self._store_proof(row, mail, self._clock.now())
             result = self.relay.deliver(mail, lambda: self._lease_held(row, since))
         except Exception as error:  # noqa: BLE001 - the same for the mail library
             self.relay.close()
@@ -300,7 +300,7 @@ class Deliverer:
             return self._sent(row, mail)
         row.maybe_sent_count = decision.maybe_sent
         _announce(decision, result, row)
-        self._store_proof(row, mail)
+        self._store_proof(row, mail, self._clock.now())
         self._store(decision, row, result.reason)
         self.delivery.follow(decision, row)
         return None
@@ -331,21 +331,34 @@ class Deliverer:
         count = row.maybe_sent_count
         self.delivery.release([row], state=FAILED, maybe_sent_count=count, **ended)
 
-    def _store_proof(self, row: Claimed, mail: Composed) -> None:
+    def _end_unsent(self, row: Claimed, reason: str) -> None:
+        """End a row that may not be started; of a copy that may have left, the proof is stored first."""
+        if row.maybe_sent_count and row.proof_hash is None:
+            try:
+                mail = self.delivery.composer.compose(row.id, row.created_at, row.content)
+            except Exception as error:  # noqa: BLE001 - the row ends all the same
+                arguments = _name(row), error_types(error), frames(error)
+                log.error("outbox: row %s may have left, but no proof can be composed (%s)%s", *arguments)
+            else:
+                self._store_proof(row, mail, row.created_at)  # it left before now: the date that it has
+        self._end(row, reason)
+
+    def _store_proof(self, row: Claimed, mail: Composed, sent_at: datetime) -> None:
         """Make a mail that may have left findable by the code it carries."""
         if not row.maybe_sent_count or row.proof_hash is not None:
             return
-        proof = self._proof(mail)
+        proof = make_proof(mail.code, sent_at, mail.subject, mail.recipient)
         row.proof_hash = proof[0]
         self.delivery.store(Mark(change=lambda connection: claims.store_proof(connection, row, proof)))
-
-    def _proof(self, mail: Composed) -> tuple[bytes, bytes]:
-        return make_proof(mail.code, self._clock.now(), mail.subject, mail.recipient)
 
     def _sent(self, row: Claimed, mail: Composed) -> Claimed | None:
         """Mark a mail as sent and, in the same transaction, the next one as being sent; return that."""
         following = self.delivery.next_row()
-        mark = Mark(claims.sent(row, self._clock.now(), self._proof(mail)), following)
+        if following is not None:
+            self._open(following)
+        now = self._clock.now()
+        proof = make_proof(mail.code, now, mail.subject, mail.recipient)
+        mark = Mark(claims.sent(row, now, proof), following)
         self.delivery.store(mark)
         return following if following is not None and self._started(mark, following) else None
 
@@ -363,14 +376,6 @@ def _announce(decision: Decision, result: Result, row: Claimed) -> None:
         steps.append("see PORTAL_MAIL_URL and PORTAL_MAIL_SENDER")
     level = logging.WARNING if decision.pause is None else logging.ERROR
     log.log(level, "outbox: %s%s (%s); %s", decision.notice, subject, result.reason, "; ".join(steps))
-
-
-def _per_second(rate: str) -> float | None:
-    """Return a limit like `14 per second` as a number a second, or None where there is none."""
-    if not rate:
-        return None
-    limit = parse(rate)
-    return limit.amount / limit.get_expiry()
 
 
 def _requested(row: Claimed) -> bool:

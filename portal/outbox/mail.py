@@ -37,6 +37,11 @@ class Mail:
         """Return an example, which the tests render in every language."""
         raise NotImplementedError
 
+    @classmethod
+    def stored_purpose(cls) -> str:
+        """Return what the column `purpose` holds of such a mail."""
+        return cls.purpose or cls.name
+
     def alternatives(self) -> "tuple[Mail, ...]":
         """Return every mail that might have been sent instead: the size of none may tell which it is."""
         return (self,)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from limits import parse
+
 # The first rate after the relay throttled, in mails a second; it doubles every second until the next time.
 START = 5.0
 FLOOR = 0.1
@@ -27,6 +29,14 @@ class Pace:
     filled_at: datetime
     ceiling: float | None = None
     slowed_at: datetime | None = None
+
+
+def per_second(rate: str) -> float | None:
+    """Return a limit like `14 per second` as a number a second, or None where there is none."""
+    if not rate:
+        return None
+    limit = parse(rate)
+    return limit.amount / limit.get_expiry()
 
 
 def first(now: datetime, cap: float | None) -> Pace:

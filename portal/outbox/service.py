@@ -103,7 +103,7 @@ def enqueue(
     row_id = row_id or new_id()
     values = {
         "id": row_id,
-        "purpose": mail.purpose or mail.name,
+        "purpose": mail.stored_purpose(),
         "priority": mails.PRIORITIES[mail.stream],
         "state": QUEUED,
         "now": now,

@@ -13,7 +13,7 @@ from portal.core.clock import start_of_day
 from portal.core.db import new_id
 from portal.crypto.hashing import Hasher
 from portal.crypto.vault import WebVault, WorkerVault
-from portal.identity.port import Account, Profile, Store
+from portal.identity.port import Account, AccountMissing, Profile, Store
 from portal.intake import replies
 from portal.intake import service as intake
 from portal.intake.replies import CodeLock
@@ -162,17 +162,21 @@ def renew_link(
     """Let the link of a required reset begin to live as its mail leaves; a later copy has a living link too.
 
     Where the link ended, or the account changed and still needs a new password, it is prepared again under
-    the same token. The mail is dropped once the account needs none. Raises VaultError for an altered row.
+    the same token. The mail is dropped only where its account was read and needs none. Raises AccountMissing
+    or VaultError where the account cannot be read or is somebody else's: its row was tampered with.
     """
     try:
         opened = intake.open_reply(session, PURPOSE, vault.token(PURPOSE, mail.id), now, spent_too=True)
-        data = opened.data
-        account = store.get(session, vault, bytes.fromhex(data["account"]))
     except LinkInvalid:
         return _prepare_again(session, vault, store, mail, now)
-    if account is None or not account.must_reset:
+    data = opened.data
+    account = store.get(session, vault, bytes.fromhex(data["account"]))
+    if account is None:
+        raise AccountMissing
+    if not account.must_reset:
         return Handover.DROP
-    if opened.spent or account.version != data["version"] or not data.get("renewable"):
+    fits = opened.id == mail.id and account.version == data["version"] and data.get("renewable")
+    if opened.spent or not fits:
         return _prepare_again(session, vault, store, mail, now)
     replies.extend(session, mail.id, now, RENEWABLE_FOR)
     return Handover.SEND if now < _form_until(opened) else Handover.RENEW
@@ -181,14 +185,15 @@ def renew_link(
 def _prepare_again(
     session: Session, vault: WorkerVault, store: Store, mail: LeavingMail, now: datetime
 ) -> Handover:
-    address = outbox.unseal(vault, mail.id, mail.payload).address
-    account = store.find(session, vault, address)
-    if account is None or not account.must_reset:
-        return Handover.DROP
+    account = store.find(session, vault, mail.address)
+    if account is None:
+        raise AccountMissing
     profile = store.profile(session, vault, account.id)
-    if sign_in_name(profile.address) != sign_in_name(address):
-        return Handover.DROP  # the row's index was tampered with: it leads to someone else
-    replies.remove(session, mail.id)
+    if sign_in_name(profile.address) != sign_in_name(mail.address):
+        raise AccountMissing  # the row's index was tampered with: it leads to someone else
+    if not account.must_reset:
+        return Handover.DROP
+    replies.remove(session, vault, PURPOSE, mail.id)
     _prepare_renewable(session, vault, mail.id, account, profile, now)
     return Handover.RENEW
 

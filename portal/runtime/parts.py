@@ -81,11 +81,11 @@ class Handover(Enum):
 
 @dataclass(frozen=True)
 class LeavingMail:
-    """What a feature may know of its mail when its handover begins: the row's id, its date, its content."""
+    """What a feature may know of its mail when its handover begins: the row's id and date, the recipient."""
 
     id: bytes
     created_at: datetime
-    payload: bytes
+    address: str
 
 
 # Arguments: session, mail, now, parts. Called at each attempt, in the transaction that begins it.

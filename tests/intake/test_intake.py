@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from portal.core.db import new_id
 from portal.intake import jobs, replies, service
@@ -275,6 +275,16 @@ class TestLinks:
         with db.write() as session:
             replies.purge(session, clock.now())
         clock.advance(-DAY)
+        with pytest.raises(service.LinkInvalid):
+            opened(token)
+
+    @pytest.mark.parametrize("column", ["data", "created_at", "expires_at", "spent_at"])
+    def test_a_forged_reply_opens_nothing(self, prepare, opened, db, column):
+        if not db.is_sqlite:
+            pytest.skip("PostgreSQL stores no text there")
+        _, token = prepare()
+        with db.write() as session:
+            session.execute(text(f"UPDATE intake_replies SET {column} = 'spoilt'"))
         with pytest.raises(service.LinkInvalid):
             opened(token)
 

@@ -3,15 +3,18 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
 from portal.incidents import service as incidents
 from portal.intake import jobs as intake
 from portal.intake.models import IntakeReply
+from portal.outbox.models import OutboxMail
 from portal.runtime.parts import Handover
 from portal.worker import drain
 from tests.commands import context, portal
 from tests.outgoing import enqueue, row
-from tests.reset.journey import ANA, NEW, STRANGER, code_in, link_in, people
+from tests.reset.journey import ANA, BEN, NEW, STRANGER, code_in, link_in, people
 from tests.visitor import leads_to
 
 __all__ = ["context", "enqueue", "people", "portal", "row"]
@@ -85,6 +88,24 @@ def test_whether_a_mail_is_dropped_says_nothing_about_the_account(
     assert [tuple(row) for row in columns] == [("failed", "outdated", 0)] * 2
 
 
+@pytest.mark.parametrize("purpose", ["reset-required", "check", "notice"])
+def test_a_rewritten_purpose_chooses_nothing_and_tells_nothing(
+    request_mails, worker_parts, people, db, smtp, purpose
+):
+    """Each purpose is asked other questions before a handover: is there an account, must it reset?"""
+    people.add(ANA)
+    people.add(BEN)
+    people.require(BEN)
+    for address in (ANA, BEN, STRANGER):
+        request_mails("/reset/", address=address)
+    with db.write() as session:
+        session.execute(update(OutboxMail).values(purpose=purpose))
+    drain(worker_parts)
+    assert smtp.messages == []
+    columns = db.engine.connect().exec_driver_sql("SELECT state, reason, attempts FROM outbox_mails")
+    assert [tuple(row) for row in columns] == [("failed", "altered", 0)] * 3
+
+
 def test_the_code_of_a_mail_that_waited_works_for_half_an_hour(
     request_mails, clock, worker_parts, smtp, people, client
 ):
@@ -135,11 +156,17 @@ def test_a_second_copy_does_not_bring_a_used_link(request_mails, clock, worker_p
     assert [mail.message["Subject"] for mail in smtp.to(ANA)] == ["Your password was changed"]
 
 
+@pytest.mark.parametrize("fault", ["ValueError", "IntegrityError"])
 def test_a_row_that_cannot_be_prepared_keeps_no_other_from_leaving(
-    enqueue, worker_parts, smtp, portal, caplog, row
+    enqueue, worker_parts, smtp, portal, caplog, row, fault
 ):
-    def fail(_session, mail, *_):
+    """Nor does it undo that the one before it was sent, or leave behind half of what its feature wrote."""
+
+    def fail(session, mail, *_):
         if mail.id == spoilt:
+            session.execute(update(OutboxMail).values(priority=3))
+            if fault == "IntegrityError":
+                session.execute(update(OutboxMail).values(state=None))
             message = "sam@example.com"
             raise ValueError(message)
         return Handover.SEND
@@ -152,9 +179,28 @@ def test_a_row_that_cannot_be_prepared_keeps_no_other_from_leaving(
     assert {row(each).state for each in others} == {"sent"}
     assert (row(spoilt).state, row(spoilt).reason) == ("failed", "not-prepared")
     assert len(smtp.messages) == 6
-    assert "could not be prepared (ValueError: -); marked as failed" in caplog.text
+    assert {row(each).priority for each in (spoilt, *others)} == {0}
+    assert f"could not be prepared ({fault}: " in caplog.text
     assert "sam@" not in caplog.text
     del worker_parts.before_handover["check"]
     assert portal("outbox", "retry").output == "Queued again: 1.\n"
     drain(worker_parts)
     assert len(smtp.to("sam@example.com")) == 1
+
+
+def test_a_database_that_fails_about_one_row_keeps_none_before_it_from_being_stored(
+    enqueue, worker_parts, smtp, row
+):
+    """As one that waits too long for a lock: the mail that left must not leave again."""
+
+    def fail(_session, mail, *_):
+        if mail.id == locked:
+            raise OperationalError("", {}, TimeoutError())
+        return Handover.SEND
+
+    worker_parts.before_handover["check"] = fail
+    sent, locked = enqueue("kim@example.com"), enqueue("sam@example.com")
+    with pytest.raises(OperationalError):
+        drain(worker_parts)
+    assert (row(sent).state, row(sent).attempts, len(smtp.messages)) == ("sent", 1, 1)
+    assert (row(locked).state, row(locked).attempts) == ("queued", 0)

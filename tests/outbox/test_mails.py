@@ -20,7 +20,8 @@ def compose(worker_parts, row):
     def write(row_id, **settings):
         changed = configured(worker_parts.settings, **settings)
         composer, stored = Composer(changed, worker_parts.vault, worker_parts.composers), row(row_id)
-        return composer.compose(row_id, stored.created_at, stored.payload)
+        payload = service.unseal(worker_parts.vault, row_id, stored.payload)
+        return composer.compose(row_id, stored.created_at, payload)
 
     return write
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from portal.outbox.compose import Composed
+from portal.outbox.service import unseal
 from portal.subscriptions.emails import StatusUpdate
 
 
@@ -33,11 +34,12 @@ def test_lines_that_begin_with_a_dot_arrive_as_they_were_written(deliverer, smtp
     assert [mail.content for mail in smtp.messages] == [content, b"The next mail\r\n"]
 
 
-def test_an_update_whose_title_is_a_dot_arrives_whole(deliverer, enqueue, row, smtp):
+def test_an_update_whose_title_is_a_dot_arrives_whole(deliverer, enqueue, row, smtp, worker_vault):
     waiting = enqueue(mail=replace(StatusUpdate.sample(), title=".", phase=".net"))
     hands = deliverer()
     stored = row(waiting)
-    written = hands.delivery.composer.compose(stored.id, stored.created_at, stored.payload).content
+    content = unseal(worker_vault, stored.id, stored.payload)
+    written = hands.delivery.composer.compose(stored.id, stored.created_at, content).content
     assert b"\r\n." not in written  # doubling them would add to its size on the wire
     hands.run()
     (mail,) = smtp.messages

@@ -120,22 +120,17 @@ def test_an_altered_row_is_not_sent_and_the_rest_are(deliverer, enqueue, row, sm
 def test_a_mail_that_cannot_be_composed_waits_and_holds_up_nobody(
     deliverer, enqueue, row, smtp, worker_parts, counts
 ):
-    class Broken:
+    class Broken(Mail):
         """A mail whose class lost its templates in an upgrade."""
 
+        name = "broken"
+
     worker_parts.composers["broken"] = Broken
-    poison = enqueue("sam@example.com", mail=broken_mail())
+    poison = enqueue("sam@example.com", mail=Broken())
     enqueue("kim@example.com")
     deliverer().run()
     assert [mail.recipients for mail in smtp.messages] == [("kim@example.com",)]
     assert (row(poison).state, row(poison).reason) == ("queued", "not-composed")
-
-
-def broken_mail():
-    class NamedBroken(Mail):
-        name = "broken"
-
-    return NamedBroken()
 
 
 class TestTheRelayRefusesUs:

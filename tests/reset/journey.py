@@ -17,6 +17,7 @@ from tests.mailbox import Delivered
 OLD = "correct-horse-battery-old"
 NEW = "sunlit-marble-otter-harbour"
 ANA = "ana.ruiz@northwind.example"
+BEN = "ben@northwind.example"
 REQUEST = "Your request for a new password"
 STRANGER = "no.account@northwind.example"
 
@@ -63,6 +64,12 @@ def link_in(mail: Delivered) -> str:
     """The path of the link that a mail carries, the same in both of its forms."""
     (path,) = set(re.findall(r"http://localhost:8000(/reset/[a-z2-7]{32}/)", mail.text + mail.html))
     return str(path)
+
+
+def authenticity_in(mail: Delivered) -> str:
+    """The code near the end of a mail, by which /is-it-real/ knows it."""
+    (code,) = re.findall(r"^([A-Z2-7]{7}-[A-Z2-7]{7})$", mail.text, re.MULTILINE)
+    return str(code)
 
 
 def code_in(mail: Delivered) -> str:

@@ -5,23 +5,22 @@ from datetime import timedelta
 from email.utils import parsedate_to_datetime
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, text, update
 
 from portal.identity.models import AccountRow
 from portal.intake import jobs as intake
 from portal.intake import replies
 from portal.intake import service as intake_service
 from portal.intake.models import IntakeReply
-from portal.outbox.compose import Composer
-from portal.outbox.deliver import Deliverer, Delivery
 from portal.outbox.models import OutboxMail
-from portal.outbox.smtp import Relay
 from portal.worker import drain
-from tests.reset.journey import ANA, NEW, REQUEST, code_in, link_in
+from tests.outgoing import killed_worker
+from tests.reset.journey import ANA, BEN, NEW, REQUEST, authenticity_in, code_in, link_in
 from tests.traces import contents
 from tests.visitor import hidden, leads_to, main_of
 
-BEN = "ben@northwind.example"
+__all__ = ["killed_worker"]
+
 CHOOSE = "/reset/choose/"
 DAY = timedelta(days=1)
 MOMENT = timedelta(minutes=1)
@@ -46,21 +45,6 @@ def leave(worker_parts, smtp):
         ]
 
     return work
-
-
-@pytest.fixture
-def killed_worker(worker_parts):
-    """A worker that dies after a handover began: nothing is stored of how it ended."""
-
-    def begin():
-        composer = Composer(worker_parts.settings, worker_parts.vault, worker_parts.composers)
-        delivery = Delivery(worker_parts, composer)
-        deliverer = Deliverer(delivery, Relay(worker_parts.settings.mail.server, "a@b.example"))
-        row = delivery.claim(50)
-        assert row is not None
-        assert deliverer.start(row)
-
-    return begin
 
 
 def page_of(client, mail):
@@ -163,11 +147,98 @@ def test_a_mail_that_a_former_version_queued_is_renewable_too(
     data = {"account": account.id.hex(), "version": account.version, "address": ANA, "words": [ANA]}
     with db.write() as session:
         row_id = session.scalar(select(IntakeReply.id))
-        replies.remove(session, row_id)
+        replies.remove(session, worker_vault, "reset", row_id)
         replies.prepare(session, worker_vault, "reset", row_id, data=data, now=clock.now(), lifetime=DAY)
     mail = leave()
     clock.advance(2 * DAY)
     assert RENEWED in page_of(client, mail).text
+
+
+@pytest.fixture
+def tampered(db, people):
+    """Tamper with the database in one of these ways; return how to mend it."""
+
+    def tamper(how):
+        people.add(BEN)
+        ana, ben = people.account(ANA).id, people.account(BEN).id
+        with db.write() as session:
+            index = {row.id: row.address_index for row in session.scalars(select(AccountRow))}
+            version = session.get(AccountRow, ana).version
+            if how == "a version that is no number":
+                if not db.is_sqlite:
+                    pytest.skip("PostgreSQL stores numbers alone")
+                session.execute(text("UPDATE identity_accounts SET version = 'x'"))
+            else:
+                session.execute(delete(IntakeReply))
+                session.execute(_index_of(ana, b"n" * 16))
+            if how == "the index of somebody who needs none":
+                session.execute(_index_of(ben, index[ana]))
+
+        def mend():
+            with db.write() as session:
+                session.execute(update(AccountRow).where(AccountRow.id == ana).values(version=version))
+                for account_id in (ben, ana):
+                    session.execute(_index_of(account_id, index[account_id]))
+
+        return mend
+
+    return tamper
+
+
+def _index_of(account_id, index):
+    return update(AccountRow).where(AccountRow.id == account_id).values(address_index=index)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "a version that is no number",
+        "the index of nobody",
+        "the index of somebody who needs none",
+    ],
+)
+def test_a_mail_whose_account_could_not_be_read_is_not_lost(
+    required, client, leave, smtp, worker_parts, portal, tampered, people, how, caplog
+):
+    """Only an account that was read, and needs no new password, needs no mail about it."""
+    mend = tampered(how)
+    drain(worker_parts)
+    assert smtp.messages == []
+    assert "failed because of not-prepared: 1" in portal("outbox", "status").output
+    assert "('reset-required') could not be prepared (AccountMissing: -)" in caplog.text
+    mend()
+    assert portal("outbox", "retry").output == "Queued again: 1.\n"
+    choose(client, leave())
+    assert people.signs_in_with(ANA, NEW)
+
+
+@pytest.mark.parametrize("column", ["id", "expires_at", "data"])
+def test_a_forged_reply_is_replaced_as_its_mail_leaves(required, client, leave, db, people, column):
+    if column != "id" and not db.is_sqlite:
+        pytest.skip("PostgreSQL stores no text there")
+    with db.write() as session:
+        forged = "randomblob(16)" if db.is_sqlite else "decode(md5(random()::text), 'hex')"
+        forged = forged if column == "id" else "'spoilt'"
+        session.execute(text(f"UPDATE intake_replies SET {column} = {forged}"))
+        session.execute(update(AccountRow).values(version=AccountRow.version + 1))
+    choose(client, leave())
+    assert people.signs_in_with(ANA, NEW)
+
+
+def test_a_mail_that_was_used_is_known_though_its_worker_was_killed(
+    required, client, clock, killed_worker, smtp, worker_parts, portal
+):
+    """The relay took it, nobody stored so; the next worker finds that it is not needed any more."""
+    killed_worker(taken=True)
+    (mail,) = smtp.to(ANA)
+    choose(client, mail)
+    clock.advance(timedelta(hours=1))
+    drain(worker_parts)
+    assert re.search(r"^uncertain +1$", portal("outbox", "status").output, re.MULTILINE)
+    page = client.submit("/is-it-real/", code=authenticity_in(mail))
+    assert page.status_code == 200
+    assert "Please choose a new password" in page.text
+    assert "23 November 2026" in page.text
 
 
 class TestTheButton:
