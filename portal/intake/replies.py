@@ -27,6 +27,7 @@ CODE_LIFETIME = timedelta(minutes=30)
 # How long a code that has ended is kept: longer than a mail waits for its next attempt, which lets it live
 # again.
 CODE_KEPT = timedelta(hours=1)
+KEPT_AFTER_END = timedelta(days=1)
 CAP_PER_DAY = 3
 AT_LEAST = timedelta(days=1)
 MOST_NOTED = 10  # per record: more than two days' answers, so everything from the last minutes is there
@@ -252,8 +253,11 @@ def waiting(
 
 
 def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
-    """Delete up to `limit` expired replies, so that a clock that jumps back revives none; return how many."""
-    return delete_some(session, IntakeReply, IntakeReply.expires_at <= now, limit)
+    """Delete up to `limit` replies that ended over a day ago; return how many.
+
+    Pages go by the end alone. The worker may be late with a request that was submitted just before it.
+    """
+    return delete_some(session, IntakeReply, IntakeReply.expires_at <= now - KEPT_AFTER_END, limit)
 
 
 def purge_codes(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:

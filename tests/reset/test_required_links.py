@@ -280,6 +280,18 @@ class TestTheButton:
             assert RENEWED not in answer.text
         assert contents(db) == before
 
+    def test_pressed_in_the_last_minute_mails_a_link_though_the_worker_is_late(
+        self, ended, client, clock, worker_parts, smtp
+    ):
+        clock.advance(5 * DAY - MOMENT)
+        sent = client.post(CHOOSE, data=hidden(client.get(ended).text) | {"renew": "yes"})
+        assert sent.status_code == 303
+        clock.advance(DAY)
+        intake.tidy(worker_parts)
+        drain(worker_parts)
+        assert smtp.to(ANA)[-1].message["Subject"] == REQUEST
+        assert client.get(ended).status_code == 410
+
     def test_is_pressed_by_nothing_that_only_opens(self, ended, client, db):
         before = contents(db)
         client.head(ended)

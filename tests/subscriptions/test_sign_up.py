@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import delete
 
 from portal.crypto.vault import VaultError
+from portal.intake import jobs as intake
 from portal.intake import service as intake_service
 from portal.subscriptions import service
 from portal.subscriptions.models import Subscription
@@ -188,6 +189,17 @@ class TestTheButton:
         for _ in range(2):
             assert "Your updates are confirmed" in house.confirm(smtp.messages[0])
             house.work()
+        assert house.subscribed() == 1
+
+    def test_confirming_in_the_last_minute_counts_though_the_worker_is_late(
+        self, house, smtp, incident, clock
+    ):
+        house.sign_up(ANA)
+        clock.advance(timedelta(days=7) - timedelta(minutes=1))
+        assert "Your updates are confirmed" in house.confirm(smtp.messages[0])
+        clock.advance(timedelta(days=1))
+        intake.tidy(house.worker)
+        house.work()
         assert house.subscribed() == 1
 
     def test_a_second_press_in_the_same_browser_is_a_success_too(self, house, smtp, incident):
