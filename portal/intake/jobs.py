@@ -165,7 +165,7 @@ def _answer_request(
         return
     try:
         request = opened()
-    except (VaultError, ValueError):
+    except (VaultError, ValueError, TypeError):  # SQLite stores text in a column of bytes
         log.error(
             "intake: request %s for %r does not decrypt, set aside as failed; "
             "check that the web and worker key files belong together: portal doctor",

@@ -57,6 +57,22 @@ class TestRequests:
         assert seen == [{"email": ADDRESS}]
         assert requests() == []
 
+    def test_one_with_text_for_bytes_is_set_aside_and_stops_no_other(
+        self, submit, requests, worker_parts, db, caplog
+    ):
+        if not db.is_sqlite:
+            pytest.skip("PostgreSQL's columns are typed")
+        seen = []
+        forged = submit(email="forged@example.com")
+        submit(email=ADDRESS)
+        with db.write() as session:
+            session.execute(text("UPDATE intake_requests SET sealed = 'x' WHERE id = :id"), {"id": forged})
+        jobs.answer(handled(worker_parts, lambda session, request, now, parts: seen.append(request.fields)))
+        assert seen == [{"email": ADDRESS}]
+        assert "does not decrypt, set aside as failed" in caplog.text
+        with db.read() as session:
+            assert session.scalars(select(IntakeRequest.state)).all() == ["failed"]
+
     def test_a_handler_that_fails_leaves_nothing_half_done_is_retried_and_at_last_set_aside(
         self, submit, requests, worker_parts, clock, db, worker_vault, caplog
     ):
