@@ -16,12 +16,12 @@ from portal.web import markdown
 # The state of the response, as the sentence that follows the statement's title.
 SO_FAR = {
     "detected": N_("We know what’s happening, and we’re acting."),
-    "contained": N_("We’ve closed the gap that the data got out through."),
+    "contained": N_("We’ve closed the gap that let the data out."),
     "investigating": N_("We’re finding out how it happened."),
-    "authorities-informed": N_("The authorities know, and we’re answering their questions."),
-    "insurer-informed": N_("Our insurer knows, and the work goes on."),
+    "authorities-informed": N_("We’ve told the authorities, and we’re answering their questions."),
+    "insurer-informed": N_("We’ve told our insurer, and we’re still working on this."),
     "customers-notified": N_("We’ve written to everyone affected."),
-    "safeguards-in-place": N_("New safeguards protect the data that we hold."),
+    "safeguards-in-place": N_("We’ve added new protection for your data."),
     "resolved": N_("The investigation is finished. We’re still here to help."),
 }
 LATE = timedelta(days=1)

@@ -48,7 +48,7 @@ def test_the_notice_tells_what_the_statement_tells_in_each_language(told, worker
     assert mail.message["Subject"] == "Your data and an incident at Northwind Travel"
     for part in (mail.text, mail.html):
         for said in (
-            "a thief copied our customers’ names", "This email address is among those affected.",
+            "a thief copied our customers’ names", "This email address is among those affected. We’re sorry.",
             "What happened", "What information was involved", "your email address", "What we are doing",
             "What you can do", "For more information", "Call +1 555 0100.", "Ana Ruiz", "Managing director",
             "http://localhost:8000/check/", "http://localhost:8000/incidents/november/",

@@ -13,7 +13,7 @@ from tests.reset.journey import authenticity_in
 
 __all__ = ["killed_worker"]
 
-FAKE = "We did not send this"
+FAKE = "We don’t know this code"
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_code_that_we_never_sent_gets_a_page_that_says_what_to_do(client, mail
     page = client.submit("/is-it-real/", code="ABCDEFG-2345672")
     assert page.status_code == 200
     assert FAKE in page.text
-    assert "Don’t click anything in it" in page.text
+    assert "Don’t click, reply or call." in page.text
     assert 'name="code"' in page.text
     assert "Error:" not in page.text
 

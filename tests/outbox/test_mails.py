@@ -234,7 +234,7 @@ class TestIsItReal:
 
     def test_a_mail_that_has_not_left_is_not_vouched_for(self, client, enqueue, worker_vault):
         code = worker_vault.authenticity(enqueue())
-        assert "We did not send this" in client.submit("/is-it-real/", code=code).text
+        assert "We don’t know this code" in client.submit("/is-it-real/", code=code).text
 
     def test_a_proof_moved_to_another_code_opens_for_neither(
         self, client, enqueue, worker_parts, worker_vault, db
@@ -245,9 +245,8 @@ class TestIsItReal:
             proof = session.scalar(select(OutboxMail.proof).where(OutboxMail.id == other))
             session.execute(update(OutboxMail).where(OutboxMail.id == one).values(proof=proof))
             assert session.scalar(select(func.count()).select_from(OutboxMail)) == 2
-        assert (
-            "We did not send this" in client.submit("/is-it-real/", code=worker_vault.authenticity(one)).text
-        )
+        page = client.submit("/is-it-real/", code=worker_vault.authenticity(one))
+        assert "We don’t know this code" in page.text
 
 
 def test_mails_are_found_by_their_own_names(worker_parts):

@@ -192,7 +192,7 @@ def check(browser: Browser, smtp: Mailbox) -> None:
     real = elsewhere.submit("/is-it-real/", code=code_in(mail, 7))
     assert real.status == 200
     assert str(mail.message["Subject"]) in real.text
-    assert "We did not send this" in elsewhere.submit("/is-it-real/", code="AAAAAAA-AAAAAAA").text
+    assert "We don’t know this code" in elsewhere.submit("/is-it-real/", code="AAAAAAA-AAAAAAA").text
 
 
 def get_a_new_password(browser: Browser, smtp: Mailbox) -> None:

@@ -259,7 +259,7 @@ class TestForms:
         ):
             assert "This page was out of date" in post(**foreign).text
         for own in ({}, {"Referer": f"{site}/is-it-real/"}, {"Origin": site}, {"Origin": "null"}):
-            assert "We have no message with this code" in post(**own).text
+            assert "We don’t know this code" in post(**own).text
 
     @pytest.mark.parametrize("page", [f"/unsubscribe/{TOKEN}/", f"/reminders/off/{TOKEN}/"])
     @pytest.mark.parametrize("header", ["Origin", "Referer"])
