@@ -1,17 +1,18 @@
 """Databases for tests: each test gets its own, copied from a template that was built once."""
 
 import fcntl
+import functools
 import importlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, NullPool, create_engine, delete, false, text
+from sqlalchemy import Connection, NullPool, Row, create_engine, delete, false, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -129,25 +130,32 @@ def _emptied(server: PostgresServer, name: str) -> bool:
 
     False where the test has changed more than rows, or where something still holds a lock.
     """
-    with (
-        _connected(server.url(TEMPLATE)) as template,
-        suppress(DBAPIError),
-        _connected(server.url(name)) as own,
-    ):
+    schema_of_template, first_rows = _template(server)
+    with suppress(DBAPIError), _connected(server.url(name)) as own:
         own.execute(text("SET lock_timeout = '5s'"))
         own.execute(text(_END_OTHERS))
-        schema_of, first = text(_SCHEMA), _filled(template)
-        if own.execute(schema_of).all() != template.execute(schema_of).all():
+        if own.execute(text(_SCHEMA)).all() != schema_of_template:
             return False
-        if used := _filled(own):
+        used = _filled(own)
+        if used:
             own.execute(text(f"TRUNCATE {', '.join(used)} RESTART IDENTITY"))
-        for table in first & used:
-            rows = template.execute(text(f"SELECT * FROM {table}")).mappings().all()
-            values = ", ".join(f":{column}" for column in rows[0])
-            own.execute(text(f"INSERT INTO {table} VALUES ({values})"), [dict(row) for row in rows])
+        for table in first_rows.keys() & used:
+            values = ", ".join(f":{column}" for column in first_rows[table][0])
+            own.execute(text(f"INSERT INTO {table} VALUES ({values})"), first_rows[table])
         own.execute(text("SELECT pg_stat_reset()"))
         return True
     return False
+
+
+@functools.cache
+def _template(server: PostgresServer) -> tuple[Sequence[Row[Any]], dict[str, list[dict[str, Any]]]]:
+    """Return the template's schema and its rows by table; once, as nobody can copy it meanwhile."""
+    with _connected(server.url(TEMPLATE)) as template:
+        rows = {
+            table: [dict(row) for row in template.execute(text(f"SELECT * FROM {table}")).mappings()]
+            for table in _filled(template)
+        }
+        return template.execute(text(_SCHEMA)).all(), rows
 
 
 def _filled(connection: Connection) -> set[str]:
