@@ -17,6 +17,9 @@ from tests.outgoing import enqueue, row
 from tests.reset.journey import ANA, BEN, NEW, STRANGER, code_in, link_in, people
 from tests.visitor import leads_to
 
+# On PostgreSQL a fault's traceback still holds a connection when the test ends, which then troubles another.
+pytestmark = pytest.mark.sqlite
+
 __all__ = ["context", "enqueue", "people", "portal", "row"]
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
