@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from portal.incidents import service as incidents
@@ -16,9 +16,6 @@ from tests.commands import context, portal
 from tests.outgoing import enqueue, row
 from tests.reset.journey import ANA, BEN, NEW, STRANGER, code_in, link_in, people
 from tests.visitor import leads_to
-
-# On PostgreSQL a fault's traceback still holds a connection when the test ends, which then troubles another.
-pytestmark = pytest.mark.sqlite
 
 __all__ = ["context", "enqueue", "people", "portal", "row"]
 
@@ -78,6 +75,12 @@ def test_a_mail_whose_link_ended_while_it_waited_is_dropped_and_counted(
     assert portal("outbox", "retry").output == "Queued again: 0.\n"
 
 
+def endings(db):
+    with db.read() as session:
+        mails = session.execute(select(OutboxMail.state, OutboxMail.reason, OutboxMail.attempts))
+        return [tuple(mail) for mail in mails]
+
+
 def test_whether_a_mail_is_dropped_says_nothing_about_the_account(
     request_mails, clock, worker_parts, people, db, client
 ):
@@ -87,8 +90,7 @@ def test_whether_a_mail_is_dropped_says_nothing_about_the_account(
     clock.advance(24 * HOUR)
     intake.tidy(worker_parts)
     drain(worker_parts)
-    columns = db.engine.connect().exec_driver_sql("SELECT state, reason, attempts FROM outbox_mails")
-    assert [tuple(row) for row in columns] == [("failed", "outdated", 0)] * 2
+    assert endings(db) == [("failed", "outdated", 0)] * 2
 
 
 @pytest.mark.parametrize("purpose", ["reset-required", "check", "notice"])
@@ -105,8 +107,7 @@ def test_a_rewritten_purpose_chooses_nothing_and_tells_nothing(
         session.execute(update(OutboxMail).values(purpose=purpose))
     drain(worker_parts)
     assert smtp.messages == []
-    columns = db.engine.connect().exec_driver_sql("SELECT state, reason, attempts FROM outbox_mails")
-    assert [tuple(row) for row in columns] == [("failed", "altered", 0)] * 3
+    assert endings(db) == [("failed", "altered", 0)] * 3
 
 
 def test_the_code_of_a_mail_that_waited_works_for_half_an_hour(
