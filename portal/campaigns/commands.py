@@ -180,8 +180,8 @@ def _rehearse(context: Context, vault: WorkerVault, slug: str) -> None:
 def _when_done(mails: int, rate: float | None, now: datetime) -> str:
     if rate is None:
         return (
-            f"{mails} mails would wait. When the last one leaves is not known: no mail left lately, the "
-            "relay has not throttled, and PORTAL_MAIL_RATE is not set."
+            f"{mails} mails would wait. When the last one leaves is not known: too few mails left "
+            "lately, the relay has not throttled, and PORTAL_MAIL_RATE is not set."
         )
     last = now + timedelta(seconds=mails / rate)
     return f"At {rate:.4g} mails a second the last of {mails} would leave at {last:%Y-%m-%d %H:%M} UTC."

@@ -303,8 +303,8 @@ class BuiltinStore:
 def _first(session: Session, vault: WebVault, statement: Select[Any], key: bytes) -> Account | None:
     """Return the account with a key, or None.
 
-    SQLite stores any type. A forged row that cannot be read counts as none: an error would tell whoever
-    damages a row, and then signs in with one address after the other, whose it was.
+    SQLite stores any type. A forged row that cannot be read counts as none: by an error, an
+    attacker who damages a row and then tries one address after the other would learn whose it was.
     """
     try:
         row = session.execute(statement, {"key": key}).first()

@@ -101,7 +101,7 @@ class Incident(Base):
 class Statement(Base):
     """One version of the statement in one language; a draft until `published_at` is set, then immutable.
 
-    `summary` stands in the notice in place of sections that are too long for a mail.
+    The notice shows `summary` instead of sections that are too long for a mail.
     """
 
     __tablename__ = "incidents_statements"

@@ -183,7 +183,7 @@ class _Record:
         try:
             day, hits, links = json.loads(vault.decrypt(_record_cell(key), blob))
         except VaultError:
-            return cls(links=[])  # tampered: whoever could do that could also delete it, so start over
+            return cls(links=[])  # tampered: who can do that can delete it too, so start over
         return cls(day, hits, [(row, at, topic) for row, at, topic in links])
 
     def sealed(self, vault: WorkerVault, key: bytes) -> bytes:

@@ -355,8 +355,8 @@ def ask_feature(parts: WorkerParts, connection: Connection, row: Claimed, now: d
     """Ask the feature of a row whose handover begins; date the mail anew where its promise was renewed.
 
     Nothing is asked about mails whose promise never ends. Which feature is asked follows from the content:
-    whoever could choose it by a column in the clear would see from the answer whether a guessed address has
-    an account. Raises RowAltered.
+    with a column in the clear, somebody who writes the database could choose it, and would see from the
+    answer whether a guessed address has an account. Raises RowAltered.
     """
     kind = parts.composers.get(row.content.name)
     if row.content is UNREADABLE or (kind is not None and kind.stored_purpose() != row.purpose):
