@@ -51,10 +51,10 @@ lock: setup ## writes the versions and hashes of requirements/*.in anew
 
 messages: setup ## brings portal/translations up to date with the texts, to be translated
 	@mkdir -p var
-	@$(BIN)/pybabel --quiet extract -F pyproject.toml -k lazy_gettext -k mark --sort-by-file --no-wrap -o var/messages.pot .
+	@$(BIN)/pybabel --quiet extract -F pyproject.toml -k lazy_gettext -k mark --sort-by-file --add-location=file --no-wrap -o var/messages.pot .
 	@for folder in portal/translations/*/; do language=$$(basename $$folder); \
 		test $$language = en || $(BIN)/pybabel --quiet update -l $$language -i var/messages.pot -d portal/translations \
-			--no-wrap --no-fuzzy-matching --ignore-obsolete || exit 1; done
+			--no-wrap --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date || exit 1; done
 
 clean: ## removes .venv, var and what the tools left behind
 	@rm -rf .venv .setup.lock var build portal.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
