@@ -24,6 +24,8 @@ BUSY_MILLISECONDS = 15_000
 # How long a person waits for a lock, or for a connection, before they are asked to try again.
 WEB_BUSY_MILLISECONDS = 2_000
 SHORT_MILLISECONDS = 100
+# Of a web process: one for each of its 16 threads, and some for those in the background.
+WEB_CONNECTIONS = 20
 CONNECT_SECONDS = 5
 # A server that vanished without a word is noticed after about 15 seconds. In the units of libpq.
 POSTGRES = {
@@ -121,6 +123,7 @@ class Database:
             options = {"connect_args": {"timeout": timeout, "check_same_thread": False}}
         if for_web:
             options["pool_timeout"] = WEB_BUSY_MILLISECONDS / 1000
+            options["pool_size"], options["max_overflow"] = WEB_CONNECTIONS, 0
         self.engine: Engine = create_engine(parsed, hide_parameters=True, **options)
         if self.is_sqlite:
             if (file := sqlite_file(parsed)) is not None:

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import cast
 
@@ -56,6 +56,16 @@ def test_a_form_gets_503_and_nothing_is_stored_while_everybody_reads(visitor, da
     assert visitor.post("/check/", data=form).status_code == 303
 
 
+def test_every_thread_of_a_web_process_has_a_connection(database_url):
+    """16 threads, and two in the background."""
+    database = Database(database_url, for_web=True)
+    with ExitStack() as threads:
+        for _ in range(18):
+            session = threads.enter_context(database.read())
+            assert session.scalar(text("SELECT 1")) == 1
+    database.dispose()
+
+
 def test_the_page_of_somebody_signed_in_waits_for_no_writer(
     visitor, settings, database_url, db, worker_vault, clock
 ):
@@ -72,7 +82,7 @@ def test_the_page_of_somebody_signed_in_waits_for_no_writer(
 def test_a_thread_that_gets_no_connection_is_told_to_come_back(visitor, caplog):
     parts = visitor.application.extensions["portal"]
     form = hidden(visitor.get("/check/").text) | {"email": "sam@example.com"}
-    taken = [parts.db.engine.connect() for _ in range(15)]
+    taken = [parts.db.engine.connect() for _ in range(20)]
     try:
         answer = visitor.post("/check/", data=form)
     finally:
