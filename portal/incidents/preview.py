@@ -18,8 +18,7 @@ from portal.incidents import reading, service
 from portal.runtime.page_cache import PageCache
 from portal.runtime.parts import WebParts
 from portal.runtime.storage_check import StorageCheck
-from portal.site import theme
-from portal.web import frame
+from portal.web import frame, theme
 from portal.web.markdown import absolute
 
 STYLES = ("base.css", "frame.css", "forms.css", "parts.css", "story.css")

@@ -1,1 +1,1 @@
-"""Pages of the site itself: language, theme, health, and well-known addresses."""
+"""Pages of the site itself: language, health, and well-known addresses."""

@@ -17,8 +17,8 @@ from flask import (
 from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
-from portal.site import legal, theme
-from portal.web import frame, languages
+from portal.site import legal
+from portal.web import frame, languages, theme
 
 bp = Blueprint("pages", __name__)
 UNLISTED_PATHS: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from portal.site.theme import (
+from portal.web.theme import (
     DARK_GROUNDS,
     LIGHT_GROUNDS,
     ColourInvalid,
