@@ -50,11 +50,7 @@ lock: setup ## writes the versions and hashes of requirements/*.in anew
 		requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
 messages: setup ## brings portal/translations up to date with the texts, to be translated
-	@mkdir -p var
-	@$(BIN)/pybabel --quiet extract -F pyproject.toml -k lazy_gettext -k mark --sort-by-file --add-location=file --no-wrap -o var/messages.pot .
-	@for folder in portal/translations/*/; do language=$$(basename $$folder); \
-		test $$language = en || $(BIN)/pybabel --quiet update -l $$language -i var/messages.pot -d portal/translations \
-			--no-wrap --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date || exit 1; done
+	@$(BIN)/python scripts/messages.py
 
 clean: ## removes .venv, var and what the tools left behind
 	@rm -rf .venv .setup.lock var build portal.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 TRANSLATIONS = Path(__file__).parent.parent / "translations"
 SOURCE_LANGUAGE = "en"
+DOMAINS = ("messages", "datakinds")  # of each language a catalogue; each is looked up in this order
 
 
 def mark(text: str) -> str:
@@ -44,17 +45,20 @@ def catalogue(language: str) -> Catalogue:
 
 @cache
 def translations(language: str) -> "NullTranslations":
-    """Return the catalogue that fits `language` best; none, which is English, where there is none."""
+    """Return the catalogues that fit `language` best; none, which is English, where there are none."""
     from babel.support import NullTranslations, Translations  # noqa: PLC0415 - slow, and few commands translate
 
     tag = matching_language(language, shipped_languages())
     if tag is None:
         return NullTranslations()
-    return Translations.load(TRANSLATIONS, [tag.replace("-", "_")])
+    first, *others = (Translations.load(TRANSLATIONS, [tag.replace("-", "_")], name) for name in DOMAINS)
+    for other in others:
+        first.add_fallback(other)
+    return first
 
 
 def shipped_languages() -> tuple[str, ...]:
-    """Return the tags of the languages that have a catalogue, and of the texts' own."""
+    """Return the tags of the languages that have catalogues, and of the texts' own."""
     folders = (file.parent.parent for file in TRANSLATIONS.glob("*/LC_MESSAGES/messages.po"))
     return tuple(sorted({SOURCE_LANGUAGE, *(folder.name.replace("_", "-") for folder in folders)}))
 

@@ -12,7 +12,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import write_po
 from playwright.sync_api import Page
 
-from tests.house.test_catalogues import in_use
+from tests.catalogues import DOMAINS, in_use
 
 LANGUAGES = ("de", "ar")
 ACCENTED = str.maketrans("aceinosuyACEINOSUY", "áçéíñóšúýÁÇÉÍÑÓŠÚÝ")
@@ -56,20 +56,26 @@ BLOCKS = """() => {
 
 
 def write_catalogues(folder: Path) -> None:
-    """Write the catalogue of each of the languages."""
-    found = in_use(folder)
+    """Write the catalogues of each of the languages."""
     for language in LANGUAGES:
-        catalogue = Catalog(locale=language)
-        for message in found:
-            if isinstance(message.id, tuple):
-                catalogue.add(message.id, [pseudo(message.id[1])] * catalogue.num_plurals)
-            elif isinstance(message.id, str) and message.id:
-                catalogue.add(message.id, pseudo(message.id), context=message.context)
         place = folder / language / "LC_MESSAGES"
         place.mkdir(parents=True)
-        with (place / "messages.po").open("wb") as po, (place / "messages.mo").open("wb") as mo:
-            write_po(po, catalogue)
-            write_mo(mo, catalogue)
+        for domain in DOMAINS:
+            catalogue = made(language, domain)
+            with (place / f"{domain}.po").open("wb") as po, (place / f"{domain}.mo").open("wb") as mo:
+                write_po(po, catalogue)
+                write_mo(mo, catalogue)
+
+
+def made(language: str, domain: str) -> Catalog:
+    """Return the catalogue of a domain in one of the languages."""
+    catalogue = Catalog(locale=language)
+    for message in in_use(domain):
+        if isinstance(message.id, tuple):
+            catalogue.add(message.id, [pseudo(message.id[1])] * catalogue.num_plurals)
+        elif isinstance(message.id, str) and message.id:
+            catalogue.add(message.id, pseudo(message.id), context=message.context)
+    return catalogue
 
 
 def pseudo(text: str) -> str:

@@ -46,5 +46,10 @@ def test_the_catalogue_of_a_region_is_that_of_its_language(tag):
     assert catalogue(tag).gettext("Check") == "Comprobar"
 
 
+def test_the_kinds_of_data_are_found_in_their_own_catalogue_with_all_other_texts():
+    assert catalogue("es").gettext("Passwords") == "Contraseñas"
+    assert catalogue("en").gettext("Auth tokens") == "Sign-in keys"
+
+
 def test_where_there_is_no_catalogue_the_text_is_english():
     assert catalogue("de").gettext("Check") == "Check"
