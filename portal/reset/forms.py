@@ -9,19 +9,26 @@ from portal.reset.passwords import MAXIMUM, MINIMUM
 from portal.reset.rejections import Rejection
 
 
+class NewPasswordField(PasswordField):
+    """A field for a new password; `remedies` say what to do about its errors."""
+
+    remedies: tuple[str, ...] = ()
+
+
 class NewPasswordForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """Ask for the new password once."""
 
     # Password managers read `passwordrules`. No maxlength: it would silently truncate a longer password.
-    password = PasswordField(
+    password = NewPasswordField(
         lazy_gettext("New password"),
         validators=[InputRequired(lazy_gettext("Enter a new password."))],
         render_kw={"passwordrules": f"minlength: {MINIMUM}; maxlength: {MAXIMUM};"},
     )
 
-    def refuse(self, rejection: Rejection) -> None:
-        """Show a rejection: the reason at the top of the page, the remedy at the field."""
-        self.password.errors = [gettext(rejection.reason), gettext(rejection.guidance)]
+    def refuse(self, *rejections: Rejection) -> None:
+        """Show every reason at the top of the page and at the field, and each remedy once at the field."""
+        self.password.errors = [gettext(one.reason) for one in rejections]
+        self.password.remedies = tuple(dict.fromkeys(gettext(one.guidance) for one in rejections))
 
 
 class ChangePasswordForm(NewPasswordForm):

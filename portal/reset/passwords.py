@@ -102,22 +102,27 @@ def normalise(password: str) -> str:
     return composed
 
 
-def check(password: str, *, own_words: Sequence[str], organisation: str) -> Rejection | None:
-    """Return why this new password is refused, or None if it may be used. Never raises PasswordRefused."""
+def check(password: str, *, own_words: Sequence[str], organisation: str) -> tuple[Rejection, ...]:
+    """Return all reasons why this new password is refused, none if it may be used.
+
+    Never raises PasswordRefused. Of a password that is too long nothing else is checked.
+    """
     try:
         composed = normalise(password)
+    except PasswordTooLong as refused:
+        return (refused.rejection,)
     except PasswordRefused as refused:
-        return refused.rejection
-    if len(composed) < MINIMUM:
-        return TOO_SHORT
+        usable = "".join(one for one in password if unicodedata.category(one) not in UNUSABLE)
+        return (refused.rejection, *check(usable, own_words=own_words, organisation=organisation))
     plain = folded(composed)
     spelled = plain.translate(_LOOK_ALIKES)
-    if _is_known(plain) or _is_known(spelled):
-        return COMMON
-    if _repeats(plain) or _repeats(plain.strip(_TRIMMINGS)) or _repeats(_squeezed(plain)):
-        return REPEATED
     guessed = _guessed(tuple(own_words[:MAXIMUM_OWN_WORDS]), organisation)
-    return _nothing_left(plain, spelled, guessed)
+    reasons = _nothing_left(plain, spelled, guessed)
+    if _is_known(plain) or _is_known(spelled):
+        reasons = (COMMON, *_of_words(reasons))
+    elif _repeats(plain) or _repeats(plain.strip(_TRIMMINGS)) or _repeats(_squeezed(plain)):
+        reasons = (REPEATED, *_of_words(reasons))
+    return (TOO_SHORT, *reasons) if len(composed) < MINIMUM else reasons
 
 
 def folded(text: str) -> str:
@@ -150,20 +155,23 @@ def _repeats(form: str) -> bool:
     return 0 < period < MINIMUM and period * 2 <= len(form)
 
 
-def _nothing_left(plain: str, spelled: str, guessed: Guessed) -> Rejection | None:
-    """Return why the parts outside guessable pieces do not protect, or None if they do."""
+def _of_words(reasons: tuple[Rejection, ...]) -> tuple[Rejection, ...]:
+    """Return the reasons that stay true of a password whatever else is changed about it."""
+    return tuple(reason for reason in reasons if reason in (OWN_WORDS, ORGANISATION))
+
+
+def _nothing_left(plain: str, spelled: str, guessed: Guessed) -> tuple[Rejection, ...]:
+    """Return why the parts outside guessable pieces do not protect, or nothing if they do."""
     pieces, left = _best_cover(plain, spelled, guessed)
     kinds = {piece.kind for piece in pieces}
     common = {piece.text: piece.bits for piece in pieces if piece.kind is Kind.COMMON}
     protecting = _protecting(left, decorated=bool(kinds - {Kind.SEQUENCE}))
     if protecting >= LITTLE or sum(common.values()) >= COMMON_BITS:
-        return None
+        return ()
     if kinds <= {Kind.COMMON, Kind.SEQUENCE} and len(common) > 1:
-        return FEW_WORDS
-    for kind, rejection in _REFUSED_BY:
-        if kind in kinds:
-            return rejection
-    return None
+        return (FEW_WORDS,)
+    reasons = tuple(rejection for kind, rejection in _REFUSED_BY if kind in kinds)
+    return _of_words(reasons) or reasons[:1]
 
 
 def _protecting(left: list[str], *, decorated: bool) -> int:

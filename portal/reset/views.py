@@ -136,8 +136,6 @@ def store() -> Page:
         return _ended_page(link), GONE
     if KEEP in request.form and not link.account.must_reset:
         return _keep_password(opened, link)
-    if not form.validate():
-        return _choose_page(link, form), REFUSED
     composed = _check(form, link.own_words)
     if composed is None:
         return _choose_page(link, form), REFUSED
@@ -175,7 +173,8 @@ def change() -> Page:
 def change_now() -> Page:
     """Verify the current password and store the new one; all sessions end, this browser gets a new one."""
     parts, current, form = frame.parts(), current_account(), ChangePasswordForm()
-    if not form.validate():
+    composed = _check(form, (current.address,))
+    if form.current_password.errors or not form.password.data:
         return _change_page(form), REFUSED
     _refuse_too_many(current.session_id)
     with parts.db.write() as db_session:
@@ -187,8 +186,7 @@ def change_now() -> Page:
     try:
         with hasher_for(parts.settings).in_one_slot() as hasher:
             fits = _verify_current(hasher, current, form.current_password.data or "")
-            composed = _check(form, (current.address,)) if fits else None
-            if composed is not None:
+            if fits and composed is not None:
                 password_hash = _hash_new(form, hasher, current.account, composed)
     except TooBusy as busy:
         with parts.db.write() as db_session:
@@ -309,14 +307,14 @@ def _count_refusal(subject: bytes) -> None:
 
 
 def _check(form: NewPasswordForm, own_words: tuple[str, ...]) -> str | None:
-    """Return the new password in the form that is hashed, or None with the rejection in the form."""
+    """Return the new password in the form that is hashed, or None with all errors in the form."""
+    valid = form.validate()
     password = form.password.data or ""
     organisation = frame.parts().settings.site.organisation
-    rejection = passwords.check(password, own_words=own_words, organisation=organisation)
-    if rejection is None:
-        return passwords.normalise(password)
-    form.refuse(rejection)
-    return None
+    rejections = passwords.check(password, own_words=own_words, organisation=organisation)
+    if password and rejections:
+        form.refuse(*rejections)
+    return passwords.normalise(password) if valid and not rejections else None
 
 
 def _hash_new(form: NewPasswordForm, hasher: Hasher, account: Account, composed: str) -> str | None:

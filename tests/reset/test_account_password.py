@@ -71,6 +71,18 @@ def test_what_was_left_empty_is_asked_for_and_is_no_wrong_guess(at_home, ana):
     assert at_home.submit(PAGE, current_password=OLD, password=NEW).status_code == 303
 
 
+def test_what_is_wrong_with_both_is_told_at_once(at_home, ana):
+    refused = at_home.submit(PAGE, current_password="wrong-wrong-wrong", password="ana.ruiz").text
+    summary = refused.partition('class="error-summary"')[2].partition("</div>")[0]
+    for reason in ("not your current password", "shorter than 15 characters", "your own details"):
+        assert reason in summary
+        assert refused.count(reason) == 2, "it is not at its field"
+    assert refused.count("Take one of our suggestions") == 1
+    left_empty = at_home.submit(PAGE, current_password="", password="ana.ruiz").text
+    assert "Enter your current password." in left_empty
+    assert "shorter than 15 characters" in left_empty
+
+
 def test_who_took_over_a_session_cannot_guess_on(at_home, ana, people):
     form = hidden(at_home.get(PAGE).text)
     answers = [

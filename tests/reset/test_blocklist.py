@@ -18,8 +18,8 @@ LISTS = Path(__file__).parents[2] / "static/words"
 
 
 def code(password: str, own_words=PERSON, organisation=HOUSE) -> str | None:
-    rejection = check(password, own_words=own_words, organisation=organisation)
-    return rejection.code if rejection else None
+    rejections = check(password, own_words=own_words, organisation=organisation)
+    return " and ".join(rejection.code for rejection in rejections) or None
 
 
 class TestLength:
@@ -146,6 +146,22 @@ def test_a_password_that_an_attacker_tries_early_is_refused_with_its_reason(pass
 
 
 @pytest.mark.parametrize(
+    ("password", "why"),
+    [
+        ("hunter2", "too-short and common"),
+        ("aaaaaaaaaaaaaa", "too-short and repeated"),
+        ("ana-lopez", "too-short and own-words"),
+        ("meridian-lopez-7", "own-words and organisation"),
+        ("lopez\0", "unusable-character and too-short and common and own-words"),
+        ("lopezlopezlopez", "repeated and own-words"),
+        ("x" * 257 + "\0", "unusable-character and too-long"),
+    ],
+)
+def test_all_reasons_are_given_at_once(password, why):
+    assert code(password) == why
+
+
+@pytest.mark.parametrize(
     "password",
     [
         "maple-candle-brisk",
@@ -207,8 +223,8 @@ def test_a_reason_and_a_way_on_stand_in_every_rejection():
 
 @given(st.text(max_size=300), st.lists(st.text(max_size=40), max_size=4), st.text(max_size=40))
 def test_no_text_makes_the_check_fail(password, own_words, organisation):
-    rejection = check(password, own_words=own_words, organisation=organisation)
-    assert rejection is None or rejection.reason
+    rejections = check(password, own_words=own_words, organisation=organisation)
+    assert len({rejection.code for rejection in rejections}) == len(rejections)
 
 
 @given(st.text(alphabet="abcdefgh 019-@é", min_size=15, max_size=40))

@@ -23,7 +23,7 @@ def test_a_suggestion_is_worth_64_bits_and_long_enough_to_be_accepted(language):
         assert len(drawn) * math.log2(len(source)) >= 64
         assert len(suggestion) >= 15
         assert (
-            passwords.check(suggestion, own_words=["ana@example.com", "Ana Rosa"], organisation="Sol") is None
+            passwords.check(suggestion, own_words=["ana@example.com", "Ana Rosa"], organisation="Sol") == ()
         )
 
 
