@@ -27,11 +27,11 @@ class ReminderForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
 class SiteForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """Another site where the same password was used."""
 
-    site = StringField(lazy_gettext("A site where you used the same password"))
+    site = StringField(lazy_gettext("A site, app or shop where you used the same password"))
 
     def validate_site(self, field: Field) -> None:
-        """Replace the typed text with its host name. Raises ValidationError."""
+        """Replace the typed text with what to list of it. Raises ValidationError."""
         try:
-            field.data = elsewhere.host_name(field.data or "")
+            field.data = elsewhere.entry(field.data or "")
         except elsewhere.SiteInvalid as error:
             raise ValidationError(gettext(str(error))) from error

@@ -112,30 +112,44 @@ def off(token: str) -> Response:
     return frame.without_referrer(render_template("rotation/is-off.html"))
 
 
-@bp.route("/reminders/elsewhere/", methods=["GET", "POST"])
+@bp.get("/reminders/elsewhere/")
 def other_sites() -> ResponseReturnValue:
-    """Edit the list of other sites, which is stored in the browser's session cookie alone."""
-    form = SiteForm()
-    hosts: list[str] = list(session.get(_SITES, []))
-    if not form.is_submitted():
-        return _sites_page(form, hosts)
+    """Show the list of other sites, which is stored in the browser's session cookie alone."""
+    return _sites_page(SiteForm(), _sites())
+
+
+@bp.post("/reminders/elsewhere/")
+def list_site() -> ResponseReturnValue:
+    """Add a site to the list, or take off one (`forget`: its name) or all (an empty one)."""
+    form, sites = SiteForm(), _sites()
     if "forget" in request.form:
         wanted = request.form["forget"]
-        session[_SITES] = [] if wanted == "all" else [host for host in hosts if host != wanted]
+        session[_SITES] = [site for site in sites if wanted and site != wanted]
         return frame.see_other(".other_sites")
     if not form.validate():
-        return _sites_page(form, hosts), 400
-    if form.site.data not in hosts and len(hosts) >= elsewhere.MOST_SITES:
-        form.site.errors = [
-            gettext("The list is full. Take off the sites where you have changed it, then add more.")
-        ]
-        return _sites_page(form, hosts), 400
-    session[_SITES] = [*hosts, form.site.data] if form.site.data not in hosts else hosts
+        return _sites_page(form, sites), 400
+    site = form.site.data or ""
+    if site.casefold() not in map(str.casefold, sites):
+        more = [*sites, site]
+        if elsewhere.is_full(more):
+            form.site.errors = [
+                gettext("The list is full. Take off the sites where you have changed it, then add more.")
+            ]
+            return _sites_page(form, sites), 400
+        session[_SITES] = more
     return frame.see_other(".other_sites")
 
 
-def _sites_page(form: SiteForm, hosts: list[str]) -> str:
-    sites = [(host, _readable(host), elsewhere.change_address(host)) for host in hosts]
+def _sites() -> list[str]:
+    return list(session.get(_SITES, []))
+
+
+def _sites_page(form: SiteForm, entries: list[str]) -> str:
+    hosts = [elsewhere.host_name(entry) for entry in entries]
+    sites = [
+        (entry, _readable(host), elsewhere.change_address(host)) if host else (entry, entry, None)
+        for entry, host in zip(entries, hosts, strict=True)
+    ]
     return render_template("rotation/elsewhere.html", form=form, sites=sites)
 
 

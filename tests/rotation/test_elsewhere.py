@@ -56,7 +56,27 @@ def test_a_typed_site_becomes_its_host_name(typed, host):
         "x" * 1_000_000,
     ],
 )
-def test_what_names_no_public_site_is_refused_without_repeating_it(typed):
+def test_what_names_no_public_site_gets_no_link(typed):
+    assert elsewhere.host_name(typed) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "listed"),
+    [
+        ("https://Shop.example/login", "shop.example"),
+        ("  The  corner\tshop ", "The corner shop"),
+        ("Кафе Ёлка 喫茶店", "Кафе Ёлка 喫茶店"),
+        ("line\r\nbreak\0and\u202ereversed", "line break and reversed"),
+        ("javascript:alert(1)", "javascript:alert(1)"),
+        ("x" * 60, "x" * 60),
+    ],
+)
+def test_any_words_can_be_listed(typed, listed):
+    assert elsewhere.entry(typed) == listed
+
+
+@pytest.mark.parametrize("typed", ["", "   ", "\0\n", "x" * 61, "x" * 1_000_000])
+def test_nothing_or_too_much_is_refused_without_repeating_it(typed):
     with pytest.raises(elsewhere.SiteInvalid) as refused:
-        elsewhere.host_name(typed)
+        elsewhere.entry(typed)
     assert not typed.strip() or typed not in str(refused.value)

@@ -3,6 +3,7 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
+from markupsafe import escape
 from sqlalchemy import inspect, text
 
 SAM = "sam@northwind.example"
@@ -128,28 +129,36 @@ class TestOtherSites:
         page = client.get(self.PAGE).text
         assert "shop.example" not in page
         assert "bank.example" in page
-        client.submit(self.PAGE, forget="all")
+        client.submit(self.PAGE, forget="")
         assert "bank.example" not in client.get(self.PAGE).text
 
     @pytest.mark.parametrize(
-        "site", ["", "localhost", "10.0.0.1", "javascript:alert(1)", '"><script>alert(1)</script>']
+        "words", ["The corner shop", "all", "localhost", "javascript:alert(1)", '"><script>alert(1)</script>']
     )
-    def test_what_is_no_site_is_refused_and_not_linked(self, client, site):
-        answer = client.submit(self.PAGE, site=site)
+    def test_any_other_words_are_listed_without_a_link(self, client, words):
+        assert client.submit(self.PAGE, site=words).status_code == 303
+        page = client.get(self.PAGE).text
+        assert f'Change it at <b dir="auto">{escape(words)}</b>' in page
+        assert "/.well-known/change-password" not in page
+        client.submit(self.PAGE, forget=words)
+        assert "Change it at" not in client.get(self.PAGE).text
+
+    def test_nothing_typed_is_an_error(self, client):
+        answer = client.submit(self.PAGE, site=" ")
         assert answer.status_code == 400
         assert "<title>Error:" in answer.text
-        assert "/.well-known/change-password" not in answer.text
-        assert "<script>alert" not in answer.text
 
-    def test_the_list_has_an_end_and_still_fits_the_cookie(self, client):
-        label = "a" * 40
-        for number in range(21):
-            answer = client.submit(self.PAGE, site=f"{label}{number}.{label}.example")
-        assert answer.status_code == 400
-        assert "full" in answer.text
+    @pytest.mark.parametrize(
+        ("site", "fits"),
+        [("{0}." + "a" * 42 + "." + "a" * 40 + ".example", 20), ("{0} " + "店" * 50, 7)],
+    )
+    def test_the_list_has_an_end_and_still_fits_the_cookie(self, client, site, fits):
+        answers = [client.submit(self.PAGE, site=site.format(number)) for number in range(fits + 1)]
+        assert [answer.status_code for answer in answers] == [303] * fits + [400]
+        assert "full" in answers[-1].text
         cookie = client.get_cookie("session")
         assert len(cookie.value) < 4000
-        assert client.get(self.PAGE).text.count("/.well-known/change-password") == 20
+        assert client.get(self.PAGE).text.count("Done, take it off") == fits
 
     def test_nothing_of_it_reaches_the_database(self, client, db):
         client.submit(self.PAGE, site="very-secret-shop.example")
