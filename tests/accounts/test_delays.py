@@ -93,7 +93,7 @@ def test_a_lockout_answers_like_a_wrong_password(try_sign_in, client, ana, sign_
         try_sign_in(network=f"198.51.100.{number}")
     refused = sign_in()
     assert refused.status_code == 400
-    assert "We could not sign you in" in refused.text
+    assert "We couldn’t sign you in with that address and password" in refused.text
 
 
 def test_strangers_cannot_keep_the_owner_out(try_sign_in, browser_at, ana, sign_in):

@@ -211,8 +211,8 @@ def test_signing_out_ends_the_session_in_the_database_too(client, app, db, ana, 
     answer = client.submit("/sign-out/")
     assert (answer.status_code, answer.location) == (303, "/sign-in/")
     assert answer.headers["Clear-Site-Data"] == '"cache", "storage"'
-    assert "You are signed out." in client.get("/sign-in/").text
-    assert "You are signed out." not in client.get("/sign-in/").text
+    assert "You’ve signed out." in client.get("/sign-in/").text
+    assert "You’ve signed out." not in client.get("/sign-in/").text
     thief = app.test_client()
     thief.set_cookie("session", stolen)
     assert thief.get("/account/").status_code == 303
