@@ -90,7 +90,7 @@ def refusals(settings: Settings) -> list[str]:
         faults.append(
             "PORTAL_WORKER_KEYS_FILE: the web server's user can read the worker's keys in "
             f"{settings.keys.worker_file}. Run as root: chown portal-worker {settings.keys.worker_file} && "
-            f"chmod 0400 {settings.keys.worker_file}; or set PORTAL_EMBEDDED=1, whose price is in the "
-            "operator's guide."
+            f"chmod 0400 {settings.keys.worker_file}; or set PORTAL_EMBEDDED=1, whose price is in "
+            "docs/guide/install.md."
         )
     return faults

@@ -93,7 +93,7 @@ def restore(context: Context, file: Path) -> None:
     target = sqlite_file(make_url(context.settings.database_url))
     if target is None:
         raise click.ClickException(
-            "This command is for SQLite. Restore PostgreSQL as section 6 of the operator's guide shows: "
+            "This command is for SQLite. Restore PostgreSQL as docs/guide/back-up.md shows: "
             "pg_restore --clean --if-exists --dbname=NAME < FILE"
         )
     try:

@@ -10,7 +10,7 @@ import pytest
 
 from portal.core.settings import Settings, SettingsInvalid
 
-GUIDE = Path(__file__).parents[2] / "docs/operators-guide.md"
+GUIDE = Path(__file__).parents[2] / "docs/guide/configure.md"
 GOOD = {
     "PORTAL_BASE_URL": "https://incident.northwind.example",
     "PORTAL_MAIL_URL": "smtp://mailer:kx81-PoQ7-zzRt@relay.northwind.example:587?tls=starttls",

@@ -35,11 +35,7 @@ def name(path: Path) -> str:
 FILES = list(project_files())
 SOURCES = [path for path in FILES if path.suffix == ".py"]
 OURS = [path for path in FILES if path.suffix in WRITTEN and NOT_OURS not in path.parts]
-DOCUMENTS = [
-    path
-    for path in FILES
-    if path.suffix == ".md" and path.parent in (ROOT, ROOT / "docs", ROOT / "docs/decisions")
-]
+DOCUMENTS = [path for path in FILES if path.suffix == ".md" and path.parent in (ROOT, *ROOT.glob("docs/**"))]
 
 
 def test_no_file_outgrows_its_reader():
@@ -85,7 +81,7 @@ def test_what_a_document_names_exists(document):
 
 def _links(text: str) -> list[str]:
     """Relative addresses of links and pictures."""
-    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    links = re.findall(r"(?:\]\(|\bsrc=\")([^)\"\s]+)[)\"]", text)
     return [link.partition("#")[0] for link in links if not re.match(r"[a-z]+:|#", link)]
 
 
