@@ -1,8 +1,11 @@
 """The notice: what happened, in the words of the published statement; neutral for a discreet incident."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar, NamedTuple, Self
 
+from portal.crypto.vault import WorkerVault
+from portal.exposure import notice_links
 from portal.outbox import mail
 
 
@@ -47,9 +50,14 @@ class Notice(mail.Mail):
     """
 
     name: ClassVar[str] = "notice"
+    link_path: ClassVar[str | None] = notice_links.PATH
     stream: ClassVar[str] = mail.LEGAL
 
     notice: str = ""
+
+    def token(self, vault: WorkerVault, row_id: bytes, address: str, created_at: datetime) -> str:  # noqa: ARG002
+        """Return the token of the link to this address's answer."""
+        return notice_links.pointer(vault, address, created_at)
 
     @classmethod
     def sample(cls) -> Self:

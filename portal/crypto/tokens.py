@@ -41,6 +41,12 @@ def token_hash(token: str) -> bytes:
     return hashlib.sha256(b"portal token\0" + token.encode()).digest()
 
 
+def shortened(pointer: str) -> str:
+    """Return the token of what a longer secret leads to, which has the form of `derive`'s."""
+    digest = blake2b(pointer.encode(), person=b"portal pointer", digest_size=TOKEN_BYTES).digest()
+    return b32encode(digest).decode().lower()
+
+
 def looks_like_token(text: str) -> bool:
     """Return whether `text` has the form of a token: 32 lower-case base32 characters (RFC 4648)."""
     return len(text) == TOKEN_BYTES * 8 // 5 and all(c in "abcdefghijklmnopqrstuvwxyz234567" for c in text)

@@ -80,7 +80,14 @@ class Finding:
 def candidates(
     session: Session, vault: WorkerVault, incident_ids: list[bytes], address: str
 ) -> list[Candidates]:
-    """Look up an address in the active list of each incident, with the same statements for every address.
+    """Look up an address in the active list of each incident, with the same statements for every address."""
+    return candidates_of_fold(session, vault, incident_ids, Indexer(vault).fold(address))
+
+
+def candidates_of_fold(
+    session: Session, vault: WorkerVault, incident_ids: list[bytes], fold: bytes
+) -> list[Candidates]:
+    """Look up the addresses of a fold (`Indexer.fold`) in the active list of each incident.
 
     A list that cannot be read counts as not searched. If only the row of this person does not open,
     nothing but the answer may show it, not even the log: an attacker who can write the table could
@@ -88,7 +95,6 @@ def candidates(
     `jobs.inspect` looks for such rows instead.
     """
     versions = service.verified_active(session, vault, incident_ids)
-    fold = Indexer(vault).fold(address)
     found = []
     for incident_id in incident_ids:
         version = versions.get(incident_id)

@@ -7,8 +7,9 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal.core.addresses import AddressInvalid, folded, normalise
-from portal.crypto.vault import VaultError
-from portal.exposure import answers, importing, service
+from portal.crypto import tokens
+from portal.crypto.vault import INDEX_BYTES, VaultError
+from portal.exposure import answers, importing, notice_links, service
 from portal.exposure.emails import ACCOUNT_PURPOSE, PURPOSE, CheckAnswer
 from portal.exposure.models import ActiveList
 from portal.identity.port import AccountMissing
@@ -28,16 +29,53 @@ INSPECTED_EVERY = "1 per day"
 
 
 def answer(session: Session, request: intake.Request, now: datetime, parts: WorkerParts) -> Outcome:
-    """Answer one check by mail; return whether it must wait for a list.
+    """Answer one check by mail, or the link of a notice; return whether it must wait for a list.
 
-    The fields come from the web process and are untrusted: without a valid address nothing is sent.
+    Both have one purpose: their rows do not tell who is affected. The fields come from the web process and
+    are untrusted: without a valid address nothing is sent.
     """
+    if pointer := request.fields.get("pointer"):
+        return answer_link(session, request, pointer, now, parts)
     try:
         address = normalise(request.fields.get("email", ""))
     except AddressInvalid:
         log.warning("exposure: a check without a valid address was dropped")
         return Outcome.ANSWERED
     return answer_address(session, request, address, request.fields.get("language", ""), now, parts)
+
+
+def answer_link(
+    session: Session, request: intake.Request, pointer: str, now: datetime, parts: WorkerParts
+) -> Outcome:
+    """Prepare the answer that a notice's link leads to; no mail is needed, its reader has the inbox.
+
+    Nothing happens where the link was not made by us, has ended, or its address is on no list any more.
+    """
+    vault, token = parts.vault, tokens.shortened(pointer)
+    try:
+        place = notice_links.follow(vault, pointer, now)
+    except notice_links.PointerInvalid:
+        log.warning("exposure: a notice's link was opened that is not ours, or older than 90 days")
+        return Outcome.ANSWERED
+    ids = [incident.id for incident in incidents.published(session)]
+    found = answers.candidates_of_fold(session, vault, ids, place[:INDEX_BYTES])
+    stored = {person.address for candidate in found for person in candidate.people}
+    for mailbox in stored:
+        if notice_links.address_index(vault, mailbox) == place and not replies.lives(
+            session, PURPOSE, token, now
+        ):
+            replies.prepare(
+                session,
+                vault,
+                PURPOSE,
+                request.reply_id,
+                data=answers.pack(vault, mailbox, answers.findings(mailbox, found)),
+                now=now,
+                lifetime=ANSWER_LIFETIME,
+                reusable=True,
+                token=token,
+            )
+    return Outcome.ANSWERED
 
 
 def answer_account(session: Session, request: intake.Request, now: datetime, parts: WorkerParts) -> Outcome:

@@ -1,12 +1,15 @@
 """The pages of "am I affected?": the form reveals nothing; only the mailed link opens the answer."""
 
-from flask import Blueprint, make_response, render_template, request, session
+from datetime import timedelta
+
+from flask import Blueprint, abort, make_response, render_template, request, session
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
 from portal.accounts.login import current_account, sign_in_required
+from portal.crypto import tokens
 from portal.datakinds import advice, protect
-from portal.exposure import answers
+from portal.exposure import answers, notice_links
 from portal.exposure.answers import Outcome
 from portal.exposure.emails import ACCOUNT_PURPOSE, PURPOSE
 from portal.exposure.forms import CheckForm
@@ -15,7 +18,7 @@ from portal.intake import service as intake
 from portal.intake.flow import REFUSED, Flow, Page
 from portal.web import frame
 from portal.web.forms import EmptyForm
-from portal.web.tabs import TabValue
+from portal.web.tabs import TabValue, TabValues
 
 bp = Blueprint("exposure", __name__)
 UNLISTED_PATHS = ("/check/",)
@@ -23,6 +26,10 @@ PUBLIC_PATHS = (r"/protect-yourself/",)
 
 _CLOSED = "answer closed"
 _SHOWN = 1  # the state of a link whose answer was shown
+# The state of a notice's link is when its answer was requested, in seconds since 1970.
+_NOTICE_LINKS = TabValues("links notice", former="token notice")
+_NO_POINTER = "-" * 69  # stored for a malformed one, so that cookies of one step have one length
+_ASK_AGAIN = timedelta(minutes=1)
 FLOW = Flow(
     PURPOSE,
     ask="exposure.ask",
@@ -91,6 +98,58 @@ def open_answer() -> Page:
     page = _answer_page(_opened(link))
     FLOW.change(link, _SHOWN)
     return page
+
+
+@bp.get("/check/notice/<token>/")
+def open_notice_link(token: str) -> Page:
+    """Move the token of a notice's link from the URL into the session; nothing is looked up or shown."""
+    name = _NOTICE_LINKS.put(token if notice_links.looks_like_pointer(token) else _NO_POINTER)
+    return frame.see_other("exposure.notice_link", link=name)
+
+
+@bp.get("/check/notice/")
+def notice_link() -> Page:
+    """Show the button that has the answer prepared; then wait for it, and go on to it."""
+    link = _notice_link()
+    if link.state is None:
+        return render_template("exposure/open.html", form=EmptyForm())
+    return _prepared(link) or render_template("exposure/preparing.html", form=EmptyForm())
+
+
+@bp.post("/check/notice/")
+def prepare_answer() -> Page:
+    """Have the worker prepare the answer, unless it is there or was just requested."""
+    link, parts = _notice_link(), frame.parts()
+    if prepared := _prepared(link):
+        return prepared
+    now = parts.clock.now()
+    if link.state is None or now.timestamp() - link.state > _ASK_AGAIN.total_seconds():
+        with parts.db.write() as db_session:
+            frame.limit_intake(db_session, PURPOSE)
+            fields = {"pointer": link.value, "language": frame.language()}
+            intake.submit(db_session, parts.vault, PURPOSE, fields, now, lane=frame.client_lane())
+        _NOTICE_LINKS.change(link, int(now.timestamp()))
+    return frame.see_other("exposure.notice_link", link=link.name)
+
+
+def _notice_link() -> TabValue:
+    link = _NOTICE_LINKS.find()
+    if link is None:
+        abort(frame.see_other("exposure.ask"))
+    if not notice_links.looks_like_pointer(link.value):
+        frame.gone()
+    return link
+
+
+def _prepared(link: TabValue) -> Response | None:
+    """Return the way to the answer behind a notice's link, or None while it is not there."""
+    token, parts = tokens.shortened(link.value), frame.parts()
+    with parts.db.read() as db_session:
+        try:
+            intake.open_reply(db_session, PURPOSE, token, parts.clock.now())
+        except intake.LinkInvalid:
+            return None
+    return FLOW.open_link(token, _SHOWN)
 
 
 def _answer_page(opened: intake.Opened) -> str:

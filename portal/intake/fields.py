@@ -14,6 +14,7 @@ FIELDS = {
     "email": re.compile(r".{0,1000}", re.DOTALL),  # `addresses.normalise` says which of them are addresses
     "incident": re.compile(r"[a-z0-9-]{1,60}"),
     "language": re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}"),
+    "pointer": re.compile(r"[a-z2-7]{69}"),
     "stays": re.compile(r"1"),
     "token": re.compile(r"[a-z2-7]{32}"),
     "version": re.compile(r"[0-9]{1,9}"),

@@ -97,9 +97,9 @@ class Flow:
             return self.sent_page(form)
         return self.open_link(token)
 
-    def open_link(self, token: str) -> Response:
+    def open_link(self, token: str, state: Any = None) -> Response:
         """Move a link's token from the URL to the session and redirect (303); nothing is read or spent."""
-        name = self._links.put(token if tokens.looks_like_token(token) else NO_TOKEN)
+        name = self._links.put(token if tokens.looks_like_token(token) else NO_TOKEN, state)
         return frame.see_other(self.opened, link=name)
 
     def link(self) -> TabValue:

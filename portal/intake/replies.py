@@ -16,7 +16,7 @@ from portal.core.db import Utc
 from portal.crypto import tokens
 from portal.crypto.vault import Cell, VaultError, WorkerVault
 from portal.intake.models import IntakeCap, IntakeReply
-from portal.intake.service import LinkInvalid, browser_hash, code_info, info
+from portal.intake.service import LinkInvalid, browser_hash, code_info, info, open_reply
 from portal.runtime.parts import BeforeHandover, Handover, LeavingMail, WorkerParts
 from portal.runtime.turns import MOST_ROWS, delete_some, update_some
 
@@ -76,8 +76,9 @@ def prepare(
     code: CodeLock | None = None,
     reusable: bool = False,
     private: dict[str, Any] | None = None,
+    token: str | None = None,
 ) -> str:
-    """Insert the reply that belongs to the mail `row_id`, and return its token.
+    """Insert the reply that belongs to the mail `row_id`, and return its token: derived, unless one is given.
 
     `data` (JSON, at most 4,096 bytes) is encrypted under the token; `private` (JSON, at most 510 bytes) under
     the storage key, for the worker only. Without `code` no code opens the reply. All rows have the same
@@ -86,7 +87,7 @@ def prepare(
     Link and code begin to live anew when the mail leaves (`extend`). Until then nobody has the code, so it
     lasts as long as the link.
     """
-    token = vault.token(purpose, row_id)
+    token = token or vault.token(purpose, row_id)
     code = code or CodeLock(urandom(32), urandom(32))
     content = json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
     stored = json.dumps(private or {}, separators=(",", ":"), ensure_ascii=False).encode()
@@ -131,6 +132,16 @@ def remove(session: Session, vault: WorkerVault, purpose: str, reply_id: bytes) 
     session.execute(
         delete(IntakeReply).where((IntakeReply.id == reply_id) | (IntakeReply.token_hash == token))
     )
+
+
+def lives(session: Session, purpose: str, token: str, now: datetime) -> bool:
+    """Return whether a token opens a reply; remove one that has ended, or does not open."""
+    try:
+        open_reply(session, purpose, token, now)
+    except LinkInvalid:
+        session.execute(delete(IntakeReply).where(IntakeReply.token_hash == tokens.token_hash(token)))
+        return False
+    return True
 
 
 def living_from_handover(lifetime: timedelta) -> BeforeHandover:

@@ -141,7 +141,7 @@ class Composer:
     ) -> tuple[str, bytes, bytes]:
         """Return subject, headers and the rest of a message, with the empty line that begins it."""
         code = tokens.grouped(self._vault.authenticity(row_id), 7)
-        own = self._recipient_values(mail, row_id) | {"authenticity": code}
+        own = self._recipient_values(mail, address, row_id, created_at) | {"authenticity": code}
         rendered = self._templates(mail, language, own)
         subject = _fill(rendered.subject, own)
         bodies = [_filled_lines(lines, own) for lines in (rendered.text, rendered.html)]
@@ -191,11 +191,13 @@ class Composer:
             raise MailUnfit(mail.name)
         return Rendered(subject, _encoded_lines(text), _encoded_lines(html))
 
-    def _recipient_values(self, mail: mails.Mail, row_id: bytes) -> dict[str, str | None]:
+    def _recipient_values(
+        self, mail: mails.Mail, address: str, row_id: bytes, created_at: datetime
+    ) -> dict[str, str | None]:
         """Return the values of one recipient: plain ASCII, which needs no escaping in text or HTML."""
         own: dict[str, str | None] = {"link": None, "code": None, "unsubscribe": self._unsubscribe_link(mail)}
-        if mail.link_purpose and mail.link_path:
-            token = self._vault.token(mail.link_purpose, row_id)
+        if mail.link_path:
+            token = mail.token(self._vault, row_id, address, created_at)
             own["link"] = self._settings.base_url + mail.link_path.format(token=token)
         if mail.has_code:
             own["code"] = tokens.grouped(self._vault.code(row_id))

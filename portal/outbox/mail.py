@@ -1,7 +1,10 @@
 """The base class of mails: class attributes say how links are made, fields fill the templates."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar, Self
+
+from portal.crypto.vault import WorkerVault
 
 REQUESTED = "asked"
 LEGAL = "legal"
@@ -41,6 +44,10 @@ class Mail:
     def stored_purpose(cls) -> str:
         """Return what the column `purpose` holds of such a mail."""
         return cls.purpose or cls.name
+
+    def token(self, vault: WorkerVault, row_id: bytes, address: str, created_at: datetime) -> str:  # noqa: ARG002
+        """Return the token of this mail's link; `created_at` is when the mail was queued."""
+        return vault.token(self.link_purpose or self.name, row_id)
 
     def alternatives(self) -> "tuple[Mail, ...]":
         """Return every mail that might have been sent instead: the size of none may tell which it is."""

@@ -118,6 +118,6 @@ class House:
     def link_in(self, mail: Delivered, beginning: str) -> str:
         """The one link of a mail whose path begins so, and holds a token."""
         (link,) = (
-            one for one in self.links_in(mail) if re.match(rf"{self.url}{beginning}[a-z2-7]{{32}}/", one)
+            one for one in self.links_in(mail) if re.match(rf"{self.url}{beginning}[a-z2-7]{{32,}}/", one)
         )
         return link

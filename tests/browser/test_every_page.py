@@ -89,6 +89,20 @@ def test_every_answer(house: House, page: Page, reads_well):
     assert len(set(shown)) == 3
 
 
+def test_the_answer_behind_a_notice_opens_by_itself(house: House, page: Page, reads_well):
+    house.incident()
+    house.live(ANA_ROW)
+    house.command("campaigns", "notify", SLUG, "--confirm", "1")
+    house.work()
+    page.goto(house.link_in(house.smtp.messages[-1], "/check/notice/"))
+    press(page)
+    reads_well(page)
+    expect(page.get_by_text("This page opens it by itself.")).to_be_visible()
+    house.work()
+    page.wait_for_url("**/check/answer/?link=*")
+    assert "Passwords" in main(page)
+
+
 def test_a_printed_answer_leaves_no_page_half_empty(house: House, page: Page):
     house.incident()
     house.live(f"{ANA},7,Ana Ruiz,en,ES,Physical addresses;Phone numbers;Email addresses;Names;Purchases")

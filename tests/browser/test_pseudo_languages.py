@@ -99,7 +99,8 @@ def test_no_text_is_untranslated_or_put_together_and_every_page_fits(
         send(email=ANA)
         house.work()
         links[form] = house.link_in(house.smtp.to(ANA)[-1], answer).removeprefix(house.url)
-    for form in ("/check/", "/subscribe/"):
+    links["notice"] = f"/check/notice/{'a' * 69}/"
+    for form in ("/check/", "/subscribe/", "notice"):
         page.goto(spoken_house + links[form])
         look()
         send()

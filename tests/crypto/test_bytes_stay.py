@@ -38,6 +38,8 @@ ARGUMENTS = {
     "list_index": (0,),
     "list_key": (0,),
     "lock": (3,),
+    "place": (0,),
+    "pointer": (0,),
     "row_mac": (0,),
     "seal": (0,),
     "token": (0,),
@@ -77,7 +79,7 @@ LABELS = {
         "tidy sign-in doors",
         "verify the log",
     },
-    "hkdf": {"portal stored password hashes"},
+    "hkdf": {"portal pointers", "portal stored password hashes"},
     "list_index": {
         "account-ref",
         "announcement",
@@ -94,6 +96,8 @@ LABELS = {
     },
     "list_key": {"exposure", "exposure-person"},
     "lock": {"authenticity", "portal session address", "portal session device"},
+    "place": {"notice link"},
+    "pointer": {"notice link"},
     "row_mac": {
         "active list",
         "announcement",
@@ -194,6 +198,10 @@ def test_tokens_and_codes_are_what_they_were():
     assert WORKER.token("reset", ROW) == "bh4cc4osomx7vakaujitpmjnudfsu6zm"
     assert WORKER.code(ROW) == "vdxlry7f"
     assert WORKER.authenticity(ROW) == "k6jtcqw7dfcjdg"
+    pointer = "665dbicuz7paqkl6g2u7serzdbkzrtssmrko7qdhfxqarqegmy4eowd32oddh3g2e3iik"
+    assert WORKER.pointer("notice link", bytes(range(27))) == pointer
+    assert WORKER.place("notice link", pointer) == bytes(range(27))
+    assert tokens.shortened("a" * 69) == "ddphkbbcha4ipkmkomk5qgl26ol3b5a3"
 
 
 def test_what_was_sealed_or_locked_before_opens():

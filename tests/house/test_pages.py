@@ -27,6 +27,8 @@ PERSONAL = {
     "/check/sent/": "GET POST",
     "/check/answer/": "GET POST",
     "/check/answer/close/": "POST",
+    "/check/notice/": "GET POST",
+    "/check/notice/<token>/": "GET",
     "/check/answer/<token>/": "GET",
     "/reset/": "GET POST",
     "/reset/sent/": "GET POST",
