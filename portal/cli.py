@@ -17,23 +17,29 @@ log = logging.getLogger("portal")
 # Each command: where it is, and its line in `portal --help`.
 COMMANDS = {
     "accounts": ("portal.accounts.commands:accounts", "Manage customers' accounts in the builtin store."),
-    "audit": ("portal.audit.commands:audit", "Verify the log of what commands and jobs did."),
-    "campaigns": ("portal.campaigns.commands:campaigns", "Notify everyone affected."),
-    "db": ("portal.runtime.commands:db", "Manage the database."),
-    "demo": (
-        "portal.demo.commands:demo",
-        "Run the portal with an example incident, a worker and a mailbox, on loopback only.",
+    "audit": ("portal.audit.commands:audit", "Verify the audit log of what commands and jobs did."),
+    "campaigns": (
+        "portal.campaigns.commands:campaigns",
+        "Send the notice to everyone affected.",
     ),
+    "db": ("portal.runtime.commands:db", "Migrate, back up and restore the database."),
+    "demo": ("portal.demo.commands:demo", "Run an example incident with a mailbox, on loopback only."),
     "doctor": (
         "portal.runtime.doctor:doctor",
         "Check the configuration, and say what is wrong and how to fix it.",
     ),
-    "exposure": ("portal.exposure.commands:exposure", "Manage the lists of people affected by an incident."),
-    "incidents": ("portal.incidents.commands:incidents", "Manage incidents: the apology and the timeline."),
-    "intake": ("portal.intake.commands:intake", "Show and retry requests from public forms."),
-    "keys": ("portal.runtime.commands:keys", "Manage the key files."),
-    "outbox": ("portal.outbox.commands:outbox", "Show and retry outgoing mail."),
-    "reset": ("portal.reset.commands:reset", "Require new passwords."),
+    "exposure": (
+        "portal.exposure.commands:exposure",
+        "Import, activate and destroy lists of affected people.",
+    ),
+    "incidents": (
+        "portal.incidents.commands:incidents",
+        "Write and publish incidents: the statement and the timeline.",
+    ),
+    "intake": ("portal.intake.commands:intake", "Show, retry or discard requests from public forms."),
+    "keys": ("portal.runtime.commands:keys", "Generate the key files, and renew the session secret."),
+    "outbox": ("portal.outbox.commands:outbox", "Show, retry or pause outgoing mail."),
+    "reset": ("portal.reset.commands:reset", "Lock exposed passwords, and ask for new ones by mail."),
     "serve": ("portal.serve:serve", "Run the web server at PORTAL_LISTEN."),
 }
 # Further checks before a start, so that all faults are reported together with those of the settings.
@@ -70,7 +76,7 @@ class Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the lines of `--help` from COMMANDS."""
-        own = {name: self.commands[name].get_short_help_str() for name in self.commands}
+        own = {name: self.commands[name].get_short_help_str(limit=60) for name in self.commands}
         lines = own | {name: line for name, (_, line) in COMMANDS.items()}
         with formatter.section("Commands"):
             formatter.write_dl(sorted(lines.items()))
@@ -97,7 +103,7 @@ class Commands(click.Group):
 def main(context: click.Context) -> None:
     """Run a portal for the time after a data breach.
 
-    Settings are PORTAL_… environment variables; see docs/operators-guide.md.
+    Settings are PORTAL_… environment variables: see docs/guide/configure.md.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -145,7 +151,10 @@ def _context_of(context: click.Context, name: str) -> "Context":
 @main.command()
 @click.pass_obj
 def worker(context: "Context") -> None:
-    """Answer requests, deliver mail and run scheduled jobs, until SIGINT or SIGTERM."""
+    """Run the worker: it answers requests and sends mail.
+
+    It also runs the scheduled jobs. SIGINT or SIGTERM stops it once its current work is done.
+    """
     from portal import app  # noqa: PLC0415 - imports every feature
     from portal.core.clock import SystemClock  # noqa: PLC0415
     from portal.worker import Worker  # noqa: PLC0415

@@ -30,7 +30,10 @@ STOP_SECONDS = 10
 )
 @click.pass_obj
 def serve(context: Context, processes: int | None) -> None:
-    """Run the web server at PORTAL_LISTEN."""
+    """Run the web server at PORTAL_LISTEN.
+
+    It refuses to start if it can open the worker's key file.
+    """
     faults = refusals(context.settings)
     if faults:
         raise click.ClickException("The web server cannot start:\n  " + "\n  ".join(faults))

@@ -24,10 +24,11 @@ def accounts() -> None:
 @command_line.REPORT
 @click.pass_obj
 def import_accounts(context: Context, file: Path, report: Path | None, *, dry_run: bool) -> None:
-    """Import customers and their Argon2id password hashes from FILE (UTF-8 CSV with a header).
+    """Import accounts with their Argon2id password hashes.
 
-    Columns: email, password_hash (both required), account_ref, name, locale. Existing accounts keep their
-    password; their name, account_ref and locale are updated. Importing the same file twice changes nothing.
+    FILE is CSV in UTF-8 with a header: email, password_hash (both required), account_ref, name, locale. Quote
+    the hash, because it contains commas. Existing accounts keep their password; their name, account_ref and
+    locale are updated. Importing the same file twice changes nothing.
     """
     # Opened here: a missing database or key file is not an error of the import.
     db, vault = context.db, context.worker_vault()

@@ -10,7 +10,7 @@ from portal.runtime.context import Context
 
 @click.group()
 def audit() -> None:
-    """Verify the log of what commands and jobs did."""
+    """Verify the audit log of what commands and jobs did."""
 
 
 def _parse_marks(
@@ -28,11 +28,14 @@ def _parse_marks(
     metavar="NUMBER:DIGEST",
     multiple=True,
     callback=_parse_marks,
-    help="An entry noted down earlier, which the log must still hold. Repeatable.",
+    help="An entry that you noted earlier and the log must still contain. Repeatable.",
 )
 @click.pass_obj
 def verify(context: Context, holds: list[service.Mark]) -> None:
-    """Check every entry of the log for tampering and, with the worker's keys, the signatures."""
+    """Check every entry of the log for tampering.
+
+    With the worker's keys, check the signatures too.
+    """
     key = None
     if context.settings.keys.worker_file.is_file():
         try:
@@ -45,9 +48,11 @@ def verify(context: Context, holds: list[service.Mark]) -> None:
         try:
             seen = service.verify(session, key, holds)
         except service.ChainBroken as error:
-            message = f"The log is not whole: {error}."
+            message = f"The audit log does not verify: {error}. See docs/guide/back-up.md"
             raise click.ClickException(message) from error
     signed = f"signed up to entry {seen.signed_up_to}" if key else "signatures not checked"
-    click.echo(f"The log is whole: {seen.entries} entries, {signed}.")
+    click.echo(f"The audit log is intact: {seen.entries} entries, {signed}.")
     if seen.entries:
-        click.echo(f"Its last entry is {seen.last}; note it down outside this system, for --holds.")
+        click.echo(
+            f"Its last entry is {seen.last}. Note it outside this system, and compare later with --holds."
+        )

@@ -26,7 +26,7 @@ def sign_log(parts: WorkerParts) -> None:
                 break
             log.info("audit: the audit log is signed up to entry %d: %s", signed.number, signed.digest)
     except service.ChainBroken as error:
-        log.error("audit: the audit log is not whole, so it is not signed: %s; %s", error, SEE)
+        log.error("audit: the audit log does not verify, so it is not signed: %s; %s", error, SEE)
 
 
 def verify(parts: WorkerParts) -> None:
@@ -39,4 +39,4 @@ def verify(parts: WorkerParts) -> None:
         with parts.db.snapshot() as session:
             service.verify(session, parts.vault.audit_key)
     except service.ChainBroken as error:
-        log.error("audit: the audit log is not whole: %s; %s", error, SEE)
+        log.error("audit: the audit log does not verify: %s; %s", error, SEE)

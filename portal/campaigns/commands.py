@@ -29,7 +29,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 SLUG = click.argument("slug")
-LANGUAGE = click.option("--language", help="The reader's language; by default the portal's default language.")
+LANGUAGE = click.option(
+    "--language", help="The language of the mail. Default: the first of PORTAL_LANGUAGES."
+)
 REFUSALS: dict[type[Exception], str] = {
     incidents.IncidentUnknown: "There is no incident '{slug}'. See: portal incidents list",
     exposure.ListNotActive: "No list is active for '{slug}'. See: portal exposure list {slug}",
@@ -38,8 +40,9 @@ REFUSALS: dict[type[Exception], str] = {
         "Check with: portal campaigns notify {slug} --dry-run"
     ),
     frozen.WordsAltered: (
-        "The frozen words of this notice were altered in the database. Nothing was sent. To freeze anew what "
-        "it says now, see it and confirm its mark: portal campaigns notify {slug} --dry-run"
+        "The frozen text of this notice was altered in the database. Nothing was sent. Find out who can "
+        "write to the database. Then check the text, and confirm its mark: "
+        "portal campaigns notify {slug} --dry-run"
     ),
     frozen.SubjectAltered: (
         "A subject was stored without the worker's keys. Nothing was sent. Set the subject of each language "
@@ -66,7 +69,7 @@ def errors_as_messages(command: Callable[P, R]) -> Callable[P, R]:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def campaigns(context: click.Context) -> None:
-    """Notify everyone affected. Without a command: print the progress of each notice."""
+    """Send the notice to everyone affected. Without a command, print the progress of each notice."""
     if context.invoked_subcommand is not None:
         return
     with context.obj.db.read() as session:
@@ -83,16 +86,16 @@ def campaigns(context: click.Context) -> None:
 
 @campaigns.command()
 @SLUG
-@click.option("--dry-run", is_flag=True, help="Compose every mail, and send none.")
-@click.option("--confirm", type=int, help="The number of addresses, as printed by --dry-run.")
-@click.option("--text", help="The mark of the text, as printed by --dry-run: nothing else is sent.")
+@click.option("--dry-run", is_flag=True, help="Compose every mail and send none.")
+@click.option("--confirm", type=int, help="The number of addresses that --dry-run printed.")
+@click.option("--text", help="The mark of the text that --dry-run printed: no other text is sent.")
 @click.pass_obj
 @errors_as_messages
 def notify(context: Context, slug: str, confirm: int | None, text: str | None, *, dry_run: bool) -> None:
-    """Send one notice to each address of the active list of SLUG.
+    """Send one notice to each address of the active list.
 
-    It tells what the published statement tells; for a discreet incident, only that there is a message. What
-    it says is frozen when it begins. Safe to repeat: a second run continues where the first stopped, and no
+    It contains the published statement of SLUG; if the incident is discreet, only that there is a message.
+    Its text is frozen when it begins. Safe to repeat: a second run continues where the first stopped, and no
     address gets the notice twice.
     """
     vault = context.worker_vault()
@@ -100,15 +103,15 @@ def notify(context: Context, slug: str, confirm: int | None, text: str | None, *
         _rehearse(context, vault, slug)
         return
     if confirm is None:
-        raise click.UsageError("Confirm the number of addresses with --confirm COUNT; --dry-run prints it.")
+        raise click.UsageError("Confirm the number of addresses with --confirm COUNT. --dry-run prints it.")
     with context.db.write() as session:
         incident = _published(session, slug)
         now = context.clock.now()
         words, begun = _words(session, vault, context, incident)
         if text is not None and text != _mark(vault, incident, words):
             raise click.ClickException(
-                "What the notice says has changed since the dry run. Nothing was sent. "
-                f"See what it says now: portal campaigns notify {slug} --dry-run"
+                "The text of the notice has changed since the dry run. Nothing was sent. "
+                f"Check it again: portal campaigns notify {slug} --dry-run"
             )
         again = begun is not None and begun.words is None and text is not None
         campaign = service.start(
@@ -116,9 +119,11 @@ def notify(context: Context, slug: str, confirm: int | None, text: str | None, *
         )
         neutral = _why_neutral(incident, begun) if not campaign.frozen else None
     if neutral:
-        click.echo(f"It says only that there is a message: {neutral}.", err=True)
+        click.echo(f"The notice says only that there is a message: {neutral}", err=True)
     if again:
-        click.echo("Its words are frozen again. Then: portal outbox retry --reason not-composed")
+        click.echo(
+            "Its text is frozen again. To send what had failed: portal outbox retry --reason not-composed"
+        )
     chosen = service.chosen_languages(context.db, vault, store_for(context.settings))
     remaining = campaign.addresses - campaign.written - campaign.earlier
     with progress_bar("Writing", remaining) as bar:
@@ -130,11 +135,11 @@ def notify(context: Context, slug: str, confirm: int | None, text: str | None, *
             bar.update(seen)
     with context.db.read() as session:
         _show(service.ledger(session, session.get_one(Campaign, campaign.id)))
-    click.echo("The worker now delivers the notice. See its progress with: portal campaigns")
+    click.echo("Queued. `portal worker` sends it, if it is running. To see the progress: portal campaigns")
 
 
 def _rehearse(context: Context, vault: WorkerVault, slug: str) -> None:
-    """Compose every mail, and print what would be sent, in which languages, until when."""
+    """Compose every mail; print the languages and subjects, and when the last mail would leave."""
     from portal.campaigns import rehearsal  # noqa: PLC0415 - slow to import
 
     settings, now = context.settings, context.clock.now()
@@ -152,12 +157,12 @@ def _rehearse(context: Context, vault: WorkerVault, slug: str) -> None:
         done = play.compose_all(context.db, version, chosen, now, bar.update)
     count = version.addresses
     if begun is not None:
-        click.echo(f"It began on {begun.at:%Y-%m-%d %H:%M} UTC; {begun.waiting} are not yet queued.")
+        click.echo(f"It started on {begun.at:%Y-%m-%d %H:%M} UTC; {begun.waiting} are not yet queued.")
         count = begun.waiting
     if begun is not None and begun.words is None:
-        click.echo("  ITS FROZEN WORDS WERE ALTERED. What follows is what it would say now.")
+        click.echo("  ITS FROZEN TEXT WAS ALTERED. Below is the text it would have now.")
     if not words:
-        click.echo(f"It says only that there is a message: {_why_neutral(incident, begun)}.")
+        click.echo(f"The notice says only that there is a message: {_why_neutral(incident, begun)}")
     for language, number in done.languages.most_common():
         said = frozen.shown(words, language, settings.default_language) if words else None
         subject = f", subject: {said.subject}" if said else ""
@@ -167,7 +172,7 @@ def _rehearse(context: Context, vault: WorkerVault, slug: str) -> None:
     click.echo(f"  composed {done.languages.total() - done.unfit}, at most {done.size} bytes each")
     click.echo(f"  cannot be composed {done.unfit}")
     if done.unfit:
-        click.echo("    A header cannot hold these addresses: correct them and import the list again.")
+        click.echo("    These addresses do not fit a mail header: correct them, and import the list again.")
     if done.tampered:
         click.echo(f"  tampered rows {done.tampered}: import the list again, and activate it.")
     if done.smtputf8:
@@ -180,11 +185,11 @@ def _rehearse(context: Context, vault: WorkerVault, slug: str) -> None:
 def _when_done(mails: int, rate: float | None, now: datetime) -> str:
     if rate is None:
         return (
-            f"{mails} mails would wait. When the last one leaves is not known: too few mails left "
-            "lately, the relay has not throttled, and PORTAL_MAIL_RATE is not set."
+            f"{mails} mails would be queued. How long that takes is unknown: too few mails were sent "
+            "lately to tell the rate, and PORTAL_MAIL_RATE is not set."
         )
     last = now + timedelta(seconds=mails / rate)
-    return f"At {rate:.4g} mails a second the last of {mails} would leave at {last:%Y-%m-%d %H:%M} UTC."
+    return f"At {rate:.4g} mails a second, the last of {mails} would leave at {last:%Y-%m-%d %H:%M} UTC."
 
 
 @campaigns.command()
@@ -194,12 +199,12 @@ def _when_done(mails: int, rate: float | None, now: datetime) -> str:
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
-    help="The file to write: the HTML part, of FILE.txt the plain text, of FILE.eml the whole mail.",
+    help="The file to write: .html for the HTML part, .txt for the text, .eml for the whole mail.",
 )
 @click.pass_obj
 @errors_as_messages
 def preview(context: Context, slug: str, language: str | None, output: Path) -> None:
-    """Write the notice of SLUG into a file, as it is once all drafts are published. Sends nothing."""
+    """Write the notice into a file, drafts included. Sends nothing."""
     from portal.campaigns import rehearsal  # noqa: PLC0415 - slow to import
 
     settings, now = context.settings, context.clock.now()
@@ -219,7 +224,7 @@ def preview(context: Context, slug: str, language: str | None, output: Path) -> 
         raise click.ClickException(f"{output} cannot be written ({error.strerror}).") from None
     click.echo(f"{output}: {composed.subject}")
     if not words:
-        click.echo(f"It says only that there is a message: {_why_neutral(incident, None)}.")
+        click.echo(f"The notice says only that there is a message: {_why_neutral(incident, None)}")
     click.echo("Nothing was sent.")
 
 
@@ -230,9 +235,10 @@ def preview(context: Context, slug: str, language: str | None, output: Path) -> 
 @click.pass_obj
 @errors_as_messages
 def send_test(context: Context, slug: str, language: str | None, address: str) -> None:
-    """Send the notice of SLUG, as it is once all drafts are published, to one of PORTAL_TEST_RECIPIENTS.
+    """Send the notice to one test recipient, drafts included.
 
-    At most 20 a day.
+    The mail is the same as the notice, and nothing marks it as a test. It skips the queue and ignores a
+    pause. At most 20 a day.
     """
     from portal.campaigns import rehearsal  # noqa: PLC0415 - slow to import
 
@@ -251,10 +257,12 @@ def send_test(context: Context, slug: str, language: str | None, address: str) -
                 session, vault, incident, words, address=address, language=language, now=now
             )
         except rehearsal.TooManyTests:
-            raise click.ClickException("20 tests were sent within a day. Nothing was sent.") from None
+            raise click.ClickException(
+                "20 tests were sent within 24 hours. Nothing was sent. Try again later."
+            ) from None
     if not words:
-        click.echo(f"It says only that there is a message: {_why_neutral(incident, None)}.")
-    click.echo(f"The worker sends it now. Tests left for today: {left}")
+        click.echo(f"The notice says only that there is a message: {_why_neutral(incident, None)}")
+    click.echo(f"Queued. `portal worker` sends it, if it is running. Tests left for today: {left}")
 
 
 @campaigns.command()
@@ -264,14 +272,14 @@ def send_test(context: Context, slug: str, language: str | None, address: str) -
 @click.pass_obj
 @errors_as_messages
 def subject(context: Context, slug: str, text: str, language: str) -> None:
-    """Set the subject of the next notice of SLUG in one of the portal's languages."""
+    """Set the subject of the next notice in one language."""
     language = _checked_language(context, language)
     vault = context.worker_vault()
     with context.db.write() as session:
         incident = incidents.by_slug(session, slug)
         frozen.set_subject(session, vault, incident, language, text, context.clock.now())
     click.echo(f"{slug} ({language}): {text.strip()}")
-    click.echo("A notice that has begun does not change.")
+    click.echo("A notice that has started does not change.")
 
 
 @campaigns.command()
@@ -280,15 +288,15 @@ def subject(context: Context, slug: str, text: str, language: str) -> None:
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
-    help="The CSV file to write. It must not exist; only you will be able to read it.",
+    help="The CSV file to create, with mode 0600. It must not exist.",
 )
 @click.pass_obj
 @errors_as_messages
 def failed(context: Context, slug: str, output: Path) -> None:
-    """Write down whom no notice of SLUG reached, for letters and calls.
+    """List whom no notice reached, for letters and calls.
 
-    One line per person: email, name, account_ref, reason. `uncertain` means that the notice may have arrived.
-    Bounces are not known, so people whose mail came back are missing.
+    Writes one line per person: email, name, account_ref, reason. `uncertain` means that the notice may have
+    arrived. The portal does not read bounces, so people whose mail came back are missing.
     """
     vault = context.worker_vault()
     with context.db.write() as session:
@@ -297,19 +305,19 @@ def failed(context: Context, slug: str, output: Path) -> None:
     try:
         number = unreached.write(output, unreached.people(context.db, vault, missed))
     except FileExistsError:
-        raise click.ClickException(f"{output} exists: choose another file with --output.") from None
+        raise click.ClickException(f"{output} exists. Choose another file with --output.") from None
     except OSError as error:
         raise click.ClickException(
-            f"{output} cannot be written ({error.strerror}): choose another file with --output."
+            f"{output} cannot be written ({error.strerror}). Choose another file with --output."
         ) from None
-    click.echo(f"{output}: people {number}, addresses {len(missed.reasons)}. Delete it once it is used.")
+    click.echo(f"{output}: people {number}, addresses {len(missed.reasons)}. Delete it after use.")
 
 
 def _published(session: Session, slug: str) -> Incident:
     incident = incidents.by_slug(session, slug)
     if incident.state != PUBLISHED:
         raise click.ClickException(
-            f"The incident '{slug}' is not published, so readers of the notice would find no page. "
+            f"The incident '{slug}' is not published, so the link in the notice would lead nowhere. "
             f"Publish it first: portal incidents publish {slug}"
         )
     return incident
@@ -343,16 +351,16 @@ def _mark(vault: WorkerVault, incident: Incident, words: dict[str, Words]) -> st
 
 def _why_neutral(incident: Incident, begun: service.Begun | None) -> str:
     if begun is not None:
-        return "so it was when it began"
+        return "it was frozen that way when it started."
     if incident.discreet:
-        return "the incident is discreet"
+        return "the incident is discreet."
     return f"no statement is published. Store one: portal incidents statement {incident.slug} FILE"
 
 
 def _checked_language(context: Context, language: str | None) -> str:
     languages = context.settings.site.languages
     if language is not None and language not in languages:
-        raise click.UsageError(f"The language must be one of {', '.join(languages)}")
+        raise click.UsageError(f"--language must be one of {', '.join(languages)}, as in PORTAL_LANGUAGES")
     return language or context.settings.default_language
 
 
@@ -366,5 +374,5 @@ def _show(ledger: service.Ledger) -> None:
     click.echo(
         "  The counts add up."
         if ledger.adds_up
-        else "  THE COUNTS DO NOT ADD UP: an address is missing or counted twice."
+        else "  THE COUNTS DO NOT ADD UP: an address is missing or counted twice. Rows were changed by hand."
     )

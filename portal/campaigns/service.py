@@ -30,8 +30,8 @@ MOST_CHOSEN = 500_000
 
 FORGED = "campaigns: notice %s was inserted or altered without the worker's keys; %s"
 ALTERED = (
-    "campaigns: the frozen words of notice %s were altered or removed without the worker's keys, so it mails "
-    "nobody; see what it would say now: portal campaigns notify SLUG --dry-run"
+    "campaigns: the frozen text of notice %s was altered or removed without the worker's keys, so it mails "
+    "nobody; find out who can write to the database, then: portal campaigns notify SLUG --dry-run"
 )
 
 

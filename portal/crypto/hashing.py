@@ -103,7 +103,7 @@ def _private_folder(wanted: Path) -> Path:
         return beside[0]
     made = Path(tempfile.mkdtemp(prefix=f"{wanted.name}-", dir=wanted.parent))
     log.error(
-        "hashing: %s is not a folder that only this user (%d) can enter; remove it. Until then %s is used",
+        "hashing: %s is not a private folder of this user (%d); remove it. Until then %s is used",
         wanted,
         os.geteuid(),
         made,

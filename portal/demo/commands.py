@@ -34,21 +34,21 @@ FILES = ("demo.db", "demo-queue.db", "demo-mailbox.db", "demo-keys", "demo-loade
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
-@click.option("--fresh", is_flag=True, help="Delete the data of the last run first.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, help="The port. Default: 8000.")
+@click.option("--fresh", is_flag=True, help="Delete the data of earlier runs first.")
 def demo(port: int, *, fresh: bool) -> None:
-    """Run the portal with an example incident, a worker and a mailbox, on loopback only."""
+    """Run an example incident with a mailbox, on loopback only."""
     if os.environ.get(f"{PREFIX}ENVIRONMENT", "demo") != "demo":
         message = (
-            "PORTAL_ENVIRONMENT is set to another environment, and the demonstration never runs beside a "
-            "real portal. Unset it: env -u PORTAL_ENVIRONMENT make demo"
+            "PORTAL_ENVIRONMENT is set, and the demonstration never runs beside a real portal. "
+            "Unset it: env -u PORTAL_ENVIRONMENT make demo"
         )
         raise click.ClickException(message)
     folder = ROOT / "var"
     folder.mkdir(exist_ok=True)
     with _locked(folder, port):
         if not _is_free(port):
-            message = f"Port {port} is taken. Choose another: make demo PORT=8001"
+            message = f"Port {port} is in use. Choose another: make demo PORT=8001"
             raise click.ClickException(message)
         # SIGTERM during start-up ends the child processes too.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -84,7 +84,7 @@ def _locked(folder: Path, port: int) -> Iterator[None]:
             lock.seek(0)
             where = lock.read().strip() or "another port"
             message = (
-                f"The demonstration in this folder is already running at {where}. Stop it first with Ctrl-C."
+                f"The demonstration of this folder is already running at {where}. Stop it with Ctrl-C first."
             )
             raise click.ClickException(message) from None
         lock.truncate(0)
@@ -100,17 +100,15 @@ def _print_addresses(port: int) -> None:
     click.echo("A customer whose data was stolen. Check her address, then read the answer in the mailbox:")
     click.echo(f"example: {EXAMPLE}")
     click.echo(
-        "A customer whose password was stolen too. It is locked, and the mailbox holds the mail that says so:"
+        "A customer whose password was stolen too. We locked it at the first start; the mailbox has the mail:"
     )
     click.echo(f"needs a new password: {ROBBED}")
-    click.echo("An affected family. The mailbox holds the notice to them, in English and in Spanish:")
+    click.echo("An affected family. The mailbox has the notice to them, in English and in Spanish:")
     click.echo(f"notified: {FAMILY}")
-    click.echo("A customer who is not affected and can sign in:")
+    click.echo("A customer who is not affected, and can sign in:")
     click.echo(f"sign in as: {UNAFFECTED}")
     click.echo(f"password: {PASSWORD}")
-    click.echo(
-        f"Changes, new passwords too, are kept for the next run. To start over: {sys.argv[0]} demo --fresh"
-    )
+    click.echo(f"Your changes are still there next time. To start over: {sys.argv[0]} demo --fresh")
     click.echo(f"The logs are in var/{LOG}. Stop with Ctrl-C.")
     sys.stdout.flush()
 

@@ -105,8 +105,8 @@ def candidates_of_fold(
             people, damaged = _people(session, vault, version, fold)
         except (VaultError, service.ListDestroyed) as error:
             log.error(
-                "exposure: list version %s, incident %s, cannot be read (%s), so its checks wait; "
-                "run portal doctor",
+                "exposure: list version %s, incident %s, cannot be read (%s), its checks are held; "
+                "run: portal doctor",
                 version.number,
                 incident_id.hex(),
                 type(error).__name__,

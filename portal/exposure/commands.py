@@ -21,13 +21,13 @@ VERSION = click.IntRange(1, 2**31 - 1)
 ACCEPT = click.option(
     "--accept-bad-rows",
     is_flag=True,
-    help="Activate despite rejected rows: the people in these rows will not be notified.",
+    help="Activate despite rejected rows: the people in them get no notice.",
 )
 
 
 @click.group()
 def exposure() -> None:
-    """Manage the lists of people affected by an incident."""
+    """Import, activate and destroy lists of affected people."""
 
 
 @exposure.command("import")
@@ -48,9 +48,10 @@ def import_list(
     activate_it: bool,
     accept_bad_rows: bool,
 ) -> None:
-    """Import FILE (UTF-8 CSV with a header) as a new version of the list of SLUG.
+    """Import a file as a new version of a list.
 
-    Columns: email (required), account_ref, name, locale, jurisdiction, data_classes (separated by ;). The
+    FILE is CSV in UTF-8 with a header: email (required), account_ref, name, locale, jurisdiction,
+    data_classes (separated by ;). A row without data_classes has all classes of the incident SLUG. The
     version is not used until it is activated.
     """
     db, vault, clock = context.db, context.worker_vault(), context.clock
@@ -84,7 +85,7 @@ def import_list(
 @click.argument("slug")
 @click.pass_obj
 def list_versions(context: Context, slug: str) -> None:
-    """Show the versions of the list of SLUG with their counts."""
+    """Show the versions of a list with their counts."""
     with context.db.read() as session:
         incident = _incident(session, slug)
         active = service.active(session, incident.id)
@@ -108,7 +109,10 @@ def list_versions(context: Context, slug: str) -> None:
 @ACCEPT
 @click.pass_obj
 def activate(context: Context, slug: str, version: int, *, accept_bad_rows: bool) -> None:
-    """Use VERSION of the list of SLUG for all answers from now on; older versions may be activated again."""
+    """Use this version of a list for all answers.
+
+    Older versions can be activated again.
+    """
     _activate(context, slug, version, accept_bad_rows=accept_bad_rows)
 
 
@@ -118,14 +122,15 @@ def activate(context: Context, slug: str, version: int, *, accept_bad_rows: bool
 @click.option(
     "--stop-notice",
     is_flag=True,
-    help="Destroy it although a notice to it is still being sent: the rest will not get the notice.",
+    help="Destroy it while its notice is being sent: the rest get no notice.",
 )
 @click.pass_obj
 def purge(context: Context, slug: str, version: int, *, stop_notice: bool) -> None:
-    """Destroy VERSION of the list of SLUG permanently: first its key, then its rows.
+    """Destroy a version of a list for good.
 
-    Without the key no copy of the rows can be read; but a backup of the whole database contains both. The
-    active version cannot be destroyed. The counts stay. If interrupted, run it again.
+    First its key, then its rows. Without the key no copy of the rows can be read, but a backup of the whole
+    database contains both. The active version cannot be destroyed. The counts stay. If interrupted, run it
+    again.
     """
     try:
         with context.db.write() as session:

@@ -39,7 +39,7 @@ def answer(session: Session, request: intake.Request, now: datetime, parts: Work
     try:
         address = normalise(request.fields.get("email", ""))
     except AddressInvalid:
-        log.warning("exposure: a check without a valid address was dropped")
+        log.warning("exposure: check dropped, no valid address")
         return Outcome.ANSWERED
     return answer_address(session, request, address, request.fields.get("language", ""), now, parts)
 
@@ -197,7 +197,7 @@ def inspect(parts: WorkerParts) -> None:
                 break
         if damaged:
             log.error(
-                "exposure: %d rows of list version %d do not open, incident %s; import it again",
+                "exposure: %d rows of list version %d do not decrypt, incident %s; import it again",
                 damaged,
                 version.number,
                 version.incident_id.hex(),

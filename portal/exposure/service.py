@@ -104,7 +104,7 @@ def verified_active(
         if chosen.incident_id != choice.incident_id or not compare_digest(choice.row_mac, row_mac):
             log.error(
                 "exposure: the activation for incident %s was altered or inserted, no answer uses that list; "
-                "activate a version again",
+                "run again: portal exposure activate SLUG VERSION",
                 choice.incident_id.hex(),
             )
             continue

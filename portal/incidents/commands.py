@@ -53,26 +53,28 @@ def _sentence(words: str) -> str:
 
 @click.group()
 def incidents() -> None:
-    """Manage incidents: the apology and the timeline."""
+    """Write and publish incidents: the statement and the timeline."""
 
 
 @incidents.command()
 @SLUG
 @click.option("--title", required=True, help="The title of the incident, in the portal's default language.")
-@click.option("--classes", required=True, help="The exposed data classes, separated by semicolons.")
-@click.option("--happened", type=DAY, help="The day that the notice's subject names, like 2026-10-28.")
 @click.option(
-    "--discreet", is_flag=True, help="The notice says only that there is a message, not about what."
+    "--classes",
+    required=True,
+    help="The exposed data classes, separated by ;. See docs/guide/data-classes.md.",
 )
+@click.option("--happened", type=DAY, help="The day for the subject of the notice, like 2026-10-28.")
+@click.option("--discreet", is_flag=True, help="The notice says only that there is a message.")
 @click.pass_obj
 @errors_as_messages
 def create(
     context: Context, slug: str, title: str, classes: str, happened: datetime | None, *, discreet: bool
 ) -> None:
-    """Create an incident as a draft. It is not visible until it is published.
+    """Create an incident as a draft.
 
-    Use --discreet where the organisation's name alone says something about people, such as a clinic or a
-    shelter: others may see their inbox.
+    It is not visible until it is published. Use --discreet if your organisation's name alone says something
+    about people, such as a clinic or a shelter: others may see their inbox.
     """
     names, now = _class_names(classes), context.clock.now()
     day = _past_day(happened, now) if happened else None
@@ -88,7 +90,7 @@ def create(
 @click.pass_obj
 @errors_as_messages
 def set_title(context: Context, slug: str, title: str, language: str) -> None:
-    """Set the title of an incident in one of the portal's languages."""
+    """Set the title of an incident in one language."""
     settings = context.settings
     _check_language(settings, language)
     vault = context.worker_vault() if _unannounced(context, slug) else None
@@ -104,11 +106,14 @@ def set_title(context: Context, slug: str, title: str, language: str) -> None:
 @click.pass_obj
 @errors_as_messages
 def set_discreet(context: Context, slug: str, state: str) -> None:
-    """Choose what the next notice of SLUG says: `on`, only that there is a message; `off`, what happened."""
+    """Make the next notice discreet, or not.
+
+    on: it says only that there is a message. off: it says what happened.
+    """
     with context.db.write() as session:
         service.set_discreet(session, slug, context.clock.now(), discreet=state == "on")
     says = "says only that there is a message" if state == "on" else "tells what happened"
-    click.echo(f"{slug}: the next notice {says}. A notice that has begun does not change.")
+    click.echo(f"{slug}: the next notice {says}. A notice that has started does not change.")
 
 
 @incidents.command("happened")
@@ -117,17 +122,20 @@ def set_discreet(context: Context, slug: str, state: str) -> None:
 @click.pass_obj
 @errors_as_messages
 def set_happened(context: Context, slug: str, day: datetime) -> None:
-    """Set the day that the subject of the next notice of SLUG names, like 2026-10-28."""
+    """Set the day for the subject of the next notice.
+
+    DATE is like 2026-10-28.
+    """
     now = context.clock.now()
     with context.db.write() as session:
         service.set_happened(session, slug, _past_day(day, now), now)
-    click.echo(f"{slug}: happened on {day:%Y-%m-%d}. A notice that has begun does not change.")
+    click.echo(f"{slug}: happened on {day:%Y-%m-%d}. A notice that has started does not change.")
 
 
 @incidents.command("list")
 @click.pass_obj
 def list_all(context: Context) -> None:
-    """List all incidents, including drafts."""
+    """List all incidents, drafts included."""
     with context.db.read() as session:
         rows = service.every(session)
         phases = service.phases(session)
@@ -143,7 +151,7 @@ def list_all(context: Context) -> None:
 @click.pass_obj
 @errors_as_messages
 def show(context: Context, slug: str) -> None:
-    """Show an incident with all its versions and updates, including drafts."""
+    """Show an incident with its versions and updates."""
     settings = context.settings
     with context.db.read() as session:
         incident = service.by_slug(session, slug)
@@ -179,11 +187,11 @@ def show(context: Context, slug: str) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="The HTML file to write; an existing file is replaced.",
 )
-@click.option("--language", help="The reader's language; by default the portal's default language.")
+@click.option("--language", help="The reader's language. Default: the first of PORTAL_LANGUAGES.")
 @click.pass_obj
 @errors_as_messages
 def write_preview(context: Context, slug: str, output: Path, language: str | None) -> None:
-    """Write the page as it will look, including drafts, into one HTML file."""
+    """Write the page into one HTML file, drafts included."""
     from portal.incidents import preview  # noqa: PLC0415 - imports Flask, which no other command needs
 
     settings = context.settings
@@ -232,8 +240,8 @@ def publish(context: Context, slug: str) -> None:
 def statement(context: Context, slug: str, file: BinaryIO) -> None:
     """Store FILE as a draft of the statement.
 
-    FILE is Markdown: front matter with title, language, signed_by, role, note, summary; then the apology,
-    then the five sections under ## headings.
+    FILE is Markdown: front matter with title, language, signed_by, role, note and summary, then the apology,
+    then the five sections under ## headings. See docs/guide/publish.md.
     """
     try:
         read = authoring.read_statement(_content(file), context.settings.site.languages)
@@ -250,8 +258,8 @@ def statement(context: Context, slug: str, file: BinaryIO) -> None:
     length = writing.characters(read.text.sections)
     if length > writing.MAX_MAILED and not read.text.summary:
         click.echo(
-            f"too long for the notice: the sections have {length} characters, and a mail holds "
-            f"{writing.MAX_MAILED}. Add a line `summary: ...` to the front matter.",
+            f"too long for the notice: the sections have {length} characters, at most {writing.MAX_MAILED} "
+            "fit a mail. Add a line `summary: ...` to the front matter.",
             err=True,
         )
 
@@ -259,7 +267,9 @@ def statement(context: Context, slug: str, file: BinaryIO) -> None:
 @incidents.command()
 @SLUG
 @FILE
-@click.option("--phase", type=click.Choice(list(PHASES)), help="The phase of the response.")
+@click.option(
+    "--phase", type=click.Choice(list(PHASES)), metavar="PHASE", help=f"One of {', '.join(PHASES)}."
+)
 @click.option("--title", help="The title: one line.")
 @click.option("--edit", "number", type=int, metavar="ID", help="Change update ID, or add a language to it.")
 @click.pass_obj
@@ -267,10 +277,11 @@ def statement(context: Context, slug: str, file: BinaryIO) -> None:
 def update(
     context: Context, slug: str, file: BinaryIO, phase: str | None, title: str | None, number: int | None
 ) -> None:
-    """Add an entry to the timeline, public at once if the incident is.
+    """Add an update to the timeline, or change one.
 
-    FILE is Markdown with optional front matter: occurred_at, language, notify (and phase, title instead
-    of the options). With notify, subscribers get it by mail, and the command needs the worker's keys.
+    It is public at once if the incident is. FILE is Markdown with optional front matter: occurred_at,
+    language, notify (and phase, title instead of the options). With notify, subscribers get it by mail, and
+    the command needs the worker's keys.
     """
     settings, now = context.settings, context.clock.now()
     try:
@@ -280,7 +291,7 @@ def update(
     except FileInvalid as error:
         raise click.ClickException(f"{file.name}: {error}") from error
     if number is None and (text.phase is None or text.title is None):
-        raise click.UsageError("A new update needs --phase and --title")
+        raise click.UsageError("A new update needs --phase and --title.")
     # Before the transaction, because opening the vault for the first time writes to the database.
     needs_vault = text.notify is writing.Notify.YES or number in _unannounced(context, slug)
     vault = context.worker_vault() if needs_vault else None
@@ -289,7 +300,7 @@ def update(
             same = writing.find_duplicate(session, slug, text)
             if same is not None:
                 raise click.ClickException(
-                    f"Update {same} already has this text; nothing was stored. To change it: --edit {same}."
+                    f"Update {same} already has this text. Nothing was stored. To change it: --edit {same}"
                 )
             row, announced = writing.add_update(session, slug, text, now), False
             done = ""
@@ -304,7 +315,7 @@ def update(
     if state == PUBLISHED:
         click.echo(f"{settings.base_url}/incidents/{slug}/updates/{row.number}/")
     if announced and text.notify is writing.Notify.YES:
-        click.echo("Subscribers got this update before; they are not mailed again.", err=True)
+        click.echo("Subscribers already got this update; they are not mailed again.", err=True)
 
 
 def _unannounced(context: Context, slug: str) -> set[int]:
@@ -315,27 +326,29 @@ def _unannounced(context: Context, slug: str) -> set[int]:
 
 def _check_language(settings: Settings, language: str) -> None:
     if language not in settings.site.languages:
-        raise click.UsageError(f"The language must be one of {', '.join(settings.site.languages)}")
+        raise click.UsageError(
+            f"--language must be one of {', '.join(settings.site.languages)}, as in PORTAL_LANGUAGES"
+        )
 
 
 def _class_names(text: str) -> tuple[str, ...]:
     """Return the class names of a `;`-separated list without duplicates, in the spelling of the taxonomy."""
     names = [name.strip() for name in text.split(";") if name.strip()]
     if not names:
-        raise click.UsageError("--classes names no data class; separate them with ;: 'Names;Passwords'")
+        raise click.UsageError("--classes is empty. Separate the data classes with ;, like 'Names;Passwords'")
     written = {one.name.casefold(): one.name for one in taxonomy.load()}
     for name in names:
         if name.casefold() not in written:
             near = get_close_matches(name.casefold(), written, n=3)
             hint = f" Did you mean {', '.join(written[one] for one in near)}?" if near else ""
-            raise click.UsageError(f"{name!r} is not a known data class.{hint}")
+            raise click.UsageError(f"{name!r} is not a data class.{hint} See docs/guide/data-classes.md")
     return tuple(dict.fromkeys(written[name.casefold()] for name in names))
 
 
 def _past_day(given: datetime, now: datetime) -> date:
     # A day has begun somewhere up to 14 hours before it begins in UTC.
     if given.date() > (now + timedelta(hours=14)).date():
-        raise click.UsageError(f"{given:%Y-%m-%d} lies in the future")
+        raise click.UsageError(f"{given:%Y-%m-%d} is in the future.")
     return given.date()
 
 

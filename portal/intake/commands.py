@@ -8,13 +8,17 @@ from portal.runtime.context import Context
 
 @click.group()
 def intake() -> None:
-    """Show and retry requests from public forms."""
+    """Show, retry or discard requests from public forms."""
 
 
 @intake.command()
 @click.pass_obj
 def status(context: Context) -> None:
-    """Print the number of requests in each state, and why they are not answered."""
+    """Print the number of requests in each state.
+
+    waiting: in the queue. held: a check that waits for a list to be activated. failed: given up after
+    several tries. If requests are not answered, the last line says why.
+    """
     with context.db.read() as session:
         counts = service.counts(session)
         cause = service.why_degraded(session, context.clock.now())
@@ -27,16 +31,16 @@ def status(context: Context) -> None:
 @intake.command()
 @click.pass_obj
 def retry(context: Context) -> None:
-    """Answer failed requests after all, once the cause is fixed."""
+    """Queue failed requests again, once the cause is fixed."""
     with context.db.write() as session:
         number = service.retry_failed(session, context.clock.now())
-    click.echo(f"Waiting again: {number}.")
+    click.echo(f"Queued again: {number}.")
 
 
 @intake.command()
 @click.pass_obj
 def discard(context: Context) -> None:
-    """Delete failed requests: who sent them gets no answer."""
+    """Delete failed requests: their senders get no answer."""
     with context.db.write() as session:
         number = service.discard_failed(session, context.clock.now())
     click.echo(f"Deleted: {number}.")

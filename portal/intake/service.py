@@ -209,13 +209,13 @@ def why_degraded(session: Session, now: datetime) -> str | None:
     oldest = session.scalar(select(func.min(IntakeRequest.due_at)))
     if oldest is not None and oldest <= now - ANSWER_LATE:
         return (
-            f"a request waits since {oldest:%Y-%m-%d %H:%M} UTC: `portal worker` is not running, or more "
-            "come in than it answers"
+            f"a request has been waiting since {oldest:%Y-%m-%d %H:%M} UTC: `portal worker` is not running, "
+            "or requests arrive faster than it answers"
         )
     if session.scalar(select(IntakeRequest.id).where(IntakeRequest.state == FAILED).limit(1)) is not None:
         return (
-            "requests failed for good; the worker's log says why. Mend that, then run: portal intake retry; "
-            "or, to give them up: portal intake discard"
+            "some requests failed; the worker's log says why. Fix the cause, then run: portal intake retry. "
+            "Or delete them: portal intake discard"
         )
     return None
 

@@ -20,13 +20,17 @@ LONGEST_REASON = 200
 
 @click.group()
 def outbox() -> None:
-    """Show and retry outgoing mail."""
+    """Show, retry or pause outgoing mail."""
 
 
 @outbox.command()
 @click.pass_obj
 def status(context: Context) -> None:
-    """Print the number of mails in each state, and why some failed or wait."""
+    """Print the number of mails in each state.
+
+    Further lines say why some failed or wait, and how fast the relay accepts mail. uncertain: it may have
+    been sent. bounced: not known in this version, always 0.
+    """
     with context.db.read() as session:
         counts = service.counts(session)
         failures = service.failures(session)
@@ -42,7 +46,7 @@ def status(context: Context) -> None:
     for reason, number in delays.items():
         click.echo(f"waiting because of {reason}: {number}")
     for relay, rate in paces.items():
-        click.echo(f"{relay} takes about {rate:.1f} a second")
+        click.echo(f"{relay} accepts about {rate:.1f} a second")
     if pause is not None:
         click.echo(_paused(pause))
     if cause is not None:
@@ -50,18 +54,18 @@ def status(context: Context) -> None:
 
 
 @outbox.command()
-@click.option("--reason", help="Only mails with this reason, as printed by `status`.")
+@click.option("--reason", help="Only mails with this reason, as `portal outbox status` prints it.")
 @click.option(
     "--uncertain",
     is_flag=True,
-    help="Retry uncertain mails instead: anyone who already received one will receive it twice.",
+    help="Retry uncertain mails instead. Anyone who already received one will receive it twice.",
 )
 @click.pass_obj
 def retry(context: Context, reason: str | None, uncertain: bool) -> None:
     """Queue failed mails again, once the cause is fixed.
 
-    Mails requested in a form more than a day ago are skipped: the person has asked again, or the link has
-    expired.
+    Skips mails that were requested in a form more than a day ago, because the person has asked again or the
+    link has expired.
     """
     now = context.clock.now()
     with context.db.write() as session:
@@ -76,27 +80,36 @@ def retry(context: Context, reason: str | None, uncertain: bool) -> None:
 
 
 @outbox.command()
-@click.option("--reason", required=True, help="Why; shown by `status` and `portal doctor`, and audited.")
+@click.option(
+    "--reason",
+    required=True,
+    help="Why. `portal outbox status` and `portal doctor` show it; the audit log keeps it.",
+)
 @click.pass_obj
 def pause(context: Context, reason: str) -> None:
-    """Stop notices and updates at once, until `resume`; mail that was requested in a form goes on.
+    """Stop notices and updates at once, on all workers.
 
-    What a worker has already handed to the relay cannot be called back.
+    Mail that was requested in a form still goes out, and so do warnings about an account. What a worker has
+    already handed to the relay cannot be called back. To go on: portal outbox resume
     """
     if not 0 < len(reason.strip()) <= LONGEST_REASON or not reason.isprintable():
         raise click.UsageError(f"--reason must be one line of at most {LONGEST_REASON} characters.")
     with context.db.write() as session:
         new = service.pause(session, reason.strip(), context.clock.now())
-    click.echo("Notices and updates are paused." if new else "They are paused already; the reason stays.")
+    click.echo(
+        "Notices and updates are paused. To go on: portal outbox resume"
+        if new
+        else "They were already paused; the first reason stays."
+    )
 
 
 @outbox.command()
 @click.pass_obj
 def resume(context: Context) -> None:
-    """Send notices and updates again."""
+    """Send notices and updates again after a pause."""
     with context.db.write() as session:
         ended = service.resume(session, context.clock.now())
-    click.echo("Notices and updates are sent again." if ended else "Nothing was paused.")
+    click.echo("Notices and updates are sent again." if ended else "They were not paused.")
 
 
 def check_pause(db: Database) -> Iterator[tuple[str, str | None]]:

@@ -243,11 +243,11 @@ class Deliverer:
     def _started(self, mark: Mark, row: Claimed) -> bool:
         row.attempts += mark.held
         if isinstance(mark.fault, RowAltered):
-            log.error("outbox: row %s does not open: altered or moved; marked as failed", _name(row))
+            log.error("outbox: row %s does not decrypt, altered or moved; marked as failed", _name(row))
             self._end_unsent(row, ALTERED)
         elif mark.fault is not None:
             log.error(
-                "outbox: row %s could not be prepared (%s); marked as failed. Once the cause is mended: "
+                "outbox: row %s could not be prepared (%s); marked as failed. Once the cause is fixed: "
                 "portal outbox retry%s",
                 _name(row),
                 error_types(mark.fault),
@@ -256,8 +256,8 @@ class Deliverer:
             self._end_unsent(row, NOT_PREPARED)
         elif mark.handover is Handover.DROP:
             log.warning(
-                "outbox: row %s not sent: what it offers ended while it waited, or is not needed any more; "
-                "see `portal outbox status`",
+                "outbox: row %s not sent: its link expired while it waited, or is no longer needed; "
+                "see: portal outbox status",
                 _name(row),
             )
             self._end_unsent(row, OUTDATED)
@@ -338,7 +338,7 @@ class Deliverer:
                 mail = self.delivery.composer.compose(row.id, row.created_at, row.content)
             except Exception as error:  # noqa: BLE001 - the row ends all the same
                 arguments = _name(row), error_types(error), frames(error)
-                log.error("outbox: row %s may have left, but no proof can be composed (%s)%s", *arguments)
+                log.error("outbox: row %s may be sent, its proof code cannot be stored (%s)%s", *arguments)
             else:
                 self._store_proof(row, mail, row.created_at)  # it left before now: the date that it has
         self._end(row, reason)

@@ -92,8 +92,8 @@ def _move(session: Session, found: Sequence[Any]) -> None:
     if unreadable:
         session.execute(update(_TABLE).where(_among(unreadable)).values(proof_hash=None))
         log.error(
-            "outbox: the rows of %d ended mails were altered in the database; they stay there, and their "
-            "codes prove nothing any more; find out who else can write to the database",
+            "outbox: the rows of %d ended mails were altered in the database and stay without proof codes; "
+            "find out who can write to the database",
             len(unreadable),
         )
     session.execute(delete(_TABLE).where(_among(gone)))

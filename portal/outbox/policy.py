@@ -152,7 +152,7 @@ def _unreachable(attempt: Attempt, history: History, chance: float) -> Decision:
 def _over_quota(attempt: Attempt, history: History, chance: float) -> Decision:
     if attempt.requested:
         return _requested_rejected(Outcome.OVER_QUOTA, attempt, history, chance)
-    decision = _given_back(attempt, history, notice="mail relay takes no more mail for now (quota)")
+    decision = _given_back(attempt, history, notice="mail relay quota reached")
     return _paused(_with_failed_back(decision), chance)
 
 
@@ -215,7 +215,7 @@ def _throttled(attempt: Attempt, history: History, chance: float) -> Decision:
     decision = _given_back(attempt, history, wait=_about(THROTTLED_DELAY, chance), slow_to=FLOOR)
     if history.throttled <= MAX_THROTTLED:
         return decision
-    return _paused(replace(decision, notice="mail relay accepts nothing but throttles"), chance)
+    return _paused(replace(decision, notice="mail relay throttles every mail"), chance)
 
 
 def _deferred(attempt: Attempt, history: History, chance: float) -> Decision:

@@ -350,7 +350,7 @@ def why_degraded(session: Session, now: datetime) -> str | None:
         if reasons
         else "none was tried; is `portal worker` running?"
     )
-    return f"mail waits since {oldest:%Y-%m-%d %H:%M} UTC, and no relay took any for ten minutes: {cause}"
+    return f"mail has been waiting since {oldest:%Y-%m-%d %H:%M} UTC, none accepted for ten minutes: {cause}"
 
 
 def _first_due(priority: int) -> Any:

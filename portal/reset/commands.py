@@ -27,23 +27,24 @@ LABELS = {
 
 @click.group()
 def reset() -> None:
-    """Require new passwords."""
+    """Lock exposed passwords, and ask for new ones by mail."""
 
 
 @reset.command()
 @click.argument("slug", required=False)
-@click.option("--everyone", is_flag=True, help="Every account; reveals nothing about who was exposed.")
-@click.option("--dry-run", is_flag=True, help="Count, change nothing and mail nobody.")
+@click.option("--everyone", is_flag=True, help="All accounts. Reveals nothing about who is affected.")
+@click.option("--dry-run", is_flag=True, help="Count only: change nothing and mail nobody.")
 @click.pass_obj
 def require(context: Context, slug: str | None, *, everyone: bool, dry_run: bool) -> None:
-    """Require a new password of everyone with exposed Passwords in the active list of SLUG, or of everyone.
+    """Lock passwords until their owners choose new ones.
 
-    Old passwords stop working and sessions end at once; each person gets one mail with a link. A command that
-    was interrupted resumes when it is run again. A second run skips people who have since chosen a new
-    password through a mailed link; a password changed with the old one as proof is closed again.
+    Locks those of everyone on the active list of SLUG whose Passwords were exposed, or all with --everyone.
+    Locked passwords sign nobody in, and sessions end at once; each person gets one mail with a link. If
+    interrupted, run it again. A second run skips people who have since chosen a new password through a mailed
+    link; a password that was changed with the old one as proof is locked again.
     """
     if (slug is None) != everyone:
-        raise click.UsageError("Give either the SLUG of an incident or --everyone.")
+        raise click.UsageError("Give either the SLUG of an incident, or --everyone.")
     tools = Tools(context.db, context.worker_vault(), context.clock, store_for(context.settings))
     cohort = Cohort(EVERYONE) if slug is None else _exposed(tools, slug)
     work = requiring.preview if dry_run else requiring.require
@@ -61,7 +62,7 @@ def require(context: Context, slug: str | None, *, everyone: bool, dry_run: bool
             err=True,
         )
     if dry_run:
-        click.echo("Dry run: nothing was changed and nobody was mailed.")
+        click.echo("This was a dry run: nothing was changed and nobody was mailed.")
 
 
 def _exposed(tools: Tools, slug: str) -> Cohort:
@@ -77,14 +78,14 @@ def _exposed(tools: Tools, slug: str) -> Cohort:
         raise click.ClickException(f"There is no incident '{slug}'. See: portal incidents list") from None
     except exposure.ListNotActive:
         raise click.ClickException(
-            f"No list of {slug} is active. Activate a version from: portal exposure list {slug}"
+            f"No list of {slug} is active. To choose a version: portal exposure list {slug}"
         ) from None
     except VaultError:
         raise click.ClickException(
             f"The active list of {slug} does not decrypt: wrong worker key file, or tampered list. "
-            "Nothing was changed. Check the keys with: portal doctor"
+            "Nothing was changed. To check the keys: portal doctor"
         ) from None
     except exposure.ListDestroyed:
         raise click.ClickException(
-            f"The active list of {slug} was purged. Import it again: portal exposure import {slug} FILE"
+            f"The active list of {slug} was destroyed. Import it again: portal exposure import {slug} FILE"
         ) from None

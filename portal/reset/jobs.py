@@ -86,7 +86,7 @@ def answer_renewal(session: Session, request: Request, now: datetime, parts: Wor
         _id, private = replies.private(session, parts.vault, PURPOSE, request.fields.get("token", ""))
         fields = request.fields | {"email": private["to"]}
     except (LinkInvalid, VaultError, KeyError):
-        log.warning("reset: a renewal with an unknown token or of an altered row was dropped")
+        log.warning("reset: renewal dropped, unknown token or altered row")
         return Outcome.ANSWERED
     return answer(session, replace(request, fields=fields), now, parts)
 

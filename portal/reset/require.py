@@ -188,7 +188,7 @@ def _require_account(
     except VaultError:
         # A tampered row must not keep the others from their mails.
         log.error(
-            "reset: profile of account %s does not decrypt, password closed but owner not mailed; "
+            "reset: profile of account %s does not decrypt, password locked but owner not mailed; "
             "restore it with: portal accounts import FILE. The owner can then request a link at /reset/",
             account_id.hex(),
         )

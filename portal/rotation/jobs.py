@@ -60,7 +60,7 @@ def _remind_account(
         profile = store.profile(session, parts.vault, choice.account_id)
     except (AccountMissing, VaultError):
         log.error(
-            "rotation: profile of account %s is missing or does not open; no reminder, retrying in %d days",
+            "rotation: profile of account %s missing or does not decrypt; no reminder, retrying in %d days",
             choice.account_id.hex(),
             RETRY_AFTER.days,
         )

@@ -14,13 +14,13 @@ from portal.runtime.context import Context
 
 @click.group()
 def keys() -> None:
-    """Manage the key files."""
+    """Generate the key files, and renew the session secret."""
 
 
 @keys.command()
 @click.pass_obj
 def generate(context: Context) -> None:
-    """Write both key files; existing ones are never overwritten."""
+    """Generate both key files. Never overwrites one."""
     settings = context.settings
     try:
         keyfiles.write_pair(*keyfiles.generate(), settings.keys.web_file, settings.keys.worker_file)
@@ -28,31 +28,34 @@ def generate(context: Context) -> None:
         raise click.ClickException(str(error)) from error
     click.echo(f"For the web server: {settings.keys.web_file}")
     click.echo(f"For the worker:     {settings.keys.worker_file}")
-    click.echo("Copy both to offline storage now: without them, stored data cannot be decrypted.")
+    click.echo("Copy both to offline storage now. Without them nobody can decrypt what is stored.")
 
 
 @keys.command()
 @click.pass_obj
 def renew_session(context: Context) -> None:
-    """Replace the web server's session secret; the previous one stays valid until the next renewal."""
+    """Replace the secret of the web server's sessions.
+
+    The previous secret stays valid until the next renewal. If it may have leaked, renew twice.
+    """
     file = context.settings.keys.web_file
     try:
         keyfiles.renew_session(file)
     except keyfiles.KeysInvalid as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"A new session secret is in {file}. Restart the web server now.")
-    click.echo("People who are signed in stay signed in until the next renewal.")
+    click.echo("People who are signed in stay signed in, until the next renewal ends their sessions.")
 
 
 @click.group()
 def db() -> None:
-    """Manage the database."""
+    """Migrate, back up and restore the database."""
 
 
 @db.command()
 @click.pass_obj
 def upgrade(context: Context) -> None:
-    """Migrate the database to this version of the portal; safe to repeat."""
+    """Migrate the database to this version. Safe to repeat."""
     try:
         schema.upgrade(context.database)
     except schema.DatabaseNewer as error:
@@ -66,30 +69,39 @@ def upgrade(context: Context) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_obj
 def back_up(context: Context, file: Path) -> None:
-    """Copy the database to FILE while the portal runs; an existing file is never overwritten."""
+    """Copy the database to a new file, while the portal runs.
+
+    Never overwrites a file. The key files are not in it: back them up apart.
+    """
     try:
         backup.save(context.database, file)
     except backup.BackupRefused as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"The database is copied to {file}. Only the worker's keys decrypt it: store them elsewhere.")
+    click.echo(f"The database is copied to {file}. Only the worker's keys decrypt it: store those elsewhere.")
 
 
 @db.command()
 @click.pass_obj
 def vacuum(context: Context) -> None:
-    """Rewrite the database's files, so that deleted content is gone; the portal may run, but forms wait."""
+    """Rewrite the database's files without deleted content.
+
+    The portal may run meanwhile, but forms wait. Needs twice the database's size of free disk.
+    """
     try:
         backup.vacuum(context.db)
     except backup.BackupRefused as error:
         raise click.ClickException(str(error)) from error
-    click.echo("The database is rewritten. Its older backups still hold what was deleted since.")
+    click.echo("The database is rewritten. Older backups still contain what was deleted.")
 
 
 @db.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_obj
 def restore(context: Context, file: Path) -> None:
-    """Replace the database with the backup FILE; stop the web server and the worker first."""
+    """Replace the database with a backup (SQLite).
+
+    Stop the web server and the worker first. PostgreSQL: see docs/guide/back-up.md.
+    """
     target = sqlite_file(make_url(context.settings.database_url))
     if target is None:
         raise click.ClickException(

@@ -13,7 +13,7 @@ def message_of(error: Exception, context: Context | None) -> str | None:
     """Return the sentence for an error of the database, the disk or the keys; None for one of the portal."""
     match error:
         case VaultError():
-            return "A stored value does not open: it was tampered with, or encrypted under other keys."
+            return "A stored value does not decrypt: it was tampered with, or encrypted with other keys."
         case OverflowError():
             return "A number is too large."
         case OSError():

@@ -44,7 +44,7 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         address = normalise(request.fields.get("email", ""))
         incident = incidents.published_by_slug(session, request.fields.get("incident", ""))
     except (AddressInvalid, incidents.IncidentUnknown):
-        log.warning("subscriptions: a sign-up without a valid address or incident was dropped")
+        log.warning("subscriptions: sign-up dropped, no valid address or incident")
         return Outcome.ANSWERED
     topic = incident.id.hex()
     if replies.waiting(session, vault, PURPOSE, address, topic, now - service.ONE_MAIL_WITHIN):
@@ -81,10 +81,10 @@ def confirm(session: Session, request: Request, _now: datetime, parts: WorkerPar
     try:
         reply_id, private = replies.private(session, parts.vault, PURPOSE, request.fields.get("token", ""))
     except (LinkInvalid, VaultError):
-        log.warning("subscriptions: a confirmation with an unknown token or an altered row was dropped")
+        log.warning("subscriptions: confirmation dropped, unknown token or altered row")
         return Outcome.ANSWERED
     if not private:  # a replayed confirmation, which must not resubscribe someone who has since unsubscribed
-        log.warning("subscriptions: a confirmation that was used before was dropped")
+        log.warning("subscriptions: confirmation dropped, already used")
         return Outcome.ANSWERED
     service.confirm(
         session, parts.vault, bytes.fromhex(private["incident"]), Contact(private["to"], private["language"])
@@ -131,7 +131,7 @@ def _enqueue_update(
     try:
         contact = service.contact_of(vault, row)
     except VaultError:
-        log.error("subscriptions: row %s does not open: altered or moved; it gets no mail", row.id.hex())
+        log.error("subscriptions: row %s does not decrypt, altered or moved; no mail sent", row.id.hex())
         return False
     added = outbox.enqueue(
         session,

@@ -99,7 +99,7 @@ def test_the_worker_walks_the_whole_log_once_a_day(written, worker_parts, clock,
     clock.advance(timedelta(days=1))
     run_schedule(worker_parts, SCHEDULE)
     run_schedule(worker_parts, SCHEDULE)
-    assert caplog.text.count("the audit log is not whole: entry 2") == 1
+    assert caplog.text.count("the audit log does not verify: entry 2") == 1
 
 
 @pytest.mark.parametrize("entry", [1, 3, 5])
@@ -317,7 +317,7 @@ class TestCommand:
     def test_a_log_that_does_not_hold_what_was_noted_down_is_not_whole(self, written, verify_log, other):
         result = verify_log("--holds", str(verify(written).last), "--holds", other)
         assert result.exit_code == 1
-        assert "The log is not whole" in result.output
+        assert "The audit log does not verify" in result.output
 
     @pytest.mark.parametrize("words", ["5", "5:", "5:abc", "five:0000000000000000", "0:0000000000000000", ""])
     def test_what_is_no_entry_s_mark_is_said_to_be_none(self, verify_log, words):

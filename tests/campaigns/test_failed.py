@@ -104,7 +104,7 @@ def test_a_file_that_exists_is_left_alone(operator, refused, tmp_path):
     (tmp_path / "mine.csv").write_text("mine")
     done = operator.run("failed", SLUG, "--output", str(tmp_path / "mine.csv"))
     assert done.exit_code == 1
-    assert "mine.csv exists: choose another file with --output." in done.output
+    assert "mine.csv exists. Choose another file with --output." in done.output
     assert (tmp_path / "mine.csv").read_text() == "mine"
     gone = operator.run("failed", SLUG, "--output", str(tmp_path / "no" / "where.csv"))
     assert "cannot be written (No such file or directory)" in gone.output

@@ -68,7 +68,10 @@ def test_a_dry_run_says_what_cannot_be_composed_and_which_rows_were_tampered_wit
 def test_a_dry_run_marks_languages_without_a_statement_and_neutral_notices(operator, db, clock):
     operator.live(LIST)
     neutral = operator.run("notify", SLUG, "--dry-run").stdout
-    assert "It says only that there is a message: no statement is published. Store one: portal" in neutral
+    assert (
+        "The notice says only that there is a message: no statement is published. Store one: portal"
+        in neutral
+    )
     operator.statement(STATEMENT)
     assert (
         "  es: addresses 1, statement in en, sections 5 of 5, subject: Sus datos"
@@ -77,14 +80,14 @@ def test_a_dry_run_marks_languages_without_a_statement_and_neutral_notices(opera
     with db.write() as session:
         incidents.set_discreet(session, SLUG, clock.now(), discreet=True)
     discreet = operator.run("notify", SLUG, "--dry-run").stdout
-    assert "It says only that there is a message: the incident is discreet.\n" in discreet
+    assert "The notice says only that there is a message: the incident is discreet.\n" in discreet
 
 
 @pytest.mark.parametrize(
     ("rate", "said"),
     [
-        ("", "2 mails would wait. When the last one leaves is not known"),
-        ("2 per minute", "At 0.03333 mails a second the last of 2 would leave at 2026-11-23 09:01 UTC.\n"),
+        ("", "2 mails would be queued. How long that takes is unknown"),
+        ("2 per minute", "At 0.03333 mails a second, the last of 2 would leave at 2026-11-23 09:01 UTC.\n"),
     ],
 )
 @one_database
@@ -102,7 +105,7 @@ def test_the_present_rate_is_what_left_in_the_last_minutes(told, dry_run, db, cl
                     purpose="notice", priority=2, state="sent", created_at=at, finished_at=at, payload=b""
                 )
             )
-    assert "At 1 mails a second the last of 2 would leave at 2026-11-23 09:00 UTC.\n" in dry_run()
+    assert "At 1 mails a second, the last of 2 would leave at 2026-11-23 09:00 UTC.\n" in dry_run()
 
 
 def test_only_the_text_of_the_dry_run_is_sent(told, dry_run, db, worker_parts, smtp):
@@ -110,7 +113,7 @@ def test_only_the_text_of_the_dry_run_is_sent(told, dry_run, db, worker_parts, s
     change(db, "UPDATE incidents_statements SET title = 'forged'")
     refused = told.run("notify", SLUG, "--confirm", "2", "--text", mark)
     assert refused.exit_code == 1
-    assert "What the notice says has changed since the dry run. Nothing was sent." in refused.output
+    assert "The text of the notice has changed since the dry run. Nothing was sent." in refused.output
     drain(worker_parts)
     assert smtp.messages == []
     done = told.run("notify", SLUG, "--confirm", "2", "--text", mark_of(dry_run()))
@@ -125,11 +128,11 @@ def test_altered_words_are_frozen_again_only_with_the_mark_of_what_they_are_now(
     drain(worker_parts)
     refused = told.run("notify", SLUG, "--confirm", "2")
     assert refused.exit_code == 1
-    assert "The frozen words of this notice were altered in the database. Nothing was sent." in refused.output
+    assert "The frozen text of this notice was altered in the database. Nothing was sent." in refused.output
     said = dry_run()
-    assert "ITS FROZEN WORDS WERE ALTERED" in said
+    assert "ITS FROZEN TEXT WAS ALTERED" in said
     again = told.run("notify", SLUG, "--confirm", "2", "--text", mark_of(said))
-    assert "Then: portal outbox retry --reason not-composed" in again.output
+    assert "To send what had failed: portal outbox retry --reason not-composed" in again.output
     with db.write() as session:
         session.execute(text("UPDATE outbox_mails SET state = 'queued', due_at = created_at, attempts = 0"))
     drain(worker_parts)
@@ -154,7 +157,7 @@ def test_a_worker_that_runs_sends_the_words_that_were_frozen_again(
         STATEMENT.replace("role:", "note: x\nrole:").replace("a thief copied", "two thieves copied")
     )
     again = told.run("notify", SLUG, "--confirm", "2", "--text", mark_of(dry_run()))
-    assert "Its words are frozen again" in again.output
+    assert "Its text is frozen again" in again.output
     clock.advance(timedelta(hours=1))
     while worker.run():
         pass
@@ -168,7 +171,7 @@ def test_a_notice_that_began_is_shown_as_it_was_frozen(told, dry_run):
     notify(told)
     told.statement(STATEMENT.replace("role:", "note: x\nrole:").replace("a thief", "nobody"))
     said = dry_run()
-    assert "It began on 2026-11-23 09:00 UTC; 0 are not yet queued.\n" in said
+    assert "It started on 2026-11-23 09:00 UTC; 0 are not yet queued.\n" in said
     assert mark_of(said) == before
 
 
@@ -275,7 +278,7 @@ def test_twenty_tests_a_day(told, clock, db):
         assert f"Tests left for today: {19 - number}\n" in told.run("test", SLUG, "--to", CONTACT).output
     refused = told.run("test", SLUG, "--to", CONTACT)
     assert refused.exit_code == 1
-    assert "20 tests were sent within a day. Nothing was sent." in refused.output
+    assert "20 tests were sent within 24 hours. Nothing was sent." in refused.output
     clock.advance(timedelta(days=1, seconds=1))
     assert told.run("test", SLUG, "--to", CONTACT).exit_code == 0
 

@@ -155,7 +155,7 @@ def test_forged_or_swapped_words_mail_nobody_and_the_log_says_what_to_do(
     forge(db)
     drain(worker_parts)
     assert smtp.messages == []
-    assert "the frozen words of notice" in caplog.text
+    assert "the frozen text of notice" in caplog.text
     assert "portal campaigns notify SLUG --dry-run" in caplog.text
     with db.read() as session:
         assert outbox.failures(session) == {"not-composed": 2}
@@ -169,7 +169,7 @@ def test_an_unfinished_notice_with_forged_words_queues_nothing(told, db, worker_
     forge_text(db)
     jobs.resume(worker_parts)
     assert told.ledger().waiting == 2
-    assert "were altered or removed" in caplog.text
+    assert "was altered or removed" in caplog.text
 
 
 @pytest.mark.parametrize("outspoken", [True, False])

@@ -86,7 +86,7 @@ def test_every_night_a_backup_comes_and_an_old_one_goes(environ, db, tmp_path):
     assert "nightly-2026-11-01.db" not in left
     (new,) = left - {"nightly-2026-11-20.db", "before-upgrade.db"}
     assert (folder / new).read_bytes().startswith(b"SQLite format 3")
-    assert "The log is whole" in finished.stdout
+    assert "The audit log is intact" in finished.stdout
 
 
 @pytest.mark.sqlite

@@ -350,4 +350,4 @@ def test_the_commands_do_the_whole_way(lists, environ, tmp_path):
     assert "version 1" in command(environ, "exposure", "list", SLUG)
     assert "active" in command(environ, "exposure", "list", SLUG)
     assert "ann@" not in said
-    assert "The log is whole" in command(environ, "audit", "verify")
+    assert "The audit log is intact" in command(environ, "audit", "verify")

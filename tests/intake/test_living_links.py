@@ -70,7 +70,7 @@ def test_a_mail_whose_link_ended_while_it_waited_is_dropped_and_counted(
     drain(worker_parts)
     assert smtp.messages == []
     assert "failed because of outdated: 1" in portal("outbox", "status").output
-    assert f"({form.strip('/')!r}) not sent: what it offers ended while it waited" in caplog.text
+    assert f"({form.strip('/')!r}) not sent: its link expired while it waited" in caplog.text
     intake.tidy(worker_parts)
     assert portal("outbox", "retry").output == "Queued again: 0.\n"
 

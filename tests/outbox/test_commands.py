@@ -145,7 +145,7 @@ def test_no_row_writes_a_line_of_its_own_into_the_log(enqueue, worker_parts, db,
             update(OutboxMail).values(purpose="x\nERROR all is lost\x1b[2J", payload=b"spoilt" * 50)
         )
     drain(worker_parts)
-    said = [record.getMessage() for record in caplog.records if "does not open" in record.getMessage()]
+    said = [record.getMessage() for record in caplog.records if "does not decrypt" in record.getMessage()]
     assert said
     assert not any("\n" in line or "\x1b" in line for line in said)
 
@@ -196,8 +196,10 @@ class TestPause:
         assert counts() == {"sent": 21}
 
     def test_is_said_once_shown_by_doctor_and_audited(self, command, db):
-        assert command("pause", "--reason", "a wrong date") == "Notices and updates are paused.\n"
-        assert command("pause", "--reason", "again") == "They are paused already; the reason stays.\n"
+        assert command("pause", "--reason", "a wrong date") == (
+            "Notices and updates are paused. To go on: portal outbox resume\n"
+        )
+        assert command("pause", "--reason", "again") == "They were already paused; the first reason stays.\n"
         ((name, fault),) = check_pause(db)
         assert name == "outgoing mail"
         assert "a wrong date; `portal outbox resume` sends again" in str(fault)
@@ -205,7 +207,7 @@ class TestPause:
             actions = list(session.scalars(text("SELECT action FROM audit_entries ORDER BY number")))
         assert actions == ["outbox.pause"]
         command("resume")
-        assert command("resume") == "Nothing was paused.\n"
+        assert command("resume") == "They were not paused.\n"
         assert list(check_pause(db)) == []
 
 

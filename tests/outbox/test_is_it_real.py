@@ -97,4 +97,4 @@ def test_a_copy_that_cannot_be_composed_any_more_ends_all_the_same(
     clock.advance(timedelta(days=1))
     drain(worker_parts)
     assert (row(sent).state, row(sent).reason) == ("uncertain", "outdated")
-    assert f"row {sent.hex()} ('check') may have left, but no proof can be composed" in caplog.text
+    assert f"row {sent.hex()} ('check') may be sent, its proof code cannot be stored" in caplog.text

@@ -113,7 +113,7 @@ def test_a_spoilt_row_does_not_show_whom_it_belongs_to(take_in, db, app, worker_
     assert caplog.text == ""
     if "text" not in spoilt:
         exposure_jobs.inspect(worker_parts)
-        assert "1 rows of list version 1 do not open" in caplog.text
+        assert "1 rows of list version 1 do not decrypt" in caplog.text
 
 
 def test_a_list_s_key_opens_for_its_own_incident_and_number_alone(take_in, db, worker_vault):

@@ -113,7 +113,7 @@ def test_an_altered_row_is_not_sent_and_the_rest_are(deliverer, enqueue, row, sm
     deliverer().run()
     assert [mail.recipients for mail in smtp.messages] == [("kim@example.com",)]
     assert [row(each).reason for each in (altered, swapped)] == ["altered", "altered"]
-    assert "does not open" in caplog.text
+    assert "does not decrypt" in caplog.text
     assert "@example.com" not in caplog.text
 
 

@@ -126,7 +126,7 @@ def test_who_has_chosen_meanwhile_is_not_told_to(
     drain(worker_parts)
     assert [mail.message["Subject"] for mail in smtp.to(ANA)] == [REQUEST, "Your password was changed"]
     assert "failed because of outdated: 1" in portal("outbox", "status").output
-    assert "('reset-required') not sent: what it offers ended while it waited" in caplog.text
+    assert "('reset-required') not sent: its link expired while it waited" in caplog.text
     assert ANA not in caplog.text
     assert portal("outbox", "retry").output == "Queued again: 0.\n"
 

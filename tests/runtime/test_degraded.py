@@ -69,7 +69,7 @@ def test_status_names_why_mail_does_not_leave_until_it_does(client, notice, cloc
     notice("first")
     clock.advance(11 * MINUTE)
     assert last_line() == (
-        "degraded: mail waits since 2026-11-23 09:00 UTC, and no relay took any for ten minutes: none was "
+        "degraded: mail has been waiting since 2026-11-23 09:00 UTC, none accepted for ten minutes: none was "
         "tried; is `portal worker` running?"
     )
     nowhere = MailServer("127.0.0.1", free_port(), tls="none")
@@ -104,8 +104,8 @@ def test_failed_requests_are_named_and_can_be_retried_or_given_up(client, portal
     fail()
     assert "queue: degraded" in client.get("/readyz").text
     assert status()[2].split() == ["failed", "1"]
-    assert status()[-1].startswith("degraded: requests failed for good; the worker's log says why.")
-    assert portal("intake", "retry").output == "Waiting again: 1.\n"
+    assert status()[-1].startswith("degraded: some requests failed; the worker's log says why.")
+    assert portal("intake", "retry").output == "Queued again: 1.\n"
     drain(worker_parts)
     assert len(smtp.messages) == 1
     assert "queue: ok" in client.get("/readyz").text
@@ -121,8 +121,8 @@ def test_requests_that_wait_are_named_until_they_are_answered(client, portal, cl
     client.submit("/check/", email="sam@example.com")
     clock.advance(3 * MINUTE)
     assert portal("intake", "status").output.splitlines()[-1] == (
-        "degraded: a request waits since 2026-11-23 09:00 UTC: `portal worker` is not running, or more come "
-        "in than it answers"
+        "degraded: a request has been waiting since 2026-11-23 09:00 UTC: `portal worker` is not running, or "
+        "requests arrive faster than it answers"
     )
     drain(worker_parts)
     assert "degraded" not in portal("intake", "status").output
@@ -151,4 +151,4 @@ def test_readyz_asks_the_database_nothing_and_the_log_tells_each_change_once(
         check.look()
     assert client.get("/readyz").text == "database: ok\nqueue: ok\nmail: degraded\n"
     (said,) = caplog.messages
-    assert said.startswith("storage: mail is degraded: mail waits since 2026-11-23 09:00 UTC")
+    assert said.startswith("storage: mail is degraded: mail has been waiting since 2026-11-23 09:00 UTC")

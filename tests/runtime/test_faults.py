@@ -81,7 +81,7 @@ def test_a_list_that_does_not_open_ends_a_notice_before_it_begins(run, tmp_path,
     connection.close()
     result = run("campaigns", "notify", SLUG, "--confirm", "1")
     assert ended_with_a_sentence(result)
-    assert "does not open" in result.output
+    assert "does not decrypt" in result.output
 
 
 def test_a_version_beyond_all_numbers_is_a_mistake_of_typing(run):
