@@ -140,6 +140,7 @@ def create_app(
         language_chosen=accounts_views.store_language,
         sign_in_failed=reset_views.submit_failed_sign_in,
         unlisted_paths=tuple(path for page in PAGES for path in page.UNLISTED_PATHS),
+        listed_pages=(*exposure_views.LISTED_PAGES, *reset_views.LISTED_PAGES),
     )
     frame.prepare(app, parts)
     login.install(app)

@@ -20,7 +20,7 @@ from portal.web import frame
 from portal.web.forms import EmptyForm
 
 bp = Blueprint("accounts", __name__)
-UNLISTED_PATHS = ("/account/", "/sign-in/")
+UNLISTED_PATHS = ("/account/", "/sign-in/", "/sign-out/")
 
 LANGUAGE = "language"
 FAILED = 400

@@ -58,6 +58,7 @@ class Site:
     legal_dir: Path | None = None
     brand_colour: str = "#1d5b8f"
     logo_file: Path | None = None
+    logo_dark_file: Path | None = None
     languages: tuple[str, ...] = ("en", "es")
     timezone: str = "UTC"
 
@@ -67,6 +68,9 @@ class Site:
         colour = environment.matching(
             "BRAND_COLOUR", r"#[0-9a-fA-F]{6}\Z", cls.brand_colour, "a colour like #1d5b8f"
         )
+        logo, logo_dark = environment.picture("LOGO_FILE"), environment.picture("LOGO_DARK_FILE")
+        if logo_dark and not logo:
+            environment.fault("LOGO_DARK_FILE", "needs PORTAL_LOGO_FILE too, the logo for light screens")
         return cls(
             organisation=environment.needed("ORGANISATION", cls.organisation),
             contact_email=environment.address("CONTACT_EMAIL", "", needed=environment.production),
@@ -80,7 +84,8 @@ class Site:
             ),
             legal_dir=environment.folder("LEGAL_DIR"),
             brand_colour=colour,
-            logo_file=environment.picture("LOGO_FILE"),
+            logo_file=logo,
+            logo_dark_file=logo_dark,
             languages=environment.languages("LANGUAGES", cls.languages),
             timezone=environment.timezone("TIMEZONE", cls.timezone),
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from portal.datakinds import advice, taxonomy
-from portal.datakinds.advice import Advice
+from portal.datakinds.advice import Action, Advice
 from portal.datakinds.taxonomy import DataClass
 
 
@@ -18,13 +18,14 @@ class Kind:
     classes: tuple[tuple[str, str], ...]
     advice: tuple[Advice, ...]
 
-    def among(self, names: Collection[str]) -> "Kind":
-        """Return this group with only the classes in `names`; it may have none."""
-        return _kind(self.key, (one for one in _classes(self.key) if one.name in names))
-
     def beyond(self, names: Collection[str]) -> "Kind":
         """Return this group without the classes in `names`; it may have none."""
         return _kind(self.key, (one for one in _classes(self.key) if one.name not in names))
+
+
+def plan(names: Collection[str]) -> tuple[Action, ...]:
+    """Return what to do about the classes in `names`, most urgent first; each piece of advice once."""
+    return advice.plan(taxonomy.worst_first(names))
 
 
 @cache

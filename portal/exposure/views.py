@@ -22,6 +22,7 @@ from portal.web.tabs import TabValue, TabValues
 
 bp = Blueprint("exposure", __name__)
 UNLISTED_PATHS = ("/check/",)
+LISTED_PAGES = ("/check/",)  # the form itself, so that no copy of it is found first
 PUBLIC_PATHS = (r"/protect-yourself/",)
 
 _CLOSED = "answer closed"
@@ -198,7 +199,7 @@ def _opened(link: TabValue) -> intake.Opened:
 def protect_yourself() -> Response:
     """Show public advice by kind of data, and how to change passwords; the same for everyone."""
     response = frame.public(
-        make_response(render_template("exposure/protect.html", kinds=protect.kinds())), 300
+        make_response(render_template("exposure/protect.html", kinds=protect.kinds(), plan=protect.plan)), 300
     )
     response.add_etag()
     return response.make_conditional(request)

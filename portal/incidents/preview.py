@@ -21,7 +21,7 @@ from portal.runtime.storage_check import StorageCheck
 from portal.web import frame, theme
 from portal.web.markdown import absolute
 
-STYLES = ("base.css", "frame.css", "forms.css", "parts.css", "story.css")
+STYLES = ("base.css", "frame.css", "forms.css", "parts.css", "story.css", "beside.css")
 
 
 def render(settings: Settings, db: Database, clock: Clock, slug: str, language: str) -> str:
@@ -41,6 +41,7 @@ def render(settings: Settings, db: Database, clock: Clock, slug: str, language: 
             styles=_styles(settings),
             print_style=(frame.ROOT / "static/css/print.css").read_text(encoding="utf-8"),
             logo=_logo(settings.site.logo_file),
+            logo_dark=_logo(settings.site.logo_dark_file),
         )
     return absolute(html, settings.base_url)
 

@@ -33,6 +33,7 @@ from portal.web.tabs import TabValue, TabValues
 
 bp = Blueprint("reset", __name__)
 UNLISTED_PATHS = ("/reset/",)
+LISTED_PAGES = ("/reset/",)  # the form itself, so that no copy of it is found first
 
 SUGGESTIONS = 3
 # Each value is an account's id, the Unix time until which the page works, and whether it is signed in; its

@@ -43,7 +43,8 @@ class WebParts:
     pages. `account_lines` are shown on the account page, in this order. `waits` add up to the wait for a
     requested mail. `language_chosen` is called with the language that a visitor chose. `sign_in_failed` is
     called with the address of every failed sign-in, known or not, and whether this one closes sign-in to
-    unknown browsers. `unlisted_paths` are excluded from search engines.
+    unknown browsers. What is below `unlisted_paths` is excluded from search engines, but for
+    `listed_pages`.
     """
 
     settings: Settings
@@ -59,6 +60,7 @@ class WebParts:
     language_chosen: Callable[[str], None] | None = None
     sign_in_failed: Callable[[str, bool], None] | None = None
     unlisted_paths: tuple[str, ...] = ()
+    listed_pages: tuple[str, ...] = ()
 
 
 class Outcome(Enum):

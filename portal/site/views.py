@@ -21,7 +21,7 @@ from portal.site import legal
 from portal.web import frame, languages, theme
 
 bp = Blueprint("pages", __name__)
-UNLISTED_PATHS: tuple[str, ...] = ()
+UNLISTED_PATHS = ("/language/",)
 PUBLIC_PATHS = (r"/theme\.css", rf"/(?:{'|'.join(legal.NAMES)})/")
 
 YEAR = 365 * 24 * 3600
@@ -101,10 +101,19 @@ def _stylesheet(colour: str) -> str:
 @bp.get("/logo")
 def logo() -> BaseResponse:
     """Serve the organisation's logo; 404 if none is configured."""
-    file = frame.parts().settings.site.logo_file
+    return _picture(frame.parts().settings.site.logo_file)
+
+
+@bp.get("/logo-dark")
+def logo_dark() -> BaseResponse:
+    """Serve the organisation's logo for dark screens; 404 if none is configured."""
+    return _picture(frame.parts().settings.site.logo_dark_file)
+
+
+def _picture(file: Path | None) -> BaseResponse:
     if file is None:
         raise NotFound
-    return send_file(Path(file).absolute(), max_age=3600)
+    return send_file(file.absolute(), max_age=3600)
 
 
 @bp.get("/healthz")
@@ -149,6 +158,11 @@ def security_text() -> BaseResponse:
 
 @bp.get("/robots.txt")
 def robots() -> BaseResponse:
-    """Serve robots.txt: public pages may be indexed, personal pages may not (RFC 9309)."""
-    lines = "".join(f"Disallow: {path}\n" for path in sorted(frame.parts().unlisted_paths))
-    return Response(f"User-agent: *\n{lines}", mimetype="text/plain")
+    """Serve robots.txt: public pages may be indexed, personal pages may not (RFC 9309).
+
+    Of two rules the longer one wins.
+    """
+    parts = frame.parts()
+    rules = [f"Disallow: {path}\n" for path in sorted(parts.unlisted_paths)]
+    rules += [f"Allow: {path}$\n" for path in sorted(parts.listed_pages)]
+    return Response(f"User-agent: *\n{''.join(rules)}", mimetype="text/plain")

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import ipaddress
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -136,6 +137,7 @@ def prepare(app: Flask, web_parts: WebParts) -> None:
         BABEL_DEFAULT_TIMEZONE=settings.site.timezone,
     )
     app.jinja_env.filters["listed"] = _listed
+    app.jinja_env.filters["breakable"] = breakable
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["icon"] = icon
     app.before_request(_check_host)
@@ -331,6 +333,7 @@ def _template_context() -> dict[str, Any]:
         "languages": settings.site.languages,
         "language_name": languages.own_name,
         "this_page": this_page,
+        "is_listed": _is_listed,
         "language": language(),
         "text_direction": locale.text_direction if locale else "ltr",
         "asset": asset,
@@ -342,6 +345,20 @@ def _template_context() -> dict[str, Any]:
 def _listed(items: Iterable[str]) -> Markup:
     """Return a list as this language writes it: `a, b, and c`."""
     return Markup(format_list([str(escape(item)) for item in items], locale=get_locale()))  # noqa: S704 - escaped
+
+
+def breakable(address: str) -> Markup:
+    """Return an address of mail or web that breaks after its @, and before its dots and slashes.
+
+    Whoever copies it gets it in one piece.
+    """
+    return Markup(re.sub(r"(?<=@)|(?<=\w)(?=[./])", "<wbr>", str(escape(address))))  # noqa: S704 - escaped
+
+
+def _is_listed() -> bool:
+    """Return whether search engines may list this page: robots.txt, its head and its headers say the same."""
+    web_parts = parts()
+    return request.path in web_parts.listed_pages or not request.path.startswith(web_parts.unlisted_paths)
 
 
 def _came_by_form() -> bool:
@@ -361,6 +378,8 @@ def _add_headers(response: Response) -> Response:
         added.append(("Strict-Transport-Security", HSTS))
     if "cache-control" not in given:
         added.append(("Cache-Control", "no-store"))
+    if not _is_listed():
+        added.append(("X-Robots-Tag", "noindex"))
     if "content-language" not in given and response.mimetype == "text/html":
         added.append(("Content-Language", language()))
     response.headers.extend(added)

@@ -122,6 +122,7 @@ def test_every_fault_is_reported_together_and_no_value_with_it():
         "TEST_RECIPIENTS": f"a@b.example,{SECRET}",
         "BRAND_COLOUR": SECRET,
         "LOGO_FILE": SECRET,
+        "LOGO_DARK_FILE": SECRET,
         "LANGUAGES": SECRET,
         "TIMEZONE": SECRET,
         "TRUSTED_PROXIES": SECRET,
@@ -145,6 +146,16 @@ def test_every_fault_is_reported_together_and_no_value_with_it():
     found = faults(**wrong)
     assert {fault.partition(":")[0] for fault in found} == {f"PORTAL_{name}" for name in wrong}
     assert SECRET not in "\n".join(found)
+
+
+def test_a_logo_for_dark_screens_needs_one_for_light_screens(tmp_path):
+    dark = tmp_path / "dark.svg"
+    dark.write_text("<svg/>")
+    assert faults(LOGO_DARK_FILE=str(dark)) == [
+        "PORTAL_LOGO_DARK_FILE: needs PORTAL_LOGO_FILE too, the logo for light screens"
+    ]
+    both = GOOD | {"PORTAL_LOGO_FILE": str(dark), "PORTAL_LOGO_DARK_FILE": str(dark)}
+    assert Settings.from_env(both).site.logo_dark_file == dark
 
 
 def test_a_secret_is_in_no_representation_of_the_settings():

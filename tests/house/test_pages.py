@@ -67,6 +67,7 @@ MACHINES = {
     "/robots.txt": "GET",
     "/theme.css": "GET",
     "/logo": "GET",
+    "/logo-dark": "GET",
     "/static/<path:filename>": "GET",
 }
 PAGES = PUBLIC | PERSONAL

@@ -118,7 +118,9 @@ def test_robots_may_read_the_apology_and_nothing_that_is_personal(client):
     assert (answer.status_code, answer.mimetype) == (200, "text/plain")
     lines = answer.text.splitlines()
     assert lines[0] == "User-agent: *"
-    closed = {line.removeprefix("Disallow: ") for line in lines[1:]}
+    closed = {line.removeprefix("Disallow: ") for line in lines[1:] if line.startswith("Disallow: ")}
+    # The longer rule wins (RFC 9309, 2.2.2), and `$` ends a path.
+    assert lines[1 + len(closed) :] == ["Allow: /check/$", "Allow: /reset/$"]
     assert closed >= {
         "/account/", "/check/", "/reset/", "/sign-in/", "/subscribe/", "/unsubscribe/", "/is-it-real/"
     }  # fmt: skip
@@ -151,8 +153,20 @@ class TestLogo:
         assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
         assert '<img src="/logo" alt="Northwind Travel"' in visitor.get("/check/").text
 
+    def test_a_dark_screen_gets_another_where_there_is_one(self, portal_with, tmp_path):
+        for name, content in (("light.png", PIXEL), ("dark.svg", DRAWING)):
+            (tmp_path / name).write_bytes(content)
+        light, dark = tmp_path / "light.png", tmp_path / "dark.svg"
+        visitor = portal_with(site={"logo_file": light, "logo_dark_file": dark}).test_client()
+        answer = visitor.get("/logo-dark", buffered=True)
+        assert (answer.status_code, answer.mimetype, answer.data) == (200, "image/svg+xml", DRAWING)
+        header = visitor.get("/check/").text.partition("<main")[0]
+        assert '<source srcset="/logo-dark" media="(prefers-color-scheme: dark)">' in header
+        assert '<img src="/logo" alt="Northwind Travel">' in header
+
     def test_without_one_there_is_none_and_the_name_stands_in_its_place(self, client):
         assert client.get("/logo").status_code == 404
+        assert client.get("/logo-dark").status_code == 404
         page = client.get("/check/").text
         assert "/logo" not in page
         assert "Northwind Travel" in page.partition("<main")[0]
