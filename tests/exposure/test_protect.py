@@ -3,6 +3,8 @@
 import re
 from html import unescape
 
+import pytest
+
 from portal.datakinds import advice, protect, taxonomy
 from portal.incidents import service as incidents
 
@@ -38,28 +40,44 @@ def test_the_page_is_the_same_for_everyone_and_may_be_cached(client):
 
 
 def folded(page: str) -> dict[str, str]:
-    """The words of each folded kind under its anchor, in the order of the page."""
+    """The words of each folded thing under its anchor, in the order of the page."""
     found = re.findall(r'<details id="([\w-]+)">(.*?)</details>', unescape(page), re.DOTALL)
     assert len(dict(found)) == len(found), "an anchor leads to one place"
     return dict(found)
 
 
-def test_what_was_exposed_comes_first_and_nothing_else_seems_involved(lists, client):
+def test_what_to_do_about_exposed_data_comes_first_by_action_and_most_urgent_first(lists, client):
     with lists.db.write() as session:
         (incident,) = incidents.published(session)
-        incident.classes = "Passwords;Partial credit card data;Names"
-    page = client.get("/protect-yourself/").text
+        incident.classes = "Names;Partial credit card data;Passwords"
+    page = unescape(client.get("/protect-yourself/").text)
     first, others = page.partition("What was exposed with us</h2>")[2].split('<h2 id="other-data">')
-    assert list(folded(first)) == ["sign-in", "money", "person"]
-    assert '<p class="soft">Passwords (Act on this first)</p>' in folded(first)["sign-in"]
-    assert "Choose a new password here" in folded(first)["sign-in"]
+    actions = folded(first)
+    assert list(actions) == [
+        "do-new-password", "do-reused-password", "do-watch-card", "do-expect-calls", "do-expect-phishing"
+    ]  # fmt: skip
+    assert "Act on this first" in actions["do-new-password"]
+    assert "For: Passwords" in actions["do-new-password"]
+    assert "For: Names" in actions["do-expect-phishing"]
     assert "Sexual fetishes" not in first
-    assert set(folded(others)) == {kind.key for kind in protect.kinds()} - {"sign-in", "money", "person"} | {
-        "other-sign-in", "other-money", "other-person",
-    }  # fmt: skip
+    assert list(folded(others)) == [kind.key for kind in protect.kinds()]
     assert "Sexual fetishes" in folded(others)["private-life"]
-    assert "Passwords" not in re.split(r"[,.]", re.sub(r"<[^>]*>|\s", "", folded(others)["other-sign-in"]))
+    assert "Passwords" not in re.split(r"[,.]", re.sub(r"<[^>]*>|\s", "", folded(others)["sign-in"]))
     assert "Act on this" not in others
+
+
+@pytest.mark.parametrize("classes", ["", "Names;Partial credit card data;Passwords"])
+def test_every_piece_of_advice_stands_on_the_page_once_and_is_linked_where_it_helps_too(
+    lists, client, classes
+):
+    with lists.db.write() as session:
+        (incident,) = incidents.published(session)
+        incident.classes = classes
+    page = unescape(client.get("/protect-yourself/").text)
+    for piece in advice.load().values():
+        assert page.count(f'id="do-{piece.key}"') == 1
+        assert page.count(f"<li>{piece.steps[0]}</li>") == 1
+    assert '<a href="#do-expect-phishing">' in folded(page)["shopping"]
 
 
 def test_without_an_incident_no_kind_seems_involved(client):

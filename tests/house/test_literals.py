@@ -28,6 +28,8 @@ ALLOWED = {
     "DOMAINS": "domains of the demonstration's people",
     "LIGHT_GROUNDS": "compared with the style sheet, where the same colours are written",
     "DARK_GROUNDS": "compared with the style sheet, where the same colours are written",
+    "LIGHT_INK": "compared with the style sheet, where the same colour is written",
+    "DARK_INK": "compared with the style sheet, where the same colour is written",
 }
 
 

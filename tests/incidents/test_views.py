@@ -70,9 +70,9 @@ def test_the_front_page_is_in_the_order_of_a_persons_worries(client, told):
         "Timeline</h2>",
         "The way in is <em>closed</em>.",
         "We saw a stranger.",
-        "Is a message really from us?",
-        "Version 1",
         f"{PAGE}feed.atom",
+        "Is a message really from us?</h2>",
+        "Version 1",
         "Talk to us",
         "+1 555 0100",
     )
@@ -339,7 +339,7 @@ def test_a_link_to_what_only_programs_read_says_so(client, published, page):
     told = re.findall(
         r'<(p|li)\b[^>]*>((?:(?!</\1>).)*?href="[^"]*/feed\.(?:atom|json)".*?)</\1>', text, re.DOTALL
     )
-    assert len(told) > 1
+    assert told
     assert [words for _, words in told if not re.search(r"program|RSS feed", words)] == []
 
 
@@ -367,11 +367,7 @@ def test_the_telephone_and_every_part_of_the_page_are_named_near_its_top(client,
     html = client.get("/").text
     assert_order(html, "<h1", "Call us:", 'href="tel:+15550100"', "On this page</summary>", "We are sorry.")
     listed = re.findall(r'<li[^>]*><a href="#([\w-]+)">', html)
-    assert listed == [
-        "apology",
-        *(f"part-{number}" for number in range(1, 6)),
-        "timeline",
-        "genuine",
-        "versions",
-    ]
+    parts = [f"part-{number}" for number in range(1, 6)]
+    path = ["apology", *parts, "timeline", "genuine", "versions"]
+    assert listed == path * 2, "once for a wide screen, once folded for a phone"
     assert all(html.count(f'id="{place}"') == 1 for place in listed)
