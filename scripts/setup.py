@@ -73,7 +73,11 @@ def install_portal() -> None:
 
 
 def compile_translations() -> None:
-    for source in sorted((ROOT / "portal" / "translations").glob("*/LC_MESSAGES/*.po")):
+    translations = ROOT / "portal" / "translations"
+    for compiled in translations.glob("*/LC_MESSAGES/*.mo"):
+        if not compiled.with_suffix(".po").exists():
+            compiled.unlink()  # it would still be looked up
+    for source in sorted(translations.glob("*/LC_MESSAGES/*.po")):
         compiled = source.with_suffix(".mo")
         if not compiled.exists() or compiled.stat().st_mtime < source.stat().st_mtime:
             say(f"Compiling {source.relative_to(ROOT)}")

@@ -169,13 +169,13 @@ def account() -> ResponseReturnValue:
     with parts.db.read() as db_session:
         provided = [provide(db_session, current.account_id, now) for provide in parts.account_lines]
         count = len(service.sessions_of(db_session, parts.vault, current.resumed, now))
-    devices = ngettext("Only this one is signed in", "%(num)s are signed in", max(count, 1))
+    devices = ngettext("Signed in on this device only", "Signed in on %(num)s devices", max(count, 1))
     lines = [
         _password_line(current),
         *provided,
         AccountLine(_("Devices"), devices, "/account/sessions/", _("Review")),
         # Which addresses get updates is sealed for the worker, so this page cannot know.
-        AccountLine(_("Updates by mail"), _("Not tied to your account"), "/subscribe/", _("Get updates")),
+        AccountLine(_("Email updates"), _("Separate from your account"), "/subscribe/", _("Get updates")),
     ]
     return render_template(
         "accounts/account.html",
@@ -189,9 +189,7 @@ def account() -> ResponseReturnValue:
 def _password_line(current: login.SignedIn) -> AccountLine:
     changed_at = current.account.password_changed_at
     state = (
-        _("Changed on %(date)s", date=format_date(changed_at, _(DAY)))
-        if changed_at
-        else _("Not changed here yet")
+        _("Changed on %(date)s", date=format_date(changed_at, _(DAY))) if changed_at else _("Not changed yet")
     )
     # A password never changed here is the one from before the breach.
     return AccountLine(_("Password"), state, "/account/password/", _("Change"), due=changed_at is None)
@@ -244,4 +242,4 @@ def _device_name(described: str) -> str:
     browser, system = described.split("/", 1)
     if browser and system:
         return str(_("%(browser)s on %(system)s", browser=browser, system=system))
-    return browser or system or str(_("A browser that we do not know"))
+    return browser or system or str(_("Unknown browser"))

@@ -29,12 +29,11 @@ PLUS_ONLY = frozenset(
     }
 )  # fmt: skip
 
-NO_ADDRESS = mark("Enter an e-mail address.")
-TOO_LONG = mark("This is too long for an e-mail address.")
-NOT_ONE = mark("Enter one e-mail address, like name@example.com.")
+NO_ADDRESS = mark("Enter an email address.")
+TOO_LONG = mark("This is too long for an email address.")
+NOT_ONE = mark("Enter one email address, like name@example.com.")
 LOOKS_ALIKE = mark(
-    "This address has characters that only look like plain letters. Type it with the letters of your "
-    "keyboard."
+    "Some of these characters only look like plain letters. Type the address on your keyboard."
 )
 
 

@@ -12,11 +12,11 @@ from portal.datakinds.taxonomy import DataClass
 FILE = Path(__file__).parent / "advice.toml"
 
 URGENCY = {
-    5: mark("Act on this first"),
-    4: mark("Act on this soon"),
+    5: mark("Urgent"),
+    4: mark("Act soon"),
     3: mark("Take care"),
     2: mark("Good to know"),
-    1: mark("Little risk"),
+    1: mark("Low risk"),
 }
 
 GROUP_NAMES = {
@@ -27,7 +27,7 @@ GROUP_NAMES = {
     "private-life": mark("Private life and beliefs"),
     "messages": mark("Messages and pictures"),
     "location": mark("Where you are"),
-    "contact": mark("How to reach you"),
+    "contact": mark("Contact details"),
     "family": mark("Family and friends"),
     "person": mark("About you"),
     "online": mark("Online life"),

@@ -9,4 +9,4 @@ from portal.web.forms import AddressForm
 class CheckForm(AddressForm):
     """A form with one field, the address."""
 
-    email = StringField(lazy_gettext("Your e-mail address"))
+    email = StringField(lazy_gettext("Your email address"))

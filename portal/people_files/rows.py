@@ -4,7 +4,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from portal.core.addresses import AddressInvalid, normalise
+from portal.core.addresses import NO_ADDRESS, TOO_LONG, AddressInvalid, normalise
 
 MAX_REF = 100
 MAX_NAME = 200
@@ -12,8 +12,8 @@ _LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}\Z")
 # Joiners (Cf) are part of names in some scripts; control characters, line breaks and lone surrogates are not.
 _REFUSED_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
 _ADDRESS_REASONS = {
-    "Enter an e-mail address.": "email: the cell is empty",
-    "This is too long for an e-mail address.": "email: too long for an email address",
+    NO_ADDRESS: "email: the cell is empty",
+    TOO_LONG: "email: too long for an email address",
 }
 _CACHED = 10_000  # distinct spellings of locales; a file has only a few
 

@@ -14,68 +14,62 @@ class Rejection:
     guidance: str
 
 
-_UNRELATED_WORDS = mark(
-    "Take one of our suggestions, or put together four or five words that have nothing to do with each other."
-)
+_UNRELATED_WORDS = mark("Use one of our suggestions, or put together four or five unrelated words.")
 
 TOO_SHORT = Rejection(
     "too-short",
     mark("This password is shorter than 15 characters."),
-    mark("Add another word or two. Length protects you more than special characters do."),
+    mark("Add another word or two. Length helps more than special characters."),
 )
 TOO_LONG = Rejection(
     "too-long",
     mark("This password is longer than 256 characters."),
-    mark("Use at most 256 characters. If a password manager made it, choose a shorter length there."),
+    mark("Use 256 characters or fewer. If a password manager made it, choose a shorter length there."),
 )
 UNUSABLE_CHARACTER = Rejection(
     "unusable-character",
-    mark("This password has an invisible control character in it."),
+    mark("This password has an invisible character in it."),
     mark("Type the password instead of pasting it, or let your password manager make a new one."),
 )
 COMMON = Rejection(
     "common",
-    mark("This password, or one almost like it, is on lists of common passwords. Attackers try those first."),
+    mark("This password, or one very like it, is on lists of common passwords. Attackers try those first."),
     _UNRELATED_WORDS,
 )
 FEW_WORDS = Rejection(
     "few-words",
-    mark("This password is made of a few common words. Attackers try such words together."),
-    mark("Add another word or two that have nothing to do with these, or take one of our suggestions."),
+    mark("This password is a few common words. Attackers try those together."),
+    mark("Add one or two unrelated words, or use one of our suggestions."),
 )
 REPEATED = Rejection(
     "repeated",
-    mark("This password repeats one short piece. That makes it longer, but no harder to guess."),
+    mark("This password repeats one short piece. That makes it longer, but not harder to guess."),
     _UNRELATED_WORDS,
 )
 SEQUENCE = Rejection(
     "sequence",
-    mark(
-        "This password follows the alphabet, the numbers or the rows of a keyboard. Attackers try that first."
-    ),
+    mark("This password follows the alphabet, a row of numbers or a row of keys. Attackers try that first."),
     _UNRELATED_WORDS,
 )
 OWN_WORDS = Rejection(
     "own-words",
-    mark(
-        "This password is made of your own details, like your name or e-mail address. Others know them too."
-    ),
+    mark("This password uses your own details, like your name or email address. Other people know them too."),
     _UNRELATED_WORDS,
 )
 ORGANISATION = Rejection(
     "organisation",
-    mark("This password is made of our name. Attackers try that first."),
+    mark("This password uses our name. Attackers try that first."),
     _UNRELATED_WORDS,
 )
 OLD_PASSWORD = Rejection(
     "old-password",
-    mark("This is the password that you have now."),
-    mark("Choose one that you have not used here or anywhere else."),
+    mark("This is your current password."),
+    mark("Choose one you’ve never used, here or anywhere else."),
 )
 CLOSED_PASSWORD = Rejection(
     "closed-password",
-    mark("This is the password that we locked, because others may have it."),
-    mark("Choose one that you have not used here or anywhere else."),
+    mark("We locked this password because someone else may have it."),
+    mark("Choose one you’ve never used, here or anywhere else."),
 )
 
 

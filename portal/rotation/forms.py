@@ -13,7 +13,7 @@ class ReminderForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """The choice of an interval in months, or off."""
 
     interval = RadioField(
-        lazy_gettext("Remind me to look at my password"),
+        lazy_gettext("Remind me to review my password"),
         choices=[
             SelectChoice("3", lazy_gettext("Every 3 months")),
             SelectChoice("6", lazy_gettext("Every 6 months")),

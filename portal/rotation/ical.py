@@ -18,10 +18,10 @@ def calendar(
     another interval replaces the event instead of adding a second one.
     """
     _ = catalogue.gettext
-    summary = _("Time to look at your password for %(organisation)s") % {"organisation": organisation}
+    summary = _("Time to review your password for %(organisation)s") % {"organisation": organisation}
     description = "\n".join(
         (
-            _("Open the site as you always do; no link is given here, so that nobody can fake it."),
+            _("Open the site as you always do. There’s no link here, so nobody can fake one."),
             _("Do you use it anywhere else, or one much like it? Then change it at both places."),
             _(
                 "Does somebody else know it, or did you type it on a page that you no longer trust? "

@@ -34,7 +34,7 @@ def account_line(db_session: Session, account_id: bytes, now: datetime) -> Accou
     chosen = service.chosen(db_session, account_id)
     state = gettext("Off")
     if chosen.next_due_at is not None:
-        state = gettext("The next one on %(date)s", date=format_date(chosen.next_due_at, gettext(DAY)))
+        state = gettext("Next one: %(date)s", date=format_date(chosen.next_due_at, gettext(DAY)))
     return AccountLine(gettext("Reminders"), state, "/account/reminders/", gettext("Change"))
 
 
@@ -133,7 +133,9 @@ def list_site() -> ResponseReturnValue:
         more = [*sites, site]
         if elsewhere.is_full(more):
             form.site.errors = [
-                gettext("The list is full. Take off the sites where you have changed it, then add more.")
+                gettext(
+                    "Your list is full. Remove the sites where you’ve changed your password, then add more."
+                )
             ]
             return _sites_page(form, sites), 400
         session[_SITES] = more

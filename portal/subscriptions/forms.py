@@ -12,7 +12,7 @@ class SubscribeForm(AddressForm):
     """An address, and the incident to get updates about."""
 
     incident = RadioField(lazy_gettext("What do you want updates about?"), validate_choice=False)
-    email = StringField(lazy_gettext("Your e-mail address"))
+    email = StringField(lazy_gettext("Your email address"))
 
     def offer(self, incidents: list[tuple[str, str]]) -> None:
         """Set the choices: pairs of slug and title."""

@@ -15,7 +15,7 @@ class EmptyForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
 class AddressForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """A form with one email address; once the form is valid, `email.data` is normalised."""
 
-    email = StringField(lazy_gettext("E-mail address"))
+    email = StringField(lazy_gettext("Email address"))
 
     def validate_email(self, field: Field) -> None:
         """Normalise the address. Raises ValidationError, with the reason."""

@@ -26,9 +26,7 @@ def chosen_here(db, clock, ana, web_vault):
 def test_a_password_from_before_the_breach_is_due(client, ana, sign_in):
     sign_in()
     page = client.get("/account/").text
-    assert (
-        0 < page.index("What is due") < page.index("Not changed here yet") < page.index("<dt>Reminders</dt>")
-    )
+    assert 0 < page.index("Things to do") < page.index("Not changed yet") < page.index("<dt>Reminders</dt>")
     assert "<dt>Password</dt>" not in page
 
 
@@ -39,11 +37,11 @@ def test_each_thing_has_its_state_and_one_link(client, ana, chosen_here, sign_in
         ("Password", "/account/password/"),
         ("Reminders", "/account/reminders/"),
         ("Devices", "/account/sessions/"),
-        ("Updates by mail", "/subscribe/"),
+        ("Email updates", "/subscribe/"),
     ):
         assert f"<dt>{name}</dt>" in page
         assert f'href="{href}"' in page
-    assert "Only this one is signed in" in page
+    assert "Signed in on this device only" in page
 
 
 def test_the_password_s_line_says_when_it_was_changed(client, clock, chosen_here, sign_in):
@@ -58,7 +56,7 @@ def test_what_is_due_comes_before_everything_else(client, app, chosen_here, sign
     app.extensions["portal"] = replace(parts, account_lines=(*parts.account_lines, lambda *_: due))
     sign_in()
     page = client.get("/account/").text
-    assert 0 < page.index("What is due") < page.index("Second factor") < page.index("<dt>Password</dt>")
+    assert 0 < page.index("Things to do") < page.index("Second factor") < page.index("<dt>Password</dt>")
     assert "Missing &lt;b&gt;since" in page
 
 

@@ -64,7 +64,7 @@ def test_every_device_is_listed_this_one_first(client, both):
         "Firefox on Android (this device)",
         "Safari on iPhone",
     ]
-    assert "2 are signed in" in client.get("/account/").text
+    assert "Signed in on 2 devices" in client.get("/account/").text
 
 
 def test_another_device_is_signed_out_from_here(client, phone, both):

@@ -302,4 +302,4 @@ def test_a_form_from_before_signing_out_in_another_tab_says_why_it_ended(client,
         "/account/password/", data=open_form | {"current_password": PASSWORD, "password": "x" * 20}
     )
     assert answer.status_code == 400
-    assert "when you sign in or out in another tab" in answer.text
+    assert "if you sign in or out in another tab" in answer.text

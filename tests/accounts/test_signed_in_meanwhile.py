@@ -36,7 +36,7 @@ def test_a_form_of_the_account_before_is_refused(client, anas, db, page, fields)
     before = contents(db)
     refused = client.post(page, data=anas | fields)
     assert refused.status_code == 400
-    assert "when you sign in or out in another tab" in refused.text
+    assert "if you sign in or out in another tab" in refused.text
     assert contents(db) == before
 
 

@@ -52,7 +52,7 @@ def test_new_passwords_and_reminders(house: House, ids, handset: BrowserContext)
     for page, months in ((anas, 3), (bens, 12)):
         page.get_by_label(f"Every {months} months").check()
         press(page, "Save my choice")
-        expect(page.get_by_role("status")).to_contain_text("we will remind you")
+        expect(page.get_by_role("status")).to_contain_text("We’ll email you a reminder")
     assert signs_in(house, ANA, ANAS)
     assert signs_in(house, BEN, BENS)
     with house.worker.db.read() as session:
@@ -62,7 +62,7 @@ def test_new_passwords_and_reminders(house: House, ids, handset: BrowserContext)
 def test_codes(house: House, ids, handset: BrowserContext):
     waiting = tabs(handset, f"{house.url}/reset/", f"{house.url}/reset/")
     for page, address in zip(waiting, (ANA, BEN), strict=True):
-        page.get_by_label("E-mail address").fill(address)
+        page.get_by_label("Email address").fill(address)
         press(page, "Mail me a link")
     house.work()
     for page, address in zip(waiting, (ANA, BEN), strict=True):
@@ -108,7 +108,7 @@ def test_confirming_and_leaving(house: House, handset: BrowserContext):
     assert news(house, "Second") == {ANA, BEN}
     leaving = [house.link_in(house.smtp.to(address)[-1], "/unsubscribe/") for address in (ANA, BEN)]
     anas, _bens = tabs(handset, *leaving)
-    press(anas, "Stop the updates")
+    press(anas, "Unsubscribe")
     assert news(house, "Third") == {BEN}
 
 
@@ -132,9 +132,9 @@ def test_accounts(house: House, ids, handset: BrowserContext):
     anas.get_by_label("Current password").fill(PASSWORD)
     anas.get_by_label("New password").fill(ANAS)
     press(anas, "Save my new password")
-    press(answers, "Mail me my answer")
+    press(answers, "Email me my answer")
     for page in (anas, answers):
-        expect(page.get_by_role("heading", level=1)).to_have_text("This page was out of date")
+        expect(page.get_by_role("heading", level=1)).to_have_text("This page is out of date")
     house.work()
     assert house.smtp.messages == []
     assert signs_in(house, ANA, PASSWORD)
@@ -142,7 +142,7 @@ def test_accounts(house: House, ids, handset: BrowserContext):
 
 
 def sign_in(page: Page, address: str) -> None:
-    page.get_by_label("E-mail address").fill(address)
+    page.get_by_label("Email address").fill(address)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     press(page, "Sign in")
 

@@ -48,7 +48,7 @@ def test_where_there_is_nothing_to_tick_no_ticks_are_spoken_of(lists, check, cli
     lists.live("ann@northwind.example,7,Ann,en,,Passwords\n")
     client.get(link_in(check("ben@northwind.example")))
     shown = client.submit("/check/answer/").text
-    assert "Close the answer when you have read it." in shown
+    assert "Close the answer when you’ve read it." in shown
     assert "your ticks" not in shown.lower()
 
 
@@ -59,10 +59,10 @@ def test_the_button_needs_the_form_s_token(client):
 def test_the_answer_begins_with_what_was_exposed_and_what_was_not(lists, check, read):
     lists.live("ann@northwind.example,7,Ann,en,,Names;Dates of birth\n")
     page = words(read(check("ann@northwind.example")))
-    assert "What was taken Dates of birth Names Not taken from you" in page
-    assert "Not taken from you, only from others: E-mail addresses What to do" in page
+    assert "What was taken Dates of birth Names Not yours" in page
+    assert "Not yours: this was taken from others Email addresses What to do" in page
     lists.live("ben@northwind.example,7,Ben,en,,Names;Email addresses\n")
-    assert "only from others" not in words(read(check("ben@northwind.example")))
+    assert "taken from others" not in words(read(check("ben@northwind.example")))
 
 
 def test_the_code_of_an_earlier_mail_works_in_the_same_browser(lists, check, client):

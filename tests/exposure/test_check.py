@@ -25,7 +25,7 @@ def test_an_affected_person_reads_what_of_theirs_was_exposed_worst_first(lists, 
     assert mail.recipients == ("ann@northwind.example",)
     page = read(mail)
     assert "You are affected<" in page
-    order = [page.index(name) for name in ("Passwords", "Dates of birth", "E-mail addresses")]
+    order = [page.index(name) for name in ("Passwords", "Dates of birth", "Email addresses")]
     assert order == sorted(order)
     assert 'type="checkbox"' in page
     assert 'href="/reset/"' in page
@@ -114,7 +114,7 @@ def test_several_incidents_are_answered_in_one_mail(lists, check, read):
     assert "The incident november" in page
     assert "The incident second" in page
     assert "not on version 1" in page
-    assert "We could not check this yet" in page
+    assert "We couldn’t check this yet" in page
 
 
 def test_people_who_share_an_address_each_have_a_section(lists, check, read):
@@ -257,7 +257,7 @@ def test_a_cell_that_was_swapped_is_never_told_as_safe_or_as_another_persons_dat
             session.execute(update(ExposedPerson).where(same).values(blob=blob))
     page = words(read(check("ann@northwind.example")))
     assert "We could not check yet" in page
-    assert "Something is wrong with our list" in page
+    assert "Part of our list is damaged" in page
     assert "Phone numbers" not in page
     assert caplog.text == "", "a log would tell that this address is on the list"
 

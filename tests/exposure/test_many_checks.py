@@ -81,5 +81,5 @@ def test_a_list_whose_count_was_altered_answers_nobody(lists, check, read, caplo
     lists.live(ANN)
     with lists.db.write() as session:
         session.execute(update(ExposureList).values(people=0))
-    assert "We could not check this" in words(read(check("ann@northwind.example")))
+    assert "We couldn’t check this" in words(read(check("ann@northwind.example")))
     assert "was altered or inserted" in caplog.text

@@ -51,19 +51,19 @@ def test_what_to_do_about_exposed_data_comes_first_by_action_and_most_urgent_fir
         (incident,) = incidents.published(session)
         incident.classes = "Names;Partial credit card data;Passwords"
     page = unescape(client.get("/protect-yourself/").text)
-    first, others = page.partition("What was exposed with us</h2>")[2].split('<h2 id="other-data">')
+    first, others = page.partition("What was taken</h2>")[2].split('<h2 id="other-data">')
     actions = folded(first)
     assert list(actions) == [
         "do-new-password", "do-reused-password", "do-watch-card", "do-expect-calls", "do-expect-phishing"
     ]  # fmt: skip
-    assert "Act on this first" in actions["do-new-password"]
+    assert "Urgent" in actions["do-new-password"]
     assert "For: Passwords" in actions["do-new-password"]
     assert "For: Names" in actions["do-expect-phishing"]
     assert "Sexual fetishes" not in first
     assert list(folded(others)) == [kind.key for kind in protect.kinds()]
     assert "Sexual fetishes" in folded(others)["private-life"]
     assert "Passwords" not in re.split(r"[,.]", re.sub(r"<[^>]*>|\s", "", folded(others)["sign-in"]))
-    assert "Act on this" not in others
+    assert "Urgent" not in others
 
 
 @pytest.mark.parametrize("classes", ["", "Names;Partial credit card data;Passwords"])

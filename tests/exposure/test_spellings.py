@@ -84,5 +84,5 @@ def test_another_spelling_in_another_incident_is_not_told_as_safe(lists, check, 
     lists.incident("second")
     lists.live("Ann@northwind.example,1,,en,,Phone numbers\n", "second")
     page = words(read(check("ann@northwind.example")))
-    assert "other capital letters" in page
+    assert "different capital letters" in page
     assert "Phone numbers" not in page

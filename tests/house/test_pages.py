@@ -87,7 +87,7 @@ WHOLE = {
     "end": "others",
     "incident": "november",
 }
-STALE = "This page was out of date"
+STALE = "This page is out of date"
 
 
 def filled(rule: str) -> str:

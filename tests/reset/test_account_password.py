@@ -153,7 +153,7 @@ def test_refused_new_passwords_are_no_wrong_guesses(at_home, ana, people):
 
 
 def test_the_old_password_and_the_own_address_are_refused(at_home, ana):
-    assert "the password that you have now" in at_home.submit(PAGE, current_password=OLD, password=OLD).text
+    assert "This is your current password" in at_home.submit(PAGE, current_password=OLD, password=OLD).text
     assert (
         "your own details" in at_home.submit(PAGE, current_password=OLD, password="Ana.Ruiz-1987-04-05").text
     )

@@ -22,9 +22,9 @@ REFUSALS = {
     "repeated": ("zqzqzqzqzqzqzqzqzq", "repeats"),
     "name": ("Ana.Ruiz-1987-04-05", "your own details"),
     "house": ("NorthwindTravel2026!", "our name"),
-    "old": (OLD, "the password that you have now"),
+    "old": (OLD, "This is your current password"),
     "long": ("aB3 " * 65, "longer than 256 characters"),
-    "control": ("sunlit-marble\0otter-harbour", "control character"),
+    "control": ("sunlit-marble\0otter-harbour", "invisible character"),
 }
 
 
@@ -114,7 +114,7 @@ def test_a_link_costs_twenty_hashes_an_hour_at_most_and_stays_good(
         patched.setattr(HashSlots, "taken", lambda _self: asked.append("a hash"))
         refused = client.post(CHOOSE, data=form | {"password": OLD})
     assert (refused.status_code, asked) == (429, [])
-    assert "Nothing was stored or changed" in refused.text
+    assert "We didn’t save or change anything" in refused.text
     another = app.test_client()
     another.get(link)
     assert another.submit(CHOOSE, password=NEW).status_code == 429, (

@@ -276,7 +276,7 @@ class TestTheButton:
         before = contents(db)
         for answer in (client.get(ended), client.post(CHOOSE, data=form)):
             assert answer.status_code == 410
-            assert "This link does not work any more" in answer.text
+            assert "This link doesn’t work any more" in answer.text
             assert RENEWED not in answer.text
         assert contents(db) == before
 

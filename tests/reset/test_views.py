@@ -278,7 +278,7 @@ def test_a_required_reset_refuses_the_old_password_at_the_door_and_as_the_new_on
     client.get(link_in(ask(ana)))
     refused = client.submit(CHOOSE, password=OLD)
     assert refused.status_code == 400
-    assert "This is the password that we locked" in refused.text
+    assert "We locked this password" in refused.text
     assert not people.signs_in_with(ana, OLD)
 
 
@@ -291,7 +291,7 @@ def test_nobody_goes_back_to_a_password_that_was_closed(client, ask, ana, people
         client.get(link_in(ask(ana)))
         refused = client.submit(CHOOSE, password=OLD)
         assert refused.status_code == 400
-        assert "This is the password that we locked" in refused.text
+        assert "We locked this password" in refused.text
         assert client.submit(CHOOSE, password="quarry-lantern-violin-moss").status_code == 303
         client.get(link_in(ask(ana)))
         assert client.submit(CHOOSE, password=NEW).status_code == 303
@@ -311,7 +311,7 @@ def test_the_reminder_is_offered_for_half_an_hour(client, ask, ana, db, clock, p
     wrong = client.submit("/reset/done/", interval="7")
     assert wrong.status_code == 400
     assert leads_to(client.submit("/reset/done/", interval="6")) == "/reset/done/"
-    assert "we will remind you" in client.get("/reset/done/").text
+    assert "We’ll email you a reminder" in client.get("/reset/done/").text
     with db.read() as session:
         assert chosen(session, people.account(ana).id).interval == "6"
     form = hidden(client.get("/reset/done/").text)
@@ -331,7 +331,7 @@ def test_the_choice_that_stands_is_the_one_that_is_offered_first(client, ask, an
     page = client.get("/reset/done/").text
     (checked,) = [one for one in re.findall(r"<input[^>]*>", page) if "checked" in one]
     assert 'value="6"' in checked
-    assert "we will remind you" not in page
+    assert "We’ll email you a reminder" not in page
 
 
 def test_the_code_of_an_earlier_mail_works_in_the_same_browser(client, ask, ana):

@@ -320,7 +320,7 @@ def test_a_wrong_link_switches_nothing_off_and_offers_no_button(house, sam):
     visitor = house.visitor()
     unknown = visitor.get(f"/reminders/off/{'a' * 32}/")
     assert unknown.status_code == 410
-    assert "If you switched the reminders off, they are off" in unknown.text
+    assert "If you turned the reminders off, they’re off" in unknown.text
     assert visitor.post(f"/reminders/off/{'a' * 32}/").status_code == 200
     with house.worker.db.read() as session:
         assert service.chosen(session, sam).interval == "3"

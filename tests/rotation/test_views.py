@@ -48,7 +48,7 @@ class TestTheChoiceInTheAccount:
     def test_switching_off_says_so(self, sam_signed_in):
         sam_signed_in.submit("/account/reminders/", interval="3")
         sam_signed_in.submit("/account/reminders/", interval="off")
-        assert "We will not remind you" in sam_signed_in.get("/account/reminders/").text
+        assert "We won’t remind you" in sam_signed_in.get("/account/reminders/").text
         assert "Reminders are off" in sam_signed_in.get("/account/reminders/").text
 
     @pytest.mark.parametrize("interval", ["", "1", "never", "3\0", "9" * 10_000])
@@ -66,7 +66,7 @@ class TestTheChoiceInTheAccount:
     def test_the_page_is_honest_about_required_changes(self, sam_signed_in):
         page = unescape(sam_signed_in.get("/account/reminders/").text)
         assert "NIST, advise against it" in page
-        assert "Change it at once when" in page
+        assert "Change it straight away if" in page
 
     def test_one_person_does_not_see_or_change_anothers_choice(self, house, sam_signed_in):
         sam_signed_in.submit("/account/reminders/", interval="3")
@@ -158,7 +158,7 @@ class TestOtherSites:
         assert "full" in answers[-1].text
         cookie = client.get_cookie("session")
         assert len(cookie.value) < 4000
-        assert client.get(self.PAGE).text.count("Done, take it off") == fits
+        assert client.get(self.PAGE).text.count("Done, remove it") == fits
 
     def test_nothing_of_it_reaches_the_database(self, client, db):
         client.submit(self.PAGE, site="very-secret-shop.example")

@@ -297,7 +297,7 @@ class TestLeaving:
         house.visitor().post(unsubscribe_path(update_mail), data=ONE_CLICK)
         answer = house.visitor().get(unsubscribe_path(update_mail))
         assert answer.status_code == 410
-        assert "If you left, you get no more updates." in answer.text
+        assert "If you unsubscribed, you won’t get any more updates." in answer.text
         assert "<form" not in answer.text.split("<main")[1]
         unknown = house.visitor().get(f"/unsubscribe/{'a' * 32}/").text
         assert unknown.replace("a" * 32, "") == answer.text.replace(

@@ -221,7 +221,7 @@ class TestForms:
     def test_a_form_without_its_token_is_refused_plainly(self, client):
         answer = client.post("/check/", data={"email": "sam@example.com"})
         assert answer.status_code == 400
-        assert "Nothing was stored or changed" in answer.text
+        assert "We didn’t save or change anything" in answer.text
         assert "sam@example.com" not in answer.text
 
     def test_a_token_of_another_browser_is_refused(self, app, client):
@@ -241,7 +241,7 @@ class TestForms:
         old = URLSafeTimedSerializer(app.secret_key, salt="wtf-csrf-token", signer=Yesterday).dumps(value)
         answer = client.post("/check/", data={"csrf_token": old, "email": "sam@example.com"})
         assert answer.status_code == 400
-        assert "This page was out of date" in answer.text
+        assert "This page is out of date" in answer.text
 
     def test_over_https_a_form_from_another_site_is_refused(self, production):
         site = "https://incident.northwind.example"
@@ -257,7 +257,7 @@ class TestForms:
             {"Referer": f"{site}.evil.example/"},
             {"Referer": "http://incident.northwind.example/"},
         ):
-            assert "This page was out of date" in post(**foreign).text
+            assert "This page is out of date" in post(**foreign).text
         for own in ({}, {"Referer": f"{site}/is-it-real/"}, {"Origin": site}, {"Origin": "null"}):
             assert "We don’t know this code" in post(**own).text
 

@@ -102,16 +102,16 @@ def test_who_must_wait_is_told_how_long(app, minutes, said):
 def test_a_stale_form_is_told_apart_from_a_damaged_request(app, client):
     stale = client.post("/check/", data={"email": "ana@example.com"})
     assert stale.status_code == 400
-    assert "This page was out of date" in stale.text
-    assert "when you sign in or out in another tab" in stale.text
+    assert "This page is out of date" in stale.text
+    assert "if you sign in or out in another tab" in stale.text
     with app.test_request_context("/"):
-        assert "This page was out of date" not in render_template("errors/400.html", retry_after=1)
+        assert "This page is out of date" not in render_template("errors/400.html", retry_after=1)
 
 
 def test_an_address_that_is_not_there_is_a_helpful_404(client):
     answer = client.get("/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200")
     assert answer.status_code == 404
-    assert "There is no page at this address" in answer.text
+    assert "Page not found" in answer.text
 
 
 def shown(app, at):
