@@ -77,7 +77,7 @@ def test_what_is_wrong_with_both_is_told_at_once(at_home, ana):
     for reason in ("not your current password", "shorter than 15 characters", "your own details"):
         assert reason in summary
         assert refused.count(reason) == 2, "it is not at its field"
-    assert refused.count("Take one of our suggestions") == 1
+    assert refused.count("Use one of our suggestions") == 1
     left_empty = at_home.submit(PAGE, current_password="", password="ana.ruiz").text
     assert "Enter your current password." in left_empty
     assert "shorter than 15 characters" in left_empty

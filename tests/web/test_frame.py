@@ -99,7 +99,7 @@ def test_search_engines_are_kept_from_every_page_that_takes_a_token(app, client)
     ("site", "first"),
     [
         ({"contact_phone": "+1 555 0100"}, 'Call us: <a dir="ltr" href="tel:+15550100">'),
-        ({"contact_phone": ""}, 'Write to us: <a href="mailto:help@northwind.example">'),
+        ({"contact_phone": ""}, 'Email us: <a href="mailto:help@northwind.example">'),
     ],
 )
 def test_who_is_slowed_is_first_told_how_to_reach_a_person(failing, site, first):
