@@ -82,8 +82,8 @@ def test_every_piece_of_advice_stands_on_the_page_once_and_is_linked_where_it_he
 
 def test_without_an_incident_no_kind_seems_involved(client):
     page = client.get("/protect-yourself/").text
-    assert "exposed with us" not in page
-    assert "Act on this" not in page
+    assert "What was taken" not in page
+    assert "Urgent" not in page
     assert list(folded(page)) == [kind.key for kind in protect.kinds()]
 
 
