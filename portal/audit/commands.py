@@ -54,5 +54,6 @@ def verify(context: Context, holds: list[service.Mark]) -> None:
     click.echo(f"The audit log is intact: {seen.entries} entries, {signed}.")
     if seen.entries:
         click.echo(
-            f"Its last entry is {seen.last}. Note it outside this system, and compare later with --holds."
+            f"Its last entry is {seen.last}. Note it outside this system, and compare later: "
+            f"portal audit verify --holds {seen.last}"
         )

@@ -31,6 +31,7 @@ REFUSALS = (
 FILE = click.argument("file", type=click.File("rb"))
 SLUG = click.argument("slug")
 DAY = click.DateTime(formats=["%Y-%m-%d"])
+MOST_SUGGESTED = 3
 
 
 def errors_as_messages(command: Callable[P, R]) -> Callable[P, R]:
@@ -339,7 +340,8 @@ def _class_names(text: str) -> tuple[str, ...]:
     written = {one.name.casefold(): one.name for one in taxonomy.load()}
     for name in names:
         if name.casefold() not in written:
-            near = get_close_matches(name.casefold(), written, n=3)
+            within = [one for one in written if name.casefold() in one]
+            near = within[:MOST_SUGGESTED] or get_close_matches(name.casefold(), written, n=MOST_SUGGESTED)
             hint = f" Did you mean {', '.join(written[one] for one in near)}?" if near else ""
             raise click.UsageError(f"{name!r} is not a data class.{hint} See docs/guide/data-classes.md")
     return tuple(dict.fromkeys(written[name.casefold()] for name in names))

@@ -59,13 +59,13 @@ def _show_http_error(error: HTTPException) -> BaseResponse:
 def _show_database_error(error: DBAPIError) -> BaseResponse:
     if is_busy(error):
         current_app.logger.warning(
-            "web: another process held the database's lock for too long (%s); answered 503. If it goes on, "
-            "find out which: an import, or a tool that you opened the database with",
+            "web: another process held the database's lock for too long (%s); answered 503. If this "
+            "continues, find out which: an import, or a tool that you opened the database with",
             database_cause(error),
         )
         return _page_to_retry(BUSY_RETRY_SECONDS)
     current_app.logger.error(
-        "web: the database failed (%s); answered 503. If it goes on, run: portal doctor",
+        "web: the database failed (%s); answered 503. If this continues, run: portal doctor",
         database_cause(error),
     )
     return _page_to_retry(DATABASE_RETRY_SECONDS)
