@@ -90,7 +90,7 @@ BEFORE_HANDOVER: dict[str, BeforeHandover] = {
 }
 
 # What finds the frozen words of a mail, by its name.
-WORDS: dict[str, FrozenWords] = {**campaigns.WORDS}
+WORDS: dict[str, FrozenWords] = {**campaigns.WORDS, **subscriptions.WORDS}
 
 # What /readyz reports beside the database.
 READINESS: dict[str, ReadinessCheck] = {

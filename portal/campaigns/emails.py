@@ -52,6 +52,7 @@ class Notice(mail.Mail):
     name: ClassVar[str] = "notice"
     link_path: ClassVar[str | None] = notice_links.PATH
     stream: ClassVar[str] = mail.LEGAL
+    words_field: ClassVar[str] = "notice"
 
     notice: str = ""
 

@@ -1,7 +1,8 @@
 """The worker's part: finish notices whose command was interrupted, and give their mails their words."""
 
 import logging
-from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
 
 from portal.campaigns import frozen, service
 from portal.campaigns.emails import Notice, Words
@@ -9,12 +10,11 @@ from portal.crypto.vault import VaultError
 from portal.exposure.service import ListDestroyed
 from portal.identity.service import store_for
 from portal.outbox.compose import MailUnfit
+from portal.outbox.mail import CurrentWords
 from portal.runtime.parts import FrozenWords, WorkerParts
 from portal.runtime.turns import Turns
 
 log = logging.getLogger("portal.campaigns")
-
-READ_AGAIN = timedelta(seconds=1)
 
 
 def resume(parts: WorkerParts) -> None:
@@ -46,38 +46,17 @@ def _finish(parts: WorkerParts, campaign_id: bytes) -> None:
             break
 
 
-class CurrentWords:
-    """Finds what notices say, for one worker.
+def _read_words(session: Session, parts: WorkerParts, notice_id: bytes, language: str) -> Words:
+    """Return what a notice says to readers of a language.
 
-    It reads each notice's words again after a second, because an operator may have replaced altered ones.
+    Raises MailUnfit where its words were altered: it mails nobody.
     """
-
-    def __init__(self, parts: WorkerParts) -> None:
-        """Store the parts."""
-        self._parts = parts
-        self._found: dict[tuple[str, str], tuple[datetime, Words]] = {}
-
-    def __call__(self, mail: Notice, language: str) -> Words | None:
-        """Return what a notice says to readers of a language, or None if it is neutral.
-
-        Raises MailUnfit where its words were altered: it mails nobody.
-        """
-        if not mail.notice:
-            return None
-        now = self._parts.clock.now()
-        found = self._found.get((mail.notice, language))
-        if found is None or not found[0] <= now < found[0] + READ_AGAIN:
-            found = self._found[mail.notice, language] = now, self._read(mail, language)
-        return found[1]
-
-    def _read(self, mail: Notice, language: str) -> Words:
-        try:
-            with self._parts.db.read() as session:
-                found = frozen.read(session, self._parts.vault, bytes.fromhex(mail.notice))
-        except frozen.WordsAltered as error:
-            log.error(service.ALTERED, mail.notice)
-            raise MailUnfit(mail.name) from error
-        return frozen.shown(found, language, self._parts.settings.default_language)
+    try:
+        found = frozen.read(session, parts.vault, notice_id)
+    except frozen.WordsAltered as error:
+        log.error(service.ALTERED, notice_id.hex())
+        raise MailUnfit(Notice.name) from error
+    return frozen.shown(found, language, parts.settings.default_language)
 
 
-WORDS: dict[str, FrozenWords] = {Notice.name: CurrentWords}
+WORDS: dict[str, FrozenWords] = {Notice.name: lambda parts: CurrentWords(parts, _read_words)}

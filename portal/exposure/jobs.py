@@ -7,6 +7,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal.core.addresses import AddressInvalid, folded, normalise
+from portal.core.dates import day
+from portal.core.i18n import best_language
 from portal.crypto import tokens
 from portal.crypto.vault import INDEX_BYTES, VaultError
 from portal.exposure import answers, importing, notice_links, service
@@ -114,6 +116,8 @@ def answer_address(
         checked = ",".join(f.incident_id.hex() for f in findings if f.list_number is not None)
         unique = vault.list_index("check again", f"{folded(mailbox)}\0{checked}")
     mail = CheckAnswer()
+    if request.again:  # a held request has the day on which it was made, in UTC
+        mail = CheckAnswer(day(request.asked_at, best_language(language, parts.settings.site.languages)))
     added = outbox.enqueue(
         session, vault, mail, address=mailbox, locale=language, now=now, row_id=reply_id, unique=unique
     )

@@ -107,14 +107,15 @@ def set_title(context: Context, slug: str, title: str, language: str) -> None:
 @click.pass_obj
 @errors_as_messages
 def set_discreet(context: Context, slug: str, state: str) -> None:
-    """Make the next notice discreet, or not.
+    """Make the next notice and updates discreet, or not.
 
-    on: it says only that there is a message. off: it says what happened.
+    on: they say only that there is a message. off: they say what happened.
     """
+    vault = context.worker_vault() if _unannounced(context, slug) else None
     with context.db.write() as session:
-        service.set_discreet(session, slug, context.clock.now(), discreet=state == "on")
-    says = "says only that there is a message" if state == "on" else "tells what happened"
-    click.echo(f"{slug}: the next notice {says}. A notice that has started does not change.")
+        writing.set_discreet(session, vault, slug, context.clock.now(), discreet=state == "on")
+    say = "say only that there is a message" if state == "on" else "tell what happened"
+    click.echo(f"{slug}: the next notice and updates {say}. What has started does not change.")
 
 
 @incidents.command("happened")
@@ -165,7 +166,7 @@ def show(context: Context, slug: str) -> None:
     if incident.happened_on:
         click.echo(f"happened: {incident.happened_on}")
     if incident.discreet:
-        click.echo("discreet: the notice says only that there is a message")
+        click.echo("discreet: mails say only that there is a message")
     click.echo("statement:")
     for version in page.versions:
         click.echo(
@@ -317,6 +318,12 @@ def update(
         click.echo(f"{settings.base_url}/incidents/{slug}/updates/{row.number}/")
     if announced and text.notify is writing.Notify.YES:
         click.echo("Subscribers already got this update; they are not mailed again.", err=True)
+    if row.notify and not announced and len(text.body) > writing.MAX_MAILED:
+        click.echo(
+            f"too long for a mail: the text has {len(text.body)} characters, and a mail holds "
+            f"{writing.MAX_MAILED}. Subscribers get the title and a link.",
+            err=True,
+        )
 
 
 def _unannounced(context: Context, slug: str) -> set[int]:

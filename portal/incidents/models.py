@@ -62,7 +62,7 @@ class Incident(Base):
     """One breach.
 
     `title` is in the portal's default language, `titles` holds the others by language. `classes` are the
-    names of the exposed data classes, separated by `;`. The notice of a `discreet` one says only that there
+    names of the exposed data classes, separated by `;`. The mails about a `discreet` one say only that there
     is a message. `happened_on` is the day that the notice's subject names.
     """
 

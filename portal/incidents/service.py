@@ -86,7 +86,7 @@ def create(
 
 
 def set_discreet(session: Session, slug: str, now: datetime, *, discreet: bool) -> None:
-    """Store whether the next notice says only that there is a message. Raises IncidentUnknown."""
+    """Store whether mails say only that there is a message. Raises IncidentUnknown."""
     locked(session, slug).discreet = discreet
     invalidate_pages(session)
     session.flush()

@@ -1,12 +1,14 @@
 """Store versions of statements and wordings of updates, and sign the updates that are mailed to subscribers.
 
-An update for subscribers carries a row MAC, computed by an author's command that has the worker's keys.
+An update for subscribers carries a row MAC over its text, computed by an author's command that has the
+worker's keys.
 """
 
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from hmac import compare_digest
@@ -19,12 +21,13 @@ from portal.crypto.vault import WorkerVault
 from portal.incidents.models import PHASES, PUBLISHED, Incident, Section, Statement, Update, Wording
 from portal.incidents.service import Published, invalidate_pages, locked, wordings_of
 from portal.incidents.service import publish as make_public
+from portal.incidents.service import set_discreet as store_discreet
 from portal.incidents.service import set_title as store_title
 
 log = logging.getLogger("portal.incidents")
 
 MAX_UPDATE_NUMBER = 2**31 - 1  # the largest integer of the databases
-# Of all sections together: a longer mail is not read, and some mail programs cut it.
+# Of all sections together, or of an update: a longer mail is not read, and some mail programs cut it.
 MAX_MAILED = 6000
 Details = dict[str, str | int | bool | None]
 
@@ -218,10 +221,11 @@ def _record(
 
 @dataclass(frozen=True)
 class Announcement:
-    """An update to be mailed to subscribers, with its titles in all languages.
+    """An update to be mailed to subscribers, with its titles and texts (Markdown) in all languages.
 
     `incident_titles` holds the incident's titles by language; the one in the portal's default language
-    has the empty string as its key.
+    has the empty string as its key. `bodies` is None where an earlier version signed the update, which
+    mailed no text. The mails of a `discreet` incident say only that there is news.
     """
 
     update_id: bytes
@@ -231,9 +235,11 @@ class Announcement:
     phase: str
     occurred_at: datetime
     titles: dict[str, str]
+    bodies: dict[str, str] | None
     original_language: str
     incident_titles: dict[str, str]
     public: bool
+    discreet: bool
 
     @property
     def path(self) -> str:
@@ -255,11 +261,16 @@ class Announcement:
         return self.incident_titles.get(language, self.incident_titles[""])
 
     def row_mac(self, vault: WorkerVault) -> bytes:
-        """Return the row MAC over every text that goes into a mail, and over the public state."""
+        """Return the row MAC over all that decides what a mail says, and over the public state."""
         words = [sorted(self.titles.items()), self.original_language, sorted(self.incident_titles.items())]
         at = self.occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
         ids = (self.update_id, self.incident_id, self.slug, self.number, self.phase, at)
-        return vault.row_mac("announcement", *ids, int(self.public), json.dumps(words))
+        values = (*ids, int(self.public), json.dumps(words))
+        if self.bodies is None:
+            return vault.row_mac("announcement", *values)
+        # Two more values than in an earlier version: neither form passes as the other.
+        bodies = json.dumps(sorted(self.bodies.items()))
+        return vault.row_mac("announcement", *values, bodies, int(self.discreet))
 
 
 def waiting(session: Session, vault: WorkerVault) -> list[Announcement]:
@@ -275,8 +286,9 @@ def waiting(session: Session, vault: WorkerVault) -> list[Announcement]:
     )
     found = []
     for row in rows:
-        if is_signed(session, vault, row):
-            found.append(_announcement(session, row))
+        announcement = signed(session, vault, row)
+        if announcement is not None:
+            found.append(announcement)
         else:
             log.error(
                 "incidents: update %s was altered or inserted without the worker's keys, nobody is mailed; "
@@ -297,13 +309,8 @@ def publish(session: Session, vault: WorkerVault | None, slug: str, now: datetim
 
     Without a vault nothing is signed, so nobody is mailed. Raises IncidentUnknown.
     """
-    rows = unannounced(session, locked(session, slug).id)
-    signed = [row for row in rows if vault is not None and is_signed(session, vault, row)]
-    done = make_public(session, slug, now)
-    if vault is not None:
-        for row in signed:
-            sign(session, vault, row)
-    return done
+    with _signed_again(session, vault, slug):
+        return make_public(session, slug, now)
 
 
 def set_title(
@@ -314,12 +321,34 @@ def set_title(
     The title is part of the mails about updates, so it is covered by their MACs. Raises IncidentUnknown,
     TitleInvalid.
     """
+    with _signed_again(session, vault, slug):
+        store_title(session, slug, title, language, now)
+
+
+def set_discreet(
+    session: Session, vault: WorkerVault | None, slug: str, now: datetime, *, discreet: bool
+) -> None:
+    """Store whether mails about an incident say only that there is a message, and sign the updates again.
+
+    Raises IncidentUnknown.
+    """
+    with _signed_again(session, vault, slug):
+        store_discreet(session, slug, now, discreet=discreet)
+
+
+@contextmanager
+def _signed_again(session: Session, vault: WorkerVault | None, slug: str) -> Iterator[None]:
+    """Sign again, after a change of what their MACs cover, the updates that were signed before it."""
     rows = unannounced(session, locked(session, slug).id)
-    signed = [row for row in rows if vault is not None and is_signed(session, vault, row)]
-    store_title(session, slug, title, language, now)
-    if vault is not None:
-        for row in signed:
-            sign(session, vault, row)
+    before = [] if vault is None else [(row, signed(session, vault, row)) for row in rows]
+    yield
+    for row, found in before:
+        if vault is not None and found is not None:
+            now = _announcement(session, row)
+            # One that an earlier version signed stays without its text, which its MAC did not cover.
+            form = now if found.bodies is not None else replace(now, bodies=None)
+            row.row_mac = form.row_mac(vault)
+    session.flush()
 
 
 def unannounced(session: Session, incident_id: bytes) -> list[Update]:
@@ -328,9 +357,13 @@ def unannounced(session: Session, incident_id: bytes) -> list[Update]:
     return list(session.scalars(select(Update).where(waits).order_by(Update.number)))
 
 
-def is_signed(session: Session, vault: WorkerVault, row: Update) -> bool:
-    """Return whether the row MAC of an update matches its current text."""
-    return row.row_mac is not None and compare_digest(row.row_mac, _announcement(session, row).row_mac(vault))
+def signed(session: Session, vault: WorkerVault, row: Update) -> Announcement | None:
+    """Return an update as it was signed, or None if its row MAC does not match what it says now."""
+    found = _announcement(session, row)
+    for form in (found, replace(found, bodies=None)):
+        if row.row_mac is not None and compare_digest(row.row_mac, form.row_mac(vault)):
+            return form
+    return None
 
 
 def mark_announced(session: Session, update_id: bytes, now: datetime) -> bool:
@@ -355,7 +388,9 @@ def _announcement(session: Session, row: Update) -> Announcement:
         phase=row.phase,
         occurred_at=row.occurred_at,
         titles={wording.language: wording.title for wording in wordings},
+        bodies={wording.language: wording.body for wording in wordings},
         original_language=wordings[0].language if wordings else "",
         incident_titles={"": incident.title, **incident.titles},
         public=row.published_at is not None,
+        discreet=incident.discreet,
     )

@@ -23,6 +23,7 @@ from portal.crypto import tokens
 from portal.crypto.vault import WorkerVault
 from portal.outbox import mail as mails
 from portal.outbox.service import Payload
+from portal.web.theme import Theme
 
 TEMPLATES = Path(__file__).parent.parent.parent / "templates"
 _HEADER_LINE = 76
@@ -33,6 +34,7 @@ PADDING = "X-Padding:"
 _FIRST_DOT = re.compile(rb"(\A|\r\n)\.")
 # No bare carriage return: some relays take `\r.\r` for the end of the message.
 _END_OF_LINE = re.compile(r"\r\n|\r|\n")
+_NOT_DIALLED = re.compile(r"[^\d+]")
 _SHORTEST_PADDING = len(PADDING) + len(" x\r\n")
 # Arguments: mail, language. Returns something hashable; raises MailUnfit.
 Words = Callable[[Any, str], object]
@@ -95,6 +97,7 @@ class Composer:
         self._cache: dict[Key, Rendered] = {}
         self._sizes: dict[Key, int] = {}
         self._sender = _sender(settings.site.organisation, settings.mail.sender)
+        self._theme = Theme.from_colour(settings.site.brand_colour)
 
     def compose(self, row_id: bytes, created_at: datetime, payload: Payload) -> Composed:
         """Render the mail of a row whose payload was decrypted. Raises MailUnfit."""
@@ -176,17 +179,20 @@ class Composer:
             "base_url": settings.base_url,
             "contact_email": settings.site.contact_email,
             "contact_phone": settings.site.contact_phone,
+            "dialled": _NOT_DIALLED.sub("", settings.site.contact_phone),
             "contact_hours": settings.site.contact_hours,
-            "timezone": settings.site.timezone,
+            "default_language": settings.default_language,
             "language": language,
+            "theme": self._theme,
             "words": words,
         }
         context |= {name: None if value is None else _placeholder(name) for name, value in own.items()}
-        text, html, subject = (
-            _environment(language).get_template(f"email/{mail.name}/{part}").render(context)
-            for part in ("body.txt", "body.html", "subject.txt")
-        )
-        subject = subject.strip()
+
+        def render(part: str) -> str:
+            return _environment(language).get_template(f"email/{mail.name}/{part}").render(context)
+
+        context["subject"] = subject = render("subject.txt").strip()
+        text, html = render("body.txt"), render("body.html")
         if not subject or any(ord(character) < ord(" ") for character in subject):
             raise MailUnfit(mail.name)
         return Rendered(subject, _encoded_lines(text), _encoded_lines(html))
@@ -236,6 +242,8 @@ class Composer:
         ]
         if contact := self._settings.site.contact_email:  # required in production
             headers.append(f"Reply-To: <{contact}>")
+        if mail.list_label:
+            headers.append(f"List-Id: <{mail.list_label}.{self._domain}>")
         unsubscribe = self._unsubscribe_link(mail)
         if unsubscribe:
             headers += [

@@ -28,6 +28,11 @@ class RotationReminder(mail.Mail):
         """Return an example."""
         return cls(choice="00" * 16, months=3)
 
+    @property
+    def list_label(self) -> str:
+        """Return the label of all reminders."""
+        return "reminders"
+
     def alternatives(self) -> tuple[mail.Mail, ...]:
         """Return it for every interval."""
         return tuple(replace(self, months=months) for months in map(int, INTERVALS))

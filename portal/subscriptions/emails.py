@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 from portal.outbox import mail
 
@@ -11,14 +11,13 @@ UNSUBSCRIBE = "unsubscribe"
 CONFIRM_PATH = "/subscribe/confirm/{token}/"
 # In bytes of JSON: with the longest address, the mail just fits a row's fixed size.
 LONGEST_INCIDENT = 120
-LONGEST_TITLE = 200
 
 
 @dataclass(frozen=True)
 class SubscribeConfirm(mail.Mail):
     """The answer to every sign-up; holds nothing that the form's sender typed.
 
-    `already` says that the address is subscribed.
+    `incident` is its title, empty for a discreet one. `already` says that the address is subscribed.
     """
 
     name: ClassVar[str] = "subscribe-confirm"
@@ -39,39 +38,53 @@ class SubscribeConfirm(mail.Mail):
         return replace(self, already=False), replace(self, already=True)
 
 
+class Words(NamedTuple):
+    """What the mails about one update say to the readers of one language.
+
+    `incident_language` and `language` are those of the incident's title and of the update, which may be
+    others than the reader's; `untranslated` names the latter in the reader's own, and is empty where they
+    are the same. `text` and `html` are empty where the update is too long for a mail.
+    """
+
+    subject: str
+    incident: str
+    incident_language: str
+    title: str
+    language: str
+    phase: str
+    occurred_at: str
+    text: str
+    html: str
+    path: str
+    untranslated: str
+
+
 @dataclass(frozen=True)
 class StatusUpdate(mail.Mail):
-    """One update for one subscription.
+    """One update for one subscription, in the frozen words of that update.
 
-    `untranslated` names the language of the update if it differs from the reader's, else it is empty.
+    `update` is its id in hex, `incident` the slug of its incident. Both are empty for a discreet one: then
+    the mail says only that there is news and where to read it.
     """
 
     name: ClassVar[str] = "status-update"
     stream: ClassVar[str] = mail.UPDATES
     unsubscribe_purpose: ClassVar[str | None] = UNSUBSCRIBE
+    words_field: ClassVar[str] = "update"
 
     subscription: str
-    incident: str
-    title: str
-    title_language: str
-    phase: str
-    occurred_at: str
-    path: str
-    untranslated: str
+    update: str = ""
+    incident: str = ""
 
     @classmethod
     def sample(cls) -> Self:
         """Return an example."""
-        return cls(
-            subscription="00" * 16,
-            incident="Break-in at our booking system",
-            title="Passwords stored anew",
-            title_language="en",
-            phase="Safeguards in place",
-            occurred_at="23 November 2026, 09:00 UTC",
-            path="/incidents/booking-system/updates/1/",
-            untranslated="",
-        )
+        return cls(subscription="00" * 16)
+
+    @property
+    def list_label(self) -> str:
+        """Return the label of the incident's updates."""
+        return f"{self.incident}.updates" if self.incident else "updates"
 
 
 MAILS: tuple[type[mail.Mail], ...] = (SubscribeConfirm, StatusUpdate)

@@ -3,12 +3,10 @@
 import logging
 from datetime import datetime
 
-from babel import Locale
 from sqlalchemy.orm import Session
 
 from portal.core.addresses import AddressInvalid, normalise
-from portal.core.dates import moment
-from portal.core.i18n import best_language, catalogue
+from portal.core.i18n import best_language
 from portal.crypto.vault import VaultError
 from portal.incidents import service as incidents
 from portal.incidents import writing
@@ -17,15 +15,17 @@ from portal.intake import replies
 from portal.intake.jobs import Request
 from portal.intake.service import LinkInvalid
 from portal.outbox import service as outbox
-from portal.runtime.parts import Outcome, WorkerParts
+from portal.outbox.compose import MailUnfit
+from portal.outbox.mail import CurrentWords
+from portal.runtime.parts import FrozenWords, Outcome, WorkerParts
 from portal.runtime.turns import Turns
-from portal.subscriptions import service
+from portal.subscriptions import frozen, service, wording
 from portal.subscriptions.emails import (
     LONGEST_INCIDENT,
-    LONGEST_TITLE,
     PURPOSE,
     StatusUpdate,
     SubscribeConfirm,
+    Words,
     clip,
 )
 from portal.subscriptions.models import Subscription
@@ -56,7 +56,7 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         return Outcome.ANSWERED
     language = best_language(request.fields.get("language"), parts.settings.site.languages)
     already = service.subscribed(session, vault, incident.id, address)
-    title = clip(incident.title_in(language), LONGEST_INCIDENT)
+    title = "" if incident.discreet else clip(incident.title_in(language), LONGEST_INCIDENT)
     replies.prepare(
         session,
         vault,
@@ -98,9 +98,23 @@ def announce(parts: WorkerParts) -> None:
     with parts.db.read() as session:
         waiting = writing.waiting(session, parts.vault)
     for update in waiting:
+        if not update.discreet:
+            _freeze(parts, update)
         turns = Turns(parts.db)
         while not parts.stopping() and _batch(parts, update, turns):
             pass
+
+
+def _freeze(parts: WorkerParts, update: Announcement) -> None:
+    """Store what the mails about an update say, unless it was stored before: everyone gets the same."""
+    with parts.db.write() as session:
+        if service.progress_of(session, update.update_id) is None:
+            return
+        try:
+            frozen.read(session, parts.vault, update.update_id)
+        except frozen.WordsAltered:
+            words = wording.drawn(parts.settings, update)
+            frozen.store(session, parts.vault, update.update_id, words)
 
 
 def _batch(parts: WorkerParts, update: Announcement, turns: Turns) -> bool:
@@ -133,10 +147,11 @@ def _enqueue_update(
     except VaultError:
         log.error("subscriptions: row %s does not decrypt, altered or moved; no mail sent", row.id.hex())
         return False
+    named = {} if update.discreet else {"update": update.update_id.hex(), "incident": update.slug}
     added = outbox.enqueue(
         session,
         vault,
-        _mail(parts, update, row, best_language(contact.language, parts.settings.site.languages)),
+        StatusUpdate(subscription=row.id.hex(), **named),
         address=contact.address,
         locale=contact.language,
         now=now,
@@ -146,22 +161,25 @@ def _enqueue_update(
     return added is not None
 
 
-def _mail(parts: WorkerParts, update: Announcement, row: Subscription, language: str) -> StatusUpdate:
-    shown, title = update.title(language)
-    locale = Locale.parse(language, sep="-")
-    return StatusUpdate(
-        subscription=row.id.hex(),
-        incident=clip(update.incident_title(language), LONGEST_INCIDENT),
-        title=clip(title, LONGEST_TITLE),
-        title_language=shown,
-        phase=catalogue(language).gettext(update.phase_words),
-        occurred_at=moment(update.occurred_at, language, parts.settings.site.timezone),
-        path=update.path,
-        untranslated=""
-        if shown == language
-        else Locale.parse(shown, sep="-").get_display_name(locale) or shown,
-    )
+def _read_words(session: Session, parts: WorkerParts, update_id: bytes, language: str) -> Words:
+    """Return what the mails about an update say to readers of a language.
+
+    Raises MailUnfit where that was altered: they are not sent.
+    """
+    try:
+        found = frozen.read(session, parts.vault, update_id)
+    except frozen.WordsAltered as error:
+        log.error(
+            "subscriptions: what the mails about update %s say was altered or removed without the worker's "
+            "keys, so they are not sent; add the update again: portal incidents update SLUG FILE",
+            update_id.hex(),
+        )
+        raise MailUnfit(StatusUpdate.name) from error
+    # A language that was not offered when the update was announced gets the default one's words.
+    default = parts.settings.default_language
+    return found[best_language(language, tuple(sorted(found, key=lambda tag: (tag != default, tag))))]
 
 
+WORDS: dict[str, FrozenWords] = {StatusUpdate.name: lambda parts: CurrentWords(parts, _read_words)}
 BEFORE_HANDOVER = {PURPOSE: replies.living_from_handover(service.CONFIRM_WITHIN)}
 HANDLERS = {PURPOSE: answer, service.CONFIRMED: confirm}

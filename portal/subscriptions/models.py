@@ -1,10 +1,12 @@
-"""The tables of subscriptions, suppressions and the progress of announcements."""
+"""The tables of subscriptions, suppressions, the progress of announcements, and what their mails say."""
 
-from sqlalchemy import Index, LargeBinary
+from sqlalchemy import Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import ID_BYTES, WITHOUT_ROWID, Base
-from portal.crypto.vault import INDEX_BYTES
+from portal.crypto.vault import INDEX_BYTES, ROW_MAC_BYTES
+
+LANGUAGE_LENGTH = 16
 
 
 class Subscription(Base):
@@ -43,3 +45,17 @@ class Announcement(Base):
     update_id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
     reached: Mapped[bytes | None] = mapped_column(LargeBinary(INDEX_BYTES))
     enqueued: Mapped[int] = mapped_column(default=0)
+
+
+class FrozenUpdate(Base):
+    """What the mails about an update say in one language, frozen when the first of them is queued.
+
+    `content` is JSON. The row MAC covers it and the languages of the update's other rows.
+    """
+
+    __tablename__ = "subscriptions_words"
+
+    update_id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
+    language: Mapped[str] = mapped_column(String(LANGUAGE_LENGTH), primary_key=True)
+    content: Mapped[str] = mapped_column(Text)
+    row_mac: Mapped[bytes] = mapped_column(LargeBinary(ROW_MAC_BYTES))

@@ -76,7 +76,7 @@ def test_without_a_translation_the_default_language_is_sent_and_marked(operator,
     spanish = smtp.to(ANA)[0]
     assert "Todavía no tenemos este mensaje en su idioma. Esta versión está en inglés." in spanish.text
     assert "On 28 October a thief copied our customers’ names" in spanish.text
-    assert '<h1 style="margin:0 0 16px;font-size:22px;line-height:1.3" lang="en" dir="auto">' in spanish.html
+    assert '<h1 style="margin:0 0 16px;font-size:24px;line-height:1.25" lang="en" dir="auto">' in spanish.html
     assert spanish.message["Content-Language"] == "es"
     assert "in your language" not in smtp.to(ANN)[0].text
 
@@ -95,7 +95,7 @@ def test_a_discreet_incident_keeps_the_neutral_mail(operator, worker_parts, smtp
     drain(worker_parts)
     for mail in smtp.messages:
         said = f"{mail.message['Subject']} {mail.text} {mail.html}"
-        assert not [word for word in ("28", "thief", "affected", "octubre", SLUG) if word in said]
+        assert not [word for word in ("October", "thief", "affected", "octubre", SLUG) if word in said]
     assert smtp.to(ANN)[0].message["Subject"] == "A message about your account at Northwind Travel"
 
 

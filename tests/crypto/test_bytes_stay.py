@@ -105,6 +105,7 @@ LABELS = {
         "notice subject",
         "notice text",
         "notice words",
+        "update words",
     },
     "seal": {"canary"},
     "token": {"boundary", "message-id", "reminders-off", "reset", "unsubscribe"},
@@ -113,7 +114,7 @@ LABELS = {
 }
 # By the name in its row: the purposes of its links, and its fields, which are the keys of the sealed JSON.
 MAILS = {
-    "check-answer": ("check", "check", None, ""),
+    "check-answer": ("check", "check", None, "asked_on"),
     "link-not-prepared": ("reset", None, None, ""),
     "no-account": ("reset", None, None, ""),
     "notice": ("", None, None, "notice"),
@@ -121,12 +122,7 @@ MAILS = {
     "reset-link": ("reset", "reset", None, ""),
     "reset-required": ("", "reset", None, "everyone"),
     "rotation-reminder": ("", None, "reminders-off", "choice months"),
-    "status-update": (
-        "",
-        None,
-        "unsubscribe",
-        "subscription incident title title_language phase occurred_at path untranslated",
-    ),
+    "status-update": ("", None, "unsubscribe", "subscription update incident"),
     "subscribe-confirm": ("subscribe", "subscribe", None, "incident already"),
 }
 # What seals a request, by the handler that opens it.

@@ -200,6 +200,14 @@ def test_a_waiting_update_is_mailed_and_can_be_unsubscribed_from(client, db, wor
     assert count(db, "subscriptions") == 0
 
 
+def test_the_text_of_an_update_that_was_signed_without_it_is_not_mailed(db, worker_parts, smtp):
+    change(db, "UPDATE incidents_wordings SET body = 'Pay at evil.example'")
+    subscriptions.announce(worker_parts)
+    drain(worker_parts)
+    (mail,) = [mail for mail in smtp.to(ANA) if "We closed the gap" in mail.text]
+    assert "evil.example" not in mail.text + mail.html
+
+
 def test_a_link_switches_reminders_off(client, db, worker_vault):
     ana = account_id(db, worker_vault, ANA)
     for expected in ("3", "off"):

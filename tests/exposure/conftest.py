@@ -121,7 +121,7 @@ def link_in(mail: Delivered) -> str:
 
 
 def code_in(mail: Delivered) -> str:
-    (code,) = re.findall(r"^([A-Z2-7]{4}-[A-Z2-7]{4})$", mail.text, re.MULTILINE)
+    (code,) = re.findall(r": ([A-Z2-7]{4}-[A-Z2-7]{4})$", mail.text, re.MULTILINE)
     return str(code)
 
 

@@ -69,6 +69,14 @@ def test_a_check_that_had_to_wait_is_answered_once_the_list_is_active(lists, che
     jobs.release(worker_parts)
     drain(worker_parts)
     assert len(smtp.to("ann@northwind.example")) == 3, "one answer for each request, and one more for both"
+    first, _, later = smtp.messages
+    assert "You asked us something" not in first.text
+    for part in (later.text, later.html):
+        assert "You asked us something on 23 November 2026." in part
+        assert "Answer code" not in part, "the page where it could be entered is long gone"
+        assert "affected" not in part
+    assert later.message["Subject"] == first.message["Subject"]
+    assert len(later.content) == len(first.content)
     assert "You are affected<" in read(smtp.messages[-1])
     jobs.release(worker_parts)
     drain(worker_parts)

@@ -93,7 +93,9 @@ def test_both_forms_of_a_mail_say_where_to_go_and_how_to_check_it(kind):
 def test_no_mail_stays_in_english(kind, language):
     english, here = written(kind, "en"), written(kind, language)
     assert english[0]["Subject"] != here[0]["Subject"]
-    untouched = [line for line in here[1].splitlines() if len(line.split()) >= 4 and line in english[1]]
+    data = vars(kind.sample()).values()
+    said = [line for line in here[1].splitlines() if len(line.split()) >= 4 and line not in data]
+    untouched = [line for line in said if line in english[1]]
     assert untouched == []
 
 

@@ -63,6 +63,7 @@ NUMBERED = {
     "scheduled_jobs",
     "storage_probes",
     "subscription_announcements",
+    "subscriptions_words",
 }
 
 

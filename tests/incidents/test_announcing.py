@@ -86,6 +86,8 @@ def test_an_author_may_think_again_before_anyone_was_told(db, incident, tell, wa
     "forged",
     [
         "UPDATE incidents_wordings SET title = 'Claim your refund at evil.example'",
+        "UPDATE incidents_wordings SET body = 'Claim your refund at evil.example'",
+        "UPDATE incidents SET discreet = NOT discreet",
         "UPDATE incidents_updates SET phase = 'resolved'",
         "UPDATE incidents_updates SET number = 7",
         "UPDATE incidents SET title = 'Claim your refund at evil.example'",
@@ -142,7 +144,10 @@ def test_the_commands_vouch_for_what_they_change(db, incident, incidents_command
     incidents_command("update", SLUG, "--phase", "contained", "--title", "The way in is closed", file)
     assert time.monotonic() - begun < 15, "it waited for itself"
     incidents_command("title", SLUG, "Robo de reservas", "--language", "es")
+    incidents_command("discreet", SLUG, "on")
     file.write_text("We closed it for good.\n")
     incidents_command("update", SLUG, "--edit", "1", file)
     (news,) = waiting()
     assert news.incident_title("es") == "Robo de reservas"
+    assert news.discreet
+    assert news.bodies == {"en": "We closed it for good."}

@@ -217,11 +217,14 @@ def test_what_the_notice_says_is_chosen_with_the_incident_and_later(portal, audi
     portal("incidents", "create", SLUG, *given)
     shown = portal("incidents", "show", SLUG).output
     assert "happened: 2026-10-28\n" in shown
-    assert "discreet: the notice says only that there is a message\n" in shown
-    assert "the next notice tells what happened" in portal("incidents", "discreet", SLUG, "off").output
+    assert "discreet: mails say only that there is a message\n" in shown
+    assert (
+        "the next notice and updates tell what happened"
+        in portal("incidents", "discreet", SLUG, "off").output
+    )
     assert "happened on 2026-10-27" in portal("incidents", "happened", SLUG, "2026-10-27").output
     assert "discreet" not in portal("incidents", "show", SLUG).output
-    assert "says only that" in portal("incidents", "discreet", SLUG, "on").output
+    assert "say only that" in portal("incidents", "discreet", SLUG, "on").output
     assert audited() == [
         ("incidents.create", '{"classes":1,"discreet":true}'),
         ("incidents.discreet", '{"discreet":false}'),

@@ -1,12 +1,10 @@
 """A mail arrives byte for byte: in SMTP a line of one dot ends a message, so dots in front travel doubled."""
 
-from dataclasses import replace
-
 import pytest
 
 from portal.outbox.compose import Composed
 from portal.outbox.service import unseal
-from portal.subscriptions.emails import StatusUpdate
+from portal.reset.emails import PasswordChanged
 
 
 def composed(content: bytes) -> Composed:
@@ -34,8 +32,8 @@ def test_lines_that_begin_with_a_dot_arrive_as_they_were_written(deliverer, smtp
     assert [mail.content for mail in smtp.messages] == [content, b"The next mail\r\n"]
 
 
-def test_an_update_whose_title_is_a_dot_arrives_whole(deliverer, enqueue, row, smtp, worker_vault):
-    waiting = enqueue(mail=replace(StatusUpdate.sample(), title=".", phase=".net"))
+def test_a_mail_with_a_line_of_one_dot_arrives_whole(deliverer, enqueue, row, smtp, worker_vault):
+    waiting = enqueue(mail=PasswordChanged(changed_at="\n.\n.net"))
     hands = deliverer()
     stored = row(waiting)
     content = unseal(worker_vault, stored.id, stored.payload)

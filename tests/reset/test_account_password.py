@@ -49,8 +49,8 @@ def test_open_links_die_and_the_owner_is_told(at_home, ana, app, ask, worker_par
     drain(worker_parts)
     told = smtp.to(ana)[-1]
     assert told.message["Subject"] == "Your password was changed"
-    assert "Every other device is signed out of your account" in told.text
-    assert "Every other device is signed out of your account" in told.html
+    assert "We signed you out on every other device" in told.text
+    assert "We signed you out on every other device" in told.html
 
 
 def test_a_wrong_current_password_changes_nothing(at_home, ana, people):

@@ -244,7 +244,7 @@ def test_the_owner_is_told_by_mail_with_a_way_to_undo_it(client, ask, ana, worke
         assert "+1 555 0100" in part
         assert "help@northwind.example" in part
         assert NEW not in part
-        assert "Every device is signed out of your account" in part
+        assert "We signed you out on every device" in part
 
 
 def test_the_first_page_of_a_required_reset_says_why(client, ask, ana, people):

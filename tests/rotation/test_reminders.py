@@ -268,7 +268,7 @@ def test_the_mail_asks_useful_questions_and_has_no_link_that_signs_in(house, clo
         assert "passkey" in part
     links = set(re.findall(r'https?://[^\s"<>]+', mail.text + mail.html))
     assert {re.sub(r"[a-z2-7]{32}", "TOKEN", link) for link in links} == {
-        "http://localhost:8000",
+        "http://localhost:8000/",
         "http://localhost:8000/reminders/off/TOKEN/",
     }
 

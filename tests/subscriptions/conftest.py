@@ -32,10 +32,12 @@ class House:
         assert isinstance(visitor, Visitor)
         return visitor
 
-    def incident(self, slug: str = SLUG, title: str = TITLE, *, public: bool = True) -> bytes:
+    def incident(
+        self, slug: str = SLUG, title: str = TITLE, *, public: bool = True, discreet: bool = False
+    ) -> bytes:
         now = self.worker.clock.now()
         with self.worker.db.write() as session:
-            incident = incidents.create(session, slug, title, ("Passwords",), now)
+            incident = incidents.create(session, slug, title, ("Passwords",), now, discreet=discreet)
             if public:
                 incidents.publish(session, slug, now)
             return incident.id
@@ -56,11 +58,12 @@ class House:
         notify: bool = True,
         language: str = "en",
         number: int | None = None,
+        body: str = "What we **know**.",
     ) -> int:
         now = self.worker.clock.now()
         wanted = Notify.YES if notify else Notify.NO
         words = UpdateText(
-            language, "contained", title, "What we know.", now, wanted if number is None else Notify.UNCHANGED
+            language, "contained", title, body, now, wanted if number is None else Notify.UNCHANGED
         )
         with self.worker.db.write() as session:
             if number is not None:

@@ -1,8 +1,14 @@
 """Without the worker's keys, rows written into the tables mail nobody, and stolen ones name nobody."""
 
+import pytest
 from sqlalchemy import text
 
+from portal.outbox import service as outbox
+from portal.subscriptions import jobs
+from portal.subscriptions.models import FrozenUpdate
 from tests.subscriptions.test_updates import ANA, ROBIN, add
+
+EVE = "eve@example.es"
 
 
 class TestAnUpdate:
@@ -40,6 +46,72 @@ class TestAnUpdate:
         house.publish("second")
         house.work()
         assert len(house.updates_to(ANA)) == 1
+
+
+def change(db, *statements):
+    with db.write() as session:
+        for statement in statements:
+            assert session.execute(text(statement)).rowcount
+
+
+FIRST = "(SELECT id FROM incidents_updates WHERE number = 1)"
+FORGED_WORDS = {
+    "altered": ["UPDATE subscriptions_words SET content = replace(content, 'What we', 'Pay us')"],
+    "one language altered": [
+        "UPDATE subscriptions_words SET content = replace(content, 'What we', 'Pay us') WHERE language = 'es'"
+    ],
+    "languages swapped": [
+        f"UPDATE subscriptions_words SET language = '{new}' WHERE language = '{old}'"
+        for old, new in (("en", "x"), ("es", "en"), ("x", "es"))
+    ],
+    "one removed": ["DELETE FROM subscriptions_words WHERE language = 'es'"],
+    "all removed": ["DELETE FROM subscriptions_words"],
+    "those of another update": [
+        f"DELETE FROM subscriptions_words WHERE update_id = {FIRST}",
+        f"UPDATE subscriptions_words SET update_id = {FIRST}",
+    ],
+}
+
+
+class TestTheWordsOfAnUpdate:
+    @pytest.fixture
+    def queued(self, house, incident):
+        add(house, incident, ANA)
+        add(house, incident, EVE, language="es")
+        for title in ("Passwords stored anew", "Another one"):
+            house.update(title)
+        jobs.announce(house.worker)
+        return house
+
+    @pytest.mark.parametrize("statements", FORGED_WORDS.values(), ids=FORGED_WORDS)
+    def test_that_were_forged_or_moved_after_it_was_queued_mail_nobody(
+        self, queued, smtp, db, caplog, statements
+    ):
+        change(db, *statements)
+        queued.work()
+        left = [mail for mail in smtp.messages if "Passwords stored anew" in mail.text]
+        assert left == []
+        assert "was altered or removed without the worker's keys" in caplog.text
+        with db.read() as session:
+            assert outbox.failures(session)["not-composed"] >= 2
+
+    def test_that_were_planted_before_it_was_queued_are_replaced(self, house, smtp, incident, db, clock):
+        add(house, incident, ANA)
+        house.update("Passwords stored anew")
+        with db.write() as session:
+            update_id = session.execute(text("SELECT id FROM incidents_updates")).scalar_one()
+            row = FrozenUpdate(update_id=update_id, language="en", content="{}", row_mac=b"x" * 32)
+            session.add(row)
+        house.work()
+        (mail,) = house.updates_to(ANA)
+        assert "What we know." in mail.text
+
+    def test_stay_as_they_were_when_the_first_was_queued(self, queued, house, smtp, db):
+        """So a correction in between makes no two versions; it is on the page, to which the mail leads."""
+        house.update("Passwords stored anew", number=1, body="Corrected.")
+        queued.work()
+        assert all("What we know." in mail.text for mail in smtp.messages)
+        assert len(smtp.messages) == 4
 
 
 def test_a_thief_with_the_database_and_every_address_finds_no_subscriber(

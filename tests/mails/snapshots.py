@@ -1,0 +1,188 @@
+"""Every mail in every language as files, to be read like code: headers and text, and the HTML part.
+
+After a change of words or looks, `python -m tests.mails.snapshots` writes them anew. Read the difference.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from email import message_from_bytes, policy
+from pathlib import Path
+
+from portal.campaigns import frozen
+from portal.campaigns import wording as notices
+from portal.campaigns.emails import Notice
+from portal.campaigns.emails import Words as NoticeWords
+from portal.core.settings import Mail as MailSettings
+from portal.core.settings import Settings, Site
+from portal.crypto import keys
+from portal.crypto.vault import WorkerVault
+from portal.exposure.emails import CheckAnswer
+from portal.incidents.authoring import read_statement
+from portal.incidents.models import Incident, Statement
+from portal.incidents.writing import Announcement
+from portal.outbox.compose import Composer
+from portal.outbox.mail import Mail
+from portal.reset.emails import LinkNotPrepared, NoAccount, PasswordChanged, ResetLink, ResetRequired
+from portal.rotation.emails import RotationReminder
+from portal.subscriptions import wording as updates
+from portal.subscriptions.emails import StatusUpdate, SubscribeConfirm
+from portal.subscriptions.emails import Words as UpdateWords
+
+FOLDER = Path(__file__).with_name("snapshots")
+ROOT = Path(__file__).parents[2]
+RENEW = ".venv/bin/python -m tests.mails.snapshots"
+ROW = bytes(range(16))
+LAST_VERSION = 3
+WRITTEN_AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+SHOWN = ("From", "Reply-To", "To", "Subject", "List-Id", "List-Unsubscribe", "List-Unsubscribe-Post")
+SETTINGS = Settings(
+    base_url="https://incident.lanternfold.example",
+    mail=MailSettings(sender="incident@lanternfold.example"),
+    site=Site(
+        organisation="Lanternfold Books",
+        contact_email="help@lanternfold.example",
+        contact_phone="+44 1632 960 188",
+        contact_hours="every day, 07:00 to 21:00 UTC",
+        brand_colour="#7a3b12",
+        timezone="Europe/London",
+    ),
+)
+INCIDENT = Incident(
+    slug="order-archive",
+    title="Theft from our order archive",
+    titles={"es": "Robo en nuestro archivo de pedidos"},
+    classes="Names;Email addresses;Physical addresses;Phone numbers;Purchases",
+    discreet=False,
+    happened_on=date(2026, 10, 28),
+)
+BODY = """\
+We opened the last two backups and found **orders from before 2021** in them, too.
+
+- 112 more customers are affected. We email them today.
+- The file held no passwords and no card numbers.
+
+| Year | Customers |
+|---|---|
+| 2019 | 40 |
+| 2020 | 72 |
+
+Want to know if you are one of them? [Check your address](/check/).
+"""
+CUERPO = """\
+Abrimos las dos últimas copias y encontramos también **pedidos anteriores a 2021**.
+
+- Hay 112 clientes más afectados. Les escribimos hoy.
+- El fichero no contenía contraseñas ni números de tarjeta.
+
+¿Quiere saber si es uno de ellos? [Compruebe su dirección](/check/).
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One mail as one person gets it; `words` says what many such mails share."""
+
+    mail: Mail
+    words: NoticeWords | UpdateWords | None = None
+
+
+def cases(language: str) -> dict[str, Case]:
+    """Every kind of mail, and every form that differs in more than a word, by the name of its files."""
+    es = language == "es"
+    told = announcement(es=True)
+    notice, update = Notice("00" * 16), StatusUpdate("00" * 16, "00" * 16, "order-archive")
+    incident = INCIDENT.title_in(language)
+    return {
+        "check-answer": Case(CheckAnswer()),
+        "check-answer-later": Case(CheckAnswer("12 de noviembre de 2026" if es else "12 November 2026")),
+        "link-not-prepared": Case(LinkNotPrepared()),
+        "no-account": Case(NoAccount()),
+        "notice": Case(notice, notice_words(language, 3, ("en", "es"))),
+        "notice-discreet": Case(Notice()),
+        "notice-untranslated": Case(notice, notice_words(language, 1, ("en",))),
+        "password-changed": Case(
+            PasswordChanged("23 de noviembre de 2026, 09:00 UTC" if es else "23 November 2026, 09:00 UTC")
+        ),
+        "reset-link": Case(ResetLink()),
+        "reset-required": Case(ResetRequired(everyone=False)),
+        "reset-required-everyone": Case(ResetRequired(everyone=True)),
+        "rotation-reminder": Case(RotationReminder("00" * 16, 3)),
+        "status-update": Case(update, updates.drawn(SETTINGS, told)[language]),
+        "status-update-discreet": Case(StatusUpdate("00" * 16)),
+        "status-update-untranslated": Case(update, updates.drawn(SETTINGS, announcement(es=False))[language]),
+        "subscribe-confirm": Case(SubscribeConfirm(incident, already=False)),
+        "subscribe-confirm-already": Case(SubscribeConfirm(incident, already=True)),
+        "subscribe-confirm-discreet": Case(SubscribeConfirm("", already=False)),
+    }
+
+
+def notice_words(language: str, version: int, translated: tuple[str, ...]) -> NoticeWords:
+    """The words of the demonstration's statement, as they are frozen; its last version tells of passwords."""
+    classes = f"{INCIDENT.classes};Passwords" if version == LAST_VERSION else INCIDENT.classes
+    incident = Incident(slug=INCIDENT.slug, classes=classes, happened_on=INCIDENT.happened_on)
+    found = {}
+    for tag in SETTINGS.site.languages:
+        written = tag if tag in translated else "en"
+        name = f"statement-{version}.md" if written == "en" else f"statement-{version}.{written}.md"
+        content = (ROOT / "portal/demo/content" / name).read_bytes()
+        text = read_statement(content, SETTINGS.site.languages).text
+        statement = Statement(
+            language=written, title=text.title, signed_by=text.signed_by, role=text.role, summary=text.summary
+        )
+        statement.sections_json = json.dumps(text.sections)
+        subject = notices._usual_subject(SETTINGS, incident, tag, WRITTEN_AT.date())
+        found[tag] = notices._words(SETTINGS, incident, statement, subject)
+    return frozen.shown(found, language, "en")
+
+
+def announcement(*, es: bool) -> Announcement:
+    """An update in English, and in Spanish too."""
+    return Announcement(
+        update_id=bytes(16),
+        incident_id=bytes(16),
+        slug="order-archive",
+        number=8,
+        phase="investigating",
+        occurred_at=datetime(2026, 11, 22, 16, 30, tzinfo=UTC),
+        titles={"en": "Older orders were in the file too"}
+        | ({"es": "El fichero contenía pedidos más antiguos"} if es else {}),
+        bodies={"en": BODY} | ({"es": CUERPO} if es else {}),
+        original_language="en",
+        incident_titles={"": INCIDENT.title, **INCIDENT.titles},
+        public=True,
+        discreet=False,
+    )
+
+
+def rendered(settings: Settings, case: Case, language: str) -> tuple[str, str]:
+    """One mail as (headers and text, HTML), as a mail program reads them."""
+    vault = WorkerVault(keys.read_worker(ROOT / "tests/crypto/written_before/worker-keys.json"))
+    composer = Composer(settings, vault, {}, {case.mail.name: lambda _mail, _language: case.words})
+    content = composer.render(case.mail, "sam.rivera@example.com", language, ROW, WRITTEN_AT).content
+    message = message_from_bytes(content, policy=policy.default)
+    text, html = (message.get_body((kind,)) for kind in ("plain", "html"))
+    assert text is not None
+    assert html is not None
+    headers = "".join(f"{name}: {message[name]}\n" for name in SHOWN if message[name])
+    said, looks = (str(part.get_content()).replace("\r\n", "\n") for part in (text, html))
+    return f"{headers}\n{said}\n", f"{looks}\n"
+
+
+def files() -> Iterator[tuple[Path, str]]:
+    """Every file, and what it should hold."""
+    for language in SETTINGS.site.languages:
+        for name, case in cases(language).items():
+            text, html = rendered(SETTINGS, case, language)
+            yield FOLDER / f"{name}.{language}.txt", text
+            yield FOLDER / f"{name}.{language}.html", html
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    wanted = dict(files())
+    for left in set(FOLDER.iterdir()) - set(wanted):
+        left.unlink()
+    for path, content in wanted.items():
+        path.write_text(content, encoding="utf-8", newline="\n")
