@@ -293,7 +293,7 @@ def subject(context: Context, slug: str, text: str, language: str) -> None:
 @click.pass_obj
 @errors_as_messages
 def failed(context: Context, slug: str, output: Path) -> None:
-    """List whom no notice reached, for letters and calls.
+    """List people who got no notice, for letters and calls.
 
     Writes one line per person: email, name, account_ref, reason. `uncertain` means that the notice may have
     arrived. The portal does not read bounces, so people whose mail came back are missing.
