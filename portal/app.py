@@ -30,6 +30,7 @@ from portal.intake import jobs as intake
 from portal.intake import pace
 from portal.intake import service as intake_service
 from portal.outbox import jobs as outbox
+from portal.outbox import pace as outbox_pace
 from portal.outbox import service as outbox_service
 from portal.outbox import views as outbox_views
 from portal.outbox.mail import Mail
@@ -48,7 +49,7 @@ from portal.site import views as site_views
 from portal.subscriptions import emails as subscriptions_emails
 from portal.subscriptions import jobs as subscriptions
 from portal.subscriptions import views as subscriptions_views
-from portal.web import errors, frame, languages, limits, networks
+from portal.web import errors, frame, languages, limits, networks, overnight
 from portal.web.gate import Gate
 from portal.web.public_cache import PublicCache
 
@@ -136,13 +137,14 @@ def create_app(
         storage=storage or StorageCheck(database, READINESS, clock),
         page_cache=PageCache(content_version, look_seconds),
         account_lines=(rotation_views.account_line,),
-        waits=(pace.present_wait, outbox_service.present_wait),
+        waits=(pace.present_wait, outbox_pace.present_wait),
         language_chosen=accounts_views.store_language,
         sign_in_failed=reset_views.submit_failed_sign_in,
         unlisted_paths=tuple(path for page in PAGES for path in page.UNLISTED_PATHS),
         listed_pages=(*exposure_views.LISTED_PAGES, *reset_views.LISTED_PAGES),
     )
     frame.prepare(app, parts)
+    overnight.install(app)
     login.install(app)
     for page in PAGES:
         app.register_blueprint(page.bp)

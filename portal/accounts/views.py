@@ -1,6 +1,6 @@
 """Pages for sign-in, sign-out and the account."""
 
-from flask import Blueprint, redirect, render_template, request, session
+from flask import Blueprint, g, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
 from flask_babel import format_date, ngettext
 from flask_babel import gettext as _
@@ -18,6 +18,7 @@ from portal.intake import service as intake
 from portal.runtime.parts import AccountLine
 from portal.web import frame
 from portal.web.forms import EmptyForm
+from portal.web.overnight import filled_in_again
 
 bp = Blueprint("accounts", __name__)
 UNLISTED_PATHS = ("/account/", "/sign-in/", "/sign-out/")
@@ -32,9 +33,10 @@ _OTHERS = "others"
 
 
 @bp.get("/sign-in/")
+@filled_in_again
 def sign_in() -> ResponseReturnValue:
-    """Show the sign-in form."""
-    if login.signed_in() is not None:
+    """Show the sign-in form; also to who typed into one while another person signed in."""
+    if login.signed_in() is not None and not g.get("form_outdated"):
         return redirect(login.next_page(request.args.get("next")), 303)
     return render_template(
         "accounts/sign-in.html",

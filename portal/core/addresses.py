@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from functools import cache
+from pathlib import Path
 
 import idna
 
@@ -28,6 +30,9 @@ PLUS_ONLY = frozenset(
         "fastmail.com", "proton.me", "protonmail.com", "pm.me",
     }
 )  # fmt: skip
+
+# Lines of a domain that is often typed by mistake, and the one that is meant; the form's script reads it too.
+SLIPS = Path(__file__).parents[2] / "static/words/mistyped-domains.txt"
 
 NO_ADDRESS = mark("Enter an email address.")
 TOO_LONG = mark("This is too long for an email address.")
@@ -101,6 +106,19 @@ def folded(address: str) -> str:
 def one_mailbox(domain: str) -> bool:
     """Return whether the provider is known to deliver every spelling with the same fold to one mailbox."""
     return domain in PLUS_AND_DOTS or domain in PLUS_ONLY
+
+
+def probably_meant(address: str) -> str | None:
+    """Return what a normalised address at a domain that is often mistyped should probably be, or None."""
+    local, _, domain = address.rpartition("@")
+    meant = _slips().get(domain)
+    return f"{local}@{meant}" if meant else None
+
+
+@cache
+def _slips() -> dict[str, str]:
+    lines = SLIPS.read_text(encoding="ascii").splitlines()
+    return dict(line.split() for line in lines if line and not line.startswith("#"))
 
 
 def sign_in_name(address: str) -> str:

@@ -18,6 +18,7 @@ from portal.intake import service as intake
 from portal.intake.flow import REFUSED, Flow, Page
 from portal.web import frame
 from portal.web.forms import EmptyForm
+from portal.web.overnight import filled_in_again
 from portal.web.tabs import TabValue, TabValues
 
 bp = Blueprint("exposure", __name__)
@@ -41,9 +42,12 @@ FLOW = Flow(
 
 
 @bp.get("/check/")
+@filled_in_again
 def ask() -> Page:
     """Show the form with its one field, the address."""
-    return render_template("exposure/ask.html", form=CheckForm(), closed=session.pop(_CLOSED, False))
+    return render_template(
+        "exposure/ask.html", form=CheckForm(), closed=session.pop(_CLOSED, False), why=FLOW.why_here()
+    )
 
 
 @bp.post("/check/")
@@ -52,7 +56,7 @@ def submit() -> Page:
     form = CheckForm()
     if not form.validate():
         return render_template("exposure/ask.html", form=form), REFUSED
-    return FLOW.submit({"email": form.email.data or ""})
+    return FLOW.submit_address(form)
 
 
 @bp.post("/account/answer/")
@@ -65,6 +69,7 @@ def mail_account_answer() -> ResponseReturnValue:
 
 
 @bp.get("/check/sent/")
+@filled_in_again
 def sent() -> Page:
     """Show what happens next, and the form for the code."""
     return FLOW.sent_page()

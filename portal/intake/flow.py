@@ -19,13 +19,17 @@ from portal.crypto import tokens
 from portal.crypto.hashing import TooBusy
 from portal.intake import service
 from portal.web import frame
-from portal.web.forms import CodeForm
+from portal.web.forms import AddressForm, CodeForm
 from portal.web.tabs import TabValue, TabValues
 
 BROWSER_SECRETS = 3  # one address gets three mails a day (replies.CAP_PER_DAY)
 NO_TOKEN = "-" * 32  # stored for a malformed token, so that cookies of one step have one length
 REFUSED = 400
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+# Longer waits are told in steps of five minutes, and in hours from here on.
+EXACT, LONG = 10 * MINUTE, 90 * MINUTE
+# Why a flow's page led to its start: the session lacks a request, or a link.
+NOT_REQUESTED, NOT_OPENED = "not requested", "not opened"
 
 Page = str | tuple[str, int] | Response
 
@@ -43,6 +47,14 @@ class Flow:
     opened: str
     sent_template: str
     has_code: bool = True
+
+    def submit_address(self, form: AddressForm, **fields: str) -> Page:
+        """Submit a valid form with an address, and more fields; first ask about one that looks mistyped."""
+        address = form.email.data or ""
+        meant = form.meant()
+        if meant is not None:
+            return render_template("intake/did-you-mean.html", typed=address, meant=meant, fields=fields)
+        return self.submit({"email": address, **fields})
 
     def submit(
         self, fields: dict[str, str], *, purpose: str | None = None, for_account: bool = False
@@ -73,13 +85,13 @@ class Flow:
     def sent_page(self, form: CodeForm | None = None) -> Page:
         """Show what happens next and the code form; redirect to the start when nothing was requested."""
         if not self.browser_secrets():
-            return frame.see_other(self.ask)
+            return self._to_start(NOT_REQUESTED)
         for_account = session.get(self._account_key, False)
         page = render_template(
             self.sent_template,
             form=form or CodeForm(),
             for_account=for_account,
-            wait_minutes=_wait_minutes(),
+            wait=_present_wait(),
         )
         return (page, REFUSED) if form is not None else page
 
@@ -87,7 +99,7 @@ class Flow:
         """Exchange a code typed in the requesting browser for the link's token. Raises 429, 503."""
         secrets, form = self.browser_secrets(), CodeForm()
         if not secrets:
-            return frame.see_other(self.ask)
+            return self._to_start(NOT_REQUESTED)
         if not form.validate():
             return self.sent_page(form)
         typed = form.code.data or ""
@@ -109,8 +121,17 @@ class Flow:
         """
         link = self._links.find()
         if link is None:
-            abort(frame.see_other(self.ask))
+            abort(self._to_start(NOT_OPENED))
         return link
+
+    def why_here(self) -> str | None:
+        """Return once why a page of this flow led to its start, or None."""
+        why = session.pop(self._why_key, None)
+        return str(why) if why else None
+
+    def _to_start(self, why: str) -> Response:
+        session[self._why_key] = why
+        return frame.see_other(self.ask)
 
     def change(self, link: TabValue, state: Any) -> None:
         """Store what the page of a link did; opening the link again resets it to None."""
@@ -155,6 +176,10 @@ class Flow:
         return f"flow {self.purpose}"
 
     @property
+    def _why_key(self) -> str:
+        return f"why {self.purpose}"
+
+    @property
     def _links(self) -> TabValues:
         return TabValues(f"links {self.purpose}", former=f"token {self.purpose}")
 
@@ -163,13 +188,20 @@ class Flow:
         return f"account {self.purpose}"
 
 
-def _wait_minutes() -> int:
-    """Return how many minutes a mail may take at present, 0 for less than one; the same for everyone."""
+def _present_wait() -> dict[str, int]:
+    """Return how many minutes or hours a mail takes at present, nothing for less than one.
+
+    It is the same for everyone.
+    """
     parts = frame.parts()
     now = parts.clock.now()
     with parts.db.read() as db_session:
         wait = sum((estimate(db_session, now) for estimate in parts.waits), timedelta())
-    return ceil(wait / MINUTE) if wait >= MINUTE else 0
+    if wait < MINUTE:
+        return {}
+    if wait > LONG:
+        return {"hours": ceil(wait / HOUR)}
+    return {"minutes": ceil(wait / MINUTE) if wait <= EXACT else 5 * ceil(wait / (5 * MINUTE))}
 
 
 def _why_wrong(typed: str) -> str:
@@ -181,4 +213,4 @@ def _why_wrong(typed: str) -> str:
                 "The one for this page has 8 letters and digits."
             )
         )
-    return str(_("This code is not right, or older than 30 minutes. Check it, or use the link in the mail."))
+    return str(_("This code is not right, or older than 30 minutes. Check it, or use the link in the email."))

@@ -1,9 +1,17 @@
-"""Learn how fast the relay takes mail: additive increase, multiplicative decrease, and a bucket of tokens."""
+"""Learn how fast the relay takes mail: additive increase, multiplicative decrease, and a bucket of tokens.
+
+Tell from it how long a requested mail waits at present.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from limits import parse
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from portal.outbox.mail import PRIORITIES, REQUESTED
+from portal.outbox.models import MailRelay, OutboxMail
 
 # The first rate after the relay throttled, in mails a second; it doubles every second until the next time.
 START = 5.0
@@ -15,6 +23,8 @@ INCREASE, LEAST_STEP = 0.05, 0.1
 BETWEEN_DECREASES = timedelta(seconds=1)
 # Tokens gather for so long; a worker looks for due mails more often.
 GATHER_SECONDS = 0.5
+# The most waiting mails that are counted: so many index entries are read in a millisecond or two.
+MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True)
@@ -73,3 +83,18 @@ def slowed(pace: Pace, now: datetime, least: float = FLOOR) -> Pace:
 def wait(pace: Pace) -> timedelta:
     """Return how long it takes until the next token comes."""
     return timedelta(seconds=max(1.0 - pace.tokens, 0.0) / pace.rate)
+
+
+def present_wait(session: Session, now: datetime) -> timedelta:
+    """Return how long a mail requested now waits for the relay.
+
+    That is as long as the first of the requested mails has been waiting, or as all of them take at the rate
+    that the relay allows, whichever is longer.
+    """
+    requested = OutboxMail.priority == PRIORITIES[REQUESTED]
+    due = select(OutboxMail.due_at).where(requested, OutboxMail.due_at <= now).order_by(OutboxMail.due_at)
+    few = due.limit(MOST_COUNTED).subquery()
+    waiting, oldest = session.execute(select(func.count(), func.min(few.c.due_at))).one()
+    rate = session.scalar(select(MailRelay.rate).order_by(MailRelay.filled_at.desc()).limit(1))
+    seconds = (now - oldest).total_seconds() if oldest is not None else 0.0
+    return timedelta(seconds=max(seconds, waiting / rate if rate else 0.0))

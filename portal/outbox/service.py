@@ -143,14 +143,6 @@ def any_due(session: Session, now: datetime) -> bool:
     return session.scalar(select(OutboxMail.id).where(due).limit(1)) is not None
 
 
-def present_wait(session: Session, now: datetime) -> timedelta:
-    """Return how long the first of the requested mails has been waiting for the relay: one index lookup."""
-    requested = OutboxMail.priority == mails.PRIORITIES[mails.REQUESTED]
-    waiting = requested & OutboxMail.due_at.is_not(None)
-    oldest = session.scalar(select(OutboxMail.due_at).where(waiting).order_by(OutboxMail.due_at).limit(1))
-    return max(now - oldest, timedelta()) if oldest is not None else timedelta()
-
-
 def sent_now(session: Session) -> list[int]:
     """Return the priorities of the mails that are sent, the most urgent first; a pause leaves some out."""
     paused = pause_of(session) is not None

@@ -3,13 +3,13 @@
 from flask import Blueprint, render_template
 from flask_babel import gettext as _
 from flask_wtf import FlaskForm
-from werkzeug.wrappers import Response
 from wtforms import StringField
 from wtforms.validators import Length
 
 from portal.crypto import tokens
 from portal.outbox import service
 from portal.web import frame
+from portal.web.overnight import filled_in_again
 
 bp = Blueprint("outbox", __name__)
 UNLISTED_PATHS = ("/is-it-real/",)
@@ -21,29 +21,41 @@ class CodeForm(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types
     code = StringField(validators=[Length(max=40)])
 
 
-@bp.route("/is-it-real/", methods=["GET", "POST"])
-def is_it_real() -> str | tuple[str, int] | Response:
+@bp.get("/is-it-real/")
+@filled_in_again
+def is_it_real() -> str:
+    """Show the form for the code of a mail."""
+    return _page(_form())
+
+
+@bp.post("/is-it-real/")
+def look_up() -> str | tuple[str, int]:
     """Show when, to whom (masked) and with which subject the mail with the typed code was sent."""
-    form = CodeForm()
-    form.code.label.text = _("The code at the end of the message")
-    if not form.is_submitted():
-        return render_template("outbox/is-it-real.html", form=form, proof=None)
-    parts = frame.parts()
+    form, parts = _form(), frame.parts()
     with parts.db.write() as session:
         frame.limit_intake(session, "is-it-real")
     if not form.validate() or not form.code.data or not form.code.data.strip():
-        form.code.errors = [_("Enter the code that stands at the end of the message.")]
-        return render_template("outbox/is-it-real.html", form=form, proof=None), 400
+        form.code.errors = [_("Enter the code from the end of the message.")]
+        return _page(form), 400
     try:
         with parts.db.read() as session:
-            proof = service.look_up(session, form.code.data)
+            return _page(form, proof=service.look_up(session, form.code.data))
     except service.MailUnknown:
         why = _why_not_a_code(form.code.data)
         if why is None:
-            return render_template("outbox/is-it-real.html", form=form, proof=None, unknown=True)
+            return _page(form, unknown=True)
         form.code.errors = [why]
-        return render_template("outbox/is-it-real.html", form=form, proof=None), 400
-    return render_template("outbox/is-it-real.html", form=form, proof=proof)
+        return _page(form), 400
+
+
+def _form() -> CodeForm:
+    form = CodeForm()
+    form.code.label.text = _("The code at the end of the message")
+    return form
+
+
+def _page(form: CodeForm, *, proof: service.Proof | None = None, unknown: bool = False) -> str:
+    return render_template("outbox/is-it-real.html", form=form, proof=proof, unknown=unknown)
 
 
 def _why_not_a_code(typed: str) -> str | None:

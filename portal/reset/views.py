@@ -29,6 +29,7 @@ from portal.rotation import service as rotation
 from portal.rotation.forms import ReminderForm
 from portal.web import frame, limits
 from portal.web.forms import AddressForm, EmptyForm
+from portal.web.overnight import filled_in_again
 from portal.web.tabs import TabValue, TabValues
 
 bp = Blueprint("reset", __name__)
@@ -40,6 +41,7 @@ SUGGESTIONS = 3
 # state is the reminder's interval once that was chosen.
 DONE = TabValues("resets done", former="reset done")
 DONE_FOR = timedelta(minutes=30)
+_OVER = "reset over"
 KEEP = "keep"
 RENEW = "renew"
 GONE = 410
@@ -66,9 +68,11 @@ class Finished:
 
 
 @bp.get("/reset/")
+@filled_in_again
 def ask() -> Page:
     """Show the form for the address."""
-    return render_template("reset/ask.html", form=AddressForm())
+    over = session.pop(_OVER, False)
+    return render_template("reset/ask.html", form=AddressForm(), why=FLOW.why_here(), over=over)
 
 
 @bp.post("/reset/")
@@ -77,7 +81,7 @@ def submit() -> Page:
     form = AddressForm()
     if not form.validate():
         return render_template("reset/ask.html", form=form), REFUSED
-    return FLOW.submit({"email": form.email.data or ""})
+    return FLOW.submit_address(form)
 
 
 def submit_failed_sign_in(address: str, closes: bool) -> None:
@@ -96,6 +100,7 @@ def submit_failed_sign_in(address: str, closes: bool) -> None:
 
 
 @bp.get("/reset/sent/")
+@filled_in_again
 def sent() -> Page:
     """Show what happens next, and the code form."""
     return FLOW.sent_page()
@@ -114,6 +119,7 @@ def open_link(token: str) -> Page:
 
 
 @bp.get("/reset/choose/")
+@filled_in_again
 def choose() -> Page:
     """Show the form for a valid link, and why the old password was closed if it was.
 
@@ -369,6 +375,7 @@ def _finished() -> Finished:
         abort(frame.see_other("reset.ask"))
     account, until, signed_in = entry.value.split()
     if frame.parts().clock.now().timestamp() >= int(until):
+        session[_OVER] = True
         abort(frame.see_other("reset.ask"))
     return Finished(entry, bytes.fromhex(account), signed_in == "1")
 

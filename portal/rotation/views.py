@@ -18,6 +18,7 @@ from portal.rotation.forms import ReminderForm, SiteForm
 from portal.rotation.models import INTERVALS
 from portal.runtime.parts import AccountLine
 from portal.web import frame
+from portal.web.overnight import filled_in_again
 
 bp = Blueprint("rotation", __name__)
 UNLISTED_PATHS = ("/reminders/",)
@@ -113,6 +114,7 @@ def off(token: str) -> Response:
 
 
 @bp.get("/reminders/elsewhere/")
+@filled_in_again
 def other_sites() -> ResponseReturnValue:
     """Show the list of other sites, which is stored in the browser's session cookie alone."""
     return _sites_page(SiteForm(), _sites())

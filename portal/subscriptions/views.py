@@ -12,6 +12,7 @@ from portal.subscriptions import service
 from portal.subscriptions.emails import PURPOSE
 from portal.subscriptions.forms import SubscribeForm
 from portal.web import frame
+from portal.web.overnight import filled_in_again
 
 bp = Blueprint("subscriptions", __name__)
 UNLISTED_PATHS = ("/subscribe/", "/unsubscribe/")
@@ -28,20 +29,32 @@ FLOW = Flow(
 )
 
 
-@bp.route("/subscribe/", methods=["GET", "POST"])
+@bp.get("/subscribe/")
+@filled_in_again
 def subscribe() -> Page:
-    """Submit an address to the worker, which mails a link; the work is the same for every address."""
-    parts = frame.parts()
-    form = SubscribeForm()
-    with parts.db.read() as session:
-        offered = incidents.published(session)
-    form.offer([(incident.slug, _title(incident)) for incident in offered])
-    if not form.is_submitted():
+    """Show the form for an address; where there are several incidents, choose the one that a link names."""
+    form, offered = _form()
+    if form.incident.data is None:
         form.incident.data = request.args.get("incident") or (offered[0].slug if len(offered) == 1 else None)
-        return render_template("subscriptions/subscribe.html", form=form, offered=offered)
+    return render_template("subscriptions/subscribe.html", form=form, offered=offered, why=FLOW.why_here())
+
+
+@bp.post("/subscribe/")
+def sign_up() -> Page:
+    """Submit an address to the worker, which mails a link; the work is the same for every address."""
+    form, offered = _form()
     if not form.validate():
         return render_template("subscriptions/subscribe.html", form=form, offered=offered), REFUSED
-    return FLOW.submit({"email": form.email.data or "", "incident": form.incident.data})
+    return FLOW.submit_address(form, incident=form.incident.data)
+
+
+def _form() -> tuple[SubscribeForm, list[Incident]]:
+    """Return the form with the incidents that it offers, and these."""
+    form = SubscribeForm()
+    with frame.parts().db.read() as session:
+        offered = incidents.published(session)
+    form.offer([(incident.slug, _title(incident)) for incident in offered])
+    return form, offered
 
 
 @bp.get("/subscribe/sent/")

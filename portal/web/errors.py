@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Any
 
 from flask import Flask, Response, current_app, render_template, request
-from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import Gone, HTTPException
@@ -31,11 +30,13 @@ def install(app: Flask) -> None:
     """Register the error pages, and log failures without their values."""
     app.log_exception = functools.partial(_log_fault, app)  # type: ignore[method-assign]
     app.register_error_handler(HTTPException, _show_http_error)
-    app.register_error_handler(
-        CSRFError, lambda _error: _error_page(400, 400, stale_form=True, retry_after=1)
-    )
     app.register_error_handler(DBAPIError, _show_database_error)
     app.register_error_handler(PoolTimeout, _show_no_connection)
+
+
+def outdated_form_page() -> BaseResponse:
+    """Return the page for a form whose token is not valid; it holds nothing of the form."""
+    return _error_page(400, 400, stale_form=True)
 
 
 def _show_http_error(error: HTTPException) -> BaseResponse:

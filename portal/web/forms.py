@@ -1,5 +1,6 @@
 """Define the forms that several features share. Field names stay: scripts and tests rely on them."""
 
+from flask import request
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import Field, StringField
@@ -23,6 +24,11 @@ class AddressForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
             field.data = addresses.normalise(field.data or "")
         except addresses.AddressInvalid as error:
             raise ValidationError(gettext(str(error))) from error
+
+    def meant(self) -> str | None:
+        """Return the address that was probably meant, unless `sure` says that this one is right."""
+        typed = self.email.data or ""
+        return None if request.form.get("sure") == typed else addresses.probably_meant(typed)
 
 
 class CodeForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types

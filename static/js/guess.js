@@ -1,7 +1,8 @@
 // Whether the server would refuse a password as guessable: the same judgement as in portal/reset/blocklist.py, by the
 // same lists, so that the meter never promises what the server does not keep. A test compares the two.
 
-const FOLDER = new URL("../words/", import.meta.url);
+import { lines } from "./lists.js";
+
 const MINIMUM = 15;
 const SHORTEST_COMMON = 4;
 const SHORTEST_OWN = 3;
@@ -18,12 +19,6 @@ const LAYOUTS = [
   ["1234567890", "azertyuiop", "qsdfghjklm", "wxcvbn"],
 ];
 const LOOK_ALIKES = { "@": "a", 4: "a", 3: "e", 0: "o", 1: "i", "!": "i", $: "s", 5: "s", 7: "t" };
-
-async function lines(name) {
-  const response = await fetch(new URL(name, FOLDER));
-  if (!response.ok) throw new Error(`${name}: ${response.status}`);
-  return (await response.text()).split("\n").filter(Boolean);
-}
 
 const folded = (text) => text.normalize("NFKD").toLowerCase().replace(/\p{M}/gu, "");
 const spelled = (text) => text.replace(/[@4301!$57]/g, (sign) => LOOK_ALIKES[sign]);

@@ -12,6 +12,7 @@ function visibility(field, input) {
   const whole = field.querySelector(".whole");
   const status = part("span", { className: "hidden" });
   status.setAttribute("role", "status");
+  const say = (text) => (status.textContent = text);
   button.setAttribute("aria-controls", input.id);
 
   function show(visible) {
@@ -31,7 +32,7 @@ function visibility(field, input) {
 
   button.addEventListener("click", () => {
     show(input.type === "password");
-    status.textContent = input.type === "text" ? field.dataset.shown : field.dataset.hidden;
+    say(input.type === "text" ? field.dataset.shown : field.dataset.hidden);
   });
   input.addEventListener("input", spell);
   input.form?.addEventListener("submit", () => show(false));
@@ -39,7 +40,7 @@ function visibility(field, input) {
   show(false);
   input.after(button);
   field.append(status);
-  return show;
+  return { show, say };
 }
 
 function meter(box, input) {
@@ -68,6 +69,8 @@ function meter(box, input) {
       box.dataset.level = result.level;
       line.textContent = result.level < 3 ? `${words[result.words]} ${box.dataset.advice}` : words[result.words];
     }
+    const judged = result ? !result.refused : !loading;
+    if (input.value && missing <= 0 && judged) input.dispatchEvent(new Event("mended", { bubbles: true }));
   }
 
   // Where the lists do not come (no network just now, or the page is being left), nothing is said about the strength,
@@ -81,6 +84,7 @@ function meter(box, input) {
       tell();
     } catch {
       loading = false;
+      tell();
     }
   };
   input.addEventListener("focus", load);
@@ -93,7 +97,7 @@ function meter(box, input) {
 
 for (const field of document.querySelectorAll("[data-password]")) {
   const input = field.querySelector("input");
-  const show = visibility(field, input);
+  const { show, say } = visibility(field, input);
   const box = field.querySelector(".strength");
   const load = box ? meter(box, input) : null;
   for (const button of field.querySelectorAll("[data-suggestion]")) {
@@ -104,7 +108,11 @@ for (const field of document.querySelectorAll("[data-password]")) {
       show(true);
       load?.();
       input.dispatchEvent(new Event("input", { bubbles: true }));
+      say(field.dataset.taken);
+      const save = input.form.querySelector("button[type=submit]");
+      save.focus({ preventScroll: true });
       input.scrollIntoView({ block: "center" });
+      save.scrollIntoView({ block: "nearest" });
     });
   }
 }

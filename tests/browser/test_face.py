@@ -99,6 +99,9 @@ def test_one_press_takes_a_suggestion_and_shows_it(page, site):
     assert field.input_value() == "copper lantern drift anchor"
     assert field.get_attribute("type") == "text"
     page.get_by_text("This would last centuries.").wait_for()
+    expect(page.get_by_role("button", name="Store")).to_be_focused()
+    expect(page.get_by_role("button", name="Store")).to_be_in_viewport()
+    expect(field).to_be_in_viewport()
 
 
 def test_the_strength_is_told_in_words_and_nothing_that_is_typed_leaves_the_page(page, site, accessible):
@@ -119,6 +122,7 @@ def test_the_strength_is_told_in_words_and_nothing_that_is_typed_leaves_the_page
         ("GET", "vendor/zxcvbn/zxcvbn.js"),
         ("GET", "vendor/zxcvbn/en.js"),
         ("GET", "js/guess.js"),
+        ("GET", "js/lists.js"),
         ("GET", "words/common-passwords.txt"),
         ("GET", "words/famous-phrases.txt"),
     }

@@ -63,7 +63,7 @@ def test_codes(house: House, ids, handset: BrowserContext):
     waiting = tabs(handset, f"{house.url}/reset/", f"{house.url}/reset/")
     for page, address in zip(waiting, (ANA, BEN), strict=True):
         page.get_by_label("Email address").fill(address)
-        press(page, "Mail me a link")
+        press(page, "Email me a link")
     house.work()
     for page, address in zip(waiting, (ANA, BEN), strict=True):
         page.get_by_label("Code from the email").fill(code_in(house.smtp.to(address)[-1]))

@@ -1,9 +1,12 @@
 """Addresses: twins stay strangers, tricks are refused, and nobody's own letters are."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from portal.core import addresses
 from portal.core.addresses import AddressInvalid, folded, mask, normalise, sign_in_name
 
 
@@ -150,3 +153,29 @@ def test_letters_whose_case_is_a_matter_of_language_are_not_folded(local):
 
 def test_a_mask_tells_its_owner_and_nobody_else():
     assert mask("sam.smith@example.co.uk") == "s…@e….uk"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("Ana.Ruiz+x@gmial.com", "Ana.Ruiz+x@gmail.com"),
+        ("ana@hotmial.com", "ana@hotmail.com"),
+        ("ana@yaho.com", "ana@yahoo.com"),
+        ("ana@outlook.con", "ana@outlook.com"),
+        ("ana@gmail.com", None),
+        ("ana@mail.com", None),
+        ("ana@yahoo.es", None),
+        ("gmial.com@northwind.example", None),
+    ],
+)
+def test_an_address_at_a_domain_that_is_often_mistyped_has_one_that_was_meant(typed, meant):
+    assert addresses.probably_meant(typed) == meant
+
+
+def test_no_domain_that_is_meant_is_itself_asked_about():
+    file = Path(__file__).parents[2] / "static/words/mistyped-domains.txt"
+    lines = [line for line in file.read_text("ascii").splitlines() if not line.startswith("#")]
+    typed, meant = zip(*(line.split(" ") for line in lines), strict=True)
+    assert len(set(typed)) == len(typed) > 100
+    assert not set(typed) & set(meant)
+    assert all(addresses.normalise(f"ana@{domain}") == f"ana@{domain}" for domain in (*typed, *meant))

@@ -24,6 +24,7 @@ FLASK_ALLOWED = {
     "portal.intake.flow",  # what the pages of a mailed link share
     "portal.web.errors",
     "portal.web.frame",
+    "portal.web.overnight",  # a form whose token ended
     "portal.web.languages",  # reads headers with Werkzeug, as Flask does
     "portal.web.public_cache",  # the same
     "portal.web.tabs",

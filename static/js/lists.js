@@ -1,0 +1,10 @@
+// The word lists beside the scripts, in static/words/, which the server reads too.
+
+const FOLDER = new URL("../words/", import.meta.url);
+
+// Resolves to the lines of a list, without comments; rejects where it does not come.
+export async function lines(name) {
+  const response = await fetch(new URL(name, FOLDER));
+  if (!response.ok) throw new Error(`${name}: ${response.status}`);
+  return (await response.text()).split("\n").filter((line) => line && !line.startsWith("# "));
+}
