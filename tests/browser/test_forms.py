@@ -150,7 +150,7 @@ def test_a_form_that_was_open_overnight_is_sent_with_one_press(house: House, pag
     page.evaluate("document.querySelector('main [name=csrf_token]').value = 'ended'")
     page.get_by_label("address").fill(ANA)
     press(page, "Email me a link")
-    expect(page.get_by_role("alert")).to_contain_text("This page was out of date")
+    expect(page.get_by_role("alert")).to_contain_text("This page is out of date")
     expect(page.get_by_role("alert")).to_be_focused()
     accessible(page)
     press(page, "Email me a link")

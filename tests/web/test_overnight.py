@@ -69,7 +69,7 @@ def test_what_another_site_may_have_filled_in_is_not_shown(portal_with, page, sa
     production = portal_with(environment="production", base_url=SITE).test_client()
     refused = production.post(page, data=OLD | FORMS[page], base_url=SITE, headers=said)
     assert refused.status_code == 400
-    assert "This page was out of date" in refused.text
+    assert "This page is out of date" in refused.text
     assert not set(FORMS[page].values()) & set(re.findall(r'value="([^"]*)"', refused.text))
     assert "<form" not in main_of(refused.text)
 
