@@ -18,11 +18,12 @@ class NewPasswordField(PasswordField):
 class NewPasswordForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """Ask for the new password once."""
 
-    # Password managers read `passwordrules`. No maxlength: it would silently truncate a longer password.
+    # password.js makes it `passwordrules`, as password managers read and HTML does not know. No maxlength:
+    # it would silently truncate a longer password.
     password = NewPasswordField(
         lazy_gettext("New password"),
         validators=[InputRequired(lazy_gettext("Enter a new password."))],
-        render_kw={"passwordrules": f"minlength: {MINIMUM}; maxlength: {MAXIMUM};"},
+        render_kw={"data-passwordrules": f"minlength: {MINIMUM}; maxlength: {MAXIMUM};"},
     )
 
     def refuse(self, *rejections: Rejection) -> None:

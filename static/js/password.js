@@ -97,6 +97,7 @@ function meter(box, input) {
 
 for (const field of document.querySelectorAll("[data-password]")) {
   const input = field.querySelector("input");
+  if (input.dataset.passwordrules) input.setAttribute("passwordrules", input.dataset.passwordrules);
   const { show, say } = visibility(field, input);
   const box = field.querySelector(".strength");
   const load = box ? meter(box, input) : null;

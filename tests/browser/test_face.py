@@ -246,7 +246,7 @@ def test_a_time_is_turned_into_the_readers_zone_and_keeps_utc_beside_it(page, si
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 390, 1280])
+@pytest.mark.parametrize("width", [160, 320, 1280])  # 160: a narrow phone with letters twice as large
 def test_the_parts_read_well_by_day_and_by_night_at_every_width(
     another_person, site, accessible, scheme, width
 ):
@@ -257,6 +257,16 @@ def test_the_parts_read_well_by_day_and_by_night_at_every_width(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
             f"{path} is wider than the screen"
         )
+
+
+def test_forced_colours_mark_the_page_where_one_is(another_person, site):
+    page = another_person(forced_colors="active", viewport={"width": 320, "height": 640}).new_page()
+    page.goto(f"{site}/check/")
+    lines = page.locator(".top nav a").evaluate_all(
+        "links => links.map((one) => getComputedStyle(one).borderBottomColor)"
+    )
+    ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert [line != ground for line in lines] == [True, False, False, False]
 
 
 def test_everything_can_be_read_and_sent_without_script(another_person, site):

@@ -17,7 +17,8 @@ from tests.browser.house import PASSWORD, SLUG, House
 from tests.configured import configured
 
 ANA = "ana@northwind.example"
-NAMES = ("Northwind Travel", ANA, "Deutsch", "العربية", "English")
+LONG = "Northwindreiseveranstaltungsgesellschaftmitbeschraenkterhaftung"  # one word of 63 letters
+NAMES = (LONG, "Northwind Travel", ANA, "Deutsch", "العربية", "English")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,13 @@ def spoken_house(
     house.live(f"{ANA},7,Ana Ruiz,de,ES,Passwords;Phone numbers", f"{ANA},8,Leo Ruiz,de,ES,Names")
     house.account(ANA)
     speaking = configured(
-        settings, site={"languages": ("en", *pseudo.LANGUAGES), "contact_hours": "Mon–Fri 9–17"}
+        settings,
+        site={
+            "languages": ("en", *pseudo.LANGUAGES),
+            "organisation": LONG,
+            "contact_hours": "Mon–Fri 9–17",
+            "contact_email": f"data.protection.officer@{LONG.lower()}.example",
+        },
     )
     return servers.enter_context(served(create_app(speaking, db=db, clock=clock, web_keys=web_keys)))
 
