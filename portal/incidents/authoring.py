@@ -92,7 +92,7 @@ class Source:
         except OverflowError:
             raise self.error(key, "lies more than 30 years back") from None
         if ahead > AHEAD:
-            raise self.error(key, f"lies in the future; the time is now {now:%Y-%m-%dT%H:%MZ}")
+            raise self.error(key, f"is in the future; it is now {now:%Y-%m-%dT%H:%MZ}")
         if -ahead > OLDEST:
             raise self.error(key, "lies more than 30 years back")
         return time

@@ -66,7 +66,7 @@ def create(
             "a slug is at most 60 lower-case letters, digits and single hyphens, like november-2026"
         )
     if session.scalar(select(Incident.id).where(Incident.slug == slug)) is not None:
-        raise SlugTaken(f"there is already an incident {slug}")
+        raise SlugTaken(f"there is already an incident '{slug}'. See: portal incidents list")
     incident = Incident(
         slug=slug,
         title=checked_title(title),

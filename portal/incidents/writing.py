@@ -109,7 +109,9 @@ def add_statement(session: Session, slug: str, text: StatementText, now: datetim
     else:
         number = newest if of_newest and text.language not in of_newest else newest + 1
     if number > 1 and not text.note:
-        raise NoteMissing(f"version {number} corrects an earlier one: add a note that says what and why")
+        raise NoteMissing(
+            f"version {number} corrects an earlier one: add a line `note: ...` that says what and why"
+        )
     statement = waiting or Statement(incident_id=incident.id, number=number, language=text.language)
     statement.title, statement.signed_by, statement.role = text.title, text.signed_by, text.role
     statement.note, statement.apology, statement.written_at = text.note, text.apology, now
@@ -192,7 +194,9 @@ def update_of(session: Session, incident: Incident, number: int) -> Update:
     query = select(Update).where(Update.incident_id == incident.id, Update.number == number)
     row = session.scalar(query) if number <= MAX_UPDATE_NUMBER else None
     if row is None:
-        raise UpdateUnknown(f"{incident.slug} has no update {number}")
+        raise UpdateUnknown(
+            f"{incident.slug} has no update {number}. See: portal incidents show {incident.slug}"
+        )
     return row
 
 

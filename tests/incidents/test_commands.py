@@ -103,7 +103,7 @@ def test_a_translation_of_an_update_is_told_that_it_needs_a_title(portal, publis
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("create", SLUG, "--title", "T", "--classes", "Names"), f"There is already an incident {SLUG}."),
+        (("create", SLUG, "--title", "T", "--classes", "Names"), f"There is already an incident '{SLUG}'."),
         (("create", "No Slug", "--title", "T", "--classes", "Names"), "A slug is at most 60"),
         (("create", "other", "--title", "", "--classes", "Names"), "A title is one line"),
         (("show", "other"), "There is no incident 'other'. See: portal incidents list"),
