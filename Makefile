@@ -13,46 +13,46 @@ WORKERS ?= auto
 CHROMIUM := sh scripts/browser.sh
 NGINX := sh scripts/nginx.sh
 
-help: ## this list
+help: ## show this list
 	@echo "make ..."
 	@sed -n 's/^\([a-z]*\):.*## /  \1#/p' $(MAKEFILE_LIST) | awk -F'#' '{ printf "%-10s %s\n", $$1, $$2 }'
 
-setup: .python ## makes .venv with everything for development
+setup: .python ## make .venv with everything for development
 	@$(PYTHON) scripts/setup.py dev
 
-install: .python ## makes .venv with what a server needs, and nothing more
+install: .python ## make .venv with only what a server needs
 	@$(PYTHON) scripts/setup.py run
 
-demo: .python ## the portal with an example incident and a mailbox, at http://localhost:8000 (PORT=... for another)
+demo: .python ## run an example incident with a mailbox at http://localhost:8000 (another port: PORT=...)
 	@$(PYTHON) scripts/setup.py run
 	@$(BIN)/portal demo --port $(PORT)
 
-test: setup ## everything: unit, views, real PostgreSQL, browser and nginx, house rules
+test: setup ## run all tests, with a real PostgreSQL, browser and nginx
 	@without=""; said=""; \
-	$(CHROMIUM) || { without="$$without and not browser"; said="$$said no Chromium, for the browser's tests;"; }; \
-	$(NGINX) || { without="$$without and not deploy"; said="$$said no nginx or no systemd-analyze, for those of deploy/;"; }; \
+	$(CHROMIUM) || { without="$$without and not browser"; said="$$said no Chromium (browser tests);"; }; \
+	$(NGINX) || { without="$$without and not deploy"; said="$$said no nginx or systemd-analyze (tests of deploy/);"; }; \
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $${without:+-m "$${without# and }"} && test -z "$$without" || { \
-		test -z "$$said" || echo "Some tests did not run, because there is$$said see above how to install it." >&2; exit 1; }
+		test -z "$$said" || echo "Some tests did not run:$$said see above how to install it." >&2; exit 1; }
 
-check: setup ## linters, types, floors, then the fast tests
+check: setup ## run linters, type checks, layer checks and the fast tests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -q -n $(WORKERS) -m "not browser and not postgres and not deploy"
 
-bench: setup ## the benchmarks, each a ratio
+bench: setup ## run the benchmarks, each a ratio
 	@$(BIN)/python -m bench
 
-lock: setup ## writes the versions and hashes of requirements/*.in anew
+lock: setup ## update the pinned versions and hashes in requirements/*.txt
 	@for name in run dev; do $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url \
 		--universal --python-version 3.11 --custom-compile-command "make lock" \
 		requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
-messages: setup ## brings portal/translations up to date with the texts, to be translated
+messages: setup ## update the catalogues in portal/translations with new texts
 	@$(BIN)/python scripts/messages.py
 
-clean: ## removes .venv, var and what the tools left behind
+clean: ## remove .venv, var and what tools left behind
 	@rm -rf .venv .setup.lock var build portal.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
