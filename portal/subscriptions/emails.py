@@ -1,6 +1,5 @@
 """The mails of subscriptions: the request to confirm, and the status update."""
 
-import json
 from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple, Self
 
@@ -9,15 +8,14 @@ from portal.outbox import mail
 PURPOSE = "subscribe"
 UNSUBSCRIBE = "unsubscribe"
 CONFIRM_PATH = "/subscribe/confirm/{token}/"
-# In bytes of JSON: with the longest address, the mail just fits a row's fixed size.
-LONGEST_INCIDENT = 120
 
 
 @dataclass(frozen=True)
 class SubscribeConfirm(mail.Mail):
-    """The answer to every sign-up; holds nothing that the form's sender typed.
+    """The answer to every sign-up. `already` says that the address is subscribed.
 
-    `incident` is its title, empty for a discreet one. `already` says that the address is subscribed.
+    It holds nothing that the form's sender typed, and no title: who can write to the database could mail any
+    words to anybody. The page behind the link says which incident it is about.
     """
 
     name: ClassVar[str] = "subscribe-confirm"
@@ -25,13 +23,12 @@ class SubscribeConfirm(mail.Mail):
     link_purpose: ClassVar[str | None] = PURPOSE
     link_path: ClassVar[str | None] = CONFIRM_PATH
 
-    incident: str
     already: bool
 
     @classmethod
     def sample(cls) -> Self:
         """Return an example."""
-        return cls(incident="Break-in at our booking system", already=False)
+        return cls(already=False)
 
     def alternatives(self) -> tuple[mail.Mail, ...]:
         """Return it for a new subscriber and for one who is subscribed already."""
@@ -88,17 +85,3 @@ class StatusUpdate(mail.Mail):
 
 
 MAILS: tuple[type[mail.Mail], ...] = (SubscribeConfirm, StatusUpdate)
-
-
-def clip(text: str, size: int) -> str:
-    """Return `text` as one line whose JSON has at most `size` bytes, since a mail's row has a fixed size."""
-    line = " ".join(text.split())
-    if _json_size(line) <= size:
-        return line
-    while line and _json_size(line) > size - _json_size("…"):
-        line = line[:-1]
-    return line.rstrip() + "…"
-
-
-def _json_size(text: str) -> int:
-    return len(json.dumps(text, ensure_ascii=False).encode()) - 2

@@ -21,12 +21,10 @@ from portal.runtime.parts import FrozenWords, Outcome, WorkerParts
 from portal.runtime.turns import Turns
 from portal.subscriptions import frozen, service, wording
 from portal.subscriptions.emails import (
-    LONGEST_INCIDENT,
     PURPOSE,
     StatusUpdate,
     SubscribeConfirm,
     Words,
-    clip,
 )
 from portal.subscriptions.models import Subscription
 from portal.subscriptions.service import Contact
@@ -56,7 +54,6 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         return Outcome.ANSWERED
     language = best_language(request.fields.get("language"), parts.settings.site.languages)
     already = service.subscribed(session, vault, incident.id, address)
-    title = "" if incident.discreet else clip(incident.title_in(language), LONGEST_INCIDENT)
     replies.prepare(
         session,
         vault,
@@ -71,7 +68,7 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         now=now,
         lifetime=service.CONFIRM_WITHIN,
     )
-    mail = SubscribeConfirm(title, already)
+    mail = SubscribeConfirm(already)
     outbox.enqueue(session, vault, mail, address=address, locale=language, now=now, row_id=row_id)
     return Outcome.ANSWERED
 

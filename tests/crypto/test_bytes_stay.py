@@ -123,7 +123,7 @@ MAILS = {
     "reset-required": ("", "reset", None, "everyone"),
     "rotation-reminder": ("", None, "reminders-off", "choice months"),
     "status-update": ("", None, "unsubscribe", "subscription update incident"),
-    "subscribe-confirm": ("subscribe", "subscribe", None, "incident already"),
+    "subscribe-confirm": ("subscribe", "subscribe", None, "already"),
 }
 # What seals a request, by the handler that opens it.
 REQUESTS = {

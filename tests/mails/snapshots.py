@@ -33,6 +33,7 @@ from portal.subscriptions.emails import Words as UpdateWords
 FOLDER = Path(__file__).with_name("snapshots")
 ROOT = Path(__file__).parents[2]
 RENEW = ".venv/bin/python -m tests.mails.snapshots"
+VAULT = WorkerVault(keys.read_worker(ROOT / "tests/crypto/written_before/worker-keys.json"))
 ROW = bytes(range(16))
 LAST_VERSION = 3
 WRITTEN_AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -93,7 +94,6 @@ def cases(language: str) -> dict[str, Case]:
     es = language == "es"
     told = announcement(es=True)
     notice, update = Notice("00" * 16), StatusUpdate("00" * 16, "00" * 16, "order-archive")
-    incident = INCIDENT.title_in(language)
     return {
         "check-answer": Case(CheckAnswer()),
         "check-answer-later": Case(CheckAnswer("12 de noviembre de 2026" if es else "12 November 2026")),
@@ -112,9 +112,8 @@ def cases(language: str) -> dict[str, Case]:
         "status-update": Case(update, updates.drawn(SETTINGS, told)[language]),
         "status-update-discreet": Case(StatusUpdate("00" * 16)),
         "status-update-untranslated": Case(update, updates.drawn(SETTINGS, announcement(es=False))[language]),
-        "subscribe-confirm": Case(SubscribeConfirm(incident, already=False)),
-        "subscribe-confirm-already": Case(SubscribeConfirm(incident, already=True)),
-        "subscribe-confirm-discreet": Case(SubscribeConfirm("", already=False)),
+        "subscribe-confirm": Case(SubscribeConfirm(already=False)),
+        "subscribe-confirm-already": Case(SubscribeConfirm(already=True)),
     }
 
 
@@ -156,12 +155,15 @@ def announcement(*, es: bool) -> Announcement:
     )
 
 
+def composed(settings: Settings, case: Case, language: str) -> bytes:
+    """One mail as it leaves."""
+    composer = Composer(settings, VAULT, {}, {case.mail.name: lambda _mail, _language: case.words})
+    return composer.render(case.mail, "sam.rivera@example.com", language, ROW, WRITTEN_AT).content
+
+
 def rendered(settings: Settings, case: Case, language: str) -> tuple[str, str]:
     """One mail as (headers and text, HTML), as a mail program reads them."""
-    vault = WorkerVault(keys.read_worker(ROOT / "tests/crypto/written_before/worker-keys.json"))
-    composer = Composer(settings, vault, {}, {case.mail.name: lambda _mail, _language: case.words})
-    content = composer.render(case.mail, "sam.rivera@example.com", language, ROW, WRITTEN_AT).content
-    message = message_from_bytes(content, policy=policy.default)
+    message = message_from_bytes(composed(settings, case, language), policy=policy.default)
     text, html = (message.get_body((kind,)) for kind in ("plain", "html"))
     assert text is not None
     assert html is not None

@@ -5,9 +5,10 @@ from difflib import unified_diff
 
 import pytest
 
+from portal.exposure.emails import CheckAnswer
 from portal.web.theme import contrast
 from tests.configured import configured
-from tests.mails.snapshots import FOLDER, RENEW, SETTINGS, cases, files, rendered
+from tests.mails.snapshots import FOLDER, RENEW, SETTINGS, Case, cases, composed, files, rendered
 
 NAMES = sorted(cases("en"))
 CODE = re.compile(r"\b(?:[A-Z2-7]{4}-[A-Z2-7]{4}|[A-Z2-7]{7}-[A-Z2-7]{7})\b")
@@ -79,3 +80,14 @@ def test_without_a_telephone_or_hours_the_contact_is_whole():
     assert "tel:" not in html
     assert html.count('href="mailto:help@lanternfold.example"') == 2
     assert "Questions? help@lanternfold.example\n" in text
+
+
+@pytest.mark.parametrize("language", SETTINGS.site.languages)
+def test_an_answer_that_comes_later_has_the_size_of_any_other(language):
+    """Wherever the text ends within the kilobyte that is filled up, and however long the date is."""
+    answers = [cases(language)["check-answer"].mail, cases(language)["check-answer-later"].mail]
+    answers.append(CheckAnswer("1 May 2026"))
+    for longer in range(0, 1024, 64):
+        settings = configured(SETTINGS, site={"contact_phone": "1" * longer})
+        sizes = {len(composed(settings, Case(answer), language)) for answer in answers}
+        assert len(sizes) == 1

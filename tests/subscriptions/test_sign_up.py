@@ -5,7 +5,7 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 
 from portal.crypto.vault import VaultError
 from portal.intake import jobs as intake
@@ -105,9 +105,16 @@ class TestTheMail:
         house.sign_up("Casino.Bonus.Now@example.com")
         (mail,) = smtp.messages
         assert mail.recipients == ("Casino.Bonus.Now@example.com",)
-        assert "Break-in at our booking system" in mail.text
         for part in (mail.text, mail.html, mail.message["Subject"]):
             assert "Casino" not in part
+
+    def test_it_holds_no_words_that_somebody_wrote_into_the_database(self, house, smtp, incident, db):
+        with db.write() as session:
+            session.execute(text("UPDATE incidents SET title = 'Claim your refund at evil.example'"))
+        house.sign_up(ANA)
+        (mail,) = smtp.messages
+        for part in (mail.text, mail.html, mail.message["Subject"]):
+            assert "refund" not in part
 
     def test_signing_up_twice_mails_once(self, house, smtp, incident, clock):
         house.sign_up(ANA)
@@ -124,7 +131,8 @@ class TestTheMail:
         house.sign_up(ANA)
         house.sign_up(ANA, "mail-server")
         assert len(smtp.messages) == 2
-        assert "Theft from our mail server" in smtp.messages[1].text
+        page = house.visitor().get(link_in(smtp.messages[1]), follow_redirects=True)
+        assert "Theft from our mail server" in page.text
 
     def test_three_a_day_are_enough_and_none_of_them_dies(self, house, smtp, incident, clock):
         for _ in range(6):

@@ -14,7 +14,7 @@ import pytest
 from portal.audit.models import AuditEntry
 from portal.incidents import writing
 from portal.outbox import service as outbox
-from portal.subscriptions import emails, jobs, service
+from portal.subscriptions import jobs, service
 from portal.subscriptions.service import Contact
 from tests.configured import configured
 from tests.databases import written_meanwhile
@@ -279,11 +279,3 @@ def test_two_workers_announce_each_mail_once(house, incident, db):
         worker.join()
     with db.read() as session:
         assert outbox.counts(session)["queued"] == len(people)
-
-
-@pytest.mark.parametrize(
-    ("words", "size", "clipped"),
-    [("short", 20, "short"), ("two\nlines  here", 20, "two lines here"), ("x" * 30, 10, "x" * 7 + "…")],
-)
-def test_words_are_clipped_to_a_size_in_bytes(words, size, clipped):
-    assert emails.clip(words, size) == clipped
