@@ -156,7 +156,7 @@ def test_from_the_apology_to_the_last_update(  # noqa: PLR0915 - one way, one st
     submit(page)
     accessible(page)
     update = example.CONTENT / "updates" / "11-resolved.md"
-    title = "The investigation is finished, the help goes on"
+    title = "The investigation is finished, and we’re still here to help"
     breached.command("incidents", "update", SLUG, "--phase", "resolved", "--title", title, update)
     told = breached.mailbox.wait_for(5, seconds=90)[4]
     assert "List-Unsubscribe" in told.message
