@@ -16,6 +16,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+from portal.core.i18n import matching_language
 from portal.reset.rejections import (
     COMMON,
     FEW_WORDS,
@@ -50,13 +51,6 @@ SHORTEST = (SHORTEST_RUN, SHORTEST_WALK)
 _PARTS = re.compile(r"[^\W_]+")
 _TRIMMINGS = "0123456789 .,-_!?"
 _LOOK_ALIKES = str.maketrans("@4301!$57", "aaeoiisst")
-
-# Keyboard rows; a key is adjacent to its neighbours in the row and to the two keys below it.
-LAYOUTS = (
-    ("1234567890", "qwertyuiop", "asdfghjklñ", "zxcvbnm"),
-    ("1234567890", "qwertzuiop", "asdfghjkl", "yxcvbnm"),
-    ("1234567890", "azertyuiop", "qsdfghjklm", "wxcvbn"),
-)
 
 
 class Kind(Enum):
@@ -259,8 +253,10 @@ def _words_of(texts: tuple[str, ...]) -> frozenset[str]:
 @cache
 def _common() -> dict[str, float]:
     """Return the common passwords, each with its strength in bits (log2 of its rank)."""
-    lines = (LISTS / "common-passwords.txt").read_text(encoding="utf-8").splitlines()
-    return {line: math.log2(place + 2) for place, line in enumerate(lines)}
+    ranked: dict[str, float] = {}
+    for place, line in enumerate(_lines("common-passwords")):
+        ranked.setdefault(line, math.log2(place + 2))
+    return ranked
 
 
 @cache
@@ -275,15 +271,23 @@ def _lengths() -> dict[str, tuple[int, ...]]:
 
 @cache
 def _phrases() -> frozenset[str]:
-    return frozenset((LISTS / "famous-phrases.txt").read_text(encoding="ascii").split())
+    return frozenset(_lines("famous-phrases"))
+
+
+def _lines(name: str) -> list[str]:
+    """Return the lines of a list in the form that passwords are compared in, whatever their alphabet."""
+    return [folded(line) for line in (LISTS / f"{name}.txt").read_text(encoding="utf-8").splitlines()]
 
 
 @cache
 def touching() -> frozenset[str]:
-    """Return all pairs of adjacent keys, in both directions, on QWERTY, QWERTZ and AZERTY."""
+    """Return all pairs of adjacent keys, in both directions, of the keyboards in `keyboards.txt`.
+
+    A keyboard is a line of its rows; a key is adjacent to its neighbours in the row and to two keys below it.
+    """
     pairs: set[str] = set()
-    for rows in LAYOUTS:
-        for upper, lower in zip(rows, (*rows[1:], ""), strict=True):
+    for keyboard in _lines("keyboards"):
+        for upper, lower in pairwise((*keyboard.split(), "")):
             for column, key in enumerate(upper):
                 below = lower[max(0, column - 1) : column + 1]
                 beside = upper[column + 1 : column + 2]
@@ -346,13 +350,13 @@ def words(language: str) -> tuple[str, ...]:
     """Return the word list of a language. Raises UnknownLanguage when there is none."""
     if language not in languages():
         raise UnknownLanguage(language)
-    return tuple((WORDS / f"{language}.txt").read_text(encoding="ascii").split())
+    text = (WORDS / f"{language}.txt").read_text(encoding="utf-8")
+    return tuple(unicodedata.normalize("NFC", text).split())
 
 
 def list_language(language: str) -> str:
     """Return the word list's language for `language` (`es-MX` gets `es`), or English."""
-    base = language.replace("_", "-").partition("-")[0].lower()
-    return base if base in languages() else FALLBACK
+    return matching_language(language, tuple(sorted(languages()))) or FALLBACK
 
 
 def length(language: str) -> int:

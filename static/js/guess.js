@@ -1,4 +1,4 @@
-// Whether the server would refuse a password as guessable: the same judgement as in portal/reset/blocklist.py, by the
+// Whether the server would refuse a password as guessable: the same judgement as in portal/reset/passwords.py, by the
 // same lists, so that the meter never promises what the server does not keep. A test compares the two.
 
 import { lines } from "./lists.js";
@@ -13,33 +13,36 @@ const FREE_DIGITS = 8;
 const PIECE_BITS = 0.01;
 const LITTLE = 6;
 const COMMON_BITS = 40;
-const LAYOUTS = [
-  ["1234567890", "qwertyuiop", "asdfghjklñ", "zxcvbnm"],
-  ["1234567890", "qwertzuiop", "asdfghjkl", "yxcvbnm"],
-  ["1234567890", "azertyuiop", "qsdfghjklm", "wxcvbn"],
-];
 const LOOK_ALIKES = { "@": "a", 4: "a", 3: "e", 0: "o", 1: "i", "!": "i", $: "s", 5: "s", 7: "t" };
 
-const folded = (text) => text.normalize("NFKD").toLowerCase().replace(/\p{M}/gu, "");
+// Upper case first, because it alone takes ß apart; a Greek sigma has one form for comparing.
+const lower = (text) => text.toUpperCase().toLowerCase().replaceAll("ς", "σ");
+const folded = (text) => lower(text.normalize("NFKD")).normalize("NFKD").replace(/\p{M}/gu, "");
 const spelled = (text) => text.replace(/[@4301!$57]/g, (sign) => LOOK_ALIKES[sign]);
 const squeezed = (text) => text.replace(/[^\p{L}\p{N}]/gu, "");
 const isSign = (character) => !/[\p{L}\p{N}]/u.test(character);
 
 export async function loadLists() {
-  const [common, phrases] = await Promise.all([lines("common-passwords.txt"), lines("famous-phrases.txt")]);
-  return { common: new Map(common.map((word, place) => [word, Math.log2(place + 2)])), phrases: new Set(phrases) };
+  const names = ["common-passwords.txt", "famous-phrases.txt", "keyboards.txt"];
+  const [common, phrases, keyboards] = (await Promise.all(names.map(lines))).map((list) => list.map(folded));
+  const ranks = common.map((word, place) => [word, Math.log2(place + 2)]);
+  return { common: new Map(ranks.reverse()), phrases: new Set(phrases), touching: adjacent(keyboards) };
 }
 
-const touching = new Set();
-for (const rows of LAYOUTS) {
-  rows.forEach((row, number) => {
-    const lower = rows[number + 1] ?? "";
-    [...row].forEach((key, column) => {
-      for (const other of lower.slice(Math.max(0, column - 1), column + 1) + row.slice(column + 1, column + 2)) {
-        touching.add(key + other).add(other + key);
-      }
+// A keyboard is a line of its rows; a key touches its neighbours in the row and the two keys below it.
+function adjacent(keyboards) {
+  const touching = new Set();
+  for (const rows of keyboards.map((line) => line.split(" "))) {
+    rows.forEach((row, number) => {
+      const below = rows[number + 1] ?? "";
+      [...row].forEach((key, column) => {
+        for (const other of below.slice(Math.max(0, column - 1), column + 1) + row.slice(column + 1, column + 2)) {
+          touching.add(key + other).add(other + key);
+        }
+      });
     });
-  });
+  }
+  return touching;
 }
 
 function step(first, second) {
@@ -51,7 +54,7 @@ function step(first, second) {
 }
 
 // For each place, where the run (aaa, abc, 321) or the walk over touching keys that starts there ends.
-function followed(text) {
+function followed(text, touching) {
   const runs = text.map((_, place) => place + 1);
   const walks = [...runs];
   const steps = text.slice(1).map((second, place) => step(text[place], second));
@@ -105,7 +108,7 @@ function* pieces(forms, start, further, own, lists) {
 
 function cover(forms, own, lists) {
   const text = forms[0].split("");
-  const ends = followed(text);
+  const ends = followed(text, lists.touching);
   const best = Array(text.length + 1).fill({ left: 0, bits: 0 });
   for (let start = text.length - 1; start >= 0; start -= 1) {
     const after = best[start + 1];

@@ -125,6 +125,7 @@ def test_the_strength_is_told_in_words_and_nothing_that_is_typed_leaves_the_page
         ("GET", "js/lists.js"),
         ("GET", "words/common-passwords.txt"),
         ("GET", "words/famous-phrases.txt"),
+        ("GET", "words/keyboards.txt"),
     }
 
 

@@ -239,3 +239,36 @@ def test_every_line_of_the_list_is_in_the_form_that_passwords_are_compared_in():
     assert [line for line in lines if passwords.folded(line) != line] == []
     phrases = (LISTS / "famous-phrases.txt").read_text(encoding="ascii").split()
     assert [phrase for phrase in phrases if not phrase.isalnum() or phrase != phrase.lower()] == []
+
+
+class TestOtherAlphabets:
+    """A list, a phrase and a keyboard in another alphabet are lines of the same files."""
+
+    @pytest.fixture(autouse=True)
+    def lists(self, tmp_path, monkeypatch):
+        cached = (passwords._common, passwords._lengths, passwords._phrases, passwords.touching)
+        (tmp_path / "common-passwords.txt").write_text("Йогурт\nлюбимый\nstraße\n", encoding="utf-8")
+        (tmp_path / "famous-phrases.txt").write_text("бытьилинебыть\n", encoding="utf-8")
+        (tmp_path / "keyboards.txt").write_text("йцукенгшщзхъ фывапролджэ ячсмитьбю\n", encoding="utf-8")
+        monkeypatch.setattr(passwords, "LISTS", tmp_path)
+        for function in cached:
+            function.cache_clear()
+        yield
+        for function in cached:
+            function.cache_clear()
+
+    @pytest.mark.parametrize(
+        ("password", "expected"),
+        [
+            ("йогурт1234567890", "common"),
+            (unicodedata.normalize("NFD", "ЙОГУРТ1234567890"), "common"),
+            ("йогурт-любимый-2026", "few-words"),
+            ("STRASSE123456789", "common"),
+            ("Быть или не быть?", "common"),
+            ("йцукенгшщзхъ123", "sequence"),
+            ("абвгдежзийклмно", "sequence"),
+            ("маяк-облако-тетрадь-самовар", None),
+        ],
+    )
+    def test_they_are_judged_as_the_latin_ones_are(self, password, expected):
+        assert code(password) == expected

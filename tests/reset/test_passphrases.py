@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 
 import pytest
 
@@ -43,7 +44,15 @@ def test_english_needs_five_words_and_the_shorter_spanish_list_six():
     ("language", "words"),
     [
         ("en", ["hate", "racism", "pregnant", "virus", "slimy", "scam", "eskimo", "womb", "prison", "theft"]),
+        (
+            "en",
+            ["sufferer", "penniless", "victim", "widow", "casualty", "worrier", "hacker", "fraud", "expose"],
+        ),
         ("es", ["sexo", "muerte", "negro", "gordo", "tonto", "violar", "coger", "raza", "abuso", "misil"]),
+        (
+            "es",
+            ["aborto", "llanto", "viudo", "veneno", "peligro", "ruina", "triste", "virus", "tumba", "timo"],
+        ),
     ],
 )
 def test_words_that_hurt_people_are_not_in_the_lists(language, words):
@@ -54,6 +63,28 @@ def test_a_regional_reader_gets_the_list_of_the_language():
     assert passwords.list_language("es-MX") == "es"
     assert passwords.list_language("es_419") == "es"
     assert passwords.list_language("ES") == "es"
+
+
+@pytest.fixture
+def own_lists(tmp_path, monkeypatch):
+    """Word lists in a folder of the test's own."""
+    monkeypatch.setattr(passwords, "WORDS", tmp_path)
+    for function in (passwords.languages, passwords.words):
+        function.cache_clear()
+    yield tmp_path
+    for function in (passwords.languages, passwords.words):
+        function.cache_clear()
+
+
+def test_a_list_in_any_alphabet_is_one_file(own_lists):
+    greek = ["θάλασσα", "ήλιος", "καράβι", "λεμόνι", "μέλι", "νερό", "ουρανός", "πέτρα"]
+    text = unicodedata.normalize("NFD", "\n".join(greek))
+    (own_lists / "el.txt").write_text(text, encoding="utf-8")
+    assert passwords.list_language("el-CY") == "el"
+    (suggestion,) = passwords.suggest(1, "el")
+    assert set(suggestion.split("-")) <= set(greek)
+    assert suggestion == passwords.normalise(suggestion)
+    assert len(suggestion.split("-")) == 22  # of three bits each
 
 
 @pytest.mark.parametrize("language", ["", "xx", "../words/en", "en/../es", "\0", "README"])
