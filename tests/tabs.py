@@ -53,6 +53,6 @@ def form_of(browser: Visitor, address: str) -> dict[str, str]:
 def assert_gone(answer, *secrets: str) -> None:
     assert answer.status_code == 410
     assert GONE in answer.text
-    assert "Nothing was stored or changed" in answer.text
+    assert "We didn’t save or change anything" in answer.text
     for secret in secrets:
         assert secret not in answer.text

@@ -16,7 +16,7 @@ from portal.web import markdown
 # The state of the response, as the sentence that follows the statement's title.
 SO_FAR = {
     "detected": N_("We know what’s happening, and we’re acting."),
-    "contained": N_("We’ve closed the gap that let the data out."),
+    "contained": N_("We’ve closed the gap the thief used."),
     "investigating": N_("We’re finding out how it happened."),
     "authorities-informed": N_("We’ve told the authorities, and we’re answering their questions."),
     "insurer-informed": N_("We’ve told our insurer, and we’re still working on this."),

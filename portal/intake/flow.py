@@ -209,8 +209,8 @@ def _why_wrong(typed: str) -> str:
     if len(tokens.normalise_code(typed)) == tokens.AUTHENTICITY_LENGTH:
         return str(
             _(
-                "This is the code that shows whether a message is really from us. "
-                "The one for this page has 8 letters and digits."
+                "This code shows that a message is really from us. "
+                "The code for this page has 8 letters and digits."
             )
         )
-    return str(_("This code is not right, or older than 30 minutes. Check it, or use the link in the email."))
+    return str(_("This code is wrong or older than 30 minutes. Check it, or use the link in the email."))

@@ -69,8 +69,8 @@ def _why_not_a_code(typed: str) -> str | None:
     if length == tokens.CODE_LENGTH:
         return str(
             _(
-                "A code of 8 letters and digits opens an answer or a new password; it proves nothing here. "
-                "The code for this page has 14, and stands at the end of the message."
+                "A code of 8 letters and digits opens an answer or a new password. It proves nothing here. "
+                "The code for this page has 14, and is at the end of the message."
             )
         )
     return str(

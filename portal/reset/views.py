@@ -200,7 +200,7 @@ def change_now() -> Page:
             attempts.forgive_in_session(db_session, parts.vault, current.resumed)
         frame.busy(busy.retry_after)
     if not fits:
-        form.current_password.errors = [_("This is not your current password.")]
+        form.current_password.errors = [_("That’s not your current password.")]
         return _change_page(form), REFUSED
     with parts.db.write() as db_session:
         attempts.clear_in_session(db_session, parts.vault, current.resumed)

@@ -22,13 +22,10 @@ def calendar(
     description = "\n".join(
         (
             _("Open the site as you always do. There’s no link here, so nobody can fake one."),
-            _("Do you use it anywhere else, or one much like it? Then change it at both places."),
-            _(
-                "Does somebody else know it, or did you type it on a page that you no longer trust? "
-                "Then change it at once."
-            ),
-            _("Did you hear that it was exposed, with us or elsewhere? Then change it at once."),
-            _("Is it time for a password manager, or for a passkey where a site offers one?"),
+            _("Do you use it, or a similar one, anywhere else? Then change it in both places."),
+            _("Does someone else know it? Or did you type it on a page you don’t trust? Then change it now."),
+            _("Have you heard that it was taken, from us or anyone else? Then change it now."),
+            _("It may be time for a password manager, or for a passkey where a site offers one."),
         )
     )
     start = first.replace(day=min(first.day, LAST_SAFE_DAY))

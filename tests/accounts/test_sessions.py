@@ -50,13 +50,13 @@ def test_who_was_signed_out_elsewhere_is_told_so_once(client, both, phone, press
     answer = phone.post("/account/answer/", data=form) if pressed else phone.get("/account/")
     assert answer.status_code == 303
     page = phone.get(answer.location).text
-    assert "You were signed out" in page
-    assert ("What you pressed last was not done" in page) is pressed
-    assert "You were signed out" not in phone.get("/sign-in/").text
+    assert "You’re signed out. You may have" in page
+    assert ("Your last action didn’t go through" in page) is pressed
+    assert "You’re signed out. You may have" not in phone.get("/sign-in/").text
 
 
 def test_who_never_signed_in_is_told_nothing_of_it(client):
-    assert "You were signed out" not in client.get("/account/", follow_redirects=True).text
+    assert "You’re signed out. You may have" not in client.get("/account/", follow_redirects=True).text
 
 
 def test_every_device_is_listed_this_one_first(client, both):

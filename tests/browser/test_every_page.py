@@ -97,7 +97,7 @@ def test_the_answer_behind_a_notice_opens_by_itself(house: House, page: Page, re
     page.goto(house.link_in(house.smtp.messages[-1], "/check/notice/"))
     press(page)
     reads_well(page)
-    expect(page.get_by_text("This page opens it by itself.")).to_be_visible()
+    expect(page.get_by_text("This page will open it for you.")).to_be_visible()
     house.work()
     page.wait_for_url("**/check/answer/?link=*")
     assert "Passwords" in main(page)

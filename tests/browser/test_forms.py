@@ -59,7 +59,7 @@ def test_the_faults_of_a_new_password_go_together_when_the_meter_finds_none(
     accessible(page)
     field = page.get_by_label("New password")
     field.fill("password12345678")
-    page.get_by_text("would guess this: we will not take it").wait_for()
+    page.get_by_text("would guess this. We won’t accept it").wait_for()
     expect(summary).to_have_count(1)
     field.scroll_into_view_if_needed()
     top = top_of(field)

@@ -23,8 +23,8 @@ def test_a_closed_answer_is_said_to_be_closed_once(lists, check, client):
     lists.live("ann@northwind.example,7,Ann,en,,Passwords\n")
     client.get(link_in(check("ann@northwind.example")))
     client.post("/check/answer/close/", data=hidden(client.submit("/check/answer/").text))
-    assert "The answer is closed" in client.get("/check/").text
-    assert "The answer is closed" not in client.get("/check/").text
+    assert "Your answer is closed" in client.get("/check/").text
+    assert "Your answer is closed" not in client.get("/check/").text
 
 
 def test_who_pressed_the_button_may_come_back_to_the_answer_until_it_is_closed(lists, check, client):

@@ -55,7 +55,7 @@ def test_the_front_page_is_in_the_order_of_a_persons_worries(client, told):
         html,
         "<h1",
         "Your booking was copied.",
-        "We’ve closed the gap that let the data out.",
+        "We’ve closed the gap the thief used.",
         "<span>Check if you are affected",
         "<span>Get updates",
         "<span>Choose a new password",
@@ -101,7 +101,7 @@ def test_less_than_a_day_later_it_does_not(client, portal, write, published, occ
 def test_where_nothing_happened_the_page_says_so(client):
     answer = client.get("/")
     assert answer.status_code == 200
-    assert "There is nothing to report" in answer.text
+    assert "There’s nothing to report" in answer.text
     assert client.get("/incidents/").status_code == 200
 
 
@@ -161,13 +161,13 @@ def test_a_correction_is_seen_on_the_front_and_word_for_word(client, corrected):
     assert f'href="{PAGE}statement/2/">See every change' in front
     html = client.get(f"{PAGE}statement/2/").text
     assert '<ins><span class="hidden">added: </span>• your password</ins>' in html
-    assert "What happened</h3>" not in html.partition("The whole of this version")[0]  # it stayed as it was
+    assert "What happened</h3>" not in html.partition("This version in full")[0]  # it stayed as it was
 
 
 def test_an_earlier_version_stays_and_says_that_it_is_one(client, corrected):
     html = client.get(f"{PAGE}statement/1/").text
-    assert "This is not our latest statement" in html
-    assert "your password" in html.partition("What was changed after it")[2].partition("The whole")[0]
+    assert "This isn’t our latest statement" in html
+    assert "your password" in html.partition("What changed after it")[2].partition("This version in full")[0]
     assert "<li>your password</li>" not in html
     assert "We did not keep your booking safe." in html
 

@@ -33,7 +33,7 @@ def test_the_code_at_the_end_of_a_mail_shows_what_was_sent(client, mail):
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("ABCD-EFGH", "it proves nothing here"),
+        ("ABCD-EFGH", "It proves nothing here"),
         ("123", "have 14 letters and digits"),
         ("ABCDEFG-23456723", "have 14 letters and digits"),
         (" ", "Enter the code"),

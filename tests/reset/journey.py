@@ -68,7 +68,7 @@ def link_in(mail: Delivered) -> str:
 
 def authenticity_in(mail: Delivered) -> str:
     """The code near the end of a mail, by which /is-it-real/ knows it."""
-    (code,) = re.findall(r"^([A-Z2-7]{7}-[A-Z2-7]{7})$", mail.text, re.MULTILINE)
+    (code,) = re.findall(r"\b([A-Z2-7]{7}-[A-Z2-7]{7})\b", mail.text)
     return str(code)
 
 

@@ -56,7 +56,7 @@ def test_open_links_die_and_the_owner_is_told(at_home, ana, app, ask, worker_par
 def test_a_wrong_current_password_changes_nothing(at_home, ana, people):
     refused = at_home.submit(PAGE, current_password="wrong-wrong-wrong", password=NEW)
     assert refused.status_code == 400
-    assert "This is not your current password." in refused.text
+    assert "That’s not your current password." in refused.text
     assert "<title>Error:" in refused.text
     assert people.signs_in_with(ana, OLD)
 
@@ -67,7 +67,7 @@ def test_what_was_left_empty_is_asked_for_and_is_no_wrong_guess(at_home, ana):
         assert refused.status_code == 400
         assert "Enter your current password." in refused.text
         assert "Enter a new password." in refused.text
-        assert "This is not your current password." not in refused.text
+        assert "That’s not your current password." not in refused.text
     assert at_home.submit(PAGE, current_password=OLD, password=NEW).status_code == 303
 
 

@@ -62,7 +62,7 @@ def test_a_code_typed_in_another_browser_fails(client, ask, ana, second_browser)
     ask(STRANGER, second_browser)
     refused = second_browser.submit("/reset/sent/", code=code_in(mail))
     assert refused.status_code == 400
-    assert "This code is not right" in refused.text
+    assert "This code is wrong" in refused.text
     assert "<title>Error:" in refused.text
     assert client.submit("/reset/sent/", code=code_in(mail)).status_code == 303
 
@@ -250,7 +250,7 @@ def test_the_owner_is_told_by_mail_with_a_way_to_undo_it(client, ask, ana, worke
 def test_the_first_page_of_a_required_reset_says_why(client, ask, ana, people):
     people.require(ana)
     page = client.get(link_in(ask(ana)), follow_redirects=True).text
-    assert "Your old password was exposed in the breach" in page
+    assert "Your old password was taken in the breach" in page
     client.submit(CHOOSE, password=NEW)
     assert people.signs_in_with(ana, NEW)
     assert "exposed" not in client.get(link_in(ask(ana)), follow_redirects=True).text
@@ -259,7 +259,7 @@ def test_the_first_page_of_a_required_reset_says_why(client, ask, ana, people):
 def test_where_everyones_password_was_closed_the_page_claims_no_more(client, ask, ana, people):
     people.require(ana, reason="everyone")
     page = client.get(link_in(ask(ana)), follow_redirects=True).text
-    assert "we locked the old password of every account" in page
+    assert "we locked everyone’s old password" in page
     assert "was exposed" not in page
 
 
@@ -344,7 +344,7 @@ def test_the_long_code_of_a_mail_is_told_apart_from_the_short_one(client, ask, a
     ask(ana)
     wrong = client.submit("/reset/sent/", code="ABCDEFG-2345672")
     assert wrong.status_code == 400
-    assert "The one for this page has 8 letters and digits." in wrong.text
+    assert "The code for this page has 8 letters and digits." in wrong.text
 
 
 def test_mails_are_in_the_language_of_the_request(client, ana, worker_parts, smtp):

@@ -28,7 +28,7 @@ def link_in(mail) -> str:
 class TestTheForm:
     def test_without_an_incident_there_is_nothing_to_sign_up_for(self, client):
         page = client.get("/subscribe/").text
-        assert "no incident to write about" in page
+        assert "no incident to tell you about" in page
         assert "<form method" not in main_of(page)
 
     def test_one_incident_needs_no_question(self, client, house, incident):
