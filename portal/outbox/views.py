@@ -50,7 +50,7 @@ def look_up() -> str | tuple[str, int]:
 
 def _form() -> CodeForm:
     form = CodeForm()
-    form.code.label.text = _("The code at the end of the message")
+    form.code.label.text = _("Proof code")
     return form
 
 

@@ -60,8 +60,8 @@ class Words(NamedTuple):
 class StatusUpdate(mail.Mail):
     """One update for one subscription, in the frozen words of that update.
 
-    `update` is its id in hex, `incident` the slug of its incident. Both are empty for a discreet one: then
-    the mail says only that there is news and where to read it.
+    `update` is its id in hex, `slug` that of its incident. Both are empty for a discreet one, and in mails
+    that an earlier version queued: they say only that there is news and where to read it.
     """
 
     name: ClassVar[str] = "status-update"
@@ -71,7 +71,7 @@ class StatusUpdate(mail.Mail):
 
     subscription: str
     update: str = ""
-    incident: str = ""
+    slug: str = ""
 
     @classmethod
     def sample(cls) -> Self:
@@ -81,7 +81,7 @@ class StatusUpdate(mail.Mail):
     @property
     def list_label(self) -> str:
         """Return the label of the incident's updates."""
-        return f"{self.incident}.updates" if self.incident else "updates"
+        return f"{self.slug}.updates" if self.slug else "updates"
 
 
 MAILS: tuple[type[mail.Mail], ...] = (SubscribeConfirm, StatusUpdate)

@@ -144,7 +144,7 @@ def _enqueue_update(
     except VaultError:
         log.error("subscriptions: row %s does not decrypt, altered or moved; no mail sent", row.id.hex())
         return False
-    named = {} if update.discreet else {"update": update.update_id.hex(), "incident": update.slug}
+    named = {} if update.discreet else {"update": update.update_id.hex(), "slug": update.slug}
     added = outbox.enqueue(
         session,
         vault,

@@ -1,5 +1,6 @@
 """Updates: mailed once, with their text, to those who want them, in their language."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,11 +11,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from portal.audit.models import AuditEntry
 from portal.incidents import writing
 from portal.outbox import service as outbox
-from portal.subscriptions import jobs, service
+from portal.subscriptions import emails, jobs, service
 from portal.subscriptions.service import Contact
 from tests.configured import configured
 from tests.databases import written_meanwhile
@@ -70,6 +72,30 @@ class TestAnUpdate:
                 word for word in ("clinic", "Break-in", "Records", "know", "Contained") if word in said
             ]
         assert "http://localhost:8000/" in smtp.messages[1].text
+
+    def test_that_the_previous_version_queued_says_only_that_there_is_news(
+        self, house, smtp, worker_vault, clock
+    ):
+        """Its row held the words; the frozen ones are missing."""
+        former = {
+            "subscription": "00" * 16,
+            "incident": "Break-in, at our booking system",
+            "title": "Passwords stored anew",
+            "path": "/incidents/booking-system/updates/1/",
+        }
+        content = {"to": ANA, "locale": "en", "name": "status-update", "fields": former}
+        with house.worker.db.write() as session:
+            mail = emails.StatusUpdate("00" * 16)
+            row_id = outbox.enqueue(session, worker_vault, mail, address=ANA, locale="en", now=clock.now())
+            assert row_id is not None
+            packed = json.dumps(content).encode()
+            payload = worker_vault.encrypt(outbox.payload_cell(row_id), packed, sizes=(1024,))
+            statement = text("UPDATE outbox_mails SET payload = :payload WHERE id = :id")
+            session.execute(statement, {"payload": payload, "id": row_id})
+        house.work()
+        (mail,) = smtp.messages
+        assert mail.message["List-Id"] == "<updates.localhost>"
+        assert "There’s news for you" in mail.text
 
     def test_that_is_too_long_for_a_mail_is_a_title_and_a_link(self, house, smtp, incident):
         add(house, incident, ANA)
