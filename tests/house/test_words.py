@@ -20,7 +20,9 @@ from tests.house.test_catalogues import LANGUAGES
 TEMPLATES = ROOT / "templates"
 LEGAL = ROOT / "deploy/legal"
 PHRASES = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
-DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
+DOCUMENTS = sorted(
+    [ROOT / "README.md", ROOT / "SECURITY.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/guide/*.md")]
+)
 ON_EVERY_PAGE = re.compile(r"base\.html|parts/")
 # Names of kinds of data, and headings that the law or the reader's browser expects.
 NO_SENTENCES = ".csv"
