@@ -18,7 +18,7 @@ class NewPasswordField(PasswordField):
 class NewPasswordForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """Ask for the new password once."""
 
-    # password.js makes it `passwordrules`, as password managers read and HTML does not know. No maxlength:
+    # password.js turns it into `passwordrules`, which HTML lacks and password managers read. No maxlength:
     # it would silently truncate a longer password.
     password = NewPasswordField(
         lazy_gettext("New password"),

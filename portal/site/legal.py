@@ -21,10 +21,14 @@ _MARKS = re.compile(r"([\\`*_\[\]<>&#|])")
 
 @dataclass(frozen=True)
 class LegalPage:
-    """A text with the language that it is in; a draft is one that the operator has not replaced."""
+    """A text with the language that it is in; a draft is one that the operator has not replaced.
+
+    Its main headings have the ids `part-1`, `part-2`, …
+    """
 
     title: str
     body: Markup
+    headings: tuple[str, ...]
     language: str
     draft: bool
 
@@ -43,9 +47,12 @@ def page(settings: Settings, name: str, language: str) -> LegalPage:
     file = _file(settings, name, language)
     text = _filled_in(settings, file.read_text(encoding="utf-8-sig"))
     title = _TITLE.match(text)
+    intro, *parts = str(markdown.render(text[title.end() :] if title else text, top=2)).split("<h2>")
+    numbered = (f'<h2 id="part-{number}">{part}' for number, part in enumerate(parts, 1))
     return LegalPage(
         title=re.sub(r"\\(.)", r"\1", title[1]) if title else "",
-        body=markdown.render(text[title.end() :] if title else text, top=2),
+        body=Markup(intro + "".join(numbered)),  # noqa: S704 - cleaned by the renderer
+        headings=tuple(Markup(part.partition("</h2>")[0]).striptags() for part in parts),  # noqa: S704
         language=file.suffixes[-2].removeprefix("."),
         draft=file.parent == DRAFTS,
     )

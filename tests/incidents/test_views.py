@@ -161,13 +161,16 @@ def test_a_correction_is_seen_on_the_front_and_word_for_word(client, corrected):
     assert f'href="{PAGE}statement/2/">See every change' in front
     html = client.get(f"{PAGE}statement/2/").text
     assert '<ins><span class="hidden">added: </span>• your password</ins>' in html
-    assert "What happened</h3>" not in html.partition("This version in full")[0]  # it stayed as it was
+    assert "What happened</h3>" not in html.partition("This version in full</h2>")[0]  # it stayed as it was
 
 
 def test_an_earlier_version_stays_and_says_that_it_is_one(client, corrected):
     html = client.get(f"{PAGE}statement/1/").text
     assert "This isn’t our latest statement" in html
-    assert "your password" in html.partition("What changed after it")[2].partition("This version in full")[0]
+    assert (
+        "your password"
+        in html.partition("What changed after it</h2>")[2].partition("This version in full")[0]
+    )
     assert "<li>your password</li>" not in html
     assert "We did not keep your booking safe." in html
 

@@ -41,7 +41,7 @@ def test_until_it_is_replaced_a_draft_is_shown_in_the_readers_language_and_marke
     page = client.get(f"/{name}/")
     assert (page.status_code, page.text.count("<h1>"), f"<h1>{english}</h1>" in page.text) == (200, 1, True)
     assert DRAFT in page.text
-    assert "Northwind Travel" in re.sub(r"(?s).*<article>|</article>.*", "", page.text)
+    assert "Northwind Travel" in re.sub(r'(?s).*<div class="beside-story">|</main>.*', "", page.text)
     assert not re.search(r"\{\w+\}", page.text)
     other = client.get(f"/{name}/", headers={"Accept-Language": "es"}).text
     assert f"<h1>{spanish}</h1>" in other
@@ -62,11 +62,11 @@ def test_the_operators_text_replaces_a_draft_in_every_language_and_says_which_it
     (folder / "privacy.es.md").write_text("# Datos\n\n## Uno\n\nNuestro *texto*.\n", encoding="utf-8")
     page = visit("/privacy/", "es").text
     assert "<h1>Datos</h1>" in page
-    assert "<h2>Uno</h2>" in page
+    assert '<h2 id="part-1">Uno</h2>' in page
     assert "<p>Nuestro <em>texto</em>.</p>" in page
     assert "borrador" not in page
     english = visit("/privacy/").text
-    assert '<article lang="es" dir="ltr">' in english
+    assert '<div class="beside-story" lang="es" dir="ltr">' in english
     assert DRAFT not in english
     assert DRAFT in visit("/imprint/").text
 
@@ -74,14 +74,26 @@ def test_the_operators_text_replaces_a_draft_in_every_language_and_says_which_it
 def test_a_text_without_a_title_gets_ours(visit, folder):
     (folder / "privacy.en.md").write_text("Only this.", encoding="utf-8")
     assert "<h1>Privacy</h1>" in visit("/privacy/").text
-    assert '<h1 lang="es" dir="ltr">Privacidad</h1>' in visit("/privacy/", "es").text
+    assert "<h1>Privacidad</h1>" in visit("/privacy/", "es").text
+
+
+def test_a_long_text_has_a_path_to_each_of_its_parts(visit, folder):
+    parts = "".join(f"## Part {letter} & more\n\nText\n\n### Below it\n\n" for letter in "ABCD")
+    (folder / "privacy.en.md").write_text(f"# Privacy\n\nFirst\n\n{parts}", encoding="utf-8")
+    page = visit("/privacy/").text
+    for number, letter in enumerate("ABCD", 1):
+        assert f'<h2 id="part-{number}">Part {letter} &amp; more</h2>' in page
+        assert f'<a href="#part-{number}">' in page
+    assert page.count("Part A &amp; more") == 3, "the heading, and the path for either width"
+    (folder / "privacy.en.md").write_text("## One part\n", encoding="utf-8")
+    assert "On this page" not in visit("/privacy/").text
 
 
 def test_nothing_that_a_text_brings_runs(visit, folder):
     (folder / "privacy.en.md").write_text(
         "<script>alert(1)</script>[x](javascript:alert(1))![i](https://evil.example/i.png)", encoding="utf-8"
     )
-    article = re.sub(r"(?s).*<article>|</article>.*", "", visit("/privacy/").text)
+    article = re.sub(r'(?s).*<div class="beside-story">|</main>.*', "", visit("/privacy/").text)
     assert not re.search(r"<script|<img|href=\"javascript", article)
 
 
