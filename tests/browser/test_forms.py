@@ -114,6 +114,11 @@ def test_only_the_page_that_follows_shows_the_address_and_nothing_keeps_it(
     assert ANA not in page.content()
     ask(page, house)
     expect(shown).to_be_visible()
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
+    expect(shown).to_be_hidden()
+    assert ANA not in page.content(), "a browser that keeps the page would show it to the next person"
+    ask(page, house)
+    expect(shown).to_be_visible()
     page.reload()
     expect(shown).to_be_hidden()
 
