@@ -36,12 +36,12 @@ const typed = take();
 const line = document.querySelector("[data-typed]");
 let shown = "";
 
-// Lines may break before @ and dots.
-const pieces = (address) => address.split(/(?=[@.])/).flatMap((piece) => [document.createElement("wbr"), piece]);
+// Lines may break after @ and before dots.
+const pieces = (address) => address.match(/\.?[^.@]+@?/g).flatMap((piece) => [document.createElement("wbr"), piece]);
 
 function show(address) {
   shown = address;
-  line.querySelector(".address").replaceChildren(...pieces(address));
+  line.querySelector(".address").replaceChildren(...(address ? pieces(address) : []));
   line.hidden = !address;
 }
 
