@@ -44,6 +44,13 @@ def test_no_text_of_a_page_or_a_mail_has_a_phrase_that_nobody_would_say():
     assert [text for text in (*texts, *named) if refused.search(text)] == []
 
 
+def test_no_template_has_such_a_phrase():
+    refused = _phrases("everywhere")
+    files = [file for file in TEMPLATES.rglob("*") if file.is_file()]
+    shown = {file: re.sub(r"\{#.*?#\}", "", file.read_text("utf-8"), flags=re.DOTALL) for file in files}
+    assert [file.name for file, text in shown.items() if refused.search(text)] == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.name)
 def test_no_document_has_such_a_phrase(document):
     lines = document.read_text(encoding="utf-8").splitlines()
