@@ -1,4 +1,4 @@
-"""Normalise, fold and mask email addresses."""
+"""Normalise, fold and mask email addresses, and show where addresses may break."""
 
 import re
 import unicodedata
@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import idna
+from markupsafe import Markup, escape
 
 from portal.core.i18n import mark
 
@@ -131,3 +132,11 @@ def mask(address: str) -> str:
     local, _, domain = address.rpartition("@")
     name, dot, top = domain.rpartition(".")
     return f"{local[:1]}…@{name[:1]}…{dot}{top}"
+
+
+def breakable(address: str) -> Markup:
+    """Return an address of mail or web that breaks after its @, and before its dots and slashes.
+
+    Whoever copies it gets it in one piece.
+    """
+    return Markup(re.sub(r"(?<=@)|(?<=\w)(?=[./])", "<wbr>", str(escape(address))))  # noqa: S704 - escaped

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from portal.core.addresses import MAX_ADDRESS, mask
+from portal.core.addresses import MAX_ADDRESS, breakable, mask
 from portal.core.i18n import best_language, catalogue
 from portal.core.settings import Settings
 from portal.crypto import tokens
@@ -201,10 +201,12 @@ class Composer:
         self, mail: mails.Mail, address: str, row_id: bytes, created_at: datetime
     ) -> dict[str, str | None]:
         """Return the values of one recipient: plain ASCII, which needs no escaping in text or HTML."""
-        own: dict[str, str | None] = {"link": None, "code": None, "unsubscribe": self._unsubscribe_link(mail)}
+        own: dict[str, str | None] = dict.fromkeys(("link", "link_path", "code"))
+        own["unsubscribe"] = self._unsubscribe_link(mail)
         if mail.link_path:
             token = mail.token(self._vault, row_id, address, created_at)
-            own["link"] = self._settings.base_url + mail.link_path.format(token=token)
+            path = mail.link_path.format(token=token)
+            own |= {"link_path": path, "link": self._settings.base_url + path}
         if mail.has_code:
             own["code"] = tokens.grouped(self._vault.code(row_id))
         return own
@@ -338,5 +340,6 @@ def _environment(language: str) -> Environment:
     # The i18n extension adds this method at run time.
     install: Any = environment.install_gettext_callables  # type: ignore[attr-defined]
     install(messages.gettext, messages.ngettext, newstyle=True)
+    environment.filters["breakable"] = breakable
     environment.globals["text_direction"] = messages.direction
     return environment

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import ipaddress
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -34,6 +33,7 @@ from werkzeug.exceptions import BadRequest, Gone, ServiceUnavailable, TooManyReq
 from werkzeug.routing import IntegerConverter, RequestRedirect
 from werkzeug.wrappers import Response as BaseResponse
 
+from portal.core.addresses import breakable
 from portal.core.i18n import translations
 from portal.core.service_urls import LOOPBACK
 from portal.runtime.parts import WebParts
@@ -345,14 +345,6 @@ def _template_context() -> dict[str, Any]:
 def _listed(items: Iterable[str]) -> Markup:
     """Return a list as this language writes it: `a, b, and c`."""
     return Markup(format_list([str(escape(item)) for item in items], locale=get_locale()))  # noqa: S704 - escaped
-
-
-def breakable(address: str) -> Markup:
-    """Return an address of mail or web that breaks after its @, and before its dots and slashes.
-
-    Whoever copies it gets it in one piece.
-    """
-    return Markup(re.sub(r"(?<=@)|(?<=\w)(?=[./])", "<wbr>", str(escape(address))))  # noqa: S704 - escaped
 
 
 def _is_listed() -> bool:
