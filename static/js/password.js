@@ -112,8 +112,7 @@ for (const field of document.querySelectorAll("[data-password]")) {
       say(field.dataset.taken);
       const save = input.form.querySelector("button[type=submit]");
       save.focus({ preventScroll: true });
-      input.scrollIntoView({ block: "center" });
-      save.scrollIntoView({ block: "nearest" });
+      save.scrollIntoView({ block: "center", behavior: "instant" }); // the field is just above it
     });
   }
 }

@@ -70,6 +70,12 @@ def test_the_faults_of_a_new_password_go_together_when_the_meter_finds_none(
     expect(summary).to_have_count(0)
     assert top_of(field) == pytest.approx(top, abs=1)
     assert page.locator(".error").evaluate("one => one.offsetHeight") == 0
+    page.get_by_label("New password").fill("ana.ruiz")
+    press(page, "Save my new password")
+    page.get_by_role("button", name="Use this one").last.click()
+    expect(summary).to_have_count(0)
+    for shown in (field, page.get_by_role("button", name="Save my new password")):
+        expect(shown).to_be_in_viewport(ratio=1)
     accessible(page)
 
 
