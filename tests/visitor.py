@@ -34,6 +34,11 @@ def main_of(page: str) -> str:
     return page.split("<main")[1].split("</main", maxsplit=1)[0]
 
 
+def unbroken(page: str) -> str:
+    """A page with its addresses in one piece, as whoever copies them gets them."""
+    return page.replace("<wbr>", "")
+
+
 def hidden(html: str) -> dict[str, str]:
     """The hidden fields of a page's forms, the CSRF token among them."""
     inputs = (dict(ATTRIBUTE.findall(field)) for field in FIELD.findall(html))
