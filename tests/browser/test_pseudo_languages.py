@@ -94,6 +94,9 @@ def test_no_text_is_untranslated_or_put_together_and_every_page_fits(
     ):  # fmt: skip
         page.goto(spoken_house + path)
         look()
+    page.goto(f"{spoken_house}/check/")
+    send(email="ana@gmial.com")
+    accessible(page)
     links = {}
     for form, answer in (
         ("/check/", "/check/answer/"),
