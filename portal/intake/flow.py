@@ -209,7 +209,7 @@ def _why_wrong(typed: str) -> str:
     if len(tokens.normalise_code(typed)) == tokens.AUTHENTICITY_LENGTH:
         return str(
             _(
-                "This code shows that a message is really from us. "
+                "That code is for checking if a message is really from us. "
                 "The code for this page has 8 letters and digits."
             )
         )
