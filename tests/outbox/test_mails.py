@@ -144,6 +144,7 @@ def test_what_an_author_writes_stays_inside_the_body(enqueue_update, worker_part
     assert "<script>" not in mail.html
 
 
+@pytest.mark.sqlite  # how a header is written has nothing to do with the database
 @pytest.mark.parametrize("title", [FORGED, "x\nX-Evil: 1", "x\rBcc: all@example.com", "x\0y"])
 def test_no_header_can_be_smuggled_into_the_subject_of_an_update(
     enqueue_update, row, worker_parts, smtp, title
@@ -154,6 +155,7 @@ def test_no_header_can_be_smuggled_into_the_subject_of_an_update(
     assert (row(row_id).state, row(row_id).reason) == ("failed", "not-composed")
 
 
+@pytest.mark.sqlite  # how a header is written has nothing to do with the database
 @pytest.mark.parametrize("title", ["=?utf-8?q?x?=", "Ñandú\u2028X-Evil: 1", "\u202eevil", "x" * 900])
 def test_the_subject_of_an_update_arrives_as_one_header(enqueue_update, worker_parts, smtp, title):
     enqueue_update(subject=title)

@@ -24,6 +24,8 @@ from tests.traces import statements
 
 ANA = "ana@example.com"
 ROBIN = "robin@example.org"
+# What a mail says has nothing to do with the database.
+one_database = pytest.mark.sqlite
 
 
 def add(house, incident: bytes, *addresses: str, language: str = "en") -> None:
@@ -97,6 +99,7 @@ class TestAnUpdate:
         assert mail.message["List-Id"] == "<updates.localhost>"
         assert "There’s news for you" in mail.text
 
+    @one_database
     def test_that_is_too_long_for_a_mail_is_a_title_and_a_link(self, house, smtp, incident):
         add(house, incident, ANA)
         house.update("Passwords stored anew", body="We know more. " * 500)
@@ -105,6 +108,7 @@ class TestAnUpdate:
         assert "We know more." not in mail.text + mail.html
         assert "http://localhost:8000/incidents/booking-system/updates/1/" in mail.text
 
+    @one_database
     def test_has_one_size_for_everyone_who_reads_a_language(self, house, smtp, incident):
         people = ["a@b.example", "zoë@northwind.example", f"{'b' * 64}@{'.'.join(['c' * 58] * 3)}.example"]
         add(house, incident, *people)
@@ -113,6 +117,7 @@ class TestAnUpdate:
         assert len(smtp.messages) == 3
         assert len({len(mail.content) for mail in smtp.messages}) == 1
 
+    @one_database
     def test_links_to_our_own_pages_lead_there_from_a_mail(self, house, smtp, incident):
         add(house, incident, ANA)
         house.update(
