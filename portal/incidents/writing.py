@@ -228,8 +228,8 @@ class Announcement:
     """An update to be mailed to subscribers, with its titles and texts (Markdown) in all languages.
 
     `incident_titles` holds the incident's titles by language; the one in the portal's default language
-    has the empty string as its key. `bodies` is None where an earlier version signed the update, which
-    mailed no text. The mails of a `discreet` incident say only that there is news.
+    has the empty string as its key. The mails of a `discreet` incident say only that there is news. So
+    do those of an update that an earlier version signed: its MAC covers neither, and `bodies` is None.
     """
 
     update_id: bytes
@@ -364,7 +364,7 @@ def unannounced(session: Session, incident_id: bytes) -> list[Update]:
 def signed(session: Session, vault: WorkerVault, row: Update) -> Announcement | None:
     """Return an update as it was signed, or None if its row MAC does not match what it says now."""
     found = _announcement(session, row)
-    for form in (found, replace(found, bodies=None)):
+    for form in (found, replace(found, bodies=None, discreet=True)):
         if row.row_mac is not None and compare_digest(row.row_mac, form.row_mac(vault)):
             return form
     return None

@@ -194,18 +194,19 @@ def test_who_subscribed_before_is_not_subscribed_twice(client, db, worker_parts,
 def test_a_waiting_update_is_mailed_and_can_be_unsubscribed_from(client, db, worker_parts, smtp):
     subscriptions.announce(worker_parts)
     drain(worker_parts)
-    (mail,) = [mail for mail in smtp.to(ANA) if "We closed the gap" in mail.text]
+    (mail,) = [mail for mail in smtp.to(ANA) if "There’s news for you" in mail.text]
     link = str(mail.message["List-Unsubscribe"]).strip("<>").removeprefix("http://localhost:8000")
     assert client.post(link, data={"List-Unsubscribe": "One-Click"}).status_code == 200
     assert count(db, "subscriptions") == 0
 
 
-def test_the_text_of_an_update_that_was_signed_without_it_is_not_mailed(db, worker_parts, smtp):
+def test_an_update_that_was_signed_without_its_text_is_mailed_without_a_word_of_it(db, worker_parts, smtp):
     change(db, "UPDATE incidents_wordings SET body = 'Pay at evil.example'")
     subscriptions.announce(worker_parts)
     drain(worker_parts)
-    (mail,) = [mail for mail in smtp.to(ANA) if "We closed the gap" in mail.text]
-    assert "evil.example" not in mail.text + mail.html
+    (mail,) = [mail for mail in smtp.to(ANA) if "There’s news for you" in mail.text]
+    said = f"{mail.message['Subject']} {mail.text} {mail.html}"
+    assert not any(word in said for word in ("evil.example", "We closed the gap", "november"))
 
 
 def test_a_link_switches_reminders_off(client, db, worker_vault):

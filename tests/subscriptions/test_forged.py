@@ -1,8 +1,12 @@
 """Without the worker's keys, rows written into the tables mail nobody, and stolen ones name nobody."""
 
-import pytest
-from sqlalchemy import text
+from dataclasses import replace
 
+import pytest
+from sqlalchemy import select, text
+
+from portal.incidents import writing
+from portal.incidents.models import Update
 from portal.outbox import service as outbox
 from portal.subscriptions import jobs
 from portal.subscriptions.models import FrozenUpdate
@@ -27,6 +31,22 @@ class TestAnUpdate:
         house.work()
         assert smtp.messages == []
         assert "nobody is mailed" in caplog.text
+
+    def test_that_an_earlier_version_signed_names_no_discreet_incident(self, house, smtp, db):
+        """Its MAC does not cover whether the incident is discreet, so who can write there could say no."""
+        add(house, house.incident(discreet=True), ANA)
+        house.update("Passwords stored anew")
+        with db.write() as session:
+            row = session.scalars(select(Update)).one()
+            found = writing.signed(session, house.worker.vault, row)
+            assert found is not None
+            row.row_mac = replace(found, bodies=None).row_mac(house.worker.vault)
+        change(db, "UPDATE incidents SET discreet = false")
+        house.work()
+        (mail,) = house.updates_to(ANA)
+        said = mail.content.decode() + mail.text + mail.html
+        assert "There’s news for you" in said
+        assert not any(word in said for word in ("Passwords", "Break-in", "booking"))
 
     def test_of_another_incident_goes_to_no_subscriber_whose_row_was_moved_there(
         self, house, smtp, incident, caplog
