@@ -28,6 +28,7 @@ log = logging.getLogger("portal.exposure")
 
 ANSWER_LIFETIME = timedelta(days=30)
 INSPECTED_EVERY = "1 per day"
+FORGED_LOGGED = "1 per hour"  # anybody can make them up, as many as they like
 
 
 def answer(session: Session, request: intake.Request, now: datetime, parts: WorkerParts) -> Outcome:
@@ -57,7 +58,11 @@ def answer_link(
     try:
         place = notice_links.follow(vault, pointer, now)
     except notice_links.PointerInvalid:
-        log.warning("exposure: a notice's link was opened that is not ours, or older than 90 days")
+        if limits.hit(session, vault, FORGED_LOGGED, "forged notice links", now=now).allowed:
+            log.warning(
+                "exposure: a notice's link was opened that is not ours, or older than 90 days; nothing was "
+                "shown. Others are not logged for an hour"
+            )
         return Outcome.ANSWERED
     ids = [incident.id for incident in incidents.published(session)]
     found = answers.candidates_of_fold(session, vault, ids, place[:INDEX_BYTES])
@@ -77,6 +82,9 @@ def answer_link(
                 reusable=True,
                 token=token,
             )
+            # As when a mail leaves, or the row would tell from those of checks, and so that somebody affected
+            # was here.
+            replies.extend(session, request.reply_id, now, ANSWER_LIFETIME)
     return Outcome.ANSWERED
 
 

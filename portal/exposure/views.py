@@ -185,6 +185,8 @@ def close_answer() -> Page:
     except intake.LinkInvalid:
         browser = None  # the answer has ended meanwhile
     FLOW.forget(link, browser)
+    # The link of a notice would open it again.
+    _NOTICE_LINKS.forget(lambda pointer: tokens.shortened(pointer) == link.value)
     session[_CLOSED] = True
     response = frame.see_other("exposure.ask")
     response.headers["Clear-Site-Data"] = '"cache", "storage"'

@@ -147,7 +147,7 @@ class Flow:
 
         `browser` is the hash of that secret (`Opened.browser`), if the link's reply is still there.
         """
-        self._links.forget(link)
+        self._links.forget(lambda token: token == link.value)
         secrets = [secret for secret in self.browser_secrets() if service.browser_hash(secret) != browser]
         session[self._secrets_key] = secrets
 

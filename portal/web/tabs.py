@@ -5,6 +5,7 @@ names its value, in its address (`?link=`) and in a hidden field of each form, a
 value that it names. The name is a keyed hash: it is worth nothing without the session's cookie.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,9 +66,9 @@ class TabValues:
         """Store a new state beside a value."""
         self._store([[one, state if one == value.value else before] for one, before in self._entries()])
 
-    def forget(self, value: TabValue) -> None:
-        """Remove a value; those of other tabs stay."""
-        self._store([entry for entry in self._entries() if entry[0] != value.value])
+    def forget(self, is_gone: Callable[[str], bool]) -> None:
+        """Remove the values for which `is_gone`; those of other tabs stay."""
+        self._store([entry for entry in self._entries() if not is_gone(entry[0])])
 
     def _unmistakable(self, entries: list[Any]) -> bool:
         """Return whether a request without a name can mean only one value.

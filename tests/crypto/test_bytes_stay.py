@@ -73,6 +73,7 @@ LABELS = {
     "derive": {"authenticity", "code"},
     "derived_key": {"account", "audit checkpoints", "bucket", "fingerprint", "proof", "vouchers"},
     "hit": {
+        "forged notice links",
         "inspect lists",
         "new password",
         "sign-in",
