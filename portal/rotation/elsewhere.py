@@ -10,7 +10,7 @@ from portal.core.i18n import mark
 
 MOST_SITES = 20
 # The whole list in the session cookie, of which browsers keep 4,096 bytes.
-MOST_BYTES = 2_200
+MOST_BYTES = 1_700
 LONGEST = 200
 _LONGEST_HOST = 100
 _LONGEST_WORDS = 60

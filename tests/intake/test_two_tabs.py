@@ -311,6 +311,7 @@ def test_the_fullest_session_fits_into_a_cookie(app: Flask, client, link_to, acc
     for letter in "abc":
         for path in ("/reset", "/check/answer", "/subscribe/confirm"):
             client.get(f"{path}/{letter * 32}/")
+        client.submit(str(client.get(f"/check/notice/{letter * 69}/").location))
     cookie = client.get_cookie("session")
     assert cookie is not None
     assert 3000 < len(f"__Host-session={cookie.value}") < 4096
