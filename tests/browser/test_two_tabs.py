@@ -132,7 +132,7 @@ def test_accounts(house: House, ids, handset: BrowserContext):
     anas.get_by_label("Current password").fill(PASSWORD)
     anas.get_by_label("New password").fill(ANAS)
     press(anas, "Save my new password")
-    press(answers, "Email me my answer")
+    press(answers, "Send me my answer")
     for page in (anas, answers):
         expect(page.get_by_role("heading", level=1)).to_have_text("This page is out of date")
     house.work()
