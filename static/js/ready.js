@@ -4,7 +4,8 @@ const LONGEST_SECONDS = 10;
 async function look(seconds) {
   const answer = await fetch(location.href, { cache: "no-store" }).catch(() => null);
   if (answer?.redirected) {
-    location.replace(answer.url);
+    // Not straight to the answer: another tab's answer may have replaced the cookie that just learned of this one.
+    location.reload();
     return;
   }
   wait(Math.min(seconds + 1, LONGEST_SECONDS));
