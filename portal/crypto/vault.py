@@ -213,9 +213,12 @@ class WorkerVault(WebVault):
         """Return what `pointer` encrypted for this purpose. Raises VaultError."""
         try:
             sealed = b32decode(pointer.upper() + "=" * (-len(pointer) % 8))
-            return self._pointers.decrypt(sealed, [purpose.encode()])
+            place = self._pointers.decrypt(sealed, [purpose.encode()])
         except (InvalidTag, ValueError) as error:
             raise VaultError from error
+        if self.pointer(purpose, place) != pointer:  # the last character has bits that decode to nothing
+            raise VaultError
+        return place
 
     def code(self, row_id: bytes) -> str:
         """Return the code in a mail, the typed alternative to its link: 8 base32 characters."""

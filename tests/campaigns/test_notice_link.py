@@ -101,6 +101,14 @@ def test_a_link_that_we_did_not_make_looks_like_ours_and_opens_nothing(notices, 
     assert malformed.get("/check/notice/short/", follow_redirects=True).status_code == 410
 
 
+def test_no_other_spelling_of_a_link_opens_a_second_answer(notices, press, db):
+    path, letters = path_in(notices[ANN]), "abcdefghijklmnopqrstuvwxyz234567"
+    # Of the last character's five bits the lowest decodes to nothing.
+    press(f"{path[:-2]}{letters[letters.index(path[-2]) ^ 1]}/")
+    with db.read() as session:
+        assert session.scalars(select(IntakeReply)).all() == []
+
+
 def test_a_flood_of_forged_links_does_not_fill_the_log(notices, press, clock, caplog):
     for letter in "bcd":
         press(f"/check/notice/{letter * 69}/")
