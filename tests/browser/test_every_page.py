@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import abort
@@ -99,7 +100,7 @@ def test_the_answer_behind_a_notice_opens_by_itself(house: House, page: Page, re
     reads_well(page)
     expect(page.get_by_text("This page will open it for you.")).to_be_visible()
     # As if another tab, whose answer came at the same moment, had the last word on the session's cookie.
-    before = page.context.cookies()
+    before: list[Any] = [*page.context.cookies()]
     page.expose_function("anotherTab", lambda: page.context.add_cookies(before))
     page.evaluate(
         "() => { const one = window.fetch;"
