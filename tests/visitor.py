@@ -14,8 +14,20 @@ ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 
 
+class Read(TestResponse):
+    """An answer whose addresses are in one piece, as whoever copies them gets them."""
+
+    @property
+    def text(self) -> str:
+        return str(super().text).replace("<wbr>", "")
+
+
 class Visitor(FlaskClient):
     """Flask's test client, which can also fill in a form."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.response_wrapper = type("ReadResponse", (Read, self.response_wrapper), {})
 
     def submit(self, page: str, /, *, to: str | None = None, **fields: Any) -> TestResponse:
         """Open `page`, fill in its form and send it, to the page itself unless `to` says otherwise."""
@@ -32,11 +44,6 @@ def leads_to(redirect: Any) -> str:
 def main_of(page: str) -> str:
     """What a page is about, without what surrounds every page."""
     return page.split("<main")[1].split("</main", maxsplit=1)[0]
-
-
-def unbroken(page: str) -> str:
-    """A page with its addresses in one piece, as whoever copies them gets them."""
-    return page.replace("<wbr>", "")
 
 
 def hidden(html: str) -> dict[str, str]:
