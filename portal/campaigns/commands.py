@@ -177,19 +177,27 @@ def _rehearse(context: Context, vault: WorkerVault, slug: str) -> None:
         click.echo(f"  tampered rows {done.tampered}: import the list again, and activate it.")
     if done.smtputf8:
         click.echo(f"  need a relay with SMTPUTF8 {done.smtputf8}")
-    click.echo(f"  {_when_done(count + ahead, rate, now)}{' Delivery is paused.' if paused else ''}")
+    if unnamed := exposure.classes_beyond(version, incident.class_names):
+        click.echo(
+            f"  NOT AMONG THE INCIDENT'S CLASSES, BUT ON THE LIST: {', '.join(unnamed)}. The incident's page "
+            "does not say that they were taken."
+        )
+    click.echo(f"  {_when_done(count, ahead, rate, now)}{' Delivery is paused.' if paused else ''}")
     mark = _mark(vault, incident, words)
     click.echo(f"To send it: portal campaigns notify {slug} --confirm {version.addresses} --text {mark}")
 
 
-def _when_done(mails: int, rate: float | None, now: datetime) -> str:
+def _when_done(mails: int, ahead: int, rate: float | None, now: datetime) -> str:
+    behind = f", behind {ahead} that already wait," if ahead else ""
     if rate is None:
         return (
-            f"{mails} mails would be queued. How long that takes is unknown: too few mails were sent "
-            "lately to tell the rate, and PORTAL_MAIL_RATE is not set."
+            f"{mails} mails would be queued{behind.rstrip(',')}. How long that takes is unknown: too few "
+            "mails were sent lately to tell the rate, and PORTAL_MAIL_RATE is not set."
         )
-    last = now + timedelta(seconds=mails / rate)
-    return f"At {rate:.4g} mails a second, the last of {mails} would leave at {last:%Y-%m-%d %H:%M} UTC."
+    last = now + timedelta(seconds=(mails + ahead) / rate)
+    return (
+        f"At {rate:.4g} mails a second, the last of {mails}{behind} would leave at {last:%Y-%m-%d %H:%M} UTC."
+    )
 
 
 @campaigns.command()

@@ -14,6 +14,7 @@ from portal.core.i18n import catalogue
 from portal.core.i18n import mark as N_
 from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
+from portal.exposure import service as exposure
 from portal.incidents import reading, writing
 from portal.incidents.models import Incident, Statement
 from portal.web import markdown
@@ -53,17 +54,30 @@ def drawn(
     if incident.discreet:
         return {}
     own = frozen.subjects(session, vault, incident.id)
+    passwords = _passwords_taken(session, vault, incident)
     found = {}
     for language in settings.site.languages:
         read_by = [language, settings.default_language]
         versions = reading.versions(session, incident, read_by, drafts=drafts)
         if versions:
             subject = own.get(language) or _usual_subject(settings, incident, language, now.date())
-            found[language] = _words(settings, incident, versions[0].statement, subject)
+            found[language] = _words(settings, incident, versions[0].statement, subject, passwords=passwords)
     return found
 
 
-def _words(settings: Settings, incident: Incident, statement: Statement, subject: str) -> Words:
+def _passwords_taken(session: Session, vault: WorkerVault, incident: Incident) -> bool:
+    """Return whether the incident's classes or the active list hold passwords: either alone may be outdated."""
+    if PASSWORDS in incident.class_names:
+        return True
+    try:
+        return exposure.exposed_count(session, vault, incident.id, PASSWORDS) > 0
+    except exposure.ListNotActive:
+        return False
+
+
+def _words(
+    settings: Settings, incident: Incident, statement: Statement, subject: str, *, passwords: bool
+) -> Words:
     sections = list(statement.sections)
     characters = writing.characters(sections)
     if characters > writing.MAX_MAILED:
@@ -80,7 +94,7 @@ def _words(settings: Settings, incident: Incident, statement: Statement, subject
         signed_by=statement.signed_by,
         role=statement.role,
         path=f"/incidents/{incident.slug}/",
-        passwords=PASSWORDS in incident.class_names,
+        passwords=passwords,
     )
 
 

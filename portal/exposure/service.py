@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hmac import compare_digest
@@ -214,6 +214,11 @@ def exposed_count(session: Session, vault: WorkerVault, incident_id: bytes, clas
     """
     counts: dict[str, int] = json.loads(needed(session, vault, incident_id).class_counts)
     return counts.get(find(class_name).name, 0)
+
+
+def classes_beyond(version: ExposureList, names: Collection[str]) -> list[str]:
+    """Return the classes of a version's people that are not among `names`, in alphabetical order."""
+    return sorted(set(json.loads(version.class_counts)) - set(names))
 
 
 def exposed_people(

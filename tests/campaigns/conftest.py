@@ -107,12 +107,12 @@ class Operator:
             writing.add_statement(session, SLUG, read.text, self.clock.now())
             incidents.publish(session, SLUG, self.clock.now())
 
-    def live(self, rows: str) -> importing.Summary:
+    def live(self, rows: str, classes: tuple[str, ...] = ("Names",)) -> importing.Summary:
         file = self.folder / "list.csv"
         file.write_text(HEADER + rows)
         with self.db.read() as session:
             incident_id = incidents.by_slug(session, SLUG).id
-        source = importing.Source(incident_id, ("Names",), file, self.folder / "report.csv")
+        source = importing.Source(incident_id, classes, file, self.folder / "report.csv")
         summary = importing.import_list(self.db, self.vault, self.clock, source, lambda *_: None)
         with self.db.write() as session:
             exposure.activate(session, self.vault, incident_id, summary.number, self.clock.now())

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from portal.incidents import authoring, writing
 from portal.incidents import service as incidents
+from portal.intake import jobs as intake
 from portal.outbox.compose import Composer
 from portal.outbox.deliver import Deliverer, Delivery
 from portal.outbox.models import OutboxMail
@@ -81,6 +82,29 @@ def test_a_dry_run_marks_languages_without_a_statement_and_neutral_notices(opera
         incidents.set_discreet(session, SLUG, clock.now(), discreet=True)
     discreet = operator.run("notify", SLUG, "--dry-run").stdout
     assert "The notice says only that there is a message: the incident is discreet.\n" in discreet
+
+
+def test_passwords_on_the_list_count_though_the_incident_does_not_name_them(
+    operator, worker_parts, smtp, caplog
+):
+    """Nobody whose password was taken may read that none were."""
+    operator.statement(STATEMENT)
+    operator.live("ann@northwind.example,1,Ann,en\n", ("Names", "Passwords"))
+    said = operator.run("notify", SLUG, "--dry-run").stdout
+    assert "NOT AMONG THE INCIDENT'S CLASSES, BUT ON THE LIST: Passwords." in said
+    operator.run("notify", SLUG, "--confirm", "1")
+    drain(worker_parts)
+    (mail,) = smtp.messages
+    assert "No passwords were taken" not in mail.text
+    assert "http://localhost:8000/reset/" in mail.text
+
+
+def test_a_dry_run_counts_the_mails_of_others_apart(told, dry_run, client, worker_parts):
+    client.submit("/check/", email="somebody@northwind.example")
+    intake.answer(worker_parts)
+    assert "2 mails would be queued, behind 1 that already wait. How long" in dry_run()
+    told.settings = configured(told.settings, mail={"rate": "2 per minute"})
+    assert "the last of 2, behind 1 that already wait, would leave at 2026-11-23 09:01 UTC.\n" in dry_run()
 
 
 @pytest.mark.parametrize(
