@@ -66,7 +66,7 @@ def drawn(
 
 
 def _passwords_taken(session: Session, vault: WorkerVault, incident: Incident) -> bool:
-    """Return whether the incident's classes or the active list hold passwords: either alone may be outdated."""
+    """Return whether the incident's classes or the active list hold passwords: one may be outdated."""
     if PASSWORDS in incident.class_names:
         return True
     try:

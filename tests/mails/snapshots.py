@@ -119,8 +119,7 @@ def cases(language: str) -> dict[str, Case]:
 
 def notice_words(language: str, version: int, translated: tuple[str, ...]) -> NoticeWords:
     """The words of the demonstration's statement, as they are frozen; its last version tells of passwords."""
-    classes = f"{INCIDENT.classes};Passwords" if version == LAST_VERSION else INCIDENT.classes
-    incident = Incident(slug=INCIDENT.slug, classes=classes, happened_on=INCIDENT.happened_on)
+    incident = Incident(slug=INCIDENT.slug, classes=INCIDENT.classes, happened_on=INCIDENT.happened_on)
     found = {}
     for tag in SETTINGS.site.languages:
         written = tag if tag in translated else "en"
@@ -132,7 +131,7 @@ def notice_words(language: str, version: int, translated: tuple[str, ...]) -> No
         )
         statement.sections_json = json.dumps(text.sections)
         subject = notices._usual_subject(SETTINGS, incident, tag, WRITTEN_AT.date())
-        found[tag] = notices._words(SETTINGS, incident, statement, subject)
+        found[tag] = notices._words(SETTINGS, incident, statement, subject, passwords=version == LAST_VERSION)
     return frozen.shown(found, language, "en")
 
 
