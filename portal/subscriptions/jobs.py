@@ -95,23 +95,9 @@ def announce(parts: WorkerParts) -> None:
     with parts.db.read() as session:
         waiting = writing.waiting(session, parts.vault)
     for update in waiting:
-        if not update.discreet:
-            _freeze(parts, update)
         turns = Turns(parts.db)
         while not parts.stopping() and _batch(parts, update, turns):
             pass
-
-
-def _freeze(parts: WorkerParts, update: Announcement) -> None:
-    """Store what the mails about an update say, unless it was stored before: everyone gets the same."""
-    with parts.db.write() as session:
-        if service.progress_of(session, update.update_id) is None:
-            return
-        try:
-            frozen.read(session, parts.vault, update.update_id)
-        except frozen.WordsAltered:
-            words = wording.drawn(parts.settings, update)
-            frozen.store(session, parts.vault, update.update_id, words)
 
 
 def _batch(parts: WorkerParts, update: Announcement, turns: Turns) -> bool:
@@ -121,6 +107,8 @@ def _batch(parts: WorkerParts, update: Announcement, turns: Turns) -> bool:
         progress = service.progress_of(session, update.update_id)
         if progress is None:
             return False
+        if not update.discreet:
+            _freeze(session, parts, update)
         rows = service.next_batch(session, update.incident_id, progress.reached, limit)
         progress.enqueued += sum(_enqueue_update(session, parts, update, row, now) for row in rows)
         if len(rows) == limit:
@@ -128,6 +116,17 @@ def _batch(parts: WorkerParts, update: Announcement, turns: Turns) -> bool:
             return True
         service.finish_announcement(session, progress, update, now)
         return False
+
+
+def _freeze(session: Session, parts: WorkerParts, update: Announcement) -> None:
+    """Store what the mails about an update say, unless it was stored before: everyone gets the same.
+
+    In the transaction that queues the first of them: until then its author may still change it.
+    """
+    try:
+        frozen.read(session, parts.vault, update.update_id)
+    except frozen.WordsAltered:
+        frozen.store(session, parts.vault, update.update_id, wording.drawn(parts.settings, update))
 
 
 def _enqueue_update(

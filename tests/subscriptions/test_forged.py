@@ -129,6 +129,15 @@ class TestTheWordsOfAnUpdate:
         (mail,) = house.updates_to(ANA)
         assert "What we know." in mail.text
 
+    def test_may_change_while_none_is_queued_even_if_a_worker_had_begun(self, house, smtp, incident):
+        add(house, incident, ANA)
+        house.update("Passwords stored anew")
+        jobs.announce(replace(house.worker, stopping=lambda: True))
+        house.update("Passwords stored anew", number=1, body="Corrected.")
+        house.work()
+        (mail,) = house.updates_to(ANA)
+        assert "Corrected." in mail.text
+
     def test_stay_as_they_were_when_the_first_was_queued(self, queued, house, smtp, db):
         """So a correction in between makes no two versions; it is on the page, to which the mail leads."""
         house.update("Passwords stored anew", number=1, body="Corrected.")
