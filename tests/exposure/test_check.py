@@ -36,7 +36,7 @@ def test_who_is_not_listed_is_told_of_the_version_and_its_date(lists, check, rea
     lists.live(ANN)
     lists.live(ANN)
     page = words(read(check("bob@northwind.example")))
-    assert "Not on the list of people affected" in page
+    assert "You’re not on our list" in page
     assert "isn’t on version 2 of our list, as of 23 November 2026" in page
     assert "Passwords" not in page
 

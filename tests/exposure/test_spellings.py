@@ -44,7 +44,7 @@ def test_what_only_looks_like_a_stored_address_gets_the_ordinary_answer_itself(
     lists.live(f"{stored},1,Ann,en,,Passwords\n")
     mail = check(typed)
     assert stored not in mail.recipients
-    assert "Not on the list of people affected" in words(read(mail))
+    assert "You’re not on our list" in words(read(mail))
 
 
 @pytest.mark.parametrize(
