@@ -29,13 +29,13 @@ def test_the_right_password_opens_the_account(client, ana, sign_in):
     assert (answer.status_code, answer.location) == (303, "/account/")
     page = client.get("/account/")
     assert page.status_code == 200
-    assert f"<b>{ADDRESS}</b>" in page.text
+    assert f'<b class="address">{ADDRESS}</b>' in page.text
     assert page.headers["Cache-Control"] == "no-store"
 
 
 def test_the_address_may_be_typed_in_any_case_and_with_spaces_around(client, ana, sign_in):
     assert sign_in(address=" ana.RUIZ@Example.COM ").status_code == 303
-    assert "<b>ana.RUIZ@example.com</b>" in client.get("/account/").text
+    assert '<b class="address">ana.RUIZ@example.com</b>' in client.get("/account/").text
 
 
 def test_an_account_page_leads_to_the_sign_in_and_back(client, ana, sign_in):

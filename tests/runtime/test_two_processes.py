@@ -142,7 +142,7 @@ def link_in(mail: Delivered) -> str:
 
 
 def code_in(mail: Delivered, size: int = 4) -> str:
-    (code,) = re.findall(rf"^([A-Z2-7]{{{size}}}-[A-Z2-7]{{{size}}})$", mail.text, re.MULTILINE)
+    (code,) = re.findall(rf": ([A-Z2-7]{{{size}}}-[A-Z2-7]{{{size}}})$", mail.text, re.MULTILINE)
     return str(code)
 
 
