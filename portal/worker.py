@@ -104,6 +104,9 @@ class Worker:
         try:
             yield
         finally:
+            if self._signalled:
+                # Python handles those that came before, and complains of none that it is to ignore by then.
+                signal.pthread_sigmask(signal.SIG_BLOCK, previous)
             for number, handler in previous.items():
                 signal.signal(number, signal.SIG_IGN if self._signalled else handler)
 
