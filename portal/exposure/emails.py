@@ -34,7 +34,7 @@ class CheckAnswer(mail.Mail):
         return cls()
 
     def alternatives(self) -> tuple[mail.Mail, ...]:
-        """Return it at once and later: whoever watches must not see that an address was checked before."""
+        """Return it at once and later: its size must not tell that an address was checked before."""
         return CheckAnswer(), CheckAnswer(LONGEST_DATE)
 
 

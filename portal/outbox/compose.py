@@ -128,7 +128,7 @@ class Composer:
     ) -> int:
         """Return the size of the longest mail that might have been sent instead, without its address.
 
-        Otherwise whoever watches the line or the relay's log could tell the outcome of a request.
+        Otherwise the line or the relay's log would show the outcome of a request.
         """
         key = self._key(mail, language)
         size = self._sizes.get(key)

@@ -36,8 +36,9 @@ log = logging.getLogger("portal.reset")
 def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:
     """Mail a link to the account's stored address, or why there is none, with the same statements.
 
-    A row that was tampered with gets no link, but a mail like the others: whoever damages a row and then asks
-    for one address after the other must not see whose it was. `identity.jobs.inspect` tells the operator.
+    A row that was tampered with gets no link, but a mail like the others: an attacker who damages a row
+    and then asks for one address after the other must not see whose it was.
+    `identity.jobs.inspect` tells the operator.
     """
     try:
         typed = addresses.normalise(request.fields.get("email", ""))
