@@ -25,7 +25,7 @@ COMMANDS = {
     "db": ("portal.runtime.commands:db", "Migrate, back up and restore the database."),
     "demo": ("portal.demo.commands:demo", "Run an example incident with a mailbox, on loopback only."),
     "doctor": (
-        "portal.runtime.doctor:doctor",
+        "portal.runtime.doctor.command:doctor",
         "Check the configuration, and say what is wrong and how to fix it.",
     ),
     "exposure": (

@@ -1,0 +1,1 @@
+"""`portal doctor`: checks of the configuration, and of what a running portal needs."""
