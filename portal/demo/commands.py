@@ -4,16 +4,10 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import click
 
@@ -23,11 +17,9 @@ from portal.crypto import keys
 from portal.demo.example import close_stolen_passwords, incident, load, show_notice
 from portal.demo.mailbox import HOST, MailboxStore, receiving
 from portal.demo.people import EXAMPLE, FAMILY, PASSWORD, ROBBED, UNAFFECTED
+from portal.demo.processes import ROOT, is_free, running, wait_for_stop, wait_until_up
 from portal.runtime.context import Context
 
-ROOT = Path(__file__).parent.parent.parent
-START_SECONDS = 30
-STOP_SECONDS = 15
 LOG = "demo.log"
 LOCK = "demo.lock"
 FILES = ("demo.db", "demo-queue.db", "demo-mailbox.db", "demo-keys", "demo-loaded")
@@ -47,7 +39,7 @@ def demo(port: int, *, fresh: bool) -> None:
     folder = ROOT / "var"
     folder.mkdir(exist_ok=True)
     with _locked(folder, port):
-        if not _is_free(port):
+        if not is_free(port):
             message = f"Port {port} is in use. Choose another: make demo PORT=8001"
             raise click.ClickException(message)
         # SIGTERM during start-up ends the child processes too.
@@ -66,12 +58,12 @@ def _run(folder: Path, port: int, *, fresh: bool) -> None:
         _prepare(folder, Settings.from_env(environ))
         with (
             (folder / LOG).open("wb") as log,
-            _running("worker", environ, log),
-            _running("serve", environ, log) as server,
+            running("worker", environ, log),
+            running("serve", environ, log) as server,
         ):
-            _wait_until_up(port, server, folder / LOG)
+            wait_until_up(port, server, folder / LOG)
             _print_addresses(port)
-            _wait_for_stop(server)
+            wait_for_stop(server)
 
 
 @contextmanager
@@ -157,57 +149,3 @@ def _delete_data(folder: Path) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _running(command: str, environ: dict[str, str], log: BinaryIO) -> Iterator["subprocess.Popen[bytes]"]:
-    arguments = [str(Path(sys.executable).with_name("portal")), command]
-    # A new session: Ctrl-C reaches only this process, which then ends the children in order.
-    process = subprocess.Popen(  # noqa: S603 - ours
-        arguments, env=environ, cwd=ROOT, start_new_session=True, stdout=log, stderr=log
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_until_up(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urlopen(f"http://localhost:{port}/healthz", timeout=2):
-                return
-        except (URLError, OSError):
-            time.sleep(0.1)
-    click.echo(log.read_text(encoding="utf-8", errors="replace"), err=True)
-    message = "The web server did not start; its log is above."
-    raise click.ClickException(message)
-
-
-def _wait_for_stop(server: "subprocess.Popen[bytes]") -> None:
-    stopped = False
-
-    def stop(_number: int, _frame: object) -> None:
-        nonlocal stopped
-        stopped = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    while not stopped and server.poll() is None:
-        time.sleep(0.2)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True

@@ -1,0 +1,79 @@
+"""Run the portal's own server and worker as processes, for the demonstration and for a rehearsal."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import click
+
+from portal.demo.mailbox import HOST
+
+ROOT = Path(__file__).parent.parent.parent
+START_SECONDS = 30
+STOP_SECONDS = 15
+
+
+@contextmanager
+def running(command: str, environ: dict[str, str], log: BinaryIO) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run `portal COMMAND` until the block ends, then ask it to stop."""
+    arguments = [str(Path(sys.executable).with_name("portal")), command]
+    # A new session: Ctrl-C reaches only this process, which then ends the children in order.
+    process = subprocess.Popen(  # noqa: S603 - ours
+        arguments, env=environ, cwd=ROOT, start_new_session=True, stdout=log, stderr=log
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_until_up(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until the web server answers. Raises ClickException, after printing the log, if it does not."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urlopen(f"http://localhost:{port}/healthz", timeout=2):
+                return
+        except (URLError, OSError):
+            time.sleep(0.1)
+    click.echo(log.read_text(encoding="utf-8", errors="replace"), err=True)
+    message = "The web server did not start; its log is above."
+    raise click.ClickException(message)
+
+
+def wait_for_stop(server: "subprocess.Popen[bytes]") -> None:
+    """Wait for Ctrl-C or SIGTERM, or for the end of the web server."""
+    stopped = False
+
+    def stop(_number: int, _frame: object) -> None:
+        nonlocal stopped
+        stopped = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    while not stopped and server.poll() is None:
+        time.sleep(0.2)
+
+
+def is_free(port: int) -> bool:
+    """Return whether a port of this machine can be listened on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
