@@ -62,8 +62,9 @@ class Incident(Base):
     """One breach.
 
     `title` is in the portal's default language, `titles` holds the others by language. `classes` are the
-    names of the exposed data classes, separated by `;`. The mails about a `discreet` one say only that there
-    is a message. `happened_on` is the day that the notice's subject names.
+    names of the exposed data classes, separated by `;`; `staged_classes` replaces them with the next publish.
+    The mails about a `discreet` one say only that there is a message. `happened_on` is the day that the
+    notice's subject names.
     """
 
     __tablename__ = "incidents"
@@ -73,6 +74,7 @@ class Incident(Base):
     title: Mapped[str] = mapped_column(String(TITLE_LENGTH))
     titles: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     classes: Mapped[str] = mapped_column(Text)
+    staged_classes: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(12), default=DRAFT)
     created_at: Mapped[datetime] = mapped_column(Utc)
     published_at: Mapped[datetime | None] = mapped_column(Utc)
@@ -96,6 +98,12 @@ class Incident(Base):
     def class_names(self) -> tuple[str, ...]:
         """Return the names of the exposed data classes."""
         return tuple(name for name in self.classes.split(";") if name)
+
+    @property
+    def next_class_names(self) -> tuple[str, ...]:
+        """Return the names of the data classes once everything staged is published."""
+        staged = self.classes if self.staged_classes is None else self.staged_classes
+        return tuple(name for name in staged.split(";") if name)
 
 
 class Statement(Base):

@@ -43,11 +43,12 @@ class TitleInvalid(ValueError):
 
 @dataclass(frozen=True)
 class Published:
-    """What was published: `statements` as (number, language), `updates` by number."""
+    """What was published: `statements` as (number, language), `updates` by number, and whether classes."""
 
     first: bool
     statements: list[tuple[int, str]]
     updates: list[int]
+    classes: bool
 
 
 def create(
@@ -115,12 +116,31 @@ def set_title(session: Session, slug: str, title: str, language: str | None, now
     return incident
 
 
+def stage_classes(session: Session, incident: Incident, names: tuple[str, ...], now: datetime) -> bool:
+    """Store the data classes of an incident; return whether they wait for its next publish.
+
+    Those of a draft change at once. `names` are all of them: to add some, start from `next_class_names`.
+    """
+    incident = locked(session, incident.slug)
+    wait = incident.state == PUBLISHED and set(names) != set(incident.class_names)
+    if incident.state == PUBLISHED:
+        incident.staged_classes = ";".join(names) if wait else None
+    else:
+        incident.classes = ";".join(names)
+    session.flush()
+    audit.record(session, "incidents.classes", incident.slug, {"classes": len(names), "staged": wait}, now)
+    return wait
+
+
 def publish(session: Session, slug: str, now: datetime) -> Published:
     """Publish an incident and all its drafts; of two concurrent calls the second finds nothing to do."""
     incident = locked(session, slug)
     first = incident.state == DRAFT
     if first:
         incident.state, incident.published_at = PUBLISHED, now
+    classes = incident.staged_classes is not None
+    if incident.staged_classes is not None:
+        incident.classes, incident.staged_classes = incident.staged_classes, None
     statements = list(
         session.scalars(
             select(Statement)
@@ -141,9 +161,9 @@ def publish(session: Session, slug: str, now: datetime) -> Published:
         entry.published_at = now
     session.flush()
     done = Published(
-        first, [(one.number, one.language) for one in statements], [one.number for one in updates]
+        first, [(one.number, one.language) for one in statements], [one.number for one in updates], classes
     )
-    if first or statements or updates:
+    if first or statements or updates or classes:
         invalidate_pages(session)
         versions = " ".join(f"{number}.{language}" for number, language in done.statements)
         details: dict[str, str | int | bool | None] = {
@@ -151,6 +171,8 @@ def publish(session: Session, slug: str, now: datetime) -> Published:
             "statements": versions,
             "updates": len(updates),
         }
+        if classes:
+            details["classes"] = len(incident.class_names)
         audit.record(session, "incidents.publish", slug, details, now)
     return done
 

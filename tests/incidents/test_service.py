@@ -253,3 +253,21 @@ def test_a_refused_statement_leaves_nothing(db, incident):
     assert len(statements(db)) == 1
     with db.read() as session:
         assert session.scalars(select(Update)).all() == []
+
+
+def test_classes_of_a_public_incident_wait_for_its_next_publish(db, incident):
+    with db.write() as session:
+        assert not service.stage_classes(session, incident, ("Names", "Phone numbers"), NOW)
+        assert service.by_slug(session, SLUG).class_names == ("Names", "Phone numbers")
+    publish(db)
+    with db.write() as session:
+        assert service.stage_classes(session, incident, ("Names", "Passwords"), NOW)
+        staged = service.by_slug(session, SLUG)
+        assert staged.class_names == ("Names", "Phone numbers")
+        assert staged.next_class_names == ("Names", "Passwords")
+    done = publish(db)
+    assert (done.first, done.statements, done.updates, done.classes) == (False, [], [], True)
+    with db.write() as session:
+        assert service.by_slug(session, SLUG).class_names == ("Names", "Passwords")
+        assert not service.stage_classes(session, incident, ("Passwords", "Names"), NOW)
+        assert service.by_slug(session, SLUG).staged_classes is None

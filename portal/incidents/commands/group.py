@@ -1,0 +1,107 @@
+"""The group of commands, and what they share: arguments, messages, and the readings of options."""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from difflib import get_close_matches
+from functools import wraps
+from typing import BinaryIO, ParamSpec, TypeVar
+
+import click
+
+from portal.core.settings import Settings
+from portal.datakinds import taxonomy
+from portal.incidents import service, writing
+from portal.incidents.authoring import MAX_BYTES
+from portal.runtime.context import Context
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+REFUSALS = (
+    service.IncidentUnknown,
+    service.SlugInvalid,
+    service.SlugTaken,
+    service.TitleInvalid,
+    writing.NoteMissing,
+    writing.TitleMissing,
+    writing.UpdateUnknown,
+)
+FILE = click.argument("file", type=click.File("rb"))
+SLUG = click.argument("slug")
+DAY = click.DateTime(formats=["%Y-%m-%d"])
+MOST_SUGGESTED = 3
+
+
+def errors_as_messages(command: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a command so that expected errors end it with one line, and no traceback."""
+
+    @wraps(command)
+    def run(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            return command(*arguments, **options)
+        except REFUSALS as error:
+            raise click.ClickException(_sentence(str(error))) from error
+
+    return run
+
+
+def _sentence(words: str) -> str:
+    """Return an error's words as a sentence; one that ends with a command has no full stop."""
+    return f"{words[0].upper()}{words[1:]}{'' if ': portal ' in words else '.'}"
+
+
+@click.group()
+def incidents() -> None:
+    """Write and publish incidents: the statement and the timeline."""
+
+
+def unannounced(context: Context, slug: str) -> set[int]:
+    """Return the numbers of the updates that are still to be mailed."""
+    with context.db.read() as session:
+        return {row.number for row in writing.unannounced(session, service.by_slug(session, slug).id)}
+
+
+def check_language(settings: Settings, language: str) -> None:
+    """Refuse a language that the portal does not offer. Raises UsageError."""
+    if language not in settings.site.languages:
+        raise click.UsageError(
+            f"--language must be one of {', '.join(settings.site.languages)}, as in PORTAL_LANGUAGES"
+        )
+
+
+def class_names(text: str) -> tuple[str, ...]:
+    """Return the class names of a `;`-separated list without duplicates, in the spelling of the taxonomy."""
+    names = [name.strip() for name in text.split(";") if name.strip()]
+    if not names:
+        raise click.UsageError("--classes is empty. Separate the data classes with ;, like 'Names;Passwords'")
+    written = {one.name.casefold(): one.name for one in taxonomy.load()}
+    for name in names:
+        if name.casefold() not in written:
+            within = [one for one in written if name.casefold() in one]
+            near = within[:MOST_SUGGESTED] or get_close_matches(name.casefold(), written, n=MOST_SUGGESTED)
+            hint = f" Did you mean {', '.join(written[one] for one in near)}?" if near else ""
+            raise click.UsageError(f"{name!r} is not a data class.{hint} See docs/guide/data-classes.md")
+    return tuple(dict.fromkeys(written[name.casefold()] for name in names))
+
+
+def past_day(given: datetime, now: datetime) -> date:
+    """Return a day that has come. Raises UsageError."""
+    # A day has begun somewhere up to 14 hours before it begins in UTC.
+    if given.date() > (now + timedelta(hours=14)).date():
+        raise click.UsageError(f"{given:%Y-%m-%d} is in the future.")
+    return given.date()
+
+
+def content(file: BinaryIO) -> bytes:
+    """Return what a file holds, at most one byte more than is allowed."""
+    return file.read(MAX_BYTES + 1)
+
+
+def since(at: object) -> str:
+    """Return a time behind two blanks, or nothing."""
+    return f"  {time_text(at)}" if at else ""
+
+
+def time_text(at: object) -> str:
+    """Return a time in UTC, to the minute."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"
