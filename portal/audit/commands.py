@@ -5,6 +5,7 @@ import click
 from portal.audit import service
 from portal.crypto import keys, self_test
 from portal.crypto.vault import WorkerVault
+from portal.runtime.command_line import AS_JSON, echo_json
 from portal.runtime.context import Context
 
 
@@ -30,8 +31,9 @@ def _parse_marks(
     callback=_parse_marks,
     help="An entry that you noted earlier and the log must still contain. Repeatable.",
 )
+@AS_JSON
 @click.pass_obj
-def verify(context: Context, holds: list[service.Mark]) -> None:
+def verify(context: Context, holds: list[service.Mark], *, as_json: bool) -> None:
     """Check every entry of the log for tampering.
 
     With the worker's keys, check the signatures too.
@@ -50,6 +52,11 @@ def verify(context: Context, holds: list[service.Mark]) -> None:
         except service.ChainBroken as error:
             message = f"The audit log does not verify: {error}. See docs/guide/back-up.md"
             raise click.ClickException(message) from error
+    if as_json:
+        signed_up_to = seen.signed_up_to if key else None
+        last = str(seen.last) if seen.entries else None
+        echo_json({"intact": True, "entries": seen.entries, "signed_up_to": signed_up_to, "last": last})
+        return
     signed = f"signed up to entry {seen.signed_up_to}" if key else "signatures not checked"
     click.echo(f"The audit log is intact: {seen.entries} entries, {signed}.")
     if seen.entries:

@@ -3,6 +3,7 @@
 import click
 
 from portal.intake import service
+from portal.runtime.command_line import AS_JSON, echo_json
 from portal.runtime.context import Context
 
 
@@ -12,8 +13,9 @@ def intake() -> None:
 
 
 @intake.command()
+@AS_JSON
 @click.pass_obj
-def status(context: Context) -> None:
+def status(context: Context, *, as_json: bool) -> None:
     """Print the number of requests in each state.
 
     waiting: in the queue. held: a check that waits for a list to be activated. failed: given up after
@@ -22,6 +24,9 @@ def status(context: Context) -> None:
     with context.db.read() as session:
         counts = service.counts(session)
         cause = service.why_degraded(session, context.clock.now())
+    if as_json:
+        echo_json({"states": counts, "degraded": cause})
+        return
     for state, number in counts.items():
         click.echo(f"{state:<10} {number:>10}")
     if cause is not None:

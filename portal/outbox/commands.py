@@ -11,6 +11,7 @@ from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.outbox import service
 from portal.outbox.models import MailPause
+from portal.runtime.command_line import AS_JSON, echo_json
 from portal.runtime.context import Context
 
 CONNECT_SECONDS = 10
@@ -24,8 +25,9 @@ def outbox() -> None:
 
 
 @outbox.command()
+@AS_JSON
 @click.pass_obj
-def status(context: Context) -> None:
+def status(context: Context, *, as_json: bool) -> None:
     """Print the number of mails in each state.
 
     Further lines say why some failed or wait, and how fast the relay accepts mail. uncertain: it may have
@@ -38,6 +40,20 @@ def status(context: Context) -> None:
         paces = service.paces(session)
         pause = service.pause_of(session)
         cause = service.why_degraded(session, context.clock.now())
+    if as_json:
+        paused = {"since": pause.paused_at, "reason": pause.reason} if pause else None
+        echo_json(
+            {
+                "states": counts,
+                "all": sum(counts.values()),
+                "failed_because": failures,
+                "waiting_because": delays,
+                "mails_per_second": paces,
+                "paused": paused,
+                "degraded": cause,
+            }
+        )
+        return
     for state, number in counts.items():
         click.echo(f"{state:<10} {number:>10}")
     click.echo(f"{'all':<10} {sum(counts.values()):>10}")

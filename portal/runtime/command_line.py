@@ -1,0 +1,35 @@
+"""What commands share: `--json`, and the exit status for a decision that is still needed."""
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import click
+
+# The name of the argument is `as_json`.
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+class DecisionNeeded(click.ClickException):
+    """Nothing was stored: an option must say what is wanted, such as --yes or --confirm. Status 2."""
+
+    exit_code = 2
+
+
+def echo_json(data: dict[str, Any] | list[Any]) -> None:
+    """Print one JSON object or array, alone on standard output. Times are ISO 8601 in UTC, with Z."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: object) -> str:
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        case date():
+            return value.isoformat()
+    raise TypeError(type(value).__name__)
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun: `1 address`, `2 addresses`; `many` is `one` with an s unless given."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
