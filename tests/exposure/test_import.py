@@ -17,6 +17,7 @@ from sqlalchemy import func, select, update
 from portal.core.db import Database, sqlite_file
 from portal.crypto.vault import Cell, VaultError
 from portal.exposure import importing, jobs, service
+from portal.exposure.importing.reading import Reader
 from portal.exposure.models import ExposedPerson, ExposureList
 from portal.exposure.people import Indexer, Person, Sealer
 from portal.people_files.sorting import Sorter
@@ -138,7 +139,7 @@ def test_many_runs_on_disk_merge_into_one_order_and_hold_no_plain_text(lists, tm
     folder = tmp_path / "spill"
     folder.mkdir()
     sorter = Sorter(folder, 32, run_bytes=20_000)
-    job = importing._Import(
+    job = Reader(
         importing.Source(lists.id_of(SLUG), OWN_CLASSES, tmp_path / "many.csv", lists.report),
         Sealer(worker_vault, 1, worker_vault.new_data_key(Cell("test", "key", b""))[0]),
         Indexer(worker_vault),

@@ -1,0 +1,60 @@
+"""What the commands of a notice share: their options, and messages for expected errors."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import click
+
+from portal.campaigns import frozen, service
+from portal.exposure import service as exposure
+from portal.incidents import service as incidents
+from portal.runtime.context import Context
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SLUG = click.argument("slug")
+LANGUAGE = click.option(
+    "--language", help="The language of the mail. Default: the first of PORTAL_LANGUAGES."
+)
+REFUSALS: dict[type[Exception], str] = {
+    incidents.IncidentUnknown: "There is no incident '{slug}'. See: portal incidents list",
+    exposure.ListNotActive: "No list is active for '{slug}'. See: portal exposure list {slug}",
+    service.CountWrong: (
+        "--confirm differs from the number of addresses of the active list. Nothing was sent. "
+        "Check with: portal campaigns notify {slug} --dry-run"
+    ),
+    frozen.WordsAltered: (
+        "The frozen text of this notice was altered in the database. Nothing was sent. Find out who can "
+        "write to the database. Then check the text, and confirm its mark: "
+        "portal campaigns notify {slug} --dry-run"
+    ),
+    frozen.SubjectAltered: (
+        "A subject was stored without the worker's keys. Nothing was sent. Set the subject of each language "
+        "again: portal campaigns subject {slug} --language L 'TEXT'"
+    ),
+    frozen.SubjectInvalid: "The subject must be one line of at most 200 characters.",
+}
+
+
+def errors_as_messages(command: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a command so that expected errors end it with one line, and no traceback."""
+
+    @wraps(command)
+    def run(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            return command(*arguments, **options)
+        except tuple(REFUSALS) as error:
+            message = REFUSALS[type(error)].format(slug=options["slug"])
+            raise click.ClickException(message) from None
+
+    return run
+
+
+def checked_language(context: Context, language: str | None) -> str:
+    """Return a language that the portal has, by default its first. Raises UsageError."""
+    languages = context.settings.site.languages
+    if language is not None and language not in languages:
+        raise click.UsageError(f"--language must be one of {', '.join(languages)}, as in PORTAL_LANGUAGES")
+    return language or context.settings.default_language
