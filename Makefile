@@ -1,6 +1,6 @@
 # The portal's commands. Each sets up what it needs: Python 3.11+, venv and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test check bench lock messages clean
+.PHONY: help setup install demo test check bench wheel lock messages clean
 MAKEFLAGS += --no-print-directory
 
 # The first of these that is Python 3.11 or newer; PYTHON=... chooses another.
@@ -24,7 +24,7 @@ install: .python ## make .venv with only what a server needs
 	@$(PYTHON) scripts/setup.py run
 
 demo: .python ## run an example incident with a mailbox at http://localhost:8000 (another port: PORT=...)
-	@$(PYTHON) scripts/setup.py run
+	@$(PYTHON) scripts/setup.py demo
 	@$(BIN)/portal demo --port $(PORT)
 
 test: setup ## run all tests, with a real PostgreSQL, browser and nginx
@@ -44,8 +44,12 @@ check: setup ## run linters, type checks, layer checks and the fast tests
 bench: setup ## run the benchmarks, each a ratio
 	@$(BIN)/python -m bench
 
+wheel: setup ## build a wheel and its source archive into dist/
+	@$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
+	@ls dist/*
+
 lock: setup ## update the pinned versions and hashes in requirements/*.txt
-	@for name in run dev; do $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url \
+	@for name in run demo build dev; do $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url \
 		--universal --python-version 3.11 --custom-compile-command "make lock" \
 		requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 
@@ -53,7 +57,7 @@ messages: setup ## update the catalogues in portal/translations with new texts
 	@$(BIN)/python scripts/messages.py
 
 clean: ## remove .venv, var and what tools left behind
-	@rm -rf .venv .setup.lock var build portal.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .setup.lock var build dist portal.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: .python

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +16,6 @@ from portal.web.gate import THREADS
 if TYPE_CHECKING:
     from granian.server import MPServer
 
-ROOT = Path(__file__).parent.parent
 # How long a stop waits for responses in progress. Without a limit, idle keep-alive connections block it.
 STOP_SECONDS = 10
 
@@ -43,7 +42,9 @@ def serve(context: Context, processes: int | None) -> None:
         raise click.ClickException(str(error)) from error
     host, _, port = context.settings.listen.rpartition(":")
     _try_to_listen(host.strip("[]"), int(port))
-    server("wsgi:app", host.strip("[]"), int(port), processes or len(os.sched_getaffinity(0))).serve()
+    processes = processes or len(os.sched_getaffinity(0))
+    # The server's own loader would look in the working directory first.
+    server("wsgi:app", host.strip("[]"), int(port), processes).serve(target_loader=resolve_name)
 
 
 def _try_to_listen(host: str, port: int) -> None:
@@ -62,11 +63,10 @@ def _try_to_listen(host: str, port: int) -> None:
 
 
 def server(target: str, host: str, port: int, processes: int) -> "MPServer":
-    """Return the production web server for `target` (module:application, relative to the repository)."""
+    """Return the production web server for `target`, `module:application`."""
     from granian.constants import Interfaces  # noqa: PLC0415 - only the server itself needs it
     from granian.server import MPServer  # noqa: PLC0415
 
-    os.chdir(ROOT)
     return MPServer(
         target,
         address=host,

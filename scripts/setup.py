@@ -1,4 +1,4 @@
-"""Makes .venv ready: `setup.py run` for the portal alone, `setup.py dev` for tests and linters too.
+"""Makes .venv ready: `setup.py run` for the portal alone, `demo` and `dev` for more.
 
 Quick where nothing changed: what was installed is remembered by the hash of its lock file.
 """
@@ -14,8 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 BIN = VENV / "bin"
-# Development includes all that the portal needs, at the same versions.
-LEVELS = {"run": ("run", "dev"), "dev": ("dev",)}
+# The lock files of each level. Those of development include all others, at the same versions.
+LEVELS = {"run": ("run", "build"), "demo": ("run", "build", "demo"), "dev": ("dev",)}
 
 
 def main(level: str) -> None:
@@ -46,11 +46,14 @@ def make_venv() -> None:
 
 
 def install_lock(level: str) -> None:
-    if any(remembers(name, digest(lock_file(name))) for name in LEVELS[level]):
+    missing = [name for name in LEVELS[level] if not remembers(name, digest(lock_file(name)))]
+    if not missing or remembers("dev", digest(lock_file("dev"))):
         return
-    say(f"Installing requirements/{level}.txt")
-    run(BIN / "python", "-m", "pip", "install", "--quiet", "--require-hashes", "-r", lock_file(level))
-    remember(level, digest(lock_file(level)))
+    files = [word for name in missing for word in ("-r", lock_file(name))]
+    say(f"Installing {' and '.join(f'requirements/{name}.txt' for name in missing)}")
+    run(BIN / "python", "-m", "pip", "install", "--quiet", "--require-hashes", *files)
+    for name in missing:
+        remember(name, digest(lock_file(name)))
 
 
 def install_portal() -> None:
@@ -116,6 +119,6 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] not in (["run"], ["dev"]):
-        sys.exit("usage: setup.py run | dev")
+    if sys.argv[1:] not in ([level] for level in LEVELS):
+        sys.exit(f"usage: setup.py {' | '.join(LEVELS)}")
     main(sys.argv[1])

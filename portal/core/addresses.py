@@ -3,12 +3,12 @@
 import re
 import unicodedata
 from functools import cache
-from pathlib import Path
 
 import idna
 from markupsafe import Markup, escape
 
 from portal.core.i18n import mark
+from portal.core.shipped import STATIC
 
 MAX_ADDRESS = 254
 MAX_LOCAL = 64
@@ -33,7 +33,7 @@ PLUS_ONLY = frozenset(
 )  # fmt: skip
 
 # Lines of a domain that is often typed by mistake, and the one that is meant; the form's script reads it too.
-SLIPS = Path(__file__).parents[2] / "static/words/mistyped-domains.txt"
+SLIPS = STATIC / "words/mistyped-domains.txt"
 
 NO_ADDRESS = mark("Enter an email address.")
 TOO_LONG = mark("This is too long for an email address.")

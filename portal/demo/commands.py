@@ -11,13 +11,14 @@ from pathlib import Path
 
 import click
 
+from portal.core import shipped
 from portal.core.environment import PREFIX
 from portal.core.settings import Settings
 from portal.crypto import keys
 from portal.demo.example import close_stolen_passwords, incident, load, show_notice
-from portal.demo.mailbox import HOST, MailboxStore, receiving
+from portal.demo.mailbox import HOST, MailboxStore, check_installed, receiving
 from portal.demo.people import EXAMPLE, FAMILY, PASSWORD, ROBBED, UNAFFECTED
-from portal.demo.processes import ROOT, is_free, running, wait_for_stop, wait_until_up
+from portal.demo.processes import is_free, running, wait_for_stop, wait_until_up
 from portal.runtime.context import Context
 
 LOG = "demo.log"
@@ -33,18 +34,26 @@ def demo(port: int, *, fresh: bool) -> None:
     if os.environ.get(f"{PREFIX}ENVIRONMENT", "demo") != "demo":
         message = (
             "PORTAL_ENVIRONMENT is set, and the demonstration never runs beside a real portal. "
-            "Unset it: env -u PORTAL_ENVIRONMENT make demo"
+            f"Unset it: env -u PORTAL_ENVIRONMENT {sys.argv[0]} demo"
         )
         raise click.ClickException(message)
-    folder = ROOT / "var"
-    folder.mkdir(exist_ok=True)
+    check_installed()
+    folder = _folder()
+    folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder, port):
         if not is_free(port):
-            message = f"Port {port} is in use. Choose another: make demo PORT=8001"
+            message = f"Port {port} is in use. Choose another: {sys.argv[0]} demo --port 8001"
             raise click.ClickException(message)
         # SIGTERM during start-up ends the child processes too.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         _run(folder, port, fresh=fresh)
+
+
+def _folder() -> Path:
+    """Return where the data is: in `var` of a repository, or where the user's programs keep theirs."""
+    if not shipped.INSTALLED:
+        return shipped.FILES / "var"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "portal-demo"
 
 
 def _run(folder: Path, port: int, *, fresh: bool) -> None:
@@ -62,7 +71,7 @@ def _run(folder: Path, port: int, *, fresh: bool) -> None:
             running("serve", environ, log) as server,
         ):
             wait_until_up(port, server, folder / LOG)
-            _print_addresses(port)
+            _print_addresses(port, folder / LOG)
             wait_for_stop(server)
 
 
@@ -85,7 +94,7 @@ def _locked(folder: Path, port: int) -> Iterator[None]:
         yield
 
 
-def _print_addresses(port: int) -> None:
+def _print_addresses(port: int, log: Path) -> None:
     """Print the addresses of the demonstration and people to try it with."""
     click.echo(f"portal: http://localhost:{port}/")
     click.echo(f"mailbox: http://localhost:{port}/dev/mailbox/")
@@ -101,7 +110,7 @@ def _print_addresses(port: int) -> None:
     click.echo(f"sign in as: {UNAFFECTED}")
     click.echo(f"password: {PASSWORD}")
     click.echo(f"Your changes are still there next time. To start over: {sys.argv[0]} demo --fresh")
-    click.echo(f"The logs are in var/{LOG}. Stop with Ctrl-C.")
+    click.echo(f"The logs are in {log}. Stop with Ctrl-C.")
     sys.stdout.flush()
 
 

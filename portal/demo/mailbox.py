@@ -3,15 +3,21 @@
 import asyncio
 import json
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
+import click
+
+if TYPE_CHECKING:
+    from aiosmtpd.smtp import SMTP, Envelope, Session
 
 HOST = "127.0.0.1"
 NEWEST = 200
@@ -95,15 +101,26 @@ class _Handler:
     def __init__(self, store: MailboxStore) -> None:
         self._store = store
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: "SMTP", _session: "Session", envelope: "Envelope") -> str:  # noqa: N802
         content = envelope.content
         self._store.add(list(envelope.rcpt_tos), content if isinstance(content, bytes) else b"")
         return "250 OK"
 
 
+def check_installed() -> None:
+    """Raise ClickException, which says what to run, unless there is what receives mail: the extra `demo`."""
+    if find_spec("aiosmtpd") is None:
+        raise click.ClickException(
+            "This needs aiosmtpd for its mailbox, and that is not installed. "
+            f"Run: {sys.executable} -m pip install aiosmtpd"
+        )
+
+
 @contextmanager
 def receiving(store: MailboxStore) -> Iterator[int]:
-    """Receive mail on a free loopback port; yield the port."""
+    """Receive mail on a free loopback port; yield the port. See `check_installed`."""
+    from aiosmtpd.smtp import SMTP  # noqa: PLC0415 - a server has none, and shows no mailbox
+
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(
         loop.create_server(

@@ -16,7 +16,6 @@ import click
 
 from portal.demo.mailbox import HOST
 
-ROOT = Path(__file__).parent.parent.parent
 START_SECONDS = 30
 STOP_SECONDS = 15
 
@@ -27,7 +26,7 @@ def running(command: str, environ: dict[str, str], log: BinaryIO) -> Iterator["s
     arguments = [str(Path(sys.executable).with_name("portal")), command]
     # A new session: Ctrl-C reaches only this process, which then ends the children in order.
     process = subprocess.Popen(  # noqa: S603 - ours
-        arguments, env=environ, cwd=ROOT, start_new_session=True, stdout=log, stderr=log
+        arguments, env=environ, start_new_session=True, stdout=log, stderr=log
     )
     try:
         yield process

@@ -11,6 +11,7 @@ from flask_babel import force_locale
 from portal.core.clock import Clock
 from portal.core.db import Database
 from portal.core.settings import Settings
+from portal.core.shipped import STATIC, TEMPLATES
 from portal.crypto import keys
 from portal.crypto.hashing import hash_slots_for
 from portal.crypto.vault import WebVault
@@ -39,7 +40,7 @@ def render(settings: Settings, db: Database, clock: Clock, slug: str, language: 
             root=settings.base_url,
             language=language,
             styles=_styles(settings),
-            print_style=(frame.ROOT / "static/css/print.css").read_text(encoding="utf-8"),
+            print_style=(STATIC / "css/print.css").read_text(encoding="utf-8"),
             logo=_logo(settings.site.logo_file),
             logo_dark=_logo(settings.site.logo_dark_file),
         )
@@ -48,9 +49,7 @@ def render(settings: Settings, db: Database, clock: Clock, slug: str, language: 
 
 def _bare_app(settings: Settings, db: Database, clock: Clock) -> Flask:
     """Return an application that only renders templates; it serves no requests, so its keys are throwaway."""
-    app = Flask(
-        "portal", template_folder=str(frame.ROOT / "templates"), static_folder=str(frame.ROOT / "static")
-    )
+    app = Flask("portal", template_folder=str(TEMPLATES), static_folder=str(STATIC))
     web_keys, _ = keys.generate()
     slots = hash_slots_for(settings)
     storage, page_cache = StorageCheck(db), PageCache(lambda: 0, 0.0)
@@ -62,7 +61,7 @@ def _bare_app(settings: Settings, db: Database, clock: Clock) -> Flask:
 
 def _styles(settings: Settings) -> str:
     """Return all style sheets of the page as one text."""
-    own = [(frame.ROOT / "static/css" / name).read_text(encoding="utf-8") for name in STYLES]
+    own = [(STATIC / "css" / name).read_text(encoding="utf-8") for name in STYLES]
     return "\n".join((*own, theme.stylesheet(theme.Theme.from_colour(settings.site.brand_colour))))
 
 

@@ -10,7 +10,6 @@ from email.header import Header
 from email.utils import format_datetime
 from functools import lru_cache
 from itertools import groupby
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,13 +18,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from portal.core.addresses import MAX_ADDRESS, breakable, mask
 from portal.core.i18n import best_language, catalogue
 from portal.core.settings import Settings
+from portal.core.shipped import TEMPLATES
 from portal.crypto import tokens
 from portal.crypto.vault import WorkerVault
 from portal.outbox import mail as mails
 from portal.outbox.service import Payload
 from portal.web.theme import Theme
 
-TEMPLATES = Path(__file__).parent.parent.parent / "templates"
 _HEADER_LINE = 76
 CACHED = 64
 SIZE_STEP = 1024

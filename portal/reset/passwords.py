@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from portal.core.i18n import matching_language
+from portal.core.shipped import STATIC
 from portal.reset.rejections import (
     COMMON,
     FEW_WORDS,
@@ -31,7 +32,7 @@ from portal.reset.rejections import (
     Rejection,
 )
 
-LISTS = Path(__file__).parents[2] / "static/words"  # the strength meter reads the same files
+LISTS = STATIC / "words"  # the strength meter reads the same files
 MINIMUM = 15
 MAXIMUM = 256
 MAXIMUM_BYTES = 1024

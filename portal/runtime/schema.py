@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
@@ -13,11 +12,11 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from portal.core.db import BUSY_MILLISECONDS, WRITING, Database
+from portal.core.shipped import MIGRATIONS
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-MIGRATIONS = Path(__file__).parent.parent.parent / "migrations"
 BEHIND = "is not at this version; run: portal db upgrade"
 AHEAD = (
     "is of a newer version of the portal: install that version again, "

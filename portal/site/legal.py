@@ -9,10 +9,10 @@ from babel import Locale
 from markupsafe import Markup
 
 from portal.core.settings import Settings
+from portal.core.shipped import LEGAL_DRAFTS
 from portal.web import markdown
 
 NAMES = ("privacy", "imprint", "accessibility")
-DRAFTS = Path(__file__).parents[2] / "deploy/legal"
 DRAFT_LANGUAGE = "en"  # every draft exists in it
 
 _TITLE = re.compile(r"\A\s*# +(.+?) *#* *\n")
@@ -54,7 +54,7 @@ def page(settings: Settings, name: str, language: str) -> LegalPage:
         body=Markup(intro + "".join(numbered)),  # noqa: S704 - cleaned by the renderer
         headings=tuple(Markup(part.partition("</h2>")[0]).striptags() for part in parts),  # noqa: S704
         language=file.suffixes[-2].removeprefix("."),
-        draft=file.parent == DRAFTS,
+        draft=file.parent == LEGAL_DRAFTS,
     )
 
 
@@ -84,7 +84,7 @@ def notes(settings: Settings) -> Iterator[str]:
         if lacking == files:
             yield (
                 f"/{name}/ shows a draft; put your own text into {folder or 'PORTAL_LEGAL_DIR'} "
-                f"as {files[0]} (to start from it: {DRAFTS}/{name}.{DRAFT_LANGUAGE}.md)"
+                f"as {files[0]} (to start from it: {LEGAL_DRAFTS}/{name}.{DRAFT_LANGUAGE}.md)"
             )
         elif lacking:
             yield f"/{name}/ is in another language for some readers; {folder} has no {', '.join(lacking)}"
@@ -101,7 +101,7 @@ def _own_files(settings: Settings) -> list[Path]:
 
 def _file(settings: Settings, name: str, language: str) -> Path:
     tags = dict.fromkeys((language, *settings.site.languages, DRAFT_LANGUAGE))
-    folders = (DRAFTS,) if settings.site.legal_dir is None else (settings.site.legal_dir, DRAFTS)
+    folders = (LEGAL_DRAFTS,) if settings.site.legal_dir is None else (settings.site.legal_dir, LEGAL_DRAFTS)
     candidates = (folder / f"{name}.{tag}.md" for folder in folders for tag in tags)
     return next(file for file in candidates if file.is_file())
 

@@ -36,13 +36,13 @@ from werkzeug.wrappers import Response as BaseResponse
 from portal.core.addresses import breakable
 from portal.core.i18n import translations
 from portal.core.service_urls import LOOPBACK
+from portal.core.shipped import STATIC
 from portal.runtime.parts import WebParts
 from portal.web import errors, languages, limits, networks
 from portal.web.gate import READING
 from portal.web.languages import cookie_name
 from portal.web.networks import host_name
 
-ROOT = Path(__file__).parent.parent.parent
 _HIDDEN_SVG = '<svg aria-hidden="true" focusable="false"'
 MAX_REQUEST_BYTES = 64 * 1024
 HEALTH = ("/healthz", "/readyz")
@@ -313,7 +313,7 @@ def asset(name: str) -> str:
 @functools.cache
 def icon(name: str) -> Markup:
     """Return an icon of static/vendor/lucide to write into a page; screen readers skip it."""
-    svg = (ROOT / "static/vendor/lucide" / f"{name}.svg").read_text(encoding="utf-8").partition("-->")[2]
+    svg = (STATIC / "vendor/lucide" / f"{name}.svg").read_text(encoding="utf-8").partition("-->")[2]
     return Markup(svg.strip().replace("<svg", _HIDDEN_SVG, 1))  # noqa: S704 - a file of ours
 
 

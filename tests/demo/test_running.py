@@ -1,11 +1,11 @@
-"""`portal demo` as somebody runs it who has just met the portal, in a copy of the repository of its own."""
+"""`portal demo` as somebody runs it who has just met the portal, installed from a wheel."""
 
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +17,7 @@ from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 
+from tests import wheel
 from tests.processes import PORTAL, ROOT, free_port
 from tests.visitor import hidden
 
@@ -27,16 +28,14 @@ LOOPBACK = {"0100007F", "00000000000000000000000001000000"}
 
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
-    """The demonstration keeps its data beside the program: here it must not find a developer's own."""
-    for name in ("portal", "templates", "static", "migrations"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "wsgi.py", tmp_path)
+    """A folder with a wheel's files in `site`; the demonstration's data gets into `data/portal-demo`."""
+    wheel.unpack(wheel.build(tmp_path / "dist"), tmp_path / "site")
     return tmp_path
 
 
 def surroundings(copy: Path, **settings: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}
-    return kept | {"PYTHONPATH": str(copy)} | settings
+    return kept | {"PYTHONPATH": str(copy / "site"), "XDG_DATA_HOME": str(copy / "data")} | settings
 
 
 @contextmanager
@@ -181,4 +180,36 @@ def test_beside_a_real_portal_it_does_not_start_and_makes_nothing(program, envir
     assert finished.returncode != 0
     assert "PORTAL_ENVIRONMENT" in finished.stderr
     assert "portal: " not in finished.stdout
-    assert not (program / "var").exists()
+    assert not (program / "data").exists()
+
+
+WITHOUT_MAIL_SERVER = """
+import sys
+from importlib.machinery import PathFinder
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name == "aiosmtpd" else super().find_spec(name, path, target)
+sys.meta_path[sys.meta_path.index(PathFinder)] = Without
+from portal.cli import main
+main(["demo"])
+"""
+
+
+def test_without_the_extra_it_says_what_to_install_and_makes_nothing(program):
+    finished = subprocess.run(
+        [sys.executable, "-c", WITHOUT_MAIL_SERVER], env=surroundings(program), cwd=program,
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert finished.returncode == 1
+    assert finished.stderr == (
+        "Error: This needs aiosmtpd for its mailbox, and that is not installed. "
+        f"Run: {sys.executable} -m pip install aiosmtpd\n"
+    )
+    assert not (program / "data").exists()
+
+
+def test_a_developers_own_is_in_the_repository():
+    program = "from portal.demo.commands import _folder; print(_folder())"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert shown.stdout == f"{ROOT / 'var'}\n"

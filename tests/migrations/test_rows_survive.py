@@ -2,14 +2,15 @@
 
 import pytest
 
+from portal.core.shipped import MIGRATIONS
 from portal.runtime import schema
 from tests.migrations import rows
 
-HERE = {path.stem for path in (schema.MIGRATIONS.parent / "tests/migrations").glob("[0-9]*.py")}
+HERE = {path.stem for path in (MIGRATIONS.parent / "tests/migrations").glob("[0-9]*.py")}
 
 
 def test_each_migration_has_its_rows():
-    assert {path.stem for path in (schema.MIGRATIONS / "versions").glob("*.py")} == set(rows.REVISIONS)
+    assert {path.stem for path in (MIGRATIONS / "versions").glob("*.py")} == set(rows.REVISIONS)
     assert set(rows.REVISIONS) == HERE
 
 
