@@ -15,6 +15,7 @@ from portal.campaigns import jobs as campaigns
 from portal.core.clock import Clock, SystemClock
 from portal.core.db import Database
 from portal.core.settings import Settings
+from portal.core.shipped import STATIC, TEMPLATES
 from portal.crypto import keys
 from portal.crypto.hashing import hash_slots_for
 from portal.crypto.keys import WebKeys
@@ -40,6 +41,7 @@ from portal.reset import views as reset_views
 from portal.rotation import emails as rotation_emails
 from portal.rotation import jobs as rotation
 from portal.rotation import views as rotation_views
+from portal.runtime import heartbeat
 from portal.runtime.page_cache import PageCache
 from portal.runtime.parts import BeforeHandover, FrozenWords, WebParts, WorkerParts
 from portal.runtime.schedule import ScheduledJob
@@ -95,6 +97,7 @@ WORDS: dict[str, FrozenWords] = {**campaigns.WORDS, **subscriptions.WORDS}
 
 # What /readyz reports beside the database.
 READINESS: dict[str, ReadinessCheck] = {
+    "worker": heartbeat.why_degraded,
     "queue": intake_service.why_degraded,
     "mail": outbox_service.why_degraded,
 }
@@ -115,9 +118,7 @@ def create_app(
 
     Without a `storage` whose thread was started, `/readyz` writes a row itself each time.
     """
-    app = Flask(
-        "portal", template_folder=str(frame.ROOT / "templates"), static_folder=str(frame.ROOT / "static")
-    )
+    app = Flask("portal", template_folder=str(TEMPLATES), static_folder=str(STATIC))
     web_keys = web_keys or keys.read_web(settings.keys.web_file)
     database = db or Database(settings.database_url, for_web=True)
 

@@ -10,6 +10,7 @@ from threading import Event, Lock, Thread
 from time import monotonic
 
 from limits import parse
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from portal.core.faults import error_types, frames
@@ -21,6 +22,7 @@ from portal.outbox.compose import Composer
 from portal.outbox.deliver import LEASE, Deliverer, Delivery
 from portal.outbox.service import any_due as any_mail_due
 from portal.outbox.smtp import Relay
+from portal.runtime import heartbeat
 from portal.runtime import schedule as times
 from portal.runtime.parts import WorkerParts
 from portal.runtime.schedule import ScheduledJob
@@ -52,6 +54,7 @@ class Worker:
         delivery = _delivery(self.parts, lease)
         self._deliverers = [_deliverer(delivery) for _ in range(parts.settings.mail.connections)]
         self._looks, self._next_look = Lock(), 0.0
+        self._heart, self._next_beat = heartbeat.Heart(parts.db, parts.clock), 0.0
         rate = parts.settings.limits.intake_global
         self._rate = parse(rate) if rate else None
 
@@ -66,7 +69,7 @@ class Worker:
                 self.stop()
                 for thread in threads:
                     thread.join()
-                log.info("worker: stopped")
+                self._say_stopped()
 
     def start(self) -> list[Thread]:
         """Start and return the threads."""
@@ -82,11 +85,32 @@ class Worker:
         ]
         for thread in threads:
             thread.start()
-        return threads
+        beats = Thread(target=self._loop, args=("heartbeat", lambda: self._beat(threads)), name="heartbeat")
+        beats.start()
+        return [*threads, beats]
 
     def stop(self) -> None:
         """Tell every thread to end after its current work."""
         self._stopping.set()
+
+    def _beat(self, threads: Sequence[Thread]) -> int:
+        """Store that this worker lives, when it is time; not if one of its threads has died."""
+        if monotonic() < self._next_beat:
+            return 0
+        dead = [thread.name for thread in threads if not thread.is_alive()]
+        if dead and not self._stopping.is_set():
+            log.error("worker: the thread %s has ended; restart the worker", dead[0])
+        stored = bool(dead) or self._heart.beat()
+        self._next_beat = monotonic() + (heartbeat.BEAT_SECONDS if stored else heartbeat.AGAIN_SECONDS)
+        return 0
+
+    def _say_stopped(self) -> None:
+        try:
+            self._heart.stop()
+        except DBAPIError as error:
+            log.warning("worker: stopped, which could not be stored (%s)", error_types(error))
+        else:
+            log.info("worker: stopped")
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -33,17 +33,17 @@ def test_an_import_whose_room_something_else_takes_is_undone_at_once(imports):
     assert (status, stored) == (1, [0, 0])
     assert "MB are left on the disk of /" in said
     assert "Nothing was stored: the 4000 people written so far were removed again" in said
-    assert imports["left"] == [[200, "database: ok\nqueue: ok\nmail: ok\n"], 303]
+    assert imports["left"] == [[200, "database: ok\nworker: degraded\nqueue: ok\nmail: ok\n"], 303]
     assert imports["after"][0] == 0
     assert imports["after"][2] == [1, 40_000]
 
 
 def test_a_disk_that_forms_fill_is_not_ready_and_ready_again_when_it_has_room(forms):
-    assert forms["before"] == [[200, "database: ok\nqueue: ok\nmail: ok\n"], 303]
+    assert forms["before"] == [[200, "database: ok\nworker: degraded\nqueue: ok\nmail: ok\n"], 303]
     assert forms["full"] == [[503, "database: failed\n"], 503, "30"]
     assert forms["page"] == 200
     assert forms["stored"] == 1
-    assert forms["after"] == [[200, "database: ok\nqueue: ok\nmail: ok\n"], 303, 2]
+    assert forms["after"] == [[200, "database: ok\nworker: degraded\nqueue: ok\nmail: ok\n"], 303, 2]
 
 
 def test_the_logs_name_the_cause_once_and_say_when_it_has_ended(forms):
@@ -78,4 +78,4 @@ def test_mails_are_each_sent_once_although_the_disk_fills_in_their_midst(tmp_pat
     assert "cannot store a delivery result (OperationalError: SQLITE_FULL); retrying" in seen["log"]
     assert seen["states"] == {"sent": 10}
     assert seen["recipients"] == [f"p{number}@northwind.example" for number in range(10)]
-    assert seen["after"] == [200, "database: ok\nqueue: ok\nmail: ok\n"]
+    assert seen["after"] == [200, "database: ok\nworker: degraded\nqueue: ok\nmail: ok\n"]

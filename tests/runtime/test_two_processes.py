@@ -156,7 +156,7 @@ def test_a_person_can_do_everything(halves, ana_everywhere, smtp: Mailbox, db, t
         sign_in(Browser(port))
         (tmp_path / "news.md").write_text("---\nnotify: yes\n---\nWe know more.\n")
         follow_the_news(Browser(port), smtp, db, worker, tmp_path / "news.md")
-        assert Browser(port).get("/readyz").text == "database: ok\nqueue: ok\nmail: ok\n"
+        assert Browser(port).get("/readyz").text == "database: ok\nworker: ok\nqueue: ok\nmail: ok\n"
     for log in ("serve.log", "worker.log"):
         said = (tmp_path / log).read_text()
         assert "Traceback" not in said
