@@ -51,6 +51,14 @@ class Attempt:
     closes: bool = False
 
 
+@dataclass(frozen=True, repr=False)
+class Checked:
+    """Whether a password signs in; `upgraded` is its new hash where the stored one needs replacing."""
+
+    fits: bool
+    upgraded: str | None = None
+
+
 def wait_after(failures: int) -> timedelta:
     """Return how long attempts are refused after this many consecutive failures."""
     if failures < FREE_TRIES:
@@ -88,21 +96,25 @@ def register_attempt(
     return replace(attempt, open=left is not None, closes=left == 0 and not attempt.by_device)
 
 
-def check(hasher: Hasher, attempt: Attempt, password: str) -> bool:
+def check(hasher: Hasher, attempt: Attempt, password: str) -> Checked:
     """Return whether the password signs in. Every failure takes the same time.
 
+    The hash is replaced where it has another cost than new ones, or was not made from the password in NFC.
     Call it outside any transaction: it hashes. Raises TooBusy when no hash slot is free.
     """
     account = attempt.account
     if attempt.retry_after:
-        return False
+        return Checked(fits=False)
     try:
         if account is None or not account.password_hash:
-            return hasher.verify_dummy(password, attempt.dummy_hash)
-        fits = hasher.verify(account.password_hash, password)
+            return Checked(hasher.verify_dummy(password, attempt.dummy_hash))
+        match = hasher.verify_typed(account.password_hash, password)
     except PasswordTooLong:
-        return False
-    return fits and attempt.open and not account.must_reset
+        return Checked(fits=False)
+    if not match.fits or not attempt.open or account.must_reset:
+        return Checked(fits=False)
+    outdated = not match.in_nfc or hasher.needs_rehash(account.password_hash)
+    return Checked(fits=True, upgraded=hasher.hash(password) if outdated else None)
 
 
 def forgive(session: Session, vault: WebVault, attempt: Attempt, now: datetime) -> None:

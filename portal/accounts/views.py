@@ -11,8 +11,7 @@ from portal.accounts import sign_in as attempts
 from portal.accounts.forms import SignInForm
 from portal.accounts.login import current_account, sign_in_required
 from portal.core.dates import DAY
-from portal.crypto.hashing import Hasher, TooBusy
-from portal.identity.port import Account
+from portal.crypto.hashing import TooBusy, too_long
 from portal.identity.service import hasher_for, store_for
 from portal.intake import service as intake
 from portal.runtime.parts import AccountLine
@@ -60,24 +59,23 @@ def try_to_sign_in() -> ResponseReturnValue:
     parts = frame.parts()
     try:
         with hasher_for(parts.settings).in_one_slot() as hasher:
-            fits = attempts.check(hasher, attempt, password)
-            upgraded = _upgraded_hash(hasher, attempt.account, password) if fits else None
+            checked = attempts.check(hasher, attempt, password)
     except TooBusy as busy:
         with parts.db.write() as db_session:
             attempts.forgive(db_session, parts.vault, attempt, parts.clock.now())
         frame.busy(busy.retry_after)
-    if not fits or attempt.account is None:
+    if not checked.fits or attempt.account is None:
         if parts.sign_in_failed is not None:
             parts.sign_in_failed(address, attempt.closes)
-        return _failure_page(form, wrong=True)
+        return _failure_page(form, wrong=True, too_long=too_long(password))
     now = parts.clock.now()
     earlier = login.signed_in()
     with parts.db.write() as db_session:
         attempts.clear(db_session, parts.vault, attempt)
         if earlier is not None:
             service.end_session(db_session, earlier.account_id, earlier.session_id)
-        if upgraded:
-            store_for(parts.settings).upgrade_hash(db_session, parts.vault, attempt.account, upgraded)
+        if checked.upgraded:
+            store_for(parts.settings).upgrade_hash(db_session, parts.vault, attempt.account, checked.upgraded)
         device = service.describe_device(request.user_agent.string)
         token = service.create_session(
             db_session, parts.vault, attempt.account, address=address, device=device, now=now
@@ -125,15 +123,9 @@ def _register_attempt(address: str) -> attempts.Attempt:
         )
 
 
-def _upgraded_hash(hasher: Hasher, account: Account | None, password: str) -> str | None:
-    """Return the password hashed at today's cost, or None when it is already."""
-    if account is None or not hasher.needs_rehash(account.password_hash):
-        return None
-    return hasher.hash(password)
-
-
-def _failure_page(form: SignInForm, *, wrong: bool = False) -> ResponseReturnValue:
-    return render_template("accounts/sign-in.html", form=form, wrong=wrong), FAILED
+def _failure_page(form: SignInForm, *, wrong: bool = False, too_long: bool = False) -> ResponseReturnValue:
+    """Return the page for every failure; what it says depends on what was typed, not on the account."""
+    return render_template("accounts/sign-in.html", form=form, wrong=wrong, too_long=too_long), FAILED
 
 
 @bp.get("/sign-out/")

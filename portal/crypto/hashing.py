@@ -12,6 +12,7 @@ import unicodedata
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from random import uniform
@@ -151,6 +152,19 @@ class PasswordTooLong(ValueError):
     """The password has over 256 code points, or lone surrogates; it was not hashed."""
 
 
+@dataclass(frozen=True)
+class Match:
+    """Whether a typed password matches a hash: in NFC, or only exactly as typed, in another form."""
+
+    in_nfc: bool
+    as_typed: bool = False
+
+    @property
+    def fits(self) -> bool:
+        """Return whether it matches at all."""
+        return self.in_nfc or self.as_typed
+
+
 class Hasher:
     """Hashes passwords at one cost and verifies them. Slow: call it outside any database transaction.
 
@@ -189,7 +203,21 @@ class Hasher:
 
     def verify(self, password_hash: str, password: str) -> bool:
         """Return whether the password matches the hash. Raises PasswordTooLong, TooBusy."""
-        prepared = prepare(password)
+        return self._matches(password_hash, prepare(password))
+
+    def verify_typed(self, password_hash: str, typed: str) -> Match:
+        """Return whether a typed password matches the hash, in NFC or as typed.
+
+        Other systems hashed what the browser sent, on some devices accents as characters of their own (NFD).
+        A text that is not in NFC always costs two hashes, so that time tells nothing about the account.
+        Raises PasswordTooLong, TooBusy.
+        """
+        in_nfc = self.verify(password_hash, typed)
+        if unicodedata.is_normalized("NFC", typed):
+            return Match(in_nfc)
+        return Match(in_nfc, self._matches(password_hash, typed.encode()))
+
+    def _matches(self, password_hash: str, prepared: bytes) -> bool:
         with self._slot():
             try:
                 return self._argon2.verify(password_hash, prepared)
@@ -204,11 +232,11 @@ class Hasher:
                 return False
 
     def verify_dummy(self, password: str, password_hash: str | None = None) -> bool:
-        """Take as long as `verify`, for an address without an account, and return False.
+        """Take as long as `verify_typed`, for an address without an account, and return False.
 
         Raises PasswordTooLong, TooBusy.
         """
-        self.verify(password_hash or dummy_hash(self.argon2_params), password)
+        self.verify_typed(password_hash or dummy_hash(self.argon2_params), password)
         return False
 
     def needs_rehash(self, password_hash: str) -> bool:
@@ -223,15 +251,17 @@ class _InSlot(Hasher):
         return nullcontext()
 
 
+def too_long(password: str) -> bool:
+    """Return whether a password has too many characters to be checked here, as typed or in NFC."""
+    return len(password) > MAX_CODE_POINTS or len(unicodedata.normalize("NFC", password)) > MAX_CODE_POINTS
+
+
 def prepare(password: str) -> bytes:
     """Return the bytes to hash: the password in NFC, as UTF-8. Raises PasswordTooLong."""
-    if len(password) > MAX_CODE_POINTS:
-        raise PasswordTooLong
-    normalised = unicodedata.normalize("NFC", password)
-    if len(normalised) > MAX_CODE_POINTS:
+    if too_long(password):
         raise PasswordTooLong
     try:
-        return normalised.encode()
+        return unicodedata.normalize("NFC", password).encode()
     except UnicodeEncodeError as error:
         raise PasswordTooLong from error
 
@@ -259,5 +289,28 @@ def argon2_params_of(password_hash: str, max_memory: int = MAX_MEMORY) -> str:
 
 def dummy_hash(argon2_params: str) -> str:
     """Return a hash of this cost that no known password matches: its salt and digest are random."""
-    salt, digest = (b64encode(os.urandom(size)).decode().rstrip("=") for size in (SALT_BYTES, HASH_BYTES))
-    return f"$argon2id$v={ARGON2_VERSION}${argon2_params}${salt}${digest}"
+    return _encoded(argon2_params, os.urandom(HASH_BYTES))
+
+
+def unset_hash(argon2_params: str) -> str:
+    """Return the hash of an account that has no password yet: no known password matches its digest, zero.
+
+    Verifying it takes as long as verifying any other hash of this cost.
+    """
+    return _encoded(argon2_params, bytes(HASH_BYTES))
+
+
+def is_unset(password_hash: str) -> bool:
+    """Return whether a hash is one of `unset_hash`."""
+    return password_hash.endswith(_UNSET)
+
+
+def _encoded(argon2_params: str, digest: bytes) -> str:
+    return f"$argon2id$v={ARGON2_VERSION}${argon2_params}${_base64(os.urandom(SALT_BYTES))}${_base64(digest)}"
+
+
+def _base64(raw: bytes) -> str:
+    return b64encode(raw).decode().rstrip("=")
+
+
+_UNSET = "$" + _base64(bytes(HASH_BYTES))

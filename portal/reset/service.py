@@ -1,5 +1,6 @@
 """Open reset links, mail them, and hash and store new passwords."""
 
+import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from portal.accounts import service as accounts
 from portal.core.addresses import sign_in_name
 from portal.core.clock import start_of_day
 from portal.core.db import new_id
-from portal.crypto.hashing import Hasher
+from portal.crypto.hashing import Hasher, too_long
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.identity.port import Account, AccountMissing, Profile, Store
 from portal.intake import replies
@@ -201,13 +202,16 @@ def _prepare_again(
 def hash_new(hasher: Hasher, account: Account, composed: str) -> str:
     """Return the hash of a new password that passed `passwords.check`.
 
-    Call it outside any transaction: it hashes three times. Raises PasswordRefused when it is the current or
-    the closed password, TooBusy when no hash slot is free.
+    Call it outside any transaction: it hashes three times, five times with accents, because the company's
+    former system may have hashed them decomposed. Raises PasswordRefused when it is the current or the closed
+    password, TooBusy when no hash slot is free.
     """
+    decomposed = unicodedata.normalize("NFD", composed)
+    typed = composed if too_long(decomposed) else decomposed
     with hasher.in_one_slot() as in_slot:
-        if account.password_hash and in_slot.verify(account.password_hash, composed):
+        if account.password_hash and in_slot.verify_typed(account.password_hash, typed).fits:
             raise PasswordRefused(CLOSED_PASSWORD if account.must_reset else OLD_PASSWORD)
-        if account.closed_hash and in_slot.verify(account.closed_hash, composed):
+        if account.closed_hash and in_slot.verify_typed(account.closed_hash, typed).fits:
             raise PasswordRefused(CLOSED_PASSWORD)
         return in_slot.hash(composed)
 

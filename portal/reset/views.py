@@ -14,7 +14,7 @@ from portal.accounts import service as accounts
 from portal.accounts import sign_in as attempts
 from portal.accounts.login import SignedIn, current_account, sign_in_required
 from portal.core.addresses import mask
-from portal.crypto.hashing import Hasher, PasswordTooLong, TooBusy
+from portal.crypto.hashing import Hasher, PasswordTooLong, TooBusy, too_long
 from portal.identity.port import Account
 from portal.identity.service import hasher_for, store_for
 from portal.intake import service as intake
@@ -200,7 +200,7 @@ def change_now() -> Page:
             attempts.forgive_in_session(db_session, parts.vault, current.resumed)
         frame.busy(busy.retry_after)
     if not fits:
-        form.current_password.errors = [_("That’s not your current password.")]
+        form.current_password.errors = [_wrong_password(form.current_password.data or "")]
         return _change_page(form), REFUSED
     with parts.db.write() as db_session:
         attempts.clear_in_session(db_session, parts.vault, current.resumed)
@@ -288,9 +288,20 @@ def _keep_password(opened: TabValue, link: service.Link) -> Page:
 
 def _verify_current(hasher: Hasher, current: SignedIn, password: str) -> bool:
     try:
-        return hasher.verify(current.account.password_hash, password)
+        return hasher.verify_typed(current.account.password_hash, password).fits
     except PasswordTooLong:
         return False
+
+
+def _wrong_password(typed: str) -> str:
+    if too_long(typed):
+        return str(
+            _(
+                "This password has more than 256 characters, and we can’t check one that long. "
+                "If it’s yours, you can only change it by email."
+            )
+        )
+    return str(_("That’s not your current password."))
 
 
 def _refuse_too_many(subject: bytes) -> None:

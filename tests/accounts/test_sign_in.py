@@ -11,13 +11,15 @@ from sqlalchemy import text
 from portal.accounts import lockout
 from portal.accounts import sign_in as rules
 from portal.accounts.models import FailureCount
-from portal.crypto.hashing import Hasher, HashSlots, hash_slots_for
+from portal.crypto.hashing import Hasher, HashSlots, hash_slots_for, unset_hash
 from portal.worker import drain
 from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
 from tests.traces import statements
 from tests.visitor import hidden, main_of
 
 WRONG = "not the password at all"
+PASSWORD_NFC = "una contrase\u00f1a de la Pe\u00f1a"
+PASSWORD_NFD = "una contrasen\u0303a de la Pen\u0303a"
 
 
 def without_nonces(page: str) -> str:
@@ -80,7 +82,6 @@ def test_every_failure_gets_one_answer_and_runs_the_same_statements(
         ("wrong", ADDRESS, WRONG),
         ("forced", "forced@example.com", PASSWORD),
         ("forced, wrong", "forced@example.com", WRONG),
-        ("too long", ADDRESS, "x" * 257),
     ):
         client.get("/sign-in/")
         with statements(db) as run:
@@ -132,8 +133,10 @@ def test_every_failure_leaves_rows_of_the_same_number_and_length(
     assert left(ADDRESS) == left("nobody@example.com")
 
 
-def test_unknown_people_cost_as_much_hashing_as_accounts_do(db, settings, ana, web_vault, clock, tmp_path):
-    """The call structure, not the clock: each failure hashes once, at a cost that accounts have."""
+def test_unknown_people_cost_as_much_hashing_as_accounts_do(
+    db, settings, ana, add_account, web_vault, clock, tmp_path
+):
+    """The call structure, not the clock: each failure hashes once, or twice where it is not typed in NFC."""
     hashed: list[str] = []
 
     class Counting(HashSlots):
@@ -142,16 +145,20 @@ def test_unknown_people_cost_as_much_hashing_as_accounts_do(db, settings, ana, w
             return super().taken()
 
     hasher = Hasher(settings.identity.argon2, Counting(tmp_path / "slots"))
-    for address, password in ((ADDRESS, WRONG), ("nobody@example.com", WRONG)):
+    require_reset(db, clock, add_account("forced@example.com"))
+    add_account("unset@example.com", password_hash=unset_hash("m=64,t=1,p=1"))
+    addresses = ("nobody@example.com", "forced@example.com", "unset@example.com", ADDRESS)
+    for address, password in ((address, typed) for address in addresses for typed in (WRONG, PASSWORD_NFD)):
         with db.write() as session:
             attempt = rules.register_attempt(
                 session, web_vault, STORE, address=address, network="192.0.2.1", device_cookie=None,
                 limit="100 per hour", now=clock.now(),
             )  # fmt: skip
-        assert not rules.check(hasher, attempt, password)
+        assert not rules.check(hasher, attempt, password).fits
     closed = replace(attempt, open=False)
-    assert not rules.check(hasher, closed, WRONG)
-    assert hashed == ["slot"] * 3
+    assert not rules.check(hasher, closed, WRONG).fits
+    assert not rules.check(hasher, closed, PASSWORD_NFD).fits
+    assert hashed == ["slot"] * 15
 
 
 def test_a_required_reset_ends_the_session_too(client, db, clock, ana, sign_in):
@@ -191,6 +198,29 @@ def test_a_megabyte_is_refused_whole(client, ana, sign_in, field):
 def test_a_password_of_any_alphabet_signs_in(sign_in, add_account):
     add_account("zoë@example.com", "пароль с \0 и 🦉 внутри")
     assert sign_in("пароль с \0 и 🦉 внутри", "zoë@example.com").status_code == 303
+
+
+@pytest.mark.parametrize("address", [ADDRESS, "nobody@example.com"])
+def test_a_password_too_long_to_be_checked_is_told_whoever_s_address_it_is(client, ana, sign_in, address):
+    page = sign_in("x" * 257, address)
+    assert page.status_code == 400
+    assert "If it’s yours, you can only change it by email." in page.text
+    assert "Email me a link for a new password" in page.text
+    client.get("/sign-in/")
+    assert "more than 256 characters" not in sign_in("x" * 256, address).text
+
+
+def test_a_password_hashed_decomposed_signs_in_where_it_is_typed_so_and_is_hashed_composed(
+    db, add_account, sign_in, web_vault
+):
+    """macOS and iOS send accents as characters of their own; the company's former system hashed them so."""
+    add_account(password_hash=PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD_NFD))
+    assert sign_in(PASSWORD_NFC).status_code == 400, "nobody knows how to decompose it as the device did"
+    assert sign_in(PASSWORD_NFD).status_code == 303
+    with db.read() as session:
+        account = STORE.find(session, web_vault, ADDRESS)
+    assert account is not None
+    assert PasswordHasher().verify(account.password_hash, PASSWORD_NFC)
 
 
 def test_an_old_hash_is_renewed_at_sign_in_and_the_session_lives(client, db, add_account, sign_in, web_vault):

@@ -18,11 +18,14 @@ from portal.core.settings import Argon2Parameters
 from portal.crypto.hashing import (
     Hasher,
     HashSlots,
+    Match,
     PasswordTooLong,
     TooBusy,
     argon2_params_of,
     dummy_hash,
     folder_for,
+    is_unset,
+    unset_hash,
 )
 from portal.identity.service import hasher_for
 
@@ -76,6 +79,27 @@ def test_what_is_too_long_or_no_text_is_refused_before_it_is_hashed(tmp_path, pa
 def test_nobodys_password_never_fits(hasher):
     assert not hasher.verify_dummy("anything")
     assert not hasher.verify_dummy("anything", dummy_hash("m=128,t=2,p=1"))
+
+
+def test_who_has_no_password_yet_has_a_hash_like_others_that_nothing_fits(hasher):
+    unset = unset_hash("m=64,t=1,p=1")
+    assert is_unset(unset)
+    assert not is_unset(hasher.hash("x"))
+    assert not is_unset(dummy_hash("m=64,t=1,p=1"))
+    assert argon2_params_of(unset) == "m=64,t=1,p=1"
+    assert len(unset) == len(hasher.hash("x"))
+    assert unset != unset_hash("m=64,t=1,p=1")
+    for typed in ("", "x", "\0" * 32, unset):
+        assert not hasher.verify_typed(unset, typed).fits
+
+
+def test_a_typed_text_is_tried_in_nfc_and_as_typed(hasher):
+    nfc, nfd = "contrase\u00f1a", "contrasen\u0303a"
+    argon2 = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    assert hasher.verify_typed(argon2.hash(nfc), nfd) == Match(in_nfc=True)
+    assert hasher.verify_typed(argon2.hash(nfd), nfd) == Match(in_nfc=False, as_typed=True)
+    assert not hasher.verify_typed(argon2.hash(nfd), nfc).fits
+    assert not hasher.verify_typed(argon2.hash("contrasena"), nfd).fits
 
 
 def test_an_unreadable_hash_fits_nothing_and_is_told_without_its_value(hasher, caplog):

@@ -159,6 +159,12 @@ def test_the_old_password_and_the_own_address_are_refused(at_home, ana):
     )
 
 
+def test_a_current_password_too_long_to_be_checked_leads_to_the_mail(at_home):
+    page = at_home.submit(PAGE, current_password="x" * 257, password=NEW)
+    assert page.status_code == 400
+    assert "you can only change it by email" in page.text
+
+
 def test_a_required_reset_does_not_take_the_current_password_as_proof(at_home, ana, people):
     form = hidden(at_home.get(PAGE).text)
     people.require(ana)
