@@ -39,6 +39,10 @@ COMMANDS = {
     "intake": ("portal.intake.commands:intake", "Show, retry or discard requests from public forms."),
     "keys": ("portal.runtime.commands:keys", "Generate the key files, and renew the session secret."),
     "outbox": ("portal.outbox.commands:outbox", "Show, retry or pause outgoing mail."),
+    "rehearse": (
+        "portal.rehearsal.commands:rehearse",
+        "Rehearse an incident on a copy, against a mailbox on this machine.",
+    ),
     "reset": ("portal.reset.commands:reset", "Lock exposed passwords, and ask for new ones by mail."),
     "serve": ("portal.serve:serve", "Run the web server at PORTAL_LISTEN."),
 }
@@ -126,7 +130,12 @@ def _context_of(context: click.Context, name: str) -> "Context":
     from portal.core.settings import SendsMail, Settings, SettingsInvalid  # noqa: PLC0415 - not for --help
 
     # Whether a command needs the relay's password: yes unless listed.
-    sends_mail = {"serve": SendsMail.NO, "doctor": SendsMail.IF_KEYS_SAY, "keys": SendsMail.IF_KEYS_SAY}
+    sends_mail = {
+        "serve": SendsMail.NO,
+        "rehearse": SendsMail.NO,
+        "doctor": SendsMail.IF_KEYS_SAY,
+        "keys": SendsMail.IF_KEYS_SAY,
+    }
     try:
         settings = Settings.from_env(os.environ, sends_mail=sends_mail.get(name, SendsMail.YES))
     except SettingsInvalid as error:

@@ -60,7 +60,7 @@ def _run(folder: Path, port: int, *, fresh: bool) -> None:
     if fresh or not (folder / "demo-loaded").exists():
         _delete_data(folder)
     store = MailboxStore(folder / "demo-mailbox.db")
-    with receiving(store) as mail_port:
+    with receiving(store.add) as mail_port:
         environ = _environ(folder, port, mail_port)
         if not (folder / "demo-loaded").exists():
             click.echo("Loading the example incident ...")

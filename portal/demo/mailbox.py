@@ -5,7 +5,7 @@ import json
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from email import message_from_bytes, policy
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 NEWEST = 200
+# Takes the recipients of a mail, and its content.
+Take = Callable[[list[str], bytes], None]
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,12 @@ def _part(mail: EmailMessage, kind: str) -> str:
 
 
 class _Handler:
-    def __init__(self, store: MailboxStore) -> None:
-        self._store = store
+    def __init__(self, take: Take) -> None:
+        self._take = take
 
     async def handle_DATA(self, _server: "SMTP", _session: "Session", envelope: "Envelope") -> str:  # noqa: N802
         content = envelope.content
-        self._store.add(list(envelope.rcpt_tos), content if isinstance(content, bytes) else b"")
+        self._take(list(envelope.rcpt_tos), content if isinstance(content, bytes) else b"")
         return "250 OK"
 
 
@@ -117,14 +119,17 @@ def check_installed() -> None:
 
 
 @contextmanager
-def receiving(store: MailboxStore) -> Iterator[int]:
-    """Receive mail on a free loopback port; yield the port. See `check_installed`."""
+def receiving(take: Take) -> Iterator[int]:
+    """Receive mail on a free loopback port, and pass each on to `take` in a thread; yield the port.
+
+    See `check_installed`.
+    """
     from aiosmtpd.smtp import SMTP  # noqa: PLC0415 - a server has none, and shows no mailbox
 
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(
         loop.create_server(
-            lambda: SMTP(_Handler(store), enable_SMTPUTF8=True, hostname="localhost", loop=loop), HOST, 0
+            lambda: SMTP(_Handler(take), enable_SMTPUTF8=True, hostname="localhost", loop=loop), HOST, 0
         )
     )
     thread = threading.Thread(target=loop.run_forever, name="mailbox", daemon=True)

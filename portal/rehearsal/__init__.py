@@ -1,0 +1,1 @@
+"""Rehearse an incident on a copy of the database, against a mailbox on this machine."""
