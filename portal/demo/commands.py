@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -71,8 +72,7 @@ def _run(folder: Path, port: int, *, fresh: bool) -> None:
             running("serve", environ, log) as server,
         ):
             wait_until_up(port, server, folder / LOG)
-            _print_addresses(port, folder / LOG)
-            wait_for_stop(server)
+            wait_for_stop(server, partial(_print_addresses, port, folder / LOG))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -53,8 +53,8 @@ def wait_until_up(port: int, server: "subprocess.Popen[bytes]", log: Path) -> No
     raise click.ClickException(message)
 
 
-def wait_for_stop(server: "subprocess.Popen[bytes]") -> None:
-    """Wait for Ctrl-C or SIGTERM, or for the end of the web server."""
+def wait_for_stop(server: "subprocess.Popen[bytes]", say: Callable[[], None]) -> None:
+    """Wait for Ctrl-C or SIGTERM, or for the end of the web server; `say` is called once both are awaited."""
     stopped = False
 
     def stop(_number: int, _frame: object) -> None:
@@ -63,6 +63,7 @@ def wait_for_stop(server: "subprocess.Popen[bytes]") -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    say()
     while not stopped and server.poll() is None:
         time.sleep(0.2)
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -81,9 +82,7 @@ def rehearse(
                     faults = _run(Rehearsal(copied, slug, arrivals), number, accepted, options)
                     _say_result(faults)
                     if stay:
-                        site = copied.settings.base_url
-                        click.echo(f"portal: {site}/\nmailbox: {site}/dev/mailbox/\nStop with Ctrl-C.")
-                        wait_for_stop(server)
+                        wait_for_stop(server, partial(_print_addresses, copied.settings.base_url))
             finally:
                 copied.close()
     if faults:
@@ -175,3 +174,7 @@ def _say_result(faults: list[str]) -> None:
     for fault in faults:
         click.echo(f"WRONG {fault}")
     click.echo("The rehearsal went through." if not faults else "The rehearsal did not go through.")
+
+
+def _print_addresses(site: str) -> None:
+    click.echo(f"portal: {site}/\nmailbox: {site}/dev/mailbox/\nStop with Ctrl-C.")
