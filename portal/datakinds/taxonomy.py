@@ -7,7 +7,7 @@ changed or reused.
 import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 FILE = Path(__file__).parent / "data_classes.csv"
@@ -44,7 +44,7 @@ class DataClass:
 
 
 class UnknownDataClass(LookupError):
-    """A name or id is not in the taxonomy; the message never repeats the name."""
+    """A name or id is not in the taxonomy."""
 
 
 @cache
@@ -77,23 +77,6 @@ def by_id(number: int) -> DataClass:
         return _by_id()[number]
     except KeyError:
         raise UnknownDataClass(f"no data class has the id {number}") from None
-
-
-@lru_cache(maxsize=4096)
-def parse_classes(text: str) -> tuple[DataClass, ...]:
-    """Return the classes of a `;`-separated list, without duplicates, sorted by id.
-
-    Empty parts are skipped. Raises UnknownDataClass with the position of the unknown name, never the name.
-    """
-    found: set[DataClass] = set()
-    for position, name in enumerate(text.split(SEPARATOR), start=1):
-        if not name.strip():
-            continue
-        try:
-            found.add(find(name))
-        except UnknownDataClass:
-            raise UnknownDataClass(f"name {position} is not a data class of the taxonomy") from None
-    return tuple(sorted(found, key=lambda data_class: data_class.id))
 
 
 def worst_first(names: Iterable[str]) -> tuple[DataClass, ...]:

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from portal.core.addresses import folded, one_mailbox
 from portal.core.db import Database
 from portal.crypto.vault import INDEX_BYTES, Cell, VaultError, WorkerVault, pad
-from portal.datakinds.taxonomy import DataClass, UnknownDataClass, by_id, parse_classes
+from portal.datakinds.names import parse_classes
+from portal.datakinds.taxonomy import DataClass, UnknownDataClass, by_id
 from portal.exposure.models import ExposedPerson
 from portal.people_files import rows
 

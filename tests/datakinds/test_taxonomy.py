@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.datakinds import advice, protect, taxonomy
-from portal.datakinds.taxonomy import UnknownDataClass, find, parse_classes, worst_first
+from portal.datakinds.taxonomy import UnknownDataClass, find, worst_first
 
 ALL = taxonomy.load()
 NAMES = [data_class.name for data_class in ALL]
@@ -100,38 +100,6 @@ class TestFinding:
     def test_an_unknown_id_is_a_named_error(self):
         with pytest.raises(UnknownDataClass):
             taxonomy.by_id(0)
-
-
-class TestLists:
-    def test_a_list_is_read_in_the_order_of_the_ids_and_each_class_once(self):
-        parsed = parse_classes("Passwords; Names;passwords ;Email addresses")
-        assert [data_class.name for data_class in parsed] == ["Email addresses", "Names", "Passwords"]
-
-    @pytest.mark.parametrize("text", ["", " ", ";", " ; ;; "])
-    def test_an_empty_list_has_no_classes(self, text):
-        assert parse_classes(text) == ()
-
-    def test_an_unknown_name_is_told_by_its_place_and_not_repeated(self):
-        with pytest.raises(UnknownDataClass, match=r"^name 2 is not a data class") as refused:
-            parse_classes("Names;ana@example.com;Passwords")
-        assert "ana" not in str(refused.value)
-
-    def test_a_comma_is_no_separator(self):
-        with pytest.raises(UnknownDataClass):
-            parse_classes("Names,Passwords")
-
-    @given(st.lists(st.sampled_from(NAMES)))
-    def test_any_list_of_names_comes_back_as_itself(self, names):
-        assert {data_class.name for data_class in parse_classes(";".join(names))} == set(names)
-
-    @given(st.text(max_size=60))
-    def test_any_text_is_a_list_or_a_named_error(self, text):
-        known = all(not name.strip() or name.strip().casefold() in KNOWN for name in text.split(";"))
-        if known:
-            assert len(parse_classes(text)) <= len(ALL)
-        else:
-            with pytest.raises(UnknownDataClass, match=r"^name \d+ is not a data class of the taxonomy$"):
-                parse_classes(text)
 
 
 class TestWorstFirst:

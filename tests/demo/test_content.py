@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import portal.demo
-from portal.datakinds import taxonomy
+from portal.datakinds.names import parse_classes
 
 CONTENT = Path(portal.demo.__file__).parent / "content"
 STATEMENTS = sorted(CONTENT.glob("statement-*.md"))
@@ -100,7 +100,7 @@ def test_the_updates_tell_every_phase_in_order_over_three_weeks():
 def test_the_incident_names_known_data_and_only_invented_places():
     incident = tomllib.loads((CONTENT / "incident.toml").read_text(encoding="utf-8"))
     assert "Passwords" in incident["classes"]
-    assert len(taxonomy.parse_classes(";".join(incident["classes"]))) == len(incident["classes"])
+    assert len(parse_classes(";".join(incident["classes"]))) == len(incident["classes"])
     assert incident["domain"].endswith(".example")
     for file in CONTENT.rglob("*.md"):
         domains = re.findall(r"@([\w.-]+\w)", file.read_text(encoding="utf-8"))

@@ -75,7 +75,7 @@ def test_a_file_without_a_line_break_at_its_end_is_taken_in_and_told(lists):
         ("x" * 300 + "@northwind.example,1,Ann,en,,\n", "too long"),
         ("ﬁona@northwind.example,1,Fiona,en,,\n", "not a single email address"),
         ("ann@northwind.example,1,Ann,english please,,\n", "language tag"),
-        ("ann@northwind.example,1,Ann,en,,Names;Shoe sizes\n", "not a data class"),
+        ("ann@northwind.example,1,Ann,en,,Names;Shoe sizes\n", "'Shoe sizes' is not a data class"),
         ("ann@northwind.example,1,A\x07nn,en,,\n", "control character"),
         ("ann@northwind.example," + "9" * 200 + ",Ann,en,,\n", "longer than"),
     ],
@@ -89,7 +89,7 @@ def test_a_bad_row_is_told_by_line_and_reason_and_left_out(lists, row, reason):
     line, why = told.split(",", 1)
     assert line == "3"
     assert reason in why
-    assert not any(value in told for value in ("ann@", "northwind", "Ann", "evil", "Shoe", "999"))
+    assert not any(value in told for value in ("ann@", "northwind", "Ann", "evil", "999"))
     assert lists.report.stat().st_mode & 0o077 == 0
 
 

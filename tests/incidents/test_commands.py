@@ -140,8 +140,8 @@ def test_a_title_is_given_in_each_of_the_portals_languages(portal, published):
 def test_a_misspelled_kind_of_data_is_refused_with_what_was_meant(portal):
     told = portal("incidents", "create", SLUG, "--title", "T", "--classes", "Pasword", status=2).output
     assert "'Pasword' is not a data class. Did you mean Passwords" in told
-    told = portal("incidents", "create", SLUG, "--title", "T", "--classes", "Email", status=2).output
-    assert "Did you mean Email addresses, Email messages, " in told
+    told = portal("incidents", "create", SLUG, "--title", "T", "--classes", "Emails", status=2).output
+    assert "Did you mean Email addresses? To find one: portal exposure classes WORD" in told
     assert (
         "--classes is empty"
         in portal("incidents", "create", "a", "--title", "T", "--classes", ";", status=2).output

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from difflib import get_close_matches
 from functools import wraps
 from typing import BinaryIO, ParamSpec, TypeVar
 
 import click
 
 from portal.core.settings import Settings
-from portal.datakinds import taxonomy
+from portal.datakinds.names import parse_classes
+from portal.datakinds.taxonomy import UnknownDataClass
 from portal.incidents import service, writing
 from portal.incidents.authoring import MAX_BYTES
 from portal.runtime.context import Context
@@ -29,7 +29,6 @@ REFUSALS = (
 FILE = click.argument("file", type=click.File("rb"))
 SLUG = click.argument("slug")
 DAY = click.DateTime(formats=["%Y-%m-%d"])
-MOST_SUGGESTED = 3
 
 
 def errors_as_messages(command: Callable[P, R]) -> Callable[P, R]:
@@ -71,17 +70,13 @@ def check_language(settings: Settings, language: str) -> None:
 
 def class_names(text: str) -> tuple[str, ...]:
     """Return the class names of a `;`-separated list without duplicates, in the spelling of the taxonomy."""
-    names = [name.strip() for name in text.split(";") if name.strip()]
+    try:
+        names = tuple(one.name for one in parse_classes(text))
+    except UnknownDataClass as error:
+        raise click.UsageError(f"{error} To find one: portal exposure classes WORD") from None
     if not names:
         raise click.UsageError("--classes is empty. Separate the data classes with ;, like 'Names;Passwords'")
-    written = {one.name.casefold(): one.name for one in taxonomy.load()}
-    for name in names:
-        if name.casefold() not in written:
-            within = [one for one in written if name.casefold() in one]
-            near = within[:MOST_SUGGESTED] or get_close_matches(name.casefold(), written, n=MOST_SUGGESTED)
-            hint = f" Did you mean {', '.join(written[one] for one in near)}?" if near else ""
-            raise click.UsageError(f"{name!r} is not a data class.{hint} See docs/guide/data-classes.md")
-    return tuple(dict.fromkeys(written[name.casefold()] for name in names))
+    return names
 
 
 def past_day(given: datetime, now: datetime) -> date:
