@@ -78,14 +78,16 @@ def _passwords_taken(session: Session, vault: WorkerVault, incident: Incident) -
 def _words(
     settings: Settings, incident: Incident, statement: Statement, subject: str, *, passwords: bool
 ) -> Words:
+    path = f"/incidents/{incident.slug}/"
+    page_url = settings.base_url + path
     sections = list(statement.sections)
     characters = writing.characters(sections)
     if characters > writing.MAX_MAILED:
         if not statement.summary:
             raise SummaryMissing(statement.language, characters)
-        parts = [Part("", *_rendered(settings, statement.summary))]
+        parts = [Part("", *_rendered(page_url, statement.summary))]
     else:
-        parts = [Part(heading, *_rendered(settings, text)) for heading, text in sections]
+        parts = [Part(heading, *_rendered(page_url, text)) for heading, text in sections]
     return Words(
         subject=subject,
         language=statement.language,
@@ -93,14 +95,13 @@ def _words(
         parts=tuple(parts),
         signed_by=statement.signed_by,
         role=statement.role,
-        path=f"/incidents/{incident.slug}/",
+        path=path,
         passwords=passwords,
     )
 
 
-def _rendered(settings: Settings, text: str) -> tuple[str, str]:
-    html = markdown.absolute(markdown.render(text), settings.base_url)
-    return markdown.plain(text, settings.base_url), html
+def _rendered(page_url: str, text: str) -> tuple[str, str]:
+    return markdown.plain(text, page_url), markdown.absolute(markdown.render(text), page_url)
 
 
 def _usual_subject(settings: Settings, incident: Incident, language: str, today: date) -> str:

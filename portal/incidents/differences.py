@@ -182,7 +182,8 @@ def _plain_text(tokens: Sequence[Token]) -> str:
         if token.type == "link_open":
             addresses.append(str(token.attrGet("href") or ""))
         elif token.type == "link_close":
-            out.append(f" ({addresses.pop()})")
+            address = addresses.pop()
+            out += [] if token.info == "auto" else [f" ({address})"]
         elif token.type in ("softbreak", "hardbreak"):
             out.append(" ")
         else:

@@ -102,7 +102,7 @@ def _atom_entry(root: ET.Element, feed: Feed, entry: Entry) -> None:
     label = catalogue(feed.language).gettext(entry.phase)
     ET.SubElement(element, f"{{{ATOM}}}category", {"term": entry.update.phase, "label": label})
     content = ET.SubElement(element, f"{{{ATOM}}}content", {"type": "html"})
-    content.text = absolute(entry.page_html, feed.base_url)
+    content.text = absolute(entry.page_html, feed.base_url + entry.path)
 
 
 def json_feed(feed: Feed) -> str:
@@ -132,7 +132,7 @@ def _item(feed: Feed, entry: Entry) -> dict[str, object]:
         "id": entry.update.urn,
         "url": feed.base_url + entry.path,
         "title": entry.title,
-        "content_html": absolute(entry.page_html, feed.base_url),
+        "content_html": absolute(entry.page_html, feed.base_url + entry.path),
         "date_published": _time(entry.published_at),
         "date_modified": _time(entry.updated_at),
         "language": _tag(entry.language),

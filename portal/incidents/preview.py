@@ -1,5 +1,6 @@
 """Render an incident's page, drafts included, as one self-contained HTML file."""
 
+import re
 from base64 import b64encode
 from mimetypes import guess_type
 from pathlib import Path
@@ -20,9 +21,9 @@ from portal.runtime.page_cache import PageCache
 from portal.runtime.parts import WebParts
 from portal.runtime.storage_check import StorageCheck
 from portal.web import frame, theme
-from portal.web.markdown import absolute
 
 STYLES = ("base.css", "frame.css", "forms.css", "parts.css", "story.css", "beside.css")
+_OWN_PAGE = re.compile(r'<a href="/(?!/)')
 
 
 def render(settings: Settings, db: Database, clock: Clock, slug: str, language: str) -> str:
@@ -44,7 +45,7 @@ def render(settings: Settings, db: Database, clock: Clock, slug: str, language: 
             logo=_logo(settings.site.logo_file),
             logo_dark=_logo(settings.site.logo_dark_file),
         )
-    return absolute(html, settings.base_url)
+    return _OWN_PAGE.sub(lambda _found: f'<a href="{settings.base_url}/', html)
 
 
 def _bare_app(settings: Settings, db: Database, clock: Clock) -> Flask:

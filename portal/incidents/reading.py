@@ -61,22 +61,26 @@ class Entry:
     @property
     def html(self) -> Markup:
         """Return the text for the timeline, below a heading of level three."""
-        return markdown.render(self.wording.body, ENTRY_TOP)
+        return markdown.on_page(markdown.render(self.wording.body, ENTRY_TOP), self.path)
 
     @property
     def page_html(self) -> Markup:
         """Return the text for the page of the update."""
-        return markdown.render(self.wording.body, PAGE_TOP)
+        return markdown.on_page(markdown.render(self.wording.body, PAGE_TOP), self.path)
 
 
 @dataclass(frozen=True)
 class Version:
-    """One version of the statement in the shown language; `at` is its publication, None for a draft."""
+    """One version of the statement in the shown language; `at` is its publication, None for a draft.
+
+    `path` is the page of its incident, which relative links in its text begin at.
+    """
 
     number: int
     statement: Statement
     languages: tuple[str, ...]
     at: datetime | None
+    path: str
 
     @property
     def sentence(self) -> str:
@@ -87,12 +91,15 @@ class Version:
     @property
     def apology(self) -> Markup:
         """Return the apology as sanitised HTML."""
-        return markdown.render(self.statement.apology, SECTION_TOP)
+        return markdown.on_page(markdown.render(self.statement.apology, SECTION_TOP), self.path)
 
     @property
     def sections(self) -> list[tuple[str, Markup]]:
         """Return the sections as (heading, sanitised HTML)."""
-        return [(heading, markdown.render(text, SECTION_TOP)) for heading, text in self.statement.sections]
+        return [
+            (heading, markdown.on_page(markdown.render(text, SECTION_TOP), self.path))
+            for heading, text in self.statement.sections
+        ]
 
 
 @dataclass(frozen=True)
@@ -180,10 +187,11 @@ def versions(
     for statement in session.scalars(query):
         by_number.setdefault(statement.number, {})[statement.language] = statement
     found = []
+    path = f"/incidents/{incident.slug}/"
     for number, texts in by_number.items():
         public = [text.published_at for text in texts.values() if text.published_at]
         shown = texts[_best_language(sorted(texts), languages)]
-        found.append(Version(number, shown, tuple(sorted(texts)), min(public, default=None)))
+        found.append(Version(number, shown, tuple(sorted(texts)), min(public, default=None), path))
     return found
 
 

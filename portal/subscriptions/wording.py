@@ -23,6 +23,7 @@ def _words(settings: Settings, update: Announcement, language: str) -> Words:
     body = update.bodies[shown] if update.bodies is not None else ""
     if len(body) > writing.MAX_MAILED:
         body = ""
+    page_url = settings.base_url + update.path
     return Words(
         subject=f"{title} – {incident}",  # what is new comes first: mail programs cut the end
         incident=incident,
@@ -31,8 +32,8 @@ def _words(settings: Settings, update: Announcement, language: str) -> Words:
         language=shown,
         phase=say(update.phase_words),
         occurred_at=moment(update.occurred_at, language, settings.site.timezone),
-        text=markdown.plain(body, settings.base_url),
-        html=markdown.absolute(markdown.render(body, top=2), settings.base_url),
+        text=markdown.plain(body, page_url),
+        html=markdown.absolute(markdown.render(body, top=2), page_url),
         path=update.path,
         untranslated="" if shown == language else _name_of(shown, language),
     )

@@ -1,14 +1,17 @@
 """Render Markdown (CommonMark with tables) to sanitised HTML: no images, no raw HTML, nofollow links.
 
-Also to plain text, for mails.
+Also to plain text, for mails. Bare addresses become links: `https://…`, `www.…` and mail addresses.
 """
 
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from html import escape, unescape
+from typing import Any, cast
+from urllib.parse import urljoin
 
 import nh3
+from linkify_it import LinkifyIt
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
 from markdown_it.token import Token
@@ -29,8 +32,38 @@ def _render_image(_renderer: Any, tokens: Sequence[Token], index: int, _options:
     return escapeHtml(tokens[index].content)
 
 
-_OWN_LINK = re.compile(r'<a href="/(?!/)')
-_PARSER = MarkdownIt("commonmark", {"html": False}).enable("table")
+class _BareAddresses:
+    """Find bare addresses in a text: http, https, `www.` and mail addresses, of any top-level domain.
+
+    Not `//host/path`, nor words with a point such as `file.md`: their authors mean no link.
+    """
+
+    def __init__(self) -> None:
+        self._finder = LinkifyIt(options={"fuzzy_link": True, "fuzzy_email": True, "fuzzy_ip": False})
+        self._finder.add("//", None).add("ftp:", None).tlds(["[a-z]{2,63}"])
+        self.pretest, self.test = self._finder.pretest, self._finder.test
+
+    def match(self, text: str) -> list[Any]:
+        """Return the addresses, without quotation marks that close after them."""
+        found = []
+        for match in self._finder.match(text) or ():
+            if not match.schema and not match.raw.lower().startswith("www."):
+                continue
+            after = len(match.raw) - len(match.raw.rstrip(_CLOSING))
+            match.last_index -= after
+            match.text = match.text[: len(match.text) - after]
+            match.url = match.url[: len(match.url) - after]
+            if not match.schema:
+                match.url = "https://" + match.url.removeprefix("http://")
+            found.append(match)
+        return found
+
+
+_CLOSING = "”“’‘»›"
+_LINK = re.compile(r'(<a href=")([^"]*)(")')
+_PARSER = MarkdownIt("commonmark", {"html": False, "linkify": True}).enable(["table", "linkify"])
+_PARSER.inline.ruler.disable("linkify")  # slow on hostile text; the rule for whole blocks finds the same
+_PARSER.linkify = cast("Any", _BareAddresses())
 _PARSER.add_render_rule("image", _render_image)
 
 
@@ -52,29 +85,57 @@ def render(text: str, top: int = 3) -> Markup:
     return Markup(clean)  # noqa: S704 - cleaned on the line above
 
 
-def absolute(html: str, base_url: str) -> str:
-    """Return the HTML with the links to the portal's own pages made absolute, for feeds and mails."""
-    return _OWN_LINK.sub(lambda _found: f'<a href="{base_url}/', html)
+def absolute(html: str, page_url: str) -> str:
+    """Return the HTML with its links resolved against the address of its page, for feeds and mails."""
+    return _LINK.sub(lambda found: found[1] + escape(resolved(unescape(found[2]), page_url)) + found[3], html)
 
 
-def plain(text: str, base_url: str) -> str:
+@lru_cache(maxsize=256)
+def on_page(html: Markup, path: str) -> Markup:
+    """Return the HTML with relative links resolved against the path that its author wrote them for.
+
+    Other pages show it too: the timeline an update, the front page a statement. Links to a place on the same
+    page stay as they are.
+    """
+
+    def rooted(found: re.Match[str]) -> str:
+        href = unescape(found[2])
+        return found[1] + (found[2] if href.startswith("#") else escape(resolved(href, path))) + found[3]
+
+    return Markup(_LINK.sub(rooted, html))  # noqa: S704 - the addresses alone change, and are escaped
+
+
+def resolved(href: str, page_url: str) -> str:
+    """Return a link's address as a browser resolves it on its page (RFC 3986, 5.2).
+
+    One that names a host without a scheme (`//host/path`) is https.
+    """
+    if href.startswith("//"):
+        return f"https:{href}"
+    try:
+        return urljoin(page_url, href)
+    except ValueError:  # a broken host, like http://[
+        return href
+
+
+def plain(text: str, page_url: str) -> str:
     """Return the text without marks, for the plain part of a mail: lists keep theirs, links their address.
 
-    Links to the portal's own pages are made absolute.
+    Links are resolved against the address of the text's page.
     """
-    return "\n".join(_blocks(SyntaxTreeNode(parse(text)), base_url)).strip()
+    return "\n".join(_blocks(SyntaxTreeNode(parse(text)), page_url)).strip()
 
 
-def _blocks(node: SyntaxTreeNode, base_url: str) -> list[str]:
+def _blocks(node: SyntaxTreeNode, page_url: str) -> list[str]:
     """Return the lines of a block, with an empty one after each paragraph, list or table."""
     lines: list[str] = []
     for child in node.children:
-        inner = _blocks(child, base_url) if child.children and child.type != "inline" else []
+        inner = _blocks(child, page_url) if child.children and child.type != "inline" else []
         match child.type:
             case "inline":
-                lines += _inline(child, base_url).split("\n")
+                lines += _inline(child, page_url).split("\n")
             case "bullet_list" | "ordered_list":
-                lines += [*_items(child, base_url), ""]
+                lines += [*_items(child, page_url), ""]
             case "blockquote":
                 lines += [*(f"> {line}".rstrip() for line in inner[:-1]), ""]
             case "fence" | "code_block":
@@ -92,19 +153,19 @@ def _blocks(node: SyntaxTreeNode, base_url: str) -> list[str]:
     return lines
 
 
-def _items(node: SyntaxTreeNode, base_url: str) -> list[str]:
+def _items(node: SyntaxTreeNode, page_url: str) -> list[str]:
     lines = []
     first = int(node.attrs.get("start", 1))
     for number, item in enumerate(node.children, first):
         mark = "- " if node.type == "bullet_list" else f"{number}. "
-        inner = _blocks(item, base_url)
+        inner = _blocks(item, page_url)
         while inner and not inner[-1]:
             inner.pop()
         lines += [f"{' ' * len(mark) if place else mark}{line}".rstrip() for place, line in enumerate(inner)]
     return lines
 
 
-def _inline(node: SyntaxTreeNode, base_url: str) -> str:
+def _inline(node: SyntaxTreeNode, page_url: str) -> str:
     """Return inline text; a link's address follows its words where they differ from it."""
     parts = []
     for child in node.children:
@@ -112,13 +173,11 @@ def _inline(node: SyntaxTreeNode, base_url: str) -> str:
             case "softbreak" | "hardbreak":
                 parts.append("\n" if child.type == "hardbreak" else " ")
             case "link":
-                words, address = _inline(child, base_url), str(child.attrs["href"])
-                if address.startswith("/") and not address.startswith("//"):
-                    address = base_url + address
+                words, address = _inline(child, page_url), resolved(str(child.attrs["href"]), page_url)
                 shown = address.removeprefix("mailto:").removeprefix("tel:")
-                parts.append(words if words == shown else f"{words} ({shown})")
+                parts.append(words if child.info == "auto" or words == shown else f"{words} ({shown})")
             case _:
-                parts.append(_inline(child, base_url) if child.children else child.content)
+                parts.append(_inline(child, page_url) if child.children else child.content)
     return "".join(parts)
 
 

@@ -157,9 +157,65 @@ names | 2021
 as
   it is
 
-a picture by name (//e.example/y)
+a picture by name (https://e.example/y)
 
 Heading"""
+
+
+BARE = """\
+See https://www.example.org/status, “https://a.example/” or www.b.example/x_(y).
+Mail help@lanternfold.example. Not //cdn.example.org/x, file.md, ftp://f.example or javascript:alert(1).
+Nor `https://code.example`, [https://words.example](https://target.example) or a@b.
+"""
+
+
+def test_bare_addresses_become_links_and_nothing_else_does():
+    links = [attributes["href"] for tag, attributes in Elements(markdown.render(BARE)).found if tag == "a"]
+    assert links == [
+        "https://www.example.org/status",
+        "https://a.example/",
+        "https://www.b.example/x_(y)",
+        "mailto:help@lanternfold.example",
+        "https://target.example",
+    ]
+    assert markdown.resolved("http://[", "https://portal.example/") == "http://["
+    assert "“<a" in markdown.render(BARE)
+    assert "</a>”" in markdown.render(BARE)
+    assert markdown.plain("www.b.example/x and a@b.example", "") == "www.b.example/x and a@b.example"
+
+
+RELATIVE = "[a](../1/) [b](#q1) [c](/check/) [d](//cdn.example.org/x) [e](?x=1&y=2) <m@e.example>"
+
+
+def hrefs(html: str) -> list[str | None]:
+    return [attributes["href"] for tag, attributes in Elements(html).found if tag == "a"]
+
+
+def test_in_feeds_and_mails_links_are_absolute():
+    page = "https://portal.example/incidents/order-archive/updates/2/"
+    assert hrefs(markdown.absolute(markdown.render(RELATIVE), page)) == [
+        "https://portal.example/incidents/order-archive/updates/1/",
+        "https://portal.example/incidents/order-archive/updates/2/#q1",
+        "https://portal.example/check/",
+        "https://cdn.example.org/x",
+        "https://portal.example/incidents/order-archive/updates/2/?x=1&y=2",
+        "mailto:m@e.example",
+    ]
+    assert markdown.plain("[a](../1/) [b](#q1)", page) == (
+        "a (https://portal.example/incidents/order-archive/updates/1/) "
+        "b (https://portal.example/incidents/order-archive/updates/2/#q1)"
+    )
+
+
+def test_on_another_page_a_relative_link_leads_where_its_author_meant():
+    html = markdown.on_page(markdown.render(RELATIVE), "/incidents/order-archive/updates/2/")
+    assert hrefs(html)[:5] == [
+        "/incidents/order-archive/updates/1/",
+        "#q1",
+        "/check/",
+        "https://cdn.example.org/x",
+        "/incidents/order-archive/updates/2/?x=1&y=2",
+    ]
 
 
 def test_in_a_plain_mail_a_text_reads_as_one_writes_by_hand():
