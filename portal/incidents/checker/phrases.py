@@ -1,0 +1,116 @@
+"""Find hedges, and apologies that do not apologise, in the language of the text.
+
+The phrases are data: a file for each language in `words/`. Sources for the hedges and their replacements:
+the breach notices studied by Zou and others, "Beyond mandatory: making data breach notifications useful for
+consumers", IEEE Security & Privacy 2019; for apologies: Lazare, "On apology", 2004.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from portal.incidents.checker.findings import Finding, Weight
+from portal.incidents.checker.prose import Part, quoted
+
+FOLDER = Path(__file__).parent / "words"
+_GAP = r"\s+(?:\S{1,40}\s+){0,6}?"
+
+
+@dataclass(frozen=True)
+class Words:
+    """What is looked for in one language; phrases are patterns, with how to write it instead."""
+
+    apologies: re.Pattern[str] | None = None
+    hedges: tuple[tuple[re.Pattern[str], str], ...] = ()
+    not_apologies: tuple[tuple[re.Pattern[str], str], ...] = ()
+    sections: tuple[tuple[str, int], ...] = ()
+    insert: tuple[str, ...] = ()
+    here: tuple[str, ...] = ()
+    placeholders: frozenset[str] = frozenset()
+    not_markers: frozenset[str] = frozenset()
+
+
+@cache
+def words_of(language: str) -> Words:
+    """Return the words of a language, a BCP 47 tag; without a file of its own, the English placeholders."""
+    file = FOLDER / f"{language.partition('-')[0].lower()}.toml"
+    english = tomllib.loads((FOLDER / "en.toml").read_text(encoding="utf-8"))
+    known = file.stem.isalpha() and file.is_file()
+    own = tomllib.loads(file.read_text(encoding="utf-8")) if known else {}
+    return Words(
+        apologies=_pattern("|".join(own["apologies"])) if own else None,
+        hedges=_phrases(own.get("hedges", {})),
+        not_apologies=_phrases(own.get("not_apologies", {})),
+        sections=tuple(own.get("sections", {}).items()),
+        insert=tuple(dict.fromkeys([*english["insert"], *own.get("insert", ())])),
+        here=tuple(dict.fromkeys([*english["here"], *own.get("here", ())])),
+        placeholders=frozenset([*english["placeholders"], *own.get("placeholders", ())]),
+        not_markers=frozenset(own.get("not_markers", ())),
+    )
+
+
+def hedges(part: Part, language: str) -> Iterator[Finding]:
+    """Yield the phrases that say less than what is known."""
+    for paragraph in part.paragraphs:
+        for at, said, instead in _first_matches(words_of(language).hedges, paragraph.text):
+            offset = paragraph.offset_of(at)
+            yield part.finding("hedge", Weight.WARN, offset, f"{quoted(said)} hedges", instead)
+
+
+def apology_faults(apology: Part, others: Sequence[Part], language: str) -> Iterator[Finding]:
+    """Yield the phrases of a statement that pass for an apology, and whether it has none."""
+    words = words_of(language)
+    for part in (apology, *others):
+        for paragraph in part.paragraphs:
+            for at, said, instead in _first_matches(words.not_apologies, paragraph.text):
+                reason = f"{quoted(said)} is no apology: it does not say what we did wrong"
+                yield part.finding("passive-apology", Weight.ASK, paragraph.offset_of(at), reason, instead)
+    if words.apologies is not None and not words.apologies.search(_plain(apology.text())):
+        reason = "the apology does not say sorry"
+        yield apology.finding("no-apology", Weight.ASK, 0, reason, _SORRY[language.partition("-")[0]])
+
+
+_SORRY = {
+    "en": "We’re sorry. We didn’t keep your data safe.",
+    "es": "Lo sentimos. No protegimos sus datos.",
+    "de": "Es tut uns leid. Wir haben Ihre Daten nicht geschützt.",
+    "fr": "Nous sommes désolés. Nous n’avons pas protégé vos données.",
+}
+
+
+def _first_matches(phrases: Sequence[tuple[re.Pattern[str], str]], text: str) -> list[tuple[int, str, str]]:
+    """Return (position, words, what to write instead) of matches that do not overlap, in their order."""
+    plain = _plain(text)
+    found = [
+        (match.start(), match.end(), instead)
+        for pattern, instead in phrases
+        for match in pattern.finditer(plain)
+    ]
+    taken: list[tuple[int, str, str]] = []
+    end = 0
+    for start, after, instead in sorted(found, key=lambda one: (one[0], -one[1])):
+        if start >= end:
+            taken.append((start, text[start:after], instead))
+            end = after
+    return taken
+
+
+def _phrases(table: dict[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((_pattern(_phrase(phrase)), instead) for phrase, instead in table.items())
+
+
+def _phrase(phrase: str) -> str:
+    halves = [r"\s+".join(re.escape(word) for word in half.split()) for half in _plain(phrase).split("…")]
+    return _GAP.join(halves)
+
+
+def _pattern(words: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE)
+
+
+def _plain(text: str) -> str:
+    """Return a text of the same length with one kind of apostrophe."""
+    return text.replace("’", "'").replace("ʼ", "'").replace("‘", "'")
