@@ -21,6 +21,7 @@ from portal.crypto.vault import WorkerVault
 from portal.exposure import service as exposure
 from portal.exposure.models import ExposureList
 from portal.incidents.models import Incident
+from portal.outbox import pace
 from portal.outbox import service as outbox
 from portal.outbox.compose import Composed, Composer, MailUnfit
 
@@ -112,11 +113,11 @@ def present_rate(session: Session, settings: Settings, now: datetime) -> float |
     That is what the relay was found to take, the operator's limit, or what left in the last minutes.
     """
     server = settings.mail.server
-    rate = outbox.paces(session).get(f"{server.host}:{server.port}")
+    rate = pace.paces(session).get(f"{server.host}:{server.port}")
     if rate is None and settings.mail.rate:
         limit = parse(settings.mail.rate)
         rate = limit.amount / limit.get_expiry()
-    return rate if rate is not None else outbox.measured_rate(session, now)
+    return rate if rate is not None else pace.measured_rate(session, now)
 
 
 def send_test(

@@ -242,6 +242,12 @@ def locked(session: Session, slug: str) -> Incident:
     return incident
 
 
+def updates(session: Session, incident_id: bytes, limit: int) -> list[Update]:
+    """Return the newest public updates of an incident, at most `limit`."""
+    public = (Update.incident_id == incident_id) & Update.published_at.is_not(None)
+    return list(session.scalars(select(Update).where(public).order_by(Update.number.desc()).limit(limit)))
+
+
 def wordings_of(session: Session, row: Update) -> list[Wording]:
     """Return all wordings of an update, oldest first; the language of the first is the original."""
     return list(session.scalars(select(Wording).where(Wording.update_id == row.id).order_by(Wording.number)))

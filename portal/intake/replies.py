@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from os import urandom
 from typing import Any
 
@@ -261,6 +261,22 @@ def waiting(
         return False
     unused = select(IntakeReply.id).where(IntakeReply.id.in_(recent), IntakeReply.spent_at.is_(None))
     return session.scalar(unused.limit(1)) is not None
+
+
+def answered(
+    session: Session, vault: WorkerVault, purpose: str, address: str
+) -> list[tuple[bytes, datetime, str]]:
+    """Return the last answers of a form to an address as (row id, time, topic), newest first.
+
+    Only as long as their links last: a check's for a month, a requested reset's for two days.
+    """
+    key = _record_key(vault, purpose, address)
+    blob = session.scalar(select(IntakeCap.record).where(IntakeCap.key == key))
+    record = _Record.read(vault, key, blob) if blob is not None else _Record()
+    return [
+        (bytes.fromhex(row), datetime.fromtimestamp(at, UTC), topic)
+        for row, at, topic in reversed(record.links or [])
+    ]
 
 
 def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:

@@ -1,6 +1,7 @@
 """Submit sealed requests to the worker and open its replies, with the same work for every address."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +13,8 @@ from portal.audit import service as audit
 from portal.core.clock import start_of_day
 from portal.core.db import new_id
 from portal.crypto import tokens
-from portal.crypto.vault import WebVault
+from portal.crypto.vault import VaultError, WebVault, WorkerVault
+from portal.intake.fields import valid
 from portal.intake.models import FAILED, HELD, WAITING, IntakeReply, IntakeRequest
 
 REQUEST_SIZE = 1024
@@ -202,6 +204,35 @@ def open_by_code(locked: list[bytes], purpose: str, browsers: list[str], typed: 
             except tokens.Unopenable:
                 continue
     raise CodeWrong
+
+
+@dataclass(frozen=True, repr=False)
+class Waiting:
+    """A request that no worker has answered yet, opened; its fields are a stranger's words."""
+
+    purpose: str
+    state: str
+    asked_at: datetime
+    fields: dict[str, str]
+
+
+def open_waiting(session: Session, vault: WorkerVault, limit: int) -> list[Waiting]:
+    """Return the newest unanswered requests that open, at most `limit`: about 0.1 ms each."""
+    newest = select(IntakeRequest).order_by(IntakeRequest.asked_at.desc()).limit(limit)
+    found = []
+    for row in session.scalars(newest):
+        with suppress(VaultError, ValueError):
+            fields = valid(unpad(vault.open(row.purpose, row.id, row.sealed)))
+            found.append(Waiting(row.purpose, row.state, row.asked_at, fields))
+    return found
+
+
+def link_ends(session: Session, reply_id: bytes) -> tuple[datetime, bool] | None:
+    """Return until when a mailed link works and whether it was used, or None if it is gone."""
+    row = session.execute(
+        select(IntakeReply.expires_at, IntakeReply.spent_at).where(IntakeReply.id == reply_id)
+    ).first()
+    return (row.expires_at, row.spent_at is not None) if row else None
 
 
 def why_degraded(session: Session, now: datetime) -> str | None:

@@ -9,7 +9,7 @@ import click
 
 from portal.core.db import Database
 from portal.core.settings import Settings
-from portal.outbox import service
+from portal.outbox import pace, service
 from portal.outbox.models import MailPause
 from portal.runtime.command_line import AS_JSON, echo_json
 from portal.runtime.context import Context
@@ -37,7 +37,7 @@ def status(context: Context, *, as_json: bool) -> None:
         counts = service.counts(session)
         failures = service.failures(session)
         delays = service.delays(session)
-        paces = service.paces(session)
+        paces = pace.paces(session)
         pause = service.pause_of(session)
         cause = service.why_degraded(session, context.clock.now())
     if as_json:

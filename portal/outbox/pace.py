@@ -6,12 +6,11 @@ Tell from it how long a requested mail waits at present.
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from limits import parse
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.outbox.mail import PRIORITIES, REQUESTED
-from portal.outbox.models import MailRelay, OutboxMail
+from portal.outbox.models import ENDED, SENT, MailRelay, OutboxMail
 
 # The first rate after the relay throttled, in mails a second; it doubles every second until the next time.
 START = 5.0
@@ -25,6 +24,7 @@ BETWEEN_DECREASES = timedelta(seconds=1)
 GATHER_SECONDS = 0.5
 # The most waiting mails that are counted: so many index entries are read in a millisecond or two.
 MOST_COUNTED = 10_000
+MEASURED, FEWEST_MEASURED = timedelta(minutes=5), 50
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ def per_second(rate: str) -> float | None:
     """Return a limit like `14 per second` as a number a second, or None where there is none."""
     if not rate:
         return None
+    from limits import parse  # noqa: PLC0415 - slow to import
+
     limit = parse(rate)
     return limit.amount / limit.get_expiry()
 
@@ -85,6 +87,12 @@ def wait(pace: Pace) -> timedelta:
     return timedelta(seconds=max(1.0 - pace.tokens, 0.0) / pace.rate)
 
 
+def paces(session: Session) -> dict[str, float]:
+    """Return the mails a second that each relay takes, where it throttled or the operator set a rate."""
+    rows = session.execute(select(MailRelay.relay, MailRelay.rate).order_by(MailRelay.relay))
+    return {relay: rate for relay, rate in rows}  # noqa: C416
+
+
 def present_wait(session: Session, now: datetime) -> timedelta:
     """Return how long a mail requested now waits for the relay.
 
@@ -98,3 +106,13 @@ def present_wait(session: Session, now: datetime) -> timedelta:
     rate = session.scalar(select(MailRelay.rate).order_by(MailRelay.filled_at.desc()).limit(1))
     seconds = (now - oldest).total_seconds() if oldest is not None else 0.0
     return timedelta(seconds=max(seconds, waiting / rate if rate else 0.0))
+
+
+def measured_rate(session: Session, now: datetime) -> float | None:
+    """Return the mails a second that left in the last five minutes; None where they were too few to tell."""
+    lately = ENDED & (OutboxMail.state == SENT) & (OutboxMail.finished_at > now - MEASURED)
+    times = select(func.count(), func.min(OutboxMail.finished_at), func.max(OutboxMail.finished_at))
+    number, first, last = session.execute(times.where(lately)).one()
+    if first is None or last is None or number < FEWEST_MEASURED or first == last:
+        return None
+    return (number - 1) / float((last - first).total_seconds())

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, case, delete, func, or_, select, text, update
@@ -25,7 +25,6 @@ from portal.outbox.models import (
     STATES,
     UNCERTAIN,
     MailPause,
-    MailRelay,
     OutboxCount,
     OutboxDelivered,
     OutboxMail,
@@ -42,7 +41,6 @@ STILL_WANTED = timedelta(hours=24)
 MAIL_LATE = timedelta(minutes=10)
 # More than one delivery batch: where more mails wait, those that no batch has reached are overdue anyway.
 MAILS_LOOKED_AT = 200
-MEASURED, FEWEST_MEASURED = timedelta(minutes=5), 50
 ALTERED = "altered"
 WITHDRAWN = "withdrawn"
 OUTDATED = "outdated"
@@ -68,6 +66,17 @@ class Proof:
     sent_at: datetime
     subject: str
     recipient: str
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where a mail is: `ended` is a day alone, and `row_id` None, once it was moved."""
+
+    state: str
+    reason: str | None = None
+    ended: datetime | date | None = None
+    next_attempt: datetime | None = None
+    row_id: bytes | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -178,25 +187,9 @@ def pause_of(session: Session) -> MailPause | None:
     return session.get(MailPause, PAUSE_NAME)
 
 
-def paces(session: Session) -> dict[str, float]:
-    """Return the mails a second that each relay takes, where it throttled or the operator set a rate."""
-    rows = session.execute(select(MailRelay.relay, MailRelay.rate).order_by(MailRelay.relay))
-    return {relay: rate for relay, rate in rows}  # noqa: C416
-
-
 def payload_cell(row_id: bytes) -> Cell:
     """Return the vault cell of a row's payload: its table, column and id."""
     return Cell("outbox_mails", "payload", row_id)
-
-
-def measured_rate(session: Session, now: datetime) -> float | None:
-    """Return the mails a second that left in the last five minutes; None where they were too few to tell."""
-    lately = ENDED & (OutboxMail.state == SENT) & (OutboxMail.finished_at > now - MEASURED)
-    times = select(func.count(), func.min(OutboxMail.finished_at), func.max(OutboxMail.finished_at))
-    number, first, last = session.execute(times.where(lately)).one()
-    if first is None or last is None or number < FEWEST_MEASURED or first == last:
-        return None
-    return (number - 1) / float((last - first).total_seconds())
 
 
 def make_proof(code: str, sent_at: datetime, subject: str, recipient: str) -> tuple[bytes, bytes]:
@@ -224,6 +217,22 @@ def look_up(session: Session, typed: str) -> Proof:
             raise MailUnknown from error
         return Proof(datetime.fromisoformat(content[0]), content[1], content[2])
     raise MailUnknown
+
+
+def trace(
+    session: Session, vault: WorkerVault, *, unique: bytes | None = None, row_id: bytes | None = None
+) -> Trace | None:
+    """Return where the mail with a unique key or a row id is, or None."""
+    here, moved = OutboxMail.unique_key == unique, OutboxDelivered.unique_key == unique
+    if row_id is not None:
+        proof_hash = tokens.token_hash(vault.authenticity(row_id))
+        here, moved = OutboxMail.id == row_id, OutboxDelivered.proof_hash == proof_hash
+    # In this order: a mail that is moved between the two statements is found by one of them.
+    row = session.scalar(select(OutboxMail).where(here))
+    if row is not None:
+        return Trace(row.state, row.reason, row.finished_at, row.due_at, row.id)
+    left = session.execute(select(OutboxDelivered.state, OutboxDelivered.day).where(moved)).first()
+    return Trace(left.state, ended=left.day) if left else None
 
 
 def counts(session: Session, batch: bytes | None = None) -> dict[str, int]:

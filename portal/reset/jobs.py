@@ -120,7 +120,7 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
         moment(request.asked_at, language, parts.settings.site.timezone),
         stays_signed_in=request.fields.get("stays") == "1",
     )
-    unique = parts.vault.list_index("password changed", f"{account_id.hex()} {version}")
+    unique = service.changed_key(parts.vault, account_id, version)
     outbox.enqueue(
         session, parts.vault, mail, address=profile.address, locale=language, now=now, unique=unique
     )

@@ -193,7 +193,7 @@ def _require_account(
             account_id.hex(),
         )
         return
-    unique = tools.vault.list_index("reset-required", f"{job.id.hex()} {account_id.hex()}")
+    unique = _mail_key(tools.vault, job.id, account_id)
     job.mails += service.mail_link(
         session,
         tools.vault,
@@ -206,6 +206,16 @@ def _require_account(
         batch=job.id,
         renewable=True,
     )
+
+
+def _mail_key(vault: WorkerVault, job_id: bytes, account_id: bytes) -> bytes:
+    return vault.list_index("reset-required", f"{job_id.hex()} {account_id.hex()}")
+
+
+def mail_keys(session: Session, vault: WorkerVault, account_id: bytes) -> list[tuple[datetime, bytes]]:
+    """Return when each required reset began, newest first, and the key of its mail to an account, if any."""
+    jobs = select(Requirement.id, Requirement.started_at).order_by(Requirement.started_at.desc())
+    return [(at, _mail_key(vault, job_id, account_id)) for job_id, at in session.execute(jobs)]
 
 
 def _state(account: Account | None, since: datetime) -> State | None:

@@ -67,14 +67,14 @@ def open_link(session: Session, vault: WebVault, store: Store, token: str | None
     account = store.get(session, vault, bytes.fromhex(account_id)) if account_id else None
     if account is None or account.version != opened.data["version"]:
         raise LinkInvalid
-    ended = bool(opened.data.get("renewable")) and now >= _form_until(opened)
+    ended = bool(opened.data.get("renewable")) and now >= form_until(opened.expires_at)
     data = opened.data
     return Link(opened.id, opened.browser, account, data["address"], tuple(data["words"]), ended)
 
 
-def _form_until(opened: intake.Opened) -> datetime:
-    """Return until when the link of a required reset opens the form for a new password."""
-    return opened.expires_at - RENEWABLE_FOR + LIFETIME
+def form_until(expires_at: datetime) -> datetime:
+    """Return until when the link of a required reset opens the form; its reply ends at `expires_at`."""
+    return expires_at - RENEWABLE_FOR + LIFETIME
 
 
 def mail_link(
@@ -180,7 +180,7 @@ def renew_link(
     if opened.spent or not fits:
         return _prepare_again(session, vault, store, mail, now)
     replies.extend(session, mail.id, now, RENEWABLE_FOR)
-    return Handover.SEND if now < _form_until(opened) else Handover.RENEW
+    return Handover.SEND if now < form_until(opened.expires_at) else Handover.RENEW
 
 
 def _prepare_again(
@@ -197,6 +197,11 @@ def _prepare_again(
     replies.remove(session, vault, PURPOSE, mail.id)
     _prepare_renewable(session, vault, mail.id, account, profile, now)
     return Handover.RENEW
+
+
+def changed_key(vault: WorkerVault, account_id: bytes, version: int) -> bytes:
+    """Return the unique key of the mail that says that a password was changed."""
+    return vault.list_index("password changed", f"{account_id.hex()} {version}")
 
 
 def hash_new(hasher: Hasher, account: Account, composed: str) -> str:

@@ -74,7 +74,7 @@ def _remind_account(
         locale=profile.language,
         now=now,
         # One per month at most, whatever dates are written into the table.
-        unique=parts.vault.list_index("reminder", f"{choice.account_id.hex()} {now:%Y-%m}"),
+        unique=service.reminder_key(parts.vault, choice.account_id, now),
         batch=choice.account_id,
     )
     service.reminded(choice, tokens.token_hash(parts.vault.token(OFF_PURPOSE, choice.account_id)), now)

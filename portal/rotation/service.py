@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from portal.core import db
 from portal.core.clock import start_of_day
 from portal.crypto import tokens
+from portal.crypto.vault import WorkerVault
 from portal.outbox import service as outbox
 from portal.rotation.models import INTERVALS, ReminderChoice
 from portal.runtime.turns import MOST_ROWS, update_some
@@ -66,6 +67,11 @@ def chosen(session: Session, account_id: bytes) -> Chosen:
     if row is None or not row.months:
         return Chosen(OFF, None)
     return Chosen(str(row.months), row.next_due_at)
+
+
+def reminder_key(vault: WorkerVault, account_id: bytes, now: datetime) -> bytes:
+    """Return the unique key of the reminder of a month to an account."""
+    return vault.list_index("reminder", f"{account_id.hex()} {now:%Y-%m}")
 
 
 def off_link_known(session: Session, token: str) -> bool:

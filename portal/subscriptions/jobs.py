@@ -151,7 +151,7 @@ def _enqueue_update(
         address=contact.address,
         locale=contact.language,
         now=now,
-        unique=vault.list_index("announcement", f"{update.update_id.hex()} {row.id.hex()}"),
+        unique=service.update_key(vault, update.update_id, row.id),
         batch=row.id,
     )
     return added is not None

@@ -39,6 +39,28 @@ def key_of(incident_id: bytes, address: str) -> str:
     return f"{incident_id.hex()} {sign_in_name(address)}"
 
 
+def update_key(vault: WorkerVault, update_id: bytes, subscription_id: bytes) -> bytes:
+    """Return the unique key of the mail about an update to a subscriber."""
+    return vault.list_index("announcement", f"{update_id.hex()} {subscription_id.hex()}")
+
+
+@dataclass(frozen=True)
+class State:
+    """The row of an address's subscription to one incident, or None; `left`: its owner unsubscribed."""
+
+    subscription_id: bytes | None
+    left: bool
+
+
+def state_of(session: Session, vault: WorkerVault, incident_id: bytes, address: str) -> State:
+    """Return whether an address gets the updates of an incident, or has left them."""
+    key = key_of(incident_id, address)
+    index, suppression = vault.list_index("subscription", key), vault.list_index("suppression", key)
+    row_id = session.scalar(select(Subscription.id).where(Subscription.index == index))
+    left = session.scalar(select(Suppression.index).where(Suppression.index == suppression))
+    return State(row_id, left is not None)
+
+
 def subscribed(session: Session, vault: WorkerVault, incident_id: bytes, address: str) -> bool:
     """Return whether an address gets the updates of an incident."""
     index = vault.list_index("subscription", key_of(incident_id, address))

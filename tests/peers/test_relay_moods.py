@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from portal.campaigns.emails import Notice
-from portal.outbox import service
+from portal.outbox import pace
 from portal.outbox.deliver import Delivery
 from tests.configured import configured
 from tests.peers.relays import RudeRelay
@@ -86,7 +86,7 @@ class TestThrottled:
         with RudeRelay({".": b"454 too fast"}) as relay:
             live(deliverer(relay.server), clock, 4)
         with db.read() as session:
-            assert service.paces(session) == {}
+            assert pace.paces(session) == {}
         assert counts() == {"queued": 1}
 
 
