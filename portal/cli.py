@@ -44,6 +44,10 @@ COMMANDS = {
         "Rehearse an incident on a copy, against a mailbox on this machine.",
     ),
     "reset": ("portal.reset.commands:reset", "Lock exposed passwords, and ask for new ones by mail."),
+    "support": (
+        "portal.support.commands:support",
+        "Find out for a caller what became of their address.",
+    ),
     "serve": ("portal.serve:serve", "Run the web server at PORTAL_LISTEN."),
 }
 # Further checks before a start, so that all faults are reported together with those of the settings.

@@ -1,4 +1,4 @@
-"""What commands share: `--json`, and the exit status for a decision that is still needed."""
+"""What commands share: `--json`, the exit status for a decision that is still needed, and the screen."""
 
 import json
 from datetime import UTC, date, datetime
@@ -33,3 +33,27 @@ def _plain(value: object) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """Return a number with its noun: `1 address`, `2 addresses`; `many` is `one` with an s unless given."""
     return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+class Screen:
+    """Print lines below headings: wrapped and with colours at a terminal, else plain. Heeds NO_COLOR."""
+
+    def __init__(self) -> None:
+        """Open standard output."""
+        from rich.console import Console  # noqa: PLC0415 - slow to import
+
+        self._console = Console(highlight=False, markup=False, emoji=False)
+
+    def heading(self, text: str) -> None:
+        """Print a heading."""
+        self._console.print(text, style="bold", soft_wrap=True)
+
+    def line(self, text: str, style: str = "", indent: int = 2) -> None:
+        """Print a line; where the terminal is too narrow, what follows is indented too."""
+        from rich.padding import Padding  # noqa: PLC0415 - slow to import
+        from rich.text import Text  # noqa: PLC0415
+
+        if self._console.is_terminal:
+            self._console.print(Padding(Text(text, style), (0, 0, 0, indent)))
+        else:
+            self._console.print(" " * indent + text, soft_wrap=True)

@@ -93,6 +93,7 @@ LABELS = {
         "reset-require",
         "reset-required",
         "subscription",
+        "support look",
         "suppression",
     },
     "list_key": {"exposure", "exposure-person"},

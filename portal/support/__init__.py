@@ -1,0 +1,1 @@
+"""What support needs to find out for a caller, until there is a console."""

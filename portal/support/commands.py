@@ -1,0 +1,95 @@
+"""`portal support`: find out for a caller what the portal knows of one address, and who has looked."""
+
+import os
+import pwd
+import sys
+from pathlib import Path
+
+import click
+
+from portal.core.addresses import AddressInvalid, normalise
+from portal.runtime.command_line import AS_JSON
+from portal.runtime.context import Context
+
+LONGEST_REASON = 200
+LONGEST_REFERENCE = 100
+_NOT_SET = 2**32 - 1  # the kernel's login uid of a process that no login began
+
+
+@click.group()
+def support() -> None:
+    """Find out for a caller what became of their address."""
+
+
+@support.command()
+@click.argument("who", metavar="ADDRESS|REFERENCE")
+@click.option("--reason", help="Why you look, such as a ticket number. The audit log keeps it.")
+@click.option("--scan", is_flag=True, help="For a REFERENCE: also read every list, a minute per million.")
+@AS_JSON
+@click.pass_obj
+def find(context: Context, who: str, reason: str | None, *, scan: bool, as_json: bool) -> None:
+    """Show what the portal knows of one address.
+
+    Is it on a list, with which data; must its owner choose a password; which mails went there, and what
+    became of them. REFERENCE is a customer number, which finds accounts, or with --scan also people on a
+    list; with --scan it may be the reference that the answer page shows. A dash (-) reads the line from
+    standard input, so that it is in no list of processes. Each look is in the audit log.
+    """
+    from portal.support import finding  # noqa: PLC0415 - slow to import
+
+    text = _line_of(who)
+    reason = _checked_reason(reason, text)
+    address = _address_of(text)
+    looked = finding.find(context, address, text, _staff(reason), scan=scan and address is None)
+    finding.show(context, looked, as_json=as_json)
+
+
+def _line_of(who: str) -> str:
+    text = (sys.stdin.readline() if who == "-" else who).strip()
+    if not text or (len(text) > LONGEST_REFERENCE and "@" not in text) or not text.isprintable():
+        raise click.UsageError("Give one address, or one reference.")
+    return text
+
+
+def _address_of(text: str) -> str | None:
+    """Return a normalised address, or None for a reference. Raises UsageError."""
+    if "@" not in text:
+        return None
+    try:
+        return normalise(text)
+    except AddressInvalid as error:
+        raise click.UsageError(f"This is not an address: {error} Nothing was looked up.") from None
+
+
+def _checked_reason(reason: str | None, text: str) -> str:
+    if reason is None:
+        raise click.UsageError(
+            "Say why you look, with --reason, such as --reason 'ticket 4711'. The audit log keeps it, with "
+            "your user name, so that looks can be accounted for. Nothing was looked up."
+        )
+    said = reason.strip()
+    if not 0 < len(said) <= LONGEST_REASON or not said.isprintable():
+        raise click.UsageError(f"--reason must be one line of at most {LONGEST_REASON} characters.")
+    if "@" in said or text.casefold() in said.casefold():
+        raise click.UsageError(
+            "--reason must not name the person: the audit log is not encrypted. Give a ticket number."
+        )
+    return said
+
+
+def _staff(reason: str) -> tuple[str, str, str]:
+    """Return who logged in, as the kernel knows it, or else as sudo says; as whom the command runs; why."""
+    ran_as = _name(os.geteuid())
+    try:
+        login = int(Path("/proc/self/loginuid").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        login = _NOT_SET
+    user = _name(login) if login != _NOT_SET else os.environ.get("SUDO_USER") or ran_as
+    return user, ran_as, reason
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,0 +1,94 @@
+"""Record a look, then find one person and show what was found."""
+
+import sys
+from dataclasses import dataclass
+
+from portal.core.addresses import folded, mask
+from portal.identity.service import store_for
+from portal.people_files.progress import bar as progress_bar
+from portal.runtime.command_line import Screen, counted, echo_json
+from portal.runtime.context import Context
+from portal.support import service, shown
+from portal.support.hints import hints as hints_for
+from portal.support.service import Found, Staff, Tools
+
+# On one core of a small server. Said before a long scan.
+PEOPLE_A_MINUTE = 1_000_000
+
+
+@dataclass(frozen=True, repr=False)
+class Looked:
+    """A look and what it found. `by_reference`: addresses were not typed, so they are shown masked.
+
+    `unread` is how many people the lists hold, where a scan might find more than the accounts.
+    """
+
+    entry: int
+    staff: Staff
+    found: list[Found]
+    by_reference: bool
+    scanned: bool
+    unread: int
+
+
+def find(context: Context, address: str | None, text: str, staff: Staff, *, scan: bool) -> Looked:
+    """Record the look, then return what there is about an address, or about those of a reference."""
+    db, clock = context.db, context.clock
+    tools = Tools(context.worker_vault(), store_for(context.settings))
+    looked_for = folded(address) if address else text
+    with db.write() as session:
+        entry = service.record(session, tools.vault, looked_for, staff, clock.now())
+    with db.read() as session:
+        size = 0 if address else service.scan_size(session, tools.vault)
+    addresses = [address] if address else _addresses(context, tools, text, size if scan else 0)
+    found = []
+    for one in addresses:
+        with db.read() as session:
+            found.append(service.look(session, tools, one, clock.now()))
+    return Looked(entry, staff, found, address is None, scan, 0 if scan else size)
+
+
+def show(context: Context, looked: Looked, *, as_json: bool) -> None:
+    """Print what was found."""
+    settings, now = context.settings, context.clock.now()
+    results = [
+        (each, mask(each.address) if looked.by_reference else each.address,
+         hints_for(each, settings.base_url, settings.mail.sender, now))
+        for each in looked.found
+    ]  # fmt: skip
+    if as_json:
+        found = [shown.as_data(*result) for result in results]
+        echo_json({"audit_entry": looked.entry, "scanned": looked.scanned, "found": found})
+        return
+    screen = Screen()
+    user, _ran_as, reason = looked.staff
+    screen.line(f"Recorded as entry {looked.entry} of the audit log: {user}, {reason}.", indent=0)
+    for each, address, hints in results:
+        if looked.by_reference:
+            screen.line(f"Found: {address}", "bold", indent=0)
+        shown.show(screen, each, hints)
+    if not looked.found:
+        screen.line(_nothing_found(looked), indent=0)
+
+
+def _nothing_found(looked: Looked) -> str:
+    if looked.scanned:
+        return "No account and no person on an active list has this reference. Ask for the address."
+    minutes = counted(looked.unread // PEOPLE_A_MINUTE + 1, "minute")
+    return (
+        "No account has this reference. The lists can only be read whole: add --scan. It reads "
+        f"{counted(looked.unread, 'person', 'people')}, which takes about {minutes}. Asking for the address "
+        "is quicker."
+    )
+
+
+def _addresses(context: Context, tools: Tools, reference: str, scanned: int) -> list[str]:
+    """Return the addresses of a reference: of accounts, and of the `scanned` people on the lists."""
+    with context.db.read() as session:
+        found = dict.fromkeys(service.addresses_of_accounts(session, tools, reference))
+    if scanned:
+        with progress_bar("Reading", scanned, sys.stderr) as bar:
+            for read, more in service.scan(context.db, tools.vault, reference):
+                found |= dict.fromkeys(sorted(more))
+                bar.update(read)
+    return list(found)[: service.MOST_FOUND]
