@@ -24,7 +24,7 @@ from portal.identity.builtin import MAX_PROFILE, BuiltinStore, NewAccount, pack
 from portal.identity.port import Profile
 from portal.people_files import rows
 from portal.people_files.progress import STORING, Progress
-from portal.people_files.reading import RowCounts, read_rows
+from portal.people_files.reading import PLAIN, ReadOptions, RowCounts, read_rows
 from portal.people_files.report import Report
 from portal.people_files.room import Room
 from portal.people_files.sorting import Sorter, sort_folder
@@ -63,6 +63,7 @@ def import_accounts(
     progress: Progress,
     *,
     dry_run: bool = False,
+    options: ReadOptions = PLAIN,
 ) -> Summary:
     """Import a file of accounts and return a summary; with `dry_run` nothing is stored.
 
@@ -76,7 +77,7 @@ def import_accounts(
     room.check(dry_run=dry_run)
     with closing(_SortedAccounts(sort_folder(db))) as accounts:
         with closing(Report(report, file)) as left_out:
-            _read(file, vault, accounts, left_out, summary, progress)
+            _read(file, vault, accounts, left_out, summary, progress, options)
         if dry_run:
             return summary
         try:
@@ -159,15 +160,18 @@ def _read(
     report: Report,
     summary: Summary,
     progress: Progress,
+    options: ReadOptions,
 ) -> None:
-    for line, account in read_rows(file, COLUMNS, NEEDED, parse_account, report, summary, progress):
+    for line, account in read_rows(
+        file, COLUMNS, NEEDED, parse_account, report, summary, progress, options=options, several=False
+    ):
         accounts.add(vault.account_index(account.profile.address), line, account)
         summary.hashes_by_params[argon2_params_of(account.password_hash)] += 1
     for line, first_line, account in accounts.duplicates():
         summary.duplicates += 1
         summary.hashes_by_params[argon2_params_of(account.password_hash)] -= 1
         report.add(line, f"email: line {first_line} has the same address and was used instead")
-    summary.accounts = summary.rows - summary.bad_rows - summary.duplicates
+    summary.accounts = summary.parsed - summary.duplicates
     summary.hashes_by_params = +summary.hashes_by_params  # drop zero counts
 
 

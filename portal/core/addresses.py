@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from functools import cache
+from pathlib import Path
 
 import idna
 from markupsafe import Markup, escape
@@ -15,6 +16,8 @@ MAX_LOCAL = 64
 ASCII_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~-"
 _LOCAL = re.compile(rf"[\u0080-\U0010ffff{ASCII_ATEXT}]+(?:\.[\u0080-\U0010ffff{ASCII_ATEXT}]+)*\Z")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+# Full stops where RFC 5321 allows none, but Japanese carriers had them: in a row, or at the end.
+_DOTTED = re.compile(rf"[{ASCII_ATEXT}]+(?:\.+[{ASCII_ATEXT}]+)*\.*\Z")
 _PLAIN = re.compile(
     rf"[{ASCII_ATEXT}]+(?:\.[{ASCII_ATEXT}]+)*@{_LABEL}(?:\.{_LABEL})*\.(?![0-9]+\Z){_LABEL}\Z"
 )
@@ -32,6 +35,17 @@ PLUS_ONLY = frozenset(
     }
 )  # fmt: skip
 
+# What word processors and phones write instead of the apostrophe and the hyphen of a keyboard. No provider
+# issues addresses with them (RFC 8264, section 4.2, admits no punctuation beyond ASCII).
+APOSTROPHES = "\u00b4\u2018\u2019\u201b\u2032\uff07"
+HYPHENS = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
+_PLAIN_MARKS = str.maketrans(dict.fromkeys(APOSTROPHES, "'") | dict.fromkeys(HYPHENS, "-"))
+# A letter, in Cyrillic and other scripts; an apostrophe only among plain letters.
+_LETTER_APOSTROPHE = "\u02bc"
+
+# Domains whose local parts may have full stops in a row or at the end.
+DOTTED_DOMAINS = Path(__file__).with_name("dotted-domains.txt")
+
 # Lines of a domain that is often typed by mistake, and the one that is meant; the form's script reads it too.
 SLIPS = STATIC / "words/mistyped-domains.txt"
 
@@ -41,10 +55,21 @@ NOT_ONE = mark("Enter one email address, like name@example.com.")
 LOOKS_ALIKE = mark(
     "Some of these characters only look like plain letters. Type the address on your keyboard."
 )
+CURLY_APOSTROPHE = mark("This address has a curly apostrophe (%(character)s). Type a plain one: %(plain)s")
+SPECIAL_HYPHEN = mark("This address has a special dash (%(character)s). Type a plain hyphen: %(plain)s")
+DOTS = mark("This address has two dots in a row, or a dot before the @. Check it and type it again.")
 
 
 class AddressInvalid(ValueError):
-    """The text is not exactly one email address; the message says why, without repeating the text."""
+    """The text is not exactly one email address; the message says why, without repeating the text.
+
+    `values` are those of the message's placeholders: at most a single character of the text.
+    """
+
+    def __init__(self, message: str, **values: str) -> None:
+        """Take the message, which is a message id."""
+        super().__init__(message)
+        self.values = values
 
 
 def normalise(text: str) -> str:
@@ -66,16 +91,62 @@ def normalise(text: str) -> str:
     address = f"{local}@{domain.translate(_ASCII_LOWER)}"
     if _PLAIN.match(address) and "xn--" not in address and len(local) <= MAX_LOCAL:
         return address
+    _refuse_marks(trimmed)
+    address = f"{_checked_local(local, domain)}@{_ascii_domain(domain)}"
+    if len(address.encode()) > MAX_ADDRESS:
+        raise AddressInvalid(TOO_LONG)
+    return address
+
+
+def _checked_local(local: str, domain: str) -> str:
+    """Return a local part that is no plain one, if it is one at all. Raises AddressInvalid."""
+    if _DOTTED.match(local) and not _LOCAL.match(local):
+        if len(local) > MAX_LOCAL:
+            raise AddressInvalid(NOT_ONE)
+        if not _may_be_dotted(_ascii_domain(domain)):
+            raise AddressInvalid(DOTS)
+        return local
     if not _LOCAL.match(local) or any(unicodedata.category(character)[0] in "CZ" for character in local):
         raise AddressInvalid(NOT_ONE)
     if len(local.encode()) > MAX_LOCAL:
         raise AddressInvalid(NOT_ONE)
     if unicodedata.normalize("NFKC", local) != local:
         raise AddressInvalid(LOOKS_ALIKE)
-    address = f"{local}@{_ascii_domain(domain)}"
-    if len(address.encode()) > MAX_ADDRESS:
-        raise AddressInvalid(TOO_LONG)
-    return address
+    return local
+
+
+def plain_marks(text: str) -> str:
+    """Return a text of the same length with plain apostrophes and hyphens instead of typographic ones."""
+    plain = text.translate(_PLAIN_MARKS)
+    letters = plain.replace(_LETTER_APOSTROPHE, "'")
+    return letters if letters.isascii() else plain
+
+
+def _refuse_marks(text: str) -> None:
+    """Raise AddressInvalid, which names the character, if a text has a typographic apostrophe or hyphen."""
+    for typed, plain in zip(text, plain_marks(text), strict=True):
+        if typed != plain:
+            message = CURLY_APOSTROPHE if plain == "'" else SPECIAL_HYPHEN
+            raise AddressInvalid(message, character=typed, plain=plain)
+
+
+def _may_be_dotted(domain: str) -> bool:
+    return any(domain == known or domain.endswith(f".{known}") for known in _dotted_domains())
+
+
+@cache
+def _dotted_domains() -> tuple[str, ...]:
+    lines = DOTTED_DOMAINS.read_text(encoding="ascii").splitlines()
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+def quoted(address: str) -> str:
+    """Return an address as SMTP and header fields need it: a dotted local part between quotation marks.
+
+    Carriers take `"taro..x"@…` for `taro..x@…`, and strict relays take nothing else (RFC 5321, 4.1.2).
+    """
+    local, _, domain = address.rpartition("@")
+    return f'"{local}"@{domain}' if ".." in local or local.endswith(".") else address
 
 
 def _ascii_domain(domain: str) -> str:

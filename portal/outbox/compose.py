@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from portal.core.addresses import MAX_ADDRESS, breakable, mask
+from portal.core.addresses import MAX_ADDRESS, breakable, mask, quoted
 from portal.core.i18n import best_language, catalogue
 from portal.core.settings import Settings
 from portal.core.shipped import TEMPLATES
@@ -233,7 +233,7 @@ class Composer:
         boundary = self._vault.token("boundary", row_id)
         headers = [
             self._sender,
-            f"To: {address}",
+            f"To: {quoted(address)}",
             f"Subject: {_encoded(subject, 'Subject')}",
             f"Date: {format_datetime(created_at)}",
             f"Message-ID: <{self._vault.token('message-id', row_id)}@{self._domain}>",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from time import monotonic
 
+from portal.core.addresses import quoted
 from portal.core.service_urls import MailServer
 from portal.outbox.compose import Composed
 
@@ -227,7 +228,7 @@ class Relay:
         pipelining = host.has_extn("pipelining")
         commands = [
             f"MAIL FROM:<{self._sender}>{' SMTPUTF8 BODY=8BITMIME' if mail.needs_utf8 else ''}\r\n",
-            f"RCPT TO:<{mail.address}>\r\n",
+            f"RCPT TO:<{quoted(mail.address)}>\r\n",
             "DATA\r\n",
         ]
         try:

@@ -38,19 +38,21 @@ class ProgressBars:
     def show(self, stage: str, done: int, total: int) -> None:
         """Show that `done` of `total` units of a stage are done; a new stage starts a new bar."""
         if stage != self._stage:
-            self._end()
+            self.end()
             self._stage = stage
             self._bar = bar(stage, total, self._file)
             self._bar.__enter__()
         self._bar.update(done - self._bar.pos)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Finish the current bar, so that text can follow."""
         if self._bar is not None:
             self._bar.__exit__(None, None, None)
         self._bar = None
+        self._stage = ""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Finish the current bar."""
-        self._end()
+        self.end()

@@ -4,8 +4,6 @@ A full disk stops every form, and leaves no room to delete what the import has s
 """
 
 import logging
-import os
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +12,7 @@ from sqlalchemy import text
 
 from portal.core.db import Database, sqlite_file
 from portal.core.disk_space import free_bytes, readable
+from portal.people_files.formats.opening import rows_at_most
 from portal.people_files.sorting import sort_folder
 
 log = logging.getLogger("portal.import")
@@ -25,7 +24,6 @@ MAX_RESERVE_BYTES = 32 << 20
 MIN_RESERVE_BYTES = 2 << 20
 # How much SQLite's log may grow beside the table itself.
 MAX_LOG_BYTES = 16 << 20
-_BLOCK_BYTES = 1 << 20
 ROWS_BETWEEN_CHECKS = 4_000
 
 
@@ -45,7 +43,7 @@ class Room:
         self._db = db
         self._database = sqlite_file(db.engine.url)
         self._folder = sort_folder(db)
-        rows = _lines_of(file)
+        rows = rows_at_most(file)
         self._sorted = rows * sorted_bytes
         self._stored = 0 if self._database is None else rows * stored_bytes
         self._reserve = min(MIN_RESERVE_BYTES + self._stored, MAX_RESERVE_BYTES)
@@ -79,14 +77,3 @@ class Room:
         with self._db.read() as session:
             pages = session.scalar(text("PRAGMA freelist_count")) or 0
             return pages * (session.scalar(text("PRAGMA page_size")) or 0)
-
-
-def _lines_of(file: Path) -> int:
-    """Return how many rows a file has at most; 0 for a pipe, which can be read only once."""
-    with file.open("rb", buffering=0) as opened:
-        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            return 0
-        lines = 0
-        while block := opened.read(_BLOCK_BYTES):
-            lines += block.count(b"\n")
-        return lines

@@ -4,16 +4,18 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from portal.core.addresses import NO_ADDRESS, TOO_LONG, AddressInvalid, normalise
+from portal.core.addresses import DOTS, LOOKS_ALIKE, NO_ADDRESS, TOO_LONG, AddressInvalid, normalise
 
 MAX_REF = 100
 MAX_NAME = 200
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}\Z")
 # Joiners (Cf) are part of names in some scripts; control characters, line breaks and lone surrogates are not.
-_REFUSED_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
+REFUSED_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
 _ADDRESS_REASONS = {
     NO_ADDRESS: "email: the cell is empty",
     TOO_LONG: "email: too long for an email address",
+    DOTS: "email: two full stops in a row or one at the end of the name, which only some carriers have",
+    LOOKS_ALIKE: "email: a character that only looks like a plain letter",
 }
 _CACHED = 10_000  # distinct spellings of locales; a file has only a few
 
@@ -27,7 +29,12 @@ def parse_address(text: str) -> str:
     try:
         return normalise(text)
     except AddressInvalid as error:
-        raise RowRefused(_ADDRESS_REASONS.get(str(error), "email: not a single email address")) from None
+        raise RowRefused(reason_of(error)) from None
+
+
+def reason_of(error: AddressInvalid) -> str:
+    """Return why an `email` cell is rejected."""
+    return _ADDRESS_REASONS.get(str(error), "email: not a single email address")
 
 
 @lru_cache(_CACHED)
@@ -41,7 +48,7 @@ def parse_locale(text: str) -> str:
 
 def check_text(column: str, value: str, max_characters: int) -> None:
     """Raise RowRefused if a cell is too long or contains a control character."""
-    if not value.isprintable() and any(unicodedata.category(c) in _REFUSED_CATEGORIES for c in value):
+    if not value.isprintable() and any(unicodedata.category(c) in REFUSED_CATEGORIES for c in value):
         raise RowRefused(f"{column}: contains a control character")
     if len(value) > max_characters:
         raise RowRefused(f"{column}: longer than {max_characters} characters")

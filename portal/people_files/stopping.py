@@ -5,7 +5,7 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from portal.core.faults import database_message
-from portal.people_files.csv_file import FileRefused
+from portal.people_files.formats.refusal import FileRefused
 from portal.people_files.report import ReportUnwritable
 from portal.people_files.room import NoRoom
 

@@ -23,7 +23,7 @@ class AddressForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
         try:
             field.data = addresses.normalise(field.data or "")
         except addresses.AddressInvalid as error:
-            raise ValidationError(gettext(str(error))) from error
+            raise ValidationError(gettext(str(error), **error.values)) from error
 
     def meant(self) -> str | None:
         """Return the address that was probably meant, unless `sure` says that this one is right."""

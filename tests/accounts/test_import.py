@@ -104,7 +104,8 @@ def test_rows_that_cannot_be_taken_in_are_told_by_line_and_never_by_value(load, 
         + row("fay@example.com", name="🦉" * 200, ref="é" * 100)
         + row("gus@example.com", "$argon2id$v=19$m=262145,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo")
         + "hal@example.com,too,few\n"
-        + row("ida@example.com", HASH.replace("$v=19", ""))
+        + row("ida@example.com", HASH.replace("$v=19", "")),
+        "--yes",
     )
     assert done.exit_code == 0, done.output
     assert report(tmp_path).splitlines() == [
@@ -112,9 +113,7 @@ def test_rows_that_cannot_be_taken_in_are_told_by_line_and_never_by_value(load, 
         "3,password_hash: must be an Argon2id hash (v=19) with usual parameters and at most 256 MiB",
         "4,password_hash: must be an Argon2id hash (v=19) with usual parameters and at most 256 MiB",
         "5,email: not a single email address",
-        "6,name: contains a control character",
         "7,account_ref: longer than 100 characters",
-        "8,locale: not a language tag like en or pt-BR",
         "9,the row is too long",
         "10,password_hash: must be an Argon2id hash (v=19) with usual parameters and at most 256 MiB",
         "11,the row has more or fewer fields than the header",
@@ -122,7 +121,9 @@ def test_rows_that_cannot_be_taken_in_are_told_by_line_and_never_by_value(load, 
     ]
     assert "SECRET" not in done.output + report(tmp_path)
     assert "secret" not in done.output + report(tmp_path)
-    assert count(db) == 1
+    assert "name: control characters taken off: 1 (line 6)" in done.output
+    assert "locale: not a language tag like en or pt-BR, left empty: 1 (line 8)" in done.output
+    assert count(db) == 3
 
 
 def test_a_hash_without_end_costs_its_own_row_alone(load, tmp_path):
@@ -252,8 +253,8 @@ def test_places_in_the_table_tell_nothing_about_places_in_the_file(load, db, web
     ("content", "line"),
     [
         (b"", 1),
-        (b"\xef\xbb\xbf" + HEADER.encode(), 1),
-        (HEADER.encode("utf-16"), 1),
+        (b"\xef\xbb\xbf" + HEADER.encode(), 2),
+        (HEADER.encode("utf-16"), 2),
         (b"ana@example.com,hash\n", 1),
         (b"email,name\nana@example.com,Ana\n", 1),
         (b"email,password_hash,shoe_size\na@example.com,x,43\n", 1),
@@ -271,7 +272,8 @@ def test_places_in_the_table_tell_nothing_about_places_in_the_file(load, db, web
 )  # fmt: skip
 def test_a_file_that_is_no_list_is_refused_whole_with_the_line(load, db, content, line):
     done = load(content)
-    assert done.exit_code == 1
+    undecided = b"shoe_size" in content or b"\xff\xfe," in content
+    assert done.exit_code == (2 if undecided else 1)
     assert f"line {line}:" in done.output
     assert "Nothing was stored." in done.output
     assert "Traceback" not in done.output

@@ -37,7 +37,6 @@ def test_an_address_has_one_exact_form(typed, exact):
         ("sam@faß.de", "sam@fass.de"),
         ("zoé@example.com", "zoe@example.com"),
         ("аnna@example.com", "anna@example.com"),  # the first letter is Cyrillic
-        ("o'neil@example.com", "o’neil@example.com"),
         ("İd@example.com", "id@example.com"),
     ],
 )

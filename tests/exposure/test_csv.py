@@ -2,15 +2,13 @@
 
 import pytest
 
-from portal.people_files.csv_file import FileRefused
+from portal.people_files.formats.refusal import FileRefused
 from tests.exposure.conftest import HEADER
 
 
 @pytest.mark.parametrize(
     ("content", "line", "reason"),
     [
-        (b"\xef\xbb\xbfemail\nann@northwind.example\n", 1, "byte order mark"),
-        ("email\nann@northwind.example\n".encode("utf-16"), 1, "UTF-16"),
         ("email\nann@northwind.example\n".encode("utf-16-be"), 1, "UTF-16"),
         ("email\nann@northwind.example\n".encode("utf-16-le"), 1, "UTF-16"),
         ("email,name\nann@northwind.example,José\n".encode("latin-1"), 2, "not UTF-8"),
@@ -22,12 +20,11 @@ from tests.exposure.conftest import HEADER
         (b"email,name,email\nann@northwind.example,Ann,x\n", 1, "'email' appears more than once"),
         (b"name,locale\nAnn,en\n", 1, "'email' is missing"),
         (b"ann@northwind.example,7\nbob@northwind.example,8\n", 1, "no header"),
-        (b"email;name\nann@northwind.example;Ann\n", 1, "separated by commas"),
         (b"email,name\n", 2, "no rows"),
         (b"email,name\n\n\n", 2, "no rows"),
         (b"", 1, "empty"),
         (b"PK\x03\x04rest of a workbook", 1, "workbook"),
-        (b"\x1f\x8b\x08 a bomb", 1, "compressed"),
+        (b"\x1f\x8b\x08 a bomb", 1, "gzip file"),
         (b"email\nnobody\nnowhere\n", 3, "no row of the file is usable"),
         (b"email,name,locale\nann@northwind.example,Ann,en\nbob@northwi", 3, "truncated"),
         (b"email\nann@northwind.example\n" + b"x" * 100_000 + b"\n", 3, "longer than"),
@@ -70,13 +67,13 @@ def test_a_file_without_a_line_break_at_its_end_is_taken_in_and_told(lists):
         ("ann@northwind.example,1,Ann,en,,Names,more\n", "more or fewer fields"),
         (",1,Ann,en,,\n", "the cell is empty"),
         ("ann,1,Ann,en,,\n", "not a single email address"),
-        ("a@b.example;c@d.example,1,Ann,en,,\n", "not a single email address"),
-        ('"ann@northwind.example\nBcc: x@evil.example",1,Ann,en,,\n', "not a single email address"),
+        ("a@b.example;c,1,Ann,en,,\n", "several entries, of which one is no address"),
+        ('"ann@northwind.example\nBcc: x@evil.example",1,Ann,en,,\n', "of which one is no address"),
+        ("ann lee@northwind.example,1,Ann,en,,\n", "not a single email address"),
         ("x" * 300 + "@northwind.example,1,Ann,en,,\n", "too long"),
-        ("ﬁona@northwind.example,1,Fiona,en,,\n", "not a single email address"),
-        ("ann@northwind.example,1,Ann,english please,,\n", "language tag"),
+        ("ﬁona@northwind.example,1,Fiona,en,,\n", "only looks like a plain letter"),
         ("ann@northwind.example,1,Ann,en,,Names;Shoe sizes\n", "'Shoe sizes' is not a data class"),
-        ("ann@northwind.example,1,A\x07nn,en,,\n", "control character"),
+        ("ann@northwind.example,1,Ann,en,,ann@evil.example\n", "name 1 is not a data class"),
         ("ann@northwind.example," + "9" * 200 + ",Ann,en,,\n", "longer than"),
     ],
 )

@@ -15,7 +15,7 @@ __all__ = ["context", "portal"]
 NAMES = {"doctor", "import", "list", "show", "status", "verify"}
 # Their owners add it next; a command that has it must leave this list.
 NOT_YET = {
-    "accounts import", "doctor", "exposure import", "exposure list", "incidents list", "incidents show",
+    "doctor", "exposure list", "incidents list", "incidents show",
 }  # fmt: skip
 SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # What has names of its own for keys: states, data classes, reasons, relays, languages.
@@ -61,6 +61,7 @@ def small(db, clock, tmp_path, worker_vault, portal):
     return file
 
 
+ACCOUNTS = 'email,password_hash\nana@example.com,"$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo"\n'
 ARGUMENTS = {
     "accounts import": ("accounts.csv",),
     "exposure import": ("november", "people.csv"),
@@ -73,7 +74,7 @@ ARGUMENTS = {
 @pytest.mark.parametrize("name", sorted(set(TELLING) - NOT_YET))
 def test_it_is_one_document_with_plain_keys_and_times(name, small, portal):
     given = [small.with_name(word) if word.endswith(".csv") else word for word in ARGUMENTS.get(name, ())]
-    small.with_name("accounts.csv").write_text("email,password_hash\n", encoding="utf-8")
+    small.with_name("accounts.csv").write_text(ACCOUNTS, encoding="utf-8")
     said = portal(*name.split(), *given, "--json").stdout
     read = json.loads(said)
     assert isinstance(read, dict | list)

@@ -19,7 +19,7 @@ class Terminal(io.StringIO):
 
 
 def labels() -> list[str]:
-    files = [Path(progress.__file__), *PORTAL.glob("*/commands.py")]
+    files = [Path(progress.__file__), *PORTAL.glob("*/commands.py"), *PORTAL.glob("*/commands/*.py")]
     return sorted({label for file in files for label in LABELS.findall(file.read_text())})
 
 

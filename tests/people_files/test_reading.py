@@ -1,19 +1,20 @@
 """A file is read to its end, bad rows are counted and reported, and a file that is no use is refused."""
 
+import re
 from contextlib import closing
 
 import pytest
 
-from portal.people_files.csv_file import FileRefused
+from portal.people_files.formats.refusal import FileRefused
 from portal.people_files.reading import RowCounts, read_rows
 from portal.people_files.report import Report
-from portal.people_files.rows import RowRefused
+from portal.people_files.rows import RowRefused, parse_address
 
 
 def parse_even(cells: tuple[str, ...]) -> int:
-    number = int(cells[0])
+    number = int(parse_address(cells[0]).removesuffix("@example.com"))
     if number % 2:
-        raise RowRefused("number: odd")
+        raise RowRefused("email: odd")
     return number
 
 
@@ -23,11 +24,11 @@ def read(tmp_path):
 
     def run(content: str):
         file, counts, shown = tmp_path / "numbers.csv", RowCounts(), []
-        file.write_text(content)
+        file.write_text(re.sub("[0-9]+", r"\g<0>@example.com", content).replace("number", "email"))
         with closing(Report(tmp_path / "report.csv", file)) as report:
             rows = list(
                 read_rows(
-                    file, ("number", "word"), ("number",), parse_even, report, counts,
+                    file, ("email", "word"), ("email",), parse_even, report, counts,
                     lambda *progress: shown.append(progress),
                 )
             )  # fmt: skip
@@ -38,16 +39,26 @@ def read(tmp_path):
 
 
 def test_good_rows_come_with_their_lines_and_bad_ones_are_reported(read):
-    rows, counts, shown, told = read('number,word\n2,two\n3,three\n\n"4","fo\nur"\n6,six\n8,eight,\n')
+    content = 'number,word\n2,two\n3,three\n\n"4","fo\nur"\n6,six\n8,eight,eighth\n'
+    rows, counts, shown, told = read(content)
     assert rows == [(2, 2), (5, 4), (7, 6)]
-    assert counts == RowCounts(rows=5, bad_rows=2, whole=True)
-    assert told == ["3,number: odd", "8,the row has more or fewer fields than the header"]
-    assert shown == [("Reading", 54, 54)]
+    assert (counts.rows, counts.bad_rows, counts.parsed, counts.blank_rows) == (5, 2, 3, 1)
+    assert counts.whole
+    assert told == ["3,email: odd", "8,the row has more or fewer fields than the header"]
+    assert counts.reasons == {"email: odd": 1, "the row has more or fewer fields than the header": 1}
+    size = len(content) - 1 + 5 * len("@example.com")
+    assert shown == [("Reading", size, size)]
+
+
+def test_empty_cells_beyond_the_header_are_nothing_and_empty_rows_are_blank_lines(read):
+    rows, counts, _, told = read("number,word,\n2,two,,,\n,,\n , \n4,four,\n")
+    assert rows == [(2, 2), (5, 4)]
+    assert (counts.rows, counts.blank_rows, counts.bad_rows, told) == (2, 2, 0, [])
 
 
 def test_progress_is_shown_in_bytes_of_the_file(read):
-    content = "number\n" + "2\n" * (10_000)
-    assert read(content)[2] == [("Reading", len(content), len(content))] * 3
+    size = len("email\n") + 10_000 * len("2@example.com\n")
+    assert read("number\n" + "2\n" * 10_000)[2] == [("Reading", size, size)] * 3
 
 
 def test_a_last_line_without_a_line_break_is_read_and_noted(read):

@@ -96,8 +96,10 @@ def purge(context: Context, slug: str, version: int, *, stop_notice: bool) -> No
     )
 
 
-def activate_version(context: Context, slug: str, number: int, *, accept_bad_rows: bool) -> None:
-    """Activate a version, and say so. Raises ClickException for what stops it."""
+def activate_version(
+    context: Context, slug: str, number: int, *, accept_bad_rows: bool, err: bool = False
+) -> None:
+    """Activate a version, and say so (`err`: on standard error). Raises ClickException for what stops it."""
     now, vault = context.clock.now(), context.worker_vault()
     try:
         with context.db.write() as session:
@@ -119,7 +121,8 @@ def activate_version(context: Context, slug: str, number: int, *, accept_bad_row
             "Correct the file and import it again, or accept it: "
             f"portal exposure activate {slug} {number} --accept-bad-rows"
         ) from None
-    click.echo(f"Version {number} is active. People: {version.people}; addresses: {version.addresses}.")
+    active = f"Version {number} is active. People: {version.people}; addresses: {version.addresses}."
+    click.echo(active, err=err)
 
 
 def count_rows(count: int) -> str:

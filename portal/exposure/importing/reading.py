@@ -10,7 +10,7 @@ from portal.crypto.vault import INDEX_BYTES
 from portal.datakinds.taxonomy import by_id, find
 from portal.exposure.people import ADDRESS_BYTES, Indexer, RowParser, Sealer, bitmap_of, pack
 from portal.people_files.progress import Progress
-from portal.people_files.reading import PROGRESS_ROWS, RowCounts, read_rows
+from portal.people_files.reading import PLAIN, PROGRESS_ROWS, ReadOptions, RowCounts, read_rows
 from portal.people_files.report import Report
 from portal.people_files.sorting import Sorter
 
@@ -44,6 +44,7 @@ class Source:
     file: Path
     report: Path
     must_be_whole: bool = False
+    options: ReadOptions = PLAIN
 
 
 class Reader:
@@ -77,6 +78,7 @@ class Reader:
                 report,
                 summary,
                 self._progress,
+                options=source.options,
                 must_be_whole=source.must_be_whole,
             ):
                 key = fold(address) + person(address, ref)
@@ -93,7 +95,7 @@ class Reader:
         The rows are taken from the disk on the way: it can be called once.
         """
         summary = self.summary
-        expected = summary.rows - summary.bad_rows
+        expected = summary.parsed
         people = addresses = 0
         last_key = last_address = last_blob = b""
         for seen, (key, blob) in enumerate(self._sorter.sorted(consume=True), 1):

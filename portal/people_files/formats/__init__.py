@@ -1,0 +1,1 @@
+"""The formats of files of people: delimited text of any encoding, workbooks, gzip."""
