@@ -50,6 +50,12 @@ def is_busy(error: DBAPIError) -> bool:
     return busy or getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE
 
 
+def is_disk_full(error: DBAPIError) -> bool:
+    """Return whether the database's disk has no room left, or fails: SQLite cannot always tell."""
+    full = _sqlite_code(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return full or getattr(error.orig, "sqlstate", None) == _DISK_FULL
+
+
 def is_read_only(error: DBAPIError) -> bool:
     """Return whether this user may not write the SQLite file, or one beside it."""
     return _sqlite_code(error) in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)

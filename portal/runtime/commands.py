@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
 
 from portal.core.db import sqlite_file
+from portal.core.faults import database_cause
 from portal.crypto import keys as keyfiles
 from portal.crypto.vault import WorkerVault
 from portal.runtime import backup, schema
@@ -55,13 +57,18 @@ def db() -> None:
 @db.command()
 @click.pass_obj
 def upgrade(context: Context) -> None:
-    """Migrate the database to this version. Safe to repeat."""
+    """Migrate the database to this version, as a whole or not at all. Safe to repeat."""
     try:
         schema.upgrade(context.database)
     except schema.DatabaseNewer as error:
-        raise click.ClickException(f"The database {schema.AHEAD}.") from error
+        raise click.ClickException(f"{context.named} {schema.AHEAD}.") from error
     except schema.UpgradeBlocked as error:
         raise click.ClickException(str(error)) from error
+    except DBAPIError as error:
+        raise click.ClickException(
+            f"{context.named} could not be migrated: {database_cause(error)}. Nothing was changed. To go on "
+            "with the former version, install it again: see docs/guide/upgrade.md"
+        ) from error
     click.echo("The database is up to date.")
 
 

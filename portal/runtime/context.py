@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import click
 from sqlalchemy import make_url
@@ -40,15 +41,23 @@ class Context:
     def db(self) -> Database:
         """The database. Raises ClickException unless it is at this version's migration."""
         if (fault := schema.fault_of(self.database)) is not None:
-            raise click.ClickException(f"The database {fault}.")
+            raise click.ClickException(f"{self.named} {fault}.")
         return self.database
+
+    @property
+    def named(self) -> str:
+        """How a message begins that is about the database: with its file, if it has one, as a whole path."""
+        return "The database" if self._file is None else f"The database {self._file.absolute()}"
+
+    @cached_property
+    def _file(self) -> Path | None:
+        return sqlite_file(make_url(self.settings.database_url))
 
     @cached_property
     def database(self) -> Database:
         """The database at any version; for SQLite, creates the folder."""
-        file = sqlite_file(make_url(self.settings.database_url))
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
+        if self._file is not None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
         return Database(self.settings.database_url)
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from portal.core.db import BUSY_MILLISECONDS, WRITING, Database
+from portal.core.faults import database_cause, is_disk_full
 from portal.core.shipped import MIGRATIONS
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _set_local(connection: Connection, name: str, milliseconds: int) -> None:
 
 @contextmanager
 def _explain_waits(timeouts: Timeouts) -> Iterator[None]:
-    """Raise UpgradeBlocked where a lock or a statement timed out."""
+    """Raise UpgradeBlocked where a lock or a statement timed out, or the disk is full."""
     try:
         yield
     except DBAPIError as error:
@@ -129,7 +130,12 @@ def _explain_waits(timeouts: Timeouts) -> Iterator[None]:
 
 
 def _obstacle(error: DBAPIError, timeouts: Timeouts) -> tuple[str, str] | None:
-    """Return (cause, remedy) of a lock or time-out error, or None for any other error."""
+    """Return (cause, remedy) of a full disk, a lock or a time-out, or None for any other error."""
+    if is_disk_full(error):
+        return (
+            f"The disk of the database is full, or fails ({database_cause(error)}).",
+            "Free as much room as the database itself takes",
+        )
     if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in BUSY:
         return "Other processes were writing the database all the time.", "Stop portal worker"
     statement = shorten(error.statement or "", SHOWN_LENGTH, placeholder=" ...")

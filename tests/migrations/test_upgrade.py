@@ -1,6 +1,7 @@
 """An upgrade takes effect as a whole or not at all, waits briefly, and says what was in its way."""
 
 import os
+import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
@@ -67,6 +68,11 @@ def test_a_migration_that_fails_takes_those_before_it_back(empty_db):
     before = state(db)
     with pytest.raises(DBAPIError, match="ix_intake_requests_state_due_at"):
         schema.upgrade(db)
+    assert re.fullmatch(
+        r"Error: The database (/\S+ )?could not be migrated: [\w ]+\. Nothing was changed\. "
+        r"To go on with the former version, install it again: see docs/guide/upgrade\.md\n",
+        printed(portal_db_upgrade(db)),
+    )
     assert state(db) == before
     with db.engine.begin() as connection:
         connection.execute(text("DROP INDEX ix_intake_requests_state_due_at"))

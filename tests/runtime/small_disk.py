@@ -30,6 +30,7 @@ from portal.exposure.emails import CheckAnswer
 from portal.exposure.models import ExposedPerson, ExposureList
 from portal.intake.models import IntakeRequest
 from portal.outbox import service as outbox
+from portal.runtime import schema
 from portal.worker import drain
 from tests import databases
 from tests.mailbox import Mailbox, running
@@ -212,7 +213,23 @@ def imports(folder: Path) -> dict[str, Any]:
         return seen
 
 
-SCENARIOS = {"imports": imports, "forms": forms, "delivery": delivery}
+def upgrade(folder: Path) -> dict[str, Any]:
+    """An upgrade while the disk is full, and again when it has room."""
+    with portal(folder) as (small, _):
+        former = Database(f"sqlite:///{folder}/former.db")
+        schema.upgrade(former, "0011_intake_order")
+        small.environ["PORTAL_DATABASE_URL"] = str(former.engine.url)
+        former.dispose()
+        small.fill()
+        seen: dict[str, Any] = {"full": small.command("db", "upgrade")}
+        small.free()
+        seen["then"] = schema.fault_of(former)
+        seen["after"] = (*small.command("db", "upgrade"), schema.fault_of(former))
+        former.dispose()
+        return seen
+
+
+SCENARIOS = {"imports": imports, "forms": forms, "delivery": delivery, "upgrade": upgrade}
 
 if __name__ == "__main__":
     # Before a command does so, whose output the test collects.

@@ -79,3 +79,16 @@ def test_mails_are_each_sent_once_although_the_disk_fills_in_their_midst(tmp_pat
     assert seen["states"] == {"sent": 10}
     assert seen["recipients"] == [f"p{number}@northwind.example" for number in range(10)]
     assert seen["after"] == [200, "database: ok\nworker: degraded\nqueue: ok\nmail: ok\n"]
+
+
+def test_an_upgrade_without_room_changes_nothing_and_says_how_to_go_on(tmp_path):
+    seen = small_disk.run(tmp_path, 12, "upgrade")
+    status, said = seen["full"]
+    assert status == 1
+    assert said.startswith("Error: The disk of the database is full, or fails (SQLITE_")
+    assert said.endswith(
+        "). Nothing was changed. Free as much room as the database itself takes, "
+        "then run: portal db upgrade\n"
+    )
+    assert seen["then"] == "is not at this version; run: portal db upgrade"
+    assert seen["after"] == [0, "The database is up to date.\n", None]
