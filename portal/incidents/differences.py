@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import SequenceMatcher
-from typing import NamedTuple
-
-from markdown_it.token import Token
+from typing import TYPE_CHECKING, NamedTuple
 
 from portal.core.i18n import mark as N_
 from portal.incidents.models import Statement, Wording
 from portal.web import markdown
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 SAME = "same"
 ADDED = "added"
@@ -174,7 +175,7 @@ def _add(pieces: list[Piece], what: str, words: Sequence[str]) -> None:
         pieces.append(Piece(what, "".join(words)))
 
 
-def _plain_text(tokens: Sequence[Token]) -> str:
+def _plain_text(tokens: Sequence["Token"]) -> str:
     """Return inline tokens as plain text; each link's target follows its text in brackets."""
     out: list[str] = []
     addresses: list[str] = []

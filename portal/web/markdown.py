@@ -5,18 +5,18 @@ Also to plain text, for mails. Bare addresses become links: `https://…`, `www.
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from html import escape, unescape
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urljoin
 
 import nh3
-from linkify_it import LinkifyIt
-from markdown_it import MarkdownIt
-from markdown_it.common.utils import escapeHtml
-from markdown_it.token import Token
-from markdown_it.tree import SyntaxTreeNode
 from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+    from markdown_it.tree import SyntaxTreeNode
 
 MAX_HEADING_LEVEL = 6
 TAGS = frozenset(
@@ -27,9 +27,9 @@ SCHEMES = {"http", "https", "mailto", "tel"}
 REL = "nofollow noopener"
 
 
-def _render_image(_renderer: Any, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
+def _render_image(_renderer: Any, tokens: Sequence["Token"], index: int, _options: Any, _env: Any) -> str:
     """Return an image's alternative text in its place, so that browsers fetch nothing from other sites."""
-    return escapeHtml(tokens[index].content)
+    return escape(tokens[index].content)
 
 
 class _BareAddresses:
@@ -39,6 +39,8 @@ class _BareAddresses:
     """
 
     def __init__(self) -> None:
+        from linkify_it import LinkifyIt  # noqa: PLC0415 - as for the parser
+
         self._finder = LinkifyIt(options={"fuzzy_link": True, "fuzzy_email": True, "fuzzy_ip": False})
         self._finder.add("//", None).add("ftp:", None).tlds(["[a-z]{2,63}"])
         self.pretest, self.test = self._finder.pretest, self._finder.test
@@ -61,15 +63,23 @@ class _BareAddresses:
 
 _CLOSING = "”“’‘»›"
 _LINK = re.compile(r'(<a href=")([^"]*)(")')
-_PARSER = MarkdownIt("commonmark", {"html": False, "linkify": True}).enable(["table", "linkify"])
-_PARSER.inline.ruler.disable("linkify")  # slow on hostile text; the rule for whole blocks finds the same
-_PARSER.linkify = cast("Any", _BareAddresses())
-_PARSER.add_render_rule("image", _render_image)
 
 
-def parse(text: str, env: dict[str, Any] | None = None) -> list[Token]:
+@cache
+def _parser() -> "MarkdownIt":
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - 80 modules, and few commands read Markdown
+
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": True}).enable(["table", "linkify"])
+    # Slow on hostile text; the rule for whole blocks finds the same.
+    parser.inline.ruler.disable("linkify")
+    parser.linkify = cast("Any", _BareAddresses())
+    parser.add_render_rule("image", _render_image)
+    return parser
+
+
+def parse(text: str, env: dict[str, Any] | None = None) -> list["Token"]:
     """Return the block tokens of a text; `env` collects the link references that it defines."""
-    return _PARSER.parse(text, {} if env is None else env)
+    return _parser().parse(text, {} if env is None else env)
 
 
 @lru_cache(maxsize=256)
@@ -78,7 +88,7 @@ def render(text: str, top: int = 3) -> Markup:
     env: dict[str, Any] = {}
     tokens = parse(text, env)
     _demote(tokens, top)
-    html = _PARSER.renderer.render(tokens, _PARSER.options, env)
+    html = _parser().renderer.render(tokens, _parser().options, env)
     clean = nh3.clean(
         html, tags=set(TAGS), attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel=REL, strip_comments=True
     )
@@ -123,10 +133,12 @@ def plain(text: str, page_url: str) -> str:
 
     Links are resolved against the address of the text's page.
     """
+    from markdown_it.tree import SyntaxTreeNode  # noqa: PLC0415 - as for the parser
+
     return "\n".join(_blocks(SyntaxTreeNode(parse(text)), page_url)).strip()
 
 
-def _blocks(node: SyntaxTreeNode, page_url: str) -> list[str]:
+def _blocks(node: "SyntaxTreeNode", page_url: str) -> list[str]:
     """Return the lines of a block, with an empty one after each paragraph, list or table."""
     lines: list[str] = []
     for child in node.children:
@@ -153,7 +165,7 @@ def _blocks(node: SyntaxTreeNode, page_url: str) -> list[str]:
     return lines
 
 
-def _items(node: SyntaxTreeNode, page_url: str) -> list[str]:
+def _items(node: "SyntaxTreeNode", page_url: str) -> list[str]:
     lines = []
     first = int(node.attrs.get("start", 1))
     for number, item in enumerate(node.children, first):
@@ -165,7 +177,7 @@ def _items(node: SyntaxTreeNode, page_url: str) -> list[str]:
     return lines
 
 
-def _inline(node: SyntaxTreeNode, page_url: str) -> str:
+def _inline(node: "SyntaxTreeNode", page_url: str) -> str:
     """Return inline text; a link's address follows its words where they differ from it."""
     parts = []
     for child in node.children:
@@ -181,7 +193,7 @@ def _inline(node: SyntaxTreeNode, page_url: str) -> str:
     return "".join(parts)
 
 
-def _demote(tokens: Sequence[Token], top: int) -> None:
+def _demote(tokens: Sequence["Token"], top: int) -> None:
     headings = [token for token in tokens if token.type in ("heading_open", "heading_close")]
     ranks = {level: rank for rank, level in enumerate(sorted({token.tag for token in headings}))}
     deepest = top - 1

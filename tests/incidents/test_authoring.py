@@ -97,15 +97,18 @@ def test_a_file_from_windows_reads_the_same():
             ("title: Your", "titel: Your"),
             "line 2: 'titel' is not one of title, language, signed_by, role, note, summary",
         ),
-        (("language: en", "language: fr"), "line 3, language: must be one of en, es"),
+        (
+            ("language: en", "language: fr"),
+            "line 3: language: fr is not offered by this site; it must be one of en, es",
+        ),
         (("language: en", "language"), "line 3: must be `key: value` on one line"),
-        (("language: en", "title: Again"), "line 3, title: is given twice, first in line 2"),
-        (("role: Managing director", "role:"), "line 5, role: has no value"),
+        (("language: en", "title: Again"), "line 3: title: is given twice, first in line 2"),
+        (("role: Managing director", "role:"), "line 5: role: has no value"),
         (
             ("role: Managing", "role: Man\u202eaging"),
-            "line 5, role: contains a character that cannot be displayed",
+            "line 5: role: contains a character that cannot be displayed",
         ),
-        (("title: Your", "title: " + "Y" * 201), "line 2, title: is longer than 200 characters"),
+        (("title: Your", "title: " + "Y" * 201), "line 2: title: is longer than 200 characters"),
         (("role: Managing director\n---\n", "role: x\n"), "line 1: the front matter is not closed"),
         (("We are sorry. We did not keep your booking safe.", ""), "line 7: the apology is missing"),
         (("## What happened", "## What went on"), None),
@@ -113,7 +116,7 @@ def test_a_file_from_windows_reads_the_same():
         (("Someone copied our bookings on 3 November 2026.", ""), "line 9: this section is empty"),
         (
             ("Call us.", "Call us.\n\n## And more\n\nThings."),
-            "line 30: unknown heading; the ## headings are: What happened;",
+            "line 30: unknown heading “And more”; the ## headings are: What happened;",
         ),
     ],
 )
@@ -129,18 +132,28 @@ def test_a_fault_is_named_with_its_line(change, told):
 
 
 def test_what_is_not_text_is_refused():
-    assert refusal(statement, STATEMENT.encode("utf-16")) == "line 1: is not UTF-8 text"
-    assert refusal(statement, STATEMENT.encode() + "Größe".encode("latin-1")) == "line 29: is not UTF-8 text"
-    assert refusal(statement, STATEMENT.replace("sorry", "so\0rry")) == "line 7: contains a control character"
+    assert (
+        refusal(statement, STATEMENT.encode("utf-16")) == "line 1: is not UTF-8 text; save the file as UTF-8"
+    )
+    assert (
+        refusal(statement, STATEMENT.encode() + "Größe".encode("latin-1"))
+        == "line 29: is not UTF-8 text; save the file as UTF-8"
+    )
+    assert (
+        refusal(statement, STATEMENT.replace("sorry", "so\0rry"))
+        == "line 7: contains a control character; delete it"
+    )
     assert (
         refusal(statement, STATEMENT.replace("sorry", "so\x1b[31mrry"))
-        == "line 7: contains a control character"
+        == "line 7: contains a control character; delete it"
     )
     assert (
         refusal(statement, STATEMENT.replace("sorry", "so\uffffrry"))
-        == "line 7: contains a control character"
+        == "line 7: contains a control character; delete it"
     )
-    assert refusal(statement, b"") == "line 1: the apology is missing; write it before the first ## heading"
+    assert refusal(statement, b"").endswith(
+        "line 1: the apology is missing; write it before the first ## heading"
+    )
 
 
 def test_a_huge_file_is_refused():
@@ -177,7 +190,7 @@ def test_a_note_has_2000_characters_at_most():
     )
     assert statement(noted).text.note == "N" * 2000
     longer = noted.replace("N" * 2000, "N" * 2001)
-    assert refusal(statement, longer) == "line 6, note: is longer than 2000 characters"
+    assert refusal(statement, longer) == "line 6: note: is longer than 2000 characters"
 
 
 def test_a_title_has_200_characters_at_most():
@@ -187,18 +200,18 @@ def test_a_title_has_200_characters_at_most():
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("occurred_at: yesterday", "line 2, occurred_at: must be a time like"),
-        ("occurred_at: 2026-02-30", "line 2, occurred_at: must be a time like"),
+        ("occurred_at: yesterday", "line 2: occurred_at: must be a time or a date like"),
+        ("occurred_at: 2026-02-30", "line 2: occurred_at: must be a time or a date like"),
         (
             "occurred_at: 2026-11-24T09:00Z",
-            "line 2, occurred_at: is in the future; it is now 2026-11-23T09:00Z",
+            "line 2: occurred_at: is in the future; it is now 2026-11-23T09:00Z",
         ),
-        ("occurred_at: 2026-11-23T09:05:01Z", "line 2, occurred_at: is in the future"),
-        ("occurred_at: 9999-12-31T23:59-23:59", "line 2, occurred_at: is in the future"),
-        ("occurred_at: 1970-01-01", "line 2, occurred_at: lies more than 30 years back"),
-        ("occurred_at: 0001-01-01T00:00+23:59", "line 2, occurred_at: lies more than 30 years back"),
-        ("notify: perhaps", "line 2, notify: must be true or false"),
-        ("phase: solved", "line 2, phase: must be one of detected, contained"),
+        ("occurred_at: 2026-11-23T09:05:01Z", "line 2: occurred_at: is in the future"),
+        ("occurred_at: 9999-12-31T23:59-23:59", "line 2: occurred_at: is in the future"),
+        ("occurred_at: 1970-01-01", "line 2: occurred_at: lies more than 30 years back"),
+        ("occurred_at: 0001-01-01T00:00+23:59", "line 2: occurred_at: lies more than 30 years back"),
+        ("notify: perhaps", "line 2: notify: must be true or false"),
+        ("phase: solved", "line 2: phase: must be one of detected, contained"),
         ("author: me", "line 2: 'author' is not one of phase, title, occurred_at, language, notify"),
     ],
 )
@@ -211,6 +224,6 @@ def test_an_update_without_words_is_refused():
 
 
 def test_a_file_and_a_command_that_disagree_are_refused():
-    with pytest.raises(FileInvalid, match="line 2, phase: differs from the command line"):
+    with pytest.raises(FileInvalid, match="line 2: phase: differs from the command line"):
         update("---\nphase: contained\n---\nText.\n", phase="detected")
     assert update("---\nphase: contained\n---\nText.\n", phase="contained").phase == "contained"

@@ -81,7 +81,7 @@ def test_phase_and_title_may_stand_in_the_file(portal, write, published):
     file = write("---\nphase: contained\ntitle: Closed\n---\nClosed.")
     assert "update 1: published" in portal("incidents", "update", SLUG, file).output
     told = portal("incidents", "update", SLUG, "--phase", "detected", file, status=1).output
-    assert "line 2, phase: differs from the command line" in told
+    assert "line 2: phase: differs from the command line" in told
     assert (
         "needs --phase and --title" in portal("incidents", "update", SLUG, write("Closed."), status=2).output
     )

@@ -33,7 +33,7 @@ def _of_link(part: Part, link: Link, site: Site, page: str) -> Iterator[Finding]
     if href.startswith("//"):
         yield part.finding(
             "link-without-scheme",
-            Weight.STOP,
+            Weight.WARN,
             link.offset,
             f"the link {quoted(href)} leads to another site, {quoted(href[2:].split('/')[0])}; say so",
             f"[{link.words}](https:{href})",
@@ -49,7 +49,9 @@ def _of_link(part: Part, link: Link, site: Site, page: str) -> Iterator[Finding]
     reason, example = _fault(link, target, site, page)
     if reason:
         said = f"the link {quoted(link.words)} to {quoted(href)} leads nowhere: {reason}"
-        yield part.finding("link-nowhere", Weight.STOP, link.offset, said, example)
+        # Such a page opens, at its top.
+        code, weight = ("link-place", Weight.ASK) if href[:1] == "#" else ("link-nowhere", Weight.STOP)
+        yield part.finding(code, weight, link.offset, said, example)
     elif target.hostname and _RESERVED.fullmatch(target.hostname):
         said = f"{quoted(href)} is an address that exists only in examples"
         yield part.finding("example-address", Weight.WARN, link.offset, said)

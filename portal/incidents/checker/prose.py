@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from markdown_it.token import Token
+from typing import TYPE_CHECKING, Any
 
 from portal.incidents.checker.findings import Finding, Weight
 from portal.web import markdown
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def quoted(words: str, most: int = 60) -> str:
     return f"“{line if len(line) <= most else line[: most - 1] + '…'}”"
 
 
-def _paragraphs(tokens: Sequence[Token]) -> Iterator[Paragraph]:
+def _paragraphs(tokens: Sequence["Token"]) -> Iterator[Paragraph]:
     heading = False
     for token in tokens:
         if token.type in ("heading_open", "heading_close"):
@@ -105,7 +106,7 @@ def _paragraphs(tokens: Sequence[Token]) -> Iterator[Paragraph]:
             yield _paragraph(token.children or [], offset, heading=heading)
 
 
-def _paragraph(children: Iterable[Token], offset: int, *, heading: bool) -> Paragraph:
+def _paragraph(children: Iterable["Token"], offset: int, *, heading: bool) -> Paragraph:
     text: list[str] = []
     code: list[str] = []
     links: list[Link] = []

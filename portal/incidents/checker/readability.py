@@ -10,11 +10,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-
-from pyphen import Pyphen
+from typing import TYPE_CHECKING
 
 from portal.incidents.checker.findings import Finding, Weight
 from portal.incidents.checker.prose import Part, quoted
+
+if TYPE_CHECKING:
+    from pyphen import Pyphen
 
 DICTIONARIES = {"en": "en_US", "es": "es", "de": "de_DE", "fr": "fr"}
 LEAST_WORDS = 5
@@ -120,7 +122,9 @@ def sentences(part: Part, language: str) -> Iterator[Sentence]:
 
 
 @cache
-def _hyphenation(language: str) -> Pyphen:
+def _hyphenation(language: str) -> "Pyphen":
+    from pyphen import Pyphen  # noqa: PLC0415 - reads its folder of dictionaries
+
     # One letter may stand alone: "a-bout" has two syllables, though no printer breaks it there.
     return Pyphen(lang=DICTIONARIES[language], left=1, right=1)
 

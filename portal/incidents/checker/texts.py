@@ -9,6 +9,7 @@ from portal.incidents.checker.links import broken_links
 from portal.incidents.checker.phrases import apology_faults, hedges
 from portal.incidents.checker.prose import Part
 from portal.incidents.checker.readability import readability_findings
+from portal.incidents.checker.sections import missing_findings, missing_sections
 from portal.incidents.checker.site import Site
 from portal.incidents.writing import StatementText
 
@@ -37,6 +38,7 @@ def check_statement(text: StatementText, site: Site, *, page: str = "", version:
     if text.summary:
         lines.append(Part.read("summary", text.summary))
     found = [*statement_findings(apology, sections, lines, text.language, site, page)]
+    found += missing_findings(missing_sections([section.heading for section in text.sections], text.language))
     if version > 1:
         found += note_findings(text.note or "")
     return in_order(limited(found))

@@ -1,0 +1,86 @@
+"""Read a time that an author or operator wrote, in the organisation's time zone unless it says its own."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class When:
+    """A time; `day` is set where only a date was written, and `at` is then the start of that day."""
+
+    at: datetime
+    day: date | None = None
+
+
+class TimeInvalid(ValueError):
+    """What was written is no time, or not one alone; `code` says which, `examples` are ways to write it."""
+
+    def __init__(self, code: str, reason: str, *examples: str) -> None:
+        self.code, self.reason, self.examples = code, reason, examples
+        super().__init__(f"{reason}: {' or '.join(examples)}")
+
+
+def parse_time(value: str, zone: str) -> When:
+    """Return the time that `value` means, in ISO 8601; without an offset it is in `zone`.
+
+    Raises TimeInvalid: for what is no time, for an hour that does not exist because clocks go forward in it,
+    and for one that comes twice because they go back.
+    """
+    here = ZoneInfo(zone)
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        day = None
+    if day is not None:
+        return When(datetime.combine(day, time(), here), day)
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        message = "must be a time or a date like one of these"
+        raise TimeInvalid(
+            "time-invalid", message, "2026-11-03 14:30", "2026-11-03T14:30Z", "2026-11-03"
+        ) from None
+    if at.tzinfo is not None:
+        return When(at)
+    return When(_only(at, here, zone))
+
+
+def _only(at: datetime, here: ZoneInfo, zone: str) -> datetime:
+    """Return the one time that a clock in the zone shows so. Raises TimeInvalid."""
+    first, second = at.replace(tzinfo=here), at.replace(tzinfo=here, fold=1)
+    try:
+        there_and_back = first.astimezone(UTC).astimezone(here)
+    except OverflowError:  # the first or last day of all
+        return first
+    if there_and_back.replace(tzinfo=None) != at:
+        before, after = _around_gap(first, second, here)
+        reason = f"{at:%Y-%m-%d %H:%M} does not exist in {zone}: the clocks went forward. The nearest are"
+        raise TimeInvalid("time-in-gap", reason, f"{before:%Y-%m-%d %H:%M}", f"{after:%Y-%m-%d %H:%M}")
+    if first.utcoffset() != second.utcoffset():
+        reason = (
+            f"{at:%Y-%m-%d %H:%M} came twice in {zone}: the clocks went back. Before that, or after, it is"
+        )
+        raise TimeInvalid("time-twice", reason, _with_offset(first), _with_offset(second))
+    return first
+
+
+def _around_gap(first: datetime, second: datetime, here: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the last minute before the clocks went forward, and the first one after."""
+    # In a gap, fold 0 reads the offset before it, and fold 1 the one after it (PEP 495).
+    early, late = second.astimezone(UTC), first.astimezone(UTC)
+    old = early.astimezone(here).utcoffset()
+    while late - early > MINUTE:
+        middle = early + (late - early) / 2
+        if middle.astimezone(here).utcoffset() == old:
+            early = middle
+        else:
+            late = middle
+    after = late.replace(second=0, microsecond=0)
+    return (after - MINUTE).astimezone(here), after.astimezone(here)
+
+
+def _with_offset(at: datetime) -> str:
+    return at.isoformat(timespec="minutes")
