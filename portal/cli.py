@@ -49,6 +49,7 @@ COMMANDS = {
         "Find out for a caller what became of their address.",
     ),
     "serve": ("portal.serve:serve", "Run the web server at PORTAL_LISTEN."),
+    "status": ("portal.monitoring.status:status", "Show how the portal does, and what needs an act."),
 }
 # Further checks before a start, so that all faults are reported together with those of the settings.
 REFUSALS = {"serve": "portal.serve:refusals", "worker": "portal.worker:refusals"}
@@ -141,6 +142,7 @@ def _context_of(context: click.Context, name: str) -> "Context":
         "rehearse": SendsMail.NO,
         "doctor": SendsMail.IF_KEYS_SAY,
         "keys": SendsMail.IF_KEYS_SAY,
+        "status": SendsMail.IF_KEYS_SAY,
     }
     try:
         settings = Settings.from_env(os.environ, sends_mail=sends_mail.get(name, SendsMail.YES))

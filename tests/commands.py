@@ -24,7 +24,7 @@ Portal = Callable[..., Result]
 @pytest.fixture
 def context(settings: Settings, db: Database, clock: FixedClock) -> Context:
     context = Context(settings, clock)
-    context.db = db
+    context.db = context.database = db
     return context
 
 

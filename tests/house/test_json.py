@@ -9,6 +9,7 @@ import pytest
 from portal import cli
 from portal.exposure import importing
 from portal.incidents import service as incidents
+from portal.runtime.heartbeat import Heart
 from tests.commands import context, portal
 
 __all__ = ["context", "portal"]
@@ -48,7 +49,7 @@ def test_every_command_that_tells_a_state_offers_json_in_the_same_words():
 
 @pytest.fixture
 def small(db, clock, tmp_path, worker_vault, portal):
-    """A database with an incident and its list."""
+    """A database with an incident and its list, and a worker."""
     with db.write() as session:
         created = incidents.create(session, "november", "A theft", ("Names",), clock.now())
     file = tmp_path / "people.csv"
@@ -58,6 +59,7 @@ def small(db, clock, tmp_path, worker_vault, portal):
     )
     importing.import_list(db, worker_vault, clock, source, lambda *_: None)
     portal("exposure", "activate", "november", 1)
+    Heart(db, clock).beat()
     return file
 
 
