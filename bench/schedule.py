@@ -27,7 +27,8 @@ from portal.core.clock import SystemClock
 from portal.core.db import Base, Database
 from portal.demo import example
 from portal.exposure.commands import exposure
-from portal.identity.builtin import BuiltinStore, NewAccount
+from portal.identity.adding import NewAccount
+from portal.identity.builtin import BuiltinStore
 from portal.identity.models import AccountRow
 from portal.identity.port import Profile
 from portal.incidents import service as incidents

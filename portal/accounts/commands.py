@@ -1,13 +1,15 @@
 """`portal accounts`: import the company's customers."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from portal.accounts import importing
+from portal.accounts.importing import run
 from portal.core.db import sqlite_file
+from portal.identity.service import hasher_for
 from portal.people_files import command_line
 from portal.people_files.progress import ProgressBars
 from portal.runtime.command_line import AS_JSON, echo_json
@@ -39,15 +41,16 @@ def import_accounts(
 ) -> None:
     """Import accounts with their Argon2id password hashes.
 
-    FILE is CSV with any usual separator, or an XLSX workbook, with a header: email, password_hash (both
-    required), account_ref, name, locale. Quote the hash, because it contains commas. Existing accounts keep
-    their password; their name, account_ref and locale are updated. Importing the same file twice changes
-    nothing.
+    FILE is CSV with any usual separator, or an XLSX workbook, with a header: email (required), password_hash,
+    account_ref, name, locale. Quote the hash, because it contains commas. Where it is empty, or no password
+    can match it, the owner must choose a password by email. Existing accounts keep their password; their name
+    and locale are updated, and customer numbers added. Importing the same file twice changes nothing.
     """
     # Opened here: a missing database or key file is not an error of the import.
     db, vault = context.db, context.worker_vault()
     report = report or command_line.report_of(file)
     database = sqlite_file(db.engine.url)
+    argon2_params = hasher_for(context.settings).argon2_params
     with (
         command_line.errors_as_messages(file, database, NOTHING_STORED),
         ProgressBars(sys.stderr if as_json else None) as bars,
@@ -55,45 +58,69 @@ def import_accounts(
         options = command_line.confirming(
             reading, file, bars, NOTHING_STORED, dry_run=dry_run, as_json=as_json
         )
-        summary = importing.import_accounts(
-            db, vault, context.clock, file, report, bars.show, dry_run=dry_run, options=options
+        summary = run.import_accounts(
+            db,
+            vault,
+            context.clock,
+            file,
+            report,
+            bars.show,
+            argon2_params=argon2_params,
+            dry_run=dry_run,
+            options=options,
         )
     if as_json:
         echo_json(_as_data(summary, report, dry_run=dry_run))
         return
     _echo_summary(summary, file, report)
+    _echo_comparison(summary, dry_run=dry_run)
     command_line.echo_closing_lines(summary, dry_run=dry_run)
-    if not dry_run:
-        click.echo(
-            f"Stored. New accounts: {summary.added}; updated, passwords kept: {summary.changed}; "
-            f"unchanged: {summary.unchanged}."
-        )
 
 
-def _as_data(summary: importing.Summary, report: Path, *, dry_run: bool) -> dict[str, Any]:
+def _as_data(summary: run.Summary, report: Path, *, dry_run: bool) -> dict[str, Any]:
     return command_line.as_data(summary) | {
         "accounts": summary.accounts,
-        "duplicates": summary.duplicates,
+        "shared_rows": summary.shared_rows,
         "hashes": [
             {"argon2_params": params, "accounts": count}
             for params, count in sorted(summary.hashes_by_params.items())
         ],
-        "report": str(report) if summary.bad_rows or summary.duplicates else None,
+        "must_choose_because": [
+            {"reason": reason, "accounts": count} for reason, count in sorted(summary.must_choose.items())
+        ],
+        "report": str(report) if summary.bad_rows else None,
         "dry_run": dry_run,
-        "added": summary.added,
-        "changed": summary.changed,
-        "unchanged": summary.unchanged,
+        **asdict(summary.stored),
     }
 
 
-def _echo_summary(summary: importing.Summary, file: Path, report: Path) -> None:
+def _echo_summary(summary: run.Summary, file: Path, report: Path) -> None:
     click.echo(f"{file.name}: rows: {summary.rows}; accounts: {summary.accounts}.")
     for argon2_params, count in sorted(summary.hashes_by_params.items()):
         click.echo(f"    Argon2id {argon2_params}: {count}")
-    if summary.duplicates:
-        click.echo(f"Rows that repeat an earlier row's address, skipped: {summary.duplicates}.")
+    for reason, count in sorted(summary.must_choose.items()):
+        click.echo(f"    without a usable hash ({reason}), must choose a password by email: {count}")
+    if summary.shared_rows:
+        click.echo(
+            f"Rows at the address of another row: {summary.shared_rows}. Each address is one account, with "
+            "all of its customer numbers."
+        )
     if summary.bad_rows:
         click.echo(f"Invalid rows, skipped: {summary.bad_rows}.")
         command_line.echo_reasons(summary)
-    if summary.duplicates or summary.bad_rows:
         click.echo(f"Line numbers and reasons: {report}")
+
+
+def _echo_comparison(summary: run.Summary, *, dry_run: bool) -> None:
+    stored = summary.stored
+    click.echo(
+        f"{'Compared' if dry_run else 'Stored'}. New accounts: {stored.added}; updated, passwords kept: "
+        f"{stored.changed}; unchanged: {stored.unchanged}."
+    )
+    if stored.chosen_since:
+        click.echo(f"Owners who have chosen a password here since, which stays: {stored.chosen_since}.")
+    if stored.must_choose:
+        click.echo(
+            "Accounts whose owner must choose a password by email, which they ask for at /reset/: "
+            f"{stored.must_choose}."
+        )

@@ -1,33 +1,31 @@
 """The builtin user store: accounts in the portal's own database."""
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Row, Select, bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from portal.core.clock import start_of_day
-from portal.core.db import Database, new_id
+from portal.core.db import Database
 from portal.crypto.hashing import argon2_params_of, dummy_hash
-from portal.crypto.vault import SIZES, Cell, VaultError, WebVault, WorkerVault
-from portal.identity import hashes
+from portal.crypto.vault import VaultError, WebVault, WorkerVault
+from portal.identity import adding, hashes, profiles, references
+from portal.identity.adding import NewAccount, Stored
 from portal.identity.hashes import FINGERPRINT
 from portal.identity.models import AccountRow, Argon2ParamsCount
 from portal.identity.port import Account, AccountMissing, Profile
 
 log = logging.getLogger("portal.identity")
 
-REF_PURPOSE = "account-ref"
-MAX_LANGUAGE = 35
+# Of the references that earlier versions stored with the account.
+FORMER_REF_PURPOSE = "account-ref"
 _PAGE = 500
-# Bytes for what the company provides; the person's chosen language must still fit into the largest size.
-MAX_PROFILE = SIZES[-1] - 2 - MAX_LANGUAGE
 _COLUMNS = (
     AccountRow.id,
     AccountRow.version,
@@ -40,27 +38,9 @@ _COLUMNS = (
     AccountRow.chosen_by_mail_at,
     FINGERPRINT.label("fingerprint"),
 )
-_TABLE: Any = AccountRow.__table__
 # Built once: they run for every sign-in, page of an account and mail about one.
 _BY_ID = select(*_COLUMNS).where(AccountRow.id == bindparam("key"))
 _BY_ADDRESS = select(*_COLUMNS).where(AccountRow.address_index == bindparam("key"))
-
-
-@dataclass(frozen=True, repr=False)
-class NewAccount:
-    """An account to import: a profile with a normalised address, and an Argon2id hash."""
-
-    profile: Profile
-    password_hash: str
-
-
-@dataclass(frozen=True)
-class Stored:
-    """The number of accounts in a batch that were added, changed and left unchanged."""
-
-    added: int
-    changed: int
-    unchanged: int
 
 
 class BuiltinStore:
@@ -164,16 +144,18 @@ class BuiltinStore:
         blob = session.scalar(select(AccountRow.profile).where(AccountRow.id == account_id))
         if blob is None:
             raise AccountMissing
-        return _decrypt_profile(vault, account_id, blob)
+        return profiles.decrypt(vault, account_id, blob)
 
     def choose_language(self, session: Session, vault: WorkerVault, account_id: bytes, language: str) -> None:
         """Store the language that the person chose. Raises AccountMissing, VaultError."""
         row = session.get(AccountRow, account_id, with_for_update=True)
         if row is None:
             raise AccountMissing
-        profile = _decrypt_profile(vault, row.id, row.profile)
+        profile = profiles.decrypt(vault, row.id, row.profile)
         if profile.chosen != language:
-            row.profile = _encrypt_profile(vault, row.id, replace(profile, chosen=language[:MAX_LANGUAGE]))
+            row.profile = profiles.encrypt(
+                vault, row.id, replace(profile, chosen=language[: profiles.MAX_LANGUAGE])
+            )
 
     def chosen_languages(
         self, session: Session, vault: WorkerVault, after: bytes | None, limit: int
@@ -191,7 +173,7 @@ class BuiltinStore:
         chosen, tampered = {}, 0
         for index, row_id, blob in rows:
             try:
-                language = _decrypt_profile(vault, row_id, blob).chosen
+                language = profiles.decrypt(vault, row_id, blob).chosen
             except VaultError:
                 tampered += 1
                 continue
@@ -205,11 +187,22 @@ class BuiltinStore:
             )
         return chosen, rows[-1].id if len(rows) == limit else None
 
+    def references(self, session: Session, vault: WorkerVault, account_id: bytes) -> list[str]:
+        """Return the customer numbers of an account, sorted. Raises AccountMissing, VaultError."""
+        former = self.profile(session, vault, account_id).account_ref
+        found = references.of_accounts(session, vault, [account_id]).get(account_id, set())
+        return sorted({*found, former} - {""})
+
     def find_by_ref(self, session: Session, vault: WorkerVault, account_ref: str) -> list[Account]:
         """Return the accounts with this customer number of the company."""
-        index = vault.list_index(REF_PURPOSE, account_ref)
-        rows = session.execute(select(*_COLUMNS).where(AccountRow.ref_index == index).order_by(AccountRow.id))
-        return [account for account in (_account(vault, row) for row in rows) if account]
+        ids = references.accounts_with(session, vault, account_ref)
+        index = vault.list_index(FORMER_REF_PURPOSE, account_ref)
+        for account_id in session.scalars(select(AccountRow.id).where(AccountRow.ref_index == index)):
+            # The web process can write the index, but not the profile.
+            with suppress(VaultError):
+                if self.profile(session, vault, account_id).account_ref == account_ref:
+                    ids.append(account_id)
+        return list(_all(session, vault, sorted(set(ids))).values())
 
     def all_ids(self, session: Session, after: bytes | None, limit: int) -> list[bytes]:
         """Return up to `limit` account ids greater than `after`, ascending."""
@@ -221,35 +214,8 @@ class BuiltinStore:
     def add(
         self, session: Session, vault: WorkerVault, accounts: Iterable[NewAccount], now: datetime
     ) -> Stored:
-        """Add or update accounts with distinct addresses.
-
-        Existing accounts keep their password: a file that is imported again may be older than what people
-        have chosen since. Only name, reference and the company's locale are updated. A profile that does not
-        decrypt is rewritten from the file: the company decides whose account it is, and one bad row must not
-        block the others.
-        """
-        batch = {vault.account_index(account.profile.address): account for account in accounts}
-        present = {
-            row.address_index: row
-            for row in session.scalars(select(AccountRow).where(AccountRow.address_index.in_(list(batch))))
-        }
-        new: list[dict[str, Any]] = []
-        changed = 0
-        for index in sorted(batch):
-            account, row = batch[index], present.get(index)
-            if row is None:
-                new.append(_new_row(vault, index, account, now))
-                continue
-            present_profile = _decrypt_or_none(vault, row)
-            profile = replace(account.profile, chosen=present_profile.chosen if present_profile else "")
-            if present_profile != profile:
-                row.profile = _encrypt_profile(vault, row.id, profile)
-                row.ref_index = _ref_index(vault, profile.account_ref)
-                changed += 1
-        session.flush()
-        if new:  # from the table rather than the class: a row object each would cost more than encrypting it
-            session.connection().execute(insert(_TABLE), new)
-        return Stored(len(new), changed, len(batch) - len(new) - changed)
+        """Add or update accounts with distinct addresses: see `adding.add`."""
+        return adding.add(session, vault, accounts, now)
 
     def count_argon2_params(self, db: Database, vault: WebVault) -> Counter[str]:
         """Return the number of accounts per Argon2 parameters.
@@ -279,13 +245,13 @@ class BuiltinStore:
         Altered are rows whose profile, a hash or the address index is not what the portal wrote.
         """
         ids = self.all_ids(session, after, limit)
-        profiles = select(AccountRow.id, AccountRow.address_index, AccountRow.profile)
-        rows = {row.id: row for row in session.execute(profiles.where(AccountRow.id.in_(ids)))}
+        stored = select(AccountRow.id, AccountRow.address_index, AccountRow.profile)
+        rows = {row.id: row for row in session.execute(stored.where(AccountRow.id.in_(ids)))}
         accounts = _all(session, vault, ids)
         intact = 0
         for account_id, account in accounts.items():
             with suppress(VaultError):
-                profile = _decrypt_profile(vault, account_id, rows[account_id].profile)
+                profile = profiles.decrypt(vault, account_id, rows[account_id].profile)
                 fits = vault.account_index(profile.address) == rows[account_id].address_index
                 intact += bool(fits and account.password_hash and account.closed_hash)
         return len(ids), len(ids) - intact, ids[-1] if len(ids) == limit else None
@@ -332,48 +298,3 @@ def _account(vault: WebVault, row: Row[Any]) -> Account | None:
     for column in ("password_hash", "closed_hash"):
         values[column] = hashes.decrypt(vault, row.id, values[column], fingerprint)
     return Account(**values)
-
-
-def _new_row(vault: WorkerVault, index: bytes, account: NewAccount, now: datetime) -> dict[str, Any]:
-    argon2_params = argon2_params_of(account.password_hash)
-    row_id = new_id()
-    return {
-        "id": row_id,
-        "address_index": index,
-        "ref_index": _ref_index(vault, account.profile.account_ref),
-        "profile": _encrypt_profile(vault, row_id, account.profile),
-        "password_hash": hashes.encrypt(vault, row_id, account.password_hash),
-        "closed_hash": hashes.encrypt(vault, row_id, dummy_hash(argon2_params)),
-        "version": 1,
-        "must_reset": False,
-        "created_at": now,
-    }
-
-
-def _ref_index(vault: WorkerVault, account_ref: str) -> bytes:
-    return vault.list_index(REF_PURPOSE, account_ref) if account_ref else new_id()
-
-
-def pack(profile: Profile) -> bytes:
-    """Return the bytes of a profile that are encrypted; at most MAX_PROFILE are allowed."""
-    return json.dumps(vars(profile), ensure_ascii=False).encode()
-
-
-def _decrypt_profile(vault: WorkerVault, row_id: bytes, blob: bytes) -> Profile:
-    return Profile(**json.loads(vault.decrypt(_cell(row_id), blob)))
-
-
-def _decrypt_or_none(vault: WorkerVault, row: AccountRow) -> Profile | None:
-    try:
-        return _decrypt_profile(vault, row.id, row.profile)
-    except VaultError:
-        log.error("identity: profile of account %s does not decrypt, rewritten from the import", row.id.hex())
-        return None
-
-
-def _encrypt_profile(vault: WorkerVault, row_id: bytes, profile: Profile) -> bytes:
-    return vault.encrypt(_cell(row_id), pack(profile))
-
-
-def _cell(row_id: bytes) -> Cell:
-    return Cell("identity_accounts", "profile", row_id)

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from portal.audit import service as audit
 from portal.crypto import self_test
-from portal.identity import hashes
+from portal.identity import hashes, references
 from portal.identity.builtin import BuiltinStore
 from portal.identity.service import store_for
 from portal.runtime.parts import WorkerParts
@@ -70,6 +70,7 @@ def inspect(parts: WorkerParts) -> None:
         seen, altered = seen + count, altered + wrong
         if after is None:
             break
+    _inspect_references(parts)
     if altered:
         log.error(
             "identity: %d of %d accounts were altered in the database: they cannot sign in, or get no link "
@@ -77,6 +78,24 @@ def inspect(parts: WorkerParts) -> None:
             "to the database",
             altered,
             seen,
+        )
+
+
+def _inspect_references(parts: WorkerParts) -> None:
+    altered = 0
+    after: references.Place | None = None
+    while not parts.stopping():
+        with parts.db.read() as session:
+            wrong, after = references.count_altered(session, parts.vault, after, PAGE)
+        altered += wrong
+        if after is None:
+            break
+    if altered:
+        log.error(
+            "identity: %d customer numbers were altered in the database: a list that names people by them "
+            "does not find their accounts; restore them with: portal accounts import FILE. Then find out who "
+            "can write to the database",
+            altered,
         )
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Index, LargeBinary, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.db import ID_BYTES, Base, Utc
+from portal.core.db import ID_BYTES, WITHOUT_ROWID, Base, Utc
 from portal.crypto.vault import INDEX_BYTES
 
 REASON_LENGTH = 100
@@ -29,8 +29,8 @@ class AccountRow(Base):
 
     id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
     address_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), unique=True)
-    # Keyed with the worker's list index key; random if the company gave no reference, so that rows look
-    # alike.
+    # Where earlier versions stored the account's reference, keyed with the worker's list index key; random in
+    # rows without one, and in all that were written since: `AccountReference`.
     ref_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), index=True)
     profile: Mapped[bytes] = mapped_column(LargeBinary)
     # Both hashes are encrypted: `hashes.py`, which also says what earlier versions stored.
@@ -46,6 +46,17 @@ class AccountRow(Base):
     # When a password was last chosen through a mailed link, without an earlier password as proof.
     chosen_by_mail_at: Mapped[datetime | None] = mapped_column(Utc)
     created_at: Mapped[datetime] = mapped_column(Utc)
+
+
+class AccountReference(Base):
+    """A customer number of an account; `references.py` says who can read what."""
+
+    __tablename__ = "identity_references"
+    __table_args__ = WITHOUT_ROWID
+
+    ref_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
+    owner_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True, index=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class Argon2ParamsCount(Base):

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
+from portal.crypto.hashing import is_unset
 from portal.crypto.vault import WebVault, WorkerVault
 
 
@@ -36,12 +37,18 @@ class Account:
     reset_reason: str | None = None
     chosen_by_mail_at: datetime | None = None
 
+    @property
+    def unset(self) -> bool:
+        """Return whether the company gave no usable hash, and the owner has chosen no password since."""
+        return is_unset(self.password_hash)
+
 
 @dataclass(frozen=True, repr=False)
 class Profile:
     """An account's owner, readable by the worker only. `address` is exactly what the store holds.
 
     `locale` is the language given by the company, `chosen` the one the person chose on the portal's pages.
+    `account_ref` is the only customer number where an earlier version stored it: see `Store.references`.
     """
 
     address: str
@@ -132,8 +139,15 @@ class Store(Protocol):
         """
         ...
 
+    def references(self, session: Session, vault: WorkerVault, account_id: bytes) -> list[str]:
+        """Return the company's customer numbers of an account, sorted. Raises AccountMissing, VaultError."""
+        ...
+
     def find_by_ref(self, session: Session, vault: WorkerVault, account_ref: str) -> list[Account]:
-        """Return the accounts with this customer number of the company; several people may share it."""
+        """Return the accounts with this customer number of the company; several people may share it.
+
+        An account that only the web process says to have it is none of them.
+        """
         ...
 
     def all_ids(self, session: Session, after: bytes | None, limit: int) -> list[bytes]:

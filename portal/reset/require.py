@@ -96,8 +96,8 @@ def gather(
     while page := list(islice(remaining, PAGE)):
         with tools.db.read() as session:
             for person in page:
-                for account in _accounts_of(session, tools, person):
-                    if _belongs(session, tools, account, person):
+                for account, belongs in _accounts_of(session, tools, person):
+                    if belongs:
                         locales[account.id] = locales.get(account.id) or intern(person.locale)
                     else:
                         altered.add(account.id)
@@ -312,16 +312,18 @@ def _add_up(tally: Tally, job: Requirement) -> None:
     tally.mails += job.mails
 
 
-def _accounts_of(session: Session, tools: Tools, person: Person) -> Iterator[Account]:
+def _accounts_of(session: Session, tools: Tools, person: Person) -> Iterator[tuple[Account, bool]]:
+    """Yield accounts, and whether each is this person's."""
     if person.account_ref:
-        yield from tools.store.find_by_ref(session, tools.vault, person.account_ref)
+        for account in tools.store.find_by_ref(session, tools.vault, person.account_ref):
+            yield account, True
     found = tools.store.find(session, tools.vault, person.address)
     if found is not None:
-        yield found
+        yield found, _belongs(session, tools, found, person)
 
 
 def _belongs(session: Session, tools: Tools, account: Account, person: Person) -> bool:
-    """Return whether an account is this person's, by the profile, which only the worker can write.
+    """Return whether the account found by an address has it in its profile, which only the worker can write.
 
     The web process can write the index columns: by inserting rows for guessed addresses and watching which of
     them are closed, a thief could otherwise learn who is on the list.
@@ -330,8 +332,7 @@ def _belongs(session: Session, tools: Tools, account: Account, person: Person) -
         profile = tools.store.profile(session, tools.vault, account.id)
     except VaultError:
         return False
-    same = addresses.sign_in_name(profile.address) == addresses.sign_in_name(person.address)
-    return same or bool(person.account_ref and profile.account_ref == person.account_ref)
+    return addresses.sign_in_name(profile.address) == addresses.sign_in_name(person.address)
 
 
 def _batches(tools: Tools, cohort: Cohort) -> Iterator[list[bytes]]:

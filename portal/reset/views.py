@@ -141,7 +141,7 @@ def store() -> Page:
         return FLOW.submit({"token": opened.value}, purpose=RENEWAL, for_account=True)
     if link.ended:
         return _ended_page(link), GONE
-    if KEEP in request.form and not link.account.must_reset:
+    if KEEP in request.form and not (link.account.must_reset or link.account.unset):
         return _keep_password(opened, link)
     composed = _check(form, link.own_words)
     if composed is None:
@@ -352,7 +352,8 @@ def _choose_page(link: service.Link, form: NewPasswordForm) -> str:
         "reset/choose.html",
         form=form,
         forced=account.must_reset,
-        may_keep=closed and not account.must_reset,
+        may_keep=closed and not (account.must_reset or account.unset),
+        unset=account.unset,
         everyone=account.reset_reason == service.REASON_EVERYONE,
         address=link.address,
         own_words=list(link.own_words),

@@ -13,7 +13,7 @@ from portal.campaigns import jobs, service
 from portal.campaigns.models import Campaign
 from portal.core.db import Database
 from portal.crypto.hashing import dummy_hash
-from portal.identity.builtin import NewAccount
+from portal.identity.adding import NewAccount
 from portal.identity.models import AccountRow
 from portal.identity.port import Profile
 from portal.incidents import service as incidents

@@ -54,6 +54,7 @@ LABELS = {
         "exposure_people blob",
         "identity_accounts password hash",
         "identity_accounts profile",
+        "identity_references sealed",
         "intake_caps record",
         "intake_replies kept",
         "key_canary sealed",
@@ -82,6 +83,7 @@ LABELS = {
     },
     "hkdf": {"portal pointers", "portal stored password hashes"},
     "list_index": {
+        "account reference",
         "account-ref",
         "announcement",
         "answer-reference",
@@ -89,6 +91,7 @@ LABELS = {
         "check again",
         "notice",
         "password changed",
+        "reference owner",
         "reminder",
         "reset-require",
         "reset-required",

@@ -7,7 +7,8 @@ from sqlalchemy import text
 from portal.app import create_app
 from portal.crypto import keys
 from portal.crypto.vault import WebVault
-from portal.identity.builtin import BuiltinStore, NewAccount
+from portal.identity.adding import NewAccount
+from portal.identity.builtin import BuiltinStore
 from portal.identity.jobs import inspect
 from portal.identity.port import Account, Profile
 from tests.visitor import Visitor

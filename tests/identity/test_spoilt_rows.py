@@ -8,7 +8,8 @@ from sqlalchemy import text
 
 from portal.core.db import Database
 from portal.crypto.hashing import dummy_hash
-from portal.identity.builtin import BuiltinStore, NewAccount
+from portal.identity.adding import NewAccount
+from portal.identity.builtin import BuiltinStore
 from portal.identity.jobs import inspect
 from portal.identity.port import Profile
 from portal.identity.service import hasher_for

@@ -6,25 +6,30 @@ from datetime import UTC, datetime
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
+from portal.crypto.hashing import unset_hash
 from portal.crypto.vault import VaultError
-from portal.identity import hashes
-from portal.identity.builtin import BuiltinStore, NewAccount, Stored, pack
+from portal.identity import adding, hashes, profiles, references
+from portal.identity.adding import NewAccount, Stored
+from portal.identity.builtin import BuiltinStore
 from portal.identity.jobs import count_hash_costs
-from portal.identity.models import AccountRow, Argon2ParamsCount
+from portal.identity.models import AccountReference, AccountRow, Argon2ParamsCount
 from portal.identity.port import Account, AccountMissing, Profile
+from portal.identity.profiles import pack
 
 STORE = BuiltinStore()
 HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("a password of long ago")
 OTHER_HASH = PasswordHasher(time_cost=2, memory_cost=64, parallelism=1).hash("another one")
-ANA = Profile("Ana.Ruiz@example.com", "Ana Ruiz", "C-1001", "es")
-BEN = Profile("ben@example.org", "Ben", "C-1002", "en")
+ANA = Profile("Ana.Ruiz@example.com", "Ana Ruiz", locale="es")
+BEN = Profile("ben@example.org", "Ben", locale="en")
+REFERENCES = {ANA.address: frozenset({"C-1001"}), BEN.address: frozenset({"C-1002"})}
 
 
 def put(db, vault, clock, *profiles: Profile, password_hash: str = HASH) -> Stored:
     with db.write() as session:
-        return STORE.add(session, vault, [NewAccount(p, password_hash) for p in profiles], clock.now())
+        new = [NewAccount(p, password_hash, REFERENCES.get(p.address, frozenset())) for p in profiles]
+        return STORE.add(session, vault, new, clock.now())
 
 
 def find(db, vault, address: str):
@@ -92,8 +97,9 @@ def test_the_worker_reads_whose_account_it_is(db, ana, worker_vault):
 
 
 def test_several_people_may_share_a_customer_number(db, worker_vault, clock):
-    put(db, worker_vault, clock, ANA, Profile("leo@example.com", "Leo", "C-1001", ""))
-    with db.read() as session:
+    leo = NewAccount(Profile("leo@example.com", "Leo"), HASH, frozenset({"C-1001"}))
+    with db.write() as session:
+        STORE.add(session, worker_vault, [NewAccount(ANA, HASH, frozenset({"C-1001"})), leo], clock.now())
         assert len(STORE.find_by_ref(session, worker_vault, "C-1001")) == 2
 
 
@@ -114,7 +120,9 @@ def test_rows_look_alike_with_and_without_a_reference_or_a_name(db, worker_vault
     put(db, worker_vault, clock, ANA, Profile("x@y.example"))
     with db.read() as session:
         rows = session.execute(text("SELECT length(profile), length(ref_index) FROM identity_accounts")).all()
+        references = session.execute(text("SELECT length(sealed) FROM identity_references")).all()
     assert rows[0] == rows[1]
+    assert references == [(156,)]
 
 
 def test_a_profile_that_was_moved_to_another_row_does_not_open(db, ana, worker_vault, clock, web_vault):
@@ -195,14 +203,93 @@ def test_a_hash_is_upgraded_only_where_nothing_changed_meanwhile(db, ana, clock,
         assert get(session, web_vault, ana.id).password_hash == OTHER_HASH
 
 
-def test_a_list_handed_over_again_changes_no_password(db, ana, worker_vault, web_vault, clock):
-    moved = Profile(ANA.address, "Ana R. Gómez", "C-2002", "en")
+def test_a_list_handed_over_again_changes_no_password_and_only_adds_references(
+    db, ana, worker_vault, web_vault, clock
+):
+    moved = NewAccount(Profile(ANA.address, "Ana R. Gómez", locale="en"), OTHER_HASH, frozenset({"C-2002"}))
     assert put(db, worker_vault, clock, ANA, password_hash=OTHER_HASH) == Stored(0, 0, 1)
-    assert put(db, worker_vault, clock, moved, password_hash=OTHER_HASH) == Stored(0, 1, 0)
+    for expected in (Stored(0, 1, 0), Stored(0, 0, 1)):
+        with db.write() as session:
+            assert adding.compare(session, worker_vault, [moved]) == expected
+            assert STORE.add(session, worker_vault, [moved], clock.now()) == expected
     with db.read() as session:
         assert get(session, web_vault, ana.id) == ana
-        assert STORE.profile(session, worker_vault, ana.id) == moved
-        assert [account.id for account in STORE.find_by_ref(session, worker_vault, "C-2002")] == [ana.id]
+        assert STORE.profile(session, worker_vault, ana.id) == moved.profile
+        assert STORE.references(session, worker_vault, ana.id) == ["C-1001", "C-2002"]
+        for reference in ("C-1001", "C-2002"):
+            assert STORE.find_by_ref(session, worker_vault, reference) == [ana]
+
+
+def test_a_reference_of_an_earlier_version_is_found_and_moves_when_it_is_imported_again(
+    db, ana, worker_vault, clock
+):
+    former = replace(ANA, account_ref="C-7")
+    with db.write() as session:
+        row = session.get(AccountRow, ana.id)
+        row.profile = profiles.encrypt(worker_vault, ana.id, former)
+        row.ref_index = worker_vault.list_index("account-ref", "C-7")
+        session.execute(text("DELETE FROM identity_references"))
+    seen = []
+    for imported in (Stored(0, 1, 0), Stored(0, 0, 1)):
+        with db.read() as session:
+            assert STORE.find_by_ref(session, worker_vault, "C-7") == [ana]
+            seen.append(STORE.references(session, worker_vault, ana.id))
+        assert put(db, worker_vault, clock, ANA) == imported
+    assert seen == [["C-7"], ["C-1001", "C-7"]]
+    with db.read() as session:
+        assert STORE.profile(session, worker_vault, ana.id) == ANA
+        index = session.scalar(select(AccountRow.ref_index))
+    assert index != worker_vault.list_index("account-ref", "C-7")
+
+
+def test_nobody_without_the_workers_keys_gives_an_account_a_reference(db, ana, worker_vault, clock, caplog):
+    put(db, worker_vault, clock, BEN)
+    ben = find(db, worker_vault, BEN.address)
+    theirs = worker_vault.list_index("account-ref", "C-1002")
+    with db.write() as session:
+        session.execute(update(AccountRow).where(AccountRow.id == ana.id).values(ref_index=theirs))
+        one, other = session.scalars(select(AccountReference).order_by(AccountReference.ref_index))
+        one.sealed, other.sealed = other.sealed, one.sealed
+    with db.read() as session:
+        assert STORE.find_by_ref(session, worker_vault, "C-1002") == []
+        assert STORE.find_by_ref(session, worker_vault, "C-1001") == []
+        assert references.count_altered(session, worker_vault, None, 1)[0] == 1
+        assert references.count_altered(session, worker_vault, None, 9) == (2, None)
+    assert "1 references of accounts do not decrypt" in caplog.text
+    assert put(db, worker_vault, clock, ANA, BEN) == Stored(0, 2, 0)
+    with db.read() as session:
+        assert [each.id for each in STORE.find_by_ref(session, worker_vault, "C-1002")] == [ben.id]
+        assert references.count_altered(session, worker_vault, None, 9) == (0, None)
+
+
+def test_an_account_without_a_password_takes_the_one_of_a_later_file_until_its_owner_chooses(
+    db, worker_vault, web_vault, clock
+):
+    empty = unset_hash("m=64,t=1,p=1")
+    assert put(db, worker_vault, clock, ANA, password_hash=empty) == Stored(1, 0, 0, must_choose=1)
+    assert put(db, worker_vault, clock, ANA, password_hash=empty) == Stored(0, 0, 1, must_choose=1)
+    assert put(db, worker_vault, clock, ANA, password_hash=HASH) == Stored(0, 1, 0)
+    found = find(db, web_vault, ANA.address)
+    assert (found.password_hash, found.unset, found.version) == (HASH, False, 1)
+    with db.write() as session:
+        STORE.set_password(
+            session, web_vault, found.id, expected_version=1, password_hash=OTHER_HASH, now=clock.now()
+        )
+    assert put(db, worker_vault, clock, ANA, password_hash=empty) == Stored(0, 0, 1, chosen_since=1)
+    assert find(db, web_vault, ANA.address).password_hash == OTHER_HASH
+
+
+def test_a_password_that_comes_after_a_reset_was_required_is_closed_at_once(
+    db, worker_vault, web_vault, clock
+):
+    put(db, worker_vault, clock, ANA, password_hash=unset_hash("m=64,t=1,p=1"))
+    with db.write() as session:
+        account = STORE.find(session, worker_vault, ANA.address)
+        assert account is not None
+        STORE.require_reset(session, [account.id], "exposed", clock.now())
+    put(db, worker_vault, clock, ANA, password_hash=HASH)
+    closed = find(db, web_vault, ANA.address)
+    assert (closed.must_reset, closed.closed_hash) == (True, HASH)
 
 
 def test_a_walk_over_all_ids_meets_each_once(db, worker_vault, clock):

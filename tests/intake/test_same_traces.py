@@ -16,7 +16,8 @@ from portal.exposure import importing
 from portal.exposure import service as exposure
 from portal.exposure.models import ExposedPerson
 from portal.exposure.people import Indexer
-from portal.identity.builtin import BuiltinStore, NewAccount
+from portal.identity.adding import NewAccount
+from portal.identity.builtin import BuiltinStore
 from portal.identity.models import AccountRow
 from portal.identity.port import Profile
 from portal.incidents import service as incidents

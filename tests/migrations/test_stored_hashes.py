@@ -14,9 +14,10 @@ from portal.core.db import new_id
 from portal.crypto import keys
 from portal.crypto.vault import Cell, WebVault
 from portal.identity import hashes
-from portal.identity.builtin import BuiltinStore, pack
+from portal.identity.builtin import BuiltinStore
 from portal.identity.jobs import encrypt_hashes
 from portal.identity.port import Account, Profile
+from portal.identity.profiles import pack
 from portal.identity.service import hasher_for
 from portal.runtime import schema
 from tests.migrations import rows

@@ -2,10 +2,12 @@
 
 import pytest
 
-from portal.accounts.importing import parse_account
+from portal.accounts.importing.parsing import parse_row
 from portal.exposure.people import RowParser
 from portal.people_files.rows import RowRefused
 from tests.accounts.test_import import HASH
+
+LONG_DOMAIN = f"{'n' * 60}.{'n' * 60}.{'n' * 60}.example"
 
 
 def of_a_list(email="ann@northwind.example", ref="", name="", locale=""):
@@ -13,7 +15,7 @@ def of_a_list(email="ann@northwind.example", ref="", name="", locale=""):
 
 
 def of_accounts(email="ann@northwind.example", ref="", name="", locale=""):
-    return parse_account((email, HASH, ref, name, locale))
+    return parse_row((email, HASH, ref, name, locale))
 
 
 @pytest.mark.parametrize("parse", [of_a_list, of_accounts])
@@ -31,7 +33,11 @@ def of_accounts(email="ann@northwind.example", ref="", name="", locale=""):
         ({"locale": "english please"}, "locale: not a language tag like en or pt-BR"),
         ({"locale": "e"}, "locale: not a language tag like en or pt-BR"),
         (
-            {"email": "x" * 60 + "@northwind.example", "ref": "🦉" * 100, "name": "🦉" * 200},
+            {
+                "email": f"{'x' * 60}@{LONG_DOMAIN}",
+                "ref": "🦉" * 100,
+                "name": "🦉" * 200,
+            },
             "the row is too long",
         ),
     ],

@@ -9,7 +9,8 @@ from portal.core.clock import FixedClock
 from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
-from portal.identity.builtin import BuiltinStore, NewAccount
+from portal.identity.adding import NewAccount
+from portal.identity.builtin import BuiltinStore
 from portal.identity.port import Account, Profile
 from portal.identity.service import hasher_for
 from tests.mailbox import Delivered
@@ -35,7 +36,11 @@ class People:
     def add(
         self, address: str, password: str = OLD, *, name: str = "", ref: str = "", locale: str = ""
     ) -> bytes:
-        account = NewAccount(Profile(address, name, ref, locale), hasher_for(self.settings).hash(password))
+        account = NewAccount(
+            Profile(address, name, locale=locale),
+            hasher_for(self.settings).hash(password),
+            frozenset({ref} - {""}),
+        )
         with self.db.write() as session:
             self.store.add(session, self.vault, [account], self.clock.now())
         return self.account(address).id

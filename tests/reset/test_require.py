@@ -15,7 +15,7 @@ from click.testing import Result
 from portal.audit import service as audit
 from portal.audit.models import AuditEntry
 from portal.exposure.models import ExposedPerson
-from portal.identity.builtin import NewAccount
+from portal.identity.adding import NewAccount
 from portal.identity.models import AccountRow
 from portal.identity.port import Profile
 from portal.reset.models import Requirement

@@ -18,7 +18,8 @@ from portal.core.clock import SystemClock
 from portal.core.settings import Settings
 from portal.exposure import importing
 from portal.exposure import service as exposure
-from portal.identity.builtin import BuiltinStore, NewAccount
+from portal.identity.adding import NewAccount
+from portal.identity.builtin import BuiltinStore
 from portal.identity.port import Profile
 from portal.identity.service import hasher_for
 from portal.incidents import service as incidents

@@ -1,0 +1,29 @@
+"""Encrypt and open the profiles of accounts: only the worker can."""
+
+import json
+
+from portal.crypto.vault import SIZES, Cell, WorkerVault
+from portal.identity.port import Profile
+
+MAX_LANGUAGE = 35
+# Bytes for what the company provides; the person's chosen language must still fit into the largest size.
+MAX_PROFILE = SIZES[-1] - 2 - MAX_LANGUAGE
+
+
+def pack(profile: Profile) -> bytes:
+    """Return the bytes of a profile that are encrypted; at most MAX_PROFILE are allowed."""
+    return json.dumps(vars(profile), ensure_ascii=False).encode()
+
+
+def encrypt(vault: WorkerVault, account_id: bytes, profile: Profile) -> bytes:
+    """Return the stored form of an account's profile."""
+    return vault.encrypt(_cell(account_id), pack(profile))
+
+
+def decrypt(vault: WorkerVault, account_id: bytes, blob: bytes) -> Profile:
+    """Return the profile of an account. Raises VaultError where it was moved or altered."""
+    return Profile(**json.loads(vault.decrypt(_cell(account_id), blob)))
+
+
+def _cell(account_id: bytes) -> Cell:
+    return Cell("identity_accounts", "profile", account_id)
