@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from portal.core.addresses import AddressInvalid, folded, normalise
+from portal.core.addresses import AddressInvalid, folded, normalise, plain_marks
 from portal.core.dates import day
 from portal.core.i18n import best_language
 from portal.crypto import tokens
@@ -98,7 +98,9 @@ def answer_account(session: Session, request: intake.Request, now: datetime, par
     except (ValueError, AccountMissing):
         return Outcome.ANSWERED
     language = request.fields.get("language") or profile.language
-    return answer_address(session, request, normalise(profile.address), language, now, parts)
+    # Former versions took typographic marks into addresses.
+    address = normalise(plain_marks(profile.address))
+    return answer_address(session, request, address, language, now, parts)
 
 
 def answer_address(
@@ -190,12 +192,15 @@ def inspect(parts: WorkerParts) -> None:
         ids = [incident.id for incident in incidents.every(session)]
         versions = list(service.verified_active(session, parts.vault, ids).values())
     for version in versions:
-        seen, damaged, after = 0, 0, b""
+        seen, damaged, marked, after = 0, 0, 0, b""
         while not parts.stopping():
             with parts.db.read() as session:
                 people, after = service.people_after(session, parts.vault, version, after, service.PAGE)
             seen += len(people)
             damaged += sum(person is None for _, person in people)
+            marked += sum(
+                person is not None and plain_marks(person.address) != person.address for _, person in people
+            )
             if not after:
                 if seen != version.people:
                     log.error(
@@ -211,6 +216,15 @@ def inspect(parts: WorkerParts) -> None:
             log.error(
                 "exposure: %d rows of list version %d do not decrypt, incident %s; import it again",
                 damaged,
+                version.number,
+                version.incident_id.hex(),
+            )
+        if marked:
+            log.error(
+                "exposure: %d addresses of list version %d have typographic apostrophes or hyphens, incident "
+                "%s; a former version imported them, and nobody who types plain ones finds them: import the "
+                "list again",
+                marked,
                 version.number,
                 version.incident_id.hex(),
             )

@@ -89,6 +89,12 @@ class Layout:
         return lambda row: tuple(" ".join(row[at] for at in place if row[at]) for place in places)
 
 
+def is_part(column: Column) -> bool:
+    """Return whether a column probably holds a part of what is joined into one, like a first name."""
+    with FILE.open("rb") as file:
+        return _folded(column.header) in tomllib.load(file)["parts"][JOINED]
+
+
 def recognised(wanted: Sequence[str]) -> Callable[[str], bool]:
     """Return a function that says whether a header names one of these columns."""
     return lambda header: _guess(header, wanted) is not None
@@ -200,5 +206,6 @@ def _quotable(header: str) -> bool:
 def _words() -> dict[str, str]:
     with FILE.open("rb") as file:
         tables = tomllib.load(file)
+    del tables["parts"]
     own = {_folded(column): column for column in tables}
     return own | {word: column for column, words in tables.items() for word in words}

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator, Sequence
 
-from portal.people_files.headers import Column, How, Layout
+from portal.people_files.headers import JOINED, Column, How, Layout, is_part
 from portal.people_files.reading import ColumnsUndecided, RowCounts, Sample
 
 MAX_REASONS = 12
@@ -62,9 +62,12 @@ def undecided_lines(undecided: ColumnsUndecided, command: Sequence[str]) -> Iter
 def _suggested(layout: Layout, needed: Sequence[str]) -> Iterator[str]:
     """Yield options for the undecided columns: map one to what is needed, if it is clear; ignore the rest."""
     wanted = list(needed)
+    unread = layout.missing(layout.wanted)
     for column in layout.undecided:
         if wanted and (len(layout.undecided) == 1 or "mail" in column.header.casefold()):
             yield from ("--map", f"{column.shown}={wanted.pop(0)}")
+        elif is_part(column) and JOINED in unread:
+            yield from ("--map", f"{column.shown}={JOINED}")
         else:
             yield from ("--ignore", column.shown)
     for name in wanted:

@@ -22,6 +22,10 @@ from portal.core.addresses import AddressInvalid, folded, mask, normalise, sign_
         ("sam@ＥＸＡＭＰＬＥ。ｃｏｍ", "sam@example.com"),
         ("straße@example.com", "straße@example.com"),
         ("a@b-c.example", "a@b-c.example"),
+        ("taro..x@docomo.ne.jp", "taro..x@docomo.ne.jp"),
+        ("hana.@EZWEB.ne.jp", "hana.@ezweb.ne.jp"),
+        ("x...y.@s.vodafone.ne.jp", "x...y.@s.vodafone.ne.jp"),
+        ("oʼниль@example.com", "oʼниль@example.com"),
         (f"{'a' * 64}@example.com", f"{'a' * 64}@example.com"),
     ],
 )
@@ -178,3 +182,40 @@ def test_no_domain_that_is_meant_is_itself_asked_about():
     assert len(set(typed)) == len(typed) > 100
     assert not set(typed) & set(meant)
     assert all(addresses.normalise(f"ana@{domain}") == f"ana@{domain}" for domain in (*typed, *meant))
+
+
+@pytest.mark.parametrize(
+    ("typed", "character"),
+    [("o’neil@example.com", "’"), ("o‘neil@example.com", "‘"), ("o´neil@example.com", "´"),
+     ("oʼneil@example.com", "ʼ"), ("mary‐ann@example.com", "‐"), ("mary‑ann@example.com", "‑"),
+     ("mary–ann@example.com", "–"), ("mary−ann@example.com", "−"), ("ann@my—shop.example", "—")],
+)  # fmt: skip
+def test_a_typographic_mark_is_refused_by_its_name_and_nothing_else_is_repeated(typed, character):
+    with pytest.raises(AddressInvalid) as refused:
+        normalise(typed)
+    assert refused.value.values["character"] == character
+    message = str(refused.value) % refused.value.values
+    assert ("apostrophe" in message) == (refused.value.values["plain"] == "'")
+    assert normalise(addresses.plain_marks(typed)) == typed.replace(character, refused.value.values["plain"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["taro..x@example.com", "hana.@docomo.example", "..taro@docomo.ne.jp", ".@docomo.ne.jp",
+     "té..x@docomo.ne.jp", "taro..x@notdocomo.ne.jp", f"{'x..' * 22}@docomo.ne.jp"],
+)  # fmt: skip
+def test_dots_are_taken_only_where_carriers_had_them(text):
+    with pytest.raises(AddressInvalid):
+        normalise(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "sent_to"),
+    [
+        ("taro..x@docomo.ne.jp", '"taro..x"@docomo.ne.jp'),
+        ("hana.@ezweb.ne.jp", '"hana."@ezweb.ne.jp'),
+        ("o'neil.x@example.com", "o'neil.x@example.com"),
+    ],
+)
+def test_a_local_part_with_such_dots_is_quoted_for_smtp(address, sent_to):
+    assert addresses.quoted(address) == sent_to

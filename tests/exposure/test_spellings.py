@@ -1,7 +1,10 @@
 """Am I affected? Which spelling of an address finds whom, and where the answer goes."""
 
+import html
+
 import pytest
 
+from portal.exposure import jobs
 from portal.worker import drain
 from tests.exposure.conftest import words
 
@@ -86,3 +89,51 @@ def test_another_spelling_in_another_incident_is_not_told_as_safe(lists, check, 
     page = words(read(check("ann@northwind.example")))
     assert "different capital letters" in page
     assert "Phone numbers" not in page
+
+
+@pytest.mark.parametrize(
+    ("listed", "typed"),
+    [
+        ("o’neil@northwind.example", "o'neil@northwind.example"),
+        ("mary‐ann@northwind.example", "mary-ann@northwind.example"),
+        ("ann@north–wind.example", "ann@north-wind.example"),
+    ],
+)
+def test_who_is_listed_with_a_typographic_mark_is_found_by_the_plain_one(lists, check, read, listed, typed):
+    lists.live(f"{listed},1,Ann,en,,Passwords\n")
+    mail = check(typed)
+    assert mail.recipients == (typed,)
+    assert "You are affected<" in read(mail)
+
+
+@pytest.mark.parametrize("page", ["/check/", "/reset/", "/subscribe/", "/sign-in/"])
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("mary‐ann@example.com", "special dash (‐). Type a plain hyphen: -"),
+        ("o’neil@example.com", "curly apostrophe (’). Type a plain one: '"),
+    ],
+)
+def test_every_form_names_the_character_that_is_none_of_the_keyboards(lists, client, page, typed, told):
+    shown = client.submit(page, email=typed, password="a long password of mine")
+    assert shown.status_code in (200, 400, 422)
+    assert told in html.unescape(words(shown.text))
+    assert told.partition("(")[2][0] in typed
+
+
+def test_a_carriers_address_with_dots_is_checked_answered_and_quoted_for_the_relay(lists, check, read):
+    lists.live("taro..x@docomo.ne.jp,1,Taro,en,,Passwords\n")
+    mail = check("Taro..X@docomo.ne.jp")
+    assert mail.recipients == ("taro..x@docomo.ne.jp",)
+    assert b'\r\nTo: "taro..x"@docomo.ne.jp\r\n' in mail.content
+    assert "You are affected<" in read(mail)
+
+
+def test_addresses_that_a_former_version_took_in_with_such_marks_are_told_once_a_day(
+    lists, worker_parts, monkeypatch, caplog
+):
+    monkeypatch.setattr("portal.people_files.rows.normalise", lambda text: text)
+    lists.live("o’neil@northwind.example,1,Ann,en,,Passwords\n")
+    jobs.inspect(worker_parts)
+    assert "1 addresses of list version 1 have typographic apostrophes or hyphens" in caplog.text
+    assert "neil" not in caplog.text

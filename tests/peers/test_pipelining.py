@@ -40,6 +40,13 @@ def test_the_commands_come_in_one_go_and_every_mail_arrives(deliverer, eight, co
     assert relay.connections == 1
 
 
+def test_a_carriers_address_with_dots_is_quoted_in_the_envelope(deliverer, enqueue, envelope):
+    enqueue("taro..x@docomo.ne.jp")
+    with RudeRelay(envelope) as relay:
+        deliverer(relay.server, timeout=1).run()
+    assert [line for line in relay.lines if line.startswith(b"RCPT")] == [b'RCPT TO:<"taro..x"@docomo.ne.jp>']
+
+
 @pytest.mark.parametrize(
     "answer", [GOING, b"421 later", b"452 4.3.1 no room", b"553 not from you", RudeRelay.DROP, RudeRelay.HANG]
 )

@@ -40,7 +40,8 @@ class Stream:
     def read(self, size: int = -1, /) -> bytes:
         """Return up to `size` bytes; none at the end."""
         if self._ahead:
-            chunk, self._ahead = self._ahead, b""
+            end = len(self._ahead) if size < 0 else size
+            chunk, self._ahead = self._ahead[:end], self._ahead[end:]
             return chunk
         return self._read(size)
 
@@ -113,9 +114,9 @@ def checked(encoding: str) -> str:
     """Return the name by which Python knows a text encoding. Raises OptionUnusable."""
     try:
         name = codecs.lookup(encoding).name
-        b"email".decode(name)  # raises LookupError for what is no text encoding
+        "email".encode(name)  # raises LookupError for what is no text encoding
     except (LookupError, UnicodeError):
-        name = "" if encoding.strip().lower() not in {"utf-16", "utf16"} else "utf-16"
+        name = ""
     if not name or name in _NEVER_A_FILE:
         raise OptionUnusable(
             f"'{encoding}' is no text encoding. Usual ones: cp1252 (Excel in Western Europe and America), "

@@ -32,7 +32,7 @@ def addresses_in(text: str) -> tuple[list[str], list[str]]:
     found = dict.fromkeys(_address_in(part, notes, alone=len(parts) == 1) for part in parts)
     if parts != [text.strip()] and len(parts) == 1:
         notes.append(WRAPPED)
-    if len(found) > 1:
+    if len(parts) > 1:
         notes.append(SEVERAL)
     return list(found), list(dict.fromkeys(notes))
 

@@ -27,6 +27,7 @@ _TAIL = (
 _ODD = re.compile(
     f"[{''.join(map(chr, (*BLANKS, *UNSEEN, *JOINERS)))}\ufffd{DATE}{ROUNDED}]|[\u00c2-\u00f4][{_TAIL}]"
 )
+_USUAL_LEADS = frozenset("ÂÃ")
 _ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,30}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 _SCIENTIFIC = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+[0-9]{2,3}\Z")
 _SCIENTIFIC_LIKE = re.compile(r"[0-9][eE]\+[0-9]")
@@ -151,7 +152,9 @@ def _decoded_once(text: str) -> str:
             meant = b"".join(map(_byte, text)).decode()
         except UnicodeError:
             return text
-        if meant == text:
+        # A single pair may be chance: a word that ends in Ñ, and a closing quotation mark.
+        chance = len(text) - len(meant) == 1 and _USUAL_LEADS.isdisjoint(text)
+        if meant == text or chance:
             return text
         text = meant
     return text
