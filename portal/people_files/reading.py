@@ -272,7 +272,8 @@ class _Reader:
         if not counts.rows:
             raise FileRefused(table.header_line + 1, "the file has a header but no rows")
         if counts.rows == counts.bad_rows:
-            reason = f"no row of the file is usable. Lines and reasons: {self._report.path}"
+            because = "; ".join(f"{reason}: {rows}" for reason, rows in counts.reasons.most_common(SAMPLES))
+            reason = f"no row of the file is usable ({because}). Lines and reasons: {self._report.path}"
             raise FileRefused(self.line, reason)
 
 

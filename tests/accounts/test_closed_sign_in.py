@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from portal.accounts import sign_in as rules
-from portal.crypto.hashing import hash_slots_for
+from portal.crypto.hashing import hash_slots_for, unset_hash
 from portal.worker import drain
 from tests import traces
 from tests.accounts.conftest import ADDRESS, STORE
@@ -104,6 +104,16 @@ def test_where_a_new_password_is_required_the_old_one_is_not_kept(
     assert client.get_cookie("device") is None
     assert sign_in().status_code == 400
     assert client.get(link, follow_redirects=True).status_code == 200
+
+
+def test_who_has_no_password_cannot_keep_it(add_account, guess, client, mailed):
+    add_account(password_hash=unset_hash("m=64,t=1,p=1"))
+    guess(60)
+    client.submit("/reset/", email=ADDRESS)
+    form = form_of(client, tab(client, link_in(mailed()[0])))
+    assert OFFER not in client.get(CHOOSE).text
+    assert client.post(CHOOSE, data=form | {"keep": "yes"}).status_code == 400
+    assert client.get_cookie("device") is None
 
 
 def test_it_is_offered_where_it_helps_and_nowhere_else(ana, client, guess, mailed, sign_in, clock):

@@ -1,5 +1,7 @@
 """What companies hand over as password hashes: each kind is taken, or refused by its name."""
 
+import json
+
 import pytest
 
 from portal.identity import formats
@@ -100,6 +102,23 @@ def test_rows_of_another_format_become_no_account_and_are_counted_by_its_name(
     with db.read() as session:
         assert len(STORE.all_ids(session, None, 9)) == 1
         assert STORE.find(session, worker_vault, "user0@example.net") is None
+
+
+def test_a_file_of_another_format_is_refused_whole_by_its_name(load, db):
+    done = load(rows(*["$P$B12345678XhYOwYMq1f7ApyXAcOJT.1"] * 12))
+    assert done.exit_code == 1
+    assert "no row of the file is usable (password_hash: phpass is not taken yet: 12)" in done.output
+    assert "Nothing was stored." in done.output
+    assert count(db) == 0
+
+
+def test_the_counts_come_as_json(load):
+    told = json.loads(load(rows("", HASH, "!"), "--dry-run", "--json").stdout)
+    assert told["must_choose_because"] == [
+        {"reason": "empty", "accounts": 1},
+        {"reason": "says that there is no password", "accounts": 1},
+    ]
+    assert (told["added"], told["must_choose"], told["shared_rows"], told["dry_run"]) == (3, 2, 0, True)
 
 
 WITHOUT_HASHES = {

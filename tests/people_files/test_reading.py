@@ -71,7 +71,7 @@ def test_a_last_line_without_a_line_break_is_read_and_noted(read):
     ("content", "line", "reason"),
     [
         ("number\n", 2, "the file has a header but no rows"),
-        ("number\n1\n3\n", 3, "no row of the file is usable. Lines and reasons: REPORT"),
+        ("number\n1\n3\n", 3, "no row of the file is usable (email: odd: 2). Lines and reasons: REPORT"),
         ("number\n2\n3", 3, "the file ends in the middle of this row; it is truncated"),
         ("number,word\n2,two\n4", 3, "the file ends in the middle of this row; it is truncated"),
     ],

@@ -4,7 +4,11 @@ from unicodedata import normalize
 
 from argon2 import PasswordHasher
 
-from tests.reset.journey import link_in
+from portal.crypto.hashing import unset_hash
+from portal.identity.adding import NewAccount
+from portal.identity.port import Profile
+from portal.worker import drain
+from tests.reset.journey import ANA, NEW, link_in
 
 CHOOSE = "/reset/choose/"
 
@@ -26,3 +30,19 @@ def test_a_locked_password_is_refused_however_the_former_system_spelled_its_acce
         assert "We locked this password" in client.submit(CHOOSE, password=typed).text
     longest = "\u00f1 " * 128  # decomposed it has more than 256 characters
     assert "We locked this password" not in client.submit(CHOOSE, password=longest).text
+
+
+def test_a_required_reset_mails_who_has_no_password_and_a_second_one_does_not(
+    portal, people, db, clock, worker_parts, smtp, client
+):
+    new = NewAccount(Profile(ANA), unset_hash("m=64,t=1,p=1"), frozenset({"C-1", "C-2"}))
+    with db.write() as session:
+        people.store.add(session, people.vault, [new], clock.now())
+    portal("reset", "require", "--everyone")
+    portal("reset", "require", "--everyone")
+    drain(worker_parts)
+    (mail,) = smtp.to(ANA)
+    client.get(link_in(mail))
+    assert client.submit(CHOOSE, password=NEW).status_code == 303
+    assert people.signs_in_with(ANA, NEW)
+    assert not people.account(ANA).unset
