@@ -54,7 +54,10 @@ COMMANDS = {
 # Further checks before a start, so that all faults are reported together with those of the settings.
 REFUSALS = {"serve": "portal.serve:refusals", "worker": "portal.worker:refusals"}
 # The features' checks for `portal doctor`: of the settings, and of the database.
-CHECKS = ("portal.outbox.commands:check_relay", "portal.site.legal:check_files")
+CHECKS = {
+    "mail relay": "portal.outbox.commands:check_relay",
+    "legal pages": "portal.site.legal:check_files",
+}
 DATABASE_CHECKS = ("portal.identity.hashes:check_encrypted", "portal.outbox.commands:check_pause")
 CHECKS_A_FILE = ("incidents", "check")  # it reads what settings it needs, complete or not
 NOTES = ("portal.site.legal:notes",)
@@ -147,6 +150,8 @@ def _context_of(context: click.Context, name: str) -> "Context":
     try:
         settings = Settings.from_env(os.environ, sends_mail=sends_mail.get(name, SendsMail.YES))
     except SettingsInvalid as error:
+        if name == "doctor":
+            return context_class(error.settings, faults=tuple(error.faults))
         click.echo("Invalid settings:", err=True)
         further = load(REFUSALS[name])(error.settings) if name in REFUSALS else ()
         for fault in (*error.faults, *further):
@@ -159,7 +164,7 @@ def _context_of(context: click.Context, name: str) -> "Context":
         return context_class(settings)
     return context_class(
         settings,
-        checks=tuple(load(path) for path in CHECKS),
+        checks={check: load(path) for check, path in CHECKS.items()},
         database_checks=tuple(load(path) for path in DATABASE_CHECKS),
         notes=tuple(load(path) for path in NOTES),
     )

@@ -1,7 +1,7 @@
 """Commands and other portals, in this process and on the test's database. Fixtures that folders share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from portal.core.settings import Settings
 from portal.crypto.keys import WebKeys
 from portal.runtime.context import Context
 from tests.configured import configured
+from tests.names import NameServer, serving_names
 from tests.visitor import Visitor
 
 Portal = Callable[..., Result]
@@ -49,6 +50,35 @@ def run(environ: dict[str, str]) -> Callable[..., Result]:
         return CliRunner().invoke(main, words, env=unset | environ | changed)
 
     return command
+
+
+@pytest.fixture
+def production_environ(environ: dict[str, str]) -> dict[str, str]:
+    """The environment of a portal in production, behind one proxy."""
+    return environ | {
+        "PORTAL_ENVIRONMENT": "production",
+        "PORTAL_BASE_URL": "https://incident.northwind.example",
+        "PORTAL_ARGON2": "m=47104,t=1,p=1",
+        "PORTAL_EMBEDDED": "0",
+        "PORTAL_TRUSTED_PROXIES": "1",
+    }
+
+
+@pytest.fixture
+def names() -> Iterator[NameServer]:
+    """A name server, with the records of a sender whose mail is taken."""
+    with serving_names() as server:
+        yield server
+
+
+@pytest.fixture
+def doctor(run: Callable[..., Result], names: NameServer) -> Callable[..., Result]:
+    """Run `portal doctor` with the test's own name server, so that it asks nobody else."""
+
+    def examine(*words: str, **changed: str | None) -> Result:
+        return run("doctor", "--nameserver", names.address, *words, **changed)
+
+    return examine
 
 
 @pytest.fixture

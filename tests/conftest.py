@@ -20,12 +20,12 @@ from portal.crypto.keys import WebKeys, WorkerKeys
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.runtime.parts import WorkerParts
 from tests import databases
-from tests.commands import portal_with, run
+from tests.commands import doctor, names, portal_with, production_environ, run
 from tests.mailbox import Mailbox, running
 from tests.postgres import PostgresServer
 from tests.visitor import Visitor
 
-__all__ = ["portal_with", "run"]
+__all__ = ["doctor", "names", "portal_with", "production_environ", "run"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -24,7 +24,10 @@ exec >/dev/null 2>&1 </dev/null
 
 
 class PostgresServer:
-    """One server in `folder`; whoever knows the folder can use it, or stop it."""
+    """One server in `folder`; whoever knows the folder can use it, or stop it.
+
+    Only the role `stranger` needs a password.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,6 +45,8 @@ class PostgresServer:
                 shutil.copytree(PACKAGES / part, server.folder / part, symlinks=True)
             os.chown(server.folder, *_unprivileged())
         server._run("initdb", "--auth=trust", "--encoding=utf8", "--username=postgres", "--no-sync")
+        rules = server.folder / "data/pg_hba.conf"
+        rules.write_text(f"local all stranger scram-sha-256\n{rules.read_text()}")
         server._run(
             "pg_ctl", "start", "-w", "-l", str(server.folder / "log"),
             "-o", f"-h '' -k {server.folder} {FAST}",

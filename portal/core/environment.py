@@ -32,6 +32,10 @@ NO_REDIS = (
     "is not supported, remove it: this version has no Redis. Rate limits are in the database, which all web "
     "processes share"
 )
+WINDOWS_LINES = (
+    "ends with a carriage return{}: the file that sets it has Windows line ends (CRLF); run on that file: "
+    r"sed -i 's/\r$//' FILE"
+)
 # Variables of former versions: they do nothing, and are no reason to refuse the start.
 UNUSED = frozenset(["PORTAL_QUEUE_FILE", "PORTAL_QUEUE_FILE_FILE"])
 
@@ -42,7 +46,11 @@ class Environment:
     def __init__(self, environ: Mapping[str, str]) -> None:
         """Take the variables. `name` is the environment's own: production, demo or test."""
         self.faults: list[str] = []
-        self._variables = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+        given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+        self._variables = {name: value.removesuffix("\r") for name, value in given.items()}
+        if ended := sorted(name for name, value in given.items() if value.endswith("\r")):
+            others = f" (and {len(ended) - 1} more)" if len(ended) > 1 else ""
+            self.faults.append(f"{ended[0]}: {WINDOWS_LINES.format(others)}")
         self._known = {"MAIL_URL"}  # known to processes too that never ask for it
         self.name = self.text("ENVIRONMENT", "production")
         self.production = self.name not in ("demo", "test")

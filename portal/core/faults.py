@@ -1,8 +1,10 @@
 """Describe an unexpected error for a log by types and frames: its message may quote stored values."""
 
+import re
 import sqlite3
 import traceback
 from pathlib import Path
+from textwrap import shorten
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
@@ -18,6 +20,9 @@ _SQLITE = {
 }
 _DISK_FULL = "53100"  # PostgreSQL's SQLSTATE disk_full
 _LOCK_NOT_AVAILABLE = "55P03"
+_PREFIX = re.compile(r"^(?:.*?connection )?(?:failed: )?(?:connection )?to server .*? failed: ")
+_WITHOUT_NEWS = ("Is the server running", "Multiple connection attempts failed")
+_LONGEST_WORDS = 200
 
 
 def error_types(error: BaseException) -> str:
@@ -32,7 +37,20 @@ def database_cause(error: DBAPIError) -> str:
     """Return what the driver calls the error: `SQLITE_FULL`, `SQLSTATE 53100 DiskFull`, or else its type."""
     name: str = getattr(error.orig, "sqlite_errorname", "")
     state: str = getattr(error.orig, "sqlstate", None) or ""
-    return name or f"{f'SQLSTATE {state} ' if state else ''}{type(error.orig).__name__}"
+    words = _connection_words(error) if not (name or state) else ""
+    return name or f"{f'SQLSTATE {state} ' if state else ''}{type(error.orig).__name__}{words}"
+
+
+def _connection_words(error: DBAPIError) -> str:
+    """Return why no connection was made, as libpq says it: it quotes host, user and database at most.
+
+    Without a statement there are no values that it could quote.
+    """
+    if not isinstance(error, OperationalError) or error.statement is not None:
+        return ""
+    said = [_PREFIX.sub("", line.strip(" -\t")) for line in str(error.orig).splitlines()]
+    kept = dict.fromkeys(line for line in said if line and not line.startswith(_WITHOUT_NEWS))
+    return f": {shorten('; '.join(kept), _LONGEST_WORDS, placeholder='…')}" if kept else ""
 
 
 def database_message(error: DBAPIError, file: Path | None) -> str:

@@ -118,11 +118,13 @@ class KeyFiles:
 class Mail:
     """The relay and the sender; `fault` says what is wrong with the relay where that may not matter.
 
+    `dkim_selector` is only looked at: it is the relay that signs.
     `test_recipients` are those whom a notice may be sent to as a test.
     """
 
     server: MailServer = field(default=MailServer("localhost", 25, tls="none"), repr=False)
     sender: str = "portal@localhost"
+    dkim_selector: str = ""
     connections: int = 4
     rate: str = ""
     test_recipients: tuple[str, ...] = ()
@@ -135,8 +137,16 @@ class Mail:
         connections = environment.count("MAIL_CONNECTIONS", cls.connections, 50, least=1)
         rate = environment.rate("MAIL_RATE", cls.rate)
         contact = environment.text("CONTACT_EMAIL", "")
+        letters = r"[A-Za-z0-9._-]{0,63}\Z"
+        selector = environment.matching("DKIM_SELECTOR", letters, "", "a selector, like relay1")
         tested = environment.addresses("TEST_RECIPIENTS") or ((contact,) if contact else ())
-        read = cls(sender=sender, connections=connections, rate=rate, test_recipients=tested)
+        read = cls(
+            sender=sender,
+            dkim_selector=selector,
+            connections=connections,
+            rate=rate,
+            test_recipients=tested,
+        )
         if sends_mail is SendsMail.YES:
             return replace(read, server=environment.mail_server("MAIL_URL", cls.server))
         if sends_mail is SendsMail.NO or keys.web_alone:

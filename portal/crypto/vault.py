@@ -85,6 +85,7 @@ class WebVault:
         self._account_key = derived_key(keys.account_index, "account")
         self._bucket_key = derived_key(keys.account_index, "bucket")
         self._fingerprint_key = derived_key(keys.account_index, "fingerprint")
+        self._doctor_key = derived_key(keys.account_index, "doctor")
         # Not derived from the session secret, which is renewed: every password would become invalid.
         self._hash_key = AESGCM(hkdf(keys.account_index, "portal stored password hashes"))
 
@@ -99,6 +100,10 @@ class WebVault:
     def bucket(self, *parts: str) -> bytes:
         """Return a 16-byte keyed hash of `parts`, such as a rate limit's bucket: no IP address is stored."""
         return _index(self._bucket_key, "\0".join(parts))
+
+    def doctor_mac(self, *parts: str) -> str:
+        """Return the MAC, in hexadecimal, by which `portal doctor` and the web server know each other."""
+        return _index(self._doctor_key, "\0".join(parts)).hex()
 
     def fingerprint(self) -> bytes:
         """Return a 16-byte keyed hash that is the same for both files of a key pair, and for no other."""

@@ -3,18 +3,33 @@
 import smtplib
 import socket
 import ssl
+from base64 import b64encode
 from collections.abc import Iterator
+from textwrap import shorten
 
 import click
 
 from portal.core.db import Database
+from portal.core.service_urls import MailServer
 from portal.core.settings import Settings
 from portal.outbox import pace, service
 from portal.outbox.models import MailPause
 from portal.runtime.command_line import AS_JSON, echo_json
 from portal.runtime.context import Context
 
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 5
+LONGEST_WORDS = 160
+# Why a relay cannot be used, by the error: the first that fits.
+_WHY_NOT: tuple[tuple[type[Exception], str], ...] = (
+    (smtplib.SMTPAuthenticationError, "rejects the user or password"),
+    (UnicodeError, "rejects the user or password"),
+    (smtplib.SMTPNotSupportedError, "offers no STARTTLS, or no AUTH"),
+    (ssl.SSLCertVerificationError, "has an untrusted certificate, or one for another host name"),
+    (ssl.SSLError, "does not speak TLS on this port as PORTAL_MAIL_URL requires"),
+    (socket.gaierror, "has a host name that does not resolve"),
+    (TimeoutError, f"does not answer within {CONNECT_SECONDS} seconds"),
+    (ConnectionRefusedError, "refuses the connection: nothing listens on this port"),
+)
 TAKEN = 200
 LONGEST_REASON = 200
 
@@ -169,10 +184,10 @@ def _relay(settings: Settings) -> str | None:
                 host.login(mail.user, mail.password or "")
             host.ehlo_or_helo_if_needed()
             # A relay that requires authentication, or rejects this sender, says so here.
-            code, _words = host.mail(settings.mail.sender)
+            code, _text = host.mail(settings.mail.sender)
             host.rset()
     except (OSError, smtplib.SMTPException, UnicodeError) as error:
-        return f"{_why_not(error)}; see PORTAL_MAIL_URL"
+        return f"{_why_not(error, mail)}; see PORTAL_MAIL_URL"
     if not TAKEN <= code < TAKEN + 100:
         return (
             f"rejects the sender {settings.mail.sender} (smtp-{code}); "
@@ -181,22 +196,34 @@ def _relay(settings: Settings) -> str | None:
     return None
 
 
-def _why_not(error: Exception) -> str:
-    """Return why the relay cannot be used, without quoting the relay or a setting."""
+def _why_not(error: Exception, server: MailServer) -> str:
+    """Return why the relay cannot be used, in its own words where it gave some, without user or password."""
+    words = _words(error, server)
+    for kind, why in _WHY_NOT:
+        if isinstance(error, kind):
+            return f"{why}{words and f' ({words})'}"
+    return f"rejects the connection ({words or type(error).__name__})"
+
+
+def _words(error: Exception, server: MailServer) -> str:
+    """Return what the relay, TLS or the resolver said about it, or nothing."""
     match error:
-        case smtplib.SMTPAuthenticationError() | UnicodeError():
-            return "rejects the user or password"
-        case smtplib.SMTPNotSupportedError():
-            return "offers no STARTTLS, or no AUTH"
+        case smtplib.SMTPResponseException():
+            return _reply(error.smtp_code, error.smtp_error, server)
         case ssl.SSLCertVerificationError():
-            return "has an untrusted certificate, or one for another host name"
+            return error.verify_message
         case ssl.SSLError():
-            return "does not speak TLS on this port as PORTAL_MAIL_URL requires"
+            return error.reason or ""
         case socket.gaierror():
-            return "has a host name that does not resolve"
-        case TimeoutError():
-            return f"does not answer within {CONNECT_SECONDS} seconds"
-        case ConnectionRefusedError():
-            return "refuses the connection: nothing listens on this port"
-        case _:
-            return f"rejects the connection ({type(error).__name__})"
+            return error.strerror or ""
+    return ""
+
+
+def _reply(code: int, said: bytes | str, server: MailServer) -> str:
+    """Return a reply's code and text in one line; the code alone where the text repeats the sign-in."""
+    said = said if isinstance(said, bytes) else said.encode()
+    text = shorten(said.decode("ascii", "replace"), LONGEST_WORDS, placeholder="…")
+    secrets = [secret.encode() for secret in (server.user, server.password) if secret]
+    forms = [form.lower() for secret in secrets for form in (secret, b64encode(secret))]
+    repeats = any(form in said.lower() for form in forms) or not text.isprintable()
+    return f"{code}" if repeats else f"{code} {text}"

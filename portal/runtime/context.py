@@ -1,6 +1,6 @@
 """Provide commands with settings, database and keys, each loaded on first use."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +18,8 @@ from portal.runtime import schema
 # A feature's checks for `portal doctor`. Takes the settings and whether the key files are valid; yields what
 # was checked, with its fault or None.
 Check = Callable[[Settings, bool], Iterator[tuple[str, str | None]]]
-# What a feature tells the operator in `portal doctor`, and is no fault.
-Notes = Callable[[Settings], Iterator[str]]
+# What a feature tells the operator in `portal doctor`, and is no fault: of what, and what.
+Notes = Callable[[Settings], Iterator[tuple[str, str]]]
 # The same as Check, of checks that read the database, which is at this version's migration.
 DatabaseCheck = Callable[[Database], Iterator[tuple[str, str | None]]]
 
@@ -28,14 +28,16 @@ DatabaseCheck = Callable[[Database], Iterator[tuple[str, str | None]]]
 class Context:
     """The context of a command. Properties raise ClickException, which ends the command with status 1.
 
-    `checks`, `database_checks` and `notes` are those of the features, for `portal doctor`.
+    The rest is for `portal doctor`: the features' `checks` by their names, `database_checks` and `notes`, and
+    the `faults` of settings that are invalid, which no other command gets.
     """
 
     settings: Settings
     clock: Clock = field(default_factory=SystemClock)
-    checks: tuple[Check, ...] = ()
+    checks: Mapping[str, Check] = field(default_factory=dict)
     database_checks: tuple[DatabaseCheck, ...] = ()
     notes: tuple[Notes, ...] = ()
+    faults: tuple[str, ...] = ()
 
     @cached_property
     def db(self) -> Database:

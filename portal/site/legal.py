@@ -75,23 +75,25 @@ def check_files(settings: Settings, _keys_right: bool) -> Iterator[tuple[str, st
             yield f"legal page {file}", f"cannot be read ({error.strerror}); both of the portal's users must"
 
 
-def notes(settings: Settings) -> Iterator[str]:
+def notes(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield, for `portal doctor`, which page is still a draft or lacks a language."""
     folder = settings.site.legal_dir
     for name in NAMES:
         files = [f"{name}.{tag}.md" for tag in settings.site.languages]
         lacking = [file for file in files if folder is None or not (folder / file).is_file()]
         if lacking == files:
-            yield (
-                f"/{name}/ shows a draft; put your own text into {folder or 'PORTAL_LEGAL_DIR'} "
+            draft = (
+                f"shows a draft; put your own text into {folder or 'PORTAL_LEGAL_DIR'} "
                 f"as {files[0]} (to start from it: {LEGAL_DRAFTS}/{name}.{DRAFT_LANGUAGE}.md)"
             )
+            yield f"/{name}/", draft
         elif lacking:
-            yield f"/{name}/ is in another language for some readers; {folder} has no {', '.join(lacking)}"
+            lacks = f"is in another language for some readers; {folder} has no {', '.join(lacking)}"
+            yield f"/{name}/", lacks
     known = re.compile(rf"(?:{'|'.join(NAMES)})\.(?:{'|'.join(settings.site.languages)})\.md")
     for file in _own_files(settings):
         if not known.fullmatch(file.name):
-            yield f"{file} is not used; the names are like {NAMES[0]}.{settings.default_language}.md"
+            yield str(file), f"is not used; the names are like {NAMES[0]}.{settings.default_language}.md"
 
 
 def _own_files(settings: Settings) -> list[Path]:

@@ -72,7 +72,7 @@ LABELS = {
         "stand-in",
     },
     "derive": {"authenticity", "code"},
-    "derived_key": {"account", "audit checkpoints", "bucket", "fingerprint", "proof", "vouchers"},
+    "derived_key": {"account", "audit checkpoints", "bucket", "doctor", "fingerprint", "proof", "vouchers"},
     "hit": {
         "forged notice links",
         "inspect lists",

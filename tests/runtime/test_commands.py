@@ -110,47 +110,35 @@ def test_a_worker_without_its_keys_says_what_it_needs(run, tmp_path):
     assert "worker's keys" in result.output
 
 
-@pytest.fixture
-def production_environ(environ):
-    return environ | {
-        "PORTAL_ENVIRONMENT": "production",
-        "PORTAL_BASE_URL": "https://incident.northwind.example",
-        "PORTAL_ARGON2": "m=47104,t=1,p=1",
-        "PORTAL_EMBEDDED": "0",
-        "PORTAL_TRUSTED_PROXIES": "1",
-    }
-
-
-def test_the_doctor_says_when_all_visitors_behind_a_proxy_count_as_one(run, production_environ):
+def test_the_doctor_says_when_all_visitors_behind_a_proxy_count_as_one(run, doctor, production_environ):
     said = "WRONG proxies: PORTAL_TRUSTED_PROXIES is 0"
-    assert said not in run("doctor", **production_environ).output
-    result = run("doctor", **production_environ | {"PORTAL_TRUSTED_PROXIES": "0"})
+    assert said not in doctor(**production_environ).output
+    result = doctor(**production_environ | {"PORTAL_TRUSTED_PROXIES": "0"})
     assert result.exit_code == 1
     assert said in result.output
     assert "all visitors count as one" in result.output
     assert said not in run("doctor", PORTAL_TRUSTED_PROXIES="0").output
 
 
-def test_only_the_web_server_s_user_is_well_without_a_relay(run, production_environ, tmp_path):
+def test_only_the_web_server_s_user_is_well_without_a_relay(run, doctor, production_environ, tmp_path):
     without = production_environ | {"PORTAL_MAIL_URL": None}
-    for command, code in (("doctor", 1), ("worker", 2)):
-        result = run(command, **without)
-        assert result.exit_code == code
-        assert "PORTAL_MAIL_URL: is required" in result.output
+    for ended, code in ((doctor(**without), 1), (run("worker", **without), 2)):
+        assert ended.exit_code == code
+        assert "PORTAL_MAIL_URL: is required" in ended.output
     (tmp_path / "keys/worker.json").unlink()
-    result = run("doctor", **without)
+    result = doctor(**without)
     assert result.exit_code == 0, result.output
     assert "mail relay" not in result.output
 
 
 @pytest.mark.parametrize("wrong", ["missing", "unreadable by either"])
 def test_nobody_is_asked_for_the_relay_s_password_because_of_a_key_file(
-    run, production_environ, tmp_path, wrong
+    doctor, production_environ, tmp_path, wrong
 ):
     (tmp_path / "keys/web.json").unlink()
     if wrong == "unreadable by either":
         (tmp_path / "keys/worker.json").unlink()
-    result = run("doctor", **production_environ | {"PORTAL_MAIL_URL": None, "PORTAL_EMBEDDED": "1"})
+    result = doctor(**production_environ | {"PORTAL_MAIL_URL": None, "PORTAL_EMBEDDED": "1"})
     assert result.exit_code == 1
     assert "WRONG mail relay: not checked; fix the keys first" in result.output
     assert "PORTAL_MAIL_URL" not in result.output

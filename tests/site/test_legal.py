@@ -123,7 +123,7 @@ def test_the_doctor_notes_a_draft_and_finds_no_fault(run):
     told = run("doctor")
     assert told.exit_code == 0
     for name in TITLES:
-        assert f"note  /{name}/ shows a draft; put your own text into PORTAL_LEGAL_DIR" in told.output
+        assert f"note  /{name}/: shows a draft; put your own text into PORTAL_LEGAL_DIR" in told.output
 
 
 def test_the_doctor_names_what_a_folder_lacks_and_what_is_misspelled(run, folder):
@@ -131,8 +131,8 @@ def test_the_doctor_names_what_a_folder_lacks_and_what_is_misspelled(run, folder
         (folder / name).write_text("Ours.", encoding="utf-8")
     told = run("doctor", PORTAL_LEGAL_DIR=str(folder))
     assert told.exit_code == 0
-    assert f"/privacy/ is in another language for some readers; {folder} has no privacy.es.md" in told.output
-    assert f"{folder}/privacy-es.md is not used; the names are like privacy.en.md" in told.output
+    assert f"/privacy/: is in another language for some readers; {folder} has no privacy.es.md" in told.output
+    assert f"{folder}/privacy-es.md: is not used; the names are like privacy.en.md" in told.output
     assert "/imprint/" not in told.output
 
 
