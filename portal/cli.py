@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
     from portal.runtime.context import Context
@@ -17,7 +18,7 @@ log = logging.getLogger("portal")
 # Each command: where it is, and its line in `portal --help`.
 COMMANDS = {
     "accounts": ("portal.accounts.commands:accounts", "Manage customers' accounts in the builtin store."),
-    "audit": ("portal.audit.commands:audit", "Verify the audit log of what commands and jobs did."),
+    "audit": ("portal.audit.commands:audit", "List and verify the audit log of what commands and jobs did."),
     "campaigns": (
         "portal.campaigns.commands:campaigns",
         "Send the notice to everyone affected.",
@@ -93,6 +94,17 @@ class Commands(click.Group):
         lines = own | {name: line for name, (_, line) in COMMANDS.items()}
         with formatter.section("Commands"):
             formatter.write_dl(sorted(lines.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that a shell may offer, without importing any command."""
+        own = {name: self.commands[name].get_short_help_str() for name in self.commands}
+        lines = own | {name: line for name, (_, line) in COMMANDS.items()}
+        names = [
+            CompletionItem(name, help=line)
+            for name, line in sorted(lines.items())
+            if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def invoke(self, context: click.Context) -> Any:
         """Run a command. Raises ClickException for expected errors; never quotes stored values."""

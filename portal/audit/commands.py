@@ -1,4 +1,7 @@
-"""`portal audit`: verify the hash chain of the audit log."""
+"""`portal audit`: list the entries of the audit log, and verify its hash chain."""
+
+import json
+from datetime import UTC, datetime
 
 import click
 
@@ -11,7 +14,45 @@ from portal.runtime.context import Context
 
 @click.group()
 def audit() -> None:
-    """Verify the audit log of what commands and jobs did."""
+    """List and verify the audit log of what commands and jobs did."""
+
+
+@audit.command("list")
+@click.option("--action", help="Only entries of one action, such as incidents.publish.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="From this day on (UTC).")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, help="How many at most. Default: 50.")
+@AS_JSON
+@click.pass_obj
+def list_entries(
+    context: Context, action: str | None, since: datetime | None, limit: int, *, as_json: bool
+) -> None:
+    """List the newest entries, the last first.
+
+    Each says when, what and about what. To check that none was altered: portal audit verify
+    """
+    start = since.replace(tzinfo=UTC) if since else None
+    with context.db.read() as session:
+        found = service.newest(session, limit, action, start)
+    if as_json:
+        echo_json(
+            [
+                {
+                    "number": each.number,
+                    "at": each.at,
+                    "action": each.action,
+                    "subject": each.subject,
+                    "details": json.loads(each.details),
+                }
+                for each in found
+            ]
+        )
+        return
+    for each in found:
+        said = ", ".join(f"{name} {value}" for name, value in json.loads(each.details).items())
+        line = f"{each.number}  {each.at:%Y-%m-%d %H:%M} UTC  {each.action}  {each.subject}  {said}"
+        click.echo(line.rstrip())
+    if not found:
+        click.echo("No entry fits.")
 
 
 def _parse_marks(

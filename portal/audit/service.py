@@ -95,6 +95,18 @@ def number_since(session: Session, action: str, since: datetime) -> int:
     return session.scalar(select(func.count()).select_from(AuditEntry).where(lately)) or 0
 
 
+def newest(
+    session: Session, limit: int, action: str | None = None, since: datetime | None = None
+) -> list[AuditEntry]:
+    """Return the newest entries, the last first, of one action or all; they are not verified."""
+    entries = select(AuditEntry).order_by(AuditEntry.number.desc()).limit(limit)
+    if action is not None:
+        entries = entries.where(AuditEntry.action == action)
+    if since is not None:
+        entries = entries.where(AuditEntry.at >= since)
+    return list(session.scalars(entries))
+
+
 def sign(session: Session, key: bytes, now: datetime) -> Mark | None:
     """Sign the entries after the last checkpoint, in a transaction of its own; return the last one signed.
 

@@ -3,12 +3,14 @@
 import os
 import pwd
 import sys
+from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from portal.core.addresses import AddressInvalid, normalise
-from portal.runtime.command_line import AS_JSON
+from portal.runtime.command_line import AS_JSON, counted, echo_json
 from portal.runtime.context import Context
 
 LONGEST_REASON = 200
@@ -42,6 +44,32 @@ def find(context: Context, who: str, reason: str | None, *, scan: bool, as_json:
     address = _address_of(text)
     looked = finding.find(context, address, text, _staff(reason), scan=scan and address is None)
     finding.show(context, looked, as_json=as_json)
+
+
+@support.command()
+@click.option("--days", type=click.IntRange(1, 3650), default=30, help="How far back. Default: 30.")
+@AS_JSON
+@click.pass_obj
+def looks(context: Context, days: int, *, as_json: bool) -> None:
+    """Count who looked how often, and at how many people.
+
+    From the audit log, which no command can change. For each look, with its reason: portal audit list
+    --action support.find
+    """
+    from portal.support import service  # noqa: PLC0415 - slow to import
+
+    with context.db.read() as session:
+        found = service.lookers(session, context.clock.now() - timedelta(days=days))
+    if as_json:
+        echo_json([asdict(each) for each in found])
+        return
+    for each in found:
+        click.echo(
+            f"{each.user}: {counted(each.looks, 'look')} at {counted(each.people, 'person', 'people')}, "
+            f"the last on {each.last_at:%Y-%m-%d %H:%M} UTC"
+        )
+    if not found:
+        click.echo(f"Nobody looked in the last {counted(days, 'day')}.")
 
 
 def _line_of(who: str) -> str:

@@ -3,6 +3,7 @@
 Nothing is shown that the answer page does not show to the owner of the mailbox, but states and times.
 """
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from portal.support.mails import MailFound
 
 LOOKED = "support.find"
 MOST_OPENED = 1_000
+MOST_READ = 100_000
 # Of a scan: more addresses than ever belong to one person.
 MOST_FOUND = 20
 # Who looks: the user who logged in, as whom the command runs, and why.
@@ -93,6 +95,29 @@ def record(session: Session, vault: WorkerVault, text: str, staff: Staff, now: d
     index = vault.list_index("support look", text).hex()
     details = {"reason": reason, "looked_for": index, "ran_as": ran_as}
     return audit.record(session, LOOKED, user, details, now)
+
+
+@dataclass(frozen=True)
+class Looker:
+    """How often a user looked since a day, at how many different people, and when last."""
+
+    user: str
+    looks: int
+    people: int
+    last_at: datetime
+
+
+def lookers(session: Session, since: datetime) -> list[Looker]:
+    """Return who looked since a day, the busiest first. Reads the newest entries, at most MOST_READ."""
+    by_user: dict[str, list[tuple[datetime, str]]] = {}
+    for entry in audit.newest(session, MOST_READ, LOOKED, since):
+        looked_for = str(json.loads(entry.details).get("looked_for", ""))
+        by_user.setdefault(entry.subject, []).append((entry.at, looked_for))
+    found = [
+        Looker(user, len(looks), len({person for _, person in looks}), max(at for at, _ in looks))
+        for user, looks in by_user.items()
+    ]
+    return sorted(found, key=lambda each: (-each.looks, each.user))
 
 
 def look(session: Session, tools: Tools, address: str, now: datetime) -> Found:

@@ -218,3 +218,17 @@ class TestScreen:
         assert "person 1 (Ann): Passwords" in said
         assert "Read none of this out" in said
         assert "\x1b" not in said
+
+
+@pytest.mark.sqlite
+def test_who_looked_how_often_is_counted_from_the_audit_log(lists, find, portal, monkeypatch, clock):
+    monkeypatch.setattr("portal.support.commands._staff", lambda reason: ("eve", "portal-worker", reason))
+    for who in ("ann@northwind.example", "Ann@northwind.example", "bob@northwind.example"):
+        find(who)
+    assert portal("support", "looks").stdout == "eve: 3 looks at 2 people, the last on 2026-11-23 09:00 UTC\n"
+    listed = portal("audit", "list", "--action", "support.find", "--since", "2026-11-23").stdout
+    assert [line.split("  ")[2:4] for line in listed.splitlines()] == [["support.find", "eve"]] * 3
+    assert "northwind" not in listed
+    clock.at += timedelta(days=31)
+    assert portal("support", "looks").stdout == "Nobody looked in the last 30 days.\n"
+    assert portal("audit", "list", "--since", "2026-11-24").stdout == "No entry fits.\n"
