@@ -9,9 +9,11 @@ from portal.identity.port import Profile
 from portal.worker import drain
 from tests.accounts.conftest import STORE
 from tests.accounts.test_import import HASH, HEADER, STRONG, count, load, report, row
+from tests.commands import context, portal
+from tests.people_files.workbooks import sheet, write
 from tests.reset.journey import NEW, REQUEST, link_in
 
-__all__ = ["load"]
+__all__ = ["context", "load", "portal"]
 
 
 @pytest.mark.parametrize(
@@ -119,6 +121,21 @@ def test_the_counts_come_as_json(load):
         {"reason": "says that there is no password", "accounts": 1},
     ]
     assert (told["added"], told["must_choose"], told["shared_rows"], told["dry_run"]) == (3, 2, 0, True)
+
+
+def test_a_workbook_of_accounts_comes_in(portal, tmp_path, db, sign_in, worker_vault):
+    head, customer = (
+        ("E-Mail-Adresse", "PASSWORD-HASH", "Kunden-Nr."),
+        ("user0@example.net", STRONG, "12345.0"),
+    )
+    file = write(tmp_path / "customers.xlsx", {"Kunden": sheet(head, customer)})
+    asked = portal("accounts", "import", file, status=2)
+    assert "E-Mail-Adresse" in asked.output
+    assert count(db) == 0
+    assert "New accounts: 1;" in portal("accounts", "import", file, "--yes").output
+    assert sign_in("another password", "user0@example.net").status_code == 303
+    with db.read() as session:
+        assert len(STORE.find_by_ref(session, worker_vault, "12345")) == 1
 
 
 WITHOUT_HASHES = {
