@@ -17,6 +17,7 @@ from portal.rotation import service as rotation
 class AccountFound:
     """The account of an address. `intact` is False where its row was tampered with.
 
+    `unset`: the company gave no usable password, and the owner has chosen none since.
     `restricted`: so many wrong passwords were typed that unknown browsers cannot sign in. `reminders` is an
     interval in months, or `off`.
     """
@@ -25,6 +26,7 @@ class AccountFound:
     version: int
     intact: bool
     must_reset: bool
+    unset: bool
     reset_required_at: datetime | None
     reset_reason: str | None
     password_changed_at: datetime | None
@@ -43,6 +45,7 @@ def account_at(session: Session, vault: WorkerVault, store: Store, address: str)
         version=account.version,
         intact=_is_intact(session, vault, store, account, address),
         must_reset=account.must_reset,
+        unset=account.unset,
         reset_required_at=account.reset_required_at,
         reset_reason=account.reset_reason,
         password_changed_at=account.password_changed_at,

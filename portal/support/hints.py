@@ -81,6 +81,11 @@ def _of_account(found: Found, base_url: str) -> Iterator[str]:
             f"Their password is locked. Ask them to enter the address at {base_url}/reset/: a link comes by "
             "mail. Nobody else can choose the password for them."
         )
+    elif account.unset:
+        yield (
+            f"They have no password yet. Ask them to enter the address at {base_url}/reset/: a link to "
+            "choose one comes by mail."
+        )
     elif account.restricted:
         yield (
             "Too many wrong passwords were typed for this address, so a new browser cannot sign in. A new "

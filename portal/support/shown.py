@@ -74,7 +74,7 @@ def as_data(found: Found, shown_address: str, hints: Sequence[str]) -> dict[str,
         "account": account
         and {
             "intact": account.intact,
-            "must_choose_a_password": account.must_reset,
+            "must_choose_a_password": account.must_reset or account.unset,
             "required_at": account.reset_required_at,
             "required_because": account.reset_reason,
             "password_changed_on": account.password_changed_at and account.password_changed_at.date(),
@@ -133,6 +133,8 @@ def _account_lines(account: AccountFound | None) -> list[str]:
     if account.must_reset:
         at = f" since {_when(account.reset_required_at)}" if account.reset_required_at else ""
         lines.append(f"The password is locked{at}: a new one must be chosen through a mailed link.")
+    elif account.unset:
+        lines.append("It came without a password: one must be chosen through a mailed link.")
     if account.restricted:
         lines.append("Sign-in is restricted after too many wrong passwords.")
     changed = account.password_changed_at

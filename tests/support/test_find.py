@@ -7,6 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from portal.audit.models import AuditEntry
+from portal.crypto.hashing import unset_hash
+from portal.identity.adding import NewAccount
+from portal.identity.port import Profile
 from portal.outbox import jobs
 from portal.worker import drain
 
@@ -164,6 +167,16 @@ def test_a_locked_password_and_the_way_out_of_it(lists, find, people, portal, wo
     assert (mail["kind"], mail["state"], mail["link_used"]) == ("reset required", "sent", False)
     assert mail["link_until"] == "2026-11-24T09:00:00Z"
     assert any("http://localhost:8000/reset/" in hint for hint in found["hints"])
+
+
+def test_an_account_without_a_password_and_the_way_to_one(lists, find, people, portal, db, clock):
+    new = NewAccount(Profile("ann@northwind.example"), unset_hash("m=64,t=1,p=1"), frozenset({"C-7", "C-8"}))
+    with db.write() as session:
+        people.store.add(session, people.vault, [new], clock.now())
+    for reference in ("C-7", "C-8"):
+        (found,) = find(reference)["found"]
+        assert found["account"]["must_choose_a_password"] is True
+        assert any("They have no password yet" in hint for hint in found["hints"])
 
 
 def test_who_gets_updates_and_who_left_them(lists, find, db, worker_vault, clock):
