@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bench.measure import Result, interleaved
-from bench.people import write_list
+from bench.people import CLASSES, write_list
 from bench.servers import context_of, portal_settings
 from portal.incidents.commands import incidents
 from portal.runtime.commands import db
@@ -43,7 +43,7 @@ def run() -> list[Result]:
                 with context_of(settings) as context:
                     for group, arguments in (
                         (db, ("upgrade",)),
-                        (incidents, ("create", "bench", "--title", "Bench", "--classes", "Names")),
+                        (incidents, ("create", "bench", "--title", "Bench", "--classes", CLASSES)),
                     ):
                         group.main(arguments, standalone_mode=False, obj=context)
                 command = [sys.executable, "-c", MEASURED, "exposure", "import", "bench", str(file)]

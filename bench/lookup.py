@@ -8,7 +8,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from bench.measure import Result, interleaved
-from bench.people import address, write_list
+from bench.people import CLASSES, address, write_list
 from bench.servers import context_of, portal_settings
 from portal.exposure import answers
 from portal.exposure.commands import exposure
@@ -39,7 +39,7 @@ def _list_of(count: int) -> Iterator[Callable[[], float]]:
         write_list(file, count)
         for group, arguments in (
             (db, ("upgrade",)),
-            (incidents, ("create", "bench", "--title", "Bench", "--classes", "Names")),
+            (incidents, ("create", "bench", "--title", "Bench", "--classes", CLASSES)),
             (exposure, ("import", "bench", str(file), "--activate")),
         ):
             group.main(arguments, standalone_mode=False, obj=context)

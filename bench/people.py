@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+CLASSES = "Email addresses;Names;Passwords"
 DOMAINS = ("postbox.example", "mail.example", "inbox.example", "correo.example")
 
 
@@ -14,8 +15,7 @@ def write_list(file: Path, count: int) -> None:
         for number in range(count):
             who = chance.randrange(10**9)
             out.write(
-                f"person{who}.{number}@{DOMAINS[number % 4]},C-{number},Ada Person {who},en,IE,"
-                "Email addresses;Names;Passwords\n"
+                f"person{who}.{number}@{DOMAINS[number % 4]},C-{number},Ada Person {who},en,IE,{CLASSES}\n"
             )
 
 

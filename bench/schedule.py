@@ -185,7 +185,7 @@ def _people(context: Context, parts: WorkerParts, now: datetime) -> None:
     """Activate a list and begin a notice to it, subscribe people to an update, and make reminders due."""
     slug, file = example.incident()["slug"], Path(str(context.db.engine.url.database)).with_name("list.csv")
     write_list(file, PEOPLE)
-    exposure.main(["import", slug, str(file), "--activate"], standalone_mode=False, obj=context)
+    exposure.main(["import", slug, str(file), "--activate", "--replace"], standalone_mode=False, obj=context)
     store, vault = BuiltinStore(), parts.vault
     with context.db.write() as session:
         incident = incidents.by_slug(session, slug)

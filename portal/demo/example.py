@@ -69,7 +69,11 @@ def _files(about: dict[str, Any], folder: Path, password_hash: str) -> Iterator[
     for count, at in about["lists"].items():
         file = folder / f"{count}.csv"
         file.write_text(list_file(count), encoding="utf-8")
-        yield datetime.fromisoformat(at), exposure, ("import", about["slug"], str(file), "--activate")
+        yield (
+            datetime.fromisoformat(at),
+            exposure,
+            ("import", about["slug"], str(file), "--activate", "--replace"),
+        )
 
 
 def _story(about: dict[str, Any]) -> Iterator[Step]:

@@ -212,7 +212,11 @@ class Sealer:
 
     def open(self, row_id: bytes, blob: bytes) -> Person:
         """Return the person of a row. Raises VaultError if it was altered or moved."""
-        return unpack(self._vault.decrypt(self._cell(row_id), blob, data_key=self._key))
+        return unpack(self.packed(row_id, blob))
+
+    def packed(self, row_id: bytes, blob: bytes) -> bytes:
+        """Return the packed person of a row. Raises VaultError if it was altered or moved."""
+        return self._vault.decrypt(self._cell(row_id), blob, data_key=self._key)
 
 
 def insert_people(db: Database, people: Iterable[Row]) -> None:

@@ -3,17 +3,16 @@
 import json
 import logging
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hmac import compare_digest
 
-from sqlalchemy import exists, func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
 from portal.crypto.vault import Cell, VaultError, WorkerVault
 from portal.datakinds.taxonomy import find
-from portal.exposure.models import READY, ActiveList, ExposedPerson, ExposureList
+from portal.exposure.models import READY, ActiveList, ExposureList
 from portal.exposure.people import ADDRESS_BYTES, Person, Sealer, read_page
 from portal.incidents import service as incidents
 
@@ -39,26 +38,8 @@ class ListUnknown(Exception):
     """There is no such version, or its import is not finished."""
 
 
-class ListHasBadRows(Exception):
-    """Rows of the file were rejected, and `accept_bad_rows` was not set."""
-
-    def __init__(self, bad_rows: int) -> None:
-        """Store the number of rejected rows."""
-        self.bad_rows = bad_rows
-        super().__init__(f"{bad_rows} rows were rejected")
-
-
 class ListDestroyed(Exception):
     """The data key of the list was destroyed; the list cannot be read any more."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The comparison with version `number`: addresses that are new and gone, counted by their folds."""
-
-    number: int
-    new: int
-    gone: int
 
 
 def versions(session: Session, incident_id: bytes) -> list[ExposureList]:
@@ -100,7 +81,7 @@ def verified_active(
     )
     found = {}
     for choice, chosen in rows:
-        row_mac = _row_mac(vault, choice.incident_id, chosen, choice.activated_at)
+        row_mac = activation_mac(vault, choice.incident_id, chosen, choice.activated_at)
         if chosen.incident_id != choice.incident_id or not compare_digest(choice.row_mac, row_mac):
             log.error(
                 "exposure: the activation for incident %s was altered or inserted, no answer uses that list; "
@@ -112,42 +93,10 @@ def verified_active(
     return found
 
 
-def _row_mac(vault: WorkerVault, incident_id: bytes, version: ExposureList, at: datetime) -> bytes:
+def activation_mac(vault: WorkerVault, incident_id: bytes, version: ExposureList, at: datetime) -> bytes:
+    """Return the MAC of an activation, which is made with the worker's keys."""
     ids = (incident_id, version.id, version.people)
     return vault.row_mac("active list", *ids, at.astimezone(UTC).isoformat(timespec="microseconds"))
-
-
-def activate(
-    session: Session,
-    vault: WorkerVault,
-    incident_id: bytes,
-    number: int,
-    now: datetime,
-    *,
-    accept_bad_rows: bool = False,
-) -> ExposureList:
-    """Make a version the one that answers come from; an older one may be activated again.
-
-    Writes the audit row. Raises ListUnknown, ListDestroyed, and ListHasBadRows unless `accept_bad_rows`.
-    """
-    version = _finished(session, incident_id, number)
-    if version.data_key is None:
-        raise ListDestroyed
-    if version.bad_rows and not accept_bad_rows:
-        raise ListHasBadRows(version.bad_rows)
-    current = session.get(ActiveList, incident_id, with_for_update=True)
-    row_mac = _row_mac(vault, incident_id, version, now)
-    if current is None:
-        session.add(
-            ActiveList(incident_id=incident_id, list_id=version.id, activated_at=now, row_mac=row_mac)
-        )
-    else:
-        current.list_id, current.activated_at, current.released = version.id, now, False
-        current.row_mac = row_mac
-    session.flush()
-    details = {"version": number, "people": version.people, "bad_rows": version.bad_rows}
-    audit.record(session, "exposure.activate", incidents.by_id(session, incident_id).slug, details, now)
-    return version
 
 
 def set_notifying(session: Session, version: ExposureList, *, goes_out: bool) -> None:
@@ -164,7 +113,7 @@ def destroy(
     Writes the audit row. `delete_people` deletes the rows; the version stays, with its counts. Raises
     ListUnknown, ListActive, and ListNotifying unless `stop_notice`.
     """
-    version = _finished(session, incident_id, number)
+    version = finished(session, incident_id, number)
     session.refresh(version, with_for_update=True)
     if version.notifying and version.data_key is not None and not stop_notice:
         raise ListNotifying
@@ -178,7 +127,8 @@ def destroy(
     return version
 
 
-def _finished(session: Session, incident_id: bytes, number: int) -> ExposureList:
+def finished(session: Session, incident_id: bytes, number: int) -> ExposureList:
+    """Return a version whose import has finished. Raises ListUnknown."""
     version = session.scalar(
         select(ExposureList).where(
             ExposureList.incident_id == incident_id,
@@ -189,22 +139,6 @@ def _finished(session: Session, incident_id: bytes, number: int) -> ExposureList
     if version is None:
         raise ListUnknown
     return version
-
-
-def difference(session: Session, version: ExposureList, other: ExposureList) -> Difference:
-    """Compare two versions by the folds of their addresses, so that a change of case is no difference."""
-    return Difference(
-        other.number, _only_in(session, version.id, other.id), _only_in(session, other.id, version.id)
-    )
-
-
-def _only_in(session: Session, list_id: int, other_id: int) -> int:
-    other = aliased(ExposedPerson)
-    in_other = exists().where(other.list_id == other_id, other.fold_index == ExposedPerson.fold_index)
-    statement = select(func.count(ExposedPerson.fold_index.distinct())).where(
-        ExposedPerson.list_id == list_id, ~in_other
-    )
-    return session.scalar(statement) or 0
 
 
 def exposed_count(session: Session, vault: WorkerVault, incident_id: bytes, class_name: str) -> int:

@@ -27,6 +27,7 @@ from tests.visitor import Visitor
 
 SLUG = "november"
 PASSWORD = "eleven owls at noon"
+CLASSES = "Names;Passwords;Email addresses;Phone numbers;Physical addresses;Purchases"
 LIST_HEADER = "email,account_ref,name,locale,jurisdiction,data_classes\n"
 
 
@@ -59,9 +60,7 @@ class House:
 
     def incident(self) -> None:
         """An incident with a corrected statement and an update that was reworded."""
-        self.command(
-            "incidents", "create", SLUG, "--title", "Theft of bookings", "--classes", "Names;Passwords"
-        )
+        self.command("incidents", "create", SLUG, "--title", "Theft of bookings", "--classes", CLASSES)
         for number, statement in enumerate((STATEMENT, CORRECTED)):
             self.command("incidents", "statement", SLUG, self.file(f"statement-{number}.md", statement))
             self.command("incidents", "publish", SLUG)
@@ -74,7 +73,7 @@ class House:
     def live(self, *rows: str) -> None:
         """Activate a list of these rows."""
         file = self.file("list.csv", "\n".join([LIST_HEADER.rstrip("\n"), *rows, ""]))
-        self.command("exposure", "import", SLUG, file, "--activate")
+        self.command("exposure", "import", SLUG, file, "--activate", "--replace")
 
     def account(self, address: str) -> bytes:
         account = NewAccount(Profile(address, "Sam Rivera"), hasher_for(self.worker.settings).hash(PASSWORD))

@@ -60,7 +60,7 @@ def breached(running_portal: Portal, tmp_path: Path) -> Portal:
     context = Context(Settings.from_env(running_portal.environ))
     title = ("--title", "Theft of our order archive")
     for group, arguments in (
-        (incidents, ("create", SLUG, *title, "--classes", "Names")),
+        (incidents, ("create", SLUG, *title, "--classes", "Names;Passwords;Email addresses")),
         (incidents, ("statement", SLUG, str(example.CONTENT / "statement-1.md"))),
         (incidents, ("publish", SLUG)),
         (exposure, ("import", SLUG, str(affected), "--activate")),

@@ -13,11 +13,11 @@ from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
 from portal.exposure import importing
-from portal.exposure import service as exposure
 from portal.identity.builtin import BuiltinStore
 from portal.incidents import authoring, writing
 from portal.incidents import service as incidents
 from portal.runtime.context import Context
+from tests.lists import activate
 
 SLUG = "november"
 STORE = BuiltinStore()
@@ -110,13 +110,20 @@ class Operator:
     def live(self, rows: str, classes: tuple[str, ...] = ("Names",)) -> importing.Summary:
         file = self.folder / "list.csv"
         file.write_text(HEADER + rows)
-        with self.db.read() as session:
-            incident_id = incidents.by_slug(session, SLUG).id
+        incident_id = self.classes(classes)
         source = importing.Source(incident_id, classes, file, self.folder / "report.csv")
         summary = importing.import_list(self.db, self.vault, self.clock, source, lambda *_: None)
-        with self.db.write() as session:
-            exposure.activate(session, self.vault, incident_id, summary.number, self.clock.now())
+        activate(self.db, self.vault, incident_id, summary.number, self.clock.now())
         return summary
+
+    def classes(self, names: tuple[str, ...]) -> bytes:
+        """Let the incident list these data classes; return its id."""
+        with self.db.write() as session:
+            incident = incidents.by_slug(session, SLUG)
+            incidents.stage_classes(session, incident, names, self.clock.now())
+            if incident.state == "published":
+                incidents.publish(session, SLUG, self.clock.now())
+        return incident.id
 
     def run(self, *arguments: str) -> Result:
         context = Context(self.settings, self.clock)

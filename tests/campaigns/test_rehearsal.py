@@ -90,6 +90,7 @@ def test_passwords_on_the_list_count_though_the_incident_does_not_name_them(
     """Nobody whose password was taken may read that none were."""
     operator.statement(STATEMENT)
     operator.live("ann@northwind.example,1,Ann,en\n", ("Names", "Passwords"))
+    operator.classes(("Names",))
     said = operator.run("notify", SLUG, "--dry-run").stdout
     assert "NOT AMONG THE INCIDENT'S CLASSES, BUT ON THE LIST: Passwords." in said
     operator.run("notify", SLUG, "--confirm", "1")

@@ -11,11 +11,12 @@ from sqlalchemy import func, select
 from portal.core.clock import FixedClock
 from portal.core.db import Database
 from portal.crypto.vault import WorkerVault
-from portal.exposure import importing, service
+from portal.exposure import importing
 from portal.exposure.models import ExposedPerson, ExposureList
 from portal.incidents import service as incidents
 from portal.runtime.parts import WorkerParts
 from portal.worker import drain
+from tests.lists import activate
 from tests.mailbox import Delivered, Mailbox
 from tests.visitor import Visitor
 
@@ -56,14 +57,11 @@ class Lists:
     def take_in(self, content: str | bytes, slug: str = SLUG, *, dry_run: bool = False) -> importing.Summary:
         file = self.folder / "list.csv"
         file.write_bytes(content.encode() if isinstance(content, str) else content)
-        source = importing.Source(self.id_of(slug), OWN_CLASSES, file, self.report)
+        source = importing.Source(self.id_of(slug), OWN_CLASSES, file, self.report, widen=True)
         return importing.import_list(self.db, self.vault, self.clock, source, quiet, dry_run=dry_run)
 
     def activate(self, number: int, slug: str = SLUG) -> None:
-        with self.db.write() as session:
-            service.activate(
-                session, self.vault, self.id_of(slug), number, self.clock.now(), accept_bad_rows=True
-            )
+        activate(self.db, self.vault, self.id_of(slug), number, self.clock.now())
 
     def live(self, rows: str, slug: str = SLUG) -> importing.Summary:
         """Take in rows below the full header, and activate them."""

@@ -61,7 +61,7 @@ def test_the_answer_begins_with_what_was_exposed_and_what_was_not(lists, check, 
     page = words(read(check("ann@northwind.example")))
     assert "What was taken Dates of birth Names Not yours" in page
     assert "Not yours: this was taken from others Email addresses What to do" in page
-    lists.live("ben@northwind.example,7,Ben,en,,Names;Email addresses\n")
+    lists.live("ben@northwind.example,7,Ben,en,,Names;Email addresses;Dates of birth\n")
     assert "taken from others" not in words(read(check("ben@northwind.example")))
 
 

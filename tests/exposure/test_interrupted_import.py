@@ -22,7 +22,7 @@ def test_ctrl_c_leaves_nothing_and_says_what_was_removed(lists, environ, tmp_pat
     lists.live(ANN)
     file = tmp_path / "big.csv"
     file.write_text(HEADER + numbered(60_000))
-    stage, option = ("Checking", "--dry-run") if dry_run else ("Storing", "--activate")
+    stage, option = ("Checking", "--dry-run") if dry_run else ("Storing", "--replace")
     program = textwrap.dedent(f"""
         import os, signal, sys
         from portal.people_files.progress import ProgressBars

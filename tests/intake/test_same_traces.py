@@ -12,8 +12,6 @@ from portal.accounts import lockout
 from portal.accounts.models import FailureCount
 from portal.core.db import new_id
 from portal.crypto.hashing import dummy_hash
-from portal.exposure import importing
-from portal.exposure import service as exposure
 from portal.exposure.models import ExposedPerson
 from portal.exposure.people import Indexer
 from portal.identity.adding import NewAccount
@@ -26,6 +24,7 @@ from portal.intake.models import IntakeRequest
 from portal.subscriptions import service as subscriptions
 from portal.worker import drain
 from tests import traces
+from tests.lists import import_and_activate
 from tests.visitor import Visitor, hidden
 
 SLUGS = ("november", "second")
@@ -56,10 +55,8 @@ def listed(db, worker_vault, clock, database_url, tmp_path: Path) -> None:
             incidents.publish(session, slug, now)
         file = tmp_path / f"{slug}.csv"
         file.write_text(f"email,account_ref,name,locale,jurisdiction,data_classes\n{rows}", encoding="utf-8")
-        source = importing.Source(incident.id, ("Names",), file, tmp_path / "report.csv")
-        summary = importing.import_list(db, worker_vault, clock, source, lambda *_: None)
+        import_and_activate(db, worker_vault, clock, incident.id, file)
         with db.write() as session:
-            exposure.activate(session, worker_vault, incident.id, summary.number, now)
             subscriptions.confirm(session, worker_vault, incident.id, subscriptions.Contact(AFFECTED, "en"))
     customers = (AFFECTED, CUSTOMER, SPOILT)
     accounts = [NewAccount(Profile(address), dummy_hash("m=64,t=1,p=1")) for address in customers]

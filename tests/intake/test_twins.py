@@ -4,8 +4,6 @@ import re
 
 import pytest
 
-from portal.exposure import importing
-from portal.exposure import service as exposure
 from portal.identity.adding import NewAccount
 from portal.identity.builtin import BuiltinStore
 from portal.identity.port import Profile
@@ -13,6 +11,7 @@ from portal.identity.service import hasher_for
 from portal.incidents import service as incidents
 from portal.subscriptions import service as subscriptions
 from portal.worker import drain
+from tests.lists import import_and_activate
 from tests.traces import contents
 
 # Folds are made before the database sees them: it gets hashes.
@@ -35,11 +34,9 @@ def imitated(db, worker_vault, clock, settings, database_url, tmp_path):
         incidents.publish(session, "november", clock.now())
     file = tmp_path / "list.csv"
     file.write_text("email\n" + "".join(f"{name}@northwind.example\n" for name in NAMES))
-    source = importing.Source(incident.id, ("Names",), file, tmp_path / "report.csv")
-    summary = importing.import_list(db, worker_vault, clock, source, lambda *_: None)
+    import_and_activate(db, worker_vault, clock, incident.id, file)
     password_hash = hasher_for(settings).hash("eleven owls at noon")
     with db.write() as session:
-        exposure.activate(session, worker_vault, incident.id, summary.number, clock.now())
         accounts = [NewAccount(Profile(f"{name}@northwind.example"), password_hash) for name in NAMES]
         BuiltinStore().add(session, worker_vault, accounts, clock.now())
         for name in NAMES:

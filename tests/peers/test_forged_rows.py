@@ -7,7 +7,6 @@ from portal.campaigns import jobs as campaigns
 from portal.campaigns.models import Campaign
 from portal.core.db import new_id
 from portal.crypto.vault import VaultError
-from portal.exposure import importing
 from portal.exposure import jobs as exposure_jobs
 from portal.exposure import service as exposure
 from portal.exposure.models import ActiveList, ExposedPerson
@@ -16,6 +15,7 @@ from portal.intake import service as intake
 from portal.intake.models import IntakeRequest
 from portal.worker import drain
 from tests import traces
+from tests.lists import import_and_activate, import_file
 from tests.visitor import hidden
 
 LISTED, STRANGER = "ann@northwind.example", "eve@northwind.example"
@@ -35,12 +35,9 @@ def take_in(db, worker_vault, clock, database_url, tmp_path):
             incident_id = incidents.by_slug(session, slug).id
         file = tmp_path / "list.csv"
         file.write_text(HEADER + rows, encoding="utf-8")
-        source = importing.Source(incident_id, ("Names",), file, tmp_path / "report.csv")
-        summary = importing.import_list(db, worker_vault, clock, source, lambda *_: None)
         if activate:
-            with db.write() as session:
-                exposure.activate(session, worker_vault, incident_id, summary.number, now)
-        return summary.list_id
+            return import_and_activate(db, worker_vault, clock, incident_id, file).list_id
+        return import_file(db, worker_vault, clock, incident_id, file).list_id
 
     return done
 

@@ -68,7 +68,7 @@ def people_and_list(portal, tmp_path: Path, people) -> None:
 def take_in(portal, folder: Path, text: str) -> None:
     file = folder / "list.csv"
     file.write_text(text)
-    portal("exposure", "import", SLUG, file, "--activate")
+    portal("exposure", "import", SLUG, file, "--activate", "--widen", "--replace")
 
 
 def counted(result: Result) -> dict[str, int]:

@@ -16,14 +16,13 @@ import pytest
 
 from portal.core.clock import SystemClock
 from portal.core.settings import Settings
-from portal.exposure import importing
-from portal.exposure import service as exposure
 from portal.identity.adding import NewAccount
 from portal.identity.builtin import BuiltinStore
 from portal.identity.port import Profile
 from portal.identity.service import hasher_for
 from portal.incidents import service as incidents
 from portal.subscriptions.models import Subscription
+from tests.lists import import_and_activate
 from tests.mailbox import Delivered, Mailbox
 from tests.processes import command, free_port, serving, working
 from tests.visitor import hidden, leads_to
@@ -129,11 +128,9 @@ def ana_everywhere(db, worker_vault, database_url, halves, tmp_path):
     with db.write() as session:
         incidents.publish(session, SLUG, now)
     (tmp_path / "list.csv").write_text(f"email,data_classes\n{ANA},Passwords\n")
-    source = importing.Source(incident.id, ("Names",), tmp_path / "list.csv", tmp_path / "report.csv")
-    summary = importing.import_list(db, worker_vault, SystemClock(), source, lambda *_: None)
+    import_and_activate(db, worker_vault, SystemClock(), incident.id, tmp_path / "list.csv")
     account = NewAccount(Profile(ANA, "Ana Ruiz"), hasher_for(Settings.from_env(halves[0])).hash(OLD))
     with db.write() as session:
-        exposure.activate(session, worker_vault, incident.id, summary.number, now)
         BuiltinStore().add(session, worker_vault, [account], now)
 
 

@@ -1,21 +1,42 @@
 """`portal exposure import`."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
 from portal.core.db import sqlite_file
-from portal.exposure import importing, service
-from portal.exposure.commands.versions import ACCEPT, activate_version, count_rows, find_incident
-from portal.exposure.models import ExposureList
-from portal.incidents.models import Incident
+from portal.exposure import importing
+from portal.exposure.commands.stops import WIDEN, staged_line, stops_text
+from portal.exposure.commands.versions import (
+    ACCEPT,
+    REPLACE,
+    activate_version,
+    active_line,
+    compared_line,
+    comparison_data,
+    count_rows,
+    find_incident,
+)
 from portal.people_files import command_line
 from portal.people_files.progress import ProgressBars
-from portal.runtime.command_line import AS_JSON, echo_json
+from portal.runtime.command_line import AS_JSON, DecisionNeeded, echo_json
 from portal.runtime.context import Context
 
 NOTHING_STORED = "Nothing was stored; the active list is untouched."
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of the command was asked for."""
+
+    slug: str
+    file: Path
+    report: Path
+    dry_run: bool
+    as_json: bool
 
 
 @click.command("import")
@@ -25,6 +46,8 @@ NOTHING_STORED = "Nothing was stored; the active list is untouched."
 @click.option("--activate", "activate_it", is_flag=True, help="Use the list for answers at once.")
 @command_line.REPORT
 @ACCEPT
+@REPLACE
+@WIDEN
 @command_line.reading_options
 @AS_JSON
 @click.pass_obj
@@ -38,6 +61,8 @@ def import_list(
     dry_run: bool,
     activate_it: bool,
     accept_bad_rows: bool,
+    replace: bool,
+    widen: bool,
     as_json: bool,
 ) -> None:
     """Import a file as a new version of a list.
@@ -45,12 +70,13 @@ def import_list(
     FILE is CSV with any usual separator, or an XLSX workbook, with a header: email (required), account_ref,
     name, locale, jurisdiction, data_classes (separated by ;). A row without data_classes has all classes of
     the incident SLUG. Where something in the file had to be guessed or mended, a preview shows it first. The
-    version is not used until it is activated.
+    version is not used until it is activated. It is compared with the active one, and stops where it may be
+    the wrong file.
     """
     db, vault, clock = context.db, context.worker_vault(), context.clock
     with db.read() as session:
         incident = find_incident(session, slug)
-    report = report or command_line.report_of(file)
+    run = Run(slug, file, report or command_line.report_of(file), dry_run, as_json)
     database = sqlite_file(db.engine.url)
     with (
         command_line.errors_as_messages(file, database, NOTHING_STORED),
@@ -58,13 +84,15 @@ def import_list(
     ):
         source = importing.Source(
             incident.id,
-            incident.class_names,
+            incident.next_class_names,
             file,
-            report,
+            run.report,
             must_be_whole=activate_it and not dry_run,
             options=command_line.confirming(
                 reading, file, bars, NOTHING_STORED, dry_run=dry_run, as_json=as_json
             ),
+            widen=widen,
+            must_not_lose=activate_it and not replace,
         )
         try:
             summary = importing.import_list(db, vault, clock, source, bars.show, dry_run=dry_run)
@@ -72,81 +100,68 @@ def import_list(
             raise click.ClickException(
                 "Another import is running. Wait until it has finished, then run the command again."
             ) from None
-    if as_json:
-        _echo_as_json(
+        except importing.ImportUndecided as undecided:
+            bars.end()
+            _echo_summary(undecided.summary, run, active=False)
+            raise DecisionNeeded(
+                f"{stops_text(undecided.summary, source, incident)}\n{NOTHING_STORED}"
+            ) from None
+    if dry_run or not activate_it:
+        _echo_summary(summary, run, active=False)
+        return
+    try:
+        active = activate_version(
             context,
             slug,
-            incident,
-            summary,
-            report,
-            dry_run=dry_run,
-            activate_it=activate_it,
+            summary.number,
+            summary.comparison,
             accept_bad_rows=accept_bad_rows,
+            replace=replace,
         )
-        return
-    _echo_summary(summary, file, report)
-    command_line.echo_closing_lines(summary, dry_run=dry_run)
-    if dry_run:
-        return
-    if (difference := _difference(context, incident, summary.list_id)) is not None:
-        click.echo(
-            f"Compared with the active version {difference.number}, ignoring case: "
-            f"new addresses: {difference.new}; gone: {difference.gone}."
-        )
-    click.echo(f"Stored as version {summary.number}. It is not used until it is activated.")
-    if activate_it:
-        activate_version(context, slug, summary.number, accept_bad_rows=accept_bad_rows)
-    else:
-        click.echo(f"To activate it: portal exposure activate {slug} {summary.number}")
+    except click.ClickException:
+        _echo_summary(summary, run, active=False)
+        raise
+    _echo_summary(summary, run, active=True)
+    click.echo(active_line(active), err=as_json)
 
 
-def _echo_summary(summary: importing.Summary, file: Path, report: Path) -> None:
+def _echo_summary(summary: importing.Summary, run: Run, *, active: bool) -> None:
+    """Print what was read, what it is compared with the active version, and what became of it."""
+    if run.as_json:
+        echo_json(_as_data(summary, run, active=active))
+        return
     click.echo(
-        f"{file.name}: {count_rows(summary.rows)}; people: {summary.people}; addresses: {summary.addresses}."
+        f"{run.file.name}: {count_rows(summary.rows)}; people: {summary.people}; "
+        f"addresses: {summary.addresses}."
     )
     if summary.duplicates:
         click.echo(f"{count_rows(summary.duplicates)} named a person again; their data classes were merged.")
     if summary.bad_rows:
-        click.echo(f"{count_rows(summary.bad_rows)} rejected. Lines and reasons: {report}")
+        click.echo(f"{count_rows(summary.bad_rows)} rejected. Lines and reasons: {run.report}")
         command_line.echo_reasons(summary)
+    if summary.comparison is not None:
+        click.echo(compared_line(summary.comparison))
+    command_line.echo_closing_lines(summary, dry_run=run.dry_run)
+    if not summary.number:
+        return
+    click.echo(f"Stored as version {summary.number}. It is not used until it is activated.")
+    if summary.staged:
+        click.echo(staged_line(summary, run.slug))
+    elif not active:
+        click.echo(f"To activate it: portal exposure activate {run.slug} {summary.number}")
 
 
-def _echo_as_json(
-    context: Context,
-    slug: str,
-    incident: Incident,
-    summary: importing.Summary,
-    report: Path,
-    *,
-    dry_run: bool,
-    activate_it: bool,
-    accept_bad_rows: bool,
-) -> None:
-    data = command_line.as_data(summary) | {
+def _as_data(summary: importing.Summary, run: Run, *, active: bool) -> dict[str, Any]:
+    return command_line.as_data(summary) | {
         "people": summary.people,
         "addresses": summary.addresses,
         "duplicates": summary.duplicates,
         "classes": summary.class_counts,
-        "report": str(report) if summary.bad_rows else None,
-        "dry_run": dry_run,
-        "version": None if dry_run else summary.number,
-        "active": False,
-        "compared": None,
+        "classes_not_listed": list(summary.beyond),
+        "classes_staged": summary.staged,
+        "report": str(run.report) if summary.bad_rows else None,
+        "dry_run": run.dry_run,
+        "version": summary.number or None,
+        "active": active,
+        "compared": comparison_data(summary.comparison),
     }
-    if not dry_run:
-        difference = _difference(context, incident, summary.list_id)
-        if difference is not None:
-            data["compared"] = {"version": difference.number, "new": difference.new, "gone": difference.gone}
-        if activate_it:
-            activate_version(context, slug, summary.number, accept_bad_rows=accept_bad_rows, err=True)
-            data["active"] = True
-    echo_json(data)
-
-
-def _difference(context: Context, incident: Incident, list_id: int) -> service.Difference | None:
-    """Return the difference from the active version, if there is one."""
-    with context.db.read() as session:
-        active = service.active(session, incident.id)
-        if active is None:
-            return None
-        return service.difference(session, session.get_one(ExposureList, list_id), active)

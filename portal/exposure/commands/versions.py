@@ -1,14 +1,18 @@
 """`portal exposure list`, `activate` and `purge`."""
 
 import json
+from typing import Any
 
 import click
 from sqlalchemy.orm import Session
 
-from portal.exposure import service
+from portal.exposure import activating, comparing, service
+from portal.exposure.activating import Comparison
+from portal.exposure.models import ExposureList
 from portal.exposure.people import delete_people
 from portal.incidents import service as incidents
 from portal.incidents.models import Incident
+from portal.runtime.command_line import AS_JSON, DecisionNeeded, echo_json
 from portal.runtime.context import Context
 
 VERSION = click.IntRange(1, 2**31 - 1)
@@ -19,39 +23,92 @@ ACCEPT = click.option(
 )
 
 
+REPLACE = click.option(
+    "--replace",
+    is_flag=True,
+    help="Activate although more than a tenth of the active version's people are gone.",
+)
+
+
 @click.command("list")
 @click.argument("slug")
+@AS_JSON
 @click.pass_obj
-def list_versions(context: Context, slug: str) -> None:
+def list_versions(context: Context, slug: str, *, as_json: bool) -> None:
     """Show the versions of a list with their counts."""
     with context.db.read() as session:
         incident = find_incident(session, slug)
         active = service.active(session, incident.id)
         versions = service.versions(session, incident.id)
+    if as_json:
+        echo_json([_as_data(incident, version, active) for version in versions])
+        return
     if not versions:
         click.echo(f"There is no list yet. Import one: portal exposure import {slug} FILE")
     for version in versions:
-        mark = "active" if active is not None and active.id == version.id else ""
-        mark = mark if version.data_key else "destroyed"
+        mark = _state(version, active).removeprefix("stored")
         click.echo(
             f"version {version.number}  {version.imported_at:%Y-%m-%d %H:%M} UTC  people {version.people}"
             f"  addresses {version.addresses}  rejected {version.bad_rows}  {mark}".rstrip()
         )
         for name, people in json.loads(version.class_counts).items():
-            click.echo(f"    {name}: {people}")
+            public = "" if name in incident.class_names else "  (not public: see portal incidents classes)"
+            click.echo(f"    {name}: {people}{public}")
+
+
+def _as_data(incident: Incident, version: ExposureList, active: ExposureList | None) -> dict[str, Any]:
+    return {
+        "version": version.number,
+        "state": _state(version, active),
+        "imported_at": version.imported_at,
+        "rows": version.rows,
+        "people": version.people,
+        "addresses": version.addresses,
+        "duplicates": version.duplicates,
+        "bad_rows": version.bad_rows,
+        "classes": json.loads(version.class_counts),
+        "classes_not_public": service.classes_beyond(version, incident.class_names),
+    }
+
+
+def _state(version: ExposureList, active: ExposureList | None) -> str:
+    if version.data_key is None:
+        return "destroyed"
+    return "active" if active is not None and active.id == version.id else "stored"
 
 
 @click.command()
 @click.argument("slug")
 @click.argument("version", type=VERSION)
 @ACCEPT
+@REPLACE
+@AS_JSON
 @click.pass_obj
-def activate(context: Context, slug: str, version: int, *, accept_bad_rows: bool) -> None:
+def activate(
+    context: Context, slug: str, version: int, *, accept_bad_rows: bool, replace: bool, as_json: bool
+) -> None:
     """Use this version of a list for all answers.
 
-    Older versions can be activated again.
+    Older versions can be activated again. It is compared with the active one before: nobody should be
+    missing by mistake.
     """
-    activate_version(context, slug, version, accept_bad_rows=accept_bad_rows)
+    comparison = _compare(context, slug, version)
+    if comparison is not None:
+        click.echo(compared_line(comparison), err=as_json)
+    active = activate_version(
+        context, slug, version, comparison, accept_bad_rows=accept_bad_rows, replace=replace
+    )
+    if as_json:
+        echo_json(
+            {
+                "version": active.number,
+                "people": active.people,
+                "addresses": active.addresses,
+                "compared": comparison_data(comparison),
+            }
+        )
+    else:
+        click.echo(active_line(active))
 
 
 @click.command()
@@ -96,16 +153,42 @@ def purge(context: Context, slug: str, version: int, *, stop_notice: bool) -> No
     )
 
 
+def _compare(context: Context, slug: str, number: int) -> Comparison | None:
+    """Compare a version with the active one, if that is another one."""
+    vault = context.worker_vault()
+    with context.db.read() as session:
+        incident = find_incident(session, slug)
+        active = service.verified_active(session, vault, [incident.id]).get(incident.id)
+        versions = service.versions(session, incident.id)
+    version = next((one for one in versions if one.number == number and one.data_key), None)
+    if version is None or active is None or active.id == version.id:
+        return None
+    return comparing.compare_versions(context.db, vault, version, active)
+
+
 def activate_version(
-    context: Context, slug: str, number: int, *, accept_bad_rows: bool, err: bool = False
-) -> None:
-    """Activate a version, and say so (`err`: on standard error). Raises ClickException for what stops it."""
+    context: Context,
+    slug: str,
+    number: int,
+    comparison: Comparison | None,
+    *,
+    accept_bad_rows: bool,
+    replace: bool,
+) -> ExposureList:
+    """Activate a version that was compared with the active one. Raises ClickException for what stops it."""
     now, vault = context.clock.now(), context.worker_vault()
     try:
         with context.db.write() as session:
             incident = find_incident(session, slug)
-            version = service.activate(
-                session, vault, incident.id, number, now, accept_bad_rows=accept_bad_rows
+            return activating.activate(
+                session,
+                vault,
+                incident.id,
+                number,
+                now,
+                accept_bad_rows=accept_bad_rows,
+                comparison=comparison,
+                replace=replace,
             )
     except service.ListUnknown:
         raise click.ClickException(
@@ -115,14 +198,66 @@ def activate_version(
         raise click.ClickException(
             f"Version {number} was destroyed. Import the list again: portal exposure import {slug} FILE"
         ) from None
-    except service.ListHasBadRows as error:
+    except activating.ListHasBadRows as error:
         raise click.ClickException(
             f"Not activated: {count_rows(error.bad_rows)} rejected; their people would not be notified. "
             "Correct the file and import it again, or accept it: "
             f"portal exposure activate {slug} {number} --accept-bad-rows"
         ) from None
-    active = f"Version {number} is active. People: {version.people}; addresses: {version.addresses}."
-    click.echo(active, err=err)
+    except activating.ListBeyondClasses as error:
+        raise click.ClickException(
+            f"Not activated: the incident's page does not say that these data were taken: "
+            f"{', '.join(error.names)}. {_way_on(slug, number, error)}"
+        ) from None
+    except activating.ListNotCompared:
+        raise click.ClickException(
+            "Not activated: another version was activated meanwhile. See: "
+            f"portal exposure list {slug}. Then run: portal exposure activate {slug} {number}"
+        ) from None
+    except activating.ListLosesMany as error:
+        raise DecisionNeeded(
+            f"Not activated: {lost_line(error.comparison)} If that is right: "
+            f"portal exposure activate {slug} {number} --replace"
+        ) from None
+
+
+def _way_on(slug: str, number: int, error: activating.ListBeyondClasses) -> str:
+    then = f"portal exposure activate {slug} {number}"
+    if error.staged:
+        return f"They are staged. First publish them: portal incidents publish {slug}. Then run: {then}"
+    return (
+        f"First add them: portal incidents classes {slug} with all its classes, then "
+        f"portal incidents publish {slug}. Then run: {then}"
+    )
+
+
+def active_line(version: ExposureList) -> str:
+    """Return that a version is active, with its counts."""
+    return f"Version {version.number} is active. People: {version.people}; addresses: {version.addresses}."
+
+
+def compared_line(comparison: Comparison) -> str:
+    """Return how a version compares with the active one."""
+    return (
+        f"Compared with version {comparison.number}: new {comparison.new}, gone {comparison.gone}, "
+        f"changed {comparison.changed}."
+    )
+
+
+def lost_line(comparison: Comparison) -> str:
+    """Return how many people are gone."""
+    return (
+        f"{comparison.gone} of the {comparison.people} people of version {comparison.number} are not on it: "
+        "more than a tenth. The file may be cut, or another incident's."
+    )
+
+
+def comparison_data(comparison: Comparison | None) -> dict[str, int] | None:
+    """Return a comparison for JSON."""
+    if comparison is None:
+        return None
+    counts = {"new": comparison.new, "gone": comparison.gone, "changed": comparison.changed}
+    return {"version": comparison.number} | counts
 
 
 def count_rows(count: int) -> str:

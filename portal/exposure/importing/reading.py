@@ -8,6 +8,7 @@ from pathlib import Path
 
 from portal.crypto.vault import INDEX_BYTES
 from portal.datakinds.taxonomy import by_id, find
+from portal.exposure.activating import Comparison
 from portal.exposure.people import ADDRESS_BYTES, Indexer, RowParser, Sealer, bitmap_of, pack
 from portal.people_files.progress import Progress
 from portal.people_files.reading import PLAIN, PROGRESS_ROWS, ReadOptions, RowCounts, read_rows
@@ -22,7 +23,11 @@ _MAX_BITMAPS = 10_000
 
 @dataclass
 class Summary(RowCounts):
-    """The counts of an import: distinct `people`, and their distinct exact `addresses`."""
+    """The counts of an import: distinct `people`, and their distinct exact `addresses`.
+
+    `comparison` is with the active version. `beyond` counts people by each class that the incident does not
+    list; `staged` says that they wait for its next publish.
+    """
 
     list_id: int = 0
     number: int = 0
@@ -30,13 +35,18 @@ class Summary(RowCounts):
     addresses: int = 0
     duplicates: int = 0
     class_counts: dict[str, int] = field(default_factory=dict)
+    comparison: Comparison | None = None
+    beyond: dict[str, int] = field(default_factory=dict)
+    staged: bool = False
 
 
 @dataclass(frozen=True)
 class Source:
     """The input of an import; `incident_classes` apply to rows that name none, `report` lists bad rows.
 
-    `must_be_whole`: reject a file whose last line has no line break, because it may be cut.
+    `must_be_whole`: reject a file whose last line has no line break, because it may be cut. `widen`: stage
+    classes that the incident does not list, instead of refusing them. `must_not_lose`: refuse a file that
+    lacks more than a tenth of the active version's people.
     """
 
     incident_id: bytes
@@ -45,6 +55,8 @@ class Source:
     report: Path
     must_be_whole: bool = False
     options: ReadOptions = PLAIN
+    widen: bool = False
+    must_not_lose: bool = False
 
 
 class Reader:
@@ -54,7 +66,7 @@ class Reader:
         self, source: Source, sealer: Sealer, indexer: Indexer, sorter: Sorter, progress: Progress
     ) -> None:
         self._source = source
-        self._sealer = sealer
+        self.sealer = sealer
         self._indexer = indexer
         self._sorter = sorter
         self._progress = progress
@@ -63,11 +75,18 @@ class Reader:
         self._by_class: Counter[int] = Counter()
         self.summary = Summary()
 
+    @property
+    def beyond(self) -> bool:
+        """Whether a row has a class that the incident does not list."""
+        self._settle_bitmaps()
+        listed = {find(name).id for name in self._source.incident_classes}
+        return any(count for bit, count in self._by_class.items() if bit not in listed)
+
     def read(self) -> None:
         """Read, seal and add every row to the sorter; bad rows are reported and skipped."""
         source, summary, bitmaps = self._source, self.summary, self._bitmaps
         parser = RowParser(bitmap_of(find(name) for name in source.incident_classes))
-        add, seal = self._sorter.add, self._sealer.seal
+        add, seal = self._sorter.add, self.sealer.seal
         fold, person = self._indexer.fold, self._indexer.person
         with closing(Report(source.report, source.file)) as report:
             for _, (address, ref, bitmap, packed) in read_rows(
@@ -88,22 +107,26 @@ class Reader:
                     self._settle_bitmaps()
         self._length = parser.length
 
-    def people(self, stage: str) -> Iterator[tuple[bytes, bytes]]:
+    def people(self, stage: str, *, consume: bool = True) -> Iterator[tuple[bytes, bytes]]:
         """Yield each person once as (key, blob), sorted by key; rows of the same person are merged.
 
-        Every blob has the length that the longest address with its reference needs.
-        The rows are taken from the disk on the way: it can be called once.
+        Every blob has the length that the longest address with its reference needs. Afterwards, the summary
+        counts the people. With `consume` the rows are taken from the disk on the way, and it cannot be called
+        again.
         """
+        self._settle_bitmaps()
+        by_class = self._by_class.copy()
         summary = self.summary
         expected = summary.parsed
         people = addresses = 0
         last_key = last_address = last_blob = b""
-        for seen, (key, blob) in enumerate(self._sorter.sorted(consume=True), 1):
+        for seen, (key, blob) in enumerate(self._sorter.sorted(consume=consume), 1):
             if key == last_key:
-                last_blob = self._merged(key, last_blob, blob)
+                last_blob, both = self._merged(key, last_blob, blob)
+                by_class.subtract(_bits(both))
                 continue
             if last_key:
-                yield last_key, self._sealer.of_length(last_key, last_blob, self._length)
+                yield last_key, self.sealer.of_length(last_key, last_blob, self._length)
             people += 1
             if key[:ADDRESS_BYTES] != last_address:
                 addresses += 1
@@ -111,29 +134,28 @@ class Reader:
             last_key, last_blob = key, blob
             if not people % PROGRESS_ROWS:
                 self._progress(stage, seen, expected)
-        yield last_key, self._sealer.of_length(last_key, last_blob, self._length)
+        yield last_key, self.sealer.of_length(last_key, last_blob, self._length)
         self._progress(stage, expected, expected)
-        self._settle_bitmaps()
         summary.people, summary.addresses, summary.duplicates = people, addresses, expected - people
-        summary.class_counts = {
-            by_id(bit).name: count for bit, count in sorted(self._by_class.items()) if count
-        }
+        summary.class_counts = {by_id(bit).name: count for bit, count in sorted(by_class.items()) if count}
+        listed = {find(name).name for name in self._source.incident_classes}
+        summary.beyond = {name: count for name, count in summary.class_counts.items() if name not in listed}
 
-    def _merged(self, key: bytes, blob: bytes, other: bytes) -> bytes:
-        person, again = self._sealer.open(key, blob), self._sealer.open(key, other)
-        merged = person.merged(again)
-        self._bitmaps.subtract((person.classes, again.classes))
-        self._bitmaps[merged.classes] += 1
-        if len(self._bitmaps) >= _MAX_BITMAPS:
-            self._settle_bitmaps()
-        return self._sealer.seal(key, pack(merged))
+    def _merged(self, key: bytes, blob: bytes, other: bytes) -> tuple[bytes, int]:
+        """Return the blob of two rows of one person, and the classes that both have."""
+        person, again = self.sealer.open(key, blob), self.sealer.open(key, other)
+        return self.sealer.seal(key, pack(person.merged(again))), person.classes & again.classes
 
     def _settle_bitmaps(self) -> None:
         """Add the bitmaps counted so far to the counts by class, and clear them: there may be very many."""
         for bitmap, count in self._bitmaps.items():
-            rest = bitmap
-            while rest:
-                lowest = rest & -rest
-                self._by_class[lowest.bit_length() - 1] += count
-                rest ^= lowest
+            for bit in _bits(bitmap):
+                self._by_class[bit] += count
         self._bitmaps.clear()
+
+
+def _bits(bitmap: int) -> Iterator[int]:
+    while bitmap:
+        lowest = bitmap & -bitmap
+        yield lowest.bit_length() - 1
+        bitmap ^= lowest

@@ -10,17 +10,27 @@ from portal.audit import service as audit
 from portal.core.clock import Clock
 from portal.core.db import Database
 from portal.crypto.vault import INDEX_BYTES, WorkerVault
+from portal.exposure.comparing import compare
 from portal.exposure.importing.leftovers import remove_leftovers, undo
 from portal.exposure.importing.lock import import_lock
 from portal.exposure.importing.reading import KEY_BYTES, Reader, Source, Summary
 from portal.exposure.models import IMPORTING, READY, ExposureList
 from portal.exposure.people import SORTED_BYTES, STORED_BYTES, Indexer, Sealer, insert_people
-from portal.exposure.service import data_key_cell
+from portal.exposure.service import data_key_cell, verified_active
 from portal.incidents import service as incidents
 from portal.people_files.progress import CHECKING, STORING, Progress
 from portal.people_files.room import Room
 from portal.people_files.sorting import Sorter, sort_folder
 from portal.people_files.stopping import EXPECTED, ImportStopped
+
+
+class ImportUndecided(Exception):
+    """The people of a file may be wrong, and nothing was stored: `summary` says in what way."""
+
+    def __init__(self, summary: Summary) -> None:
+        """Store the summary of the file."""
+        self.summary = summary
+        super().__init__("the file needs a decision")
 
 
 def import_list(
@@ -35,7 +45,9 @@ def import_list(
     """Import a file as a new version and return its summary; with `dry_run` nothing is stored.
 
     Commits in chunks; the version is invisible until it is activated, and removed if the import fails.
-    The audit row is written in the transaction that makes the version available for activation. Raises
+    The audit row is written in the transaction that makes the version available for activation, and with
+    `widen` stages the classes that the incident does not list. Raises ImportUndecided, for a dry run too, if
+    there are such classes without `widen`, or if `must_not_lose` and the file lacks many people;
     FileRefused for an invalid file, ReportUnwritable, NoRoom, ImportRunning, OSError and DBAPIError; and
     ImportStopped from one of these, or from KeyboardInterrupt, if something had been stored.
     """
@@ -47,13 +59,14 @@ def import_list(
             key = AESGCM(AESGCM.generate_key(256))
             job = Reader(source, Sealer(vault, 0, key), Indexer(vault), sorter, progress)
             job.read()
-            for _ in job.people(CHECKING):
-                pass
+            _check(db, vault, source, job, consume=True)
             return job.summary
         number, list_id, data_key = _begin(db, vault, clock, source)
         try:
             job = Reader(source, Sealer(vault, list_id, data_key), Indexer(vault), sorter, progress)
             job.read()
+            if job.beyond or _active(db, vault, source) is not None:
+                _check(db, vault, source, job, consume=False)
             people = room.watch(job.people(STORING))
             insert_people(db, ((list_id, key[:INDEX_BYTES], key[INDEX_BYTES:], blob) for key, blob in people))
             summary = job.summary
@@ -67,6 +80,25 @@ def import_list(
             undo(db, list_id, progress)
             raise
         return summary
+
+
+def _check(db: Database, vault: WorkerVault, source: Source, job: Reader, *, consume: bool) -> None:
+    """Count the people, and compare them with the active version. Raises ImportUndecided."""
+    people, summary = job.people(CHECKING, consume=consume), job.summary
+    active = _active(db, vault, source)
+    if active is None:
+        for _ in people:
+            pass
+    else:
+        summary.comparison = compare(db, vault, people, job.sealer, active)
+    loses = source.must_not_lose and summary.comparison is not None and summary.comparison.loses_many
+    if loses or (summary.beyond and not source.widen):
+        raise ImportUndecided(summary)
+
+
+def _active(db: Database, vault: WorkerVault, source: Source) -> ExposureList | None:
+    with db.read() as session:
+        return verified_active(session, vault, [source.incident_id]).get(source.incident_id)
 
 
 def _begin(db: Database, vault: WorkerVault, clock: Clock, source: Source) -> tuple[int, int, AESGCM]:
@@ -87,12 +119,22 @@ def _begin(db: Database, vault: WorkerVault, clock: Clock, source: Source) -> tu
 
 
 def _finish(db: Database, clock: Clock, source: Source, summary: Summary) -> None:
-    """Make the version available for activation, and record the import."""
+    """Make the version available for activation, record the import, and stage the classes beyond."""
     with db.write() as session:
-        slug = incidents.by_id(session, source.incident_id).slug
-        details = {"version": summary.number, "people": summary.people, "addresses": summary.addresses}
-        details |= {"bad_rows": summary.bad_rows, "duplicates": summary.duplicates}
-        audit.record(session, "exposure.import", slug, details, clock.now())
+        incident, now = incidents.by_id(session, source.incident_id), clock.now()
+        details: dict[str, str | int | bool | None] = {
+            "version": summary.number,
+            "people": summary.people,
+            "addresses": summary.addresses,
+            "bad_rows": summary.bad_rows,
+            "duplicates": summary.duplicates,
+        }
+        if summary.beyond:
+            details["widen"] = ";".join(summary.beyond)
+        audit.record(session, "exposure.import", incident.slug, details, now)
+        if summary.beyond:
+            names = (*incident.next_class_names, *summary.beyond)
+            summary.staged = incidents.stage_classes(session, incident, tuple(dict.fromkeys(names)), now)
         session.execute(
             update(ExposureList)
             .where(ExposureList.id == summary.list_id)
