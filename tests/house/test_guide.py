@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "docs/operators-guide.md", *sorted((ROOT / "docs/guide").glob("*.md"))]
 ROOM = [ROOT / name for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 GUIDE = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-BLOCKS = re.findall(r"^```\n(.*?)^```$", GUIDE.replace("\\\n  ", ""), re.MULTILINE | re.DOTALL)
+FENCED = re.findall(r"^```(\w*)\n(.*?)^```$", GUIDE.replace("\\\n  ", ""), re.MULTILINE | re.DOTALL)
+BLOCKS = [block for language, block in FENCED if not language]
 LONGEST_LINE = 110
 SHIPPED = [(ROOT / "deploy" / name).read_text(encoding="utf-8") for name in ("portal.env", "worker.env")]
 SETTINGS = re.findall(r"^#?(PORTAL_[A-Z_]+=.*)$", "".join([*BLOCKS, *SHIPPED]), re.MULTILINE)
