@@ -1,6 +1,7 @@
 """`portal demo`: run the whole portal on this machine, with an example incident and a mailbox."""
 
 import fcntl
+import logging
 import os
 import shutil
 import signal
@@ -39,6 +40,8 @@ def demo(port: int, *, fresh: bool) -> None:
         )
         raise click.ClickException(message)
     check_installed()
+    # Nobody who tries the portal out needs the log of loading the example; server and worker log to a file.
+    logging.getLogger("portal").setLevel(logging.WARNING)
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder, port):

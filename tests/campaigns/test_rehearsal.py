@@ -130,7 +130,7 @@ def test_the_present_rate_is_what_left_in_the_last_minutes(told, dry_run, db, cl
                     purpose="notice", priority=2, state="sent", created_at=at, finished_at=at, payload=b""
                 )
             )
-    assert "At 1 mails a second, the last of 2 would leave at 2026-11-23 09:00 UTC.\n" in dry_run()
+    assert "At 1 mail a second, the last of 2 would leave at 2026-11-23 09:00 UTC.\n" in dry_run()
 
 
 def test_only_the_text_of_the_dry_run_is_sent(told, dry_run, db, worker_parts, smtp):

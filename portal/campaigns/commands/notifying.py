@@ -16,6 +16,7 @@ from portal.identity.service import store_for
 from portal.outbox import service as outbox
 from portal.outbox.models import QUEUED
 from portal.people_files.progress import bar as progress_bar
+from portal.runtime.command_line import counted
 from portal.runtime.context import Context
 
 
@@ -85,7 +86,8 @@ def _rehearse(context: Context, vault: WorkerVault, slug: str) -> None:
         rate = rehearsal.present_rate(session, settings, now)
         ahead = outbox.counts(session)[QUEUED]
         paused = outbox.pause_of(session) is not None
-    click.echo(f"The notice would go to {version.addresses} addresses. Nothing was sent.")
+    would = counted(version.addresses, "address", "addresses")
+    click.echo(f"The notice would go to {would}. Nothing was sent.")
     chosen = service.chosen_languages(context.db, vault, store_for(settings))
     with progress_bar("Composing", version.people, sys.stderr) as bar:
         play = rehearsal.Rehearsal(settings, vault, words)
@@ -126,10 +128,9 @@ def _when_done(mails: int, ahead: int, rate: float | None, now: datetime) -> str
     behind = f", behind {ahead} that already wait," if ahead else ""
     if rate is None:
         return (
-            f"{mails} mails would be queued{behind.rstrip(',')}. How long that takes is unknown: too few "
-            "mails were sent lately to tell the rate, and PORTAL_MAIL_RATE is not set."
+            f"{counted(mails, 'mail')} would be queued{behind.rstrip(',')}. How long that takes is unknown: "
+            "too few mails were sent lately to tell the rate, and PORTAL_MAIL_RATE is not set."
         )
     last = now + timedelta(seconds=(mails + ahead) / rate)
-    return (
-        f"At {rate:.4g} mails a second, the last of {mails}{behind} would leave at {last:%Y-%m-%d %H:%M} UTC."
-    )
+    pace = f"{rate:.4g} {'mail' if rate == 1 else 'mails'} a second"
+    return f"At {pace}, the last of {mails}{behind} would leave at {last:%Y-%m-%d %H:%M} UTC."
