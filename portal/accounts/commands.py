@@ -99,7 +99,7 @@ def _echo_summary(summary: run.Summary, file: Path, report: Path) -> None:
     for argon2_params, count in sorted(summary.hashes_by_params.items()):
         click.echo(f"    Argon2id {argon2_params}: {count}")
     for reason, count in sorted(summary.must_choose.items()):
-        click.echo(f"    without a usable hash ({reason}), must choose a password by email: {count}")
+        click.echo(f"    without a usable hash ({reason}): {count}")
     if summary.shared_rows:
         click.echo(
             f"Rows at the address of another row: {summary.shared_rows}. Each address is one account, with "

@@ -187,8 +187,8 @@ def test_customers_with_one_address_are_one_account_with_every_number_in_any_ord
     assert "customers.csv: rows: 7; accounts: 3." in done.output
     assert "Rows at the address of another row: 4." in done.output
     assert "    Argon2id m=128,t=2,p=1: 1\n" in done.output
-    assert "(empty), must choose a password by email: 1\n" in done.output
-    assert "(different hashes at one address), must choose a password by email: 1\n" in done.output
+    assert "    without a usable hash (empty): 1\n" in done.output
+    assert "    without a usable hash (different hashes at one address): 1\n" in done.output
     assert (
         "Accounts whose owner must choose a password by email, which they ask for at /reset/: 2."
         in done.output
