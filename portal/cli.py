@@ -191,8 +191,10 @@ def worker(context: "Context") -> None:
     """
     from portal import app  # noqa: PLC0415 - imports every feature
     from portal.core.clock import SystemClock  # noqa: PLC0415
+    from portal.monitoring import metrics, server  # noqa: PLC0415
     from portal.worker import Worker  # noqa: PLC0415
 
     parts = app.worker_parts(context.settings, context.db, SystemClock(), context.worker_vault())
     click.echo("The worker has started.")
-    Worker(parts, app.SCHEDULE).run()
+    with server.serving(context.settings.metrics_listen, metrics.Metrics(parts.db, parts.clock)):
+        Worker(parts, app.SCHEDULE).run()

@@ -146,7 +146,10 @@ class Environment:
         return value
 
     def listen(self, name: str, default: str) -> str:
-        """Return `host:port`."""
+        """Return `host:port`; a default may be none."""
+        value = self.text(name, default)
+        if value == default == "":
+            return value
         value = self.matching(name, r"\S+:[0-9]{1,5}\Z", default, "host:port")
         port = value.rpartition(":")[2]
         if port.isdecimal() and not 0 < int(port) <= MAX_PORT:

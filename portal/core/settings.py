@@ -220,6 +220,7 @@ class Settings:
     base_url: str = "http://localhost:8000"
     database_url: str = field(default="sqlite:///var/portal.db", repr=False)
     listen: str = "127.0.0.1:8000"
+    metrics_listen: str = ""  # none
     trusted_proxies: int = 0
     demo_mailbox: Path | None = None
     unused: tuple[str, ...] = ()  # variables that were given and do nothing in this version
@@ -262,6 +263,7 @@ class Settings:
             base_url=environment.base_url("BASE_URL", cls.base_url),
             database_url=environment.database_url("DATABASE_URL", cls.database_url),
             listen=environment.listen("LISTEN", cls.listen),
+            metrics_listen=environment.listen("METRICS_LISTEN", cls.metrics_listen),
             trusted_proxies=environment.count("TRUSTED_PROXIES", 0, 10),
             demo_mailbox=environment.demo_path("DEMO_MAILBOX"),
             unused=environment.unused(),
@@ -276,10 +278,12 @@ class Settings:
             environment.fault(
                 "BASE_URL", "must be a localhost address: the demonstration runs on this machine only"
             )
-        if not environment.production and settings.listen.rpartition(":")[0].strip("[]") not in LOOPBACK:
-            environment.fault(
-                "LISTEN", "must be a loopback address such as 127.0.0.1 unless PORTAL_ENVIRONMENT=production"
-            )
+        for name, listen in (("LISTEN", settings.listen), ("METRICS_LISTEN", settings.metrics_listen)):
+            here = not listen or listen.rpartition(":")[0].strip("[]") in LOOPBACK
+            if not (environment.production or here):
+                environment.fault(
+                    name, "must be a loopback address such as 127.0.0.1 unless PORTAL_ENVIRONMENT=production"
+                )
         if environment.faults:
             raise SettingsInvalid(environment.faults, settings)
         return settings
