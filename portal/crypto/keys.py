@@ -165,7 +165,7 @@ def _read(path: Path, purpose: str, variable: str) -> dict[str, Any]:
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         next_step = "run: portal keys generate" if missing else "give this user read permission"
-        message = f"{variable}: cannot read the file ({error.strerror}); {next_step}"
+        message = f"{variable}: cannot read {path.absolute()} ({error.strerror}); {next_step}"
         raise KeysInvalid(message) from error
     except ValueError as error:
         message = f"{variable}: not a key file; restore it from your offline copy"

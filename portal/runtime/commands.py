@@ -28,8 +28,8 @@ def generate(context: Context) -> None:
         keyfiles.write_pair(*keyfiles.generate(), settings.keys.web_file, settings.keys.worker_file)
     except keyfiles.KeysInvalid as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"For the web server: {settings.keys.web_file}")
-    click.echo(f"For the worker:     {settings.keys.worker_file}")
+    click.echo(f"For the web server: {settings.keys.web_file.absolute()}")
+    click.echo(f"For the worker:     {settings.keys.worker_file.absolute()}")
     click.echo("Copy both to offline storage now. Without them nobody can decrypt what is stored.")
 
 

@@ -107,5 +107,5 @@ def test_everything_that_keeps_it_from_starting_is_said_at_once(command, tmp_pat
     done = subprocess.run([portal, command], env=environ, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "PORTAL_BASE_URL: must start with https" in done.stderr
-    assert "KEYS_FILE: cannot read the file" in done.stderr
+    assert f"KEYS_FILE: cannot read {tmp_path}/none.json (No such" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,11 +1,14 @@
 """What an operator runs: keys, doctor, and a server that refuses what it must not hold."""
 
+import os
 import sqlite3
 from contextlib import closing
 from http.client import HTTPConnection
 
 import pytest
+from click.testing import CliRunner
 
+from portal.cli import main
 from portal.core.settings import Settings
 from portal.crypto import keys
 from portal.serve import refusals
@@ -97,7 +100,7 @@ def test_either_side_is_well_with_its_own_keys_alone(run, tmp_path, missing):
     assert run("doctor", PORTAL_EMBEDDED="0").exit_code == 0
     both = run("doctor", PORTAL_EMBEDDED="1")
     assert both.exit_code == 1
-    assert f"WRONG {missing} keys: PORTAL_{missing.upper()}_KEYS_FILE: cannot read the file" in both.output
+    assert f"WRONG {missing} keys: PORTAL_{missing.upper()}_KEYS_FILE: cannot read {tmp_path}/" in both.output
     (tmp_path / "keys/web.json").unlink(missing_ok=True)
     (tmp_path / "keys/worker.json").unlink(missing_ok=True)
     assert run("doctor", PORTAL_EMBEDDED="0").exit_code == 1
@@ -226,3 +229,20 @@ class TestServe:
             connection.request("POST", "/check/", body=b"email=" + b"a" * 1_000_000)
             assert connection.getresponse().status in {400, 413}
             connection.close()
+
+
+def test_default_paths_start_at_the_working_directory_and_messages_name_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    unset = {name: None for name in os.environ if name.startswith("PORTAL_")}
+
+    def said(*words):
+        return CliRunner().invoke(main, words, env=unset | {"PORTAL_ENVIRONMENT": "test"}).output
+
+    refused = (
+        f"Error: The database {tmp_path}/var/portal.db is not at this version; run: portal db upgrade.\n"
+    )
+    assert said("incidents", "list") == refused
+    assert said("db", "upgrade") == "The database is up to date.\n"
+    assert f"PORTAL_WORKER_KEYS_FILE: cannot read {tmp_path}/var/keys/worker.json (No such" in said("worker")
+    assert f"For the worker:     {tmp_path}/var/keys/worker.json\n" in said("keys", "generate")
+    assert (tmp_path / "var/keys/web.json").is_file()
