@@ -29,7 +29,7 @@ def compare(
 
     Raises nothing for rows that do not open, on either side: they count as changed.
     """
-    result = Comparison(active.id, active.number, active.people)
+    result = Comparison(active.id, active.number, active.entries)
     tally, former = _Tally(result), opened(vault, active)
     others = stored(db, active.id)
     other_key, other_blob = next(others, (_END, b""))

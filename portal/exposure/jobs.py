@@ -202,14 +202,14 @@ def inspect(parts: WorkerParts) -> None:
                 person is not None and plain_marks(person.address) != person.address for _, person in people
             )
             if not after:
-                if seen != version.people:
+                if seen != version.entries:
                     log.error(
                         "exposure: list version %d, incident %s, has %d rows, %d were imported; "
                         "import it again",
                         version.number,
                         version.incident_id.hex(),
                         seen,
-                        version.people,
+                        version.entries,
                     )
                 break
         if damaged:

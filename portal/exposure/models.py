@@ -18,8 +18,9 @@ class ExposureList(Base):
     """One version of one incident's affected list; in clear it holds only counts.
 
     `data_key` is wrapped under the storage key; deleting it destroys the list. `class_counts` is JSON:
-    the number of people by data class. `notifying`: a notice to this version is being sent, so it must
-    not be destroyed.
+    the number of people by data class. `duplicates` counts the good rows of the file without an entry of
+    their own, less further addresses in a row. `notifying`: a notice to this version is being sent, so it
+    must not be destroyed.
     """
 
     __tablename__ = "exposure_lists"
@@ -41,6 +42,11 @@ class ExposureList(Base):
     duplicates: Mapped[int] = mapped_column(default=0)
     bad_rows: Mapped[int] = mapped_column(default=0)
     notifying: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+    @property
+    def entries(self) -> int:
+        """The number of rows in `exposure_people`: more than `people`, where some have several addresses."""
+        return self.rows - self.bad_rows - self.duplicates
 
 
 class ActiveList(Base):

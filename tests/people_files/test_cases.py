@@ -82,10 +82,22 @@ def test_what_was_pasted_into_an_address_is_taken_off_and_counted(take, people):
         ("d@example.com", "C"),
         ("e@example.com", "E"),
     ]
+    assert "pasted.csv: 5 rows; people: 5; addresses: 6.\n" in taken
     assert "a name around the address taken off: 2 (lines 2, 3)" in taken
     assert "several addresses in one cell, taken as one row each: 1 (line 4)" in taken
     assert "a full stop after the address taken off: 1 (line 5)" in taken
     assert "rejected" not in taken
+
+
+def test_several_addresses_are_of_one_person_unless_one_has_a_row_of_its_own(take, people, portal):
+    content = (
+        b"email,name\na@example.com;b@example.com,Ann\nc@example.com;d@example.com,Cy\nd@example.com,Di\n"
+    )
+    taken = take(content + b"b@example.com;a@example.com,Ann\n", "--yes", "--activate").stdout
+    assert "people.csv: 4 rows; people: 3; addresses: 4.\n" in taken
+    assert "Version 1 is active. People: 3; addresses: 4." in taken
+    assert "people 3  addresses 4" in portal("exposure", "list", "november").stdout
+    assert len(people()) == 4
 
 
 def test_dots_that_only_some_carriers_have_are_a_reason_of_their_own(take, people, tmp_path):

@@ -37,7 +37,7 @@ def row(email="ann@mail.example", ref="", name="", locale="", jurisdiction="", c
         ("a@mail.example\nb@mail.example", ["a@mail.example", "b@mail.example"]),
         ("A <a@mail.example>; B <b@mail.example>", ["a@mail.example", "b@mail.example"]),
         ("a@mail.example;a@mail.example", ["a@mail.example"]),
-        ("taro..x@docomo.ne.jp;b@mail.example", ["taro..x@docomo.ne.jp", "b@mail.example"]),
+        ("taro..x@docomo.ne.jp;b@mail.example", ["b@mail.example", "taro..x@docomo.ne.jp"]),
     ],
 )
 def test_addresses_are_found_in_what_people_paste(cell, found):

@@ -18,6 +18,7 @@ from portal.people_files.sorting import Sorter
 COLUMNS = ("email", "account_ref", "name", "locale", "jurisdiction", "data_classes")
 NEEDED = ("email",)
 KEY_BYTES = 2 * INDEX_BYTES
+_FURTHER = b"+"
 _MAX_BITMAPS = 10_000
 
 
@@ -32,6 +33,7 @@ class Summary(RowCounts):
     list_id: int = 0
     number: int = 0
     people: int = 0
+    entries: int = 0
     addresses: int = 0
     duplicates: int = 0
     class_counts: dict[str, int] = field(default_factory=dict)
@@ -89,7 +91,8 @@ class Reader:
         add, seal = self._sorter.add, self.sealer.seal
         fold, person = self._indexer.fold, self._indexer.person
         with closing(Report(source.report, source.file)) as report:
-            for _, (address, ref, bitmap, packed) in read_rows(
+            last_line = 0
+            for line, (address, ref, bitmap, packed) in read_rows(
                 source.file,
                 COLUMNS,
                 NEEDED,
@@ -101,7 +104,9 @@ class Reader:
                 must_be_whole=source.must_be_whole,
             ):
                 key = fold(address) + person(address, ref)
-                add(key, seal(key, packed))
+                # One byte more marks a further address of the same row: no person of its own.
+                add(key, seal(key, packed) if line != last_line else seal(key, packed) + _FURTHER)
+                last_line = line
                 bitmaps[bitmap] += 1
                 if len(bitmaps) >= _MAX_BITMAPS:
                     self._settle_bitmaps()
@@ -118,25 +123,33 @@ class Reader:
         by_class = self._by_class.copy()
         summary = self.summary
         expected = summary.parsed
-        people = addresses = 0
+        entries = further = addresses = 0
         last_key = last_address = last_blob = b""
-        for seen, (key, blob) in enumerate(self._sorter.sorted(consume=consume), 1):
+        only_further = False
+        for seen, (key, sealed) in enumerate(self._sorter.sorted(consume=consume), 1):
+            is_further = len(sealed) % 2 == 1  # a blob has an even length
+            blob = sealed[:-1] if is_further else sealed
             if key == last_key:
+                further -= only_further and not is_further
+                only_further = only_further and is_further
                 last_blob, both = self._merged(key, last_blob, blob)
                 by_class.subtract(_bits(both))
                 continue
             if last_key:
                 yield last_key, self.sealer.of_length(last_key, last_blob, self._length)
-            people += 1
+            entries += 1
+            further += is_further
+            only_further = is_further
             if key[:ADDRESS_BYTES] != last_address:
                 addresses += 1
                 last_address = key[:ADDRESS_BYTES]
             last_key, last_blob = key, blob
-            if not people % PROGRESS_ROWS:
+            if not entries % PROGRESS_ROWS:
                 self._progress(stage, seen, expected)
         yield last_key, self.sealer.of_length(last_key, last_blob, self._length)
         self._progress(stage, expected, expected)
-        summary.people, summary.addresses, summary.duplicates = people, addresses, expected - people
+        summary.people, summary.entries = entries - further, entries
+        summary.addresses, summary.duplicates = addresses, expected - entries
         summary.class_counts = {by_id(bit).name: count for bit, count in sorted(by_class.items()) if count}
         listed = {find(name).name for name in self._source.incident_classes}
         summary.beyond = {name: count for name, count in summary.class_counts.items() if name not in listed}

@@ -144,7 +144,7 @@ def _finish(db: Database, clock: Clock, source: Source, summary: Summary) -> Non
                 rows=summary.rows,
                 people=summary.people,
                 addresses=summary.addresses,
-                duplicates=summary.duplicates,
+                duplicates=summary.rows - summary.bad_rows - summary.entries,
                 bad_rows=summary.bad_rows,
             )
         )

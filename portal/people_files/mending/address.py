@@ -34,7 +34,8 @@ def addresses_in(text: str) -> tuple[list[str], list[str]]:
         notes.append(WRAPPED)
     if len(parts) > 1:
         notes.append(SEVERAL)
-    return list(found), list(dict.fromkeys(notes))
+    # Sorted: whose address comes first must not depend on how a cell lists them.
+    return sorted(found), list(dict.fromkeys(notes))
 
 
 def _parts(text: str) -> list[str]:
