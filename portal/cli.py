@@ -47,10 +47,10 @@ COMMANDS = {
     "reset": ("portal.reset.commands:reset", "Lock exposed passwords, and ask for new ones by mail."),
     "support": (
         "portal.support.commands:support",
-        "Find out for a caller what became of their address.",
+        "Look up an address for somebody who calls.",
     ),
     "serve": ("portal.serve:serve", "Run the web server at PORTAL_LISTEN."),
-    "status": ("portal.monitoring.status:status", "Show how the portal does, and what needs an act."),
+    "status": ("portal.monitoring.status:status", "Show the state of the portal, and what needs action."),
 }
 # Further checks before a start, so that all faults are reported together with those of the settings.
 REFUSALS = {"serve": "portal.serve:refusals", "worker": "portal.worker:refusals"}

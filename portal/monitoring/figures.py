@@ -1,4 +1,4 @@
-"""Collect what shows how the portal does, with reads that end soon however many people there are.
+"""Collect the state of the portal, with reads that end soon however many people there are.
 
 Counts of rows stop at MOST. What is counted for millions was stored when it changed: a list's people, a
 notice's progress, the mails that were sent.

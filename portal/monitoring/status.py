@@ -1,4 +1,4 @@
-"""`portal status`: how the portal does, in one screen, and what needs an act."""
+"""`portal status`: the state of the portal in one screen, and what needs action."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -28,7 +28,7 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 @dataclass
 class Seen:
-    """What was seen. `acts` are sentences about what needs one, `unseen` about what this user cannot see."""
+    """What was seen. `acts` are sentences about what needs it, `unseen` about what this user cannot see."""
 
     database: str
     free_disk_bytes: int | None
@@ -42,10 +42,10 @@ class Seen:
 @AS_JSON
 @click.pass_obj
 def status(context: Context, *, as_json: bool) -> None:
-    """Show how the portal does, and what needs an act.
+    """Show the state of the portal, and what needs action.
 
     Incidents, lists, notices, mails, requests, the worker and the database, from figures that are cheap to
-    read. Ends with status 1 if something needs an act. To check the configuration: portal doctor
+    read. Ends with status 1 if something needs action. To check the configuration: portal doctor
     """
     seen = look(context)
     if as_json:
@@ -57,7 +57,7 @@ def status(context: Context, *, as_json: bool) -> None:
 
 
 def look(context: Context) -> Seen:
-    """Return how the portal does."""
+    """Return the state of the portal."""
     db, now = context.database, context.clock.now()
     file = sqlite_file(db.engine.url)
     seen = Seen("up to date", free_bytes(file.absolute().parent) if file else None)
@@ -89,7 +89,7 @@ def look(context: Context) -> Seen:
 
 
 def _acts(session: Session, every: list[Incident], figures: Figures, now: datetime) -> Iterator[str]:
-    """Yield what needs an act, as sentences that name it."""
+    """Yield what needs action, as sentences that name it."""
     causes = (
         heartbeat.why_degraded(session, now),
         intake.why_degraded(session, now),
@@ -143,7 +143,7 @@ def _as_data(context: Context, seen: Seen) -> dict[str, Any]:
     if seen.figures is not None:
         data |= asdict(seen.figures)
         data["workers"]["living"] = len(seen.figures.workers.living)
-    return data | {"needs_an_act": seen.acts, "not_seen": seen.unseen}
+    return data | {"needs_action": seen.acts, "not_seen": seen.unseen}
 
 
 def _show(context: Context, seen: Seen) -> None:
@@ -159,7 +159,7 @@ def _show(context: Context, seen: Seen) -> None:
     screen.line(f"database: {seen.database}{disk}")
     for each in seen.unseen:
         screen.line(f"not seen: {each}")
-    screen.heading("Needs an act" if seen.acts else "Nothing needs an act.")
+    screen.heading("Needs action" if seen.acts else "Nothing needs action.")
     for each in seen.acts:
         screen.line(f"- {each}", "yellow")
 

@@ -20,7 +20,7 @@ _NOT_SET = 2**32 - 1  # the kernel's login uid of a process that no login began
 
 @click.group()
 def support() -> None:
-    """Find out for a caller what became of their address."""
+    """Look up an address for somebody who calls."""
 
 
 @support.command()

@@ -1,4 +1,4 @@
-"""`portal status`: one screen, cheap to read, with status 1 exactly where something needs an act."""
+"""`portal status`: one screen, cheap to read, with status 1 exactly where something needs action."""
 
 import io
 import json
@@ -37,7 +37,7 @@ def enqueue(db, vault, clock, address="ann@northwind.example", **more):
 
 def test_a_portal_that_does_well(well, status, portal):
     seen = status()
-    assert seen["needs_an_act"] == []
+    assert seen["needs_action"] == []
     assert seen["incidents"][0]["slug"] == "november"
     (lists,) = seen["lists"]
     assert (lists["number"], lists["people"], lists["addresses"]) == (1, 2, 1)
@@ -45,7 +45,7 @@ def test_a_portal_that_does_well(well, status, portal):
     assert seen["requests"] == {"waiting": 0, "held": 0, "failed": 0, "oldest_due_at": None}
     said = portal("status").stdout
     assert "list version 1: 2 people, 1 address, imported 0 seconds ago" in said
-    assert said.endswith("Nothing needs an act.\n")
+    assert said.endswith("Nothing needs action.\n")
     assert "\x1b" not in said
 
 
@@ -53,28 +53,28 @@ class TestNeedsAnAct:
     def test_a_worker_that_is_gone(self, well, status, db):
         with db.write() as session:
             session.scalars(select(Heartbeat)).one().seen_at -= timedelta(minutes=5)
-        (act,) = status(1)["needs_an_act"]
+        (act,) = status(1)["needs_action"]
         assert re.match("No worker has been seen since .* UTC; start it with: ", act)
 
     def test_a_pause_that_somebody_forgot(self, well, status, portal):
         portal("outbox", "pause", "--reason", "wrong subject")
         seen = status(1)
         assert seen["mails"]["paused"] == "wrong subject"
-        assert "portal outbox resume" in seen["needs_an_act"][0]
+        assert "portal outbox resume" in seen["needs_action"][0]
 
     def test_a_published_incident_without_a_list(self, lists, heart, status):
         heart.beat()
-        assert "portal exposure import november FILE" in status(1)["needs_an_act"][0]
+        assert "portal exposure import november FILE" in status(1)["needs_action"][0]
 
     def test_but_no_draft_and_nothing_resolved(self, well, status, db, clock):
         with db.write() as session:
             incidents.create(session, "draft", "A draft", ("Names",), clock.now())
-        assert status()["needs_an_act"] == []
+        assert status()["needs_action"] == []
 
     def test_a_list_that_was_activated_without_the_keys(self, well, status, db):
         with db.write() as session:
             session.execute(text("UPDATE exposure_active SET voucher = :other"), {"other": bytes(32)})
-        (act,) = status(1)["needs_an_act"]
+        (act,) = status(1)["needs_action"]
         assert act.startswith("The activation of the list of november was altered")
 
     def test_a_database_of_another_version(self, well, status, db, portal):
