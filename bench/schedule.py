@@ -31,8 +31,8 @@ from portal.identity.adding import NewAccount
 from portal.identity.builtin import BuiltinStore
 from portal.identity.models import AccountRow
 from portal.identity.port import Profile
+from portal.incidents import announcing, writing
 from portal.incidents import service as incidents
-from portal.incidents import writing
 from portal.incidents.writing import Notify, UpdateText
 from portal.intake.models import IntakeCap, IntakeReply, IntakeRequest
 from portal.outbox.models import OutboxMail
@@ -193,8 +193,8 @@ def _people(context: Context, parts: WorkerParts, now: datetime) -> None:
         row = writing.add_update(
             session, slug, UpdateText("en", "contained", "News", "What we know.", now, Notify.YES), now
         )
-        writing.publish(session, vault, slug, now)
-        writing.sign(session, vault, row)
+        announcing.publish(session, vault, slug, now)
+        announcing.sign(session, vault, row)
         for number in range(PEOPLE):
             subscriptions.confirm(session, vault, incident.id, Contact(f"s{number}@postbox.example", "en"))
         password_hash = "$argon2id$v=19$m=64,t=1,p=1$" + "c29tZXNhbHRzb21lc2FsdA$" + "aGFzaA" * 7

@@ -12,6 +12,7 @@ from portal.accounts import views as accounts_views
 from portal.audit import jobs as audit
 from portal.campaigns import emails as campaigns_emails
 from portal.campaigns import jobs as campaigns
+from portal.campaigns import service as campaigns_service
 from portal.core.clock import Clock, SystemClock
 from portal.core.db import Database
 from portal.core.settings import Settings
@@ -23,8 +24,10 @@ from portal.crypto.vault import WebVault, WorkerVault
 from portal.demo import views as demo_views
 from portal.exposure import emails as exposure_emails
 from portal.exposure import jobs as exposure
+from portal.exposure import service as exposure_service
 from portal.exposure import views as exposure_views
 from portal.identity import jobs as identity
+from portal.incidents import jobs as incidents_jobs
 from portal.incidents import service as incidents
 from portal.incidents import views as incidents_views
 from portal.intake import jobs as intake
@@ -43,13 +46,14 @@ from portal.rotation import jobs as rotation
 from portal.rotation import views as rotation_views
 from portal.runtime import heartbeat
 from portal.runtime.page_cache import PageCache
-from portal.runtime.parts import BeforeHandover, FrozenWords, WebParts, WorkerParts
+from portal.runtime.parts import BeforeHandover, FrozenWords, IncidentUses, WebParts, WorkerParts
 from portal.runtime.schedule import ScheduledJob
 from portal.runtime.storage_check import ReadinessCheck, StorageCheck
 from portal.site import legal
 from portal.site import views as site_views
 from portal.subscriptions import emails as subscriptions_emails
 from portal.subscriptions import jobs as subscriptions
+from portal.subscriptions import service as subscriptions_service
 from portal.subscriptions import views as subscriptions_views
 from portal.web import errors, frame, languages, limits, networks, overnight
 from portal.web.gate import Gate
@@ -101,6 +105,15 @@ READINESS: dict[str, ReadinessCheck] = {
     "queue": intake_service.why_degraded,
     "mail": outbox_service.why_degraded,
 }
+
+# What the commands that publish and withdraw must know of the features above the incidents.
+INCIDENT_USES = IncidentUses(
+    subscribers=subscriptions_service.count,
+    lists=lambda session, incident_id: len(exposure_service.versions(session, incident_id)),
+    forget_update=subscriptions_service.forget_update,
+    notices=campaigns_service.unsent,
+    forget_notices=campaigns_service.forget_words,
+)
 
 # How long the page cache of a web process may miss a publication.
 LOOK_SECONDS = 0.1
@@ -210,5 +223,6 @@ SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("identity.inspect", HOUR, identity.inspect),
     ScheduledJob("identity.count_hash_costs", HOUR, identity.count_hash_costs),
     ScheduledJob("rotation.remind", OFTEN, rotation.remind),
+    ScheduledJob("incidents.publish_due", OFTEN, incidents_jobs.publish_due),
     ScheduledJob("subscriptions.announce", OFTEN, subscriptions.announce),
 )

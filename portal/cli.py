@@ -59,7 +59,11 @@ CHECKS = {
     "mail relay": "portal.outbox.commands:check_relay",
     "legal pages": "portal.site.legal:check_files",
 }
-DATABASE_CHECKS = ("portal.identity.hashes:check_encrypted", "portal.outbox.commands:check_pause")
+DATABASE_CHECKS = (
+    "portal.identity.hashes:check_encrypted",
+    "portal.outbox.commands:check_pause",
+    "portal.incidents.commands.show:check_promises",
+)
 CHECKS_A_FILE = ("incidents", "check")  # it reads what settings it needs, complete or not
 NOTES = ("portal.site.legal:notes",)
 
@@ -173,7 +177,7 @@ def _context_of(context: click.Context, name: str) -> "Context":
         for variable in settings.unused:
             log.warning("settings: %s is not used by this version; remove it", variable)
     if name != "doctor":
-        return context_class(settings)
+        return context_class(settings, uses=lambda: load("portal.app:INCIDENT_USES"))
     return context_class(
         settings,
         checks={check: load(path) for check, path in CHECKS.items()},

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from flask import Flask
 
 from portal.app import create_app
-from portal.cli import main
+from portal.cli import load, main
 from portal.core.clock import FixedClock
 from portal.core.db import Database
 from portal.core.settings import Settings
@@ -24,7 +24,7 @@ Portal = Callable[..., Result]
 
 @pytest.fixture
 def context(settings: Settings, db: Database, clock: FixedClock) -> Context:
-    context = Context(settings, clock)
+    context = Context(settings, clock, uses=lambda: load("portal.app:INCIDENT_USES"))
     context.db = context.database = db
     return context
 

@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
 
-from sqlalchemy import select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
 from portal.campaigns import frozen
 from portal.campaigns.emails import Notice, Words
 from portal.campaigns.failed import notice_key
-from portal.campaigns.models import Campaign
+from portal.campaigns.models import Campaign, NoticeWords
 from portal.core.db import Database, new_id
 from portal.crypto.vault import WorkerVault
 from portal.exposure import service as exposure
 from portal.identity.port import Store
 from portal.incidents import service as incidents
 from portal.outbox import service as outbox
+from portal.outbox.models import QUEUED, SENDING
 
 log = logging.getLogger("portal.campaigns")
 
@@ -230,6 +231,26 @@ def advance(
         slug = incidents.by_id(session, campaign.incident_id).slug
         audit.record(session, "campaigns.written", slug, details, now)
     return len(people)
+
+
+def unsent(session: Session, incident_id: bytes, since: datetime) -> list[datetime]:
+    """Return when those notices of an incident began, `since` then, of which mails did not leave yet."""
+    rows = session.scalars(_began(incident_id, since).order_by(Campaign.begun_at))
+    return [one.begun_at for one in rows if one.ended_at is None or _leaves(ledger(session, one))]
+
+
+def _leaves(found: Ledger) -> bool:
+    return any(found.states.get(state) for state in (QUEUED, SENDING))
+
+
+def forget_words(session: Session, incident_id: bytes, since: datetime) -> None:
+    """Delete the frozen words of the notices that began `since` then: no mail leaves with them any more."""
+    ids = [one.id for one in session.scalars(_began(incident_id, since))]
+    session.execute(delete(NoticeWords).where(NoticeWords.notice_id.in_(ids)))
+
+
+def _began(incident_id: bytes, since: datetime) -> Select[Campaign]:
+    return select(Campaign).where(Campaign.incident_id == incident_id, Campaign.begun_at >= since)
 
 
 def check_list(session: Session, vault: WorkerVault, campaign_id: bytes) -> None:

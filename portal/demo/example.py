@@ -87,7 +87,7 @@ def _story(about: dict[str, Any]) -> Iterator[Step]:
     for name, at in about["statements"].items():
         published = datetime.fromisoformat(at)
         yield published - timedelta(minutes=10), incidents, ("statement", slug, str(CONTENT / name))
-        yield published, incidents, ("publish", slug)
+        yield published, incidents, ("publish", slug, "--confirm")
     for number, file in enumerate(sorted((CONTENT / "updates").glob("*.md")), start=1):
         front_matter = _front_matter(file)
         published = max(
@@ -97,10 +97,19 @@ def _story(about: dict[str, Any]) -> Iterator[Step]:
         yield (
             published,
             incidents,
-            ("update", slug, "--phase", front_matter["phase"], "--title", front_matter["title"], str(file)),
+            (
+                "update",
+                slug,
+                "--phase",
+                front_matter["phase"],
+                "--title",
+                front_matter["title"],
+                str(file),
+                "--confirm",
+            ),
         )
         for translation in sorted(file.parent.glob(f"*/{file.name}")):
-            yield published, incidents, ("update", slug, "--edit", str(number), str(translation))
+            yield published, incidents, ("update", slug, "--edit", str(number), str(translation), "--confirm")
 
 
 def _run(context: Context, group: click.Group, *arguments: str) -> None:

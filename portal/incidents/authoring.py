@@ -31,9 +31,12 @@ class Read:
     findings: list[Finding]
 
 
-def read_statement(content: bytes, languages: tuple[str, ...]) -> Read:
-    """Read a statement: front matter, apology, five sections under `##` headings. Raises FileInvalid."""
-    read = check_statement_file(content, Site(languages))
+def read_statement(content: bytes, languages: tuple[str, ...], site: Site | None = None) -> Read:
+    """Read a statement: front matter, apology, five sections under `##` headings. Raises FileInvalid.
+
+    With a `site`, links to its incidents are checked too.
+    """
+    read = check_statement_file(content, site or Site(languages))
     if read.text is None:
         raise FileInvalid(read.findings)
     return Read(read.text, read.missing, read.findings)
@@ -47,13 +50,14 @@ def read_update(
     *,
     phase: str | None,
     title: str | None,
+    site: Site | None = None,
 ) -> UpdateText:
     """Read an update; `phase` and `title` of the command line must agree with those of the file.
 
-    Raises FileInvalid, TitleInvalid.
+    With a `site`, links to its incidents are checked too. Raises FileInvalid, TitleInvalid.
     """
     title = None if title is None else checked_title(title)
-    read = check_update_file(content, Site(languages), zone, now, phase=phase, title=title)
+    read = check_update_file(content, site or Site(languages), zone, now, phase=phase, title=title)
     if read.text is None:
         raise FileInvalid(read.findings)
     return read.text

@@ -194,15 +194,15 @@ def _plain_text(tokens: Sequence["Token"]) -> str:
 
 def _head(statement: Statement) -> str:
     lines = (statement.title, statement.signed_by, statement.role)
-    return "\n\n".join(_literal(line) for line in lines)
+    return "\n\n".join(literal(line) for line in lines)
 
 
 def _as_markdown(wording: Wording) -> str:
     facts = f"{wording.phase}, {wording.occurred_at:%Y-%m-%d %H:%M} UTC"
-    return f"{_literal(facts)}\n\n{_literal(wording.title)}\n\n{wording.body}"
+    return f"{literal(facts)}\n\n{literal(wording.title)}\n\n{wording.body}"
 
 
-def _literal(line: str) -> str:
+def literal(line: str) -> str:
     """Return a line with all Markdown syntax escaped."""
     return re.sub(r"([\\`*_{}\[\]()#+\-.!<>&|~])", r"\\\1", line)
 

@@ -143,9 +143,10 @@ def _item(feed: Feed, entry: Entry) -> dict[str, object]:
 
 def _incident(feed: Feed, incident: Incident) -> dict[str, object]:
     own = [entry for entry in feed.entries if entry.update.incident_id == incident.id]
-    status = STATUSPAGE[own[0].update.phase] if own else "investigating"
+    latest = next((entry.update for entry in own if entry.withdrawal is None), None)
+    status = STATUSPAGE[latest.phase] if latest else "investigating"
     published_at = incident.published_at or incident.created_at
-    resolved = own[0].update.occurred_at if own and own[0].update.phase == RESOLVED else None
+    resolved = latest.occurred_at if latest and latest.phase == RESOLVED else None
     return {
         "id": UUID(incident.urn).hex,
         "name": incident.title_in(feed.language),

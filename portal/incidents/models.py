@@ -32,6 +32,7 @@ RESOLVED = "resolved"
 SLUG_LENGTH = 60
 TITLE_LENGTH = 200
 LANGUAGE_LENGTH = 16
+HASH_BYTES = 32
 CONTENT = 1
 
 # The phases of a response in their usual order, each with its label as a message id.
@@ -64,7 +65,7 @@ class Incident(Base):
     `title` is in the portal's default language, `titles` holds the others by language. `classes` are the
     names of the exposed data classes, separated by `;`; `staged_classes` replaces them with the next publish.
     The mails about a `discreet` one say only that there is a message. `happened_on` is the day that the
-    notice's subject names.
+    notice's subject names. `more_by` is when the next statement is due, as a holding statement promised.
     """
 
     __tablename__ = "incidents"
@@ -80,6 +81,7 @@ class Incident(Base):
     published_at: Mapped[datetime | None] = mapped_column(Utc)
     discreet: Mapped[bool] = mapped_column(default=False, server_default=false())
     happened_on: Mapped[date | None] = mapped_column(Date)
+    more_by: Mapped[datetime | None] = mapped_column(Utc)
 
     @property
     def urn(self) -> str:
@@ -106,7 +108,15 @@ class Incident(Base):
         return tuple(name for name in staged.split(";") if name)
 
 
-class Statement(Base):
+class Withdrawable:
+    """What is kept of a text that was withdrawn in public: when, why, and its SHA-256 unless it is erased."""
+
+    withdrawn_at: Mapped[datetime | None] = mapped_column(Utc)
+    withdrawn_for: Mapped[str | None] = mapped_column(Text)
+    text_hash: Mapped[bytes | None] = mapped_column(LargeBinary(HASH_BYTES))
+
+
+class Statement(Withdrawable, Base):
     """One version of the statement in one language; a draft until `published_at` is set, then immutable.
 
     The notice shows `summary` instead of sections that are too long for a mail.
@@ -135,7 +145,7 @@ class Statement(Base):
         return [Section(*pair) for pair in json.loads(self.sections_json)]
 
 
-class Update(Base):
+class Update(Withdrawable, Base):
     """One entry of the timeline; `number` is its public id within the incident, `Wording` holds its texts."""
 
     __tablename__ = "incidents_updates"
@@ -173,6 +183,22 @@ class Wording(Base):
     phase: Mapped[str] = mapped_column(String(24))
     occurred_at: Mapped[datetime] = mapped_column(Utc)
     at: Mapped[datetime] = mapped_column(Utc)
+
+
+class Schedule(Base):
+    """The publication of an incident's drafts at a set time, as an author confirmed it.
+
+    `content` is JSON: the drafts with their hashes, and what goes with them. The row MAC covers it and the
+    time. `fault` says why it was not published then.
+    """
+
+    __tablename__ = "incidents_schedules"
+
+    incident_id: Mapped[bytes] = mapped_column(ForeignKey("incidents.id"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(Utc)
+    content: Mapped[str] = mapped_column(Text)
+    row_mac: Mapped[bytes] = mapped_column(LargeBinary(ROW_MAC_BYTES))
+    fault: Mapped[str | None] = mapped_column(Text)
 
 
 class Content(Base):

@@ -4,12 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from babel import Locale
 from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.core.i18n import mark as N_
 from portal.incidents.models import PHASES, RESOLVED, Incident, Statement, Update, Wording
+from portal.incidents.publishing.withdrawn import (
+    Withdrawal,
+    WithdrawnVersion,
+    withdrawal_of,
+    withdrawn_versions,
+    words_in_place,
+)
 from portal.incidents.service import wordings_of
 from portal.web import markdown
 
@@ -32,7 +40,10 @@ PAGE_TOP = 2
 
 @dataclass(frozen=True)
 class Entry:
-    """An update as it is shown; `phase` is the label of the phase as a message id."""
+    """An update as it is shown; `phase` is the label of the phase as a message id.
+
+    One that was withdrawn has a `withdrawal`, and its `wording` says that alone.
+    """
 
     update: Update
     path: str
@@ -42,6 +53,7 @@ class Entry:
     translated: bool
     published_at: datetime
     updated_at: datetime
+    withdrawal: Withdrawal | None = None
 
     @property
     def title(self) -> str:
@@ -113,13 +125,18 @@ class PhaseStep:
 
 @dataclass(frozen=True)
 class Page:
-    """The content of an incident's page; `versions` and `entries` are sorted newest first."""
+    """The content of an incident's page; `versions` and `entries` are sorted newest first.
+
+    `language` is the reader's.
+    """
 
     incident: Incident
+    language: str
     title: str
     title_language: str
     versions: list[Version]
     entries: list[Entry]
+    withdrawn: list[WithdrawnVersion]
 
     @property
     def version(self) -> Version | None:
@@ -127,20 +144,54 @@ class Page:
         return self.versions[0] if self.versions else None
 
     @property
+    def version_language(self) -> str:
+        """Return the name of the current version's language, in the reader's."""
+        spoken = self.version.statement.language if self.version else self.language
+        name = Locale.parse(spoken, sep="-").get_display_name(Locale.parse(self.language, sep="-"))
+        return name or spoken
+
+    @property
+    def translated_version(self) -> int | None:
+        """Return the newest version in the reader's language, if the current one is in another."""
+        if self.version is None or self.version.statement.language == self.language:
+            return None
+        return next((one.number for one in self.versions if self.language in one.languages), None)
+
+    @property
     def path(self) -> str:
         """The incident's permanent address, below the base URL."""
         return f"/incidents/{self.incident.slug}/"
 
     @property
+    def all_versions(self) -> list[Version | WithdrawnVersion]:
+        """Return the versions of the statement, withdrawn ones too, newest first."""
+        return sorted([*self.versions, *self.withdrawn], key=lambda one: -one.number)
+
+    @property
+    def withdrew(self) -> WithdrawnVersion | None:
+        """Return the newest version if it was withdrawn, and no newer one stands in its place."""
+        newest = self.withdrawn[0] if self.withdrawn else None
+        return newest if newest and (not self.version or self.version.number < newest.number) else None
+
+    @property
+    def latest(self) -> Entry | None:
+        """Return the latest update that was not withdrawn: its phase is that of the response."""
+        return self._standing[0] if self._standing else None
+
+    @property
+    def _standing(self) -> list[Entry]:
+        return [entry for entry in self.entries if entry.withdrawal is None]
+
+    @property
     def so_far(self) -> str | None:
         """Return the state of the response as a message id, or None without updates."""
-        return SO_FAR[self.entries[0].update.phase] if self.entries else None
+        return SO_FAR[self.latest.update.phase] if self.latest else None
 
     @property
     def steps(self) -> list[PhaseStep]:
         """Return the phases in their order; once the incident is resolved, those that it went through."""
-        reached = {entry.update.phase: entry.update.occurred_at for entry in self.entries}
-        current = self.entries[0].update.phase if self.entries else None
+        reached = {entry.update.phase: entry.update.occurred_at for entry in self._standing}
+        current = self.latest.update.phase if self.latest else None
         return [
             PhaseStep(label, reached.get(phase), phase == current)
             for phase, label in PHASES.items()
@@ -150,13 +201,14 @@ class Page:
     @property
     def resolved(self) -> bool:
         """Whether the latest update says that the incident is resolved."""
-        return bool(self.entries) and self.entries[0].update.phase == RESOLVED
+        return self.latest is not None and self.latest.update.phase == RESOLVED
 
     @property
     def changed_at(self) -> datetime | None:
         """Return the time of the latest public change of the page."""
         times = [entry.updated_at for entry in self.entries]
         times += [version.at for version in self.versions if version.at]
+        times += [version.withdrawal.at for version in self.withdrawn]
         return max(times, default=self.incident.published_at)
 
 
@@ -164,10 +216,24 @@ def page(session: Session, incident: Incident, languages: Sequence[str], *, draf
     """Return an incident's page; `languages` are the reader's, then the default. `drafts` includes drafts."""
     return Page(
         incident=incident,
+        language=languages[0],
         title=incident.title_in(languages[0]),
         title_language=title_language(incident, languages),
         versions=versions(session, incident, languages, drafts=drafts),
         entries=entries(session, [incident], languages, drafts=drafts),
+        withdrawn=withdrawn_versions(session, incident, languages[-1]),
+    )
+
+
+def public_statements(session: Session, incident: Incident) -> list[Statement]:
+    """Return the public versions of the statement in all languages, oldest first, but those withdrawn."""
+    return list(
+        session.scalars(
+            select(Statement)
+            .where(Statement.incident_id == incident.id, Statement.published_at.is_not(None))
+            .where(Statement.withdrawn_at.is_(None))
+            .order_by(Statement.number, Statement.language)
+        )
     )
 
 
@@ -179,8 +245,12 @@ def title_language(incident: Incident, languages: Sequence[str]) -> str:
 def versions(
     session: Session, incident: Incident, languages: Sequence[str], *, drafts: bool = False
 ) -> list[Version]:
-    """Return the versions of the statement, newest first, each in the best available language."""
-    query = select(Statement).where(Statement.incident_id == incident.id).order_by(Statement.number.desc())
+    """Return the versions of the statement, newest first, each in the best available language.
+
+    Those that were withdrawn are not among them.
+    """
+    standing = (Statement.incident_id == incident.id) & Statement.withdrawn_at.is_(None)
+    query = select(Statement).where(standing).order_by(Statement.number.desc())
     if not drafts:
         query = query.where(Statement.published_at.is_not(None))
     by_number: dict[int, dict[str, Statement]] = {}
@@ -272,7 +342,7 @@ def pair(
     rows = session.scalars(
         select(Statement)
         .where(Statement.incident_id == incident.id, Statement.number.in_((older, newer)))
-        .where(Statement.published_at.is_not(None))
+        .where(Statement.published_at.is_not(None), Statement.withdrawn_at.is_(None))
     )
     texts = {(row.number, row.language): row for row in rows}
     shared = sorted(
@@ -285,8 +355,11 @@ def pair(
 
 
 def _entry(row: Update, slug: str, wordings: Sequence[Wording], languages: Sequence[str]) -> Entry:
+    withdrawal = withdrawal_of(row, languages[-1], {"": row.text_hash.hex()} if row.text_hash else {})
     newest = {wording.language: wording for wording in wordings}
     shown = newest[_best_language(list(newest), languages)]
+    if withdrawal is not None:
+        shown = words_in_place(row, withdrawal, languages[0])
     published_at = row.published_at or row.written_at
     return Entry(
         update=row,
@@ -297,6 +370,7 @@ def _entry(row: Update, slug: str, wordings: Sequence[Wording], languages: Seque
         translated=shown.language == languages[0],
         published_at=published_at,
         updated_at=max(published_at, row.edited_at or published_at, shown.at),
+        withdrawal=withdrawal,
     )
 
 

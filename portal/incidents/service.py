@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
@@ -17,6 +17,7 @@ from portal.incidents.models import (
     TITLE_LENGTH,
     Content,
     Incident,
+    Schedule,
     Statement,
     Update,
     Wording,
@@ -41,6 +42,10 @@ class TitleInvalid(ValueError):
     """The title is empty, longer than 200 characters, or more than one line."""
 
 
+class Scheduled(ValueError):
+    """Drafts of the incident are published at a set time: that is cancelled before they change."""
+
+
 @dataclass(frozen=True)
 class Published:
     """What was published: `statements` as (number, language), `updates` by number, and whether classes."""
@@ -49,6 +54,20 @@ class Published:
     statements: list[tuple[int, str]]
     updates: list[int]
     classes: bool
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What an author confirmed: drafts by id, the classes, and what they accepted of the checker.
+
+    `more_by` is when a holding statement says that more follows; of any other statement it is None.
+    """
+
+    statements: frozenset[bytes]
+    updates: frozenset[bytes]
+    classes: str | None
+    accepted: tuple[str, ...] = ()
+    more_by: datetime | None = None
 
 
 def create(
@@ -132,49 +151,98 @@ def stage_classes(session: Session, incident: Incident, names: tuple[str, ...], 
     return wait
 
 
-def publish(session: Session, slug: str, now: datetime) -> Published:
-    """Publish an incident and all its drafts; of two concurrent calls the second finds nothing to do."""
+def publish(session: Session, slug: str, now: datetime, chosen: Chosen | None = None) -> Published:
+    """Publish an incident and its drafts; of two concurrent calls the second finds nothing to do.
+
+    `chosen` are the drafts to publish, and how; without it, all of them. Raises IncidentUnknown.
+    """
     incident = locked(session, slug)
     first = incident.state == DRAFT
     if first:
         incident.state, incident.published_at = PUBLISHED, now
-    classes = incident.staged_classes is not None
-    if incident.staged_classes is not None:
-        incident.classes, incident.staged_classes = incident.staged_classes, None
-    statements = list(
-        session.scalars(
-            select(Statement)
-            .where(Statement.incident_id == incident.id, Statement.published_at.is_(None))
-            .order_by(Statement.number, Statement.language)
-        )
-    )
-    updates = list(
-        session.scalars(
-            select(Update)
-            .where(Update.incident_id == incident.id, Update.published_at.is_(None))
-            .order_by(Update.number)
-        )
-    )
+    staged = incident.staged_classes if chosen is None else chosen.classes
+    if staged is not None:
+        incident.classes = staged
+        if incident.staged_classes == staged:
+            incident.staged_classes = None
+    newest = _newest_public(session, incident)
+    statements = _drafts_of(session, incident, None if chosen is None else chosen.statements)
+    updates = _draft_updates_of(session, incident, None if chosen is None else chosen.updates)
     for statement in statements:
         statement.published_at = now
     for entry in updates:
         entry.published_at = now
+    more_by = chosen.more_by if chosen else None
+    promised = more_by is not None or any(one.number > newest for one in statements)
+    if promised:
+        incident.more_by = more_by
     session.flush()
     done = Published(
-        first, [(one.number, one.language) for one in statements], [one.number for one in updates], classes
+        first,
+        [(one.number, one.language) for one in statements],
+        [one.number for one in updates],
+        staged is not None,
     )
-    if first or statements or updates or classes:
+    if first or statements or updates or done.classes or promised:
         invalidate_pages(session)
-        versions = " ".join(f"{number}.{language}" for number, language in done.statements)
-        details: dict[str, str | int | bool | None] = {
-            "first": first,
-            "statements": versions,
-            "updates": len(updates),
-        }
-        if classes:
-            details["classes"] = len(incident.class_names)
-        audit.record(session, "incidents.publish", slug, details, now)
+        _record_publication(session, incident, done, chosen, now)
     return done
+
+
+def _record_publication(
+    session: Session, incident: Incident, done: Published, chosen: Chosen | None, now: datetime
+) -> None:
+    versions = " ".join(f"{number}.{language}" for number, language in done.statements)
+    details: dict[str, str | int | bool | None] = {
+        "first": done.first,
+        "statements": versions,
+        "updates": len(done.updates),
+    }
+    if done.classes:
+        details["classes"] = len(incident.class_names)
+    if chosen and chosen.more_by is not None:
+        details["holding"] = True
+    if chosen and chosen.accepted:
+        details["accepted"] = " ".join(sorted(chosen.accepted))
+    audit.record(session, "incidents.publish", incident.slug, details, now)
+
+
+def _newest_public(session: Session, incident: Incident) -> int:
+    public = (Statement.incident_id == incident.id) & Statement.published_at.is_not(None)
+    return session.scalar(select(func.max(Statement.number)).where(public)) or 0
+
+
+def _drafts_of(session: Session, incident: Incident, chosen: frozenset[bytes] | None) -> list[Statement]:
+    rows = session.scalars(
+        select(Statement)
+        .where(Statement.incident_id == incident.id, Statement.published_at.is_(None))
+        .order_by(Statement.number, Statement.language)
+    )
+    return [one for one in rows if chosen is None or one.id in chosen]
+
+
+def _draft_updates_of(session: Session, incident: Incident, chosen: frozenset[bytes] | None) -> list[Update]:
+    rows = session.scalars(
+        select(Update)
+        .where(Update.incident_id == incident.id, Update.published_at.is_(None))
+        .order_by(Update.number)
+    )
+    return [one for one in rows if chosen is None or one.id in chosen]
+
+
+def schedule_of(session: Session, incident: Incident) -> Schedule | None:
+    """Return what is to be published of an incident at a set time, or None."""
+    return session.get(Schedule, incident.id, populate_existing=True)
+
+
+def refuse_scheduled(session: Session, incident: Incident) -> None:
+    """Raise Scheduled where drafts of an incident wait for their time, as they were confirmed."""
+    found = schedule_of(session, incident)
+    if found is not None:
+        raise Scheduled(
+            f"drafts of {incident.slug} are published at {found.at:%Y-%m-%d %H:%M} UTC, as confirmed. "
+            f"To change them, cancel that first: portal incidents publish {incident.slug} --cancel"
+        )
 
 
 def every(session: Session) -> list[Incident]:
@@ -200,10 +268,13 @@ def open_incidents(session: Session) -> list[Incident]:
 
 
 def phases(session: Session) -> dict[bytes, str]:
-    """Return the current phase by incident id: that of the public update with the latest `occurred_at`."""
+    """Return the current phase by incident id: that of the public update with the latest `occurred_at`.
+
+    Those that were withdrawn do not count.
+    """
     rows = session.execute(
         select(Update.incident_id, Update.phase)
-        .where(Update.published_at.is_not(None))
+        .where(Update.published_at.is_not(None), Update.withdrawn_at.is_(None))
         .order_by(Update.occurred_at, Update.number)
     )
     return dict(rows.all())

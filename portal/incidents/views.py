@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from portal.incidents import differences, feeds, reading, service, writing
 from portal.incidents.models import Incident
+from portal.incidents.publishing.withdrawn import WithdrawnVersion
 from portal.runtime.page_cache import Rendered
 from portal.web import frame
 from portal.web.public_cache import is_unchanged
@@ -55,14 +56,17 @@ def statement(slug: str, number: int) -> Response:
 
     def show(session: Session, languages: list[str]) -> str:
         page = reading.page(session, _found(session, slug), languages)
-        version = next((one for one in page.versions if one.number == number), None)
+        version = next((one for one in page.all_versions if one.number == number), None)
         if version is None:
             abort(404)
+        if isinstance(version, WithdrawnVersion):
+            return render_template("incidents/withdrawn.html", page=page, version=version)
+        older = next((one.number for one in page.versions if one.number < number), number)
         return render_template(
             "incidents/statement.html",
             page=page,
             version=version,
-            before=_difference(session, page, number - 1, number, languages),
+            before=_difference(session, page, older, number, languages),
             after=_difference(session, page, number, page.versions[0].number, languages),
         )
 
@@ -82,13 +86,14 @@ def update(slug: str, number: int) -> Response:
         if row.published_at is None:
             abort(404)
         entry = reading.entry(session, found, row, languages)
+        history = reading.history(session, row, entry.language)
         return render_template(
             "incidents/update.html",
             incident=found,
             entry=entry,
             title=found.title_in(languages[0]),
             title_language=reading.title_language(found, languages),
-            earlier=differences.of_wordings(reading.history(session, row, entry.language)),
+            earlier=[] if entry.withdrawal else differences.of_wordings(history),
         )
 
     return _cached_page(show)

@@ -364,7 +364,7 @@ def ask_feature(parts: WorkerParts, connection: Connection, row: Claimed, now: d
     before_handover = None if kind is None else parts.before_handover.get(row.purpose)
     if before_handover is None:
         return Handover.SEND
-    mail = LeavingMail(row.id, row.created_at, row.content.address)
+    mail = LeavingMail(row.id, row.created_at, row.content.address, row.content.fields)
     with Session(connection) as session:
         handover = before_handover(session, mail, now, parts)
     if handover is Handover.RENEW:

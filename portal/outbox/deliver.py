@@ -256,7 +256,7 @@ class Deliverer:
             self._end_unsent(row, NOT_PREPARED)
         elif mark.handover is Handover.DROP:
             log.warning(
-                "outbox: row %s not sent: its link expired while it waited, or is no longer needed; "
+                "outbox: row %s not sent: its link expired while it waited, or nobody needs it any more; "
                 "see: portal outbox status",
                 _name(row),
             )

@@ -75,7 +75,7 @@ def rehearse(
         arrivals = Arrivals(store)
         with receiving(arrivals.add) as mail_port, (work / LOG).open("wb") as log:
             environ = _environ(context.settings, work, port, mail_port)
-            copied = Context(Settings.from_env(environ))
+            copied = Context(Settings.from_env(environ), uses=context.uses)
             try:
                 with running("worker", environ, log), running("serve", environ, log) as server:
                     wait_until_up(port, server, work / LOG)

@@ -14,6 +14,7 @@ from portal.core.settings import Settings
 from portal.crypto import keys, self_test
 from portal.crypto.vault import WorkerVault
 from portal.runtime import schema
+from portal.runtime.parts import IncidentUses
 
 # A feature's checks for `portal doctor`. Takes the settings and whether the key files are valid; yields what
 # was checked, with its fault or None.
@@ -28,8 +29,9 @@ DatabaseCheck = Callable[[Database], Iterator[tuple[str, str | None]]]
 class Context:
     """The context of a command. Properties raise ClickException, which ends the command with status 1.
 
-    The rest is for `portal doctor`: the features' `checks` by their names, `database_checks` and `notes`, and
-    the `faults` of settings that are invalid, which no other command gets.
+    `uses` tells `portal incidents` what the features above keep of one. The rest is for `portal doctor`: the
+    features' `checks` by their names, `database_checks` and `notes`, and the `faults` of settings that are
+    invalid, which no other command gets.
     """
 
     settings: Settings
@@ -38,6 +40,7 @@ class Context:
     database_checks: tuple[DatabaseCheck, ...] = ()
     notes: tuple[Notes, ...] = ()
     faults: tuple[str, ...] = ()
+    uses: Callable[[], IncidentUses] | None = None
 
     @cached_property
     def db(self) -> Database:

@@ -1,6 +1,6 @@
 """Define what an entry point passes down: the parts of the web process and those of the worker."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -63,6 +63,23 @@ class WebParts:
     listed_pages: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class IncidentUses:
+    """What features above the incidents keep of one, for the commands that publish, withdraw and discard.
+
+    Each takes the session first. `subscribers` counts those who would get an update of an incident (its id),
+    `lists` its lists of affected people. `forget_update` deletes what the mails about an update say (its id).
+    `notices` returns when those notices of an incident began that are still being sent, of those that began
+    at a time or later; `forget_notices` deletes what these say, and what those that were sent said.
+    """
+
+    subscribers: Callable[[Session, bytes], int]
+    lists: Callable[[Session, bytes], int]
+    forget_update: Callable[[Session, bytes], None]
+    notices: Callable[[Session, bytes, datetime], list[datetime]]
+    forget_notices: Callable[[Session, bytes, datetime], None]
+
+
 class Outcome(Enum):
     """What a handler did with a sealed request: answered or dropped it, or held it for a later answer."""
 
@@ -83,11 +100,15 @@ class Handover(Enum):
 
 @dataclass(frozen=True)
 class LeavingMail:
-    """What a feature may know of its mail when its handover begins: the row's id and date, the recipient."""
+    """What a feature may know of its mail when its handover begins: the row's id and date, the recipient.
+
+    `fields` are those of the mail.
+    """
 
     id: bytes
     created_at: datetime
     address: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 # Arguments: session, mail, now, parts. Called at each attempt, in the transaction that begins it.
@@ -102,7 +123,7 @@ FrozenWords = Callable[["WorkerParts"], Callable[[Any, str], object]]
 class WorkerParts:
     """The parts of the worker. `stopping` returns True where a long batch should end early.
 
-    `before_handover` has a function for each purpose whose mails promise something that ends; `words` one for
+    `before_handover` has a function for each purpose whose mails may be stale by then; `words` one for
     each name of a mail whose words are frozen in rows of their own, since they are the same for many.
     """
 

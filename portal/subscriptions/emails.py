@@ -61,7 +61,8 @@ class StatusUpdate(mail.Mail):
     """One update for one subscription, in the frozen words of that update.
 
     `update` is its id in hex, `slug` that of its incident. Both are empty for a discreet one, and in mails
-    that an earlier version queued: they say only that there is news and where to read it.
+    that an earlier version queued: they say only that there is news and where to read it. `about` is the
+    update's id for each, so that none leaves once it was withdrawn.
     """
 
     name: ClassVar[str] = "status-update"
@@ -72,6 +73,7 @@ class StatusUpdate(mail.Mail):
     subscription: str
     update: str = ""
     slug: str = ""
+    about: str = ""
 
     @classmethod
     def sample(cls) -> Self:

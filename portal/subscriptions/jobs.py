@@ -8,16 +8,23 @@ from sqlalchemy.orm import Session
 from portal.core.addresses import AddressInvalid, normalise
 from portal.core.i18n import best_language
 from portal.crypto.vault import VaultError
+from portal.incidents import announcing
 from portal.incidents import service as incidents
-from portal.incidents import writing
-from portal.incidents.writing import Announcement
+from portal.incidents.announcing import Announcement
 from portal.intake import replies
 from portal.intake.jobs import Request
 from portal.intake.service import LinkInvalid
 from portal.outbox import service as outbox
 from portal.outbox.compose import MailUnfit
 from portal.outbox.mail import CurrentWords
-from portal.runtime.parts import FrozenWords, Outcome, WorkerParts
+from portal.runtime.parts import (
+    BeforeHandover,
+    FrozenWords,
+    Handover,
+    LeavingMail,
+    Outcome,
+    WorkerParts,
+)
 from portal.runtime.turns import Turns
 from portal.subscriptions import frozen, service, wording
 from portal.subscriptions.emails import (
@@ -93,7 +100,7 @@ def confirm(session: Session, request: Request, _now: datetime, parts: WorkerPar
 def announce(parts: WorkerParts) -> None:
     """Queue the mails about each update marked for notification, one batch per transaction."""
     with parts.db.read() as session:
-        waiting = writing.waiting(session, parts.vault)
+        waiting = announcing.waiting(session, parts.vault)
     for update in waiting:
         turns = Turns(parts.db)
         while not parts.stopping() and _batch(parts, update, turns):
@@ -106,6 +113,9 @@ def _batch(parts: WorkerParts, update: Announcement, turns: Turns) -> bool:
     with turns.take() as session:
         progress = service.progress_of(session, update.update_id)
         if progress is None:
+            return False
+        if announcing.is_withdrawn(session, update.update_id):
+            service.forget_update(session, update.update_id)
             return False
         if not update.discreet:
             _freeze(session, parts, update)
@@ -147,7 +157,7 @@ def _enqueue_update(
     added = outbox.enqueue(
         session,
         vault,
-        StatusUpdate(subscription=row.id.hex(), **named),
+        StatusUpdate(subscription=row.id.hex(), about=update.update_id.hex(), **named),
         address=contact.address,
         locale=contact.language,
         now=now,
@@ -155,6 +165,12 @@ def _enqueue_update(
         batch=row.id,
     )
     return added is not None
+
+
+def before_update(session: Session, mail: LeavingMail, _now: datetime, _parts: WorkerParts) -> Handover:
+    """Drop a mail about an update that was withdrawn while it waited."""
+    about = bytes.fromhex(mail.fields.get("about", ""))
+    return Handover.DROP if announcing.is_withdrawn(session, about) else Handover.SEND
 
 
 def _read_words(session: Session, parts: WorkerParts, update_id: bytes, language: str) -> Words:
@@ -177,5 +193,8 @@ def _read_words(session: Session, parts: WorkerParts, update_id: bytes, language
 
 
 WORDS: dict[str, FrozenWords] = {StatusUpdate.name: lambda parts: CurrentWords(parts, _read_words)}
-BEFORE_HANDOVER = {PURPOSE: replies.living_from_handover(service.CONFIRM_WITHIN)}
+BEFORE_HANDOVER: dict[str, BeforeHandover] = {
+    PURPOSE: replies.living_from_handover(service.CONFIRM_WITHIN),
+    StatusUpdate.stored_purpose(): before_update,
+}
 HANDLERS = {PURPOSE: answer, service.CONFIRMED: confirm}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
@@ -14,10 +14,10 @@ from portal.core.addresses import sign_in_name
 from portal.core.db import new_id
 from portal.crypto import tokens
 from portal.crypto.vault import Cell, WorkerVault
-from portal.incidents import writing
+from portal.incidents import announcing
 from portal.outbox import service as outbox
 from portal.subscriptions.emails import UNSUBSCRIBE
-from portal.subscriptions.models import Announcement, Subscription, Suppression
+from portal.subscriptions.models import Announcement, FrozenUpdate, Subscription, Suppression
 
 CONFIRMED = "subscribe-confirmed"
 CONFIRM_WITHIN = timedelta(days=7)
@@ -142,13 +142,27 @@ def next_batch(session: Session, incident_id: bytes, reached: bytes | None, limi
 
 
 def finish_announcement(
-    session: Session, progress: Announcement, update: writing.Announcement, now: datetime
+    session: Session, progress: Announcement, update: announcing.Announcement, now: datetime
 ) -> None:
     """Mark an update as announced, write the audit row with its number of mails, and delete the progress."""
-    if writing.mark_announced(session, update.update_id, now):
+    if announcing.mark_announced(session, update.update_id, now):
         details = {"update": update.number, "mails": progress.enqueued}
         audit.record(session, "subscriptions.announce", update.slug, details, now)
     session.delete(progress)
+
+
+def count(session: Session, incident_id: bytes) -> int:
+    """Return how many confirmed subscribers would get an update of an incident."""
+    gets = (Subscription.incident_id == incident_id) & ~exists().where(
+        Suppression.index == Subscription.suppression
+    )
+    return session.scalar(select(func.count()).select_from(Subscription).where(gets)) or 0
+
+
+def forget_update(session: Session, update_id: bytes) -> None:
+    """Delete the frozen words of a withdrawn update, and the progress of queueing its mails."""
+    session.execute(delete(FrozenUpdate).where(FrozenUpdate.update_id == update_id))
+    session.execute(delete(Announcement).where(Announcement.update_id == update_id))
 
 
 def contact_of(vault: WorkerVault, row: Subscription) -> Contact:

@@ -6,7 +6,7 @@ from portal.core.dates import moment
 from portal.core.i18n import catalogue
 from portal.core.settings import Settings
 from portal.incidents import writing
-from portal.incidents.writing import Announcement
+from portal.incidents.announcing import Announcement
 from portal.subscriptions.emails import Words
 from portal.web import markdown
 

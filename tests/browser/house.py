@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from flask import Flask
 
 from portal import app as wiring
-from portal.cli import main
+from portal.cli import load, main
 from portal.core.clock import FixedClock
 from portal.identity.adding import NewAccount
 from portal.identity.builtin import BuiltinStore
@@ -47,7 +47,7 @@ class House:
 
     def command(self, *arguments: str | Path) -> str:
         self.clock.advance(timedelta(minutes=1))
-        context = Context(self.worker.settings, self.clock)
+        context = Context(self.worker.settings, self.clock, uses=lambda: load("portal.app:INCIDENT_USES"))
         context.db = self.worker.db
         result = CliRunner().invoke(main, [str(argument) for argument in arguments], obj=context)
         assert result.exit_code == 0, result.output
@@ -63,12 +63,17 @@ class House:
         self.command("incidents", "create", SLUG, "--title", "Theft of bookings", "--classes", CLASSES)
         for number, statement in enumerate((STATEMENT, CORRECTED)):
             self.command("incidents", "statement", SLUG, self.file(f"statement-{number}.md", statement))
-            self.command("incidents", "publish", SLUG)
+            self.command("incidents", "publish", SLUG, "--confirm")
         words = ("--phase", "contained", "--title", "The way in is closed")
         self.command("incidents", "update", SLUG, *words, self.file("first.md", "We closed *one* way in."))
         self.command(
             "incidents", "update", SLUG, "--edit", "1", self.file("second.md", "We closed **two** ways in.")
         )
+
+    def publish(self, slug: str) -> None:
+        """Make an incident public without a statement, which the command refuses."""
+        with self.worker.db.write() as session:
+            incidents.publish(session, slug, self.clock.now())
 
     def live(self, *rows: str) -> None:
         """Activate a list of these rows."""

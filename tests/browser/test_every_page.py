@@ -185,7 +185,12 @@ def test_every_way_to_leave(house: House, page: Page, reads_well):
     house.subscribe(BOB)
     words = ("--phase", "resolved", "--title", "News")
     house.command(
-        "incidents", "update", SLUG, *words, house.file("news.md", "---\nnotify: yes\n---\nAll is well.")
+        "incidents",
+        "update",
+        SLUG,
+        *words,
+        house.file("news.md", "---\nnotify: yes\n---\nAll is well."),
+        "--confirm",
     )
     house.work()
     news = house.smtp.to(BOB)[-1]

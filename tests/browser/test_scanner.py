@@ -41,7 +41,7 @@ def full(house: House) -> House:
     house.command("campaigns", "notify", SLUG, "--confirm", "2")
     words = ("--phase", "resolved", "--title", "News")
     news = house.file("news.md", "---\nnotify: yes\n---\nAll is well.")
-    house.command("incidents", "update", SLUG, *words, news)
+    house.command("incidents", "update", SLUG, *words, news, "--confirm")
     cleo = house.visitor()
     cleo.submit("/sign-in/", email=CLEO, password=PASSWORD)
     assert cleo.submit("/account/password/", current_password=PASSWORD, password=NEW).status_code == 303

@@ -116,7 +116,7 @@ def news(house: House, title: str) -> set[str]:
     """Publish an update, and return who got it."""
     before = len(house.smtp.messages)
     file = house.file("news.md", "---\nnotify: yes\n---\nWe know more.\n")
-    house.command("incidents", "update", SLUG, "--phase", "contained", "--title", title, file)
+    house.command("incidents", "update", SLUG, "--phase", "contained", "--title", title, file, "--confirm")
     house.clock.advance(timedelta(minutes=10))
     house.work()
     return {address for mail in house.smtp.messages[before:] for address in mail.recipients}

@@ -109,5 +109,5 @@ def draft(portal: Portal) -> str:
 def published(portal: Portal, write: Write, draft: str) -> str:
     """A public incident with its first statement."""
     portal("incidents", "statement", draft, write(STATEMENT))
-    portal("incidents", "publish", draft)
+    portal("incidents", "publish", draft, "--confirm")
     return draft

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from portal.cli import main
-from portal.incidents import service, writing
+from portal.incidents import announcing, service, writing
 from portal.incidents.writing import Notify
 from portal.runtime.context import Context
 from tests.incidents.test_service import NOW, SLUG, UPDATE
@@ -26,7 +26,7 @@ def tell(db, worker_vault):
             edited = None if number is None else writing.edit_update(session, SLUG, number, words, NOW)
             row = edited.update if edited else writing.add_update(session, SLUG, words, NOW)
             if row.notify and row.announced_at is None:
-                writing.sign(session, worker_vault, row)
+                announcing.sign(session, worker_vault, row)
             return edited
 
     return told
@@ -36,7 +36,7 @@ def tell(db, worker_vault):
 def waiting(db, worker_vault):
     def read():
         with db.read() as session:
-            return writing.waiting(session, worker_vault)
+            return announcing.waiting(session, worker_vault)
 
     return read
 
@@ -47,14 +47,14 @@ def publish(db, worker_vault):
 
     def published():
         with db.write() as session:
-            writing.publish(session, worker_vault, SLUG, NOW)
+            announcing.publish(session, worker_vault, SLUG, NOW)
 
     return published
 
 
 def mark(db, update_id):
     with db.write() as session:
-        return writing.mark_announced(session, update_id, NOW)
+        return announcing.mark_announced(session, update_id, NOW)
 
 
 def test_an_update_is_announced_once_and_only_where_its_author_says_so(db, incident, tell, waiting, publish):
@@ -141,12 +141,14 @@ def test_the_commands_vouch_for_what_they_change(db, incident, incidents_command
     file = tmp_path / "news.md"
     file.write_text("---\nnotify: yes\n---\nWe closed it.\n")
     begun = time.monotonic()
-    incidents_command("update", SLUG, "--phase", "contained", "--title", "The way in is closed", file)
+    incidents_command(
+        "update", SLUG, "--phase", "contained", "--title", "The way in is closed", file, "--confirm"
+    )
     assert time.monotonic() - begun < 15, "it waited for itself"
     incidents_command("title", SLUG, "Robo de reservas", "--language", "es")
     incidents_command("discreet", SLUG, "on")
     file.write_text("We closed it for good.\n")
-    incidents_command("update", SLUG, "--edit", "1", file)
+    incidents_command("update", SLUG, "--edit", "1", file, "--confirm")
     (news,) = waiting()
     assert news.incident_title("es") == "Robo de reservas"
     assert news.discreet

@@ -42,7 +42,7 @@ def test_an_incident_goes_from_nothing_to_the_public(portal, write, client):
     )
     assert client.get(f"/incidents/{SLUG}/").status_code == 404
     assert "draft  -  Theft of bookings" in portal("incidents", "list").output
-    assert portal("incidents", "publish", SLUG).output.splitlines() == [
+    assert portal("incidents", "publish", SLUG, "--confirm").output.splitlines() == [
         "published: statement, version 1 (en)",
         "published: update 1",
         f"http://localhost:8000/incidents/{SLUG}/",
@@ -53,7 +53,7 @@ def test_an_incident_goes_from_nothing_to_the_public(portal, write, client):
     assert "version 1 (en)  2026-11-23 09:00 UTC  Your booking was copied" in shown
     assert "1  2026-11-22 08:00 UTC  detected  Seen" in shown
     assert (
-        portal("incidents", "publish", SLUG).output
+        portal("incidents", "publish", SLUG, "--confirm").output
         == f"{SLUG} is public, and there was no draft to publish.\n"
     )
 

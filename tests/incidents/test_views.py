@@ -7,6 +7,9 @@ from html import unescape
 import pytest
 from sqlalchemy import text
 
+from portal.incidents import service, writing
+from portal.incidents.models import Section
+from portal.incidents.writing import Notify, StatementText, UpdateText
 from tests.incidents.conftest import CORRECTED, SLUG, SPANISH, STATEMENT
 from tests.visitor import SAME_SITE
 
@@ -46,7 +49,7 @@ def told(portal, write, published):
 def corrected(portal, write, published, clock):
     clock.advance(timedelta(days=2))
     portal("incidents", "statement", SLUG, write(CORRECTED))
-    portal("incidents", "publish", SLUG)
+    portal("incidents", "publish", SLUG, "--confirm")
 
 
 def test_the_front_page_is_in_the_order_of_a_persons_worries(client, told):
@@ -107,7 +110,8 @@ def test_where_nothing_happened_the_page_says_so(client):
 
 def test_several_open_incidents_are_a_list_and_one_open_is_the_front(client, portal, write, told):
     portal("incidents", "create", "second", "--title", "Another theft", "--classes", "Names")
-    portal("incidents", "publish", "second")
+    portal("incidents", "statement", "second", write(STATEMENT))
+    portal("incidents", "publish", "second", "--confirm")
     front = client.get("/").text
     assert 'href="/incidents/second/">Another theft' in front
     assert f'href="{PAGE}">Theft of bookings' in front
@@ -123,7 +127,7 @@ def test_drafts_are_not_there(client, portal, write, draft):
     for path in (PAGE, f"{PAGE}statement/1/", f"{PAGE}updates/1/"):
         assert client.get(path).status_code == 404
     assert "Theft" not in client.get("/incidents/").text
-    portal("incidents", "publish", SLUG)
+    portal("incidents", "publish", SLUG, "--confirm")
     assert client.get(PAGE).status_code == 200
     portal("incidents", "statement", SLUG, write(CORRECTED))
     assert client.get(f"{PAGE}statement/2/").status_code == 404
@@ -197,7 +201,7 @@ def test_what_is_not_translated_is_marked(client, portal, write, told):
     assert 'lang="en" dir="auto">Theft of bookings' in html
     assert '<div lang="en" dir="auto"><p>We saw a stranger.</p>' in html
     portal("incidents", "statement", SLUG, write(SPANISH))
-    portal("incidents", "publish", SLUG)
+    portal("incidents", "publish", SLUG, "--confirm")
     html = client.get(PAGE, headers={"Accept-Language": "es-MX,es;q=0.9,en;q=0.1"}).text
     assert "No protegimos su reserva." in html
     assert "We did not keep" not in html
@@ -229,9 +233,9 @@ def test_a_correction_that_is_not_translated_yet_is_shown_rather_than_what_it_co
     client, portal, write, published
 ):
     portal("incidents", "statement", SLUG, write(SPANISH))
-    portal("incidents", "publish", SLUG)
+    portal("incidents", "publish", SLUG, "--confirm")
     portal("incidents", "statement", SLUG, write(CORRECTED))
-    portal("incidents", "publish", SLUG)
+    portal("incidents", "publish", SLUG, "--confirm")
     assert "your password" in client.get(PAGE, headers={"Accept-Language": "es"}).text
 
 
@@ -301,30 +305,24 @@ def test_without_database_and_without_memory_the_answer_is_503(client, db, told)
 HOSTILE = "</title></script><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}&\"'"
 
 
-def test_hostile_words_stay_words_on_every_page(client, portal, write):
-    portal("incidents", "create", SLUG, "--title", HOSTILE, "--classes", "Names")
-    statement = (
-        f"---\ntitle: {HOSTILE}\nsigned_by: {HOSTILE}\nrole: {HOSTILE}\nnote: {HOSTILE}\n---\n{HOSTILE}\n"
-    )
-    for heading in (
-        "What happened",
-        "What information was involved",
-        "What we are doing",
-        "What you can do",
-        HOSTILE,
-    ):
-        statement += f"\n## {heading}\n\n{HOSTILE}\n\n[x](javascript:alert(1))\n"
-    portal("incidents", "statement", SLUG, write(statement))
-    portal("incidents", "publish", SLUG)
-    portal(
-        "incidents",
-        "statement",
-        SLUG,
-        write(statement.replace("What happened\n", "What happened\n\nMore.\n")),
-    )
-    portal("incidents", "publish", SLUG)
-    portal("incidents", "update", SLUG, "--phase", "detected", "--title", HOSTILE, write(HOSTILE))
-    portal("incidents", "update", SLUG, "--edit", "1", write(f"{HOSTILE} again"))
+def test_hostile_words_stay_words_on_every_page(client, db, clock):
+    """The commands refuse them; who can write to the database needs no command."""
+    now, link = clock.now(), "[x](javascript:alert(1))"
+    with db.write() as session:
+        service.create(session, SLUG, HOSTILE, ("Names",), now)
+        for more in ("", "More."):
+            sections = [
+                Section(heading, f"{more}\n\n{HOSTILE}\n\n{link}") for heading in ("What happened", HOSTILE)
+            ]
+            words_of = StatementText("en", HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, sections)
+            writing.add_statement(session, SLUG, words_of, now)
+            service.publish(session, SLUG, now)
+        for body in (HOSTILE, f"{HOSTILE} again"):
+            update = UpdateText("en", "detected", HOSTILE, body, now, Notify.NO)
+            if body == HOSTILE:
+                writing.add_update(session, SLUG, update, now)
+            else:
+                writing.edit_update(session, SLUG, 1, update, now)
     for path in ("/", PAGE, "/incidents/", f"{PAGE}statement/1/", f"{PAGE}statement/2/", f"{PAGE}updates/1/"):
         answer = client.get(path)
         assert answer.status_code == 200
@@ -346,9 +344,10 @@ def test_a_link_to_what_only_programs_read_says_so(client, published, page):
     assert [words for _, words in told if not re.search(r"program|RSS feed", words)] == []
 
 
-def test_where_passwords_were_exposed_a_new_one_is_the_second_thing_to_do(portal, client, told):
+def test_where_passwords_were_exposed_a_new_one_is_the_second_thing_to_do(portal, client, told, write):
     portal("incidents", "create", "sign-ins", "--title", "Copied sign-ins", "--classes", "Passwords")
-    portal("incidents", "publish", "sign-ins")
+    portal("incidents", "statement", "sign-ins", write(STATEMENT))
+    portal("incidents", "publish", "sign-ins", "--confirm")
     page = client.get("/incidents/sign-ins/").text
     assert_order(page, "<span>Check if you are affected", "<span>Choose a new password", "<span>Get updates")
 
@@ -358,7 +357,7 @@ def test_the_newest_three_updates_are_open_and_the_others_folded(portal, client,
         words = write(f"---\noccurred_at: 2026-11-22T0{number}:00Z\n---\nWe look on.")
         title = f"News {number}"
         portal("incidents", "update", SLUG, "--phase", "investigating", "--title", title, words)
-    portal("incidents", "publish", SLUG)
+    portal("incidents", "publish", SLUG, "--confirm")
     page = client.get(PAGE).text
     assert page.count("<h3><a href=") == 6
     assert page.split("<summary>3 earlier updates</summary>")[0].count("<h3><a href=") == 3

@@ -26,7 +26,7 @@ SLIP, MEANT = "Ana.Ruiz@gmial.com", "Ana.Ruiz@gmail.com"
 @pytest.fixture
 def published(house: House) -> None:
     house.command("incidents", "create", SLUG, "--title", "Theft of bookings", "--classes", "Names")
-    house.command("incidents", "publish", SLUG)
+    house.publish(SLUG)
 
 
 @pytest.mark.parametrize(

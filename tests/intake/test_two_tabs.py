@@ -27,7 +27,7 @@ TITLE = "Theft of bookings"
 @pytest.fixture
 def published(house) -> None:
     house.command("incidents", "create", SLUG, "--title", TITLE, "--classes", "Names")
-    house.command("incidents", "publish", SLUG)
+    house.publish(SLUG)
     house.live(f"{ANA},7,Ana,en,,Passwords", f"{BEN},8,Ben,en,,Phone numbers")
 
 

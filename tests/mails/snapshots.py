@@ -19,9 +19,9 @@ from portal.core.settings import Settings, Site
 from portal.crypto import keys
 from portal.crypto.vault import WorkerVault
 from portal.exposure.emails import CheckAnswer
+from portal.incidents.announcing import Announcement
 from portal.incidents.authoring import read_statement
 from portal.incidents.models import Incident, Statement
-from portal.incidents.writing import Announcement
 from portal.outbox.compose import Composer
 from portal.outbox.mail import Mail
 from portal.reset.emails import LinkNotPrepared, NoAccount, PasswordChanged, ResetLink, ResetRequired

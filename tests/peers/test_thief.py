@@ -30,7 +30,7 @@ from portal.crypto.keys import write_pair
 from portal.crypto.vault import WorkerVault
 from portal.demo import example, people
 from portal.exposure.people import Indexer
-from portal.incidents import writing
+from portal.incidents import announcing
 from portal.outbox import jobs as outbox
 from portal.outbox.service import unseal
 from portal.runtime.context import Context
@@ -114,7 +114,7 @@ class Portal:
     def is_at_rest(self) -> bool:
         """Whether every request is answered, every mail sent, and every update told to whoever wanted it."""
         with self.context.db.read() as session:
-            if writing.waiting(session, self.context.worker_vault()):
+            if announcing.waiting(session, self.context.worker_vault()):
                 return False
             requests = session.execute(text("SELECT count(*) FROM intake_requests")).scalar_one()
             mails = session.execute(

@@ -233,7 +233,7 @@ def follow_the_news(browser: Browser, smtp: Mailbox, db, author: dict[str, str],
         time.sleep(0.05)
     assert subscriptions(db) == 1
     words = ("--phase", "contained", "--title", "News")
-    command(author, "incidents", "update", SLUG, *words, file)
+    command(author, "incidents", "update", SLUG, *words, file, "--confirm")
     news = smtp.wait_for(5, seconds=40)[4]
     assert news.recipients == (ANA,)
     leave = str(news.message["List-Unsubscribe"]).strip("<>").removeprefix(SITE)

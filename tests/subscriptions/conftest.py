@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from portal.incidents import announcing, writing
 from portal.incidents import service as incidents
-from portal.incidents import writing
 from portal.incidents.writing import Notify, UpdateText
 from portal.runtime.parts import WorkerParts
 from portal.subscriptions import jobs
@@ -48,7 +48,7 @@ class House:
 
     def publish(self, slug: str) -> None:
         with self.worker.db.write() as session:
-            writing.publish(session, self.worker.vault, slug, self.worker.clock.now())
+            announcing.publish(session, self.worker.vault, slug, self.worker.clock.now())
 
     def update(
         self,
@@ -70,7 +70,7 @@ class House:
                 row = writing.edit_update(session, slug, number, words, now).update
             else:
                 row = writing.add_update(session, slug, words, now)
-            writing.sign(session, self.worker.vault, row)
+            announcing.sign(session, self.worker.vault, row)
             return row.number
 
     def work(self) -> None:

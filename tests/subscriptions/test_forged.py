@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select, text
 
-from portal.incidents import writing
+from portal.incidents import announcing
 from portal.incidents.models import Update
 from portal.outbox import service as outbox
 from portal.subscriptions import jobs
@@ -38,7 +38,7 @@ class TestAnUpdate:
         house.update("Passwords stored anew")
         with db.write() as session:
             row = session.scalars(select(Update)).one()
-            found = writing.signed(session, house.worker.vault, row)
+            found = announcing.signed(session, house.worker.vault, row)
             assert found is not None
             row.row_mac = replace(found, bodies=None).row_mac(house.worker.vault)
         change(db, "UPDATE incidents SET discreet = false")

@@ -14,12 +14,16 @@ import pytest
 from sqlalchemy import text
 
 from portal.audit.models import AuditEntry
-from portal.incidents import writing
+from portal.incidents import announcing
+from portal.incidents.publishing import withdrawing
 from portal.outbox import service as outbox
+from portal.runtime.turns import Turns
 from portal.subscriptions import emails, jobs, service
 from portal.subscriptions.service import Contact
+from portal.worker import drain
 from tests.configured import configured
 from tests.databases import written_meanwhile
+from tests.subscriptions.conftest import SLUG
 from tests.traces import statements
 
 ANA = "ana@example.com"
@@ -62,7 +66,7 @@ class TestAnUpdate:
             house.update("Records were copied", slug="clinic")
             with house.worker.db.write() as session:
                 vault = house.worker.vault
-                writing.set_discreet(session, vault, "clinic", clock.now(), discreet=True)
+                announcing.set_discreet(session, vault, "clinic", clock.now(), discreet=True)
         house.subscribe(ANA, "clinic")
         if when == "created":
             house.update("Records were copied", slug="clinic")
@@ -98,6 +102,29 @@ class TestAnUpdate:
         (mail,) = smtp.messages
         assert mail.message["List-Id"] == "<updates.localhost>"
         assert "There’s news for you" in mail.text
+
+    @pytest.mark.parametrize("discreet", [False, True])
+    def test_that_was_withdrawn_leaves_no_more(self, house, smtp, clock, discreet):
+        add(house, house.incident("clinic", discreet=discreet), ANA)
+        house.update("Call Ana on 600 123 123", slug="clinic")
+        jobs.announce(house.worker)
+        with house.worker.db.write() as session:
+            withdrawing.withdraw_update(session, "clinic", 1, "It names a person.", clock.now(), erase=True)
+        drain(house.worker)
+        assert smtp.messages == []
+        with house.worker.db.read() as session:
+            assert session.scalars(text("SELECT reason FROM outbox_mails")).all() == ["outdated"]
+
+    def test_that_is_withdrawn_while_its_mails_are_queued_queues_no_more(self, house, smtp, incident, clock):
+        add(house, incident, ANA)
+        house.update("Call Ana on 600 123 123")
+        with house.worker.db.read() as session:
+            (found,) = announcing.waiting(session, house.worker.vault)
+        with house.worker.db.write() as session:
+            withdrawing.withdraw_update(session, SLUG, 1, "It names a person.", clock.now())
+        assert not jobs._batch(house.worker, found, Turns(house.worker.db))
+        drain(house.worker)
+        assert smtp.messages == []
 
     @one_database
     def test_that_is_too_long_for_a_mail_is_a_title_and_a_link(self, house, smtp, incident):

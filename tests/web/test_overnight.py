@@ -31,7 +31,7 @@ FORMS = {
 def two_incidents(house: House) -> None:
     for slug in (SLUG, "second"):
         house.command("incidents", "create", slug, "--title", f"About {slug}", "--classes", "Names")
-        house.command("incidents", "publish", slug)
+        house.publish(slug)
 
 
 @pytest.mark.parametrize("page", FORMS)

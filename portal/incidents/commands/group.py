@@ -10,21 +10,30 @@ import click
 from portal.core.settings import Settings
 from portal.datakinds.names import parse_classes
 from portal.datakinds.taxonomy import UnknownDataClass
-from portal.incidents import service, writing
+from portal.incidents import announcing, service, writing
 from portal.incidents.authoring import MAX_BYTES
+from portal.incidents.publishing import discarding, scheduling, withdrawing
 from portal.runtime.context import Context
+from portal.runtime.parts import IncidentUses
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 REFUSALS = (
+    discarding.NotADraft,
+    scheduling.NotScheduled,
     service.IncidentUnknown,
+    service.Scheduled,
     service.SlugInvalid,
     service.SlugTaken,
     service.TitleInvalid,
     writing.NoteMissing,
     writing.TitleMissing,
     writing.UpdateUnknown,
+    writing.UpdateWithdrawn,
+    withdrawing.AlreadyWithdrawn,
+    withdrawing.NotPublished,
+    withdrawing.ReasonInvalid,
 )
 FILE = click.argument("file", type=click.File("rb"))
 SLUG = click.argument("slug")
@@ -57,7 +66,15 @@ def incidents() -> None:
 def unannounced(context: Context, slug: str) -> set[int]:
     """Return the numbers of the updates that are still to be mailed."""
     with context.db.read() as session:
-        return {row.number for row in writing.unannounced(session, service.by_slug(session, slug).id)}
+        return {row.number for row in announcing.unannounced(session, service.by_slug(session, slug).id)}
+
+
+def uses(context: Context) -> IncidentUses:
+    """Return what the features above the incidents keep of one. Raises RuntimeError if not handed in."""
+    if context.uses is None:
+        message = "this command needs Context.uses"
+        raise RuntimeError(message)
+    return context.uses()
 
 
 def check_language(settings: Settings, language: str) -> None:

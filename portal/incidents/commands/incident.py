@@ -4,7 +4,7 @@ from datetime import datetime
 
 import click
 
-from portal.incidents import service, writing
+from portal.incidents import announcing, service
 from portal.incidents.commands.group import (
     DAY,
     SLUG,
@@ -78,7 +78,7 @@ def set_title(context: Context, slug: str, title: str, language: str) -> None:
     vault = context.worker_vault() if unannounced(context, slug) else None
     other = None if language == settings.default_language else language
     with context.db.write() as session:
-        writing.set_title(session, vault, slug, title, other, context.clock.now())
+        announcing.set_title(session, vault, slug, title, other, context.clock.now())
     click.echo(f"{slug} ({language}): {title.strip()}")
 
 
@@ -94,7 +94,7 @@ def set_discreet(context: Context, slug: str, state: str) -> None:
     """
     vault = context.worker_vault() if unannounced(context, slug) else None
     with context.db.write() as session:
-        writing.set_discreet(session, vault, slug, context.clock.now(), discreet=state == "on")
+        announcing.set_discreet(session, vault, slug, context.clock.now(), discreet=state == "on")
     say = "say only that there is a message" if state == "on" else "tell what happened"
     click.echo(f"{slug}: the next notice and updates {say}. What has started does not change.")
 

@@ -1,11 +1,13 @@
 """Store statements and updates."""
 
+from dataclasses import replace
 from typing import BinaryIO
 
 import click
 
-from portal.incidents import authoring, writing
+from portal.incidents import announcing, authoring, service, writing
 from portal.incidents.authoring import FileInvalid
+from portal.incidents.checker.site import Site
 from portal.incidents.commands.group import (
     FILE,
     SLUG,
@@ -13,8 +15,11 @@ from portal.incidents.commands.group import (
     errors_as_messages,
     incidents,
     unannounced,
+    uses,
 )
 from portal.incidents.models import DRAFT, PHASES, PUBLISHED
+from portal.incidents.publishing.checks import site_of
+from portal.runtime.command_line import DecisionNeeded, counted
 from portal.runtime.context import Context
 
 
@@ -29,8 +34,9 @@ def statement(context: Context, slug: str, file: BinaryIO) -> None:
     FILE is Markdown: front matter with title, language, signed_by, role, note and summary, then the apology,
     then the five sections under ## headings. See docs/guide/publish.md.
     """
+    languages = context.settings.site.languages
     try:
-        read = authoring.read_statement(content(file), context.settings.site.languages)
+        read = authoring.read_statement(content(file), languages, _site(context))
     except FileInvalid as error:
         raise click.ClickException(f"{file.name}: {error}") from error
     with context.db.write() as session:
@@ -50,6 +56,30 @@ def statement(context: Context, slug: str, file: BinaryIO) -> None:
         )
 
 
+def _site(context: Context) -> Site:
+    """Return what the checker is told of the site before a text is stored: contact is asked at publishing."""
+    with context.db.read() as session:
+        return replace(site_of(session, context.settings), contact=None)
+
+
+def _ask_before_mailing(context: Context, slug: str, text: writing.UpdateText, number: int | None) -> None:
+    """Raise DecisionNeeded where subscribers would be mailed at once. Raises UpdateUnknown."""
+    with context.db.read() as session:
+        incident = service.by_slug(session, slug)
+        row = None if number is None else writing.update_of(session, incident, number)
+        if row is not None and (row.announced_at is not None or row.withdrawn_at is not None):
+            return
+        notify = row is not None and row.notify and text.notify is not writing.Notify.NO
+        public = incident.state == PUBLISHED if row is None else row.published_at is not None
+        if not public or not (notify or text.notify is writing.Notify.YES):
+            return
+        people = uses(context).subscribers(session, incident.id)
+    raise DecisionNeeded(
+        f"Nothing was stored. The update would be public at once, and mailed to "
+        f"{counted(people, 'subscriber')}: what they get cannot be changed. To do it, add --confirm."
+    )
+
+
 @incidents.command()
 @SLUG
 @FILE
@@ -58,26 +88,42 @@ def statement(context: Context, slug: str, file: BinaryIO) -> None:
 )
 @click.option("--title", help="The title: one line.")
 @click.option("--edit", "number", type=int, metavar="ID", help="Change update ID, or add a language to it.")
+@click.option("--confirm", is_flag=True, help="Mail it to subscribers; needed with notify once it is public.")
 @click.pass_obj
 @errors_as_messages
 def update(
-    context: Context, slug: str, file: BinaryIO, phase: str | None, title: str | None, number: int | None
+    context: Context,
+    slug: str,
+    file: BinaryIO,
+    phase: str | None,
+    title: str | None,
+    number: int | None,
+    *,
+    confirm: bool,
 ) -> None:
     """Add an update to the timeline, or change one.
 
     It is public at once if the incident is. FILE is Markdown with optional front matter: occurred_at,
-    language, notify (and phase, title instead of the options). With notify, subscribers get it by mail, and
-    the command needs the worker's keys.
+    language, notify (and phase, title instead of the options). With notify, subscribers get it by mail: the
+    command needs the worker's keys, and --confirm once the incident is public.
     """
     settings, now = context.settings, context.clock.now()
     try:
         text = authoring.read_update(
-            content(file), settings.site.languages, settings.site.timezone, now, phase=phase, title=title
+            content(file),
+            settings.site.languages,
+            settings.site.timezone,
+            now,
+            phase=phase,
+            title=title,
+            site=_site(context),
         )
     except FileInvalid as error:
         raise click.ClickException(f"{file.name}: {error}") from error
     if number is None and (text.phase is None or text.title is None):
         raise click.UsageError("A new update needs --phase and --title.")
+    if not confirm:
+        _ask_before_mailing(context, slug, text, number)
     # Before the transaction, because opening the vault for the first time writes to the database.
     needs_vault = text.notify is writing.Notify.YES or number in unannounced(context, slug)
     vault = context.worker_vault() if needs_vault else None
@@ -95,7 +141,7 @@ def update(
             row, announced = edited.update, edited.announced
             done = f", translated ({text.language})" if edited.translated else ", changed"
         if vault is not None and row.notify and row.announced_at is None:
-            writing.sign(session, vault, row)
+            announcing.sign(session, vault, row)
     state = PUBLISHED if row.published_at else DRAFT
     click.echo(f"update {row.number}: {state}{done}")
     if state == PUBLISHED:

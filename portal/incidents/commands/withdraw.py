@@ -1,0 +1,122 @@
+"""Withdraw a published text in public."""
+
+from datetime import datetime
+
+import click
+from sqlalchemy.orm import Session
+
+from portal.incidents import reading, service
+from portal.incidents.commands.group import SLUG, errors_as_messages, incidents, time_text, uses
+from portal.incidents.models import Incident
+from portal.incidents.publishing import withdrawing
+from portal.runtime.command_line import DecisionNeeded
+from portal.runtime.context import Context
+
+
+@incidents.command()
+@SLUG
+@click.option("--version", "version", type=int, metavar="N", help="The version of the statement to withdraw.")
+@click.option("--update", "update", type=int, metavar="ID", help="The update to withdraw.")
+@click.option("--reason", required=True, help="Why, in the portal's default language: readers see it.")
+@click.option("--erase", is_flag=True, help="Destroy the text too, because it leaks something.")
+@click.option("--confirm", is_flag=True, help="Do it. Without this, only say what would happen.")
+@click.pass_obj
+@errors_as_messages
+def withdraw(
+    context: Context,
+    slug: str,
+    version: int | None,
+    update: int | None,
+    reason: str,
+    *,
+    erase: bool,
+    confirm: bool,
+) -> None:
+    """Withdraw a version of the statement or an update.
+
+    Its address stays and says when and why; the text is hidden, and mails about it that wait are not sent.
+    With --erase the text is also overwritten in the database, and so are the copies that mails are made from.
+    """
+    if (version is None) == (update is None):
+        raise click.UsageError("Give either --version N or --update ID.")
+    reason = withdrawing.checked_reason(reason)
+    if not confirm:
+        with context.db.read() as session:
+            incident = service.by_slug(session, slug)
+            for line in _foretell(session, context, incident, version, update, erase=erase):
+                click.echo(line)
+        raise DecisionNeeded("Nothing was withdrawn. To do it, add --confirm.")
+    now = context.clock.now()
+    with context.db.write() as session:
+        incident = service.by_slug(session, slug)
+        lines = _foretell(session, context, incident, version, update, erase=erase)
+        if version is not None:
+            since = _public_since(session, incident, version)
+            withdrawing.withdraw_version(session, slug, version, reason, now, erase=erase)
+            if erase:
+                uses(context).forget_notices(session, incident.id, since)
+        elif update is not None:
+            update_id = withdrawing.withdraw_update(session, slug, update, reason, now, erase=erase)
+            uses(context).forget_update(session, update_id)
+    for line in lines:
+        click.echo(line)
+    path = f"statement/{version}/" if version is not None else f"updates/{update}/"
+    click.echo(f"{'erased' if erase else 'withdrawn'}: {context.settings.base_url}/incidents/{slug}/{path}")
+
+
+def _foretell(
+    session: Session,
+    context: Context,
+    incident: Incident,
+    version: int | None,
+    update: int | None,
+    *,
+    erase: bool,
+) -> list[str]:
+    """Return what withdrawing does, a line each. Raises NotPublished, UpdateUnknown."""
+    if version is not None:
+        lines = _of_version(session, context, incident, version, erase=erase)
+    else:
+        withdrawing.published_update(session, incident, update or 0)
+        lines = [
+            f"Update {update} says only that it was withdrawn, when and why. Its feed entry says so too.",
+            "Mails about it that did not leave yet are not sent. Those that left cannot be called back.",
+        ]
+    if erase:
+        lines += [
+            "Its text is destroyed, its fingerprint too. Nobody can bring it back.",
+            "It stays in mails that left, in copies that others made, and in your backups: delete those.",
+            "The copies of pages that nginx keeps are replaced within a minute.",
+        ]
+    return lines
+
+
+def _of_version(
+    session: Session, context: Context, incident: Incident, number: int, *, erase: bool
+) -> list[str]:
+    withdrawing.published_version(session, incident, number)
+    others = [one for one in reading.public_statements(session, incident) if one.number != number]
+    newest = max((one.number for one in others), default=None)
+    lines = [f"Version {number} says only that it was withdrawn, when and why, in all its languages."]
+    if newest is None:
+        lines.append(f"Then there is no statement. Next: portal incidents statement {incident.slug} FILE")
+    elif newest < number:
+        lines.append(f"Version {newest} is the newest again.")
+    for began in uses(context).notices(session, incident.id, _public_since(session, incident, number)):
+        which = f"The notice that began at {time_text(began)} is still being sent"
+        if erase:
+            lines.append(
+                f"{which}: its frozen text is destroyed too, so no more of it leaves. Publish a new version, "
+                f"then: portal campaigns notify {incident.slug} --dry-run"
+            )
+        else:
+            lines.append(
+                f"{which}, with the words that were frozen then. "
+                "To stop it: portal outbox pause --reason TEXT"
+            )
+    return lines
+
+
+def _public_since(session: Session, incident: Incident, number: int) -> datetime:
+    rows = withdrawing.published_version(session, incident, number)
+    return min(one.published_at or one.written_at for one in rows)

@@ -1,0 +1,136 @@
+"""Publish drafts at a set time: exactly those that their author confirmed, and nothing that came later.
+
+The worker does it. The row is signed with its keys, because the web process can write the table; what is
+confirmed cannot be edited or discarded until it is published or cancelled.
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hmac import compare_digest
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.audit import service as audit
+from portal.core.settings import Settings
+from portal.crypto.vault import WorkerVault
+from portal.incidents import announcing, service
+from portal.incidents.models import Incident, Schedule
+from portal.incidents.publishing import checks
+from portal.incidents.publishing.plan import Plan, plan
+from portal.incidents.service import Published
+
+log = logging.getLogger("portal.incidents")
+
+ALTERED = "the row was altered without the worker's keys"
+CHANGED = "the drafts are not those that were confirmed"
+
+
+class NotScheduled(LookupError):
+    """Nothing of the incident is to be published at a set time."""
+
+
+@dataclass(frozen=True)
+class Late:
+    """A publication at a set time that did not happen; `fault` says why, None where nobody tried."""
+
+    slug: str
+    at: datetime
+    fault: str | None
+
+
+def schedule(
+    session: Session,
+    vault: WorkerVault,
+    planned: Plan,
+    at: datetime,
+    now: datetime,
+    accepted: tuple[str, ...] = (),
+    more_by: datetime | None = None,
+) -> None:
+    """Store that the drafts of a plan are published at a time. Raises Scheduled."""
+    incident = planned.incident
+    service.refuse_scheduled(session, incident)
+    promise = None if more_by is None else more_by.astimezone(UTC).isoformat()
+    content = json.dumps(planned.content | {"accepted": list(accepted), "more_by": promise}, sort_keys=True)
+    row = Schedule(incident_id=incident.id, at=at, content=content)
+    row.row_mac = _row_mac(vault, row)
+    session.add(row)
+    session.flush()
+    details: dict[str, str | int | bool | None] = {"at": f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"}
+    if accepted:
+        details["accepted"] = " ".join(accepted)
+    audit.record(session, "incidents.schedule", incident.slug, details, now)
+
+
+def cancel(session: Session, slug: str, now: datetime) -> None:
+    """Forget that drafts are published at a set time; they stay drafts. Raises NotScheduled."""
+    row = service.schedule_of(session, service.locked(session, slug))
+    if row is None:
+        raise NotScheduled(f"nothing of {slug} is scheduled. See: portal incidents show {slug}")
+    session.delete(row)
+    session.flush()
+    audit.record(session, "incidents.cancel", slug, {}, now)
+
+
+def due(session: Session, now: datetime) -> list[str]:
+    """Return the slugs of the incidents whose time has come, and which did not fail before."""
+    rows = session.scalars(
+        select(Incident.slug)
+        .join(Schedule, Schedule.incident_id == Incident.id)
+        .where(Schedule.at <= now, Schedule.fault.is_(None))
+        .order_by(Schedule.at)
+    )
+    return list(rows)
+
+
+def late(session: Session, before: datetime) -> list[Late]:
+    """Return the publications that failed, or that nobody tried although their time was before then."""
+    rows = session.execute(
+        select(Incident.slug, Schedule.at, Schedule.fault)
+        .join(Schedule, Schedule.incident_id == Incident.id)
+        .where((Schedule.at < before) | Schedule.fault.is_not(None))
+        .order_by(Schedule.at)
+    )
+    return [Late(slug, at, fault) for slug, at, fault in rows]
+
+
+def publish_due(
+    session: Session, vault: WorkerVault, settings: Settings, slug: str, now: datetime
+) -> Published | None:
+    """Publish what was confirmed for now; return None, and store why, where it must not be published."""
+    incident = service.locked(session, slug)
+    row = service.schedule_of(session, incident)
+    if row is None or row.at > now or row.fault is not None:
+        return None
+    planned = plan(session, slug)
+    content = json.loads(row.content) if compare_digest(row.row_mac, _row_mac(vault, row)) else None
+    chosen = None if content is None else planned.only(content)
+    row.fault = ALTERED if content is None else CHANGED if chosen is None else None
+    if chosen is not None and content is not None:
+        more_by = content["more_by"] and datetime.fromisoformat(content["more_by"])
+        accepted = tuple(content["accepted"])
+        found = checks.findings(session, settings, chosen, more_by=more_by)
+        open_now = [*checks.stopping(found), *checks.asking(found, accepted)]
+        if not open_now:
+            session.delete(row)
+            session.flush()
+            return announcing.publish(session, vault, slug, now, chosen.chosen(accepted, more_by))
+        row.fault = "; ".join(str(one) for one in open_now)[:1000]
+    session.flush()
+    log.error(
+        "incidents: %s was not published at %s: %s; its drafts stay drafts. To try again: "
+        "portal incidents publish %s --cancel",
+        slug,
+        f"{row.at:%Y-%m-%d %H:%M} UTC",
+        row.fault,
+        slug,
+    )
+    return None
+
+
+def _row_mac(vault: WorkerVault, row: Schedule) -> bytes:
+    at = row.at.astimezone(UTC).isoformat(timespec="microseconds")
+    return vault.row_mac("publication", row.incident_id, at, row.content)

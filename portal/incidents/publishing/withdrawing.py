@@ -1,0 +1,123 @@
+"""Withdraw a published text in public, and destroy one that leaks.
+
+Its address, number and times stay, and say why. `erase` also overwrites the text in the database; without it,
+its SHA-256 stays, which would betray a phone number to who knows the rest of the text.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from portal.audit import service as audit
+from portal.incidents import service
+from portal.incidents.models import Incident, Statement, Update, Wording
+from portal.incidents.publishing.plan import current_wordings, hash_of_statement, hash_of_update
+from portal.incidents.writing import update_of
+
+MAX_REASON = 500
+ERASED = "–"
+
+
+class ReasonInvalid(ValueError):
+    """The reason is empty, longer than 500 characters, or more than one line."""
+
+
+class NotPublished(LookupError):
+    """The text is a draft, or there is none of this number."""
+
+
+class AlreadyWithdrawn(ValueError):
+    """The text was withdrawn before; it can only be erased yet."""
+
+
+def checked_reason(reason: str) -> str:
+    """Return a reason without outer whitespace. Raises ReasonInvalid."""
+    reason = reason.strip()
+    if not reason or len(reason) > MAX_REASON or not reason.isprintable():
+        raise ReasonInvalid(f"the reason is one line of at most {MAX_REASON} characters")
+    return reason
+
+
+def published_version(session: Session, incident: Incident, number: int) -> list[Statement]:
+    """Return the public texts of a version, one a language. Raises NotPublished."""
+    rows = session.scalars(
+        select(Statement)
+        .where(Statement.incident_id == incident.id, Statement.number == number)
+        .where(Statement.published_at.is_not(None))
+        .order_by(Statement.language)
+    )
+    if not (found := list(rows)):
+        raise NotPublished(
+            f"no version {number} of the statement is public. See: portal incidents show {incident.slug}"
+        )
+    return found
+
+
+def published_update(session: Session, incident: Incident, number: int) -> Update:
+    """Return a public update. Raises NotPublished, UpdateUnknown."""
+    row = update_of(session, incident, number)
+    if row.published_at is None:
+        raise NotPublished(
+            f"update {number} is a draft. To delete it: "
+            f"portal incidents discard {incident.slug} --update {number}"
+        )
+    return row
+
+
+def withdraw_version(
+    session: Session, slug: str, number: int, reason: str, now: datetime, *, erase: bool = False
+) -> None:
+    """Withdraw a version of the statement in all its languages; the newest of the others takes its place.
+
+    Raises IncidentUnknown, NotPublished, AlreadyWithdrawn, ReasonInvalid.
+    """
+    incident = service.locked(session, slug)
+    rows = published_version(session, incident, number)
+    _refuse_again(rows[0], f"version {number}", erase=erase)
+    for row in rows:
+        values = _told(row, checked_reason(reason), now)
+        values["text_hash"] = None if erase else hash_of_statement(row)
+        if erase:
+            values |= dict.fromkeys(("title", "signed_by", "role", "apology"), ERASED)
+            values |= {"note": None, "summary": None, "sections_json": "[]"}
+        session.execute(update(Statement).where(Statement.id == row.id).values(values))
+    session.expire_all()
+    _record(session, slug, {"version": number}, now, erase=erase)
+
+
+def withdraw_update(
+    session: Session, slug: str, number: int, reason: str, now: datetime, *, erase: bool = False
+) -> bytes:
+    """Withdraw an update, and return its id; mails about it that did not leave yet are not sent.
+
+    Raises IncidentUnknown, UpdateUnknown, NotPublished, AlreadyWithdrawn, ReasonInvalid.
+    """
+    incident = service.locked(session, slug)
+    row = published_update(session, incident, number)
+    _refuse_again(row, f"update {number}", erase=erase)
+    values = _told(row, checked_reason(reason), now)
+    values["text_hash"] = None if erase else hash_of_update(current_wordings(session, row))
+    session.execute(update(Update).where(Update.id == row.id).values(values))
+    if erase:
+        words = update(Wording).where(Wording.update_id == row.id)
+        session.execute(words.values(title=ERASED, body=ERASED))
+    session.expire_all()
+    _record(session, slug, {"update": number}, now, erase=erase)
+    return row.id
+
+
+def _refuse_again(row: Statement | Update, name: str, *, erase: bool) -> None:
+    if row.withdrawn_at is not None and not (erase and row.text_hash):
+        raise AlreadyWithdrawn(f"{name} was withdrawn before")
+
+
+def _told(row: Statement | Update, reason: str, now: datetime) -> dict[str, object]:
+    """Return when and why it was withdrawn: the first time, and the latest reason."""
+    return {"withdrawn_at": row.withdrawn_at or now, "withdrawn_for": reason}
+
+
+def _record(session: Session, slug: str, what: dict[str, int], now: datetime, *, erase: bool) -> None:
+    service.invalidate_pages(session)
+    action = "incidents.erase" if erase else "incidents.withdraw"
+    audit.record(session, action, slug, what, now)
