@@ -19,6 +19,7 @@ from portal.core.settings import Settings
 from portal.demo.mailbox import MailboxStore
 from tests.browser.conftest import PHONE, Console, served
 from tests.browser.house import PASSWORD, SLUG, House
+from tests.incidents.conftest import CORRECTED, SPANISH
 
 ANA = "ana@northwind.example"
 BOB = "bob@northwind.example"
@@ -72,6 +73,25 @@ def test_what_was_corrected(house: House, page: Page, reads_well):
         if path != "":
             assert page.locator("ins, del").count(), f"{path} shows no difference"
         reads_well(page)
+
+
+def test_what_was_withdrawn_or_promised(house: House, page: Page, reads_well):
+    house.incident()
+    spanish = SPANISH.replace("role:", "note: Las contraseñas no se copiaron. Nos equivocamos.\nrole:")
+    house.command("incidents", "statement", SLUG, house.file("es.md", spanish))
+    promise = ("--holding", "--more-by", "2027-01-08 18:00", "--accept", "missing-section")
+    house.command("incidents", "publish", SLUG, "--confirm", *promise)
+    third = CORRECTED.replace("your password", "your phone number")
+    house.command("incidents", "statement", SLUG, house.file("third.md", third))
+    house.command("incidents", "publish", SLUG, "--confirm", *promise)
+    for what in (("--version", "3"), ("--version", "1"), ("--update", "1")):
+        reason = "It said that passwords were copied. They were not."
+        house.command("incidents", "withdraw", SLUG, *what, "--reason", reason, "--confirm")
+    for path in ("statement/3/", "statement/2/", "updates/1/", ""):
+        page.goto(f"{house.url}/incidents/{SLUG}/{path}")
+        reads_well(page)
+    assert "We’ll say more by" in main(page)
+    assert "We withdrew version 3" in main(page)
 
 
 def test_every_answer(house: House, page: Page, reads_well):
