@@ -157,7 +157,9 @@ def test_from_the_apology_to_the_last_update(  # noqa: PLR0915 - one way, one st
     accessible(page)
     update = example.CONTENT / "updates" / "11-resolved.md"
     title = "The investigation is finished, and we’re still here to help"
-    breached.command("incidents", "update", SLUG, "--phase", "resolved", "--title", title, update)
+    breached.command(
+        "incidents", "update", SLUG, "--phase", "resolved", "--title", title, update, "--confirm"
+    )
     told = breached.mailbox.wait_for(5, seconds=90)[4]
     assert "List-Unsubscribe" in told.message
     page.goto(str(told.message["List-Unsubscribe"]).strip("<>"))
@@ -169,7 +171,9 @@ def test_from_the_apology_to_the_last_update(  # noqa: PLR0915 - one way, one st
 
     more = tmp_path / "more.md"
     more.write_text(update.read_text(encoding="utf-8").replace(title, "One word more"), encoding="utf-8")
-    breached.command("incidents", "update", SLUG, "--phase", "resolved", "--title", "One word more", more)
+    breached.command(
+        "incidents", "update", SLUG, "--phase", "resolved", "--title", "One word more", more, "--confirm"
+    )
     end = time.monotonic() + 60
     with db.read() as session:
         while session.scalar(select(Update.id).where(Update.notify, Update.announced_at.is_(None))):

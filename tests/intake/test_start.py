@@ -25,7 +25,7 @@ SLIP, MEANT = "Ana.Ruiz@gmial.com", "Ana.Ruiz@gmail.com"
 
 @pytest.fixture
 def published(house: House) -> None:
-    house.command("incidents", "create", SLUG, "--title", "Theft of bookings", "--classes", "Names")
+    house.command("incidents", "create", SLUG, "--title", "Theft of bookings", "--classes", "Names;Passwords")
     house.publish(SLUG)
 
 
