@@ -87,6 +87,7 @@ def _foretell(
             "Its text is destroyed, its fingerprint too. Nobody can bring it back.",
             "It stays in mails that left, in copies that others made, and in your backups: delete those.",
             "The copies of pages that nginx keeps are replaced within a minute.",
+            "To take what the database's files still hold of it: portal db vacuum",
         ]
     return lines
 
