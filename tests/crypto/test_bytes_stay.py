@@ -110,6 +110,7 @@ LABELS = {
         "notice subject",
         "notice text",
         "notice words",
+        "publication",
         "update words",
     },
     "seal": {"canary"},
