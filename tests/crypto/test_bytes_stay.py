@@ -128,7 +128,7 @@ MAILS = {
     "reset-link": ("reset", "reset", None, ""),
     "reset-required": ("", "reset", None, "everyone"),
     "rotation-reminder": ("", None, "reminders-off", "choice months"),
-    "status-update": ("", None, "unsubscribe", "subscription update slug"),
+    "status-update": ("", None, "unsubscribe", "subscription update slug about"),
     "subscribe-confirm": ("subscribe", "subscribe", None, "already"),
 }
 # What seals a request, by the handler that opens it.
