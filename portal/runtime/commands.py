@@ -66,8 +66,9 @@ def upgrade(context: Context) -> None:
         raise click.ClickException(str(error)) from error
     except DBAPIError as error:
         raise click.ClickException(
-            f"{context.named} could not be migrated: {database_cause(error)}. Nothing was changed. To go on "
-            "with the former version, install it again: see docs/guide/upgrade.md"
+            f"{context.named} could not be migrated: {database_cause(error)}. Nothing was changed. "
+            "To find the cause, run: portal doctor. To go on with the "
+            "former version, install it again: see docs/guide/upgrade.md"
         ) from error
     click.echo("The database is up to date.")
 

@@ -70,6 +70,7 @@ def test_a_migration_that_fails_takes_those_before_it_back(empty_db):
         schema.upgrade(db)
     assert re.fullmatch(
         r"Error: The database (/\S+ )?could not be migrated: [\w ]+\. Nothing was changed\. "
+        r"To find the cause, run: portal doctor\. "
         r"To go on with the former version, install it again: see docs/guide/upgrade\.md\n",
         printed(portal_db_upgrade(db)),
     )

@@ -183,6 +183,7 @@ def test_a_worker_that_is_killed_is_missed_by_every_monitor(environ, db, run, br
     assert "worker: degraded" in browser.get("/readyz").text
 
 
+@pytest.mark.sqlite  # which alone has a disk of its own
 def test_the_shipped_alerts_ask_for_metrics_that_there_are(metrics):
     (group,) = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
     assert len(group["rules"]) >= 8

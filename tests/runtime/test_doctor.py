@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import sqlite3
 import tempfile
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -145,29 +144,40 @@ class TestFileOfSettings:
         assert line(examine("--env-file", str(file)), f"env file {file}") == "is in UTF-16; save it as UTF-8"
 
 
+@pytest.fixture
+def open_folder():
+    """A folder that every user may enter, unlike pytest's own."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can act as another user")
+    folder = Path(tempfile.mkdtemp(prefix="portal-doctor-", dir="/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def as_worker(environ, report):
+    """What the doctor says to another user, who owns nothing of this."""
+    report.touch()
+    report.chmod(0o666)
+
+    def look():
+        unset = {name: None for name in os.environ if name.startswith("PORTAL_")}
+        changed = {"PORTAL_ENVIRONMENT": "test", "PORTAL_BASE_URL": "http://localhost:8000"}
+        report.write_text(CliRunner().invoke(main, ["doctor"], env=unset | environ | changed).output)
+
+    as_user(WORKER, look)
+    return report.read_text()
+
+
 class TestDatabase:
-    def test_in_a_folder_that_this_user_cannot_enter_names_the_folder(self, production_environ):
-        if os.geteuid() != 0:
-            pytest.skip("only root can act as another user")
-        above = Path(tempfile.mkdtemp(prefix="portal-doctor-", dir="/tmp"))
-        try:
-            above.chmod(0o755)
-            inside = above / "var"
-            inside.mkdir(mode=0o700)
-            url = f"sqlite:///{inside}/portal.db"
-
-            def look():
-                unset = {name: None for name in os.environ if name.startswith("PORTAL_")}
-                environ = unset | production_environ | {"PORTAL_DATABASE_URL": url}
-                environ["PORTAL_ENVIRONMENT"], environ["PORTAL_BASE_URL"] = "test", "http://localhost:8000"
-                output = CliRunner().invoke(main, ["doctor"], env=environ).output
-                said = f"this user ({WORKER}) cannot enter {inside} (mode 0700 of root:root); as root: chgrp "
-                assert f"WRONG database: {said}portal {inside} && chmod 2770 {inside}" in output, output
-                assert "(SQLITE_CANTOPEN)" in output
-
-            as_user(WORKER, look)
-        finally:
-            shutil.rmtree(above)
+    def test_in_a_folder_that_this_user_cannot_enter_names_the_folder(self, production_environ, open_folder):
+        inside = open_folder / "var"
+        inside.mkdir(mode=0o700)
+        url = f"sqlite:///{inside}/portal.db"
+        output = as_worker(production_environ | {"PORTAL_DATABASE_URL": url}, open_folder / "said")
+        said = f"this user ({WORKER}) cannot enter {inside} (mode 0700 of root:root); as root: chgrp "
+        assert f"WRONG database: {said}portal {inside} && chmod 2770 {inside}" in output, output
+        assert "(SQLITE_CANTOPEN)" in output
 
     def test_that_is_not_upgraded_or_whose_folder_is_missing_says_the_command(self, examine, tmp_path):
         result = examine(PORTAL_DATABASE_URL=f"sqlite:///{tmp_path}/empty.db")
@@ -176,16 +186,34 @@ class TestDatabase:
         assert "/proc/nowhere" in line(result, "database")
 
     def test_that_is_read_only_says_which_file(self, examine, tmp_path, monkeypatch):
-        file = tmp_path / "portal.db"
-        with closing(sqlite3.connect(file)) as connection:
-            connection.execute("PRAGMA journal_mode=DELETE")
-        url = f"sqlite:///file:{file}?mode=ro&uri=true"
-        result = examine(PORTAL_DATABASE_URL=url)
-        assert "must name a file" in line(result, "settings")  # the only way to be read-only is the disk's
-        monkeypatch.setattr(Database, "write_at_once", _read_only(file))
+        url = f"sqlite:///file:{tmp_path}/portal.db?mode=ro&uri=true"
+        assert "must name a file" in line(examine(PORTAL_DATABASE_URL=url), "settings")
+        monkeypatch.setattr(Database, "write_at_once", _read_only(tmp_path / "portal.db"))
         assert line(examine(), "database").endswith(
             "(SQLITE_READONLY): see 'Two users' in the operator's guide"
         )
+
+    @pytest.mark.parametrize(
+        ("folder_mode", "file_mode", "cause"),
+        [
+            (0o755, 0o644, "SQLITE_READONLY_DIRECTORY"),
+            (0o777, 0o644, "SQLITE_READONLY"),
+            (0o755, 0o666, "SQLITE_READONLY_DIRECTORY"),
+            (0o777, 0o600, "SQLITE_CANTOPEN"),
+        ],
+    )
+    def test_that_this_user_may_not_write_says_so(
+        self, production_environ, sqlite_template, open_folder, folder_mode, file_mode, cause
+    ):
+        file = open_folder / "var/portal.db"
+        file.parent.mkdir()
+        url = databases.sqlite_copy(sqlite_template, file)
+        file.chmod(file_mode)
+        file.parent.chmod(folder_mode)
+        output = as_worker(production_environ | {"PORTAL_DATABASE_URL": url}, open_folder / "said")
+        (said,) = [each for each in output.splitlines() if each.startswith("WRONG database: ")]
+        assert f"this user must be able to write {open_folder}/var" in said
+        assert said.endswith(f"({cause}): see 'Two users' in the operator's guide")
 
     def test_with_rows_of_tomorrow_tells_that_a_clock_was_wrong(self, examine, db):
         Heart(db, FixedClock(datetime.now(UTC) + timedelta(days=1))).beat()

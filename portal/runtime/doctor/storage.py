@@ -48,6 +48,8 @@ def fault_of_database(context: Context) -> str | None:
     except DBAPIError as error:
         if file is not None and (closed := _closed_folder(file)) is not None:
             return f"{closed} ({database_cause(error)})"
+        if file is not None and is_read_only(error):
+            return _closed_file(file, error)
         return f"does not answer ({database_cause(error)}); {_remedy(database_cause(error))}"
     except OSError as error:
         closed = None if file is None else _closed_folder(file)
@@ -140,6 +142,10 @@ def _write_remedy(db: Database, error: DBAPIError) -> str:
     file = sqlite_file(db.engine.url)
     if file is None or not is_read_only(error):
         return database_message(error, file)
+    return _closed_file(file, error)
+
+
+def _closed_file(file: Path, error: DBAPIError) -> str:
     beside = [file.with_name(f"{file.name}{end}") for end in ("", "-wal", "-shm")]
     wrong = [path for path in (file.parent, *beside) if path.exists() and not os.access(path, os.W_OK)]
     named = " and ".join(str(path) for path in wrong) or str(file)
