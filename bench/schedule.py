@@ -189,7 +189,7 @@ def _people(context: Context, parts: WorkerParts, now: datetime) -> None:
     store, vault = BuiltinStore(), parts.vault
     with context.db.write() as session:
         incident = incidents.by_slug(session, slug)
-        campaigns.start(session, vault, incident.id, slug, campaigns.count(session, vault, incident.id), now)
+        campaigns.start(session, vault, incident.id, slug, PEOPLE, now)
         row = writing.add_update(
             session, slug, UpdateText("en", "contained", "News", "What we know.", now, Notify.YES), now
         )

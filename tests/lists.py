@@ -6,7 +6,8 @@ from pathlib import Path
 from portal.core.clock import FixedClock, SystemClock
 from portal.core.db import Database
 from portal.crypto.vault import WorkerVault
-from portal.exposure import activating, comparing, importing, service
+from portal.exposure import activating, importing, service
+from portal.exposure.importing import comparing
 from portal.incidents import service as incidents
 
 

@@ -14,6 +14,7 @@ from portal.audit import service as audit
 from portal.campaigns.models import Campaign
 from portal.core.db import Database
 from portal.crypto.vault import VaultError, WorkerVault
+from portal.exposure import left_out
 from portal.exposure import service as exposure
 from portal.outbox import service as outbox
 
@@ -69,9 +70,11 @@ def people(db: Database, vault: WorkerVault, missed: Missed) -> Iterator[Unreach
                 with db.read() as session:
                     version = exposure.version(session, list_id)
                     page, after = exposure.people_after(session, vault, version, after, exposure.PAGE)
+                    readable = [person for _, person in page if person is not None]
+                    asked = left_out.of_page(session, vault, version, page)
             except (exposure.ListDestroyed, VaultError):
                 break
-            for person in (person for _, person in page if person is not None):
+            for person in (one for one in readable if left_out.who_of(one) not in asked):
                 unique = notice_key(vault, missed.incident_id, person.address)
                 if unique in left:
                     seen.add(unique)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, String, Text, UniqueConstraint, false
+from sqlalchemy import BigInteger, Integer, LargeBinary, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import ID_BYTES, Base, Utc, new_id
@@ -17,7 +17,8 @@ class Campaign(Base):
     """One notice to everyone on one list version; its mails carry its id as their batch.
 
     `addresses` is the number of addresses on the list. `written` of them got a mail from this campaign,
-    `earlier` from a notice to an earlier version. `last_key` is the key of the last person processed, in list
+    `earlier` from a notice to an earlier version; `left_out` get none, because all their people are left out
+    on request. `last_key` is the key of the last person processed, in list
     order. The mails of one that is not `frozen` are neutral: the incident is discreet, or the notice began
     in an earlier version of the portal.
     """
@@ -33,10 +34,16 @@ class Campaign(Base):
     addresses: Mapped[int]
     written: Mapped[int] = mapped_column(default=0)
     earlier: Mapped[int] = mapped_column(default=0)
+    left_out: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     last_key: Mapped[bytes] = mapped_column(LargeBinary(KEY_BYTES), default=b"")
     frozen: Mapped[bool] = mapped_column(default=False, server_default=false())
     # Made with the worker's keys: a row that was inserted or altered without them mails nobody.
     row_mac: Mapped[bytes] = mapped_column("voucher", LargeBinary(ROW_MAC_BYTES))
+
+    @property
+    def waiting(self) -> int:
+        """Return the number of addresses not yet processed."""
+        return self.addresses - self.written - self.earlier - self.left_out
 
 
 class NoticeWords(Base):

@@ -18,6 +18,7 @@ from portal.core.db import Database, new_id
 from portal.core.i18n import best_language
 from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
+from portal.exposure import left_out
 from portal.exposure import service as exposure
 from portal.exposure.models import ExposureList
 from portal.incidents.models import Incident
@@ -39,13 +40,15 @@ class Rehearsed:
     """What composing every mail of a notice showed; counts are of addresses.
 
     `unfit` cannot be composed, `smtputf8` need a relay that takes characters beyond ASCII before the @;
-    `tampered` counts rows of the list that do not open. `size` is the bytes of the largest mail.
+    `tampered` counts rows of the list that do not open, `left_out` addresses whose people are left out on
+    request. `size` is the bytes of the largest mail.
     """
 
     languages: Counter[str] = field(default_factory=Counter)
     unfit: int = 0
     smtputf8: int = 0
     tampered: int = 0
+    left_out: int = 0
     size: int = 0
 
 
@@ -85,13 +88,19 @@ class Rehearsal:
         while True:
             with db.read() as session:
                 people, after = exposure.people_after(session, self._vault, version, after, exposure.PAGE)
+                asked = left_out.of_page(session, self._vault, version, people)
             for key, person in people:
                 if person is None:
                     done.tampered += 1
                 elif not served or not exposure.same_address(key, served):
                     served = key
-                    language = chosen.get(self._vault.account_index(person.address), person.locale)
-                    self._count(done, person.address, language, now)
+                    with db.read() as session:
+                        recipient = left_out.recipient(session, self._vault, version, key, person, asked)
+                    if recipient is None:
+                        done.left_out += 1
+                    else:
+                        language = chosen.get(self._vault.account_index(recipient.address), recipient.locale)
+                        self._count(done, recipient.address, language, now)
             progress(len(people))
             if not after:
                 return done

@@ -16,7 +16,9 @@ from portal.campaigns.failed import notice_key
 from portal.campaigns.models import Campaign, NoticeWords
 from portal.core.db import Database, new_id
 from portal.crypto.vault import WorkerVault
+from portal.exposure import left_out
 from portal.exposure import service as exposure
+from portal.exposure.people import Person
 from portal.identity.port import Store
 from portal.incidents import service as incidents
 from portal.outbox import service as outbox
@@ -42,26 +44,23 @@ class CountWrong(Exception):
 
 @dataclass(frozen=True)
 class Ledger:
-    """The addresses of a campaign by state; `states`, `earlier` and `waiting` add up to `addresses`.
+    """The addresses of a campaign by state; the others and `states` add up to `addresses`.
 
-    `earlier` counts addresses notified with an earlier list version, whose mails belong to that campaign.
-    `waiting` counts addresses not yet queued; after the end of the campaign, those with tampered rows.
+    `left_out` counts addresses whose people are all left out on request, `earlier` those notified with an
+    earlier list version, whose mails belong to that campaign. `waiting` counts addresses not yet queued;
+    after the end of the campaign, those with tampered rows.
     """
 
     addresses: int
     earlier: int
+    left_out: int
     waiting: int
     states: dict[str, int]
 
     @property
     def adds_up(self) -> bool:
         """Whether no address is missing or counted twice."""
-        return self.addresses == self.earlier + self.waiting + sum(self.states.values())
-
-
-def count(session: Session, vault: WorkerVault, incident_id: bytes) -> int:
-    """Return the number of addresses that a notice would go to. Raises ListNotActive."""
-    return exposure.needed(session, vault, incident_id).addresses
+        return self.addresses == self.earlier + self.left_out + self.waiting + sum(self.states.values())
 
 
 def start(
@@ -73,16 +72,18 @@ def start(
     now: datetime,
     words: Mapping[str, Words] | None = None,
     *,
+    silent: int = 0,
     replace_altered: bool = False,
 ) -> Campaign:
     """Start the notice to the active list, or return the one started before, whose words stay as they are.
 
-    It says `words` by language; without any it is neutral. Raises ListNotActive, CountWrong if `confirmed`
-    is not its number of addresses, and WordsAltered if its frozen words were altered, unless
+    It says `words` by language; without any it is neutral. `silent` is the number of addresses that get none
+    because their people are left out. Raises ListNotActive, CountWrong if `confirmed` is not the number of
+    the other addresses, and WordsAltered if its frozen words were altered, unless
     `replace_altered`.
     """
     version = exposure.needed(session, vault, incident_id)
-    if confirmed != version.addresses:
+    if confirmed != version.addresses - silent:
         raise CountWrong
     of_list = (Campaign.incident_id == incident_id) & (Campaign.list_id == version.id)
     campaign = session.scalar(select(Campaign).where(of_list).with_for_update())
@@ -105,7 +106,7 @@ def start(
         session.flush()
         if words:
             frozen.store(session, vault, campaign.id, _audience(campaign), words)
-        details = {"list": version.number, "addresses": version.addresses}
+        details = {"list": version.number, "addresses": version.addresses, "left_out": silent}
         audit.record(session, "campaigns.notify", slug, details, now)
         exposure.set_notifying(session, version, goes_out=True)
     elif words and replace_altered and not _words_intact(session, vault, campaign):
@@ -136,8 +137,7 @@ def begun(session: Session, vault: WorkerVault, incident_id: bytes) -> Begun | N
         words = frozen.read(session, vault, campaign.id) if campaign.frozen else {}
     except frozen.WordsAltered:
         words = None
-    waiting = campaign.addresses - campaign.written - campaign.earlier
-    return Begun(campaign.begun_at, waiting, words)
+    return Begun(campaign.begun_at, campaign.waiting, words)
 
 
 def chosen_languages(db: Database, vault: WorkerVault, store: Store) -> dict[bytes, str]:
@@ -180,9 +180,9 @@ def advance(
         return 0
     version = exposure.version(session, campaign.list_id)
     people, after = exposure.people_after(session, vault, version, campaign.last_key, limit)
-    notice = Notice(campaign.id.hex() if campaign.frozen else "")
     last = served = campaign.last_key
-    written = earlier = 0
+    written = earlier = silent = 0
+    asked = left_out.of_page(session, vault, version, people)
     if people and last and exposure.same_address(people[0][0], last):
         # Some people of this address were processed before; if none of their rows was readable, the address
         # has had no mail yet.
@@ -192,26 +192,13 @@ def advance(
         if person is None:
             continue  # a tampered row must not stop the others; it stays counted as waiting
         if not served or not exposure.same_address(key, served):
-            language = chosen.get(vault.account_index(person.address), person.locale)
-            unique = notice_key(vault, campaign.incident_id, person.address)
-            added = outbox.enqueue(
-                session,
-                vault,
-                notice,
-                address=person.address,
-                locale=language,
-                now=now,
-                unique=unique,
-                batch=campaign.id,
-            )
-            if added is None:
-                # If the earlier mail failed, it is queued again.
-                outbox.send_again(
-                    session, vault, unique, notice, address=person.address, locale=language, now=now
-                )
-                earlier += 1
-            else:
+            recipient = left_out.recipient(session, vault, version, key, person, asked)
+            if recipient is None:
+                silent += 1
+            elif _queue(session, vault, campaign, recipient, chosen, now):
                 written += 1
+            else:
+                earlier += 1
         served = key
     if tampered := sum(person is None for _, person in people):
         log.error(
@@ -224,10 +211,12 @@ def advance(
     campaign.last_key = last
     campaign.written += written
     campaign.earlier += earlier
+    campaign.left_out += silent
     if not after:
         campaign.ended_at = now
         exposure.set_notifying(session, version, goes_out=False)
         details = {"list": version.number, "written": campaign.written, "earlier": campaign.earlier}
+        details["left_out"] = campaign.left_out
         slug = incidents.by_id(session, campaign.incident_id).slug
         audit.record(session, "campaigns.written", slug, details, now)
     return len(people)
@@ -251,6 +240,29 @@ def forget_words(session: Session, incident_id: bytes, since: datetime) -> None:
 
 def _began(incident_id: bytes, since: datetime) -> Select[Campaign]:
     return select(Campaign).where(Campaign.incident_id == incident_id, Campaign.begun_at >= since)
+
+
+def _queue(
+    session: Session,
+    vault: WorkerVault,
+    campaign: Campaign,
+    person: Person,
+    chosen: Mapping[bytes, str],
+    now: datetime,
+) -> bool:
+    """Queue the mail to a person; return whether the address had none from an earlier notice.
+
+    If the earlier mail failed, it is queued again.
+    """
+    notice = Notice(campaign.id.hex() if campaign.frozen else "")
+    language = chosen.get(vault.account_index(person.address), person.locale)
+    unique, address = notice_key(vault, campaign.incident_id, person.address), person.address
+    added = outbox.enqueue(
+        session, vault, notice, address=address, locale=language, now=now, unique=unique, batch=campaign.id
+    )
+    if added is None:
+        outbox.send_again(session, vault, unique, notice, address=address, locale=language, now=now)
+    return added is not None
 
 
 def check_list(session: Session, vault: WorkerVault, campaign_id: bytes) -> None:
@@ -311,5 +323,4 @@ def list_number(session: Session, campaign: Campaign) -> int:
 def ledger(session: Session, campaign: Campaign) -> Ledger:
     """Return the number of addresses of a campaign by state."""
     states = outbox.counts(session, batch=campaign.id)
-    waiting = campaign.addresses - campaign.written - campaign.earlier
-    return Ledger(campaign.addresses, campaign.earlier, waiting, states)
+    return Ledger(campaign.addresses, campaign.earlier, campaign.left_out, campaign.waiting, states)

@@ -75,3 +75,19 @@ class ExposedPerson(Base):
     fold_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
     person_key: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
     blob: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class LeftOut(Base):
+    """A person who is left out of an incident's notices on request; on lists and in answers they stay.
+
+    `person_index` is the blind index of the exact address with the account_ref, `person` both of them sealed.
+    `row_mac` proves that the row was stored with the worker's keys: a forged one silences nobody.
+    """
+
+    __tablename__ = "exposure_left_out"
+    __table_args__ = WITHOUT_ROWID
+
+    incident_id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
+    person_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
+    person: Mapped[bytes] = mapped_column(LargeBinary)
+    row_mac: Mapped[bytes] = mapped_column(LargeBinary(ROW_MAC_BYTES))

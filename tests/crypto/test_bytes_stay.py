@@ -50,6 +50,7 @@ ARGUMENTS = {
 LABELS = {
     "Cell": {
         "canary canary",
+        "exposure_left_out person",
         "exposure_lists data_key",
         "exposure_people blob",
         "identity_accounts password hash",
@@ -89,6 +90,7 @@ LABELS = {
         "answer-reference",
         "cap {}",
         "check again",
+        "left-out",
         "notice",
         "password changed",
         "reference owner",
@@ -107,6 +109,7 @@ LABELS = {
         "active list",
         "announcement",
         "campaign",
+        "left out",
         "notice subject",
         "notice text",
         "notice words",

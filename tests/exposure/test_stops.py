@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import select, update
 
 from portal.audit.models import AuditEntry
-from portal.exposure import activating, comparing, service
+from portal.exposure import activating, service
+from portal.exposure.importing import comparing
 from portal.exposure.models import ExposedPerson
 from portal.incidents import service as incidents
 from tests.commands import context, portal

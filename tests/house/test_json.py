@@ -63,6 +63,7 @@ ACCOUNTS = 'email,password_hash\nana@example.com,"$argon2id$v=19$m=64,t=1,p=1$c2
 ARGUMENTS = {
     "accounts import": ("accounts.csv",),
     "exposure import": ("november", "people.csv"),
+    "exposure except list": ("november",),
     "exposure list": ("november",),
     "incidents show": ("november",),
 }

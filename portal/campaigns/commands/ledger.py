@@ -47,6 +47,7 @@ def echo_ledger(ledger: service.Ledger) -> None:
     """Print the addresses of a notice by state."""
     click.echo(f"  addresses {ledger.addresses}")
     click.echo(f"  notified with an earlier list {ledger.earlier}")
+    click.echo(f"  left out on request {ledger.left_out}")
     click.echo(f"  not yet queued {ledger.waiting}")
     for state, count in ledger.states.items():
         # Nothing reads the mails that come back, so 0 would not be true.

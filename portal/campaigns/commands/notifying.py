@@ -11,6 +11,7 @@ from portal.campaigns.commands.refusals import SLUG, errors_as_messages
 from portal.campaigns.commands.words import mark_of, published_incident, why_neutral, words_of
 from portal.campaigns.models import Campaign
 from portal.crypto.vault import WorkerVault
+from portal.exposure import left_out
 from portal.exposure import service as exposure
 from portal.identity.service import store_for
 from portal.outbox import service as outbox
@@ -40,6 +41,7 @@ def notify(context: Context, slug: str, confirm: int | None, text: str | None, *
         return
     if confirm is None:
         raise click.UsageError("Confirm the number of addresses with --confirm COUNT. --dry-run prints it.")
+    silent = _silent_addresses(context, vault, slug)
     with context.db.write() as session:
         incident = published_incident(session, slug)
         now = context.clock.now()
@@ -51,7 +53,7 @@ def notify(context: Context, slug: str, confirm: int | None, text: str | None, *
             )
         again = begun is not None and begun.words is None and text is not None
         campaign = service.start(
-            session, vault, incident.id, slug, confirm, now, words, replace_altered=again
+            session, vault, incident.id, slug, confirm, now, words, silent=silent, replace_altered=again
         )
         neutral = why_neutral(incident, begun) if not campaign.frozen else None
     if neutral:
@@ -61,8 +63,7 @@ def notify(context: Context, slug: str, confirm: int | None, text: str | None, *
             "Its text is frozen again. To send what had failed: portal outbox retry --reason not-composed"
         )
     chosen = service.chosen_languages(context.db, vault, store_for(context.settings))
-    remaining = campaign.addresses - campaign.written - campaign.earlier
-    with progress_bar("Writing", remaining) as bar:
+    with progress_bar("Writing", campaign.waiting) as bar:
         while True:
             with context.db.write_in_turn() as session:
                 seen = service.advance(session, vault, chosen, campaign.id, context.clock.now())
@@ -72,6 +73,14 @@ def notify(context: Context, slug: str, confirm: int | None, text: str | None, *
     with context.db.read() as session:
         echo_ledger(service.ledger(session, session.get_one(Campaign, campaign.id)))
     click.echo("Queued. `portal worker` sends it, if it is running. To see the progress: portal campaigns")
+
+
+def _silent_addresses(context: Context, vault: WorkerVault, slug: str) -> int:
+    """Return how many addresses of the active list get no notice because their people are left out."""
+    with context.db.read() as session:
+        incident = published_incident(session, slug)
+        version = exposure.needed(session, vault, incident.id)
+    return left_out.matches(context.db, vault, version).addresses
 
 
 def _rehearse(context: Context, vault: WorkerVault, slug: str) -> None:
@@ -86,13 +95,16 @@ def _rehearse(context: Context, vault: WorkerVault, slug: str) -> None:
         rate = rehearsal.present_rate(session, settings, now)
         ahead = outbox.counts(session)[QUEUED]
         paused = outbox.pause_of(session) is not None
-    would = counted(version.addresses, "address", "addresses")
+    silent = left_out.matches(context.db, vault, version).addresses
+    would = counted(version.addresses - silent, "address", "addresses")
     click.echo(f"The notice would go to {would}. Nothing was sent.")
+    if silent:
+        click.echo(f"  left out on request: addresses {silent}. See: portal exposure except list {slug}")
     chosen = service.chosen_languages(context.db, vault, store_for(settings))
     with progress_bar("Composing", version.people, sys.stderr) as bar:
         play = rehearsal.Rehearsal(settings, vault, words)
         done = play.compose_all(context.db, version, chosen, now, bar.update)
-    count = version.addresses
+    count = confirmed = version.addresses - silent
     if begun is not None:
         click.echo(f"It started on {begun.at:%Y-%m-%d %H:%M} UTC; {begun.waiting} are not yet queued.")
         count = begun.waiting
@@ -121,7 +133,7 @@ def _rehearse(context: Context, vault: WorkerVault, slug: str) -> None:
         )
     click.echo(f"  {_when_done(count, ahead, rate, now)}{' Delivery is paused.' if paused else ''}")
     mark = mark_of(vault, incident, words)
-    click.echo(f"To send it: portal campaigns notify {slug} --confirm {version.addresses} --text {mark}")
+    click.echo(f"To send it: portal campaigns notify {slug} --confirm {confirmed} --text {mark}")
 
 
 def _when_done(mails: int, ahead: int, rate: float | None, now: datetime) -> str:

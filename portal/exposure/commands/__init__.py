@@ -3,6 +3,7 @@
 import click
 
 from portal.exposure.commands.classes import classes
+from portal.exposure.commands.exceptions import exceptions
 from portal.exposure.commands.importing import import_list
 from portal.exposure.commands.versions import activate, list_versions, purge
 
@@ -12,5 +13,5 @@ def exposure() -> None:
     """Import, activate and destroy lists of affected people."""
 
 
-for command in (import_list, list_versions, activate, purge, classes):
+for command in (import_list, list_versions, activate, purge, classes, exceptions):
     exposure.add_command(command)

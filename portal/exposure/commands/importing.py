@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from portal.core.db import sqlite_file
-from portal.exposure import importing
+from portal.exposure import importing, service
+from portal.exposure.commands.exceptions import ACCEPT_LEFT_OUT, EXCEPT, people_of, store
 from portal.exposure.commands.stops import WIDEN, staged_line, stops_text
 from portal.exposure.commands.versions import (
     ACCEPT,
@@ -22,7 +23,7 @@ from portal.exposure.commands.versions import (
 )
 from portal.people_files import command_line
 from portal.people_files.progress import ProgressBars
-from portal.runtime.command_line import AS_JSON, DecisionNeeded, echo_json
+from portal.runtime.command_line import AS_JSON, DecisionNeeded, counted, echo_json
 from portal.runtime.context import Context
 
 NOTHING_STORED = "Nothing was stored; the active list is untouched."
@@ -48,6 +49,8 @@ class Run:
 @ACCEPT
 @REPLACE
 @WIDEN
+@EXCEPT
+@ACCEPT_LEFT_OUT
 @command_line.reading_options
 @AS_JSON
 @click.pass_obj
@@ -57,12 +60,14 @@ def import_list(
     file: Path,
     report: Path | None,
     reading: command_line.Reading,
+    exceptions: Path | None,
     *,
     dry_run: bool,
     activate_it: bool,
     accept_bad_rows: bool,
     replace: bool,
     widen: bool,
+    accept_left_out: bool,
     as_json: bool,
 ) -> None:
     """Import a file as a new version of a list.
@@ -77,6 +82,7 @@ def import_list(
     with db.read() as session:
         incident = find_incident(session, slug)
     run = Run(slug, file, report or command_line.report_of(file), dry_run, as_json)
+    people = people_of(context, exceptions, yes=reading.yes, dry_run=dry_run) if exceptions else []
     database = sqlite_file(db.engine.url)
     with (
         command_line.errors_as_messages(file, database, NOTHING_STORED),
@@ -93,6 +99,7 @@ def import_list(
             ),
             widen=widen,
             must_not_lose=activate_it and not replace,
+            to_leave_out=0 if accept_left_out else len(people),
         )
         try:
             summary = importing.import_list(db, vault, clock, source, bars.show, dry_run=dry_run)
@@ -106,6 +113,12 @@ def import_list(
             raise DecisionNeeded(
                 f"{stops_text(undecided.summary, source, incident)}\n{NOTHING_STORED}"
             ) from None
+    if people and not dry_run:
+        with db.read() as session:
+            version = service.version(session, summary.list_id)
+        store(context, vault, incident, people, version, err=as_json)
+    elif people:
+        click.echo(f"To leave out of notices: {counted(len(people), 'person', 'people')}.", err=as_json)
     if dry_run or not activate_it:
         _echo_summary(summary, run, active=False)
         return

@@ -2,6 +2,8 @@
 
 import click
 
+from portal.exposure import left_out
+from portal.exposure.commands.exceptions import silenced_line
 from portal.exposure.commands.versions import lost_line
 from portal.exposure.importing import Source, Summary
 from portal.incidents.models import PUBLISHED, Incident
@@ -26,6 +28,8 @@ def stops_text(summary: Summary, source: Source, incident: Incident) -> str:
         )
     if source.must_not_lose and summary.comparison is not None and summary.comparison.loses_many:
         lines.append(f"{lost_line(summary.comparison)} If that is right, add --replace.")
+    if left_out.is_large_part(source.to_leave_out, summary.people):
+        lines.append(silenced_line(source.to_leave_out, summary.people))
     return "\n".join(lines)
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from portal.exposure import activating, comparing, service
+from portal.exposure import activating, service
 from portal.exposure.activating import Comparison
+from portal.exposure.importing import comparing
 from portal.exposure.models import ExposureList
 from portal.exposure.people import delete_people
 from portal.incidents import service as incidents

@@ -48,7 +48,8 @@ class Source:
 
     `must_be_whole`: reject a file whose last line has no line break, because it may be cut. `widen`: stage
     classes that the incident does not list, instead of refusing them. `must_not_lose`: refuse a file that
-    lacks more than a tenth of the active version's people.
+    lacks more than a tenth of the active version's people. `to_leave_out` people get no notice: refuse
+    the file if they are more than a tenth of its people.
     """
 
     incident_id: bytes
@@ -59,6 +60,7 @@ class Source:
     options: ReadOptions = PLAIN
     widen: bool = False
     must_not_lose: bool = False
+    to_leave_out: int = 0
 
 
 class Reader:

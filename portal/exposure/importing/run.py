@@ -10,7 +10,8 @@ from portal.audit import service as audit
 from portal.core.clock import Clock
 from portal.core.db import Database
 from portal.crypto.vault import INDEX_BYTES, WorkerVault
-from portal.exposure.comparing import compare
+from portal.exposure import left_out
+from portal.exposure.importing.comparing import compare
 from portal.exposure.importing.leftovers import remove_leftovers, undo
 from portal.exposure.importing.lock import import_lock
 from portal.exposure.importing.reading import KEY_BYTES, Reader, Source, Summary
@@ -47,9 +48,10 @@ def import_list(
     Commits in chunks; the version is invisible until it is activated, and removed if the import fails.
     The audit row is written in the transaction that makes the version available for activation, and with
     `widen` stages the classes that the incident does not list. Raises ImportUndecided, for a dry run too, if
-    there are such classes without `widen`, or if `must_not_lose` and the file lacks many people;
-    FileRefused for an invalid file, ReportUnwritable, NoRoom, ImportRunning, OSError and DBAPIError; and
-    ImportStopped from one of these, or from KeyboardInterrupt, if something had been stored.
+    there are such classes without `widen`, if `must_not_lose` and the file lacks many people, or if
+    `to_leave_out` is a large part of them; FileRefused for an invalid file, ReportUnwritable, NoRoom,
+    ImportRunning, OSError and DBAPIError; and ImportStopped from one of these, or from KeyboardInterrupt, if
+    something had been stored.
     """
     room = Room(db, source.file, sorted_bytes=SORTED_BYTES, stored_bytes=STORED_BYTES)
     with import_lock(db), closing(Sorter(sort_folder(db), KEY_BYTES)) as sorter:
@@ -65,7 +67,7 @@ def import_list(
         try:
             job = Reader(source, Sealer(vault, list_id, data_key), Indexer(vault), sorter, progress)
             job.read()
-            if job.beyond or _active(db, vault, source) is not None:
+            if job.beyond or source.to_leave_out or _active(db, vault, source) is not None:
                 _check(db, vault, source, job, consume=False)
             people = room.watch(job.people(STORING))
             insert_people(db, ((list_id, key[:INDEX_BYTES], key[INDEX_BYTES:], blob) for key, blob in people))
@@ -92,7 +94,8 @@ def _check(db: Database, vault: WorkerVault, source: Source, job: Reader, *, con
     else:
         summary.comparison = compare(db, vault, people, job.sealer, active)
     loses = source.must_not_lose and summary.comparison is not None and summary.comparison.loses_many
-    if loses or (summary.beyond and not source.widen):
+    silences = left_out.is_large_part(source.to_leave_out, summary.people)
+    if loses or silences or (summary.beyond and not source.widen):
         raise ImportUndecided(summary)
 
 

@@ -1,0 +1,52 @@
+"""Read a file of people to leave out of notices, and store them."""
+
+from contextlib import closing
+from pathlib import Path
+
+from portal.core.clock import Clock
+from portal.core.db import Database
+from portal.crypto.vault import WorkerVault
+from portal.exposure import left_out
+from portal.exposure.importing.reading import COLUMNS, NEEDED
+from portal.exposure.left_out import CHUNK, MOST, Who
+from portal.exposure.people import RowParser
+from portal.incidents.models import Incident
+from portal.people_files.formats.refusal import FileRefused
+from portal.people_files.progress import Progress
+from portal.people_files.reading import ReadOptions, RowCounts, read_rows
+from portal.people_files.report import Report
+
+
+def read_exceptions(path: Path, report_path: Path, options: ReadOptions, progress: Progress) -> list[Who]:
+    """Return the people of a file, each once: the address, and the account_ref where it has one.
+
+    It may have all columns of a list; the others are not stored. Raises what `read_rows` raises, and
+    FileRefused for a bad row, because its person would be notified, or for more than 100,000 people.
+    """
+    counts, found = RowCounts(), dict[Who, None]()
+    parser = RowParser(0)
+    with closing(Report(report_path, path)) as report:
+        for line, (address, ref, _, _) in read_rows(
+            path, COLUMNS, NEEDED, parser.parse, report, counts, progress, options=options
+        ):
+            found[address, ref] = None
+            if len(found) > MOST:
+                raise FileRefused(line, f"more than {MOST} people to leave out; this is not the right file")
+    if counts.bad_rows:
+        raise FileRefused(
+            counts.rows + 1,
+            f"{counts.bad_rows} of the people to leave out could not be read, and would be notified. Lines "
+            f"and reasons: {report_path}",
+        )
+    return list(found)
+
+
+def store_exceptions(
+    db: Database, vault: WorkerVault, clock: Clock, incident: Incident, people: list[Who]
+) -> int:
+    """Store people to leave out, in chunks that hold no lock for long; return how many are new."""
+    new = 0
+    for start in range(0, len(people), CHUNK):
+        with db.write_in_turn() as session:
+            new += left_out.add(session, vault, incident, people[start : start + CHUNK], clock.now())
+    return new
