@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
@@ -15,6 +15,7 @@ from portal.crypto.vault import WorkerVault
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
 from portal.incidents.models import PUBLISHED, RESOLVED, Incident
+from portal.incidents.publishing import scheduling
 from portal.intake import service as intake
 from portal.monitoring.figures import MOST, Figures, List, Notice, collect
 from portal.outbox import service as outbox
@@ -23,6 +24,7 @@ from portal.runtime import heartbeat, schema, storage_check
 from portal.runtime.command_line import AS_JSON, Screen, counted, echo_json
 from portal.runtime.context import Context
 
+PATIENCE = timedelta(minutes=2)  # the worker looks every ten seconds
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -71,6 +73,7 @@ def look(context: Context) -> Seen:
     with db.read() as session:
         phases = incidents.phases(session)
         every = incidents.every(session)
+        schedules = {each.id: incidents.schedule_of(session, each) for each in every}
         seen.acts.extend(_acts(session, every, seen.figures, now))
         seen.acts.extend(_altered(session, context, every, seen))
     seen.incidents = [
@@ -79,6 +82,8 @@ def look(context: Context) -> Seen:
             "state": each.state,
             "phase": phases.get(each.id),
             "published_at": each.published_at,
+            "more_by": each.more_by,
+            "scheduled_at": schedule.at if (schedule := schedules[each.id]) else None,
             "title": each.title,
         }
         for each in every
@@ -104,6 +109,18 @@ def _acts(session: Session, every: list[Incident], figures: Figures, now: dateti
     if figures.requests.held:
         held = counted(figures.requests.held, "check waits", "checks wait")
         yield f"{held} for a list. Activate it: portal exposure activate SLUG VERSION"
+    for late in scheduling.late(session, now - PATIENCE):
+        why = late.fault or "nobody tried"
+        yield (
+            f"{late.slug} was not published at {late.at:%Y-%m-%d %H:%M} UTC ({why}). "
+            f"See: portal incidents publish {late.slug}"
+        )
+    for each in every:
+        if each.state == PUBLISHED and each.more_by is not None and each.more_by <= now:
+            yield (
+                f"{each.slug} promised more by {each.more_by:%Y-%m-%d %H:%M} UTC. Publish a new version, "
+                f"or a new time with --more-by: portal incidents publish {each.slug}"
+            )
     listed = {each.slug for each in figures.lists if each.number is not None}
     phases = incidents.phases(session)
     for each in every:
@@ -172,6 +189,9 @@ def _show_figures(screen: Screen, seen: Seen, figures: Figures, now: datetime) -
     for incident in seen.incidents:
         phase = f", {incident['phase']}" if incident["phase"] else ""
         screen.line(f"{incident['slug']}: {incident['state']}{phase}")
+        for words, at in (("promised: more by", "more_by"), ("drafts are published at", "scheduled_at")):
+            if incident[at] is not None:
+                screen.line(f"{words} {incident[at]:%Y-%m-%d %H:%M} UTC", indent=4)
         if (version := lists.get(incident["slug"])) is not None:
             screen.line(_list_line(version, now), indent=4)
         for notice in (each for each in figures.notices if each.slug == incident["slug"]):

@@ -10,6 +10,7 @@ from sqlalchemy import event, select, text
 
 from portal.campaigns.emails import Notice
 from portal.incidents import service as incidents
+from portal.incidents.models import Schedule
 from portal.intake import service as intake
 from portal.monitoring import figures
 from portal.outbox import jobs
@@ -160,3 +161,20 @@ def test_a_terminal_gets_colours_unless_it_wants_none_and_no_line_is_too_long(mo
     plain = re.sub(r"\x1b\[[0-9;]*m", "", said)
     assert "[bold] is no markup, and :smile: no picture." in plain
     assert max(len(line) for line in plain.splitlines()) <= 80
+
+
+def test_a_promise_and_a_publication_at_a_set_time_are_shown_and_missed(well, status, portal, db, clock):
+    at = clock.now() + timedelta(hours=2)
+    with db.write() as session:
+        incident = incidents.by_slug(session, "november")
+        incident.more_by = at
+        session.add(Schedule(incident_id=incident.id, at=at, content="{}", row_mac=bytes(32)))
+    said = portal("status").stdout
+    assert "promised: more by 2026-11-23 11:00 UTC" in said
+    assert "drafts are published at 2026-11-23 11:00 UTC" in said
+    clock.at = at + timedelta(minutes=3)
+    acts = status(1)["needs_action"]
+    assert any(
+        act.startswith("november was not published at 2026-11-23 11:00 UTC (nobody tried).") for act in acts
+    )
+    assert any(act.startswith("november promised more by 2026-11-23 11:00 UTC.") for act in acts)
