@@ -77,6 +77,7 @@ class Notice:
     addresses: int
     queued: int
     earlier: int
+    left_out: int
     sent: int
     ended: bool
 
@@ -167,6 +168,7 @@ def _notices(session: Session) -> tuple[Notice, ...]:
             each.addresses,
             each.written,
             each.earlier,
+            each.left_out,
             sent.get(each.id, 0),
             each.ended_at is not None,
         )

@@ -230,11 +230,12 @@ def _list_line(version: List, now: datetime) -> str:
 
 def _notice_line(notice: Notice) -> str:
     earlier = f", {notice.earlier} notified before" if notice.earlier else ""
-    left = notice.addresses - notice.queued - notice.earlier
+    left_out = f", {notice.left_out} left out on request" if notice.left_out else ""
+    left = notice.addresses - notice.queued - notice.earlier - notice.left_out
     progress = "" if not left and notice.ended else f", {left} not yet queued"
     return (
         f"notice to list version {notice.list_number}: {counted(notice.addresses, 'address', 'addresses')}"
-        f"{earlier}, queued {notice.queued}, sent {notice.sent}{progress}"
+        f"{earlier}{left_out}, queued {notice.queued}, sent {notice.sent}{progress}"
     )
 
 

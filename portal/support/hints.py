@@ -96,7 +96,14 @@ def _of_account(found: Found, base_url: str) -> Iterator[str]:
 def _of_notices(found: Found) -> Iterator[str]:
     notices = {mail.incident: mail for mail in found.mails if mail.kind == "notice"}
     for each in found.lists:
-        if each.listed and each.published and each.slug not in notices:
+        if not each.listed or not each.published or each.slug in notices:
+            continue
+        if each.left_out and each.left_out == len(each.answer.sections) + each.answer.more:
+            yield (
+                f"Nobody at this address gets the notice about {each.slug}, on request. "
+                f"To notify them again: portal exposure except remove {each.slug}"
+            )
+        else:
             yield f"No notice about {each.slug} was queued for them. See: portal campaigns"
 
 

@@ -15,7 +15,7 @@ from portal.audit import service as audit
 from portal.core.addresses import AddressInvalid, folded, normalise
 from portal.core.db import Database
 from portal.crypto.vault import VaultError, WorkerVault
-from portal.exposure import answers
+from portal.exposure import answers, left_out
 from portal.exposure import service as exposure
 from portal.identity.port import AccountMissing, Store
 from portal.incidents import service as incidents
@@ -45,11 +45,15 @@ class Tools:
 
 @dataclass(frozen=True, repr=False)
 class OnList:
-    """The result for one incident: `people` as the answer page shows them, for exactly this address."""
+    """The result for one incident: `answer` as the page shows it, for exactly this address.
+
+    `left_out` of its people get no notice, on request.
+    """
 
     slug: str
     published: bool
     answer: answers.IncidentAnswer
+    left_out: int = 0
 
     @property
     def listed(self) -> bool:
@@ -145,9 +149,22 @@ def _lists(
     found = answers.candidates(session, vault, [incident.id for incident in every], address)
     findings = answers.findings(address, found)
     packed = answers.unpack(answers.pack(vault, address, findings))
+    silent = {
+        finding.incident_id: len(
+            left_out.among(
+                session, vault, finding.incident_id, [left_out.who_of(person) for person in finding.people]
+            )
+        )
+        for finding in findings
+    }
     by_id = {incident.id: incident for incident in every}
     lists = tuple(
-        OnList(by_id[each.incident_id].slug, by_id[each.incident_id].state == PUBLISHED, each)
+        OnList(
+            by_id[each.incident_id].slug,
+            by_id[each.incident_id].state == PUBLISHED,
+            each,
+            silent[each.incident_id],
+        )
         for each in packed.incidents
     )
     return lists, frozenset(person.address for finding in findings for person in finding.people)

@@ -28,13 +28,7 @@ def show(screen: Screen, found: Found, hints: Sequence[str]) -> None:
     if not found.lists:
         screen.line("There is no incident.")
     for each in found.lists:
-        screen.line(_list_line(each), "yellow" if each.listed else "")
-        for number, section in enumerate(each.answer.sections, 1):
-            who = f" ({section.label})" if section.label else ""
-            names = "; ".join(one.name for one in section.classes)
-            screen.line(f"person {number}{who}: {names}", indent=4)
-        if each.answer.more:
-            screen.line(f"and {counted(each.answer.more, 'more person', 'more people')}", indent=4)
+        _show_list(screen, each)
     screen.heading("2. Account")
     for line in _account_lines(found.account):
         screen.line(line)
@@ -48,6 +42,18 @@ def show(screen: Screen, found: Found, hints: Sequence[str]) -> None:
     screen.heading("4. What to tell the caller")
     for hint in hints:
         screen.line(f"- {hint}")
+
+
+def _show_list(screen: Screen, each: OnList) -> None:
+    screen.line(_list_line(each), "yellow" if each.listed else "")
+    for number, section in enumerate(each.answer.sections, 1):
+        who = f" ({section.label})" if section.label else ""
+        names = "; ".join(one.name for one in section.classes)
+        screen.line(f"person {number}{who}: {names}", indent=4)
+    if each.left_out:
+        screen.line(f"left out of notices on request: {counted(each.left_out, 'person', 'people')}", indent=4)
+    if each.answer.more:
+        screen.line(f"and {counted(each.answer.more, 'more person', 'more people')}", indent=4)
 
 
 def as_data(found: Found, shown_address: str, hints: Sequence[str]) -> dict[str, Any]:
@@ -68,6 +74,7 @@ def as_data(found: Found, shown_address: str, hints: Sequence[str]) -> dict[str,
                     for section in each.answer.sections
                 ],
                 "more_people": each.answer.more,
+                "left_out_of_notices": each.left_out,
             }
             for each in found.lists
         ],

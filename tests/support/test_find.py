@@ -8,8 +8,10 @@ from sqlalchemy import select
 
 from portal.audit.models import AuditEntry
 from portal.crypto.hashing import unset_hash
+from portal.exposure import left_out
 from portal.identity.adding import NewAccount
 from portal.identity.port import Profile
+from portal.incidents import service as incidents
 from portal.outbox import jobs
 from portal.worker import drain
 
@@ -245,3 +247,20 @@ def test_who_looked_how_often_is_counted_from_the_audit_log(lists, find, portal,
     clock.at += timedelta(days=31)
     assert portal("support", "looks").stdout == "Nobody looked in the last 30 days.\n"
     assert portal("audit", "list", "--since", "2026-11-24").stdout == "No entry fits.\n"
+
+
+def test_who_is_left_out_of_notices_is_said_to_be(lists, find, portal, db, worker_vault, clock):
+    lists.live(ANN)
+    with db.write() as session:
+        incident = incidents.by_slug(session, "november")
+        left_out.add(session, worker_vault, incident, [("ann@northwind.example", "C-7")], clock.now())
+    (found,) = find("ann@northwind.example")["found"]
+    assert found["lists"][0]["left_out_of_notices"] == 1
+    assert any(
+        "Nobody at this address gets the notice about november, on request." in said
+        for said in found["hints"]
+    )
+    assert (
+        "left out of notices on request: 1 person"
+        in portal("support", "find", "ann@northwind.example", "--reason", "ticket 1").stdout
+    )
