@@ -17,6 +17,11 @@ def day(at: datetime, language: str, zone: str = "UTC") -> str:
     return format_date(at.astimezone(get_timezone(zone)), catalogue(language).gettext(DAY), _locale(language))
 
 
+def day_in_words(on: date, language: str) -> str:
+    """Return a date in words; it is the same day in every time zone."""
+    return format_date(on, catalogue(language).gettext(DAY), _locale(language))
+
+
 def day_and_month(on: date, language: str, today: date) -> str:
     """Return a date in words, with its year where that is not the present one."""
     pattern = DAY_AND_MONTH if on.year == today.year else DAY

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from hmac import compare_digest
 
 from sqlalchemy import select, update
@@ -44,6 +44,7 @@ class Announcement:
     incident_titles: dict[str, str]
     public: bool
     discreet: bool
+    occurred_on: date | None = None
 
     @property
     def path(self) -> str:
@@ -69,7 +70,8 @@ class Announcement:
         words = [sorted(self.titles.items()), self.original_language, sorted(self.incident_titles.items())]
         at = self.occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
         ids = (self.update_id, self.incident_id, self.slug, self.number, self.phase, at)
-        values = (*ids, int(self.public), json.dumps(words))
+        day = () if self.occurred_on is None else (self.occurred_on.isoformat(),)
+        values = (*ids, int(self.public), json.dumps(words), *day)
         if self.bodies is None:
             return vault.row_mac("announcement", *values)
         # Two more values than in an earlier version: neither form passes as the other.
@@ -206,6 +208,7 @@ def _announcement(session: Session, row: Update) -> Announcement:
         number=row.number,
         phase=row.phase,
         occurred_at=row.occurred_at,
+        occurred_on=row.occurred_on,
         titles={wording.language: wording.title for wording in wordings},
         bodies={wording.language: wording.body for wording in wordings},
         original_language=wordings[0].language if wordings else "",

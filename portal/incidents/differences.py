@@ -198,7 +198,8 @@ def _head(statement: Statement) -> str:
 
 
 def _as_markdown(wording: Wording) -> str:
-    facts = f"{wording.phase}, {wording.occurred_at:%Y-%m-%d %H:%M} UTC"
+    when = f"{wording.occurred_at:%Y-%m-%d %H:%M} UTC" if wording.occurred_on is None else wording.occurred_on
+    facts = f"{wording.phase}, {when}"
     return f"{literal(facts)}\n\n{literal(wording.title)}\n\n{wording.body}"
 
 

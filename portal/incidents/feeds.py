@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from portal.core.i18n import catalogue
 from portal.core.i18n import mark as N_
-from portal.incidents.models import RESOLVED, Incident
+from portal.incidents.models import RESOLVED, Incident, Update
 from portal.incidents.reading import Entry
 from portal.web.markdown import absolute
 
@@ -137,7 +137,7 @@ def _item(feed: Feed, entry: Entry) -> dict[str, object]:
         "date_modified": _time(entry.updated_at),
         "language": _tag(entry.language),
         "tags": [entry.update.phase],
-        "_portal": {"phase": entry.update.phase, "occurred_at": _time(entry.update.occurred_at)},
+        "_portal": {"phase": entry.update.phase, "occurred_at": _occurred(entry.update)},
     }
 
 
@@ -146,7 +146,7 @@ def _incident(feed: Feed, incident: Incident) -> dict[str, object]:
     latest = next((entry.update for entry in own if entry.withdrawal is None), None)
     status = STATUSPAGE[latest.phase] if latest else "investigating"
     published_at = incident.published_at or incident.created_at
-    resolved = latest.occurred_at if latest and latest.phase == RESOLVED else None
+    resolved = _as_time(latest) if latest and latest.phase == RESOLVED else None
     return {
         "id": UUID(incident.urn).hex,
         "name": incident.title_in(feed.language),
@@ -157,7 +157,7 @@ def _incident(feed: Feed, incident: Incident) -> dict[str, object]:
         "created_at": _time(published_at),
         "updated_at": _time(max([entry.updated_at for entry in own], default=published_at)),
         "monitoring_at": None,
-        "resolved_at": _time(resolved) if resolved else None,
+        "resolved_at": resolved,
         "incident_updates": [
             {
                 "id": UUID(entry.update.urn).hex,
@@ -166,7 +166,7 @@ def _incident(feed: Feed, incident: Incident) -> dict[str, object]:
                 "body": f"{entry.title}\n\n{entry.wording.body}",
                 "created_at": _time(entry.published_at),
                 "updated_at": _time(entry.updated_at),
-                "display_at": _time(entry.update.occurred_at),
+                "display_at": _as_time(entry.update),
             }
             for entry in own
         ],
@@ -183,6 +183,16 @@ def _link(parent: ET.Element, rel: str, kind: str, href: str) -> None:
 
 def _time(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _occurred(update: Update) -> str:
+    """Return when an update occurred: a time, or a date where its author gave no time."""
+    return update.occurred_on.isoformat() if update.occurred_on else _time(update.occurred_at)
+
+
+def _as_time(update: Update) -> str:
+    """Return when an update occurred as a time: noon of a date, which is that day nearly everywhere."""
+    return f"{update.occurred_on.isoformat()}T12:00:00Z" if update.occurred_on else _time(update.occurred_at)
 
 
 def _tag(language: str) -> str:

@@ -146,7 +146,11 @@ class Statement(Withdrawable, Base):
 
 
 class Update(Withdrawable, Base):
-    """One entry of the timeline; `number` is its public id within the incident, `Wording` holds its texts."""
+    """One entry of the timeline; `number` is its public id within the incident, `Wording` holds its texts.
+
+    `occurred_on` is set where its author gave a day without a time; `occurred_at` is then the start of that
+    day in the organisation's time zone, and nobody is shown it.
+    """
 
     __tablename__ = "incidents_updates"
     __table_args__ = (UniqueConstraint("incident_id", "number"),)
@@ -157,6 +161,7 @@ class Update(Withdrawable, Base):
     uuid: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), default=new_id, unique=True)
     phase: Mapped[str] = mapped_column(String(24))
     occurred_at: Mapped[datetime] = mapped_column(Utc)
+    occurred_on: Mapped[date | None] = mapped_column(Date)
     written_at: Mapped[datetime] = mapped_column(Utc)
     published_at: Mapped[datetime | None] = mapped_column(Utc)
     edited_at: Mapped[datetime | None] = mapped_column(Utc)
@@ -182,6 +187,7 @@ class Wording(Base):
     body: Mapped[str] = mapped_column(Text)
     phase: Mapped[str] = mapped_column(String(24))
     occurred_at: Mapped[datetime] = mapped_column(Utc)
+    occurred_on: Mapped[date | None] = mapped_column(Date)
     at: Mapped[datetime] = mapped_column(Utc)
 
 

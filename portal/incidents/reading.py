@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from babel import Locale
 from markupsafe import Markup
@@ -119,7 +119,7 @@ class PhaseStep:
     """A phase of the response, its label a message id; `at` is when it was first reached, None if not yet."""
 
     label: str
-    at: datetime | None
+    at: datetime | date | None
     current: bool
 
 
@@ -190,7 +190,10 @@ class Page:
     @property
     def steps(self) -> list[PhaseStep]:
         """Return the phases in their order; once the incident is resolved, those that it went through."""
-        reached = {entry.update.phase: entry.update.occurred_at for entry in self._standing}
+        reached = {
+            entry.update.phase: entry.update.occurred_on or entry.update.occurred_at
+            for entry in self._standing
+        }
         current = self.latest.update.phase if self.latest else None
         return [
             PhaseStep(label, reached.get(phase), phase == current)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 
 from sqlalchemy import func, select
@@ -59,7 +59,10 @@ class StatementText:
 
 @dataclass(frozen=True)
 class UpdateText:
-    """The text of an update; None keeps the stored value."""
+    """The text of an update; None keeps the stored value.
+
+    `occurred_on` goes with `occurred_at`, and is None where that is an exact time.
+    """
 
     language: str
     phase: str | None
@@ -67,6 +70,7 @@ class UpdateText:
     body: str
     occurred_at: datetime | None
     notify: Notify
+    occurred_on: date | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,7 @@ def add_update(session: Session, slug: str, text: UpdateText, now: datetime) -> 
         number=last + 1,
         phase=text.phase,
         occurred_at=text.occurred_at or now,
+        occurred_on=text.occurred_on,
         written_at=now,
         published_at=now if public else None,
         notify=text.notify is Notify.YES,
@@ -176,15 +181,20 @@ def edit_update(session: Session, slug: str, number: int, text: UpdateText, now:
             "or as title: in the front matter"
         )
     changed = same is not None and (same.title, same.body) != (title, text.body)
-    phase, occurred_at = text.phase or row.phase, text.occurred_at or row.occurred_at
-    moved = (phase, occurred_at) != (row.phase, row.occurred_at)
-    row.phase, row.occurred_at = phase, occurred_at
+    when = (text.occurred_at, text.occurred_on) if text.occurred_at else (row.occurred_at, row.occurred_on)
+    phase = text.phase or row.phase
+    moved = (phase, *when) != (row.phase, row.occurred_at, row.occurred_on)
+    row.phase, (row.occurred_at, row.occurred_on) = phase, when
     if text.notify is not Notify.UNCHANGED and row.announced_at is None:
         row.notify = text.notify is Notify.YES
     if changed or moved:
         row.edited_at = now
     if same is None or changed or moved:
         session.add(_wording(row, text.language, len(wordings) + 1, title, text.body, now))
+    if moved:  # its readers in other languages see what was changed too
+        others = [one for one in before.values() if one.language != text.language]
+        for place, one in enumerate(others, len(wordings) + 2):
+            session.add(_wording(row, one.language, place, one.title, one.body, now))
     _record(session, incident, row, "incidents.edit-update", text.language, now)
     return Edited(row, translated=same is None, announced=row.announced_at is not None)
 
@@ -209,6 +219,7 @@ def _wording(row: Update, language: str, number: int, title: str, body: str, now
         body=body,
         phase=row.phase,
         occurred_at=row.occurred_at,
+        occurred_on=row.occurred_on,
         at=now,
     )
 

@@ -2,7 +2,7 @@
 
 from babel import Locale
 
-from portal.core.dates import moment
+from portal.core.dates import day_in_words, moment
 from portal.core.i18n import catalogue
 from portal.core.settings import Settings
 from portal.incidents import writing
@@ -31,7 +31,11 @@ def _words(settings: Settings, update: Announcement, language: str) -> Words:
         title=title,
         language=shown,
         phase=say(update.phase_words),
-        occurred_at=moment(update.occurred_at, language, settings.site.timezone),
+        occurred_at=(
+            day_in_words(update.occurred_on, language)
+            if update.occurred_on
+            else moment(update.occurred_at, language, settings.site.timezone)
+        ),
         text=markdown.plain(body, page_url),
         html=markdown.absolute(markdown.render(body, top=2), page_url),
         path=update.path,

@@ -147,6 +147,49 @@ def test_a_character_that_xml_forbids_spoils_no_feed(client, two_updates, db):
     assert {text(entry, "title") for entry in entries(client)} == {"Bad news"}
 
 
+def test_a_day_without_a_time_stays_a_day(portal, write, published, client):
+    day = write("---\noccurred_at: 2026-11-20\n---\nWe saw it.")
+    portal("incidents", "update", SLUG, "--phase", "resolved", "--title", "Seen", day)
+    feed = client.get("/feed.json").get_json()
+    assert feed["items"][0]["_portal"]["occurred_at"] == "2026-11-20"
+    assert feed["incidents"][0]["incident_updates"][0]["display_at"] == "2026-11-20T12:00:00Z"
+    assert feed["incidents"][0]["resolved_at"] == "2026-11-20T12:00:00Z"
+
+
+def test_a_time_that_changes_is_a_change_of_the_entry(portal, write, two_updates, client, clock):
+    before = text(entries(client)[0], "updated")
+    clock.advance(timedelta(hours=1))
+    portal(
+        "incidents",
+        "update",
+        SLUG,
+        "--edit",
+        "1",
+        write("---\noccurred_at: 2026-11-22\n---\nWe [closed](/check/) it."),
+    )
+    after = entries(client)[0]
+    assert text(after, "updated") > before
+    assert text(after, "title") == "Closed"
+
+
+def test_links_in_feeds_are_whole(portal, write, two_updates, client):
+    words = write("See https://www.lanternfold.example/x, [the first](../1/) and [ours](/check/).")
+    portal("incidents", "update", SLUG, "--phase", "resolved", "--title", "Links", words)
+    whole = [
+        "https://www.lanternfold.example/x",
+        f"http://localhost:8000/incidents/{SLUG}/updates/1/",
+        "http://localhost:8000/check/",
+    ]
+    for content in (
+        text(entries(client)[0], "content"),
+        client.get("/feed.json").get_json()["items"][0]["content_html"],
+    ):
+        assert re.findall(r'href="([^"]*)"', content) == whole
+    for page in ("/", f"/incidents/{SLUG}/", f"/incidents/{SLUG}/updates/3/"):
+        assert f'href="/incidents/{SLUG}/updates/1/"' in client.get(page).text
+        assert "../1/" not in client.get(page).text
+
+
 def test_drafts_are_in_no_feed(portal, write, draft, client):
     portal("incidents", "update", SLUG, "--phase", "detected", "--title", "Secret", write("Secret."))
     assert entries(client) == []

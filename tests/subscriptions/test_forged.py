@@ -48,6 +48,14 @@ class TestAnUpdate:
         assert "There’s news for you" in said
         assert not any(word in said for word in ("Passwords", "Break-in", "booking"))
 
+    def test_whose_day_was_changed_is_mailed_to_nobody(self, house, smtp, incident, db, caplog):
+        add(house, incident, ANA)
+        house.update("Passwords stored anew")
+        change(db, "UPDATE incidents_updates SET occurred_on = '2026-11-20'")
+        house.work()
+        assert smtp.messages == []
+        assert "nobody is mailed" in caplog.text
+
     def test_of_another_incident_goes_to_no_subscriber_whose_row_was_moved_there(
         self, house, smtp, incident, caplog
     ):

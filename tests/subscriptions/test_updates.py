@@ -8,13 +8,14 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from portal.audit.models import AuditEntry
 from portal.incidents import announcing
+from portal.incidents.models import Update
 from portal.incidents.publishing import withdrawing
 from portal.outbox import service as outbox
 from portal.runtime.turns import Turns
@@ -57,6 +58,21 @@ class TestAnUpdate:
         assert mail.message["List-Id"] == "<booking-system.updates.localhost>"
         assert "What we know." in mail.text
         assert "<p>What we <strong>know</strong>.</p>" in mail.html
+
+    def test_of_a_day_says_the_day_and_its_links_are_whole(self, house, smtp, incident, db):
+        house.subscribe(ANA)
+        house.update("Seen", body="See [the first](../1/) and https://www.lanternfold.example/x.")
+        with db.write() as session:
+            row = session.scalars(select(Update)).one()
+            row.occurred_on = date(2026, 11, 20)
+            announcing.sign(session, house.worker.vault, row)
+        house.work()
+        (mail,) = house.updates_to(ANA)
+        first = "http://localhost:8000/incidents/booking-system/updates/1/"
+        assert f"See the first ({first}) and https://www.lanternfold.example/x." in mail.text
+        assert f'<a href="{first}"' in mail.html
+        for part in (mail.text, mail.html):
+            assert "Contained · 20 November 2026\n" in part or "Contained · 20 November 2026<" in part
 
     @pytest.mark.parametrize("when", ["created", "later"])
     def test_about_a_discreet_incident_says_only_that_there_is_news(self, house, smtp, when, clock):

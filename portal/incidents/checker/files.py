@@ -144,6 +144,7 @@ def check_update_file(
         title=title or own_title or None,
         body=source.body.strip(),
         occurred_at=when.at if when else None,
+        occurred_on=when.day if when else None,
         notify=_notify(source),
     )
     body = Part.read("The update", source.body, source.first_line)

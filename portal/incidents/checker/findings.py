@@ -40,9 +40,9 @@ def stops(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """Return stops first, then what is asked, then warnings; each by line."""
+    """Return stops first, then what is asked, then warnings; each by line, those without a line last."""
     weights = list(Weight)
-    return sorted(findings, key=lambda one: (weights.index(one.weight), one.line or 0))
+    return sorted(findings, key=lambda one: (weights.index(one.weight), one.line is None, one.line or 0))
 
 
 def limited(findings: Iterable[Finding]) -> list[Finding]:

@@ -143,7 +143,7 @@ def show(context: Context, slug: str, *, as_json: bool) -> None:
         state = "" if entry.update.published_at else "  draft"
         state = "  withdrawn" if entry.withdrawal else state
         mailing = "  announced" if entry.update.announced_at else ("  notify" if entry.update.notify else "")
-        when = time_text(entry.update.occurred_at)
+        when = entry.update.occurred_on or time_text(entry.update.occurred_at)
         click.echo(f"  {entry.update.number}  {when}  {entry.update.phase}  {entry.title}{mailing}{state}")
 
 
