@@ -161,7 +161,7 @@ def _is_roman(text: str, found: re.Match[str]) -> bool:
 def _insert_here(words: Words) -> re.Pattern[str]:
     """Return the pattern of an instruction like `insert the date here`."""
     verbs, here = "|".join(words.insert), "|".join(words.here)
-    between = r"\s+(?:[^\s.!?]{1,30}\s+){0,6}?"
+    between = r"\s{1,9}(?:[^\s.!?]{1,30}\s{1,9}){0,6}?"
     orders = rf"(?:{verbs}){between}(?:{here})|(?:{here}){between}(?:{verbs})"
     return re.compile(rf"\b(?:{orders})\b", re.IGNORECASE)
 

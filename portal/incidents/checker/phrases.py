@@ -16,7 +16,7 @@ from portal.incidents.checker.findings import Finding, Weight
 from portal.incidents.checker.prose import Part, quoted
 
 FOLDER = Path(__file__).parent / "words"
-_GAP = r"\s+(?:\S{1,40}\s+){0,6}?"
+_GAP = r"\s{1,9}(?:\S{1,40}\s{1,9}){0,6}?"
 
 
 @dataclass(frozen=True)
