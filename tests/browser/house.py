@@ -63,7 +63,7 @@ class House:
         self.command("incidents", "create", SLUG, "--title", "Theft of bookings", "--classes", CLASSES)
         for number, statement in enumerate((STATEMENT, CORRECTED)):
             self.command("incidents", "statement", SLUG, self.file(f"statement-{number}.md", statement))
-            self.command("incidents", "publish", SLUG, "--confirm")
+            self.command("incidents", "publish", SLUG, "--confirm", "--accept", "class-mismatch")
         words = ("--phase", "contained", "--title", "The way in is closed")
         self.command("incidents", "update", SLUG, *words, self.file("first.md", "We closed *one* way in."))
         self.command(

@@ -62,7 +62,7 @@ def breached(running_portal: Portal, tmp_path: Path) -> Portal:
     for group, arguments in (
         (incidents, ("create", SLUG, *title, "--classes", "Names;Passwords;Email addresses")),
         (incidents, ("statement", SLUG, str(example.CONTENT / "statement-1.md"))),
-        (incidents, ("publish", SLUG, "--confirm")),
+        (incidents, ("publish", SLUG, "--confirm", "--accept", "class-mismatch")),
         (exposure, ("import", SLUG, str(affected), "--activate")),
         (accounts, ("import", str(customers))),
     ):

@@ -44,7 +44,7 @@ We closed the way in.
 
 Call us.
 """
-CORRECTED = STATEMENT.replace("- your e-mail address", "- your e-mail address\n- your password").replace(
+CORRECTED = STATEMENT.replace("- your e-mail address", "- your e-mail address\n- your nickname").replace(
     "role: Managing director", "role: Managing director\nnote: Passwords were copied too. We had missed them."
 )
 SPANISH = """\
@@ -63,6 +63,7 @@ Alguien copió nuestras reservas.
 ## Qué información se vio afectada
 
 - su nombre
+- su correo electrónico
 
 ## Qué estamos haciendo
 

@@ -43,7 +43,7 @@ def test_a_correction_is_shown_beside_what_is_public(portal, write, published):
     portal("incidents", "statement", SLUG, write(CORRECTED))
     told = publish(portal, status=2)
     assert "  note: Passwords were copied too. We had missed them.\n  compared with version 1:\n" in told
-    assert "    + • your password\n" in told
+    assert "    + • your nickname\n" in told
     assert "Someone copied our bookings" not in told  # it stays
 
 
@@ -164,6 +164,6 @@ def test_staged_classes_are_shown_and_published(portal, published, db):
     told = publish(portal, status=2)
     assert "data classes: Names; Email addresses" in told or "data classes: Email addresses; Names" in told
     assert "then: " in told
-    assert "published: data classes" in publish(portal, "--confirm")
+    assert "published: data classes" in publish(portal, "--confirm", "--accept", "class-mismatch")
     with db.read() as session:
         assert session.scalar(text("SELECT staged_classes FROM incidents")) is None

@@ -59,12 +59,12 @@ def test_a_version_is_withdrawn_and_the_one_before_is_the_newest_again(portal, c
 
 def test_the_next_version_is_compared_with_the_one_that_stands(portal, corrected, client, write):
     withdraw(portal, "--version", "2", "--confirm")
-    third = CORRECTED.replace("your password", "your phone number")
+    third = CORRECTED.replace("your nickname", "your shoe size")
     assert "version 3 (en)" in portal("incidents", "statement", SLUG, write(third)).output
     portal("incidents", "publish", SLUG, "--confirm")
     page = client.get(f"/incidents/{SLUG}/statement/3/").text
-    assert "your phone number" in page
-    assert "<li>your password" not in page
+    assert "your shoe size" in page
+    assert "<li>your nickname" not in page
     assert "We withdrew version 2 of this statement" not in client.get(f"/incidents/{SLUG}/").text
 
 

@@ -71,7 +71,7 @@ def test_a_list_that_does_not_open_ends_a_notice_before_it_begins(run, tmp_path,
     for words in (
         ("incidents", "create", SLUG, "--title", "Theft", "--classes", "Names"),
         ("incidents", "statement", SLUG, str(CONTENT / "statement-1.md")),
-        ("incidents", "publish", SLUG, "--confirm"),
+        ("incidents", "publish", SLUG, "--confirm", "--accept", "class-mismatch"),
         ("exposure", "import", SLUG, str(people_file), "--activate"),
     ):
         assert run(*words).exit_code == 0

@@ -31,6 +31,8 @@ class Words:
     here: tuple[str, ...] = ()
     placeholders: frozenset[str] = frozenset()
     not_markers: frozenset[str] = frozenset()
+    negations: re.Pattern[str] | None = None
+    kinds: tuple[tuple[str, re.Pattern[str]], ...] = ()
 
 
 @cache
@@ -49,6 +51,8 @@ def words_of(language: str) -> Words:
         here=tuple(dict.fromkeys([*english["here"], *own.get("here", ())])),
         placeholders=frozenset([*english["placeholders"], *own.get("placeholders", ())]),
         not_markers=frozenset(own.get("not_markers", ())),
+        negations=_pattern("|".join(own["negations"])) if own else None,
+        kinds=tuple((kind, _pattern("|".join(said))) for kind, said in own.get("kinds", {}).items()),
     )
 
 

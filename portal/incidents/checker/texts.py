@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from portal.incidents.checker.findings import Finding, Weight, in_order, limited
+from portal.incidents.checker.kinds import class_findings
 from portal.incidents.checker.leaks import leaks
 from portal.incidents.checker.links import broken_links
 from portal.incidents.checker.phrases import apology_faults, hedges
 from portal.incidents.checker.prose import Part
 from portal.incidents.checker.readability import readability_findings
-from portal.incidents.checker.sections import missing_findings, missing_sections
+from portal.incidents.checker.sections import SECTIONS, missing_findings, missing_sections, section_of
 from portal.incidents.checker.site import Site
 from portal.incidents.writing import StatementText
 
@@ -17,10 +18,13 @@ LEAST_NOTE = 20
 _PHONE = re.compile(r"(?<!\d)\+?\(?\d(?:[ \-./()]{0,2}\d){6,14}")
 
 
-def check_statement(text: StatementText, site: Site, *, page: str = "", version: int = 1) -> list[Finding]:
+def check_statement(
+    text: StatementText, site: Site, *, page: str = "", version: int = 1, classes: Sequence[str] = ()
+) -> list[Finding]:
     """Return what is to be said of a stored statement, stops first.
 
-    `page` is the path of its incident's page, empty where it is not known.
+    `page` is the path of its incident's page, empty where it is not known; `classes` are the names of the
+    data classes that the incident lists, compared with the text unless there are none.
     """
     apology = Part.read("The apology", text.apology)
     sections = [Part.read(f"“{section.heading}”", section.text) for section in text.sections]
@@ -39,6 +43,12 @@ def check_statement(text: StatementText, site: Site, *, page: str = "", version:
         lines.append(Part.read("summary", text.summary))
     found = [*statement_findings(apology, sections, lines, text.language, site, page)]
     found += missing_findings(missing_sections([section.heading for section in text.sections], text.language))
+    if classes:
+        numbers = [section_of(section.heading, text.language) for section in text.sections]
+        if None in numbers and len(numbers) == len(SECTIONS):  # named freely, so they count by position
+            numbers = list(range(len(SECTIONS)))
+        involved = next((part for part, at in zip(sections, numbers, strict=True) if at == 1), None)
+        found += class_findings([apology, *sections], involved, classes, text.language)
     if version > 1:
         found += note_findings(text.note or "")
     return in_order(limited(found))

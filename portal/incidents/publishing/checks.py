@@ -61,7 +61,8 @@ def findings(
     found = [Placed("", one) for one in _of_incident(planned)]
     for draft in planned.statements:
         text = _text(draft.statement)
-        said = check_statement(text, site, page=page, version=draft.statement.number)
+        classes = planned.incident.next_class_names
+        said = check_statement(text, site, page=page, version=draft.statement.number, classes=classes)
         if more_by is not None:
             said = [one for one in said if one.code != MISSING] + list(_of_holding(text))
         found += [Placed(draft.name, one) for one in said]

@@ -194,6 +194,44 @@ def test_without_any_contact_nothing_goes_out():
         assert statement("We’re sorry.", contact="no", section=contact) == []
 
 
+@pytest.mark.parametrize(
+    ("involved", "classes", "said"),
+    [
+        ("- your name\n- your password", ("Names", "Passwords"), []),
+        (
+            "- your name",
+            ("Names", "Passwords"),
+            ["the incident lists “Passwords”, and the text does not name it"],
+        ),
+        (
+            "Your name and your card number.",
+            ("Names",),
+            ["the text names “card”, and the incident does not list it"],
+        ),
+        ("Your name. It has no card numbers or bank details.", ("Names",), []),
+        ("Your name, by email.", ("Names",), []),
+        ("- your name", ("Names", "Drinking habits"), []),
+    ],
+)
+def test_what_the_text_names_is_what_the_incident_lists(involved, classes, said):
+    sections = [Section("What data was taken", involved)]
+    text = StatementText("en", "We lost your data", "Jane Doe", "CEO", None, "We’re sorry.", sections)
+    found = check_statement(text, SITE, classes=classes)
+    assert [one.reason for one in found if one.code == "class-mismatch"] == said
+
+
+def test_in_other_languages_too():
+    for language, words, kind in (
+        ("es", "Su nombre y su contraseña.", "contraseña"),
+        ("de", "Ihr Name und Ihre Kreditkartennummer.", "Kreditkartennummer"),
+        ("fr", "Votre nom et vos coordonnées bancaires.", "bancaires"),
+    ):
+        sections = [Section("What data was taken", words)]
+        text = StatementText(language, "T", "J", "C", None, "Sorry.", sections)
+        found = check_statement(text, SITE, classes=("Names",))
+        assert [kind in one.reason for one in found if one.code == "class-mismatch"] == [True]
+
+
 def test_a_stored_text_is_told_by_its_part():
     [found] = statement("We’re sorry.", section="[TO\x44O]")
     assert (found.line, found.reason[:18]) == (None, "“What happened”: a")
