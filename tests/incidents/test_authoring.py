@@ -26,7 +26,8 @@ def statement(text: str | bytes):
 
 def update(text: str | bytes, zone: str = "UTC", **given):
     content = text.encode() if isinstance(text, str) else text
-    return authoring.read_update(content, LANGUAGES, zone, NOW, **({"phase": None, "title": None} | given))
+    read = authoring.read_update(content, LANGUAGES, zone, NOW, **({"phase": None, "title": None} | given))
+    return read.text
 
 
 def occurred(value: str, zone: str = "UTC") -> datetime:
@@ -151,9 +152,7 @@ def test_what_is_not_text_is_refused():
         refusal(statement, STATEMENT.replace("sorry", "so\uffffrry"))
         == "line 7: contains a control character; delete it"
     )
-    assert refusal(statement, b"").endswith(
-        "line 1: the apology is missing; write it before the first ## heading"
-    )
+    assert "line 1: the apology is missing; write it before" in refusal(statement, b"")
 
 
 def test_a_huge_file_is_refused():

@@ -249,3 +249,30 @@ def test_a_statement_too_long_for_the_notice_asks_for_a_summary(portal, write):
     summed_up = long.replace("role:", "summary: We closed the way in.\nrole:")
     assert "too long" not in portal("incidents", "statement", SLUG, write(summed_up)).output
     assert "too long" not in portal("incidents", "statement", SLUG, write(STATEMENT)).output
+
+
+def test_all_that_is_wrong_with_a_file_is_told_with_how_to_write_it(portal, write, draft):
+    leaking = STATEMENT.replace("Call us.", "<b>Call</b> us at [NUMBER].").replace(
+        "title: Your", "titel: Your"
+    )
+    told = portal("incidents", "statement", SLUG, write(leaking), status=1).output
+    for line in (
+        "line 2: 'titel' is not one of title, language,",
+        "    title: Your booking was copied",
+        "line 28: HTML is shown to readers as it is: “<b>”",
+        "    **bold**",
+        "line 28: a placeholder: “[NUMBER]”",
+    ):
+        assert line in told
+    assert "There is no statement yet" not in told
+    assert "version 1" not in portal("incidents", "show", SLUG).output
+
+
+def test_a_link_of_an_update_that_leads_nowhere_is_named(portal, write, published):
+    words = "See [the first](../1/), [question one](#q1) and https://www.lanternfold.example/x."
+    update = ("incidents", "update", SLUG, "--phase", "contained", "--title", "Closed")
+    told = portal(*update, write(words)).output
+    assert "update 1: published" in told
+    assert "ask  line 1: the link “question one” to “#q1” leads nowhere" in told
+    refused = portal(*update, write("See [the ninth](../9/)."), status=1).output
+    assert "line 1: the link “the ninth” to “../9/” leads nowhere: there is no update 9" in refused

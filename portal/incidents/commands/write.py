@@ -1,5 +1,6 @@
 """Store statements and updates."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -7,7 +8,8 @@ import click
 
 from portal.incidents import announcing, authoring, service, writing
 from portal.incidents.authoring import FileInvalid
-from portal.incidents.checker.site import Site
+from portal.incidents.checker.findings import Finding, as_lines
+from portal.incidents.checker.site import Numbers, Site
 from portal.incidents.commands.group import (
     FILE,
     SLUG,
@@ -18,7 +20,7 @@ from portal.incidents.commands.group import (
     uses,
 )
 from portal.incidents.models import DRAFT, PHASES, PUBLISHED
-from portal.incidents.publishing.checks import site_of
+from portal.incidents.publishing.checks import MISSING, site_of
 from portal.runtime.command_line import DecisionNeeded, counted
 from portal.runtime.context import Context
 
@@ -47,6 +49,7 @@ def statement(context: Context, slug: str, file: BinaryIO) -> None:
     )
     for name in read.missing:
         click.echo(f"missing: {name}", err=True)
+    _echo([one for one in read.findings if one.code != MISSING])
     length = writing.characters(read.text.sections)
     if length > writing.MAX_MAILED and not read.text.summary:
         click.echo(
@@ -56,10 +59,24 @@ def statement(context: Context, slug: str, file: BinaryIO) -> None:
         )
 
 
-def _site(context: Context) -> Site:
-    """Return what the checker is told of the site before a text is stored: contact is asked at publishing."""
+def _echo(findings: Sequence[Finding]) -> None:
+    """Print what does not stop a text, on standard error."""
+    for line in as_lines(findings):
+        click.echo(line, err=True)
+
+
+def _site(context: Context, slug: str = "") -> Site:
+    """Return what the checker is told of the site before a text is stored: contact is asked at publishing.
+
+    With a slug, its incident has one update more: the one that is about to be stored may lead to itself.
+    """
     with context.db.read() as session:
-        return replace(site_of(session, context.settings), contact=None)
+        site = replace(site_of(session, context.settings), contact=None)
+    known = site.incidents or {}
+    if slug not in known:
+        return site
+    updates = {*known[slug].updates, max(known[slug].updates, default=0) + 1}
+    return replace(site, incidents={**known, slug: Numbers(known[slug].versions, updates)})
 
 
 def _ask_before_mailing(context: Context, slug: str, text: writing.UpdateText, number: int | None) -> None:
@@ -109,17 +126,19 @@ def update(
     """
     settings, now = context.settings, context.clock.now()
     try:
-        text = authoring.read_update(
+        read = authoring.read_update(
             content(file),
             settings.site.languages,
             settings.site.timezone,
             now,
             phase=phase,
             title=title,
-            site=_site(context),
+            site=_site(context, slug),
+            page=f"/incidents/{slug}/updates/{number or 0}/",
         )
     except FileInvalid as error:
         raise click.ClickException(f"{file.name}: {error}") from error
+    text = read.text
     if number is None and (text.phase is None or text.title is None):
         raise click.UsageError("A new update needs --phase and --title.")
     if not confirm:
@@ -146,6 +165,7 @@ def update(
     click.echo(f"update {row.number}: {state}{done}")
     if state == PUBLISHED:
         click.echo(f"{settings.base_url}/incidents/{slug}/updates/{row.number}/")
+    _echo(read.findings)
     if announced and text.notify is writing.Notify.YES:
         click.echo("Subscribers already got this update; they are not mailed again.", err=True)
     if row.notify and not announced and len(text.body) > writing.MAX_MAILED:
