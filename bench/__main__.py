@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from bench import (
     answers,
+    checker,
     imports,
     lookup,
     mail,
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "lookup": lookup.run,
     "mail": mail.run,
     "answers": answers.run,
+    "checker": checker.run,
     "passwords": passwords.run,
     "reset files": reset_files.run,
     "schedule": schedule.run,

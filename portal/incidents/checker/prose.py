@@ -1,7 +1,9 @@
 """The words of a Markdown text as its readers see them, without marks, each with its line."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from portal.incidents.checker.findings import Finding, Weight
@@ -37,7 +39,11 @@ class Paragraph:
 
     def offset_of(self, position: int) -> int:
         """Return the line of a position in the text, counted from 0 in its part."""
-        return self.offset + self.text.count("\n", 0, position)
+        return self.offset + bisect_left(self._breaks, position)
+
+    @cached_property
+    def _breaks(self) -> list[int]:
+        return [at for at, character in enumerate(self.text) if character == "\n"]
 
 
 @dataclass(frozen=True)
