@@ -128,7 +128,10 @@ def test_hostile_words_stay_words(portal, write, published, client, db):
         write("Seen."),
     )
     with db.write() as session:  # the command refuses such words; who can write there needs none
-        session.execute(sql("UPDATE incidents_wordings SET title = :it, body = :it"), {"it": HOSTILE})
+        session.execute(
+            sql("UPDATE incidents_wordings SET title = :title, body = :body"),
+            {"title": HOSTILE, "body": HOSTILE},
+        )
         service.invalidate_pages(session)
     for path in ("/feed.atom", "/incidents/second/feed.atom"):
         entry = entries(client, path)[0]
