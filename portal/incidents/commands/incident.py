@@ -20,7 +20,7 @@ from portal.runtime.context import Context
 
 @incidents.command()
 @SLUG
-@click.option("--title", required=True, help="The title of the incident, in the portal's default language.")
+@click.option("--title", required=True, help="The heading of its page, in the default language.")
 @click.option(
     "--classes",
     required=True,
@@ -35,8 +35,9 @@ def create(
 ) -> None:
     """Create an incident as a draft.
 
-    It is not visible until it is published. Use --discreet if your organisation's name alone says something
-    about people, such as a clinic or a shelter: others may see their inbox.
+    It is not visible until it is published. Its title is not the statement's, nor the subject of the notice:
+    docs/guide/publish.md says where people see each. Use --discreet if your organisation's name alone says
+    something about people, such as a clinic or a shelter: others may see their inbox.
     """
     names, now = class_names(classes), context.clock.now()
     day = past_day(happened, now) if happened else None
