@@ -13,6 +13,7 @@ from portal import cli
 from portal.core.settings import Settings, SettingsInvalid
 from portal.datakinds import taxonomy
 from portal.datakinds.names import shown
+from portal.runtime.doctor import env_files
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "docs/operators-guide.md", *sorted((ROOT / "docs/guide").glob("*.md"))]
@@ -29,7 +30,14 @@ COMMANDS = re.findall(r"^(?:AS=\S+ |ExecStart=[^ ].*\W)?portal ([a-z].*)$", "".j
 @pytest.mark.parametrize("line", SETTINGS)
 def test_a_setting_is_read_alike_by_systemd_and_a_shell(line):
     # systemd.exec(5), EnvironmentFile=: within single quotes both take everything as it stands.
-    assert re.fullmatch(r"[A-Z_]+=(?:[\w/:.@,+?=-]+|'[^']*')", line)
+    assert re.fullmatch(r"[A-Z_]+=(?:[\w/:.@,+=-]+|'[^']*')", line)
+
+
+def test_doctor_has_no_fault_to_find_with_them(tmp_path):
+    file = tmp_path / "portal.env"
+    for line in SETTINGS:
+        file.write_text(f"{line}\n", encoding="utf-8")
+        assert [finding.state for finding in env_files.read(file).findings] == ["ok"], line
 
 
 def test_signs_in_a_password_are_written_as_they_are_read():
