@@ -128,11 +128,12 @@ class Rehearsal:
             if not after:
                 break
         twice = sum(count > 1 for count in self.arrivals.notices.values())
-        not_meant = ledger.earlier
+        not_meant = ledger.earlier + ledger.left_out
         click.echo(f"  addresses on the list       {on_list:>9}")
         click.echo(f"  got the notice once         {sum(n == 1 for n in self.arrivals.notices.values()):>9}")
         click.echo(f"  got it twice or more        {twice:>9}")
-        click.echo(f"  notified before, no second  {not_meant:>9}")
+        click.echo(f"  notified before, no second  {ledger.earlier:>9}")
+        click.echo(f"  left out on request         {ledger.left_out:>9}")
         click.echo(f"  missed                      {missed - not_meant:>9}")
         if twice:
             self.faults.append(f"addresses that got the notice more than once: {twice}")

@@ -53,7 +53,9 @@ ana@example.com,1,Ana,Names;Passwords
 family@example.com,2,Bo,Names
 family@example.com,3,Cy,Names
 dee@example.com,4,Dee,
+gone@example.com,5,Eve,Names
 """
+LEFT_OUT = "email,account_ref\ngone@example.com,5\n"
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def temporary(tmp_path):
 @pytest.fixture
 def drafted(environ, run, tmp_path):
     """An incident that nobody has published, a list that nobody has activated, and one account."""
-    files = {"statement.md": STATEMENT, "list.csv": LIST}
+    files = {"statement.md": STATEMENT, "list.csv": LIST, "left-out.csv": LEFT_OUT}
     hashed = PasswordHasher(1, 64, 1).hash("one old password of hers")
     files["accounts.csv"] = f'email,password_hash,account_ref\nana@example.com,"{hashed}",1\n'
     for name, content in files.items():
@@ -73,7 +75,14 @@ def drafted(environ, run, tmp_path):
     for words in (
         ("incidents", "create", "november", "--title", "November", "--classes", "Names;Passwords"),
         ("incidents", "statement", "november", str(tmp_path / "statement.md")),
-        ("exposure", "import", "november", str(tmp_path / "list.csv")),
+        (
+            "exposure",
+            "import",
+            "november",
+            str(tmp_path / "list.csv"),
+            "--except",
+            str(tmp_path / "left-out.csv"),
+        ),
         ("accounts", "import", str(tmp_path / "accounts.csv")),
     ):
         result = run(*words)
@@ -116,9 +125,10 @@ def test_the_whole_incident_on_a_copy(drafted, temporary, db, smtp):
     assert process.returncode == 0, said
     assert "published: statement, version 1 (en)" in said
     assert "newly required 1" in said
-    assert "addresses on the list 3" in said
+    assert "addresses on the list 4" in said
     assert "got the notice once 3" in said
     assert "got it twice or more 0" in said
+    assert "left out on request 1" in said
     assert "missed 0" in said
     assert [line for line in said if line.startswith(("ok", "note", "WRONG"))] == [
         "ok the link in the notice shows the answer",
