@@ -61,7 +61,8 @@ def findings(
     found = [Placed("", one) for one in _of_incident(planned)]
     for draft in planned.statements:
         text = _text(draft.statement)
-        classes = planned.incident.next_class_names
+        # A holding statement says what is known: which data was taken often is not yet.
+        classes = planned.incident.next_class_names if more_by is None else ()
         said = check_statement(text, site, page=page, version=draft.statement.number, classes=classes)
         if more_by is not None:
             said = [one for one in said if one.code != MISSING] + list(_of_holding(text))
