@@ -178,6 +178,13 @@ def test_a_holding_statement_says_when_more_follows(command, draft, write, clien
     assert "promised" not in command("show", SLUG)
 
 
+def test_times_in_another_zone_are_printed_in_utc_before_they_are_stored(command, draft, write):
+    command("statement", SLUG, write(HOLDING))
+    words = ("publish", SLUG, "--holding", "--more-by", "2026-11-23T14:00+02:00")
+    assert "Readers see: more by 2026-11-23 12:00 UTC" in command(*words, status=2)
+    assert "published: more by 2026-11-23 12:00 UTC" in command(*words, "--confirm")
+
+
 def test_a_holding_statement_without_its_parts_is_stopped(command, draft, write):
     command("statement", SLUG, write(HOLDING.partition("## What you can do")[0]))
     told = command("publish", SLUG, "--confirm", "--holding", "--more-by", AT, status=1)

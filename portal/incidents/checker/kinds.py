@@ -1,7 +1,7 @@
 """Compare the kinds of data that a statement names with the classes that its incident lists."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from portal.incidents.checker.findings import Finding, Weight
 from portal.incidents.checker.phrases import words_of
@@ -40,12 +40,19 @@ def class_findings(
         if kind in listed and not pattern.search(text):
             name = next(one for one in KINDS[kind] if one in classes)
             reason = f"the incident lists {quoted(name)}, and the text does not name it"
-            yield Finding("class-mismatch", Weight.ASK, None, reason, "portal incidents classes SLUG 'A;B'")
+            example = _command(one for one in classes if one != name)
+            yield Finding("class-mismatch", Weight.ASK, None, reason, example)
         elif involved is not None and kind not in listed | _COMMON:
             found = _named(involved, pattern, words.negations)
             if found is not None:
                 reason = f"the text names {quoted(found)}, and the incident does not list it"
-                yield Finding("class-mismatch", Weight.ASK, None, reason, f"{KINDS[kind][0]}")
+                example = _command([*classes, KINDS[kind][0]])
+                yield Finding("class-mismatch", Weight.ASK, None, reason, example)
+
+
+def _command(classes: Iterable[str]) -> str:
+    """Return the command that gives an incident these classes."""
+    return f"portal incidents classes SLUG '{';'.join(classes) or 'CLASSES'}'"
 
 
 def _named(part: Part, pattern: re.Pattern[str], negations: re.Pattern[str] | None) -> str | None:

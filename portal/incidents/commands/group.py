@@ -1,7 +1,7 @@
 """The group of commands, and what they share: arguments, messages, and the readings of options."""
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from typing import BinaryIO, ParamSpec, TypeVar
 
@@ -109,11 +109,11 @@ def content(file: BinaryIO) -> bytes:
     return file.read(MAX_BYTES + 1)
 
 
-def since(at: object) -> str:
+def since(at: datetime | None) -> str:
     """Return a time behind two blanks, or nothing."""
     return f"  {time_text(at)}" if at else ""
 
 
-def time_text(at: object) -> str:
-    """Return a time in UTC, to the minute."""
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+def time_text(at: datetime) -> str:
+    """Return a time in UTC, to the minute, whatever zone it was written in."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

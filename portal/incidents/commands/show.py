@@ -65,7 +65,9 @@ def check_promises(db: Database) -> Iterator[tuple[str, str | None]]:
     with db.read() as session:
         late = scheduling.late(session, now - PATIENCE)
         overdue = [
-            one for one in service.published(session) if one.more_by is not None and one.more_by <= now
+            (one.slug, one.more_by)
+            for one in service.published(session)
+            if one.more_by is not None and one.more_by <= now
         ]
     for one in late:
         why = one.fault or "nobody tried: is the worker running?"
@@ -74,8 +76,8 @@ def check_promises(db: Database) -> Iterator[tuple[str, str | None]]:
             "scheduled publication",
             f"{one.slug} was not published at {time_text(one.at)}: {why}; see: {cancel}",
         )
-    for incident in overdue:
-        promised = f"{incident.slug} promised more by {time_text(incident.more_by)}"
+    for slug, more_by in overdue:
+        promised = f"{slug} promised more by {time_text(more_by)}"
         yield "holding statement", f"{promised}: publish a new version, or promise a new time with --more-by"
 
 
