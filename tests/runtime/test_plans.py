@@ -28,6 +28,7 @@ SMALL = {
     "identity_hash_shapes",
     "incidents",
     "incidents_content",
+    "incidents_schedules",
     "intake_pace",
     "incidents_statements",
     "incidents_updates",
@@ -40,7 +41,7 @@ SMALL = {
     "subscription_announcements",
 }
 # A page of a table in the order of its key: read from the first row on, and up to a limit.
-FIRST_PAGE = re.compile(r"SELECT (?!.* WHERE ).* ORDER BY \S+\s+LIMIT \S+( OFFSET \S+)?$", re.DOTALL)
+FIRST_PAGE = re.compile(r"SELECT (?!.* WHERE ).* ORDER BY \S+(, \S+)*\s+LIMIT \S+( OFFSET \S+)?$", re.DOTALL)
 INDEXES = {
     "intake.tidy": "ix_intake_requests_due_at_asked_at",
     "outbox.tidy": "ix_outbox_mails_finished",
@@ -106,7 +107,8 @@ def test_no_job_scans_a_table_that_grows(db, everything, worker_parts):
         found += [
             (job.name, statement, tables)
             for statement, plan in read
-            if (tables := scanned(plan, is_sqlite=db.is_sqlite) & grow) and not FIRST_PAGE.match(statement)
+            if (tables := scanned(plan, is_sqlite=db.is_sqlite) & grow)
+            and not (FIRST_PAGE.match(statement) and "TEMP B-TREE" not in plan and "Sort" not in plan)
         ]
         used[job.name] = "\n".join(plan for _, plan in read)
     assert found == []

@@ -52,7 +52,8 @@ def test_the_settings_are_filled_in_as_they_are(visit, folder):
     (folder / "imprint.en.md").write_text("{organisation}, {site}, {contact}, {other}", encoding="utf-8")
     page = visit("/imprint/").text
     assert (
-        '<p>North*wind* &amp; Co, http://localhost:8000, <a href="mailto:help@northwind.example" '
+        '<p>North*wind* &amp; Co, <a href="http://localhost:8000" rel="nofollow noopener">'
+        'http://localhost:8000</a>, <a href="mailto:help@northwind.example" '
         'rel="nofollow noopener">help@northwind.example</a> · <a href="tel:+15550100" '
         'rel="nofollow noopener">+1 (555) 01-00</a> (Mon–Fri 9–17), {other}</p>'
     ) in page

@@ -192,13 +192,16 @@ class TestHealth:
                 now=clock.now(),
             )
         clock.advance(timedelta(minutes=10, seconds=-1))
-        assert client.get("/readyz").text == "database: ok\nqueue: ok\nmail: ok\n"
+        assert client.get("/readyz").text == "database: ok\nworker: degraded\nqueue: ok\nmail: ok\n"
         clock.advance(timedelta(seconds=1))
         late = client.get("/readyz")
-        assert (late.status_code, late.text) == (200, "database: ok\nqueue: ok\nmail: degraded\n")
+        assert (late.status_code, late.text) == (
+            200,
+            "database: ok\nworker: degraded\nqueue: ok\nmail: degraded\n",
+        )
         drain(worker_parts)
         assert len(smtp.messages) == 1
-        assert client.get("/readyz").text == "database: ok\nqueue: ok\nmail: ok\n"
+        assert client.get("/readyz").text == "database: ok\nworker: degraded\nqueue: ok\nmail: ok\n"
 
     def test_a_relay_that_takes_nothing_shows_while_the_worker_tries(
         self, client, clock, db, worker_vault, worker_parts
