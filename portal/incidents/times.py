@@ -9,7 +9,7 @@ MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class When:
-    """A time; `day` is set where only a date was written, and `at` is then the start of that day."""
+    """A time in UTC; `day` is set where only a date was written, and `at` is then the start of that day."""
 
     at: datetime
     day: date | None = None
@@ -35,7 +35,7 @@ def parse_time(value: str, zone: str) -> When:
     except ValueError:
         day = None
     if day is not None:
-        return When(datetime.combine(day, time(), here), day)
+        return When(_in_utc(datetime.combine(day, time(), here)), day)
     try:
         at = datetime.fromisoformat(value)
     except ValueError:
@@ -44,8 +44,16 @@ def parse_time(value: str, zone: str) -> When:
             "time-invalid", message, "2026-11-03 14:30", "2026-11-03T14:30Z", "2026-11-03"
         ) from None
     if at.tzinfo is not None:
-        return When(at)
-    return When(_only(at, here, zone))
+        return When(_in_utc(at))
+    return When(_in_utc(_only(at, here, zone)))
+
+
+def _in_utc(at: datetime) -> datetime:
+    """Return the same moment in UTC, or as it is where that is before the first or after the last year."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        return at
 
 
 def _only(at: datetime, here: ZoneInfo, zone: str) -> datetime:

@@ -9,7 +9,9 @@ import pytest
 from sqlalchemy import text
 
 from portal.incidents import announcing, jobs, service, writing
+from portal.incidents.commands.group import time_text
 from portal.incidents.commands.show import check_promises
+from portal.incidents.times import parse_time
 from tests.incidents.conftest import CORRECTED, SLUG, SPANISH, STATEMENT
 
 AT = "2026-11-23 12:00Z"
@@ -139,6 +141,13 @@ def test_a_time_that_has_passed_or_is_none_is_refused(command, draft, write):
     assert "has passed" in command(
         "publish", SLUG, "--confirm", "--holding", "--more-by", "2026-11-22", status=2
     )
+
+
+def test_a_time_of_the_organisations_zone_is_told_in_utc():
+    at = parse_time("2026-11-28 20:00", "Europe/Berlin").at
+    assert time_text(at) == "2026-11-28 19:00 UTC"
+    assert time_text(parse_time("2026-11-28T20:00-05:00", "Europe/Berlin").at) == "2026-11-29 01:00 UTC"
+    assert time_text(parse_time("2026-11-28", "Europe/Berlin").at) == "2026-11-27 23:00 UTC"
 
 
 HOLDING = """\
