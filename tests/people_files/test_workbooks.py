@@ -46,6 +46,13 @@ def test_several_sheets_are_named_and_none_is_chosen_silently(take, people, opti
     assert people() == []
 
 
+@pytest.mark.parametrize("attributes", [' hidden="1"', ' hidden="1" spans="1:2"', " hidden='true'"])
+def test_hidden_rows_are_counted_wherever_the_attribute_stands(take, tmp_path, attributes):
+    hidden = PEOPLE.replace('<row r="2">', f'<row r="2"{attributes}>')
+    told = take(write(tmp_path / "people.xlsx", {"People": hidden}), "--yes").stdout
+    assert "Rows that the workbook hides, imported as well: 1." in told
+
+
 def test_sheets_without_a_cell_are_no_choice(take, people, tmp_path):
     empty = sheet()
     take(write(tmp_path / "people.xlsx", {"Sheet2": empty, "People": PEOPLE, "Sheet3": empty}), "--yes")
