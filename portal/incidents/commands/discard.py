@@ -84,12 +84,13 @@ def write_template(context: Context, file: Path, language: str | None) -> None:
     click.echo(f"{file}: fill in every [bracket]. Next: portal incidents check {file}")
 
 
+# Each begins with a word of `placeholders` in checker/words/en.toml: a bracket that is left over is a stop.
 HINTS = (
-    "[What was done, by whom if you know, on which day, and when you noticed.]",
-    "- [one kind of data a line, in the words of your customers]",
-    "[What you did to stop it, whom you told, and what you change so that it cannot happen again.]",
-    "- [one thing a line that your customers can do now, the most urgent first]",
-    "[How people reach you: phone, email, hours.]",
+    "[Describe what was done, by whom if you know, on which day, and when you noticed.]",
+    "- [name one kind of data a line, in the words of your customers]",
+    "[Describe what you did to stop it, whom you told, and what you change so that it cannot happen again.]",
+    "- [name one thing a line that your customers can do now, the most urgent first]",
+    "[Phone, email and hours: how people reach you.]",
 )
 
 
@@ -98,10 +99,10 @@ def template(language: str) -> str:
     say = catalogue(language).gettext
     lines = [
         "---",
-        "title: [one sentence: what happened to the data of your customers]",
+        "title: [title: in one sentence, what happened to the data of your customers]",
         f"language: {language}",
-        "signed_by: [the name of the person who apologises]",
-        "role: [their role, such as Managing director]",
+        "signed_by: [name of the person who apologises]",
+        "role: [role of that person, such as Managing director]",
         "---",
         "[Your apology, in the first person: We are sorry. We did not keep your data safe.]",
     ]
