@@ -122,8 +122,13 @@ def add_statement(session: Session, slug: str, text: StatementText, now: datetim
     return statement
 
 
-def add_update(session: Session, slug: str, text: UpdateText, now: datetime) -> Update:
-    """Add an entry to the timeline, public at once if the incident is; `text` needs a phase and a title."""
+def add_update(
+    session: Session, slug: str, text: UpdateText, now: datetime, accepted: tuple[str, ...] = ()
+) -> Update:
+    """Add an entry to the timeline, public at once if the incident is; `text` needs a phase and a title.
+
+    `accepted` are the codes of the checker that the author accepted, for the audit log.
+    """
     incident = locked(session, slug)
     if text.phase is None or text.title is None:
         message = "a new update needs a phase and a title"
@@ -143,7 +148,7 @@ def add_update(session: Session, slug: str, text: UpdateText, now: datetime) -> 
     session.add(row)
     session.flush()
     session.add(_wording(row, text.language, 1, text.title, text.body, now))
-    _record(session, incident, row, "incidents.update", text.language, now)
+    _record(session, incident, row, "incidents.update", text.language, now, accepted)
     return row
 
 
@@ -158,7 +163,14 @@ def find_duplicate(session: Session, slug: str, text: UpdateText) -> int | None:
     return row.number if (text.language, text.title, text.body) in texts else None
 
 
-def edit_update(session: Session, slug: str, number: int, text: UpdateText, now: datetime) -> Edited:
+def edit_update(
+    session: Session,
+    slug: str,
+    number: int,
+    text: UpdateText,
+    now: datetime,
+    accepted: tuple[str, ...] = (),
+) -> Edited:
     """Change an update's text in a language, or add a language; earlier wordings stay stored.
 
     Raises IncidentUnknown, UpdateUnknown, TitleMissing.
@@ -195,7 +207,7 @@ def edit_update(session: Session, slug: str, number: int, text: UpdateText, now:
         others = [one for one in before.values() if one.language != text.language]
         for place, one in enumerate(others, len(wordings) + 2):
             session.add(_wording(row, one.language, place, one.title, one.body, now))
-    _record(session, incident, row, "incidents.edit-update", text.language, now)
+    _record(session, incident, row, "incidents.edit-update", text.language, now, accepted)
     return Edited(row, translated=same is None, announced=row.announced_at is not None)
 
 
@@ -225,10 +237,18 @@ def _wording(row: Update, language: str, number: int, title: str, body: str, now
 
 
 def _record(
-    session: Session, incident: Incident, row: Update, action: str, language: str, now: datetime
+    session: Session,
+    incident: Incident,
+    row: Update,
+    action: str,
+    language: str,
+    now: datetime,
+    accepted: tuple[str, ...],
 ) -> None:
     session.flush()
     if row.published_at is not None:
         invalidate_pages(session)
     details: Details = {"update": row.number, "phase": row.phase, "language": language, "notify": row.notify}
+    if accepted:
+        details["accepted"] = " ".join(accepted)
     audit.record(session, action, incident.slug, details, now)

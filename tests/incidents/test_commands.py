@@ -69,6 +69,48 @@ def test_an_update_of_a_public_incident_is_public_at_once(portal, write, publish
     assert "Closed, and checked." in client.get(f"/incidents/{SLUG}/").text
 
 
+def test_an_update_that_would_be_public_at_once_asks_before(portal, write, published, client, audited):
+    command = ("incidents", "update", SLUG, "--phase", "contained", "--title", "Closed")
+    file = write("Closed, says [somebody of us].")
+    told = portal(*command, file, status=2).output
+    assert "“[somebody of us]” looks like a placeholder" in told
+    assert "Nothing was stored." in told
+    assert "--accept maybe-placeholder" in told
+    assert "somebody of us" not in client.get(f"/incidents/{SLUG}/").text
+    portal(*command, write("Closed."))
+    edit = ("incidents", "update", SLUG, "--edit", "1", file)
+    assert "Nothing was stored." in portal(*edit, status=2).output
+    portal(*edit, "--accept", "maybe-placeholder")
+    assert "somebody of us" in client.get(f"/incidents/{SLUG}/").text
+    action, details = audited()[-1]
+    assert action == "incidents.edit-update"
+    assert "maybe-placeholder" in str(details)
+
+
+def test_an_update_of_a_draft_is_asked_about_when_it_is_published(portal, write, draft):
+    command = ("incidents", "update", SLUG, "--phase", "contained", "--title", "Closed")
+    assert "update 1: draft" in portal(*command, write("Closed, says [somebody of us].")).output
+
+
+def test_every_bracket_of_the_template_must_be_filled_in(portal, tmp_path, draft):
+    for language in ("en", "es"):
+        file = tmp_path / f"{language}.md"
+        portal("incidents", "new", file, "--language", language)
+        lines = file.read_text("utf-8").splitlines()
+        brackets = [number for number, line in enumerate(lines) if "[" in line]
+        assert len(brackets) == 9
+        for left in brackets:
+            filled = [
+                line if number == left or number not in brackets else line.partition("[")[0] + "Words"
+                for number, line in enumerate(lines)
+            ]
+            file.write_text("\n".join(filled), "utf-8")
+            assert (
+                f"line {left + 1}: a placeholder"
+                in portal("incidents", "statement", SLUG, file, status=1).output
+            )
+
+
 def test_a_command_that_is_sent_twice_publishes_once(portal, write, published):
     command = ("incidents", "update", SLUG, "--phase", "contained", "--title", "Closed")
     portal(*command, write("Closed."))
@@ -271,7 +313,7 @@ def test_all_that_is_wrong_with_a_file_is_told_with_how_to_write_it(portal, writ
 def test_a_link_of_an_update_that_leads_nowhere_is_named(portal, write, published):
     words = "See [the first](../1/), [question one](#q1) and https://www.lanternfold.example/x."
     update = ("incidents", "update", SLUG, "--phase", "contained", "--title", "Closed")
-    told = portal(*update, write(words)).output
+    told = portal(*update, write(words), "--accept", "link-place").output
     assert "update 1: published" in told
     assert "ask  line 1: the link “question one” to “#q1” leads nowhere" in told
     refused = portal(*update, write("See [the ninth](../9/)."), status=1).output

@@ -8,7 +8,7 @@ import click
 
 from portal.incidents import announcing, authoring, service, writing
 from portal.incidents.authoring import FileInvalid
-from portal.incidents.checker.findings import Finding, as_lines
+from portal.incidents.checker.findings import Finding, Weight, as_lines
 from portal.incidents.checker.site import Numbers, Site
 from portal.incidents.commands.group import (
     FILE,
@@ -79,6 +79,25 @@ def _site(context: Context, slug: str = "") -> Site:
     return replace(site, incidents={**known, slug: Numbers(known[slug].versions, updates)})
 
 
+def _ask_before_public(
+    context: Context, slug: str, number: int | None, asked: Sequence[Finding], accepted: tuple[str, ...]
+) -> None:
+    """Raise DecisionNeeded where the text would be public at once, and something is not accepted."""
+    unanswered = [one for one in asked if one.code not in accepted]
+    with context.db.read() as session:
+        incident = service.by_slug(session, slug)
+        row = None if number is None else writing.update_of(session, incident, number)
+        public = incident.state == PUBLISHED if row is None else row.published_at is not None
+        if not unanswered or not public or (row is not None and row.withdrawn_at is not None):
+            return
+    _echo(unanswered)
+    options = " ".join(f"--accept {code}" for code in sorted({one.code for one in unanswered}))
+    raise DecisionNeeded(
+        "Nothing was stored. The update would be public at once. Correct it, or accept what is asked: "
+        f"{options}"
+    )
+
+
 def _ask_before_mailing(context: Context, slug: str, text: writing.UpdateText, number: int | None) -> None:
     """Raise DecisionNeeded where subscribers would be mailed at once. Raises UpdateUnknown."""
     with context.db.read() as session:
@@ -105,6 +124,7 @@ def _ask_before_mailing(context: Context, slug: str, text: writing.UpdateText, n
 )
 @click.option("--title", help="The title: one line.")
 @click.option("--edit", "number", type=int, metavar="ID", help="Change update ID, or add a language to it.")
+@click.option("--accept", "accepted", multiple=True, metavar="CODE", help="Accept what is asked; repeatable.")
 @click.option("--confirm", is_flag=True, help="Mail it to subscribers; needed with notify once it is public.")
 @click.pass_obj
 @errors_as_messages
@@ -115,6 +135,7 @@ def update(
     phase: str | None,
     title: str | None,
     number: int | None,
+    accepted: tuple[str, ...],
     *,
     confirm: bool,
 ) -> None:
@@ -141,8 +162,11 @@ def update(
     text = read.text
     if number is None and (text.phase is None or text.title is None):
         raise click.UsageError("A new update needs --phase and --title.")
+    asked = [one for one in read.findings if one.weight is Weight.ASK]
+    _ask_before_public(context, slug, number, asked, accepted)
     if not confirm:
         _ask_before_mailing(context, slug, text, number)
+    used = tuple(sorted({one.code for one in asked} & set(accepted)))
     # Before the transaction, because opening the vault for the first time writes to the database.
     needs_vault = text.notify is writing.Notify.YES or number in unannounced(context, slug)
     vault = context.worker_vault() if needs_vault else None
@@ -153,10 +177,10 @@ def update(
                 raise click.ClickException(
                     f"Update {same} already has this text. Nothing was stored. To change it: --edit {same}"
                 )
-            row, announced = writing.add_update(session, slug, text, now), False
+            row, announced = writing.add_update(session, slug, text, now, used), False
             done = ""
         else:
-            edited = writing.edit_update(session, slug, number, text, now)
+            edited = writing.edit_update(session, slug, number, text, now, used)
             row, announced = edited.update, edited.announced
             done = f", translated ({text.language})" if edited.translated else ", changed"
         if vault is not None and row.notify and row.announced_at is None:
