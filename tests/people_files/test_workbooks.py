@@ -59,6 +59,14 @@ def test_sheets_without_a_cell_are_no_choice(take, people, tmp_path):
     assert [person.name for person in people()] == ["Ann"]
 
 
+def test_the_names_of_sheets_cannot_write_on_the_screen(take, people, tmp_path):
+    names = {"One&#27;[2J": PEOPLE, "Two&#x9b;31m": PEOPLE}
+    told = take(write(tmp_path / "people.xlsx", names), "--yes", status=2).stderr
+    assert "Choose one with --sheet: 'One?[2J', 'Two?31m'" in told
+    alone = take(write(tmp_path / "one.xlsx", {"One&#27;[2J": PEOPLE}), "--yes").stdout
+    assert "XLSX workbook, sheet 'One?[2J'." in alone
+
+
 def test_lines_are_the_rows_of_the_sheet(take, tmp_path):
     content = sheet((), ("email", "name"), (), ("ann@mail.example", "Ann"), ("nobody", "Bob"))
     taken = take(write(tmp_path / "people.xlsx", {"People": content}), "--yes").stdout

@@ -348,6 +348,19 @@ class TestDomainOfTheSender:
             names.records["northwind.example", "TXT"] = records
         assert said in line(examine(), "SPF")
 
+    def test_whose_spf_leads_on_without_end_is_followed_for_ten_look_ups(self, examine, names):
+        del names.records["northwind.example", "TXT"]
+        names.records["northwind.example", "TXT"] = ['"v=spf1 include:n0.example -all"']
+        for number in range(1200):
+            names.records[f"n{number}.example", "TXT"] = [f'"v=spf1 include:n{number + 1}.example -all"']
+        assert "needs more than 10 look-ups" in line(examine(), "SPF")
+
+    def test_whose_records_would_write_on_the_screen_is_shown_without_that(self, examine, names):
+        names.records["northwind.example", "TXT"] = [r'"v=spf1 include:\027[2Jgone.example -all"']
+        result = examine()
+        assert "include:?[2Jgone.example" in line(result, "SPF")
+        assert "\x1b" not in result.output
+
     def test_without_dmarc_is_named_and_one_that_asks_nothing_is_noted(self, examine, names):
         names.records["_dmarc.northwind.example", "TXT"] = ['"v=DMARC1; p=none"']
         assert (

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Self, cast
 
+from portal.core.terminal import shown
 from portal.people_files.formats.refusal import FileRefused, Undecided
 from portal.people_files.formats.sheet_cells import MAX_MEMORY
 
@@ -52,7 +53,7 @@ class Workbook:
     @property
     def description(self) -> str:
         """What the file is, for a preview."""
-        return f"XLSX workbook, sheet '{self.sheet}'"
+        return f"XLSX workbook, sheet '{shown(self.sheet)}'"
 
     @property
     def rows_read(self) -> int:
@@ -109,7 +110,7 @@ class Workbook:
 
 
 def _which(sheets: list[str], wanted: str) -> str:
-    names = ", ".join(f"'{name}'" for name in sheets)
+    names = ", ".join(f"'{shown(name)}'" for name in sheets)
     if wanted:
         return f"the workbook has no sheet '{wanted}'. Its sheets: {names}"
     return f"the workbook has several sheets. Choose one with --sheet: {names}"

@@ -6,6 +6,7 @@ from threading import Thread
 from time import monotonic
 
 from portal.core.faults import error_types
+from portal.core.terminal import shown
 
 OK, WRONG, NOTE = "ok", "wrong", "note"
 _WORDS = {OK: "ok   ", WRONG: "WRONG", NOTE: "note "}
@@ -21,7 +22,7 @@ class Finding:
 
     def line(self) -> str:
         """Return the finding as `portal doctor` prints it."""
-        return f"{_WORDS[self.state]} {': '.join(filter(None, (self.check, self.message)))}"
+        return _WORDS[self.state] + " " + shown(": ".join(filter(None, (self.check, self.message))))
 
 
 # Yields what it found.

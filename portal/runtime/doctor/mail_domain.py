@@ -60,7 +60,7 @@ def _spf(domain: str, names: Names) -> str | None:
     if re.search(r"(?:^|\s)\+?all(?:\s|$)", records[0], re.IGNORECASE):
         return f"the SPF record of {domain} lets everyone send in its name; end it with -all or ~all"
     try:
-        lookups = _lookups(domain, records[0], names, frozenset([domain]))
+        lookups = _lookups(domain, records[0], names, frozenset([domain]), MAX_LOOKUPS)
     except _Broken as error:
         return f"the SPF record of {domain} is broken: {error}"
     if lookups > MAX_LOOKUPS:
@@ -71,13 +71,16 @@ def _spf(domain: str, names: Names) -> str | None:
     return None
 
 
-def _lookups(domain: str, record: str, names: Names, passed: frozenset[str]) -> int:
-    """Return how many look-ups the evaluation of a record needs, those of its includes too."""
+def _lookups(domain: str, record: str, names: Names, passed: frozenset[str], most: int) -> int:
+    """Return how many look-ups the evaluation of a record needs, those of its includes too.
+
+    Stops above `most`: what a domain includes belongs to others, and may lead on without end.
+    """
     number = 0
     for term in record.split()[1:]:
         number += _LOOKS_UP.match(term) is not None
         found = _LEADS_ON.fullmatch(term)
-        if found is None or "%" in found[1] or number > MAX_LOOKUPS:  # a macro depends on the mail
+        if found is None or "%" in found[1] or number > most:  # a macro depends on the mail
             continue
         target = found[1].lower().rstrip(".")
         if target in passed:
@@ -87,7 +90,7 @@ def _lookups(domain: str, record: str, names: Names, passed: frozenset[str]) -> 
         if len(records) != 1:
             message = f"{term} names {target}, which has {'no' if not records else 'more than one'} record"
             raise _Broken(message)
-        number += _lookups(domain, records[0], names, passed | {target})
+        number += _lookups(domain, records[0], names, passed | {target}, most - number)
     return number
 
 
