@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 import click
 
@@ -42,9 +42,10 @@ def running(command: str, environ: dict[str, str], log: BinaryIO) -> Iterator["s
 def wait_until_up(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
     """Wait until the web server answers. Raises ClickException, after printing the log, if it does not."""
     deadline = time.monotonic() + START_SECONDS
+    direct = build_opener(ProxyHandler({}))  # a proxy does not reach this machine
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            with urlopen(f"http://localhost:{port}/healthz", timeout=2):
+            with direct.open(f"http://localhost:{port}/healthz", timeout=2):
                 return
         except (URLError, OSError):
             time.sleep(0.1)

@@ -26,7 +26,7 @@ from portal.runtime.context import Context
 LOG = "rehearsal.log"
 ROOM = 3  # of the database's size: the copy, and the mails and answers that it gets
 # Set for the copy, and not to be taken from the real portal.
-LEFT_OUT = frozenset(["MAIL_RATE", "METRICS_LISTEN", "TRUSTED_PROXIES", "QUEUE_FILE"])
+LEFT_OUT = frozenset(["MAIL_RATE", "METRICS_LISTEN", "TRUSTED_PROXIES", "QUEUE_FILE", "DEMO_MAILBOX"])
 
 
 @click.command()
@@ -43,7 +43,7 @@ LEFT_OUT = frozenset(["MAIL_RATE", "METRICS_LISTEN", "TRUSTED_PROXIES", "QUEUE_F
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Where to put the copy. Default: the folder for temporary files.",
 )
-@click.option("--stay", is_flag=True, help="Leave the copy running afterwards, until Ctrl-C.")
+@click.option("--stay", is_flag=True, help="Leave the copy running, and show its mailbox to this machine.")
 @click.pass_obj
 def rehearse(
     context: Context,
@@ -74,7 +74,7 @@ def rehearse(
         store = MailboxStore(work / "mailbox.db")
         arrivals = Arrivals(store)
         with receiving(arrivals.add) as mail_port, (work / LOG).open("wb") as log:
-            environ = _environ(context.settings, work, port, mail_port)
+            environ = environ_of(context.settings, work, port, mail_port, mailbox=stay)
             copied = Context(Settings.from_env(environ), uses=context.uses)
             try:
                 with running("worker", environ, log), running("serve", environ, log) as server:
@@ -121,8 +121,12 @@ def _copy(context: Context, work: Path, slug: str) -> None:
     )
 
 
-def _environ(settings: Settings, work: Path, port: int, mail_port: int) -> dict[str, str]:
-    """Return the environment of the copy: the company's own names and limits, nothing of its servers."""
+def environ_of(settings: Settings, work: Path, port: int, mail_port: int, *, mailbox: bool) -> dict[str, str]:
+    """Return the environment of the copy: the company's own names and limits, nothing of its servers.
+
+    Its page with the mails is open to all users and programs of this machine, the real web server among them,
+    so it is there only with `mailbox`.
+    """
     own = {
         "ENVIRONMENT": "demo",
         "BASE_URL": f"http://localhost:{port}",
@@ -133,8 +137,9 @@ def _environ(settings: Settings, work: Path, port: int, mail_port: int) -> dict[
         "WEB_KEYS_FILE": str(work / "web.json"),
         "WORKER_KEYS_FILE": str(work / "worker.json"),
         "EMBEDDED": "1",
-        "DEMO_MAILBOX": str(work / "mailbox.db"),
     }
+    if mailbox:
+        own["DEMO_MAILBOX"] = str(work / "mailbox.db")
     replaced = LEFT_OUT | own.keys()
     kept = {
         name: value
@@ -177,4 +182,5 @@ def _say_result(faults: list[str]) -> None:
 
 
 def _print_addresses(site: str) -> None:
-    click.echo(f"portal: {site}/\nmailbox: {site}/dev/mailbox/\nStop with Ctrl-C.")
+    click.echo(f"portal: {site}/\nmailbox: {site}/dev/mailbox/")
+    click.echo("Every user and program of this machine can read that mailbox. Stop soon.\nStop with Ctrl-C.")

@@ -3,7 +3,9 @@
 import os
 import signal
 import subprocess
+import threading
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from sqlalchemy import text
 
 from portal.demo.mailbox import MailboxStore
 from portal.rehearsal.arrivals import Arrivals
+from portal.rehearsal.commands import environ_of
 from portal.rehearsal.steps import Rehearsal, Stopped
+from portal.rehearsal.visit import Visitor
 from tests.commands import context, portal
 from tests.processes import PORTAL, ROOT, free_port
 
@@ -203,3 +207,28 @@ def test_the_mailbox_keeps_few_mails_and_counts_all(tmp_path):
     arrivals.add(["person49@example.com"], notice)
     assert len(store.newest()) == 21
     assert arrivals.notices["person49@example.com"] == 2
+
+
+@pytest.mark.parametrize(("stays", "page"), [(False, False), (True, True)])
+def test_other_users_of_the_machine_read_no_mails_unless_asked(context, tmp_path, monkeypatch, stays, page):
+    monkeypatch.setenv("PORTAL_DEMO_MAILBOX", str(tmp_path / "another.db"))
+    environ = environ_of(context.settings, tmp_path, 8100, 2525, mailbox=stays)
+    assert environ.get("PORTAL_DEMO_MAILBOX") == (str(tmp_path / "mailbox.db") if page else None)
+
+
+def test_no_proxy_sees_addresses_and_links(monkeypatch):
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(self.path.encode())
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        site = f"http://127.0.0.1:{server.server_port}"
+        assert Visitor(site).open(f"{site}/check/").html == "/check/"
