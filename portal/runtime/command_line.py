@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from portal.core.terminal import shown
+
 # The name of the argument is `as_json`.
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
@@ -46,13 +48,17 @@ class Screen:
 
     def heading(self, text: str) -> None:
         """Print a heading."""
-        self._console.print(text, style="bold", soft_wrap=True)
+        self._console.print(shown(text), style="bold", soft_wrap=True)
 
     def line(self, text: str, style: str = "", indent: int = 2) -> None:
-        """Print a line; where the terminal is too narrow, what follows is indented too."""
+        """Print a line; where the terminal is too narrow, what follows is indented too.
+
+        Much of it comes from the database, which the web process can write.
+        """
         from rich.padding import Padding  # noqa: PLC0415 - slow to import
         from rich.text import Text  # noqa: PLC0415
 
+        text = shown(text)
         if self._console.is_terminal:
             self._console.print(Padding(Text(text, style), (0, 0, 0, indent)))
         else:

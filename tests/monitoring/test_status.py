@@ -50,6 +50,14 @@ def test_a_portal_that_does_well(well, status, portal):
     assert "\x1b" not in said
 
 
+def test_what_a_stolen_web_server_wrote_does_not_move_the_cursor(well, db, portal):
+    with db.write() as session:
+        session.execute(text("UPDATE worker_heartbeats SET version = :forged"), {"forged": "1\x1b[2J\x9b2J"})
+    said = portal("status").stdout
+    assert "1 worker alive, version 1?[2J?2J" in said
+    assert "\x1b" not in said
+
+
 class TestNeedsAnAct:
     def test_a_worker_that_is_gone(self, well, status, db):
         with db.write() as session:
