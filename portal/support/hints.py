@@ -101,7 +101,7 @@ def _of_notices(found: Found) -> Iterator[str]:
         if each.left_out and each.left_out == len(each.answer.sections) + each.answer.more:
             yield (
                 f"Nobody at this address gets the notice about {each.slug}, on request. "
-                f"To notify them again: portal exposure except remove {each.slug}"
+                f"To notify them again: portal exposure except remove {each.slug} ADDRESS"
             )
         else:
             yield f"No notice about {each.slug} was queued for them. See: portal campaigns"

@@ -90,7 +90,7 @@ def test_a_whole_family_at_one_address_is_one_address(told, leave_out, worker_pa
 )
 def test_a_person_is_the_exact_address_with_its_reference(told, leave_out, worker_parts, smtp, row):
     said = leave_out(row)
-    assert "Who is not on the list is left out of nothing: check the address and the account_ref." in said
+    assert "The others are not on it as they are written: check the address and the account_ref." in said
     told.run("notify", SLUG, "--confirm", "4")
     drain(worker_parts)
     assert "ann@northwind.example" in to(smtp)

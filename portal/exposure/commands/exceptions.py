@@ -169,5 +169,5 @@ def _counts(total: int, matches: left_out.Matches) -> str:
         f"no notice: {matches.addresses}."
     )
     if matches.people < total:
-        said += " Who is not on the list is left out of nothing: check the address and the account_ref."
+        said += " The others are not on it as they are written: check the address and the account_ref."
     return said
