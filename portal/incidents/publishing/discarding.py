@@ -65,7 +65,7 @@ def discardable(session: Session, slug: str, lists: int) -> Incident:
     """Return an incident that nobody ever saw; `lists` is the number of its lists. Raises NotADraft."""
     incident = service.locked(session, slug)
     if incident.state == PUBLISHED:
-        raise NotADraft(f"{slug} is public. See: portal incidents withdraw --help")
+        raise NotADraft(f"the incident {slug} is public. See: portal incidents withdraw --help")
     if lists:
         raise NotADraft(f"{slug} has a list of people. Delete it first: portal exposure list {slug}")
     return incident
