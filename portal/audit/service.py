@@ -107,6 +107,12 @@ def newest(
     return list(session.scalars(entries))
 
 
+def newest_of(session: Session, subject: str, actions: tuple[str, ...]) -> AuditEntry | None:
+    """Return the newest entry about a subject that is one of these actions, or None; it is not verified."""
+    about = (AuditEntry.subject == subject) & AuditEntry.action.in_(actions)
+    return session.scalar(select(AuditEntry).where(about).order_by(AuditEntry.number.desc()).limit(1))
+
+
 def sign(session: Session, key: bytes, now: datetime) -> Mark | None:
     """Sign the entries after the last checkpoint, in a transaction of its own; return the last one signed.
 

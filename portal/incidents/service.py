@@ -122,8 +122,13 @@ def set_happened(session: Session, slug: str, happened_on: date | None, now: dat
 
 
 def set_title(session: Session, slug: str, title: str, language: str | None, now: datetime) -> Incident:
-    """Store a title in a language; None is the portal's first one. Raises IncidentUnknown, TitleInvalid."""
+    """Store a title in a language; None is the portal's first one.
+
+    Raises IncidentUnknown, TitleInvalid, Scheduled.
+    """
     incident = locked(session, slug)
+    if incident.state == DRAFT:
+        refuse_scheduled(session, incident)
     if language is None:
         incident.title = checked_title(title)
     else:
@@ -139,8 +144,11 @@ def stage_classes(session: Session, incident: Incident, names: tuple[str, ...], 
     """Store the data classes of an incident; return whether they wait for its next publish.
 
     Those of a draft change at once. `names` are all of them: to add some, start from `next_class_names`.
+    Raises Scheduled.
     """
     incident = locked(session, incident.slug)
+    if incident.state == DRAFT:
+        refuse_scheduled(session, incident)
     wait = incident.state == PUBLISHED and set(names) != set(incident.class_names)
     if incident.state == PUBLISHED:
         incident.staged_classes = ";".join(names) if wait else None

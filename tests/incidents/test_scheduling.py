@@ -28,6 +28,7 @@ def command(portal):
 @pytest.fixture
 def scheduled(command, draft, write):
     command("statement", SLUG, write(STATEMENT))
+    command("update", SLUG, "--phase", "contained", "--title", "Closed", write("We closed the gap."))
     told = command("publish", SLUG, "--at", AT, status=2)
     assert f"--confirm --at '{AT}'" in told
     assert "publishes exactly these drafts at 2026-11-23 12:00 UTC" in command(
@@ -87,6 +88,27 @@ def test_what_was_confirmed_changes_only_after_it_was_cancelled(
     assert "draft" in command("show", SLUG)
 
 
+def test_a_schedule_that_was_cancelled_cannot_be_put_back(
+    command, scheduled, worker_parts, clock, client, db
+):
+    with db.read() as session:
+        row = session.execute(text("SELECT * FROM incidents_schedules")).mappings().one()
+    command("publish", SLUG, "--cancel")
+    with db.write() as session:
+        names = ", ".join(row)
+        values = ", ".join(f":{name}" for name in row)
+        session.execute(text(f"INSERT INTO incidents_schedules ({names}) VALUES ({values})"), dict(row))
+    clock.advance(timedelta(hours=3))
+    jobs.publish_due(worker_parts)
+    assert client.get(f"/incidents/{SLUG}/").status_code == 404
+    assert "it was cancelled" in command("list")
+
+
+def test_the_facts_of_a_scheduled_incident_change_only_after_it_was_cancelled(command, scheduled):
+    assert "cancel that first" in command("title", SLUG, "Other", "--language", "en", status=1)
+    assert "cancel that first" in command("classes", SLUG, "Passwords", status=1)
+
+
 @pytest.mark.parametrize(
     ("tamper", "why"),
     [
@@ -94,6 +116,9 @@ def test_what_was_confirmed_changes_only_after_it_was_cancelled(
             "UPDATE incidents_statements SET apology = 'Give us your password.'",
             "are not those that were confirmed",
         ),
+        ("UPDATE incidents_updates SET phase = 'resolved'", "are not those that were confirmed"),
+        ("UPDATE incidents_updates SET occurred_on = '2026-01-01'", "are not those that were confirmed"),
+        ("UPDATE incidents SET title = 'All is well'", "are not those that were confirmed"),
         ("UPDATE incidents_schedules SET content = '{}'", "altered without the worker's keys"),
     ],
 )

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -23,6 +23,11 @@ class DraftStatement:
     change: Difference | None
 
     @property
+    def content(self) -> list[object]:
+        """Return what names exactly this text, as JSON holds it."""
+        return [self.statement.number, self.statement.language, hash_of_statement(self.statement).hex()]
+
+    @property
     def name(self) -> str:
         """Return what an author calls it."""
         return f"statement, version {self.statement.number} ({self.statement.language})"
@@ -34,6 +39,14 @@ class DraftUpdate:
 
     update: Update
     wordings: list[Wording]
+
+    @property
+    def content(self) -> list[object]:
+        """Return what names exactly this text, its phase and its time, as JSON holds it."""
+        row = self.update
+        at = row.occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
+        day = row.occurred_on.isoformat() if row.occurred_on else None
+        return [row.number, row.phase, at, day, hash_of_update(self.wordings).hex()]
 
     @property
     def mailed(self) -> bool:
@@ -64,34 +77,26 @@ class Plan:
     @property
     def content(self) -> dict[str, object]:
         """Return what would be published, each text by its hash, as JSON holds it."""
+        incident = self.incident
+        facts = [incident.title, incident.titles, incident.classes, incident.discreet]
         return {
-            "statements": [
-                [one.statement.number, one.statement.language, hash_of_statement(one.statement).hex()]
-                for one in self.statements
-            ],
-            "updates": [[one.update.number, hash_of_update(one.wordings).hex()] for one in self.updates],
+            "incident": facts if self.first else None,
+            "statements": [one.content for one in self.statements],
+            "updates": [one.content for one in self.updates],
             "notify": [one.update.number for one in self.updates if one.mailed],
             "classes": None if self.classes is None else ";".join(self.classes),
         }
 
     def only(self, content: Mapping[str, Any]) -> "Plan | None":
         """Return the part of it that `content` names, or None where a draft of it is gone or differs."""
-        wanted = {key: [tuple(one) for one in content[key]] for key in ("statements", "updates")}
-        statements = [
-            one
-            for one in self.statements
-            if (one.statement.number, one.statement.language, hash_of_statement(one.statement).hex())
-            in wanted["statements"]
-        ]
-        updates = [
-            one
-            for one in self.updates
-            if (one.update.number, hash_of_update(one.wordings).hex()) in wanted["updates"]
-        ]
         classes = None if content["classes"] is None else tuple(content["classes"].split(";"))
-        found = replace(self, statements=statements, updates=updates, classes=classes)
-        names = ("statements", "updates", "notify", "classes")
-        return found if all(found.content[name] == content[name] for name in names) else None
+        found = replace(
+            self,
+            statements=[one for one in self.statements if one.content in content["statements"]],
+            updates=[one for one in self.updates if one.content in content["updates"]],
+            classes=classes,
+        )
+        return found if all(content.get(name) == value for name, value in found.content.items()) else None
 
     def chosen(self, accepted: tuple[str, ...] = (), more_by: datetime | None = None) -> service.Chosen:
         """Return all of it as what its author confirmed."""
@@ -163,4 +168,5 @@ def hash_of_update(wordings: Iterable[Wording]) -> bytes:
 
 
 def _hash(texts: Iterable[str]) -> bytes:
-    return sha256("\n\n".join(texts).encode()).digest()
+    # As JSON, in which no text passes for two.
+    return sha256(json.dumps(list(texts), ensure_ascii=False).encode()).digest()

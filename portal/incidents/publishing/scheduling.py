@@ -26,6 +26,8 @@ log = logging.getLogger("portal.incidents")
 
 ALTERED = "the row was altered without the worker's keys"
 CHANGED = "the drafts are not those that were confirmed"
+CANCELLED = "it was cancelled, or is not the one that was confirmed last"
+SCHEDULED, FORGOTTEN = "incidents.schedule", "incidents.cancel"  # in the audit log
 
 
 class NotScheduled(LookupError):
@@ -59,10 +61,10 @@ def schedule(
     row.row_mac = _row_mac(vault, row)
     session.add(row)
     session.flush()
-    details: dict[str, str | int | bool | None] = {"at": f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"}
+    details: dict[str, str | int | bool | None] = {"at": _minute(at)}
     if accepted:
         details["accepted"] = " ".join(accepted)
-    audit.record(session, "incidents.schedule", incident.slug, details, now)
+    audit.record(session, SCHEDULED, incident.slug, details, now)
 
 
 def cancel(session: Session, slug: str, now: datetime) -> None:
@@ -72,7 +74,7 @@ def cancel(session: Session, slug: str, now: datetime) -> None:
         raise NotScheduled(f"nothing of {slug} is scheduled. See: portal incidents show {slug}")
     session.delete(row)
     session.flush()
-    audit.record(session, "incidents.cancel", slug, {}, now)
+    audit.record(session, FORGOTTEN, slug, {}, now)
 
 
 def due(session: Session, now: datetime) -> list[str]:
@@ -109,7 +111,9 @@ def publish_due(
     content = json.loads(row.content) if compare_digest(row.row_mac, _row_mac(vault, row)) else None
     chosen = None if content is None else planned.only(content)
     row.fault = ALTERED if content is None else CHANGED if chosen is None else None
-    if chosen is not None and content is not None:
+    if row.fault is None and not _confirmed_last(session, slug, row):
+        row.fault = CANCELLED
+    if row.fault is None and chosen is not None and content is not None:
         more_by = content["more_by"] and datetime.fromisoformat(content["more_by"])
         accepted = tuple(content["accepted"])
         found = checks.findings(session, settings, chosen, more_by=more_by)
@@ -129,6 +133,19 @@ def publish_due(
         slug,
     )
     return None
+
+
+def _confirmed_last(session: Session, slug: str, row: Schedule) -> bool:
+    """Return whether the audit log's last word on the incident's schedule is this one.
+
+    A row that was cancelled still has a valid MAC: who can write the database could put it back.
+    """
+    last = audit.newest_of(session, slug, (SCHEDULED, FORGOTTEN))
+    return last is not None and last.action == SCHEDULED and json.loads(last.details)["at"] == _minute(row.at)
+
+
+def _minute(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
 
 
 def _row_mac(vault: WorkerVault, row: Schedule) -> bytes:
