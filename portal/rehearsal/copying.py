@@ -4,10 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import delete, insert, select, text
+from sqlalchemy.orm import Session
 
 import portal.app  # noqa: F401 - brings in every feature's tables
 from portal.core.db import Base, Database, sqlite_file
 from portal.crypto import keys
+from portal.intake.models import IntakeRequest
+from portal.outbox.models import QUEUED, SENDING, MailPause, OutboxMail
 from portal.runtime import backup, schema
 
 ROWS = 1_000
@@ -24,22 +27,34 @@ def size(db: Database) -> int:
 
 
 def copy(db: Database, file: Path) -> None:
-    """Write a consistent copy to a new SQLite file. Raises BackupRefused, OSError, DBAPIError."""
-    if db.is_sqlite:
-        backup.save(db, file)
-        return
+    """Write a consistent copy to a new SQLite file, without what waits for the real worker.
+
+    A mail that waits has a link that opens the real portal, and must not come out in a rehearsal's mailbox.
+    Raises BackupRefused, OSError, DBAPIError.
+    """
     target = Database(f"sqlite:///{file}")
     try:
-        schema.upgrade(target)
-        with db.snapshot() as source, target.write() as session:
-            for table in reversed(Base.metadata.sorted_tables):
-                session.execute(delete(table))  # what migrations put there
-            for table in Base.metadata.sorted_tables:
-                rows = source.execute(select(table).execution_options(yield_per=ROWS)).mappings()
-                for part in rows.partitions(ROWS):
-                    session.execute(insert(table), [dict(row) for row in part])
+        if db.is_sqlite:
+            backup.save(db, file)
+        else:
+            schema.upgrade(target)
+            with db.snapshot() as source, target.write() as session:
+                _copy_tables(source, session)
+        with target.write() as session:
+            session.execute(delete(OutboxMail).where(OutboxMail.state.in_([QUEUED, SENDING])))
+            session.execute(delete(IntakeRequest))
+            session.execute(delete(MailPause))
     finally:
         target.dispose()
+
+
+def _copy_tables(source: Session, target: Session) -> None:
+    for table in reversed(Base.metadata.sorted_tables):
+        target.execute(delete(table))  # what migrations put there
+    for table in Base.metadata.sorted_tables:
+        rows = source.execute(select(table).execution_options(yield_per=ROWS)).mappings()
+        for part in rows.partitions(ROWS):
+            target.execute(insert(table), [dict(row) for row in part])
 
 
 def write_keys(worker_file: Path, folder: Path) -> tuple[Path, Path]:

@@ -12,7 +12,11 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import text
 
+from portal.core.db import Database
 from portal.demo.mailbox import MailboxStore
+from portal.exposure.emails import CheckAnswer
+from portal.outbox import service as outbox
+from portal.rehearsal import copying
 from portal.rehearsal.arrivals import Arrivals
 from portal.rehearsal.commands import environ_of
 from portal.rehearsal.steps import Rehearsal, Stopped
@@ -193,6 +197,23 @@ class TestWhatIsFound:
         with pytest.raises(Stopped):
             rehearsal.activate(None, ())
         assert "portal exposure import empty FILE" in capsys.readouterr().out
+
+
+def test_what_waits_for_the_real_worker_stays_out_of_the_copy(db, worker_vault, tmp_path):
+    now = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+    with db.write() as session:
+        for state in ("sent", "sending", "queued"):
+            outbox.enqueue(
+                session, worker_vault, CheckAnswer(), address="a@example.com", locale="en", now=now
+            )
+            session.execute(text("UPDATE outbox_mails SET state = :to WHERE state = 'queued'"), {"to": state})
+        session.execute(text("INSERT INTO mail_pauses VALUES ('all', 'a wrong date', '2026-11-23 09:00:00')"))
+    copying.copy(db, tmp_path / "copy.db")
+    copied = Database(f"sqlite:///{tmp_path}/copy.db")
+    with copied.read() as session:
+        assert session.scalars(text("SELECT state FROM outbox_mails")).all() == ["sent"]
+        assert session.scalars(text("SELECT name FROM mail_pauses")).all() == []
+    copied.dispose()
 
 
 def test_the_mailbox_keeps_few_mails_and_counts_all(tmp_path):
