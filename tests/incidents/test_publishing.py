@@ -164,6 +164,8 @@ def test_staged_classes_are_shown_and_published(portal, published, db):
     told = publish(portal, status=2)
     assert "data classes: Names; Email addresses" in told or "data classes: Email addresses; Names" in told
     assert "then: " in told
+    assert "statement, version 1 (en): the incident lists “Passwords”, and the text does not name it" in told
+    assert "class-mismatch" in publish(portal, "--confirm", status=2)
     assert "published: data classes" in publish(portal, "--confirm", "--accept", "class-mismatch")
     with db.read() as session:
         assert session.scalar(text("SELECT staged_classes FROM incidents")) is None

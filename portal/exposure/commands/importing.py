@@ -138,6 +138,9 @@ def import_list(
     click.echo(active_line(active), err=as_json)
 
 
+CORRECT = "Correct the file and import it again, or accept that."
+
+
 def _echo_summary(summary: importing.Summary, run: Run, *, active: bool) -> None:
     """Print what was read, what it is compared with the active version, and what became of it."""
     if run.as_json:
@@ -157,11 +160,16 @@ def _echo_summary(summary: importing.Summary, run: Run, *, active: bool) -> None
     command_line.echo_closing_lines(summary, dry_run=run.dry_run)
     if not summary.number:
         return
-    click.echo(f"Stored as version {summary.number}. It is not used until it is activated.")
+    stored = f"Stored as version {summary.number}."
+    click.echo(stored if active else f"{stored} It is not used until it is activated.")
     if summary.staged:
         click.echo(staged_line(summary, run.slug))
     elif not active:
-        click.echo(f"To activate it: portal exposure activate {run.slug} {summary.number}")
+        command = f"portal exposure activate {run.slug} {summary.number}"
+        if summary.bad_rows:
+            click.echo(f"The rejected rows are not in it, and their people would not be notified. {CORRECT}")
+            command += " --accept-bad-rows"
+        click.echo(f"To activate it: {command}")
 
 
 def _as_data(summary: importing.Summary, run: Run, *, active: bool) -> dict[str, Any]:

@@ -141,9 +141,10 @@ def _refuse_stops(found: list[Placed], *, say: bool = False) -> None:
     if stops := checks.stopping(found):
         if say:
             _echo_findings(stops)
+        in_files = any(one.where for one in stops)  # else it is about the incident or the settings
         raise click.ClickException(
-            f"Nothing was published: {counted(len(stops), 'fault')} must be fixed. Correct the file, and "
-            "store it again."
+            f"Nothing was published: {counted(len(stops), 'fault')} must be fixed."
+            + (" Correct the file, and store it again." if in_files else "")
         )
 
 

@@ -18,6 +18,7 @@ from portal.incidents.publishing.plan import Plan
 from portal.incidents.writing import StatementText
 
 MISSING = "missing-section"
+MISMATCH = "class-mismatch"
 # What a holding statement tells; when more follows is the third part, and is its clock.
 HOLDING = (SECTIONS[0], SECTIONS[3])
 
@@ -73,6 +74,8 @@ def findings(
             name = f"update {entry.update.number} ({words.language})"
             told = check_update(words.title, words.body, words.language, site, page=here)
             found += [Placed(name, one) for one in told]
+    if planned.classes is not None and not planned.statements:
+        found += _of_classes(session, planned, site)
     return found + [Placed("", one) for one in _older_languages(session, planned)]
 
 
@@ -97,6 +100,15 @@ def _of_incident(planned: Plan) -> Iterator[Finding]:
         slug = planned.incident.slug
         how = f"portal incidents statement {slug} FILE"
         yield Finding("no-statement", Weight.STOP, None, f"there is no statement. Store one: {how}")
+
+
+def _of_classes(session: Session, planned: Plan, site: Site) -> Iterator[Placed]:
+    """Yield what the public statement lacks, in each language, of classes that come without a new one."""
+    newest = {row.language: row for row in reading.public_statements(session, planned.incident)}
+    for row in newest.values():
+        name = f"statement, version {row.number} ({row.language})"
+        said = check_statement(_text(row), site, version=row.number, classes=planned.classes or ())
+        yield from (Placed(name, one) for one in said if one.code == MISMATCH)
 
 
 def _of_holding(text: StatementText) -> Iterator[Finding]:
