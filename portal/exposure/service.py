@@ -95,7 +95,9 @@ def verified_active(
 
 def activation_mac(vault: WorkerVault, incident_id: bytes, version: ExposureList, at: datetime) -> bytes:
     """Return the MAC of an activation, which is made with the worker's keys."""
-    ids = (incident_id, version.id, version.entries)
+    ids: tuple[bytes | int, ...] = (incident_id, version.id, version.entries)
+    if version.people != version.entries:  # else as former versions made it
+        ids += (version.people,)
     return vault.row_mac("active list", *ids, at.astimezone(UTC).isoformat(timespec="microseconds"))
 
 

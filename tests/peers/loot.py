@@ -80,7 +80,7 @@ def rows_of(db: Database) -> dict[str, list[dict[str, Any]]]:
 def shape(row: dict[str, Any]) -> tuple[object, ...]:
     """A row without its random bytes and its times: the lengths, the numbers and the words."""
     return tuple(
-        len(value) if isinstance(value, bytes) or name.endswith("_hash") else repr(value)
+        len(value) if isinstance(value, bytes) or (value and name.endswith("_hash")) else repr(value)
         for name, value in row.items()
         if not name.endswith(("_at", "_until"))
     )
