@@ -31,7 +31,7 @@ test: setup ## run all tests, with a real PostgreSQL, browser and nginx
 	@without=""; said=""; \
 	$(CHROMIUM) || { without="$$without and not browser"; said="$$said no Chromium (browser tests);"; }; \
 	$(NGINX) || { without="$$without and not deploy"; said="$$said no nginx or systemd-analyze (tests of deploy/);"; }; \
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal $${without:+-m "$${without# and }"} && test -z "$$without" || { \
+	env -u PORTAL_TEST_INSTALL $(BIN)/pytest -n $(WORKERS) --dist worksteal $${without:+-m "$${without# and }"} && test -z "$$without" || { \
 		test -z "$$said" || echo "Some tests did not run:$$said see above how to install it." >&2; exit 1; }
 
 check: setup ## run linters, type checks, layer checks and the fast tests
@@ -39,7 +39,7 @@ check: setup ## run linters, type checks, layer checks and the fast tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest -q -n $(WORKERS) -m "not browser and not postgres and not deploy"
+	@env -u PORTAL_TEST_INSTALL $(BIN)/pytest -q -n $(WORKERS) -m "not browser and not postgres and not deploy"
 
 bench: setup ## run the benchmarks, each a ratio
 	@$(BIN)/python -m bench

@@ -51,7 +51,8 @@ class Environment:
         if ended := sorted(name for name, value in given.items() if value.endswith("\r")):
             others = f" (and {len(ended) - 1} more)" if len(ended) > 1 else ""
             self.faults.append(f"{ended[0]}: {WINDOWS_LINES.format(others)}")
-        self._known = {"MAIL_URL"}  # known to processes too that never ask for it
+        # Known to processes too that never ask for it; and what `make test` reads.
+        self._known = {"MAIL_URL", "TEST_INSTALL"}
         self.name = self.text("ENVIRONMENT", "production")
         self.production = self.name not in ("demo", "test")
         if self.name not in ENVIRONMENTS:

@@ -286,3 +286,7 @@ def test_a_language_without_a_catalogue_is_refused_and_those_there_are_are_named
 )
 def test_a_language_may_name_a_region_of_its_own(given, meant):
     assert Settings.from_env(GOOD | {"PORTAL_LANGUAGES": given}).site.languages == meant
+
+
+def test_what_only_make_test_reads_is_no_misspelled_setting():
+    assert Settings.from_env(GOOD | {"PORTAL_TEST_INSTALL": "yes"}).production
