@@ -169,7 +169,7 @@ class Page:
 
     @property
     def withdrew(self) -> WithdrawnVersion | None:
-        """Return the newest version if it was withdrawn, and no newer one stands in its place."""
+        """Return the newest version if it was withdrawn and none replaces it."""
         newest = self.withdrawn[0] if self.withdrawn else None
         return newest if newest and (not self.version or self.version.number < newest.number) else None
 

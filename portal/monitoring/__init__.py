@@ -1,1 +1,1 @@
-"""What an operator watches: figures that are cheap to read, whoever asks for them."""
+"""What an operator watches: figures that are cheap to read at any size."""

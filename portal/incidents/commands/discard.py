@@ -95,7 +95,7 @@ HINTS = (
 
 
 def template(language: str) -> str:
-    """Return a statement in which what must be written stands in brackets."""
+    """Return a statement with brackets where its author must write."""
     say = catalogue(language).gettext
     lines = [
         "---",

@@ -67,7 +67,7 @@ def withdrawal_of(row: Statement | Update, default: str, hashes: dict[str, str])
 
 
 def words_in_place(row: Update, withdrawal: Withdrawal, language: str) -> Wording:
-    """Return what stands in the place of a withdrawn update's texts."""
+    """Return what readers see instead of a withdrawn update's texts."""
     title = catalogue(language).gettext(WITHDRAWN_UPDATE)
     return Wording(
         update_id=row.id,

@@ -88,7 +88,7 @@ def located(fault: str, files: Sequence[EnvFile]) -> str:
 
 
 def faults_of_environment(environ: dict[str, str]) -> Iterator[str]:
-    """Yield what shows in the environment itself that whoever read the file did so in another way."""
+    """Yield what in the environment shows that its file was not read by systemd's rules."""
     for name in sorted(environ):
         if name.startswith(f"export {PREFIX}"):
             yield f"a line begins with `export`, so {name.split()[1]} is not set; remove `export`"
