@@ -32,6 +32,7 @@ function watch(question, input) {
     input.focus();
     ask();
   });
+  if (input.value !== input.defaultValue) ask(); // typed before this script was here
 }
 
 for (const question of document.querySelectorAll(".did-you-mean")) {

@@ -92,6 +92,7 @@ function meter(box, input) {
     clearTimeout(timer);
     timer = setTimeout(tell, PAUSE);
   });
+  if (input === document.activeElement) load(); // somebody was here before this script
   return load;
 }
 

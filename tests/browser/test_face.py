@@ -175,6 +175,16 @@ def test_the_word_lists_wait_until_somebody_types_a_new_password(page, site):
     assert [url for url in requests if "zxcvbn" in url] == []
 
 
+def test_who_types_before_the_script_has_come_is_told_the_strength_too(page, site):
+    def type_first(route):
+        page.get_by_label("Your new password").fill("violet meadow paper thunder")
+        route.continue_()
+
+    page.route("**/static/js/password.js**", type_first)
+    page.goto(f"{site}/parts/password/")
+    page.get_by_text("This would last centuries.").wait_for()
+
+
 @pytest.mark.parametrize("part", ["js/strength.js", "js/guess.js", "words/common-passwords.txt"])
 @pytest.mark.parametrize("fault", ["away", "broken"])
 def test_without_its_lists_the_meter_is_silent_and_asks_for_them_again(page, site, console, part, fault):

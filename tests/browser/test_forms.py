@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 from flask import request
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from tests.browser.conftest import PHONE
 from tests.browser.house import House
@@ -171,6 +171,18 @@ def test_a_mistyped_provider_is_asked_back(
     assert ("ana.ruiz@gmail.com" in page.locator("main").inner_text()) == script
     house.work()
     assert [mail.recipients for mail in house.smtp.messages] == [("ana.ruiz@gmail.com",)]
+
+
+def test_who_types_before_the_script_has_come_is_asked_back_too(house: House, page: Page):
+    field = page.get_by_label("address")
+
+    def type_first(route: Route) -> None:
+        field.fill("ana.ruiz@Gmial.com")
+        route.continue_()
+
+    page.route("**/static/js/address.js", type_first)
+    page.goto(f"{house.url}/check/")
+    expect(page.get_by_role("status").filter(has_text="Did you mean ana.ruiz@gmail.com?")).to_be_visible()
 
 
 def test_a_form_that_was_open_overnight_is_sent_with_one_press(house: House, page: Page, accessible: Check):
