@@ -27,9 +27,9 @@ from portal.core.clock import SystemClock
 from portal.core.db import Base, Database
 from portal.demo import example
 from portal.exposure.commands import exposure
-from portal.identity.adding import NewAccount
-from portal.identity.builtin import BuiltinStore
-from portal.identity.models import AccountRow
+from portal.identity.builtin.adding import NewAccount
+from portal.identity.builtin.models import AccountRow
+from portal.identity.builtin.store import BuiltinStore
 from portal.identity.port import Profile
 from portal.incidents import announcing, writing
 from portal.incidents import service as incidents

@@ -26,7 +26,7 @@ from portal.exposure import emails as exposure_emails
 from portal.exposure import jobs as exposure
 from portal.exposure import service as exposure_service
 from portal.exposure import views as exposure_views
-from portal.identity import jobs as identity
+from portal.identity.builtin import jobs as identity
 from portal.incidents import jobs as incidents_jobs
 from portal.incidents import service as incidents
 from portal.incidents import views as incidents_views

@@ -60,7 +60,7 @@ CHECKS = {
     "legal pages": "portal.site.legal:check_files",
 }
 DATABASE_CHECKS = (
-    "portal.identity.hashes:check_encrypted",
+    "portal.identity.builtin.hashes:check_encrypted",
     "portal.outbox.commands:check_pause",
     "portal.incidents.commands.show:check_promises",
 )

@@ -4,7 +4,7 @@ from functools import cache
 
 from portal.core.settings import Settings
 from portal.crypto.hashing import Hasher, hash_slots_for
-from portal.identity.builtin import BuiltinStore
+from portal.identity.builtin.store import BuiltinStore
 from portal.identity.port import Store
 
 

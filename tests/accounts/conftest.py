@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from portal.identity.adding import NewAccount
-from portal.identity.builtin import BuiltinStore
+from portal.identity.builtin.adding import NewAccount
+from portal.identity.builtin.store import BuiltinStore
 from portal.identity.port import Account, Profile
 from portal.identity.service import hasher_for
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from portal.identity import formats
+from portal.identity.builtin import formats
 from portal.identity.port import Profile
 from portal.worker import drain
 from tests.accounts.conftest import STORE

@@ -14,7 +14,7 @@ from sqlalchemy import event, func, select, text, update
 
 from portal.audit import service as audit
 from portal.cli import main
-from portal.identity.models import AccountRow
+from portal.identity.builtin.models import AccountRow
 from portal.identity.port import Profile
 from portal.runtime.context import Context
 from tests.accounts.conftest import STORE

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 from sqlalchemy import select, update
 
-from portal.identity.models import AccountRow
+from portal.identity.builtin.models import AccountRow
 from portal.outbox.models import OutboxMail
 from portal.outbox.service import unseal
 from tests.browser.house import PASSWORD, SLUG, House

@@ -13,7 +13,7 @@ from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
 from portal.exposure import importing
-from portal.identity.builtin import BuiltinStore
+from portal.identity.builtin.store import BuiltinStore
 from portal.incidents import authoring, writing
 from portal.incidents import service as incidents
 from portal.runtime.context import Context

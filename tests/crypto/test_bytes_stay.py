@@ -16,7 +16,7 @@ from portal.accounts import lockout
 from portal.accounts.models import FailureCount
 from portal.crypto import keys, tokens
 from portal.crypto.vault import Cell, WebVault, WorkerVault, derived_key, hkdf, pad
-from portal.identity import hashes
+from portal.identity.builtin import hashes
 from portal.intake import service as intake
 
 ROOT = Path(__file__).parent.parent.parent

@@ -20,8 +20,8 @@ from portal.core.db import Database
 from portal.crypto import keys, self_test
 from portal.crypto.keys import WebKeys, WorkerKeys
 from portal.crypto.vault import WebVault, WorkerVault
-from portal.identity.builtin import BuiltinStore
-from portal.identity.jobs import encrypt_hashes
+from portal.identity.builtin.jobs import encrypt_hashes
+from portal.identity.builtin.store import BuiltinStore
 from portal.identity.port import Profile
 from portal.rotation import jobs as rotation
 from portal.rotation import service as reminders

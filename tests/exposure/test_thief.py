@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from portal.crypto.vault import WebVault
 from portal.exposure.people import Indexer
-from portal.identity.adding import NewAccount
-from portal.identity.builtin import BuiltinStore
+from portal.identity.builtin.adding import NewAccount
+from portal.identity.builtin.store import BuiltinStore
 from portal.identity.port import Profile
 from tests import traces
 from tests.exposure.conftest import HEADER, SLUG, Lists

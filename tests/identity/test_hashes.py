@@ -7,9 +7,9 @@ from sqlalchemy import text
 from portal.app import create_app
 from portal.crypto import keys
 from portal.crypto.vault import WebVault
-from portal.identity.adding import NewAccount
-from portal.identity.builtin import BuiltinStore
-from portal.identity.jobs import inspect
+from portal.identity.builtin.adding import NewAccount
+from portal.identity.builtin.jobs import inspect
+from portal.identity.builtin.store import BuiltinStore
 from portal.identity.port import Account, Profile
 from tests.visitor import Visitor
 

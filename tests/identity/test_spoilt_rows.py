@@ -8,9 +8,9 @@ from sqlalchemy import text
 
 from portal.core.db import Database
 from portal.crypto.hashing import dummy_hash
-from portal.identity.adding import NewAccount
-from portal.identity.builtin import BuiltinStore
-from portal.identity.jobs import inspect
+from portal.identity.builtin.adding import NewAccount
+from portal.identity.builtin.jobs import inspect
+from portal.identity.builtin.store import BuiltinStore
 from portal.identity.port import Profile
 from portal.identity.service import hasher_for
 from portal.worker import drain

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from portal.identity.adding import NewAccount
-from portal.identity.builtin import BuiltinStore
+from portal.identity.builtin.adding import NewAccount
+from portal.identity.builtin.store import BuiltinStore
 from portal.identity.port import Profile
 from portal.identity.service import hasher_for
 from portal.incidents import service as incidents

@@ -9,7 +9,7 @@ from portal.audit import service as audit
 from portal.crypto.keys import WebKeys
 from portal.crypto.vault import WebVault
 from portal.exposure import service as exposure
-from portal.identity.builtin import BuiltinStore
+from portal.identity.builtin.store import BuiltinStore
 from portal.incidents import reading
 from portal.incidents import service as incidents
 from portal.rotation import service as rotation

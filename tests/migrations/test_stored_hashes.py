@@ -13,11 +13,11 @@ from sqlalchemy import text
 from portal.core.db import new_id
 from portal.crypto import keys
 from portal.crypto.vault import Cell, WebVault
-from portal.identity import hashes
-from portal.identity.builtin import BuiltinStore
-from portal.identity.jobs import encrypt_hashes
+from portal.identity.builtin import hashes
+from portal.identity.builtin.jobs import encrypt_hashes
+from portal.identity.builtin.profiles import pack
+from portal.identity.builtin.store import BuiltinStore
 from portal.identity.port import Account, Profile
-from portal.identity.profiles import pack
 from portal.identity.service import hasher_for
 from portal.runtime import schema
 from tests.migrations import rows
@@ -39,7 +39,7 @@ from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.crypto.keys import read_worker
 from portal.crypto.vault import WorkerVault
-from portal.identity.jobs import encrypt_hashes
+from portal.identity.builtin.jobs import encrypt_hashes
 
 settings = Settings.from_env(os.environ)
 db = Database(settings.database_url)

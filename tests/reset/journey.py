@@ -9,8 +9,8 @@ from portal.core.clock import FixedClock
 from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
-from portal.identity.adding import NewAccount
-from portal.identity.builtin import BuiltinStore
+from portal.identity.builtin.adding import NewAccount
+from portal.identity.builtin.store import BuiltinStore
 from portal.identity.port import Account, Profile
 from portal.identity.service import hasher_for
 from tests.mailbox import Delivered

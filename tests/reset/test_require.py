@@ -15,8 +15,8 @@ from click.testing import Result
 from portal.audit import service as audit
 from portal.audit.models import AuditEntry
 from portal.exposure.models import ExposedPerson
-from portal.identity.adding import NewAccount
-from portal.identity.models import AccountRow
+from portal.identity.builtin.adding import NewAccount
+from portal.identity.builtin.models import AccountRow
 from portal.identity.port import Profile
 from portal.reset.models import Requirement
 from portal.reset.require import EVERYONE, Cohort, Tally, Tools, require

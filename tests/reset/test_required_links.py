@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 from sqlalchemy import delete, select, text, update
 
-from portal.identity.models import AccountRow
+from portal.identity.builtin.models import AccountRow
 from portal.intake import jobs as intake
 from portal.intake import replies
 from portal.intake import service as intake_service

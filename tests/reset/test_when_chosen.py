@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text
 
 from portal.core.clock import FixedClock
-from portal.identity.models import AccountRow
+from portal.identity.builtin.models import AccountRow
 from portal.intake.models import IntakeReply
 from portal.outbox.models import OutboxMail
 from portal.reset import require

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import event, select, text, update
 
-from portal.identity.builtin import BuiltinStore
+from portal.identity.builtin.store import BuiltinStore
 from portal.outbox import service as outbox
 from portal.rotation import jobs, service
 from portal.rotation.models import ReminderChoice

@@ -16,8 +16,8 @@ import pytest
 
 from portal.core.clock import SystemClock
 from portal.core.settings import Settings
-from portal.identity.adding import NewAccount
-from portal.identity.builtin import BuiltinStore
+from portal.identity.builtin.adding import NewAccount
+from portal.identity.builtin.store import BuiltinStore
 from portal.identity.port import Profile
 from portal.identity.service import hasher_for
 from portal.incidents import service as incidents

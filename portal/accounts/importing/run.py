@@ -18,9 +18,9 @@ from portal.core.clock import Clock
 from portal.core.db import Database
 from portal.crypto.hashing import argon2_params_of
 from portal.crypto.vault import WorkerVault
-from portal.identity import adding
-from portal.identity.adding import NewAccount, Stored
-from portal.identity.builtin import BuiltinStore
+from portal.identity.builtin import adding
+from portal.identity.builtin.adding import NewAccount, Stored
+from portal.identity.builtin.store import BuiltinStore
 from portal.people_files.progress import STORING, Progress
 from portal.people_files.reading import PLAIN, ReadOptions, RowCounts, read_rows
 from portal.people_files.report import Report

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from portal.core import db
 from portal.core.db import ID_BYTES
 from portal.crypto.vault import Cell, VaultError, WorkerVault
-from portal.identity.models import AccountReference
+from portal.identity.builtin.models import AccountReference
 
 log = logging.getLogger("portal.identity")
 

@@ -15,10 +15,10 @@ from portal.core.clock import start_of_day
 from portal.core.db import Database
 from portal.crypto.hashing import argon2_params_of, dummy_hash
 from portal.crypto.vault import VaultError, WebVault, WorkerVault
-from portal.identity import adding, hashes, profiles, references
-from portal.identity.adding import NewAccount, Stored
-from portal.identity.hashes import FINGERPRINT
-from portal.identity.models import AccountRow, Argon2ParamsCount
+from portal.identity.builtin import adding, hashes, profiles, references
+from portal.identity.builtin.adding import NewAccount, Stored
+from portal.identity.builtin.hashes import FINGERPRINT
+from portal.identity.builtin.models import AccountRow, Argon2ParamsCount
 from portal.identity.port import Account, AccountMissing, Profile
 
 log = logging.getLogger("portal.identity")

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from portal.core.db import new_id
 from portal.crypto.hashing import argon2_params_of, dummy_hash, is_unset
 from portal.crypto.vault import VaultError, WorkerVault
-from portal.identity import hashes, profiles, references
-from portal.identity.hashes import FINGERPRINT
-from portal.identity.models import AccountRow
+from portal.identity.builtin import hashes, profiles, references
+from portal.identity.builtin.hashes import FINGERPRINT
+from portal.identity.builtin.models import AccountRow
 from portal.identity.port import Profile
 
 log = logging.getLogger("portal.identity")

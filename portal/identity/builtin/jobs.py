@@ -6,8 +6,8 @@ from sqlalchemy import select
 
 from portal.audit import service as audit
 from portal.crypto import self_test
-from portal.identity import hashes, references
-from portal.identity.builtin import BuiltinStore
+from portal.identity.builtin import hashes, references
+from portal.identity.builtin.store import BuiltinStore
 from portal.identity.service import store_for
 from portal.runtime.parts import WorkerParts
 from portal.runtime.turns import TURNS, Turns

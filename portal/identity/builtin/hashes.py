@@ -16,7 +16,7 @@ from portal.core.db import Database
 from portal.crypto.hashing import MAX_ENCODED
 from portal.crypto.self_test import ROW, KeyCanary
 from portal.crypto.vault import Cell, VaultError, WebVault
-from portal.identity.models import HAS_PLAIN_HASH, AccountRow
+from portal.identity.builtin.models import HAS_PLAIN_HASH, AccountRow
 
 # Earlier versions accepted hashes of up to 1,000 characters, which take the longer form.
 SIZES = (MAX_ENCODED + 2, 1024)

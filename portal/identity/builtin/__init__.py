@@ -1,0 +1,1 @@
+"""The builtin store: accounts in the portal's own database."""
