@@ -72,7 +72,8 @@ def test_a_document_can_be_read_in_a_terminal(document):
 
 
 def test_the_tables_of_settings_have_every_setting_once():
-    source = (ROOT / "portal/core/settings.py").read_text(encoding="utf-8")
+    files = sorted((ROOT / "portal/core/settings").glob("*.py"))
+    source = "".join(file.read_text(encoding="utf-8") for file in files)
     read = re.findall(r'environment\.\w+\(\s*"([A-Z0-9_]+)"', source)
     named = re.findall(r"^\| `PORTAL_([A-Z0-9_]+)` \|", GUIDE, re.MULTILINE)
     assert sorted(named) == sorted({*named})
