@@ -56,6 +56,7 @@ COMMANDS = {
 REFUSALS = {"serve": "portal.serve:refusals", "worker": "portal.worker:refusals"}
 # The features' checks for `portal doctor`: of the settings, and of the database.
 CHECKS = {
+    "identity store": "portal.identity.registry:check",
     "mail relay": "portal.outbox.commands:check_relay",
     "legal pages": "portal.site.legal:check_files",
 }

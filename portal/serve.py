@@ -10,6 +10,8 @@ import click
 from portal.core.settings import Settings
 from portal.crypto import keys, self_test
 from portal.crypto.vault import WebVault
+from portal.identity import registry
+from portal.identity.ports import StoreFault
 from portal.runtime.context import Context
 from portal.web.gate import THREADS
 
@@ -96,4 +98,8 @@ def refusals(settings: Settings) -> list[str]:
             f"chmod 0400 {settings.keys.worker_file}; or set PORTAL_EMBEDDED=1, whose price is in "
             "docs/guide/install.md."
         )
+    try:
+        registry.capabilities(settings)
+    except StoreFault as fault:
+        faults.append(str(fault))
     return faults

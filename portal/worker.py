@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from portal.core.faults import error_types, frames
 from portal.core.settings import Settings
 from portal.crypto import keys
+from portal.identity import registry
 from portal.intake import jobs as intake
 from portal.intake.service import any_due as any_request_due
 from portal.outbox.compose import Composer
@@ -196,11 +197,12 @@ def _deliverer(delivery: Delivery) -> Deliverer:
 
 def refusals(settings: Settings) -> list[str]:
     """Return the reasons why the worker must not start; empty if it may."""
+    faults = [] if (fault := registry.fault_of(settings)) is None else [fault]
     try:
         keys.read_worker(settings.keys.worker_file)
     except keys.KeysInvalid as error:
-        return [str(error)]
-    return []
+        faults.append(str(error))
+    return faults
 
 
 def run_due(

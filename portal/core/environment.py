@@ -4,7 +4,7 @@ A fault names the variable and what it must be, never its value.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -25,6 +25,8 @@ MIN_MEMORY, MIN_WORK, MAX_MEMORY = 19_456, 38_912, 1_048_576
 # A name, an IPv4 address or an IPv6 address in brackets, and a port where it is not the scheme's own.
 HOST = r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?\Z"
 MAX_PORT = 65_535
+# No user or password: it is shown to everyone.
+HTTPS_PAGE = r"(?:https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][!-~]*)?)?\Z"
 YES, NO = ("1", "true", "yes"), ("0", "false", "no", "")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 PICTURES = (".png", ".svg", ".webp", ".jpg", ".jpeg")
@@ -287,6 +289,27 @@ class Environment:
         if not (lanes >= 1 and time >= 1 and 8 * lanes <= memory <= MAX_MEMORY):
             self.fault(name, f"is out of range: t and p from 1, m from 8 x p to {MAX_MEMORY} KiB")
         return memory, time, lanes
+
+    def https_url(self, name: str) -> str:
+        """Return the URL of a page of the company, over https and in ASCII; there may be none."""
+        what = "a page over https, like https://www.example.com/forgot-password"
+        return self.matching(name, HTTPS_PAGE, "", what)
+
+    def one_of(self, name: str, default: str, known: Callable[[], Sequence[str]]) -> str:
+        """Return one of the names that `known` finds; it is asked only for another than the default."""
+        value = self.text(name, default)
+        if value != default and value not in (names := known()):
+            self.fault(name, f"must be one of {', '.join(names)}")
+            return default
+        return value
+
+    def below(self, prefix: str) -> dict[str, str]:
+        """Return the variables that begin with a prefix, as they were given; they are known from now on."""
+        found = {
+            full: value for full, value in self._variables.items() if full.startswith(f"{PREFIX}{prefix}")
+        }
+        self._known.update(full.removeprefix(PREFIX) for full in found)
+        return found
 
     def demo_path(self, name: str) -> Path | None:
         """Return a path that only the demonstration may give, or None."""

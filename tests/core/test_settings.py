@@ -180,6 +180,14 @@ def test_a_secret_is_in_no_representation_of_the_settings():
         ("MAIL_URL", "smtp://relay.example:25?tls=none"),
         ("MAIL_URL", "smtp://relay.example:25?tls=maybe"),
         ("MAIL_URL", "smtp://relay.example:port"),
+        ("IDENTITY_STORE", "ldap"),
+        ("IDENTITY_LINK_URL", "http://shop.example/forgot"),
+        ("IDENTITY_LINK_URL", "https://user:pass@shop.example/forgot"),
+        ("IDENTITY_LINK_URL", "https://shop.example/for got"),
+        ("IDENTITY_LINK_URL", "https://shöp.example/forgot"),
+        ("IDENTITY_LINK_URL", "https://incident.northwind.example/reset/"),
+        ("IDENTITY_LINK_SIGN_IN_URL", "javascript:alert(1)"),
+        ("IDENTITY_LINK_SIGN_IN_URL", "https://incident.northwind.example/sign-in/"),
         ("ARGON2", "m=8,t=1,p=1"),
         ("ARGON2", "m=19456,t=1,p=1"),
         ("ARGON2", "m=1048577,t=1,p=1"),
@@ -210,6 +218,16 @@ def test_a_secret_is_in_no_representation_of_the_settings():
 )
 def test_production_refuses(name, value):
     assert f"PORTAL_{name}" in {fault.partition(":")[0] for fault in faults(**{name: value})}
+
+
+def test_the_store_link_needs_the_companys_page_and_has_its_host():
+    (fault,) = faults(IDENTITY_STORE="link")
+    assert fault.startswith("PORTAL_IDENTITY_LINK_URL: is required")
+    link = {"PORTAL_IDENTITY_LINK_URL": "https://Shop.Northwind.example:8443/forgot?from=portal#form"}
+    assert Settings.from_env(GOOD | link).identity.elsewhere is None
+    elsewhere = Settings.from_env(GOOD | link | {"PORTAL_IDENTITY_STORE": "link"}).identity.elsewhere
+    assert elsewhere is not None
+    assert (elsewhere.host, elsewhere.sign_in_host) == ("shop.northwind.example:8443", "")
 
 
 @pytest.mark.parametrize(

@@ -102,13 +102,16 @@ class Settings:
             keys=keys,
             mail=Mail.read(environment, sends_mail, keys),
             limits=Limits.read(environment),
-            identity=Identity.read(environment),
+            identity=Identity.read(environment, sends_mail, keys),
         )
         environment.refuse_unknown()
         if settings.environment == "demo" and (urlsplit(settings.base_url).hostname or "") not in LOOPBACK:
             environment.fault(
                 "BASE_URL", "must be a localhost address: the demonstration runs on this machine only"
             )
+        for name, host in settings.identity.link.hosts.items():
+            if host and host == settings.host:
+                environment.fault(name, "must be a page of yours, not of the portal")
         for name, listen in (("LISTEN", settings.listen), ("METRICS_LISTEN", settings.metrics_listen)):
             here = not listen or listen.rpartition(":")[0].strip("[]") in LOOPBACK
             if not (environment.production or here):

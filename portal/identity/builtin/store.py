@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Row, Select, bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from portal.core.clock import start_of_day
 from portal.core.db import Database
+from portal.core.settings import Settings
 from portal.crypto.hashing import argon2_params_of, dummy_hash
 from portal.crypto.vault import VaultError, WebVault, WorkerVault
 from portal.identity.builtin import adding, hashes, profiles, references
@@ -20,6 +21,7 @@ from portal.identity.builtin.adding import NewAccount, Stored
 from portal.identity.builtin.hashes import FINGERPRINT
 from portal.identity.builtin.models import AccountRow, Argon2ParamsCount
 from portal.identity.port import Account, AccountMissing, Profile
+from portal.identity.ports import Capabilities
 
 log = logging.getLogger("portal.identity")
 
@@ -45,6 +47,21 @@ _BY_ADDRESS = select(*_COLUMNS).where(AccountRow.address_index == bindparam("key
 
 class BuiltinStore:
     """The port's implementation on the portal's own tables."""
+
+    name: ClassVar[str] = "builtin"
+    settings: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def declared(cls, settings: Settings) -> Capabilities:  # noqa: ARG003 - every one can do the same
+        """Return what it can do: everything."""
+        return Capabilities(
+            verify=True,
+            set_password=True,
+            require_change=True,
+            end_sessions=True,
+            remembers_closed=True,
+            find_by_reference=True,
+        )
 
     def find(self, session: Session, vault: WebVault, address: str) -> Account | None:
         """Return the account that signs in with a normalised address, ignoring ASCII case, or None."""
