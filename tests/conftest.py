@@ -19,7 +19,7 @@ from portal.crypto import hashing, keys
 from portal.crypto.keys import WebKeys, WorkerKeys
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.runtime.parts import WorkerParts
-from tests import databases
+from tests import compiled, databases
 from tests.commands import doctor, names, portal_with, production_environ, run
 from tests.mailbox import Mailbox, running
 from tests.postgres import PostgresServer
@@ -30,6 +30,7 @@ __all__ = ["doctor", "names", "portal_with", "production_environ", "run"]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "sqlite: runs on SQLite alone")
+    compiled.once()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

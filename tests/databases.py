@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, Row, create_engine, delete, false, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from portal.core.db import Database
@@ -132,14 +132,16 @@ def _emptied(server: PostgresServer, name: str) -> bool:
     False where the test has changed more than rows, or where something still holds a lock.
     """
     schema_of_template, first_rows = _template(server)
-    with suppress(DBAPIError), _connected(server.url(name)) as own:
+    with suppress(OperationalError), _connected(server.url(name)) as own:
         own.execute(text("SET lock_timeout = '5s'"))
         if own.scalar(text(_OTHERS)):
             return False
         if own.execute(text(_SCHEMA)).all() != schema_of_template:
             return False
-        # A test may have removed what the template has, too.
-        own.execute(text(f"TRUNCATE {', '.join(_filled(own) | first_rows.keys())} RESTART IDENTITY"))
+        # A test may have removed what the template has, too. PostgreSQL wants CASCADE for an empty table that
+        # refers to one of these.
+        filled = _filled(own) | first_rows.keys()
+        own.execute(text(f"TRUNCATE {', '.join(filled)} RESTART IDENTITY CASCADE"))
         for table, rows in first_rows.items():
             values = ", ".join(f":{column}" for column in rows[0])
             own.execute(text(f"INSERT INTO {table} VALUES ({values})"), rows)
