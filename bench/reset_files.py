@@ -15,9 +15,9 @@ from bench.servers import ROOT, context_of, portal_settings
 from portal.app import create_app
 from portal.app import worker_parts as make_worker_parts
 from portal.core.clock import SystemClock
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Profile
 from portal.identity.service import hasher_for
 from portal.runtime import schema
 from portal.worker import drain

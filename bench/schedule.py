@@ -27,10 +27,10 @@ from portal.core.clock import SystemClock
 from portal.core.db import Base, Database
 from portal.demo import example
 from portal.exposure.commands import exposure
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.models import AccountRow
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Profile
 from portal.incidents import announcing, writing
 from portal.incidents import service as incidents
 from portal.incidents.writing import Notify, UpdateText

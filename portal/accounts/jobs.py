@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import lockout, service, sign_in
 from portal.crypto.vault import VaultError
-from portal.identity.port import AccountMissing
+from portal.identity.account import AccountMissing
 from portal.identity.service import store_for
 from portal.intake.jobs import Request
 from portal.runtime.parts import Outcome, WorkerParts

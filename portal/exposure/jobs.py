@@ -14,7 +14,7 @@ from portal.crypto.vault import INDEX_BYTES, VaultError
 from portal.exposure import answers, importing, notice_links, service
 from portal.exposure.emails import ACCOUNT_PURPOSE, PURPOSE, CheckAnswer
 from portal.exposure.models import ActiveList
-from portal.identity.port import AccountMissing
+from portal.identity.account import AccountMissing
 from portal.identity.service import store_for
 from portal.incidents import service as incidents
 from portal.intake import jobs as intake

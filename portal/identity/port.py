@@ -9,58 +9,25 @@ from sqlalchemy.orm import Session
 
 from portal.crypto.hashing import is_unset
 from portal.crypto.vault import WebVault, WorkerVault
-
-
-class AccountMissing(Exception):
-    """No account has this id, or it was removed."""
+from portal.identity import account
+from portal.identity.account import Profile
 
 
 @dataclass(frozen=True)
-class Account:
-    """The part of an account that the web process may read: no address, no name.
+class Account(account.Account):
+    """An account with its hashes, of the builtin store.
 
-    `version` increases by one whenever the password changes or a reset is required; sessions and mailed links
-    made for an older version are invalid. `closed_hash` is the hash of the password closed by the last
-    required reset, or one that no password matches. A hash is empty where the stored one was tampered with:
-    verify a dummy instead. `password_changed_at` is a day. `chosen_by_mail_at` is the day when a password was
-    last chosen through a mailed link, or when a reset was last required before that, if it is later. Times
-    are UTC.
+    `closed_hash` is the hash of the password closed by the last required reset, or one that no password
+    matches. A hash is empty where the stored one was tampered with: verify a dummy instead.
     """
 
-    id: bytes
-    version: int
-    must_reset: bool
-    password_hash: str = field(repr=False)
-    closed_hash: str = field(repr=False)
-    password_changed_at: datetime | None = None
-    reset_required_at: datetime | None = None
-    reset_reason: str | None = None
-    chosen_by_mail_at: datetime | None = None
+    password_hash: str = field(default="", repr=False)
+    closed_hash: str = field(default="", repr=False)
 
     @property
     def unset(self) -> bool:
         """Return whether the company gave no usable hash, and the owner has chosen no password since."""
         return is_unset(self.password_hash)
-
-
-@dataclass(frozen=True, repr=False)
-class Profile:
-    """An account's owner, readable by the worker only. `address` is exactly what the store holds.
-
-    `locale` is the language given by the company, `chosen` the one the person chose on the portal's pages.
-    `account_ref` is the only customer number where an earlier version stored it: see `Store.references`.
-    """
-
-    address: str
-    name: str = ""
-    account_ref: str = ""
-    locale: str = ""
-    chosen: str = ""
-
-    @property
-    def language(self) -> str:
-        """Return the language for mails to this person, or an empty string if unknown."""
-        return self.chosen or self.locale
 
 
 class Store(Protocol):

@@ -11,7 +11,8 @@ from portal.core.dates import moment
 from portal.core.db import new_id
 from portal.core.i18n import best_language
 from portal.crypto.vault import VaultError, WorkerVault
-from portal.identity.port import Account, AccountMissing, Profile, Store
+from portal.identity.account import AccountMissing, Profile
+from portal.identity.port import Account, Store
 from portal.identity.service import store_for
 from portal.intake import replies
 from portal.intake.jobs import Handler, Request

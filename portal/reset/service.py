@@ -14,7 +14,8 @@ from portal.core.clock import start_of_day
 from portal.core.db import new_id
 from portal.crypto.hashing import Hasher, too_long
 from portal.crypto.vault import WebVault, WorkerVault
-from portal.identity.port import Account, AccountMissing, Profile, Store
+from portal.identity.account import AccountMissing, Profile
+from portal.identity.port import Account, Store
 from portal.intake import replies
 from portal.intake import service as intake
 from portal.intake.replies import CodeLock

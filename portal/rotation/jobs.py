@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 
 from portal.crypto import tokens
 from portal.crypto.vault import VaultError
-from portal.identity.port import AccountMissing, Store
+from portal.identity.account import AccountMissing
+from portal.identity.port import Store
 from portal.identity.service import store_for
 from portal.outbox import service as outbox
 from portal.rotation import service

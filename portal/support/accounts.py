@@ -9,7 +9,8 @@ from portal.accounts import lockout
 from portal.accounts.models import FailureCount
 from portal.core.addresses import sign_in_name
 from portal.crypto.vault import VaultError, WorkerVault
-from portal.identity.port import Account, AccountMissing, Store
+from portal.identity.account import AccountMissing
+from portal.identity.port import Account, Store
 from portal.rotation import service as rotation
 
 

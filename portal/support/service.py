@@ -17,7 +17,8 @@ from portal.core.db import Database
 from portal.crypto.vault import VaultError, WorkerVault
 from portal.exposure import answers, left_out
 from portal.exposure import service as exposure
-from portal.identity.port import AccountMissing, Store
+from portal.identity.account import AccountMissing
+from portal.identity.port import Store
 from portal.incidents import service as incidents
 from portal.incidents.models import PUBLISHED, Incident
 from portal.intake import service as intake

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Account, Profile
+from portal.identity.port import Account
 from portal.identity.service import hasher_for
 
 ADDRESS = "Ana.Ruiz@example.com"

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from portal.identity.account import Profile
 from portal.identity.builtin import formats
-from portal.identity.port import Profile
 from portal.worker import drain
 from tests.accounts.conftest import STORE
 from tests.accounts.test_import import HASH, HEADER, STRONG, count, load, report, row

@@ -14,8 +14,8 @@ from sqlalchemy import event, func, select, text, update
 
 from portal.audit import service as audit
 from portal.cli import main
+from portal.identity.account import Profile
 from portal.identity.builtin.models import AccountRow
-from portal.identity.port import Profile
 from portal.runtime.context import Context
 from tests.accounts.conftest import STORE
 from tests.databases import written_meanwhile

@@ -11,9 +11,9 @@ from flask import Flask
 from portal import app as wiring
 from portal.cli import load, main
 from portal.core.clock import FixedClock
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Profile
 from portal.identity.service import hasher_for
 from portal.incidents import service as incidents
 from portal.rotation import service as rotation

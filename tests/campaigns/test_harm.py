@@ -8,8 +8,8 @@ from portal.campaigns import jobs, service
 from portal.core.db import Database
 from portal.crypto.hashing import dummy_hash
 from portal.exposure.commands import exposure as exposure_commands
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
-from portal.identity.port import Profile
 from portal.incidents import service as incidents
 from portal.runtime.context import Context
 from portal.worker import drain

@@ -13,9 +13,9 @@ from portal.campaigns import jobs, service
 from portal.campaigns.models import Campaign
 from portal.core.db import Database
 from portal.crypto.hashing import dummy_hash
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.models import AccountRow
-from portal.identity.port import Profile
 from portal.incidents import service as incidents
 from portal.worker import drain
 from tests.campaigns.conftest import SLUG, STORE, numbered

@@ -49,6 +49,8 @@ ARGUMENTS = {
 # Every label that the portal's code gives them; {} is a value that varies.
 LABELS = {
     "Cell": {
+        "account_state closed",
+        "account_state owner",
         "canary canary",
         "exposure_left_out person",
         "exposure_lists data_key",
@@ -90,6 +92,7 @@ LABELS = {
         "answer-reference",
         "cap {}",
         "check again",
+        "external account",
         "left-out",
         "notice",
         "password changed",

@@ -20,9 +20,9 @@ from portal.core.db import Database
 from portal.crypto import keys, self_test
 from portal.crypto.keys import WebKeys, WorkerKeys
 from portal.crypto.vault import WebVault, WorkerVault
+from portal.identity.account import Profile
 from portal.identity.builtin.jobs import encrypt_hashes
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Profile
 from portal.rotation import jobs as rotation
 from portal.rotation import service as reminders
 from portal.runtime import schema
@@ -138,7 +138,8 @@ def test_passwords_sign_in_and_failures_still_count(app):
 def test_passwords_stay_valid_when_the_worker_has_encrypted_their_hashes(app, db, worker_parts):
     assert count(db, "identity_accounts WHERE password_hash LIKE '$%'") == 4
     encrypt_hashes(worker_parts)
-    assert count(db, "identity_accounts WHERE password_hash LIKE '$%' OR closed_hash LIKE '$%'") == 0
+    assert count(db, "identity_accounts WHERE password_hash LIKE '$%'") == 0
+    assert count(db, "account_state WHERE closed LIKE '$%'") == 0
     test_passwords_sign_in_and_failures_still_count(app)
 
 
@@ -255,12 +256,12 @@ def test_a_notice_that_starts_over_writes_to_nobody_twice(db, run):
 def test_a_reset_that_starts_over_mails_nobody_twice(db, run):
     change(
         db,
-        "UPDATE identity_accounts SET must_reset = 0",
+        "UPDATE account_state SET must_reset = 0",
         "UPDATE reset_requirements SET finished_at = NULL, cursor = x''",
     )
     done = run("reset", "require", "november")
     assert done.exit_code == 0, done.output
-    assert count(db, "identity_accounts WHERE must_reset") == 1
+    assert count(db, "account_state WHERE must_reset") == 1
     assert count(db, "outbox_mails WHERE purpose = 'reset-required'") == 1
 
 

@@ -13,9 +13,9 @@ from sqlalchemy import text
 
 from portal.crypto.vault import WebVault
 from portal.exposure.people import Indexer
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Profile
 from tests import traces
 from tests.exposure.conftest import HEADER, SLUG, Lists
 
@@ -103,8 +103,8 @@ def test_the_customer_table_with_its_hashes_says_nothing_about_anyone(lists, add
         assert digest not in ends
         assert not {password_hash, b64encode(password_hash.encode()).decode()} & values
     rows = (
-        "SELECT must_reset, length(password_hash), length(closed_hash), length(profile) "
-        "FROM identity_accounts"
+        "SELECT must_reset, length(password_hash), length(closed), length(profile) "
+        "FROM identity_accounts JOIN account_state USING (id)"
     )
     with lists.db.engine.connect() as connection:
         shown = Counter(tuple(row) for row in connection.execute(text(rows)))
@@ -112,7 +112,7 @@ def test_the_customer_table_with_its_hashes_says_nothing_about_anyone(lists, add
 
 
 def test_no_two_values_of_an_account_are_equal_or_equal_another_table_s(lists, customers):
-    """`closed_hash` is the former `password_hash`, of the same account: it is the one that may repeat."""
+    """What is closed is the former hash of the same account: it may repeat, and so does the account's id."""
     everything = traces.contents(lists.db)
     seen: Counter[bytes] = Counter()
     for rows in everything.values():
@@ -121,7 +121,7 @@ def test_no_two_values_of_an_account_are_equal_or_equal_another_table_s(lists, c
                 {bytes(value) for value in row if isinstance(value, bytes | memoryview) and len(value) > 8}
             )
     with lists.db.engine.connect() as connection:
-        own = connection.execute(text("SELECT id, address_index, ref_index, profile FROM identity_accounts"))
+        own = connection.execute(text("SELECT address_index, ref_index, profile FROM identity_accounts"))
         assert {seen[bytes(value)] for row in own for value in row} == {1}
 
 

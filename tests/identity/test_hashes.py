@@ -7,10 +7,11 @@ from sqlalchemy import text
 from portal.app import create_app
 from portal.crypto import keys
 from portal.crypto.vault import WebVault
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.jobs import inspect
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Account, Profile
+from portal.identity.port import Account
 from tests.visitor import Visitor
 
 STORE = BuiltinStore()
@@ -35,8 +36,10 @@ def accounts(db, worker_vault, web_vault, clock) -> tuple[Account, Account]:
 
 def stored(db) -> list[tuple[str, str]]:
     with db.engine.connect() as connection:
-        found = connection.execute(text("SELECT password_hash, closed_hash FROM identity_accounts"))
-        return [(row.password_hash, row.closed_hash) for row in found]
+        found = connection.execute(
+            text("SELECT password_hash, closed FROM identity_accounts JOIN account_state USING (id)")
+        )
+        return [(row.password_hash, row.closed) for row in found]
 
 
 def signs_in(app, address: str, password: str) -> bool:

@@ -8,10 +8,10 @@ from sqlalchemy import text
 
 from portal.core.db import Database
 from portal.crypto.hashing import dummy_hash
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.jobs import inspect
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Profile
 from portal.identity.service import hasher_for
 from portal.worker import drain
 from tests import traces
@@ -23,19 +23,22 @@ EVERY_KIND = [
     "profile = x'00'",
     "profile = (SELECT profile FROM identity_accounts other WHERE other.address_index <> :index LIMIT 1)",
     "password_hash = (SELECT password_hash FROM identity_accounts o WHERE o.address_index <> :index LIMIT 1)",
-    "password_hash = '', closed_hash = '!'",
+    "password_hash = ''",
     "address_index = :wrong",
 ]
 # Only SQLite stores them.
 OF_ANY_TYPE = [
     "profile = 'a text'",
-    "password_hash = x'00ff', closed_hash = 7",
-    "version = 'a text'",
-    "password_changed_at = 'a text'",
+    "password_hash = x'00ff'",
 ]
+STATE_OF_EVERY_KIND = [
+    "closed = '!'",
+    "closed = (SELECT closed FROM account_state o WHERE o.id <> :id LIMIT 1)",
+]
+STATE_OF_ANY_TYPE = ["closed = 7", "version = 'a text'", "password_changed_at = 'a text'"]
 
 
-@pytest.fixture(params=[*EVERY_KIND, *OF_ANY_TYPE])
+@pytest.fixture(params=[*EVERY_KIND, *STATE_OF_EVERY_KIND, "gone", *OF_ANY_TYPE, *STATE_OF_ANY_TYPE])
 def damage(request, db, worker_vault, clock) -> Callable[[], None]:
     """Damages Ann's row in one way; Bob has an account too, Eve has none."""
     accounts = [NewAccount(Profile(address), dummy_hash("m=64,t=1,p=1")) for address in (ANN, BOB)]
@@ -43,17 +46,23 @@ def damage(request, db, worker_vault, clock) -> Callable[[], None]:
         STORE.add(session, worker_vault, accounts, clock.now())
     change = request.param
     if not db.is_sqlite:
-        if change in OF_ANY_TYPE:
+        if change in OF_ANY_TYPE + STATE_OF_ANY_TYPE:
             pytest.skip("PostgreSQL refuses it")
         change = change.replace("x'00'", "'\\x00'::bytea")
 
+    table = "account_state" if change in STATE_OF_EVERY_KIND + STATE_OF_ANY_TYPE else "identity_accounts"
+    statement = f"UPDATE {table} SET {change} WHERE id = :id"
+    if change == "gone":
+        statement = "DELETE FROM account_state WHERE id = :id"
+
     def spoil() -> None:
-        values = {"index": worker_vault.account_index(ANN)}
-        if ":wrong" in change:
-            values["wrong"] = bytes(16)
-        statement = text(f"UPDATE identity_accounts SET {change} WHERE address_index = :index")
+        values = {"index": worker_vault.account_index(ANN), "wrong": bytes(16)}
         with db.write() as session:
-            session.execute(statement, values)
+            found = text("SELECT id FROM identity_accounts WHERE address_index = :index")
+            values["id"] = session.scalar(found, values)
+            session.execute(
+                text(statement), {name: values[name] for name in values if f":{name}" in statement}
+            )
 
     return spoil
 

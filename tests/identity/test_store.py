@@ -10,13 +10,14 @@ from sqlalchemy import select, text, update
 
 from portal.crypto.hashing import unset_hash
 from portal.crypto.vault import VaultError
+from portal.identity.account import AccountMissing, Profile
 from portal.identity.builtin import adding, hashes, profiles, references
 from portal.identity.builtin.adding import NewAccount, Stored
 from portal.identity.builtin.jobs import count_hash_costs
 from portal.identity.builtin.models import AccountReference, AccountRow, Argon2ParamsCount
 from portal.identity.builtin.profiles import pack
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Account, AccountMissing, Profile
+from portal.identity.port import Account
 
 STORE = BuiltinStore()
 HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("a password of long ago")

@@ -14,10 +14,10 @@ from portal.core.db import new_id
 from portal.crypto.hashing import dummy_hash
 from portal.exposure.models import ExposedPerson
 from portal.exposure.people import Indexer
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.models import AccountRow
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Profile
 from portal.incidents import service as incidents
 from portal.intake import jobs as intake
 from portal.intake.models import IntakeRequest

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from portal.core.clock import FixedClock
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Profile
 from portal.identity.service import hasher_for
 from portal.incidents import service as incidents
 from portal.worker import drain

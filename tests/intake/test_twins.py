@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Profile
 from portal.identity.service import hasher_for
 from portal.incidents import service as incidents
 from portal.subscriptions import service as subscriptions

@@ -9,9 +9,10 @@ from portal.core.clock import FixedClock
 from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Account, Profile
+from portal.identity.port import Account
 from portal.identity.service import hasher_for
 from tests.mailbox import Delivered
 

@@ -5,8 +5,8 @@ from unicodedata import normalize
 from argon2 import PasswordHasher
 
 from portal.crypto.hashing import unset_hash
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
-from portal.identity.port import Profile
 from portal.worker import drain
 from tests.reset.journey import ANA, NEW, link_in
 

@@ -13,8 +13,8 @@ from sqlalchemy import event
 from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.crypto.hashing import folder_for, hash_slots_for
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
-from portal.identity.port import Profile
 from tests.reset.journey import ANA, NEW, OLD, code_in, link_in
 from tests.visitor import hidden
 

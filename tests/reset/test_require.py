@@ -15,9 +15,10 @@ from click.testing import Result
 from portal.audit import service as audit
 from portal.audit.models import AuditEntry
 from portal.exposure.models import ExposedPerson
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.models import AccountRow
-from portal.identity.port import Profile
+from portal.identity.models import AccountState
 from portal.reset.models import Requirement
 from portal.reset.require import EVERYONE, Cohort, Tally, Tools, require
 from portal.worker import drain
@@ -284,11 +285,15 @@ def test_accounts_that_somebody_put_in_do_not_show_who_is_on_the_list(
     guesses = ("no.account@elsewhere.example", "stranger@elsewhere.example")
     people.add("mallory@elsewhere.example")
     with db.write() as session:
-        own = session.get_one(AccountRow, people.account("mallory@elsewhere.example").id)
+        mallory = people.account("mallory@elsewhere.example").id
         for number, address in enumerate(guesses):
-            columns = {column.name: getattr(own, column.name) for column in AccountRow.__table__.columns}
-            columns |= {"id": bytes([number]) * 16, "address_index": web_vault.account_index(address)}
-            session.add(AccountRow(**columns))
+            for table in (AccountRow, AccountState):
+                own = session.get_one(table, mallory)
+                columns = {column.name: getattr(own, column.name) for column in table.__table__.columns}
+                columns |= {"id": bytes([number]) * 16}
+                if table is AccountRow:
+                    columns |= {"address_index": web_vault.account_index(address)}
+                session.add(table(**columns))
     portal("reset", "require", SLUG)
     assert [people.account(address).must_reset for address in guesses] == [False, False]
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import delete, select, text, update
 
 from portal.identity.builtin.models import AccountRow
+from portal.identity.models import AccountState
 from portal.intake import jobs as intake
 from portal.intake import replies
 from portal.intake import service as intake_service
@@ -135,7 +136,7 @@ def test_an_account_that_must_choose_once_more_gets_a_link_that_fits(
     required, client, clock, leave, people, db
 ):
     with db.write() as session:
-        session.execute(update(AccountRow).values(version=AccountRow.version + 2))
+        session.execute(update(AccountState).values(version=AccountState.version + 2))
     choose(client, leave())
     assert people.signs_in_with(ANA, NEW)
 
@@ -163,11 +164,11 @@ def tampered(db, people):
         ana, ben = people.account(ANA).id, people.account(BEN).id
         with db.write() as session:
             index = {row.id: row.address_index for row in session.scalars(select(AccountRow))}
-            version = session.get(AccountRow, ana).version
+            version = session.get(AccountState, ana).version
             if how == "a version that is no number":
                 if not db.is_sqlite:
                     pytest.skip("PostgreSQL stores numbers alone")
-                session.execute(text("UPDATE identity_accounts SET version = 'x'"))
+                session.execute(text("UPDATE account_state SET version = 'x'"))
             else:
                 session.execute(delete(IntakeReply))
                 session.execute(_index_of(ana, b"n" * 16))
@@ -176,7 +177,7 @@ def tampered(db, people):
 
         def mend():
             with db.write() as session:
-                session.execute(update(AccountRow).where(AccountRow.id == ana).values(version=version))
+                session.execute(update(AccountState).where(AccountState.id == ana).values(version=version))
                 for account_id in (ben, ana):
                     session.execute(_index_of(account_id, index[account_id]))
 

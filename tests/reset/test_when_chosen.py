@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text
 
 from portal.core.clock import FixedClock
-from portal.identity.builtin.models import AccountRow
+from portal.identity.models import AccountState
 from portal.intake.models import IntakeReply
 from portal.outbox.models import OutboxMail
 from portal.reset import require
@@ -61,7 +61,7 @@ def test_all_rows_of_one_required_reset_have_one_time(required, db):
     with db.read() as session:
         times = [
             set(session.scalars(select(column)))
-            for column in (AccountRow.reset_required_at, IntakeReply.created_at, OutboxMail.created_at)
+            for column in (AccountState.reset_required_at, IntakeReply.created_at, OutboxMail.created_at)
         ]
     assert times[0] == times[1] == times[2]
     assert len(times[0]) == 1

@@ -4,9 +4,9 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Profile
 from portal.runtime.parts import WorkerParts
 from portal.worker import drain
 from tests.visitor import Visitor

@@ -12,9 +12,9 @@ from sqlalchemy import text
 
 from portal.app import create_app
 from portal.core.db import Database
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Profile
 from portal.identity.service import hasher_for
 from tests.processes import ROOT
 from tests.traces import contents

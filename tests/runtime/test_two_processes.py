@@ -16,9 +16,9 @@ import pytest
 
 from portal.core.clock import SystemClock
 from portal.core.settings import Settings
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Profile
 from portal.identity.service import hasher_for
 from portal.incidents import service as incidents
 from portal.subscriptions.models import Subscription

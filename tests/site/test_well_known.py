@@ -8,9 +8,9 @@ import pytest
 
 from portal.core.service_urls import MailServer
 from portal.exposure.emails import CheckAnswer
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Profile
 from portal.identity.service import hasher_for
 from portal.outbox import service as outbox
 from portal.worker import drain

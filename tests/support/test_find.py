@@ -9,8 +9,8 @@ from sqlalchemy import select
 from portal.audit.models import AuditEntry
 from portal.crypto.hashing import unset_hash
 from portal.exposure import left_out
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
-from portal.identity.port import Profile
 from portal.incidents import service as incidents
 from portal.outbox import jobs
 from portal.worker import drain

@@ -113,9 +113,9 @@ def test_what_is_about_a_person_or_leads_to_one_is_kept_nowhere(client, november
 
 
 def test_nothing_of_a_signed_in_person_is_kept_anywhere(client, november, db, clock, worker_vault, settings):
+    from portal.identity.account import Profile
     from portal.identity.builtin.adding import NewAccount
     from portal.identity.builtin.store import BuiltinStore
-    from portal.identity.port import Profile
     from portal.identity.service import hasher_for
 
     account = NewAccount(

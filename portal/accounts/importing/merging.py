@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from portal.accounts.importing.parsing import Row
 from portal.crypto.hashing import unset_hash
 from portal.crypto.vault import INDEX_BYTES
+from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
-from portal.identity.port import Profile
 from portal.people_files.sorting import Sorter
 
 # More customers at one address are a placeholder, like none@example.com, not a person.

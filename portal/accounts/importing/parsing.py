@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from portal.identity.account import Profile
 from portal.identity.builtin import formats
 from portal.identity.builtin.formats import HashRefused
 from portal.identity.builtin.profiles import MAX_PROFILE, pack
-from portal.identity.port import Profile
 from portal.people_files import rows
 
 COLUMNS = ("email", "password_hash", "account_ref", "name", "locale")

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -12,14 +13,16 @@ from sqlalchemy.orm import Session
 from portal.core.db import new_id
 from portal.crypto.hashing import argon2_params_of, dummy_hash, is_unset
 from portal.crypto.vault import VaultError, WorkerVault
+from portal.identity.account import Profile
 from portal.identity.builtin import hashes, profiles, references
 from portal.identity.builtin.hashes import FINGERPRINT
-from portal.identity.builtin.models import AccountRow
-from portal.identity.port import Profile
+from portal.identity.builtin.models import STORE, AccountRow
+from portal.identity.models import AccountState
 
 log = logging.getLogger("portal.identity")
 
-_TABLE: Any = AccountRow.__table__
+_ACCOUNTS: Any = AccountRow.__table__
+_STATES: Any = AccountState.__table__
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,6 +72,7 @@ class _Difference:
     former: frozenset[str] = frozenset()
     takes_password: bool = False
     unset: bool = False
+    state: AccountState | None = None
 
     @property
     def rewrites(self) -> bool:
@@ -87,7 +91,7 @@ class _Difference:
             changed=int(changed),
             unchanged=int(not changed),
             must_choose=int(self.unset),
-            chosen_since=int(self.row.password_changed_at is not None),
+            chosen_since=int(self.state is not None and self.state.password_changed_at is not None),
         )
 
 
@@ -107,25 +111,32 @@ def add(session: Session, vault: WorkerVault, accounts: Iterable[NewAccount], no
     """
     counts = Stored()
     new: list[dict[str, Any]] = []
+    states: list[dict[str, Any]] = []
     owned: dict[bytes, frozenset[str]] = {}
-    passwords: list[tuple[AccountRow, str]] = []
+    passwords: list[tuple[AccountRow, AccountState | None, str]] = []
     for one in _differences(session, vault, accounts):
         counts += one.counts
         if one.row is None:
             new.append(_new_row(vault, one.index, one.account, now))
+            states.append(_new_state(vault, new[-1]["id"], one.account))
             owned[new[-1]["id"]] = one.account.references
             continue
         if one.rewrites:
             one.row.profile = profiles.encrypt(vault, one.row.id, one.profile)
             one.row.ref_index = new_id()
         owned[one.row.id] = one.gained | one.former
+        if one.state is None:
+            states.append(_new_state(vault, one.row.id, one.account))
         if one.takes_password:
-            passwords.append((one.row, one.account.password_hash))
+            passwords.append((one.row, one.state, one.account.password_hash))
     session.flush()
-    if new:  # from the table rather than the class: a row object each would cost more than encrypting it
-        session.connection().execute(insert(_TABLE), new)
-    for row, password_hash in passwords:
-        _store_password(session, vault, row, password_hash)
+    # From the tables rather than the classes: a row object each would cost more than encrypting it.
+    if new:
+        session.connection().execute(insert(_ACCOUNTS), new)
+    if states:
+        session.connection().execute(insert(_STATES), sorted(states, key=itemgetter("id")))
+    for row, known, password_hash in passwords:
+        _store_password(session, vault, row, known, password_hash)
     references.add(session, vault, owned)
     return counts
 
@@ -139,7 +150,11 @@ def _differences(
         row.address_index: row
         for row in session.scalars(select(AccountRow).where(AccountRow.address_index.in_(list(batch))))
     }
-    known = references.of_accounts(session, vault, [row.id for row in rows.values()])
+    ids = [row.id for row in rows.values()]
+    states = {
+        state.id: state for state in session.scalars(select(AccountState).where(AccountState.id.in_(ids)))
+    }
+    known = references.of_accounts(session, vault, ids)
     fingerprint = session.scalar(select(FINGERPRINT)) if rows else None
     for index in sorted(batch):
         account, row = batch[index], rows.get(index)
@@ -160,19 +175,23 @@ def _differences(
             former=former,
             takes_password=empty and not unset,
             unset=empty and unset,
+            state=states.get(row.id),
         )
 
 
-def _store_password(session: Session, vault: WorkerVault, row: AccountRow, password_hash: str) -> None:
+def _store_password(
+    session: Session, vault: WorkerVault, row: AccountRow, known: AccountState | None, password_hash: str
+) -> None:
     """Give an account that never had a password that of the file, unless its owner was faster."""
     stored = hashes.encrypt(vault, row.id, password_hash)
-    # Where a reset is required, it is the file's password that was closed.
-    closed = {"closed_hash": stored} if row.must_reset else {}
-    session.execute(
-        update(_TABLE)
+    given = session.execute(
+        update(_ACCOUNTS)
         .where(AccountRow.id == row.id, AccountRow.password_hash == row.password_hash)
-        .values(password_hash=stored, **closed)
-    )
+        .values(password_hash=stored)
+        .returning(AccountRow.id)
+    ).all()
+    if given and known is not None and known.must_reset:  # it is the file's password that was closed
+        session.execute(update(_STATES).where(AccountState.id == row.id).values(closed=stored))
 
 
 def _new_row(vault: WorkerVault, index: bytes, account: NewAccount, now: datetime) -> dict[str, Any]:
@@ -183,10 +202,18 @@ def _new_row(vault: WorkerVault, index: bytes, account: NewAccount, now: datetim
         "ref_index": new_id(),
         "profile": profiles.encrypt(vault, row_id, account.profile),
         "password_hash": hashes.encrypt(vault, row_id, account.password_hash),
-        "closed_hash": hashes.encrypt(vault, row_id, dummy_hash(argon2_params_of(account.password_hash))),
+        "created_at": now,
+    }
+
+
+def _new_state(vault: WorkerVault, row_id: bytes, account: NewAccount) -> dict[str, Any]:
+    none = dummy_hash(argon2_params_of(account.password_hash))
+    return {
+        "id": row_id,
+        "store": STORE,
         "version": 1,
         "must_reset": False,
-        "created_at": now,
+        "closed": hashes.encrypt(vault, row_id, none),
     }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hmac import compare_digest
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select, update
+from sqlalchemy import Row, bindparam, func, select, union, update
 from sqlalchemy.orm import Session
 
 from portal.core.db import Database
@@ -17,6 +17,7 @@ from portal.crypto.hashing import MAX_ENCODED
 from portal.crypto.self_test import ROW, KeyCanary
 from portal.crypto.vault import Cell, VaultError, WebVault
 from portal.identity.builtin.models import HAS_PLAIN_HASH, AccountRow
+from portal.identity.models import HAS_PLAIN_CLOSED, AccountState
 
 # Earlier versions accepted hashes of up to 1,000 characters, which take the longer form.
 SIZES = (MAX_ENCODED + 2, 1024)
@@ -24,16 +25,18 @@ LONGEST = SIZES[-1] - 2
 # As an expression, so that one statement reads it together with an account.
 FINGERPRINT = select(KeyCanary.fingerprint).where(KeyCanary.id == ROW).scalar_subquery()
 _PLAIN = "$"  # as in HAS_PLAIN_HASH
-_TABLE: Any = AccountRow.__table__
-# Where neither hash has changed since it was read.
-_ENCRYPT = (
-    update(_TABLE)
-    .where(
-        AccountRow.id == bindparam("account_id"),
-        AccountRow.password_hash == bindparam("password"),
-        AccountRow.closed_hash == bindparam("closed"),
-    )
-    .values(password_hash=bindparam("password_now"), closed_hash=bindparam("closed_now"))
+_ACCOUNTS: Any = AccountRow.__table__
+_STATES: Any = AccountState.__table__
+_HAVE_PLAIN = (
+    select(AccountRow.id).where(HAS_PLAIN_HASH),
+    select(AccountState.id).where(HAS_PLAIN_CLOSED),
+)
+# Where the hash has not changed since it was read.
+_ENCRYPT = tuple(
+    update(column.table)
+    .where(column.table.c.id == bindparam("account"), column == bindparam("read"))
+    .values({column: bindparam("encrypted")})
+    for column in (_ACCOUNTS.c.password_hash, _STATES.c.closed)
 )
 _DECOY = b64encode(bytes(SIZES[0] + 28)).decode()
 
@@ -41,7 +44,7 @@ _DECOY = b64encode(bytes(SIZES[0] + 28)).decode()
 def encrypt(vault: WebVault, account_id: bytes, password_hash: str) -> str:
     """Return the stored form of an account's hash: base64 of an AEAD under a key of both processes.
 
-    Bound to the account and not to the column: `require_reset` copies one column into the other. Raises
+    Bound to the account and not to the column: `require_reset` copies it into `AccountState.closed`. Raises
     ValueError where it does not fit.
     """
     return b64encode(vault.encrypt_hash(_cell(account_id), password_hash.encode(), SIZES)).decode()
@@ -72,15 +75,22 @@ def plain_accepted(vault: WebVault, fingerprint: bytes | None) -> bool:
     return fingerprint is not None and compare_digest(fingerprint, vault.plain_fingerprint())
 
 
-def plain_rows(session: Session, limit: int) -> Sequence[Row[bytes, str, str]]:
+def plain_rows(session: Session, limit: int) -> Sequence[Row[Any]]:
     """Return id and both hashes, as stored, of up to `limit` accounts with a hash in the clear."""
-    columns = (AccountRow.id, AccountRow.password_hash, AccountRow.closed_hash)
-    return session.execute(select(*columns).where(HAS_PLAIN_HASH).order_by(AccountRow.id).limit(limit)).all()
+    ids: list[bytes] = []
+    for found in _HAVE_PLAIN:
+        if len(ids) < limit:
+            column = found.selected_columns.id
+            left = found.where(column.not_in(ids)).order_by(column).limit(limit - len(ids))
+            ids += session.scalars(left)
+    columns: tuple[Any, ...] = (AccountRow.id, AccountRow.password_hash, AccountState.closed)
+    rows = select(*columns).join(AccountState, AccountState.id == AccountRow.id)
+    return session.execute(rows.where(AccountRow.id.in_(ids)).order_by(AccountRow.id)).all()
 
 
 def count_plain(session: Session) -> int:
-    """Return the number of accounts with a hash in the clear: a read of their own index."""
-    return session.scalar(select(func.count()).select_from(AccountRow).where(HAS_PLAIN_HASH)) or 0
+    """Return the number of accounts with a hash in the clear: a read of their own indexes."""
+    return session.scalar(select(func.count()).select_from(union(*_HAVE_PLAIN).subquery())) or 0
 
 
 def check_encrypted(db: Database) -> Iterator[tuple[str, str | None]]:
@@ -90,26 +100,22 @@ def check_encrypted(db: Database) -> Iterator[tuple[str, str | None]]:
     yield f"password hashes, {left} accounts for the worker to encrypt" if left else "password hashes", None
 
 
-def encrypt_rows(session: Session, vault: WebVault, rows: Iterable[Row[bytes, str, str]]) -> None:
-    """Encrypt the hashes of `plain_rows`; accounts that have changed since are left for the next turn."""
-    values = [
-        {
-            "account_id": account_id,
-            "password": password_hash,
-            "closed": closed_hash,
-            "password_now": _encrypt_if_plain(vault, account_id, password_hash),
-            "closed_now": _encrypt_if_plain(vault, account_id, closed_hash),
-        }
-        for account_id, password_hash, closed_hash in rows
-    ]
-    session.connection().execute(_ENCRYPT, values)
+def encrypt_rows(session: Session, vault: WebVault, rows: Iterable[Row[Any]]) -> None:
+    """Encrypt the hashes of `plain_rows`; those that have changed since are left for the next turn."""
+    rows = list(rows)
+    for place, statement in enumerate(_ENCRYPT, start=1):
+        values = [
+            {"account": row[0], "read": row[place], "encrypted": _encrypted(vault, row[0], row[place])}
+            for row in rows
+            if row[place].startswith(_PLAIN)
+        ]
+        if values:
+            session.connection().execute(statement, values)
 
 
-def _encrypt_if_plain(vault: WebVault, account_id: bytes, stored: str) -> str:
-    if not stored.startswith(_PLAIN):
-        return stored
+def _encrypted(vault: WebVault, account_id: bytes, plain: str) -> str:
     # No version stored a longer one: what is cut here was never a hash.
-    return encrypt(vault, account_id, stored[:LONGEST])
+    return encrypt(vault, account_id, plain[:LONGEST])
 
 
 def _cell(account_id: bytes) -> Cell:

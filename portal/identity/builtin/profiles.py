@@ -3,7 +3,7 @@
 import json
 
 from portal.crypto.vault import SIZES, Cell, WorkerVault
-from portal.identity.port import Profile
+from portal.identity.account import Profile
 
 MAX_LANGUAGE = 35
 # Bytes for what the company provides; the person's chosen language must still fit into the largest size.

@@ -4,23 +4,24 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import Row, Select, bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
-from portal.core.clock import start_of_day
 from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.crypto.hashing import argon2_params_of, dummy_hash
 from portal.crypto.vault import VaultError, WebVault, WorkerVault
+from portal.identity import state
+from portal.identity.account import Profile
 from portal.identity.builtin import adding, hashes, profiles, references
 from portal.identity.builtin.adding import NewAccount, Stored
 from portal.identity.builtin.hashes import FINGERPRINT
 from portal.identity.builtin.models import AccountRow, Argon2ParamsCount
-from portal.identity.port import Account, AccountMissing, Profile
+from portal.identity.models import AccountState
+from portal.identity.port import Account
 from portal.identity.ports import Capabilities
 
 log = logging.getLogger("portal.identity")
@@ -28,21 +29,14 @@ log = logging.getLogger("portal.identity")
 # Of the references that earlier versions stored with the account.
 FORMER_REF_PURPOSE = "account-ref"
 _PAGE = 500
-_COLUMNS = (
-    AccountRow.id,
-    AccountRow.version,
-    AccountRow.must_reset,
-    AccountRow.password_hash,
-    AccountRow.closed_hash,
-    AccountRow.password_changed_at,
-    AccountRow.reset_required_at,
-    AccountRow.reset_reason,
-    AccountRow.chosen_by_mail_at,
-    FINGERPRINT.label("fingerprint"),
+_ACCOUNTS: Any = (
+    select(*state.COLUMNS, AccountRow.password_hash, AccountState.closed, FINGERPRINT.label("fingerprint"))
+    .select_from(AccountRow)
+    .join(AccountState, AccountState.id == AccountRow.id)
 )
 # Built once: they run for every sign-in, page of an account and mail about one.
-_BY_ID = select(*_COLUMNS).where(AccountRow.id == bindparam("key"))
-_BY_ADDRESS = select(*_COLUMNS).where(AccountRow.address_index == bindparam("key"))
+_BY_ID = _ACCOUNTS.where(AccountRow.id == bindparam("key"))
+_BY_ADDRESS = _ACCOUNTS.where(AccountRow.address_index == bindparam("key"))
 
 
 class BuiltinStore:
@@ -112,97 +106,45 @@ class BuiltinStore:
         by_mail_at: datetime | None = None,
     ) -> bool:
         """Store a new password's hash; return False when the version is not `expected_version`."""
-        proof = {} if by_mail_at is None else {"chosen_by_mail_at": by_mail_at}
-        changed = session.execute(
-            update(AccountRow)
-            .where(AccountRow.id == account_id, AccountRow.version == expected_version)
-            .values(
-                password_hash=hashes.encrypt(vault, account_id, password_hash),
-                version=AccountRow.version + 1,
-                must_reset=False,
-                reset_reason=None,
-                reset_required_at=None,
-                password_changed_at=start_of_day(now),
-                **proof,
-            )
-            .returning(AccountRow.id)
-        )
-        return len(changed.all()) == 1
+        if not state.changed(
+            session, account_id, expected_version=expected_version, now=now, by_mail_at=by_mail_at
+        ):
+            return False
+        self._store_hash(session, vault, account_id, password_hash)
+        return True
 
     def upgrade_hash(self, session: Session, vault: WebVault, account: Account, password_hash: str) -> bool:
         """Replace an unchanged password's hash by one of today's cost; sessions and links stay valid."""
-        row = session.execute(select(*_COLUMNS).where(AccountRow.id == account.id).with_for_update()).first()
+        row = session.execute(_ACCOUNTS.where(AccountRow.id == account.id).with_for_update()).first()
         if row is None or _account(vault, row) != account:
             return False
-        stored = hashes.encrypt(vault, account.id, password_hash)
-        session.execute(update(AccountRow).where(AccountRow.id == account.id).values(password_hash=stored))
+        self._store_hash(session, vault, account.id, password_hash)
         return True
+
+    def _store_hash(self, session: Session, vault: WebVault, account_id: bytes, password_hash: str) -> None:
+        stored = hashes.encrypt(vault, account_id, password_hash)
+        session.execute(update(AccountRow).where(AccountRow.id == account_id).values(password_hash=stored))
 
     def require_reset(
         self, session: Session, account_ids: Sequence[bytes], reason: str, now: datetime
     ) -> int:
         """Close the passwords of these accounts until new ones are chosen; return how many were open."""
-        changed = session.execute(
-            update(AccountRow)
-            .where(AccountRow.id.in_(account_ids), AccountRow.must_reset.is_(False))
-            .values(
-                must_reset=True,
-                version=AccountRow.version + 1,
-                closed_hash=AccountRow.password_hash,
-                reset_reason=reason,
-                reset_required_at=now,
-            )
-            .returning(AccountRow.id)
-        )
-        return len(changed.all())
+        password = select(AccountRow.password_hash).where(AccountRow.id == AccountState.id).scalar_subquery()
+        return len(state.require(session, account_ids, reason, now, {"closed": password}))
 
     def profile(self, session: Session, vault: WorkerVault, account_id: bytes) -> Profile:
         """Return the account's owner. Raises AccountMissing, VaultError."""
-        blob = session.scalar(select(AccountRow.profile).where(AccountRow.id == account_id))
-        if blob is None:
-            raise AccountMissing
-        return profiles.decrypt(vault, account_id, blob)
+        return state.owner(session, vault, account_id)
 
     def choose_language(self, session: Session, vault: WorkerVault, account_id: bytes, language: str) -> None:
         """Store the language that the person chose. Raises AccountMissing, VaultError."""
-        row = session.get(AccountRow, account_id, with_for_update=True)
-        if row is None:
-            raise AccountMissing
-        profile = profiles.decrypt(vault, row.id, row.profile)
-        if profile.chosen != language:
-            row.profile = profiles.encrypt(
-                vault, row.id, replace(profile, chosen=language[: profiles.MAX_LANGUAGE])
-            )
+        state.choose_language(session, vault, account_id, language)
 
     def chosen_languages(
         self, session: Session, vault: WorkerVault, after: bytes | None, limit: int
     ) -> tuple[dict[bytes, str], bytes | None]:
-        """Return chosen languages by account index for up to `limit` accounts, and the next `after` or None.
-
-        Tampered profiles are skipped and logged.
-        """
-        query = (
-            select(AccountRow.address_index, AccountRow.id, AccountRow.profile)
-            .order_by(AccountRow.id)
-            .limit(limit)
-        )
-        rows = session.execute(query if after is None else query.where(AccountRow.id > after)).all()
-        chosen, tampered = {}, 0
-        for index, row_id, blob in rows:
-            try:
-                language = profiles.decrypt(vault, row_id, blob).chosen
-            except VaultError:
-                tampered += 1
-                continue
-            if language:
-                chosen[index] = language
-        if tampered:
-            log.error(
-                "identity: %d account profiles do not decrypt, chosen languages unknown; "
-                "run 'portal accounts import' again to rewrite them",
-                tampered,
-            )
-        return chosen, rows[-1].id if len(rows) == limit else None
+        """Return chosen languages by account index: see `state.chosen_languages`."""
+        return state.chosen_languages(session, vault, after, limit)
 
     def references(self, session: Session, vault: WorkerVault, account_id: bytes) -> list[str]:
         """Return the customer numbers of an account, sorted. Raises AccountMissing, VaultError."""
@@ -299,7 +241,7 @@ def _first(session: Session, vault: WebVault, statement: Select[Any], key: bytes
 def _all(session: Session, vault: WebVault, ids: Sequence[bytes]) -> dict[bytes, Account]:
     """Return the accounts with these ids; those that cannot be read are missing."""
     try:
-        rows = session.execute(select(*_COLUMNS).where(AccountRow.id.in_(ids))).all()
+        rows = session.execute(_ACCOUNTS.where(AccountRow.id.in_(ids))).all()
         read = {row.id: _account(vault, row) for row in rows}
     except (TypeError, ValueError):  # one row spoils the result: read them one by one
         read = {account_id: _first(session, vault, _BY_ID, account_id) for account_id in ids}
@@ -307,11 +249,12 @@ def _all(session: Session, vault: WebVault, ids: Sequence[bytes]) -> dict[bytes,
 
 
 def _account(vault: WebVault, row: Row[Any]) -> Account | None:
-    """Return the account of a row of `_COLUMNS`, or None if its version is no number."""
-    if not isinstance(row.version, int):
+    """Return the account of a row of `_ACCOUNTS`, or None if its version is no number."""
+    found = state.account_of(row)
+    if found is None:
         return None
-    values = row._asdict()
-    fingerprint = values.pop("fingerprint")
-    for column in ("password_hash", "closed_hash"):
-        values[column] = hashes.decrypt(vault, row.id, values[column], fingerprint)
-    return Account(**values)
+    return Account(
+        **vars(found),
+        password_hash=hashes.decrypt(vault, row.id, row.password_hash, row.fingerprint),
+        closed_hash=hashes.decrypt(vault, row.id, row.closed, row.fingerprint),
+    )
