@@ -84,8 +84,8 @@ def test_a_gzip_file_that_is_cut_or_damaged_is_refused(read):
 def test_a_gzip_file_that_expands_without_end_is_refused_early(read):
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb") as file:
-        file.write(b"email\n")
+        file.write(b"email,name\n")
         for _ in range(80):
-            file.write(b"ann@mail.example\n" * 60_000)
+            file.write((b"ann@mail.example," + b"A" * 183 + b"\n") * 5_000)
     with pytest.raises(FileRefused, match="the gzip file expands to more than 200 times its size"):
         read(packed.getvalue())
