@@ -33,6 +33,12 @@ def pytest_configure(config: pytest.Config) -> None:
     compiled.once()
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run half as many processes again as there are cores: many tests wait for something else."""
+    cores = len(os.sched_getaffinity(0))
+    return cores + (cores + 1) // 2
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and hasattr(config, "_tmp_path_factory"):
         databases.stop_shared_postgres(config._tmp_path_factory.getbasetemp())

@@ -217,7 +217,7 @@ def accessible() -> Callable[[Page], None]:
 def served(app: Flask, port: int = 0) -> Iterator[str]:
     """Serve an application from a thread until the block ends; yield its address."""
     server = make_server("127.0.0.1", port, app, threaded=True)
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield f"http://localhost:{server.port}"

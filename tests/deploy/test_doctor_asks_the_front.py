@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.sqlite, pytest.mark.deploy]
 @contextmanager
 def answering(app, port):
     server = make_server("127.0.0.1", port, app, threaded=True)
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield

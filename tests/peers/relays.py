@@ -72,6 +72,8 @@ class RudeRelay:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = self._listener.accept()
+                # Several answers in a row leave at once, not after the client's delayed acknowledgement.
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.connections += 1
                 self._open.append(connection)
                 self._start(self._talk, connection)
