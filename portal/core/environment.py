@@ -54,7 +54,7 @@ class Environment:
             others = f" (and {len(ended) - 1} more)" if len(ended) > 1 else ""
             self.faults.append(f"{ended[0]}: {WINDOWS_LINES.format(others)}")
         # Known to processes too that never ask for it; and what `make test` reads.
-        self._known = {"MAIL_URL", "TEST_INSTALL"}
+        self._known = {"MAIL_URL", "IDENTITY_SQL_URL", "TEST_INSTALL"}
         self.name = self.text("ENVIRONMENT", "production")
         self.production = self.name not in ("demo", "test")
         if self.name not in ENVIRONMENTS:

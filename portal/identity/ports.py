@@ -43,7 +43,8 @@ class Capabilities:
     """What a store can do. What it cannot is told to the person and in reports, never pretended.
 
     `remembers_closed`: it can tell whether a password is the one that a required reset closed. Without it, a
-    new password is compared with the current one only.
+    new password is compared with the current one only. `change_ends_sessions`: a changed password ends the
+    account's sessions in the company's product by itself, whether or not `end_sessions` can.
     """
 
     verify: bool
@@ -52,6 +53,7 @@ class Capabilities:
     end_sessions: bool
     remembers_closed: bool
     find_by_reference: bool
+    change_ends_sessions: bool = False
 
 
 class Verdict(Enum):

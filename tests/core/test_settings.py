@@ -188,6 +188,14 @@ def test_a_secret_is_in_no_representation_of_the_settings():
         ("IDENTITY_LINK_URL", "https://incident.northwind.example/reset/"),
         ("IDENTITY_LINK_SIGN_IN_URL", "javascript:alert(1)"),
         ("IDENTITY_LINK_SIGN_IN_URL", "https://incident.northwind.example/sign-in/"),
+        ("IDENTITY_SQL_URL", "mysql://shop:a-long-password@db/shop"),
+        ("IDENTITY_SQL_URL", "postgresql://shop:shop@db.northwind.example/shop"),
+        ("IDENTITY_SQL_TABLE", "users; DROP TABLE users"),
+        ("IDENTITY_SQL_TABLE", "a.b.c"),
+        ("IDENTITY_SQL_EMAIL", "lower(email)"),
+        ("IDENTITY_SQL_ID", ""),
+        ("IDENTITY_SQL_ACTIVE", "not deleted or so"),
+        ("IDENTITY_SQL_UPGRADE", "perhaps"),
         ("ARGON2", "m=8,t=1,p=1"),
         ("ARGON2", "m=19456,t=1,p=1"),
         ("ARGON2", "m=1048577,t=1,p=1"),
@@ -228,6 +236,21 @@ def test_the_store_link_needs_the_companys_page_and_has_its_host():
     elsewhere = Settings.from_env(GOOD | link | {"PORTAL_IDENTITY_STORE": "link"}).identity.elsewhere
     assert elsewhere is not None
     assert (elsewhere.host, elsewhere.sign_in_host) == ("shop.northwind.example:8443", "")
+
+
+def test_the_store_sql_needs_a_database_and_a_table_and_the_web_server_never_reads_the_database():
+    assert {fault.partition(":")[0] for fault in faults(IDENTITY_STORE="sql")} == {
+        "PORTAL_IDENTITY_SQL_URL",
+        "PORTAL_IDENTITY_SQL_TABLE",
+    }
+    sql = {"PORTAL_IDENTITY_STORE": "sql", "PORTAL_IDENTITY_SQL_TABLE": "shop.users"}
+    url = {"PORTAL_IDENTITY_SQL_URL": f"postgresql://shop:{SECRET}@db.northwind.example/shop"}
+    worker = Settings.from_env(GOOD | sql | url)
+    assert worker.identity.sql.url == url["PORTAL_IDENTITY_SQL_URL"]
+    assert SECRET not in repr(worker)
+    for environ in (GOOD | sql, GOOD | sql | url):
+        web = Settings.from_env(environ, sends_mail=SendsMail.NO).identity
+        assert (web.store, web.sql.url, web.sql.table) == ("sql", "", "shop.users")
 
 
 @pytest.mark.parametrize(

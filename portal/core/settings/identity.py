@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from portal.core.environment import Environment
 from portal.core.settings.keys import KeyFiles, SendsMail
 from portal.core.settings.link import Link
+from portal.core.settings.sql import SqlIdentity
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -36,6 +37,7 @@ class Identity:
     store: str = "builtin"
     argon2: Argon2Parameters = Argon2Parameters()
     link: Link = field(default_factory=Link)
+    sql: SqlIdentity = field(default_factory=SqlIdentity)
     own_names: tuple[str, ...] = ()
     own: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
@@ -49,6 +51,7 @@ class Identity:
             store=store,
             argon2=Argon2Parameters(*environment.argon2("ARGON2", (47_104, 1, 1))),
             link=Link.read(environment, chosen=store == "link"),
+            sql=SqlIdentity.read(environment, chosen=store == "sql", reads_secrets=not secret),
             own_names=tuple(sorted(own)),
             own=() if secret else tuple(sorted(own.items())),
         )
