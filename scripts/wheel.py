@@ -11,7 +11,12 @@ from babel.messages.pofile import read_po
 from setuptools.command.build_py import build_py
 
 FOLDERS = ("deploy", "docs/decisions", "docs/guide", "migrations", "static", "templates")
-FILES = ("docs/operators-guide.md", "requirements/run.txt")
+FILES = (
+    "docs/identity-store.openapi.yaml",
+    "docs/operators-guide.md",
+    "examples/identity_store.py",
+    "requirements/run.txt",
+)
 LEFT_BY_PYTHON = shutil.ignore_patterns("__pycache__", "*.py[co]")
 
 

@@ -38,6 +38,9 @@ WINDOWS_LINES = (
     "ends with a carriage return{}: the file that sets it has Windows line ends (CRLF); run on that file: "
     r"sed -i 's/\r$//' FILE"
 )
+WORKERS_ALONE = (
+    "MAIL_URL", "IDENTITY_HTTP_CA_FILE", "IDENTITY_HTTP_SECRET", "IDENTITY_HTTP_URL", "IDENTITY_SQL_URL",
+)  # fmt: skip
 # Variables of former versions: they do nothing, and are no reason to refuse the start.
 UNUSED = frozenset(["PORTAL_QUEUE_FILE", "PORTAL_QUEUE_FILE_FILE"])
 
@@ -54,7 +57,7 @@ class Environment:
             others = f" (and {len(ended) - 1} more)" if len(ended) > 1 else ""
             self.faults.append(f"{ended[0]}: {WINDOWS_LINES.format(others)}")
         # Known to processes too that never ask for it; and what `make test` reads.
-        self._known = {"MAIL_URL", "IDENTITY_SQL_URL", "TEST_INSTALL"}
+        self._known = {*WORKERS_ALONE, "TEST_INSTALL"}
         self.name = self.text("ENVIRONMENT", "production")
         self.production = self.name not in ("demo", "test")
         if self.name not in ENVIRONMENTS:

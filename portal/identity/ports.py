@@ -23,6 +23,10 @@ class StoreFault(Exception):
     """
 
 
+class PasswordRefused(StoreFault):
+    """The store's own rules refuse this password: nothing was changed, and another may be accepted."""
+
+
 class OutcomeUnknown(Exception):
     """The call may have changed the store or not, like a connection that broke after the request was sent."""
 
@@ -109,7 +113,7 @@ class Credentials(Protocol):
         ...
 
     def set_password(self, account_id: str, plain: str) -> None:
-        """Store a new password, in NFC, and end a required change. Raises OutcomeUnknown.
+        """Store a new password, in NFC, and end a required change. Raises PasswordRefused, OutcomeUnknown.
 
         A repetition with the same password is harmless.
         """

@@ -331,3 +331,57 @@ def test_a_language_may_name_a_region_of_its_own(given, meant):
 
 def test_what_only_make_test_reads_is_no_misspelled_setting():
     assert Settings.from_env(GOOD | {"PORTAL_TEST_INSTALL": "yes"}).production
+
+
+HTTP = {
+    "PORTAL_IDENTITY_STORE": "http",
+    "PORTAL_IDENTITY_HTTP_URL": "https://accounts.northwind.example/portal/",
+    "PORTAL_IDENTITY_HTTP_SECRET": "whsec_" + "hunter22" * 4,
+    "PORTAL_IDENTITY_HTTP_CAPABILITIES": "verify, set-password",
+}
+
+
+def test_a_companys_server_is_named_signed_for_and_declared():
+    read = Settings.from_env(GOOD | HTTP).identity.http
+    assert read.url == "https://accounts.northwind.example/portal"
+    assert read.secrets == ("whsec_hunter22hunter22hunter22hunter22",)
+    assert read.capabilities == ("verify", "set-password")
+    assert "hunter22" not in repr(read)
+    named = {fault.partition(":")[0] for fault in faults(IDENTITY_STORE="http")}
+    assert named == {f"PORTAL_IDENTITY_HTTP_{name}" for name in ("URL", "SECRET", "CAPABILITIES")}
+
+
+def test_the_web_server_knows_what_the_companys_server_can_do_and_no_secret():
+    unreadable = {"PORTAL_IDENTITY_HTTP_SECRET": "", "PORTAL_IDENTITY_HTTP_SECRET_FILE": "/root/unreadable"}
+    environ = {name: value for name, value in (GOOD | HTTP | unreadable).items() if value}
+    read = Settings.from_env(environ, sends_mail=SendsMail.NO).identity.http
+    assert (read.url, read.secrets, read.capabilities) == ("", (), ("verify", "set-password"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("URL", "http://accounts.northwind.example"),
+        ("URL", "https://portal:hunter22@accounts.northwind.example"),
+        ("URL", "https://accounts.northwind.example/?key=hunter22"),
+        ("URL", "https://accounts.northwind.example:0"),
+        ("URL", "https://accounts.northwind.example:99999"),
+        ("URL", "ftp://accounts.northwind.example"),
+        ("SECRET", "hunter22"),
+        ("SECRET", "whsec_hunter22"),
+        ("SECRET", "whsec_" + "hunter22" * 4 + ",whsec_" + "hunter22" * 4),
+        ("CA_FILE", "/nowhere/hunter22.pem"),
+        ("CAPABILITIES", "verify,hunter22"),
+    ],
+)
+def test_what_is_wrong_with_a_companys_server_is_said_without_its_value(name, value):
+    changed = HTTP | {f"PORTAL_IDENTITY_HTTP_{name}": value}
+    (fault,) = faults(**{key.removeprefix("PORTAL_"): value for key, value in changed.items()})
+    assert fault.startswith(f"PORTAL_IDENTITY_HTTP_{name}: must be")
+    assert "hunter22" not in fault
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8090", "localhost", "[::1]:8090/accounts"])
+def test_a_companys_server_on_this_machine_needs_no_tls(host):
+    read = Settings.from_env(GOOD | HTTP | {"PORTAL_IDENTITY_HTTP_URL": f"http://{host}"})
+    assert read.identity.http.url == f"http://{host}"

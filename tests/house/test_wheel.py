@@ -41,7 +41,8 @@ def below(folder: str, names: Iterable[str]) -> set[str]:
 def test_it_has_what_the_portal_needs_and_nothing_else(inside):
     package = {*files("portal")}
     compiled = {f"{name.removesuffix('.po')}.mo" for name in package if name.endswith(".po")}
-    others = {*files(*FOLDERS), "docs/operators-guide.md", "requirements/run.txt"}
+    others = {*files(*FOLDERS, "examples"), "docs/identity-store.openapi.yaml"}
+    others |= {"docs/operators-guide.md", "requirements/run.txt"}
     described = {name for name in inside if name.startswith("portal-0.1.0.dist-info/")}
     assert len(compiled) >= 3
     assert inside - described == package | compiled | below("portal/_files/", others) | {"wsgi.py"}
@@ -81,6 +82,6 @@ def test_what_runs_from_it_finds_its_files_inside(wheel, tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert shown.stdout.splitlines() == [
-        "True deploy docs migrations requirements static templates",
+        "True deploy docs examples migrations requirements static templates",
         "True 0001_kit",
     ]

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from portal.core.environment import Environment
+from portal.core.settings.http import HttpIdentity
 from portal.core.settings.keys import KeyFiles, SendsMail
 from portal.core.settings.link import Link
 from portal.core.settings.sql import SqlIdentity
@@ -36,6 +37,7 @@ class Identity:
 
     store: str = "builtin"
     argon2: Argon2Parameters = Argon2Parameters()
+    http: HttpIdentity = field(default_factory=HttpIdentity)
     link: Link = field(default_factory=Link)
     sql: SqlIdentity = field(default_factory=SqlIdentity)
     own_names: tuple[str, ...] = ()
@@ -50,6 +52,7 @@ class Identity:
         return cls(
             store=store,
             argon2=Argon2Parameters(*environment.argon2("ARGON2", (47_104, 1, 1))),
+            http=HttpIdentity.read(environment, chosen=store == "http", reads_secrets=not secret),
             link=Link.read(environment, chosen=store == "link"),
             sql=SqlIdentity.read(environment, chosen=store == "sql", reads_secrets=not secret),
             own_names=tuple(sorted(own)),
