@@ -26,6 +26,7 @@ from portal.exposure import emails as exposure_emails
 from portal.exposure import jobs as exposure
 from portal.exposure import service as exposure_service
 from portal.exposure import views as exposure_views
+from portal.identity import registry
 from portal.identity.builtin import jobs as identity
 from portal.incidents import jobs as incidents_jobs
 from portal.incidents import service as incidents
@@ -76,6 +77,7 @@ HANDLERS: dict[str, intake.Handler] = {
     **exposure.HANDLERS,
     accounts_views.LANGUAGE: accounts.store_language,
     **reset.HANDLERS,
+    **rotation.HANDLERS,
     **subscriptions.HANDLERS,
 }
 
@@ -93,6 +95,7 @@ COMPOSERS: dict[str, type[Mail]] = {mail.name: mail for mail in MAILS}
 BEFORE_HANDOVER: dict[str, BeforeHandover] = {
     **exposure.BEFORE_HANDOVER,
     **reset.BEFORE_HANDOVER,
+    **rotation.BEFORE_HANDOVER,
     **subscriptions.BEFORE_HANDOVER,
 }
 
@@ -158,6 +161,7 @@ def create_app(
         listed_pages=(*exposure_views.LISTED_PAGES, *reset_views.LISTED_PAGES),
     )
     frame.prepare(app, parts)
+    app.jinja_env.globals["store_can"] = registry.capabilities(settings)  # pages say what a store cannot do
     overnight.install(app)
     login.install(app)
     for page in PAGES:

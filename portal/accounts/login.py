@@ -149,6 +149,8 @@ def _device_cookie_name() -> str:
 
 def _load(token: str) -> SignedIn | None:
     parts = frame.parts()
+    if parts.settings.identity.elsewhere is not None:
+        return None  # a session of a store that was used before
     now = parts.clock.now()
     with parts.db.read() as db_session:
         resumed = service.resume(db_session, parts.vault, store_for(parts.settings), token, now)

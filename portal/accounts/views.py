@@ -6,7 +6,7 @@ from flask_babel import format_date, ngettext
 from flask_babel import gettext as _
 from werkzeug.exceptions import TooManyRequests
 
-from portal.accounts import login, service
+from portal.accounts import at_company, login, service
 from portal.accounts import sign_in as attempts
 from portal.accounts.forms import SignInForm
 from portal.accounts.login import current_account, sign_in_required
@@ -20,6 +20,7 @@ from portal.web.forms import EmptyForm
 from portal.web.overnight import filled_in_again
 
 bp = Blueprint("accounts", __name__)
+at_company.install(bp, "accounts.sign_in", "accounts/at-company.html")
 UNLISTED_PATHS = ("/account/", "/sign-in/", "/sign-out/")
 
 LANGUAGE = "language"

@@ -13,6 +13,7 @@ FIELDS = {
     "closes": re.compile(r"1"),
     "email": re.compile(r".{0,1000}", re.DOTALL),  # `addresses.normalise` says which of them are addresses
     "incident": re.compile(r"[a-z0-9-]{1,60}"),
+    "interval": re.compile(r"3|6|12|off"),
     "language": re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}"),
     "pointer": re.compile(r"[a-z2-7]{69}"),
     "stays": re.compile(r"1"),

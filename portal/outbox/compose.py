@@ -181,6 +181,7 @@ class Composer:
             "dialled": _NOT_DIALLED.sub("", settings.site.contact_phone),
             "contact_hours": settings.site.contact_hours,
             "default_language": settings.default_language,
+            "company_page": settings.identity.elsewhere,
             "language": language,
             "theme": self._theme,
             "words": words,

@@ -4,8 +4,10 @@ from dataclasses import asdict
 
 import click
 
+from portal.core.settings import Settings
 from portal.crypto.vault import VaultError
 from portal.exposure import service as exposure
+from portal.identity import registry
 from portal.identity.service import store_for
 from portal.incidents import service as incidents
 from portal.people_files.progress import bar as progress_bar
@@ -45,6 +47,7 @@ def require(context: Context, slug: str | None, *, everyone: bool, dry_run: bool
     """
     if (slug is None) != everyone:
         raise click.UsageError("Give either the SLUG of an incident, or --everyone.")
+    _refuse_without_access(context.settings)
     tools = Tools(context.db, context.worker_vault(), context.clock, store_for(context.settings))
     cohort = Cohort(EVERYONE) if slug is None else _exposed(tools, slug)
     work = requiring.preview if dry_run else requiring.require
@@ -63,6 +66,19 @@ def require(context: Context, slug: str | None, *, everyone: bool, dry_run: bool
         )
     if dry_run:
         click.echo("This was a dry run: nothing was changed and nobody was mailed.")
+
+
+def _refuse_without_access(settings: Settings) -> None:
+    """Raise ClickException where the company's store cannot lock a password."""
+    if registry.capabilities(settings).require_change:
+        return
+    store, elsewhere = settings.identity.store, settings.identity.elsewhere
+    names = f", which names {elsewhere.url}" if elsewhere else ""
+    raise click.ClickException(
+        f"PORTAL_IDENTITY_STORE={store} cannot lock passwords: nothing was changed, and nobody was mailed. "
+        "Lock the old passwords with your own tool first. Then ask everyone affected for a new one with the "
+        f"notice{names}: portal campaigns notify SLUG --dry-run"
+    )
 
 
 def _exposed(tools: Tools, slug: str) -> Cohort:

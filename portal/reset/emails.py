@@ -74,7 +74,8 @@ class ResetRequired(mail.Mail):
 class PasswordChanged(mail.Mail):
     """A new password was stored. `changed_at` is the localised time with its zone.
 
-    `stays_signed_in` is True after a change in the account, where that browser stays signed in.
+    `stays_signed_in` is True after a change in the account, where that browser stays signed in. `signs_out`
+    is False where the company's store cannot end its own sessions.
     """
 
     name: ClassVar[str] = "password-changed"
@@ -82,6 +83,7 @@ class PasswordChanged(mail.Mail):
 
     changed_at: str
     stays_signed_in: bool = False
+    signs_out: bool = True
 
     @classmethod
     def sample(cls) -> Self:
@@ -90,7 +92,11 @@ class PasswordChanged(mail.Mail):
 
     def alternatives(self) -> tuple[mail.Mail, ...]:
         """Return it for either way of choosing."""
-        return replace(self, stays_signed_in=False), replace(self, stays_signed_in=True)
+        return tuple(
+            replace(self, stays_signed_in=stays, signs_out=signs_out)
+            for stays in (False, True)
+            for signs_out in (True, False)
+        )
 
 
 ANSWERS: tuple[mail.Mail, ...] = (ResetLink(), NoAccount(), LinkNotPrepared())

@@ -11,6 +11,7 @@ from portal.core.dates import moment
 from portal.core.db import new_id
 from portal.core.i18n import best_language
 from portal.crypto.vault import VaultError, WorkerVault
+from portal.identity import registry
 from portal.identity.account import AccountMissing, Profile
 from portal.identity.port import Account, Store
 from portal.identity.service import store_for
@@ -120,6 +121,7 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
     mail = PasswordChanged(
         moment(request.asked_at, language, parts.settings.site.timezone),
         stays_signed_in=request.fields.get("stays") == "1",
+        signs_out=registry.capabilities(parts.settings).end_sessions,
     )
     unique = service.changed_key(parts.vault, account_id, version)
     outbox.enqueue(

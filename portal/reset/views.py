@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from werkzeug.exceptions import TooManyRequests
 
-from portal.accounts import login
+from portal.accounts import at_company, login
 from portal.accounts import service as accounts
 from portal.accounts import sign_in as attempts
 from portal.accounts.login import SignedIn, current_account, sign_in_required
@@ -33,6 +33,7 @@ from portal.web.overnight import filled_in_again
 from portal.web.tabs import TabValue, TabValues
 
 bp = Blueprint("reset", __name__)
+at_company.install(bp, "reset.ask", "reset/at-company.html")
 UNLISTED_PATHS = ("/reset/",)
 LISTED_PAGES = ("/reset/",)  # the form itself, so that no copy of it is found first
 

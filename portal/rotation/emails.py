@@ -1,4 +1,4 @@
-"""The reminder mail. It has no link to sign in: people open the site as they always do."""
+"""The reminder, which has no link to sign in, and the link to choose one where nobody signs in here."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
@@ -8,6 +8,8 @@ from portal.rotation.models import INTERVALS
 
 OFF_PURPOSE = "reminders-off"
 OFF_PATH = "/reminders/off/{token}/"
+PURPOSE = "reminder"
+LINK_PATH = "/reminders/open/{token}/"
 
 
 @dataclass(frozen=True)
@@ -38,4 +40,19 @@ class RotationReminder(mail.Mail):
         return tuple(replace(self, months=months) for months in map(int, INTERVALS))
 
 
-MAILS: tuple[type[mail.Mail], ...] = (RotationReminder,)
+@dataclass(frozen=True)
+class ReminderLink(mail.Mail):
+    """The answer to every request for reminders, the same for every address."""
+
+    name: ClassVar[str] = "reminder-link"
+    purpose: ClassVar[str] = PURPOSE
+    link_purpose: ClassVar[str | None] = PURPOSE
+    link_path: ClassVar[str | None] = LINK_PATH
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls()
+
+
+MAILS: tuple[type[mail.Mail], ...] = (RotationReminder, ReminderLink)

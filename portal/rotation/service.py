@@ -17,6 +17,9 @@ from portal.rotation.models import INTERVALS, ReminderChoice
 from portal.runtime.turns import MOST_ROWS, update_some
 
 OFF = "off"
+# The choice of a mailed link, where nobody signs in here: the worker stores it.
+CHOSEN = "reminder-chosen"
+LINK_LIFETIME = timedelta(days=7)
 CHOICES = (*INTERVALS, OFF)
 
 # Up to this late, the next date is counted from the due date, so that dates stay where the person expects

@@ -13,17 +13,31 @@ from werkzeug.wrappers import Response as BaseResponse
 from portal.accounts.login import current_account, sign_in_required
 from portal.core.dates import DAY
 from portal.core.i18n import catalogue
+from portal.intake import service as intake
+from portal.intake.flow import REFUSED, Flow, Page
 from portal.rotation import elsewhere, ical, service
+from portal.rotation.emails import PURPOSE
 from portal.rotation.forms import ReminderForm, SiteForm
 from portal.rotation.models import INTERVALS
 from portal.runtime.parts import AccountLine
 from portal.web import frame
+from portal.web.forms import AddressForm
 from portal.web.overnight import filled_in_again
+from portal.web.tabs import TabValue
 
 bp = Blueprint("rotation", __name__)
 UNLISTED_PATHS = ("/reminders/",)
 # Requests that mail programs send by themselves (RFC 8058).
 ONE_CLICK = "/reminders/off/"
+
+FLOW = Flow(
+    PURPOSE,
+    ask="rotation.ask",
+    sent="rotation.sent",
+    opened="rotation.choose",
+    sent_template="rotation/sent.html",
+    has_code=False,
+)
 
 _SAVED = "reminders saved"
 _SITES = "sites"
@@ -37,6 +51,84 @@ def account_line(db_session: Session, account_id: bytes, now: datetime) -> Accou
     if chosen.next_due_at is not None:
         state = gettext("Next one: %(date)s", date=format_date(chosen.next_due_at, gettext(DAY)))
     return AccountLine(gettext("Reminders"), state, "/account/reminders/", gettext("Change"))
+
+
+@bp.before_request
+def _by_account_or_by_mail() -> BaseResponse | None:
+    """Lead from the pages of the one way to those of the other: where nobody signs in, a link is mailed."""
+    by_mail = frame.parts().settings.identity.elsewhere is not None
+    if by_mail and request.endpoint in ("rotation.reminders", "rotation.own_calendar"):
+        return frame.see_other(".ask")
+    if not by_mail and request.endpoint in BY_MAIL:
+        return frame.see_other(".reminders")
+    return None
+
+
+@bp.get("/reminders/")
+@filled_in_again
+def ask() -> Page:
+    """Show the form for an address, where nobody signs in."""
+    return render_template("rotation/ask.html", form=AddressForm(), why=FLOW.why_here())
+
+
+@bp.post("/reminders/")
+def submit() -> Page:
+    """Submit an address to the worker, which mails a link; the work is the same for every address."""
+    form = AddressForm()
+    if not form.validate():
+        return render_template("rotation/ask.html", form=form), REFUSED
+    return FLOW.submit_address(form)
+
+
+@bp.get("/reminders/sent/")
+def sent() -> Page:
+    """Show that a mail was sent, and what to do with it."""
+    return FLOW.sent_page()
+
+
+@bp.get("/reminders/open/<token>/")
+def open_link(token: str) -> Page:
+    """Move the token from the URL into the session; nothing is read or stored."""
+    return FLOW.open_link(token)
+
+
+@bp.get("/reminders/choose/")
+@filled_in_again
+def choose() -> Page:
+    """Show the choice for the address that a mailed link belongs to."""
+    link = FLOW.link()
+    return _choose_page(link, ReminderForm(formdata=None, interval=link.state or service.OFF), link.state)
+
+
+@bp.post("/reminders/choose/")
+def choose_now() -> Page:
+    """Have the worker store the choice, and show that it does."""
+    link, form, parts = FLOW.link(), ReminderForm(), frame.parts()
+    if not form.validate():
+        return _choose_page(link, form, None), REFUSED
+    now = parts.clock.now()
+    try:
+        with parts.db.write() as db_session:
+            intake.open_reply(db_session, PURPOSE, link.value, now)
+            fields = {"token": link.value, "interval": form.interval.data}
+            intake.submit(db_session, parts.vault, service.CHOSEN, fields, now, lane=frame.client_lane())
+    except intake.LinkInvalid:
+        frame.gone()
+    FLOW.change(link, form.interval.data)
+    return frame.see_other(".choose", link=link.name)
+
+
+def _choose_page(link: TabValue, form: ReminderForm, saved: str | None) -> str:
+    parts = frame.parts()
+    try:
+        with parts.db.read() as db_session:
+            opened = intake.open_reply(db_session, PURPOSE, link.value, parts.clock.now())
+    except intake.LinkInvalid:
+        frame.gone()
+    return render_template("rotation/choose.html", form=form, saved=saved, address=opened.data["address"])
+
+
+BY_MAIL = tuple(f"{bp.name}.{view.__name__}" for view in (ask, submit, sent, open_link, choose, choose_now))
 
 
 @bp.route("/account/reminders/", methods=["GET", "POST"])

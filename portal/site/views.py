@@ -144,7 +144,8 @@ def ready() -> BaseResponse:
 @bp.get("/.well-known/change-password")
 def change_password() -> BaseResponse:
     """Redirect password managers to the form (W3C, A Well-Known URL for Changing Passwords)."""
-    return redirect("/account/password/", 302)
+    elsewhere = frame.parts().settings.identity.elsewhere
+    return redirect(elsewhere.url if elsewhere else "/account/password/", 302)
 
 
 @bp.get("/.well-known/security.txt")

@@ -328,6 +328,7 @@ def _template_context() -> dict[str, Any]:
     return {
         "settings": settings,
         "organisation": settings.site.organisation,
+        "company_page": settings.identity.elsewhere,
         "contact_email": settings.site.contact_email,
         "contact_phone": settings.site.contact_phone,
         "languages": settings.site.languages,

@@ -17,6 +17,7 @@ FEATURES = sorted(PACKAGES - ROOMS)
 FLASK_ALLOWED = {
     "portal.app",
     "portal.cli",
+    "portal.accounts.at_company",  # what all pages of accounts are where the portal has no access to them
     "portal.accounts.login",  # who is signed in, for the pages of every floor above
     "portal.serve",
     "portal.worker",

@@ -5,7 +5,7 @@ After a change of words or looks, `python -m tests.mails.snapshots` writes them 
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -14,8 +14,9 @@ from portal.campaigns import frozen
 from portal.campaigns import wording as notices
 from portal.campaigns.emails import Notice
 from portal.campaigns.emails import Words as NoticeWords
+from portal.core.settings import Identity, Settings, Site
 from portal.core.settings import Mail as MailSettings
-from portal.core.settings import Settings, Site
+from portal.core.settings.link import Link
 from portal.crypto import keys
 from portal.crypto.vault import WorkerVault
 from portal.exposure.emails import CheckAnswer
@@ -25,7 +26,7 @@ from portal.incidents.models import Incident, Statement
 from portal.outbox.compose import Composer
 from portal.outbox.mail import Mail
 from portal.reset.emails import LinkNotPrepared, NoAccount, PasswordChanged, ResetLink, ResetRequired
-from portal.rotation.emails import RotationReminder
+from portal.rotation.emails import ReminderLink, RotationReminder
 from portal.subscriptions import wording as updates
 from portal.subscriptions.emails import StatusUpdate, SubscribeConfirm
 from portal.subscriptions.emails import Words as UpdateWords
@@ -50,6 +51,15 @@ SETTINGS = Settings(
         timezone="Europe/London",
     ),
 )
+# Where the portal has no access to the accounts: the mails that differ then.
+AT_COMPANY = replace(
+    SETTINGS,
+    identity=Identity(
+        store="link",
+        link=Link("https://www.lanternfold.example/forgotten", "https://www.lanternfold.example/in"),
+    ),
+)
+DIFFER = ("notice", "password-changed", "reset-link", "reset-required", "rotation-reminder")
 INCIDENT = Incident(
     slug="order-archive",
     title="Theft from our order archive",
@@ -105,6 +115,12 @@ def cases(language: str) -> dict[str, Case]:
         "password-changed": Case(
             PasswordChanged("23 de noviembre de 2026, 09:00 UTC" if es else "23 November 2026, 09:00 UTC")
         ),
+        "password-changed-here-only": Case(
+            PasswordChanged(
+                "23 de noviembre de 2026, 09:00 UTC" if es else "23 November 2026, 09:00 UTC", signs_out=False
+            )
+        ),
+        "reminder-link": Case(ReminderLink()),
         "reset-link": Case(ResetLink()),
         "reset-required": Case(ResetRequired(everyone=False)),
         "reset-required-everyone": Case(ResetRequired(everyone=True)),
@@ -178,6 +194,10 @@ def files() -> Iterator[tuple[Path, str]]:
             text, html = rendered(SETTINGS, case, language)
             yield FOLDER / f"{name}.{language}.txt", text
             yield FOLDER / f"{name}.{language}.html", html
+        for name in DIFFER:
+            text, html = rendered(AT_COMPANY, cases(language)[name], language)
+            yield FOLDER / f"{name}-at-company.{language}.txt", text
+            yield FOLDER / f"{name}-at-company.{language}.html", html
 
 
 if __name__ == "__main__":

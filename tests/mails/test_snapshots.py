@@ -8,7 +8,7 @@ import pytest
 from portal.exposure.emails import CheckAnswer
 from portal.web.theme import contrast
 from tests.configured import configured
-from tests.mails.snapshots import FOLDER, RENEW, SETTINGS, Case, cases, composed, files, rendered
+from tests.mails.snapshots import AT_COMPANY, FOLDER, RENEW, SETTINGS, Case, cases, composed, files, rendered
 
 NAMES = sorted(cases("en"))
 CODE = re.compile(r"\b(?:[A-Z2-7]{4}-[A-Z2-7]{4}|[A-Z2-7]{7}-[A-Z2-7]{7})\b")
@@ -91,3 +91,16 @@ def test_an_answer_that_comes_later_has_the_size_of_any_other(language):
         settings = configured(SETTINGS, site={"contact_phone": "1" * longer})
         sizes = {len(composed(settings, Case(answer), language)) for answer in answers}
         assert len(sizes) == 1
+
+
+@pytest.mark.parametrize("language", SETTINGS.site.languages)
+@pytest.mark.parametrize("name", NAMES)
+def test_without_access_to_accounts_no_mail_leads_to_a_page_of_accounts_here(name, language):
+    headers, html = rendered(AT_COMPANY, cases(language)[name], language)
+    text = headers + html
+    assert not re.search(r"incident\.lanternfold\.example(?:<wbr>)?/(?:reset|sign-in|account)/", text)
+    new_password = ("reset-", "no-account", "link-not", "password-changed")
+    if name == "notice" or name.startswith(new_password):
+        assert "https://www.lanternfold.example/forgotten" in headers
+        assert 'href="https://www.lanternfold.example/forgotten"' in html
+        assert headers.count("www.lanternfold.example") == 2  # where it leads, and what to compare it with

@@ -1,0 +1,144 @@
+"""The store `link`: the portal has no access to the accounts, and every page and mail says where they are."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from portal.app import create_app
+from portal.core.settings import Settings
+from portal.core.settings.link import Link
+from portal.identity.models import AccountState
+from portal.intake import service as intake
+from portal.intake.models import IntakeRequest
+from portal.rotation import jobs
+from portal.rotation.models import ReminderChoice
+from portal.worker import drain
+from tests.configured import configured
+from tests.visitor import leads_to, main_of
+
+URL, SIGN_IN_URL = "https://www.northwind.example/forgot-password", "https://id.northwind.example/sign-in"
+PAGES_OF_ACCOUNTS = ("/reset/sent/", "/reset/choose/", "/reset/done/", "/reset/1/", "/account/password/")
+
+
+@pytest.fixture
+def settings(environ) -> Settings:
+    chosen = {"STORE": "link", "LINK_URL": URL, "LINK_SIGN_IN_URL": SIGN_IN_URL}
+    return Settings.from_env(environ | {f"PORTAL_IDENTITY_{name}": value for name, value in chosen.items()})
+
+
+def link_in(mail) -> str:
+    (path,) = re.findall(r"http://localhost:8000(/reminders/open/\S+)", mail.text)
+    return str(path)
+
+
+def count(db, table) -> int:
+    with db.read() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+@pytest.mark.sqlite
+class TestPages:
+    @pytest.mark.parametrize(
+        ("language", "said"),
+        [("en", "You can’t choose it here. This is our page for it:"), ("es", "Aquí no puede elegirla.")],
+    )
+    def test_the_page_for_a_new_password_names_the_companys_own(self, client, language, said):
+        page = client.get("/reset/", headers={"Accept-Language": language}).text
+        assert said in page
+        assert f'<a href="{URL}">' in page
+        assert f'<span dir="ltr">{URL}</span>' in page
+        assert '<b dir="ltr">www.northwind.example</b>' in page
+        assert "<form" not in main_of(page)
+
+    def test_the_page_to_sign_in_names_the_companys_own(self, client):
+        page = client.get("/sign-in/").text
+        assert f'<a href="{SIGN_IN_URL}">' in page
+        assert '<b dir="ltr">id.northwind.example</b>' in page
+        assert f'<a href="{URL}">' in page
+        assert "<form" not in main_of(page)
+
+    def test_without_a_page_to_sign_in_it_says_where_people_always_do(self, settings, db, clock, web_keys):
+        link = configured(settings, identity={"link": Link(URL)})
+        page = create_app(link, db=db, clock=clock, web_keys=web_keys).test_client().get("/sign-in/").text
+        assert "Sign in where you always do." in page
+        assert SIGN_IN_URL not in page
+
+    @pytest.mark.parametrize("path", PAGES_OF_ACCOUNTS)
+    def test_the_other_pages_of_a_new_password_lead_to_that_one(self, client, path):
+        assert leads_to(client.get(path)) == "/reset/"
+
+    @pytest.mark.parametrize("path", ["/account/", "/account/sessions/", "/sign-out/"])
+    def test_the_pages_of_an_account_lead_to_the_one_that_says_where_it_is(self, client, path):
+        assert leads_to(client.get(path)) == "/sign-in/"
+
+    def test_account_reminders_lead_to_those_by_mail(self, client):
+        for path in ("/account/reminders/", "/account/reminders/calendar.ics"):
+            assert leads_to(client.get(path)) == "/reminders/"
+
+    @pytest.mark.parametrize(
+        ("path", "fields"),
+        [
+            ("/reset/", {"email": "sam@northwind.example"}),
+            ("/reset/choose/", {"password": "sunlit-marble-otter-harbour"}),
+            ("/reset/sent/", {"code": "ABCDEFGH"}),
+            ("/sign-in/", {"email": "sam@northwind.example", "password": "sunlit-marble-otter"}),
+            ("/account/password/", {"current_password": "a", "password": "sunlit-marble-otter-harbour"}),
+        ],
+    )
+    def test_a_form_of_before_changes_nothing(self, client, db, path, fields):
+        answer = client.submit("/reminders/", to=path, **fields)
+        assert answer.status_code == 303
+        assert leads_to(answer) in ("/reset/", "/sign-in/")
+        assert count(db, IntakeRequest) == 0
+
+    def test_password_managers_are_sent_to_the_companys_page(self, client):
+        answer = client.get("/.well-known/change-password")
+        assert (answer.status_code, answer.location) == (302, URL)
+
+    def test_links_of_the_company_are_named_where_fakes_are_told(self, client):
+        page = client.get("/is-it-real/").text
+        assert "Links for a new password lead to www.northwind.example" in page
+        assert "always start with" not in page
+
+
+def test_a_reminder_is_chosen_through_a_mailed_link_and_comes(client, db, worker_parts, clock, smtp):
+    assert leads_to(client.submit("/reminders/", email="Sam@northwind.example")) == "/reminders/sent/"
+    drain(worker_parts)
+    (asked,) = smtp.messages
+    assert asked.recipients == ("Sam@northwind.example",)
+    assert (count(db, AccountState), count(db, ReminderChoice)) == (0, 0)  # whoever asks is not known by it
+    path = link_in(asked)
+    assert leads_to(client.get(path)) == "/reminders/choose/"
+    chosen = client.submit("/reminders/choose/", interval="6")
+    assert leads_to(chosen) == "/reminders/choose/"
+    assert "Saved. We’ll email you a reminder." in client.get(chosen.location).text
+    drain(worker_parts)
+    clock.advance(timedelta(days=182))
+    assert jobs.remind(worker_parts) == 1
+    drain(worker_parts)
+    reminder = smtp.messages[-1]
+    assert "open our website www.northwind.example as you always do." in reminder.text
+    assert URL not in reminder.text  # no link to follow, so none to fake
+    assert "for your account" not in reminder.text
+
+
+def test_a_choice_may_be_changed_and_ended(client, db, worker_parts, smtp):
+    client.submit("/reminders/", email="sam@northwind.example")
+    drain(worker_parts)
+    path = link_in(smtp.messages[0])
+    for interval in ("3", "12", "off"):
+        client.get(path)
+        client.submit("/reminders/choose/", interval=interval)
+        drain(worker_parts)
+    with db.read() as session:
+        assert [choice.months for choice in session.scalars(select(ReminderChoice))] == [0]
+
+
+def test_a_forged_choice_is_dropped(client, db, worker_parts, web_vault, clock):
+    with db.write() as session:
+        fields = {"token": "A" * 32, "interval": "3"}
+        intake.submit(session, web_vault, "reminder-chosen", fields, clock.now())
+    drain(worker_parts)
+    assert count(db, ReminderChoice) == 0
