@@ -9,6 +9,9 @@ import click
 
 from portal.accounts.importing import run
 from portal.core.db import sqlite_file
+from portal.crypto.formats import layouts
+from portal.crypto.formats.cost import FREE
+from portal.crypto.formats.layouts import Layout
 from portal.identity.service import hasher_for
 from portal.people_files import command_line
 from portal.people_files.progress import ProgressBars
@@ -28,6 +31,12 @@ def accounts() -> None:
 @command_line.DRY_RUN
 @command_line.REPORT
 @command_line.reading_options
+@click.option(
+    "--digest",
+    default="",
+    metavar="LAYOUT",
+    help="What plain digests were made of: 'sha1(salt+password)'.",
+)
 @AS_JSON
 @click.pass_obj
 def import_accounts(
@@ -36,21 +45,22 @@ def import_accounts(
     report: Path | None,
     reading: command_line.Reading,
     *,
+    digest: str,
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Import accounts with their Argon2id password hashes.
+    """Import accounts with the password hashes that they have.
 
     FILE is CSV with any usual separator, or an XLSX workbook, with a header: email (required), password_hash,
-    account_ref, name, locale. Quote the hash, because it contains commas. Where it is empty, or no password
-    can match it, the owner must choose a password by email. Existing accounts keep their password; their name
+    account_ref, name, locale. Quote a hash that contains commas. Where it is empty, or no password can match
+    it, the owner must choose a password by email. A plain digest, such as MD5, is taken with --digest only,
+    and fast ones are wrapped in Argon2id, which takes time. Existing accounts keep their password; their name
     and locale are updated, and customer numbers added. Importing the same file twice changes nothing.
     """
     # Opened here: a missing database or key file is not an error of the import.
     db, vault = context.db, context.worker_vault()
     report = report or command_line.report_of(file)
     database = sqlite_file(db.engine.url)
-    argon2_params = hasher_for(context.settings).argon2_params
     with (
         command_line.errors_as_messages(file, database, NOTHING_STORED),
         ProgressBars(sys.stderr if as_json else None) as bars,
@@ -65,7 +75,8 @@ def import_accounts(
             file,
             report,
             bars.show,
-            argon2_params=argon2_params,
+            hasher=hasher_for(context.settings),
+            layout=_layout(digest),
             dry_run=dry_run,
             options=options,
         )
@@ -82,8 +93,8 @@ def _as_data(summary: run.Summary, report: Path, *, dry_run: bool) -> dict[str, 
         "accounts": summary.accounts,
         "shared_rows": summary.shared_rows,
         "hashes": [
-            {"argon2_params": params, "accounts": count}
-            for params, count in sorted(summary.hashes_by_params.items())
+            {"format": name, "cost": cost, "accounts": count}
+            for (name, cost), count in sorted(summary.hashes.items())
         ],
         "must_choose_because": [
             {"reason": reason, "accounts": count} for reason, count in sorted(summary.must_choose.items())
@@ -94,10 +105,24 @@ def _as_data(summary: run.Summary, report: Path, *, dry_run: bool) -> dict[str, 
     }
 
 
+def _layout(text: str) -> Layout | None:
+    """Return the layout that an option declares. Raises click.BadParameter."""
+    try:
+        return layouts.parse(text) if text else None
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="--digest") from None
+
+
+def _described(name: str, cost: str) -> str:
+    if cost == FREE:
+        return f"{name}, wrapped in Argon2id"
+    return cost if cost.startswith(name) else f"{name} {cost}"
+
+
 def _echo_summary(summary: run.Summary, file: Path, report: Path) -> None:
     click.echo(f"{file.name}: rows: {summary.rows}; accounts: {summary.accounts}.")
-    for argon2_params, count in sorted(summary.hashes_by_params.items()):
-        click.echo(f"    Argon2id {argon2_params}: {count}")
+    for (name, cost), count in sorted(summary.hashes.items()):
+        click.echo(f"    {_described(name, cost)}: {count}")
     for reason, count in sorted(summary.must_choose.items()):
         click.echo(f"    without a usable hash ({reason}): {count}")
     if summary.shared_rows:

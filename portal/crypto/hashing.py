@@ -1,4 +1,4 @@
-"""Hash passwords with Argon2id (RFC 9106), at most one per core at a time.
+"""Hash passwords with Argon2id (RFC 9106) and verify hashes of other formats, at most one per core at a time.
 
 The limit holds across all processes of one user on this machine.
 """
@@ -9,7 +9,6 @@ import os
 import stat
 import tempfile
 import unicodedata
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -18,13 +17,14 @@ from pathlib import Path
 from random import uniform
 from time import monotonic, sleep
 
-from argon2 import PasswordHasher, Type, extract_parameters
-from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
-from argon2.low_level import ARGON2_VERSION
+from argon2 import PasswordHasher, Type
 from sqlalchemy import make_url
 
 from portal.core.db import sqlite_file
 from portal.core.settings import Argon2Parameters, Settings
+from portal.crypto.formats import argon, registry
+from portal.crypto.formats.layouts import Digest, Layout
+from portal.crypto.formats.refusal import HashingFailed, HashRefused
 
 log = logging.getLogger(__name__)
 
@@ -136,16 +136,7 @@ def folder_for(database_url: str) -> Path:
 
 
 MAX_CODE_POINTS = 256
-SALT_BYTES = 16
-HASH_BYTES = 32
-# The longest encoded hash that is stored, in characters; one of the usual cost has about 100.
-MAX_ENCODED = 510
-# Limits for hashes: beyond them, one sign-in could exhaust the machine. Memory in KiB; imported hashes may
-# take less of it, because nobody who runs this machine chose their cost.
-MAX_MEMORY = 1_048_576
-MAX_IMPORTED_MEMORY = 262_144
-MAX_TIME = 64
-MAX_LANES = 64
+_ARGON2ID = "$argon2id$v=19$"
 
 
 class PasswordTooLong(ValueError):
@@ -179,12 +170,17 @@ class Hasher:
             time_cost=parameters.time,
             memory_cost=parameters.memory,
             parallelism=parameters.lanes,
-            hash_len=HASH_BYTES,
-            salt_len=SALT_BYTES,
+            hash_len=argon.HASH_BYTES,
+            salt_len=argon.SALT_BYTES,
             type=Type.ID,
         )
         self.argon2_params = f"m={parameters.memory},t={parameters.time},p={parameters.lanes}"
         self._slots = slots
+
+    @property
+    def seconds(self) -> float:
+        """Return how long hashing one password takes on this machine, in seconds of one core."""
+        return registry.read(registry.dummy(self.argon2_params)).cost.seconds
 
     @contextmanager
     def in_one_slot(self) -> Iterator["Hasher"]:
@@ -201,33 +197,52 @@ class Hasher:
         with self._slot():
             return self._argon2.hash(prepared)
 
-    def verify(self, password_hash: str, password: str) -> bool:
-        """Return whether the password matches the hash. Raises PasswordTooLong, TooBusy."""
-        return self._matches(password_hash, prepare(password))
+    def make(self, format_name: str, password: str) -> str:
+        """Return a new password's hash in a company's own format: `registry.written_formats`.
 
-    def verify_typed(self, password_hash: str, typed: str) -> Match:
+        Raises PasswordTooLong, TooBusy.
+        """
+        prepared = prepare(password)
+        with self._slot():
+            try:
+                return registry.make(format_name, prepared)
+            except HashingFailed as error:
+                raise TooBusy from error
+
+    def wrap(self, digest: Digest) -> str:
+        """Return the encoded hash of a fast digest, so that guessing costs as much as for a new password.
+
+        In the caller's turn, without a slot: an import wraps for hours.
+        """
+        return argon.wrapped(digest, self._argon2.hash(digest.value))
+
+    def verify(self, password_hash: str, password: str, layout: Layout | None = None) -> bool:
+        """Return whether the password matches a hash of any format. Raises PasswordTooLong, TooBusy."""
+        return self._matches(password_hash, prepare(password), layout)
+
+    def verify_typed(self, password_hash: str, typed: str, layout: Layout | None = None) -> Match:
         """Return whether a typed password matches the hash, in NFC or as typed.
 
         Other systems hashed what the browser sent, on some devices accents as characters of their own (NFD).
         A text that is not in NFC always costs two hashes, so that time tells nothing about the account.
-        Raises PasswordTooLong, TooBusy.
+        `layout` is that of plain digests in a store that has them. Raises PasswordTooLong, TooBusy.
         """
-        in_nfc = self.verify(password_hash, typed)
+        in_nfc = self.verify(password_hash, typed, layout)
         if unicodedata.is_normalized("NFC", typed):
             return Match(in_nfc)
-        return Match(in_nfc, self._matches(password_hash, typed.encode()))
+        return Match(in_nfc, self._matches(password_hash, typed.encode(), layout))
 
-    def _matches(self, password_hash: str, prepared: bytes) -> bool:
+    def _matches(self, password_hash: str, prepared: bytes, layout: Layout | None) -> bool:
         with self._slot():
             try:
-                return self._argon2.verify(password_hash, prepared)
-            except VerifyMismatchError:
-                return False
-            except (InvalidHashError, VerificationError) as error:
+                return registry.verify(password_hash, prepared, layout)
+            except HashingFailed as error:
+                raise TooBusy from error
+            except HashRefused as error:
                 log.error(
                     "hashing: a stored password hash is malformed (%s), sign-in refused; "
                     "its owner can set a new password at /reset/",
-                    type(error).__name__,
+                    error,
                 )
                 return False
 
@@ -240,7 +255,9 @@ class Hasher:
         return False
 
     def needs_rehash(self, password_hash: str) -> bool:
-        """Return whether the hash has another cost than new ones."""
+        """Return whether the hash has another format or cost than new ones."""
+        if not password_hash.startswith(_ARGON2ID):
+            return True
         return self._argon2.check_needs_rehash(password_hash)
 
 
@@ -266,30 +283,9 @@ def prepare(password: str) -> bytes:
         raise PasswordTooLong from error
 
 
-def argon2_params_of(password_hash: str, max_memory: int = MAX_MEMORY) -> str:
-    """Return the cost of an Argon2id hash, like `m=47104,t=1,p=1`. Raises ValueError for any other text.
-
-    Accepts version 1.3 (`v=19`) only: dummy hashes have that version, and a hash of another would take a
-    different time, which would show that there is an account.
-    """
-    try:
-        found = extract_parameters(password_hash)
-    except InvalidHashError as error:
-        message = "not an Argon2id hash"
-        raise ValueError(message) from error
-    if found.type is not Type.ID or found.version != ARGON2_VERSION:
-        message = "not an Argon2id hash of version 1.3"
-        raise ValueError(message)
-    memory, time, lanes = found.memory_cost, found.time_cost, found.parallelism
-    if not (1 <= time <= MAX_TIME and 1 <= lanes <= MAX_LANES and 8 * lanes <= memory <= max_memory):
-        message = "Argon2id parameters out of bounds"
-        raise ValueError(message)
-    return f"m={memory},t={time},p={lanes}"
-
-
 def dummy_hash(argon2_params: str) -> str:
     """Return a hash of this cost that no known password matches: its salt and digest are random."""
-    return _encoded(argon2_params, os.urandom(HASH_BYTES))
+    return argon.encoded(argon2_params, os.urandom(argon.HASH_BYTES))
 
 
 def unset_hash(argon2_params: str) -> str:
@@ -297,7 +293,7 @@ def unset_hash(argon2_params: str) -> str:
 
     Verifying it takes as long as verifying any other hash of this cost.
     """
-    return _encoded(argon2_params, bytes(HASH_BYTES))
+    return argon.encoded(argon2_params, bytes(argon.HASH_BYTES))
 
 
 def is_unset(password_hash: str) -> bool:
@@ -305,12 +301,4 @@ def is_unset(password_hash: str) -> bool:
     return password_hash.endswith(_UNSET)
 
 
-def _encoded(argon2_params: str, digest: bytes) -> str:
-    return f"$argon2id$v={ARGON2_VERSION}${argon2_params}${_base64(os.urandom(SALT_BYTES))}${_base64(digest)}"
-
-
-def _base64(raw: bytes) -> str:
-    return b64encode(raw).decode().rstrip("=")
-
-
-_UNSET = "$" + _base64(bytes(HASH_BYTES))
+_UNSET = "$" + argon.base64(bytes(argon.HASH_BYTES))

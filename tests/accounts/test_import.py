@@ -92,7 +92,7 @@ def test_columns_may_come_in_any_order_and_be_left_out(load, db):
 
 
 def test_rows_that_cannot_be_taken_in_are_told_by_line_and_never_by_value(load, db, tmp_path):
-    secret = "$2b$12$SECRETSECRETSECRETSECRET"
+    secret = "$y$j9T$SECRETSECRETSECRETSECRET"
     done = load(
         HEADER
         + row("ana@example.com")
@@ -103,22 +103,22 @@ def test_rows_that_cannot_be_taken_in_are_told_by_line_and_never_by_value(load, 
         + row("dee@example.com", ref="r" * 101)
         + row("eve@example.com", locale="not a language")
         + row(f"{'f' * 60}@{'n' * 60}.{'n' * 60}.{'n' * 60}.example", name="🦉" * 200)
-        + row("gus@example.com", "$argon2id$v=19$m=262145,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo")
+        + row("gus@example.com", HASH.replace("m=64", "m=262145"))
         + "hal@example.com,too,few\n"
-        + row("ida@example.com", HASH.replace("$v=19", "")),
+        + row("ida@example.com", HASH.replace("p=1", "p=9")),
         "--yes",
     )
     assert done.exit_code == 0, done.output
     assert report(tmp_path).splitlines() == [
         "line,reason",
-        "3,password_hash: bcrypt is not taken yet",
+        "3,password_hash: yescrypt is not taken",
         "4,password_hash: not a password hash of a known format",
         "5,email: not a single email address",
         "7,account_ref: longer than 100 characters",
         "9,the row is too long",
-        "10,password_hash: must be an Argon2id hash (v=19) with usual parameters and at most 256 MiB",
+        "10,password_hash: Argon2id that takes more than 256 MiB of memory",
         "11,the row has more or fewer fields than the header",
-        "12,password_hash: must be an Argon2id hash (v=19) with usual parameters and at most 256 MiB",
+        "12,password_hash: Argon2id with numbers that Argon2 does not allow",
     ]
     assert "SECRET" not in done.output + report(tmp_path)
     assert "secret" not in done.output + report(tmp_path)
@@ -131,9 +131,7 @@ def test_a_hash_without_end_costs_its_own_row_alone(load, tmp_path):
     endless = HASH.rpartition("$")[0] + "A" * 65_000 + "$" + HASH.rpartition("$")[2]
     result = load(HEADER + row("ana@example.com") + row("ben@example.com", endless))
     assert (result.exit_code, "accounts: 1." in result.output) == (0, True), result.output
-    assert report(tmp_path).splitlines()[1:] == [
-        "3,password_hash: must be an Argon2id hash (v=19) with usual parameters and at most 256 MiB"
-    ]
+    assert report(tmp_path).splitlines()[1:] == ["3,password_hash: longer than 510 characters"]
 
 
 def test_the_same_file_twice_changes_nothing(load, db):

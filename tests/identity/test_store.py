@@ -324,7 +324,8 @@ def test_nobodys_salt_becomes_a_shape(db, worker_parts, worker_vault, clock):
     count_hash_costs(worker_parts)
     with db.read() as session:
         assert {row.argon2_params: row.accounts for row in session.scalars(select(Argon2ParamsCount))} == {
-            "m=64,t=1,p=1": 2
+            "m=64,t=1,p=1": 2,
+            "argon2id-16 m=64,t=1,p=1": 1,
         }
 
 

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from portal.crypto.formats.layouts import Layout
+from portal.crypto.formats.refusal import HashRefused
 from portal.identity.account import Profile
 from portal.identity.builtin import formats
-from portal.identity.builtin.formats import HashRefused
 from portal.identity.builtin.profiles import MAX_PROFILE, pack
 from portal.people_files import rows
 
@@ -14,16 +15,23 @@ NEEDED = ("email",)
 
 @dataclass(frozen=True, repr=False)
 class Row:
-    """One row of the file. Where no hash is usable, `password_hash` is empty, and `unusable` says why."""
+    """One row of the file. Where no hash is usable, `password_hash` is empty, and `unusable` says why.
+
+    `fast` is set where the hash is a digest that is to be wrapped.
+    """
 
     profile: Profile
     reference: str
     password_hash: str
     unusable: str = ""
+    fast: bool = False
 
 
-def parse_row(cells: tuple[str, ...]) -> Row:
-    """Return what one row says. Raises RowRefused when a cell is invalid or too long."""
+def parse_row(cells: tuple[str, ...], layout: Layout | None = None) -> Row:
+    """Return what one row says. Raises RowRefused when a cell is invalid or too long.
+
+    `layout` is what an operator declares of plain digests.
+    """
     email, password_hash, ref, name, locale = cells
     address = rows.parse_address(email)
     profile = Profile(address, " ".join(name.split()), locale=rows.parse_locale(locale))
@@ -32,11 +40,10 @@ def parse_row(cells: tuple[str, ...]) -> Row:
     rows.check_text("account_ref", reference, rows.MAX_REF)
     rows.check_size(len(pack(profile)), MAX_PROFILE)
     password_hash = password_hash.strip()
-    unusable = formats.unusable(password_hash)
-    if unusable:
-        return Row(profile, reference, "", unusable)
     try:
-        formats.check(password_hash)
+        found = formats.read(password_hash, layout)
+    except formats.Unusable as why:
+        return Row(profile, reference, "", str(why))
     except HashRefused as error:
         raise rows.RowRefused(f"password_hash: {error}") from None
-    return Row(profile, reference, password_hash)
+    return Row(profile, reference, password_hash, fast=found.digest is not None)

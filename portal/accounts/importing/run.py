@@ -8,15 +8,20 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from portal.accounts.importing import wrapping
 from portal.accounts.importing.merging import MAX_REFERENCES, Merged, SortedRows
 from portal.accounts.importing.parsing import COLUMNS, NEEDED, parse_row
+from portal.accounts.importing.wrapping import Wrapping
 from portal.audit import service as audit
 from portal.core.clock import Clock
 from portal.core.db import Database
-from portal.crypto.hashing import argon2_params_of
+from portal.crypto.formats import registry
+from portal.crypto.formats.layouts import Layout
+from portal.crypto.hashing import Hasher
 from portal.crypto.vault import WorkerVault
 from portal.identity.builtin import adding
 from portal.identity.builtin.adding import NewAccount, Stored
@@ -40,20 +45,22 @@ class Summary(RowCounts):
     """What an import read, and stored or would store.
 
     `accounts` are distinct addresses; `shared_rows` counts the rows beyond the first of each.
-    `hashes_by_params` counts accounts by Argon2 parameters, `must_choose` those without a usable hash by
-    reason.
+    `hashes` counts accounts by format and class of cost, `must_choose` those without a usable hash by reason.
+    `digests` are rows whose hash is to be wrapped.
     """
 
     accounts: int = 0
     shared_rows: int = 0
     stored: Stored = field(default_factory=Stored)
-    hashes_by_params: Counter[str] = field(default_factory=Counter)
+    digests: int = 0
+    hashes: Counter[tuple[str, str]] = field(default_factory=Counter)
     must_choose: Counter[str] = field(default_factory=Counter)
 
-    def count_password(self, merged: Merged) -> None:
-        """Count an account by its hash's cost, or by why it has none."""
+    def count_password(self, merged: Merged, layout: Layout | None) -> None:
+        """Count an account by its hash's format and cost, or by why it has none."""
         if merged.password_hash:
-            self.hashes_by_params[argon2_params_of(merged.password_hash)] += 1
+            found = registry.read(merged.password_hash, layout)
+            self.hashes[found.name, found.cost_class] += 1
         else:
             self.must_choose[merged.must_choose] += 1
 
@@ -79,30 +86,34 @@ def import_accounts(
     report: Path,
     progress: Progress,
     *,
-    argon2_params: str,
+    hasher: Hasher,
+    layout: Layout | None = None,
     dry_run: bool = False,
     options: ReadOptions = PLAIN,
 ) -> Summary:
     """Import a file of accounts and return a summary; with `dry_run` nothing is stored.
 
-    Existing accounts keep their password. An account without a usable hash gets one of `argon2_params` that
-    nothing fits. Nothing is stored before the whole file has been read. Chunks are committed one by one, so
-    an interrupted run is repeated from the start; the last transaction writes the audit entry. Raises
-    FileRefused, ReportUnwritable, NoRoom, OSError or DBAPIError; and ImportStopped from one of these, or from
-    KeyboardInterrupt, once it has begun to store.
+    Existing accounts keep their password. An account without a usable hash gets one of the `hasher`'s cost
+    that nothing fits. Fast digests, plain ones of this `layout` among them, are wrapped. Nothing is stored
+    before the whole file has been read. Chunks are committed one by one, so an interrupted run is repeated
+    from the start; the last transaction writes the audit entry. Raises FileRefused, ReportUnwritable, NoRoom,
+    OSError or DBAPIError; and ImportStopped from one of these, or from KeyboardInterrupt, once it has begun
+    to store.
     """
     summary = Summary()
     room = Room(db, file, sorted_bytes=SORTED_BYTES, stored_bytes=STORED_BYTES)
     room.check(dry_run=dry_run)
     with closing(SortedRows(sort_folder(db))) as rows:
         with closing(Report(report, file)) as left_out:
-            _read(file, vault, rows, left_out, summary, progress, options)
-        accounts = _accounts(rows, summary, argon2_params)
+            _read(file, vault, rows, left_out, summary, progress, options, layout)
+        accounts = _accounts(rows, summary, hasher.argon2_params, layout)
+        wrapping.tell(summary.digests, hasher)
         if dry_run:
             _compare(db, vault, accounts, summary)
             return summary
         try:
-            _store(db, vault, clock, room.watch(accounts), summary, progress)
+            with Wrapping(db, vault, hasher, layout) as threads:
+                _store(db, vault, clock, room.watch(accounts), threads, summary, progress)
         except EXPECTED as error:
             done = summary.stored.added + summary.stored.changed + summary.stored.unchanged
             raise ImportStopped(
@@ -120,20 +131,25 @@ def _read(
     summary: Summary,
     progress: Progress,
     options: ReadOptions,
+    layout: Layout | None,
 ) -> None:
+    parse = partial(parse_row, layout=layout)
     for line, row in read_rows(
-        file, COLUMNS, NEEDED, parse_row, report, summary, progress, options=options, several=False
+        file, COLUMNS, NEEDED, parse, report, summary, progress, options=options, several=False
     ):
+        summary.digests += row.fast
         rows.add(vault.account_index(row.profile.address), line, row)
     summary.accounts = summary.parsed
     for merged in rows.shared():
         summary.count_shared(merged, report)
 
 
-def _accounts(rows: SortedRows, summary: Summary, argon2_params: str) -> Iterator[NewAccount]:
+def _accounts(
+    rows: SortedRows, summary: Summary, argon2_params: str, layout: Layout | None
+) -> Iterator[NewAccount]:
     for merged in rows.all():
         if not merged.is_placeholder:
-            summary.count_password(merged)
+            summary.count_password(merged, layout)
             yield merged.account(argon2_params)
 
 
@@ -148,11 +164,12 @@ def _store(
     vault: WorkerVault,
     clock: Clock,
     remaining: Iterator[NewAccount],
+    threads: Wrapping,
     summary: Summary,
     progress: Progress,
 ) -> None:
     store = BuiltinStore()
-    while chunk := list(islice(remaining, CHUNK)):
+    while chunk := threads.wrap(list(islice(remaining, CHUNK))):
         with db.write_in_turn() as session:
             stored = store.add(session, vault, chunk, clock.now())
         summary.stored += stored

@@ -11,7 +11,8 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.core.db import new_id
-from portal.crypto.hashing import argon2_params_of, dummy_hash, is_unset
+from portal.crypto.formats import registry
+from portal.crypto.hashing import is_unset
 from portal.crypto.vault import VaultError, WorkerVault
 from portal.identity.account import Profile
 from portal.identity.builtin import hashes, profiles, references
@@ -27,7 +28,7 @@ _STATES: Any = AccountState.__table__
 
 @dataclass(frozen=True, repr=False)
 class NewAccount:
-    """An account to import: a profile with a normalised address, an Argon2id hash, and customer numbers.
+    """An account to import: a profile with a normalised address, its hash, and customer numbers.
 
     A hash of `unset_hash` means that the owner must choose a password by mail.
     """
@@ -141,6 +142,15 @@ def add(session: Session, vault: WorkerVault, accounts: Iterable[NewAccount], no
     return counts
 
 
+def without_password(session: Session, vault: WorkerVault, accounts: Iterable[NewAccount]) -> set[bytes]:
+    """Return the indexes of the accounts that `add` would give the password of the file."""
+    return {
+        one.index
+        for one in _differences(session, vault, accounts)
+        if one.takes_password or (one.row is None and not one.unset)
+    }
+
+
 def _differences(
     session: Session, vault: WorkerVault, accounts: Iterable[NewAccount]
 ) -> Iterator[_Difference]:
@@ -207,7 +217,7 @@ def _new_row(vault: WorkerVault, index: bytes, account: NewAccount, now: datetim
 
 
 def _new_state(vault: WorkerVault, row_id: bytes, account: NewAccount) -> dict[str, Any]:
-    none = dummy_hash(argon2_params_of(account.password_hash))
+    none = registry.dummy(registry.cost_class(account.password_hash))
     return {
         "id": row_id,
         "store": STORE,

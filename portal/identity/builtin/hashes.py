@@ -13,7 +13,7 @@ from sqlalchemy import Row, bindparam, func, select, union, update
 from sqlalchemy.orm import Session
 
 from portal.core.db import Database
-from portal.crypto.hashing import MAX_ENCODED
+from portal.crypto.formats.registry import MAX_ENCODED
 from portal.crypto.self_test import ROW, KeyCanary
 from portal.crypto.vault import Cell, VaultError, WebVault
 from portal.identity.builtin.models import HAS_PLAIN_HASH, AccountRow

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from portal.core.db import Database
 from portal.core.settings import Settings
-from portal.crypto.hashing import argon2_params_of, dummy_hash
+from portal.crypto.formats import registry
+from portal.crypto.formats.refusal import HashRefused
 from portal.crypto.vault import VaultError, WebVault, WorkerVault
 from portal.identity import state
 from portal.identity.account import Profile
@@ -90,7 +91,7 @@ class BuiltinStore:
         drawn = int.from_bytes(bucket) * total >> 8 * len(bucket)
         for argon2_params, accounts in params_counts:
             if drawn < accounts:
-                return dummy_hash(argon2_params)
+                return registry.dummy(argon2_params)
             drawn -= accounts
         return None
 
@@ -190,8 +191,8 @@ class BuiltinStore:
                 fingerprint = session.scalar(select(FINGERPRINT))
                 rows = session.execute(following).all()
             for account_id, stored in rows:
-                with suppress(ValueError):
-                    counted[argon2_params_of(hashes.decrypt(vault, account_id, stored, fingerprint))] += 1
+                with suppress(HashRefused):
+                    counted[registry.cost_class(hashes.decrypt(vault, account_id, stored, fingerprint))] += 1
             if len(rows) < _PAGE:
                 return counted
             following = page.where(AccountRow.id > rows[-1].id)
