@@ -17,6 +17,7 @@ from bench import (
     reset_files,
     rush,
     schedule,
+    sign_ins,
     timing,
 )
 from bench.measure import Result
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "reset files": reset_files.run,
     "schedule": schedule.run,
     "rush": rush.run,
+    "sign-ins": sign_ins.run,
     "readiness": readiness.run,
 }
 

@@ -1,8 +1,9 @@
 """Send forms for a while, from many networks at once.
 
-`python -m bench.flood PORT SECONDS SIGN_INS CHECKS RUDE`. Polite clients wait as long as Retry-After says;
-the `RUDE` ones send again at once. Prints, as JSON, how many requests of each kind were answered, how many
-were refused, and how long the answered ones took at the 95th percentile, in seconds.
+`python -m bench.flood PORT SECONDS SIGN_INS CHECKS RUDE [ACCOUNTS]`. Polite clients wait as long as
+Retry-After says; the `RUDE` ones send again at once. The sign-ins are of strangers, or of so many accounts
+with the right password. Prints, as JSON, how many requests of each kind were answered, how many were refused,
+and how long the answered ones took at the 95th percentile, in seconds.
 """
 
 import asyncio
@@ -22,6 +23,9 @@ HEAD = re.compile(rb"HTTP/1\.1 (\d{3})")
 LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 RETRY_AFTER = re.compile(rb"retry-after: (\d+)", re.IGNORECASE)
 REFUSED = (429, 503)
+SIGNED_IN = SEALED = 303
+WRONG = 400
+PASSWORD = "eleven owls at noon"
 
 
 @dataclass
@@ -30,14 +34,17 @@ class Kind:
 
     path: str
     more: str
+    status: int
     token: str
     cookie: str
+    people: int = 0
     seconds: list[float] = field(default_factory=list)
     refused: int = 0
 
     def request(self, number: int) -> bytes:
-        """Return a form of an address and a network that no other has."""
-        body = f"csrf_token={self.token}&email=person{number}%40postbox.example{self.more}"
+        """Return a form of a network, and as a rule an address, that no other has."""
+        person = number % self.people if self.people else number
+        body = f"csrf_token={self.token}&email=person{person}%40postbox.example{self.more}"
         network = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
         return post(self.path, body, Cookie=self.cookie, X_Forwarded_For=network)
 
@@ -70,6 +77,8 @@ async def client(port: int, kind: Kind, numbers: Iterator[int], until: float, *,
                 kind.refused += 1
                 if polite:
                     await asyncio.sleep(min(later, max(0.0, until - time.perf_counter())))
+            elif status != kind.status:
+                raise RuntimeError(f"{kind.path} answered {status}")
             else:
                 kind.seconds.append(time.perf_counter() - begin)
     writer.close()
@@ -88,9 +97,11 @@ async def flood(port: int, seconds: float, kinds: list[tuple[Kind, int]], rude: 
 
 def main() -> None:
     """Flood as the arguments say, and print what became of it."""
-    port, seconds, sign_ins, checks, rude = (int(text) for text in sys.argv[1:])
-    sign_in = Kind("/sign-in/", "&password=a+wrong+password", *read_form(port, "/sign-in/"))
-    check = Kind("/check/", "", *read_form(port, "/check/"))
+    port, seconds, sign_ins, checks, rude, accounts = (int(text) for text in [*sys.argv[1:], "0"][:6])
+    password, status = (PASSWORD, SIGNED_IN) if accounts else ("a wrong password", WRONG)
+    words = f"&password={password.replace(' ', '+')}"
+    sign_in = Kind("/sign-in/", words, status, *read_form(port, "/sign-in/"), accounts)
+    check = Kind("/check/", "", SEALED, *read_form(port, "/check/"))
     asyncio.run(flood(port, seconds, [(sign_in, sign_ins), (check, checks)], rude))
     print(json.dumps({"sign-ins": sign_in.summary(), "checks": check.summary()}))
 

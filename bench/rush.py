@@ -69,7 +69,7 @@ def _result(name: str, seen: list[Any], idle: float, limit: float) -> Result:
 
 
 def _idle(port: int) -> float:
-    return _p95(port, SECONDS - HEAD_START)
+    return page_p95(port, SECONDS - HEAD_START)
 
 
 def _during(port: int, rude: int) -> Seen:
@@ -77,12 +77,12 @@ def _during(port: int, rude: int) -> Seen:
     command = [sys.executable, "-m", "bench.flood", *numbers]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as flood:
         time.sleep(HEAD_START)
-        p95 = _p95(port, SECONDS - HEAD_START)
+        p95 = page_p95(port, SECONDS - HEAD_START)
         output, _ = flood.communicate()
     return Seen(p95, json.loads(output))
 
 
-def _p95(port: int, seconds: float) -> float:
+def page_p95(port: int, seconds: float) -> float:
     """Return how long the front page takes at the 95th percentile, asked for on one connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     times, end = [], time.perf_counter() + seconds
