@@ -31,7 +31,8 @@ test: setup ## run all tests, with a real PostgreSQL, browser and nginx
 	@without=""; said=""; \
 	$(CHROMIUM) || { without="$$without and not browser"; said="$$said no Chromium (browser tests);"; }; \
 	$(NGINX) || { without="$$without and not deploy"; said="$$said no nginx or systemd-analyze (tests of deploy/);"; }; \
-	env -u PORTAL_TEST_INSTALL $(BIN)/pytest -n $(WORKERS) --dist worksteal $${without:+-m "$${without# and }"} && test -z "$$without" || { \
+	env -u PORTAL_TEST_INSTALL -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n $(WORKERS) --dist worksteal \
+		$${without:+-m "$${without# and }"} && test -z "$$without" || { \
 		test -z "$$said" || echo "Some tests did not run:$$said see above how to install it." >&2; exit 1; }
 
 check: setup ## run linters, type checks, layer checks and the fast tests

@@ -102,6 +102,14 @@ def worker_keys(key_pair: tuple[WebKeys, WorkerKeys]) -> WorkerKeys:
     return key_pair[1]
 
 
+@pytest.fixture(scope="session")
+def key_files(key_pair: tuple[WebKeys, WorkerKeys], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both files, written once: that waits for the disk, and copying them does not."""
+    folder = tmp_path_factory.mktemp("keys")
+    keys.write_pair(*key_pair, folder / "web.json", folder / "worker.json")
+    return folder
+
+
 @pytest.fixture
 def web_vault(web_keys: WebKeys) -> WebVault:
     return WebVault(web_keys)
@@ -120,11 +128,9 @@ def smtp() -> Iterator[Mailbox]:
 
 
 @pytest.fixture
-def environ(
-    database_url: str, smtp: Mailbox, tmp_path: Path, web_keys: WebKeys, worker_keys: WorkerKeys
-) -> dict[str, str]:
+def environ(database_url: str, smtp: Mailbox, tmp_path: Path, key_files: Path) -> dict[str, str]:
     """The environment of a whole portal: what a server or a command is started with."""
-    keys.write_pair(web_keys, worker_keys, tmp_path / "keys/web.json", tmp_path / "keys/worker.json")
+    shutil.copytree(key_files, tmp_path / "keys")
     return {
         "PORTAL_ENVIRONMENT": "test",
         "PORTAL_BASE_URL": "http://localhost:8000",
