@@ -6,6 +6,7 @@ from wsgiref.types import WSGIEnvironment
 
 from flask import Flask
 
+from portal.accounts import external as accounts_external
 from portal.accounts import jobs as accounts
 from portal.accounts import login
 from portal.accounts import views as accounts_views
@@ -28,6 +29,8 @@ from portal.exposure import service as exposure_service
 from portal.exposure import views as exposure_views
 from portal.identity import registry
 from portal.identity.builtin import jobs as identity
+from portal.identity.sealed import jobs as sealed
+from portal.identity.service import is_external
 from portal.incidents import jobs as incidents_jobs
 from portal.incidents import service as incidents
 from portal.incidents import views as incidents_views
@@ -39,15 +42,26 @@ from portal.outbox import pace as outbox_pace
 from portal.outbox import service as outbox_service
 from portal.outbox import views as outbox_views
 from portal.outbox.mail import Mail
+from portal.reset import done as reset_done
 from portal.reset import emails as reset_emails
 from portal.reset import jobs as reset
+from portal.reset import service as reset_service
 from portal.reset import views as reset_views
+from portal.reset.external import jobs as reset_jobs
+from portal.reset.external import views as reset_external
 from portal.rotation import emails as rotation_emails
 from portal.rotation import jobs as rotation
 from portal.rotation import views as rotation_views
 from portal.runtime import heartbeat
 from portal.runtime.page_cache import PageCache
-from portal.runtime.parts import BeforeHandover, FrozenWords, IncidentUses, WebParts, WorkerParts
+from portal.runtime.parts import (
+    BeforeHandover,
+    FrozenWords,
+    IncidentUses,
+    SealedHandler,
+    WebParts,
+    WorkerParts,
+)
 from portal.runtime.schedule import ScheduledJob
 from portal.runtime.storage_check import ReadinessCheck, StorageCheck
 from portal.site import legal
@@ -68,6 +82,8 @@ PAGES = (
     exposure_views,
     accounts_views,
     reset_views,
+    reset_done,
+    reset_external,
     rotation_views,
     subscriptions_views,
 )
@@ -80,6 +96,9 @@ HANDLERS: dict[str, intake.Handler] = {
     **rotation.HANDLERS,
     **subscriptions.HANDLERS,
 }
+
+# The handlers of sealed jobs, by kind: what only the worker may ask a company's own store.
+SEALED: dict[str, SealedHandler] = {**accounts_external.SEALED, **reset_jobs.SEALED}
 
 # Every kind of mail.
 MAILS: tuple[type[Mail], ...] = (
@@ -203,6 +222,8 @@ def worker_parts(settings: Settings, db: Database, clock: Clock, vault: WorkerVa
         composers=dict(COMPOSERS),
         before_handover=dict(BEFORE_HANDOVER),
         words=dict(WORDS),
+        sealed=dict(SEALED) if is_external(settings) else {},
+        sign_in_failed=reset_service.submit_failed_sign_in,
     )
 
 
@@ -226,6 +247,8 @@ SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("identity.encrypt_hashes", OFTEN, identity.encrypt_hashes),
     ScheduledJob("identity.inspect", HOUR, identity.inspect),
     ScheduledJob("identity.count_hash_costs", HOUR, identity.count_hash_costs),
+    ScheduledJob("identity.tidy_sealed", OFTEN, sealed.tidy),
+    ScheduledJob("reset.recover", OFTEN, reset_jobs.recover),
     ScheduledJob("rotation.remind", OFTEN, rotation.remind),
     ScheduledJob("incidents.publish_due", OFTEN, incidents_jobs.publish_due),
     ScheduledJob("subscriptions.announce", OFTEN, subscriptions.announce),

@@ -17,6 +17,7 @@ from portal.core.faults import error_types, frames
 from portal.core.settings import Settings
 from portal.crypto import keys
 from portal.identity import registry
+from portal.identity.sealed.jobs import Jobs
 from portal.intake import jobs as intake
 from portal.intake.service import any_due as any_request_due
 from portal.outbox.compose import Composer
@@ -58,6 +59,7 @@ class Worker:
         self._heart, self._next_beat = heartbeat.Heart(parts.db, parts.clock), 0.0
         rate = parts.settings.limits.intake_global
         self._rate = parse(rate) if rate else None
+        self._jobs = Jobs(self.parts) if parts.sealed else None
 
     def run(self) -> None:
         """Work until SIGINT or SIGTERM, then finish the current work. Main thread only."""
@@ -83,6 +85,11 @@ class Worker:
                 name="schedule",
             ),
             *(Thread(target=self._deliver, args=(each,), name="deliver") for each in self._deliverers),
+            *(
+                [Thread(target=self._answer_sealed, args=(jobs,), name="sealed")]
+                if (jobs := self._jobs)
+                else ()
+            ),
         ]
         for thread in threads:
             thread.start()
@@ -170,6 +177,12 @@ class Worker:
         if not self._is_due(any_request_due):
             return 0
         return intake.answer(self.parts, rate=self._rate)
+
+    def _answer_sealed(self, jobs: Jobs) -> None:
+        try:
+            self._loop("sealed", jobs.step)
+        finally:
+            jobs.close()
 
     def _deliver(self, deliverer: Deliverer) -> None:
         def step() -> int:

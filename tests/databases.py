@@ -46,8 +46,8 @@ def import_models() -> None:
     """Let the metadata know every table."""
     for name in ("crypto.self_test", "runtime.schedule", "runtime.storage_check", "web.limits"):
         importlib.import_module(f"portal.{name}")
-    for models in sorted(PORTAL.glob("*/models.py")):
-        importlib.import_module(f"portal.{models.parent.name}.models")
+    for models in sorted(PORTAL.rglob("models.py")):
+        importlib.import_module(".".join(models.relative_to(PORTAL.parent).with_suffix("").parts))
 
 
 def written_meanwhile(db: Database, look: Callable[[Session], T], *, running: Callable[[], bool]) -> set[T]:

@@ -20,6 +20,7 @@ from portal.accounts.models import AccountSession
 from portal.core.db import new_id
 from portal.crypto import tokens
 from portal.crypto.vault import INDEX_BYTES, WebVault
+from portal.identity.account import Account as KnownAccount
 from portal.identity.port import Account, Store
 from portal.runtime.turns import MOST_ROWS, delete_some
 
@@ -84,7 +85,7 @@ class Listed:
 
 
 def create_session(
-    session: Session, vault: WebVault, account: Account, *, address: str, device: str, now: datetime
+    session: Session, vault: WebVault, account: KnownAccount, *, address: str, device: str, now: datetime
 ) -> str:
     """Create a session and return its token, which is stored nowhere; a 21st session ends the oldest."""
     token, row_id = token_urlsafe(TOKEN_BYTES), new_id()

@@ -21,6 +21,7 @@ from portal.core import db
 from portal.core.db import Utc
 from portal.crypto.hashing import Hasher, PasswordTooLong
 from portal.crypto.vault import WebVault
+from portal.identity.account import Account as KnownAccount
 from portal.identity.port import Account, Store
 from portal.runtime.turns import MOST_ROWS, delete_some
 from portal.web import limits
@@ -44,8 +45,8 @@ class Attempt:
     lockout: Lockout
     bucket: bytes
     by_device: bool
-    account: Account | None
-    dummy_hash: str | None
+    account: Account | None = None
+    dummy_hash: str | None = None
     retry_after: int = 0
     open: bool = False
     closes: bool = False
@@ -78,16 +79,41 @@ def register_attempt(
     limit: str,
     now: datetime,
 ) -> Attempt:
-    """Count an attempt to sign in with a normalised address, before its password is checked."""
+    """Count an attempt to sign in with a normalised address to the builtin store."""
     account = store.find(session, vault, address)
     dummy_hash = store.dummy_hash(session, vault, address)
+    attempt = count_attempt(
+        session,
+        vault,
+        address=address,
+        account=account,
+        network=network,
+        device_cookie=device_cookie,
+        limit=limit,
+        now=now,
+    )
+    return replace(attempt, account=account, dummy_hash=dummy_hash)
+
+
+def count_attempt(
+    session: Session,
+    vault: WebVault,
+    *,
+    address: str,
+    account: KnownAccount | None,
+    network: str,
+    device_cookie: str | None,
+    limit: str,
+    now: datetime,
+) -> Attempt:
+    """Count an attempt to sign in with a normalised address, before its password is checked."""
     index = vault.account_index(address)
     version = account.version if account else 1
     device = service.known_device(vault, device_cookie, account.id if account else index, version)
     source = ("device", device) if device else ("network", network)
     # A wait does not end with a new password: an observer would learn that the account exists and changed.
     bucket = vault.bucket("sign-in wait", index.hex(), *source)
-    attempt = Attempt(lockout.lockout_of(vault, index, version), bucket, bool(device), account, dummy_hash)
+    attempt = Attempt(lockout.lockout_of(vault, index, version), bucket, bool(device))
     decision = limits.hit(session, vault, limit, "sign-in", *source, now=now)
     retry_after = decision.retry_after or _start_wait(session, bucket, now)
     if retry_after:

@@ -4,15 +4,18 @@ from flask import Blueprint, g, redirect, render_template, request, session
 from flask.typing import ResponseReturnValue
 from flask_babel import format_date, ngettext
 from flask_babel import gettext as _
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import TooManyRequests
 
-from portal.accounts import at_company, login, service
+from portal.accounts import at_company, external, login, service
 from portal.accounts import sign_in as attempts
 from portal.accounts.forms import SignInForm
 from portal.accounts.login import current_account, sign_in_required
 from portal.core.dates import DAY
 from portal.crypto.hashing import TooBusy, too_long
-from portal.identity.service import hasher_for, store_for
+from portal.identity.account import Account
+from portal.identity.sealed.waiting import WaitingPage
+from portal.identity.service import hasher_for, is_external, store_for
 from portal.intake import service as intake
 from portal.runtime.parts import AccountLine
 from portal.web import frame
@@ -27,6 +30,12 @@ LANGUAGE = "language"
 FAILED = 400
 # Not "cookies": the session cookie is emptied anyway, and the device cookie must survive the sign-out.
 CLEAR_SITE_DATA = '"cache", "storage"'
+AWAY = 503
+WAITING = WaitingPage(
+    external.SIGN_IN, endpoint="accounts.wait", start="accounts.sign_in", template="accounts/wait.html"
+)
+# Longer than the cookie of a browser that knows as many accounts as it may.
+_MOST_OF_COOKIE = 200
 _SIGNED_OUT = "signed out"
 _DEVICES_OUT = "devices signed out"
 _OTHERS = "others"
@@ -54,6 +63,8 @@ def try_to_sign_in() -> ResponseReturnValue:
     if not form.validate():
         return _failure_page(form)
     address, password = form.email.data or "", form.password.data or ""
+    if is_external(frame.parts().settings):
+        return _hand_over(address, password)
     attempt = _register_attempt(address)
     if attempt.retry_after:
         raise TooManyRequests(retry_after=attempt.retry_after)
@@ -69,7 +80,6 @@ def try_to_sign_in() -> ResponseReturnValue:
         if parts.sign_in_failed is not None:
             parts.sign_in_failed(address, attempt.closes)
         return _failure_page(form, wrong=True, too_long=too_long(password))
-    now = parts.clock.now()
     earlier = login.signed_in()
     with parts.db.write() as db_session:
         attempts.clear(db_session, parts.vault, attempt)
@@ -77,18 +87,66 @@ def try_to_sign_in() -> ResponseReturnValue:
             service.end_session(db_session, earlier.account_id, earlier.session_id)
         if checked.upgraded:
             store_for(parts.settings).upgrade_hash(db_session, parts.vault, attempt.account, checked.upgraded)
-        device = service.describe_device(request.user_agent.string)
-        token = service.create_session(
-            db_session, parts.vault, attempt.account, address=address, device=device, now=now
-        )
+        token = _create_session(db_session, attempt.account, address)
+    return _log_in(token, attempt.account, request.args.get("next"))
+
+
+@bp.get("/sign-in/wait/")
+def wait() -> ResponseReturnValue:
+    """Wait for the company's own store to check the password, then sign in or say why not."""
+    told = WAITING.told()
+    onward, long = told.state
+    if told.outcome == external.WAIT:
+        raise TooManyRequests(retry_after=told.verdict["seconds"])
+    if told.outcome == external.NEEDS_FACTOR:
+        return render_template("accounts/second-step.html"), FAILED
+    if told.outcome == external.REFUSED:
+        form = SignInForm(formdata=None, email=told.verdict["address"])
+        return _failure_page(form, wrong=True, too_long=long)
+    if told.outcome != external.SIGNED_IN:
+        return render_template("accounts/away.html", again="/sign-in/"), AWAY
+    parts, earlier = frame.parts(), login.signed_in()
+    account = Account(bytes.fromhex(told.verdict["account"]), "", told.verdict["version"])
+    with parts.db.write() as db_session:
+        if earlier is not None:
+            service.end_session(db_session, earlier.account_id, earlier.session_id)
+        token = _create_session(db_session, account, told.verdict["address"])
+    return _log_in(token, account, onward)
+
+
+def _hand_over(address: str, password: str) -> ResponseReturnValue:
+    """Hand a typed password to the worker, which alone may ask the company's own store."""
+    with frame.parts().db.write() as db_session:
+        frame.limit_intake(db_session, external.SIGN_IN)
+    long = too_long(password)
+    fields = {
+        "email": address,
+        "password": "" if long else password,
+        "network": frame.client_network(),
+        "device": (login.device_cookie() or "")[:_MOST_OF_COOKIE],
+        "language": frame.language(),
+        "lane": str(frame.client_lane()),
+    }
+    return WAITING.submit(fields, [login.next_page(request.args.get("next")), long])
+
+
+def _create_session(db_session: Session, account: Account, address: str) -> str:
+    parts, device = frame.parts(), service.describe_device(request.user_agent.string)
+    return service.create_session(
+        db_session, parts.vault, account, address=address, device=device, now=parts.clock.now()
+    )
+
+
+def _log_in(token: str, account: Account, onward: str | None) -> ResponseReturnValue:
+    """Sign this browser in, and lead on to the page that was wanted."""
     if not login.log_in(token):
         # The password was changed elsewhere at this moment.
         return _failure_page(SignInForm(formdata=None), wrong=True)
     chosen = frame.chosen_language()
     if chosen:
-        _submit_language(chosen, attempt.account.id)
-    response = redirect(login.next_page(request.args.get("next")), 303)
-    login.remember_device(response, attempt.account.id, attempt.account.version)
+        _submit_language(chosen, account.id)
+    response = redirect(login.next_page(onward), 303)
+    login.remember_device(response, account.id, account.version)
     return response
 
 

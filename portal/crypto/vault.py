@@ -75,6 +75,19 @@ def hkdf(key: bytes, purpose: str) -> bytes:
     return HKDF(SHA256(), 32, None, purpose.encode()).derive(key)
 
 
+def seal_to(public: X25519PublicKey, purpose: str, row_id: bytes, plaintext: bytes) -> bytes:
+    """Seal `plaintext` to a public key (HPKE, RFC 9180, base mode); `info` binds it to purpose and row."""
+    return _SUITE.encrypt(plaintext, public, info=_info(purpose, row_id))
+
+
+def open_with(private: X25519PrivateKey, purpose: str, row_id: bytes, sealed: bytes) -> bytes:
+    """Return what `seal_to` sealed for this purpose and row. Raises VaultError."""
+    try:
+        return _SUITE.decrypt(sealed, private, info=_info(purpose, row_id))
+    except (InvalidTag, ValueError, TypeError) as error:  # SQLite stores text in a column of bytes
+        raise VaultError from error
+
+
 class WebVault:
     """The web process's operations: seal requests for the worker, find an account, open password hashes."""
 
@@ -90,8 +103,8 @@ class WebVault:
         self._hash_key = AESGCM(hkdf(keys.account_index, "portal stored password hashes"))
 
     def seal(self, purpose: str, row_id: bytes, plaintext: bytes) -> bytes:
-        """Seal `plaintext` for the worker (HPKE, RFC 9180, base mode); `info` binds it to purpose and row."""
-        return _SUITE.encrypt(plaintext, self._public, info=_info(purpose, row_id))
+        """Seal `plaintext` for the worker, bound to purpose and row."""
+        return seal_to(self._public, purpose, row_id, plaintext)
 
     def account_index(self, address: str) -> bytes:
         """Return the 16-byte blind index by which the account of a normalised address is found."""
@@ -150,10 +163,7 @@ class WorkerVault(WebVault):
 
     def open(self, purpose: str, row_id: bytes, sealed: bytes) -> bytes:
         """Return what `seal` sealed for this purpose and row. Raises VaultError."""
-        try:
-            return _SUITE.decrypt(sealed, self._private, info=_info(purpose, row_id))
-        except (InvalidTag, ValueError) as error:
-            raise VaultError from error
+        return open_with(self._private, purpose, row_id, sealed)
 
     def encrypt(
         self, cell: Cell, plaintext: bytes, sizes: tuple[int, ...] = SIZES, data_key: AESGCM | None = None

@@ -136,6 +136,14 @@ def open_reply(
     )
 
 
+def is_open(session: Session, reply_id: bytes, now: datetime) -> bool:
+    """Return whether a reply is neither used nor expired; nobody can spend it until the transaction ends."""
+    reply = select(IntakeReply.id).where(
+        IntakeReply.id == reply_id, IntakeReply.spent_at.is_(None), IntakeReply.expires_at > now
+    )
+    return session.scalar(reply.with_for_update()) is not None
+
+
 def spend(session: Session, reply_id: bytes, now: datetime) -> None:
     """Mark a reply as used. Of parallel calls exactly one succeeds; the others raise LinkInvalid.
 

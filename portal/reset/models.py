@@ -1,11 +1,12 @@
-"""The table of cohort jobs: one row per required reset, with counts and never a name."""
+"""Tables of resets: cohort jobs, with counts and never a name, and new passwords on their way to a store."""
 
 from datetime import datetime
 
 from sqlalchemy import LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from portal.core.db import ID_BYTES, Base, Utc
+from portal.core.db import ID_BYTES, WITHOUT_ROWID, Base, Utc
+from portal.crypto.vault import INDEX_BYTES
 
 
 class Requirement(Base):
@@ -27,3 +28,20 @@ class Requirement(Base):
     already: Mapped[int] = mapped_column(default=0)
     renewed: Mapped[int] = mapped_column(default=0)
     mails: Mapped[int] = mapped_column(default=0)
+
+
+class PasswordAttempt(Base):
+    """A new password that is being stored in a company's own store: at most one per account at a time.
+
+    Only the worker can compute `account_key`, and open `account`. `attempt` is leased until `until`. Without
+    one the row says, until that day, that what became of an attempt is `unknown`.
+    """
+
+    __tablename__ = "reset_attempts"
+    __table_args__ = WITHOUT_ROWID
+
+    account_key: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
+    attempt: Mapped[bytes | None] = mapped_column(LargeBinary(ID_BYTES))
+    account: Mapped[bytes] = mapped_column(LargeBinary)
+    unknown: Mapped[bool]
+    until: Mapped[datetime] = mapped_column(Utc, index=True)

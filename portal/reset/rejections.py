@@ -71,6 +71,11 @@ CLOSED_PASSWORD = Rejection(
     mark("We locked this password because someone else may have it."),
     mark("Choose one you’ve never used, here or anywhere else."),
 )
+STORES_RULES = Rejection(
+    "stores-rules",
+    mark("Our sign-in system doesn’t accept this password."),
+    mark("Choose another one. Try a shorter one, or add a capital letter, a digit and a special character."),
+)
 
 
 class PasswordRefused(ValueError):

@@ -14,6 +14,7 @@ from portal.core.clock import start_of_day
 from portal.core.db import new_id
 from portal.crypto.hashing import Hasher, too_long
 from portal.crypto.vault import WebVault, WorkerVault
+from portal.identity import state
 from portal.identity.account import AccountMissing, Profile
 from portal.identity.port import Account, Store
 from portal.intake import replies
@@ -282,18 +283,74 @@ def store_password(
     )
     if not stored:
         raise Overtaken
-    accounts.end_sessions(session, account.id)
-    version = account.version + 1
-    fields = {"account": account.id.hex(), "version": str(version), "language": language}
-    if not by_mail:
-        fields["stays"] = "1"
-    intake.submit(session, vault, CHANGED, fields, now)
+    _after_change(
+        session, vault, account.id, account.version + 1, language=language, by_mail=by_mail, now=now
+    )
     return replace(
         account,
-        version=version,
+        version=account.version + 1,
         must_reset=False,
         password_hash=password_hash,
         password_changed_at=start_of_day(now),
         reset_required_at=None,
         reset_reason=None,
     )
+
+
+def note_changed(
+    session: Session,
+    vault: WebVault,
+    account_id: bytes,
+    expected_version: int,
+    *,
+    language: str,
+    by_mail: bool,
+    now: datetime,
+) -> None:
+    """Note that a store of the company's has a new password, as `store_password` does. Raises Overtaken."""
+    by_mail_at = _day_of_choice(session, now) if by_mail else None
+    noted = state.changed(
+        session, account_id, expected_version=expected_version, now=now, by_mail_at=by_mail_at
+    )
+    if not noted:
+        raise Overtaken
+    version = expected_version + 1
+    _after_change(session, vault, account_id, version, language=language, by_mail=by_mail, now=now)
+
+
+def _after_change(
+    session: Session,
+    vault: WebVault,
+    account_id: bytes,
+    version: int,
+    *,
+    language: str,
+    by_mail: bool,
+    now: datetime,
+) -> None:
+    """End every session of an account, and have the worker tell its owner."""
+    accounts.end_sessions(session, account_id)
+    fields = {"account": account_id.hex(), "version": str(version), "language": language}
+    if not by_mail:
+        fields["stays"] = "1"
+    intake.submit(session, vault, CHANGED, fields, now)
+
+
+def submit_failed_sign_in(
+    session: Session,
+    vault: WebVault,
+    *,
+    address: str,
+    closes: bool,
+    language: str,
+    lane: int,
+    now: datetime,
+) -> None:
+    """Submit a failed sign-in to the worker, which mails a link if too many guesses have `closes` it.
+
+    Every failure leaves the same row and the same response: when a door closes tells whether its owner came
+    in meanwhile, so whether there is one. It does not count against the network's limit for resets: whoever
+    guesses could use that up first, and keep the owner from hearing of it.
+    """
+    fields = {"email": address, "language": language, **({"closes": "1"} if closes else {})}
+    intake.submit(session, vault, FAILED_SIGN_IN, fields, now, lane=lane)

@@ -1,36 +1,32 @@
 """Pages for a new password. GET changes nothing; only a submitted form spends a link."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, abort, render_template, request, session
+from flask import Blueprint, render_template, request, session
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
-from werkzeug.exceptions import TooManyRequests
 
 from portal.accounts import at_company, login
 from portal.accounts import service as accounts
 from portal.accounts import sign_in as attempts
 from portal.accounts.login import SignedIn, current_account, sign_in_required
 from portal.core.addresses import mask
-from portal.crypto.hashing import Hasher, PasswordTooLong, TooBusy, too_long
+from portal.crypto.hashing import Hasher, PasswordTooLong, TooBusy
 from portal.identity.port import Account
-from portal.identity.service import hasher_for, store_for
+from portal.identity.service import hasher_for, is_external, store_for
 from portal.intake import service as intake
 from portal.intake.flow import REFUSED, Flow
 from portal.reset import passwords, service
+from portal.reset.done import OVER, to_done
 from portal.reset.emails import PURPOSE
+from portal.reset.external import asking
 from portal.reset.forms import ChangePasswordForm, NewPasswordForm
 from portal.reset.passwords import MINIMUM
 from portal.reset.rejections import PasswordRefused
-from portal.reset.service import FAILED_SIGN_IN, RENEWAL
-from portal.rotation import service as rotation
-from portal.rotation.forms import ReminderForm
-from portal.web import frame, limits
+from portal.reset.service import RENEWAL
+from portal.web import frame
 from portal.web.forms import AddressForm, EmptyForm
 from portal.web.overnight import filled_in_again
-from portal.web.tabs import TabValue, TabValues
+from portal.web.tabs import TabValue
 
 bp = Blueprint("reset", __name__)
 at_company.install(bp, "reset.ask", "reset/at-company.html")
@@ -38,16 +34,9 @@ UNLISTED_PATHS = ("/reset/",)
 LISTED_PAGES = ("/reset/",)  # the form itself, so that no copy of it is found first
 
 SUGGESTIONS = 3
-# Each value is an account's id, the Unix time until which the page works, and whether it is signed in; its
-# state is the reminder's interval once that was chosen.
-DONE = TabValues("resets done", former="reset done")
-DONE_FOR = timedelta(minutes=30)
-_OVER = "reset over"
 KEEP = "keep"
 RENEW = "renew"
 GONE = 410
-REFUSALS = "20 per hour"
-REFUSALS_BUCKET = "new password"
 FLOW = Flow(
     PURPOSE,
     ask="reset.ask",
@@ -59,20 +48,11 @@ FLOW = Flow(
 Page = ResponseReturnValue
 
 
-@dataclass(frozen=True)
-class Finished:
-    """A password that was set a while ago: whose, and what the page about it says."""
-
-    entry: TabValue
-    account_id: bytes
-    signed_in: bool
-
-
 @bp.get("/reset/")
 @filled_in_again
 def ask() -> Page:
     """Show the form for the address."""
-    over = session.pop(_OVER, False)
+    over = session.pop(OVER, False)
     return render_template("reset/ask.html", form=AddressForm(), why=FLOW.why_here(), over=over)
 
 
@@ -86,17 +66,17 @@ def submit() -> Page:
 
 
 def submit_failed_sign_in(address: str, closes: bool) -> None:
-    """Submit a failed sign-in to the worker, which mails a link if too many guesses have `closes` it.
-
-    Every failure leaves the same row and the same response: when a door closes tells whether its owner came
-    in meanwhile, so whether there is one. It does not count against the network's limit for resets: whoever
-    guesses could use that up first, and keep the owner from hearing of it.
-    """
+    """Submit a failed sign-in to the worker: see `service.submit_failed_sign_in`."""
     parts = frame.parts()
-    fields = {"email": address, "language": frame.language(), **({"closes": "1"} if closes else {})}
     with parts.db.write() as db_session:
-        intake.submit(
-            db_session, parts.vault, FAILED_SIGN_IN, fields, parts.clock.now(), lane=frame.client_lane()
+        service.submit_failed_sign_in(
+            db_session,
+            parts.vault,
+            address=address,
+            closes=closes,
+            language=frame.language(),
+            lane=frame.client_lane(),
+            now=parts.clock.now(),
         )
 
 
@@ -126,8 +106,12 @@ def choose() -> Page:
 
     For a required reset's link that is too old, show a button that mails another.
     """
-    link = _live_link(FLOW.link())
-    return _ended_page(link) if link.ended else _choose_page(link, NewPasswordForm())
+    opened = FLOW.link()
+    link, form = _live_link(opened), NewPasswordForm()
+    if opened.state is not None:  # the company's own store refused a password
+        asking.show_refusal(form, opened.state)
+        FLOW.change(opened, None)
+    return _ended_page(link) if link.ended else _choose_page(link, form)
 
 
 @bp.post("/reset/choose/")
@@ -147,13 +131,15 @@ def store() -> Page:
     composed = _check(form, link.own_words)
     if composed is None:
         return _choose_page(link, form), REFUSED
-    _refuse_too_many(link.reply_id)
+    asking.refuse_too_many(link.reply_id)
+    if is_external(parts.settings):
+        return asking.new_password(opened, link, composed)
     try:
         password_hash = _hash_new(form, hasher_for(parts.settings), link.account, composed)
     except TooBusy as busy:
         frame.busy(busy.retry_after)
     if password_hash is None:
-        _count_refusal(link.reply_id)
+        asking.count_refusal(link.reply_id)
         return _choose_page(link, form), REFUSED
     now = parts.clock.now()
     try:
@@ -166,14 +152,16 @@ def store() -> Page:
         frame.gone()
     FLOW.forget(opened, link.browser)
     login.leave_account()
-    return _to_done(link.account, now, signed_in=False)
+    return to_done(link.account.id, link.account.version + 1, now, signed_in=False)
 
 
 @bp.get("/account/password/")
 @sign_in_required
 def change() -> Page:
     """Show the form for the current password and a new one."""
-    return _change_page(ChangePasswordForm())
+    form = ChangePasswordForm()
+    asking.show_refused_change(form)
+    return _change_page(form)
 
 
 @bp.post("/account/password/")
@@ -184,12 +172,17 @@ def change_now() -> Page:
     composed = _check(form, (current.address,))
     if form.current_password.errors or not form.password.data:
         return _change_page(form), REFUSED
-    _refuse_too_many(current.session_id)
+    asking.refuse_too_many(current.session_id)
+    external = is_external(parts.settings)
+    if external and not asking.can_be_checked(form, composed):
+        return _change_page(form), REFUSED
     with parts.db.write() as db_session:
         counted = attempts.count_in_session(db_session, parts.vault, current.resumed, parts.clock.now())
     if not counted:
         login.log_out()
         return frame.see_other("accounts.sign_in")
+    if external:
+        return asking.change_password(current, form.current_password.data or "", composed or "")
     password_hash = None
     try:
         with hasher_for(parts.settings).in_one_slot() as hasher:
@@ -201,12 +194,12 @@ def change_now() -> Page:
             attempts.forgive_in_session(db_session, parts.vault, current.resumed)
         frame.busy(busy.retry_after)
     if not fits:
-        form.current_password.errors = [_wrong_password(form.current_password.data or "")]
+        form.current_password.errors = [asking.wrong_password(form.current_password.data or "")]
         return _change_page(form), REFUSED
     with parts.db.write() as db_session:
         attempts.clear_in_session(db_session, parts.vault, current.resumed)
     if password_hash is None:
-        _count_refusal(current.session_id)
+        asking.count_refusal(current.session_id)
         return _change_page(form), REFUSED
     now = parts.clock.now()
     device = accounts.describe_device(request.user_agent.string)
@@ -230,28 +223,7 @@ def change_now() -> Page:
         login.log_out()
         return frame.see_other("accounts.sign_in")
     login.log_in(token)
-    return _to_done(current.account, now, signed_in=True)
-
-
-@bp.get("/reset/done/")
-def done() -> Page:
-    """Confirm the new password and show what else helps; offer the reminder for 30 minutes."""
-    finished = _finished()
-    with frame.parts().db.read() as db_session:
-        chosen = rotation.chosen(db_session, finished.account_id)
-    return _done_page(finished, ReminderForm(formdata=None, interval=chosen.interval), finished.entry.state)
-
-
-@bp.post("/reset/done/")
-def remind() -> Page:
-    """Store the chosen reminder interval for the account whose password this page is about."""
-    finished, form, parts = _finished(), ReminderForm(), frame.parts()
-    if not form.validate():
-        return _done_page(finished, form, None), REFUSED
-    with parts.db.write() as db_session:
-        rotation.choose(db_session, finished.account_id, form.interval.data, parts.clock.now())
-    DONE.change(finished.entry, form.interval.data)
-    return frame.see_other("reset.done", link=finished.entry.name)
+    return to_done(current.account_id, current.account.version + 1, now, signed_in=True)
 
 
 def guidance() -> dict[str, Any]:
@@ -292,37 +264,6 @@ def _verify_current(hasher: Hasher, current: SignedIn, password: str) -> bool:
         return hasher.verify_typed(current.account.password_hash, password).fits
     except PasswordTooLong:
         return False
-
-
-def _wrong_password(typed: str) -> str:
-    if too_long(typed):
-        return str(
-            _(
-                "This password has more than 256 characters, and we can’t check one that long. "
-                "If it’s yours, you can only change it by email."
-            )
-        )
-    return str(_("That’s not your current password."))
-
-
-def _refuse_too_many(subject: bytes) -> None:
-    """End with 429 when a link or a session had too many passwords refused in this hour.
-
-    Otherwise the holder of a link could keep every core busy hashing, and test any number of guesses at the
-    previous password.
-    """
-    parts, now = frame.parts(), frame.parts().clock.now()
-    with parts.db.read() as db_session:
-        decision = limits.look(db_session, parts.vault, REFUSALS, REFUSALS_BUCKET, subject.hex(), now=now)
-    if not decision.allowed:
-        raise TooManyRequests(retry_after=decision.retry_after)
-
-
-def _count_refusal(subject: bytes) -> None:
-    """Count a refused password that cost a hash; rejections by the blocklist alone are free."""
-    parts, now = frame.parts(), frame.parts().clock.now()
-    with parts.db.write() as db_session:
-        limits.hit(db_session, parts.vault, REFUSALS, REFUSALS_BUCKET, subject.hex(), now=now)
 
 
 def _check(form: NewPasswordForm, own_words: tuple[str, ...]) -> str | None:
@@ -370,28 +311,3 @@ def _change_page(form: ChangePasswordForm) -> str:
     return render_template(
         "reset/account-password.html", form=form, address=current_account().address, **guidance()
     )
-
-
-def _to_done(account: Account, now: datetime, *, signed_in: bool) -> Page:
-    """Redirect to the last page, valid for 30 minutes, and mark this browser as a known device."""
-    until = int((now + DONE_FOR).timestamp())
-    name = DONE.put(f"{account.id.hex()} {until} {int(signed_in)}")
-    response = frame.see_other("reset.done", link=name)
-    login.remember_device(response, account.id, account.version + 1)
-    return response
-
-
-def _finished() -> Finished:
-    """Return the change of a password that a page names; redirect to the start where it is over."""
-    entry = DONE.find()
-    if entry is None:
-        abort(frame.see_other("reset.ask"))
-    account, until, signed_in = entry.value.split()
-    if frame.parts().clock.now().timestamp() >= int(until):
-        session[_OVER] = True
-        abort(frame.see_other("reset.ask"))
-    return Finished(entry, bytes.fromhex(account), signed_in == "1")
-
-
-def _done_page(finished: Finished, form: ReminderForm, chosen: str | None) -> str:
-    return render_template("reset/done.html", form=form, saved=chosen, signed_in=finished.signed_in)

@@ -119,12 +119,19 @@ BeforeHandover = Callable[[Session, LeavingMail, datetime, "WorkerParts"], Hando
 FrozenWords = Callable[["WorkerParts"], Callable[[Any, str], object]]
 
 
+# Arguments: job id, fields, parts. Runs outside any transaction and returns what the asking browser is told.
+# Raises the faults of portal/identity/ports.py.
+SealedHandler = Callable[[bytes, Mapping[str, str], "WorkerParts"], dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class WorkerParts:
     """The parts of the worker. `stopping` returns True where a long batch should end early.
 
     `before_handover` has a function for each purpose whose mails may be stale by then; `words` one for
     each name of a mail whose words are frozen in rows of their own, since they are the same for many.
+    `sealed` has a function for each kind of sealed job; without any, no job is looked for. `sign_in_failed`
+    is called, in a transaction, about every failed sign-in of such a job, known or not.
     """
 
     settings: Settings
@@ -135,4 +142,6 @@ class WorkerParts:
     composers: dict[str, Any] = field(default_factory=dict)
     before_handover: dict[str, BeforeHandover] = field(default_factory=dict)
     words: dict[str, FrozenWords] = field(default_factory=dict)
+    sealed: dict[str, SealedHandler] = field(default_factory=dict)
+    sign_in_failed: Callable[..., None] | None = None
     stopping: Callable[[], bool] = bool  # bool() is False: never stops

@@ -63,6 +63,7 @@ LABELS = {
         "key_canary sealed",
         "outbox_mails payload",
         "subscriptions contact",
+        "reset_attempts account",
     },
     "bucket": {
         "known device",
@@ -73,6 +74,7 @@ LABELS = {
         "sign-in failures",
         "sign-in wait",
         "stand-in",
+        "worker process key",
     },
     "derive": {"authenticity", "code"},
     "derived_key": {"account", "audit checkpoints", "bucket", "doctor", "fingerprint", "proof", "vouchers"},
@@ -91,6 +93,7 @@ LABELS = {
         "announcement",
         "answer-reference",
         "cap {}",
+        "password attempt",
         "check again",
         "external account",
         "left-out",

@@ -24,6 +24,9 @@ FLASK_ALLOWED = {
     "portal.demo.example",  # it calls the commands
     "portal.rehearsal.copying",  # it needs the tables of every feature
     "portal.rehearsal.steps",  # it calls the commands
+    "portal.identity.sealed.waiting",  # the page that waits for a sealed job
+    "portal.reset.done",  # the page after a new password
+    "portal.reset.external.asking",  # what the pages of a new password hand over
     "portal.intake.flow",  # what the pages of a mailed link share
     "portal.web.errors",
     "portal.web.frame",

@@ -39,6 +39,7 @@ SMALL = {
     "scheduled_jobs",
     "storage_probes",
     "subscription_announcements",
+    "worker_keys",
 }
 # A page of a table in the order of its key: read from the first row on, and up to a limit.
 FIRST_PAGE = re.compile(r"SELECT (?!.* WHERE ).* ORDER BY \S+(, \S+)*\s+LIMIT \S+( OFFSET \S+)?$", re.DOTALL)

@@ -1,0 +1,180 @@
+"""The worker's side of sealed jobs: publish this process's key, claim its jobs, run and answer them."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from threading import Lock
+from time import monotonic
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from portal.core.faults import error_types, frames, is_busy
+from portal.crypto.vault import VaultError
+from portal.identity.ports import StoreFault, StoreUnavailable
+from portal.identity.sealed import process_key, service
+from portal.identity.sealed.models import SealedJob, WorkerKey
+from portal.identity.sealed.process_key import ProcessKey
+from portal.identity.sealed.service import Asked
+from portal.runtime.heartbeat import AGAIN_SECONDS, database_time
+from portal.runtime.parts import WorkerParts
+from portal.runtime.turns import in_turns
+
+log = logging.getLogger("portal.sealed")
+
+THREADS = 16
+# What the web process is told where a handler could not say more.
+AWAY = {"outcome": "away"}
+FAULT = {"outcome": "fault"}
+
+
+class Jobs:
+    """The jobs that were sealed to this process, and the threads that wait for the company's store."""
+
+    def __init__(self, parts: WorkerParts, threads: int = THREADS) -> None:
+        """Make this process's key; nothing is published yet."""
+        self._parts = parts
+        self._key = ProcessKey(parts.vault)
+        self._pool = ThreadPoolExecutor(threads, "sealed")
+        self._free = threads
+        self._changing = Lock()
+        self._next_beat = 0.0
+
+    def step(self) -> int:
+        """Beat when it is time, claim what the free threads can take, and return how many jobs that was."""
+        self._beat()
+        with self._parts.db.read() as session:
+            waits = session.scalar(select(SealedJob.id).where(self._waiting()).limit(1)) is not None
+        return self._begin() if waits and self._free else 0
+
+    def _begin(self) -> int:
+        claimed = self._claim()
+        for each in claimed:
+            with self._changing:
+                self._free -= 1
+            self._pool.submit(self._work, each)
+        return len(claimed)
+
+    def close(self) -> None:
+        """Withdraw this process's key, begin what was sealed to it before, and wait until all has ended."""
+        with self._parts.db.write() as session:
+            self._key.withdraw(session)
+        self._begin()
+        self._pool.shutdown()
+
+    def _beat(self) -> None:
+        if monotonic() < self._next_beat:
+            return
+        pause = process_key.BEAT_SECONDS
+        try:
+            with self._parts.db.write_at_once() as session:
+                self._key.publish(session, self._parts.clock.now())
+        except DBAPIError as error:
+            if not is_busy(error):
+                raise
+            pause = AGAIN_SECONDS
+        self._next_beat = monotonic() + pause
+
+    def _waiting(self) -> Any:
+        return (SealedJob.key_id == self._key.key_id) & SealedJob.claimed_at.is_(None)
+
+    def _claim(self) -> list[SealedJob]:
+        """Claim jobs for the free threads, the newest first: those about to be late are given up first."""
+        with self._parts.db.write() as session:
+            now = database_time(session, self._parts.clock.now())
+            in_time = SealedJob.asked_at > now - service.BEGIN_WITHIN
+            rows = session.scalars(
+                select(SealedJob)
+                .where(self._waiting(), in_time)
+                .order_by(SealedJob.asked_at.desc())
+                .limit(self._free)
+                .with_for_update(skip_locked=True)
+            ).all()
+            session.expunge_all()
+            # The ciphertext has been read, and is of no use to anybody else.
+            ids = [row.id for row in rows]
+            session.execute(update(SealedJob).where(SealedJob.id.in_(ids)).values(claimed_at=now, sealed=b""))
+        return list(rows)
+
+    def _work(self, job: SealedJob) -> None:
+        try:
+            self._run(job)
+        except Exception as error:  # noqa: BLE001 - nobody waits for what a thread of the pool raises
+            log.error(
+                "sealed: the verdict of job %s (%s) could not be stored (%s); its browser gets 503%s",
+                job.id.hex(),
+                job.kind,
+                error_types(error),
+                frames(error),
+            )
+        finally:
+            with self._changing:
+                self._free += 1
+
+    def _run(self, job: SealedJob) -> None:
+        opened = self._open(job)
+        if opened is None:
+            return
+        asked, fields = opened
+        locked = service.lock_verdict(asked, self._verdict(job, fields))
+        with self._parts.db.write() as session:
+            now = database_time(session, self._parts.clock.now())
+            done = update(SealedJob).where(SealedJob.id == job.id)
+            session.execute(done.values(answered_at=now, verdict=locked))
+
+    def _open(self, job: SealedJob) -> tuple[Asked, dict[str, str]] | None:
+        try:
+            plaintext = self._key.open(service.purpose_of(job.kind), job.id, job.sealed)
+            fields = service.fields_of(plaintext)
+            return Asked(job.id, job.kind, bytes.fromhex(fields.pop("response_key"))), fields
+        except (VaultError, ValueError, TypeError, KeyError, RecursionError):
+            log.error(
+                "sealed: job %s (%s) does not open, so its browser gets 503; "
+                "check that the web and worker key files belong together: portal doctor",
+                job.id.hex(),
+                job.kind,
+            )
+            return None
+
+    def _verdict(self, job: SealedJob, fields: dict[str, str]) -> dict[str, Any]:
+        handler = self._parts.sealed.get(job.kind)
+        if handler is None:
+            log.error(
+                "sealed: job %s is of the unknown kind %r; run the same version of web server and worker",
+                job.id.hex(),
+                job.kind,
+            )
+            return FAULT
+        try:
+            return handler(job.id, fields, self._parts)
+        except StoreUnavailable as error:
+            log.warning(
+                "sealed: %s: the store is away (%s); nothing was changed", job.kind, error_types(error)
+            )
+            return AWAY
+        except StoreFault as error:
+            log.error("sealed: %s: the store gave a wrong answer: %s; nothing was changed", job.kind, error)
+            return FAULT
+        except Exception as error:  # noqa: BLE001 - one failing job must not end its thread
+            log.error("sealed: %s failed (%s)%s", job.kind, error_types(error), frames(error))
+            return FAULT
+
+
+def tidy(parts: WorkerParts) -> None:
+    """Delete the jobs that nobody came back to, and the keys of processes long silent."""
+    with parts.db.read() as session:
+        now = database_time(session, parts.clock.now())
+        left = service.any_left(session, now)
+        silent = WorkerKey.beat_at < now - process_key.FORGET
+        stale = session.scalar(select(WorkerKey.id).where(silent).limit(1)) is not None
+    if left:
+        in_turns(parts, _purge)
+    if stale:
+        with parts.db.write() as session:
+            session.execute(delete(WorkerKey).where(silent))
+
+
+def _purge(session: Session, now: datetime, limit: int) -> int:
+    return service.purge(session, database_time(session, now), limit)

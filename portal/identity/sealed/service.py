@@ -1,0 +1,155 @@
+"""The web process's side of a sealed job: seal it, and look for its verdict at fixed ticks.
+
+A store takes longer for some accounts than for others. Its verdict is shown at whole half seconds after the
+request, and never before a second has passed, so that who asks sees no more of that than the tick.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from os import urandom
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from portal.core.db import new_id
+from portal.crypto import tokens
+from portal.crypto.vault import WebVault, pad, unpad
+from portal.identity.sealed.models import SealedJob
+from portal.identity.sealed.process_key import newest, seal
+from portal.runtime.heartbeat import database_time
+from portal.runtime.turns import MOST_ROWS, delete_some
+
+TICK = timedelta(milliseconds=500)
+FIRST_TICK = 2
+DEADLINE = timedelta(seconds=10)
+# A job that no thread has begun by then is never begun: what is left would be too little for the store.
+BEGIN_WITHIN = timedelta(seconds=5)
+# Rows whose browser never came back for its verdict.
+KEPT = timedelta(seconds=20)
+JOB_SIZE = 4096
+VERDICT_SIZE = 512
+RESPONSE_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, repr=False)
+class Asked:
+    """A job of this browser: its id, its kind, and the key that its verdict is locked under."""
+
+    id: bytes
+    kind: str
+    response_key: bytes
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a look at a job saw. None of them: it is still being worked on.
+
+    `late`: its deadline has passed without a verdict. `begun` then says whether a worker had begun it, which
+    may have done what it was asked to. `gone`: it was read before, or is long over.
+    """
+
+    verdict: dict[str, Any] | None = None
+    late: bool = False
+    begun: bool = False
+    gone: bool = False
+
+
+def submit(session: Session, vault: WebVault, kind: str, fields: dict[str, str], now: datetime) -> Asked:
+    """Seal a job to a living worker process, insert its row, and return what opens its verdict.
+
+    One length, whatever was typed. Raises NoWorker, and ValueError where the fields exceed 4,094 bytes.
+    """
+    now = database_time(session, now)
+    asked = Asked(new_id(), kind, urandom(RESPONSE_KEY_BYTES))
+    recipient = newest(session, vault, now)
+    content = {**fields, "response_key": asked.response_key.hex()}
+    plaintext = pad(_encoded(content), (JOB_SIZE,))
+    values = {
+        "id": asked.id,
+        "kind": kind,
+        "key_id": recipient.key_id,
+        "sealed": seal(vault, recipient, purpose_of(kind), asked.id, plaintext),
+        "asked_at": now,
+        "deadline": now + DEADLINE,
+    }
+    session.execute(insert(SealedJob).values(values))
+    return asked
+
+
+def look(session: Session, asked: Asked, now: datetime) -> Seen:
+    """Return what may be seen of a job at present; it changes nothing."""
+    row = session.execute(
+        select(
+            SealedJob.asked_at,
+            SealedJob.deadline,
+            SealedJob.claimed_at,
+            SealedJob.answered_at,
+            SealedJob.verdict,
+        ).where(SealedJob.id == asked.id, SealedJob.kind == asked.kind)
+    ).one_or_none()
+    if row is None:
+        return Seen(gone=True)
+    now = database_time(session, now)
+    ticks = (min(now, row.deadline) - row.asked_at) // TICK
+    shown_at = row.asked_at + ticks * TICK
+    if ticks >= FIRST_TICK and row.answered_at is not None and row.answered_at <= shown_at:
+        return _opened(asked, row.verdict)
+    if now >= row.deadline:
+        return Seen(late=True, begun=row.claimed_at is not None)
+    return Seen()
+
+
+def forget(session: Session, asked: Asked) -> bool:
+    """Delete a job; return whether it was there: of parallel calls, one is first."""
+    statement = delete(SealedJob).where(SealedJob.id == asked.id).returning(SealedJob.id)
+    return session.execute(statement).first() is not None
+
+
+def any_left(session: Session, now: datetime) -> bool:
+    """Return whether a job is to be swept away."""
+    over = SealedJob.deadline < now - KEPT
+    return session.scalar(select(SealedJob.id).where(over).limit(1)) is not None
+
+
+def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
+    """Delete up to `limit` jobs that nobody came back to; return how many."""
+    return delete_some(session, SealedJob, SealedJob.deadline < now - KEPT, limit)
+
+
+def lock_verdict(asked: Asked, verdict: dict[str, Any]) -> bytes:
+    """Return a verdict locked under its job's response key, at one length. Raises ValueError if too long."""
+    return tokens.lock(asked.response_key, _encoded(verdict), VERDICT_SIZE, _info(asked))
+
+
+def purpose_of(kind: str) -> str:
+    """Return the purpose that a kind's jobs are sealed for."""
+    return f"sealed job {kind}"
+
+
+def fields_of(padded: bytes) -> dict[str, str]:
+    """Return the fields of an opened job. Raises ValueError where it is none."""
+    if len(padded) != JOB_SIZE:
+        message = f"a sealed job must have {JOB_SIZE} bytes"
+        raise ValueError(message)
+    fields = json.loads(unpad(padded))
+    if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
+        message = "a sealed job must be a JSON object of strings"
+        raise ValueError(message)
+    return fields
+
+
+def _opened(asked: Asked, verdict: bytes) -> Seen:
+    try:
+        return Seen(verdict=json.loads(tokens.unlock(asked.response_key, verdict, _info(asked))))
+    except tokens.Unopenable:
+        return Seen(late=True, begun=True)  # somebody altered the row: what became of the job is not known
+
+
+def _info(asked: Asked) -> str:
+    return f"portal verdict {asked.kind} {asked.id.hex()}"
+
+
+def _encoded(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()

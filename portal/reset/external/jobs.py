@@ -1,0 +1,298 @@
+"""The worker's jobs: store a new password in the company's own store, and clear up after a dead worker."""
+
+import logging
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from portal.accounts import service as accounts
+from portal.core.addresses import sign_in_name
+from portal.core.faults import error_types, frames
+from portal.crypto.hashing import too_long
+from portal.crypto.vault import VaultError
+from portal.identity import state
+from portal.identity.account import Account, AccountMissing
+from portal.identity.ports import (
+    Entry,
+    ExternalStore,
+    OutcomeUnknown,
+    PasswordRefused,
+    StoreFault,
+    StoreUnavailable,
+    Verdict,
+)
+from portal.identity.service import external_store, is_external
+from portal.intake import replies
+from portal.intake import service as intake
+from portal.intake.service import LinkInvalid
+from portal.reset import service
+from portal.reset.emails import PURPOSE
+from portal.reset.external import attempts
+from portal.reset.external.attempts import Attempt, UnderWay
+from portal.reset.external.outcomes import (
+    CHANGE,
+    CHANGED,
+    GONE,
+    NEW,
+    NOT_CHANGED,
+    REFUSED,
+    UNDER_WAY,
+    UNKNOWN,
+    WRONG,
+)
+from portal.reset.rejections import CLOSED_PASSWORD, OLD_PASSWORD, STORES_RULES, Rejection
+from portal.runtime.parts import SealedHandler, WorkerParts
+from portal.runtime.turns import in_turns
+
+log = logging.getLogger("portal.reset")
+
+_MOST_LOST = 20
+
+
+@dataclass(frozen=True, repr=False)
+class Wanted:
+    """A new password for an account as it was at `version`. `reply_id`: the mailed link that proves it."""
+
+    account_id: bytes
+    version: int
+    entry: Entry
+    password: str
+    language: str
+    reply_id: bytes | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class Begun:
+    """An attempt that was committed, and what its account was then. `closed` is for the store to read."""
+
+    attempt: Attempt
+    must_reset: bool
+    closed: bytes | None
+
+
+def new_password(job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
+    """Store the password that was chosen through a mailed link, and spend the link if that went well."""
+    store, now = external_store(parts.settings), parts.clock.now()
+    try:
+        with parts.db.read() as session:
+            # The private part alone says whose link it is: who has a token can rewrite the rest.
+            reply_id, private = replies.private(session, parts.vault, PURPOSE, fields["token"])
+        entry = _entry(store, private["id"])
+        if entry is None or sign_in_name(entry.address) != sign_in_name(private["to"]):
+            return {"outcome": GONE}
+        account_id = state.account_id(parts.vault, store.name, entry.id)
+    except (LinkInvalid, VaultError, KeyError):
+        return {"outcome": GONE}
+    wanted = Wanted(account_id, private["version"], entry, fields["password"], fields["language"], reply_id)
+    return _store(parts, store, job_id, wanted, now)
+
+
+def change_password(job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
+    """Verify the current password of a signed-in person, and store the new one."""
+    store, now = external_store(parts.settings), parts.clock.now()
+    account_id = bytes.fromhex(fields["account"])
+    try:
+        with parts.db.read() as session:
+            store_id = state.entry(session, parts.vault, account_id).id
+    except (AccountMissing, VaultError):
+        return {"outcome": GONE}
+    entry = _entry(store, store_id)
+    if entry is None:
+        return {"outcome": GONE}
+    if not _fits(store, entry.id, fields["current"]):
+        return {"outcome": WRONG}
+    wanted = Wanted(account_id, int(fields["version"]), entry, fields["password"], fields["language"])
+    return _store(parts, store, job_id, wanted, now)
+
+
+def recover(parts: WorkerParts) -> None:
+    """End the sessions of accounts whose attempt at a new password was a dead worker's; their links work."""
+    with parts.db.read() as session:
+        if not attempts.any_over(session, parts.clock.now()):
+            return
+    with parts.db.write() as session:
+        lost = attempts.lost(session, parts.vault, parts.clock.now(), _MOST_LOST)
+        for each in lost:
+            accounts.end_sessions(session, each.account_id)
+            log.warning(
+                "reset: the worker that was storing a new password of account %s ended before it was known "
+                "to be stored; its sessions were ended, and its link works again",
+                each.account_id.hex(),
+            )
+    if is_external(parts.settings):
+        for each in lost:
+            _end_sessions(external_store(parts.settings), each.account_id, each.store_id)
+    in_turns(parts, attempts.purge)
+
+
+def _entry(store: ExternalStore, store_id: str) -> Entry | None:
+    found = [entry for entry in store.get([store_id]) if entry.id == store_id]
+    return found[0] if len(found) == 1 else None
+
+
+def _store(
+    parts: WorkerParts, store: ExternalStore, job_id: bytes, wanted: Wanted, now: datetime
+) -> dict[str, Any]:
+    """Begin an attempt and commit it, call the store outside any transaction, and commit what came of it."""
+    try:
+        begun = _begin(parts, job_id, wanted, now)
+    except LinkInvalid:
+        return {"outcome": GONE}
+    except UnderWay:
+        return {"outcome": UNDER_WAY}
+    try:
+        why = _why_refused(store, wanted, begun)
+        if why is None:
+            store.set_password(wanted.entry.id, wanted.password)
+    except PasswordRefused:
+        why = STORES_RULES
+    except OutcomeUnknown:
+        fits = _fits_at_last(store, wanted)
+        if not fits:
+            return _not_stored(parts, store, wanted, begun.attempt, unknown=fits is None)
+        why = None
+    except (StoreUnavailable, StoreFault):
+        _end(parts, begun.attempt, unknown=begun.attempt.unsure)
+        raise
+    except Exception as error:  # noqa: BLE001 - a store of another package may raise anything, at any step
+        log.error("reset: a call of the store failed (%s)%s", error_types(error), frames(error))
+        return _not_stored(parts, store, wanted, begun.attempt, unknown=True)
+    if why is not None:
+        _end(parts, begun.attempt, unknown=begun.attempt.unsure)
+        return {"outcome": REFUSED, "why": why.code}
+    return _stored(parts, store, wanted, begun.attempt, now)
+
+
+def _begin(parts: WorkerParts, job_id: bytes, wanted: Wanted, now: datetime) -> Begun:
+    """Commit that an attempt has begun. Raises UnderWay; LinkInvalid where link or account have changed."""
+    with parts.db.write() as session:
+        attempt = attempts.begin(
+            session, parts.vault, job_id, wanted.account_id, wanted.entry.id, parts.clock.now()
+        )
+        if wanted.reply_id is not None and not intake.is_open(session, wanted.reply_id, now):
+            raise LinkInvalid
+        account = state.get(session, wanted.account_id) or Account(wanted.account_id, "")
+        if account.version != wanted.version:
+            raise LinkInvalid
+        closed = state.closed(session, parts.vault, wanted.account_id)
+        return Begun(attempt, account.must_reset, closed)
+
+
+def _why_refused(store: ExternalStore, wanted: Wanted, begun: Begun) -> Rejection | None:
+    """Return why the account must not get this password: it is the closed one, or the current one."""
+    can = store.capabilities
+    if can.remembers_closed and begun.closed is not None:
+        if any(
+            store.was_closed(wanted.entry.id, typed, begun.closed) for typed in _spellings(wanted.password)
+        ):
+            return CLOSED_PASSWORD
+    # Where an attempt was lost, the current password may be this one, chosen a minute ago.
+    if begun.attempt.unsure and (can.remembers_closed or not begun.must_reset):
+        return None
+    if can.verify and any(_fits(store, wanted.entry.id, typed) for typed in _spellings(wanted.password)):
+        return CLOSED_PASSWORD if begun.must_reset else OLD_PASSWORD
+    return None
+
+
+def _spellings(password: str) -> list[str]:
+    """Return the password as it is stored and, where it has accents, as an old system may have stored it."""
+    decomposed = unicodedata.normalize("NFD", password)
+    return [password] if decomposed == password or too_long(decomposed) else [password, decomposed]
+
+
+def _fits(store: ExternalStore, store_id: str, typed: str) -> bool:
+    return store.verify(store_id, typed) is not Verdict.WRONG
+
+
+def _fits_at_last(store: ExternalStore, wanted: Wanted) -> bool | None:
+    """Return whether the store has the new password by now, or None where it does not say."""
+    if not store.capabilities.verify:
+        return None
+    try:
+        return _fits(store, wanted.entry.id, wanted.password)
+    except (StoreUnavailable, StoreFault):
+        return None
+
+
+def _stored(
+    parts: WorkerParts, store: ExternalStore, wanted: Wanted, attempt: Attempt, now: datetime
+) -> dict[str, Any]:
+    """Commit what follows from a stored password: the link is spent, and every session ends."""
+    try:
+        with parts.db.write() as session:
+            if wanted.reply_id is not None:
+                intake.spend(session, wanted.reply_id, now)
+            state.ensure(session, parts.vault, store.name, wanted.entry)
+            service.note_changed(
+                session,
+                parts.vault,
+                wanted.account_id,
+                wanted.version,
+                language=wanted.language,
+                by_mail=wanted.reply_id is not None,
+                now=parts.clock.now(),
+            )
+            attempts.end(session, parts.vault, attempt, parts.clock.now(), unknown=False)
+    except (LinkInvalid, service.Overtaken):
+        # A reset was required meanwhile. Which password the store has now, the next attempt finds out.
+        _end(parts, attempt, unknown=True)
+        return {"outcome": GONE}
+    except Exception as error:  # noqa: BLE001 - the lease ends, and `recover` does what is left to do
+        log.error("reset: a stored password could not be noted (%s)%s", error_types(error), frames(error))
+        return {"outcome": UNKNOWN, "signed_out": False}
+    return {
+        "outcome": CHANGED,
+        "account": wanted.account_id.hex(),
+        "version": wanted.version + 1,
+        "address": wanted.entry.address,
+        "signed_out": _end_sessions(store, wanted.account_id, wanted.entry.id),
+    }
+
+
+def _not_stored(
+    parts: WorkerParts, store: ExternalStore, wanted: Wanted, attempt: Attempt, *, unknown: bool
+) -> dict[str, Any]:
+    """Open the link again after a call that broke off; where nobody knows its outcome, end all sessions."""
+    with parts.db.write() as session:
+        attempts.end(session, parts.vault, attempt, parts.clock.now(), unknown=unknown or attempt.unsure)
+        if unknown:
+            accounts.end_sessions(session, wanted.account_id)
+    if not unknown:
+        log.warning(
+            "reset: the store of account %s broke off, and has not stored the new password; its owner can "
+            "try again",
+            wanted.account_id.hex(),
+        )
+        return {"outcome": NOT_CHANGED}
+    log.error(
+        "reset: the store did not say whether it has stored a new password of account %s; its sessions were "
+        "ended, and its owner can try again. See the store's own log",
+        wanted.account_id.hex(),
+    )
+    return {"outcome": UNKNOWN, "signed_out": _end_sessions(store, wanted.account_id, wanted.entry.id)}
+
+
+def _end(parts: WorkerParts, attempt: Attempt, *, unknown: bool) -> None:
+    with parts.db.write() as session:
+        attempts.end(session, parts.vault, attempt, parts.clock.now(), unknown=unknown)
+
+
+def _end_sessions(store: ExternalStore, account_id: bytes, store_id: str) -> bool:
+    """End an account's sessions in the company's product; return whether that is certain."""
+    if not store.capabilities.end_sessions:
+        return False
+    try:
+        store.end_sessions([store_id])
+    except (StoreUnavailable, StoreFault, OutcomeUnknown) as error:
+        log.error(
+            "reset: the sessions of account %s in the company's product could not be ended (%s)",
+            account_id.hex(),
+            error_types(error),
+        )
+        return False
+    return True
+
+
+SEALED: dict[str, SealedHandler] = {NEW: new_password, CHANGE: change_password}

@@ -1,0 +1,93 @@
+"""Pages that wait for a new password to be stored in the company's own store, and what it came to."""
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+
+from portal.accounts import login
+from portal.accounts import service as accounts
+from portal.accounts import sign_in as attempts
+from portal.identity.account import Account
+from portal.identity.sealed.waiting import LATE, Told
+from portal.reset.done import to_done
+from portal.reset.external import asking
+from portal.reset.external.asking import CHANGE_PAGE, NEW_PAGE
+from portal.reset.external.outcomes import CHANGED, GONE, REFUSED, UNDER_WAY, UNKNOWN, WRONG
+from portal.reset.views import FLOW
+from portal.web import frame
+from portal.web.tabs import TabValue
+
+bp = Blueprint("reset_external", __name__)
+UNLISTED_PATHS = ()
+
+AWAY = 503
+
+Page = ResponseReturnValue
+
+
+@bp.get("/reset/wait/")
+def wait_for_new() -> Page:
+    """Wait until the password that was chosen through a link is stored, then lead on."""
+    told = NEW_PAGE.told()
+    name, token, browser, reply_id = told.state
+    opened = TabValue(name, token)
+    if told.outcome == CHANGED:
+        FLOW.forget(opened, bytes.fromhex(browser))
+        login.leave_account()
+        return _to_done(told, signed_in=False)
+    if told.outcome == REFUSED:
+        asking.count_refusal(bytes.fromhex(reply_id))
+        FLOW.change(opened, told.verdict["why"])
+        return frame.see_other("reset.choose", link=name)
+    if told.outcome == GONE:
+        frame.gone()
+    return _not_done(told, f"/reset/choose/?link={name}", by_link=True)
+
+
+@bp.get("/account/password/wait/")
+def wait_for_change() -> Page:
+    """Wait until a signed-in person's password is changed; this browser then gets a new session."""
+    told = CHANGE_PAGE.told()
+    parts, current = frame.parts(), login.signed_in()
+    if told.outcome == CHANGED:
+        account = Account(bytes.fromhex(told.verdict["account"]), "", told.verdict["version"])
+        device = accounts.describe_device(request.user_agent.string)
+        with parts.db.write() as db_session:
+            token = accounts.create_session(
+                db_session,
+                parts.vault,
+                account,
+                address=told.verdict["address"],
+                device=device,
+                now=parts.clock.now(),
+            )
+        return _to_done(told, signed_in=login.log_in(token))
+    if told.outcome == UNKNOWN or current is None:
+        login.log_out()
+    elif told.outcome in (REFUSED, WRONG):
+        if told.outcome == REFUSED:
+            with parts.db.write() as db_session:
+                attempts.clear_in_session(db_session, parts.vault, current.resumed)
+            asking.count_refusal(current.session_id)
+        asking.note_refused_change(told.verdict.get("why", WRONG))
+        return frame.see_other("reset.change")
+    else:
+        with parts.db.write() as db_session:
+            attempts.forgive_in_session(db_session, parts.vault, current.resumed)
+    if told.outcome == GONE:
+        login.log_out()
+        return frame.see_other("accounts.sign_in")
+    return _not_done(told, "/reset/" if told.outcome == UNKNOWN else "/account/password/", by_link=False)
+
+
+def _to_done(told: Told, *, signed_in: bool) -> Page:
+    account_id, version = bytes.fromhex(told.verdict["account"]), told.verdict["version"]
+    now, signed_out = frame.parts().clock.now(), told.verdict["signed_out"]
+    return to_done(account_id, version, now, signed_in=signed_in, signed_out=signed_out)
+
+
+def _not_done(told: Told, again: str, *, by_link: bool) -> Page:
+    """Return the page for a password that was not stored, or of which nobody knows: it says which."""
+    unsure = told.outcome in (UNKNOWN, UNDER_WAY) or (told.outcome == LATE and told.begun)
+    template = "reset/unsure.html" if unsure else "reset/away.html"
+    ended = told.outcome == UNKNOWN
+    return render_template(template, again=again, by_link=by_link, ended=ended), AWAY
