@@ -28,6 +28,9 @@ ROOM = 3  # of the database's size: the copy, and the mails and answers that it 
 # Set for the copy, and not to be taken from the real portal.
 LEFT_OUT = frozenset(["MAIL_RATE", "METRICS_LISTEN", "TRUSTED_PROXIES", "QUEUE_FILE", "DEMO_MAILBOX"])
 
+# Any other store is the company's own: a rehearsal that locked passwords there would lock real ones.
+COPIED_WITH_THE_DATABASE = ("builtin", "link")
+
 
 @click.command()
 @click.argument("slug")
@@ -71,6 +74,8 @@ def rehearse(
         work = Path(name)
         click.echo(f"The copy is in {work}. It is deleted at the end; if this command is killed, delete it.")
         _copy(context, work, slug)
+        if (store_name := context.settings.identity.store) not in COPIED_WITH_THE_DATABASE:
+            click.echo(f"The accounts in the store '{store_name}' are real, so the copy has none of them.")
         store = MailboxStore(work / "mailbox.db")
         arrivals = Arrivals(store)
         with receiving(arrivals.add) as mail_port, (work / LOG).open("wb") as log:
@@ -138,6 +143,8 @@ def environ_of(settings: Settings, work: Path, port: int, mail_port: int, *, mai
         "WORKER_KEYS_FILE": str(work / "worker.json"),
         "EMBEDDED": "1",
     }
+    if settings.identity.store not in COPIED_WITH_THE_DATABASE:
+        own["IDENTITY_STORE"] = "builtin"
     if mailbox:
         own["DEMO_MAILBOX"] = str(work / "mailbox.db")
     replaced = LEFT_OUT | own.keys()
@@ -145,6 +152,7 @@ def environ_of(settings: Settings, work: Path, port: int, mail_port: int, *, mai
         name: value
         for name, value in os.environ.items()
         if not {name.removeprefix(PREFIX), name.removeprefix(PREFIX).removesuffix("_FILE")} & replaced
+        and not ("IDENTITY_STORE" in own and name.startswith(f"{PREFIX}IDENTITY_"))
     }
     return kept | {PREFIX + name: value for name, value in own.items()}
 
@@ -160,7 +168,10 @@ def _run(
         click.echo("\n2. Activate the list")
         rehearsal.activate(number, options)
         click.echo("\n3. Lock exposed passwords")
-        rehearsal.require_passwords()
+        if rehearsal.context.settings.identity.elsewhere:
+            click.echo("  note  not tried: passwords are locked with your own tool")
+        else:
+            rehearsal.require_passwords()
         click.echo("\n4. Notify everyone")
         rehearsal.notify()
         seconds = rehearsal.wait_until_sent()

@@ -155,6 +155,8 @@ class Rehearsal:
         self._try("a new password is chosen, and signs in", partial(self._choose, site, notice.to))
 
     def _choose(self, site: str, address: str) -> None:
+        if self.context.settings.identity.elsewhere:
+            raise NotTried("it is chosen at your own page")
         mail = self.arrivals.with_link(visit.RESET)  # to somebody whose password was just locked
         mail = mail or visit.ask_for_password(site, address, self.arrivals)
         if not link_in(mail, visit.RESET):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -235,6 +236,19 @@ def test_other_users_of_the_machine_read_no_mails_unless_asked(context, tmp_path
     monkeypatch.setenv("PORTAL_DEMO_MAILBOX", str(tmp_path / "another.db"))
     environ = environ_of(context.settings, tmp_path, 8100, 2525, mailbox=stays)
     assert environ.get("PORTAL_DEMO_MAILBOX") == (str(tmp_path / "mailbox.db") if page else None)
+
+
+def test_a_rehearsal_locks_no_password_in_the_companys_own_store(context, tmp_path, monkeypatch):
+    for name, value in {
+        "STORE": "http",
+        "HTTP_URL": "https://shop.example",
+        "HTTP_SECRET_FILE": "/x",
+    }.items():
+        monkeypatch.setenv(f"PORTAL_IDENTITY_{name}", value)
+    own = replace(context.settings, identity=replace(context.settings.identity, store="http"))
+    environ = environ_of(own, tmp_path, 8100, 2525, mailbox=False)
+    stores = {name: value for name, value in environ.items() if name.startswith("PORTAL_IDENTITY_")}
+    assert stores == {"PORTAL_IDENTITY_STORE": "builtin"}
 
 
 def test_no_proxy_sees_addresses_and_links(monkeypatch):
