@@ -33,7 +33,7 @@ STOP_SECONDS = 10
 def serve(context: Context, processes: int | None) -> None:
     """Run the web server at PORTAL_LISTEN.
 
-    It refuses to start if it can open the worker's key file.
+    It refuses to start if it can open the worker's key file, or read the secret of an identity store.
     """
     faults = refusals(context.settings)
     if faults:
@@ -98,6 +98,12 @@ def refusals(settings: Settings) -> list[str]:
             f"chmod 0400 {settings.keys.worker_file}; or set PORTAL_EMBEDDED=1, whose price is in "
             "docs/guide/install.md."
         )
+    if settings.production and not settings.keys.embedded:
+        faults += [
+            f"PORTAL_{name}: the web server's user can read it, and must not reach your customers' accounts. "
+            "Put it into worker.env, or into a file that portal-worker alone can read."
+            for name in settings.identity.exposed
+        ]
     try:
         registry.capabilities(settings)
     except StoreFault as fault:

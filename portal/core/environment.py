@@ -3,6 +3,7 @@
 A fault names the variable and what it must be, never its value.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -90,6 +91,11 @@ class Environment:
             except (OSError, UnicodeDecodeError) as error:
                 self.fault(f"{name}_FILE", f"cannot read the file ({type(error).__name__})")
         return default if value is None else value
+
+    def readable(self, name: str) -> bool:
+        """Return whether this process was given a variable that it must not ask for, or may read its file."""
+        file = self._variables.get(f"{PREFIX}{name}_FILE")
+        return PREFIX + name in self._variables or bool(file and os.access(file, os.R_OK))
 
     def unused(self) -> tuple[str, ...]:
         """Return the variables that were given and do nothing in this version."""

@@ -253,6 +253,25 @@ def test_a_connection_is_kept_until_the_server_closes_it():
     assert numbers == [1, 1, 2, 2, 3]
 
 
+def test_a_connection_that_was_closed_meanwhile_costs_no_try():
+    numbers, closed = [], threading.Event()
+
+    def close_one_break_one(connection, number):
+        numbers.append(number)
+        read_request(connection)
+        if number != 2:
+            connection.sendall(answer(200, FITS))
+        connection.shutdown(socket.SHUT_RDWR)
+        closed.set()
+
+    with answering(close_one_break_one) as url:
+        store = store_at(url)
+        assert store.verify("1001", PASSWORD) is Verdict.FITS
+        closed.wait()
+        assert store.verify("1001", PASSWORD) is Verdict.FITS
+    assert numbers == [1, 2, 3]
+
+
 @pytest.fixture
 def company():
     """The example, and a server before it that carries requests there and answers them as `mood` says."""

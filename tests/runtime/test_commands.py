@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from portal.cli import main
-from portal.core.settings import Settings
+from portal.core.settings import SendsMail, Settings
 from portal.crypto import keys
 from portal.serve import refusals
 from tests import databases
@@ -205,6 +205,24 @@ class TestServe:
         assert refusals(Settings.from_env(production_environ | {"PORTAL_EMBEDDED": "1"}))[0].startswith(
             "PORTAL_WEB_KEYS_FILE"
         )
+
+    def test_it_refuses_where_it_can_read_the_secret_of_a_store(self, production_environ, tmp_path):
+        (tmp_path / "keys/worker.json").unlink()
+        (tmp_path / "secret").write_text("whsec_" + "hunter22" * 4)
+
+        def refused(**given):
+            environ = production_environ | {f"PORTAL_{name}": value for name, value in given.items()}
+            return refusals(Settings.from_env(environ, sends_mail=SendsMail.NO))
+
+        (fault,) = refused(IDENTITY_HTTP_SECRET="whsec_" + "hunter22" * 4)
+        assert fault.startswith("PORTAL_IDENTITY_HTTP_SECRET: ")
+        assert "hunter22" not in fault
+        (fault,) = refused(IDENTITY_HTTP_SECRET_FILE=str(tmp_path / "secret"))
+        assert fault.startswith("PORTAL_IDENTITY_HTTP_SECRET: ")
+        (fault,) = refused(IDENTITY_SQL_URL="postgresql://portal:hunter22@shop/shop")
+        assert fault.startswith("PORTAL_IDENTITY_SQL_URL: ")
+        assert refused(IDENTITY_HTTP_SECRET_FILE=str(tmp_path / "of-the-worker")) == []
+        assert refused(IDENTITY_HTTP_SECRET="whsec_" + "hunter22" * 4, EMBEDDED="1") == []
 
     def test_it_serves_with_the_web_keys_alone_and_without_a_relay(self, production_environ, tmp_path):
         (tmp_path / "keys/worker.json").unlink()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Every store is an entry point of this group, those of this repository too.
 GROUP = "portal.identity_stores"
+SECRETS = ("IDENTITY_SQL_URL", "IDENTITY_HTTP_SECRET")
 # Stores whose settings are groups here. Another package's store has all variables below its own prefix.
 OWN_GROUPS = ("builtin", "sql", "http", "link")
 
@@ -32,7 +33,7 @@ class Identity:
     """The company's user store, and the cost of new password hashes.
 
     `own` are the variables of a store that another package brings, as they were given; `own_names` their full
-    names. The web server gets the names alone.
+    names. The web server gets the names alone. `exposed` are secrets of the worker's that it could read.
     """
 
     store: str = "builtin"
@@ -42,6 +43,7 @@ class Identity:
     sql: SqlIdentity = field(default_factory=SqlIdentity)
     own_names: tuple[str, ...] = ()
     own: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    exposed: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, environment: Environment, sends_mail: SendsMail, keys: KeyFiles) -> "Identity":
@@ -57,6 +59,7 @@ class Identity:
             sql=SqlIdentity.read(environment, chosen=store == "sql", reads_secrets=not secret),
             own_names=tuple(sorted(own)),
             own=() if secret else tuple(sorted(own.items())),
+            exposed=tuple(name for name in SECRETS if secret and environment.readable(name)),
         )
 
     @property

@@ -128,6 +128,6 @@ def _close(idle: deque[tuple[float, HTTPConnection]]) -> None:
 
 def _body(response: BaseHTTPResponse) -> bytes:
     body = b""
-    while len(body) <= MAX_ANSWER and (part := response.read(MAX_ANSWER + 1 - len(body))):
+    while part := response.read(MAX_ANSWER + 1 - len(body)):
         body += part
     return body
