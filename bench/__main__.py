@@ -14,6 +14,7 @@ from bench import (
     peer_server,
     readiness,
     requests,
+    required,
     reset_files,
     rush,
     schedule,
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "rush": rush.run,
     "sign-ins": sign_ins.run,
     "readiness": readiness.run,
+    "required resets": required.run,
 }
 
 

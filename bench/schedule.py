@@ -70,7 +70,7 @@ def _measured(parts: WorkerParts, job: Any) -> Result:
 
     Anything else that the machine does makes single turns longer by the clock; the longest is printed.
     """
-    with _transactions(parts.db) as turns:
+    with transactions(parts.db) as turns:
         job.run(parts)
     cpu = max((turn.cpu for turn in turns), default=0.0)
     wall = [turn.wall for turn in turns] or [0.0]
@@ -90,7 +90,7 @@ class Turn:
 
 
 @contextmanager
-def _transactions(db: Database) -> Iterator[list[Turn]]:
+def transactions(db: Database) -> Iterator[list[Turn]]:
     """Yield a list that fills with write transactions."""
     turns: list[Turn] = []
 

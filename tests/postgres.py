@@ -33,7 +33,7 @@ class PostgresServer:
         self.folder = folder
 
     @classmethod
-    def start(cls, run: int) -> "PostgresServer":
+    def start(cls, run: int, options: str = FAST) -> "PostgresServer":
         """Start one for the test run that is the process `run`; it ends with that run, however that ends."""
         # A short path in /tmp: a socket's address may have 107 bytes, and PostgreSQL's user must reach it.
         server = cls(Path(tempfile.mkdtemp(prefix="portal-postgres-", dir="/tmp")))
@@ -49,7 +49,7 @@ class PostgresServer:
         rules.write_text(f"local all stranger scram-sha-256\n{rules.read_text()}")
         server._run(
             "pg_ctl", "start", "-w", "-l", str(server.folder / "log"),
-            "-o", f"-h '' -k {server.folder} {FAST}",
+            "-o", f"-h '' -k {server.folder} {options}",
         )  # fmt: skip
         subprocess.run(
             ["/bin/sh", "-c", WATCH, "watch", str(run), server.folder], start_new_session=True, check=True
