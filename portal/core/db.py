@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from importlib import import_module
@@ -68,6 +68,28 @@ def insert(session: Session, table: type[Base]) -> "postgresql.Insert":
     dialect = import_module(f"sqlalchemy.dialects.{session.get_bind().dialect.name}")
     statement: postgresql.Insert = dialect.insert(table)
     return statement
+
+
+def insert_many(session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows with values for the same columns, by name: with one COPY on PostgreSQL."""
+    if not rows:
+        return
+    connection = session.connection()
+    described = Base.metadata.tables[table.__tablename__]
+    if connection.dialect.name == "sqlite":
+        connection.execute(described.insert(), rows)
+        return
+    columns = [described.c[name] for name in rows[0]]
+    names = ", ".join(column.name for column in columns)
+    raw = connection.connection.cursor()
+    try:
+        with raw.copy(f"COPY {table.__tablename__} ({names}) FROM STDIN (FORMAT BINARY)") as copy:
+            types = (column.type.compile(connection.dialect) for column in columns)
+            copy.set_types([name.partition("(")[0].lower() for name in types])
+            for row in rows:
+                copy.write_row(tuple(row.values()))
+    finally:
+        raw.close()
 
 
 class Utc(TypeDecorator[datetime]):

@@ -1,6 +1,7 @@
 """The worker's side of a reply: prepare it, store its private part, and cap answers per address."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from os import urandom
@@ -32,6 +33,8 @@ CAP_PER_DAY = 3
 AT_LEAST = timedelta(days=1)
 MOST_NOTED = 10  # per record: more than two days' answers, so everything from the last minutes is there
 _TOKEN_LENGTH = 32
+# Of a reply: what its token opens, and what only the worker reads.
+Content = tuple[dict[str, Any], dict[str, Any]]
 # Built once, from the table rather than the class: it runs for every mail with a link.
 _TABLE: Any = IntakeReply.__table__
 _EXTEND = (
@@ -88,26 +91,56 @@ def prepare(
     lasts as long as the link.
     """
     token = token or vault.token(purpose, row_id)
+    row = _row(vault, purpose, row_id, token, data, private or {}, now, lifetime, code)
+    session.execute(insert(_TABLE).values(row | {"reusable": reusable}))
+    return token
+
+
+def prepare_many(
+    session: Session,
+    vault: WorkerVault,
+    purpose: str,
+    contents: Mapping[bytes, Content],
+    *,
+    now: datetime,
+    lifetime: timedelta,
+) -> None:
+    """Insert the replies that belong to mails, by row id, as `prepare` does without a code."""
+    rows = [
+        _row(vault, purpose, row_id, vault.token(purpose, row_id), *content, now, lifetime)
+        for row_id, content in contents.items()
+    ]
+    db.insert_many(session, IntakeReply, rows)
+
+
+def _row(
+    vault: WorkerVault,
+    purpose: str,
+    row_id: bytes,
+    token: str,
+    data: dict[str, Any],
+    private: dict[str, Any],
+    now: datetime,
+    lifetime: timedelta,
+    code: CodeLock | None = None,
+) -> dict[str, Any]:
     code = code or CodeLock(urandom(32), urandom(32))
     content = json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
-    stored = json.dumps(private or {}, separators=(",", ":"), ensure_ascii=False).encode()
-    session.execute(
-        insert(IntakeReply).values(
-            id=row_id,
-            purpose=purpose,
-            token_hash=tokens.token_hash(token),
-            data=tokens.lock(token.encode(), content, DATA_SIZE, info(purpose)),
-            private=vault.encrypt(_private_cell(row_id), stored, sizes=(PRIVATE_SIZE,)),
-            browser=code.browser,
-            by_code=tokens.lock(code.key, token.encode(), _TOKEN_LENGTH, code_info(purpose)),
-            code_tries=0,
-            code_expires_at=now + lifetime,
-            created_at=now,
-            expires_at=_full_hour(now + lifetime),
-            reusable=reusable,
-        )
-    )
-    return token
+    stored = json.dumps(private, separators=(",", ":"), ensure_ascii=False).encode()
+    return {
+        "id": row_id,
+        "purpose": purpose,
+        "token_hash": tokens.token_hash(token),
+        "data": tokens.lock(token.encode(), content, DATA_SIZE, info(purpose)),
+        "kept": vault.encrypt(_private_cell(row_id), stored, sizes=(PRIVATE_SIZE,)),
+        "browser": code.browser,
+        "by_code": tokens.lock(code.key, token.encode(), _TOKEN_LENGTH, code_info(purpose)),
+        "code_tries": 0,
+        "code_expires_at": now + lifetime,
+        "created_at": now,
+        "expires_at": _full_hour(now + lifetime),
+        "reusable": False,
+    }
 
 
 def extend(session: Session, reply_id: bytes, now: datetime, lifetime: timedelta) -> bool:

@@ -118,7 +118,7 @@ def enqueue(
         "now": now,
         "batch": batch,
         "unique_key": unique,
-        "payload": _encrypt_payload(vault, row_id, mail, address, locale),
+        "payload": encrypt_payload(vault, row_id, mail, address, locale),
     }
     added: Any = session.execute(_ADD, values)
     if not added.rowcount:
@@ -134,7 +134,8 @@ def _has_left(session: Session, unique: bytes) -> bool:
     return session.execute(_LEFT, {"unique": unique}).first() is not None
 
 
-def _encrypt_payload(vault: WorkerVault, row_id: bytes, mail: mails.Mail, address: str, locale: str) -> bytes:
+def encrypt_payload(vault: WorkerVault, row_id: bytes, mail: mails.Mail, address: str, locale: str) -> bytes:
+    """Return what a row holds of a mail: recipient, language and fields, encrypted at one length."""
     content = {"to": address, "locale": locale, "name": mail.name, "fields": asdict(mail)}
     packed = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
     return vault.encrypt(payload_cell(row_id), packed, sizes=(PAYLOAD_SIZE,))
@@ -266,7 +267,7 @@ def send_again(
     row_id = session.scalar(select(OutboxMail.id).where(ended).with_for_update())
     if row_id is None:
         return False
-    payload = _encrypt_payload(vault, row_id, mail, address, locale)
+    payload = encrypt_payload(vault, row_id, mail, address, locale)
     session.execute(
         update(OutboxMail).where(OutboxMail.id == row_id).values(payload=payload, **_queued_again(now))
     )
