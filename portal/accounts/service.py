@@ -7,6 +7,7 @@ It signs nobody in, identifies nobody, and becomes worthless when the password c
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hmac import compare_digest
@@ -181,6 +182,11 @@ def end_sessions(session: Session, account_id: bytes, keep: bytes | None = None)
     """End every session of an account, except `keep`."""
     query = delete(AccountSession).where(AccountSession.account_id == account_id)
     session.execute(query if keep is None else query.where(AccountSession.id != keep))
+
+
+def end_all_sessions(session: Session, account_ids: Collection[bytes]) -> None:
+    """End every session of these accounts."""
+    session.execute(delete(AccountSession).where(AccountSession.account_id.in_(account_ids)))
 
 
 def count_password_try(session: Session, session_id: bytes) -> bool:

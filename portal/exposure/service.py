@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import UTC, datetime
 from hmac import compare_digest
 
@@ -157,30 +157,9 @@ def classes_beyond(version: ExposureList, names: Collection[str]) -> list[str]:
     return sorted(set(json.loads(version.class_counts)) - set(names))
 
 
-def exposed_people(
-    session: Session, vault: WorkerVault, incident_id: bytes, class_name: str
-) -> Iterator[Person]:
-    """Yield the people of the active list whose data of this class were exposed, in index order.
-
-    Reads one page at a time. Tampered rows are logged and skipped. Raises ListNotActive or ListDestroyed, and
-    VaultError if the list's key does not open.
-    """
-    version = needed(session, vault, incident_id)
-    bit = 1 << find(class_name).id
-    after, tampered = b"", 0
-    while True:
-        people, after = people_after(session, vault, version, after, PAGE)
-        tampered += sum(person is None for _, person in people)
-        yield from (person for _, person in people if person is not None and person.classes & bit)
-        if not after:
-            break
-    if tampered:
-        log.error(
-            "exposure: list version %d has tampered rows, skipped: %d; import the list again, activate it, "
-            "and run the command again",
-            version.number,
-            tampered,
-        )
+def exposes(person: Person, class_name: str) -> bool:
+    """Return whether a person's data of this class were exposed."""
+    return bool(person.classes >> find(class_name).id & 1)
 
 
 def people_after(

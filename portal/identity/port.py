@@ -82,8 +82,8 @@ class Store(Protocol):
 
     def require_reset(
         self, session: Session, account_ids: Sequence[bytes], reason: str, now: datetime
-    ) -> int:
-        """Close the passwords of these accounts until new ones are chosen; return how many were open.
+    ) -> list[bytes]:
+        """Close the passwords of these accounts until new ones are chosen; return those that were open.
 
         `reason` is a short code, the same for the whole cohort; it must not reveal anything about one person.
         """

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from portal.core import db
@@ -43,6 +43,10 @@ _OWNERS: Any = select(AccountState.id, AccountState.owner, AccountRow.profile).o
     AccountRow, AccountRow.id == AccountState.id
 )
 
+# Built once: with some hundred keys each, building them takes as long as the database.
+_MANY = select(*COLUMNS).where(AccountState.id.in_(bindparam("ids", expanding=True)))
+_MANY_LOCKED = _MANY.order_by(AccountState.id).with_for_update()
+
 
 def account_id(vault: WorkerVault, store: str, store_id: str) -> bytes:
     """Return the id of an external store's account: only the worker can compute it, from the store's id."""
@@ -62,10 +66,16 @@ def get(session: Session, account: bytes) -> Account | None:
     return account_of(row) if row else None
 
 
-def get_many(session: Session, accounts: Collection[bytes]) -> dict[bytes, Account]:
-    """Return the accounts with these ids; those that are unknown, or cannot be read, are missing."""
+def get_many(
+    session: Session, accounts: Collection[bytes], *, for_update: bool = False
+) -> dict[bytes, Account]:
+    """Return the accounts with these ids; those that are unknown, or cannot be read, are missing.
+
+    `for_update` locks them, in the order of their ids: no two that lock many wait for each other in a circle.
+    """
+    query = _MANY_LOCKED if for_update else _MANY
     try:
-        rows = session.execute(select(*COLUMNS).where(AccountState.id.in_(accounts))).all()
+        rows = session.execute(query, {"ids": list(accounts)}).all()
         found = [account_of(row) for row in rows]
     except (TypeError, ValueError):  # one row spoils the result: read them one by one
         found = [get(session, one) for one in accounts]

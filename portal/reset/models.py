@@ -10,10 +10,11 @@ from portal.crypto.vault import INDEX_BYTES
 
 
 class Requirement(Base):
-    """One job of `portal reset require`, resumable: accounts with ids up to `cursor` are done.
+    """One job of `portal reset require`, resumable: everything up to `cursor` is done and counted.
 
-    `subject` is an incident's slug, or empty for everyone. The row is locked during each batch, so that two
-    commands share the work and a killed one leaves no lock.
+    `subject` is an incident's slug, or empty for everyone. `cursor` is the key of a row of the list, or of an
+    account where it is for everyone. The row is locked during each turn, so that two commands share the work
+    and a killed one leaves no lock.
     """
 
     __tablename__ = "reset_requirements"
@@ -23,11 +24,26 @@ class Requirement(Base):
     list_version: Mapped[int | None]
     started_at: Mapped[datetime] = mapped_column(Utc)
     finished_at: Mapped[datetime | None] = mapped_column(Utc)
-    cursor: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), default=b"")
+    cursor: Mapped[bytes] = mapped_column(LargeBinary, default=b"")
+    people: Mapped[int] = mapped_column(default=0, server_default="0")
+    altered: Mapped[int] = mapped_column(default=0, server_default="0")
     newly: Mapped[int] = mapped_column(default=0)
     already: Mapped[int] = mapped_column(default=0)
     renewed: Mapped[int] = mapped_column(default=0)
     mails: Mapped[int] = mapped_column(default=0)
+
+
+class CountedAccount(Base):
+    """An account that an unfinished job for a list has counted: several people may share one.
+
+    `key` is the job's id and a keyed hash that only the worker can compute, so it leads to no account. The
+    rows of a job are deleted when it ends.
+    """
+
+    __tablename__ = "reset_counted"
+    __table_args__ = WITHOUT_ROWID
+
+    key: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES + INDEX_BYTES), primary_key=True)
 
 
 class PasswordAttempt(Base):

@@ -15,6 +15,7 @@ from portal.core.db import new_id
 from portal.crypto.hashing import Hasher, too_long
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.identity import state
+from portal.identity.account import Account as AnyAccount
 from portal.identity.account import AccountMissing, Profile
 from portal.identity.port import Account, Store
 from portal.intake import replies
@@ -128,7 +129,7 @@ def mail_link(
     return 1
 
 
-def _link_data(account: Account | None, profile: Profile) -> dict[str, Any]:
+def _link_data(account: AnyAccount | None, profile: Profile) -> dict[str, Any]:
     """Return the content of a link's reply, which is encrypted under the link's token."""
     return {
         "account": account.id.hex() if account else None,
@@ -136,6 +137,11 @@ def _link_data(account: Account | None, profile: Profile) -> dict[str, Any]:
         "address": profile.address,
         "words": [profile.address, profile.name],
     }
+
+
+def renewable(account: AnyAccount | None, profile: Profile) -> replies.Content:
+    """Return the reply of a required reset; its private part says where another link may be mailed."""
+    return _link_data(account, profile) | {"renewable": True}, {"to": profile.address}
 
 
 def _prepare_renewable(
@@ -146,16 +152,9 @@ def _prepare_renewable(
     profile: Profile,
     now: datetime,
 ) -> None:
-    """Prepare the reply of a required reset; its private part says where another link may be mailed."""
+    data, private = renewable(account, profile)
     replies.prepare(
-        session,
-        vault,
-        PURPOSE,
-        row_id,
-        data=_link_data(account, profile) | {"renewable": True},
-        now=now,
-        lifetime=RENEWABLE_FOR,
-        private={"to": profile.address},
+        session, vault, PURPOSE, row_id, data=data, now=now, lifetime=RENEWABLE_FOR, private=private
     )
 
 

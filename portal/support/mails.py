@@ -18,9 +18,9 @@ from portal.incidents.models import Incident
 from portal.intake import replies
 from portal.intake import service as intake
 from portal.outbox import service as outbox
-from portal.reset import require
 from portal.reset import service as reset
 from portal.reset.emails import PURPOSE as RESET
+from portal.reset.require.mailing import mail_keys
 from portal.rotation import service as rotation
 from portal.subscriptions import service as subscribing
 from portal.subscriptions.emails import PURPOSE as SUBSCRIBE
@@ -103,7 +103,7 @@ def _about_account(
 ) -> Iterator[MailFound]:
     if account is None:
         return
-    for at, key in require.mail_keys(session, vault, account.id):
+    for at, key in mail_keys(session, vault, account.id):
         trace = outbox.trace(session, vault, unique=key)
         if trace is not None:
             ends = intake.link_ends(session, trace.row_id) if trace.row_id else None

@@ -7,7 +7,8 @@ from sqlalchemy import text
 
 from portal.intake.models import IntakeRequest
 from portal.intake.service import submit
-from portal.reset.require import EVERYONE, Cohort, Tools, require
+from portal.reset.require.cohorts import Everyone, Tools
+from portal.reset.require.run import require
 from portal.rotation.jobs import remind
 from portal.rotation.service import choose
 from portal.worker import drain
@@ -106,6 +107,6 @@ def test_mails_that_nobody_asked_for_come_in_it(
         choose(session, ana.id, "3", clock.now())
     clock.advance(timedelta(days=100))
     remind(worker_parts)
-    require(Tools(db, worker_vault, clock, STORE), Cohort(EVERYONE, 0, 1), lambda _: None)
+    require(Tools(db, worker_vault, clock, STORE), Everyone(), lambda _: None)
     drain(worker_parts)
     assert [mail.message["Content-Language"] for mail in smtp.messages] == ["es", "es"]

@@ -101,6 +101,7 @@ LABELS = {
         "password changed",
         "reference owner",
         "reminder",
+        "reset-counted",
         "reset-require",
         "reset-required",
         "subscription",

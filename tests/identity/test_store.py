@@ -179,8 +179,8 @@ def test_of_many_new_passwords_at_once_exactly_one_is_stored(db, ana, clock, web
 
 def test_a_required_reset_closes_the_password_once_and_a_new_one_opens_it(db, ana, clock, web_vault):
     with db.write() as session:
-        assert STORE.require_reset(session, [ana.id, bytes(16)], "exposed", clock.now()) == 1
-        assert STORE.require_reset(session, [ana.id], "everyone", clock.now()) == 0
+        assert STORE.require_reset(session, [ana.id, bytes(16)], "exposed", clock.now()) == [ana.id]
+        assert STORE.require_reset(session, [ana.id], "everyone", clock.now()) == []
         closed = get(session, web_vault, ana.id)
         assert (closed.must_reset, closed.reset_reason, closed.version) == (True, "exposed", ana.version + 1)
         assert closed.reset_required_at == clock.now()

@@ -1,4 +1,4 @@
-"""A run for everyone under way, and a finished one for a list."""
+"""A run for everyone under way, a finished one for a list, and an interrupted one."""
 
 from tests.migrations.rows import Rows, at
 
@@ -32,5 +32,17 @@ def write(rows: Rows) -> None:
             "already": 0,
             "renewed": 1,
             "mails": 2,
+        },
+        {
+            "id": b"requirement 3333",
+            "subject": "northwind-2026",
+            "list_version": 3,
+            "started_at": at(24, 18),
+            "finished_at": None,
+            "cursor": b"\x7f" * 16,
+            "newly": 1,
+            "already": 0,
+            "renewed": 0,
+            "mails": 1,
         },
     ]

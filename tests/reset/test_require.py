@@ -1,11 +1,8 @@
 """New passwords are required of many: counted, once each, and resumed after a kill."""
 
 import re
-import signal
-import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
 
@@ -15,14 +12,13 @@ from click.testing import Result
 from portal.audit import service as audit
 from portal.audit.models import AuditEntry
 from portal.exposure.models import ExposedPerson
-from portal.identity.account import Profile
-from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.models import AccountRow
 from portal.identity.models import AccountState
 from portal.reset.models import Requirement
-from portal.reset.require import EVERYONE, Cohort, Tally, Tools, require
+from portal.reset.require.cohorts import Everyone, Tools
+from portal.reset.require.jobs import Tally
+from portal.reset.require.run import require
 from portal.worker import drain
-from tests.processes import PORTAL, ROOT
 from tests.reset.journey import NEW, OLD, link_in
 from tests.traces import contents
 
@@ -248,12 +244,9 @@ def test_two_commands_at_once_share_the_work(
     tools = Tools(db, people.vault, clock, people.store)
     together = Barrier(2, timeout=30)
 
-    def in_step(_count: int) -> None:
-        together.wait()
-
     def run(_number: int) -> Tally:
         together.wait()
-        return require(tools, Cohort(EVERYONE), in_step)
+        return require(tools, Everyone(), lambda _count: None)
 
     with ThreadPoolExecutor(2) as pool:
         tallies = list(pool.map(run, range(2)))
@@ -335,44 +328,3 @@ def test_the_log_has_the_counts_and_no_name(portal, people_and_list, db):
     assert [entry.action for entry in entries] == ["reset.require", "reset.required"]
     assert '"newly":5' in entries[1].details
     assert all("@" not in entry.details and "C-2" not in entry.details for entry in entries)
-
-
-def test_a_killed_command_goes_on_where_it_was_and_mails_nobody_twice(
-    portal, environ, people, worker_parts, smtp, db, clock
-):
-    many = 400
-    people.add("zoe@northwind.example")
-    password_hash = people.account("zoe@northwind.example").password_hash
-    profiles = [Profile(f"person{number}@northwind.example") for number in range(many)]
-    with db.write() as session:
-        accounts = [NewAccount(profile, password_hash) for profile in profiles]
-        people.store.add(session, people.vault, accounts, clock.now())
-    clock.at = datetime.now(UTC)
-    command = [str(PORTAL), "reset", "require", "--everyone"]
-    surroundings = {"PATH": "/usr/bin:/bin", **environ}
-    kills = 0
-    for _ in range(3):
-        process = subprocess.Popen(
-            command, env=surroundings, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        before = required(db)
-        end = time.monotonic() + 30
-        while process.poll() is None and required(db) < before + 50 and time.monotonic() < end:
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-    assert kills >= 1
-    assert 0 < required(db) <= many + 1
-    result = portal("reset", "require", "--everyone")
-    assert counted(result)["newly required"] == many + 1
-    assert counted(result)["mails"] == many + 1
-    assert counted(result)["already required"] == 0, "what the killed command did is counted as done"
-    assert required(db) == many + 1
-    clock.advance(timedelta(hours=1))
-    drain(worker_parts)
-    recipients = [mail.recipients for mail in smtp.messages]
-    assert len(recipients) == len(set(recipients)) == many + 1
-
-
-def required(db) -> int:
-    return sum(1 for row in contents(db)["outbox_mails"] if "reset-required" in row)

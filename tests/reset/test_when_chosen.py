@@ -10,7 +10,8 @@ from portal.core.clock import FixedClock
 from portal.identity.models import AccountState
 from portal.intake.models import IntakeReply
 from portal.outbox.models import OutboxMail
-from portal.reset import require
+from portal.reset.require.cohorts import Everyone, Tools
+from portal.reset.require.run import require
 from portal.runtime import backup
 from portal.worker import drain
 from tests.reset.journey import ANA, NEW, link_in
@@ -51,8 +52,8 @@ def choose(client, smtp):
 def required(people, db, worker_vault, clock):
     for name in NAMES:
         people.add(name)
-    tools = require.Tools(db, worker_vault, Ticking(clock.now()), people.store)
-    tally = require.require(tools, require.Cohort(require.EVERYONE), lambda _number: None)
+    tools = Tools(db, worker_vault, Ticking(clock.now()), people.store)
+    tally = require(tools, Everyone(), lambda _number: None)
     assert tally.mails == 12
     clock.advance(timedelta(minutes=1))
 

@@ -203,7 +203,7 @@ def test_a_password_that_was_changed_meanwhile_starts_the_interval_anew(house, c
 def test_whoever_must_choose_a_new_password_is_told_that_and_not_reminded(house, clock, sam):
     choose(house, sam, "3")
     with house.worker.db.write() as session:
-        assert BuiltinStore().require_reset(session, [sam], "exposed", clock.now()) == 1
+        assert BuiltinStore().require_reset(session, [sam], "exposed", clock.now()) == [sam]
     assert live(house, clock, 92) == []
     assert next_due_at(house, sam) == clock.now() + timedelta(days=7)
     assert live(house, clock, 108) == []

@@ -64,6 +64,18 @@ def accounts_with(session: Session, vault: WorkerVault, reference: str) -> list[
     return sorted(account_id for account_id, _ in _open_all(vault, rows))
 
 
+def accounts_with_any(
+    session: Session, vault: WorkerVault, numbers: Iterable[str]
+) -> Mapping[str, set[bytes]]:
+    """Return the ids of the accounts by reference; altered rows are skipped and logged."""
+    indexes = [vault.list_index(_PURPOSE, number) for number in numbers]
+    rows = session.execute(_all().where(AccountReference.ref_index.in_(indexes)))
+    found: dict[str, set[bytes]] = defaultdict(set)
+    for account_id, number in _open_all(vault, rows):
+        found[number].add(account_id)
+    return found
+
+
 def count_altered(
     session: Session, vault: WorkerVault, after: Place | None, limit: int
 ) -> tuple[int, Place | None]:

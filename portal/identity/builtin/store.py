@@ -128,10 +128,10 @@ class BuiltinStore:
 
     def require_reset(
         self, session: Session, account_ids: Sequence[bytes], reason: str, now: datetime
-    ) -> int:
-        """Close the passwords of these accounts until new ones are chosen; return how many were open."""
+    ) -> list[bytes]:
+        """Close the passwords of these accounts until new ones are chosen; return those that were open."""
         password = select(AccountRow.password_hash).where(AccountRow.id == AccountState.id).scalar_subquery()
-        return len(state.require(session, account_ids, reason, now, {"closed": password}))
+        return state.require(session, account_ids, reason, now, {"closed": password})
 
     def profile(self, session: Session, vault: WorkerVault, account_id: bytes) -> Profile:
         """Return the account's owner. Raises AccountMissing, VaultError."""

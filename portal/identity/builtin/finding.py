@@ -1,0 +1,69 @@
+"""Find the accounts of many people with one statement each, for jobs with the worker's keys."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from portal.crypto.vault import VaultError, WorkerVault
+from portal.identity.account import Profile
+from portal.identity.builtin import profiles, references
+from portal.identity.builtin.models import AccountRow
+from portal.identity.builtin.store import FORMER_REF_PURPOSE
+
+_COLUMNS: Any = (AccountRow.id, AccountRow.address_index, AccountRow.ref_index, AccountRow.profile)
+_OWNED = select(*_COLUMNS)
+
+
+@dataclass(frozen=True, repr=False)
+class Owned:
+    """An account and who has it; the profile is None where it does not decrypt."""
+
+    id: bytes
+    profile: Profile | None
+
+
+def by_address(session: Session, vault: WorkerVault, addresses: Collection[str]) -> dict[bytes, Owned]:
+    """Return the accounts found by normalised addresses, by their index.
+
+    The web process can write the index, but not the profile: the caller compares the addresses.
+    """
+    indexes = {vault.account_index(address) for address in addresses}
+    rows = session.execute(_OWNED.where(AccountRow.address_index.in_(indexes))) if indexes else ()
+    return {row.address_index: _owned(vault, row) for row in rows}
+
+
+def by_reference(session: Session, vault: WorkerVault, numbers: Collection[str]) -> dict[str, list[Owned]]:
+    """Return the accounts with these customer numbers of the company, by number, sorted by id."""
+    found: dict[str, dict[bytes, Owned]] = defaultdict(dict)
+    if not numbers:
+        return {}
+    ids = references.accounts_with_any(session, vault, numbers)
+    former = {vault.list_index(FORMER_REF_PURPOSE, number): number for number in numbers}
+    wanted = AccountRow.id.in_({one for each in ids.values() for one in each})
+    owned = {}
+    for row in session.execute(_OWNED.where(wanted | AccountRow.ref_index.in_(former))):
+        one = owned[row.id] = _owned(vault, row)
+        number = former.get(row.ref_index)
+        # The web process can write the index, but not the profile.
+        if number is not None and one.profile is not None and one.profile.account_ref == number:
+            found[number][one.id] = one
+    for number, accounts in ids.items():
+        found[number] |= {one: owned[one] for one in accounts if one in owned}
+    return {number: [accounts[one] for one in sorted(accounts)] for number, accounts in found.items()}
+
+
+def page(session: Session, vault: WorkerVault, after: bytes, limit: int) -> list[Owned]:
+    """Return up to `limit` accounts with ids greater than `after`, ascending."""
+    rows = session.execute(_OWNED.where(AccountRow.id > after).order_by(AccountRow.id).limit(limit))
+    return [_owned(vault, row) for row in rows]
+
+
+def _owned(vault: WorkerVault, row: Row[Any]) -> Owned:
+    try:
+        return Owned(row.id, profiles.decrypt(vault, row.id, row.profile))
+    except VaultError:
+        return Owned(row.id, None)

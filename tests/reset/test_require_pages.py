@@ -1,0 +1,198 @@
+"""A required reset of many goes by pages: killed, shared or interrupted, and still counted exactly."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count
+
+import pytest
+from sqlalchemy import func, select, text
+
+from portal.crypto.hashing import dummy_hash
+from portal.identity.account import Profile
+from portal.identity.builtin.adding import NewAccount
+from portal.identity.models import AccountState
+from portal.outbox import service as outbox
+from portal.outbox.models import OutboxMail
+from portal.reset.models import CountedAccount, Requirement
+from portal.reset.require import cohorts
+from portal.runtime import turns
+from tests.processes import PORTAL, ROOT
+from tests.reset.test_require import HEADER, SLUG, counted, take_in
+
+MANY = 1_100
+SECONDS = 60
+
+
+@pytest.fixture
+def many(portal, people, db, clock, tmp_path) -> list[str]:
+    """A list in which each row leads to two accounts: by its address, and to another by customer number.
+
+    So each account is reached twice, from rows that lie far apart.
+    """
+    addresses = [f"person{number}@northwind.example" for number in range(MANY)]
+    new = [
+        NewAccount(Profile(address), dummy_hash("m=64,t=1,p=1"), frozenset({f"C-{number}"}))
+        for number, address in enumerate(addresses)
+    ]
+    with db.write() as session:
+        people.store.add(session, people.vault, new, clock.now())
+    portal("incidents", "create", SLUG, "--title", "The incident", "--classes", "Email addresses")
+    rows = (f"{address},C-{number * 7 % MANY},,Passwords\n" for number, address in enumerate(addresses))
+    take_in(portal, tmp_path, HEADER + "".join(rows))
+    return addresses
+
+
+@pytest.fixture
+def short_pages(monkeypatch) -> None:
+    """Five rows a page, and no more a turn."""
+    monkeypatch.setattr(cohorts, "PAGE", 5)
+
+
+@pytest.fixture
+def after_turn(monkeypatch) -> Callable[[int, Callable[[], object]], None]:
+    """Does something once, while a job is between two of its turns."""
+
+    def at(number: int, work: Callable[[], object]) -> None:
+        numbers, take = count(1), turns.Turns.take
+
+        def counting(self):
+            if next(numbers) == number:
+                work()
+            return take(self)
+
+        monkeypatch.setattr(turns.Turns, "take", counting)
+
+    return at
+
+
+def rows_of(db, table) -> int:
+    with db.read() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def mailed(db, vault) -> list[str]:
+    with db.read() as session:
+        rows = session.execute(select(OutboxMail.id, OutboxMail.payload)).all()
+    return sorted(outbox.unseal(vault, row.id, row.payload).address for row in rows)
+
+
+def test_a_command_killed_at_any_point_goes_on_where_it_was(portal, many, environ, db, people, clock):
+    clock.at = datetime.now(UTC)
+    command = [str(PORTAL), "reset", "require", SLUG]
+    surroundings = {"PATH": "/usr/bin:/bin", **environ}
+    for table in (Requirement, OutboxMail, OutboxMail):
+        before, end = rows_of(db, table), time.monotonic() + SECONDS
+        with subprocess.Popen(
+            command, env=surroundings, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            while rows_of(db, table) == before and process.poll() is None and time.monotonic() < end:
+                time.sleep(0.005)
+            process.send_signal(signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL
+    assert 0 < rows_of(db, OutboxMail) < MANY
+    before_resuming = counted(portal("reset", "require", SLUG, "--dry-run"))
+    done = counted(portal("reset", "require", SLUG))
+    assert done == before_resuming == counts(newly=1_100, mails=1_100)
+    assert mailed(db, people.vault) == sorted(many)
+    with db.read() as session:
+        assert session.scalar(select(func.count()).where(AccountState.must_reset)) == 1_100
+        assert (
+            session.scalars(select(AccountState.reset_required_at).distinct()).all()
+            == session.scalars(select(Requirement.started_at)).all()
+        )
+    assert rows_of(db, CountedAccount) == 0
+    assert counted(portal("reset", "require", SLUG)) == counts(already=1_100)
+
+
+def counts(newly: int = 0, already: int = 0, renewed: int = 0, mails: int = 0) -> dict[str, int]:
+    return {
+        "people": 1_100,
+        "tampered, skipped": 0,
+        "accounts found": newly + already + renewed,
+        "newly required": newly,
+        "already required": already,
+        "renewed since": renewed,
+        "mails": mails,
+    }
+
+
+@pytest.fixture
+def twelve(portal, people, tmp_path) -> list[str]:
+    """A list of twelve whose accounts are each reached twice."""
+    addresses = [f"p{number}@northwind.example" for number in range(12)]
+    for number, address in enumerate(addresses):
+        people.add(address, ref=f"C-{number}")
+    portal("incidents", "create", SLUG, "--title", "The incident", "--classes", "Email addresses")
+    rows = (f"{address},C-{number * 7 % 12},,Passwords\n" for number, address in enumerate(addresses))
+    take_in(portal, tmp_path, HEADER + "".join(rows))
+    return addresses
+
+
+def test_an_account_reached_from_several_pages_counts_once_whatever_its_state(
+    portal, twelve, people, db, short_pages
+):
+    people.require(twelve[0])
+    with db.write() as session:
+        session.execute(
+            text("UPDATE account_state SET chosen_by_mail_at = '2030-01-01 00:00:00' WHERE id = :id"),
+            {"id": people.account(twelve[1]).id},
+        )
+    expected = counts(newly=10, already=1, renewed=1, mails=10) | {"people": 12}
+    assert counted(portal("reset", "require", SLUG, "--dry-run")) == expected
+    assert counted(portal("reset", "require", SLUG)) == expected
+
+
+def test_another_command_that_does_the_rest_meanwhile_shares_the_counts(
+    portal, twelve, people, db, short_pages, after_turn
+):
+    """The first has read a page already, which the second does: it is done once."""
+    others = []
+    after_turn(2, lambda: others.append(counted(portal("reset", "require", SLUG))))
+    mine = counted(portal("reset", "require", SLUG))
+    assert mine == others[0] == counts(newly=12, mails=12) | {"people": 12}
+    assert mailed(db, people.vault) == sorted(twelve)
+    assert rows_of(db, Requirement) == 1
+
+
+def test_a_list_that_is_activated_anew_meanwhile_stops_the_command(
+    portal, twelve, people, db, short_pages, after_turn, tmp_path
+):
+    """Whoever replaces a list while it is worked through has a reason: the rest of the former is spared."""
+    after_turn(2, lambda: take_in(portal, tmp_path, HEADER + f"{twelve[3]},,,Passwords\n"))
+    stopped = portal("reset", "require", SLUG, status=1)
+    assert "Version 2 of the list of november was activated meanwhile" in stopped.output
+    closed = [address for address in twelve if people.account(address).must_reset]
+    assert 0 < len(closed) < 12
+    again = counted(portal("reset", "require", SLUG))
+    assert again["people"] == again["accounts found"] == 1
+    assert mailed(db, people.vault) == sorted({*closed, twelve[3]})
+
+
+def test_a_list_that_is_destroyed_or_off_meanwhile_says_so(portal, twelve, db, short_pages, after_turn):
+    def switch_off() -> None:
+        with db.write() as session:
+            session.execute(text("DELETE FROM exposure_active"))
+
+    after_turn(2, switch_off)
+    assert "No list of november is active" in portal("reset", "require", SLUG, status=1).output
+
+
+def test_nothing_stored_joins_the_list_with_accounts(portal, twelve, people, db, short_pages, after_turn):
+    """What a job notes while it works is neither an account's id nor the key of a row of the list."""
+    seen: list[bytes] = []
+
+    def look() -> None:
+        with db.read() as session:
+            seen.extend(key[16:] for key in session.scalars(select(CountedAccount.key)))
+
+    after_turn(3, look)
+    portal("reset", "require", SLUG)
+    with db.read() as session:
+        known = {row[0] for row in session.execute(select(AccountState.id))}
+        for column in ("fold_index", "person_key"):
+            known |= {bytes(row[0]) for row in session.execute(text(f"SELECT {column} FROM exposure_people"))}
+    assert len(seen) >= 5
+    assert known.isdisjoint(seen)
