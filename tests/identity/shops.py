@@ -135,9 +135,10 @@ class Table:
 
 
 @contextmanager
-def open_shop(table: Table, slots: Path, **mapped: Any) -> Iterator[Shop]:
+def open_shop(table: Table, slots: Path, /, seconds: float = 4, **mapped: Any) -> Iterator[Shop]:
     """Yield a store on a table, whose new hashes have the least cost."""
-    store = SqlStore(replace(table.mapping, **mapped), Hasher(CHEAP, HashSlots(slots, count=2, wait=20)))
+    hasher = Hasher(CHEAP, HashSlots(slots, count=2, wait=20))
+    store = SqlStore(replace(table.mapping, **mapped), hasher, seconds=seconds)
     yield Shop(store, table, twins=True)
     store.close()
 

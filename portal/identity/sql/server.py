@@ -85,11 +85,7 @@ class Server:
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
         try:
-            with self._engine.connect() as connection, self._cut_off(connection):
-                if self.is_sqlite:
-                    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-                else:
-                    connection.execute(_LIMITS, {"limit": str(int(self._seconds * 750))})
+            with self._begun(writes=writes) as connection, _cut_off(connection, self._seconds):
                 yield connection
         except PoolTimeout as error:
             raise StoreUnavailable("all connections to the company's database are busy") from error
@@ -98,26 +94,29 @@ class Server:
         finally:
             self._tidy_later()
 
-    @contextmanager
-    def _cut_off(self, connection: Connection) -> Iterator[None]:
-        """Break the connection when the time is over: a server that hangs does not end its statements."""
-        raw = connection.connection.driver_connection
-        lock, over = Lock(), False
+    def _begun(self, *, writes: bool) -> Connection:
+        """Return a connection whose transaction has begun: a new one where that of the pool is broken.
 
-        def cut() -> None:
-            with lock:
-                if not over:
-                    _break(raw)
+        The pool's own ping would wait for a server that hangs for as long as it hangs.
+        """
+        for last in (False, True):
+            connection = self._engine.connect()
+            try:
+                with _cut_off(connection, self._seconds / 4):
+                    self._begin(connection, writes=writes)
+            except DBAPIError as error:
+                connection.close()
+                if last or not error.connection_invalidated:
+                    raise
+            else:
+                break
+        return connection
 
-        timer = Timer(self._seconds, cut)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            with lock:
-                over = True
-            timer.cancel()
+    def _begin(self, connection: Connection, *, writes: bool) -> None:
+        if self.is_sqlite:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        else:
+            connection.execute(_LIMITS, {"limit": str(int(self._seconds * 750))})
 
     def _tidy_later(self) -> None:
         with self._lock:
@@ -169,7 +168,29 @@ def _engine(url: str, seconds: float) -> Engine:
     }
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-    return create_engine(parsed, connect_args=connecting, pool_pre_ping=True, **options)
+    return create_engine(parsed, connect_args=connecting, **options)
+
+
+@contextmanager
+def _cut_off(connection: Connection, seconds: float) -> Iterator[None]:
+    """Break the connection when the time is over: a server that hangs does not end its statements."""
+    raw = connection.connection.driver_connection
+    lock, over = Lock(), False
+
+    def cut() -> None:
+        with lock:
+            if not over:
+                _break(raw)
+
+    timer = Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        with lock:
+            over = True
+        timer.cancel()
 
 
 def _break(raw: Any) -> None:

@@ -130,12 +130,12 @@ class SqlStore:
     def set_password(self, account_id: str, plain: str) -> None:
         """Store a new password's hash where the old one still is, and end the account's sessions."""
         encoded = self._passwords.make(plain)
-        with self._reading() as (connection, at):
+        with self._writing() as (connection, at):
             row = _row(connection, at, account_id)
-        if row is None:
-            raise StoreFault("the account is no longer in the company's table")
-        if self._replace({row.id: row.hash}, encoded) != 1:
-            raise StoreUnavailable("the account changed meanwhile, and was left as it is")
+            if row is None:
+                raise StoreFault("the account is no longer in the company's table")
+            if _replace(connection, at, {row.id: row.hash}, encoded) != 1:
+                raise StoreUnavailable("the account changed meanwhile, and was left as it is")
 
     def require_change(self, account_ids: Sequence[str], keep: KeepClosed) -> int:
         """Replace the hashes of these accounts by one that no password matches; return how many were open.
@@ -153,7 +153,9 @@ class SqlStore:
                     return closed
                 kept = {text_of(key): encoded.encode() for key, encoded in open_.items()}
                 keep({key: encoded for key, encoded in kept.items() if len(encoded) <= MOST_KEPT})
-                closed += self._replace(open_, closing)
+                with self._writing() as (connection, at):
+                    changed = _replace(connection, at, open_, closing)
+                closed += changed
             except (StoreUnavailable, StoreFault) as error:
                 if closed:
                     raise OutcomeUnknown("some accounts were closed, others not") from error
@@ -171,31 +173,12 @@ class SqlStore:
                 )
             _delete_sessions(connection, at, ids)
 
-    def _replace(self, hashes: Mapping[Any, str | None], encoded: str, *, end_sessions: bool = True) -> int:
-        """Replace hashes by a new one, each where it is still the same; return how many were."""
-        with self._writing() as (connection, at):
-            if at.longest_hash is not None and len(encoded) > at.longest_hash:
-                raise StoreFault(
-                    f"the column '{self._settings.hash}' takes {at.longest_hash} characters, and a hash in "
-                    f"the format of PORTAL_IDENTITY_SQL_FORMAT has {len(encoded)}"
-                )
-            statement = (
-                update(at.accounts)
-                .where(at.id == bindparam("key"), at.hash.is_not_distinct_from(bindparam("old")))
-                .values({at.hash: encoded} | (_new_version(at) if end_sessions else {}))
-            )
-            rows = [
-                {"key": key, "old": old} | (_mark(at) if end_sessions else {}) for key, old in hashes.items()
-            ]
-            changed = connection.execute(statement, rows).rowcount
-            if end_sessions:
-                _delete_sessions(connection, at, list(hashes))
-            return changed
-
     def _upgrade(self, key: Any, encoded: str, plain: str) -> None:
         """Replace an unchanged password's hash; a failure changes nothing for the person."""
         try:
-            self._replace({key: encoded}, self._passwords.make(plain), end_sessions=False)
+            newer = self._passwords.make(plain)
+            with self._writing() as (connection, at):
+                _replace(connection, at, {key: encoded}, newer, end_sessions=False)
         except (StoreUnavailable, StoreFault, OutcomeUnknown) as error:
             log.warning("identity: a hash in the company's table was not upgraded: %s", error)
 
@@ -261,6 +244,32 @@ def _row(connection: Connection, at: Mapped, account_id: str | None) -> Row[Any]
         at.id.label("id"), at.hash.label("hash"), counts.label("counts"), factor.label("factor")
     ).where(at.id == key)
     return connection.execute(query).first()
+
+
+def _replace(
+    connection: Connection,
+    at: Mapped,
+    hashes: Mapping[Any, str | None],
+    encoded: str,
+    *,
+    end_sessions: bool = True,
+) -> int:
+    """Replace hashes by a new one, each where it is still the same; return how many were."""
+    if at.longest_hash is not None and len(encoded) > at.longest_hash:
+        raise StoreFault(
+            f"the column '{at.hash.key}' takes {at.longest_hash} characters, and a hash in the format of "
+            f"PORTAL_IDENTITY_SQL_FORMAT has {len(encoded)}"
+        )
+    statement = (
+        update(at.accounts)
+        .where(at.id == bindparam("key"), at.hash.is_not_distinct_from(bindparam("old")))
+        .values({at.hash: encoded} | (_new_version(at) if end_sessions else {}))
+    )
+    rows = [{"key": key, "old": old} | (_mark(at) if end_sessions else {}) for key, old in hashes.items()]
+    changed = connection.execute(statement, rows).rowcount
+    if end_sessions:
+        _delete_sessions(connection, at, list(hashes))
+    return changed
 
 
 def _new_version(at: Mapped) -> dict[Any, Any]:
