@@ -14,10 +14,11 @@ ACTIVE = r"(?:(?:not )?[A-Za-z_][A-Za-z0-9_$]{0,62})?\Z"
 class SqlIdentity:
     """Where the table is, and which column holds what; an empty name is a column that it does not have.
 
-    `format` is that of new hashes. `active` is a column that must be set for an account to count, or must not
-    be where `not ` is before it. `factor` is set where the product asks for a second factor. `version` is
-    changed, and rows of `sessions_table` are deleted, to end sessions. `change_ends_sessions`: the product's
-    sessions end by themselves when a hash changes. `upgrade`: a sign-in may replace an old hash.
+    `format` is that of new hashes; `digest` says how plain digests among the old ones were made. `active` is
+    a column that must be set for an account to count, or must not be where `not ` is before it. `factor` is
+    set where the product asks for a second factor. `version` is changed, and rows of `sessions_table` are
+    deleted, to end sessions. `change_ends_sessions`: the product's sessions end by themselves when a hash
+    changes. `upgrade`: a sign-in may replace an old hash.
     The web server does not know the URL.
     """
 
@@ -27,6 +28,7 @@ class SqlIdentity:
     email: str = "email"
     hash: str = "password"
     format: str = "argon2id"
+    digest: str = ""
     name: str = ""
     locale: str = ""
     reference: str = ""
@@ -58,6 +60,7 @@ class SqlIdentity:
             format=environment.matching(
                 "IDENTITY_SQL_FORMAT", r"[a-z0-9-]{1,40}\Z", cls.format, "the name of a format, like argon2id"
             ),
+            digest=environment.text("IDENTITY_SQL_DIGEST", ""),
             name=environment.matching("IDENTITY_SQL_NAME", COLUMN, "", column),
             locale=environment.matching("IDENTITY_SQL_LOCALE", COLUMN, "", column),
             reference=environment.matching("IDENTITY_SQL_REFERENCE", COLUMN, "", column),

@@ -4,8 +4,10 @@ Nothing is held between two calls, and the schema is never altered.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any, ClassVar
 
 from sqlalchemy import (
@@ -44,6 +46,9 @@ from portal.identity.sql.server import SECONDS, Server, Vanished
 log = logging.getLogger("portal.identity")
 
 MOST_KEPT = 1000  # bytes of a closed hash; longer ones are none that anybody verifies
+# How many hashes tell what verifying one costs, and how long that holds.
+SAMPLE, LEARN_SECONDS = 250, 600
+COUNTED = 2000  # rows of a page, where all are counted
 ROUNDS = 3  # how often accounts are closed whose owners just changed their passwords
 
 
@@ -59,6 +64,7 @@ class SqlStore:
         self._server = Server(settings.url, seconds)
         self._passwords = Passwords(settings, hasher)
         self._mapped: Mapped | None = None
+        self._learnt_at: float | None = None
         self.capabilities = _capabilities(settings)
 
     @classmethod
@@ -110,12 +116,10 @@ class SqlStore:
     def verify(self, account_id: str | None, plain: str) -> Verdict:
         """Return whether a typed password signs in; upgrade the hash where the company allows that."""
         with self._reading() as (connection, at):
+            self._learn(connection, at)
             row = _row(connection, at, account_id)
         encoded = text_of(row.hash) if row is not None and row.counts else ""
-        if row is None or not is_open(encoded):
-            self._passwords.fits(None, plain)
-            return Verdict.WRONG
-        if not self._passwords.fits(encoded, plain):
+        if not self._passwords.fits(encoded, plain) or row is None:
             return Verdict.WRONG
         if row.factor:
             return Verdict.NEEDS_FACTOR
@@ -125,7 +129,7 @@ class SqlStore:
 
     def was_closed(self, account_id: str, plain: str, closed: bytes) -> bool:  # noqa: ARG002 - the port's
         """Return whether a password matches the hash that was closed."""
-        return self._passwords.fits(closed.decode(errors="replace") or None, plain)
+        return self._passwords.fits(closed.decode(errors="replace"), plain)
 
     def set_password(self, account_id: str, plain: str) -> None:
         """Store a new password's hash where the old one still is, and end the account's sessions."""
@@ -172,6 +176,30 @@ class SqlStore:
                     [{"key": key} | _mark(at) for key in ids],
                 )
             _delete_sessions(connection, at, ids)
+
+    def count_hashes(self) -> Counter[tuple[str, bool]]:
+        """Count the hashes of all accounts by what they are, and whether they can be verified."""
+        counts: Counter[tuple[str, bool]] = Counter()
+        last: Any = None
+        while True:
+            with self._reading() as (connection, at):
+                query = select(at.id, at.hash).order_by(at.id).limit(COUNTED)
+                rows = connection.execute(query if last is None else query.where(at.id > last)).all()
+            if not rows:
+                return counts
+            counts += self._passwords.count(text_of(encoded) for _, encoded in rows)
+            last = rows[-1][0]
+
+    def _learn(self, connection: Connection, at: Mapped) -> None:
+        """Look at some hashes now and then, of old accounts and of new ones."""
+        if self._learnt_at is None or monotonic() - self._learnt_at > LEARN_SECONDS:
+            self._learnt_at = monotonic()
+            query = select(at.hash).where(at.hash.is_not(None)).limit(SAMPLE)
+            self._passwords.learn(
+                text_of(encoded)
+                for order in (at.id, at.id.desc())
+                for encoded in connection.scalars(query.order_by(order))
+            )
 
     def _upgrade(self, key: Any, encoded: str, plain: str) -> None:
         """Replace an unchanged password's hash; a failure changes nothing for the person."""
