@@ -14,7 +14,7 @@ from portal.identity.account import AccountMissing, Profile
 from portal.identity.builtin import adding, hashes, profiles, references
 from portal.identity.builtin.adding import NewAccount, Stored
 from portal.identity.builtin.jobs import count_hash_costs
-from portal.identity.builtin.models import AccountReference, AccountRow, Argon2ParamsCount
+from portal.identity.builtin.models import AccountReference, AccountRow, CostCount
 from portal.identity.builtin.profiles import pack
 from portal.identity.builtin.store import BuiltinStore
 from portal.identity.port import Account
@@ -323,39 +323,10 @@ def test_nobodys_salt_becomes_a_shape(db, worker_parts, worker_vault, clock):
         ana.password_hash = hashes.encrypt(worker_vault, ana.id, HASH.replace("$v=19", ""))
     count_hash_costs(worker_parts)
     with db.read() as session:
-        assert {row.argon2_params: row.accounts for row in session.scalars(select(Argon2ParamsCount))} == {
+        assert {row.cost_class: row.accounts for row in session.scalars(select(CostCount))} == {
             "m=64,t=1,p=1": 2,
             "argon2id-16 m=64,t=1,p=1": 1,
         }
-
-
-def test_stand_ins_have_the_stores_own_mixture_of_costs(db, worker_parts, worker_vault, web_vault, clock):
-    put(
-        db, worker_vault, clock, *(Profile(f"old{n}@example.com") for n in range(3)), password_hash=OTHER_HASH
-    )
-    put(db, worker_vault, clock, Profile("new@example.com"))
-    with db.read() as session:
-        assert STORE.dummy_hash(session, web_vault, "nobody@example.com") is None
-    count_hash_costs(worker_parts)
-    with db.read() as session:
-        assert {row.argon2_params: row.accounts for row in session.scalars(select(Argon2ParamsCount))} == {
-            "m=64,t=2,p=1": 3,
-            "m=64,t=1,p=1": 1,
-        }
-        drawn = [str(STORE.dummy_hash(session, web_vault, f"nobody{n}@example.com")) for n in range(400)]
-        again = str(STORE.dummy_hash(session, web_vault, "nobody0@example.com"))
-    shapes = [hash_.split("$")[3] for hash_ in drawn]
-    assert 240 <= shapes.count("m=64,t=2,p=1") <= 360
-    assert again.split("$")[3] == shapes[0]
-    assert again != drawn[0], "a stand-in's salt and digest say nothing"
-
-
-def test_the_costs_are_counted_once_a_day(db, worker_parts, worker_vault, clock):
-    count_hash_costs(worker_parts)
-    put(db, worker_vault, clock, ANA)
-    count_hash_costs(worker_parts)
-    with db.read() as session:
-        assert session.scalars(select(Argon2ParamsCount)).all() == []
 
 
 def test_an_account_shows_no_hash_when_it_is_printed(ana):

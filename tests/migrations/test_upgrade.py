@@ -103,7 +103,7 @@ def test_a_locked_table_ends_the_upgrade_with_words_and_changes_nothing(empty_po
     assert blocked.returncode == 1
     assert state(db) == before
     assert printed(portal_db_upgrade(db)) == "The database is up to date.\n"
-    assert state(db)["rows"] == [("m=64,t=1,p=1", 3)]
+    assert state(db)["rows"] == [("m=64,t=1,p=1", 3, 3)]
     assert schema.fault_of(db) is None
 
 

@@ -175,9 +175,7 @@ def _store(
         summary.stored += stored
         done = summary.stored
         progress(STORING, done.added + done.changed + done.unchanged, summary.accounts)
-    counted = store.count_argon2_params(db, vault)
     with db.write() as session:
-        store.store_argon2_params(session, counted)
         done = summary.stored
         details = {"added": done.added, "changed": done.changed, "unchanged": done.unchanged}
         details |= {"bad_rows": summary.bad_rows, "duplicates": summary.shared_rows}

@@ -15,7 +15,7 @@ from portal.crypto.formats import registry
 from portal.crypto.hashing import is_unset
 from portal.crypto.vault import VaultError, WorkerVault
 from portal.identity.account import Profile
-from portal.identity.builtin import hashes, profiles, references
+from portal.identity.builtin import costs, hashes, profiles, references
 from portal.identity.builtin.hashes import FINGERPRINT
 from portal.identity.builtin.models import STORE, AccountRow
 from portal.identity.models import AccountState
@@ -114,6 +114,7 @@ def add(session: Session, vault: WorkerVault, accounts: Iterable[NewAccount], no
     new: list[dict[str, Any]] = []
     states: list[dict[str, Any]] = []
     owned: dict[bytes, frozenset[str]] = {}
+    brought: list[str] = []
     passwords: list[tuple[AccountRow, AccountState | None, str]] = []
     for one in _differences(session, vault, accounts):
         counts += one.counts
@@ -121,6 +122,7 @@ def add(session: Session, vault: WorkerVault, accounts: Iterable[NewAccount], no
             new.append(_new_row(vault, one.index, one.account, now))
             states.append(_new_state(vault, new[-1]["id"], one.account))
             owned[new[-1]["id"]] = one.account.references
+            brought.append(one.account.password_hash)
             continue
         if one.rewrites:
             one.row.profile = profiles.encrypt(vault, one.row.id, one.profile)
@@ -136,9 +138,13 @@ def add(session: Session, vault: WorkerVault, accounts: Iterable[NewAccount], no
         session.connection().execute(insert(_ACCOUNTS), new)
     if states:
         session.connection().execute(insert(_STATES), sorted(states, key=itemgetter("id")))
-    for row, known, password_hash in passwords:
-        _store_password(session, vault, row, known, password_hash)
+    given = [one for one in passwords if _store_password(session, vault, *one)]
     references.add(session, vault, owned)
+    costs.came(
+        session,
+        [*brought, *(password_hash for _, _, password_hash in given)],
+        instead_of=[hashes.decrypt(vault, row.id, row.password_hash, None) for row, _, _ in given],
+    )
     return counts
 
 
@@ -191,8 +197,8 @@ def _differences(
 
 def _store_password(
     session: Session, vault: WorkerVault, row: AccountRow, known: AccountState | None, password_hash: str
-) -> None:
-    """Give an account that never had a password that of the file, unless its owner was faster."""
+) -> bool:
+    """Give an account that never had a password that of the file; False where its owner was faster."""
     stored = hashes.encrypt(vault, row.id, password_hash)
     given = session.execute(
         update(_ACCOUNTS)
@@ -202,6 +208,7 @@ def _store_password(
     ).all()
     if given and known is not None and known.must_reset:  # it is the file's password that was closed
         session.execute(update(_STATES).where(AccountState.id == row.id).values(closed=stored))
+    return bool(given)
 
 
 def _new_row(vault: WorkerVault, index: bytes, account: NewAccount, now: datetime) -> dict[str, Any]:

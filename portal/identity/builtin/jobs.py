@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from portal.audit import service as audit
 from portal.crypto import self_test
-from portal.identity.builtin import hashes, references
+from portal.identity.builtin import costs, hashes, references
 from portal.identity.builtin.store import BuiltinStore
 from portal.identity.service import store_for
 from portal.runtime.parts import WorkerParts
@@ -45,13 +45,13 @@ def encrypt_hashes(parts: WorkerParts) -> None:
 
 
 def count_hash_costs(parts: WorkerParts) -> None:
-    """Count the hashes' Argon2 parameters once a day: new passwords and rehashing change the distribution."""
+    """Count accounts by the cost of their hashes once a day: what was tampered with moved no count."""
     store = _builtin_once_a_day(parts, "count hash shapes")
     if store is None:
         return
-    counted = store.count_argon2_params(parts.db, parts.vault)
+    counted = store.count_costs(parts.db, parts.vault)
     with parts.db.write() as session:
-        store.store_argon2_params(session, counted)
+        costs.correct(session, counted)
 
 
 def inspect(parts: WorkerParts) -> None:

@@ -12,7 +12,7 @@ from portal.identity.models import STORED_HASH
 STORE = "builtin"  # its name
 # Accounts as earlier versions stored them: every encoded hash begins with a dollar sign, no base64 text.
 HAS_PLAIN_HASH = text("password_hash LIKE '$%'")
-ARGON2_PARAMS_LENGTH = 60
+COST_CLASS_LENGTH = 60
 
 
 class AccountRow(Base):
@@ -51,10 +51,14 @@ class AccountReference(Base):
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
 
 
-class Argon2ParamsCount(Base):
-    """The number of accounts per Argon2 parameters; unknown addresses get a dummy hash drawn from these."""
+class CostCount(Base):
+    """The number of accounts per class of a hash's cost; unknown addresses get a stand-in drawn from these.
+
+    `came` accounts were brought with a hash of this class; `accounts` have one now.
+    """
 
     __tablename__ = "identity_hash_shapes"
 
-    argon2_params: Mapped[str] = mapped_column("shape", String(ARGON2_PARAMS_LENGTH), primary_key=True)
+    cost_class: Mapped[str] = mapped_column("shape", String(COST_CLASS_LENGTH), primary_key=True)
     accounts: Mapped[int]
+    came: Mapped[int] = mapped_column(default=0, server_default=text("0"))

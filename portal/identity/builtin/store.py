@@ -2,25 +2,23 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Row, Select, bindparam, delete, select, update
+from sqlalchemy import Row, Select, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from portal.core.db import Database
 from portal.core.settings import Settings
-from portal.crypto.formats import registry
-from portal.crypto.formats.refusal import HashRefused
 from portal.crypto.vault import VaultError, WebVault, WorkerVault
 from portal.identity import state
 from portal.identity.account import Profile
-from portal.identity.builtin import adding, hashes, profiles, references
+from portal.identity.builtin import adding, costs, hashes, profiles, references
 from portal.identity.builtin.adding import NewAccount, Stored
 from portal.identity.builtin.hashes import FINGERPRINT
-from portal.identity.builtin.models import AccountRow, Argon2ParamsCount
+from portal.identity.builtin.models import AccountRow
 from portal.identity.models import AccountState
 from portal.identity.port import Account
 from portal.identity.ports import Capabilities
@@ -38,6 +36,7 @@ _ACCOUNTS: Any = (
 # Built once: they run for every sign-in, page of an account and mail about one.
 _BY_ID = _ACCOUNTS.where(AccountRow.id == bindparam("key"))
 _BY_ADDRESS = _ACCOUNTS.where(AccountRow.address_index == bindparam("key"))
+_HASH = select(AccountRow.password_hash, FINGERPRINT).where(AccountRow.id == bindparam("key"))
 
 
 class BuiltinStore:
@@ -78,22 +77,7 @@ class BuiltinStore:
 
     def dummy_hash(self, session: Session, vault: WebVault, address: str) -> str | None:
         """Return a hash that no password matches; the address determines its cost, drawn from the store's."""
-        params_counts = session.execute(
-            select(Argon2ParamsCount.argon2_params, Argon2ParamsCount.accounts).order_by(
-                Argon2ParamsCount.argon2_params
-            )
-        ).all()
-        total = sum(accounts for _, accounts in params_counts)
-        if not total:
-            return None
-        # A proportion of the total, not a remainder: a new account moves only addresses close to a boundary.
-        bucket = vault.bucket("stand-in", vault.account_index(address).hex())
-        drawn = int.from_bytes(bucket) * total >> 8 * len(bucket)
-        for argon2_params, accounts in params_counts:
-            if drawn < accounts:
-                return registry.dummy(argon2_params)
-            drawn -= accounts
-        return None
+        return costs.stand_in(session, vault, address)
 
     def set_password(
         self,
@@ -123,8 +107,10 @@ class BuiltinStore:
         return True
 
     def _store_hash(self, session: Session, vault: WebVault, account_id: bytes, password_hash: str) -> None:
-        stored = hashes.encrypt(vault, account_id, password_hash)
-        session.execute(update(AccountRow).where(AccountRow.id == account_id).values(password_hash=stored))
+        stored, fingerprint = session.execute(_HASH, {"key": account_id}).one()
+        costs.changed(session, hashes.decrypt(vault, account_id, stored, fingerprint), password_hash)
+        encrypted = hashes.encrypt(vault, account_id, password_hash)
+        session.execute(update(AccountRow).where(AccountRow.id == account_id).values(password_hash=encrypted))
 
     def require_reset(
         self, session: Session, account_ids: Sequence[bytes], reason: str, now: datetime
@@ -177,11 +163,10 @@ class BuiltinStore:
         """Add or update accounts with distinct addresses: see `adding.add`."""
         return adding.add(session, vault, accounts, now)
 
-    def count_argon2_params(self, db: Database, vault: WebVault) -> Counter[str]:
-        """Return the number of accounts per Argon2 parameters.
+    def count_costs(self, db: Database, vault: WebVault) -> Counter[str]:
+        """Return the number of accounts per class of cost.
 
-        Reads every row, a page at a time. Hashes that do not open, or with parameters out of bounds, are
-        skipped: the counts are stored as they are.
+        Reads every row, a page at a time. Hashes that do not open, or are none, are skipped.
         """
         counted: Counter[str] = Counter()
         page = select(AccountRow.id, AccountRow.password_hash).order_by(AccountRow.id).limit(_PAGE)
@@ -191,8 +176,8 @@ class BuiltinStore:
                 fingerprint = session.scalar(select(FINGERPRINT))
                 rows = session.execute(following).all()
             for account_id, stored in rows:
-                with suppress(HashRefused):
-                    counted[registry.cost_class(hashes.decrypt(vault, account_id, stored, fingerprint))] += 1
+                if name := costs.class_of(hashes.decrypt(vault, account_id, stored, fingerprint)):
+                    counted[name] += 1
             if len(rows) < _PAGE:
                 return counted
             following = page.where(AccountRow.id > rows[-1].id)
@@ -215,15 +200,6 @@ class BuiltinStore:
                 fits = vault.account_index(profile.address) == rows[account_id].address_index
                 intact += bool(fits and account.password_hash and account.closed_hash)
         return len(ids), len(ids) - intact, ids[-1] if len(ids) == limit else None
-
-    def store_argon2_params(self, session: Session, counted: Mapping[str, int]) -> None:
-        """Store the result of `count_argon2_params`, from which `dummy_hash` draws."""
-        session.execute(delete(Argon2ParamsCount))
-        session.add_all(
-            Argon2ParamsCount(argon2_params=argon2_params, accounts=count)
-            for argon2_params, count in counted.items()
-        )
-        session.flush()
 
 
 def _first(session: Session, vault: WebVault, statement: Select[Any], key: bytes) -> Account | None:
