@@ -10,11 +10,10 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from setuptools.command.build_py import build_py
 
-FOLDERS = ("deploy", "docs/decisions", "docs/guide", "migrations", "static", "templates")
+FOLDERS = ("deploy", "docs/decisions", "docs/guide", "examples", "migrations", "static", "templates")
 FILES = (
     "docs/identity-store.openapi.yaml",
     "docs/operators-guide.md",
-    "examples/identity_store.py",
     "requirements/run.txt",
 )
 LEFT_BY_PYTHON = shutil.ignore_patterns("__pycache__", "*.py[co]")

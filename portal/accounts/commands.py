@@ -57,6 +57,11 @@ def import_accounts(
     and fast ones are wrapped in Argon2id, which takes time. Existing accounts keep their password; their name
     and locale are updated, and customer numbers added. Importing the same file twice changes nothing.
     """
+    if context.settings.identity.store != "builtin":
+        raise click.ClickException(
+            f"{NOTHING_STORED} Accounts are imported into the builtin store alone, and "
+            f"PORTAL_IDENTITY_STORE={context.settings.identity.store} names another one."
+        )
     # Opened here: a missing database or key file is not an error of the import.
     db, vault = context.db, context.worker_vault()
     report = report or command_line.report_of(file)

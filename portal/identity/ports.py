@@ -59,6 +59,11 @@ class Capabilities:
     find_by_reference: bool
     change_ends_sessions: bool = False
 
+    @property
+    def signs_out(self) -> bool:
+        """Return whether a new password ends the account's sessions in the company's product."""
+        return self.end_sessions or self.change_ends_sessions
+
 
 class Verdict(Enum):
     """What a store says of a typed password.

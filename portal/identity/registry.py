@@ -40,7 +40,11 @@ def load(name: str) -> StoreClass:
     found = registered(name)
     if len(found) != 1:
         packages = ", ".join(sorted(each.dist.name if each.dist else "?" for each in found))
-        why = f"is registered by {packages}; uninstall all but one" if found else "is not installed"
+        why = (
+            f"is registered by {packages}; uninstall all but one"
+            if found
+            else "is not installed; install the package that brings it (again)"
+        )
         raise StoreFault(f"PORTAL_IDENTITY_STORE: the store '{name}' {why}")
     try:
         store: StoreClass = found[0].load()
@@ -51,10 +55,16 @@ def load(name: str) -> StoreClass:
 
 
 def capabilities(settings: Settings) -> Capabilities:
-    """Return what the chosen store can do. Raises StoreFault."""
+    """Return what the chosen store can do. Raises StoreFault, also where it can do too little to be one."""
     store = load(settings.identity.store)
     _check_names(store, settings)
-    return store.declared(settings)
+    declared = store.declared(settings)
+    if settings.identity.elsewhere is None and not (declared.verify and declared.set_password):
+        raise StoreFault(
+            f"PORTAL_IDENTITY_STORE: the store '{store.name}' cannot both verify and set passwords, as pages "
+            "need; choose 'link', which names your own pages"
+        )
+    return declared
 
 
 def build(settings: Settings) -> ExternalStore:

@@ -121,7 +121,7 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
     mail = PasswordChanged(
         moment(request.asked_at, language, parts.settings.site.timezone),
         stays_signed_in=request.fields.get("stays") == "1",
-        signs_out=registry.capabilities(parts.settings).end_sessions,
+        signs_out=registry.capabilities(parts.settings).signs_out,
     )
     unique = service.changed_key(parts.vault, account_id, version)
     outbox.enqueue(

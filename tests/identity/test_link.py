@@ -2,24 +2,35 @@
 
 import re
 from datetime import timedelta
+from typing import cast
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import func, select
 
 from portal.app import create_app
 from portal.core.settings import Settings
 from portal.core.settings.link import Link
+from portal.identity.account import Profile
+from portal.identity.builtin.adding import NewAccount
+from portal.identity.builtin.store import BuiltinStore
 from portal.identity.models import AccountState
 from portal.intake import service as intake
 from portal.intake.models import IntakeRequest
 from portal.rotation import jobs
 from portal.rotation.models import ReminderChoice
 from portal.worker import drain
+from tests.commands import context, portal, portal_with
 from tests.configured import configured
-from tests.visitor import leads_to, main_of
+from tests.visitor import Visitor, leads_to, main_of
+
+__all__ = ["context", "portal", "portal_with"]
 
 URL, SIGN_IN_URL = "https://www.northwind.example/forgot-password", "https://id.northwind.example/sign-in"
-PAGES_OF_ACCOUNTS = ("/reset/sent/", "/reset/choose/", "/reset/done/", "/reset/1/", "/account/password/")
+PAGES_OF_ACCOUNTS = (
+    "/reset/sent/", "/reset/choose/", "/reset/done/", "/reset/1/", "/account/password/", "/reset/wait/",
+    "/account/password/wait/",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -36,6 +47,22 @@ def link_in(mail) -> str:
 def count(db, table) -> int:
     with db.read() as session:
         return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def test_a_session_of_a_store_used_before_signs_nobody_in(client, portal_with, db, clock, worker_vault):
+    browser = cast("Visitor", portal_with(identity={"store": "builtin"}).test_client())
+    hashed = PasswordHasher(1, 64, 1).hash("a lantern for eleven owls")
+    with db.write() as session:
+        account = NewAccount(Profile("sam@northwind.example"), hashed)
+        BuiltinStore().add(session, worker_vault, [account], clock.now())
+    browser.submit("/sign-in/", email="sam@northwind.example", password="a lantern for eleven owls")
+    assert browser.get("/account/").status_code == 200
+    cookie = browser.get_cookie("session")
+    assert cookie is not None
+    client.set_cookie("session", cookie.value)
+    answer = client.submit("/reminders/", to="/account/answer/")
+    assert (answer.status_code, leads_to(answer)) == (303, "/sign-in/")
+    assert count(db, IntakeRequest) == 0
 
 
 @pytest.mark.sqlite
@@ -142,3 +169,18 @@ def test_a_forged_choice_is_dropped(client, db, worker_parts, web_vault, clock):
         intake.submit(session, web_vault, "reminder-chosen", fields, clock.now())
     drain(worker_parts)
     assert count(db, ReminderChoice) == 0
+
+
+def test_nothing_is_locked_and_the_operator_is_told_what_to_do(portal):
+    for words in (["november"], ["--everyone"], ["--everyone", "--dry-run"]):
+        result = portal("reset", "require", *words, status=1)
+        assert "PORTAL_IDENTITY_STORE=link cannot lock passwords: nothing was changed" in result.output
+        assert f"the notice, which names {URL}: portal campaigns notify SLUG --dry-run" in result.output
+
+
+def test_accounts_are_not_imported_where_they_would_be_of_no_use(portal, tmp_path):
+    file = tmp_path / "accounts.csv"
+    file.write_text("email,password_hash\nsam@northwind.example,\n")
+    said = portal("accounts", "import", file, status=1).output
+    assert "Nothing was stored." in said
+    assert "PORTAL_IDENTITY_STORE=link names another one" in said

@@ -10,7 +10,7 @@ import pytest
 from portal.core.settings import SendsMail, Settings, SettingsInvalid
 from portal.core.settings.identity import registered
 from portal.identity import registry
-from portal.identity.ports import StoreFault
+from portal.identity.ports import Capabilities, StoreFault
 from tests.processes import ROOT
 
 ENVIRON = {"PORTAL_ENVIRONMENT": "test", "PORTAL_MAIL_SENDER": "a@example.com"}
@@ -89,6 +89,13 @@ def test_the_web_server_knows_what_a_store_can_do_and_never_gets_its_settings(te
     can = registry.capabilities(settings)
     assert (can.verify, can.set_password, can.end_sessions) == (True, True, False)
     assert settings.identity.own == ()
+
+
+def test_a_store_that_cannot_set_a_password_is_refused(teapot, monkeypatch):
+    settings = settings_of(STORE="teapot", TEAPOT_URL="https://tea.example")
+    only_verifies = Capabilities(True, False, False, False, False, False)
+    monkeypatch.setattr(registry.load("teapot"), "declared", lambda _settings: only_verifies)
+    assert "cannot both verify and set passwords" in str(registry.fault_of(settings))
 
 
 @pytest.mark.parametrize("build", [registry.build, registry.capabilities])

@@ -3,7 +3,7 @@
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
-from portal.accounts import login
+from portal.accounts import at_company, login
 from portal.accounts import service as accounts
 from portal.accounts import sign_in as attempts
 from portal.identity.account import Account
@@ -17,6 +17,7 @@ from portal.web import frame
 from portal.web.tabs import TabValue
 
 bp = Blueprint("reset_external", __name__)
+at_company.install(bp, "reset.ask", "reset/at-company.html")
 UNLISTED_PATHS = ()
 
 AWAY = 503
