@@ -33,6 +33,10 @@ COMMANDS = {
         "portal.exposure.commands:exposure",
         "Import, activate and destroy lists of affected people.",
     ),
+    "identity": (
+        "portal.identity.commands:identity",
+        "Check the company's user store, and print the rights it needs.",
+    ),
     "incidents": (
         "portal.incidents.commands:incidents",
         "Write and publish incidents: the statement and the timeline.",

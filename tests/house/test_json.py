@@ -70,7 +70,7 @@ ARGUMENTS = {
 
 
 @pytest.mark.sqlite  # the same code prints it
-@pytest.mark.parametrize("name", [*sorted(TELLING), "campaigns", "support looks"])
+@pytest.mark.parametrize("name", [*sorted(TELLING), "campaigns", "identity check", "support looks"])
 def test_it_is_one_document_with_plain_keys_and_times(name, small, portal):
     given = [small.with_name(word) if word.endswith(".csv") else word for word in ARGUMENTS.get(name, ())]
     small.with_name("accounts.csv").write_text(ACCOUNTS, encoding="utf-8")

@@ -17,6 +17,13 @@ def company_postgres(postgres: PostgresServer) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def company_role(postgres: PostgresServer) -> str:
+    """A role of the company's PostgreSQL without any right; it ends with the server."""
+    databases.execute(postgres, "CREATE ROLE portal_store LOGIN")
+    return "portal_store"
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def company_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty database of a company: the test runs once on SQLite and once on PostgreSQL."""

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import make_url
 
+from portal.identity.sql.grants import statements
 from tests.identity.contract import Contract, Shop
 from tests.identity.shops import open_shop
 
@@ -15,9 +17,17 @@ POSTGRES = pytest.mark.parametrize(
 
 
 class TestLaravel(Contract):
+    """On PostgreSQL as a role that has the printed rights, and no others."""
+
     @pytest.fixture
-    def shop(self, table, tmp_path) -> Iterator[Shop]:
-        with open_shop(table("laravel"), tmp_path) as shop:
+    def shop(self, table, tmp_path, request) -> Iterator[Shop]:
+        company = table("laravel")
+        url = make_url(company.url)
+        if url.get_backend_name() == "postgresql":
+            url = url.set(username=request.getfixturevalue("company_role"))
+            for statement in statements(company.mapping, str(url.username)):
+                company.run(statement)
+        with open_shop(company, tmp_path, url=str(url)) as shop:
             yield shop
 
 

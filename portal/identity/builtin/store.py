@@ -55,6 +55,7 @@ class BuiltinStore:
             end_sessions=True,
             remembers_closed=True,
             find_by_reference=True,
+            change_ends_sessions=True,
         )
 
     def find(self, session: Session, vault: WebVault, address: str) -> Account | None:
