@@ -21,10 +21,9 @@ from portal.core.clock import SystemClock
 from portal.core.db import Database
 from portal.crypto.hashing import dummy_hash
 from portal.crypto.vault import WorkerVault
-from portal.identity.account import Profile
+from portal.identity.account import Account, Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Account
 from portal.outbox import service as outbox
 from portal.outbox.compose import Composer
 from portal.outbox.deliver import Deliverer, Delivery

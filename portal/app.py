@@ -99,6 +99,8 @@ HANDLERS: dict[str, intake.Handler] = {
 
 # The handlers of sealed jobs, by kind: what only the worker may ask a company's own store.
 SEALED: dict[str, SealedHandler] = {**accounts_external.SEALED, **reset_jobs.SEALED}
+# What handlers need of other servers, by purpose.
+LOOKUPS: dict[str, intake.Lookup] = {**reset.LOOKUPS}
 
 # Every kind of mail.
 MAILS: tuple[type[Mail], ...] = (
@@ -219,6 +221,7 @@ def worker_parts(settings: Settings, db: Database, clock: Clock, vault: WorkerVa
         clock,
         vault,
         handlers=dict(HANDLERS),
+        lookups=dict(LOOKUPS),
         composers=dict(COMPOSERS),
         before_handover=dict(BEFORE_HANDOVER),
         words=dict(WORDS),

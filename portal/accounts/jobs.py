@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import lockout, service, sign_in
 from portal.crypto.vault import VaultError
+from portal.identity import state
 from portal.identity.account import AccountMissing
-from portal.identity.service import store_for
 from portal.intake.jobs import Request
 from portal.runtime.parts import Outcome, WorkerParts
 from portal.runtime.turns import in_turns
@@ -29,7 +29,7 @@ def store_language(session: Session, request: Request, _now: datetime, parts: Wo
     except ValueError:
         return Outcome.ANSWERED
     try:
-        store_for(parts.settings).choose_language(session, parts.vault, account_id, language)
+        state.choose_language(session, parts.vault, account_id, language)
     except AccountMissing:
         pass
     except VaultError:
@@ -52,7 +52,7 @@ def tidy(parts: WorkerParts) -> None:
     with parts.db.read() as reading:
         if not lockout.any_expired(reading, now):
             return
-        for names in lockout.expired_of_accounts(reading, parts.vault, store_for(parts.settings), now):
+        for names in lockout.expired_of_accounts(reading, parts.vault, now):
             with parts.db.write() as session:
                 lockout.extend(session, names, now)
     in_turns(parts, lockout.remove_expired)

@@ -16,8 +16,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.accounts.models import FailureCount
 from portal.core import db
-from portal.crypto.vault import WebVault
-from portal.identity.port import Store
+from portal.crypto.vault import WebVault, WorkerVault
+from portal.identity import state
 from portal.runtime.turns import MOST_ROWS, delete_some
 
 # At most 100 consecutive failures per password (NIST SP 800-63B-4, section 3.2.2). Strangers, known devices
@@ -112,17 +112,17 @@ def any_expired(session: Session, now: datetime) -> bool:
     return session.scalar(expired.limit(1)) is not None
 
 
-def expired_of_accounts(
-    session: Session, vault: WebVault, store: Store, now: datetime
-) -> Iterator[list[bytes]]:
+def expired_of_accounts(session: Session, vault: WorkerVault, now: datetime) -> Iterator[list[bytes]]:
     """Yield the names of expired counts whose address has an account, up to 500 at a time."""
     after: bytes | None = None
-    while indexes := store.all_indexes(session, after, _PAGE):
+    ended = False
+    while not ended:
+        indexes, after = state.indexes(session, vault, after, _PAGE)
+        ended = after is None
         names = [_name(vault, index) for index in indexes]
         old = select(FailureCount.key).where(FailureCount.key.in_(names), FailureCount.forget_at < now)
         if found := list(session.scalars(old)):
             yield found
-        after = indexes[-1]
 
 
 def extend(session: Session, names: Sequence[bytes], now: datetime) -> None:

@@ -14,8 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from portal.accounts import service
 from portal.core.faults import is_busy
-from portal.identity.port import Account
-from portal.identity.service import store_for
+from portal.identity.account import Account
 from portal.web import frame
 from portal.web.languages import cookie_name
 
@@ -153,7 +152,7 @@ def _load(token: str) -> SignedIn | None:
         return None  # a session of a store that was used before
     now = parts.clock.now()
     with parts.db.read() as db_session:
-        resumed = service.resume(db_session, parts.vault, store_for(parts.settings), token, now)
+        resumed = service.resume(db_session, parts.settings.identity.store, token, now)
     if resumed is None:
         return None
     if now - resumed.seen_at >= service.SEEN_EVERY:

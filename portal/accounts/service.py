@@ -21,8 +21,8 @@ from portal.accounts.models import AccountSession
 from portal.core.db import new_id
 from portal.crypto import tokens
 from portal.crypto.vault import INDEX_BYTES, WebVault
-from portal.identity.account import Account as KnownAccount
-from portal.identity.port import Account, Store
+from portal.identity import state
+from portal.identity.account import Account
 from portal.runtime.turns import MOST_ROWS, delete_some
 
 TOKEN_BYTES = 32
@@ -86,7 +86,7 @@ class Listed:
 
 
 def create_session(
-    session: Session, vault: WebVault, account: KnownAccount, *, address: str, device: str, now: datetime
+    session: Session, vault: WebVault, account: Account, *, address: str, device: str, now: datetime
 ) -> str:
     """Create a session and return its token, which is stored nowhere; a 21st session ends the oldest."""
     token, row_id = token_urlsafe(TOKEN_BYTES), new_id()
@@ -122,12 +122,15 @@ def create_session(
     return token
 
 
-def resume(session: Session, vault: WebVault, store: Store, token: str, now: datetime) -> Resumed | None:
-    """Return the session of a token, or None when it has ended, was idle too long or the account changed."""
+def resume(session: Session, store: str, token: str, now: datetime) -> Resumed | None:
+    """Return the session of a token, or None when it has ended, was idle too long or the account changed.
+
+    `store` is the name of the one in use: sessions end with another.
+    """
     row = session.scalar(select(AccountSession).where(AccountSession.token_hash == tokens.token_hash(token)))
     if row is None or now >= row.ends_at or now - row.seen_at >= IDLE:
         return None
-    account = store.get(session, vault, row.account_id)
+    account = state.of_store(session, row.account_id, store)
     if account is None or account.version != row.account_version or account.must_reset:
         return None
     address = tokens.unlock(token.encode(), row.address, _ADDRESS_INFO).decode()

@@ -1,4 +1,4 @@
-"""Throttle, check and count sign-in attempts.
+"""Throttle and count sign-in attempts.
 
 Every attempt is counted before the password is checked, so that parallel attempts cannot outrun the count,
 and the same statements run whether or not an account exists. The server never sleeps: an attempt that comes
@@ -19,10 +19,8 @@ from portal.accounts.models import FailureCount, SignInWait
 from portal.accounts.service import Resumed
 from portal.core import db
 from portal.core.db import Utc
-from portal.crypto.hashing import Hasher, PasswordTooLong
 from portal.crypto.vault import WebVault
-from portal.identity.account import Account as KnownAccount
-from portal.identity.port import Account, Store
+from portal.identity.account import Account
 from portal.runtime.turns import MOST_ROWS, delete_some
 from portal.web import limits
 
@@ -45,19 +43,9 @@ class Attempt:
     lockout: Lockout
     bucket: bytes
     by_device: bool
-    account: Account | None = None
-    dummy_hash: str | None = None
     retry_after: int = 0
     open: bool = False
     closes: bool = False
-
-
-@dataclass(frozen=True, repr=False)
-class Checked:
-    """Whether a password signs in; `upgraded` is its new hash where the stored one needs replacing."""
-
-    fits: bool
-    upgraded: str | None = None
 
 
 def wait_after(failures: int) -> timedelta:
@@ -68,39 +56,12 @@ def wait_after(failures: int) -> timedelta:
     return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
 
 
-def register_attempt(
-    session: Session,
-    vault: WebVault,
-    store: Store,
-    *,
-    address: str,
-    network: str,
-    device_cookie: str | None,
-    limit: str,
-    now: datetime,
-) -> Attempt:
-    """Count an attempt to sign in with a normalised address to the builtin store."""
-    account = store.find(session, vault, address)
-    dummy_hash = store.dummy_hash(session, vault, address)
-    attempt = count_attempt(
-        session,
-        vault,
-        address=address,
-        account=account,
-        network=network,
-        device_cookie=device_cookie,
-        limit=limit,
-        now=now,
-    )
-    return replace(attempt, account=account, dummy_hash=dummy_hash)
-
-
 def count_attempt(
     session: Session,
     vault: WebVault,
     *,
     address: str,
-    account: KnownAccount | None,
+    account: Account | None,
     network: str,
     device_cookie: str | None,
     limit: str,
@@ -120,27 +81,6 @@ def count_attempt(
         return replace(attempt, retry_after=retry_after)
     left = lockout.count(session, vault, attempt.lockout, _bucket(attempt), now)
     return replace(attempt, open=left is not None, closes=left == 0 and not attempt.by_device)
-
-
-def check(hasher: Hasher, attempt: Attempt, password: str) -> Checked:
-    """Return whether the password signs in. Every failure takes the same time.
-
-    The hash is replaced where it has another cost than new ones, or was not made from the password in NFC.
-    Call it outside any transaction: it hashes. Raises TooBusy when no hash slot is free.
-    """
-    account = attempt.account
-    if attempt.retry_after:
-        return Checked(fits=False)
-    try:
-        if account is None or not account.password_hash:
-            return Checked(hasher.verify_dummy(password, attempt.dummy_hash))
-        match = hasher.verify_typed(account.password_hash, password)
-    except PasswordTooLong:
-        return Checked(fits=False)
-    if not match.fits or not attempt.open or account.must_reset:
-        return Checked(fits=False)
-    outdated = not match.in_nfc or hasher.needs_rehash(account.password_hash)
-    return Checked(fits=True, upgraded=hasher.hash(password) if outdated else None)
 
 
 def forgive(session: Session, vault: WebVault, attempt: Attempt, now: datetime) -> None:

@@ -7,15 +7,16 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import TooManyRequests
 
-from portal.accounts import at_company, external, login, service
-from portal.accounts import sign_in as attempts
+from portal.accounts import at_company, attempt, external, login, service
+from portal.accounts import sign_in as counts
+from portal.accounts.attempt import Begun, Outcome, Refused, SignedIn, Wait
 from portal.accounts.forms import SignInForm
 from portal.accounts.login import current_account, sign_in_required
 from portal.core.dates import DAY
 from portal.crypto.hashing import TooBusy, too_long
 from portal.identity.account import Account
 from portal.identity.sealed.waiting import WaitingPage
-from portal.identity.service import hasher_for, is_external, store_for
+from portal.identity.service import hasher_for, is_external
 from portal.intake import service as intake
 from portal.runtime.parts import AccountLine
 from portal.web import frame
@@ -65,30 +66,22 @@ def try_to_sign_in() -> ResponseReturnValue:
     address, password = form.email.data or "", form.password.data or ""
     if is_external(frame.parts().settings):
         return _hand_over(address, password)
-    attempt = _register_attempt(address)
-    if attempt.retry_after:
-        raise TooManyRequests(retry_after=attempt.retry_after)
+    begun, outcome = _try(address, password)
+    if isinstance(outcome, Wait):
+        raise TooManyRequests(retry_after=outcome.seconds)
     parts = frame.parts()
-    try:
-        with hasher_for(parts.settings).in_one_slot() as hasher:
-            checked = attempts.check(hasher, attempt, password)
-    except TooBusy as busy:
-        with parts.db.write() as db_session:
-            attempts.forgive(db_session, parts.vault, attempt, parts.clock.now())
-        frame.busy(busy.retry_after)
-    if not checked.fits or attempt.account is None:
+    if not isinstance(outcome, SignedIn):
         if parts.sign_in_failed is not None:
-            parts.sign_in_failed(address, attempt.closes)
+            parts.sign_in_failed(address, isinstance(outcome, Refused) and outcome.closes)
         return _failure_page(form, wrong=True, too_long=too_long(password))
     earlier = login.signed_in()
     with parts.db.write() as db_session:
-        attempts.clear(db_session, parts.vault, attempt)
+        counts.clear(db_session, parts.vault, begun.counted)
         if earlier is not None:
             service.end_session(db_session, earlier.account_id, earlier.session_id)
-        if checked.upgraded:
-            store_for(parts.settings).upgrade_hash(db_session, parts.vault, attempt.account, checked.upgraded)
-        token = _create_session(db_session, attempt.account, address)
-    return _log_in(token, attempt.account, request.args.get("next"))
+        attempt.renew(db_session, parts.vault, begun, outcome)
+        token = _create_session(db_session, outcome.account, address)
+    return _log_in(token, outcome.account, request.args.get("next"))
 
 
 @bp.get("/sign-in/wait/")
@@ -167,19 +160,26 @@ def _submit_language(language: str, account_id: bytes) -> None:
         intake.submit(db_session, parts.vault, LANGUAGE, fields, parts.clock.now(), lane=frame.client_lane())
 
 
-def _register_attempt(address: str) -> attempts.Attempt:
+def _try(address: str, password: str) -> tuple[Begun, Outcome]:
+    """Count a try, check its password, and return what becomes of it."""
     parts = frame.parts()
     with parts.db.write() as db_session:
-        return attempts.register_attempt(
+        begun = attempt.begin(
             db_session,
             parts.vault,
-            store_for(parts.settings),
             address=address,
             network=frame.client_network(),
             device_cookie=login.device_cookie(),
             limit=parts.settings.limits.sign_in_ip,
             now=parts.clock.now(),
         )
+    try:
+        with hasher_for(parts.settings).in_one_slot() as hasher:
+            return begun, attempt.check(hasher, begun, password)
+    except TooBusy as busy:
+        with parts.db.write() as db_session:
+            counts.forgive(db_session, parts.vault, begun.counted, parts.clock.now())
+        frame.busy(busy.retry_after)
 
 
 def _failure_page(form: SignInForm, *, wrong: bool = False, too_long: bool = False) -> ResponseReturnValue:

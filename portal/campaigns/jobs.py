@@ -8,7 +8,6 @@ from portal.campaigns import frozen, service
 from portal.campaigns.emails import Notice, Words
 from portal.crypto.vault import VaultError
 from portal.exposure.service import ListDestroyed
-from portal.identity.service import store_for
 from portal.outbox.compose import MailUnfit
 from portal.outbox.mail import CurrentWords
 from portal.runtime.parts import FrozenWords, WorkerParts
@@ -35,7 +34,7 @@ def resume(parts: WorkerParts) -> None:
 def _finish(parts: WorkerParts, campaign_id: bytes) -> None:
     with parts.db.read() as session:
         service.check_list(session, parts.vault, campaign_id)  # fails before all accounts are read
-    chosen = service.chosen_languages(parts.db, parts.vault, store_for(parts.settings))
+    chosen = service.chosen_languages(parts.db, parts.vault)
     turns = Turns(parts.db)
     while not parts.stopping():
         with turns.take() as session:

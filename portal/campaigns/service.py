@@ -19,7 +19,7 @@ from portal.crypto.vault import WorkerVault
 from portal.exposure import left_out
 from portal.exposure import service as exposure
 from portal.exposure.people import Person
-from portal.identity.port import Store
+from portal.identity import state
 from portal.incidents import service as incidents
 from portal.outbox import service as outbox
 from portal.outbox.models import QUEUED, SENDING
@@ -140,7 +140,7 @@ def begun(session: Session, vault: WorkerVault, incident_id: bytes) -> Begun | N
     return Begun(campaign.begun_at, campaign.waiting, words)
 
 
-def chosen_languages(db: Database, vault: WorkerVault, store: Store) -> dict[bytes, str]:
+def chosen_languages(db: Database, vault: WorkerVault) -> dict[bytes, str]:
     """Return the languages that people chose on the portal, by account index, for one run of `advance`.
 
     Reads every account: reading only those on the list would show an observer of the database who is on it.
@@ -149,7 +149,7 @@ def chosen_languages(db: Database, vault: WorkerVault, store: Store) -> dict[byt
     after: bytes | None = None
     while True:
         with db.read() as session:
-            found, after = store.chosen_languages(session, vault, after, ACCOUNTS)
+            found, after = state.chosen_languages(session, vault, after, ACCOUNTS)
         chosen |= found
         if len(chosen) >= MOST_CHOSEN:
             log.warning(

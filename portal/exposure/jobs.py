@@ -14,8 +14,8 @@ from portal.crypto.vault import INDEX_BYTES, VaultError
 from portal.exposure import answers, importing, notice_links, service
 from portal.exposure.emails import ACCOUNT_PURPOSE, PURPOSE, CheckAnswer
 from portal.exposure.models import ActiveList
+from portal.identity import state
 from portal.identity.account import AccountMissing
-from portal.identity.service import store_for
 from portal.incidents import service as incidents
 from portal.intake import jobs as intake
 from portal.intake import replies
@@ -92,7 +92,7 @@ def answer_account(session: Session, request: intake.Request, now: datetime, par
     """Answer a check of an account's own address; return whether it must wait for a list."""
     try:
         account_id = bytes.fromhex(request.fields.get("account", ""))
-        profile = store_for(parts.settings).profile(session, parts.vault, account_id)
+        profile = state.owner(session, parts.vault, account_id)
     except VaultError:  # as if the address had been typed into the public form
         return answer(session, request, now, parts)
     except (ValueError, AccountMissing):

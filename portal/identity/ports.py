@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-MAX_ID = 255  # characters of a store's own account id
+MAX_ID = 200  # characters of a store's own account id
 
 
 class StoreUnavailable(Exception):

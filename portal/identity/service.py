@@ -2,21 +2,15 @@
 
 from functools import cache
 
+from sqlalchemy.orm import Session
+
 from portal.core.settings import Settings
 from portal.crypto.hashing import Hasher, hash_slots_for
+from portal.crypto.vault import WebVault
 from portal.identity import registry
-from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Store
+from portal.identity.account import Account
+from portal.identity.builtin import passwords
 from portal.identity.ports import ExternalStore
-
-
-@cache
-def store_for(settings: Settings) -> Store:
-    """Return the company's user store. Raises LookupError when the setting names an unknown one."""
-    if settings.identity.store != "builtin":
-        message = f"PORTAL_IDENTITY_STORE: unknown store '{settings.identity.store}'; use 'builtin'"
-        raise LookupError(message)
-    return BuiltinStore()
 
 
 def is_external(settings: Settings) -> bool:
@@ -28,6 +22,12 @@ def is_external(settings: Settings) -> bool:
 def external_store(settings: Settings) -> ExternalStore:
     """Return the company's own store, one for all threads of the worker. Raises StoreFault."""
     return registry.build(settings)
+
+
+def is_unset(session: Session, vault: WebVault, account: Account) -> bool:
+    """Return whether the company gave no usable password, and the owner has chosen none since."""
+    password = passwords.of(session, vault, account.id)
+    return password is not None and password.unset
 
 
 @cache

@@ -8,6 +8,7 @@ import json
 import logging
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,7 @@ from portal.core.clock import start_of_day
 from portal.crypto.vault import Cell, VaultError, WorkerVault
 from portal.identity.account import Account, AccountMissing, Profile
 from portal.identity.builtin import profiles
-from portal.identity.builtin.models import AccountRow
+from portal.identity.builtin.models import STORE, AccountRow
 from portal.identity.models import AccountState
 from portal.identity.ports import Entry, StoreFault
 
@@ -64,6 +65,18 @@ def get(session: Session, account: bytes) -> Account | None:
     except (TypeError, ValueError):
         return None
     return account_of(row) if row else None
+
+
+def of_store(session: Session, account: bytes, store: str) -> Account | None:
+    """Return an account of the store in use, or None.
+
+    An external store's account of which nothing is known yet has no row; a row of another store, from before
+    the portal was told to use this one, is none of its accounts.
+    """
+    found = get(session, account)
+    if found is None:
+        return None if store == STORE else Account(account, store)
+    return found if found.store == store else None
 
 
 def get_many(
@@ -186,6 +199,13 @@ def require(
     return [row.id for row in rows]
 
 
+def end_all(session: Session, accounts: Collection[bytes]) -> None:
+    """End the sessions and links of these accounts, whose passwords stay."""
+    session.execute(
+        update(AccountState).where(AccountState.id.in_(accounts)).values(version=AccountState.version + 1)
+    )
+
+
 def keep_closed(session: Session, vault: WorkerVault, kept: Mapping[bytes, bytes]) -> None:
     """Store what an external store must know later to recognise closed passwords, by account."""
     for account, content in kept.items():
@@ -249,6 +269,27 @@ def chosen_languages(
             tampered,
         )
     return chosen, rows[-1].id if len(rows) == limit else None
+
+
+def indexes(
+    session: Session, vault: WorkerVault, after: bytes | None, limit: int
+) -> tuple[list[bytes], bytes | None]:
+    """Return the account indexes (`vault.account_index`) of up to `limit` accounts, and the next `after`."""
+    query = (
+        select(AccountState.id, AccountState.owner, AccountRow.address_index)
+        .outerjoin(AccountRow, AccountRow.id == AccountState.id)
+        .order_by(AccountState.id)
+        .limit(limit)
+    )
+    rows = session.execute(query if after is None else query.where(AccountState.id > after)).all()
+    found = []
+    for row in rows:
+        if row.address_index is not None:
+            found.append(row.address_index)
+        elif row.owner is not None:
+            with suppress(VaultError):
+                found.append(vault.account_index(_unpack(vault, row.id, row.owner)["address"]))
+    return found, rows[-1].id if len(rows) == limit else None
 
 
 def _profile(vault: WorkerVault, row: Row[Any]) -> Profile:

@@ -3,14 +3,15 @@
 import logging
 import os
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import zip_longest
 from random import sample
 from secrets import randbelow
 from threading import get_native_id
+from typing import Any
 
 from limits import RateLimitItem
 from sqlalchemy import bindparam, delete, select, text, update
@@ -25,7 +26,7 @@ from portal.intake.fields import valid
 from portal.intake.models import FAILED, HELD, WAITING, IntakeRequest
 from portal.intake.replies import CodeLock, code_lock
 from portal.intake.service import any_due, unpad
-from portal.runtime.parts import Outcome, WorkerParts
+from portal.runtime.parts import Outcome, Unavailable, WorkerParts
 from portal.runtime.turns import MOST_ROWS, delete_some, in_turns, update_some
 
 log = logging.getLogger("portal.intake")
@@ -58,7 +59,8 @@ class Request:
     """An opened request. `fields` is untrusted input, checked by `fields.py`; `again`: it was held before.
 
     `reply_id` is the id for the answering mail and its reply; `code` locks that reply for the requesting
-    browser, if there is one. Both are made for every request, before anyone is looked up.
+    browser, if there is one. Both are made for every request, before anyone is looked up. `found` is what the
+    purpose's look-up found outside any transaction.
     """
 
     id: bytes
@@ -68,9 +70,12 @@ class Request:
     again: bool
     reply_id: bytes
     code: CodeLock | None = None
+    found: tuple[Any, ...] = ()
 
 
 Handler = Callable[[Session, Request, datetime, WorkerParts], Outcome]
+# Asks another server, before the handler's transaction. Raises Unavailable where it cannot be asked now.
+Lookup = Callable[[Request, WorkerParts], Sequence[Any]]
 
 
 def answer(parts: WorkerParts, limit: int = BATCH, rate: RateLimitItem | None = None) -> int:
@@ -85,7 +90,8 @@ def answer(parts: WorkerParts, limit: int = BATCH, rate: RateLimitItem | None = 
     # Stretching the code takes most of an answer's time, and leaves the interpreter to other threads.
     cores = len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(cores, "open", initializer=yield_to_pages) as pool:
-        opening = [pool.submit(_open, parts, row) for row in rows]
+        away: set[str] = set()
+        opening = [pool.submit(_open, parts, row, away) for row in rows]
         for row, opened in zip(rows, opening, strict=True):
             if parts.stopping():
                 pool.shutdown(cancel_futures=True)
@@ -139,15 +145,42 @@ def yield_to_pages() -> None:
         os.setpriority(os.PRIO_PROCESS, thread, lower)
 
 
-def _open(parts: WorkerParts, row: IntakeRequest) -> Request:
-    """Decrypt a request, and stretch the key of its code. Raises VaultError or ValueError if it is forged."""
+def _open(parts: WorkerParts, row: IntakeRequest, away: set[str]) -> Request:
+    """Decrypt a request, run the look-up of its purpose, and stretch the key of its code.
+
+    Raises VaultError or ValueError if it is forged, Unavailable where the look-up fails.
+    """
     try:
         fields = valid(unpad(parts.vault.open(row.purpose, row.id, row.sealed)))
     except RecursionError as error:
         raise ValueError from error
-    reply_id = new_id()
-    code = code_lock(parts.vault, reply_id, fields["browser"]) if "browser" in fields else None
-    return Request(row.id, row.purpose, fields, row.asked_at, row.state == HELD, reply_id, code)
+    request = Request(row.id, row.purpose, fields, row.asked_at, row.state == HELD, new_id())
+    found = _look_up(parts, request, away)
+    code = code_lock(parts.vault, request.reply_id, fields["browser"]) if "browser" in fields else None
+    return replace(request, code=code, found=found)
+
+
+def _look_up(parts: WorkerParts, request: Request, away: set[str]) -> tuple[Any, ...]:
+    """Return what the look-up of a request finds. Raises Unavailable.
+
+    `away` are purposes whose look-up has failed in this batch: a server that is away is waited for once, so
+    that the other requests are not held up.
+    """
+    look_up: Lookup | None = parts.lookups.get(request.purpose)
+    if look_up is None:
+        return ()
+    if request.purpose in away:
+        raise Unavailable
+    try:
+        return tuple(look_up(request, parts))
+    except Unavailable:
+        away.add(request.purpose)
+        raise
+    except (VaultError, ValueError, TypeError) as error:  # the request itself was opened
+        log.error(
+            "intake: a look-up for %s failed (%s)%s", request.purpose, error_types(error), frames(error)
+        )
+        raise Unavailable from error
 
 
 def _answer_request(
@@ -174,6 +207,11 @@ def _answer_request(
         )
         _set_aside(parts, row, lease)
         return
+    except Exception as error:  # noqa: BLE001 - one failing look-up must not hold up the others
+        if not isinstance(error, Unavailable) or row.attempts >= MAX_ATTEMPTS:
+            _log_failure(row, error)
+        _retry_later(parts, row, lease)
+        return
     mine = (IntakeRequest.id == row.id) & (IntakeRequest.lease == lease)
     try:
         with parts.db.write() as session:
@@ -186,16 +224,20 @@ def _answer_request(
             else:
                 session.execute(delete(IntakeRequest).where(mine))
     except Exception as error:  # noqa: BLE001 - one failing request must not hold up the others
-        log.error(
-            "intake: request %s for %s failed (%s), attempt %d of %d%s",
-            row.id.hex(),
-            row.purpose,
-            error_types(error),
-            row.attempts,
-            MAX_ATTEMPTS,
-            frames(error),
-        )
+        _log_failure(row, error)
         _retry_later(parts, row, lease)
+
+
+def _log_failure(row: IntakeRequest, error: Exception) -> None:
+    log.error(
+        "intake: request %s for %s failed (%s), attempt %d of %d%s",
+        row.id.hex(),
+        row.purpose,
+        error_types(error),
+        row.attempts,
+        MAX_ATTEMPTS,
+        frames(error),
+    )
 
 
 def _claim(

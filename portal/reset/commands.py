@@ -11,7 +11,7 @@ from portal.core.settings import Settings
 from portal.crypto.vault import VaultError
 from portal.exposure import service as exposure
 from portal.identity import registry
-from portal.identity.service import store_for
+from portal.identity.builtin.store import BuiltinStore
 from portal.incidents import service as incidents
 from portal.people_files.progress import bar as progress_bar
 from portal.reset.require.cohorts import PASSWORDS, Everyone, Listed, ListReplaced, Tools
@@ -51,7 +51,7 @@ def require(context: Context, slug: str | None, *, everyone: bool, dry_run: bool
     if (slug is None) != everyone:
         raise click.UsageError("Give either the SLUG of an incident, or --everyone.")
     _refuse_without_access(context.settings)
-    tools = Tools(context.db, context.worker_vault(), context.clock, store_for(context.settings))
+    tools = Tools(context.db, context.worker_vault(), context.clock, BuiltinStore())
     work = preview if dry_run else require_reset
     with _explained(slug), _short_collections():
         if slug is None:

@@ -1,7 +1,8 @@
 """Worker handlers: answer a requested reset, renew a required one's link, report a changed password."""
 
 import logging
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -10,13 +11,14 @@ from portal.core import addresses
 from portal.core.dates import moment
 from portal.core.db import new_id
 from portal.core.i18n import best_language
-from portal.crypto.vault import VaultError, WorkerVault
-from portal.identity import registry
-from portal.identity.account import AccountMissing, Profile
-from portal.identity.port import Account, Store
-from portal.identity.service import store_for
+from portal.crypto.vault import VaultError
+from portal.identity import external, registry, state
+from portal.identity.account import Account, AccountMissing, Profile
+from portal.identity.builtin.store import BuiltinStore
+from portal.identity.ports import Entry
+from portal.identity.service import is_external
 from portal.intake import replies
-from portal.intake.jobs import Handler, Request
+from portal.intake.jobs import Handler, Lookup, Request
 from portal.intake.service import LinkInvalid
 from portal.outbox import service as outbox
 from portal.outbox.mail import Mail
@@ -35,6 +37,16 @@ from portal.runtime.parts import BeforeHandover, Handover, LeavingMail, Outcome,
 log = logging.getLogger("portal.reset")
 
 
+@dataclass(frozen=True, repr=False)
+class _Found:
+    """Whose an address is. `profile` is None where the account cannot be told, or was tampered with."""
+
+    exists: bool = False
+    account: Account | None = None
+    profile: Profile | None = None
+    store_id: str = ""
+
+
 def answer(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:
     """Mail a link to the account's stored address, or why there is none, with the same statements.
 
@@ -51,24 +63,26 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         session, parts.vault, PURPOSE, typed, now, reply_id=reply_id, lifetime=service.LIFETIME
     ):
         return Outcome.ANSWERED
-    store = store_for(parts.settings)
-    account = store.find(session, parts.vault, typed)
-    profile = _profile_or_none(session, parts.vault, store, account)
+    found = (
+        _find(session, request, parts, owner) if is_external(parts.settings) else _own(session, parts, typed)
+    )
+    profile = found.profile
     if profile and addresses.sign_in_name(profile.address) != owner:
         profile = None  # the row's index was tampered with: it leads to someone else
     mail: Mail = NoAccount()
-    if account:
+    if found.exists:
         mail = ResetLink() if profile else LinkNotPrepared()
     service.mail_link(
         session,
         parts.vault,
         mail,
-        account=account if profile else None,
+        account=found.account if profile else None,
         profile=profile or Profile(typed),
         locale=request.fields.get("language", ""),
         row_id=reply_id,
         code=request.code,
         now=now,
+        store_id=found.store_id,
     )
     return Outcome.ANSWERED
 
@@ -85,18 +99,25 @@ def answer_renewal(session: Session, request: Request, now: datetime, parts: Wor
 
     The web process sends only a token; the worker wrote the address.
     """
-    try:
-        _id, private = replies.private(session, parts.vault, PURPOSE, request.fields.get("token", ""))
-        fields = request.fields | {"email": private["to"]}
-    except (LinkInvalid, VaultError, KeyError):
+    renewed = _renewed(session, request, parts)
+    if renewed is None:
         log.warning("reset: renewal dropped, unknown token or altered row")
         return Outcome.ANSWERED
-    return answer(session, replace(request, fields=fields), now, parts)
+    return answer(session, renewed, now, parts)
+
+
+def _renewed(session: Session, request: Request, parts: WorkerParts) -> Request | None:
+    """Return the request for a renewal with the address that the ended link was mailed to, or None."""
+    try:
+        _id, private = replies.private(session, parts.vault, PURPOSE, request.fields.get("token", ""))
+        return replace(request, fields=request.fields | {"email": private["to"]})
+    except (LinkInvalid, VaultError, KeyError):
+        return None
 
 
 def before_required(session: Session, mail: LeavingMail, now: datetime, parts: WorkerParts) -> Handover:
     """Give the mail about a required reset a living link, however long it waited."""
-    return service.renew_link(session, parts.vault, store_for(parts.settings), mail, now)
+    return service.renew_link(session, parts.vault, parts.settings.identity.store, mail, now)
 
 
 def notify_owner(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:
@@ -105,14 +126,13 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
     At most once per account version: only the web process reports the change, and a thief who controls it
     must not be able to send people any number of alarming mails.
     """
-    store = store_for(parts.settings)
     try:
         account_id = bytes.fromhex(request.fields.get("account", ""))
         version = int(request.fields.get("version", ""))
-        profile = store.profile(session, parts.vault, account_id)
+        profile = state.owner(session, parts.vault, account_id)
     except (ValueError, AccountMissing, VaultError):
         return Outcome.ANSWERED
-    account = store.get(session, parts.vault, account_id)
+    account = state.of_store(session, account_id, parts.settings.identity.store)
     if account is None or not 1 < version <= account.version:
         return Outcome.ANSWERED
     language = best_language(
@@ -130,14 +150,49 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
     return Outcome.ANSWERED
 
 
-def _profile_or_none(
-    session: Session, vault: WorkerVault, store: Store, account: Account | None
-) -> Profile | None:
-    """Return the account's profile if it opens; without an account, run the same query for a random id."""
+def look_up(request: Request, parts: WorkerParts) -> Sequence[Entry]:
+    """Find who signs in with the address of a request, in a store of the company's."""
+    if not is_external(parts.settings):
+        return ()
     try:
-        return store.profile(session, vault, account.id if account else new_id())
+        typed = addresses.normalise(request.fields.get("email", ""))
+    except addresses.AddressInvalid:
+        return ()
+    return external.entries_at(parts.settings, typed)
+
+
+def look_up_failed_sign_in(request: Request, parts: WorkerParts) -> Sequence[Entry]:
+    """Find who signs in with an address where `answer_failed_sign_in` answers."""
+    return look_up(request, parts) if "closes" in request.fields else ()
+
+
+def look_up_renewal(request: Request, parts: WorkerParts) -> Sequence[Entry]:
+    """Find who signs in with the address that an ended link was mailed to."""
+    with parts.db.read() as session:
+        renewed = _renewed(session, request, parts)
+    return look_up(renewed, parts) if renewed else ()
+
+
+def _own(session: Session, parts: WorkerParts, address: str) -> _Found:
+    """Return the builtin store's account; without one, run the same query for a random id."""
+    account = BuiltinStore().find(session, parts.vault, address)
+    try:
+        profile = state.owner(session, parts.vault, account.id if account else new_id())
     except (AccountMissing, VaultError):
-        return None
+        profile = None
+    return _Found(account is not None, account, profile)
+
+
+def _find(session: Session, request: Request, parts: WorkerParts, owner: str) -> _Found:
+    """Return the account that `look_up` found; of several at one address none is guessed."""
+    store = parts.settings.identity.store
+    entries = [one for one in request.found if addresses.sign_in_name(one.address) == owner]
+    entry = entries[0] if len(entries) == 1 else None
+    account_id = state.account_id(parts.vault, store, entry.id) if entry else new_id()
+    account = state.of_store(session, account_id, store)
+    if entry is None:
+        return _Found(exists=bool(entries))
+    return _Found(True, account, Profile(entry.address, entry.name, "", entry.locale), entry.id)
 
 
 HANDLERS: dict[str, Handler] = {
@@ -145,6 +200,11 @@ HANDLERS: dict[str, Handler] = {
     FAILED_SIGN_IN: answer_failed_sign_in,
     RENEWAL: answer_renewal,
     CHANGED: notify_owner,
+}
+LOOKUPS: dict[str, Lookup] = {
+    PURPOSE: look_up,
+    FAILED_SIGN_IN: look_up_failed_sign_in,
+    RENEWAL: look_up_renewal,
 }
 BEFORE_HANDOVER: dict[str, BeforeHandover] = {
     PURPOSE: replies.living_from_handover(service.LIFETIME),

@@ -1,6 +1,5 @@
 """Open reset links, mail them, and hash and store new passwords."""
 
-import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,12 +11,14 @@ from portal.accounts import service as accounts
 from portal.core.addresses import sign_in_name
 from portal.core.clock import start_of_day
 from portal.core.db import new_id
-from portal.crypto.hashing import Hasher, too_long
+from portal.crypto.hashing import Hasher
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.identity import state
-from portal.identity.account import Account as AnyAccount
-from portal.identity.account import AccountMissing, Profile
-from portal.identity.port import Account, Store
+from portal.identity.account import Account, AccountMissing, Profile
+from portal.identity.builtin import passwords as builtin
+from portal.identity.builtin.models import STORE as BUILTIN
+from portal.identity.builtin.passwords import NewPassword, Password
+from portal.identity.builtin.store import BuiltinStore
 from portal.intake import replies
 from portal.intake import service as intake
 from portal.intake.replies import CodeLock
@@ -63,11 +64,14 @@ class Link:
     ended: bool = False
 
 
-def open_link(session: Session, vault: WebVault, store: Store, token: str | None, now: datetime) -> Link:
-    """Open a link without spending it. Raises LinkInvalid, also when the account has changed since."""
+def open_link(session: Session, store: str, token: str | None, now: datetime) -> Link:
+    """Open a link without spending it. Raises LinkInvalid, also when the account has changed since.
+
+    `store` is the name of the one in use: links to an account of another are invalid.
+    """
     opened = intake.open_reply(session, PURPOSE, token, now)
     account_id = opened.data["account"]
-    account = store.get(session, vault, bytes.fromhex(account_id)) if account_id else None
+    account = state.of_store(session, bytes.fromhex(account_id), store) if account_id else None
     if account is None or account.version != opened.data["version"]:
         raise LinkInvalid
     ended = bool(opened.data.get("renewable")) and now >= form_until(opened.expires_at)
@@ -94,11 +98,13 @@ def mail_link(
     unique: bytes | None = None,
     batch: bytes | None = None,
     renewable: bool = False,
+    store_id: str = "",
 ) -> int:
     """Queue a mail, prepare the reply for its link under the same row id, and return the number queued.
 
-    `renewable` is for mails that nobody asked for: see `RENEWABLE_FOR`. Returns 0 and does nothing when a
-    mail with this `unique` key was queued before.
+    `renewable` is for mails that nobody asked for: see `RENEWABLE_FOR`. `store_id` is the account's own id in
+    a store of the company's; only the worker can read it. Returns 0 and does nothing when a mail with this
+    `unique` key was queued before.
     """
     queued = outbox.enqueue(
         session,
@@ -114,7 +120,7 @@ def mail_link(
     if queued is None:
         return 0
     if renewable:
-        _prepare_renewable(session, vault, queued, account, profile, now)
+        _prepare_renewable(session, vault, queued, account, profile, now, store_id)
         return 1
     replies.prepare(
         session,
@@ -125,11 +131,12 @@ def mail_link(
         now=now,
         lifetime=LIFETIME,
         code=code,
+        private=_private_data(account, profile, store_id) if store_id else None,
     )
     return 1
 
 
-def _link_data(account: AnyAccount | None, profile: Profile) -> dict[str, Any]:
+def _link_data(account: Account | None, profile: Profile) -> dict[str, Any]:
     """Return the content of a link's reply, which is encrypted under the link's token."""
     return {
         "account": account.id.hex() if account else None,
@@ -139,9 +146,16 @@ def _link_data(account: AnyAccount | None, profile: Profile) -> dict[str, Any]:
     }
 
 
-def renewable(account: AnyAccount | None, profile: Profile) -> replies.Content:
+def _private_data(account: Account | None, profile: Profile, store_id: str) -> dict[str, Any]:
+    """Return where another link may be mailed and, in a store of the company's, whose password it is."""
+    external = {"id": store_id, "version": account.version if account else 0} if store_id else {}
+    return {"to": profile.address, **external}
+
+
+def renewable(account: Account | None, profile: Profile, store_id: str = "") -> replies.Content:
     """Return the reply of a required reset; its private part says where another link may be mailed."""
-    return _link_data(account, profile) | {"renewable": True}, {"to": profile.address}
+    data = _link_data(account, profile) | {"renewable": True}
+    return data, _private_data(account, profile, store_id)
 
 
 def _prepare_renewable(
@@ -151,15 +165,16 @@ def _prepare_renewable(
     account: Account | None,
     profile: Profile,
     now: datetime,
+    store_id: str,
 ) -> None:
-    data, private = renewable(account, profile)
+    data, private = renewable(account, profile, store_id)
     replies.prepare(
         session, vault, PURPOSE, row_id, data=data, now=now, lifetime=RENEWABLE_FOR, private=private
     )
 
 
 def renew_link(
-    session: Session, vault: WorkerVault, store: Store, mail: LeavingMail, now: datetime
+    session: Session, vault: WorkerVault, store: str, mail: LeavingMail, now: datetime
 ) -> Handover:
     """Let the link of a required reset begin to live as its mail leaves; a later copy has a living link too.
 
@@ -172,7 +187,7 @@ def renew_link(
     except LinkInvalid:
         return _prepare_again(session, vault, store, mail, now)
     data = opened.data
-    account = store.get(session, vault, bytes.fromhex(data["account"]))
+    account = state.of_store(session, bytes.fromhex(data["account"]), store)
     if account is None:
         raise AccountMissing
     if not account.must_reset:
@@ -185,19 +200,30 @@ def renew_link(
 
 
 def _prepare_again(
-    session: Session, vault: WorkerVault, store: Store, mail: LeavingMail, now: datetime
+    session: Session, vault: WorkerVault, store: str, mail: LeavingMail, now: datetime
 ) -> Handover:
-    account = store.find(session, vault, mail.address)
+    account = _account_of(session, vault, store, mail)
     if account is None:
         raise AccountMissing
-    profile = store.profile(session, vault, account.id)
+    profile = state.owner(session, vault, account.id)
     if sign_in_name(profile.address) != sign_in_name(mail.address):
         raise AccountMissing  # the row's index was tampered with: it leads to someone else
     if not account.must_reset:
         return Handover.DROP
     replies.remove(session, vault, PURPOSE, mail.id)
-    _prepare_renewable(session, vault, mail.id, account, profile, now)
+    store_id = "" if account.store == BUILTIN else state.entry(session, vault, account.id).id
+    _prepare_renewable(session, vault, mail.id, account, profile, now, store_id)
     return Handover.RENEW
+
+
+def _account_of(session: Session, vault: WorkerVault, store: str, mail: LeavingMail) -> Account | None:
+    if store == BUILTIN:
+        return BuiltinStore().find(session, vault, mail.address)
+    try:
+        _id, private = replies.private(session, vault, PURPOSE, vault.token(PURPOSE, mail.id))
+        return state.of_store(session, state.account_id(vault, store, private["id"]), store)
+    except (LinkInvalid, KeyError):
+        return None
 
 
 def changed_key(vault: WorkerVault, account_id: bytes, version: int) -> bytes:
@@ -205,29 +231,23 @@ def changed_key(vault: WorkerVault, account_id: bytes, version: int) -> bytes:
     return vault.list_index("password changed", f"{account_id.hex()} {version}")
 
 
-def hash_new(hasher: Hasher, account: Account, composed: str) -> str:
-    """Return the hash of a new password that passed `passwords.check`.
+def hash_new(hasher: Hasher, password: Password, composed: str) -> NewPassword:
+    """Return a new password that passed `passwords.check`, for the builtin store.
 
-    Call it outside any transaction: it hashes three times, five times with accents, because the company's
-    former system may have hashed them decomposed. Raises PasswordRefused when it is the current or the closed
+    Call it outside any transaction: it hashes. Raises PasswordRefused when it is the current or the closed
     password, TooBusy when no hash slot is free.
     """
-    decomposed = unicodedata.normalize("NFD", composed)
-    typed = composed if too_long(decomposed) else decomposed
-    with hasher.in_one_slot() as in_slot:
-        if account.password_hash and in_slot.verify_typed(account.password_hash, typed).fits:
-            raise PasswordRefused(CLOSED_PASSWORD if account.must_reset else OLD_PASSWORD)
-        if account.closed_hash and in_slot.verify_typed(account.closed_hash, typed).fits:
-            raise PasswordRefused(CLOSED_PASSWORD)
-        return in_slot.hash(composed)
+    try:
+        return builtin.hash_new(hasher, password, composed)
+    except builtin.Reused as reused:
+        raise PasswordRefused(CLOSED_PASSWORD if reused.closed else OLD_PASSWORD) from reused
 
 
 def finish(
     session: Session,
     vault: WebVault,
-    store: Store,
     link: Link,
-    password_hash: str,
+    new: NewPassword,
     *,
     language: str,
     now: datetime,
@@ -238,9 +258,7 @@ def finish(
     """
     intake.spend(session, link.reply_id, now)
     try:
-        store_password(
-            session, vault, store, link.account, password_hash, language=language, by_mail=True, now=now
-        )
+        store_password(session, vault, link.account, new, language=language, by_mail=True, now=now)
     except Overtaken as error:
         raise LinkInvalid from error
 
@@ -257,9 +275,8 @@ def _day_of_choice(session: Session, now: datetime) -> datetime:
 def store_password(
     session: Session,
     vault: WebVault,
-    store: Store,
     account: Account,
-    password_hash: str,
+    new: NewPassword,
     *,
     language: str,
     by_mail: bool,
@@ -271,16 +288,8 @@ def store_password(
     the proof; it does not sign anyone in. Otherwise the caller must create a new session for the browser.
     Raises Overtaken when the account changed since it was read.
     """
-    stored = store.set_password(
-        session,
-        vault,
-        account.id,
-        expected_version=account.version,
-        password_hash=password_hash,
-        now=now,
-        by_mail_at=_day_of_choice(session, now) if by_mail else None,
-    )
-    if not stored:
+    by_mail_at = _day_of_choice(session, now) if by_mail else None
+    if not builtin.store(session, vault, account, new, now=now, by_mail_at=by_mail_at):
         raise Overtaken
     _after_change(
         session, vault, account.id, account.version + 1, language=language, by_mail=by_mail, now=now
@@ -289,7 +298,6 @@ def store_password(
         account,
         version=account.version + 1,
         must_reset=False,
-        password_hash=password_hash,
         password_changed_at=start_of_day(now),
         reset_required_at=None,
         reset_reason=None,

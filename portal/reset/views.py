@@ -8,11 +8,13 @@ from flask.typing import ResponseReturnValue
 from portal.accounts import at_company, login
 from portal.accounts import service as accounts
 from portal.accounts import sign_in as attempts
-from portal.accounts.login import SignedIn, current_account, sign_in_required
+from portal.accounts.login import current_account, sign_in_required
 from portal.core.addresses import mask
-from portal.crypto.hashing import Hasher, PasswordTooLong, TooBusy
-from portal.identity.port import Account
-from portal.identity.service import hasher_for, is_external, store_for
+from portal.crypto.hashing import Hasher, TooBusy
+from portal.identity.account import Account
+from portal.identity.builtin import passwords as builtin
+from portal.identity.builtin.passwords import NewPassword, Password
+from portal.identity.service import hasher_for, is_external, is_unset
 from portal.intake import service as intake
 from portal.intake.flow import REFUSED, Flow
 from portal.reset import passwords, service
@@ -126,7 +128,7 @@ def store() -> Page:
         return FLOW.submit({"token": opened.value}, purpose=RENEWAL, for_account=True)
     if link.ended:
         return _ended_page(link), GONE
-    if KEEP in request.form and not (link.account.must_reset or link.account.unset):
+    if KEEP in request.form and not link.account.must_reset:
         return _keep_password(opened, link)
     composed = _check(form, link.own_words)
     if composed is None:
@@ -135,19 +137,16 @@ def store() -> Page:
     if is_external(parts.settings):
         return asking.new_password(opened, link, composed)
     try:
-        password_hash = _hash_new(form, hasher_for(parts.settings), link.account, composed)
+        new = _hash_new(form, hasher_for(parts.settings), _password(link.account), composed)
     except TooBusy as busy:
         frame.busy(busy.retry_after)
-    if password_hash is None:
+    if new is None:
         asking.count_refusal(link.reply_id)
         return _choose_page(link, form), REFUSED
     now = parts.clock.now()
     try:
         with parts.db.write() as db_session:
-            store = store_for(parts.settings)
-            service.finish(
-                db_session, parts.vault, store, link, password_hash, language=frame.language(), now=now
-            )
+            service.finish(db_session, parts.vault, link, new, language=frame.language(), now=now)
     except intake.LinkInvalid:
         frame.gone()
     FLOW.forget(opened, link.browser)
@@ -183,12 +182,12 @@ def change_now() -> Page:
         return frame.see_other("accounts.sign_in")
     if external:
         return asking.change_password(current, form.current_password.data or "", composed or "")
-    password_hash = None
+    new, password = None, _password(current.account)
     try:
         with hasher_for(parts.settings).in_one_slot() as hasher:
-            fits = _verify_current(hasher, current, form.current_password.data or "")
+            fits = builtin.verify(hasher, password, form.current_password.data or "").fits
             if fits and composed is not None:
-                password_hash = _hash_new(form, hasher, current.account, composed)
+                new = _hash_new(form, hasher, password, composed)
     except TooBusy as busy:
         with parts.db.write() as db_session:
             attempts.forgive_in_session(db_session, parts.vault, current.resumed)
@@ -198,20 +197,18 @@ def change_now() -> Page:
         return _change_page(form), REFUSED
     with parts.db.write() as db_session:
         attempts.clear_in_session(db_session, parts.vault, current.resumed)
-    if password_hash is None:
+    if new is None:
         asking.count_refusal(current.session_id)
         return _change_page(form), REFUSED
     now = parts.clock.now()
     device = accounts.describe_device(request.user_agent.string)
     try:
         with parts.db.write() as db_session:
-            store = store_for(parts.settings)
             changed = service.store_password(
                 db_session,
                 parts.vault,
-                store,
                 current.account,
-                password_hash,
+                new,
                 language=frame.language(),
                 by_mail=False,
                 now=now,
@@ -236,9 +233,8 @@ def _live_link(opened: TabValue) -> service.Link:
     parts = frame.parts()
     try:
         with parts.db.read() as db_session:
-            return service.open_link(
-                db_session, parts.vault, store_for(parts.settings), opened.value, parts.clock.now()
-            )
+            store = parts.settings.identity.store
+            return service.open_link(db_session, store, opened.value, parts.clock.now())
     except intake.LinkInvalid:
         frame.gone()
 
@@ -248,6 +244,8 @@ def _keep_password(opened: TabValue, link: service.Link) -> Page:
     parts = frame.parts()
     try:
         with parts.db.write() as db_session:
+            if is_unset(db_session, parts.vault, link.account):
+                return _choose_page(link, NewPasswordForm()), REFUSED
             intake.spend(db_session, link.reply_id, parts.clock.now())
     except intake.LinkInvalid:
         frame.gone()
@@ -259,11 +257,12 @@ def _keep_password(opened: TabValue, link: service.Link) -> Page:
     return response
 
 
-def _verify_current(hasher: Hasher, current: SignedIn, password: str) -> bool:
-    try:
-        return hasher.verify_typed(current.account.password_hash, password).fits
-    except PasswordTooLong:
-        return False
+def _password(account: Account) -> Password:
+    """Return what an account's password is compared with: read before a hash slot is taken."""
+    parts = frame.parts()
+    with parts.db.read() as db_session:
+        found = builtin.of(db_session, parts.vault, account.id)
+    return found or frame.gone()
 
 
 def _check(form: NewPasswordForm, own_words: tuple[str, ...]) -> str | None:
@@ -277,10 +276,10 @@ def _check(form: NewPasswordForm, own_words: tuple[str, ...]) -> str | None:
     return passwords.normalise(password) if valid and not rejections else None
 
 
-def _hash_new(form: NewPasswordForm, hasher: Hasher, account: Account, composed: str) -> str | None:
-    """Return the new password's hash, or None with the rejection in the form if it is an earlier one."""
+def _hash_new(form: NewPasswordForm, hasher: Hasher, password: Password, composed: str) -> NewPassword | None:
+    """Return the new password, or None with the rejection in the form if it is an earlier one."""
     try:
-        return service.hash_new(hasher, account, composed)
+        return service.hash_new(hasher, password, composed)
     except PasswordRefused as refused:
         form.refuse(refused.rejection)
         return None
@@ -290,12 +289,13 @@ def _choose_page(link: service.Link, form: NewPasswordForm) -> str:
     account, parts = link.account, frame.parts()
     with parts.db.read() as db_session:
         closed = attempts.needs_known_device(db_session, parts.vault, link.address, account.version)
+        unset = is_unset(db_session, parts.vault, account)
     return render_template(
         "reset/choose.html",
         form=form,
         forced=account.must_reset,
-        may_keep=closed and not (account.must_reset or account.unset),
-        unset=account.unset,
+        may_keep=closed and not (account.must_reset or unset),
+        unset=unset,
         everyone=account.reset_reason == service.REASON_EVERYONE,
         address=link.address,
         own_words=list(link.own_words),

@@ -1,6 +1,6 @@
 """Define what an entry point passes down: the parts of the web process and those of the worker."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -87,6 +87,10 @@ class Outcome(Enum):
     HELD = "held"
 
 
+class Unavailable(Exception):
+    """What a request needs from another server cannot be had now; the request is tried again later."""
+
+
 class Handover(Enum):
     """What to do with a mail that is about to be handed to the relay.
 
@@ -128,8 +132,10 @@ SealedHandler = Callable[[bytes, Mapping[str, str], "WorkerParts"], dict[str, An
 class WorkerParts:
     """The parts of the worker. `stopping` returns True where a long batch should end early.
 
-    `before_handover` has a function for each purpose whose mails may be stale by then; `words` one for
-    each name of a mail whose words are frozen in rows of their own, since they are the same for many.
+    `lookups` has a function for each purpose whose handler needs what another server knows: it runs before
+    the handler's transaction. `before_handover` has a function for each purpose whose mails may be stale by
+    then; `words` one for each name of a mail whose words are frozen in rows of their own, since they are the
+    same for many.
     `sealed` has a function for each kind of sealed job; without any, no job is looked for. `sign_in_failed`
     is called, in a transaction, about every failed sign-in of such a job, known or not.
     """
@@ -139,6 +145,7 @@ class WorkerParts:
     clock: Clock
     vault: WorkerVault
     handlers: dict[str, Callable[..., Outcome]] = field(default_factory=dict)
+    lookups: dict[str, Callable[..., Sequence[Any]]] = field(default_factory=dict)
     composers: dict[str, Any] = field(default_factory=dict)
     before_handover: dict[str, BeforeHandover] = field(default_factory=dict)
     words: dict[str, FrozenWords] = field(default_factory=dict)

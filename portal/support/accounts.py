@@ -1,5 +1,6 @@
 """Find the account of an address: must its owner choose a new password, and until when do links work."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,8 +10,13 @@ from portal.accounts import lockout
 from portal.accounts.models import FailureCount
 from portal.core.addresses import sign_in_name
 from portal.crypto.vault import VaultError, WorkerVault
-from portal.identity.account import AccountMissing
-from portal.identity.port import Account, Store
+from portal.identity import state
+from portal.identity.account import Account, AccountMissing
+from portal.identity.builtin import passwords
+from portal.identity.builtin.models import STORE as BUILTIN
+from portal.identity.builtin.passwords import Password
+from portal.identity.builtin.store import BuiltinStore
+from portal.identity.ports import Entry
 from portal.rotation import service as rotation
 
 
@@ -35,18 +41,24 @@ class AccountFound:
     reminders: str
 
 
-def account_at(session: Session, vault: WorkerVault, store: Store, address: str) -> AccountFound | None:
-    """Return the account that signs in with an address, or None."""
-    account = store.find(session, vault, address)
+def account_at(
+    session: Session, vault: WorkerVault, store: str, address: str, entries: Sequence[Entry]
+) -> AccountFound | None:
+    """Return the account that signs in with an address, or None.
+
+    `entries` are those that a store of the company's has; of several at one address none is shown.
+    """
+    account = _find(session, vault, store, address, entries)
     if account is None:
         return None
     counts = lockout.lockout_of(vault, vault.account_index(address), account.version)
+    password = passwords.of(session, vault, account.id)
     return AccountFound(
         id=account.id,
         version=account.version,
-        intact=_is_intact(session, vault, store, account, address),
+        intact=store != BUILTIN or (password is not None and _is_intact(session, vault, password, address)),
         must_reset=account.must_reset,
-        unset=account.unset,
+        unset=password is not None and password.unset,
         reset_required_at=account.reset_required_at,
         reset_reason=account.reset_reason,
         password_changed_at=account.password_changed_at,
@@ -55,9 +67,19 @@ def account_at(session: Session, vault: WorkerVault, store: Store, address: str)
     )
 
 
-def _is_intact(session: Session, vault: WorkerVault, store: Store, account: Account, address: str) -> bool:
+def _find(
+    session: Session, vault: WorkerVault, store: str, address: str, entries: Sequence[Entry]
+) -> Account | None:
+    if store == BUILTIN:
+        return BuiltinStore().find(session, vault, address)
+    if len(entries) != 1:
+        return None
+    return state.of_store(session, state.account_id(vault, store, entries[0].id), store)
+
+
+def _is_intact(session: Session, vault: WorkerVault, password: Password, address: str) -> bool:
     try:
-        profile = store.profile(session, vault, account.id)
+        profile = state.owner(session, vault, password.account.id)
     except (AccountMissing, VaultError):
         return False
-    return sign_in_name(profile.address) == sign_in_name(address) and bool(account.password_hash)
+    return sign_in_name(profile.address) == sign_in_name(address) and bool(password.stored)

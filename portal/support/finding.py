@@ -1,13 +1,20 @@
 """Record a look, then find one person and show what was found."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from portal.core.addresses import folded, mask
-from portal.identity.service import store_for
+import click
+
+from portal.core.addresses import folded, mask, normalise
+from portal.core.settings import Settings
+from portal.identity import external
+from portal.identity.ports import Entry
+from portal.identity.service import is_external
 from portal.people_files.progress import bar as progress_bar
 from portal.runtime.command_line import Screen, counted, echo_json
 from portal.runtime.context import Context
+from portal.runtime.parts import Unavailable
 from portal.support import service, shown
 from portal.support.hints import hints as hints_for
 from portal.support.service import Found, Staff, Tools
@@ -34,7 +41,7 @@ class Looked:
 def find(context: Context, address: str | None, text: str, staff: Staff, *, scan: bool) -> Looked:
     """Record the look, then return what there is about an address, or about those of a reference."""
     db, clock = context.db, context.clock
-    tools = Tools(context.worker_vault(), store_for(context.settings))
+    tools = Tools(context.worker_vault(), context.settings.identity.store)
     looked_for = folded(address) if address else text
     with db.write() as session:
         entry = service.record(session, tools.vault, looked_for, staff, clock.now())
@@ -43,8 +50,9 @@ def find(context: Context, address: str | None, text: str, staff: Staff, *, scan
     addresses = [address] if address else _addresses(context, tools, text, size if scan else 0)
     found = []
     for one in addresses:
+        entries = _asked(context, external.entries_at, one)
         with db.read() as session:
-            found.append(service.look(session, tools, one, clock.now()))
+            found.append(service.look(session, tools, one, clock.now(), entries))
     return Looked(entry, staff, found, address is None, scan, 0 if scan else size)
 
 
@@ -82,10 +90,22 @@ def _nothing_found(looked: Looked) -> str:
     )
 
 
+def _asked(context: Context, question: Callable[[Settings, str], list[Entry]], value: str) -> list[Entry]:
+    """Return what a store of the company's answers; none is asked where accounts are the portal's own."""
+    if not is_external(context.settings):
+        return []
+    try:
+        return question(context.settings, value)
+    except Unavailable as error:
+        message = "The user store cannot be asked now, and nothing is shown without it. Try again later."
+        raise click.ClickException(message) from error
+
+
 def _addresses(context: Context, tools: Tools, reference: str, scanned: int) -> list[str]:
     """Return the addresses of a reference: of accounts, and of the `scanned` people on the lists."""
+    found = {normalise(one.address): None for one in _asked(context, external.entries_with, reference)}
     with context.db.read() as session:
-        found = dict.fromkeys(service.addresses_of_accounts(session, tools, reference))
+        found |= dict.fromkeys(service.addresses_of_accounts(session, tools, reference))
     if scanned:
         with progress_bar("Reading", scanned, sys.stderr) as bar:
             for read, more in service.scan(context.db, tools.vault, reference):

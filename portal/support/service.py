@@ -17,8 +17,10 @@ from portal.core.db import Database
 from portal.crypto.vault import VaultError, WorkerVault
 from portal.exposure import answers, left_out
 from portal.exposure import service as exposure
+from portal.identity import state
 from portal.identity.account import AccountMissing
-from portal.identity.port import Store
+from portal.identity.builtin.store import BuiltinStore
+from portal.identity.ports import Entry
 from portal.incidents import service as incidents
 from portal.incidents.models import PUBLISHED, Incident
 from portal.intake import service as intake
@@ -38,10 +40,10 @@ _ANSWER_REFERENCE = re.compile(r"([A-Z2-7]{5})-?([A-Z2-7]{5})")
 
 @dataclass(frozen=True, repr=False)
 class Tools:
-    """What a look needs: the worker's keys and the user store."""
+    """What a look needs: the worker's keys, and which user store is in use."""
 
     vault: WorkerVault
-    store: Store
+    store: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -125,11 +127,11 @@ def lookers(session: Session, since: datetime) -> list[Looker]:
     return sorted(found, key=lambda each: (-each.looks, each.user))
 
 
-def look(session: Session, tools: Tools, address: str, now: datetime) -> Found:
-    """Return everything about one normalised address."""
+def look(session: Session, tools: Tools, address: str, now: datetime, entries: Sequence[Entry] = ()) -> Found:
+    """Return everything about one normalised address; `entries` are its accounts in a store elsewhere."""
     every = incidents.every(session)
     lists, listed_as = _lists(session, tools.vault, every, address)
-    account = account_at(session, tools.vault, tools.store, address)
+    account = account_at(session, tools.vault, tools.store, address, entries)
     return Found(
         address,
         lists,
@@ -192,11 +194,13 @@ def _is_from(fields: dict[str, str], address: str, account: AccountFound | None)
 
 
 def addresses_of_accounts(session: Session, tools: Tools, reference: str) -> list[str]:
-    """Return the addresses of the accounts with the company's customer number: one look-up in an index."""
-    found = []
-    for account in tools.store.find_by_ref(session, tools.vault, reference):
+    """Return the addresses of the builtin store's accounts with a customer number: a look-up in an index."""
+    found: list[str] = []
+    if tools.store != BuiltinStore.name:
+        return found
+    for account in BuiltinStore().find_by_ref(session, tools.vault, reference):
         try:
-            profile = tools.store.profile(session, tools.vault, account.id)
+            profile = state.owner(session, tools.vault, account.id)
         except (AccountMissing, VaultError):
             continue
         found.append(normalise(profile.address))

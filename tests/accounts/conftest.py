@@ -6,13 +6,12 @@ import pytest
 
 from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
-from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Account
 from portal.identity.service import hasher_for
+from tests.open_store import OpenAccount, OpenStore
 
 ADDRESS = "Ana.Ruiz@example.com"
 PASSWORD = "a lantern for eleven owls"
-STORE = BuiltinStore()
+STORE = OpenStore()
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def add_account(db, worker_vault, clock, settings) -> Callable:
 
 
 @pytest.fixture
-def ana(add_account) -> Account:
+def ana(add_account) -> OpenAccount:
     return add_account()
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from portal.accounts import sign_in as rules
+from portal.accounts import attempt
 from portal.crypto.hashing import hash_slots_for, unset_hash
 from portal.worker import drain
 from tests import traces
@@ -27,8 +27,8 @@ def guess(db, web_vault, clock):
     def count(tries: int, address: str = ADDRESS, cookie: str | None = None) -> None:
         with db.write() as session:
             for number in range(tries):
-                rules.register_attempt(
-                    session, web_vault, STORE, address=address, network=f"192.0.2.{number}", now=clock.now(),
+                attempt.begin(
+                    session, web_vault, address=address, network=f"192.0.2.{number}", now=clock.now(),
                     device_cookie=cookie, limit="1000 per second",
                 )  # fmt: skip
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, text
 
-from portal.accounts import jobs, lockout, service
+from portal.accounts import attempt, jobs, lockout, service
 from portal.accounts import sign_in as rules
 from portal.accounts.models import FailureCount
 from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
@@ -22,10 +22,10 @@ def try_sign_in(db, web_vault, clock):
 
     def begin(address=ADDRESS, network="192.0.2.1", cookie=None, limit="1000 per second") -> rules.Attempt:
         with db.write() as session:
-            return rules.register_attempt(
-                session, web_vault, STORE, address=address, network=network, device_cookie=cookie,
+            return attempt.begin(
+                session, web_vault, address=address, network=network, device_cookie=cookie,
                 limit=limit, now=clock.now(),
-            )  # fmt: skip
+            ).counted  # fmt: skip
 
     return begin
 

@@ -15,6 +15,7 @@ from sqlalchemy import event, func, select, text, update
 from portal.audit import service as audit
 from portal.cli import main
 from portal.identity.account import Profile
+from portal.identity.builtin import passwords
 from portal.identity.builtin.models import AccountRow
 from portal.runtime.context import Context
 from tests.accounts.conftest import STORE
@@ -181,7 +182,9 @@ def test_a_profile_that_does_not_open_is_written_anew_and_keeps_nobody_out(
     with db.read() as session:
         assert STORE.profile(session, worker_vault, ana.id) == Profile("ana@example.com", "Ana Ruiz")
         (found,) = STORE.find_by_ref(session, worker_vault, "C-1")
-    assert (found.password_hash, found.version) == (STRONG, 2)
+        password = passwords.of(session, worker_vault, found.id)
+    assert password is not None
+    assert (password.stored, found.version) == (STRONG, 2)
 
 
 def test_a_dry_run_stores_nothing_and_says_the_same(load, db, tmp_path):

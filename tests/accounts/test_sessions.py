@@ -177,23 +177,21 @@ def test_twenty_sessions_live_side_by_side_and_the_oldest_goes(db, ana, web_vaul
                 service.create_session(session, web_vault, ana, address=ADDRESS, device="/", now=clock.now())
             )
     with db.read() as session:
-        alive = [
-            service.resume(session, web_vault, STORE, token, clock.now()) is not None for token in tokens
-        ]
+        alive = [service.resume(session, "builtin", token, clock.now()) is not None for token in tokens]
     assert alive == [False] + [True] * 20
 
 
 def test_five_wrong_current_passwords_end_the_session(db, ana, web_vault, clock):
     with db.write() as session:
         token = service.create_session(session, web_vault, ana, address=ADDRESS, device="/", now=clock.now())
-        current = service.resume(session, web_vault, STORE, token, clock.now())
+        current = service.resume(session, "builtin", token, clock.now())
         assert current is not None
         for _ in range(4):
             assert service.count_password_try(session, current.session_id)
         service.clear_password_tries(session, current.session_id)
         tries = [service.count_password_try(session, current.session_id) for _ in range(6)]
         assert tries == [True] * 5 + [False]
-        assert service.resume(session, web_vault, STORE, token, clock.now()) is None
+        assert service.resume(session, "builtin", token, clock.now()) is None
 
 
 def test_a_signed_out_device_stays_known(client, ana, sign_in):

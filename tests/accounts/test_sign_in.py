@@ -8,8 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import text
 
-from portal.accounts import lockout
-from portal.accounts import sign_in as rules
+from portal.accounts import attempt, lockout
 from portal.accounts.models import FailureCount
 from portal.crypto.hashing import Hasher, HashSlots, hash_slots_for, unset_hash
 from portal.worker import drain
@@ -150,14 +149,14 @@ def test_unknown_people_cost_as_much_hashing_as_accounts_do(
     addresses = ("nobody@example.com", "forced@example.com", "unset@example.com", ADDRESS)
     for address, password in ((address, typed) for address in addresses for typed in (WRONG, PASSWORD_NFD)):
         with db.write() as session:
-            attempt = rules.register_attempt(
-                session, web_vault, STORE, address=address, network="192.0.2.1", device_cookie=None,
+            begun = attempt.begin(
+                session, web_vault, address=address, network="192.0.2.1", device_cookie=None,
                 limit="100 per hour", now=clock.now(),
             )  # fmt: skip
-        assert not rules.check(hasher, attempt, password).fits
-    closed = replace(attempt, open=False)
-    assert not rules.check(hasher, closed, WRONG).fits
-    assert not rules.check(hasher, closed, PASSWORD_NFD).fits
+        assert isinstance(attempt.check(hasher, begun, password), attempt.Refused)
+    closed = replace(begun, counted=replace(begun.counted, open=False))
+    assert isinstance(attempt.check(hasher, closed, WRONG), attempt.Refused)
+    assert isinstance(attempt.check(hasher, closed, PASSWORD_NFD), attempt.Refused)
     assert hashed == ["slot"] * 15
 
 

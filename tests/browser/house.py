@@ -13,7 +13,6 @@ from portal.cli import load, main
 from portal.core.clock import FixedClock
 from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
-from portal.identity.builtin.store import BuiltinStore
 from portal.identity.service import hasher_for
 from portal.incidents import service as incidents
 from portal.rotation import service as rotation
@@ -23,6 +22,7 @@ from portal.subscriptions import service as subscriptions
 from portal.worker import drain, run_schedule
 from tests.incidents.conftest import CORRECTED, STATEMENT
 from tests.mailbox import Delivered, Mailbox
+from tests.open_store import OpenStore
 from tests.visitor import Visitor
 
 SLUG = "november"
@@ -83,8 +83,8 @@ class House:
     def account(self, address: str) -> bytes:
         account = NewAccount(Profile(address, "Sam Rivera"), hasher_for(self.worker.settings).hash(PASSWORD))
         with self.worker.db.write() as session:
-            BuiltinStore().add(session, self.worker.vault, [account], self.clock.now())
-            found = BuiltinStore().find(session, self.worker.vault, address)
+            OpenStore().add(session, self.worker.vault, [account], self.clock.now())
+            found = OpenStore().find(session, self.worker.vault, address)
         assert found is not None
         return found.id
 

@@ -13,14 +13,14 @@ from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
 from portal.exposure import importing
-from portal.identity.builtin.store import BuiltinStore
 from portal.incidents import authoring, writing
 from portal.incidents import service as incidents
 from portal.runtime.context import Context
 from tests.lists import activate
+from tests.open_store import OpenStore
 
 SLUG = "november"
-STORE = BuiltinStore()
+STORE = OpenStore()
 HEADER = "email,account_ref,name,locale\n"
 STATEMENT = """\
 ---

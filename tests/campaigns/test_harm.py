@@ -54,7 +54,7 @@ def test_whose_accounts_are_many_is_read_in_pages(operator, db, monkeypatch):
             assert account is not None
             STORE.choose_language(session, operator.vault, account.id, "es")
     index = operator.vault.account_index
-    chosen = service.chosen_languages(db, operator.vault, STORE)
+    chosen = service.chosen_languages(db, operator.vault)
     assert chosen == {index("p2@northwind.example"): "es", index("p7@northwind.example"): "es"}
 
 

@@ -22,13 +22,13 @@ from portal.crypto.keys import WebKeys, WorkerKeys
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.identity.account import Profile
 from portal.identity.builtin.jobs import encrypt_hashes
-from portal.identity.builtin.store import BuiltinStore
 from portal.rotation import jobs as rotation
 from portal.rotation import service as reminders
 from portal.runtime import schema
 from portal.subscriptions import jobs as subscriptions
 from portal.web import limits
 from portal.worker import drain
+from tests.open_store import OpenStore
 from tests.visitor import Visitor, leads_to
 
 FOLDER = Path(__file__).with_name("written_before")
@@ -37,7 +37,7 @@ MAILS: dict[str, dict[str, str]] = WRITTEN["mails"]
 REVISION = "0011_intake_order"
 PASSWORD = "a lantern for eleven owls"
 ANA, BEN, EVE, LOU = (f"{name}@northwind.example" for name in ("ana", "ben", "eve", "lou"))
-STORE = BuiltinStore()
+STORE = OpenStore()
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from portal.crypto.vault import WebVault
 from portal.exposure.people import Indexer
 from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
-from portal.identity.builtin.store import BuiltinStore
 from tests import traces
 from tests.exposure.conftest import HEADER, SLUG, Lists
+from tests.open_store import OpenStore
 
 PEOPLE = 600
 
@@ -77,7 +77,7 @@ def customers(lists: Lists, addresses: list[tuple[str, str]], stolen, worker_vau
     """The company's customer table with its hashes, which the thief has too; the listed must choose anew."""
     hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     table = {address: hasher.hash(address) for address, _ in addresses}
-    store, listed = BuiltinStore(), [address for address, _ in addresses[1::2]]
+    store, listed = OpenStore(), [address for address, _ in addresses[1::2]]
     with lists.db.write() as session:
         store.add(
             session,

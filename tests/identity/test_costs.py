@@ -14,9 +14,9 @@ from portal.identity.builtin import hashes
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.jobs import count_hash_costs
 from portal.identity.builtin.models import AccountRow, CostCount
-from portal.identity.builtin.store import BuiltinStore
+from tests.open_store import OpenStore
 
-STORE = BuiltinStore()
+STORE = OpenStore()
 OURS = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("a password of long ago")
 # bcrypt 4.3.0, password "hunter22"
 THEIRS = "$2y$04$HHprCYkrhXKoRtOFlAn1fu7UnCw4LJF9av7hR8gg5BvkDRIxsJNYG"

@@ -10,11 +10,10 @@ from portal.crypto.vault import WebVault
 from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.jobs import inspect
-from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Account
+from tests.open_store import OpenAccount, OpenStore
 from tests.visitor import Visitor
 
-STORE = BuiltinStore()
+STORE = OpenStore()
 PASSWORD, OTHER = "a lantern for eleven owls", "nine quiet otters by the mill"
 ANA, BEN = "ana@northwind.example", "ben@northwind.example"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -23,7 +22,7 @@ HASHES = {ANA: CHEAP.hash(PASSWORD), BEN: LONGER.hash(OTHER)}
 
 
 @pytest.fixture
-def accounts(db, worker_vault, web_vault, clock) -> tuple[Account, Account]:
+def accounts(db, worker_vault, web_vault, clock) -> tuple[OpenAccount, OpenAccount]:
     """Ana's and Ben's."""
     with db.write() as session:
         new = [NewAccount(Profile(address), password_hash) for address, password_hash in HASHES.items()]

@@ -11,13 +11,13 @@ from portal.crypto.hashing import dummy_hash
 from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.jobs import inspect
-from portal.identity.builtin.store import BuiltinStore
 from portal.identity.service import hasher_for
 from portal.worker import drain
 from tests import traces
+from tests.open_store import OpenStore
 from tests.visitor import hidden
 
-STORE = BuiltinStore()
+STORE = OpenStore()
 ANN, BOB, EVE = (f"{name}@northwind.example" for name in ("ann", "bob", "eve"))
 EVERY_KIND = [
     "profile = x'00'",

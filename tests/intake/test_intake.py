@@ -161,7 +161,7 @@ class TestRequests:
         clock.advance(timedelta(seconds=60))
         jobs._claim(worker_parts, new_id(), clock.now(), 20)
         parts = handled(worker_parts, lambda *_: pytest.fail("answered twice"))
-        jobs._answer_request(parts, rows[0], stale, lambda: jobs._open(parts, rows[0]))
+        jobs._answer_request(parts, rows[0], stale, lambda: jobs._open(parts, rows[0], set()))
 
     def test_a_held_request_waits_until_it_is_released_and_for_thirty_days_at_most(
         self, submit, requests, worker_parts, clock, db

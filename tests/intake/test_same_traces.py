@@ -17,7 +17,6 @@ from portal.exposure.people import Indexer
 from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
 from portal.identity.builtin.models import AccountRow
-from portal.identity.builtin.store import BuiltinStore
 from portal.incidents import service as incidents
 from portal.intake import jobs as intake
 from portal.intake.models import IntakeRequest
@@ -25,6 +24,7 @@ from portal.subscriptions import service as subscriptions
 from portal.worker import drain
 from tests import traces
 from tests.lists import import_and_activate
+from tests.open_store import OpenStore
 from tests.visitor import Visitor, hidden
 
 SLUGS = ("november", "second")
@@ -61,7 +61,7 @@ def listed(db, worker_vault, clock, database_url, tmp_path: Path) -> None:
     customers = (AFFECTED, CUSTOMER, SPOILT)
     accounts = [NewAccount(Profile(address), dummy_hash("m=64,t=1,p=1")) for address in customers]
     with db.write() as session:
-        BuiltinStore().add(session, worker_vault, accounts, now)
+        OpenStore().add(session, worker_vault, accounts, now)
         session.execute(
             update(AccountRow)
             .where(AccountRow.address_index == worker_vault.account_index(SPOILT))
@@ -183,9 +183,9 @@ def guessed(listed, app, db, worker_vault, clock) -> tuple[str, ...]:
             assert guess(app.test_client(), address) == 400
     clock.advance(timedelta(days=31))
     with db.write() as session:
-        account = BuiltinStore().find(session, worker_vault, AFFECTED)
+        account = OpenStore().find(session, worker_vault, AFFECTED)
         assert account is not None
-        BuiltinStore().require_reset(session, [account.id], "exposed", clock.now())
+        OpenStore().require_reset(session, [account.id], "exposed", clock.now())
     return AFFECTED, CUSTOMER, UNKNOWN
 
 
@@ -211,7 +211,7 @@ def test_the_guess_that_closes_sign_in_leaves_the_same_statements_and_rows(
     guess(app.test_client(), "first.of.this.hour@elsewhere.example")
     with db.write() as session:
         for address in guessed:
-            account = BuiltinStore().find(session, web_vault, address)
+            account = OpenStore().find(session, web_vault, address)
             index, version = web_vault.account_index(address), account.version if account else 1
             guesses = (lockout.lockout_of(web_vault, index, version), FailureCount.strangers, clock.now())
             while lockout.count(session, web_vault, *guesses) != 1:

@@ -7,11 +7,11 @@ import pytest
 from portal.core.clock import FixedClock
 from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
-from portal.identity.builtin.store import BuiltinStore
 from portal.identity.service import hasher_for
 from portal.incidents import service as incidents
 from portal.worker import drain
 from tests import traces
+from tests.open_store import OpenStore
 
 ANA, PASSWORD, NEW = "ana@northwind.example", "a lantern for eleven owls", "sunlit marble otter harbour"
 # A live session, prepared answers and mails need the time, and say nothing that differs between people. The
@@ -32,7 +32,7 @@ def visited(app, db, worker_parts, worker_vault, settings, smtp):
     with db.write() as session:
         incidents.create(session, "november", "The incident", ("Names",), early)
         incidents.publish(session, "november", early)
-        BuiltinStore().add(session, worker_vault, [account], early)
+        OpenStore().add(session, worker_vault, [account], early)
     browser = app.test_client()
     browser.submit("/check/", email=ANA)
     browser.submit("/subscribe/", email=ANA, incident="november")

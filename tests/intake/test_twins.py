@@ -6,12 +6,12 @@ import pytest
 
 from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
-from portal.identity.builtin.store import BuiltinStore
 from portal.identity.service import hasher_for
 from portal.incidents import service as incidents
 from portal.subscriptions import service as subscriptions
 from portal.worker import drain
 from tests.lists import import_and_activate
+from tests.open_store import OpenStore
 from tests.traces import contents
 
 # Folds are made before the database sees them: it gets hashes.
@@ -38,7 +38,7 @@ def imitated(db, worker_vault, clock, settings, database_url, tmp_path):
     password_hash = hasher_for(settings).hash("eleven owls at noon")
     with db.write() as session:
         accounts = [NewAccount(Profile(f"{name}@northwind.example"), password_hash) for name in NAMES]
-        BuiltinStore().add(session, worker_vault, accounts, clock.now())
+        OpenStore().add(session, worker_vault, accounts, clock.now())
         for name in NAMES:
             contact = subscriptions.Contact(f"{name}@northwind.example", "en")
             subscriptions.confirm(session, worker_vault, incident.id, contact)

@@ -9,12 +9,12 @@ from portal.audit import service as audit
 from portal.crypto.keys import WebKeys
 from portal.crypto.vault import WebVault
 from portal.exposure import service as exposure
-from portal.identity.builtin.store import BuiltinStore
 from portal.incidents import reading
 from portal.incidents import service as incidents
 from portal.rotation import service as rotation
 from portal.runtime import schema
 from tests.migrations import rows
+from tests.open_store import OpenStore
 
 # The last revision before a migration changed former rows.
 FORMER = rows.REVISIONS[: rows.REVISIONS.index("0009_reset") + 1]
@@ -42,7 +42,7 @@ def test_the_log_is_whole_and_its_signatures_hold(upgraded):
 
 def test_a_customer_signs_in_with_the_password_from_before(upgraded):
     with upgraded.read() as session:
-        account = BuiltinStore().find(session, VAULT, "Ana.Garcia@example.org")
+        account = OpenStore().find(session, VAULT, "Ana.Garcia@example.org")
         assert account is not None
         chosen = rotation.chosen(session, account.id)
     assert PasswordHasher().verify(account.password_hash, ACCOUNTS.PASSWORD)

@@ -17,11 +17,10 @@ from portal.identity.account import Profile
 from portal.identity.builtin import hashes
 from portal.identity.builtin.jobs import encrypt_hashes
 from portal.identity.builtin.profiles import pack
-from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Account
 from portal.identity.service import hasher_for
 from portal.runtime import schema
 from tests.migrations import rows
+from tests.open_store import OpenAccount, OpenStore
 from tests.processes import ROOT
 from tests.traces import plans
 
@@ -29,7 +28,7 @@ PEOPLE = 1_234
 PASSWORD, CLOSED = "a lantern for eleven owls", "nine quiet otters by the mill"
 HASHER = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 HASH, CLOSED_HASH = HASHER.hash(PASSWORD), HASHER.hash(CLOSED)
-STORE = BuiltinStore()
+STORE = OpenStore()
 # Runs the job in a process that is killed inside its second transaction.
 KILLED = """
 import os, signal, sys
@@ -105,7 +104,7 @@ def plain(db) -> int:
         return int(connection.scalar(text(left)))
 
 
-def account(db, vault, number: int) -> Account:
+def account(db, vault, number: int) -> OpenAccount:
     with db.read() as session:
         found = STORE.find(session, vault, address(number))
     assert found is not None

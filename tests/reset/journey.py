@@ -11,10 +11,9 @@ from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
 from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
-from portal.identity.builtin.store import BuiltinStore
-from portal.identity.port import Account
 from portal.identity.service import hasher_for
 from tests.mailbox import Delivered
+from tests.open_store import OpenAccount, OpenStore
 
 OLD = "correct-horse-battery-old"
 NEW = "sunlit-marble-otter-harbour"
@@ -32,7 +31,7 @@ class People:
     vault: WorkerVault
     clock: FixedClock
     settings: Settings
-    store: BuiltinStore
+    store: OpenStore
 
     def add(
         self, address: str, password: str = OLD, *, name: str = "", ref: str = "", locale: str = ""
@@ -46,7 +45,7 @@ class People:
             self.store.add(session, self.vault, [account], self.clock.now())
         return self.account(address).id
 
-    def account(self, address: str) -> Account:
+    def account(self, address: str) -> OpenAccount:
         with self.db.read() as session:
             found = self.store.find(session, self.vault, address)
         assert found is not None
@@ -63,7 +62,7 @@ class People:
 
 @pytest.fixture
 def people(db: Database, worker_vault: WorkerVault, clock: FixedClock, settings: Settings) -> People:
-    return People(db, worker_vault, clock, settings, BuiltinStore())
+    return People(db, worker_vault, clock, settings, OpenStore())
 
 
 def link_in(mail: Delivered) -> str:

@@ -6,9 +6,9 @@ from flask import Flask
 
 from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
-from portal.identity.builtin.store import BuiltinStore
 from portal.runtime.parts import WorkerParts
 from portal.worker import drain
+from tests.open_store import OpenStore
 from tests.visitor import Visitor
 
 PASSWORD = "a lantern for eleven owls"
@@ -23,7 +23,7 @@ class House:
     worker: WorkerParts
 
     def account(self, address: str, *, locale: str = "") -> bytes:
-        store = BuiltinStore()
+        store = OpenStore()
         with self.worker.db.write() as session:
             account = NewAccount(Profile(address, "Sam", "", locale), HASH)
             store.add(session, self.worker.vault, [account], self.worker.clock.now())

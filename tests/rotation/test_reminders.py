@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import event, select, text, update
 
-from portal.identity.builtin.store import BuiltinStore
 from portal.outbox import service as outbox
 from portal.rotation import jobs, service
 from portal.rotation.models import ReminderChoice
+from tests.open_store import OpenStore
 
 DAY = timedelta(days=1)
 SAM = "sam@northwind.example"
@@ -141,7 +141,7 @@ def test_a_reminder_comes_up_to_ten_days_before_the_password_is_as_old_as_was_ch
 ):
     choose(house, sam, "3")
     with house.worker.db.write() as session:
-        store = BuiltinStore()
+        store = OpenStore()
         assert store.set_password(
             session, house.worker.vault, sam, expected_version=1, password_hash="x", now=changed_at
         )
@@ -190,7 +190,7 @@ def test_a_password_that_was_changed_meanwhile_starts_the_interval_anew(house, c
     choose(house, sam, "3")
     clock.advance(timedelta(days=80))
     with house.worker.db.write() as session:
-        store = BuiltinStore()
+        store = OpenStore()
         assert store.set_password(
             session, house.worker.vault, sam, expected_version=1, password_hash="x", now=clock.now()
         )
@@ -203,7 +203,7 @@ def test_a_password_that_was_changed_meanwhile_starts_the_interval_anew(house, c
 def test_whoever_must_choose_a_new_password_is_told_that_and_not_reminded(house, clock, sam):
     choose(house, sam, "3")
     with house.worker.db.write() as session:
-        assert BuiltinStore().require_reset(session, [sam], "exposed", clock.now()) == [sam]
+        assert OpenStore().require_reset(session, [sam], "exposed", clock.now()) == [sam]
     assert live(house, clock, 92) == []
     assert next_due_at(house, sam) == clock.now() + timedelta(days=7)
     assert live(house, clock, 108) == []
@@ -212,7 +212,8 @@ def test_whoever_must_choose_a_new_password_is_told_that_and_not_reminded(house,
 def test_an_account_that_is_gone_takes_its_choice_along(house, clock, sam):
     choose(house, sam, "3")
     with house.worker.db.write() as session:
-        session.execute(text("DELETE FROM identity_accounts"))
+        for table in ("identity_accounts", "account_state"):
+            session.execute(text(f"DELETE FROM {table}"))
     assert live(house, clock, 100) == []
     with house.worker.db.read() as session:
         assert session.scalars(select(ReminderChoice)).all() == []

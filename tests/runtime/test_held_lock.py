@@ -14,8 +14,8 @@ from portal.app import create_app
 from portal.core.db import Database
 from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
-from portal.identity.builtin.store import BuiltinStore
 from portal.identity.service import hasher_for
+from tests.open_store import OpenStore
 from tests.processes import ROOT
 from tests.traces import contents
 from tests.visitor import Visitor, hidden
@@ -72,7 +72,7 @@ def test_the_page_of_somebody_signed_in_waits_for_no_writer(
 ):
     new = NewAccount(Profile(ANA, "Ana"), hasher_for(settings).hash(PASSWORD))
     with db.write() as session:
-        BuiltinStore().add(session, worker_vault, [new], clock.now())
+        OpenStore().add(session, worker_vault, [new], clock.now())
     visitor.submit("/sign-in/", email=ANA, password=PASSWORD)
     clock.advance(timedelta(minutes=5))  # so that the page stores when it was seen
     with held_by_another(database_url, "account_sessions"):

@@ -18,12 +18,12 @@ from portal.core.clock import SystemClock
 from portal.core.settings import Settings
 from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
-from portal.identity.builtin.store import BuiltinStore
 from portal.identity.service import hasher_for
 from portal.incidents import service as incidents
 from portal.subscriptions.models import Subscription
 from tests.lists import import_and_activate
 from tests.mailbox import Delivered, Mailbox
+from tests.open_store import OpenStore
 from tests.processes import command, free_port, serving, working
 from tests.visitor import hidden, leads_to
 
@@ -131,7 +131,7 @@ def ana_everywhere(db, worker_vault, database_url, halves, tmp_path):
     import_and_activate(db, worker_vault, SystemClock(), incident.id, tmp_path / "list.csv")
     account = NewAccount(Profile(ANA, "Ana Ruiz"), hasher_for(Settings.from_env(halves[0])).hash(OLD))
     with db.write() as session:
-        BuiltinStore().add(session, worker_vault, [account], now)
+        OpenStore().add(session, worker_vault, [account], now)
 
 
 def link_in(mail: Delivered) -> str:

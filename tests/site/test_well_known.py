@@ -10,11 +10,11 @@ from portal.core.service_urls import MailServer
 from portal.exposure.emails import CheckAnswer
 from portal.identity.account import Profile
 from portal.identity.builtin.adding import NewAccount
-from portal.identity.builtin.store import BuiltinStore
 from portal.identity.service import hasher_for
 from portal.outbox import service as outbox
 from portal.worker import drain
 from tests.configured import configured
+from tests.open_store import OpenStore
 from tests.processes import free_port
 
 # These addresses are the same on either database; what a failed one does is tested beside this.
@@ -88,7 +88,7 @@ class TestChangePassword:
     def customer(self, db, clock, worker_vault, settings):
         account = NewAccount(Profile("ana@northwind.example", "Ana"), hasher_for(settings).hash(PASSWORD))
         with db.write() as session:
-            BuiltinStore().add(session, worker_vault, [account], clock.now())
+            OpenStore().add(session, worker_vault, [account], clock.now())
 
     def test_it_leads_who_is_signed_in_to_the_form(self, client, customer):
         client.submit("/sign-in/", email="ana@northwind.example", password=PASSWORD)

@@ -115,14 +115,14 @@ def test_what_is_about_a_person_or_leads_to_one_is_kept_nowhere(client, november
 def test_nothing_of_a_signed_in_person_is_kept_anywhere(client, november, db, clock, worker_vault, settings):
     from portal.identity.account import Profile
     from portal.identity.builtin.adding import NewAccount
-    from portal.identity.builtin.store import BuiltinStore
     from portal.identity.service import hasher_for
+    from tests.open_store import OpenStore
 
     account = NewAccount(
         Profile("ana@northwind.example", "Ana"), hasher_for(settings).hash("eleven owls at noon")
     )
     with db.write() as session:
-        BuiltinStore().add(session, worker_vault, [account], clock.now())
+        OpenStore().add(session, worker_vault, [account], clock.now())
     entered = client.submit("/sign-in/", email="ana@northwind.example", password="eleven owls at noon")
     assert (entered.status_code, entered.headers["Cache-Control"]) == (303, "no-store")
     for path in (

@@ -13,7 +13,6 @@ from portal.campaigns.models import Campaign
 from portal.crypto.vault import WorkerVault
 from portal.exposure import left_out
 from portal.exposure import service as exposure
-from portal.identity.service import store_for
 from portal.outbox import service as outbox
 from portal.outbox.models import QUEUED
 from portal.people_files.progress import bar as progress_bar
@@ -62,7 +61,7 @@ def notify(context: Context, slug: str, confirm: int | None, text: str | None, *
         click.echo(
             "Its text is frozen again. To send what had failed: portal outbox retry --reason not-composed"
         )
-    chosen = service.chosen_languages(context.db, vault, store_for(context.settings))
+    chosen = service.chosen_languages(context.db, vault)
     with progress_bar("Writing", campaign.waiting) as bar:
         while True:
             with context.db.write_in_turn() as session:
@@ -100,7 +99,7 @@ def _rehearse(context: Context, vault: WorkerVault, slug: str) -> None:
     click.echo(f"The notice would go to {would}. Nothing was sent.")
     if silent:
         click.echo(f"  left out on request: addresses {silent}. See: portal exposure except list {slug}")
-    chosen = service.chosen_languages(context.db, vault, store_for(settings))
+    chosen = service.chosen_languages(context.db, vault)
     with progress_bar("Composing", version.people, sys.stderr) as bar:
         play = rehearsal.Rehearsal(settings, vault, words)
         done = play.compose_all(context.db, version, chosen, now, bar.update)

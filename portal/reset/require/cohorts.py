@@ -13,7 +13,7 @@ from portal.exposure import service as exposure
 from portal.exposure.people import Person
 from portal.identity.builtin import finding
 from portal.identity.builtin.finding import Owned
-from portal.identity.port import Store
+from portal.identity.builtin.store import BuiltinStore
 
 EVERYONE = ""
 PASSWORDS = "Passwords"
@@ -36,7 +36,7 @@ class Tools:
     db: Database
     vault: WorkerVault
     clock: Clock
-    store: Store
+    store: BuiltinStore
 
 
 @dataclass(frozen=True, repr=False)
