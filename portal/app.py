@@ -253,6 +253,7 @@ SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("identity.tidy_sealed", OFTEN, sealed.tidy),
     ScheduledJob("reset.recover", OFTEN, reset_jobs.recover),
     ScheduledJob("rotation.remind", OFTEN, rotation.remind),
+    ScheduledJob("rotation.forget", HOUR, rotation.forget),
     ScheduledJob("incidents.publish_due", OFTEN, incidents_jobs.publish_due),
     ScheduledJob("subscriptions.announce", OFTEN, subscriptions.announce),
 )

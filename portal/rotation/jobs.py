@@ -72,9 +72,18 @@ def store_choice(session: Session, request: Request, now: datetime, parts: Worke
         return Outcome.ANSWERED
     address = private["to"]
     entry = Entry(id=sign_in_name(address), address=address, locale=private["language"])
-    account = state.ensure(session, parts.vault, parts.settings.identity.store, entry)
-    service.choose(session, account.id, interval, now)
+    store = parts.settings.identity.store
+    if interval == service.OFF:  # whoever never had one leaves nothing here
+        service.choose_if_known(session, state.account_id(parts.vault, store, entry.id), interval, now)
+    else:
+        service.choose(session, state.ensure(session, parts.vault, store, entry).id, interval, now)
     return Outcome.ANSWERED
+
+
+def forget(parts: WorkerParts) -> None:
+    """Forget who switched off the reminders that they had chosen by mail: nothing else needs the address."""
+    if parts.settings.identity.elsewhere is not None:
+        in_turns(parts, service.forget_switched_off)
 
 
 def remind(parts: WorkerParts, limit: int = BATCH) -> int:

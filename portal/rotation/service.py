@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from portal.core import db
 from portal.core.clock import start_of_day
 from portal.crypto import tokens
 from portal.crypto.vault import WorkerVault
+from portal.identity.models import AccountState
 from portal.outbox import service as outbox
 from portal.rotation.models import INTERVALS, ReminderChoice
 from portal.runtime.turns import MOST_ROWS, update_some
@@ -58,6 +59,26 @@ def choose(session: Session, account_id: bytes, interval: str, now: datetime) ->
     statement = db.insert(session, ReminderChoice).values(account_id=account_id, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["account_id"], set_=values))
     outbox.withdraw(session, account_id, now)
+
+
+def choose_if_known(session: Session, account_id: bytes, interval: str, now: datetime) -> None:
+    """Store a choice where there was one before."""
+    if session.get(ReminderChoice, account_id) is not None:
+        choose(session, account_id, interval, now)
+
+
+def forget_switched_off(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:  # noqa: ARG001
+    """Delete up to `limit` choices made by mail that are off, with their owners; return how many."""
+    off = (
+        select(ReminderChoice.account_id)
+        .join(AccountState, AccountState.id == ReminderChoice.account_id)
+        .where(ReminderChoice.months == 0, AccountState.store == "link")
+        .limit(limit)
+    )
+    ids = session.scalars(off).all()
+    session.execute(delete(ReminderChoice).where(ReminderChoice.account_id.in_(ids)))
+    session.execute(delete(AccountState).where(AccountState.id.in_(ids)))
+    return len(ids)
 
 
 def chosen(session: Session, account_id: bytes) -> Chosen:

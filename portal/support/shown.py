@@ -133,7 +133,7 @@ def _dashed(reference: str) -> str:
 
 def _account_lines(account: AccountFound | None) -> list[str]:
     if account is None:
-        return ["No account signs in with this address."]
+        return ["No account signs in here with this address."]
     lines = ["There is an account."]
     if not account.intact:
         lines.append("ITS ROW WAS ALTERED: it does not decrypt, or belongs to another address.")

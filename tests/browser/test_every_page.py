@@ -16,9 +16,11 @@ from werkzeug.exceptions import TooManyRequests
 
 from portal.app import create_app
 from portal.core.settings import Settings
+from portal.core.settings.link import Link
 from portal.demo.mailbox import MailboxStore
 from tests.browser.conftest import PHONE, Console, served
 from tests.browser.house import PASSWORD, SLUG, House
+from tests.configured import configured
 from tests.incidents.conftest import CORRECTED, SPANISH
 
 ANA = "ana@northwind.example"
@@ -265,4 +267,12 @@ def test_the_mailbox_of_the_demonstration(settings, another_portal, page: Page, 
         page.goto(f"{site}/dev/mailbox/{query}")
         for headers in page.locator("summary").all():
             headers.click()
+        reads_well(page)
+
+
+def test_where_the_accounts_are_the_companys_alone(house: House, page: Page, another_portal, reads_well):
+    link = Link("https://www.northwind.example/account/forgotten", "https://id.northwind.example/sign-in")
+    site = another_portal(configured(house.worker.settings, identity={"store": "link", "link": link}))
+    for path in ("/reset/", "/sign-in/", "/reminders/"):
+        page.goto(f"{site}{path}")
         reads_well(page)

@@ -151,16 +151,33 @@ def test_a_reminder_is_chosen_through_a_mailed_link_and_comes(client, db, worker
     assert "for your account" not in reminder.text
 
 
-def test_a_choice_may_be_changed_and_ended(client, db, worker_parts, smtp):
+def test_a_choice_may_be_changed_and_ended_and_leaves_nothing(client, db, worker_parts, smtp):
     client.submit("/reminders/", email="sam@northwind.example")
     drain(worker_parts)
     path = link_in(smtp.messages[0])
-    for interval in ("3", "12", "off"):
+    for interval, rows in (("off", 0), ("3", 1), ("12", 1), ("off", 1), ("6", 1), ("off", 1)):
         client.get(path)
         client.submit("/reminders/choose/", interval=interval)
         drain(worker_parts)
+        assert (count(db, AccountState), count(db, ReminderChoice)) == (rows, rows)
     with db.read() as session:
         assert [choice.months for choice in session.scalars(select(ReminderChoice))] == [0]
+    jobs.forget(worker_parts)
+    assert (count(db, AccountState), count(db, ReminderChoice)) == (0, 0)
+
+
+def test_whoever_still_wants_reminders_is_not_forgotten(client, db, worker_parts, smtp):
+    for address, interval in (("sam@northwind.example", "off"), ("robin@northwind.example", "3")):
+        client.submit("/reminders/", email=address)
+        drain(worker_parts)
+        page = client.get(link_in(smtp.to(address)[0])).location
+        for chosen in ("12", interval):
+            client.submit(page, interval=chosen)
+            drain(worker_parts)
+    jobs.forget(worker_parts)
+    with db.read() as session:
+        assert [choice.months for choice in session.scalars(select(ReminderChoice))] == [3]
+    assert count(db, AccountState) == 1
 
 
 def test_a_forged_choice_is_dropped(client, db, worker_parts, web_vault, clock):
