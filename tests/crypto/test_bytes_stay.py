@@ -79,6 +79,7 @@ LABELS = {
     "derive": {"authenticity", "code"},
     "derived_key": {"account", "audit checkpoints", "bucket", "doctor", "fingerprint", "proof", "vouchers"},
     "hit": {
+        "change-password",
         "forged notice links",
         "inspect lists",
         "new password",

@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from hmac import compare_digest
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from sqlalchemy import delete, or_, select
+from sqlalchemy import ColumnElement, delete, or_, select
 from sqlalchemy.orm import Session
 
 from portal.core.db import ID_BYTES, insert, new_id
 from portal.crypto.vault import WebVault, WorkerVault, open_with, seal_to
 from portal.identity.sealed.models import WorkerKey
-from portal.runtime.heartbeat import database_time
+from portal.runtime.heartbeat import START, database_time
 
 BEAT_SECONDS = 5.0
 # Nothing is sealed to a process that was silent for so long: it died, or will not come to it in time.
@@ -65,12 +65,19 @@ def newest(session: Session, vault: WebVault, now: datetime) -> Recipient:
 
     A row without its proof was planted, and is no process.
     """
-    living = (WorkerKey.beat_at > now - SILENT) & (WorkerKey.beat_at < now + _AHEAD)
-    for row in session.scalars(select(WorkerKey).where(living).order_by(WorkerKey.beat_at.desc())):
+    for row in session.scalars(select(WorkerKey).where(_living(now)).order_by(WorkerKey.beat_at.desc())):
         key_id, public = bytes(row.id), bytes(row.public)
         if len(key_id) == ID_BYTES and compare_digest(_proof(vault, key_id, public), bytes(row.proof)):
             return Recipient(key_id, X25519PublicKey.from_public_bytes(public))
     raise NoWorker
+
+
+def why_degraded(session: Session, now: datetime) -> str | None:
+    """Return that no process takes passwords for the company's own store, and what to do, or None."""
+    living = select(WorkerKey.id).where(_living(database_time(session, now))).limit(1)
+    if session.scalar(living) is not None:
+        return None
+    return f"no worker takes passwords, so nobody can sign in or choose a new one; {START}"
 
 
 def seal(vault: WebVault, recipient: Recipient, purpose: str, job_id: bytes, plaintext: bytes) -> bytes:
@@ -80,6 +87,10 @@ def seal(vault: WebVault, recipient: Recipient, purpose: str, job_id: bytes, pla
     either.
     """
     return vault.seal(purpose, job_id, seal_to(recipient.public, purpose, job_id, plaintext))
+
+
+def _living(now: datetime) -> ColumnElement[bool]:
+    return (WorkerKey.beat_at > now - SILENT) & (WorkerKey.beat_at < now + _AHEAD)
 
 
 def _proof(vault: WebVault, key_id: bytes, public: bytes) -> bytes:

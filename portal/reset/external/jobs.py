@@ -45,9 +45,11 @@ from portal.reset.external.outcomes import (
 from portal.reset.rejections import CLOSED_PASSWORD, OLD_PASSWORD, STORES_RULES, Rejection
 from portal.runtime.parts import SealedHandler, WorkerParts
 from portal.runtime.turns import in_turns
+from portal.web import limits
 
 log = logging.getLogger("portal.reset")
 
+GUESSES = "20 per day"  # wrong current passwords of one account
 _MOST_LOST = 20
 
 
@@ -101,7 +103,14 @@ def change_password(job_id: bytes, fields: Mapping[str, str], parts: WorkerParts
     entry = _entry(store, store_id)
     if entry is None:
         return {"outcome": GONE}
+    # Counted here too: a stolen web server must not guess without end.
+    with parts.db.read() as session:
+        limit = limits.look(session, parts.vault, GUESSES, CHANGE, account_id.hex(), now=now)
+    if not limit.allowed:
+        return {"outcome": GONE}
     if not _fits(store, entry.id, fields["current"]):
+        with parts.db.write() as session:
+            limits.hit(session, parts.vault, GUESSES, CHANGE, account_id.hex(), now=now)
         return {"outcome": WRONG}
     wanted = Wanted(account_id, int(fields["version"]), entry, fields["password"], fields["language"])
     return _store(parts, store, job_id, wanted, now)
@@ -242,12 +251,15 @@ def _stored(
     except Exception as error:  # noqa: BLE001 - the lease ends, and `recover` does what is left to do
         log.error("reset: a stored password could not be noted (%s)%s", error_types(error), frames(error))
         return {"outcome": UNKNOWN, "signed_out": False}
+    ended = store.capabilities.change_ends_sessions or _end_sessions(
+        store, wanted.account_id, wanted.entry.id
+    )
     return {
         "outcome": CHANGED,
         "account": wanted.account_id.hex(),
         "version": wanted.version + 1,
         "address": wanted.entry.address,
-        "signed_out": _end_sessions(store, wanted.account_id, wanted.entry.id),
+        "signed_out": ended,
     }
 
 

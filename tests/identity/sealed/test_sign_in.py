@@ -1,0 +1,147 @@
+"""Signing in with a password of the company's own store, which the worker alone asks."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from portal.accounts.models import AccountSession, FailureCount
+from portal.identity.models import AccountState
+from portal.identity.sealed.models import SealedJob, WorkerKey
+from portal.intake.models import IntakeRequest
+from portal.monitoring.status import look
+from tests.commands import context
+from tests.identity.sealed.shop import ANN, OLD, cannot, settings, shop, shop_environ, told, worker
+from tests.visitor import leads_to
+
+# The transport is tried on both databases in test_transport.py, and what follows is the same on both.
+pytestmark = pytest.mark.sqlite
+
+__all__ = ["cannot", "context", "settings", "shop", "shop_environ", "worker"]
+
+
+def count(db, table):
+    with db.read() as session:
+        return session.scalar(select(func.count()).select_from(table))
+
+
+@pytest.fixture
+def try_to_sign_in(client, worker):
+    def tried(email=ANN, password=OLD, browser=client):
+        with worker.working():
+            waiting = browser.submit("/sign-in/", email=email, password=password)
+            assert (waiting.status_code, leads_to(waiting)) == (303, "/sign-in/wait/")
+        return waiting
+
+    return tried
+
+
+def test_the_right_password_signs_in_after_a_page_that_waits(client, shop, worker, try_to_sign_in, db):
+    shop.add(ANN, OLD)
+    waiting = try_to_sign_in()
+    page = client.get(waiting.location)
+    assert (page.status_code, "We’re checking your password" in page.text) == (200, True)
+    assert client.head(waiting.location).status_code == 200
+    worker.pass_time(1)
+    looked = client.head(waiting.location)
+    assert (looked.status_code, looked.location) == (303, waiting.location)
+    answer = client.get(waiting.location)
+    assert (answer.status_code, answer.location) == (303, "/account/")
+    assert ANN in client.get("/account/").text
+    assert count(db, SealedJob) == 0
+    # The verdict was told, and once.
+    assert leads_to(client.get(waiting.location)) == "/sign-in/"
+
+
+def test_without_a_script_the_page_asks_again_by_itself(client, shop, try_to_sign_in):
+    page = client.get(try_to_sign_in().location).text
+    assert '<noscript><meta http-equiv="refresh" content="1"></noscript>' in page
+
+
+@pytest.mark.parametrize(
+    ("email", "password"), [(ANN, "wrong"), ("nobody@northwind.example", OLD), ("two@northwind.example", OLD)]
+)
+def test_every_failure_gets_the_one_page_and_leaves_the_same_rows(
+    client, shop, worker, try_to_sign_in, db, email, password
+):
+    shop.add(ANN, OLD)
+    shop.add("two@northwind.example", OLD, store_id="1")
+    shop.add("Two@northwind.example", OLD, store_id="2")
+    answer = told(client, try_to_sign_in(email, password), worker)
+    assert answer.status_code == 400
+    assert "We couldn’t sign you in with that address and password" in answer.text
+    assert f'value="{email}"' in answer.text
+    assert 'action="/sign-in/"' in answer.text
+    rows = [count(db, table) for table in (AccountState, AccountSession, FailureCount, IntakeRequest)]
+    assert rows == [0, 0, 1, 1]
+    assert shop.calls("before verify") == 1
+
+
+def test_a_try_that_comes_too_early_must_wait(client, shop, worker, try_to_sign_in):
+    for _ in range(3):
+        told(client, try_to_sign_in(password="wrong"), worker)
+    answer = told(client, try_to_sign_in(), worker)
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["Retry-After"]) <= 5
+
+
+def test_a_second_factor_leads_to_a_mailed_link(client, shop, worker, try_to_sign_in, db):
+    shop.add(ANN, OLD, factor=True)
+    answer = told(client, try_to_sign_in(), worker)
+    assert answer.status_code == 400
+    assert "Your account needs a second step" in answer.text
+    assert count(db, AccountSession) == 0
+
+
+def test_a_store_that_is_away_is_told_and_the_try_does_not_count(client, shop, worker, try_to_sign_in):
+    shop.add(ANN, OLD)
+    shop.trouble("before verify", "away")
+    for _ in range(4):
+        answer = told(client, try_to_sign_in(), worker)
+        assert answer.status_code == 503
+        assert "Nothing is lost" in answer.text
+    shop.no_trouble()
+    assert told(client, try_to_sign_in(), worker).location == "/account/"
+
+
+def test_without_a_worker_the_form_gets_503_at_once(client, shop):
+    answer = client.submit("/sign-in/", email=ANN, password=OLD)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+
+
+def test_status_says_that_no_worker_takes_passwords(shop, worker, context):
+    said = "No worker takes passwords, so nobody can sign in or choose a new one"
+    assert [act for act in look(context).acts if act.startswith(said)]
+    with worker.working():
+        assert not [act for act in look(context).acts if act.startswith(said)]
+
+
+def test_a_job_that_nobody_works_on_is_503_at_its_deadline_and_the_form_works(client, shop, worker, db):
+    shop.add(ANN, OLD)
+    with worker.working() as jobs:
+        jobs.close = lambda: None  # kill -9
+        waiting = client.submit("/sign-in/", email=ANN, password=OLD)
+        assert told(client, waiting, worker, 9.9).status_code == 200
+        assert told(client, waiting, worker, 0.1).status_code == 503
+        assert count(db, SealedJob) == 0
+    with db.write() as session:
+        session.scalars(select(WorkerKey)).one().beat_at -= timedelta(seconds=5)
+    with worker.working():
+        waiting = client.submit("/sign-in/", email=ANN, password=OLD)
+    assert told(client, waiting, worker).location == "/account/"
+
+
+def test_fifty_forms_wait_for_a_store_that_hangs_and_every_page_is_shown(app, shop, worker):
+    shop.add(ANN, OLD)
+    shop.trouble("before verify", "hold")
+    with worker.working() as jobs:
+        waiting = []
+        for number in range(50):
+            browser = app.test_client()
+            answer = browser.submit("/sign-in/", email=f"{number}@northwind.example", password=OLD)
+            waiting.append((browser, answer.location))
+        jobs.step()
+        shop.wait_for("before verify")
+        assert {browser.get(page).status_code for browser, page in waiting} == {200}
+        shop.no_trouble()
+    assert shop.calls("before verify") >= 4
