@@ -1,5 +1,6 @@
 """The worker's job: sign in with a password of the company's own store."""
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ def try_to_sign_in(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts
     if attempt.retry_after:
         return {"outcome": WAIT, "seconds": attempt.retry_after}
     try:
-        verdict = store.verify(entry.id if entry else None, fields["password"])
+        verdict = verify_typed(store, entry.id if entry else None, fields["password"])
     except (StoreUnavailable, StoreFault):
         with parts.db.write() as session:
             sign_in.forgive(session, parts.vault, attempt, parts.clock.now())
@@ -69,6 +70,18 @@ def try_to_sign_in(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts
         "version": signed_in.version,
         "address": address,
     }
+
+
+def verify_typed(store: ExternalStore, store_id: str | None, typed: str) -> Verdict:
+    """Return what the store says of a typed password in NFC and, where it was typed otherwise, as typed.
+
+    New passwords are stored in NFC, and a company's former system may have stored what its people typed.
+    """
+    for spelling in dict.fromkeys((unicodedata.normalize("NFC", typed), typed)):
+        verdict = store.verify(store_id, spelling)
+        if verdict is not Verdict.WRONG:
+            return verdict
+    return Verdict.WRONG
 
 
 def _entry(store: ExternalStore, address: str) -> Entry | None:

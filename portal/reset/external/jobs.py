@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from portal.accounts import service as accounts
+from portal.accounts.external import verify_typed
 from portal.core.addresses import sign_in_name
 from portal.core.faults import error_types, frames
 from portal.crypto.hashing import too_long
@@ -108,7 +109,7 @@ def change_password(job_id: bytes, fields: Mapping[str, str], parts: WorkerParts
         limit = limits.look(session, parts.vault, GUESSES, CHANGE, account_id.hex(), now=now)
     if not limit.allowed:
         return {"outcome": GONE}
-    if not _fits(store, entry.id, fields["current"]):
+    if verify_typed(store, entry.id, fields["current"]) is Verdict.WRONG:
         with parts.db.write() as session:
             limits.hit(session, parts.vault, GUESSES, CHANGE, account_id.hex(), now=now)
         return {"outcome": WRONG}

@@ -53,6 +53,13 @@ def test_the_right_password_signs_in_after_a_page_that_waits(client, shop, worke
     assert leads_to(client.get(waiting.location)) == "/sign-in/"
 
 
+@pytest.mark.parametrize("stored", ["caf\u00e9-sunlit-marble", "cafe\u0301-sunlit-marble"])
+def test_an_accent_is_the_same_however_it_was_typed_or_stored(client, shop, worker, try_to_sign_in, stored):
+    shop.add(ANN, stored)
+    typed = "cafe\u0301-sunlit-marble"
+    assert told(client, try_to_sign_in(password=typed), worker).location == "/account/"
+
+
 def test_without_a_script_the_page_asks_again_by_itself(client, shop, try_to_sign_in):
     page = client.get(try_to_sign_in().location).text
     assert '<noscript><meta http-equiv="refresh" content="1"></noscript>' in page
