@@ -13,7 +13,7 @@ from portal.core.clock import SystemClock
 from portal.identity.sealed.jobs import Jobs
 from portal.identity.sealed.models import SealedJob
 from tests.browser.conftest import PHONE, Console
-from tests.identity.sealed.shop import ANN, OLD, cannot, settings, shop, shop_environ
+from tests.identity.sealed.shop import ANN, NEW, OLD, cannot, settings, shop, shop_environ
 
 __all__ = ["cannot", "settings", "shop", "shop_environ"]
 
@@ -107,16 +107,29 @@ def test_what_went_wrong_reads_well(
     house: Any, store: Any, another_person: Callable[..., BrowserContext], accessible, console: Console
 ):
     page = another_person().new_page()
-    for place, what, heading in (
-        ("before verify", "away", "We couldn’t check your password"),
-        ("after verify", "factor", "Your account needs a second step"),
-    ):
-        if what == "factor":
-            store.run("UPDATE people SET factor = 1")
-        else:
-            store.trouble(place, what)
-        sign_in(page, house.url)
+
+    def see(heading: str) -> None:
         expect(page.locator("h1")).to_have_text(heading)
         reads_well(page, accessible)
         store.no_trouble()
+
+    store.trouble("before verify", "away")
+    sign_in(page, house.url)
+    see("We couldn’t check your password")
+    store.run("UPDATE people SET factor = 1")
+    sign_in(page, house.url)
+    see("Your account needs a second step")
+    page.goto(house.link_in(house.ask("/reset/", ANN), "/reset/"))
+    for place, what, heading in (
+        ("before set_password", "away", "We couldn’t save your new password"),
+        ("after set_password", "bug", "We don’t know if your new password was saved"),
+    ):
+        store.trouble(place, what)
+        page.locator("[name=password]").fill(NEW)
+        page.locator("main form button[type=submit]").first.click()
+        see(heading)
+        page.get_by_role("link", name="Try again").click()
+    page.locator("[name=password]").fill(NEW)
+    page.locator("main form button[type=submit]").first.click()
+    expect(page.locator("h1")).to_have_text("Your new password is set")
     console.complaints = [each for each in console.complaints if "503" not in each]
