@@ -135,7 +135,7 @@ def store() -> Page:
         return _choose_page(link, form), REFUSED
     asking.refuse_too_many(link.reply_id)
     if is_external(parts.settings):
-        return asking.new_password(opened, link, composed)
+        return asking.new_password(opened, composed)
     try:
         new = _hash_new(form, hasher_for(parts.settings), _password(link.account), composed)
     except TooBusy as busy:

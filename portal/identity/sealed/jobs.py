@@ -59,10 +59,14 @@ class Jobs:
 
     def close(self) -> None:
         """Withdraw this process's key, begin what was sealed to it before, and wait until all has ended."""
-        with self._parts.db.write() as session:
-            self._key.withdraw(session)
-        self._begin()
-        self._pool.shutdown()
+        try:
+            with self._parts.db.write() as session:
+                self._key.withdraw(session)
+            self._begin()
+        except DBAPIError as error:
+            log.warning("sealed: this process's key could not be withdrawn (%s)", error_types(error))
+        finally:
+            self._pool.shutdown()
 
     def _beat(self) -> None:
         if monotonic() < self._next_beat:

@@ -11,7 +11,6 @@ from portal.crypto.hashing import too_long
 from portal.identity.sealed.waiting import WaitingPage
 from portal.reset.external.outcomes import CHANGE, NEW, REJECTIONS, WRONG
 from portal.reset.forms import ChangePasswordForm, NewPasswordForm
-from portal.reset.service import Link
 from portal.web import frame, limits
 from portal.web.tabs import TabValue
 
@@ -26,11 +25,10 @@ REFUSALS_BUCKET = "new password"
 _REFUSED_CHANGE = "refused change"
 
 
-def new_password(opened: TabValue, link: Link, composed: str) -> Response:
+def new_password(opened: TabValue, composed: str) -> Response:
     """Hand over the password that was chosen on the page of a link. Ends with 503 where no worker lives."""
     fields = {"token": opened.value, "password": composed, "language": frame.language()}
-    state = [opened.name, opened.value, link.browser.hex(), link.reply_id.hex()]
-    return NEW_PAGE.submit(fields, state)
+    return NEW_PAGE.submit(fields, [opened.name, opened.value])
 
 
 def can_be_checked(form: ChangePasswordForm, composed: str | None) -> bool:

@@ -8,7 +8,10 @@ from portal.accounts import service as accounts
 from portal.accounts import sign_in as attempts
 from portal.identity.account import Account
 from portal.identity.sealed.waiting import LATE, Told
+from portal.intake import service as intake
+from portal.intake.service import LinkInvalid, Opened
 from portal.reset.done import to_done
+from portal.reset.emails import PURPOSE
 from portal.reset.external import asking
 from portal.reset.external.asking import CHANGE_PAGE, NEW_PAGE
 from portal.reset.external.outcomes import CHANGED, GONE, REFUSED, UNDER_WAY, UNKNOWN, WRONG
@@ -29,14 +32,15 @@ Page = ResponseReturnValue
 def wait_for_new() -> Page:
     """Wait until the password that was chosen through a link is stored, then lead on."""
     told = NEW_PAGE.told()
-    name, token, browser, reply_id = told.state
-    opened = TabValue(name, token)
+    name, token = told.state
+    opened, reply = TabValue(name, token), _reply(token)
     if told.outcome == CHANGED:
-        FLOW.forget(opened, bytes.fromhex(browser))
+        FLOW.forget(opened, reply.browser if reply else None)
         login.leave_account()
         return _to_done(told, signed_in=False)
     if told.outcome == REFUSED:
-        asking.count_refusal(bytes.fromhex(reply_id))
+        if reply is not None:
+            asking.count_refusal(reply.id)
         FLOW.change(opened, told.verdict["why"])
         return frame.see_other("reset.choose", link=name)
     if told.outcome == GONE:
@@ -78,6 +82,16 @@ def wait_for_change() -> Page:
         login.log_out()
         return frame.see_other("accounts.sign_in")
     return _not_done(told, "/reset/" if told.outcome == UNKNOWN else "/account/password/", by_link=False)
+
+
+def _reply(token: str) -> Opened | None:
+    """Return the reply of a link, which may have been spent by now, or None if it has ended."""
+    parts = frame.parts()
+    try:
+        with parts.db.read() as db_session:
+            return intake.open_reply(db_session, PURPOSE, token, parts.clock.now(), spent_too=True)
+    except LinkInvalid:
+        return None
 
 
 def _to_done(told: Told, *, signed_in: bool) -> Page:

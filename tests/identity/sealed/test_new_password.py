@@ -15,6 +15,7 @@ from portal.intake.models import IntakeReply
 from portal.reset.external import attempts
 from portal.reset.external import jobs as reset_jobs
 from portal.reset.models import PasswordAttempt
+from portal.web.limits import RateBucket
 from portal.worker import drain
 from tests.identity.sealed.shop import (
     ANN,
@@ -123,7 +124,9 @@ class TestByLink:
         self, client, shop, ann, link, choose, db
     ):
         form = link()
+        counted = count(db, RateBucket)
         answer = choose(form, OLD)
+        assert count(db, RateBucket) == counted + 1
         assert (answer.status_code, leads_to(answer)) == (303, "/reset/choose/")
         page = client.get(answer.location)
         assert "This is your current password." in page.text
