@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from unittest.mock import patch
 
+import urllib3
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -89,6 +90,31 @@ def answering(behave: Callable[[socket.socket, int], None]) -> Iterator[str]:
                 with suppress(OSError):  # closed already
                     each.shutdown(socket.SHUT_RDWR)
             thread.join()
+
+
+@contextmanager
+def fronted(module: ModuleType) -> Iterator[tuple[str, dict[str, list[str]]]]:
+    """Serve the example behind a server that carries requests there; yield its URL, and its moods.
+
+    By endpoint, they say what becomes of the answers to the next requests, all of which are carried out:
+    `500` replaces it, `late` holds it back until the client hangs up, `broken` loses it.
+    """
+    moods: dict[str, list[str]] = {}
+
+    def carry(connection: socket.socket, _number: int) -> None:
+        path, headers, body = read_request(connection)
+        reply = urllib3.request("POST", behind + path, body=body, headers=headers)
+        following = moods.get(path.rpartition("/")[2])
+        mood = following.pop(0) if following else ""
+        if mood == "500":
+            connection.sendall(answer(500, b"<!doctype html><title>Oh no</title>", "text/html"))
+        elif mood == "late":
+            connection.recv(1)
+        elif not mood:
+            connection.sendall(answer(reply.status, reply.data))
+
+    with running(module) as behind, answering(carry) as url:
+        yield url, moods
 
 
 def read_request(connection: socket.socket) -> tuple[str, dict[str, str], bytes]:

@@ -6,7 +6,6 @@ import threading
 from time import sleep
 
 import pytest
-from urllib3 import HTTPConnectionPool
 
 from portal.core.settings.http import HttpIdentity
 from portal.identity.http.store import HttpStore
@@ -18,8 +17,8 @@ from tests.identity.company import (
     answer,
     answering,
     example,
+    fronted,
     read_request,
-    running,
 )
 
 HTML = b"<!doctype html><title>Maintenance</title>"
@@ -274,35 +273,20 @@ def test_a_connection_that_was_closed_meanwhile_costs_no_try():
 
 @pytest.fixture
 def company():
-    """The example, and a server before it that carries requests there and answers them as `mood` says."""
+    """The example, fronted, a store that reaches it through a server with moods, and these."""
     module = example()
-    moods: list[str] = []
-
-    def between(connection, number):
-        path, headers, body = read_request(connection)
-        with HTTPConnectionPool("127.0.0.1", port) as pool:
-            reply = pool.urlopen("POST", path, body, headers)
-        mood = moods.pop(0) if moods else ""
-        if mood == "500":
-            connection.sendall(answer(500, HTML, "text/html"))
-        elif mood == "late":
-            connection.recv(1)  # until the portal hangs up
-        elif not mood:
-            connection.sendall(answer(reply.status, reply.data))
-
-    with running(module) as behind, answering(between) as url:
-        port = int(behind.rpartition(":")[2])
+    with fronted(module) as (url, moods):
         yield module, store_at(url, 0.5), moods
 
 
 @pytest.mark.parametrize("mood", [["500"], ["late"], ["broken", "broken"]])
 def test_a_change_that_was_made_but_not_told_shows_by_its_password(company, mood):
     _, store, moods = company
-    moods += mood
+    moods["password"] = mood[:]
     with pytest.raises(OutcomeUnknown):
         store.set_password("1001", "a new password")
     assert store.verify("1001", "a new password") is Verdict.FITS
-    moods += mood
+    moods["require-change"] = mood[:]
     with pytest.raises(OutcomeUnknown):
         store.require_change(["1001"], lambda kept: None)
     assert store.verify("1001", "a new password") is Verdict.WRONG
@@ -311,6 +295,6 @@ def test_a_change_that_was_made_but_not_told_shows_by_its_password(company, mood
 
 def test_a_repetition_is_carried_out_once_and_answered_alike(company):
     module, store, moods = company
-    moods.append("broken")
+    moods["require-change"] = ["broken"]
     assert store.require_change(["1001", "1002"], lambda kept: None) == 2
     assert len(module.ANSWERED) == 1
