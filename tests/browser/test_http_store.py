@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
+from unittest.mock import patch
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -19,6 +20,10 @@ class Company:
     url: str
     moods: dict[str, list[str]]
     module: ModuleType
+
+    def refuse(self, **_asked: str) -> None:
+        """Answer by the company's own rules for passwords."""
+        self.module.refuse(422, "password-refused")
 
     def accepts(self, password: str) -> bool:
         return self.module.verify("1001", password, "current") == {"verdict": "fits"}
@@ -61,6 +66,10 @@ def test_a_whole_reset_and_what_was_done_but_not_said(
     running_portal, company, page: Page, accessible, console
 ):
     link = link_by_mail(running_portal, page)
+    with patch.dict(company.module.VERBS, password=company.refuse):
+        choose(page, link, FIRST)
+        expect(page.get_by_text("Our sign-in system doesn’t accept this password.").first).to_be_visible()
+        accessible(page)
     company.moods["password"] = ["500"]
     choose(page, link, FIRST)
     page.wait_for_url(f"{running_portal.url}/reset/done/?link=*")

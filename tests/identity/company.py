@@ -25,6 +25,12 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 EVERYTHING = (
     "verify", "set-password", "require-change", "end-sessions", "remembers-closed", "find-by-reference",
 )  # fmt: skip
+# Newer versions of Python refuse an authority whose certificate does not say what its key is for.
+CERTIFIES = x509.KeyUsage(
+    digital_signature=True, key_cert_sign=True, crl_sign=False, content_commitment=False,
+    key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False,
+    decipher_only=False,
+)  # fmt: skip
 PASSWORD = "correct horse battery"  # of both accounts of the example
 
 
@@ -155,6 +161,8 @@ def write_certificate(folder: Path, host: str) -> tuple[str, str]:
         .not_valid_after(now + dt.timedelta(days=30))
         .add_extension(x509.SubjectAlternativeName([shown]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(CERTIFIES, critical=True)
         .sign(key, hashes.SHA256())
     )
     files = folder / f"{host}.pem", folder / f"{host}.key"
