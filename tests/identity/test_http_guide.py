@@ -6,12 +6,12 @@ import sys
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from portal.core.settings import Settings
-from portal.identity import registry
-from portal.identity.ports import Verdict
+import pytest
+
 from tests.identity.company import EXAMPLE, SECRET, example
 from tests.processes import ROOT, free_port
 
+pytestmark = pytest.mark.sqlite  # the portal's own database plays no part
 SECTION = (ROOT / "docs/guide/stores.md").read_text().partition("\n## http\n")[2].partition("\n## ")[0]
 
 
@@ -27,7 +27,7 @@ def started(port, environ):
             process.terminate()
 
 
-def test_the_example_starts_as_the_guide_says_and_the_portal_reaches_it(tmp_path):
+def test_the_example_starts_as_the_guide_says_and_the_portal_tries_it(run, tmp_path):
     assert "examples/identity_store.py 8090\n" in SECTION
     (tmp_path / "identity-secret").write_text(f"{SECRET}\n")
     port = free_port()
@@ -35,14 +35,19 @@ def test_the_example_starts_as_the_guide_says_and_the_portal_reaches_it(tmp_path
     assert len(given) == 4
     for name, value in given.items():
         given[name] = value.replace(":8090", f":{port}").replace("/srv/portal/", f"{tmp_path}/")
-    settings = Settings.from_env({"PORTAL_ENVIRONMENT": "test"} | given)
-    assert settings.identity.http.secrets == (SECRET,)
-    store = registry.build(settings)
+    assert "\nportal identity check --account ann@example.com --password-file - --yes\n" in SECTION
+    (tmp_path / "password").write_text("correct horse battery\n")
+    trial = ("--account", "ann@example.com", "--password-file", str(tmp_path / "password"), "--yes")
     with started(port, {"SECRET": SECRET}):
-        (ann,) = store.find(["ann@example.com"])
-        assert store.verify(ann.id, "correct horse battery") is Verdict.FITS
-        store.set_password(ann.id, "copper kettles sing")
-        assert store.verify(ann.id, "copper kettles sing") is Verdict.FITS
+        checked = run("identity", "check", *trial, **given)
+    assert checked.exit_code == 0, checked.output
+    assert checked.output.splitlines()[:2] == ["Store: http", "  can verify passwords"]
+    tried = re.findall(r"^  (\w.*): works$", checked.output, re.MULTILINE)
+    assert tried == [
+        "find_by_reference", "verify", "set_password", "require_change", "remembers_closed", "end_sessions",
+        "the password is back",
+    ]  # fmt: skip
+    assert "Accounts: 2\n" in checked.output
 
 
 def test_an_unknown_account_costs_the_example_one_hash_like_any_other():
