@@ -148,8 +148,6 @@ def _device_cookie_name() -> str:
 
 def _load(token: str) -> SignedIn | None:
     parts = frame.parts()
-    if parts.settings.identity.elsewhere is not None:
-        return None  # a session of a store that was used before
     now = parts.clock.now()
     with parts.db.read() as db_session:
         resumed = service.resume(db_session, parts.settings.identity.store, token, now)

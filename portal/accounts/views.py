@@ -241,9 +241,12 @@ def account() -> ResponseReturnValue:
 
 def _password_line(current: login.SignedIn) -> AccountLine:
     changed_at = current.account.password_changed_at
-    state = (
-        _("Changed on %(date)s", date=format_date(changed_at, _(DAY))) if changed_at else _("Not changed yet")
-    )
+    if changed_at:
+        state = _("Changed on %(date)s", date=format_date(changed_at, _(DAY)))
+    elif is_external(frame.parts().settings):
+        state = _("Not changed on this site yet")  # nobody here sees a change elsewhere
+    else:
+        state = _("Not changed yet")
     # A password never changed here is the one from before the breach.
     return AccountLine(_("Password"), state, "/account/password/", _("Change"), due=changed_at is None)
 

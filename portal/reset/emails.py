@@ -74,8 +74,9 @@ class ResetRequired(mail.Mail):
 class PasswordChanged(mail.Mail):
     """A new password was stored. `changed_at` is the localised time with its zone.
 
-    `stays_signed_in` is True after a change in the account, where that browser stays signed in. `signs_out`
-    is False where the company's store cannot end its own sessions.
+    `stays_signed_in` is True after a change in the account, where that browser stays signed in. `signs_out`:
+    it is certain that no session is left in the company's product. Where it is not, `tries_elsewhere` says
+    whether the store was asked to end them.
     """
 
     name: ClassVar[str] = "password-changed"
@@ -84,6 +85,7 @@ class PasswordChanged(mail.Mail):
     changed_at: str
     stays_signed_in: bool = False
     signs_out: bool = True
+    tries_elsewhere: bool = False
 
     @classmethod
     def sample(cls) -> Self:
@@ -93,9 +95,9 @@ class PasswordChanged(mail.Mail):
     def alternatives(self) -> tuple[mail.Mail, ...]:
         """Return it for either way of choosing."""
         return tuple(
-            replace(self, stays_signed_in=stays, signs_out=signs_out)
+            replace(self, stays_signed_in=stays, signs_out=signs_out, tries_elsewhere=tries)
             for stays in (False, True)
-            for signs_out in (True, False)
+            for signs_out, tries in ((True, False), (False, True), (False, False))
         )
 
 

@@ -138,10 +138,13 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
     language = best_language(
         request.fields.get("language") or profile.language, parts.settings.site.languages
     )
+    can = registry.capabilities(parts.settings)
     mail = PasswordChanged(
         moment(request.asked_at, language, parts.settings.site.timezone),
         stays_signed_in=request.fields.get("stays") == "1",
-        signs_out=registry.capabilities(parts.settings).signs_out,
+        # A company's server may fail to end sessions after this was written.
+        signs_out=can.change_ends_sessions or (can.end_sessions and not is_external(parts.settings)),
+        tries_elsewhere=can.end_sessions,
     )
     unique = service.changed_key(parts.vault, account_id, version)
     outbox.enqueue(

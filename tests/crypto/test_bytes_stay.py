@@ -135,7 +135,7 @@ MAILS = {
     "link-not-prepared": ("reset", None, None, ""),
     "no-account": ("reset", None, None, ""),
     "notice": ("", None, None, "notice"),
-    "password-changed": ("", None, None, "changed_at stays_signed_in signs_out"),
+    "password-changed": ("", None, None, "changed_at stays_signed_in signs_out tries_elsewhere"),
     "reminder-link": ("reminder", "reminder", None, ""),
     "reset-link": ("reset", "reset", None, ""),
     "reset-required": ("", "reset", None, "everyone"),

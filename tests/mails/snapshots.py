@@ -120,6 +120,14 @@ def cases(language: str) -> dict[str, Case]:
                 "23 de noviembre de 2026, 09:00 UTC" if es else "23 November 2026, 09:00 UTC", signs_out=False
             )
         ),
+        "password-changed-elsewhere-too": Case(
+            PasswordChanged(
+                "23 de noviembre de 2026, 09:00 UTC" if es else "23 November 2026, 09:00 UTC",
+                stays_signed_in=True,
+                signs_out=False,
+                tries_elsewhere=True,
+            )
+        ),
         "reminder-link": Case(ReminderLink()),
         "reset-link": Case(ResetLink()),
         "reset-required": Case(ResetRequired(everyone=False)),

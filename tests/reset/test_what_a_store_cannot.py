@@ -4,8 +4,11 @@ import re
 
 import pytest
 
+from portal.accounts import service as accounts
+from portal.identity import state
 from portal.identity.builtin.store import BuiltinStore
-from portal.identity.ports import Capabilities
+from portal.identity.ports import Capabilities, Entry
+from portal.reset import service
 from portal.worker import drain
 from tests.reset.journey import NEW, link_in
 
@@ -49,3 +52,42 @@ def test_a_store_whose_sessions_end_with_the_password_signs_out_too():
 def test_a_change_in_the_account_says_so_before(less, client, people, ana):
     client.submit("/sign-in/", email=ana, password="correct-horse-battery-old")
     assert said(client.get("/account/password/").text) == (less, less)
+
+
+class TestTheCompanysOwnTable:
+    @pytest.fixture
+    def environ(self, environ, tmp_path):
+        return environ | {
+            "PORTAL_IDENTITY_STORE": "sql",
+            "PORTAL_IDENTITY_SQL_URL": f"sqlite:///{tmp_path}/company.db",
+            "PORTAL_IDENTITY_SQL_TABLE": "customers",
+        }
+
+    @pytest.fixture
+    def account(self, db, worker_vault):
+        with db.write() as session:
+            return state.ensure(session, worker_vault, "sql", Entry("7", "ana@northwind.example"))
+
+    def test_the_account_says_what_was_seen_here_alone(self, client, db, web_vault, account, clock):
+        with db.write() as session:
+            token = accounts.create_session(
+                session, web_vault, account, address="ana@northwind.example", device="/", now=clock.now()
+            )
+        with client.session_transaction() as cookie:
+            cookie["_user_id"] = token
+        page = client.get("/account/").text
+        assert "Not changed on this site yet" in page
+        assert "Not changed yet" not in page
+        assert "This list is of this site only." in client.get("/account/sessions/").text
+
+    def test_the_mail_claims_nothing_about_other_sites(
+        self, db, web_vault, worker_vault, worker_parts, account, clock, smtp
+    ):
+        with db.write() as session:
+            service.note_changed(
+                session, web_vault, account.id, 1, language="en", by_mail=True, now=clock.now()
+            )
+        drain(worker_parts)
+        (mail,) = smtp.messages
+        assert "We signed you out of this site on every device." in mail.text
+        assert said(mail.text) == (True, False)
