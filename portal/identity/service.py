@@ -15,7 +15,7 @@ from portal.identity.ports import ExternalStore
 
 def is_external(settings: Settings) -> bool:
     """Return whether accounts and passwords are in a store of the company's, which only the worker calls."""
-    return settings.identity.store not in ("builtin", "link")
+    return settings.identity.external
 
 
 @cache

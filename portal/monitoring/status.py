@@ -14,7 +14,6 @@ from portal.crypto import keys, self_test
 from portal.crypto.vault import WorkerVault
 from portal.exposure import service as exposure
 from portal.identity.sealed import process_key
-from portal.identity.service import is_external
 from portal.incidents import service as incidents
 from portal.incidents.models import PUBLISHED, RESOLVED, Incident
 from portal.incidents.publishing import scheduling
@@ -76,7 +75,7 @@ def look(context: Context) -> Seen:
         phases = incidents.phases(session)
         every = incidents.every(session)
         schedules = {each.id: incidents.schedule_of(session, each) for each in every}
-        if is_external(context.settings) and (why := process_key.why_degraded(session, now)):
+        if context.settings.identity.external and (why := process_key.why_degraded(session, now)):
             seen.acts.append(f"{why[0].upper()}{why[1:]}")
         seen.acts.extend(_acts(session, every, seen.figures, now))
         seen.acts.extend(_altered(session, context, every, seen))

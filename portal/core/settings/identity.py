@@ -63,6 +63,11 @@ class Identity:
         )
 
     @property
+    def external(self) -> bool:
+        """Whether the accounts are in a store of the company's, which only the worker calls."""
+        return self.store not in ("builtin", "link")
+
+    @property
     def elsewhere(self) -> Link | None:
         """The company's own pages, where the portal has no access to the accounts; None where it has."""
         return self.link if self.store == "link" else None
