@@ -26,8 +26,8 @@ def run() -> list[Result]:
             for path, more in FORMS.items():
                 field = more + example.incident()["slug"] if more else ""
                 times = _times(port, path, field, known)
-                between = _distance(times["known"], times["unknown"])
-                within = _distance(times["unknown"], times["other unknown"])
+                between = distance(times["known"], times["unknown"])
+                within = distance(times["unknown"], times["other unknown"])
                 detail = f"known and unknown {between:.4f}, two unknown groups {within:.4f}"
                 results.append(
                     Result(f"time of {path}, distance above", between - within, detail, most=MOST_ABOVE)
@@ -58,7 +58,7 @@ def _times(port: int, path: str, field: str, known: list[str]) -> dict[str, list
     return times
 
 
-def _distance(one: list[float], other: list[float]) -> float:
+def distance(one: list[float], other: list[float]) -> float:
     """Return the Kolmogorov-Smirnov distance of two samples."""
     merged = sorted([(value, 0) for value in one] + [(value, 1) for value in other])
     seen, most = [0, 0], 0.0

@@ -15,7 +15,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from portal.core.settings import Argon2Parameters
-from portal.crypto.formats import registry
+from portal.crypto.formats import children, registry
 from portal.crypto.hashing import (
     Hasher,
     HashSlots,
@@ -243,3 +243,36 @@ def test_once_nobody_is_in_the_way_the_folder_of_always_is_used_again(tmp_path):
     folder.unlink()
     with slots.taken():
         assert (folder / "0.lock").exists()
+
+
+SHA512 = (
+    "/44/hr/nIJ.sgijzD1TkbPSXbmrn59leFoIHTXoxR1tjS1orPuHs3Lj9rNsPjFb5acNJwjY65.VbZBx8wzztA/",
+    "XSDuI3Kd4hnJIKIdCbofSJv5GYcyQ3e3PwH5zpwZCX5xtQ6wO0x8MH7PTGLaabx.nJUVJVGWpToMu84Hqcgos0",
+)
+
+
+@pytest.mark.parametrize(
+    ("nfc", "nfd"),
+    [
+        # PHP 8.2.36: password_hash()
+        (
+            "$2y$04$SwR/x5H8ytxm1YFObqo4kOVspifwUtDQp8WwfoOs5dgIjC.OWpb.u",
+            "$2y$04$7nEZTOKMqGG2qkr.O640.eqRtn2U9Wps7vCDxrezqCEp7Q7G1pvNe",
+        ),
+        # PHP 8.2.36: crypt()
+        (
+            "$6$rounds=1000$saltsaltsalt$" + SHA512[0],
+            "$6$rounds=1000$saltsaltsalt$" + SHA512[1],
+        ),
+        # slappasswd of OpenLDAP 2.5.13
+        ("{SSHA}oR5r2Lm580ksJYu+0NGYiao3oW+8bIK4", "{SSHA}gMpDCnXSKnbizrLiTznq91zwmKeChhcs"),
+    ],
+    ids=["bcrypt", "sha512crypt", "ssha"],
+)
+def test_other_formats_are_tried_in_nfc_and_as_typed_too(hasher, nfc, nfd):
+    composed, decomposed = "contrase\u00f1a", "contrasen\u0303a"
+    assert hasher.verify_typed(nfc, decomposed) == Match(in_nfc=True)
+    assert hasher.verify_typed(nfd, decomposed) == Match(in_nfc=False, as_typed=True)
+    assert not hasher.verify_typed(nfd, composed).fits
+    assert hasher.needs_rehash(nfc)
+    children.end()

@@ -98,4 +98,7 @@ def _cores() -> int:
 
 def _step_back() -> None:
     """Give this thread the lowest priority; on Linux it is a thread's own."""
-    os.setpriority(os.PRIO_PROCESS, get_native_id(), _LOWEST)
+    try:
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), _LOWEST)
+    except PermissionError:  # a unit of systemd that filters system calls
+        log.warning("import: this process may not lower its priority, so sign-ins wait for it")

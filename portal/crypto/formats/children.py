@@ -87,7 +87,12 @@ class Children:
         try:
             return self._asked(_Child(), line, seconds)
         except BrokenPipeError as error:
-            log.error("hashing: the process that hashes ends at once; run: portal doctor")
+            log.error(
+                "hashing: the process that hashes ends at once, so sign-ins with md5crypt, sha256crypt, "
+                "sha512crypt and phpass get 503; to see why, run: %s -I -m %s",
+                sys.executable,
+                _CHILD,
+            )
             raise HashingFailed from error
 
     def _asked(self, child: _Child, line: bytes, seconds: float) -> Any:
