@@ -72,6 +72,11 @@ def _of_list(each: OnList, base_url: str) -> Iterator[str]:
 
 def _of_account(found: Found, base_url: str) -> Iterator[str]:
     account = found.account
+    if found.twins:
+        yield (
+            "Several accounts of the user store have this address. The portal guesses none, so they get no "
+            "link and cannot sign in here. Tell whoever keeps the user store."
+        )
     if account is None:
         return
     if not account.intact:

@@ -83,7 +83,7 @@ class Requests:
 
 @dataclass(frozen=True, repr=False)
 class Found:
-    """Everything about one address."""
+    """Everything about one address. `twins` accounts sign in with it elsewhere, where that are several."""
 
     address: str
     lists: tuple[OnList, ...]
@@ -91,6 +91,7 @@ class Found:
     mails: tuple[MailFound, ...]
     subscriptions: tuple[Subscribed, ...]
     requests: Requests
+    twins: int = 0
 
 
 def record(session: Session, vault: WorkerVault, text: str, staff: Staff, now: datetime) -> int:
@@ -142,6 +143,7 @@ def look(session: Session, tools: Tools, address: str, now: datetime, entries: S
             for incident, state in mails.subscriptions(session, tools.vault, every, address)
         ),
         _requests(session, tools.vault, address, account),
+        len(entries) if len(entries) > 1 else 0,
     )
 
 

@@ -30,7 +30,7 @@ def show(screen: Screen, found: Found, hints: Sequence[str]) -> None:
     for each in found.lists:
         _show_list(screen, each)
     screen.heading("2. Account")
-    for line in _account_lines(found.account):
+    for line in _account_lines(found.account, found.twins):
         screen.line(line)
     screen.heading("3. Mails and requests")
     for mail in found.mails:
@@ -88,6 +88,7 @@ def as_data(found: Found, shown_address: str, hints: Sequence[str]) -> dict[str,
             "sign_in_restricted": account.restricted,
             "reminders_every_months": None if account.reminders == "off" else int(account.reminders),
         },
+        "accounts_at_this_address": found.twins or int(account is not None),
         "mails": [
             {
                 "kind": mail.kind,
@@ -131,7 +132,9 @@ def _dashed(reference: str) -> str:
     return f"{reference[:5]}-{reference[5:]}"
 
 
-def _account_lines(account: AccountFound | None) -> list[str]:
+def _account_lines(account: AccountFound | None, twins: int) -> list[str]:
+    if twins:
+        return [f"{twins} accounts of the user store have this address, so none is shown."]
     if account is None:
         return ["No account signs in here with this address."]
     lines = ["There is an account."]

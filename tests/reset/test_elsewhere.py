@@ -4,7 +4,6 @@ import json
 import logging
 import sqlite3
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -18,36 +17,15 @@ from portal.reset import service
 from portal.reset.emails import ResetRequired
 from portal.worker import drain
 from tests import traces
+from tests.elsewhere import ANA, TWIN, company, environ
+
+__all__ = ["company", "environ"]
 
 pytestmark = (
     pytest.mark.sqlite
 )  # what the portal stores of it is tried on both in tests/identity/test_state.py
-ANA, TWIN, STRANGER = "ana@northwind.example", "twin@northwind.example", "nobody@northwind.example"
+STRANGER = "nobody@northwind.example"
 REQUEST = "Your request for a new password"
-
-
-@pytest.fixture
-def company(tmp_path: Path) -> Path:
-    """The company's database: Ana's account, and two that differ by case alone."""
-    file = tmp_path / "company.db"
-    with sqlite3.connect(file) as shop:
-        shop.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, email TEXT, password TEXT, name TEXT)")
-        shop.executemany(
-            "INSERT INTO customers (id, email, password, name) VALUES (?, ?, '!', ?)",
-            [(7, "Ana@Northwind.example", "Ana Ruiz"), (8, TWIN, "Tom"), (9, TWIN.upper(), "Tim")],
-        )
-    shop.close()
-    return file
-
-
-@pytest.fixture
-def environ(environ: dict[str, str], company: Path) -> dict[str, str]:
-    return environ | {
-        "PORTAL_IDENTITY_STORE": "sql",
-        "PORTAL_IDENTITY_SQL_URL": f"sqlite:///{company}",
-        "PORTAL_IDENTITY_SQL_TABLE": "customers",
-        "PORTAL_IDENTITY_SQL_NAME": "name",
-    }
 
 
 @pytest.fixture
