@@ -104,6 +104,15 @@ def plain(db) -> int:
         return int(connection.scalar(text(left)))
 
 
+def encrypt_all(db, parts) -> None:
+    """Let the job run until it has nothing to do: on a busy machine one run does less."""
+    for _ in range(PEOPLE // 10):
+        encrypt_hashes(parts)
+        if not plain(db):
+            break
+    encrypt_hashes(parts)
+
+
 def account(db, vault, number: int) -> OpenAccount:
     with db.read() as session:
         found = STORE.find(session, vault, address(number))
@@ -126,7 +135,7 @@ def test_a_job_that_is_killed_locks_nobody_out_and_is_resumed(app, db, environ, 
         found = account(db, web_vault, number)
         assert (found.password_hash, found.closed_hash) == (HASH, CLOSED_HASH)
     assert signs_in(app, 2)
-    encrypt_hashes(worker_parts)
+    encrypt_all(db, worker_parts)
     assert plain(db) == 0
     for number in range(0, PEOPLE, 9):
         found = account(db, web_vault, number)
@@ -170,7 +179,7 @@ def test_afterwards_no_hash_in_the_clear_signs_in_and_the_worker_encrypts_none(
 ):
     planted = text("UPDATE identity_accounts SET password_hash = :hash WHERE address_index = :index")
     values = {"hash": HASH, "index": web_vault.account_index(address(1))}
-    encrypt_hashes(worker_parts)
+    encrypt_all(db, worker_parts)
     assert signs_in(app, 1)
     with db.write() as session:
         session.execute(planted, values)
@@ -185,7 +194,7 @@ def test_the_fingerprint_that_allows_hashes_in_the_clear_cannot_be_made_without_
     app, db, worker_parts, web_vault
 ):
     """Not even by who knows that of another database."""
-    encrypt_hashes(worker_parts)
+    encrypt_all(db, worker_parts)
     with db.write() as session:
         session.execute(text("UPDATE identity_accounts SET password_hash = :hash"), {"hash": HASH})
         session.execute(
@@ -212,7 +221,7 @@ def test_a_password_chosen_while_the_job_reads_stays(db, worker_parts, web_vault
     closed = account(db, web_vault, 2)
     assert (closed.password_hash, closed.closed_hash, closed.must_reset) == (HASH, HASH, True)
     assert plain(db) == 1
-    encrypt_hashes(worker_parts)
+    encrypt_all(db, worker_parts)
     assert plain(db) == 0
     assert account(db, web_vault, 1).password_hash == chosen
 
@@ -223,13 +232,13 @@ def test_a_hash_that_is_longer_than_today_s_fits(db, worker_parts, web_vault):
     longest = HASH + "A" * (1_000 - len(HASH))
     with db.write() as session:
         session.execute(text("UPDATE account_state SET closed = :hash"), {"hash": longest})
-    encrypt_hashes(worker_parts)
+    encrypt_all(db, worker_parts)
     assert plain(db) == 0
     assert account(db, web_vault, 5).closed_hash == longest
 
 
 def test_no_file_holds_a_hash_after_a_vacuum(db, worker_parts, run):
-    encrypt_hashes(worker_parts)
+    encrypt_all(db, worker_parts)
     vacuum = run("db", "vacuum")
     assert "The database is rewritten." in vacuum.output, vacuum.output
     if db.is_sqlite:
