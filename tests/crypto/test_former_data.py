@@ -6,6 +6,7 @@ would prove nothing.
 """
 
 import json
+import shutil
 import sqlite3
 from base64 import b64decode
 from datetime import datetime
@@ -48,6 +49,15 @@ def web_keys() -> WebKeys:
 @pytest.fixture(scope="module")
 def worker_keys() -> WorkerKeys:
     return keys.read_worker(FOLDER / "worker-keys.json")
+
+
+@pytest.fixture(scope="module")
+def key_files(tmp_path_factory) -> Path:
+    """A folder with the former files, under today's names."""
+    folder: Path = tmp_path_factory.mktemp("keys")
+    for name in ("web", "worker"):
+        shutil.copyfile(FOLDER / f"{name}-keys.json", folder / f"{name}.json")
+    return folder
 
 
 @pytest.fixture(scope="module")
