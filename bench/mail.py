@@ -18,7 +18,7 @@ from bench.sink import NAME, sink
 from portal import app as wiring
 from portal.campaigns.emails import Notice, Part, Words
 from portal.core.clock import SystemClock
-from portal.core.db import Database
+from portal.core.db import Database, new_id
 from portal.crypto.hashing import dummy_hash
 from portal.crypto.vault import WorkerVault
 from portal.identity.account import Account, Profile
@@ -28,8 +28,7 @@ from portal.outbox import service as outbox
 from portal.outbox.compose import Composer
 from portal.outbox.deliver import Deliverer, Delivery
 from portal.outbox.smtp import Relay
-from portal.reset import service as reset
-from portal.reset.emails import ResetRequired
+from portal.reset.require.mailing import Recipient, mail_links
 from portal.runtime.commands import db as db_command
 from portal.runtime.parts import WorkerParts
 
@@ -171,11 +170,8 @@ def _require_resets(db: Database, vault: WorkerVault) -> list[tuple[Account, Pro
 def _enqueue_resets(db: Database, vault: WorkerVault, accounts: list[tuple[Account, Profile]]) -> None:
     now = datetime.now(UTC)
     with db.write() as session:
-        for account, profile in accounts:
-            reset.mail_link(
-                session, vault, ResetRequired.sample(), account=account, profile=profile, locale="en",
-                now=now, renewable=True,
-            )  # fmt: skip
+        recipients = {new_id(): Recipient(account, profile, "en") for account, profile in accounts}
+        mail_links(session, vault, recipients, everyone=False, now=now, batch=new_id())
 
 
 def _flask_mail(port: int, subject: str, text: str, html: str) -> Callable[[], float]:

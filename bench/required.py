@@ -38,7 +38,7 @@ MANY = int(os.environ.get("BENCH_ACCOUNTS", "100000"))
 ON_SQLITE = 5_000
 CHUNK = 2_000
 POSTGRES_RATE = 2_000
-SQLITE_RATE = 500
+SQLITE_RATE = 300  # twice what it was when accounts were closed one by one
 LIMIT_SECONDS = 0.05
 REQUIRE = ("reset", "require", "bench")
 # Runs a command, and prints its peak memory in KiB last. Not `ru_maxrss`, which begins with its parent's.

@@ -47,6 +47,8 @@ _OWNERS: Any = select(AccountState.id, AccountState.owner, AccountRow.profile).o
 # Built once: with some hundred keys each, building them takes as long as the database.
 _MANY = select(*COLUMNS).where(AccountState.id.in_(bindparam("ids", expanding=True)))
 _MANY_LOCKED = _MANY.order_by(AccountState.id).with_for_update()
+_TABLE: Any = AccountState.__table__
+_KEEP = update(_TABLE).where(_TABLE.c.id == bindparam("account")).values(closed=bindparam("sealed"))
 
 
 def account_id(vault: WorkerVault, store: str, store_id: str) -> bytes:
@@ -122,6 +124,43 @@ def ensure(session: Session, vault: WorkerVault, store: str, entry: Entry) -> Ac
     if found is None:
         raise AccountMissing  # its row was tampered with
     return found
+
+
+def ensure_many(
+    session: Session, vault: WorkerVault, store: str, entries: Mapping[bytes, Entry]
+) -> dict[bytes, Profile]:
+    """Keep who has the accounts of these entries, by account, as `ensure` does; return their owners.
+
+    One that does not fit is logged and missing.
+    """
+    stored = select(AccountState.id, AccountState.owner).where(AccountState.id.in_(entries))
+    known = {row.id: row.owner for row in session.execute(stored)}
+    rows, profiles_, unfit = [], {}, 0
+    for account in sorted(entries):
+        chosen = ""
+        if known.get(account) is not None:
+            with suppress(VaultError):
+                chosen = _unpack(vault, account, known[account])["chosen"]
+        try:
+            kept = _kept(entries[account], chosen)
+        except StoreFault:
+            unfit += 1
+            continue
+        rows.append({"id": account, "store": store, "owner": _encrypt(vault, account, kept)})
+        profiles_[account] = Profile(kept["address"], kept["name"], "", kept["locale"], chosen)
+    if rows:
+        statement = db.insert(session, AccountState).values(version=1, must_reset=False)
+        kept_now = {"owner": statement.excluded.owner}
+        statement = statement.on_conflict_do_update(index_elements=[AccountState.id], set_=kept_now)
+        session.connection().execute(statement, rows)
+    if unfit:
+        log.error(
+            "identity: %d accounts of the store '%s' have ids and addresses longer than the portal can keep; "
+            "they are left alone",
+            unfit,
+            store,
+        )
+    return profiles_
 
 
 def owner(session: Session, vault: WorkerVault, account: bytes) -> Profile:
@@ -208,11 +247,17 @@ def end_all(session: Session, accounts: Collection[bytes]) -> None:
 
 def keep_closed(session: Session, vault: WorkerVault, kept: Mapping[bytes, bytes]) -> None:
     """Store what an external store must know later to recognise closed passwords, by account."""
-    for account, content in kept.items():
-        sealed = vault.encrypt(Cell("account_state", "closed", account), content, CLOSED_SIZES)
-        session.execute(
-            update(AccountState).where(AccountState.id == account).values(closed=b64encode(sealed).decode())
-        )
+    rows = [
+        {
+            "account": account,
+            "sealed": b64encode(
+                vault.encrypt(Cell("account_state", "closed", account), content, CLOSED_SIZES)
+            ).decode(),
+        }
+        for account, content in sorted(kept.items())
+    ]
+    if rows:
+        session.connection().execute(_KEEP, rows)
 
 
 def closed(session: Session, vault: WorkerVault, account: bytes) -> bytes | None:

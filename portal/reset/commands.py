@@ -11,7 +11,8 @@ from portal.core.settings import Settings
 from portal.crypto.vault import VaultError
 from portal.exposure import service as exposure
 from portal.identity import registry
-from portal.identity.builtin.store import BuiltinStore
+from portal.identity.ports import StoreFault
+from portal.identity.service import external_store, is_external
 from portal.incidents import service as incidents
 from portal.people_files.progress import bar as progress_bar
 from portal.reset.require.cohorts import PASSWORDS, Everyone, Listed, ListReplaced, Tools
@@ -51,7 +52,8 @@ def require(context: Context, slug: str | None, *, everyone: bool, dry_run: bool
     if (slug is None) != everyone:
         raise click.UsageError("Give either the SLUG of an incident, or --everyone.")
     _refuse_without_access(context.settings)
-    tools = Tools(context.db, context.worker_vault(), context.clock, BuiltinStore())
+    store = external_store(context.settings) if is_external(context.settings) else None
+    tools = Tools(context.db, context.worker_vault(), context.clock, store)
     work = preview if dry_run else require_reset
     with _explained(slug), _short_collections():
         if slug is None:
@@ -68,6 +70,7 @@ def require(context: Context, slug: str | None, *, everyone: bool, dry_run: bool
             "Restore them with: portal accounts import FILE. Then run this command again.",
             err=True,
         )
+    _say_what_the_store_cannot(context.settings)
     if dry_run:
         click.echo("This was a dry run: nothing was changed and nobody was mailed.")
 
@@ -83,6 +86,20 @@ def _refuse_without_access(settings: Settings) -> None:
         "Lock the old passwords with your own tool first. Then ask everyone affected for a new one with the "
         f"notice{names}: portal campaigns notify SLUG --dry-run"
     )
+
+
+def _say_what_the_store_cannot(settings: Settings) -> None:
+    can, store = registry.capabilities(settings), settings.identity.store
+    if not can.find_by_reference:
+        click.echo(
+            f"PORTAL_IDENTITY_STORE={store} cannot find accounts by customer number: people were found by "
+            "their addresses alone."
+        )
+    if not (can.end_sessions or can.change_ends_sessions):
+        click.echo(
+            f"PORTAL_IDENTITY_STORE={store} cannot end sessions in your product: who is signed in there "
+            "stays so. End those sessions with your own tool."
+        )
 
 
 def _exposed(tools: Tools, slug: str) -> Listed:
@@ -120,6 +137,11 @@ def _explained(slug: str | None) -> Iterator[None]:
             f"Version {error.number} of the list of {slug} was activated meanwhile, so this stopped. Locked "
             "passwords stay locked, and their owners are mailed. To go on with the new version, run this "
             "command again; nobody gets a second mail."
+        ) from None
+    except StoreFault as fault:
+        raise click.ClickException(
+            f"The company's store does not answer as it must: {fault}. To look closer: portal identity "
+            "check. Then run this command again: it goes on where it was."
         ) from None
     except VaultError:
         raise click.ClickException(

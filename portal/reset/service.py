@@ -95,45 +95,25 @@ def mail_link(
     now: datetime,
     row_id: bytes | None = None,
     code: CodeLock | None = None,
-    unique: bytes | None = None,
-    batch: bytes | None = None,
-    renewable: bool = False,
     store_id: str = "",
-) -> int:
-    """Queue a mail, prepare the reply for its link under the same row id, and return the number queued.
+) -> None:
+    """Queue a mail that somebody asked for, and prepare the reply for its link under the same row id.
 
-    `renewable` is for mails that nobody asked for: see `RENEWABLE_FOR`. `store_id` is the account's own id in
-    a store of the company's; only the worker can read it. Returns 0 and does nothing when a mail with this
-    `unique` key was queued before.
+    `store_id` is the account's own id in a store of the company's; only the worker can read it.
     """
-    queued = outbox.enqueue(
-        session,
-        vault,
-        mail,
-        address=profile.address,
-        locale=locale,
-        now=now,
-        row_id=row_id or new_id(),
-        unique=unique,
-        batch=batch,
-    )
-    if queued is None:
-        return 0
-    if renewable:
-        _prepare_renewable(session, vault, queued, account, profile, now, store_id)
-        return 1
+    row_id = row_id or new_id()
+    outbox.enqueue(session, vault, mail, address=profile.address, locale=locale, now=now, row_id=row_id)
     replies.prepare(
         session,
         vault,
         PURPOSE,
-        queued,
+        row_id,
         data=_link_data(account, profile),
         now=now,
         lifetime=LIFETIME,
         code=code,
         private=_private_data(account, profile, store_id) if store_id else None,
     )
-    return 1
 
 
 def _link_data(account: Account | None, profile: Profile) -> dict[str, Any]:
@@ -153,24 +133,12 @@ def _private_data(account: Account | None, profile: Profile, store_id: str) -> d
 
 
 def renewable(account: Account | None, profile: Profile, store_id: str = "") -> replies.Content:
-    """Return the reply of a required reset; its private part says where another link may be mailed."""
+    """Return the reply of a required reset, which lives for `RENEWABLE_FOR`.
+
+    Its private part says where another link may be mailed.
+    """
     data = _link_data(account, profile) | {"renewable": True}
     return data, _private_data(account, profile, store_id)
-
-
-def _prepare_renewable(
-    session: Session,
-    vault: WorkerVault,
-    row_id: bytes,
-    account: Account | None,
-    profile: Profile,
-    now: datetime,
-    store_id: str,
-) -> None:
-    data, private = renewable(account, profile, store_id)
-    replies.prepare(
-        session, vault, PURPOSE, row_id, data=data, now=now, lifetime=RENEWABLE_FOR, private=private
-    )
 
 
 def renew_link(
@@ -212,7 +180,8 @@ def _prepare_again(
         return Handover.DROP
     replies.remove(session, vault, PURPOSE, mail.id)
     store_id = "" if account.store == BUILTIN else state.entry(session, vault, account.id).id
-    _prepare_renewable(session, vault, mail.id, account, profile, now, store_id)
+    content = {mail.id: renewable(account, profile, store_id)}
+    replies.prepare_many(session, vault, PURPOSE, content, now=now, lifetime=RENEWABLE_FOR)
     return Handover.RENEW
 
 

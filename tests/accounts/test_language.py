@@ -107,6 +107,6 @@ def test_mails_that_nobody_asked_for_come_in_it(
         choose(session, ana.id, "3", clock.now())
     clock.advance(timedelta(days=100))
     remind(worker_parts)
-    require(Tools(db, worker_vault, clock, STORE), Everyone(), lambda _: None)
+    require(Tools(db, worker_vault, clock), Everyone(), lambda _: None)
     drain(worker_parts)
     assert [mail.message["Content-Language"] for mail in smtp.messages] == ["es", "es"]

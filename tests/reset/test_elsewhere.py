@@ -14,7 +14,7 @@ from portal.identity.ports import Entry
 from portal.intake import replies
 from portal.intake.service import LinkInvalid
 from portal.reset import service
-from portal.reset.emails import ResetRequired
+from portal.reset.require.mailing import Recipient, mail_links
 from portal.worker import drain
 from tests import traces
 from tests.elsewhere import ANA, TWIN, company, environ
@@ -121,17 +121,9 @@ def test_the_mail_about_a_required_reset_gets_a_living_link_without_a_look_at_th
         ana = state.ensure(session, worker_vault, "sql", Entry("7", ANA, "Ana Ruiz", "en"))
         assert state.require(session, [ana.id], "exposed", now) == [ana.id]
         closed = state.get(session, ana.id)
-        service.mail_link(
-            session,
-            worker_vault,
-            ResetRequired(everyone=False),
-            account=closed,
-            profile=state.owner(session, worker_vault, ana.id),
-            locale="en",
-            now=now,
-            renewable=True,
-            store_id="7",
-        )
+        assert closed is not None
+        recipient = Recipient(closed, state.owner(session, worker_vault, ana.id), "en", "7")
+        mail_links(session, worker_vault, {bytes(16): recipient}, everyone=False, now=now, batch=bytes(16))
         session.execute(text("UPDATE account_state SET version = 5"))
     company.unlink()
     drain(worker_parts)

@@ -241,7 +241,7 @@ def test_two_commands_at_once_share_the_work(
 ):
     for number in range(150):
         people.add(f"person{number}@northwind.example")
-    tools = Tools(db, people.vault, clock, people.store)
+    tools = Tools(db, people.vault, clock)
     together = Barrier(2, timeout=30)
 
     def run(_number: int) -> Tally:

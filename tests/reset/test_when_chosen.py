@@ -52,7 +52,7 @@ def choose(client, smtp):
 def required(people, db, worker_vault, clock):
     for name in NAMES:
         people.add(name)
-    tools = Tools(db, worker_vault, Ticking(clock.now()), people.store)
+    tools = Tools(db, worker_vault, Ticking(clock.now()))
     tally = require(tools, Everyone(), lambda _number: None)
     assert tally.mails == 12
     clock.advance(timedelta(minutes=1))

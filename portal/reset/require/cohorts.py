@@ -1,7 +1,9 @@
 """Whose passwords a job requires anew, read a page at a time: the people of a list, or all accounts."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from time import sleep
 
 from sqlalchemy.orm import Session
 
@@ -11,9 +13,11 @@ from portal.core.db import Database
 from portal.crypto.vault import WorkerVault
 from portal.exposure import service as exposure
 from portal.exposure.people import Person
+from portal.identity import state
+from portal.identity.account import Profile
 from portal.identity.builtin import finding
 from portal.identity.builtin.finding import Owned
-from portal.identity.builtin.store import BuiltinStore
+from portal.identity.ports import Entry, ExternalStore
 
 EVERYONE = ""
 PASSWORDS = "Passwords"
@@ -31,20 +35,28 @@ class ListReplaced(Exception):
 
 @dataclass(frozen=True)
 class Tools:
-    """The parts that the job needs."""
+    """The parts that the job needs. `store` is the company's own, None for the builtin one.
+
+    `pause` waits so many seconds before a store that is away is called again.
+    """
 
     db: Database
     vault: WorkerVault
     clock: Clock
-    store: BuiltinStore
+    store: ExternalStore | None = None
+    pause: Callable[[float], None] = sleep
 
 
 @dataclass(frozen=True, repr=False)
 class Owner:
-    """An account that a step leads to, with its owner as far as it decrypts, and the list's locale."""
+    """An account that a step leads to, with its owner as far as it decrypts, and the list's locale.
+
+    `entry` is the account in the company's own store.
+    """
 
     account: Owned
     locale: str = ""
+    entry: Entry | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,7 +83,13 @@ class Everyone:
     people: int = 0
 
     def page(self, tools: Tools, cursor: bytes) -> list[Step]:
-        """Return the next steps; none at the end."""
+        """Return the next steps; none at the end. Raises StoreUnavailable, StoreFault."""
+        if tools.store is not None:
+            entries = tools.store.page(cursor.decode() or None, PAGE)
+            return [
+                Step(entry.id.encode(), owners=(owner_of(tools.vault, tools.store, entry),))
+                for entry in entries
+            ]
         with tools.db.read() as session:
             accounts = finding.page(session, tools.vault, cursor, PAGE)
         return [Step(account.id, owners=(Owner(account),)) for account in accounts]
@@ -92,51 +110,99 @@ class Listed:
     def page(self, tools: Tools, cursor: bytes) -> list[Step]:
         """Return the next steps; none at the end.
 
-        Opens a page of the list in memory, and finds its accounts with one statement each for addresses and
-        customer numbers. Raises ListNotActive, ListReplaced, ListDestroyed, VaultError.
+        Opens a page of the list in memory, and finds its accounts with one question each for addresses and
+        customer numbers: of the database, or of the company's store once no session is open. Raises
+        ListNotActive, ListReplaced, ListDestroyed, VaultError, StoreUnavailable, StoreFault.
         """
         with tools.db.read() as session:
             version = exposure.needed(session, tools.vault, self.incident_id)
             if version.number != self.list_version:
                 raise ListReplaced(version.number)
             rows, _ = exposure.people_after(session, tools.vault, version, cursor, PAGE)
-            return _steps(session, tools.vault, rows)
+            exposed = {key: person for key, person in rows if person and exposure.exposes(person, PASSWORDS)}
+            if tools.store is None:
+                found = _found(session, tools.vault, exposed.values())
+        if tools.store is not None:
+            found = _found_in_store(tools.vault, tools.store, exposed.values())
+        return [
+            _step(found, key, exposed[key])
+            if key in exposed
+            else Step(key, people=0, tampered=person is None)
+            for key, person in rows
+        ]
 
 
 Cohort = Everyone | Listed
 
 
-def _steps(session: Session, vault: WorkerVault, rows: Sequence[tuple[bytes, Person | None]]) -> list[Step]:
-    exposed = {key: person for key, person in rows if person and exposure.exposes(person, PASSWORDS)}
-    people = exposed.values()
-    found = finding.by_address(session, vault, {person.address for person in people})
-    numbered = finding.by_reference(
-        session, vault, {person.account_ref for person in people if person.account_ref}
+@dataclass(frozen=True, repr=False)
+class _Found:
+    """The accounts of some people, by the name they sign in with, and by customer number."""
+
+    named: dict[str, list[Owner]]
+    numbered: dict[str, list[Owner]]
+
+
+def _found(session: Session, vault: WorkerVault, people: Collection[Person]) -> _Found:
+    addresses, numbers = _addresses(people), _numbers(people)
+    accounts = finding.by_address(session, vault, addresses)
+    indexes = ((address, accounts.get(vault.account_index(address))) for address in addresses)
+    return _Found(
+        {sign_in_name(address): [Owner(account)] for address, account in indexes if account},
+        {
+            number: [Owner(account) for account in owned]
+            for number, owned in finding.by_reference(session, vault, numbers).items()
+        },
     )
-    steps = []
-    for key, row in rows:
-        person = exposed.get(key)
-        if person is None:
-            steps.append(Step(key, people=0, tampered=row is None))
-            continue
-        accounts = {account.id: account for account in numbered.get(person.account_ref, ())}
-        altered: tuple[bytes, ...] = ()
-        account = found.get(vault.account_index(person.address))
-        if account is not None and _belongs(account, person):
-            accounts[account.id] = account
-        elif account is not None:
-            altered = (account.id,)
-        owners = tuple(Owner(account, person.locale) for account in accounts.values())
-        steps.append(Step(key, owners=owners, altered=altered))
-    return steps
 
 
-def _belongs(account: Owned, person: Person) -> bool:
+def _found_in_store(vault: WorkerVault, store: ExternalStore, people: Collection[Person]) -> _Found:
+    """Return what the company's store finds. Two accounts at one address are both theirs."""
+    found = _Found(defaultdict(list), defaultdict(list))
+    addresses, numbers = _addresses(people), _numbers(people)
+    for entry in store.find(sorted(addresses)) if addresses else ():
+        found.named[sign_in_name(entry.address)].append(owner_of(vault, store, entry))
+    if numbers and store.capabilities.find_by_reference:
+        for entry in store.find_by_reference(sorted(numbers)):
+            for number in numbers.intersection(entry.references):
+                found.numbered[number].append(owner_of(vault, store, entry))
+    return found
+
+
+def _addresses(people: Collection[Person]) -> set[str]:
+    return {person.address for person in people}
+
+
+def _numbers(people: Collection[Person]) -> set[str]:
+    return {person.account_ref for person in people if person.account_ref}
+
+
+def _step(found: _Found, key: bytes, person: Person) -> Step:
+    owners = {owner.account.id: owner for owner in found.numbered.get(person.account_ref, ())}
+    altered = []
+    for owner in found.named.get(sign_in_name(person.address), ()):
+        if _belongs(owner, person):
+            owners[owner.account.id] = owner
+        else:
+            altered.append(owner.account.id)
+    return Step(
+        key,
+        owners=tuple(replace(owner, locale=person.locale) for owner in owners.values()),
+        altered=tuple(altered),
+    )
+
+
+def owner_of(vault: WorkerVault, store: ExternalStore, entry: Entry) -> Owner:
+    """Return who has an account in the company's own store, under the id that the portal gives it."""
+    account_id = state.account_id(vault, store.name, entry.id)
+    return Owner(Owned(account_id, Profile(entry.address, entry.name, "", entry.locale)), entry=entry)
+
+
+def _belongs(owner: Owner, person: Person) -> bool:
     """Return whether the account found by an address has it in its profile, which only the worker can write.
 
     The web process can write the index columns: by inserting rows for guessed addresses and watching which of
     them are closed, a thief could otherwise learn who is on the list.
     """
-    return account.profile is not None and sign_in_name(account.profile.address) == sign_in_name(
-        person.address
-    )
+    profile = owner.account.profile
+    return profile is not None and sign_in_name(profile.address) == sign_in_name(person.address)

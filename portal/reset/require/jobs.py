@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, bindparam, func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
@@ -38,7 +38,7 @@ class Tally:
 def start(tools: Tools, cohort: Cohort) -> tuple[bytes, datetime]:
     """Return the job's id, resuming an unfinished one, and since when a new password counts as renewed."""
     with tools.db.write() as session:
-        job = unfinished(session, cohort)
+        job = unfinished(session, tools, cohort)
         now = tools.clock.now()
         job_id = job.id if job else _new_job(session, tools, cohort, now)
         return job_id, first_required(session, cohort, job) or now
@@ -117,14 +117,9 @@ def tally_of(job: Requirement) -> Tally:
     return Tally(people, job.altered, accounts, job.newly, job.already, job.renewed, job.mails)
 
 
-def unfinished(session: Session, cohort: Cohort) -> Requirement | None:
+def unfinished(session: Session, tools: Tools, cohort: Cohort) -> Requirement | None:
     """Return the job for a cohort that was interrupted, or is under way, or None."""
-    return session.scalars(
-        select(Requirement)
-        .where(*_jobs_of(cohort), Requirement.finished_at.is_(None))
-        .order_by(Requirement.started_at)
-        .limit(1)
-    ).first()
+    return session.get(Requirement, _current_id(session, tools, cohort))
 
 
 def first_required(session: Session, cohort: Cohort, job: Requirement | None) -> datetime | None:
@@ -140,13 +135,8 @@ def first_required(session: Session, cohort: Cohort, job: Requirement | None) ->
 
 
 def _new_job(session: Session, tools: Tools, cohort: Cohort, now: datetime) -> bytes:
-    """Add a job; its id derives from the number of finished ones, so parallel commands add only one."""
-    finished = session.scalar(
-        select(func.count())
-        .select_from(Requirement)
-        .where(*_jobs_of(cohort), Requirement.finished_at.is_not(None))
-    )
-    job_id = tools.vault.list_index("reset-require", f"{cohort.subject} {cohort.list_version} {finished}")
+    """Add a job, unless a parallel command has; return its id."""
+    job_id = _current_id(session, tools, cohort)
     statement = db.insert(session, Requirement).values(
         id=job_id,
         subject=cohort.subject,
@@ -167,8 +157,18 @@ def _new_job(session: Session, tools: Tools, cohort: Cohort, now: datetime) -> b
     return job_id
 
 
-def _jobs_of(cohort: Cohort) -> tuple[ColumnElement[bool], ...]:
-    return (
+def _current_id(session: Session, tools: Tools, cohort: Cohort) -> bytes:
+    """Return the id of the unfinished job, or of the next one: it derives from the number of finished ones.
+
+    So parallel commands work on the same one. A job in one user store is none in another: its cursor may mean
+    nothing there, and what it has passed is still open there.
+    """
+    of_cohort = (
         Requirement.subject == cohort.subject,
         Requirement.list_version.is_not_distinct_from(cohort.list_version),
+        Requirement.finished_at.is_not(None),
     )
+    finished = session.scalar(select(func.count()).select_from(Requirement).where(*of_cohort))
+    store = f" {tools.store.name}" if tools.store else ""
+    name = f"{cohort.subject} {cohort.list_version} {finished}{store}"
+    return tools.vault.list_index("reset-require", name)

@@ -20,11 +20,15 @@ from portal.reset.service import RENEWABLE_FOR, renewable
 
 @dataclass(frozen=True, repr=False)
 class Recipient:
-    """The owner of a closed password; `account` is as it is now. `locale` is the list's."""
+    """The owner of a closed password; `account` is as it is now. `locale` is the list's.
+
+    `store_id` is the account's id in a store of the company's.
+    """
 
     account: Account
     profile: Profile
     locale: str = ""
+    store_id: str = ""
 
 
 def mail_owners(
@@ -38,8 +42,8 @@ def mail_owners(
     return mail_links(
         session,
         vault,
-        ResetRequired(everyone=job.subject == EVERYONE),
         {_mail_key(vault, job.id, one.account.id): one for one in recipients},
+        everyone=job.subject == EVERYONE,
         now=job.started_at,
         batch=job.id,
     )
@@ -48,20 +52,25 @@ def mail_owners(
 def mail_links(
     session: Session,
     vault: WorkerVault,
-    mail: ResetRequired,
     recipients: dict[bytes, Recipient],
     *,
+    everyone: bool,
     now: datetime,
     batch: bytes,
 ) -> int:
     """Queue a mail with a renewable link by unique key, where no mail has that key; return how many."""
     to = {new_id(): (unique, one) for unique, one in recipients.items()}
+    mail = ResetRequired(everyone=everyone)
     letters = [
         Letter(row_id, unique, mail, one.profile.address, one.profile.language or one.locale)
         for row_id, (unique, one) in to.items()
     ]
     queued = enqueue_many(session, vault, letters, now=now, batch=batch)
-    contents = {row_id: renewable(to[row_id][1].account, to[row_id][1].profile) for row_id in sorted(queued)}
+    contents = {
+        row_id: renewable(one.account, one.profile, one.store_id)
+        for row_id, (_, one) in sorted(to.items())
+        if row_id in queued
+    }
     replies.prepare_many(session, vault, PURPOSE, contents, now=now, lifetime=RENEWABLE_FOR)
     return len(queued)
 

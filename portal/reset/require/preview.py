@@ -5,16 +5,19 @@ from contextlib import closing
 
 from portal.core.db import new_id
 from portal.identity import state
+from portal.identity.account import Account
 from portal.reset.require import jobs
 from portal.reset.require.cohorts import EVERYONE, Cohort, Tools
+from portal.reset.require.elsewhere import patiently
 from portal.reset.require.jobs import Tally
-from portal.reset.require.run import Progress, State, owners_of, state_of
+from portal.reset.require.run import Progress
+from portal.reset.require.states import State, owners_of, state_of
 
 
 def preview(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
     """Return what `require` would return now. Raises what `cohort.page` raises."""
     with tools.db.read() as session:
-        job = jobs.unfinished(session, cohort)
+        job = jobs.unfinished(session, tools, cohort)
         since = jobs.first_required(session, cohort, job) or tools.clock.now()
     job_id = job.id if job else new_id()
     cursor = job.cursor if job else b""
@@ -30,11 +33,13 @@ def preview(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
                 if seen.execute("INSERT OR IGNORE INTO counted VALUES (?)", (key,)).rowcount
             ]
 
-        while page := cohort.page(tools, cursor):
+        while page := patiently(tools, lambda: cohort.page(tools, cursor)):  # noqa: B023 - called at once
             owners = owners_of(page)
             altered = {account for step in page for account in step.altered}
             with tools.db.read() as session:
                 found = state.get_many(session, sorted(owners))
+                if tools.store is not None:  # nothing is known yet of one that has no row
+                    found = {account: Account(account, tools.store.name) for account in owners} | found
                 keys = jobs.not_counted(session, tools.vault, job_id, found)
                 keys_altered = jobs.not_counted(session, tools.vault, job_id, altered, altered=True)
             for account in first(keys):
