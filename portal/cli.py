@@ -60,7 +60,7 @@ COMMANDS = {
 REFUSALS = {"serve": "portal.serve:refusals", "worker": "portal.worker:refusals"}
 # The features' checks for `portal doctor`: of the settings, and of the database.
 CHECKS = {
-    "identity store": "portal.identity.registry:check",
+    "identity store": "portal.identity.external:check",
     "mail relay": "portal.outbox.commands:check_relay",
     "legal pages": "portal.site.legal:check_files",
 }
@@ -200,10 +200,12 @@ def worker(context: "Context") -> None:
     """
     from portal import app  # noqa: PLC0415 - imports every feature
     from portal.core.clock import SystemClock  # noqa: PLC0415
+    from portal.identity import external  # noqa: PLC0415
     from portal.monitoring import metrics, server  # noqa: PLC0415
     from portal.worker import Worker  # noqa: PLC0415
 
     parts = app.worker_parts(context.settings, context.db, SystemClock(), context.worker_vault())
+    external.tell_trouble(context.settings)
     click.echo("The worker has started.")
     with server.serving(context.settings.metrics_listen, metrics.Metrics(parts.db, parts.clock)):
         Worker(parts, app.SCHEDULE).run()

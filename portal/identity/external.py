@@ -1,13 +1,14 @@
 """Look accounts up in a store of the company's: in the worker alone, outside any transaction."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from portal.core.addresses import sign_in_name
 from portal.core.settings import Settings
+from portal.identity import registry
 from portal.identity.ports import Entry, ExternalStore, StoreFault, StoreUnavailable
-from portal.identity.service import external_store
+from portal.identity.service import external_store, is_external
 from portal.runtime.parts import Unavailable
 
 log = logging.getLogger("portal.identity")
@@ -27,6 +28,39 @@ def entries_at(settings: Settings, address: str) -> list[Entry]:
 def entries_with(settings: Settings, reference: str) -> list[Entry]:
     """Return the accounts with a customer number. Raises Unavailable."""
     return _asked(settings, lambda store: store.find_by_reference([reference]))
+
+
+def trouble(settings: Settings) -> str | None:
+    """Return why the chosen store does not answer, or None; it is asked for one account."""
+    if not is_external(settings):
+        return None
+    try:
+        external_store(settings).page(None, 1)
+    except (StoreUnavailable, StoreFault) as error:
+        return str(error)
+    return None
+
+
+def tell_trouble(settings: Settings) -> None:
+    """Log what is wrong with the chosen store. The worker starts all the same: mail needs no store."""
+    if (why := trouble(settings)) is not None:
+        log.error(
+            "identity: nobody can sign in or choose a password, because the store '%s' does not answer: %s; "
+            "run: portal identity check",
+            settings.identity.store,
+            why,
+        )
+
+
+def check(settings: Settings, _keys_right: bool) -> Iterator[tuple[str, str | None]]:
+    """Yield what is wrong with the chosen store or its settings, for `portal doctor`.
+
+    A process that must not read the store's secrets does not ask it.
+    """
+    fault = registry.fault_of(settings)
+    if fault is None and not settings.keys.web_alone:
+        fault = trouble(settings)
+    yield "identity store", fault
 
 
 def _asked(settings: Settings, question: Callable[[ExternalStore], Sequence[Entry]]) -> list[Entry]:

@@ -3,7 +3,7 @@
 A store's module is imported only here, when something needs the chosen store.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Protocol
 
@@ -86,11 +86,6 @@ def fault_of(settings: Settings) -> str | None:
     except StoreFault as fault:
         return str(fault)
     return None
-
-
-def check(settings: Settings, _keys_right: bool) -> Iterator[tuple[str, str | None]]:
-    """Yield what is wrong with the chosen store's settings, for `portal doctor`."""
-    yield "identity store", fault_of(settings)
 
 
 def own_settings(settings: Settings, names: Sequence[str]) -> dict[str, str]:

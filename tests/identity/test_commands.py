@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import make_url
 
 from portal.audit.models import AuditEntry
+from portal.identity import external
 from portal.identity.ports import StoreFault, Verdict
 from portal.identity.sql.grants import statements
 from tests.commands import context, portal
@@ -120,6 +121,19 @@ def test_a_fault_of_the_store_is_one_sentence(company, portal):
     assert "The table 'users' has no column 'password' (PORTAL_IDENTITY_SQL_HASH)" in (
         portal("identity", "check", status=1).output
     )
+
+
+@SQLITE
+def test_the_doctor_and_a_starting_worker_name_what_is_wrong_with_the_table(company, context, caplog):
+    assert [*external.check(context.settings, True)] == [("identity store", None)]
+    external.tell_trouble(context.settings)
+    assert caplog.messages == []
+    company.run("ALTER TABLE users RENAME COLUMN password TO secret")
+    wrong = replace(context.settings, base_url="http://127.0.0.1:8001")  # those of another process
+    ((_, fault),) = external.check(wrong, True)
+    assert "no column 'password' (PORTAL_IDENTITY_SQL_HASH)" in str(fault)
+    external.tell_trouble(wrong)
+    assert "nobody can sign in or choose a password" in caplog.text
 
 
 def test_stores_without_a_table_say_what_they_cannot_do(portal, context):

@@ -102,6 +102,15 @@ def test_an_old_hash_is_upgraded_where_the_company_allows_it_and_sessions_stay(t
         assert product.has_session(ANA)
 
 
+def test_an_old_hash_stays_where_the_company_does_not_allow_upgrades(table, tmp_path):
+    product = table("laravel")
+    with open_shop(product, tmp_path) as shop:
+        (ana,) = shop.with_customers(Customer(ANA))
+        product.put(ANA, "password", CASES["laravel"].old)
+        assert shop.store.verify(ana.id, OLD) is Verdict.FITS
+        assert product.column(ANA, "password") == CASES["laravel"].old
+
+
 HASH = cheap_hash(OLD)
 ODD = {
     "cut short": HASH[:-9],
