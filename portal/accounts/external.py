@@ -4,7 +4,10 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from portal.accounts import sign_in
+from sqlalchemy.orm import Session
+
+from portal.accounts import attempt, sign_in
+from portal.accounts.attempt import NeedsFactor, Refused
 from portal.core.addresses import sign_in_name
 from portal.identity import state
 from portal.identity.account import Account
@@ -26,48 +29,49 @@ def try_to_sign_in(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts
     store, address = external_store(parts.settings), fields["email"]
     entry = _entry(store, address)
     with parts.db.write() as session:
-        account = _account(store, entry, parts)
-        known = state.get(session, account.id) or account
-        attempt = sign_in.count_attempt(
+        account = _account(session, store, entry, parts)
+        counted = sign_in.count_attempt(
             session,
             parts.vault,
             address=address,
-            account=known if entry else None,
+            account=account if entry else None,
             network=fields["network"],
             device_cookie=fields["device"],
             limit=parts.settings.limits.sign_in_ip,
             now=parts.clock.now(),
         )
-    if attempt.retry_after:
-        return {"outcome": WAIT, "seconds": attempt.retry_after}
+    if counted.retry_after:
+        return {"outcome": WAIT, "seconds": counted.retry_after}
     try:
         verdict = verify_typed(store, entry.id if entry else None, fields["password"])
     except (StoreUnavailable, StoreFault):
         with parts.db.write() as session:
-            sign_in.forgive(session, parts.vault, attempt, parts.clock.now())
+            sign_in.forgive(session, parts.vault, counted, parts.clock.now())
         raise
-    if entry is None or verdict is Verdict.WRONG or not attempt.open or known.must_reset:
+    outcome = attempt.judge(counted, account if entry else None, verdict)
+    if entry is None or isinstance(outcome, Refused):
         with parts.db.write() as session:
             if parts.sign_in_failed is not None:
                 parts.sign_in_failed(
                     session,
                     parts.vault,
                     address=address,
-                    closes=attempt.closes,
+                    closes=counted.closes,
                     language=fields["language"],
                     lane=int(fields["lane"]),
                     now=parts.clock.now(),
                 )
         return {"outcome": REFUSED, "address": address}
-    if verdict is Verdict.NEEDS_FACTOR:
+    if isinstance(outcome, NeedsFactor):
         return {"outcome": NEEDS_FACTOR}
     with parts.db.write() as session:
-        sign_in.clear(session, parts.vault, attempt)
-        signed_in = state.ensure(session, parts.vault, store.name, entry)
+        sign_in.clear(session, parts.vault, counted)
+        state.ensure(session, parts.vault, store.name, entry)
+    # The version from before the password was verified: one that was replaced meanwhile signs nobody in.
     return {
         "outcome": SIGNED_IN,
-        "account": signed_in.id.hex(),
-        "version": signed_in.version,
+        "account": account.id.hex(),
+        "version": account.version,
         "address": address,
     }
 
@@ -91,9 +95,10 @@ def _entry(store: ExternalStore, address: str) -> Entry | None:
     return found[0] if len(found) == 1 else None
 
 
-def _account(store: ExternalStore, entry: Entry | None, parts: WorkerParts) -> Account:
-    store_id = entry.id if entry else ""
-    return Account(state.account_id(parts.vault, store.name, store_id), store.name)
+def _account(session: Session, store: ExternalStore, entry: Entry | None, parts: WorkerParts) -> Account:
+    """Return what the portal knows of an account; without one, run the same query for an id of nobody."""
+    account_id = state.account_id(parts.vault, store.name, entry.id if entry else "")
+    return state.get(session, account_id) or Account(account_id, store.name)
 
 
 SEALED: dict[str, SealedHandler] = {SIGN_IN: try_to_sign_in}

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from portal.accounts.models import AccountSession, FailureCount
+from portal.identity import state
 from portal.identity.models import AccountState
 from portal.identity.sealed.models import SealedJob, WorkerKey
 from portal.intake.models import IntakeRequest
@@ -51,6 +52,24 @@ def test_the_right_password_signs_in_after_a_page_that_waits(client, shop, worke
     assert count(db, SealedJob) == 0
     # The verdict was told, and once.
     assert leads_to(client.get(waiting.location)) == "/sign-in/"
+
+
+def test_a_password_that_is_replaced_while_it_is_verified_signs_nobody_in(
+    client, shop, worker, db, worker_vault, clock
+):
+    store_id = shop.add(ANN, OLD)
+    shop.trouble("after verify", "hold")
+    with worker.working() as jobs:
+        waiting = client.submit("/sign-in/", email=ANN, password=OLD)
+        jobs.step()
+        shop.wait_for("after verify")
+        with db.write() as session:
+            account = state.ensure(session, worker_vault, "shop", shop.get([store_id])[0])
+            state.changed(session, account.id, expected_version=1, now=clock.now())
+        shop.no_trouble()
+    answer = told(client, waiting, worker)
+    assert "We couldn’t sign you in" in answer.text
+    assert leads_to(client.get("/account/")).startswith("/sign-in/")
 
 
 @pytest.mark.parametrize("stored", ["caf\u00e9-sunlit-marble", "cafe\u0301-sunlit-marble"])
