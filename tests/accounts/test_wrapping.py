@@ -18,6 +18,7 @@ from tests.accounts.test_import import HEADER, count, load, row
 from tests.processes import PORTAL, ROOT
 
 __all__ = ["load"]
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 MD5 = "cb95015a436fe976eb38e45455372032"  # of "hunter22"
 # slappasswd of OpenLDAP 2.5.13, password "hunter22"
 SSHA = "{SSHA}lzIRHlqx8U/CuWo51zqWlHxNgEOgtOYs"
@@ -90,9 +91,8 @@ def test_a_wrapped_digest_costs_what_ours_cost_and_is_replaced_at_sign_in(load, 
     assert [one.startswith("$argon2id$") for one in stored(db, web_vault).values()] == [True]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_an_import_that_was_killed_goes_on_where_it_was(load, db, environ, tmp_path, web_vault):
-    content = people(2500)
+    content = people(1500)
     file = tmp_path / "customers.csv"
     file.write_text(content)
     command = [PORTAL, "accounts", "import", file, "--digest", "md5(password)"]
@@ -103,10 +103,10 @@ def test_an_import_that_was_killed_goes_on_where_it_was(load, db, environ, tmp_p
             assert process.poll() is None
         os.kill(process.pid, signal.SIGKILL)
     before = stored(db, web_vault)
-    assert len(before) in {500, 1000, 1500, 2000}
+    assert len(before) in {500, 1000}
     done = load(content, "--digest", "md5(password)")
-    assert f"New accounts: {2500 - len(before)};" in done.output
+    assert f"New accounts: {1500 - len(before)};" in done.output
     assert f"unchanged: {len(before)}." in done.output
     after = stored(db, web_vault)
     assert {key: after[key] for key in before} == before
-    assert len(after) == 2500
+    assert len(after) == 1500
