@@ -39,6 +39,7 @@ PURPOSES = (
         "external account",
     ),
     *("check", "reset", "subscribe", "check again", "answer-reference", "stand-in"),
+    *("password attempt", "worker process key"),
     *(f"{what} {form}" for what in ("cap", "owner") for form in ("check", "reset", "subscribe")),
 )
 CIPHERTEXTS = ("_hash", "closed")  # stored as text
@@ -84,7 +85,7 @@ def shape(row: dict[str, Any]) -> tuple[object, ...]:
     return tuple(
         len(value) if isinstance(value, bytes) or (value and name.endswith(CIPHERTEXTS)) else repr(value)
         for name, value in row.items()
-        if not name.endswith(("_at", "_until"))
+        if not name.endswith(("_at", "_until", "deadline"))
     )
 
 
