@@ -6,6 +6,7 @@ from collections.abc import Callable
 from bench import (
     answers,
     checker,
+    external,
     imports,
     lookup,
     mail,
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "server": peer_server.run,
     "timing": timing.run,
     "mixed-hashes": mixed_hashes.run,
+    "external": external.run,
     "imports": imports.run,
     "lookup": lookup.run,
     "mail": mail.run,

@@ -3,6 +3,7 @@
 import http.client
 import random
 import time
+from collections import Counter
 
 from bench.measure import Result
 from bench.requests import read_form
@@ -12,6 +13,7 @@ from portal.demo.people import affected
 
 REQUESTS = 4000
 MOST_ABOVE = 0.02
+GROUPS = ("known", "unknown", "other unknown")
 FORMS = {"/check/": "", "/reset/": "", "/subscribe/": "&incident="}
 
 
@@ -25,7 +27,7 @@ def run() -> list[Result]:
         with serving("wsgi:app", environ) as port:
             for path, more in FORMS.items():
                 field = more + example.incident()["slug"] if more else ""
-                times = _times(port, path, field, known)
+                times = ask(port, path, field, known)
                 between = distance(times["known"], times["unknown"])
                 within = distance(times["unknown"], times["other unknown"])
                 detail = f"known and unknown {between:.4f}, two unknown groups {within:.4f}"
@@ -35,13 +37,14 @@ def run() -> list[Result]:
     return results
 
 
-def _times(port: int, path: str, field: str, known: list[str]) -> dict[str, list[float]]:
+def ask(port: int, path: str, field: str, known: list[str]) -> dict[str, list[float]]:
+    """Send a form with more fields for people of each group in a random order; return how long each took."""
     token, cookie = read_form(port, path)
     headers = {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded", "Host": "localhost"}
     chance = random.Random(path)
-    groups = ["known", "unknown", "other unknown"] * REQUESTS
+    groups = [*GROUPS] * REQUESTS
     chance.shuffle(groups)
-    times: dict[str, list[float]] = {"known": [], "unknown": [], "other unknown": []}
+    times: dict[str, list[float]] = {group: [] for group in GROUPS}
     connection = http.client.HTTPConnection("127.0.0.1", port)
     for number, group in enumerate(groups):
         # Padded to one length, so that requests differ in the person only.
@@ -60,9 +63,10 @@ def _times(port: int, path: str, field: str, known: list[str]) -> dict[str, list
 
 def distance(one: list[float], other: list[float]) -> float:
     """Return the Kolmogorov-Smirnov distance of two samples."""
-    merged = sorted([(value, 0) for value in one] + [(value, 1) for value in other])
-    seen, most = [0, 0], 0.0
-    for _value, which in merged:
-        seen[which] += 1
+    counts, seen, most = (Counter(one), Counter(other)), [0, 0], 0.0
+    for value in sorted(
+        counts[0] | counts[1]
+    ):  # where several have one value, all of them count before the groups are compared
+        seen = [seen[0] + counts[0][value], seen[1] + counts[1][value]]
         most = max(most, abs(seen[0] / len(one) - seen[1] / len(other)))
     return most
