@@ -74,7 +74,7 @@ def find(addresses=(), references=(), ids=(), after="", limit=0) -> dict[str, An
             account
             for account in ACCOUNTS.values()
             if account["address"].lower() in lower  # ignore the case, as your sign-in does
-            or {*account["references"]} & {*references}
+            or {*account.get("references", ())} & {*references}
             or account["id"] in {*ids, *page}
         ]
     }

@@ -28,8 +28,9 @@ class Shopfront:
                 "address": customer.address,
                 "name": customer.name,
                 "locale": customer.locale,
-                "references": [customer.reference] if customer.reference else [],
             }
+            if customer.reference:
+                self.module.ACCOUNTS[account]["references"] = [customer.reference]
             if customer.password:
                 self.module.HASHES[account] = self.module.generate_password_hash(customer.password)
 
