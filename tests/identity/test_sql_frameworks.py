@@ -10,6 +10,7 @@ import pytest
 from werkzeug.security import check_password_hash
 
 from portal.crypto.formats import bcrypts, registry
+from portal.crypto.hashing import Hasher
 from portal.identity.ports import StoreFault, Verdict
 from tests.identity.contract import NEW, OLD, Customer
 from tests.identity.shops import Table, cheap_hash, open_shop
@@ -207,3 +208,20 @@ class TestDjangoItself:
         product.run("DROP TABLE auth_user")
         product.create()
         assert {row[1] for row in product.run("PRAGMA table_info(auth_user)")} == made
+
+
+def test_one_password_costs_as_differently_without_accounts_as_with_them(table, tmp_path, monkeypatch):
+    rails, costs = table("rails"), []
+    with open_shop(rails, tmp_path) as shop:
+        rails.add([Customer(ANA), Customer("ben@example.org")])
+        rails.put(ANA, "encrypted_password", RUBY)
+        verify = Hasher.verify_dummy
+
+        def noted(hasher, typed, dummy=None):
+            costs.append(registry.read(dummy).cost_class)
+            return verify(hasher, typed, dummy)
+
+        monkeypatch.setattr(Hasher, "verify_dummy", noted)
+        for _ in range(40):
+            assert shop.store.verify(None, OLD) is Verdict.WRONG
+    assert set(costs) == {"bcrypt 5", "m=64,t=1,p=1"}

@@ -1,13 +1,11 @@
 """Verify the company's hashes, make new ones in its format, and hashes that no password matches."""
 
 import logging
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
-from hashlib import blake2b
-from secrets import token_urlsafe
+from secrets import choice, token_urlsafe
 from threading import Lock
 
 from portal.core.settings.sql import SqlIdentity
@@ -49,7 +47,6 @@ class Passwords:
         self._closed: str | None = None
         self._lock = Lock()
         self._classes: tuple[str, ...] = ()
-        self._key = os.urandom(32)
 
     def make(self, plain: str) -> str:
         """Return the hash of a new password, in NFC. Raises StoreFault where it is too long."""
@@ -73,7 +70,7 @@ class Passwords:
                 usable = False
         try:
             if not usable:
-                return self._hasher.verify_dummy(plain, self._dummy(plain))
+                return self._hasher.verify_dummy(plain, self._dummy())
             return self._hasher.verify_typed(encoded, plain, self._layout).fits
         except TooBusy as error:
             raise StoreUnavailable("all hashing slots are taken") from error
@@ -117,11 +114,13 @@ class Passwords:
             return str(refused), False
         return f"{found.name}, {found.cost_class}", True
 
-    def _dummy(self, plain: str) -> str | None:
-        if not self._classes:
-            return None
-        drawn = blake2b(plain.encode(errors="replace"), key=self._key, digest_size=8).digest()
-        return registry.dummy(self._classes[int.from_bytes(drawn) % len(self._classes)])
+    def _dummy(self) -> str | None:
+        """Return a hash of one of the company's costs, drawn anew for each try.
+
+        The address is not known here. Drawn by the password, who tries one password at many addresses would
+        meet one cost at every address without an account, and others at some that have one.
+        """
+        return registry.dummy(choice(self._classes)) if self._classes else None
 
 
 def is_open(encoded: str) -> bool:
