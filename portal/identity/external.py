@@ -9,7 +9,7 @@ from portal.core.settings import Settings
 from portal.identity import registry
 from portal.identity.ports import Entry, ExternalStore, StoreFault, StoreUnavailable
 from portal.identity.service import external_store, is_external
-from portal.runtime.parts import Unavailable
+from portal.runtime.parts import Unanswered, Unavailable
 
 log = logging.getLogger("portal.identity")
 
@@ -74,4 +74,4 @@ def _asked(settings: Settings, question: Callable[[ExternalStore], Sequence[Entr
         log.error(
             "identity: the store '%s' does not answer as it must: %s; run: portal identity check", name, fault
         )
-        raise Unavailable from fault
+        raise Unanswered from fault

@@ -26,7 +26,7 @@ from portal.intake.fields import valid
 from portal.intake.models import FAILED, HELD, WAITING, IntakeRequest
 from portal.intake.replies import CodeLock, code_lock
 from portal.intake.service import any_due, unpad
-from portal.runtime.parts import Outcome, Unavailable, WorkerParts
+from portal.runtime.parts import Outcome, Unanswered, Unavailable, WorkerParts
 from portal.runtime.turns import MOST_ROWS, delete_some, in_turns, update_some
 
 log = logging.getLogger("portal.intake")
@@ -163,8 +163,9 @@ def _open(parts: WorkerParts, row: IntakeRequest, away: set[str]) -> Request:
 def _look_up(parts: WorkerParts, request: Request, away: set[str]) -> tuple[Any, ...]:
     """Return what the look-up of a request finds. Raises Unavailable.
 
-    `away` are purposes whose look-up has failed in this batch: a server that is away is waited for once, so
-    that the other requests are not held up.
+    `away` are purposes whose server could not be reached in this batch: it is waited for once, so that the
+    other requests are not held up. A wrong answer says nothing about the next: one odd address, typed again
+    and again, could otherwise put off everybody's.
     """
     look_up: Lookup | None = parts.lookups.get(request.purpose)
     if look_up is None:
@@ -173,6 +174,8 @@ def _look_up(parts: WorkerParts, request: Request, away: set[str]) -> tuple[Any,
         raise Unavailable
     try:
         return tuple(look_up(request, parts))
+    except Unanswered:
+        raise
     except Unavailable:
         away.add(request.purpose)
         raise

@@ -91,6 +91,10 @@ class Unavailable(Exception):
     """What a request needs from another server cannot be had now; the request is tried again later."""
 
 
+class Unanswered(Unavailable):
+    """The other server is there, but answers wrongly to this request; others may have better luck."""
+
+
 class Handover(Enum):
     """What to do with a mail that is about to be handed to the relay.
 
