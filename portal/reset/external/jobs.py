@@ -37,7 +37,6 @@ from portal.reset.external.outcomes import (
     CHANGED,
     GONE,
     NEW,
-    NOT_CHANGED,
     REFUSED,
     UNDER_WAY,
     UNKNOWN,
@@ -158,17 +157,16 @@ def _store(
             store.set_password(wanted.entry.id, wanted.password)
     except PasswordRefused:
         why = STORES_RULES
-    except OutcomeUnknown:
-        fits = _fits_at_last(store, wanted)
-        if not fits:
-            return _not_stored(parts, store, wanted, begun.attempt, unknown=fits is None)
+    except OutcomeUnknown as error:
+        if not _fits_by_now(store, wanted):
+            return _not_known(parts, store, wanted, begun.attempt, error)
         why = None
     except (StoreUnavailable, StoreFault):
         _end(parts, begun.attempt, unknown=begun.attempt.unsure)
         raise
     except Exception as error:  # noqa: BLE001 - a store of another package may raise anything, at any step
         log.error("reset: a call of the store failed (%s)%s", error_types(error), frames(error))
-        return _not_stored(parts, store, wanted, begun.attempt, unknown=True)
+        return _not_known(parts, store, wanted, begun.attempt, error)
     if why is not None:
         _end(parts, begun.attempt, unknown=begun.attempt.unsure)
         return {"outcome": REFUSED, "why": why.code}
@@ -216,14 +214,17 @@ def _fits(store: ExternalStore, store_id: str, typed: str) -> bool:
     return store.verify(store_id, typed) is not Verdict.WRONG
 
 
-def _fits_at_last(store: ExternalStore, wanted: Wanted) -> bool | None:
-    """Return whether the store has the new password by now, or None where it does not say."""
+def _fits_by_now(store: ExternalStore, wanted: Wanted) -> bool:
+    """Return whether the store has the new password for certain.
+
+    That it does not fit is no certainty: what was under way when the call broke off may still arrive.
+    """
     if not store.capabilities.verify:
-        return None
+        return False
     try:
         return _fits(store, wanted.entry.id, wanted.password)
     except (StoreUnavailable, StoreFault):
-        return None
+        return False
 
 
 def _stored(
@@ -264,25 +265,18 @@ def _stored(
     }
 
 
-def _not_stored(
-    parts: WorkerParts, store: ExternalStore, wanted: Wanted, attempt: Attempt, *, unknown: bool
+def _not_known(
+    parts: WorkerParts, store: ExternalStore, wanted: Wanted, attempt: Attempt, error: Exception
 ) -> dict[str, Any]:
-    """Open the link again after a call that broke off; where nobody knows its outcome, end all sessions."""
+    """Open the link again after a call whose outcome nobody knows, and end all sessions."""
     with parts.db.write() as session:
-        attempts.end(session, parts.vault, attempt, parts.clock.now(), unknown=unknown or attempt.unsure)
-        if unknown:
-            accounts.end_sessions(session, wanted.account_id)
-    if not unknown:
-        log.warning(
-            "reset: the store of account %s broke off, and has not stored the new password; its owner can "
-            "try again",
-            wanted.account_id.hex(),
-        )
-        return {"outcome": NOT_CHANGED}
+        attempts.end(session, parts.vault, attempt, parts.clock.now(), unknown=True)
+        accounts.end_sessions(session, wanted.account_id)
     log.error(
-        "reset: the store did not say whether it has stored a new password of account %s; its sessions were "
-        "ended, and its owner can try again. See the store's own log",
+        "reset: the store did not say whether it has stored a new password of account %s (%s); its sessions "
+        "were ended, and its owner can try again. See the store's own log",
         wanted.account_id.hex(),
+        error_types(error),
     )
     return {"outcome": UNKNOWN, "signed_out": _end_sessions(store, wanted.account_id, wanted.entry.id)}
 
@@ -298,11 +292,12 @@ def _end_sessions(store: ExternalStore, account_id: bytes, store_id: str) -> boo
         return False
     try:
         store.end_sessions([store_id])
-    except (StoreUnavailable, StoreFault, OutcomeUnknown) as error:
+    except Exception as error:  # noqa: BLE001 - whatever it raises, the password has been stored
         log.error(
-            "reset: the sessions of account %s in the company's product could not be ended (%s)",
+            "reset: the sessions of account %s in the company's product could not be ended (%s)%s",
             account_id.hex(),
             error_types(error),
+            "" if isinstance(error, StoreUnavailable | StoreFault | OutcomeUnknown) else frames(error),
         )
         return False
     return True

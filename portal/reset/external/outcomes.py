@@ -4,7 +4,7 @@ from portal.reset.rejections import CLOSED_PASSWORD, OLD_PASSWORD, STORES_RULES
 
 NEW, CHANGE = "new-password", "change-password"
 # Beside what the transport itself says (portal/identity/sealed/jobs.py).
-CHANGED, REFUSED, NOT_CHANGED, UNKNOWN = "changed", "refused", "not changed", "unknown"
+CHANGED, REFUSED, UNKNOWN = "changed", "refused", "unknown"
 GONE, UNDER_WAY, WRONG = "gone", "under way", "wrong"
 # Why a password was refused, by the code that the worker sends.
 REJECTIONS = {each.code: each for each in (OLD_PASSWORD, CLOSED_PASSWORD, STORES_RULES)}
