@@ -120,6 +120,17 @@ def test_a_wrong_password_in_the_url_is_a_fault_for_an_operator(postgres, compan
         databases.execute(postgres, "DROP ROLE stranger")
 
 
+@POSTGRES
+def test_what_the_databases_encoding_lacks_is_nobodys_and_hides_no_other(table, tmp_path):
+    django = table("django")
+    django.add([Customer(ANA, OLD, reference="1001")])
+    latin = replace(django, url=f"{django.url}&client_encoding=latin1")
+    with open_shop(latin, tmp_path) as shop:
+        assert [found.address for found in shop.store.find(["\u7528\u6237@example.com", ANA])] == [ANA]
+        found = shop.store.find_by_reference(["\u7528", "10\0", "1001"])
+        assert [one.address for one in found] == [ANA]
+
+
 def test_a_row_that_somebody_else_holds_is_left_as_it_is(laravel, tmp_path):
     with open_shop(laravel, tmp_path, seconds=0.6) as shop:
         (ana,) = shop.with_customers(Customer(ANA))

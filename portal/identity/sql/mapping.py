@@ -76,6 +76,21 @@ def values(of: ColumnElement[Any], given: Sequence[str]) -> list[Any]:
     return [found for each in given if (found := value(of, each)) is not None]
 
 
+def written(connection: Connection, given: Sequence[str]) -> list[str]:
+    """Return those texts that the database's encoding has: nobody there has another, and it refuses them."""
+    raw = connection.connection.driver_connection
+    encoding = "utf-8" if connection.dialect.name == "sqlite" else raw.info.encoding  # type: ignore[union-attr]
+    return [each for each in given if "\0" not in each and _has(encoding, each)]
+
+
+def _has(encoding: str, given: str) -> bool:
+    try:
+        given.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def text_of(given: Any) -> str:
     """Return a value of the table as text; NULL is empty."""
     if given is None:

@@ -92,14 +92,15 @@ class SqlStore:
         """Return the accounts that sign in with these addresses, ignoring ASCII case."""
         names = sorted({sign_in_name(each) for each in addresses})
         with self._reading() as (connection, at):
-            return _entries(connection, at, func.lower(at.email).in_(names))
+            return _entries(connection, at, func.lower(at.email).in_(mapping.written(connection, names)))
 
     def find_by_reference(self, references: Sequence[str]) -> list[Entry]:
         """Return the accounts with these customer numbers. Raises StoreFault where none are mapped."""
         with self._reading() as (connection, at):
             if at.reference is None:
                 raise StoreFault("PORTAL_IDENTITY_SQL_REFERENCE names no column")
-            return _entries(connection, at, at.reference.in_(mapping.values(at.reference, references)))
+            numbers = mapping.values(at.reference, mapping.written(connection, references))
+            return _entries(connection, at, at.reference.in_(numbers))
 
     def get(self, ids: Sequence[str]) -> list[Entry]:
         """Return the accounts with these ids; those that are gone are missing."""
