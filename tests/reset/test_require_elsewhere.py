@@ -14,6 +14,7 @@ from portal.identity.ports import OutcomeUnknown, StoreFault, StoreUnavailable, 
 from portal.incidents import service as incidents
 from portal.intake import replies
 from portal.outbox.models import OutboxMail
+from portal.reset.models import Requirement
 from portal.reset.require import cohorts
 from portal.reset.require.cohorts import Everyone, Listed, ListReplaced, Tools
 from portal.reset.require.jobs import Tally
@@ -154,6 +155,20 @@ def test_everyone_is_everyone_in_the_companys_table(company, db, worker_vault):
     tally = require(company.tools, Everyone(), lambda _steps: None)
     assert tally == Tally(people=9, accounts=9, newly=9, mails=9)
     assert sorted({*mailed(db, worker_vault)}) == sorted([*NAMES, SHARED])
+
+
+@pytest.mark.sqlite
+def test_a_job_for_everyone_goes_on_behind_an_id_that_nobody_reads_in_the_database(company, db):
+    later = {"before require_change": [fail(Killed())]}
+    company.store.trouble["after end_sessions"] = [lambda: company.store.trouble.update(later)]
+    with pytest.raises(Killed):
+        require(company.tools, Everyone(), lambda _steps: None)
+    with db.read() as session:
+        assert [len(cursor) for cursor in session.scalars(select(Requirement.cursor))] == [1052]
+    closed = company.locked()
+    assert 0 < closed < 9
+    tally = require(company.tools, Everyone(), lambda _steps: None)
+    assert (tally, company.locked()) == (Tally(people=9, accounts=9, newly=9, mails=9), 9)
 
 
 def test_who_chose_anew_by_mail_is_left_in_peace(company, db, worker_vault):

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from portal.core.addresses import sign_in_name
 from portal.core.clock import Clock
 from portal.core.db import Database
-from portal.crypto.vault import WorkerVault
+from portal.crypto.vault import Cell, WorkerVault
 from portal.exposure import service as exposure
 from portal.exposure.people import Person
 from portal.identity import state
@@ -22,6 +22,8 @@ from portal.identity.ports import Entry, ExternalStore
 EVERYONE = ""
 PASSWORDS = "Passwords"
 PAGE = 500
+# A company's own id of an account may be its address, and nobody reads one in the database.
+_CURSOR, _CURSOR_SIZES = Cell("reset_requirements", "cursor", b""), (1024,)
 
 
 class ListReplaced(Exception):
@@ -83,12 +85,15 @@ class Everyone:
     people: int = 0
 
     def page(self, tools: Tools, cursor: bytes) -> list[Step]:
-        """Return the next steps; none at the end. Raises StoreUnavailable, StoreFault."""
+        """Return the next steps; none at the end. Raises StoreUnavailable, StoreFault, VaultError."""
         if tools.store is not None:
-            entries = tools.store.page(cursor.decode() or None, PAGE)
+            after = tools.vault.decrypt(_CURSOR, cursor).decode() if cursor else None
             return [
-                Step(entry.id.encode(), owners=(owner_of(tools.vault, tools.store, entry),))
-                for entry in entries
+                Step(
+                    tools.vault.encrypt(_CURSOR, entry.id.encode(), _CURSOR_SIZES),
+                    owners=(owner_of(tools.vault, tools.store, entry),),
+                )
+                for entry in tools.store.page(after, PAGE)
             ]
         with tools.db.read() as session:
             accounts = finding.page(session, tools.vault, cursor, PAGE)
