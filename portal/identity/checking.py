@@ -114,17 +114,17 @@ class _Trial:
 
     def closes(self, plain: str) -> None:
         if (closed := self._credentials.require_change([self._id], self._keep)) != 1:
-            raise NotTried(f"the store says that it closed {closed} passwords, not 1")
+            raise NotTried(f"the store says that it locked {closed} passwords, not 1")
         self.expect(Verdict.WRONG, plain)
         if (closed := self._credentials.require_change([self._id], self._keep)) != 0:
-            raise NotTried(f"asked twice, the store closed {closed} passwords again")
+            raise NotTried(f"asked twice, the store locked {closed} passwords again")
 
     def remembers(self, plain: str) -> None:
         kept = self._kept.get(self._id, b"")
         if not self._credentials.was_closed(self._id, plain, kept):
-            raise NotTried("the store does not recognise the password that it closed")
+            raise NotTried("the store does not recognise the password that it locked")
         if self._credentials.was_closed(self._id, plain + "x", kept):
-            raise NotTried("the store takes another password for the one that it closed")
+            raise NotTried("the store takes another password for the one that it locked")
 
     def finds(self, directory: Directory, entry: Entry) -> None:
         if not entry.references:

@@ -16,6 +16,8 @@ NAMES = ("privacy", "imprint", "accessibility")
 DRAFT_LANGUAGE = "en"  # every draft exists in it
 
 _TITLE = re.compile(r"\A\s*# +(.+?) *#* *\n")
+# A line for some kinds of identity store alone, as in the drafts: `{link} Nothing is stored here.`
+_FOR_STORES = re.compile(r"^\{((?:(?:builtin|external|link),?)+)\} ?(.*\n?)", re.MULTILINE)
 _MARKS = re.compile(r"([\\`*_\[\]<>&#|])")
 
 
@@ -109,8 +111,12 @@ def _file(settings: Settings, name: str, language: str) -> Path:
 
 
 def _filled_in(settings: Settings, text: str) -> str:
-    """Return the text with the settings in place of {organisation}, {contact} and {site}."""
-    site = settings.site
+    """Return the text with the settings in place of {organisation}, {contact} and {site}.
+
+    Lines that begin with names of stores, like `{builtin,external}`, stay where one of them is in use.
+    """
+    site, store = settings.site, "external" if settings.identity.external else settings.identity.store
+    text = _FOR_STORES.sub(lambda line: line[2] if store in line[1].split(",") else "", text)
     address = site.contact_email or settings.mail.sender
     contact = f"[{_escaped(address)}](mailto:{_escaped(address)})"
     if site.contact_phone:

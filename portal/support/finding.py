@@ -41,7 +41,9 @@ class Looked:
 def find(context: Context, address: str | None, text: str, staff: Staff, *, scan: bool) -> Looked:
     """Record the look, then return what there is about an address, or about those of a reference."""
     db, clock = context.db, context.clock
-    tools = Tools(context.worker_vault(), context.settings.identity.store)
+    identity = context.settings.identity
+    page = identity.elsewhere.url if identity.elsewhere else None
+    tools = Tools(context.worker_vault(), identity.store, page)
     looked_for = folded(address) if address else text
     with db.write() as session:
         entry = service.record(session, tools.vault, looked_for, staff, clock.now())
@@ -76,15 +78,17 @@ def show(context: Context, looked: Looked, *, as_json: bool) -> None:
             screen.line(f"Found: {address}", "bold", indent=0)
         shown.show(screen, each, hints)
     if not looked.found:
-        screen.line(_nothing_found(looked), indent=0)
+        screen.line(_nothing_found(looked, accounts_seen=settings.identity.elsewhere is None), indent=0)
 
 
-def _nothing_found(looked: Looked) -> str:
+def _nothing_found(looked: Looked, *, accounts_seen: bool) -> str:
     if looked.scanned:
-        return "No account and no person on an active list has this reference. Ask for the address."
+        who = "No account and no person" if accounts_seen else "No person"
+        return f"{who} on an active list has this reference. Ask for the address."
     minutes = counted(looked.unread // PEOPLE_A_MINUTE + 1, "minute")
+    accounts = "No account has this reference." if accounts_seen else "The portal cannot see accounts."
     return (
-        "No account has this reference. The lists can only be read whole: add --scan. It reads "
+        f"{accounts} The lists can only be read whole: add --scan. It reads "
         f"{counted(looked.unread, 'person', 'people')}, which takes about {minutes}. Asking for the address "
         "is quicker."
     )

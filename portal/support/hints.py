@@ -72,10 +72,12 @@ def _of_list(each: OnList, base_url: str) -> Iterator[str]:
 
 def _of_account(found: Found, base_url: str) -> Iterator[str]:
     account = found.account
+    if found.company_page:
+        yield f"For a new password, send them to our own page: {found.company_page}"
     if found.twins:
         yield (
-            "Several accounts of the user store have this address. The portal guesses none, so they get no "
-            "link and cannot sign in here. Tell whoever keeps the user store."
+            "Several accounts of the user store have this address. The portal cannot tell which is theirs, "
+            "so they get no link and cannot sign in here. Tell the team that runs the user store."
         )
     if account is None:
         return

@@ -40,10 +40,14 @@ _ANSWER_REFERENCE = re.compile(r"([A-Z2-7]{5})-?([A-Z2-7]{5})")
 
 @dataclass(frozen=True, repr=False)
 class Tools:
-    """What a look needs: the worker's keys, and which user store is in use."""
+    """What a look needs: the worker's keys, and which user store is in use.
+
+    `company_page` is where people choose a new password, where the portal cannot see accounts.
+    """
 
     vault: WorkerVault
     store: str
+    company_page: str | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,7 +87,10 @@ class Requests:
 
 @dataclass(frozen=True, repr=False)
 class Found:
-    """Everything about one address. `twins` accounts sign in with it elsewhere, where that are several."""
+    """Everything about one address. `twins` accounts sign in with it elsewhere, where that are several.
+
+    `company_page` is set where accounts cannot be seen, so that no account means nothing.
+    """
 
     address: str
     lists: tuple[OnList, ...]
@@ -92,6 +99,7 @@ class Found:
     subscriptions: tuple[Subscribed, ...]
     requests: Requests
     twins: int = 0
+    company_page: str | None = None
 
 
 def record(session: Session, vault: WorkerVault, text: str, staff: Staff, now: datetime) -> int:
@@ -144,6 +152,7 @@ def look(session: Session, tools: Tools, address: str, now: datetime, entries: S
         ),
         _requests(session, tools.vault, address, account),
         len(entries) if len(entries) > 1 else 0,
+        tools.company_page,
     )
 
 

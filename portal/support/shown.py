@@ -8,7 +8,6 @@ from portal.core.addresses import mask
 from portal.exposure.answers import IncidentAnswer, Outcome
 from portal.outbox.models import FAILED, SENT, UNCERTAIN
 from portal.runtime.command_line import Screen, counted
-from portal.support.accounts import AccountFound
 from portal.support.mails import MailFound
 from portal.support.service import Found, OnList
 
@@ -30,7 +29,7 @@ def show(screen: Screen, found: Found, hints: Sequence[str]) -> None:
     for each in found.lists:
         _show_list(screen, each)
     screen.heading("2. Account")
-    for line in _account_lines(found.account, found.twins):
+    for line in _account_lines(found):
         screen.line(line)
     screen.heading("3. Mails and requests")
     for mail in found.mails:
@@ -88,7 +87,7 @@ def as_data(found: Found, shown_address: str, hints: Sequence[str]) -> dict[str,
             "sign_in_restricted": account.restricted,
             "reminders_every_months": None if account.reminders == "off" else int(account.reminders),
         },
-        "accounts_at_this_address": found.twins or int(account is not None),
+        "accounts_at_this_address": None if found.company_page else found.twins or int(account is not None),
         "mails": [
             {
                 "kind": mail.kind,
@@ -132,11 +131,14 @@ def _dashed(reference: str) -> str:
     return f"{reference[:5]}-{reference[5:]}"
 
 
-def _account_lines(account: AccountFound | None, twins: int) -> list[str]:
-    if twins:
-        return [f"{twins} accounts of the user store have this address, so none is shown."]
+def _account_lines(found: Found) -> list[str]:
+    account = found.account
+    if found.company_page:
+        return ["The portal cannot see accounts: look this one up in your own system."]
+    if found.twins:
+        return [f"{found.twins} accounts of the user store have this address, so none is shown."]
     if account is None:
-        return ["No account signs in here with this address."]
+        return ["No account has this address."]
     lines = ["There is an account."]
     if not account.intact:
         lines.append("ITS ROW WAS ALTERED: it does not decrypt, or belongs to another address.")

@@ -98,7 +98,7 @@ def test_without_a_script_the_page_goes_on_too(
     sign_in(page, house.url)
     page.wait_for_url("**/sign-in/wait/?link=*")
     patient()
-    assert "asks again every second" in page.locator("main").inner_text()
+    assert "checks again every second" in page.locator("main").inner_text()
     store.no_trouble()
     page.wait_for_url("**/account/")
 

@@ -69,7 +69,7 @@ def test_a_session_of_a_store_used_before_signs_nobody_in(client, portal_with, d
 class TestPages:
     @pytest.mark.parametrize(
         ("language", "said"),
-        [("en", "You can’t choose it here. This is our page for it:"), ("es", "Aquí no puede elegirla.")],
+        [("en", "You can’t do that here. Use this page on our website:"), ("es", "Aquí no puede hacerlo.")],
     )
     def test_the_page_for_a_new_password_names_the_companys_own(self, client, language, said):
         page = client.get("/reset/", headers={"Accept-Language": language}).text

@@ -78,7 +78,7 @@ class TestTheCompanysOwnTable:
         page = client.get("/account/").text
         assert "Not changed on this site yet" in page
         assert "Not changed yet" not in page
-        assert "This list is of this site only." in client.get("/account/sessions/").text
+        assert "This list only covers this site." in client.get("/account/sessions/").text
 
     def test_the_mail_claims_nothing_about_other_sites(
         self, db, web_vault, worker_vault, worker_parts, account, clock, smtp

@@ -48,6 +48,25 @@ def test_until_it_is_replaced_a_draft_is_shown_in_the_readers_language_and_marke
     assert "Esto es un borrador" in other
 
 
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize(
+    ("store", "said"),
+    [
+        ("builtin", "a protected form of your password|una forma protegida de su contraseña"),
+        ("sql", "from our customer system|tomados de nuestro sistema de clientes"),
+        ("link", "this site never gets your password|este sitio nunca recibe su contraseña"),
+    ],
+)
+def test_the_draft_about_privacy_says_where_passwords_are(portal_with, store, said, language):
+    page = portal_with(identity={"store": store}).test_client()
+    text = page.get("/privacy/", headers={"Accept-Language": language}).text
+    places = "a protected form of your|from our customer|never gets|protegida de su|tomados de|nunca recibe"
+    (place,) = re.findall(places, text)
+    assert place in said
+    assert not re.search(r"\{\w+", text)
+    assert ("After you sign in" in text or "Cuando inicia sesión" in text) is (store != "link")
+
+
 def test_the_settings_are_filled_in_as_they_are(visit, folder):
     (folder / "imprint.en.md").write_text("{organisation}, {site}, {contact}, {other}", encoding="utf-8")
     page = visit("/imprint/").text
