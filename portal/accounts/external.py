@@ -43,7 +43,8 @@ def try_to_sign_in(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts
     if counted.retry_after:
         return {"outcome": WAIT, "seconds": counted.retry_after}
     try:
-        verdict = verify_typed(store, entry.id if entry else None, fields["password"])
+        seed = parts.vault.bucket("stand-in", parts.vault.account_index(address).hex())
+        verdict = verify_typed(store, entry.id if entry else None, fields["password"], seed)
     except (StoreUnavailable, StoreFault):
         with parts.db.write() as session:
             sign_in.forgive(session, parts.vault, counted, parts.clock.now())
@@ -76,13 +77,13 @@ def try_to_sign_in(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts
     }
 
 
-def verify_typed(store: ExternalStore, store_id: str | None, typed: str) -> Verdict:
+def verify_typed(store: ExternalStore, store_id: str | None, typed: str, seed: bytes = b"") -> Verdict:
     """Return what the store says of a typed password in NFC and, where it was typed otherwise, as typed.
 
     New passwords are stored in NFC, and a company's former system may have stored what its people typed.
     """
     for spelling in dict.fromkeys((unicodedata.normalize("NFC", typed), typed)):
-        verdict = store.verify(store_id, spelling)
+        verdict = store.verify(store_id, spelling, seed)
         if verdict is not Verdict.WRONG:
             return verdict
     return Verdict.WRONG

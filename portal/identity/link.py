@@ -56,7 +56,7 @@ class LinkStore:
         """Return nobody."""
         return []
 
-    def verify(self, account_id: str | None, plain: str) -> Verdict:  # noqa: ARG002
+    def verify(self, account_id: str | None, plain: str, seed: bytes = b"") -> Verdict:  # noqa: ARG002
         """Raise StoreFault."""
         raise StoreFault(NO_ACCESS)
 

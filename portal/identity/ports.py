@@ -109,8 +109,12 @@ class Credentials(Protocol):
 
     capabilities: Capabilities
 
-    def verify(self, account_id: str | None, plain: str) -> Verdict:
-        """Return whether a typed password signs in. Without an account it takes as long, and is WRONG."""
+    def verify(self, account_id: str | None, plain: str, seed: bytes = b"") -> Verdict:
+        """Return whether a typed password signs in. Without an account it takes as long, and is WRONG.
+
+        `seed` is a keyed hash of the typed address, the same for each try at it: a store whose hashes have
+        several costs draws by it the one that it takes where there is no account.
+        """
         ...
 
     def was_closed(self, account_id: str, plain: str, closed: bytes) -> bool:

@@ -222,6 +222,9 @@ def test_one_password_costs_as_differently_without_accounts_as_with_them(table, 
             return verify(hasher, typed, dummy)
 
         monkeypatch.setattr(Hasher, "verify_dummy", noted)
-        for _ in range(40):
-            assert shop.store.verify(None, OLD) is Verdict.WRONG
-    assert set(costs) == {"bcrypt 5", "m=64,t=1,p=1"}
+        for seed in range(0, 256, 6):
+            for password in (OLD, NEW):
+                assert shop.store.verify(None, password, bytes([seed])) is Verdict.WRONG
+    assert costs[::2] == costs[1::2], "every try at an address costs the same"
+    assert sorted(set(costs)) == ["bcrypt 5", "m=64,t=1,p=1"]
+    assert 15 < costs[::2].count("bcrypt 5") < 28

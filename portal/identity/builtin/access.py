@@ -65,12 +65,12 @@ class BuiltinAccess:
             ids = self._store.all_ids(session, bytes.fromhex(after) if after else None, limit)
             return self._entries(session, AccountRow.id.in_(ids))
 
-    def verify(self, account_id: str | None, plain: str) -> Verdict:
+    def verify(self, account_id: str | None, plain: str, seed: bytes = b"") -> Verdict:
         """Return whether a typed password signs in. Without an account it takes as long, and is WRONG."""
         ids = _rows([account_id or ""])
         with self._db.read() as session:
             password = passwords.of(session, self._vault, ids[0]) if ids else None
-            dummy = self._store.dummy_hash(session, self._vault, account_id or "")
+            dummy = self._store.dummy_hash(session, self._vault, seed.hex())
         fits = passwords.verify(self._hasher, password, plain, dummy).fits
         closed = password is None or password.account.must_reset
         return Verdict.FITS if fits and not closed else Verdict.WRONG

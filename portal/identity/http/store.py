@@ -97,7 +97,7 @@ class HttpStore:
             raise StoreFault("/accounts/find answered more than `limit` accounts, or `after` itself")
         return found
 
-    def verify(self, account_id: str | None, plain: str) -> Verdict:
+    def verify(self, account_id: str | None, plain: str, seed: bytes = b"") -> Verdict:  # noqa: ARG002 - no costs here
         """Return whether a typed password signs in: see the port."""
         found = self._verify(account_id, plain, "current")
         if account_id is None and found is not Verdict.WRONG:

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
-from secrets import choice, token_urlsafe
+from secrets import token_urlsafe
 from threading import Lock
 
 from portal.core.settings.sql import SqlIdentity
@@ -59,8 +59,11 @@ class Passwords:
         except PasswordTooLong as error:
             raise StoreFault("the new password is too long") from error
 
-    def fits(self, encoded: str, plain: str) -> bool:
-        """Return whether a typed password matches; without a usable hash it takes as long, and does not."""
+    def fits(self, encoded: str, plain: str, seed: bytes = b"") -> bool:
+        """Return whether a typed password matches; without a usable hash it takes as long, and does not.
+
+        `seed` draws the cost that it then takes.
+        """
         usable = is_open(encoded)
         if usable:
             try:
@@ -70,7 +73,7 @@ class Passwords:
                 usable = False
         try:
             if not usable:
-                return self._hasher.verify_dummy(plain, self._dummy())
+                return self._hasher.verify_dummy(plain, self._dummy(seed))
             return self._hasher.verify_typed(encoded, plain, self._layout).fits
         except TooBusy as error:
             raise StoreUnavailable("all hashing slots are taken") from error
@@ -97,7 +100,7 @@ class Passwords:
         for each in filter(is_open, hashes):
             with suppress(HashRefused):  # such a hash is not verified at all
                 classes.append(registry.check(each, self._layout).cost_class)
-        self._classes = tuple(classes)
+        self._classes = tuple(sorted(classes))
 
     def count(self, hashes: Iterable[str]) -> Counter[tuple[str, bool]]:
         """Count hashes by what they are, and whether a password can sign in with one."""
@@ -114,13 +117,13 @@ class Passwords:
             return str(refused), False
         return f"{found.name}, {found.cost_class}", True
 
-    def _dummy(self) -> str | None:
-        """Return a hash of one of the company's costs, drawn anew for each try.
-
-        The address is not known here. Drawn by the password, who tries one password at many addresses would
-        meet one cost at every address without an account, and others at some that have one.
-        """
-        return registry.dummy(choice(self._classes)) if self._classes else None
+    def _dummy(self, seed: bytes) -> str | None:
+        """Return a hash of one of the company's costs, the same for a seed while these costs stay."""
+        if not self._classes:
+            return None
+        # A proportion, not a remainder: other hashes move only seeds close to a boundary.
+        place = int.from_bytes(seed) * len(self._classes) >> 8 * len(seed)
+        return registry.dummy(self._classes[place])
 
 
 def is_open(encoded: str) -> bool:

@@ -114,13 +114,13 @@ class SqlStore:
                 return _entries(connection, at, at.id.is_not(None), limit=limit)
             return _entries(connection, at, at.id > mapping.value(at.id, after), limit=limit)
 
-    def verify(self, account_id: str | None, plain: str) -> Verdict:
+    def verify(self, account_id: str | None, plain: str, seed: bytes = b"") -> Verdict:
         """Return whether a typed password signs in; upgrade the hash where the company allows that."""
         with self._reading() as (connection, at):
             self._learn(connection, at)
             row = _row(connection, at, account_id)
         encoded = text_of(row.hash) if row is not None and row.counts else ""
-        if not self._passwords.fits(encoded, plain) or row is None:
+        if not self._passwords.fits(encoded, plain, seed) or row is None:
             return Verdict.WRONG
         if row.factor:
             return Verdict.NEEDS_FACTOR

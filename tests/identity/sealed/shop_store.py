@@ -74,7 +74,7 @@ class ShopStore:
     def page(self, after, limit):
         return []
 
-    def verify(self, account_id, plain):
+    def verify(self, account_id, plain, seed=b""):
         with self._at("verify"), self._open() as connection:
             row = connection.execute(
                 "SELECT password, factor FROM people WHERE id = ?", (account_id,)
