@@ -10,7 +10,7 @@ from portal.outbox.commands import outbox
 from portal.runtime.context import Context
 from tests.peers.relays import RudeRelay
 
-PEOPLE = 14
+PEOPLE = 25
 
 
 @pytest.fixture
