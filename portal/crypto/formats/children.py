@@ -130,7 +130,10 @@ def verify(handler: str, text: str, plain: bytes) -> bool:
 
 def make(handler: str, plain: bytes, settings: dict[str, object]) -> str:
     """Return a new hash by a handler of passlib. Raises HashingFailed."""
-    return str(_CHILDREN.ask({"handler": handler, "settings": settings, "plain": plain.hex()}))
+    made = _CHILDREN.ask({"handler": handler, "settings": settings, "plain": plain.hex()})
+    if not isinstance(made, str):  # libpass takes no such password
+        raise HashingFailed
+    return made
 
 
 def end() -> None:

@@ -113,3 +113,8 @@ def test_the_work_is_not_done_in_this_process(pool):
     ended = os.times().children_user
     pool.end()
     assert here < (os.times().children_user - ended) / 3
+
+
+def test_a_password_that_libpass_does_not_take_becomes_no_hash():
+    with pytest.raises(HashingFailed):
+        children.make("sha512_crypt", b"a\0b", {"rounds": 1000})
