@@ -49,7 +49,7 @@ def import_accounts(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Import accounts with the password hashes that they have.
+    """Import accounts and their password hashes into the store `builtin`.
 
     FILE is CSV with any usual separator, or an XLSX workbook, with a header: email (required), password_hash,
     account_ref, name, locale. Quote a hash that contains commas. Where it is empty, or no password can match

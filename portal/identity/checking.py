@@ -46,7 +46,7 @@ def count(directory: Directory) -> tuple[int, int]:
     return accounts, len(shared)
 
 
-def the_one(directory: Directory, address: str) -> Entry:
+def only_account(directory: Directory, address: str) -> Entry:
     """Return the only account of an address, which the store finds by its id too. Raises NotTried."""
     name = sign_in_name(address)
     found = [each for each in directory.find([address]) if sign_in_name(each.address) == name]

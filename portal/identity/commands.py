@@ -139,7 +139,7 @@ def _tried(
     context: Context, store: ExternalStore, account: str, password_file: IO[str] | None, *, yes: bool
 ) -> list[Tried]:
     try:
-        entry = checking.the_one(store, normalise(account))
+        entry = checking.only_account(store, normalise(account))
     except AddressInvalid as error:
         raise click.UsageError(f"--account is not an address: {error}") from None
     if password_file is None:

@@ -107,7 +107,7 @@ def import_accounts(
         with closing(Report(report, file)) as left_out:
             _read(file, vault, rows, left_out, summary, progress, options, layout)
         accounts = _accounts(rows, summary, hasher.argon2_params, layout)
-        wrapping.tell(summary.digests, hasher)
+        wrapping.log_estimate(summary.digests, hasher)
         if dry_run:
             _compare(db, vault, accounts, summary)
             return summary

@@ -32,7 +32,7 @@ class Wrapping:
     def __init__(self, db: Database, vault: WorkerVault, hasher: Hasher, layout: Layout | None) -> None:
         """Start no thread yet; `layout` is what the operator declared of plain digests."""
         self._db, self._vault, self._hasher, self._layout = db, vault, hasher, layout
-        self._threads = ThreadPoolExecutor(_cores(), initializer=_step_back)
+        self._threads = ThreadPoolExecutor(_cores(), initializer=_lower_priority)
 
     def wrap(self, accounts: Sequence[NewAccount]) -> list[NewAccount]:
         """Return the accounts with their digests wrapped: of those that lack a password, and no others.
@@ -73,7 +73,7 @@ class Wrapping:
         self._threads.shutdown(cancel_futures=True)
 
 
-def tell(digests: int, hasher: Hasher) -> None:
+def log_estimate(digests: int, hasher: Hasher) -> None:
     """Log how long it takes to wrap this many digests, if there are any."""
     if digests:
         cores = _cores()
@@ -96,7 +96,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _step_back() -> None:
+def _lower_priority() -> None:
     """Give this thread the lowest priority; on Linux it is a thread's own."""
     try:
         os.setpriority(os.PRIO_PROCESS, get_native_id(), _LOWEST)

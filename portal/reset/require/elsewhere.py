@@ -63,10 +63,10 @@ def close(tools: Tools, turns: Turns, steps: Sequence[Step], place: Place) -> Ma
         with tools.db.write() as session:
             state.keep_closed(session, tools.vault, by_account)
 
-    patiently(tools, close_open)
+    until_answered(tools, close_open)
     if tried and store.capabilities.end_sessions:
         ids = [entry.id for account in tried if (entry := owners[account].entry)]
-        patiently(tools, lambda: store.end_sessions(ids))
+        until_answered(tools, lambda: store.end_sessions(ids))
     return tried
 
 
@@ -83,7 +83,7 @@ def _open(tools: Tools, owners: Mapping[bytes, Owner], place: Place) -> dict[byt
     }
 
 
-def patiently(tools: Tools, call: Callable[[], Answer]) -> Answer:
+def until_answered(tools: Tools, call: Callable[[], Answer]) -> Answer:
     """Return what a repeatable call of the company's store returns, which is tried until it answers.
 
     Raises what a repetition does not mend, such as StoreFault.

@@ -8,7 +8,7 @@ from portal.identity import state
 from portal.identity.account import Account
 from portal.reset.require import jobs
 from portal.reset.require.cohorts import EVERYONE, Cohort, Tools
-from portal.reset.require.elsewhere import patiently
+from portal.reset.require.elsewhere import until_answered
 from portal.reset.require.jobs import Tally
 from portal.reset.require.run import Progress
 from portal.reset.require.states import State, owners_of, state_of
@@ -33,7 +33,7 @@ def preview(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
                 if seen.execute("INSERT OR IGNORE INTO counted VALUES (?)", (key,)).rowcount
             ]
 
-        while page := patiently(tools, lambda: cohort.page(tools, cursor)):  # noqa: B023 - called at once
+        while page := until_answered(tools, lambda: cohort.page(tools, cursor)):  # noqa: B023 - called at once
             owners = owners_of(page)
             altered = {account for step in page for account in step.altered}
             with tools.db.read() as session:

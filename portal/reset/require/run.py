@@ -38,7 +38,7 @@ def require(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
     while True:
         with tools.db.read() as session:
             cursor = jobs.cursor_of(session, job_id)
-        page = elsewhere.patiently(tools, lambda: cohort.page(tools, cursor))  # noqa: B023 - called at once
+        page = elsewhere.until_answered(tools, lambda: cohort.page(tools, cursor))  # noqa: B023 - called at once
         if not page:
             break
         while page:
