@@ -248,8 +248,11 @@ def _stored(
             attempts.end(session, parts.vault, attempt, parts.clock.now(), unknown=False)
     except (LinkInvalid, service.Overtaken):
         # A reset was required meanwhile. Which password the store has now, the next attempt finds out.
-        _end(parts, attempt, unknown=True)
-        return {"outcome": GONE}
+        with parts.db.write() as session:
+            attempts.end(session, parts.vault, attempt, parts.clock.now(), unknown=True)
+            accounts.end_sessions(session, wanted.account_id)
+        ended = _end_sessions(store, wanted.account_id, wanted.entry.id)
+        return {"outcome": UNKNOWN, "signed_out": ended, "link_open": False}
     except Exception as error:  # noqa: BLE001 - the lease ends, and `recover` does what is left to do
         log.error("reset: a stored password could not be noted (%s)%s", error_types(error), frames(error))
         return {"outcome": UNKNOWN, "signed_out": False}

@@ -45,7 +45,8 @@ def wait_for_new() -> Page:
         return frame.see_other("reset.choose", link=name)
     if told.outcome == GONE:
         frame.gone()
-    return _not_done(told, f"/reset/choose/?link={name}", by_link=True)
+    by_link = told.verdict.get("link_open", True)
+    return _not_done(told, f"/reset/choose/?link={name}" if by_link else "/reset/", by_link=by_link)
 
 
 @bp.get("/account/password/wait/")

@@ -12,6 +12,7 @@ from portal.core.db import new_id
 from portal.identity import state
 from portal.identity.models import AccountState
 from portal.intake.models import IntakeReply
+from portal.reset import service as resets
 from portal.reset.external import attempts
 from portal.reset.external import jobs as reset_jobs
 from portal.reset.models import PasswordAttempt
@@ -211,6 +212,21 @@ class TestTrouble:
             shop.no_trouble()
         assert leads_to(choose(form)) == "/reset/done/"
 
+    def test_a_reset_required_while_the_store_had_stored_it_denies_no_change(
+        self, shop, ann, link, choose, db, clock, monkeypatch
+    ):
+        def overtaken(*_args, **_options):
+            raise resets.Overtaken
+
+        form = link()
+        monkeypatch.setattr(resets, "note_changed", overtaken)
+        answer = choose(form)
+        assert answer.status_code == 503
+        assert "Your new password may be saved already" in answer.text
+        assert "Your link still works" not in answer.text
+        assert '<a class="button" href="/reset/">' in answer.text
+        assert (shop.password(ann), spent(db)) == (NEW, False)
+
     def test_a_call_that_broke_off_after_the_write_is_found_to_be_done(self, shop, ann, link, choose, db):
         form = link()
         shop.trouble("after set_password", "unknown")
@@ -263,7 +279,8 @@ class TestTrouble:
         answer = choose(form)
         assert answer.status_code == 503
         assert "We don’t know if your new password was saved" in answer.text
-        assert "we signed you out on all devices we could reach" in answer.text
+        assert "we signed you out wherever we could" in answer.text
+        assert "we’ll email you" not in answer.text
         assert form.split("link=")[1] in answer.text
         shop.no_trouble()
         assert leads_to(choose(form)) == "/reset/done/"
