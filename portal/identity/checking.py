@@ -18,6 +18,12 @@ from portal.identity.ports import (
 )
 
 PAGE = 500
+_REFUSED = {
+    Verdict.WRONG: "the store does not accept the password of --password-file: give the one that signs this "
+    "account in to your product; nothing was changed",
+    Verdict.NEEDS_FACTOR: "this account has a second factor, which nothing here can ask for: give a test "
+    "account without one; nothing was changed",
+}
 
 
 class NotTried(Exception):
@@ -68,7 +74,7 @@ def try_all(store: ExternalStore, entry: Entry, password: str) -> Iterator[Tried
     if can.verify:
         verdict = store.verify(entry.id, password)
         if verdict is not Verdict.FITS:
-            raise NotTried(f"the store does not accept the password of the file: {verdict.value}")
+            raise NotTried(_REFUSED.get(verdict, f"the store does not accept it: {verdict.value}"))
         yield trial.attempt("verify", lambda: trial.expect(Verdict.WRONG, password + "x"))
     if not can.set_password:
         return

@@ -25,6 +25,11 @@ CAN = {
     "change_ends_sessions": "end sessions in your product when a password changes",
     "find_by_reference": "find people by their customer number",
 }
+# Its accounts sign in here alone: see docs/guide/stores.md, "What each can do".
+BUILTIN_CAN = {
+    "end_sessions": "end sessions here, and not in your product",
+    "change_ends_sessions": "end sessions here when a password changes, and not in your product",
+}
 HERE = {"builtin", "link"}  # stores without a table or server of the company
 FILE_NEEDED = (
     "To try the store, give the test account's password with --password-file FILE, or a dash to read it from "
@@ -84,6 +89,10 @@ def check(
             seen.hashes = _hashes_of(store)
             if account is not None:
                 seen.tried = _tried(context, store, account, password_file, yes=yes)
+        elif account is not None:
+            raise click.ClickException(
+                f"PORTAL_IDENTITY_STORE is '{seen.store}': nothing of yours to try. Leave out --account."
+            )
     if as_json:
         echo_json(asdict(seen))
     else:
@@ -106,7 +115,8 @@ def grants(context: Context, role: str | None) -> None:
     url = make_url(settings.sql.url)
     if url.get_backend_name() == "sqlite":
         raise click.ClickException(
-            "SQLite has no rights of its own: the worker's user must read and write the file and its folder."
+            "SQLite has no rights of its own: the worker's user must read and write the file and its folder, "
+            "and its service needs ReadWritePaths= with that folder: systemctl edit portal-worker"
         )
     if (role := role or url.username) is None:
         raise click.UsageError("PORTAL_IDENTITY_SQL_URL names no user. Name the role with --role.")
@@ -157,7 +167,8 @@ def _tried(
 def _show(seen: Seen) -> None:
     click.echo(f"Store: {seen.store}")
     can = asdict(seen.can)
-    for capability, words in CAN.items():
+    words_of = CAN | BUILTIN_CAN if seen.store == "builtin" else CAN
+    for capability, words in words_of.items():
         click.echo(f"  {'can' if can[capability] else 'CANNOT'} {words}")
     if seen.accounts is not None:
         click.echo(f"Accounts: {seen.accounts}")

@@ -52,6 +52,8 @@ def test_it_counts_accounts_shared_addresses_and_hashes_that_nobody_signs_in_wit
     assert "  2: Argon2id, m=64,t=1,p=1\n" in said
     assert "  1: no password (nobody signs in with it)\n" in said
     assert "  1: MD5." in said
+    assert "declare it, like PORTAL_IDENTITY_SQL_DIGEST='sha1(salt+password)' (nobody signs" in said
+    assert "--digest" not in said
     assert not [word for word in (ANA, BEN, "5f4dcc", "$argon2id$") if word in said]
     told = json.loads(portal("identity", "check", "--json").stdout)
     assert (told["store"], told["accounts"], told["shared_addresses"], told["tried"]) == ("sql", 4, 1, None)
@@ -137,10 +139,13 @@ def test_the_doctor_and_a_starting_worker_name_what_is_wrong_with_the_table(comp
 
 
 def test_stores_without_a_table_say_what_they_cannot_do(portal, context):
-    assert "CANNOT" not in portal("identity", "check").stdout
+    said = portal("identity", "check").stdout
+    assert "CANNOT" not in said
+    assert "  can end sessions here, and not in your product\n" in said
     assert "'builtin'" in portal("identity", "grants", status=1).output
     context.settings = replace(context.settings, identity=replace(context.settings.identity, store="link"))
     assert portal("identity", "check").stdout.count("CANNOT") == 7
+    assert "Leave out --account" in portal("identity", "check", "--account", ANA, status=1).output
 
 
 def test_the_grants_name_each_column_once(portal, context, company_url_of_postgres):

@@ -78,7 +78,7 @@ def log_estimate(digests: int, hasher: Hasher) -> None:
     if digests:
         cores = _cores()
         log.info(
-            "import: up to %d fast digests are to be wrapped in Argon2id, about %s on %d cores at the lowest "
+            "import: up to %d fast digests are to be wrapped in Argon2id, %s on %d cores at the lowest "
             "priority; it may be stopped with Ctrl-C, and the same command goes on from there",
             digests,
             _readable(digests * hasher.seconds / cores),
@@ -88,8 +88,8 @@ def log_estimate(digests: int, hasher: Hasher) -> None:
 
 def _readable(seconds: float) -> str:
     if seconds >= _HOUR:
-        return f"{seconds / _HOUR:.1f} hours"
-    return f"{seconds / _MINUTE:.0f} minutes" if seconds >= _MINUTE else "less than a minute"
+        return f"about {seconds / _HOUR:.1f} hours"
+    return f"about {seconds / _MINUTE:.0f} minutes" if seconds >= _MINUTE else "less than a minute"
 
 
 def _cores() -> int:

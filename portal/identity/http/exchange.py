@@ -87,7 +87,9 @@ class Exchange:
         except ssl.SSLCertVerificationError as error:
             raise StoreFault(f"certificate refused: {error.verify_message.rstrip('.')}") from error
         except (HTTPError, OSError) as error:
-            raise StoreUnavailable(f"no connection ({type(error).__name__})") from error
+            raise StoreUnavailable(
+                f"no connection to the address in PORTAL_IDENTITY_HTTP_URL ({type(error).__name__})"
+            ) from error
         if monotonic() >= deadline:  # resolving a name has no time-out of its own
             connection.close()
             raise StoreUnavailable("no connection in time")

@@ -114,7 +114,8 @@ class Passwords:
         except CutShort:
             return "cut short", False
         except HashRefused as refused:
-            return str(refused), False
+            # The message names the option of an import; here a setting declares it.
+            return str(refused).replace("--digest ", "PORTAL_IDENTITY_SQL_DIGEST="), False
         return f"{found.name}, {found.cost_class}", True
 
     def _dummy(self, seed: bytes) -> str | None:
