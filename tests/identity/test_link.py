@@ -22,6 +22,7 @@ from portal.rotation.models import ReminderChoice
 from portal.worker import drain
 from tests.commands import context, portal, portal_with
 from tests.configured import configured
+from tests.traces import contents
 from tests.visitor import Visitor, leads_to, main_of
 
 __all__ = ["context", "portal", "portal_with"]
@@ -149,6 +150,14 @@ def test_a_reminder_is_chosen_through_a_mailed_link_and_comes(client, db, worker
     assert "open our website www.northwind.example as you always do." in reminder.text
     assert URL not in reminder.text  # no link to follow, so none to fake
     assert "for your account" not in reminder.text
+
+
+def test_a_scanner_that_opens_the_mailed_link_chooses_nothing(client, db, worker_parts, smtp):
+    client.submit("/reminders/", email="sam@northwind.example")
+    drain(worker_parts)
+    before = contents(db)
+    opened = client.get(link_in(smtp.messages[0]), follow_redirects=True)
+    assert (opened.status_code, contents(db)) == (200, before)
 
 
 def test_a_choice_may_be_changed_and_ended_and_leaves_nothing(client, db, worker_parts, smtp):

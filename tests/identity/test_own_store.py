@@ -89,6 +89,9 @@ def test_the_portal_s_own_command_takes_it_and_says_what_is_wrong_with_its_setti
         (line,) = [line for line in done.stdout.splitlines() if "identity store" in line]
         return line
 
-    assert "ok" in doctor(FILE="/srv/acme.db")
+    file = tmp_path / "acme.db"
+    Table(file, None)
+    assert "ok" in doctor(FILE=str(file))
+    assert "WRONG" in doctor(FILE=str(tmp_path / "away" / "acme.db"))
     assert "PORTAL_IDENTITY_ACME_FILE: is required" in doctor()
     assert "PORTAL_IDENTITY_ACME_COTS: unknown setting" in doctor(FILE="/srv/acme.db", COTS="16")
