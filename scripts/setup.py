@@ -6,6 +6,7 @@ Quick where nothing changed: what was installed is remembered by the hash of its
 import fcntl
 import hashlib
 import importlib.util
+import shutil
 import subprocess
 import sys
 import time
@@ -61,6 +62,8 @@ def install_portal() -> None:
     if remembers("portal", described):
         return
     say("Installing the portal")
+    # What building a wheel left here is found before what is installed, for a command that starts here.
+    shutil.rmtree(ROOT / "portal.egg-info", ignore_errors=True)
     pip = (
         BIN / "python",
         "-m",
