@@ -113,6 +113,17 @@ def test_a_change_is_unknown_unless_the_answer_says_what_became_of_it(reply, mea
     assert raised.type is means
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
+def test_whoever_refuses_the_second_try_says_nothing_of_the_first(status):
+    def behave(connection, number):
+        read_request(connection)
+        if number > 1:
+            connection.sendall(answer(status, b'{"error": "busy"}'))
+
+    with answering(behave) as url, pytest.raises(OutcomeUnknown):
+        store_at(url).set_password("1001", "a new password")
+
+
 @pytest.mark.parametrize("count", [-1, 2, True, "1", None, 1.0])
 def test_how_many_were_open_is_a_possible_number(count):
     reply = answer(200, json.dumps({"required": count}).encode())

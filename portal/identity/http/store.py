@@ -32,7 +32,7 @@ ONE_ACCOUNT_SECONDS = 4.0
 BATCH_SECONDS = 30.0
 # Answers of a server, or of a proxy before it, that is busy or away: it may answer later.
 AWAY = (429, 502, 503, 504)
-OK, TOO_MANY = 200, 429
+OK, REFUSED, TOO_MANY = 200, 422, 429
 REDIRECTS, REFUSALS = range(300, 400), range(400, 500)
 # `KeepClosed` gets this for each account: the company's store remembers the closed password itself.
 KEPT_THERE = b"kept by the store"
@@ -189,9 +189,12 @@ class HttpStore:
             raise
         except Interrupted as interrupted:
             try:
-                return self._post(path, request, message_id, deadline)
+                answer = self._post(path, request, message_id, deadline)
             except (StoreUnavailable, StoreFault):
                 raise interrupted from None
+            if answer.status in (OK, REFUSED):
+                return answer
+            raise interrupted from None  # what stands before the store may say so, which knows no first try
 
     def _post(self, path: str, request: bytes, message_id: str, deadline: float) -> Answer:
         headers = signed_headers(self._keys, message_id, int(time()), request)

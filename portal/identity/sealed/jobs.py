@@ -132,15 +132,27 @@ class Jobs:
         try:
             plaintext = self._key.open(service.purpose_of(job.kind), job.id, job.sealed)
             fields = service.fields_of(plaintext)
-            return Asked(job.id, job.kind, bytes.fromhex(fields.pop("response_key"))), fields
+            asked = Asked(job.id, job.kind, bytes.fromhex(fields.pop("response_key")))
+            deadline = datetime.fromisoformat(fields.pop("deadline"))
         except (VaultError, ValueError, TypeError, KeyError, RecursionError):
             log.error(
-                "sealed: job %s (%s) does not open, so its browser gets 503; "
+                "sealed: job %s (%r) does not open, so its browser gets 503; "
                 "check that the web and worker key files belong together: portal doctor",
                 job.id.hex(),
                 job.kind,
             )
             return None
+        with self._parts.db.read() as session:
+            now = database_time(session, self._parts.clock.now())
+        if now < deadline:
+            return asked, fields
+        log.error(
+            "sealed: job %s (%r) came after its deadline, and was not begun; where no worker was suspended, "
+            "somebody changed its row: find out who can write to the database",
+            job.id.hex(),
+            job.kind,
+        )
+        return None
 
     def _verdict(self, job: SealedJob, fields: dict[str, str]) -> dict[str, Any]:
         handler = self._parts.sealed.get(job.kind)

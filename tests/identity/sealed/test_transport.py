@@ -134,6 +134,17 @@ class TestThief:
         with pytest.raises(VaultError):
             open_with(thief, "sealed job sign-in", asked.id, sealed)
 
+    @pytest.mark.sqlite  # where the time is the clock's, which a test can move
+    def test_a_job_that_somebody_held_back_is_not_begun_later(self, transport, caplog):
+        did: list[object] = []
+        with transport.working(noting(did, "begun")):
+            asked = transport.ask()
+            transport.clock.advance(timedelta(hours=1))
+            move(transport, timedelta(hours=-1))
+        assert did == []
+        assert caplog.text.count("came after its deadline, and was not begun") == 1
+        assert transport.look(asked).verdict is None
+
     @pytest.mark.sqlite
     def test_a_backup_with_the_workers_key_file_opens_no_password(self, transport, worker_keys, tmp_path):
         begun, go_on = Event(), Event()
