@@ -164,7 +164,7 @@ def _template(server: PostgresServer) -> tuple[Sequence[Row[Any]], dict[str, lis
 def _filled(connection: Connection) -> set[str]:
     """Return the names of the tables that have rows."""
     tables = connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
-    looks = (f"(SELECT '{each}' FROM {each} LIMIT 1)" for each in tables if each != "alembic_version")
+    looks = (f"(SELECT '{each}' FROM {each} LIMIT 1)" for each in tables)
     return set(connection.scalars(text(" UNION ALL ".join(looks))))
 
 

@@ -64,6 +64,7 @@ LABELS = {
         "outbox_mails payload",
         "subscriptions contact",
         "reset_attempts account",
+        "reset_requirements cursor",
     },
     "bucket": {
         "known device",
