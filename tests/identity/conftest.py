@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -20,8 +21,9 @@ def company_postgres(postgres: PostgresServer) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def company_role(postgres: PostgresServer) -> str:
     """A role of the company's PostgreSQL without any right; it ends with the server."""
-    databases.execute(postgres, "CREATE ROLE portal_store LOGIN")
-    return "portal_store"
+    name = f"portal_store_{token_hex(6)}"  # the server is that of every process of this run
+    databases.execute(postgres, f"CREATE ROLE {name} LOGIN")
+    return name
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
