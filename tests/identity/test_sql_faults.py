@@ -18,7 +18,10 @@ from tests.identity.contract import NEW, OLD, Customer
 from tests.identity.shops import Table, cheap_hash, open_shop
 
 ANA = "ana@example.com"
-BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'breach portal'"
+BACKENDS = (  # of this test's database: other processes of the run share the server
+    "SELECT pid FROM pg_stat_activity "
+    "WHERE application_name = 'breach portal' AND datname = current_database()"
+)
 WORDS = (ANA, OLD, NEW, "hunter22")
 POSTGRES = pytest.mark.parametrize(
     "company_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
