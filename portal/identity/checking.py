@@ -1,4 +1,4 @@
-"""Try what a store can do, and count what stands in people's way, for `portal identity check`."""
+"""Try what a store can do, and count what keeps people out, for `portal identity check`."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

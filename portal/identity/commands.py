@@ -64,7 +64,7 @@ def identity() -> None:
 
 
 @identity.command()
-@click.option("--account", metavar="ADDRESS", help="Try everything on this test account of yours.")
+@click.option("--account", metavar="ADDRESS", help="Try everything on your test account.")
 @click.option(
     "--password-file", type=click.File(encoding="utf-8"), help="Its password, in a file. A dash: from input."
 )
@@ -91,7 +91,7 @@ def check(
                 seen.tried = _tried(context, store, account, password_file, yes=yes)
         elif account is not None:
             raise click.ClickException(
-                f"PORTAL_IDENTITY_STORE is '{seen.store}': nothing of yours to try. Leave out --account."
+                f"PORTAL_IDENTITY_STORE is '{seen.store}': it has no test account. Leave out --account."
             )
     if as_json:
         echo_json(asdict(seen))

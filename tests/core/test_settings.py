@@ -352,7 +352,7 @@ def test_a_companys_server_is_named_signed_for_and_declared():
 
 
 def test_the_web_server_knows_what_the_companys_server_can_do_and_no_secret():
-    unreadable = {"PORTAL_IDENTITY_HTTP_SECRET": "", "PORTAL_IDENTITY_HTTP_SECRET_FILE": "/root/unreadable"}
+    unreadable = {"PORTAL_IDENTITY_HTTP_SECRET": "", "PORTAL_IDENTITY_HTTP_SECRET_FILE": "/srv/unreadable"}
     environ = {name: value for name, value in (GOOD | HTTP | unreadable).items() if value}
     read = Settings.from_env(environ, sends_mail=SendsMail.NO).identity.http
     assert (read.url, read.secrets, read.capabilities) == ("", (), ("verify", "set-password"))

@@ -111,7 +111,7 @@ class Settings:
             )
         for name, host in settings.identity.link.hosts.items():
             if host and host == settings.host:
-                environment.fault(name, "must be a page of yours, not of the portal")
+                environment.fault(name, "must be your own page, not one of the portal")
         for name, listen in (("LISTEN", settings.listen), ("METRICS_LISTEN", settings.metrics_listen)):
             here = not listen or listen.rpartition(":")[0].strip("[]") in LOOPBACK
             if not (environment.production or here):

@@ -12,7 +12,7 @@ from portal.crypto.vault import INDEX_BYTES
 class WorkerKey(Base):
     """The public key of one worker process; the private one exists in that process's memory alone.
 
-    `proof` is a keyed hash of both, under a key that whoever only writes to the database lacks.
+    `proof` is a keyed hash of both, under a key that nobody gets who can only write to the database.
     """
 
     __tablename__ = "worker_keys"
