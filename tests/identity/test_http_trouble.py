@@ -178,9 +178,9 @@ def test_trickling_bytes_end_at_the_deadline(start):
 
     with answering(trickle) as url:
         with pytest.raises(StoreUnavailable, match="no whole answer in time"):
-            store_at(url, 0.1).verify("1001", PASSWORD)
+            store_at(url, 1.0).verify("1001", PASSWORD)
         with pytest.raises(OutcomeUnknown, match="no whole answer in time"):
-            store_at(url, 0.1).set_password("1001", PASSWORD)
+            store_at(url, 1.0).set_password("1001", PASSWORD)
 
 
 def test_an_endless_answer_is_read_to_its_limit_alone():
@@ -284,28 +284,29 @@ def test_a_connection_that_was_closed_meanwhile_costs_no_try():
 
 @pytest.fixture
 def company():
-    """The example, fronted, a store that reaches it through a server with moods, and these."""
+    """The example, the URL of a server with moods in front of it, and these."""
     module = example()
     with fronted(module) as (url, moods):
-        yield module, store_at(url, 0.5), moods
+        yield module, url, moods
 
 
 @pytest.mark.parametrize("mood", [["500"], ["late"], ["broken", "broken"]])
 def test_a_change_that_was_made_but_not_told_shows_by_its_password(company, mood):
-    _, store, moods = company
+    _, url, moods = company
+    store, hurried = store_at(url), store_at(url, 1.0)
     moods["password"] = mood[:]
     with pytest.raises(OutcomeUnknown):
-        store.set_password("1001", "a new password")
+        hurried.set_password("1001", "a new password")
     assert store.verify("1001", "a new password") is Verdict.FITS
     moods["require-change"] = mood[:]
     with pytest.raises(OutcomeUnknown):
-        store.require_change(["1001"], lambda kept: None)
+        hurried.require_change(["1001"], lambda kept: None)
     assert store.verify("1001", "a new password") is Verdict.WRONG
     assert store.require_change(["1001"], lambda kept: None) == 0
 
 
 def test_a_repetition_is_carried_out_once_and_answered_alike(company):
-    module, store, moods = company
+    module, url, moods = company
     moods["require-change"] = ["broken"]
-    assert store.require_change(["1001", "1002"], lambda kept: None) == 2
+    assert store_at(url).require_change(["1001", "1002"], lambda kept: None) == 2
     assert len(module.ANSWERED) == 1

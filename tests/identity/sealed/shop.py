@@ -1,6 +1,7 @@
 """A portal whose accounts are in a company's own store, and the worker's sealed jobs beside it."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from portal.core.db import Database
 from portal.core.settings import Settings
@@ -80,6 +81,17 @@ class Worker:
             yield jobs
         finally:
             jobs.close()
+
+    def wait_for_answers(self, number: int) -> None:
+        """Wait until the verdicts of so many of the jobs that are left are stored."""
+        answered = select(func.count()).where(SealedJob.answered_at.is_not(None))
+        end = time.monotonic() + 30
+        while True:
+            with self.db.read() as session:
+                if (session.scalar(answered) or 0) >= number:
+                    return
+            assert time.monotonic() < end, "no verdict came"
+            time.sleep(0.02)
 
     def pass_time(self, seconds: float) -> None:
         """Let the time of all jobs pass; what was answered was answered at once."""

@@ -296,8 +296,7 @@ class TestTrouble:
             # Meanwhile another attempt for this account does not begin.
             again = client.submit(form, password=OTHER)
             jobs.step()
-            while shop.calls("before get") < 2:
-                pass
+            worker.wait_for_answers(1)
             shop.no_trouble()
         assert "We don’t know if your new password was saved" in late.text
         assert told(client, again, worker).status_code == 503
