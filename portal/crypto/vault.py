@@ -101,6 +101,8 @@ class WebVault:
         self._doctor_key = derived_key(keys.account_index, "doctor")
         # Not derived from the session secret, which is renewed: every password would become invalid.
         self._hash_key = AESGCM(hkdf(keys.account_index, "portal stored password hashes"))
+        self._index_key = keys.account_index
+        self._own_keys: dict[str, AESGCM] = {}
 
     def seal(self, purpose: str, row_id: bytes, plaintext: bytes) -> bytes:
         """Seal `plaintext` for the worker, bound to purpose and row."""
@@ -143,6 +145,26 @@ class WebVault:
     def decrypt_hash(self, cell: Cell, blob: bytes) -> bytes:
         """Return the password hash of a cell. Raises VaultError where it was moved or altered."""
         return _open(self._hash_key, cell.associated(self.key_id), blob)
+
+    def encrypt_own(self, label: str, cell: Cell, plaintext: bytes, sizes: tuple[int, ...]) -> bytes:
+        """Encrypt what the web process itself must read, padded to one of `sizes`, such as a factor's secret.
+
+        AES-256-GCM with a random nonce, under a key of the label's own that both processes have: a stolen
+        database alone opens none. Raises ValueError where the value does not fit.
+        """
+        nonce = urandom(_NONCE_BYTES)
+        sealed = self._own_key(label).encrypt(nonce, pad(plaintext, sizes), cell.associated(self.key_id))
+        return nonce + sealed
+
+    def decrypt_own(self, label: str, cell: Cell, blob: bytes) -> bytes:
+        """Return what `encrypt_own` encrypted. Raises VaultError where it was moved or altered."""
+        return _open(self._own_key(label), cell.associated(self.key_id), blob)
+
+    def _own_key(self, label: str) -> AESGCM:
+        key = self._own_keys.get(label)
+        if key is None:
+            key = self._own_keys[label] = AESGCM(hkdf(self._index_key, label))
+        return key
 
 
 class WorkerVault(WebVault):
