@@ -10,6 +10,9 @@ from portal.accounts import external as accounts_external
 from portal.accounts import jobs as accounts
 from portal.accounts import login
 from portal.accounts import views as accounts_views
+from portal.accounts.factors import confirm, second
+from portal.accounts.factors import jobs as factors
+from portal.accounts.factors import views as factors_views
 from portal.audit import jobs as audit
 from portal.campaigns import emails as campaigns_emails
 from portal.campaigns import jobs as campaigns
@@ -81,6 +84,9 @@ PAGES = (
     outbox_views,
     exposure_views,
     accounts_views,
+    second,
+    confirm,
+    factors_views,
     reset_views,
     reset_done,
     reset_external,
@@ -98,7 +104,11 @@ HANDLERS: dict[str, intake.Handler] = {
 }
 
 # The handlers of sealed jobs, by kind: what only the worker may ask a company's own store.
-SEALED: dict[str, SealedHandler] = {**accounts_external.SEALED, **reset_jobs.SEALED}
+SEALED: dict[str, SealedHandler] = {
+    **accounts_external.SEALED,
+    **factors.SEALED,
+    **reset_jobs.SEALED,
+}
 # What handlers need of other servers, by purpose.
 LOOKUPS: dict[str, intake.Lookup] = {**reset.LOOKUPS}
 
@@ -174,7 +184,7 @@ def create_app(
         hash_slots=hash_slots_for(settings),
         storage=storage or StorageCheck(database, READINESS, clock),
         page_cache=PageCache(content_version, look_seconds),
-        account_lines=(rotation_views.account_line,),
+        account_lines=(factors_views.account_line, rotation_views.account_line),
         waits=(pace.present_wait, outbox_pace.present_wait),
         language_chosen=accounts_views.store_language,
         sign_in_failed=reset_views.submit_failed_sign_in,

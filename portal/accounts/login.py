@@ -20,6 +20,7 @@ from portal.web.languages import cookie_name
 
 DEVICE_COOKIE = "device"
 ENDED = "session ended"
+SECOND_STEP_OVER = "second step over"  # it took too long, or there were too many wrong codes
 LET_IN = "let in"  # this browser was made a known device by a mailed link
 # The only pages that require sign-in, so the only valid targets after it.
 _OWN_PAGE = re.compile(r"/account/(?:[a-z]+/)*\Z")

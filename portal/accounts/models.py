@@ -20,6 +20,8 @@ class AccountSession(Base):
     account_version: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(Utc)
     seen_at: Mapped[datetime] = mapped_column(Utc, index=True)
+    # When this browser last proved whose account it is: with everything that a sign-in asks for.
+    proved_at: Mapped[datetime | None] = mapped_column(Utc)
     ends_at: Mapped[datetime] = mapped_column(Utc, index=True)
     password_tries: Mapped[int] = mapped_column(SmallInteger, default=0)
     # Encrypted under the session's token, which only the browser has.

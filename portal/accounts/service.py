@@ -29,6 +29,7 @@ TOKEN_BYTES = 32
 ABSOLUTE = timedelta(hours=12)
 IDLE = timedelta(hours=1)
 SEEN_EVERY = timedelta(minutes=1)
+PROVED_FOR = timedelta(minutes=10)
 MOST_SESSIONS = 20
 TRIES_PER_SESSION = 5
 _ADDRESS_SIZE = 256
@@ -72,6 +73,11 @@ class Resumed:
     address: str = field(repr=False)
     began_at: datetime
     seen_at: datetime
+    proved_at: datetime | None = None
+
+    def proved_recently(self, now: datetime) -> bool:
+        """Return whether this browser proved whose account it is in the last ten minutes."""
+        return self.proved_at is not None and self.proved_at <= now < self.proved_at + PROVED_FOR
 
 
 @dataclass(frozen=True)
@@ -86,9 +92,19 @@ class Listed:
 
 
 def create_session(
-    session: Session, vault: WebVault, account: Account, *, address: str, device: str, now: datetime
+    session: Session,
+    vault: WebVault,
+    account: Account,
+    *,
+    address: str,
+    device: str,
+    now: datetime,
+    proved_at: datetime | None = None,
 ) -> str:
-    """Create a session and return its token, which is stored nowhere; a 21st session ends the oldest."""
+    """Create a session and return its token, which is stored nowhere; a 21st session ends the oldest.
+
+    `proved_at` is `now` where everything was proved that a sign-in asks for.
+    """
     token, row_id = token_urlsafe(TOKEN_BYTES), new_id()
     session.add(
         AccountSession(
@@ -98,6 +114,7 @@ def create_session(
             account_version=account.version,
             created_at=now,
             seen_at=now,
+            proved_at=proved_at,
             ends_at=now + ABSOLUTE,
             password_tries=0,
             address=tokens.lock(token.encode(), address.encode(), _ADDRESS_SIZE, _ADDRESS_INFO),
@@ -134,7 +151,7 @@ def resume(session: Session, store: str, token: str, now: datetime) -> Resumed |
     if account is None or account.version != row.account_version or account.must_reset:
         return None
     address = tokens.unlock(token.encode(), row.address, _ADDRESS_INFO).decode()
-    return Resumed(row.id, account, address, row.created_at, row.seen_at)
+    return Resumed(row.id, account, address, row.created_at, row.seen_at, row.proved_at)
 
 
 def touch(session: Session, session_id: bytes, now: datetime) -> None:
@@ -143,6 +160,18 @@ def touch(session: Session, session_id: bytes, now: datetime) -> None:
         update(AccountSession)
         .where(AccountSession.id == session_id, AccountSession.seen_at < now)
         .values(seen_at=now)
+    )
+
+
+def prove(session: Session, session_id: bytes, now: datetime) -> None:
+    """Store that a session's browser proved whose account it is, with everything that a sign-in asks for."""
+    session.execute(update(AccountSession).where(AccountSession.id == session_id).values(proved_at=now))
+
+
+def unprove(session: Session, account_id: bytes) -> None:
+    """Forget what the browsers of an account proved: with another set of factors, they prove it anew."""
+    session.execute(
+        update(AccountSession).where(AccountSession.account_id == account_id).values(proved_at=None)
     )
 
 

@@ -10,6 +10,7 @@ from werkzeug.exceptions import TooManyRequests
 from portal.accounts import at_company, attempt, external, login, service
 from portal.accounts import sign_in as counts
 from portal.accounts.attempt import Begun, Outcome, Refused, SignedIn, Wait
+from portal.accounts.factors import asking
 from portal.accounts.forms import SignInForm
 from portal.accounts.login import current_account, sign_in_required
 from portal.core.dates import DAY
@@ -53,6 +54,7 @@ def sign_in() -> ResponseReturnValue:
         form=SignInForm(),
         signed_out=session.pop(_SIGNED_OUT, False),
         ended=session.pop(login.ENDED, None),
+        second_step_over=session.pop(login.SECOND_STEP_OVER, False),
         let_in=session.pop(login.LET_IN, False),
     )
 
@@ -74,14 +76,11 @@ def try_to_sign_in() -> ResponseReturnValue:
         if parts.sign_in_failed is not None:
             parts.sign_in_failed(address, isinstance(outcome, Refused) and outcome.closes)
         return _failure_page(form, wrong=True, too_long=too_long(password))
-    earlier = login.signed_in()
     with parts.db.write() as db_session:
         counts.clear(db_session, parts.vault, begun.counted)
-        if earlier is not None:
-            service.end_session(db_session, earlier.account_id, earlier.session_id)
         attempt.renew(db_session, parts.vault, begun, outcome)
-        token = _create_session(db_session, outcome.account, address)
-    return _log_in(token, outcome.account, request.args.get("next"))
+        entry = _enter(db_session, outcome.account, address)
+    return _lead_on(entry, outcome.account, request.args.get("next"))
 
 
 @bp.get("/sign-in/wait/")
@@ -98,13 +97,10 @@ def wait() -> ResponseReturnValue:
         return _failure_page(form, wrong=True, too_long=long)
     if told.outcome != external.SIGNED_IN:
         return render_template("accounts/away.html", again="/sign-in/"), AWAY
-    parts, earlier = frame.parts(), login.signed_in()
     account = Account(bytes.fromhex(told.verdict["account"]), "", told.verdict["version"])
-    with parts.db.write() as db_session:
-        if earlier is not None:
-            service.end_session(db_session, earlier.account_id, earlier.session_id)
-        token = _create_session(db_session, account, told.verdict["address"])
-    return _log_in(token, account, onward)
+    with frame.parts().db.write() as db_session:
+        entry = _enter(db_session, account, told.verdict["address"])
+    return _lead_on(entry, account, onward)
 
 
 def _hand_over(address: str, password: str) -> ResponseReturnValue:
@@ -123,14 +119,29 @@ def _hand_over(address: str, password: str) -> ResponseReturnValue:
     return WAITING.submit(fields, [login.next_page(request.args.get("next")), long])
 
 
-def _create_session(db_session: Session, account: Account, address: str) -> str:
-    parts, device = frame.parts(), service.describe_device(request.user_agent.string)
+def _enter(db_session: Session, account: Account, address: str) -> tuple[str, bool]:
+    """Return a session's token, or, and True, that of a proof where a second factor is missing."""
+    proof = asking.proof_of_password(db_session, account, address)
+    return (proof, True) if proof else (create_session(db_session, account, address), False)
+
+
+def _lead_on(entry: tuple[str, bool], account: Account, onward: str | None) -> ResponseReturnValue:
+    token, factor_missing = entry
+    return asking.lead_to_second_step(token, onward) if factor_missing else log_in(token, account, onward)
+
+
+def create_session(db_session: Session, account: Account, address: str) -> str:
+    """Create the session of somebody who proved everything, in the place of this browser's earlier one."""
+    parts, earlier = frame.parts(), login.signed_in()
+    if earlier is not None:
+        service.end_session(db_session, earlier.account_id, earlier.session_id)
+    now, device = parts.clock.now(), service.describe_device(request.user_agent.string)
     return service.create_session(
-        db_session, parts.vault, account, address=address, device=device, now=parts.clock.now()
+        db_session, parts.vault, account, address=address, device=device, now=now, proved_at=now
     )
 
 
-def _log_in(token: str, account: Account, onward: str | None) -> ResponseReturnValue:
+def log_in(token: str, account: Account, onward: str | None) -> ResponseReturnValue:
     """Sign this browser in, and lead on to the page that was wanted."""
     if not login.log_in(token):
         # The password was changed elsewhere at this moment.

@@ -214,7 +214,13 @@ def change_now() -> Page:
                 now=now,
             )
             token = accounts.create_session(
-                db_session, parts.vault, changed, address=current.address, device=device, now=now
+                db_session,
+                parts.vault,
+                changed,
+                address=current.address,
+                device=device,
+                now=now,
+                proved_at=current.resumed.proved_at,
             )
     except service.Overtaken:
         login.log_out()

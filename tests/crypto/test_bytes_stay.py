@@ -33,6 +33,8 @@ ARGUMENTS = {
     "bucket": (0,),
     "derive": (1,),
     "derived_key": (1,),
+    "encrypt_own": (0,),
+    "decrypt_own": (0,),
     "hit": (3,),
     "hkdf": (1,),
     "list_index": (0,),
@@ -61,6 +63,7 @@ LABELS = {
         "intake_caps record",
         "intake_replies kept",
         "key_canary sealed",
+        "one_time_codes secret",
         "outbox_mails payload",
         "subscriptions contact",
         "reset_attempts account",
@@ -70,6 +73,9 @@ LABELS = {
         "known device",
         "lane",
         "link",
+        "one-time code step",
+        "recovery code",
+        "second step",
         "session device",
         "sign-in door",
         "sign-in failures",
@@ -81,6 +87,7 @@ LABELS = {
     "derived_key": {"account", "audit checkpoints", "bucket", "doctor", "fingerprint", "proof", "vouchers"},
     "hit": {
         "change-password",
+        "confirm",
         "forged notice links",
         "inspect lists",
         "new password",
@@ -88,6 +95,8 @@ LABELS = {
         "tidy sign-in doors",
         "verify the log",
     },
+    "encrypt_own": {"portal one-time code secrets"},
+    "decrypt_own": {"portal one-time code secrets"},
     "hkdf": {"portal pointers", "portal stored password hashes"},
     "list_index": {
         "account reference",
@@ -111,7 +120,7 @@ LABELS = {
         "suppression",
     },
     "list_key": {"exposure", "exposure-person"},
-    "lock": {"authenticity", "portal session address", "portal session device"},
+    "lock": {"authenticity", "portal proof address", "portal session address", "portal session device"},
     "place": {"notice link"},
     "pointer": {"notice link"},
     "row_mac": {
@@ -127,7 +136,7 @@ LABELS = {
     },
     "seal": {"canary"},
     "token": {"boundary", "message-id", "reminders-off", "reset", "unsubscribe"},
-    "unlock": {"authenticity", "portal session address", "portal session device"},
+    "unlock": {"authenticity", "portal proof address", "portal session address", "portal session device"},
     "_builtin_once_a_day": {"count hash shapes", "inspect accounts"},
 }
 # By the name in its row: the purposes of its links, and its fields, which are the keys of the sealed JSON.

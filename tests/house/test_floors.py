@@ -18,6 +18,10 @@ FLASK_ALLOWED = {
     "portal.app",
     "portal.cli",
     "portal.accounts.at_company",  # what all pages of accounts are where the portal has no access to them
+    "portal.accounts.factors.asking",  # what the pages that ask for a second factor share
+    "portal.accounts.factors.confirm",  # pages
+    "portal.accounts.factors.second",  # pages
+    "portal.accounts.factors.step_up",  # guards pages
     "portal.accounts.login",  # who is signed in, for the pages of every floor above
     "portal.serve",
     "portal.worker",

@@ -65,6 +65,7 @@ def wait_for_change() -> Page:
                 address=told.verdict["address"],
                 device=device,
                 now=parts.clock.now(),
+                proved_at=current.resumed.proved_at if current else None,
             )
         return _to_done(told, signed_in=login.log_in(token))
     if told.outcome == UNKNOWN or current is None:

@@ -1,0 +1,60 @@
+"""One-time codes (TOTP, RFC 6238): six digits, 30 seconds, SHA-1, which every authenticator app knows."""
+
+import unicodedata
+from datetime import datetime
+from hmac import compare_digest
+from io import BytesIO
+
+import pyotp
+import segno
+
+SECONDS = 30
+# Clocks of phones are wrong, and people type slowly: the code before and the one after are right, too.
+AROUND = 1
+DIGITS = 6
+SCALE = 6
+
+
+def new_secret() -> str:
+    """Return a random secret of 160 bits: 32 base32 characters."""
+    return pyotp.random_base32()
+
+
+def step_at(now: datetime) -> int:
+    """Return the number of the 30-second step of a time."""
+    return int(now.timestamp()) // SECONDS
+
+
+def matching_step(secret: str, typed: str, now: datetime) -> int | None:
+    """Return the step around `now` whose code was typed, the nearest to it, or None."""
+    code, totp, step = normalised(typed), pyotp.TOTP(secret), step_at(now)
+    around = [step, *(step + sign * away for away in range(1, AROUND + 1) for sign in (-1, 1))]
+    # Every one is compared, in one time each: how long it takes does not say which digits are right.
+    right = [one for one in around if compare_digest(totp.generate_otp(one).encode(), code.encode())]
+    return right[0] if right else None
+
+
+def normalised(typed: str) -> str:
+    """Return a typed code without spaces and hyphens, with ASCII digits in the place of any other digits."""
+    kept = (one for one in typed if not one.isspace() and unicodedata.category(one) != "Pd")
+    return "".join(str(unicodedata.digit(one, one)) for one in kept)
+
+
+def looks_right(typed: str) -> bool:
+    """Return whether a typed code has six digits."""
+    code = normalised(typed)
+    return len(code) == DIGITS and code.isascii() and code.isdigit()
+
+
+def uri(secret: str, organisation: str, label: str) -> str:
+    """Return the address that an authenticator app reads; nothing in it says whose account it is."""
+    return pyotp.TOTP(secret).provisioning_uri(name=label, issuer_name=organisation)
+
+
+def qr_code(content: str) -> bytes:
+    """Return a QR code as an SVG without any style, dark on white also on a dark page."""
+    drawn = BytesIO()
+    segno.make(content, error="m", micro=False).save(
+        drawn, kind="svg", scale=SCALE, light="#fff", xmldecl=False, svgclass=None, lineclass=None
+    )
+    return drawn.getvalue()

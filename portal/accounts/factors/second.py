@@ -1,0 +1,76 @@
+"""The second step at sign-in: the password was right, and a factor is missing."""
+
+from typing import NoReturn
+
+from flask import Blueprint, abort, render_template, session
+from flask.typing import ResponseReturnValue
+
+from portal.accounts import at_company, login, views
+from portal.accounts.factors import asking, proofs, service
+from portal.accounts.factors.proofs import Proved, Purpose
+from portal.web import frame
+from portal.web.errors import LinkForgotten
+from portal.web.tabs import TabValue
+
+bp = Blueprint("second_step", __name__)
+at_company.install(bp, "accounts.sign_in", "accounts/at-company.html")
+UNLISTED_PATHS = ()
+
+REFUSED = 400
+
+
+@bp.get("/sign-in/second/")
+def ask() -> ResponseReturnValue:
+    """Ask for the factor that is missing."""
+    _entry, proved = pending()
+    return _page(asking.question(_kinds(proved)))
+
+
+@bp.post("/sign-in/second/")
+def answer() -> ResponseReturnValue:
+    """Count the try, check the factor, and sign in."""
+    entry, proved = pending()
+    asked = asking.question(_kinds(proved))
+    if asked.kind is None or not asked.form.validate():
+        return _page(asked), REFUSED
+    token = None
+    with frame.parts().db.write() as db_session:
+        counted = proofs.count_try(db_session, proved.id)
+        if counted and asking.check(db_session, proved.account, asked, asking.come_from(proved.account)):
+            proofs.end(db_session, proved.id)
+            token = views.create_session(db_session, proved.account, proved.address)
+    if not counted:
+        begin_again()
+    return views.log_in(token, proved.account, entry.state) if token else (_page(asked), REFUSED)
+
+
+def pending() -> tuple[TabValue, Proved]:
+    """Return what this request's browser has proved; redirect to the start where that is over."""
+    try:
+        entry = asking.PENDING.find()
+    except LinkForgotten:
+        entry = None
+    if entry is None:
+        begin_again()
+    parts = frame.parts()
+    with parts.db.read() as db_session:
+        proved = proofs.find(
+            db_session, parts.settings.identity.store, Purpose.SIGN_IN, entry.value, parts.clock.now()
+        )
+    return (entry, proved) if proved else begin_again()
+
+
+def begin_again() -> NoReturn:
+    """End the request with a redirect to the first step, which says why."""
+    asking.PENDING.forget(lambda _token: True)
+    session[login.SECOND_STEP_OVER] = True
+    abort(frame.see_other("accounts.sign_in"))
+
+
+def _kinds(proved: Proved) -> frozenset[service.Kind]:
+    with frame.parts().db.read() as db_session:
+        return service.kinds(db_session, proved.account.id)
+
+
+def _page(asked: asking.Question) -> str:
+    return render_template("accounts/factors/second.html", **asked.template_values())

@@ -1,0 +1,173 @@
+"""The owner adds, replaces and removes what the second step needs; each change asks first who it is."""
+
+import re
+from datetime import timedelta
+from html import unescape
+from urllib.parse import parse_qs, urlsplit
+
+import pyotp
+import pytest
+
+from portal.accounts.factors import service
+from portal.accounts.factors.service import Kind
+from tests.accounts.conftest import PASSWORD
+from tests.visitor import hidden, leads_to
+
+CODES, RECOVERY = "/account/factors/codes/", "/account/factors/recovery/"
+
+
+@pytest.fixture
+def signed_in(client, ana, sign_in):
+    assert sign_in().status_code == 303
+    return client
+
+
+@pytest.fixture
+def inside(client, protected, recovery, sign_in, app_code, clock):
+    """Signed in with both steps; the code that did it is over."""
+    assert client.submit(sign_in().location, code=app_code()).status_code == 303
+    clock.advance(timedelta(minutes=1))
+    return client
+
+
+def key_on(page: str) -> str:
+    return "".join(re.findall(r'<code class="key">([A-Z2-7 ]+)</code>', page)[0].split())
+
+
+def kinds(db, account) -> set[Kind]:
+    with db.read() as session:
+        return set(service.kinds(session, account.id))
+
+
+def test_an_app_is_set_up_and_then_asked_for(signed_in, ana, db, clock, sign_in):
+    assert '<dd class="state">Off</dd>' in signed_in.get("/account/").text
+    page = signed_in.get(CODES).text
+    key = key_on(page)
+    assert len(key) == 32
+    assert key_on(signed_in.get(CODES).text) == key, "as long as it is not confirmed"
+    assert kinds(db, ana) == set()
+    wrong = signed_in.submit(CODES, code="000000")
+    assert (wrong.status_code, "That code is wrong." in wrong.text) == (400, True)
+    assert kinds(db, ana) == set()
+    shown = signed_in.submit(CODES, code=pyotp.TOTP(key).at(clock.at))
+    codes = re.findall(r"<li><code>([A-Z2-7-]{19})</code></li>", shown.text)
+    assert len(set(codes)) == 10
+    assert kinds(db, ana) == {Kind.CODE, Kind.RECOVERY}
+    assert "On" in signed_in.get("/account/").text
+    assert "10 codes left" in signed_in.get("/account/factors/").text
+    signed_in.submit("/account/", to="/sign-out/")
+    assert leads_to(sign_in()) == "/sign-in/second/"
+
+
+def test_the_key_and_its_picture_name_the_company_and_nobody(signed_in):
+    page = signed_in.get(CODES)
+    address = unescape(re.findall(r'href="(otpauth://[^"]+)"', page.text)[0])
+    found = urlsplit(address)
+    assert (found.netloc, found.path) == ("totp", "/Northwind%20Travel:account")
+    assert parse_qs(found.query) == {"secret": [key_on(page.text)], "issuer": ["Northwind Travel"]}
+    picture = signed_in.get("/account/factors/codes/qr.svg")
+    assert picture.mimetype == "image/svg+xml"
+    assert picture.text.startswith("<svg")
+    assert not re.search(r"style|<script|class=", picture.text)
+    assert "no-store" in picture.headers["Cache-Control"]
+
+
+def test_no_picture_without_a_key(signed_in):
+    assert signed_in.get("/account/factors/codes/qr.svg").status_code == 404
+
+
+def test_recovery_codes_can_be_saved_as_a_file_once(inside, recovery):
+    shown = inside.submit(RECOVERY)
+    form = hidden(shown.text)
+    file = inside.post("/account/factors/recovery/text/", data=form)
+    assert file.mimetype == "text/plain"
+    assert file.headers["Content-Disposition"] == 'attachment; filename="recovery-codes.txt"'
+    assert file.text.split("\r\n")[0] == "Recovery codes for Northwind Travel"
+    assert [line.replace("-", "").lower() for line in file.text.split("\r\n")[3:13]] == form["codes"].split()
+    made_up = inside.post("/account/factors/recovery/text/", data=form | {"codes": "click here " * 5})
+    assert leads_to(made_up) == RECOVERY
+    assert inside.get("/account/factors/recovery/text/").status_code == 303
+
+
+def test_new_recovery_codes_take_the_place_of_the_old(inside, recovery, browser_at, sign_in):
+    inside.submit(RECOVERY)
+    other = browser_at("203.0.113.9")
+    second = f"{sign_in(visitor=other).location}&use=recovery"
+    assert other.submit(second, to=second, code=recovery[3]).status_code == 400
+
+
+def test_the_app_is_removed_with_its_recovery_codes(inside, ana, db, sign_in, browser_at):
+    assert "Your recovery codes go too" in inside.get(f"{CODES}remove/").text
+    assert inside.submit(f"{CODES}remove/").status_code == 303
+    assert "Your password alone gets in now." in inside.get("/account/factors/").text
+    assert kinds(db, ana) == set()
+    assert leads_to(sign_in(visitor=browser_at("203.0.113.9"))) == "/account/"
+    assert inside.get(f"{CODES}remove/").status_code == 303
+
+
+@pytest.mark.parametrize("page", [CODES, f"{CODES}remove/", RECOVERY])
+def test_a_change_asks_first_who_it_is(inside, clock, page, app_code):
+    clock.advance(timedelta(minutes=10))
+    asked = inside.get(page)
+    assert asked.location == f"/account/confirm/?next={page.replace('/', '%2F')}".replace("%2F", "/")
+    wrong = inside.submit(asked.location, to=asked.location, password="not mine")
+    assert "That’s not your password." in wrong.text
+    second = inside.submit(asked.location, to=asked.location, password=PASSWORD)
+    assert leads_to(second) == "/account/confirm/second/"
+    assert inside.get(page).status_code == 303, "the password alone is not enough"
+    assert inside.submit(second.location, code="000000").status_code == 400
+    done = inside.submit(second.location, code=app_code())
+    assert (done.status_code, done.location) == (303, page)
+    assert inside.get(page).status_code == 200
+
+
+def test_without_a_factor_the_password_is_enough(signed_in, clock):
+    clock.advance(timedelta(minutes=10))
+    asked = signed_in.get(CODES).location
+    assert signed_in.submit(asked, to=asked, password=PASSWORD).location == CODES
+    assert signed_in.get(CODES).status_code == 200
+
+
+def test_a_form_that_came_too_late_was_not_acted_on(inside, clock, ana, db):
+    form = hidden(inside.get(f"{CODES}remove/").text)
+    clock.advance(timedelta(minutes=10))
+    late = inside.post(f"{CODES}remove/", data=form)
+    assert "We haven’t saved your last change." in inside.get(late.location).text
+    assert Kind.CODE in kinds(db, ana)
+
+
+def test_a_removed_factor_ends_what_was_proved_with_it(
+    inside, client, ana, db, browser_at, sign_in, app_code
+):
+    other = browser_at("203.0.113.9")
+    assert other.submit(sign_in(visitor=other).location, code=app_code()).status_code == 303
+    assert other.get(CODES).status_code == 200
+    assert inside.submit(f"{CODES}remove/").status_code == 303
+    assert leads_to(other.get(CODES)).startswith("/account/confirm/")
+    assert inside.get(CODES).status_code == 200, "this browser removed it"
+
+
+def test_another_sessions_confirmation_is_none_here(inside, clock, browser_at, sign_in, app_code):
+    clock.advance(timedelta(minutes=10))
+    second = inside.submit("/account/confirm/", password=PASSWORD)
+    assert inside.get(second.location).status_code == 200
+    with inside.session_transaction() as stored:
+        proof = stored["confirmations"]
+    other = browser_at("203.0.113.9")
+    other.submit(sign_in(visitor=other).location, code=app_code())
+    with other.session_transaction() as stored:
+        stored["confirmations"] = proof
+    assert leads_to(other.get(second.location)).startswith("/account/confirm/?next=")
+
+
+@pytest.mark.parametrize("onward", ["//evil.example/", "https://evil.example/", "/sign-out/", "/account/../"])
+def test_afterwards_only_a_page_of_the_account_is_shown(signed_in, onward):
+    asked = f"/account/confirm/?next={onward}"
+    assert signed_in.submit(asked, to=asked, password=PASSWORD).location == "/account/"
+
+
+def test_the_sixth_wrong_password_ends_the_session(signed_in):
+    form = hidden(signed_in.get("/account/confirm/").text) | {"password": "not mine"}
+    answers = [signed_in.post("/account/confirm/", data=form) for _try in range(6)]
+    assert [one.status_code for one in answers] == [400] * 5 + [303]
+    assert signed_in.get("/account/").status_code == 303
