@@ -14,6 +14,7 @@ from portal.accounts.factors import confirm, second
 from portal.accounts.factors import jobs as factors
 from portal.accounts.factors import views as factors_views
 from portal.audit import jobs as audit
+from portal.blocklists.lists import Blocklists
 from portal.campaigns import emails as campaigns_emails
 from portal.campaigns import jobs as campaigns
 from portal.campaigns import service as campaigns_service
@@ -182,6 +183,7 @@ def create_app(
         keys=web_keys,
         vault=WebVault(web_keys),
         hash_slots=hash_slots_for(settings),
+        blocklists=Blocklists(settings.passwords),
         storage=storage or StorageCheck(database, READINESS, clock),
         page_cache=PageCache(content_version, look_seconds),
         account_lines=(factors_views.account_line, rotation_views.account_line),

@@ -44,6 +44,10 @@ COMMANDS = {
     "intake": ("portal.intake.commands:intake", "Show, retry or discard requests from public forms."),
     "keys": ("portal.runtime.commands:keys", "Generate the key files, and renew the session secret."),
     "outbox": ("portal.outbox.commands:outbox", "Show, retry or pause outgoing mail."),
+    "passwords": (
+        "portal.reset.corpus_commands:passwords",
+        "Build a file of stolen passwords, and look one up.",
+    ),
     "rehearse": (
         "portal.rehearsal.commands:rehearse",
         "Rehearse an incident on a copy, against a mailbox on this machine.",
@@ -63,14 +67,16 @@ CHECKS = {
     "identity store": "portal.identity.external:check",
     "mail relay": "portal.outbox.commands:check_relay",
     "legal pages": "portal.site.legal:check_files",
+    "password lists": "portal.reset.corpus_commands:check_files",
 }
 DATABASE_CHECKS = (
     "portal.identity.builtin.hashes:check_encrypted",
     "portal.outbox.commands:check_pause",
     "portal.incidents.commands.show:check_promises",
 )
-CHECKS_A_FILE = ("incidents", "check")  # it reads what settings it needs, complete or not
-NOTES = ("portal.site.legal:notes",)
+# They read what settings they need, complete or not.
+WITHOUT_SETTINGS = {("incidents", "check"), ("passwords", "build"), ("passwords", "check")}
+NOTES = ("portal.site.legal:notes", "portal.reset.corpus_commands:notes")
 
 
 def load(path: str) -> Any:
@@ -148,7 +154,7 @@ def main(context: click.Context) -> None:
         or context.resilient_parsing
         or "--help" in sys.argv
         or context.invoked_subcommand == "demo"
-        or tuple(sys.argv[1:3]) == CHECKS_A_FILE
+        or tuple(sys.argv[1:3]) in WITHOUT_SETTINGS
     ):
         return
     context.obj = _context_of(context, context.invoked_subcommand or "")

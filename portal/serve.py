@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from portal.blocklists import lists
 from portal.core.settings import Settings
 from portal.crypto import keys, self_test
 from portal.crypto.vault import WebVault
@@ -104,6 +105,7 @@ def refusals(settings: Settings) -> list[str]:
             "Put it into worker.env, or into a file that portal-worker alone can read."
             for name in settings.identity.exposed
         ]
+    faults += [f"{setting}: {path} {why}." for setting, path, why in lists.faults(settings.passwords)]
     try:
         registry.capabilities(settings)
     except StoreFault as fault:

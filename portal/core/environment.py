@@ -251,6 +251,13 @@ class Environment:
             self.fault(name, "must be an existing PNG, SVG, WebP or JPEG file")
         return path
 
+    def built_file(self, name: str) -> Path | None:
+        """Return a file of `portal passwords build` that exists, or None."""
+        value = self.text(name, "")
+        if value and not Path(value).is_file():
+            self.fault(name, "must be an existing file, written by: portal passwords build")
+        return Path(value) if value else None
+
     def folder(self, name: str) -> Path | None:
         """Return a folder that exists, or None."""
         value = self.text(name, "")

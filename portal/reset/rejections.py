@@ -71,6 +71,16 @@ CLOSED_PASSWORD = Rejection(
     mark("We locked this password because someone else may have it."),
     mark("Choose one you’ve never used, here or anywhere else."),
 )
+STOLEN = Rejection(
+    "stolen",
+    mark("This password is on a list of stolen passwords. Attackers try those first."),
+    mark("Choose one you’ve never used, here or anywhere else."),
+)
+EXPOSED = Rejection(
+    "exposed",
+    mark("This password was stolen from us. Attackers try it first."),
+    mark("Choose one you’ve never used, here or anywhere else."),
+)
 STORES_RULES = Rejection(
     "stores-rules",
     mark("Our sign-in system doesn’t accept this password."),

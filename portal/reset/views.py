@@ -17,7 +17,7 @@ from portal.identity.builtin.passwords import NewPassword, Password
 from portal.identity.service import hasher_for, is_external, is_unset
 from portal.intake import service as intake
 from portal.intake.flow import REFUSED, Flow
-from portal.reset import passwords, service
+from portal.reset import judging, passwords, service
 from portal.reset.done import OVER, to_done
 from portal.reset.emails import PURPOSE
 from portal.reset.external import asking
@@ -275,8 +275,7 @@ def _check(form: NewPasswordForm, own_words: tuple[str, ...]) -> str | None:
     """Return the new password in the form that is hashed, or None with all errors in the form."""
     valid = form.validate()
     password = form.password.data or ""
-    organisation = frame.parts().settings.site.organisation
-    rejections = passwords.check(password, own_words=own_words, organisation=organisation)
+    rejections = judging.reasons(password, own_words, frame.parts())
     if password and rejections:
         form.refuse(*rejections)
     return passwords.normalise(password) if valid and not rejections else None

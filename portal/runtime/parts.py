@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from portal.blocklists.lists import Blocklists
 from portal.core.clock import Clock
 from portal.core.db import Database
 from portal.core.settings import Settings
@@ -39,7 +40,8 @@ WaitEstimate = Callable[[Session, datetime], timedelta]
 class WebParts:
     """The parts of the web process, and what features pass to packages below them.
 
-    `storage` says whether the database can store, and what is degraded. `page_cache` holds rendered public
+    `blocklists` are those that the operator gave. `storage` says whether the database can store, and what is
+    degraded. `page_cache` holds rendered public
     pages. `account_lines` are shown on the account page, in this order. `waits` add up to the wait for a
     requested mail. `language_chosen` is called with the language that a visitor chose. `sign_in_failed` is
     called with the address of every failed sign-in, known or not, and whether this one closes sign-in to
@@ -55,6 +57,7 @@ class WebParts:
     hash_slots: HashSlots
     storage: StorageCheck
     page_cache: PageCache
+    blocklists: Blocklists = field(default_factory=Blocklists)
     account_lines: tuple[AccountLineProvider, ...] = ()
     waits: tuple[WaitEstimate, ...] = ()
     language_chosen: Callable[[str], None] | None = None

@@ -385,3 +385,13 @@ def test_what_is_wrong_with_a_companys_server_is_said_without_its_value(name, va
 def test_a_companys_server_on_this_machine_needs_no_tls(host):
     read = Settings.from_env(GOOD | HTTP | {"PORTAL_IDENTITY_HTTP_URL": f"http://{host}"})
     assert read.identity.http.url == f"http://{host}"
+
+
+@pytest.mark.parametrize("name", ["PASSWORD_CORPUS_FILE", "EXPOSED_PASSWORDS_FILE"])
+def test_a_file_of_passwords_must_exist(name, tmp_path):
+    assert faults(**{name: str(tmp_path / "none.pwc")}) == [
+        f"PORTAL_{name}: must be an existing file, written by: portal passwords build"
+    ]
+    (tmp_path / "there.pwc").write_bytes(b"")
+    passwords = Settings.from_env(GOOD | {f"PORTAL_{name}": str(tmp_path / "there.pwc")}).passwords
+    assert (passwords.corpus_file or passwords.exposed_file) == tmp_path / "there.pwc"

@@ -15,6 +15,7 @@ from portal.core.settings.identity import Argon2Parameters, Identity
 from portal.core.settings.keys import KeyFiles, SendsMail
 from portal.core.settings.limits import Limits
 from portal.core.settings.mail import Mail
+from portal.core.settings.passwords import PasswordLists
 from portal.core.settings.site import Site
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "KeyFiles",
     "Limits",
     "Mail",
+    "PasswordLists",
     "SendsMail",
     "Settings",
     "SettingsInvalid",
@@ -59,6 +61,7 @@ class Settings:
     keys: KeyFiles = field(default_factory=KeyFiles)
     mail: Mail = field(default_factory=Mail)
     limits: Limits = field(default_factory=Limits)
+    passwords: PasswordLists = field(default_factory=PasswordLists)
     identity: Identity = field(default_factory=Identity)
 
     @cached_property
@@ -102,6 +105,7 @@ class Settings:
             keys=keys,
             mail=Mail.read(environment, sends_mail, keys),
             limits=Limits.read(environment),
+            passwords=PasswordLists.read(environment),
             identity=Identity.read(environment, sends_mail, keys),
         )
         environment.refuse_unknown()

@@ -1,0 +1,65 @@
+"""Passwords of the operator's own lists are refused wherever a new one is chosen, with the reason."""
+
+import os
+
+import pytest
+
+from tests.passwords_file import made
+from tests.reset.journey import NEW, OLD, link_in
+
+__all__ = ["made"]
+
+STOLEN = "velvet-canyon-lantern-stolen"
+EXPOSED = "velvet-canyon-lantern-exposed"
+ON_A_LIST = "This password is on a list of stolen passwords."
+FROM_US = "This password was stolen from us."
+
+
+@pytest.fixture
+def browser(portal_with, made):
+    """A browser at a portal with both files."""
+    files = {"corpus_file": made(STOLEN, EXPOSED), "exposed_file": made(EXPOSED, name="exposed.pwc")}
+    return portal_with(passwords=files).test_client()
+
+
+@pytest.mark.parametrize(("password", "why"), [(STOLEN, ON_A_LIST), (EXPOSED, FROM_US)])
+def test_through_a_link(browser, ask, ana, people, password, why):
+    browser.get(link_in(ask(ana, browser)))
+    refused = browser.submit("/reset/choose/", password=password)
+    assert refused.status_code == 400
+    assert why in refused.text
+    assert "Choose one you’ve never used, here or anywhere else." in refused.text
+    assert password not in refused.text
+    assert (ON_A_LIST in refused.text) + (FROM_US in refused.text) == 1, "one reason is enough"
+    assert browser.submit("/reset/choose/", password=NEW).status_code == 303
+    assert people.signs_in_with(ana, NEW)
+
+
+@pytest.mark.parametrize(("password", "why"), [(STOLEN, ON_A_LIST), (EXPOSED, FROM_US)])
+def test_in_the_account(browser, ana, people, password, why):
+    browser.submit("/sign-in/", email=ana, password=OLD)
+    refused = browser.submit("/account/password/", current_password=OLD, password=password)
+    assert refused.status_code == 400
+    assert why in refused.text
+    assert people.signs_in_with(ana, OLD)
+
+
+def test_typed_with_other_accents_it_is_the_same_password(portal_with, made, ask, ana):
+    browser = portal_with(passwords={"corpus_file": made("étoile-canyon-lantern-süß")}).test_client()
+    browser.get(link_in(ask(ana, browser)))
+    typed = "e\u0301toile-canyon-lantern-su\u0308ß"
+    assert ON_A_LIST in browser.submit("/reset/choose/", password=typed).text
+
+
+def test_a_file_that_was_cut_is_logged_and_the_other_lists_decide(
+    portal_with, made, ask, ana, people, caplog
+):
+    path = made(STOLEN)
+    browser = portal_with(passwords={"corpus_file": path}).test_client()
+    os.truncate(path, 4000)
+    browser.get(link_in(ask(ana, browser)))
+    assert browser.submit("/reset/choose/", password="iloveyou1234567890").status_code == 400
+    assert browser.submit("/reset/choose/", password=STOLEN).status_code == 303
+    logged = [message for message in caplog.messages if message.startswith("passwords: ")]
+    assert "PORTAL_PASSWORD_CORPUS_FILE has 4000 bytes instead of" in logged[-1]
+    assert STOLEN not in caplog.text
