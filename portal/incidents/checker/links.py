@@ -12,6 +12,9 @@ from portal.web import markdown
 _INCIDENT = re.compile(
     r"/incidents/([a-z0-9-]{1,60})/(?:(statement|updates)/(\d{1,9})/|feed\.(?:atom|json))?"
 )
+# The portal's page for a new password, and the finding about what leads to it where passwords are elsewhere.
+RESET_PAGE = "/reset/"
+ELSEWHERE = "password-elsewhere"
 _NO_HOST = "https://site.invalid"
 # The places of an incident's page that a link may lead to.
 _ANCHOR = re.compile(r"apology|progress|timeline|genuine|versions|part-[1-5]|main")
@@ -52,6 +55,10 @@ def _of_link(part: Part, link: Link, site: Site, page: str) -> Iterator[Finding]
         # Such a page opens, at its top.
         code, weight = ("link-place", Weight.ASK) if href[:1] == "#" else ("link-nowhere", Weight.STOP)
         yield part.finding(code, weight, link.offset, said, example)
+    elif site.company_page and is_own(target, site) and target.path == RESET_PAGE:
+        said = f"the link {quoted(link.words)} leads to a page that only names your own: link to that"
+        example = f"[{link.words}]({site.company_page})"
+        yield part.finding(ELSEWHERE, Weight.WARN, link.offset, said, example)
     elif target.hostname and _RESERVED.fullmatch(target.hostname):
         said = f"{quoted(href)} is an address that exists only in examples"
         yield part.finding("example-address", Weight.WARN, link.offset, said)
@@ -68,7 +75,7 @@ def _fault(link: Link, target: SplitResult, site: Site, page: str) -> tuple[str,
         return "", ""
     if not target.netloc:
         return "it has no host", f"[{link.words}](https://www.example.com/)"
-    if not _is_own(target, site):
+    if not is_own(target, site):
         return "", ""
     if link.href.startswith("#"):
         return _anchor_fault(link, target.fragment, page)
@@ -77,7 +84,8 @@ def _fault(link: Link, target: SplitResult, site: Site, page: str) -> tuple[str,
     return _path_fault(link, target.path or "/", site)
 
 
-def _is_own(target: SplitResult, site: Site) -> bool:
+def is_own(target: SplitResult, site: Site) -> bool:
+    """Return whether an address is on the own site."""
     own = urlsplit(site.base_url or _NO_HOST)
     return target.scheme in ("http", "https") and target.netloc.casefold() == own.netloc.casefold()
 

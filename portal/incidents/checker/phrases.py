@@ -11,11 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from portal.incidents.checker.findings import Finding, Weight
-from portal.incidents.checker.prose import Part, quoted
+from portal.incidents.checker.links import ELSEWHERE, is_own
+from portal.incidents.checker.prose import Link, Part, quoted
+from portal.incidents.checker.site import Site
 
 FOLDER = Path(__file__).parent / "words"
+_SENTENCE = re.compile(r"[^.!?:;]+")
 _GAP = r"\s{1,9}(?:\S{1,40}\s{1,9}){0,6}?"
 
 
@@ -32,6 +36,9 @@ class Words:
     placeholders: frozenset[str] = frozenset()
     not_markers: frozenset[str] = frozenset()
     negations: re.Pattern[str] | None = None
+    choose: re.Pattern[str] | None = None
+    this_site: re.Pattern[str] | None = None
+    passwords: re.Pattern[str] | None = None
     kinds: tuple[tuple[str, re.Pattern[str]], ...] = ()
 
 
@@ -52,6 +59,9 @@ def words_of(language: str) -> Words:
         placeholders=frozenset([*english["placeholders"], *own.get("placeholders", ())]),
         not_markers=frozenset(own.get("not_markers", ())),
         negations=_pattern("|".join(own["negations"])) if own else None,
+        choose=_pattern("|".join(own["choose"])) if own else None,
+        this_site=_pattern("|".join(own["this_site"])) if own else None,
+        passwords=_pattern("|".join(own["kinds"]["passwords"])) if own else None,
         kinds=tuple((kind, _pattern("|".join(said))) for kind, said in own.get("kinds", {}).items()),
     )
 
@@ -62,6 +72,38 @@ def hedges(part: Part, language: str) -> Iterator[Finding]:
         for at, said, instead in _first_matches(words_of(language).hedges, paragraph.text):
             offset = paragraph.offset_of(at)
             yield part.finding("hedge", Weight.WARN, offset, f"{quoted(said)} hedges", instead)
+
+
+def passwords_here(part: Part, site: Site, language: str) -> Iterator[Finding]:
+    """Yield the sentences that tell people to choose a password here, where that is done elsewhere."""
+    words = words_of(language)
+    needed = (words.choose, words.this_site, words.passwords)
+    if not site.company_page or None in needed:
+        return
+    for paragraph in part.paragraphs:
+        # “Here” in the words of a link is where that leads.
+        linked = [link.words for link in paragraph.links if not _is_here(link, site)]
+        for sentence in _SENTENCE.finditer(_plain(paragraph.text)):
+            said = sentence[0]
+            if (
+                all(each is not None and each.search(said) for each in needed)
+                and not (words.negations and words.negations.search(said))
+                and not any(_plain(link) in said for link in linked)
+            ):
+                at = sentence.start() + len(said) - len(said.lstrip())
+                reason = (
+                    f"{quoted(paragraph.text[at : sentence.end()])}: passwords are not changed on this site"
+                )
+                example = f"[…]({site.company_page})"
+                yield part.finding(ELSEWHERE, Weight.WARN, paragraph.offset_of(at), reason, example)
+
+
+def _is_here(link: Link, site: Site) -> bool:
+    try:
+        target = urlsplit(link.href)
+    except ValueError:
+        return False
+    return not target.netloc or is_own(target, site)
 
 
 def apology_faults(apology: Part, others: Sequence[Part], language: str) -> Iterator[Finding]:

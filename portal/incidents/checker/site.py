@@ -40,11 +40,13 @@ class Site:
 
     `base_url` is empty where it is not known. `incidents` are all incidents by slug, None where they are not
     known: then links to them are not checked. `contact` says whether the site names an email address or a
-    phone number on every page, None where that is not known.
+    phone number on every page, None where that is not known. `company_page` is where new passwords are chosen
+    if that is not on this site, and empty where it is.
     """
 
     languages: tuple[str, ...]
     base_url: str = ""
     incidents: Mapping[str, Numbers] | None = None
     contact: bool | None = None
+    company_page: str = ""
     pages: frozenset[str] = PAGES

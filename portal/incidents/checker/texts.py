@@ -7,7 +7,7 @@ from portal.incidents.checker.findings import Finding, Weight, in_order, limited
 from portal.incidents.checker.kinds import class_findings
 from portal.incidents.checker.leaks import leaks
 from portal.incidents.checker.links import broken_links
-from portal.incidents.checker.phrases import apology_faults, hedges
+from portal.incidents.checker.phrases import apology_faults, hedges, passwords_here
 from portal.incidents.checker.prose import Part
 from portal.incidents.checker.readability import readability_findings
 from portal.incidents.checker.sections import SECTIONS, missing_findings, missing_sections, section_of
@@ -69,6 +69,7 @@ def statement_findings(
         yield from leaks(part, language)
         yield from broken_links(part, site, page)
         yield from hedges(part, language)
+        yield from passwords_here(part, site, language)
     yield from apology_faults(apology, sections, language)
     yield from readability_findings(parts, language)
     if site.contact is False and not any(_names_contact(part) for part in parts):
@@ -89,6 +90,7 @@ def update_findings(
         yield from leaks(part, language)
         yield from broken_links(part, site, page)
         yield from hedges(part, language)
+        yield from passwords_here(part, site, language)
     yield from readability_findings([body], language)
 
 

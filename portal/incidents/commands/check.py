@@ -36,7 +36,8 @@ def check(click_context: click.Context, file: BinaryIO, kind: str | None, *, as_
     settings, clock = _settings(context), context.clock if context else SystemClock()
     written = content(file)
     kind = kind or ("update" if is_update(written) else "statement")
-    site = Site(settings.site.languages, settings.base_url)
+    elsewhere = settings.identity.elsewhere
+    site = Site(settings.site.languages, settings.base_url, company_page=elsewhere.url if elsewhere else "")
     text: StatementText | UpdateText | None
     if kind == "update":
         update = check_update_file(written, site, settings.site.timezone, clock.now())

@@ -44,12 +44,13 @@ def site_of(session: Session, settings: Settings) -> Site:
     for found, column in ((versions, Statement), (updates, Update)):
         for incident_id, number in session.execute(select(column.incident_id, column.number)):
             found.setdefault(incident_id, set()).add(number)
-    site = settings.site
+    site, elsewhere = settings.site, settings.identity.elsewhere
     return Site(
         site.languages,
         settings.base_url,
         {slug: Numbers(versions.get(key, ()), updates.get(key, ())) for key, slug in slugs.items()},
         contact=bool(site.contact_email or site.contact_phone),
+        company_page=elsewhere.url if elsewhere else "",
     )
 
 

@@ -54,6 +54,16 @@ def test_an_update_is_known_by_its_front_matter_and_its_zone_by_the_settings(mon
     assert "the apology" not in check(monkeypatch, "--as", "update", CASES / "14-title-case.md").stdout
 
 
+def test_where_passwords_are_changed_at_the_companys_page_here_is_told_to_be_wrong(monkeypatch, write):
+    text = write(GOOD + "\n## What you can do\n\nChoose a new password here.\n")
+    assert "password-elsewhere" not in check(monkeypatch, text).stdout
+    link = {"PORTAL_IDENTITY_STORE": "link", "PORTAL_IDENTITY_LINK_URL": "https://shop.example/forgot"}
+    said = check(monkeypatch, text, **link)
+    assert said.exit_code == 0
+    assert "warn  line 14: “Choose a new password here”: passwords are not changed on" in said.stdout
+    assert "      […](https://shop.example/forgot)\n" in said.stdout
+
+
 def test_json_is_one_object(monkeypatch, write):
     said = json.loads(check(monkeypatch, "--json", write(GOOD)).stdout)
     assert (said["kind"], said["ok"], said["readability"]["value"]) == ("statement", True, 4.5)

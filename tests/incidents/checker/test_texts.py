@@ -1,5 +1,7 @@
 """What the checker says about words: stops, what it asks, and what it only tells."""
 
+from dataclasses import replace
+
 import pytest
 
 from portal.incidents.checker.findings import Finding
@@ -94,6 +96,60 @@ def test_what_must_not_go_out_stops(words, code):
 )
 def test_a_plain_sentence_is_not_stopped_nor_asked_about(words):
     assert [code for weight, code in codes(update(words)) if weight != "warn"] == []
+
+
+COMPANY = "https://shop.example/forgot"
+ELSEWHERE = replace(SITE, company_page=COMPANY)
+
+
+@pytest.mark.parametrize(
+    ("words", "language"),
+    [
+        ("Sorry. Please choose a new password here.", "en"),
+        ("Sorry. On this page you can set a new password today.", "en"),
+        ("Sorry.\nPlease [change it here](/account/), and your password is new.", "en"),
+        ("Lo sentimos. Elija aquí una contraseña nueva.", "es"),
+        ("Lo sentimos. En esta página puede cambiar su contraseña.", "es"),
+        ("Wählen Sie hier ein neues Passwort.", "de"),
+        ("Choisissez un nouveau mot de passe sur cette page.", "fr"),
+    ],
+)
+def test_a_password_that_is_changed_elsewhere_is_not_chosen_here(words, language):
+    found = [
+        one
+        for one in check_update("Closed", words, language, ELSEWHERE, page=PAGE)
+        if one.code == "password-elsewhere"
+    ]
+    assert [one.weight.value for one in found] == ["warn"]
+    assert "passwords are not changed on this site" in found[0].reason
+    assert COMPANY in found[0].example
+    assert "Sorry" not in found[0].reason
+    assert "password-elsewhere" not in [code for _, code in codes(update(words, language))]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Choose a new password on our website. Read here what happened.",
+        f"[Choose a new password here]({COMPANY}).",
+        "You can’t change your password here.",
+        f"Choose a [new password]({COMPANY}).",
+    ],
+)
+def test_a_text_that_leads_to_the_companys_page_passes(words):
+    assert "password-elsewhere" not in [
+        one.code for one in check_update("Closed", words, "en", ELSEWHERE, page=PAGE)
+    ]
+
+
+def test_a_link_to_the_page_that_only_names_the_companys_is_told_with_that():
+    words = "Choose a [new password](/reset/)\nor [another](https://portal.example/reset/)."
+    found = [one for one in check_update("Closed", words, "en", ELSEWHERE, page=PAGE) if one.example]
+    assert [(one.code, one.example) for one in found] == [
+        ("password-elsewhere", f"[new password]({COMPANY})"),
+        ("password-elsewhere", f"[another]({COMPANY})"),
+    ]
+    assert codes(update(words)) == []
 
 
 @pytest.mark.parametrize(
