@@ -97,6 +97,14 @@ class Environment:
         file = self._variables.get(f"{PREFIX}{name}_FILE")
         return PREFIX + name in self._variables or bool(file and os.access(file, os.R_OK))
 
+    def files_below(self, prefix: str) -> dict[str, Path]:
+        """Return the files that hold variables which begin with a prefix, by the variables' full names."""
+        return {
+            full.removesuffix("_FILE"): Path(file)
+            for full, file in self._variables.items()
+            if full.startswith(f"{PREFIX}{prefix}") and full.endswith("_FILE")
+        }
+
     def unused(self) -> tuple[str, ...]:
         """Return the variables that were given and do nothing in this version."""
         return tuple(sorted(UNUSED & self._variables.keys()))
@@ -192,6 +200,11 @@ class Environment:
     def database_url(self, name: str, default: str) -> str:
         """Return the URL of an SQLite or PostgreSQL database; a weak password is a fault in production."""
         value = self.text(name, default)
+        if not value:
+            self.fault(
+                name, "is required: the URL of a database, like postgresql://USER:<password>@HOST/NAME"
+            )
+            return value
         try:
             url = service_urls.database_url(value)
         except service_urls.AddressWrong as error:

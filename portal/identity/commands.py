@@ -53,6 +53,7 @@ class Seen:
     store: str
     can: Capabilities
     accounts: int | None = None
+    inactive: int | None = None
     shared_addresses: int | None = None
     hashes: list[Hashes] | None = None
     tried: list[Tried] | None = None
@@ -86,7 +87,7 @@ def check(
         if seen.store not in HERE:
             store = registry.build(settings)
             seen.accounts, seen.shared_addresses = checking.count(store)
-            seen.hashes = _hashes_of(store)
+            seen.inactive, seen.hashes = _counted(store)
             if account is not None:
                 seen.tried = _tried(context, store, account, password_file, yes=yes)
         elif account is not None:
@@ -112,6 +113,8 @@ def grants(context: Context, role: str | None) -> None:
     settings = context.settings.identity
     if settings.store != "sql":
         raise click.ClickException(f"PORTAL_IDENTITY_STORE is '{settings.store}': only 'sql' needs rights.")
+    if not settings.sql.url:
+        raise click.ClickException("PORTAL_IDENTITY_SQL_URL is required: it names the database and the role.")
     url = make_url(settings.sql.url)
     if url.get_backend_name() == "sqlite":
         raise click.ClickException(
@@ -135,14 +138,15 @@ def _faults_as_messages() -> Iterator[None]:
         raise click.ClickException(f"{text[:1].upper()}{text[1:]}.") from error
 
 
-def _hashes_of(store: ExternalStore) -> list[Hashes] | None:
-    """Return the company's hashes by format, where the store has them in a table."""
+def _counted(store: ExternalStore) -> tuple[int | None, list[Hashes] | None]:
+    """Return how many accounts are inactive, and all hashes by format, where the store has a table."""
     from portal.identity.sql.store import SqlStore  # noqa: PLC0415 - slow to import
 
     if not isinstance(store, SqlStore):
-        return None
-    counted_ = store.count_hashes()
-    return [Hashes(name, number, verified) for (name, verified), number in counted_.most_common()]
+        return None, None
+    found = store.count_hashes()
+    hashes = [Hashes(name, number, verified) for (name, verified), number in found.most_common()]
+    return store.count_inactive(), hashes
 
 
 def _tried(
@@ -171,11 +175,12 @@ def _show(seen: Seen) -> None:
     for capability, words in words_of.items():
         click.echo(f"  {'can' if can[capability] else 'CANNOT'} {words}")
     if seen.accounts is not None:
-        click.echo(f"Accounts: {seen.accounts}")
+        of_all = f" active, {seen.inactive} inactive" if seen.inactive else ""
+        click.echo(f"Accounts: {seen.accounts}{of_all}")
     if seen.shared_addresses:
         shared = counted(seen.shared_addresses, "address has", "addresses have")
         click.echo(f"  {shared} more than one account: nobody there can choose a password here")
     for each in seen.hashes or ():
         click.echo(f"  {each.accounts}: {each.format}{'' if each.verified else ' (nobody signs in with it)'}")
     for one in seen.tried or ():
-        click.echo(f"  {one.capability}: {one.fault or 'works'}")
+        click.echo(f"  {words_of.get(one.capability, one.capability)}: {one.fault or 'works'}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from portal.crypto.formats import layouts
 from portal.crypto.formats.refusal import HashRefused
 from portal.identity.account import Profile
 from portal.identity.builtin import formats
@@ -20,7 +21,7 @@ CASES = Path(__file__).with_name("cases")
 
 
 BCRYPT = "$2y$04$HHprCYkrhXKoRtOFlAn1fu7UnCw4LJF9av7hR8gg5BvkDRIxsJNYG"
-DECLARE = "Nothing in it says how it was made: declare it, like --digest 'sha1(salt+password)'"
+DECLARE = "Nothing in it says how it was made: declare it, like --digest "
 MD5, SSHA = "cb95015a436fe976eb38e45455372032", "{SSHA}lzIRHlqx8U/CuWo51zqWlHxNgEOgtOYs"
 
 
@@ -56,21 +57,22 @@ def test_what_cannot_be_verified_is_refused_by_its_name_and_does_not_become_an_e
 
 
 @pytest.mark.parametrize(
-    ("text", "name"),
+    ("text", "name", "layout"),
     [
-        (MD5, "MD5"),
-        ("60B3AF8BFE3735623C7D4A5EF749BB6AC1A4413A", "SHA-1"),
-        ("0" * 64, "SHA-256"),
-        ("0" * 128, "SHA-512"),
-        (f"{MD5}:a1b2", "salted MD5"),
-        (f"a1b2:{MD5}", "salted MD5"),
-        ("sha1$a1b2c$60b3af8bfe3735623c7d4a5ef749bb6ac1a4413a", "salted SHA-1"),
+        (MD5, "MD5", "md5(password)"),
+        ("60B3AF8BFE3735623C7D4A5EF749BB6AC1A4413A", "SHA-1", "sha1(password)"),
+        ("0" * 64, "SHA-256", "sha256(password)"),
+        ("0" * 128, "SHA-512", "sha512(password)"),
+        (f"{MD5}:a1b2", "salted MD5", "md5(salt+password)"),
+        (f"a1b2:{MD5}", "salted MD5", "md5(salt+password)"),
+        ("sha1$a1b2c$60b3af8bfe3735623c7d4a5ef749bb6ac1a4413a", "salted SHA-1", "sha1(salt+password)"),
     ],
 )
-def test_a_plain_digest_is_refused_with_the_option_that_declares_it(text, name):
+def test_a_plain_digest_is_refused_with_the_option_that_declares_it(text, name, layout):
     with pytest.raises(HashRefused) as refused:
         formats.read(text)
-    assert str(refused.value) == (f"{name}. {DECLARE}")
+    assert str(refused.value) == f"{name}. {DECLARE}'{layout}'"
+    assert formats.read(text, layouts.parse(layout)).digest is not None
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_rows_of_another_format_become_no_account_and_are_counted_by_its_name(
     assert lines == [
         "2,password_hash: yescrypt is not taken",
         "4,password_hash: yescrypt is not taken",
-        f'5,"password_hash: MD5. {DECLARE}"',
+        f"5,\"password_hash: MD5. {DECLARE}'md5(password)'\"",
     ]
     assert yescrypt not in done.output + "".join(lines)
     with db.read() as session:

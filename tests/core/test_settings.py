@@ -347,8 +347,10 @@ def test_a_companys_server_is_named_signed_for_and_declared():
     assert read.secrets == ("whsec_hunter22hunter22hunter22hunter22",)
     assert read.capabilities == ("verify", "set-password")
     assert "hunter22" not in repr(read)
-    named = {fault.partition(":")[0] for fault in faults(IDENTITY_STORE="http")}
-    assert named == {f"PORTAL_IDENTITY_HTTP_{name}" for name in ("URL", "SECRET", "CAPABILITIES")}
+    named = {fault.partition(" required")[0] for fault in faults(IDENTITY_STORE="http")}
+    assert named == {f"PORTAL_IDENTITY_HTTP_{name}: is" for name in ("URL", "SECRET", "CAPABILITIES")}
+    (fault,) = faults(DATABASE_URL="")
+    assert fault.startswith("PORTAL_DATABASE_URL: is required: ")
 
 
 def test_the_web_server_knows_what_the_companys_server_can_do_and_no_secret():

@@ -52,13 +52,25 @@ def test_it_counts_accounts_shared_addresses_and_hashes_that_nobody_signs_in_wit
     assert "  2: Argon2id, m=64,t=1,p=1\n" in said
     assert "  1: no password (nobody signs in with it)\n" in said
     assert "  1: MD5." in said
-    assert "declare it, like PORTAL_IDENTITY_SQL_DIGEST='sha1(salt+password)' (nobody signs" in said
+    assert "declare it, like PORTAL_IDENTITY_SQL_DIGEST='md5(password)' (nobody signs" in said
     assert "--digest" not in said
     assert not [word for word in (ANA, BEN, "5f4dcc", "$argon2id$") if word in said]
     told = json.loads(portal("identity", "check", "--json").stdout)
     assert (told["store"], told["accounts"], told["shared_addresses"], told["tried"]) == ("sql", 4, 1, None)
     assert told["can"]["end_sessions"] is True
     assert {"format": "no password", "accounts": 1, "verified": False} in told["hashes"]
+    assert told["inactive"] == 0
+
+
+@SQLITE
+def test_inactive_accounts_are_counted_apart_since_their_hashes_count_too(company, portal):
+    company.add([Customer(ANA), Customer(BEN)])
+    company.put(BEN, "deleted_at", "2026-01-01 00:00:00")
+    said = portal("identity", "check").stdout
+    assert "Accounts: 1 active, 1 inactive\n" in said
+    assert "  2: Argon2id, m=64,t=1,p=1\n" in said
+    told = json.loads(portal("identity", "check", "--json").stdout)
+    assert (told["accounts"], told["inactive"]) == (1, 1)
 
 
 @SQLITE
@@ -74,8 +86,8 @@ def test_it_tries_everything_on_a_test_account_and_puts_its_password_back(
     assert company.column(ANA, "password") == before
     said = portal(*words, "--yes").stdout
     for capability in (
-        "find_by_reference", "verify", "set_password", "require_change", "remembers_closed", "end_sessions",
-        "the password is back",
+        "find people by their customer number", "verify passwords", "set new passwords", "lock old passwords",
+        "refuse a locked password as the new one", "end sessions in your product", "the password is back",
     ):  # fmt: skip
         assert f"  {capability}: works\n" in said
     assert ANA not in said
@@ -97,8 +109,8 @@ def test_what_fails_is_named_and_ends_with_status_1(company, portal, password_fi
     company.open_session(ANA)
     words = ("identity", "check", "--account", ANA, "--password-file", password_file, "--yes")
     said = portal(*words, status=1).stdout
-    assert "  verify: works\n" in said
-    assert "  set_password: the company's database answered with error SQLITE_CONSTRAINT" in said
+    assert "  verify passwords: works\n" in said
+    assert "  set new passwords: the company's database answered with error SQLITE_CONSTRAINT" in said
     assert company.column(ANA, "password").startswith("$argon2id$")
     told = json.loads(portal(*words, "--json", status=1).stdout)
     assert {"capability": "verify", "fault": None} in told["tried"]
@@ -143,6 +155,8 @@ def test_stores_without_a_table_say_what_they_cannot_do(portal, context):
     assert "CANNOT" not in said
     assert "  can end sessions here, and not in your product\n" in said
     assert "'builtin'" in portal("identity", "grants", status=1).output
+    context.settings = replace(context.settings, identity=replace(context.settings.identity, store="sql"))
+    assert "PORTAL_IDENTITY_SQL_URL is required" in portal("identity", "grants", status=1).output
     context.settings = replace(context.settings, identity=replace(context.settings.identity, store="link"))
     assert portal("identity", "check").stdout.count("CANNOT") == 7
     assert "Leave out --account" in portal("identity", "check", "--account", ANA, status=1).output

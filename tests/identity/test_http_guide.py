@@ -44,8 +44,8 @@ def test_the_example_starts_as_the_guide_says_and_the_portal_tries_it(run, tmp_p
     assert checked.output.splitlines()[:2] == ["Store: http", "  can verify passwords"]
     tried = re.findall(r"^  (\w.*): works$", checked.output, re.MULTILINE)
     assert tried == [
-        "find_by_reference", "verify", "set_password", "require_change", "remembers_closed", "end_sessions",
-        "the password is back",
+        "find people by their customer number", "verify passwords", "set new passwords", "lock old passwords",
+        "refuse a locked password as the new one", "end sessions in your product", "the password is back",
     ]  # fmt: skip
     assert "Accounts: 2\n" in checked.output
 

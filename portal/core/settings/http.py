@@ -33,16 +33,25 @@ class HttpIdentity:
     def read(cls, environment: Environment, *, chosen: bool, reads_secrets: bool) -> "HttpIdentity":
         """Read this group; faults are collected. All but the file is required where the store is chosen."""
         names = environment.text("IDENTITY_HTTP_CAPABILITIES", "").replace(",", " ").split()
-        if set(names) - set(CAPABILITIES) or (chosen and not names):
+        if chosen and not names:
+            what = f"is required: what your server can do, some of {','.join(CAPABILITIES)}"
+            environment.fault("IDENTITY_HTTP_CAPABILITIES", what)
+        elif set(names) - set(CAPABILITIES):
             environment.fault("IDENTITY_HTTP_CAPABILITIES", f"must be some of {','.join(CAPABILITIES)}")
         if not reads_secrets:
             return cls(capabilities=tuple(names))
         url = environment.text("IDENTITY_HTTP_URL", "").rstrip("/")
-        if not _usable(url) if url else chosen:
+        if chosen and not url:
+            what = "is required: your server, like https://accounts.example.com/portal"
+            environment.fault("IDENTITY_HTTP_URL", what)
+        elif url and not _usable(url):
             what = "must be like https://accounts.example.com/portal; http only on this machine"
             environment.fault("IDENTITY_HTTP_URL", what)
         secrets = environment.text("IDENTITY_HTTP_SECRET", "").split()
-        if not all(map(SECRET.match, secrets)) or (chosen and not secrets):
+        if chosen and not secrets:
+            what = "is required: whsec_ and 24 to 64 random bytes in Base64, the same as your server's"
+            environment.fault("IDENTITY_HTTP_SECRET", what)
+        elif not all(map(SECRET.match, secrets)):
             what = "must be whsec_ and 24 to 64 random bytes in Base64; two while one replaces the other"
             environment.fault("IDENTITY_HTTP_SECRET", what)
         ca_file = environment.text("IDENTITY_HTTP_CA_FILE", "")

@@ -74,13 +74,19 @@ def read(encoded: str, layout: Layout | None = None) -> Format:
     digest = next((name for name, pattern in _DIGESTS if pattern.match(text)), None)
     if digest is not None and layout is None:
         raise HashRefused(
-            f"{digest}. Nothing in it says how it was made: declare it, like --digest 'sha1(salt+password)'"
+            f"{digest}. Nothing in it says how it was made: declare it, like --digest '{_likely(digest)}'"
         )
     if layout is not None and not _BRACES.match(text):
         return digests.read_plain(text, layout)
     name = next((name for name, pattern in _OTHERS if pattern.match(text)), None)
     name = name or ("a format in braces" if _BRACES.match(text) else None)
     raise HashRefused(f"{name} is not taken" if name else "not a password hash of a known format")
+
+
+def _likely(digest: str) -> str:
+    """Return the layout that a digest is most often made by, for its name in _DIGESTS."""
+    algorithm = digest.removeprefix("salted ").replace("-", "").lower()
+    return f"{algorithm}(salt+password)" if digest.startswith("salted ") else f"{algorithm}(password)"
 
 
 def identify(encoded: str, layout: Layout | None = None) -> Format | None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     delete,
     false,
     func,
+    not_,
     null,
     select,
     true,
@@ -57,6 +58,7 @@ class SqlStore:
 
     name: str = "sql"
     settings: ClassVar[tuple[str, ...]] = ()
+    secrets: ClassVar[tuple[str, ...]] = ("URL",)
 
     def __init__(self, settings: SqlIdentity, hasher: Hasher, *, seconds: float = SECONDS) -> None:
         """Take the mapping, without connecting yet; a call ends within `seconds`, hashing aside."""
@@ -190,6 +192,14 @@ class SqlStore:
                 return counts
             counts += self._passwords.count(text_of(encoded) for _, encoded in rows)
             last = rows[-1][0]
+
+    def count_inactive(self) -> int:
+        """Count the accounts that do not count: they are not found, and their hashes are among the others."""
+        with self._reading() as (connection, at):
+            if at.active is None:
+                return 0
+            query = select(func.count()).select_from(at.accounts).where(not_(at.active))
+            return connection.scalar(query) or 0
 
     def _learn(self, connection: Connection, at: Mapped) -> None:
         """Look at some hashes now and then, of old accounts and of new ones."""
