@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from portal.blocklists import lists
+from portal.core.environment import PREFIX
 from portal.core.settings import Settings
 from portal.crypto import keys, self_test
 from portal.crypto.vault import WebVault
@@ -99,15 +100,17 @@ def refusals(settings: Settings) -> list[str]:
             f"chmod 0400 {settings.keys.worker_file}; or set PORTAL_EMBEDDED=1, whose price is in "
             "docs/guide/install.md."
         )
-    if settings.production and not settings.keys.embedded:
-        faults += [
-            f"PORTAL_{name}: the web server's user can read it, and must not reach your customers' accounts. "
-            "Put it into worker.env, or into a file that portal-worker alone can read."
-            for name in settings.identity.exposed
-        ]
-    faults += [f"{setting}: {path} {why}." for setting, path, why in lists.faults(settings.passwords)]
+    exposed = {f"{PREFIX}{name}" for name in settings.identity.exposed}
     try:
         registry.capabilities(settings)
+        exposed.update(registry.exposed(settings))
     except StoreFault as fault:
         faults.append(str(fault))
+    if settings.production and not settings.keys.embedded:
+        faults += [
+            f"{name}: the web server's user can read it, and must not reach your customers' accounts. "
+            "Put it into worker.env, or into a file that portal-worker alone can read."
+            for name in sorted(exposed)
+        ]
+    faults += [f"{setting}: {path} {why}." for setting, path, why in lists.faults(settings.passwords)]
     return faults

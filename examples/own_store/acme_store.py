@@ -37,15 +37,16 @@ CAN = Capabilities(
 
 
 class AcmeStore:
-    """PORTAL_IDENTITY_ACME_FILE names the file; PORTAL_IDENTITY_ACME_COST is optional. Thread-safe."""
+    """PORTAL_IDENTITY_ACME_FILE names the file; …_COST and …_PEPPER are optional. Thread-safe."""
 
     name: ClassVar[str] = "acme"
-    settings: ClassVar[tuple[str, ...]] = ("FILE", "COST")
+    settings: ClassVar[tuple[str, ...]] = ("FILE", "COST", "PEPPER")
+    secrets: ClassVar[tuple[str, ...]] = ("PEPPER",)  # those that the web server must not read
 
-    def __init__(self, file: str, cost: int) -> None:
+    def __init__(self, file: str, cost: int, pepper: str = "") -> None:
         """Keep the settings; connect later."""
         self.capabilities = CAN
-        self._file, self._cost = file, cost
+        self._file, self._cost, self._pepper = file, cost, pepper.encode()
         self._nobody = self._hash("nobody's")
 
     @classmethod
@@ -62,7 +63,7 @@ class AcmeStore:
             raise StoreFault("PORTAL_IDENTITY_ACME_FILE: is required: the SQLite file of the accounts")
         if not cost.isdecimal() or int(cost) < 2 or int(cost) & (int(cost) - 1):
             raise StoreFault("PORTAL_IDENTITY_ACME_COST: must be a power of two, like 32768")
-        return cls(given["FILE"], int(cost))
+        return cls(given["FILE"], int(cost), given.get("PEPPER", ""))
 
     def find(self, addresses: Sequence[str]) -> list[Entry]:
         """Return the accounts with these addresses, ignoring ASCII case."""
@@ -161,4 +162,6 @@ class AcmeStore:
 
     def _derived(self, plain: str, salt: bytes, cost: int) -> str:
         password = unicodedata.normalize("NFC", plain).encode("utf-8", "surrogatepass")
+        if self._pepper:
+            password = hmac.digest(self._pepper, password, "sha256")
         return hashlib.scrypt(password, salt=salt, n=cost, r=8, p=1, maxmem=2048 * cost + 2**20).hex()

@@ -9,6 +9,7 @@ from portal.core.settings import Settings
 from portal.identity import registry
 from portal.identity.ports import Entry, ExternalStore, StoreFault, StoreUnavailable
 from portal.identity.service import external_store, is_external
+from portal.runtime.doctor import secret_files
 from portal.runtime.parts import Unanswered, Unavailable
 
 log = logging.getLogger("portal.identity")
@@ -61,6 +62,17 @@ def check(settings: Settings, _keys_right: bool) -> Iterator[tuple[str, str | No
     if fault is None and not settings.keys.web_alone:
         fault = trouble(settings)
     yield "identity store", fault
+    files = dict(settings.identity.files)
+    for name in _secrets(settings):
+        if name in files:
+            yield f"{name}_FILE", secret_files.fault_of(files[name], settings.keys)
+
+
+def _secrets(settings: Settings) -> list[str]:
+    try:
+        return registry.secrets(settings)
+    except StoreFault:  # told above
+        return []
 
 
 def _asked(settings: Settings, question: Callable[[ExternalStore], Sequence[Entry]]) -> list[Entry]:

@@ -25,6 +25,7 @@ class LinkStore:
 
     name: ClassVar[str] = "link"
     settings: ClassVar[tuple[str, ...]] = ()
+    secrets: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         """Take nothing: its settings are for the pages."""

@@ -3,6 +3,7 @@
 A store's module is imported only here, when something needs the chosen store.
 """
 
+import os
 from collections.abc import Sequence
 from functools import cache
 from typing import Protocol
@@ -17,13 +18,15 @@ class StoreClass(Protocol):
     """The class that an entry point names.
 
     `settings` are the names of its own variables, without PORTAL_IDENTITY_<STORE>_; a store of this
-    repository has none here, but a group in `portal/core/settings/`. `declared` says what the store can do
+    repository has none here, but a group in `portal/core/settings/`. `secrets` are those that the web server
+    must not read: a password, a token, a URL with a password. `declared` says what the store can do
     without connecting, reading a secret or needing one: the web process calls it. `from_settings` is called
     in the worker and in commands, and does not connect either. It raises StoreFault for a wrong setting.
     """
 
     name: str
     settings: tuple[str, ...]
+    secrets: tuple[str, ...]
 
     def declared(self, settings: Settings) -> Capabilities:
         """Return what the store can do."""
@@ -100,6 +103,23 @@ def own_settings(settings: Settings, names: Sequence[str]) -> dict[str, str]:
     if environment.faults:
         raise StoreFault("; ".join(environment.faults))
     return {name: value for name, value in read.items() if value}
+
+
+def secrets(settings: Settings) -> list[str]:
+    """Return the full names of the variables that hold secrets of the chosen store. Raises StoreFault."""
+    prefix = PREFIX + own_prefix(settings.identity.store)
+    declared = getattr(load(settings.identity.store), "secrets", ())  # a package may be older than these
+    return [prefix + name for name in declared]
+
+
+def exposed(settings: Settings) -> list[str]:
+    """Return the secrets of the chosen store that this process was given or may read. Raises StoreFault."""
+    given, files = settings.identity.own_names, dict(settings.identity.files)
+    return [
+        name
+        for name in secrets(settings)
+        if name in given or (name in files and os.access(files[name], os.R_OK))
+    ]
 
 
 def _check_names(store: StoreClass, settings: Settings) -> None:

@@ -80,13 +80,43 @@ class TestOwnStore(Contract):
         return Shop(store, Table(file, store))
 
 
+def test_a_pepper_that_others_can_read_is_wrong(site, tmp_path):
+    file, pepper = tmp_path / "acme.db", tmp_path / "pepper"
+    Table(file, None)
+    pepper.write_text("of Acme\n")
+    pepper.chmod(0o640)
+    given = {"FILE": str(file), "PEPPER_FILE": str(pepper)}
+    assert examined(site, tmp_path, **given)[-1] == "ok    PORTAL_IDENTITY_ACME_PEPPER_FILE"
+    pepper.chmod(0o644)
+    assert examined(site, tmp_path, **given)[-1] == (
+        f"WRONG PORTAL_IDENTITY_ACME_PEPPER_FILE: other users can read {pepper}; run as root: "
+        f"chown portal-worker {pepper} && chmod 400 {pepper}"
+    )
+
+
+def test_a_pepper_is_part_of_each_hash(site, tmp_path):
+    own = {"PORTAL_IDENTITY_ACME_FILE": "x", "PORTAL_IDENTITY_ACME_COST": "16"}
+    plain: Any = registry.build(Settings.from_env(ENVIRON | own))
+    peppered: Any = registry.build(
+        Settings.from_env(ENVIRON | own | {"PORTAL_IDENTITY_ACME_PEPPER": "of Acme"})
+    )
+    stored = peppered._hash("a lantern")
+    assert peppered._fits("a lantern", stored)
+    assert not plain._fits("a lantern", stored)
+
+
+def examined(site: Path, folder: Path, **own: str) -> list[str]:
+    """The lines of the doctor about the store."""
+    named = {f"PORTAL_IDENTITY_ACME_{name}": value for name, value in own.items()}
+    environ = ENVIRON | named | {"PYTHONPATH": str(site), "PATH": os.environ["PATH"]}
+    command = [str(PORTAL), "doctor", "--env-file", os.devnull]
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    return [line for line in done.stdout.splitlines() if "identity store" in line or "_ACME_" in line]
+
+
 def test_the_portal_s_own_command_takes_it_and_says_what_is_wrong_with_its_settings(site, tmp_path):
     def doctor(**own: str) -> str:
-        named = {f"PORTAL_IDENTITY_ACME_{name}": value for name, value in own.items()}
-        environ = ENVIRON | named | {"PYTHONPATH": str(site), "PATH": os.environ["PATH"]}
-        command = [str(PORTAL), "doctor", "--env-file", os.devnull]
-        done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
-        (line,) = [line for line in done.stdout.splitlines() if "identity store" in line]
+        (line,) = examined(site, tmp_path, **own)
         return line
 
     file = tmp_path / "acme.db"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from portal.core.settings import SendsMail, Settings, SettingsInvalid
 from portal.core.settings.identity import registered
 from portal.identity import registry
 from portal.identity.ports import Capabilities, StoreFault
+from portal.serve import refusals
 from tests.processes import ROOT
 
 ENVIRON = {"PORTAL_ENVIRONMENT": "test", "PORTAL_MAIL_SENDER": "a@example.com"}
@@ -21,6 +23,7 @@ from portal.identity.registry import own_settings
 class Teapot:
     name = "teapot"
     settings = ("URL", "TOKEN")
+    secrets = ("TOKEN",)
 
     def __init__(self, url, token):
         self.url, self.token = url, token
@@ -89,6 +92,28 @@ def test_the_web_server_knows_what_a_store_can_do_and_never_gets_its_settings(te
     can = registry.capabilities(settings)
     assert (can.verify, can.set_password, can.end_sessions) == (True, True, False)
     assert settings.identity.own == ()
+
+
+def test_secrets_that_the_web_server_could_read_are_named(teapot, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("hunter2")
+    web = {"sends_mail": SendsMail.NO, "STORE": "teapot", "TEAPOT_URL": "https://tea.example"}
+    assert registry.exposed(settings_of(**web)) == []
+    assert registry.exposed(settings_of(**web, TEAPOT_TOKEN_FILE=str(tmp_path / "of-the-worker"))) == []
+    assert registry.exposed(settings_of(**web, TEAPOT_TOKEN="hunter2")) == ["PORTAL_IDENTITY_TEAPOT_TOKEN"]
+    named = settings_of(**web, TEAPOT_TOKEN_FILE=str(token))
+    assert registry.exposed(named) == ["PORTAL_IDENTITY_TEAPOT_TOKEN"]
+    environ = ENVIRON | {"PORTAL_IDENTITY_STORE": "teapot", "PORTAL_IDENTITY_TEAPOT_TOKEN_FILE": str(token)}
+    production = replace(Settings.from_env(environ, sends_mail=SendsMail.NO), environment="production")
+    assert [fault for fault in refusals(production) if fault.startswith("PORTAL_IDENTITY_TEAPOT_TOKEN: ")]
+    embedded = replace(production, keys=replace(production.keys, embedded=True))
+    assert not [fault for fault in refusals(embedded) if "TEAPOT" in fault]
+
+
+def test_a_store_without_secrets_of_before_them_has_none(teapot, monkeypatch):
+    settings = settings_of(STORE="teapot", TEAPOT_URL="https://tea.example")
+    monkeypatch.delattr(registry.load("teapot"), "secrets")
+    assert (registry.secrets(settings), registry.fault_of(settings)) == ([], None)
 
 
 def test_a_store_that_cannot_set_a_password_is_refused(teapot, monkeypatch):

@@ -1,6 +1,7 @@
 """The company's user store."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from portal.core.environment import Environment
@@ -33,7 +34,8 @@ class Identity:
     """The company's user store, and the cost of new password hashes.
 
     `own` are the variables of a store that another package brings, as they were given; `own_names` their full
-    names. The web server gets the names alone. `exposed` are secrets of the worker's that it could read.
+    names. The web server gets the names alone. `files` are where variables of this group are read from, by
+    their full names. `exposed` are secrets of the worker's that it could read.
     """
 
     store: str = "builtin"
@@ -43,6 +45,7 @@ class Identity:
     sql: SqlIdentity = field(default_factory=SqlIdentity)
     own_names: tuple[str, ...] = ()
     own: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    files: tuple[tuple[str, Path], ...] = ()
     exposed: tuple[str, ...] = ()
 
     @classmethod
@@ -59,6 +62,7 @@ class Identity:
             sql=SqlIdentity.read(environment, chosen=store == "sql", reads_secrets=not secret),
             own_names=tuple(sorted(own)),
             own=() if secret else tuple(sorted(own.items())),
+            files=tuple(sorted(environment.files_below("IDENTITY_").items())),
             exposed=tuple(name for name in SECRETS if secret and environment.readable(name)),
         )
 

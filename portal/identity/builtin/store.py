@@ -39,6 +39,7 @@ class BuiltinStore:
 
     name: ClassVar[str] = "builtin"
     settings: ClassVar[tuple[str, ...]] = ()
+    secrets: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def declared(cls, settings: Settings) -> Capabilities:  # noqa: ARG003 - every one can do the same

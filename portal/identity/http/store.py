@@ -45,6 +45,7 @@ class HttpStore:
 
     name = "http"
     settings: ClassVar[tuple[str, ...]] = ()  # they are a group of the portal's own
+    secrets: ClassVar[tuple[str, ...]] = ("SECRET",)
 
     def __init__(self, settings: HttpIdentity, one_account_seconds: float = ONE_ACCOUNT_SECONDS) -> None:
         """Read the secrets and the certificates; connect later. Raises StoreFault for a wrong setting."""
