@@ -20,6 +20,8 @@ from portal.web.languages import cookie_name
 
 DEVICE_COOKIE = "device"
 ENDED = "session ended"
+# Why it ended, where it is no page's method: the password was changed elsewhere, or guessed too often.
+OVERTAKEN, GUESSED = "overtaken", "guessed"
 SECOND_STEP_OVER = "second step over"  # it took too long, or there were too many wrong codes
 LET_IN = "let in"  # this browser was made a known device by a mailed link
 # The only pages that require sign-in, so the only valid targets after it.
@@ -117,6 +119,13 @@ def log_out() -> None:
     """Sign this browser out and clear its session."""
     logout_user()
     session.clear()
+
+
+def sign_out_because(why: str) -> ResponseReturnValue:
+    """Sign this browser out, and redirect to the sign-in page, which says why: see ENDED."""
+    log_out()
+    session[ENDED] = why
+    return frame.see_other("accounts.sign_in")
 
 
 def leave_account() -> None:

@@ -251,15 +251,15 @@ def account() -> ResponseReturnValue:
 
 
 def _password_line(current: login.SignedIn) -> AccountLine:
-    changed_at = current.account.password_changed_at
+    changed_at, due = current.account.password_changed_at, False
     if changed_at:
         state = _("Changed on %(date)s", date=format_date(changed_at, _(DAY)))
     elif is_external(frame.parts().settings):
-        state = _("Not changed on this site yet")  # nobody here sees a change elsewhere
+        # Nobody here sees a change in the company's product, so this one asks for nothing.
+        state = _("Not changed on this site yet")
     else:
-        state = _("Not changed yet")
-    # A password never changed here is the one from before the breach.
-    return AccountLine(_("Password"), state, "/account/password/", _("Change"), due=changed_at is None)
+        state, due = _("Not changed yet"), True  # the one from before the breach
+    return AccountLine(_("Password"), state, "/account/password/", _("Change"), due=due)
 
 
 @bp.get("/account/sessions/")

@@ -178,8 +178,7 @@ def change_now() -> Page:
     with parts.db.write() as db_session:
         counted = attempts.count_in_session(db_session, parts.vault, current.resumed, parts.clock.now())
     if not counted:
-        login.log_out()
-        return frame.see_other("accounts.sign_in")
+        return login.sign_out_because(login.GUESSED)
     if external:
         return asking.change_password(current, form.current_password.data or "", composed or "")
     new, password = None, _password(current.account)
@@ -223,10 +222,9 @@ def change_now() -> Page:
                 proved_at=current.resumed.proved_at,
             )
     except service.Overtaken:
-        login.log_out()
-        return frame.see_other("accounts.sign_in")
-    login.log_in(token)
-    return to_done(current.account_id, current.account.version + 1, now, signed_in=True)
+        return login.sign_out_because(login.OVERTAKEN)
+    signed_in = login.log_in(token)
+    return to_done(current.account_id, current.account.version + 1, now, signed_in=signed_in)
 
 
 def guidance() -> dict[str, Any]:

@@ -84,6 +84,9 @@ class TestPages:
         page = client.get("/sign-in/").text
         assert f'<a href="{SIGN_IN_URL}">' in page
         assert '<b dir="ltr">id.northwind.example</b>' in page
+        assert (
+            page.index('<ul class="ways">') < page.index(SIGN_IN_URL) < page.index('<ul class="ways plain">')
+        )
         assert f'<a href="{URL}">' in page
         assert "<form" not in main_of(page)
 
@@ -91,6 +94,7 @@ class TestPages:
         link = configured(settings, identity={"link": Link(URL)})
         page = create_app(link, db=db, clock=clock, web_keys=web_keys).test_client().get("/sign-in/").text
         assert "Sign in where you always do." in page
+        assert "ways plain" not in page  # the only way is the one to take
         assert SIGN_IN_URL not in page
 
     @pytest.mark.parametrize("path", PAGES_OF_ACCOUNTS)

@@ -5,7 +5,9 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import text
 
+from portal.accounts import login
 from portal.crypto.hashing import hash_slots_for
+from portal.reset import service
 from portal.worker import drain
 from tests.reset.journey import NEW, OLD, link_in
 from tests.visitor import Visitor, hidden, leads_to
@@ -40,6 +42,38 @@ def test_this_browser_stays_signed_in_and_every_other_is_out(at_home, ana, app):
     assert thief.get("/account/").status_code == 303, (
         "the session from before is dead, this browser has a new one"
     )
+
+
+def test_who_is_overtaken_by_another_change_is_told_why_this_one_was_not_saved(
+    at_home, ana, people, monkeypatch
+):
+    hash_new = service.hash_new
+
+    def overtaken(*args):
+        people.require(ana)
+        return hash_new(*args)
+
+    monkeypatch.setattr(service, "hash_new", overtaken)
+    assert leads_to(at_home.submit(PAGE, current_password=OLD, password=NEW)) == "/sign-in/"
+    said = at_home.get("/sign-in/").text
+    assert "your new password isn’t saved: your password was changed or locked in the meantime" in said
+    assert people.account(ana).must_reset
+
+
+def test_who_is_signed_out_just_after_the_change_is_not_said_to_be_signed_in(
+    at_home, ana, people, monkeypatch
+):
+    log_in = login.log_in
+
+    def overtaken(token):
+        people.require(ana)
+        return log_in(token)
+
+    monkeypatch.setattr(login, "log_in", overtaken)
+    done = at_home.submit(PAGE, current_password=OLD, password=NEW)
+    page = at_home.get(done.location).text
+    assert "Every device is signed out" in page
+    assert "Sign in with the new password" in page
 
 
 def test_open_links_die_and_the_owner_is_told(at_home, ana, app, ask, worker_parts, smtp):
@@ -90,6 +124,7 @@ def test_who_took_over_a_session_cannot_guess_on(at_home, ana, people):
         for number in range(6)
     ]
     assert answers == [400] * 5 + [303]
+    assert "because the current password was wrong too many times" in at_home.get("/sign-in/").text
     assert at_home.get("/account/").status_code == 303
     assert people.signs_in_with(ana, OLD)
 

@@ -78,6 +78,8 @@ class TestTheCompanysOwnTable:
         page = client.get("/account/").text
         assert "Not changed on this site yet" in page
         assert "Not changed yet" not in page
+        # It may have been changed in the company's product, so it is nothing to do.
+        assert "<dt>Password</dt>" in page
         assert "This list only covers this site." in client.get("/account/sessions/").text
 
     def test_the_mail_claims_nothing_about_other_sites(

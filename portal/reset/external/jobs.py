@@ -36,6 +36,7 @@ from portal.reset.external.outcomes import (
     CHANGE,
     CHANGED,
     GONE,
+    GUESSED,
     NEW,
     REFUSED,
     UNDER_WAY,
@@ -107,7 +108,7 @@ def change_password(job_id: bytes, fields: Mapping[str, str], parts: WorkerParts
     with parts.db.read() as session:
         limit = limits.look(session, parts.vault, GUESSES, CHANGE, account_id.hex(), now=now)
     if not limit.allowed:
-        return {"outcome": GONE}
+        return {"outcome": GONE, "why": GUESSED}
     if verify_typed(store, entry.id, fields["current"]) is Verdict.WRONG:
         with parts.db.write() as session:
             limits.hit(session, parts.vault, GUESSES, CHANGE, account_id.hex(), now=now)

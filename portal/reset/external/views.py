@@ -14,7 +14,7 @@ from portal.reset.done import to_done
 from portal.reset.emails import PURPOSE
 from portal.reset.external import asking
 from portal.reset.external.asking import CHANGE_PAGE, NEW_PAGE
-from portal.reset.external.outcomes import CHANGED, GONE, REFUSED, UNDER_WAY, UNKNOWN, WRONG
+from portal.reset.external.outcomes import CHANGED, GONE, GUESSED, REFUSED, UNDER_WAY, UNKNOWN, WRONG
 from portal.reset.views import FLOW
 from portal.web import frame
 from portal.web.tabs import TabValue
@@ -68,8 +68,16 @@ def wait_for_change() -> Page:
                 proved_at=current.resumed.proved_at if current else None,
             )
         return _to_done(told, signed_in=login.log_in(token))
-    if told.outcome == UNKNOWN or current is None:
-        login.log_out()
+    if told.outcome == GONE:
+        guessed = told.verdict.get("why") == GUESSED
+        return login.sign_out_because(login.GUESSED if guessed else login.OVERTAKEN)
+    if told.outcome == UNKNOWN:
+        login.log_out()  # the page says so
+    elif current is None:  # signed out meanwhile, as on another device
+        failed = told.outcome in (REFUSED, WRONG)
+        signed_out = login.sign_out_because("POST" if failed else "GET")
+        if failed:
+            return signed_out
     elif told.outcome in (REFUSED, WRONG):
         if told.outcome == REFUSED:
             with parts.db.write() as db_session:
@@ -80,9 +88,6 @@ def wait_for_change() -> Page:
     else:
         with parts.db.write() as db_session:
             attempts.forgive_in_session(db_session, parts.vault, current.resumed)
-    if told.outcome == GONE:
-        login.log_out()
-        return frame.see_other("accounts.sign_in")
     return _not_done(told, "/reset/" if told.outcome == UNKNOWN else "/account/password/", by_link=False)
 
 
@@ -104,7 +109,10 @@ def _to_done(told: Told, *, signed_in: bool) -> Page:
 
 def _not_done(told: Told, again: str, *, by_link: bool) -> Page:
     """Return the page for a password that was not stored, or of which nobody knows: it says which."""
-    unsure = told.outcome in (UNKNOWN, UNDER_WAY) or (told.outcome == LATE and told.begun)
-    template = "reset/unsure.html" if unsure else "reset/away.html"
+    template = "reset/away.html"
+    if told.outcome == UNKNOWN or (told.outcome == LATE and told.begun):
+        template = "reset/unsure.html"
+    elif told.outcome == UNDER_WAY:
+        template = "reset/under-way.html"
     ended = told.outcome == UNKNOWN
     return render_template(template, again=again, by_link=by_link, ended=ended), AWAY

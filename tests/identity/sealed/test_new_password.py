@@ -71,16 +71,6 @@ def choose(client, worker):
     return chosen
 
 
-@pytest.fixture
-def sign_in(client, worker):
-    def signed_in(password=OLD):
-        with worker.working():
-            waiting = client.submit("/sign-in/", email=ANN, password=password)
-        return told(client, waiting, worker)
-
-    return signed_in
-
-
 def count(db, table):
     with db.read() as session:
         return session.scalar(select(func.count()).select_from(table))
@@ -330,67 +320,3 @@ class TestTrouble:
         clock.at += timedelta(days=1)
         reset_jobs.recover(worker_parts)
         assert count(db, PasswordAttempt) == 0
-
-
-@pytest.mark.sqlite  # what goes to the database is tried on both above
-class TestSignedIn:
-    @pytest.fixture
-    def change(self, client, worker, sign_in):
-        sign_in()
-
-        def changed(current=OLD, password=NEW):
-            with worker.working():
-                waiting = client.submit("/account/password/", current_password=current, password=password)
-                assert leads_to(waiting) == "/account/password/wait/"
-            return told(client, waiting, worker)
-
-        return changed
-
-    @pytest.fixture(autouse=True)
-    def account(self, ann):
-        return ann
-
-    def test_it_is_changed_and_this_browser_stays_signed_in(self, client, shop, ann, change, db):
-        answer = change()
-        assert leads_to(answer) == "/reset/done/"
-        assert "Back to your account" in client.get(answer.location).text
-        assert client.get("/account/").status_code == 200
-        assert (shop.password(ann), count(db, AccountSession)) == (NEW, 1)
-
-    def test_a_wrong_current_password_is_told_and_counted(self, client, shop, ann, change):
-        for _ in range(5):
-            answer = change("wrong")
-            assert answer.location == "/account/password/"
-        assert "That’s not your current password." in client.get("/account/password/").text
-        over = client.submit("/account/password/", current_password=OLD, password=NEW)
-        assert leads_to(over) == "/sign-in/"
-        assert shop.password(ann) == OLD
-
-    def test_a_stolen_web_server_cannot_guess_without_end(
-        self, shop, ann, worker_parts, worker_vault, change
-    ):
-        account = state.account_id(worker_vault, "shop", ann).hex()
-        fields = {"account": account, "version": "1", "password": NEW, "language": "en"}
-        told = [
-            reset_jobs.change_password(new_id(), fields | {"current": guess}, worker_parts)["outcome"]
-            for guess in [*["wrong"] * 20, OLD]
-        ]
-        assert told == [*["wrong"] * 20, "gone"]
-        assert shop.password(ann) == OLD
-
-    def test_the_current_password_again_is_refused(self, client, shop, change):
-        change(OLD, OLD)
-        assert "This is your current password." in client.get("/account/password/").text
-
-    def test_a_store_that_is_away_uses_up_no_try(self, client, shop, ann, change):
-        shop.trouble("before verify", "away")
-        for _ in range(6):
-            assert change().status_code == 503
-        shop.no_trouble()
-        assert leads_to(change()) == "/reset/done/"
-
-    def test_where_nobody_knows_this_browser_is_signed_out_too(self, client, shop, change):
-        shop.trouble("after set_password", "bug")
-        answer = change()
-        assert (answer.status_code, 'href="/reset/"' in answer.text) == (503, True)
-        assert leads_to(client.get("/account/")).startswith("/sign-in/")
