@@ -1,7 +1,8 @@
 """A user store that the portal can ask: the five endpoints of `docs/identity-store.openapi.yaml`.
 
-    SECRET=whsec_... python identity_store.py 8090 [certificate.pem key.pem]
+    SECRET=whsec_... python identity_store.py 8090
 
+It listens on this machine alone: put a server with TLS before it.
 Put your own tables in the place of ACCOUNTS, HASHES, CLOSED and SESSIONS. What must stay: the signature is
 checked first, an unknown account takes as long as any other, and a change that is asked for twice with the
 same id is made once and answered alike.
@@ -12,9 +13,8 @@ import hmac
 import os
 import sys
 import time
-from collections.abc import Callable
 from threading import Lock
-from typing import Any, NoReturn
+from typing import Any
 
 from flask import Flask, abort, request
 from werkzeug.security import check_password_hash, generate_password_hash
@@ -24,13 +24,7 @@ WINDOW = 300  # seconds by which the two clocks may differ; an answer is remembe
 UNUSABLE = generate_password_hash(os.urandom(16).hex())  # fits nothing, and takes as long as any other
 ACCOUNTS: dict[str, dict[str, Any]] = {
     "1001": {"id": "1001", "address": "ann@example.com", "name": "Ann", "references": ["C-1"]},
-    "1002": {
-        "id": "1002",
-        "address": "Bob@example.com",
-        "name": "Bob",
-        "locale": "es",
-        "references": ["C-2"],
-    },
+    "1002": {"id": "1002", "address": "Bob@example.com", "locale": "es", "references": ["C-2"]},
 }
 HASHES = {account: generate_password_hash("correct horse battery") for account in ACCOUNTS}
 CLOSED: dict[str, str] = {}
@@ -41,43 +35,36 @@ app = Flask(__name__)
 
 
 @app.post("/accounts/<verb>")
-def answer(verb: str) -> dict[str, Any]:
+def answer(verb: str) -> Any:
     message, sent = request.headers.get("webhook-id", ""), request.headers.get("webhook-timestamp", "")
     content = f"{message}.{sent}.".encode() + request.get_data()
     ours = [b"v1," + base64.b64encode(hmac.digest(secret, content, "sha256")) for secret in SECRETS]
     theirs = request.headers.get("webhook-signature", "").encode().split()
     genuine = any(hmac.compare_digest(one, other) for one in ours for other in theirs)
-    if not genuine or not sent.isdecimal() or abs(time.time() - int(sent)) > WINDOW:
-        refuse(401, "signature")
+    check(genuine and sent.isdecimal() and abs(time.time() - int(sent)) <= WINDOW, 401, "signature")
     asked = request.get_json()
-    if verb not in VERBS or asked.pop("type") != f"accounts.{verb}":
-        refuse(400, "malformed")
-    if verb in ("find", "verify"):
+    check(verb in VERBS and asked.pop("type") == f"accounts.{verb}", 400, "malformed")
+    if verb not in CHANGES:
         return VERBS[verb](**asked)
     with ONE_CHANGE:
         for old in [one for one, (when, _) in ANSWERED.items() if when < time.time() - 2 * WINDOW]:
             del ANSWERED[old]
         if message not in ANSWERED:
-            ANSWERED[message] = time.time(), VERBS[verb](**asked)
+            ANSWERED[message] = time.time(), VERBS[verb](**asked) or {}
         return ANSWERED[message][1]
 
 
-def refuse(status: int, error: str) -> NoReturn:
-    abort(app.make_response(({"error": error}, status)))
+def check(condition: bool, status: int, error: str) -> None:
+    if not condition:
+        abort(app.make_response(({"error": error}, status)))
 
 
 def find(addresses=(), references=(), ids=(), after="", limit=0) -> dict[str, Any]:  # type: ignore[no-untyped-def]
-    lower = {address.lower() for address in addresses}
-    page = sorted(account for account in ACCOUNTS if account > (after or ""))[:limit]
-    return {
-        "accounts": [
-            account
-            for account in ACCOUNTS.values()
-            if account["address"].lower() in lower  # ignore the case, as your sign-in does
-            or {*account.get("references", ())} & {*references}
-            or account["id"] in {*ids, *page}
-        ]
-    }
+    lower = {address.lower() for address in addresses}  # ignore the case, as your sign-in does
+    found = {*ids, *sorted(one for one in ACCOUNTS if one > (after or ""))[:limit]}
+    found |= {one for one, account in ACCOUNTS.items() if account["address"].lower() in lower}
+    found |= {one for one, account in ACCOUNTS.items() if {*account.get("references", ())} & {*references}}
+    return {"accounts": [account for one, account in ACCOUNTS.items() if one in found]}
 
 
 def verify(id: str | None, password: str, which: str) -> dict[str, Any]:  # noqa: A002
@@ -85,13 +72,10 @@ def verify(id: str | None, password: str, which: str) -> dict[str, Any]:  # noqa
     return {"verdict": "fits" if check_password_hash(stored, password) else "wrong"}
 
 
-def set_password(id: str, password: str) -> dict[str, Any]:  # noqa: A002
-    if id not in ACCOUNTS:
-        refuse(404, "unknown-account")
-    if len(password) < 8:  # your own rules
-        refuse(422, "password-refused")
+def set_password(id: str, password: str) -> None:  # noqa: A002
+    check(id in ACCOUNTS, 404, "unknown-account")
+    check(len(password) >= 8, 422, "password-refused")  # your own rules
     HASHES[id] = generate_password_hash(password)
-    return {}
 
 
 def require_change(ids: list[str]) -> dict[str, Any]:
@@ -101,18 +85,11 @@ def require_change(ids: list[str]) -> dict[str, Any]:
     return {"required": len(still_open)}
 
 
-def end_sessions(ids: list[str]) -> dict[str, Any]:
+def end_sessions(ids: list[str]) -> None:
     SESSIONS.update({one: [] for one in ids if one in SESSIONS})
-    return {}
 
 
-VERBS: dict[str, Callable[..., dict[str, Any]]] = {
-    "find": find,
-    "verify": verify,
-    "password": set_password,
-    "require-change": require_change,
-    "end-sessions": end_sessions,
-}
+CHANGES = {"password": set_password, "require-change": require_change, "end-sessions": end_sessions}
+VERBS: dict[str, Any] = {"find": find, "verify": verify, **CHANGES}
 if __name__ == "__main__":
-    certificate = (sys.argv[2], sys.argv[3]) if sys.argv[3:] else None
-    app.run(port=int(sys.argv[1]), threaded=True, ssl_context=certificate)
+    app.run(port=int(sys.argv[1]), threaded=True)

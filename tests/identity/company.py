@@ -117,7 +117,7 @@ def fronted(module: ModuleType) -> Iterator[tuple[str, dict[str, list[str]]]]:
         elif mood == "late":
             connection.recv(1)
         elif not mood:
-            connection.sendall(answer(reply.status, reply.data))
+            connection.sendall(answer(reply.status, reply.data, more=CLOSES))
 
     with running(module) as behind, answering(carry) as url:
         yield url, moods
@@ -134,6 +134,9 @@ def read_request(connection: socket.socket) -> tuple[str, dict[str, str], bytes]
             name, _, value = line.decode().partition(":")
             headers[name.lower()] = value.strip()
         return path, headers, lines.read(int(headers["content-length"]))
+
+
+CLOSES = "connection: close\r\n"  # without it the client may send its next request into the closed end
 
 
 def answer(status: int, body: bytes, kind: str = "application/json", more: str = "") -> bytes:

@@ -13,6 +13,7 @@ from portal.identity.http import answers
 from portal.identity.http.store import HttpStore
 from portal.identity.ports import PasswordRefused, StoreFault, Verdict
 from tests.identity.company import (
+    CLOSES,
     EVERYTHING,
     EXAMPLE,
     PASSWORD,
@@ -56,7 +57,7 @@ def test_every_call_and_answer_is_as_documented():
         path, headers, body = read_request(connection)
         reply = urllib3.request("POST", behind + path, body=body, headers=headers)
         exchanged.append((path, headers, body, reply.status, reply.data))
-        connection.sendall(answer(reply.status, reply.data))
+        connection.sendall(answer(reply.status, reply.data, more=CLOSES))
 
     with running(example()) as behind, answering(between) as url:
         store = HttpStore(HttpIdentity(url, (SECRET,), None, EVERYTHING))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Every store is an entry point of this group, those of this repository too.
 GROUP = "portal.identity_stores"
+_PREFIX = "IDENTITY_"
 SECRETS = ("IDENTITY_SQL_URL", "IDENTITY_HTTP_SECRET")
 # Stores whose settings are groups here. Another package's store has all variables below its own prefix.
 OWN_GROUPS = ("builtin", "sql", "http", "link")
@@ -62,7 +63,7 @@ class Identity:
             sql=SqlIdentity.read(environment, chosen=store == "sql", reads_secrets=not secret),
             own_names=tuple(sorted(own)),
             own=() if secret else tuple(sorted(own.items())),
-            files=tuple(sorted(environment.files_below("IDENTITY_").items())),
+            files=tuple(sorted(environment.files_below(_PREFIX).items())),
             exposed=tuple(name for name in SECRETS if secret and environment.readable(name)),
         )
 
