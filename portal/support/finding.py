@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import click
 
-from portal.core.addresses import folded, mask, normalise
+from portal.core.addresses import AddressInvalid, folded, mask, normalise
 from portal.core.settings import Settings
 from portal.identity import external
 from portal.identity.ports import Entry
@@ -105,11 +106,29 @@ def _asked(context: Context, question: Callable[[Settings, str], list[Entry]], v
         raise click.ClickException(message) from error
 
 
+def _readable(stored: list[str]) -> list[str]:
+    """Return the addresses of accounts, normalised; say how many are none. Raises ClickException if all."""
+    readable = []
+    for one in stored:
+        with suppress(AddressInvalid):
+            readable.append(normalise(one))
+    if odd := len(stored) - len(readable):
+        message = (
+            f"{counted(odd, 'account')} with this reference {'has' if odd == 1 else 'have'} no email address "
+            "that the portal can read, so nobody can be written to there. Mend it in the user store."
+        )
+        if not readable:
+            raise click.ClickException(message)
+        click.echo(message, err=True)
+    return readable
+
+
 def _addresses(context: Context, tools: Tools, reference: str, scanned: int) -> list[str]:
     """Return the addresses of a reference: of accounts, and of the `scanned` people on the lists."""
-    found = {normalise(one.address): None for one in _asked(context, external.entries_with, reference)}
+    stored = [one.address for one in _asked(context, external.entries_with, reference)]
     with context.db.read() as session:
-        found |= dict.fromkeys(service.addresses_of_accounts(session, tools, reference))
+        stored += service.addresses_of_accounts(session, tools, reference)
+    found = dict.fromkeys(_readable(stored))
     if scanned:
         with progress_bar("Reading", scanned, sys.stderr) as bar:
             for read, more in service.scan(context.db, tools.vault, reference):

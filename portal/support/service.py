@@ -214,7 +214,7 @@ def addresses_of_accounts(session: Session, tools: Tools, reference: str) -> lis
             profile = state.owner(session, tools.vault, account.id)
         except (AccountMissing, VaultError):
             continue
-        found.append(normalise(profile.address))
+        found.append(profile.address)
     return found
 
 

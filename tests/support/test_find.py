@@ -181,6 +181,20 @@ def test_an_account_without_a_password_and_the_way_to_one(lists, find, people, p
         assert any("They have no password yet" in hint for hint in found["hints"])
 
 
+def test_an_account_whose_address_is_none_is_said_and_hides_no_other(lists, find, people, portal, db, clock):
+    password = unset_hash("m=64,t=1,p=1")
+    odd = NewAccount(Profile("ann at northwind"), password, frozenset({"C-7", "C-8"}))
+    ann = NewAccount(Profile("ann@northwind.example"), password, frozenset({"C-8"}))
+    with db.write() as session:
+        people.store.add(session, people.vault, [odd, ann], clock.now())
+    failed = portal("support", "find", "C-7", "--reason", "ticket 1", status=1)
+    assert "1 account with this reference has no email address that the portal can read" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    shown = portal("support", "find", "C-8", "--reason", "ticket 1")
+    assert "1 account with this reference has no email address" in shown.stderr
+    assert "Found: a…@n….example" in shown.stdout
+
+
 def test_who_gets_updates_and_who_left_them(lists, find, db, worker_vault, clock):
     from portal.subscriptions import service
     from portal.subscriptions.models import Subscription
