@@ -2,12 +2,13 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, literal, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -15,7 +16,7 @@ from portal.core.faults import error_types, frames, is_busy
 from portal.crypto.vault import VaultError
 from portal.identity.ports import StoreFault, StoreUnavailable
 from portal.identity.sealed import process_key, service
-from portal.identity.sealed.models import SealedJob, WorkerKey
+from portal.identity.sealed.models import SealedJob, WorkerKey, readable
 from portal.identity.sealed.process_key import ProcessKey
 from portal.identity.sealed.service import Asked
 from portal.runtime.heartbeat import AGAIN_SECONDS, database_time
@@ -28,6 +29,15 @@ THREADS = 16
 # What the web process is told where a handler could not say more.
 AWAY = {"outcome": "away"}
 FAULT = {"outcome": "fault"}
+
+
+@dataclass(frozen=True, repr=False)
+class Claimed:
+    """A job that this process works on."""
+
+    id: bytes
+    kind: str
+    sealed: bytes
 
 
 class Jobs:
@@ -46,7 +56,7 @@ class Jobs:
         """Beat when it is time, claim what the free threads can take, and return how many jobs that was."""
         self._beat()
         with self._parts.db.read() as session:
-            waits = session.scalar(select(SealedJob.id).where(self._waiting()).limit(1)) is not None
+            waits = session.scalar(select(literal(1)).where(self._waiting()).limit(1)) is not None
         return self._begin() if waits and self._free else 0
 
     def _begin(self) -> int:
@@ -84,25 +94,24 @@ class Jobs:
     def _waiting(self) -> Any:
         return (SealedJob.key_id == self._key.key_id) & SealedJob.claimed_at.is_(None)
 
-    def _claim(self) -> list[SealedJob]:
+    def _claim(self) -> list[Claimed]:
         """Claim jobs for the free threads, the newest first: those about to be late are given up first."""
         with self._parts.db.write() as session:
             now = database_time(session, self._parts.clock.now())
-            in_time = SealedJob.asked_at > now - service.BEGIN_WITHIN
-            rows = session.scalars(
-                select(SealedJob)
-                .where(self._waiting(), in_time)
+            in_time = SealedJob.asked_at.between(now - service.BEGIN_WITHIN, now + service.AHEAD)
+            rows = session.execute(
+                select(SealedJob.id, SealedJob.kind, SealedJob.sealed)
+                .where(self._waiting(), in_time, readable(session, SealedJob.id))
                 .order_by(SealedJob.asked_at.desc())
                 .limit(self._free)
                 .with_for_update(skip_locked=True)
             ).all()
-            session.expunge_all()
             # The ciphertext has been read, and is of no use to anybody else.
             ids = [row.id for row in rows]
             session.execute(update(SealedJob).where(SealedJob.id.in_(ids)).values(claimed_at=now, sealed=b""))
-        return list(rows)
+        return [Claimed(*row) for row in rows]
 
-    def _work(self, job: SealedJob) -> None:
+    def _work(self, job: Claimed) -> None:
         try:
             self._run(job)
         except Exception as error:  # noqa: BLE001 - nobody waits for what a thread of the pool raises
@@ -117,7 +126,7 @@ class Jobs:
             with self._changing:
                 self._free += 1
 
-    def _run(self, job: SealedJob) -> None:
+    def _run(self, job: Claimed) -> None:
         opened = self._open(job)
         if opened is None:
             return
@@ -128,7 +137,7 @@ class Jobs:
             done = update(SealedJob).where(SealedJob.id == job.id)
             session.execute(done.values(answered_at=now, verdict=locked))
 
-    def _open(self, job: SealedJob) -> tuple[Asked, dict[str, str]] | None:
+    def _open(self, job: Claimed) -> tuple[Asked, dict[str, str]] | None:
         try:
             plaintext = self._key.open(service.purpose_of(job.kind), job.id, job.sealed)
             fields = service.fields_of(plaintext)
@@ -154,7 +163,7 @@ class Jobs:
         )
         return None
 
-    def _verdict(self, job: SealedJob, fields: dict[str, str]) -> dict[str, Any]:
+    def _verdict(self, job: Claimed, fields: dict[str, str]) -> dict[str, Any]:
         handler = self._parts.sealed.get(job.kind)
         if handler is None:
             log.error(
@@ -184,7 +193,14 @@ def tidy(parts: WorkerParts) -> None:
         now = database_time(session, parts.clock.now())
         left = service.any_left(session, now)
         silent = WorkerKey.beat_at < now - process_key.FORGET
-        stale = session.scalar(select(WorkerKey.id).where(silent).limit(1)) is not None
+        stale = session.scalar(select(literal(1)).where(silent).limit(1)) is not None
+        forged = service.count_forged(session, now)
+    if forged:
+        log.error(
+            "sealed: %d jobs have times that no portal wrote; they are deleted. Where no clock was wrong, "
+            "somebody changed them: find out who can write to the database",
+            forged,
+        )
     if left:
         in_turns(parts, _purge)
     if stale:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from os import urandom
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import ColumnElement, delete, func, insert, literal, or_, select
 from sqlalchemy.orm import Session
 
 from portal.core.db import new_id
@@ -26,6 +26,8 @@ FIRST_TICK = 2
 DEADLINE = timedelta(seconds=10)
 # A job that no thread has begun by then is never begun: what is left would be too little for the store.
 BEGIN_WITHIN = timedelta(seconds=5)
+# How far ahead of the database's clock a job may be: only a clock that was put back makes one.
+AHEAD = timedelta(seconds=5)
 # Rows whose browser never came back for its verdict.
 KEPT = timedelta(seconds=20)
 JOB_SIZE = 4096
@@ -82,15 +84,18 @@ def submit(session: Session, vault: WebVault, kind: str, fields: dict[str, str],
 
 def look(session: Session, asked: Asked, now: datetime) -> Seen:
     """Return what may be seen of a job at present; it changes nothing."""
-    row = session.execute(
-        select(
-            SealedJob.asked_at,
-            SealedJob.deadline,
-            SealedJob.claimed_at,
-            SealedJob.answered_at,
-            SealedJob.verdict,
-        ).where(SealedJob.id == asked.id, SealedJob.kind == asked.kind)
-    ).one_or_none()
+    columns = (
+        SealedJob.asked_at,
+        SealedJob.deadline,
+        SealedJob.claimed_at,
+        SealedJob.answered_at,
+        SealedJob.verdict,
+    )
+    mine = select(*columns).where(SealedJob.id == asked.id, SealedJob.kind == asked.kind)
+    try:
+        row = session.execute(mine).one_or_none()
+    except (TypeError, ValueError):  # somebody altered the row: SQLite stores any type
+        return Seen(late=True, begun=True)
     if row is None:
         return Seen(gone=True)
     now = database_time(session, now)
@@ -111,13 +116,17 @@ def forget(session: Session, asked: Asked) -> bool:
 
 def any_left(session: Session, now: datetime) -> bool:
     """Return whether a job is to be swept away."""
-    over = SealedJob.deadline < now - KEPT
-    return session.scalar(select(SealedJob.id).where(over).limit(1)) is not None
+    return session.scalar(select(literal(1)).where(_over(now)).limit(1)) is not None
+
+
+def count_forged(session: Session, now: datetime) -> int:
+    """Return how many jobs are to be swept away because their end is too far ahead, or no time at all."""
+    return session.scalar(select(func.count()).where(SealedJob.deadline > _latest(now))) or 0
 
 
 def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
-    """Delete up to `limit` jobs that nobody came back to; return how many."""
-    return delete_some(session, SealedJob, SealedJob.deadline < now - KEPT, limit)
+    """Delete up to `limit` jobs that nobody came back to, or that were forged; return how many."""
+    return delete_some(session, SealedJob, _over(now), limit)
 
 
 def lock_verdict(asked: Asked, verdict: dict[str, Any]) -> bytes:
@@ -147,6 +156,14 @@ def _opened(asked: Asked, verdict: bytes) -> Seen:
         return Seen(verdict=json.loads(tokens.unlock(asked.response_key, verdict, _info(asked))))
     except tokens.Unopenable:
         return Seen(late=True, begun=True)  # somebody altered the row: what became of the job is not known
+
+
+def _over(now: datetime) -> ColumnElement[bool]:
+    return or_(SealedJob.deadline < now - KEPT, SealedJob.deadline > _latest(now))
+
+
+def _latest(now: datetime) -> datetime:
+    return now + DEADLINE + AHEAD
 
 
 def _info(asked: Asked) -> str:

@@ -16,7 +16,7 @@ from portal.identity.ports import StoreFault, StoreUnavailable
 from portal.identity.sealed import jobs as sealed_jobs
 from portal.identity.sealed import service
 from portal.identity.sealed.models import SealedJob, WorkerKey
-from portal.identity.sealed.process_key import NoWorker
+from portal.identity.sealed.process_key import NoWorker, why_degraded
 from portal.runtime.backup import save
 from tests.identity.sealed.conftest import FIELDS
 
@@ -321,6 +321,53 @@ class TestFaults:
         assert "does not open" in caplog.text
         transport.clock.at += timedelta(seconds=10)
         assert transport.look(asked) == service.Seen(late=True, begun=True)
+
+    @pytest.mark.parametrize(
+        "forged",
+        [
+            "asked_at = 'a text'",
+            "asked_at = replace(asked_at, '.', ' o''clock.')",
+            "asked_at = '9999-01-01 00:00:00.000000'",
+            "deadline = 'a text', claimed_at = 'a text', answered_at = 7",
+            "id = 'a text'",
+            "kind = x'00ff'",
+            "verdict = 'a text', answered_at = asked_at",
+        ],
+    )
+    def test_forged_rows_hold_up_nobody_and_are_told_once(self, transport, caplog, forged):
+        with transport.working(fits, threads=8) as jobs:
+            altered = transport.ask()
+            with transport.db.write() as session:
+                session.execute(text(f"UPDATE sealed_jobs SET {forged}"))
+            for _ in range(3):
+                transport.ask()
+                jobs.step()
+        answers = stored(transport, SealedJob.answered_at == SealedJob.asked_at)
+        assert answers.count(True) >= 3
+        transport.clock.at += timedelta(minutes=1)
+        assert transport.look(altered).verdict in (None, {"outcome": "fits", "typed": FIELDS["email"]})
+        sealed_jobs.tidy(transport.parts)
+        sealed_jobs.tidy(transport.parts)
+        assert len([each for each in caplog.records if each.levelname == "ERROR"]) <= 1
+        assert stored(transport, SealedJob.sealed) == []
+
+    @pytest.mark.parametrize(
+        "forged", ["beat_at = beat_at || ' o''clock'", "id = 'a text'", "public = 7, proof = 'a text'"]
+    )
+    def test_a_forged_key_keeps_nobody_from_another_workers(self, transport, forged):
+        with transport.working(fits) as jobs:
+            with transport.db.write() as session:
+                session.execute(
+                    text(
+                        "INSERT INTO worker_keys (id, public, proof, beat_at) "
+                        "SELECT x'00', public, proof, beat_at FROM worker_keys"
+                    )
+                )
+                session.execute(text(f"UPDATE worker_keys SET {forged} WHERE id = x'00'"))
+            transport.ask()
+            assert jobs.step() == 1
+            with transport.db.read() as session:
+                assert why_degraded(session, transport.clock.now()) is None
 
     def test_a_job_cannot_be_moved_to_another_kind(self, transport, caplog):
         with transport.working(fits) as jobs:
