@@ -163,6 +163,11 @@ def ensure_many(
     return profiles_
 
 
+def refuse_what_cannot_be_kept(entry: Entry) -> None:
+    """Raise StoreFault where `ensure` would: call it before anything is changed in the store."""
+    _kept(entry, "")
+
+
 def owner(session: Session, vault: WorkerVault, account: bytes) -> Profile:
     """Return an account's owner, as last seen in its store. Raises AccountMissing, VaultError."""
     row = session.execute(_OWNERS.where(AccountState.id == account)).first()

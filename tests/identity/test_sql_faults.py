@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 from sqlalchemy import text
@@ -121,6 +122,48 @@ def test_a_wrong_password_in_the_url_is_a_fault_for_an_operator(postgres, compan
                 assert "PORTAL_IDENTITY_SQL_URL is wrong" in said(raised)
     finally:
         databases.execute(postgres, "DROP ROLE stranger")
+
+
+def test_an_id_is_the_stores_own_writing_of_it_and_no_other(table, tmp_path):
+    django = table("django")
+    with open_shop(django, tmp_path) as shop:
+        (ana,) = shop.with_customers(Customer(ANA))
+        assert ana.id == "1"
+        for other in (" 1", "1 ", "+1", "01", "0_1", "\u0661", "1\0", "1.0"):
+            assert shop.store.get([other]) == []
+            assert shop.store.verify(other, OLD) is Verdict.WRONG
+            with pytest.raises(StoreFault):
+                shop.store.set_password(other, NEW)
+        assert shop.store.verify(ana.id, OLD) is Verdict.FITS
+
+
+@pytest.mark.postgres
+def test_a_database_without_an_encoding_is_read_as_utf_8_and_an_odd_row_hides_no_other(postgres, tmp_path):
+    name = f"portal_{token_hex(6)}"
+    databases.execute(postgres, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING SQL_ASCII LOCALE 'C'")
+    try:
+        laravel = Table(f"{postgres.url(name)}&client_encoding=utf8", "laravel", cheap_hash)
+        laravel.create()
+        laravel.add([Customer(each, OLD) for each in (ANA, "jos\u00e9@example.com", "odd@example.com")])
+        laravel.run("UPDATE users SET name = E'\\xff', email = E'o\\xff@example.com' WHERE id = 3")
+        with open_shop(replace(laravel, url=postgres.url(name)), tmp_path) as shop:
+            found = shop.store.find([ANA, "jos\u00e9@example.com"])
+            assert [each.address for each in found] == [ANA, "jos\u00e9@example.com"]
+            assert len(shop.store.page(None, 9)) == 3
+            assert shop.store.verify(found[1].id, OLD) is Verdict.FITS
+            assert shop.store.require_change([each.id for each in shop.store.page(None, 9)], shop.keep) == 3
+    finally:
+        databases.execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@SQLITE
+def test_what_is_no_text_in_sqlite_hides_no_other(laravel, tmp_path):
+    laravel.add([Customer(ANA), Customer("odd@example.com")])
+    laravel.run("UPDATE users SET name = CAST(x'ff' AS TEXT), password = x'00ff' WHERE id = 2")
+    with open_shop(laravel, tmp_path) as shop:
+        assert [each.address for each in shop.store.page(None, 9)] == [ANA, "odd@example.com"]
+        assert shop.store.find(["odd@example.com"])[0].name == "\ufffd"
+        assert shop.store.verify("2", OLD) is Verdict.WRONG
 
 
 @POSTGRES

@@ -57,7 +57,16 @@ class Mapped:
 
 
 def value(of: ColumnElement[Any], given: str) -> Any | None:
-    """Return a text as a column has it, or None for one that it cannot have."""
+    """Return a text as a column has it, or None for one that it cannot have.
+
+    Only what `text_of` writes stands for a value: " 12", "1_000" or "0012" are nobody's.
+    """
+    found = converted(of, given)
+    return found if found is not None and text_of(found) == given else None
+
+
+def converted(of: ColumnElement[Any], given: str) -> Any | None:
+    """Return a value as another column has it, however it is written there, or None."""
     kind = of.type
     try:
         if isinstance(kind, BigInteger):
@@ -80,6 +89,7 @@ def written(connection: Connection, given: Sequence[str]) -> list[str]:
     """Return those texts that the database's encoding has: nobody there has another, and it refuses them."""
     raw = connection.connection.driver_connection
     encoding = "utf-8" if connection.dialect.name == "sqlite" else raw.info.encoding  # type: ignore[union-attr]
+    encoding = "utf-8" if encoding == "ascii" else encoding  # SQL_ASCII, which takes any bytes
     return [each for each in given if "\0" not in each and _has(encoding, each)]
 
 

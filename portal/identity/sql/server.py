@@ -5,11 +5,12 @@ import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from threading import Lock, Timer
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -159,7 +160,9 @@ def _engine(url: str, seconds: float) -> Engine:
         # `rw`: a missing file is not created, for it is the company's.
         parsed = parsed.set(database=file.absolute().as_uri(), query={"mode": "rw", "uri": "true"})
         waiting = {"timeout": seconds / 2, "check_same_thread": False, "isolation_level": None}
-        return create_engine(parsed, connect_args=waiting, **options)
+        engine = create_engine(parsed, connect_args=waiting, **options)
+        event.listen(engine, "connect", _read_any_text)
+        return engine
     connecting = {
         "connect_timeout": CONNECT_SECONDS,
         "tcp_user_timeout": int(seconds * 1000),
@@ -168,7 +171,22 @@ def _engine(url: str, seconds: float) -> Engine:
     }
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-    return create_engine(parsed, connect_args=connecting, **options)
+    engine = create_engine(parsed, connect_args=connecting, **options)
+    event.listen(engine, "connect", _read_any_bytes, insert=True)  # SQLAlchemy's own reads the version
+    return engine
+
+
+def _read_any_text(connection: Any, _record: object) -> None:
+    """Read what is no text in SQLite's encoding with a mark, so that one odd row is no error of all."""
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+
+
+def _read_any_bytes(connection: Any, _record: object) -> None:
+    """Read the texts of a PostgreSQL without an encoding (SQL_ASCII) alike."""
+    if connection.info.encoding == "ascii":
+        from portal.identity.sql import unencoded  # noqa: PLC0415 - the web server needs no driver for it
+
+        unencoded.read_as_utf8(connection)
 
 
 @contextmanager

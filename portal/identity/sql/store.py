@@ -107,7 +107,8 @@ class SqlStore:
     def get(self, ids: Sequence[str]) -> list[Entry]:
         """Return the accounts with these ids; those that are gone are missing."""
         with self._reading() as (connection, at):
-            return _entries(connection, at, at.id.in_(mapping.values(at.id, ids)))
+            given = mapping.values(at.id, mapping.written(connection, ids))
+            return _entries(connection, at, at.id.in_(given))
 
     def page(self, after: str | None, limit: int) -> list[Entry]:
         """Return up to `limit` accounts after an id, in the order of the column."""
@@ -328,5 +329,6 @@ def _mark(at: Mapped) -> dict[str, Any]:
 
 def _delete_sessions(connection: Connection, at: Mapped, keys: Sequence[Any]) -> None:
     if at.sessions is not None and at.sessions_user is not None:
-        users = mapping.values(at.sessions_user, [text_of(key) for key in keys])
+        users = [mapping.converted(at.sessions_user, text_of(key)) for key in keys]
+        users = [user for user in users if user is not None]
         connection.execute(delete(at.sessions).where(at.sessions_user.in_(users)))

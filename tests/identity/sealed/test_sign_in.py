@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from portal.accounts.models import AccountSession, FailureCount
 from portal.identity import state
 from portal.identity.models import AccountState
+from portal.identity.ports import StoreFault
 from portal.identity.sealed.models import SealedJob, WorkerKey
 from portal.intake.models import IntakeRequest
 from portal.monitoring.status import look
@@ -101,6 +102,44 @@ def test_every_failure_gets_the_one_page_and_leaves_the_same_rows(
     rows = [count(db, table) for table in (AccountState, AccountSession, FailureCount, IntakeRequest)]
     assert rows == [0, 0, 1, 1]
     assert shop.calls("before verify") == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("find", StoreFault("account 1 of the answer has a key too many")),
+        ("find", UnicodeDecodeError("utf-8", ANN.encode(), 0, 1, "odd")),
+        ("verify", StoreFault("/accounts/verify answered 500")),
+        ("id", None),
+    ],
+)
+def test_an_account_at_which_the_store_fails_is_answered_like_nobody(
+    client, shop, worker, try_to_sign_in, db, monkeypatch, caplog, call, error
+):
+    shop.add(ANN, OLD, store_id="1" * 2_000 if call == "id" else "1")
+    shop.add("ben@northwind.example", OLD)
+    if error is not None:
+        asked = getattr(shop, call)
+
+        def fail(subject, *rest):
+            if subject in ([ANN], "1"):
+                raise error
+            return asked(subject, *rest)
+
+        monkeypatch.setattr(shop, call, fail)
+    seen = []
+    for number, email in enumerate(["nobody@northwind.example", ANN], 1):
+        answer = told(client, try_to_sign_in(email), worker)
+        assert count(db, FailureCount) == number
+        told_so = "We couldn’t sign you in with that address and password" in answer.text
+        seen.append((answer.status_code, told_so, len(answer.text.replace(email, ""))))
+    assert seen[0] == seen[1]
+    assert seen[0][:2] == (400, True)
+    logged = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(logged) == 1
+    assert "the store fails at one account and answers about others" in logged[0]
+    assert ANN not in caplog.text
+    assert told(client, try_to_sign_in("ben@northwind.example"), worker).location == "/account/"
 
 
 def test_a_try_that_comes_too_early_must_wait(client, shop, worker, try_to_sign_in):
