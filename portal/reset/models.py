@@ -50,7 +50,8 @@ class PasswordAttempt(Base):
     """A new password that is being stored in a company's own store: at most one per account at a time.
 
     Only the worker can compute `account_key`, and open `account`. `attempt` is leased until `until`. Without
-    one the row says, until that day, that what became of an attempt is `unknown`.
+    one the row says, until that day, that what became of an attempt is `unknown`; or, where `sign_outs` is a
+    number, that the company's store was asked so often to end the account's sessions, and is again then.
     """
 
     __tablename__ = "reset_attempts"
@@ -60,4 +61,5 @@ class PasswordAttempt(Base):
     attempt: Mapped[bytes | None] = mapped_column(LargeBinary(ID_BYTES))
     account: Mapped[bytes] = mapped_column(LargeBinary)
     unknown: Mapped[bool]
+    sign_outs: Mapped[int | None]
     until: Mapped[datetime] = mapped_column(Utc, index=True)

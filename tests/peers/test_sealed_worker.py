@@ -24,7 +24,7 @@ from tests.identity.sealed.shop import (
     shop_environ,
 )
 from tests.reset.journey import REQUEST, link_in
-from tests.visitor import Visitor, leads_to
+from tests.visitor import Visitor
 
 # The transport is tried on both databases in tests/identity/sealed.
 pytestmark = pytest.mark.sqlite
@@ -118,14 +118,19 @@ def test_a_worker_that_is_killed_at_any_step_loses_no_link_and_the_next_one_clea
         assert look(select(func.count()).select_from(AccountSession)) == 0
         killed(second, "after set_password", form)
     assert shop.password(store_id) == NEW
+    with working() as third:
+        resting = PasswordAttempt.sign_outs.is_(None) & PasswordAttempt.attempt.is_(None)
+        until(lambda: look(select(PasswordAttempt.unknown).where(resting)), "the end of what was left")
+        shop.run("UPDATE people SET sessions = 1")
+        killed(third, "before end_sessions", form)
     with working():
-        until(lambda: look(select(PasswordAttempt.attempt)) is None, "the attempt's end")
-        assert leads_to(answered(form, password=NEW)) == "/reset/done/"
-        assert look(select(func.count()).select_from(PasswordAttempt)) == 0
+        until(lambda: look(select(func.count()).select_from(PasswordAttempt)) == 0, "the end of sessions")
+    assert shop.sessions(store_id) == 0
+    assert browser.get(form).status_code == 410
     log = (tmp_path / "worker.log").read_text()
     assert log.count("ended before it was known") == 2
     assert NEW not in log
-    assert look(select(func.count()).select_from(WorkerKey)) <= 2  # of the two that were killed
+    assert look(select(func.count()).select_from(WorkerKey)) <= 3  # of those that were killed
 
 
 def test_a_worker_that_is_stopped_withdraws_its_key_and_ends_what_it_began(

@@ -2,7 +2,8 @@
 
 An attempt is a row with a lease, committed before the store is called. A link is spent only when its attempt
 ends well, so a worker that is killed loses no link. Where nobody can say whether the store changed the
-password, the row says so: the same password, typed again, is then no repetition of an old one.
+password, the row says so: the same password, typed again, is then no repetition of an old one. The row also
+stays until the store has ended the account's sessions.
 """
 
 import json
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.core import db
@@ -26,6 +27,10 @@ log = logging.getLogger("portal.reset")
 LEASE = timedelta(minutes=1)
 # As long as the links last that may be used again.
 UNKNOWN_KEPT = timedelta(days=8)
+# After which the store is asked again to end an account's sessions: a minute, twice as long each time, at
+# most an hour; about a week in all.
+FIRST_SIGN_OUT, LONGEST_SIGN_OUT = timedelta(minutes=1), timedelta(hours=1)
+MOST_SIGN_OUTS = 180
 _SIZES = (512, 1536)
 
 
@@ -35,33 +40,42 @@ class UnderWay(Exception):
 
 @dataclass(frozen=True, repr=False)
 class Attempt:
-    """An attempt that has begun. `unsure`: what became of an earlier one was never known."""
+    """An attempt that has begun, with a lease. `unsure`: what became of an earlier one was never known."""
 
     id: bytes
     account_id: bytes
     unsure: bool
+    until: datetime
 
 
 @dataclass(frozen=True, repr=False)
-class Lost:
-    """The attempt of a worker that died: the portal's id of its account, and the store's."""
+class Whose:
+    """The account of an attempt: the portal's id of it, and the store's."""
 
     account_id: bytes
     store_id: str
+
+
+@dataclass(frozen=True, repr=False)
+class SignOut(Whose):
+    """Sessions that the company's store has yet to end; `until` tells this from a later attempt's."""
+
+    until: datetime
+    asked: int = 0
 
 
 def begin(
     session: Session, vault: WorkerVault, attempt_id: bytes, account_id: bytes, store_id: str, now: datetime
 ) -> Attempt:
     """Begin an attempt, for which the account must have no other. Raises UnderWay. Commit it at once."""
-    key = _key(vault, account_id)
+    key, until = _key(vault, account_id), now + LEASE
     account = json.dumps([account_id.hex(), store_id], ensure_ascii=False).encode()
     values = {
         "account_key": key,
         "attempt": attempt_id,
         "account": vault.encrypt(_cell(key), account, _SIZES),
         "unknown": False,
-        "until": now + LEASE,
+        "until": until,
     }
     own = PasswordAttempt
     statement = (
@@ -78,22 +92,68 @@ def begin(
     unsure = session.scalar(statement)
     if unsure is None:
         raise UnderWay
-    return Attempt(attempt_id, account_id, bool(unsure))
+    return Attempt(attempt_id, account_id, bool(unsure), until)
 
 
 def end(session: Session, vault: WorkerVault, attempt: Attempt, now: datetime, *, unknown: bool) -> None:
     """End an attempt; `unknown`: nobody can say whether the store has changed the password."""
-    mine = (PasswordAttempt.account_key == _key(vault, attempt.account_id)) & (
-        PasswordAttempt.attempt == attempt.id
-    )
+    mine = _mine(vault, attempt)
+    own = PasswordAttempt
+    session.execute(update(own).where(mine, own.sign_outs.is_not(None)).values(_signing_out(now, unknown)))
     if unknown:
-        session.execute(update(PasswordAttempt).where(mine).values(_resting(now)))
+        session.execute(update(own).where(mine).values(_resting(now)))
     else:
-        session.execute(delete(PasswordAttempt).where(mine))
+        session.execute(delete(own).where(mine))
 
 
-def lost(session: Session, vault: WorkerVault, now: datetime, limit: int) -> list[Lost]:
-    """Note that what became of expired attempts is unknown, and return them; their links stay open."""
+def end_with_sign_out(
+    session: Session, vault: WorkerVault, attempt: Attempt, store_id: str, now: datetime, *, unknown: bool
+) -> SignOut:
+    """End an attempt after which the store must end the account's sessions, until `signed_out` says so."""
+    until = now + FIRST_SIGN_OUT
+    values = _signing_out(until, unknown) | {"sign_outs": 0}
+    session.execute(update(PasswordAttempt).where(_mine(vault, attempt)).values(values))
+    return SignOut(attempt.account_id, store_id, until)
+
+
+def signed_out(session: Session, vault: WorkerVault, done: SignOut, now: datetime) -> None:
+    """Note that the store has ended an account's sessions, unless a later attempt asks for it anew."""
+    own = PasswordAttempt
+    mine = (own.account_key == _key(vault, done.account_id)) & (own.until == done.until)
+    mine &= own.attempt.is_(None) & own.sign_outs.is_not(None)
+    session.execute(delete(own).where(mine, own.unknown.is_(False)))
+    session.execute(update(own).where(mine).values(_resting(now)))
+
+
+def due_sign_outs(session: Session, vault: WorkerVault, now: datetime, limit: int) -> list[SignOut]:
+    """Return whose sessions the store must be asked once more to end, and put the next time off."""
+    own = PasswordAttempt
+    due = own.attempt.is_(None) & (own.until <= now) & own.sign_outs.is_not(None)
+    rows = session.execute(
+        select(own.account_key, own.account, own.sign_outs)
+        .where(due)
+        .order_by(own.until)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    found = []
+    for row in rows:
+        asked = row.sign_outs + 1
+        until = now + min(FIRST_SIGN_OUT * 2 ** min(asked, 10), LONGEST_SIGN_OUT)
+        mine = update(own).where(own.account_key == row.account_key)
+        session.execute(mine.values(sign_outs=asked, until=until))
+        found += [
+            SignOut(each.account_id, each.store_id, until, asked)
+            for each in _opened(vault, [(row.account_key, row.account)])
+        ]
+    return found
+
+
+def lost(session: Session, vault: WorkerVault, now: datetime, limit: int) -> list[Whose]:
+    """Note that what became of expired attempts is unknown, and return them; their links stay open.
+
+    The store must end their accounts' sessions, too.
+    """
     expired = (PasswordAttempt.until <= now) & PasswordAttempt.attempt.is_not(None)
     rows = session.execute(
         select(PasswordAttempt.account_key, PasswordAttempt.account)
@@ -103,7 +163,9 @@ def lost(session: Session, vault: WorkerVault, now: datetime, limit: int) -> lis
     ).all()
     keys = [row.account_key for row in rows]
     session.execute(
-        update(PasswordAttempt).where(PasswordAttempt.account_key.in_(keys), expired).values(_resting(now))
+        update(PasswordAttempt)
+        .where(PasswordAttempt.account_key.in_(keys), expired)
+        .values(_signing_out(now, unknown=True) | {"sign_outs": 0})
     )
     return list(_opened(vault, ((row.account_key, row.account) for row in rows)))
 
@@ -115,17 +177,36 @@ def any_over(session: Session, now: datetime) -> bool:
 
 
 def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
-    """Delete up to `limit` rows about what is unknown since over a week; return how many."""
-    old = (PasswordAttempt.until <= now) & PasswordAttempt.attempt.is_(None)
+    """Delete up to `limit` rows about what is unknown since over a week; return how many.
+
+    Also those of sessions that no store was asked to end for as long.
+    """
+    own = PasswordAttempt
+    over = (own.until <= now) & own.sign_outs.is_(None) | (own.until <= now - UNKNOWN_KEPT)
+    old = own.attempt.is_(None) & over
     return delete_some(session, PasswordAttempt, old, limit)
 
 
 def _resting(now: datetime) -> dict[str, object]:
     # A day: the exact time would say when the account's owner was here.
-    return {"attempt": None, "unknown": True, "until": start_of_day(now + UNKNOWN_KEPT)}
+    return {
+        "attempt": None,
+        "unknown": True,
+        "sign_outs": None,
+        "until": start_of_day(now + UNKNOWN_KEPT),
+    }
 
 
-def _opened(vault: WorkerVault, rows: Iterable[tuple[bytes, bytes]]) -> Iterable[Lost]:
+def _signing_out(until: datetime, unknown: bool) -> dict[str, object]:
+    return {"attempt": None, "unknown": unknown, "until": until}
+
+
+def _mine(vault: WorkerVault, attempt: Attempt) -> ColumnElement[bool]:
+    account_key = _key(vault, attempt.account_id)
+    return (PasswordAttempt.account_key == account_key) & (PasswordAttempt.attempt == attempt.id)
+
+
+def _opened(vault: WorkerVault, rows: Iterable[tuple[bytes, bytes]]) -> Iterable[Whose]:
     for key, account in rows:
         try:
             account_id, store_id = json.loads(vault.decrypt(_cell(key), account))
@@ -134,7 +215,7 @@ def _opened(vault: WorkerVault, rows: Iterable[tuple[bytes, bytes]]) -> Iterable
                 "reset: an attempt at a new password was altered in the database; its account is not known"
             )
             continue
-        yield Lost(bytes.fromhex(account_id), store_id)
+        yield Whose(bytes.fromhex(account_id), store_id)
 
 
 def _key(vault: WorkerVault, account_id: bytes) -> bytes:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
 from portal.accounts import service as accounts
 from portal.accounts.external import verify_typed
 from portal.core.addresses import sign_in_name
@@ -24,14 +26,14 @@ from portal.identity.ports import (
     StoreUnavailable,
     Verdict,
 )
-from portal.identity.service import external_store, is_external
+from portal.identity.service import external_store
 from portal.intake import replies
 from portal.intake import service as intake
 from portal.intake.service import LinkInvalid
 from portal.reset import service
 from portal.reset.emails import PURPOSE
-from portal.reset.external import attempts
-from portal.reset.external.attempts import Attempt, UnderWay
+from portal.reset.external import attempts, sign_outs
+from portal.reset.external.attempts import Attempt, SignOut, UnderWay
 from portal.reset.external.outcomes import (
     CHANGE,
     CHANGED,
@@ -118,7 +120,10 @@ def change_password(job_id: bytes, fields: Mapping[str, str], parts: WorkerParts
 
 
 def recover(parts: WorkerParts) -> None:
-    """End the sessions of accounts whose attempt at a new password was a dead worker's; their links work."""
+    """End the sessions of accounts whose attempt at a new password was a dead worker's; their links work.
+
+    Also ask the store again to end those that it has not ended.
+    """
     with parts.db.read() as session:
         if not attempts.any_over(session, parts.clock.now()):
             return
@@ -131,15 +136,16 @@ def recover(parts: WorkerParts) -> None:
                 "to be stored; its sessions were ended, and its link works again",
                 each.account_id.hex(),
             )
-    if is_external(parts.settings):
-        for each in lost:
-            _end_sessions(external_store(parts.settings), each.account_id, each.store_id)
+    sign_outs.ask_again(parts)
     in_turns(parts, attempts.purge)
 
 
 def _entry(store: ExternalStore, store_id: str) -> Entry | None:
     found = [entry for entry in store.get([store_id]) if entry.id == store_id]
-    return found[0] if len(found) == 1 else None
+    if len(found) != 1:
+        return None
+    state.refuse_what_cannot_be_kept(found[0])
+    return found[0]
 
 
 def _store(
@@ -232,6 +238,8 @@ def _stored(
     parts: WorkerParts, store: ExternalStore, wanted: Wanted, attempt: Attempt, now: datetime
 ) -> dict[str, Any]:
     """Commit what follows from a stored password: the link is spent, and every session ends."""
+    can = store.capabilities
+    sign_out: SignOut | None = None
     try:
         with parts.db.write() as session:
             if wanted.reply_id is not None:
@@ -246,20 +254,20 @@ def _stored(
                 by_mail=wanted.reply_id is not None,
                 now=parts.clock.now(),
             )
-            attempts.end(session, parts.vault, attempt, parts.clock.now(), unknown=False)
+            if can.change_ends_sessions or not can.end_sessions:
+                attempts.end(session, parts.vault, attempt, parts.clock.now(), unknown=False)
+            else:
+                # Before the store is asked: a worker that is killed then leaves it to the next one.
+                sign_out = attempts.end_with_sign_out(
+                    session, parts.vault, attempt, wanted.entry.id, parts.clock.now(), unknown=False
+                )
     except (LinkInvalid, service.Overtaken):
         # A reset was required meanwhile. Which password the store has now, the next attempt finds out.
-        with parts.db.write() as session:
-            attempts.end(session, parts.vault, attempt, parts.clock.now(), unknown=True)
-            accounts.end_sessions(session, wanted.account_id)
-        ended = _end_sessions(store, wanted.account_id, wanted.entry.id)
-        return {"outcome": UNKNOWN, "signed_out": ended, "link_open": False}
-    except Exception as error:  # noqa: BLE001 - the lease ends, and `recover` does what is left to do
+        return _unknown(parts, store, wanted, attempt) | {"link_open": False}
+    except Exception as error:  # noqa: BLE001 - the store has the password: no session may outlive that
         log.error("reset: a stored password could not be noted (%s)%s", error_types(error), frames(error))
-        return {"outcome": UNKNOWN, "signed_out": False}
-    ended = store.capabilities.change_ends_sessions or _end_sessions(
-        store, wanted.account_id, wanted.entry.id
-    )
+        return _unknown(parts, store, wanted, attempt)
+    ended = sign_outs.end_sessions(parts, store, sign_out) if sign_out else can.change_ends_sessions
     return {
         "outcome": CHANGED,
         "account": wanted.account_id.hex(),
@@ -273,38 +281,36 @@ def _not_known(
     parts: WorkerParts, store: ExternalStore, wanted: Wanted, attempt: Attempt, error: Exception
 ) -> dict[str, Any]:
     """Open the link again after a call whose outcome nobody knows, and end all sessions."""
-    with parts.db.write() as session:
-        attempts.end(session, parts.vault, attempt, parts.clock.now(), unknown=True)
-        accounts.end_sessions(session, wanted.account_id)
+    told = _unknown(parts, store, wanted, attempt)
     log.error(
         "reset: the store did not say whether it has stored a new password of account %s (%s); its sessions "
         "were ended, and its owner can try again. See the store's own log",
         wanted.account_id.hex(),
         error_types(error),
     )
-    return {"outcome": UNKNOWN, "signed_out": _end_sessions(store, wanted.account_id, wanted.entry.id)}
+    return told
+
+
+def _unknown(parts: WorkerParts, store: ExternalStore, wanted: Wanted, attempt: Attempt) -> dict[str, Any]:
+    """End all sessions here and in the product, and return what the browser is told.
+
+    Where the database fails, those of the product end now, and `recover` ends both once the lease is over.
+    """
+    sign_out = SignOut(wanted.account_id, wanted.entry.id, attempt.until)
+    try:
+        with parts.db.write() as session:
+            accounts.end_sessions(session, wanted.account_id)
+            sign_out = attempts.end_with_sign_out(
+                session, parts.vault, attempt, wanted.entry.id, parts.clock.now(), unknown=True
+            )
+    except DBAPIError as error:
+        log.error("reset: the end of an attempt could not be noted (%s)", error_types(error))
+    return {"outcome": UNKNOWN, "signed_out": sign_outs.end_sessions(parts, store, sign_out)}
 
 
 def _end(parts: WorkerParts, attempt: Attempt, *, unknown: bool) -> None:
     with parts.db.write() as session:
         attempts.end(session, parts.vault, attempt, parts.clock.now(), unknown=unknown)
-
-
-def _end_sessions(store: ExternalStore, account_id: bytes, store_id: str) -> bool:
-    """End an account's sessions in the company's product; return whether that is certain."""
-    if not store.capabilities.end_sessions:
-        return False
-    try:
-        store.end_sessions([store_id])
-    except Exception as error:  # noqa: BLE001 - whatever it raises, the password has been stored
-        log.error(
-            "reset: the sessions of account %s in the company's product could not be ended (%s)%s",
-            account_id.hex(),
-            error_types(error),
-            "" if isinstance(error, StoreUnavailable | StoreFault | OutcomeUnknown) else frames(error),
-        )
-        return False
-    return True
 
 
 SEALED: dict[str, SealedHandler] = {NEW: new_password, CHANGE: change_password}
