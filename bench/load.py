@@ -4,6 +4,8 @@ import asyncio
 import re
 import time
 from itertools import cycle
+from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 HOST = "127.0.0.1"
 CONNECTIONS = 16
@@ -84,6 +86,18 @@ def post(path: str, body: str, **headers: str) -> bytes:
     return _request(
         "POST", path, body.encode(), {"Content_Type": "application/x-www-form-urlencoded", **headers}
     )
+
+
+def read_form(port: int, path: str) -> tuple[str, str]:
+    """Open a form's page; return its CSRF token, percent-encoded, and the session cookie."""
+    asked = Request(f"http://127.0.0.1:{port}{path}", headers={"Host": "localhost"})
+    with urlopen(asked) as answer:
+        page = answer.read().decode()
+        cookie = answer.headers["Set-Cookie"].partition(";")[0]
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+    if found is None:
+        raise LookupError(f"{path} has no CSRF token")
+    return quote(found[1]), cookie
 
 
 def _request(method: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:

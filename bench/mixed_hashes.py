@@ -10,8 +10,8 @@ import random
 import time
 from collections.abc import Sequence
 
+from bench.load import read_form
 from bench.measure import Result
-from bench.requests import read_form
 from bench.servers import context_of, portal_settings, serving
 from bench.timing import MOST_ABOVE, distance
 from portal.crypto.formats import registry

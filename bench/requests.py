@@ -1,10 +1,6 @@
 """Measure `POST /check/` against a bare Flask-WTF form that inserts one row."""
 
-import re
-from urllib.parse import quote
-from urllib.request import Request, urlopen
-
-from bench.load import post, rate
+from bench.load import post, rate, read_form
 from bench.measure import Result, interleaved
 from bench.peers import prepare
 from bench.servers import context_of, portal_settings, serving
@@ -37,15 +33,3 @@ def form(port: int, path: str) -> bytes:
     """Open a form's page; return a POST request with its CSRF token and cookie."""
     token, cookie = read_form(port, path)
     return post(path, f"csrf_token={token}&email=ada%40postbox.example", Cookie=cookie)
-
-
-def read_form(port: int, path: str) -> tuple[str, str]:
-    """Open a form's page; return its CSRF token, percent-encoded, and the session cookie."""
-    asked = Request(f"http://127.0.0.1:{port}{path}", headers={"Host": "localhost"})
-    with urlopen(asked) as answer:
-        page = answer.read().decode()
-        cookie = answer.headers["Set-Cookie"].partition(";")[0]
-    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
-    if found is None:
-        raise LookupError(f"{path} has no CSRF token")
-    return quote(found[1]), cookie

@@ -5,8 +5,8 @@ import random
 import time
 from collections import Counter
 
+from bench.load import read_form
 from bench.measure import Result
-from bench.requests import read_form
 from bench.servers import context_of, portal_settings, serving
 from portal.demo import example
 from portal.demo.people import affected
