@@ -9,9 +9,10 @@ for a whole month of attempts.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import case, literal, select, update
+from sqlalchemy import Executable, bindparam, case, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.accounts.models import FailureCount
@@ -37,6 +38,8 @@ MAX_FAILURES: dict[Bucket, int] = {
     FailureCount.devices: DEVICES,
     FailureCount.sessions: SESSIONS,
 }
+_BUCKETS = {column.key: column for column in MAX_FAILURES}
+_TABLE: Any = FailureCount.__table__
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,23 +62,13 @@ def lockout_of(vault: WebVault, index: bytes, version: int) -> Lockout:
 def count(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket, now: datetime) -> int | None:
     """Count a failure and return how many more the bucket allows, or None when it was full before."""
     counts = _keyed_counts(vault, lockout, bucket)
-    first = {
-        column.key: counts[1] if column is bucket else lockout.keyed_count(vault, column, 0)
+    none = {
+        f"no_{column.key}": lockout.keyed_count(vault, column, 0)
         for column in MAX_FAILURES
+        if column is not bucket
     }
-    until = forget_at(now)
-    statement = (
-        db.insert(session, FailureCount)
-        .values(key=lockout.name, forget_at=until, **first)
-        .on_conflict_do_update(
-            index_elements=[FailureCount.key],
-            # An unknown keyed count belongs to an earlier account version: this is the first failure.
-            set_={bucket.key: _step(bucket, counts[:-1], counts[1:], counts[1]), "forget_at": until},
-            where=bucket != counts[-1],
-        )
-        .returning(bucket)
-    )
-    stored = session.scalar(statement)
+    values = {"name": lockout.name, "until": forget_at(now), **none, **_named(counts)}
+    stored = session.scalar(_counting(session.get_bind().dialect.name, bucket.key), values)
     return None if stored is None else MAX_FAILURES[bucket] - counts.index(bytes(stored))
 
 
@@ -88,17 +81,13 @@ def full(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket) ->
 def forgive(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket) -> None:
     """Undo one counted failure."""
     counts = _keyed_counts(vault, lockout, bucket)
-    session.execute(
-        update(FailureCount)
-        .where(FailureCount.key == lockout.name)
-        .values({bucket: _step(bucket, counts[1:], counts[:-1], bucket)})
-    )
+    session.execute(_forgiving(bucket.key), {"name": lockout.name, **_named(counts)})
 
 
 def clear(session: Session, vault: WebVault, lockout: Lockout, bucket: Bucket) -> None:
     """Reset one bucket to zero; the other buckets keep their counts."""
     none = lockout.keyed_count(vault, bucket, 0)
-    session.execute(update(FailureCount).where(FailureCount.key == lockout.name).values({bucket: none}))
+    session.execute(_clearing(bucket.key), {"name": lockout.name, "none": none})
 
 
 def forget_at(now: datetime) -> datetime:
@@ -143,10 +132,49 @@ def _keyed_counts(vault: WebVault, lockout: Lockout, bucket: Bucket) -> list[byt
     return [lockout.keyed_count(vault, bucket, failures) for failures in range(MAX_FAILURES[bucket] + 1)]
 
 
-def _step(bucket: Bucket, before: Sequence[bytes], after: Sequence[bytes], otherwise: Any) -> Any:
-    """Return an SQL expression that maps the stored count in `before` to its neighbour in `after`.
+def _named(counts: Sequence[bytes]) -> dict[str, bytes]:
+    return {f"failed_{failures}": keyed for failures, keyed in enumerate(counts)}
+
+
+# Built once: with a parameter for each failure that a bucket allows, building them takes milliseconds.
+@cache
+def _counting(dialect: str, bucket: str) -> Executable:
+    """Return the statement that counts a failure, and returns what is stored unless the bucket was full."""
+    column, most = _TABLE.c[bucket], MAX_FAILURES[_BUCKETS[bucket]]
+    first: dict[str, Any] = {
+        name: bindparam("failed_1" if name == bucket else f"no_{name}") for name in _BUCKETS
+    }
+    # An unknown keyed count belongs to an earlier account version: this is the first failure.
+    following = _step(column, range(most), 1, otherwise=bindparam("failed_1"))
+    return (
+        db.insert_by(dialect, _TABLE)
+        .values({_TABLE.c.door: bindparam("name"), _TABLE.c.forget_at: bindparam("until"), **first})
+        .on_conflict_do_update(
+            index_elements=[_TABLE.c.door],
+            set_={bucket: following, "forget_at": bindparam("until")},
+            where=column != bindparam(f"failed_{most}"),
+        )
+        .returning(column)
+    )
+
+
+@cache
+def _forgiving(bucket: str) -> Executable:
+    """Return the statement that undoes one failure."""
+    column, most = _TABLE.c[bucket], MAX_FAILURES[_BUCKETS[bucket]]
+    former = _step(column, range(1, most + 1), -1, otherwise=column)
+    return update(_TABLE).where(_TABLE.c.door == bindparam("name")).values({bucket: former})
+
+
+@cache
+def _clearing(bucket: str) -> Executable:
+    return update(_TABLE).where(_TABLE.c.door == bindparam("name")).values({bucket: bindparam("none")})
+
+
+def _step(column: Any, failures: Sequence[int], by: int, *, otherwise: Any) -> Any:
+    """Return an SQL expression that maps the stored count of so many failures to its neighbour.
 
     It runs inside the UPDATE, so that each of several parallel attempts moves the count by one.
     """
-    steps = ((bucket == one, literal(other)) for one, other in zip(before, after, strict=True))
+    steps: Any = ((column == bindparam(f"failed_{one}"), bindparam(f"failed_{one + by}")) for one in failures)
     return case(*steps, else_=otherwise)

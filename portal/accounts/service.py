@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 from hmac import compare_digest
 from os import urandom
 from secrets import token_urlsafe
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import AccountSession
@@ -36,6 +37,21 @@ _ADDRESS_SIZE = 256
 _DEVICE_SIZE = 64
 _ADDRESS_INFO = "portal session address"
 _DEVICE_INFO = "portal session device"
+# Built once: they run for every sign-in, or every page of who is signed in.
+_SESSIONS: Any = AccountSession.__table__
+_BY_TOKEN = select(_SESSIONS).where(_SESSIONS.c.token_hash == bindparam("hash"))
+_CREATE = insert(_SESSIONS)
+_NEWEST = (
+    select(_SESSIONS.c.id)
+    .where(_SESSIONS.c.account_id == bindparam("account"))
+    .order_by(_SESSIONS.c.seen_at.desc())
+    .limit(MOST_SESSIONS)
+)
+_END_OLDEST = delete(_SESSIONS).where(
+    _SESSIONS.c.account_id == bindparam("account"),
+    _SESSIONS.c.id != bindparam("new"),
+    _SESSIONS.c.id.not_in(_NEWEST.scalar_subquery()),
+)
 
 DEVICE_NUMBER_BYTES = 16
 ACCOUNTS_PER_DEVICE = 5
@@ -106,36 +122,23 @@ def create_session(
     `proved_at` is `now` where everything was proved that a sign-in asks for.
     """
     token, row_id = token_urlsafe(TOKEN_BYTES), new_id()
-    session.add(
-        AccountSession(
-            id=row_id,
-            token_hash=tokens.token_hash(token),
-            account_id=account.id,
-            account_version=account.version,
-            created_at=now,
-            seen_at=now,
-            proved_at=proved_at,
-            ends_at=now + ABSOLUTE,
-            password_tries=0,
-            address=tokens.lock(token.encode(), address.encode(), _ADDRESS_SIZE, _ADDRESS_INFO),
-            device=tokens.lock(
-                _device_key(vault, row_id), device.encode()[:_DEVICE_SIZE], _DEVICE_SIZE, _DEVICE_INFO
-            ),
-        )
-    )
-    session.flush()
-    newest = (
-        select(AccountSession.id)
-        .where(AccountSession.account_id == account.id)
-        .order_by(AccountSession.seen_at.desc())
-        .limit(MOST_SESSIONS)
-    )
-    remaining = set(session.scalars(newest)) | {row_id}
-    session.execute(
-        delete(AccountSession).where(
-            AccountSession.account_id == account.id, AccountSession.id.not_in(remaining)
-        )
-    )
+    values = {
+        "id": row_id,
+        "token_hash": tokens.token_hash(token),
+        "account_id": account.id,
+        "account_version": account.version,
+        "created_at": now,
+        "seen_at": now,
+        "proved_at": proved_at,
+        "ends_at": now + ABSOLUTE,
+        "password_tries": 0,
+        "address": tokens.lock(token.encode(), address.encode(), _ADDRESS_SIZE, _ADDRESS_INFO),
+        "device": tokens.lock(
+            _device_key(vault, row_id), device.encode()[:_DEVICE_SIZE], _DEVICE_SIZE, _DEVICE_INFO
+        ),
+    }
+    session.execute(_CREATE, values)
+    session.execute(_END_OLDEST, {"account": account.id, "new": row_id})
     return token
 
 
@@ -144,7 +147,7 @@ def resume(session: Session, store: str, token: str, now: datetime) -> Resumed |
 
     `store` is the name of the one in use: sessions end with another.
     """
-    row = session.scalar(select(AccountSession).where(AccountSession.token_hash == tokens.token_hash(token)))
+    row = session.execute(_BY_TOKEN, {"hash": tokens.token_hash(token)}).first()
     if row is None or now >= row.ends_at or now - row.seen_at >= IDLE:
         return None
     account = state.of_store(session, row.account_id, store)

@@ -7,10 +7,11 @@ too early is refused with the number of seconds to wait.
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from math import ceil
 from typing import Any
 
-from sqlalchemy import case, delete, literal, select, update
+from sqlalchemy import Executable, bindparam, case, delete, select, update
 from sqlalchemy.orm import Session
 
 from portal.accounts import lockout, service
@@ -29,6 +30,10 @@ FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=15)
 _DOUBLINGS = 8
 WAIT_RETENTION = timedelta(days=1)
+# From the last failure without a wait to the first with the longest one.
+_FAILURES = range(FREE_TRIES - 1, FREE_TRIES + _DOUBLINGS + 1)
+_WAITS: Any = SignInWait.__table__
+_FORGET = delete(_WAITS).where(_WAITS.c.bucket == bindparam("source"))
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,7 +101,7 @@ def forgive(session: Session, vault: WebVault, attempt: Attempt, now: datetime) 
 def clear(session: Session, vault: WebVault, attempt: Attempt) -> None:
     """Reset the failures of this attempt's network or device after it succeeded; others still count."""
     lockout.clear(session, vault, attempt.lockout, _bucket(attempt))
-    session.execute(delete(SignInWait).where(SignInWait.bucket == attempt.bucket))
+    session.execute(_FORGET, {"source": attempt.bucket})
 
 
 def count_in_session(session: Session, vault: WebVault, current: Resumed, now: datetime) -> bool:
@@ -145,29 +150,41 @@ def _lockout_of_session(vault: WebVault, current: Resumed) -> Lockout:
 
 def _start_wait(session: Session, bucket: bytes, now: datetime) -> int:
     """Count a failure, start the next wait and return 0, or return the seconds left of the last wait."""
-    failures = SignInWait.failures + 1
-    steps = range(FREE_TRIES, FREE_TRIES + _DOUBLINGS + 1)
-    next_wait = case(
-        *((failures < step, _time(now + wait_after(step - 1))) for step in steps),
-        else_=_time(now + LONGEST_WAIT),
-    )
-    values = {"bucket": bucket, "failures": 1, "refuse_until": now + wait_after(1), "tried_at": now}
-    statement = (
-        db.insert(session, SignInWait)
-        .values(**values)
-        .on_conflict_do_update(
-            index_elements=[SignInWait.bucket],
-            set_={"failures": failures, "refuse_until": next_wait, "tried_at": now},
-            # A wait that ends later than the longest possible one was set while the clock was wrong.
-            where=(SignInWait.refuse_until <= now) | (SignInWait.refuse_until > now + LONGEST_WAIT),
-        )
-        .returning(SignInWait.failures)
-    )
-    if session.execute(statement).first() is not None:
+    values = {
+        "source": bucket,
+        "now": now,
+        "overlong": now + LONGEST_WAIT,
+        **{f"after_{failures}": now + wait_after(failures) for failures in _FAILURES},
+    }
+    statement = _waiting(session.get_bind().dialect.name)
+    if session.execute(statement, values).first() is not None:
         return 0
     until = session.scalar(select(SignInWait.refuse_until).where(SignInWait.bucket == bucket))
     return max(1, ceil((until - now).total_seconds())) if until else 1
 
 
-def _time(at: datetime) -> Any:
-    return literal(at, Utc())
+@cache
+def _waiting(dialect: str) -> Executable:
+    """Return the statement that counts a failure and starts the next wait, unless there is one already.
+
+    Built once, like those of `lockout.py`.
+    """
+    known = _WAITS.c
+    waits = [(failures, bindparam(f"after_{failures}", type_=Utc())) for failures in _FAILURES]
+    following = [(known.failures + 1 <= failures, until) for failures, until in waits[:-1]]
+    now, overlong = bindparam("now", type_=Utc()), bindparam("overlong", type_=Utc())
+    return (
+        db.insert_by(dialect, _WAITS)
+        .values(bucket=bindparam("source"), failures=1, refuse_until=waits[0][1], tried_at=now)
+        .on_conflict_do_update(
+            index_elements=[known.bucket],
+            set_={
+                "failures": known.failures + 1,
+                "refuse_until": case(*following, else_=waits[-1][1]),
+                "tried_at": now,
+            },
+            # A wait that ends later than the longest possible one was set while the clock was wrong.
+            where=(known.refuse_until <= now) | (known.refuse_until > overlong),
+        )
+        .returning(known.failures)
+    )

@@ -11,7 +11,7 @@ from secrets import token_bytes
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, DateTime, Engine, MetaData, create_engine, event, make_url, text
+from sqlalchemy import URL, DateTime, Engine, MetaData, Table, create_engine, event, make_url, text
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
@@ -65,8 +65,12 @@ def insert(session: Session, table: type[Base]) -> "postgresql.Insert":
 
     Typed as PostgreSQL's; SQLite's has the same `on_conflict_do_nothing` and `on_conflict_do_update`.
     """
-    dialect = import_module(f"sqlalchemy.dialects.{session.get_bind().dialect.name}")
-    statement: postgresql.Insert = dialect.insert(table)
+    return insert_by(session.get_bind().dialect.name, table)
+
+
+def insert_by(dialect: str, table: "type[Base] | Table") -> "postgresql.Insert":
+    """Return an INSERT like `insert`, in the dialect of this name: for a statement that is built once."""
+    statement: postgresql.Insert = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
     return statement
 
 
