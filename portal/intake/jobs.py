@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -10,13 +9,13 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 from random import sample
 from secrets import randbelow
-from threading import get_native_id
 from typing import Any
 
 from limits import RateLimitItem
 from sqlalchemy import bindparam, delete, select, text, update
 from sqlalchemy.orm import Session
 
+from portal.core import priority
 from portal.core.clock import start_of_day
 from portal.core.db import Utc, new_id
 from portal.core.faults import error_types, frames
@@ -32,7 +31,7 @@ from portal.runtime.turns import MOST_ROWS, delete_some, in_turns, update_some
 log = logging.getLogger("portal.intake")
 
 BATCH = 20
-NICER, LOWEST_PRIORITY = 5, 19
+NICER = 15  # than pages; passwords are hashed at 10 (portal/crypto/threads.py)
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 48  # over a day, which an operator may need to fix what keeps requests from being answered
 FIRST_DELAY = timedelta(seconds=15)
@@ -89,7 +88,7 @@ def answer(parts: WorkerParts, limit: int = BATCH, rate: RateLimitItem | None = 
     rows = _claim(parts, lease, parts.clock.now(), limit, rate)
     # Stretching the code takes most of an answer's time, and leaves the interpreter to other threads.
     cores = len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(cores, "open", initializer=yield_to_pages) as pool:
+    with ThreadPoolExecutor(cores, "open", initializer=priority.lower, initargs=(NICER,)) as pool:
         away: set[str] = set()
         opening = [pool.submit(_open, parts, row, away) for row in rows]
         for row, opened in zip(rows, opening, strict=True):
@@ -134,15 +133,6 @@ def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
 def mend_dates(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
     """Make up to `limit` requests due that a wrong clock made due later than any delay; return how many."""
     return update_some(session, IntakeRequest, IntakeRequest.due_at > now + MAX_AHEAD, {"due_at": now}, limit)
-
-
-def yield_to_pages() -> None:
-    """Give this thread a lower priority than the web server's: a page is waited for by the millisecond."""
-    if sys.platform == "linux":  # where a priority is a thread's own
-        thread = get_native_id()
-        # Only root may raise a priority, and an operator may have started the worker with a low one.
-        lower = min(os.getpriority(os.PRIO_PROCESS, thread) + NICER, LOWEST_PRIORITY)
-        os.setpriority(os.PRIO_PROCESS, thread, lower)
 
 
 def _open(parts: WorkerParts, row: IntakeRequest, away: set[str]) -> Request:

@@ -49,6 +49,13 @@ def test_the_web_server_reaches_no_file_of_the_worker():
     assert {f"-/srv/portal/{path}" for path in of_the_worker} <= set(hidden)
 
 
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_lets_threads_lower_their_priority(unit):
+    """Whatever else is forbidden: the worker opens requests, and the web server hashes, in such threads."""
+    filters = re.findall(r"(?m)^SystemCallFilter=(.*)$", unit.read_text())
+    assert filters == ["@system-service", "~@privileged @resources", "setpriority"]
+
+
 def nightly(environ, tmp_path, folder):
     script = tmp_path / "nightly"
     text = (DEPLOY / "nightly").read_text()

@@ -1,8 +1,6 @@
 """Requests of everybody together are slowed and never refused, and each is told how long it takes."""
 
-import os
 import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -285,18 +283,3 @@ class TestWait:
             session.add(MailRelay(relay="mx.example:25", rate=0.1, tokens=0.0, filled_at=clock.now()))
         with db.read() as session:
             assert outbox_pace.present_wait(session, clock.now()) == timedelta(minutes=10)
-
-
-def test_a_worker_that_was_started_with_a_low_priority_lowers_it_further():
-    """Only root may raise a priority; a worker that tried to would answer nobody."""
-
-    def lowered() -> list[int]:
-        os.setpriority(os.PRIO_PROCESS, 0, 10)  # of this thread
-        steps = []
-        for _ in range(2):
-            jobs.yield_to_pages()
-            steps.append(os.getpriority(os.PRIO_PROCESS, 0))
-        return steps
-
-    with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(lowered).result() == [15, 19]

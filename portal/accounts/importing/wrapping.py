@@ -9,9 +9,9 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import get_native_id
 from typing import Self
 
+from portal.core import priority
 from portal.core.db import Database
 from portal.crypto.formats import registry
 from portal.crypto.formats.layouts import Digest, Layout
@@ -22,7 +22,6 @@ from portal.identity.builtin.adding import NewAccount
 
 log = logging.getLogger("portal.import")
 
-_LOWEST = 19
 _HOUR, _MINUTE = 3600, 60
 
 
@@ -32,7 +31,7 @@ class Wrapping:
     def __init__(self, db: Database, vault: WorkerVault, hasher: Hasher, layout: Layout | None) -> None:
         """Start no thread yet; `layout` is what the operator declared of plain digests."""
         self._db, self._vault, self._hasher, self._layout = db, vault, hasher, layout
-        self._threads = ThreadPoolExecutor(_cores(), initializer=_lower_priority)
+        self._threads = ThreadPoolExecutor(_cores(), initializer=priority.lower)
 
     def wrap(self, accounts: Sequence[NewAccount]) -> list[NewAccount]:
         """Return the accounts with their digests wrapped: of those that lack a password, and no others.
@@ -94,11 +93,3 @@ def _readable(seconds: float) -> str:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0))
-
-
-def _lower_priority() -> None:
-    """Give this thread the lowest priority; on Linux it is a thread's own."""
-    try:
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), _LOWEST)
-    except PermissionError:  # a unit of systemd that filters system calls
-        log.warning("import: this process may not lower its priority, so sign-ins wait for it")
