@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from random import uniform
+from threading import Lock
 from time import monotonic, sleep
 
 from argon2 import PasswordHasher, Type
@@ -22,6 +23,7 @@ from sqlalchemy import make_url
 
 from portal.core.db import sqlite_file
 from portal.core.settings import Argon2Parameters, Settings
+from portal.crypto import threads
 from portal.crypto.formats import argon, registry
 from portal.crypto.formats.layouts import Digest, Layout
 from portal.crypto.formats.refusal import HashingFailed, HashRefused
@@ -30,7 +32,8 @@ log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 2.0
 RETRY_AFTER_SECONDS = 5
-_POLL_SECONDS = (0.005, 0.02)
+# One thread of a process looks at a time, so this may be short.
+_POLL_SECONDS = (0.001, 0.003)
 _OTHERS = 0o077
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -56,6 +59,7 @@ class HashSlots:
         self.folder = folder
         self.count = count or len(os.sched_getaffinity(0))
         self.wait = wait
+        self._turn = Lock()
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -63,20 +67,30 @@ class HashSlots:
 
         Never wait for the database inside: who waits for a slot would wait for that too.
         """
-        folder = _private_folder(self.folder)
-        deadline = monotonic() + self.wait
-        while (slot := self._free_slot(folder)) is None:
-            if monotonic() >= deadline:
-                raise TooBusy
-            sleep(uniform(*_POLL_SECONDS))  # noqa: S311 - jitter, not a secret
+        slot = self._take()
         try:
             yield
         finally:
             os.close(slot)
 
+    def _take(self) -> int:
+        """Return the open file of a slot. The threads of a process look for one in turn. Raises TooBusy."""
+        deadline = monotonic() + self.wait
+        if not self._turn.acquire(timeout=self.wait):
+            raise TooBusy
+        try:
+            folder = _private_folder(self.folder)
+            while (slot := self._free_slot(folder)) is None:
+                if monotonic() >= deadline:
+                    raise TooBusy
+                sleep(uniform(*_POLL_SECONDS))  # noqa: S311 - jitter, not a secret
+            return slot
+        finally:
+            self._turn.release()
+
     def _free_slot(self, folder: Path) -> int | None:
         for number in range(self.count):
-            descriptor = os.open(folder / f"{number}.lock", _OPEN, 0o600)
+            descriptor = os.open(f"{folder}/{number}.lock", _OPEN, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -195,7 +209,7 @@ class Hasher:
         """Return the encoded hash of a new password. Raises PasswordTooLong, TooBusy."""
         prepared = prepare(password)
         with self._slot():
-            return self._argon2.hash(prepared)
+            return threads.run(self._argon2.hash, prepared)
 
     def make(self, format_name: str, password: str) -> str:
         """Return a new password's hash in a company's own format: `registry.written_formats`.
@@ -205,7 +219,7 @@ class Hasher:
         prepared = prepare(password)
         with self._slot():
             try:
-                return registry.make(format_name, prepared)
+                return threads.run(registry.make, format_name, prepared)
             except HashingFailed as error:
                 raise TooBusy from error
 
@@ -235,7 +249,7 @@ class Hasher:
     def _matches(self, password_hash: str, prepared: bytes, layout: Layout | None) -> bool:
         with self._slot():
             try:
-                return registry.verify(password_hash, prepared, layout)
+                return threads.run(registry.verify, password_hash, prepared, layout)
             except HashingFailed as error:
                 raise TooBusy from error
             except HashRefused as error:
