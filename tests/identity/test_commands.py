@@ -22,6 +22,10 @@ POSTGRES = pytest.mark.parametrize(
     "company_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
 )
 
+BOTH = pytest.mark.parametrize(
+    "company_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+
 
 @pytest.fixture
 def company(table, context) -> Table:
@@ -62,7 +66,7 @@ def test_it_counts_accounts_shared_addresses_and_hashes_that_nobody_signs_in_wit
     assert told["inactive"] == 0
 
 
-@SQLITE
+@BOTH
 def test_inactive_accounts_are_counted_apart_since_their_hashes_count_too(company, portal):
     company.add([Customer(ANA), Customer(BEN)])
     company.put(BEN, "deleted_at", "2026-01-01 00:00:00")
