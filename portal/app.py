@@ -13,6 +13,10 @@ from portal.accounts import views as accounts_views
 from portal.accounts.factors import confirm, second
 from portal.accounts.factors import jobs as factors
 from portal.accounts.factors import views as factors_views
+from portal.accounts.passkeys import emails as passkeys_emails
+from portal.accounts.passkeys import jobs as passkeys
+from portal.accounts.passkeys import sign_in as passkey_sign_in
+from portal.accounts.passkeys import views as passkeys_views
 from portal.audit import jobs as audit
 from portal.blocklists.lists import Blocklists
 from portal.campaigns import emails as campaigns_emails
@@ -88,6 +92,8 @@ PAGES = (
     second,
     confirm,
     factors_views,
+    passkeys_views,
+    passkey_sign_in,
     reset_views,
     reset_done,
     reset_external,
@@ -99,6 +105,7 @@ PAGES = (
 HANDLERS: dict[str, intake.Handler] = {
     **exposure.HANDLERS,
     accounts_views.LANGUAGE: accounts.store_language,
+    **passkeys.HANDLERS,
     **reset.HANDLERS,
     **rotation.HANDLERS,
     **subscriptions.HANDLERS,
@@ -108,6 +115,7 @@ HANDLERS: dict[str, intake.Handler] = {
 SEALED: dict[str, SealedHandler] = {
     **accounts_external.SEALED,
     **factors.SEALED,
+    **passkeys.SEALED,
     **reset_jobs.SEALED,
 }
 # What handlers need of other servers, by purpose.
@@ -117,6 +125,7 @@ LOOKUPS: dict[str, intake.Lookup] = {**reset.LOOKUPS}
 MAILS: tuple[type[Mail], ...] = (
     *exposure_emails.MAILS,
     *campaigns_emails.MAILS,
+    *passkeys_emails.MAILS,
     *reset_emails.MAILS,
     *rotation_emails.MAILS,
     *subscriptions_emails.MAILS,
@@ -186,10 +195,11 @@ def create_app(
         blocklists=Blocklists(settings.passwords),
         storage=storage or StorageCheck(database, READINESS, clock),
         page_cache=PageCache(content_version, look_seconds),
-        account_lines=(factors_views.account_line, rotation_views.account_line),
+        account_lines=(passkeys_views.account_line, factors_views.account_line, rotation_views.account_line),
         waits=(pace.present_wait, outbox_pace.present_wait),
         language_chosen=accounts_views.store_language,
         sign_in_failed=reset_views.submit_failed_sign_in,
+        password_due=reset_views.choose_after_passkey,
         unlisted_paths=tuple(path for page in PAGES for path in page.UNLISTED_PATHS),
         listed_pages=(*exposure_views.LISTED_PAGES, *reset_views.LISTED_PAGES),
     )
@@ -259,6 +269,7 @@ SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("exposure.inspect", HOUR, exposure.inspect),
     ScheduledJob("campaigns.resume", OFTEN, campaigns.resume),
     ScheduledJob("accounts.tidy", MINUTE, accounts.tidy),
+    ScheduledJob("passkeys.tidy", MINUTE, passkeys.tidy),
     ScheduledJob("identity.encrypt_hashes", OFTEN, identity.encrypt_hashes),
     ScheduledJob("identity.inspect", HOUR, identity.inspect),
     ScheduledJob("identity.count_hash_costs", HOUR, identity.count_hash_costs),

@@ -13,6 +13,8 @@ from portal.accounts.attempt import Begun, Outcome, Refused, SignedIn, Wait
 from portal.accounts.factors import asking
 from portal.accounts.forms import SignInForm
 from portal.accounts.login import current_account, sign_in_required
+from portal.accounts.passkeys import asking as passkeys
+from portal.accounts.passkeys.challenges import Purpose
 from portal.core.dates import DAY
 from portal.crypto.hashing import TooBusy, too_long
 from portal.identity.account import Account
@@ -29,6 +31,7 @@ at_company.install(bp, "accounts.sign_in", "accounts/at-company.html")
 UNLISTED_PATHS = ("/account/", "/sign-in/", "/sign-out/")
 
 LANGUAGE = "language"
+PASSKEY_FAILED = "passkey failed"
 FAILED = 400
 # Not "cookies": the session cookie is emptied anyway, and the device cookie must survive the sign-out.
 CLEAR_SITE_DATA = '"cache", "storage"'
@@ -52,6 +55,9 @@ def sign_in() -> ResponseReturnValue:
     return render_template(
         "accounts/sign-in.html",
         form=SignInForm(),
+        passkey=passkey_question(),
+        passkey_failed=session.pop(PASSKEY_FAILED, False),
+        onward=_onward(),
         signed_out=session.pop(_SIGNED_OUT, False),
         ended=session.pop(login.ENDED, None),
         second_step_over=session.pop(login.SECOND_STEP_OVER, False),
@@ -195,7 +201,25 @@ def _try(address: str, password: str) -> tuple[Begun, Outcome]:
 
 def _failure_page(form: SignInForm, *, wrong: bool = False, too_long: bool = False) -> ResponseReturnValue:
     """Return the page for every failure; what it says depends on what was typed, not on the account."""
-    return render_template("accounts/sign-in.html", form=form, wrong=wrong, too_long=too_long), FAILED
+    page = render_template(
+        "accounts/sign-in.html",
+        form=form,
+        passkey=passkey_question(),
+        onward=_onward(),
+        wrong=wrong,
+        too_long=too_long,
+    )
+    return page, FAILED
+
+
+def passkey_question() -> str:
+    """Return what the sign-in page asks the browser for: any passkey that it has for this site."""
+    return passkeys.options(Purpose.SIGN_IN)
+
+
+def _onward() -> str | None:
+    wanted = request.args.get("next")
+    return login.next_page(wanted) if wanted else None
 
 
 @bp.get("/sign-out/")
@@ -269,7 +293,7 @@ def sessions() -> ResponseReturnValue:
     parts, current = frame.parts(), current_account()
     with parts.db.read() as db_session:
         listed = service.sessions_of(db_session, parts.vault, current.resumed, parts.clock.now())
-    shown = [(one, _device_name(one.device)) for one in listed]
+    shown = [(one, device_name(one.device)) for one in listed]
     return render_template(
         "accounts/sessions.html",
         form=EmptyForm(),
@@ -305,7 +329,8 @@ def _session_id(text: str) -> bytes:
         return b""
 
 
-def _device_name(described: str) -> str:
+def device_name(described: str) -> str:
+    """Return the words for a browser and system that `service.describe_device` described."""
     browser, system = described.split("/", 1)
     if browser and system:
         return str(_("%(browser)s on %(system)s", browser=browser, system=system))

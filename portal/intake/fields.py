@@ -10,11 +10,13 @@ _HEX_ID = re.compile(r"[0-9a-f]{32}")
 FIELDS = {
     "account": _HEX_ID,
     "browser": _HEX_ID,
+    "change": re.compile(r"added|removed|stopped"),
     "closes": re.compile(r"1"),
     "email": re.compile(r".{0,1000}", re.DOTALL),  # `addresses.normalise` says which of them are addresses
     "incident": re.compile(r"[a-z0-9-]{1,60}"),
     "interval": re.compile(r"3|6|12|off"),
     "language": re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}"),
+    "passkey": _HEX_ID,
     "pointer": re.compile(r"[a-z2-7]{69}"),
     "stays": re.compile(r"1"),
     "token": re.compile(r"[a-z2-7]{32}"),

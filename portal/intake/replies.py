@@ -17,12 +17,19 @@ from portal.core.db import Utc
 from portal.crypto import tokens
 from portal.crypto.vault import Cell, VaultError, WorkerVault
 from portal.intake.models import IntakeCap, IntakeReply
-from portal.intake.service import LinkInvalid, browser_hash, code_info, info, open_reply
+from portal.intake.service import (
+    DATA_SIZE,
+    PRIVATE_SIZE,
+    TOKEN_LENGTH,
+    LinkInvalid,
+    browser_hash,
+    code_info,
+    info,
+    open_reply,
+)
 from portal.runtime.parts import BeforeHandover, Handover, LeavingMail, WorkerParts
 from portal.runtime.turns import MOST_ROWS, delete_some, update_some
 
-DATA_SIZE = 4096
-PRIVATE_SIZE = 512
 RECORD_SIZE = 1024
 CODE_LIFETIME = timedelta(minutes=30)
 # How long a code that has ended is kept: longer than a mail waits for its next attempt, which lets it live
@@ -32,7 +39,6 @@ KEPT_AFTER_END = timedelta(days=1)
 CAP_PER_DAY = 3
 AT_LEAST = timedelta(days=1)
 MOST_NOTED = 10  # per record: more than two days' answers, so everything from the last minutes is there
-_TOKEN_LENGTH = 32
 # Of a reply: what its token opens, and what only the worker reads.
 Content = tuple[dict[str, Any], dict[str, Any]]
 # Built once, from the table rather than the class: it runs for every mail with a link.
@@ -134,7 +140,7 @@ def _row(
         "data": tokens.lock(token.encode(), content, DATA_SIZE, info(purpose)),
         "kept": vault.encrypt(_private_cell(row_id), stored, sizes=(PRIVATE_SIZE,)),
         "browser": code.browser,
-        "by_code": tokens.lock(code.key, token.encode(), _TOKEN_LENGTH, code_info(purpose)),
+        "by_code": tokens.lock(code.key, token.encode(), TOKEN_LENGTH, code_info(purpose)),
         "code_tries": 0,
         "code_expires_at": now + lifetime,
         "created_at": now,

@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from os import urandom
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -18,6 +19,10 @@ from portal.intake.fields import valid
 from portal.intake.models import FAILED, HELD, WAITING, IntakeReply, IntakeRequest
 
 REQUEST_SIZE = 1024
+DATA_SIZE = 4096
+PRIVATE_SIZE = 512
+SEALED_BYTES = 28  # what encryption adds
+TOKEN_LENGTH = 32
 CODE_TRIES = 5
 LONGEST_CODE = 40
 ANSWER_LATE = timedelta(minutes=2)
@@ -134,6 +139,33 @@ def open_reply(
     return Opened(
         reply.id, data, reply.browser, reply.created_at, reply.expires_at, reply.spent_at is not None
     )
+
+
+def prepare_here(
+    session: Session, purpose: str, data: dict[str, Any], now: datetime, lifetime: timedelta
+) -> str:
+    """Insert a reply for the browser of this request, without any mail, and return its token.
+
+    It looks like one that the worker prepared, but has no private part: the worker acts on none of it.
+    """
+    token = tokens.derive(urandom(tokens.TOKEN_BYTES), purpose, b"", TOKEN_LENGTH)
+    content = json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
+    values = {
+        "id": new_id(),
+        "purpose": purpose,
+        "token_hash": tokens.token_hash(token),
+        "data": tokens.lock(token.encode(), content, DATA_SIZE, info(purpose)),
+        "kept": urandom(PRIVATE_SIZE + SEALED_BYTES),
+        "browser": urandom(32),
+        "by_code": tokens.lock(urandom(32), token.encode(), TOKEN_LENGTH, code_info(purpose)),
+        "code_tries": 0,
+        "code_expires_at": now + lifetime,
+        "created_at": now,
+        "expires_at": now + lifetime,
+        "reusable": False,
+    }
+    session.execute(insert(IntakeReply.__table__).values(values))  # type: ignore[arg-type]
+    return token
 
 
 def is_open(session: Session, reply_id: bytes, now: datetime) -> bool:

@@ -45,8 +45,9 @@ class WebParts:
     pages. `account_lines` are shown on the account page, in this order. `waits` add up to the wait for a
     requested mail. `language_chosen` is called with the language that a visitor chose. `sign_in_failed` is
     called with the address of every failed sign-in, known or not, and whether this one closes sign-in to
-    unknown browsers. What is below `unlisted_paths` is excluded from search engines, but for
-    `listed_pages`.
+    unknown browsers. `password_due` answers a sign-in with a passkey where the account needs a new password;
+    it gets the account and its address. What is below `unlisted_paths` is excluded from search engines, but
+    for `listed_pages`.
     """
 
     settings: Settings
@@ -62,6 +63,7 @@ class WebParts:
     waits: tuple[WaitEstimate, ...] = ()
     language_chosen: Callable[[str], None] | None = None
     sign_in_failed: Callable[[str, bool], None] | None = None
+    password_due: Callable[[Any, str], Any] | None = None
     unlisted_paths: tuple[str, ...] = ()
     listed_pages: tuple[str, ...] = ()
 

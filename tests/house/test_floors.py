@@ -23,6 +23,8 @@ FLASK_ALLOWED = {
     "portal.accounts.factors.second",  # pages
     "portal.accounts.factors.step_up",  # guards pages
     "portal.accounts.login",  # who is signed in, for the pages of every floor above
+    "portal.accounts.passkeys.asking",  # the question for a passkey, on every page that has one
+    "portal.accounts.passkeys.sign_in",  # pages
     "portal.serve",
     "portal.worker",
     "portal.demo.example",  # it calls the commands

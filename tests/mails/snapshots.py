@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from email import message_from_bytes, policy
 from pathlib import Path
 
+from portal.accounts.passkeys.emails import PasskeyChanged
 from portal.campaigns import frozen
 from portal.campaigns import wording as notices
 from portal.campaigns.emails import Notice
@@ -112,6 +113,14 @@ def cases(language: str) -> dict[str, Case]:
         "notice": Case(notice, notice_words(language, 3, ("en", "es"))),
         "notice-discreet": Case(Notice()),
         "notice-untranslated": Case(notice, notice_words(language, 1, ("en",))),
+        **{
+            f"passkey-{change}": Case(
+                PasskeyChanged(
+                    "23 de noviembre de 2026, 09:00 UTC" if es else "23 November 2026, 09:00 UTC", change
+                )
+            )
+            for change in ("added", "removed", "stopped")
+        },
         "password-changed": Case(
             PasswordChanged("23 de noviembre de 2026, 09:00 UTC" if es else "23 November 2026, 09:00 UTC")
         ),

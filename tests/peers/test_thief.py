@@ -26,14 +26,16 @@ from sqlalchemy import text
 
 from portal.core.clock import SystemClock
 from portal.core.settings import Settings
-from portal.crypto.keys import write_pair
-from portal.crypto.vault import WorkerVault
+from portal.crypto.keys import read_web, write_pair
+from portal.crypto.vault import WebVault, WorkerVault
 from portal.demo import example, people
 from portal.exposure.people import Indexer
+from portal.identity.builtin.store import BuiltinStore
 from portal.incidents import announcing
 from portal.outbox import jobs as outbox
 from portal.outbox.service import unseal
 from portal.runtime.context import Context
+from tests.accounts.passkeys.conftest import Owner
 from tests.mailbox import Mailbox
 from tests.peers.loot import (
     BY_TIME,
@@ -202,6 +204,9 @@ def visited_portal(
         rows.writerows((one.address, HASH, one.ref, one.name, "en") for one in with_account)
     command(stolen_environ, "accounts", "import", file)
     file.unlink()
+    # Of those who are visited, some have passkeys, and others of both kinds have none.
+    for one in (*affected[100:110], affected[150], *others[100:110], others[250]):
+        make_passkey(context, one.address)
     made = Portal(context, stolen_environ, smtp, customers)
     log = tmp_path / "stolen/portal.log"
     with serving(stolen_environ, log), working(stolen_environ, log):
@@ -214,6 +219,17 @@ def visited_portal(
         made.notify_a_part()
         yield made
     context.db.dispose()
+
+
+def make_passkey(context: Context, address: str) -> None:
+    """Give an account a passkey, and use it."""
+    vault, clock = WebVault(read_web(context.settings.keys.web_file)), SystemClock()
+    with context.db.read() as session:
+        account = BuiltinStore().find(session, vault, address)
+    assert account is not None
+    owner = Owner(context.db, vault, clock, account.id, address)
+    passkey, _id = owner.new(f"Phone of {address}")
+    assert owner.verify(passkey.get(owner.request())) is not None
 
 
 @pytest.fixture
@@ -271,6 +287,17 @@ def guesses_at_the_door_say_nothing(
     nothing_joins(loot, "sign_in_doors")
 
 
+def passkeys_say_nothing(loot: Loot) -> None:
+    """A passkey's row leads to its account, which leads to no one, and all look alike."""
+    rows = loot.tables["passkeys"]
+    assert len(rows) == 22
+    assert {(len(row["content"]), len(row["address"])) for row in rows} == {(1564, 560)}
+    without = [{column: value for column, value in row.items() if column != "account_id"} for row in rows]
+    nothing_joins(replace(loot, tables=loot.tables | {"passkeys": without}), "passkeys")
+    assert len(loot.tables["passkey_challenges"]) == 44
+    nothing_joins(loot, "passkey_challenges")
+
+
 def rows_have_one_length(loot: Loot) -> None:
     assert {len(row["blob"]) for row in loot.tables["exposure_people"]} == {284}
     stored = Counter(row["list_id"] for row in loot.tables["exposure_people"])
@@ -326,6 +353,7 @@ def test_the_thief_learns_nothing(loot, visited_portal, worker_vault, notices):
     accounts_look_alike(loot, visited_portal.customers)
     visits_left_the_same(visited_portal.traces)
     guesses_at_the_door_say_nothing(loot, visited_portal.traces)
+    passkeys_say_nothing(loot)
     rows_have_one_length(loot)
     order_says_nothing(loot, visited_portal, worker_vault, notices)
     sent_mails_lead_nowhere(loot)
