@@ -21,6 +21,7 @@ from portal.runtime.parts import Handover, LeavingMail, WorkerParts
 
 # How long a connection that has a result waits for those of the others, to share a transaction with them.
 LINGER_SECONDS = 0.002
+LATER = timedelta(hours=1)
 # Built once, since they run for every mail; of the table, since the ORM would take longer than the database.
 _TABLE: Any = OutboxMail.__table__
 _HELD = (OutboxMail.id == bindparam("row")) & (OutboxMail.lease == bindparam("held"))
@@ -46,6 +47,7 @@ _SENDING = (
     .values(state=SENDING, attempts=OutboxMail.attempts + 1, due_at=bindparam("until"))
 )
 _DATE = update(_TABLE).where(_HELD).values(created_at=bindparam("date"))
+_LATER = update(_TABLE).where(_HELD, _WAITS).values(due_at=bindparam("until"), lease=None)
 _RENEW = update(_TABLE).where(_HELD, _WAITS).values(due_at=bindparam("until"))
 _PROOF = update(_TABLE).where(_HELD).values(proof_hash=bindparam("proof_hash"), proof=bindparam("proof"))
 # The attempts of a row that is given back: one that was started does not count.
@@ -344,11 +346,14 @@ class Marks:
                 mark.change(connection)
 
     def _may_start(self, connection: Connection, mark: Mark, now: datetime) -> Claimed | None:
-        """Return the row that a mark is about to send, unless its feature drops it."""
+        """Return the row that a mark is about to send, unless its feature drops it or puts it off."""
         if mark.sending is None:
             return None
         mark.handover = self._ask(connection, mark.sending, now)
-        return None if mark.handover is Handover.DROP else mark.sending
+        if mark.handover is Handover.LATER:
+            values = {"row": mark.sending.id, "held": mark.sending.lease, "until": now + LATER}
+            connection.execute(_LATER, values)
+        return None if mark.handover in (Handover.DROP, Handover.LATER) else mark.sending
 
 
 def ask_feature(parts: WorkerParts, connection: Connection, row: Claimed, now: datetime) -> Handover:

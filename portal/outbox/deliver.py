@@ -261,7 +261,7 @@ class Deliverer:
                 _name(row),
             )
             self._end_unsent(row, OUTDATED)
-        elif not mark.held:
+        elif not mark.held and mark.handover is not Handover.LATER:
             self.delivery.give_back([row])
         return mark.held
 

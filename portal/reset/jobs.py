@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -35,6 +35,9 @@ from portal.reset.service import CHANGED, FAILED_SIGN_IN, RENEWAL
 from portal.runtime.parts import BeforeHandover, Handover, LeavingMail, Outcome, WorkerParts
 
 log = logging.getLogger("portal.reset")
+
+AGAIN = timedelta(hours=1)
+_TOLD: dict[str, datetime] = {}  # when it was said that mails wait, by the store in use
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,7 +120,16 @@ def _renewed(session: Session, request: Request, parts: WorkerParts) -> Request 
 
 def before_required(session: Session, mail: LeavingMail, now: datetime, parts: WorkerParts) -> Handover:
     """Give the mail about a required reset a living link, however long it waited."""
-    return service.renew_link(session, parts.vault, parts.settings.identity.store, mail, now)
+    store = parts.settings.identity.store
+    handover = service.renew_link(session, parts.vault, store, mail, now)
+    if handover is Handover.LATER and _TOLD.get(store, now - AGAIN) <= now - AGAIN:
+        _TOLD[store] = now
+        log.warning(
+            "reset: mails about a required reset wait, because their accounts are of another store than '%s' "
+            "(PORTAL_IDENTITY_STORE); they are tried again every hour, and leave once theirs is set again",
+            store,
+        )
+    return handover
 
 
 def notify_owner(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:

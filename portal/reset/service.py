@@ -147,17 +147,20 @@ def renew_link(
     """Let the link of a required reset begin to live as its mail leaves; a later copy has a living link too.
 
     Where the link ended, or the account changed and still needs a new password, it is prepared again under
-    the same token. The mail is dropped only where its account was read and needs none. Raises AccountMissing
-    or VaultError where the account cannot be read or is somebody else's: its row was tampered with.
+    the same token. The mail is dropped only where its account was read and needs none, and put off where it
+    is of another store than the one in use. Raises AccountMissing or VaultError where the account cannot be
+    read or is somebody else's: its row was tampered with.
     """
     try:
         opened = intake.open_reply(session, PURPOSE, vault.token(PURPOSE, mail.id), now, spent_too=True)
     except LinkInvalid:
         return _prepare_again(session, vault, store, mail, now)
     data = opened.data
-    account = state.of_store(session, bytes.fromhex(data["account"]), store)
+    account = state.get(session, bytes.fromhex(data["account"]))
     if account is None:
         raise AccountMissing
+    if account.store != store:
+        return Handover.LATER
     if not account.must_reset:
         return Handover.DROP
     fits = opened.id == mail.id and account.version == data["version"] and data.get("renewable")
@@ -170,6 +173,8 @@ def renew_link(
 def _prepare_again(
     session: Session, vault: WorkerVault, store: str, mail: LeavingMail, now: datetime
 ) -> Handover:
+    if _is_of_another_kind(session, vault, store, mail):
+        return Handover.LATER
     account = _account_of(session, vault, store, mail)
     if account is None:
         raise AccountMissing
@@ -183,6 +188,15 @@ def _prepare_again(
     content = {mail.id: renewable(account, profile, store_id)}
     replies.prepare_many(session, vault, PURPOSE, content, now=now, lifetime=RENEWABLE_FOR)
     return Handover.RENEW
+
+
+def _is_of_another_kind(session: Session, vault: WorkerVault, store: str, mail: LeavingMail) -> bool:
+    """Return whether a mail is about an account of the builtin store and another is in use, or vice versa."""
+    try:
+        _id, private = replies.private(session, vault, PURPOSE, vault.token(PURPOSE, mail.id))
+    except LinkInvalid:
+        return False
+    return ("id" in private) is (store == BUILTIN)
 
 
 def _account_of(session: Session, vault: WorkerVault, store: str, mail: LeavingMail) -> Account | None:

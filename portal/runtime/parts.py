@@ -104,11 +104,13 @@ class Handover(Enum):
     """What to do with a mail that is about to be handed to the relay.
 
     RENEW: what it promises had ended and holds again; it is composed as of now. DROP: it would be stale.
+    LATER: it cannot leave until an operator has changed something; an hour later it is asked again.
     """
 
     SEND = "send"
     RENEW = "renew"
     DROP = "drop"
+    LATER = "later"
 
 
 @dataclass(frozen=True)

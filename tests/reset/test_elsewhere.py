@@ -3,6 +3,7 @@
 import json
 import logging
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from portal.reset import service
 from portal.reset.require.mailing import Recipient, mail_links
 from portal.worker import drain
 from tests import traces
+from tests.configured import configured
 from tests.elsewhere import ANA, TWIN, company, environ
 
 __all__ = ["company", "environ"]
@@ -110,6 +112,30 @@ def test_a_store_that_is_away_for_an_hour_costs_nobody_their_mail(
     assert sorted(mail.recipients[0] for mail in smtp.messages) == sorted(people)
     assert all(mail.message["Subject"] == REQUEST for mail in smtp.messages)
     assert "northwind" not in caplog.text
+
+
+@pytest.mark.parametrize("waited", [timedelta(), timedelta(days=9)])
+def test_a_mail_about_an_account_of_another_store_waits_until_that_is_set_again(
+    db, worker_parts, worker_vault, smtp, clock, caplog, waited
+):
+    now = clock.now()
+    with db.write() as session:
+        ana = state.ensure(session, worker_vault, "sql", Entry("7", ANA, "Ana Ruiz", "en"))
+        state.require(session, [ana.id], "exposed", now)
+        recipient = Recipient(ana, state.owner(session, worker_vault, ana.id), "en", "7")
+        letters = {bytes(15) + bytes([n]): recipient for n in range(3)}
+        mail_links(session, worker_vault, letters, everyone=False, now=now, batch=bytes(16))
+    clock.advance(waited)
+    settings = configured(worker_parts.settings, identity={"store": "builtin"})
+    for _ in range(3):
+        drain(replace(worker_parts, settings=settings))
+        clock.advance(timedelta(minutes=61))
+    assert smtp.messages == []
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(said) == 3
+    assert "mails about a required reset wait, because their accounts are of another store" in said[0]
+    drain(worker_parts)
+    assert len(smtp.to(ANA)) == 3
 
 
 def test_the_mail_about_a_required_reset_gets_a_living_link_without_a_look_at_the_store(
