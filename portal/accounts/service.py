@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import AccountSession
-from portal.core.db import new_id
+from portal.core.db import among, new_id
 from portal.crypto import tokens
 from portal.crypto.vault import INDEX_BYTES, WebVault
 from portal.identity import state
@@ -33,6 +33,10 @@ SEEN_EVERY = timedelta(minutes=1)
 PROVED_FOR = timedelta(minutes=10)
 MOST_SESSIONS = 20
 TRIES_PER_SESSION = 5
+# Built once, from the table rather than the class: somebody waits for each.
+_TABLE: Any = AccountSession.__table__
+_END = delete(_TABLE).where(_TABLE.c.account_id == bindparam("account"))
+_END_OTHERS = _END.where(_TABLE.c.id != bindparam("keep"))
 _ADDRESS_SIZE = 256
 _DEVICE_SIZE = 64
 _ADDRESS_INFO = "portal session address"
@@ -215,13 +219,15 @@ def end_session(session: Session, account_id: bytes, session_id: bytes) -> bool:
 
 def end_sessions(session: Session, account_id: bytes, keep: bytes | None = None) -> None:
     """End every session of an account, except `keep`."""
-    query = delete(AccountSession).where(AccountSession.account_id == account_id)
-    session.execute(query if keep is None else query.where(AccountSession.id != keep))
+    if keep is None:
+        session.execute(_END, {"account": account_id})
+    else:
+        session.execute(_END_OTHERS, {"account": account_id, "keep": keep})
 
 
 def end_all_sessions(session: Session, account_ids: Collection[bytes]) -> None:
     """End every session of these accounts."""
-    session.execute(delete(AccountSession).where(AccountSession.account_id.in_(account_ids)))
+    session.execute(delete(AccountSession).where(among(session, AccountSession.account_id, account_ids)))
 
 
 def count_password_try(session: Session, session_id: bytes) -> bool:

@@ -17,6 +17,8 @@ AUTHENTICITY_LENGTH = 14
 BROWSER_SECRET_BYTES = 16
 NONCE_BYTES = 12
 LENGTH_BYTES = 4
+# What a lock adds to the size of its text: the nonce, the length and the tag of AES-GCM.
+LOCK_BYTES = NONCE_BYTES + LENGTH_BYTES + 16
 # The cost of one guess at a code with a stolen database: Argon2id (RFC 9106) at OWASP's minimum, 19 MiB and
 # two passes. It turns 40 bits into years of guessing per answer. Both processes must agree on it, so it is no
 # setting.
@@ -77,8 +79,8 @@ def grouped(code: str, size: int = 4) -> str:
 def lock(secret: bytes, plaintext: bytes, size: int, info: str) -> bytes:
     """Encrypt `plaintext`, padded to `size` bytes, under a key derived from `secret`, bound to `info`.
 
-    HKDF-SHA256 (RFC 5869) and AES-256-GCM. The result has `size` + 32 bytes. Raises ValueError where the
-    plaintext is longer than `size`.
+    HKDF-SHA256 (RFC 5869) and AES-256-GCM. The result has `size` + LOCK_BYTES bytes. Raises ValueError where
+    the plaintext is longer than `size`.
     """
     if len(plaintext) > size:
         message = f"{info}: the text does not fit its fixed size"

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Row, bindparam, select, update
@@ -43,14 +44,23 @@ COLUMNS: tuple[Any, ...] = (
 _OWNERS: Any = select(AccountState.id, AccountState.owner, AccountRow.profile).outerjoin(
     AccountRow, AccountRow.id == AccountState.id
 )
-
-# Built once: `_ONE` runs for every page of who is signed in, and with some hundred keys each, building the
-# others takes as long as the database.
-_ONE = select(*COLUMNS).where(AccountState.id == bindparam("account"))
-_MANY = select(*COLUMNS).where(AccountState.id.in_(bindparam("ids", expanding=True)))
-_MANY_LOCKED = _MANY.order_by(AccountState.id).with_for_update()
+_ALL = select(*COLUMNS)
+_ALL_LOCKED = _ALL.order_by(AccountState.id).with_for_update()
+# Built once, from the table rather than the class: a page or a person waits for each.
 _TABLE: Any = AccountState.__table__
-_KEEP = update(_TABLE).where(_TABLE.c.id == bindparam("account")).values(closed=bindparam("sealed"))
+_THIS: Any = _TABLE.c.id == bindparam("account")
+_ONE = select(*(_TABLE.c[column.key] for column in COLUMNS)).where(_THIS)
+_OWNER = _OWNERS.where(AccountState.id == bindparam("account"))
+_CLOSED = select(_TABLE.c.closed).where(_THIS)
+_NOT_REQUIRED: Any = {"must_reset": False, "reset_reason": None, "reset_required_at": None}
+_CHANGED = (
+    update(_TABLE)
+    .where(_THIS, _TABLE.c.version == bindparam("expected"))
+    .values(version=_TABLE.c.version + 1, password_changed_at=bindparam("day"), **_NOT_REQUIRED)
+    .returning(_TABLE.c.id)
+)
+_CHANGED_BY_MAIL = _CHANGED.values(chosen_by_mail_at=bindparam("by_mail"))
+_KEEP = update(_TABLE).where(_THIS).values(closed=bindparam("sealed"))
 
 
 def account_id(vault: WorkerVault, store: str, store_id: str) -> bytes:
@@ -90,9 +100,9 @@ def get_many(
 
     `for_update` locks them, in the order of their ids: no two that lock many wait for each other in a circle.
     """
-    query = _MANY_LOCKED if for_update else _MANY
+    query = _ALL_LOCKED if for_update else _ALL
     try:
-        rows = session.execute(query, {"ids": list(accounts)}).all()
+        rows = session.execute(query.where(db.among(session, AccountState.id, accounts))).all()
         found = [account_of(row) for row in rows]
     except (TypeError, ValueError):  # one row spoils the result: read them one by one
         found = [get(session, one) for one in accounts]
@@ -100,10 +110,10 @@ def get_many(
 
 
 def account_of(row: Row[Any]) -> Account | None:
-    """Return the account of a row that has `COLUMNS`, or None if its version is no number."""
+    """Return the account of a row that begins with `COLUMNS`, or None if its version is no number."""
     if not isinstance(row.version, int):
         return None
-    return Account(*(getattr(row, column.key) for column in COLUMNS))
+    return Account(*row[: len(COLUMNS)])
 
 
 def ensure(session: Session, vault: WorkerVault, store: str, entry: Entry) -> Account:
@@ -111,21 +121,32 @@ def ensure(session: Session, vault: WorkerVault, store: str, entry: Entry) -> Ac
 
     The language that the person chose here stays.
     """
+    row_id = keep_owner(session, vault, store, entry)
+    found = get(session, row_id)
+    if found is None:
+        raise AccountMissing  # its row was tampered with
+    return found
+
+
+def keep_owner(session: Session, vault: WorkerVault, store: str, entry: Entry) -> bytes:
+    """Do what `ensure` does, and return the account's id."""
     row_id = account_id(vault, store, entry.id)
     try:
         chosen = owner(session, vault, row_id).chosen
     except (AccountMissing, VaultError):
         chosen = ""
-    values = {"owner": _encrypt(vault, row_id, _kept(entry, chosen))}
-    session.execute(
-        db.insert(session, AccountState)
-        .values(id=row_id, store=store, version=1, must_reset=False, **values)
-        .on_conflict_do_update(index_elements=[AccountState.id], set_=values)
+    values = {"id": row_id, "store": store, "owner": _encrypt(vault, row_id, _kept(entry, chosen))}
+    session.connection().execute(_keeping(session.get_bind().dialect.name), values)
+    return row_id
+
+
+@cache
+def _keeping(dialect: str) -> Any:
+    """Return the statement that adds an account or keeps its owner, built once."""
+    statement = db.insert_by(dialect, AccountState).values(version=1, must_reset=False)
+    return statement.on_conflict_do_update(
+        index_elements=[AccountState.id], set_={"owner": statement.excluded.owner}
     )
-    found = get(session, row_id)
-    if found is None:
-        raise AccountMissing  # its row was tampered with
-    return found
 
 
 def ensure_many(
@@ -135,7 +156,7 @@ def ensure_many(
 
     One that does not fit is logged and missing.
     """
-    stored = select(AccountState.id, AccountState.owner).where(AccountState.id.in_(entries))
+    stored = select(AccountState.id, AccountState.owner).where(db.among(session, AccountState.id, entries))
     known = {row.id: row.owner for row in session.execute(stored)}
     rows, profiles_, unfit = [], {}, 0
     for account in sorted(entries):
@@ -151,10 +172,7 @@ def ensure_many(
         rows.append({"id": account, "store": store, "owner": _encrypt(vault, account, kept)})
         profiles_[account] = Profile(kept["address"], kept["name"], "", kept["locale"], chosen)
     if rows:
-        statement = db.insert(session, AccountState).values(version=1, must_reset=False)
-        kept_now = {"owner": statement.excluded.owner}
-        statement = statement.on_conflict_do_update(index_elements=[AccountState.id], set_=kept_now)
-        session.connection().execute(statement, rows)
+        session.connection().execute(_keeping(session.get_bind().dialect.name), rows)
     if unfit:
         log.error(
             "identity: %d accounts of the store '%s' have ids and addresses longer than the portal can keep; "
@@ -172,7 +190,7 @@ def refuse_what_cannot_be_kept(entry: Entry) -> None:
 
 def owner(session: Session, vault: WorkerVault, account: bytes) -> Profile:
     """Return an account's owner, as last seen in its store. Raises AccountMissing, VaultError."""
-    row = session.execute(_OWNERS.where(AccountState.id == account)).first()
+    row = session.execute(_OWNER, {"account": account}).first()
     if row is None:
         raise AccountMissing
     return _profile(vault, row)
@@ -201,20 +219,9 @@ def changed(
     is stored: it would lead from a visit to the account. Returns False, and stores nothing, when the version
     is not `expected_version`: another change came first.
     """
-    proof = {} if by_mail_at is None else {"chosen_by_mail_at": by_mail_at}
-    noted = session.execute(
-        update(AccountState)
-        .where(AccountState.id == account, AccountState.version == expected_version)
-        .values(
-            version=AccountState.version + 1,
-            must_reset=False,
-            reset_reason=None,
-            reset_required_at=None,
-            password_changed_at=start_of_day(now),
-            **proof,
-        )
-        .returning(AccountState.id)
-    )
+    values = {"account": account, "expected": expected_version, "day": start_of_day(now)}
+    proof = {} if by_mail_at is None else {"by_mail": by_mail_at}
+    noted = session.execute(_CHANGED_BY_MAIL if proof else _CHANGED, values | proof)
     return len(noted.all()) == 1
 
 
@@ -232,7 +239,7 @@ def require(
     """
     rows = session.execute(
         update(AccountState)
-        .where(AccountState.id.in_(accounts), AccountState.must_reset.is_(False))
+        .where(db.among(session, AccountState.id, accounts), AccountState.must_reset.is_(False))
         .values(
             must_reset=True,
             version=AccountState.version + 1,
@@ -248,7 +255,9 @@ def require(
 def end_all(session: Session, accounts: Collection[bytes]) -> None:
     """End the sessions and links of these accounts, whose passwords stay."""
     session.execute(
-        update(AccountState).where(AccountState.id.in_(accounts)).values(version=AccountState.version + 1)
+        update(AccountState)
+        .where(db.among(session, AccountState.id, accounts))
+        .values(version=AccountState.version + 1)
     )
 
 
@@ -269,7 +278,7 @@ def keep_closed(session: Session, vault: WorkerVault, kept: Mapping[bytes, bytes
 
 def closed(session: Session, vault: WorkerVault, account: bytes) -> bytes | None:
     """Return what `keep_closed` stored, or None if nothing was or it does not open."""
-    stored = session.scalar(select(AccountState.closed).where(AccountState.id == account))
+    stored = session.scalar(_CLOSED, {"account": account})
     if not stored:
         return None
     try:

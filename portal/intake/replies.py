@@ -43,6 +43,9 @@ MOST_NOTED = 10  # per record: more than two days' answers, so everything from t
 Content = tuple[dict[str, Any], dict[str, Any]]
 # Built once, from the table rather than the class: it runs for every mail with a link.
 _TABLE: Any = IntakeReply.__table__
+_PRIVATE = select(_TABLE.c.id, _TABLE.c.purpose, _TABLE.c.kept).where(
+    _TABLE.c.token_hash == bindparam("token")
+)
 _EXTEND = (
     update(_TABLE)
     .where(
@@ -130,7 +133,11 @@ def _row(
     lifetime: timedelta,
     code: CodeLock | None = None,
 ) -> dict[str, Any]:
-    code = code or CodeLock(urandom(32), urandom(32))
+    if code is None:  # random bytes look like the hash of a secret, and like a token that is locked
+        browser, by_code = urandom(32), urandom(TOKEN_LENGTH + tokens.LOCK_BYTES)
+    else:
+        browser = code.browser
+        by_code = tokens.lock(code.key, token.encode(), TOKEN_LENGTH, code_info(purpose))
     content = json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
     stored = json.dumps(private, separators=(",", ":"), ensure_ascii=False).encode()
     return {
@@ -139,8 +146,8 @@ def _row(
         "token_hash": tokens.token_hash(token),
         "data": tokens.lock(token.encode(), content, DATA_SIZE, info(purpose)),
         "kept": vault.encrypt(_private_cell(row_id), stored, sizes=(PRIVATE_SIZE,)),
-        "browser": code.browser,
-        "by_code": tokens.lock(code.key, token.encode(), TOKEN_LENGTH, code_info(purpose)),
+        "browser": browser,
+        "by_code": by_code,
         "code_tries": 0,
         "code_expires_at": now + lifetime,
         "created_at": now,
@@ -203,14 +210,10 @@ def private(session: Session, vault: WorkerVault, purpose: str, token: str) -> t
 
     Raises LinkInvalid, or VaultError when the row was tampered with.
     """
-    row = session.execute(
-        select(IntakeReply.id, IntakeReply.purpose, IntakeReply.private).where(
-            IntakeReply.token_hash == tokens.token_hash(token)
-        )
-    ).one_or_none()
+    row = session.execute(_PRIVATE, {"token": tokens.token_hash(token)}).one_or_none()
     if row is None or row.purpose != purpose or vault.token(purpose, row.id) != token:
         raise LinkInvalid
-    return row.id, json.loads(vault.decrypt(_private_cell(row.id), row.private))
+    return row.id, json.loads(vault.decrypt(_private_cell(row.id), row.kept))
 
 
 def replace_private(session: Session, vault: WorkerVault, reply_id: bytes, private: dict[str, Any]) -> None:

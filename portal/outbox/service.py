@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -136,7 +136,7 @@ def _has_left(session: Session, unique: bytes) -> bool:
 
 def encrypt_payload(vault: WorkerVault, row_id: bytes, mail: mails.Mail, address: str, locale: str) -> bytes:
     """Return what a row holds of a mail: recipient, language and fields, encrypted at one length."""
-    content = {"to": address, "locale": locale, "name": mail.name, "fields": asdict(mail)}
+    content = {"to": address, "locale": locale, "name": mail.name, "fields": vars(mail)}
     packed = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
     return vault.encrypt(payload_cell(row_id), packed, sizes=(PAYLOAD_SIZE,))
 

@@ -50,7 +50,8 @@ def of_accounts(
 ) -> Mapping[bytes, set[str]]:
     """Return the references by account id; altered rows are skipped and logged."""
     owners = [vault.list_index(_OWNER, account_id.hex()) for account_id in account_ids]
-    rows = session.execute(_all().where(AccountReference.owner_index.in_(owners))) if owners else ()
+    which = db.among(session, AccountReference.owner_index, owners)
+    rows = session.execute(_all().where(which)) if owners else ()
     found: dict[bytes, set[str]] = defaultdict(set)
     for account_id, reference in _open_all(vault, rows):
         found[account_id].add(reference)
@@ -69,7 +70,7 @@ def accounts_with_any(
 ) -> Mapping[str, set[bytes]]:
     """Return the ids of the accounts by reference; altered rows are skipped and logged."""
     indexes = [vault.list_index(_PURPOSE, number) for number in numbers]
-    rows = session.execute(_all().where(AccountReference.ref_index.in_(indexes)))
+    rows = session.execute(_all().where(db.among(session, AccountReference.ref_index, indexes)))
     found: dict[str, set[bytes]] = defaultdict(set)
     for account_id, number in _open_all(vault, rows):
         found[number].add(account_id)

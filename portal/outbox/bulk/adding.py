@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.core import db
@@ -12,13 +12,6 @@ from portal.crypto.vault import WorkerVault
 from portal.outbox import mail as mails
 from portal.outbox.models import QUEUED, OutboxDelivered, OutboxMail
 from portal.outbox.service import encrypt_payload
-
-# In this order: a mail that is moved between the two statements is found by one of them. Built once: with
-# some hundred keys each, building them takes as long as the database.
-_KNOWN = tuple(
-    select(table.unique_key).where(table.unique_key.in_(bindparam("keys", expanding=True)))
-    for table in (OutboxMail, OutboxDelivered)
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,9 +35,11 @@ def enqueue_many(
     own.
     """
     wanted = {letter.unique: letter for letter in letters}
-    for statement in _KNOWN:
-        for known in session.scalars(statement, {"keys": list(wanted)}).all() if wanted else ():
-            wanted.pop(known or b"", None)
+    # In this order: a mail that is moved between the two statements is found by one of them.
+    for key in (OutboxMail.unique_key, OutboxDelivered.unique_key):
+        known = select(key).where(db.among(session, key, wanted.keys()))
+        for each in session.scalars(known).all() if wanted else ():
+            wanted.pop(each or b"", None)
     added = sorted(wanted.values(), key=lambda letter: letter.row_id)
     rows = [
         {

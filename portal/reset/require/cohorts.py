@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import sleep
 
 from sqlalchemy.orm import Session
@@ -12,6 +12,7 @@ from portal.core.clock import Clock
 from portal.core.db import Database
 from portal.crypto.vault import Cell, WorkerVault
 from portal.exposure import service as exposure
+from portal.exposure.models import ExposureList
 from portal.exposure.people import Person
 from portal.identity import state
 from portal.identity.account import Profile
@@ -99,6 +100,9 @@ class Everyone:
             accounts = finding.page(session, tools.vault, cursor, PAGE)
         return [Step(account.id, owners=(Owner(account),)) for account in accounts]
 
+    def check(self, tools: Tools) -> None:
+        """Accept a page that was read a while ago."""
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -120,9 +124,7 @@ class Listed:
         ListNotActive, ListReplaced, ListDestroyed, VaultError, StoreUnavailable, StoreFault.
         """
         with tools.db.read() as session:
-            version = exposure.needed(session, tools.vault, self.incident_id)
-            if version.number != self.list_version:
-                raise ListReplaced(version.number)
+            version = self._version(session, tools.vault)
             rows, _ = exposure.people_after(session, tools.vault, version, cursor, PAGE)
             exposed = {key: person for key, person in rows if person and exposure.exposes(person, PASSWORDS)}
             if tools.store is None:
@@ -135,6 +137,17 @@ class Listed:
             else Step(key, people=0, tampered=person is None)
             for key, person in rows
         ]
+
+    def check(self, tools: Tools) -> None:
+        """Accept a page that was read a while ago, or raise ListNotActive or ListReplaced."""
+        with tools.db.read() as session:
+            self._version(session, tools.vault)
+
+    def _version(self, session: Session, vault: WorkerVault) -> ExposureList:
+        version = exposure.needed(session, vault, self.incident_id)
+        if version.number != self.list_version:
+            raise ListReplaced(version.number)
+        return version
 
 
 Cohort = Everyone | Listed
@@ -149,22 +162,18 @@ class _Found:
 
 
 def _found(session: Session, vault: WorkerVault, people: Collection[Person]) -> _Found:
-    addresses, numbers = _addresses(people), _numbers(people)
-    accounts = finding.by_address(session, vault, addresses)
-    indexes = ((address, accounts.get(vault.account_index(address))) for address in addresses)
+    named = finding.by_name(session, vault, {sign_in_name(person.address) for person in people})
+    numbered = finding.by_reference(session, vault, _numbers(people), named.values())
     return _Found(
-        {sign_in_name(address): [Owner(account)] for address, account in indexes if account},
-        {
-            number: [Owner(account) for account in owned]
-            for number, owned in finding.by_reference(session, vault, numbers).items()
-        },
+        {name: [Owner(account)] for name, account in named.items()},
+        {number: [Owner(account) for account in owned] for number, owned in numbered.items()},
     )
 
 
 def _found_in_store(vault: WorkerVault, store: ExternalStore, people: Collection[Person]) -> _Found:
     """Return what the company's store finds. Two accounts at one address are both theirs."""
     found = _Found(defaultdict(list), defaultdict(list))
-    addresses, numbers = _addresses(people), _numbers(people)
+    addresses, numbers = {person.address for person in people}, _numbers(people)
     for entry in store.find(sorted(addresses)) if addresses else ():
         found.named[sign_in_name(entry.address)].append(owner_of(vault, store, entry))
     if numbers and store.capabilities.find_by_reference:
@@ -174,25 +183,21 @@ def _found_in_store(vault: WorkerVault, store: ExternalStore, people: Collection
     return found
 
 
-def _addresses(people: Collection[Person]) -> set[str]:
-    return {person.address for person in people}
-
-
 def _numbers(people: Collection[Person]) -> set[str]:
     return {person.account_ref for person in people if person.account_ref}
 
 
 def _step(found: _Found, key: bytes, person: Person) -> Step:
     owners = {owner.account.id: owner for owner in found.numbered.get(person.account_ref, ())}
-    altered = []
-    for owner in found.named.get(sign_in_name(person.address), ()):
-        if _belongs(owner, person):
+    altered, name = [], sign_in_name(person.address)
+    for owner in found.named.get(name, ()):
+        if _belongs(owner, name):
             owners[owner.account.id] = owner
         else:
             altered.append(owner.account.id)
     return Step(
         key,
-        owners=tuple(replace(owner, locale=person.locale) for owner in owners.values()),
+        owners=tuple(Owner(one.account, person.locale, one.entry) for one in owners.values()),
         altered=tuple(altered),
     )
 
@@ -203,11 +208,11 @@ def owner_of(vault: WorkerVault, store: ExternalStore, entry: Entry) -> Owner:
     return Owner(Owned(account_id, Profile(entry.address, entry.name, "", entry.locale)), entry=entry)
 
 
-def _belongs(owner: Owner, person: Person) -> bool:
+def _belongs(owner: Owner, name: str) -> bool:
     """Return whether the account found by an address has it in its profile, which only the worker can write.
 
     The web process can write the index columns: by inserting rows for guessed addresses and watching which of
     them are closed, a thief could otherwise learn who is on the list.
     """
     profile = owner.account.profile
-    return profile is not None and sign_in_name(profile.address) == sign_in_name(person.address)
+    return profile is not None and sign_in_name(profile.address) == name

@@ -1,7 +1,9 @@
 """Work through a cohort in short turns: close what is open, count it, and mail its owners."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 
@@ -34,26 +36,23 @@ def require(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
     those of what was done. Raises what `cohort.page` raises; run it again then.
     """
     job_id, since = jobs.start(tools, cohort)
-    turns, tampered = Turns(tools.db), 0
-    while True:
+    turns, tampered, ended = Turns(tools.db), 0, False
+    while not ended:
         with tools.db.read() as session:
             cursor = jobs.cursor_of(session, job_id)
-        page = elsewhere.until_answered(tools, lambda: cohort.page(tools, cursor))  # noqa: B023 - called at once
-        if not page:
-            break
-        while page:
-            # Where nobody waits for the lock, a page is a turn.
-            turn = page[: turns.rows if tools.db.is_sqlite else PAGE]
-            closed = elsewhere.close(tools, turns, turn, Place(job_id, cursor, since))
-            with turns.take() as session:
-                job = jobs.locked(session, job_id)
-                if job.cursor != cursor:
-                    break  # another command has done these
-                advance(session, tools, job, turn, since, closed)
-            cursor = turn[-1].cursor
-            page = page[len(turn) :]
-            tampered += sum(step.tampered for step in turn)
-            progress(sum(step.people for step in turn))
+        with closing(_pages(tools, cohort, cursor)) as pages:
+            for turn in _turns(tools, turns, pages):
+                closed = elsewhere.close(tools, turns, turn, Place(job_id, cursor, since))
+                with turns.take() as session:
+                    job = jobs.locked(session, job_id)
+                    if job.cursor != cursor:
+                        break  # another command has done these
+                    advance(session, tools, job, turn, since, closed)
+                cursor = turn[-1].cursor
+                tampered += sum(step.tampered for step in turn)
+                progress(sum(step.people for step in turn))
+            else:
+                ended = True
     if tampered:
         log.error(
             "reset: list version %s of %s has tampered rows, skipped: %d; import the list again, "
@@ -63,6 +62,39 @@ def require(tools: Tools, cohort: Cohort, progress: Progress) -> Tally:
             tampered,
         )
     return jobs.finish(tools, job_id)
+
+
+def _pages(tools: Tools, cohort: Cohort, cursor: bytes) -> Generator[list[Step]]:
+    """Yield the pages of steps behind a cursor. Raises what `cohort.page` and `cohort.check` raise.
+
+    From PostgreSQL the next page is read and opened while the caller's turn waits for the database. On SQLite
+    that would only hold its lock for longer, and a company's store is asked one thing at a time.
+    """
+
+    def read(after: bytes) -> list[Step]:
+        return elsewhere.until_answered(tools, lambda: cohort.page(tools, after))
+
+    if tools.db.is_sqlite or tools.store is not None:
+        while page := read(cursor):
+            yield page
+            cursor = page[-1].cursor
+        return
+    with ThreadPoolExecutor(1, "pages") as ahead:
+        following = ahead.submit(read, cursor)
+        while page := following.result():
+            following = ahead.submit(read, page[-1].cursor)
+            cohort.check(tools)
+            yield page
+
+
+def _turns(tools: Tools, turns: Turns, pages: Iterable[list[Step]]) -> Iterator[list[Step]]:
+    """Yield the steps of each turn: where nobody waits for the lock, a page."""
+    for page in pages:
+        done = 0
+        while done < len(page):
+            turn = page[done : done + (turns.rows if tools.db.is_sqlite else PAGE)]
+            yield turn
+            done += len(turn)
 
 
 def advance(
@@ -90,16 +122,18 @@ def advance(
         closed = state.require(session, list(elsewhere_closed), reason, job.started_at)
         owners = {account: _as_kept(owner, elsewhere_closed) for account, owner in owners.items()}
     accounts.end_all_sessions(session, closed)
+    altered = {account for step in steps for account in step.altered}
+    newly_altered = jobs.count_once(session, tools.vault, job, altered, altered=True)
+    recipients = (_recipient(owners[account], found[account]) for account in closed)
+    job.mails += mail_owners(session, tools.vault, job, filter(None, recipients))
+    # Together, and last: each statement after a change would write the row anew.
     job.newly += len(first.intersection(closed))
     others = first.difference(closed)
     renewed = sum(states[account] is State.RENEWED for account in others)
     job.renewed += renewed
     job.already += len(others) - renewed
     job.people += sum(step.people for step in steps)
-    altered = {account for step in steps for account in step.altered}
-    job.altered += len(jobs.count_once(session, tools.vault, job, altered, altered=True))
-    recipients = (_recipient(owners[account], found[account]) for account in closed)
-    job.mails += mail_owners(session, tools.vault, job, filter(None, recipients))
+    job.altered += len(newly_altered)
     job.cursor = steps[-1].cursor
 
 
