@@ -79,7 +79,7 @@ def try_to_sign_in(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts
         return {"outcome": NEEDS_FACTOR}
     with parts.db.write() as session:
         sign_in.clear(session, parts.vault, counted)
-        state.ensure(session, parts.vault, store.name, entry)
+        state.keep_owner(session, parts.vault, store.name, entry)
     # The version from before the password was verified: one that was replaced meanwhile signs nobody in.
     return {
         "outcome": SIGNED_IN,

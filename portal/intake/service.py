@@ -29,7 +29,8 @@ ANSWER_LATE = timedelta(minutes=2)
 # Built once, from the tables rather than the classes: they run for every submitted form or opened link.
 _TABLE: Any = IntakeRequest.__table__
 _INSERT = insert(_TABLE)
-_REPLIES: Any = IntakeReply.__table__.c
+_REPLY_TABLE: Any = IntakeReply.__table__
+_REPLIES: Any = _REPLY_TABLE.c
 _BY_TOKEN = select(
     _REPLIES.id,
     _REPLIES.purpose,
@@ -39,6 +40,14 @@ _BY_TOKEN = select(
     _REPLIES.expires_at,
     _REPLIES.spent_at,
 ).where(_REPLIES.token_hash == bindparam("token"))
+_THIS = _REPLIES.id == bindparam("reply")
+_UNUSED = _THIS & _REPLIES.spent_at.is_(None) & (_REPLIES.expires_at > bindparam("now"))
+_OPEN = select(_REPLIES.id).where(_UNUSED).with_for_update()
+_SPEND = (
+    update(_REPLY_TABLE)
+    .where(_UNUSED, _REPLIES.reusable.is_(False))
+    .values(spent_at=bindparam("day"), by_code=b"", code_expires_at=None)
+)
 _LENGTH_BYTES = 2
 
 
@@ -170,10 +179,7 @@ def prepare_here(
 
 def is_open(session: Session, reply_id: bytes, now: datetime) -> bool:
     """Return whether a reply is neither used nor expired; nobody can spend it until the transaction ends."""
-    reply = select(IntakeReply.id).where(
-        IntakeReply.id == reply_id, IntakeReply.spent_at.is_(None), IntakeReply.expires_at > now
-    )
-    return session.scalar(reply.with_for_update()) is not None
+    return session.execute(_OPEN, {"reply": reply_id, "now": now}).first() is not None
 
 
 def spend(session: Session, reply_id: bytes, now: datetime) -> None:
@@ -181,16 +187,7 @@ def spend(session: Session, reply_id: bytes, now: datetime) -> None:
 
     Only the day is stored: the time would say when its account's owner was here.
     """
-    result: Any = session.execute(
-        update(IntakeReply)
-        .where(
-            IntakeReply.id == reply_id,
-            IntakeReply.spent_at.is_(None),
-            IntakeReply.expires_at > now,
-            IntakeReply.reusable.is_(False),
-        )
-        .values(spent_at=start_of_day(now), by_code=b"", code_expires_at=None)
-    )
+    result: Any = session.execute(_SPEND, {"reply": reply_id, "now": now, "day": start_of_day(now)})
     if result.rowcount != 1:
         raise LinkInvalid
 

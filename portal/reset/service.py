@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from portal.accounts import service as accounts
 from portal.core.addresses import sign_in_name
 from portal.core.clock import start_of_day
-from portal.core.db import new_id
+from portal.core.db import Utc, new_id
 from portal.crypto.hashing import Hasher
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.identity import state
@@ -42,6 +42,10 @@ RENEWABLE_FOR = timedelta(days=7)
 # owner is on.
 REASON_EXPOSED = "exposed"
 REASON_EVERYONE = "everyone"
+# Built once: it runs for every new password.
+_NEWEST_REQUIRED = select(func.max(Requirement.started_at)).where(
+    Requirement.started_at <= bindparam("now", type_=Utc())
+)
 
 
 class Overtaken(Exception):
@@ -251,7 +255,7 @@ def _day_of_choice(session: Session, now: datetime) -> datetime:
 
     So `require` sees what came first, and the account's row does not say when its owner was here.
     """
-    newest = session.scalar(select(func.max(Requirement.started_at)).where(Requirement.started_at <= now))
+    newest = session.scalar(_NEWEST_REQUIRED, {"now": now})
     return max(newest or start_of_day(now), start_of_day(now))
 
 

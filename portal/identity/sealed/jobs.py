@@ -8,7 +8,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import delete, literal, select, update
+from sqlalchemy import bindparam, delete, literal, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -29,6 +29,20 @@ THREADS = 16
 # What the web process is told where a handler could not say more.
 AWAY = {"outcome": "away"}
 FAULT = {"outcome": "fault"}
+# Built once, from the table rather than the class: somebody waits for each.
+_TABLE: Any = SealedJob.__table__
+_OWN = (_TABLE.c.key_id == bindparam("key")) & _TABLE.c.claimed_at.is_(None)
+_ANY_WAITING = select(literal(1)).where(_OWN).limit(1)
+_WAITING = (
+    select(_TABLE.c.id, _TABLE.c.kind, _TABLE.c.sealed)
+    .where(_OWN, _TABLE.c.asked_at.between(bindparam("after"), bindparam("before")))
+    .order_by(_TABLE.c.asked_at.desc())
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_THIS = update(_TABLE).where(_TABLE.c.id == bindparam("job"))
+_CLAIM = _THIS.values(claimed_at=bindparam("now"), sealed=b"")
+_ANSWER = _THIS.values(answered_at=bindparam("now"), verdict=bindparam("locked"))
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,6 +61,7 @@ class Jobs:
         """Make this process's key; nothing is published yet."""
         self._parts = parts
         self._key = ProcessKey(parts.vault)
+        self._own = {"key": self._key.key_id}
         self._pool = ThreadPoolExecutor(threads, "sealed")
         self._free = threads
         self._changing = Lock()
@@ -56,7 +71,7 @@ class Jobs:
         """Beat when it is time, claim what the free threads can take, and return how many jobs that was."""
         self._beat()
         with self._parts.db.read() as session:
-            waits = session.scalar(select(literal(1)).where(self._waiting()).limit(1)) is not None
+            waits = session.execute(_ANY_WAITING, self._own).first() is not None
         return self._begin() if waits and self._free else 0
 
     def _begin(self) -> int:
@@ -91,24 +106,22 @@ class Jobs:
             pause = AGAIN_SECONDS
         self._next_beat = monotonic() + pause
 
-    def _waiting(self) -> Any:
-        return (SealedJob.key_id == self._key.key_id) & SealedJob.claimed_at.is_(None)
-
     def _claim(self) -> list[Claimed]:
-        """Claim jobs for the free threads, the newest first: those about to be late are given up first."""
-        with self._parts.db.write() as session:
+        """Claim jobs for the free threads, the newest first: those about to be late are given up first.
+
+        The commit need not reach the disk. A power cut ends this process and so its key: what it undoes then
+        is a claim that changed nothing, because what a handler commits before it changes a store takes the
+        claim to the disk with it.
+        """
+        with self._parts.db.mark() as connection, Session(connection) as session:
             now = database_time(session, self._parts.clock.now())
-            in_time = SealedJob.asked_at.between(now - service.BEGIN_WITHIN, now + service.AHEAD)
-            rows = session.execute(
-                select(SealedJob.id, SealedJob.kind, SealedJob.sealed)
-                .where(self._waiting(), in_time, readable(session, SealedJob.id))
-                .order_by(SealedJob.asked_at.desc())
-                .limit(self._free)
-                .with_for_update(skip_locked=True)
-            ).all()
+            within = {"after": now - service.BEGIN_WITHIN, "before": now + service.AHEAD}
+            waiting = _WAITING.where(readable(session, SealedJob.id))
+            rows = connection.execute(waiting, self._own | within | {"most": self._free}).all()
             # The ciphertext has been read, and is of no use to anybody else.
-            ids = [row.id for row in rows]
-            session.execute(update(SealedJob).where(SealedJob.id.in_(ids)).values(claimed_at=now, sealed=b""))
+            claims = [{"job": row.id, "now": now} for row in rows]
+            if claims:
+                connection.execute(_CLAIM, claims)
         return [Claimed(*row) for row in rows]
 
     def _work(self, job: Claimed) -> None:
@@ -132,10 +145,10 @@ class Jobs:
             return
         asked, fields = opened
         locked = service.lock_verdict(asked, self._verdict(job, fields))
-        with self._parts.db.write() as session:
+        # Where a power cut undoes this, its browser is told that nobody knows.
+        with self._parts.db.mark() as connection, Session(connection) as session:
             now = database_time(session, self._parts.clock.now())
-            done = update(SealedJob).where(SealedJob.id == job.id)
-            session.execute(done.values(answered_at=now, verdict=locked))
+            connection.execute(_ANSWER, {"job": job.id, "now": now, "locked": locked})
 
     def _open(self, job: Claimed) -> tuple[Asked, dict[str, str]] | None:
         try:

@@ -11,8 +11,10 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.core import db
@@ -32,6 +34,14 @@ UNKNOWN_KEPT = timedelta(days=8)
 FIRST_SIGN_OUT, LONGEST_SIGN_OUT = timedelta(minutes=1), timedelta(hours=1)
 MOST_SIGN_OUTS = 180
 _SIZES = (512, 1536)
+_TABLE: Any = PasswordAttempt.__table__
+_MINE = (_TABLE.c.account_key == bindparam("key")) & (_TABLE.c.attempt == bindparam("mine"))
+_END = delete(_TABLE).where(_MINE)
+_SIGNING_OUT = (
+    update(_TABLE)
+    .where(_MINE, _TABLE.c.sign_outs.is_not(None))
+    .values(attempt=None, unknown=bindparam("unsure"), until=bindparam("over"))
+)
 
 
 class UnderWay(Exception):
@@ -77,33 +87,35 @@ def begin(
         "unknown": False,
         "until": until,
     }
-    own = PasswordAttempt
-    statement = (
-        db.insert(session, own)
-        .values(values)
-        .on_conflict_do_update(
-            index_elements=[own.account_key],
-            # One whose lease has ended was its worker's last: what became of it is not known.
-            set_={**values, "unknown": or_(own.unknown, own.attempt.is_not(None))},
-            where=own.attempt.is_(None) | (own.until <= now),
-        )
-        .returning(own.unknown)
-    )
-    unsure = session.scalar(statement)
+    statement = _beginning(session.get_bind().dialect.name)
+    unsure = session.connection().execute(statement, values | {"now": now}).scalar()
     if unsure is None:
         raise UnderWay
     return Attempt(attempt_id, account_id, bool(unsure), until)
 
 
+@cache
+def _beginning(dialect: str) -> Any:
+    """Return the statement of `begin`, built once: a person waits for it."""
+    statement = db.insert_by(dialect, PasswordAttempt)
+    own = PasswordAttempt
+    new = {name: statement.excluded[name] for name in ("attempt", "account", "until")}
+    return statement.on_conflict_do_update(
+        index_elements=[own.account_key],
+        # One whose lease has ended was its worker's last: what became of it is not known.
+        set_=new | {"unknown": or_(own.unknown, own.attempt.is_not(None))},
+        where=own.attempt.is_(None) | (own.until <= bindparam("now", type_=db.Utc())),
+    ).returning(own.unknown)
+
+
 def end(session: Session, vault: WorkerVault, attempt: Attempt, now: datetime, *, unknown: bool) -> None:
     """End an attempt; `unknown`: nobody can say whether the store has changed the password."""
-    mine = _mine(vault, attempt)
-    own = PasswordAttempt
-    session.execute(update(own).where(mine, own.sign_outs.is_not(None)).values(_signing_out(now, unknown)))
+    mine = {"key": _key(vault, attempt.account_id), "mine": attempt.id}
+    session.execute(_SIGNING_OUT, mine | {"unsure": unknown, "over": now})
     if unknown:
-        session.execute(update(own).where(mine).values(_resting(now)))
+        session.execute(update(_TABLE).where(_MINE).values(_resting(now)), mine)
     else:
-        session.execute(delete(own).where(mine))
+        session.execute(_END, mine)
 
 
 def end_with_sign_out(

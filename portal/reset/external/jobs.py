@@ -244,7 +244,7 @@ def _stored(
         with parts.db.write() as session:
             if wanted.reply_id is not None:
                 intake.spend(session, wanted.reply_id, now)
-            state.ensure(session, parts.vault, store.name, wanted.entry)
+            state.keep_owner(session, parts.vault, store.name, wanted.entry)
             service.note_changed(
                 session,
                 parts.vault,

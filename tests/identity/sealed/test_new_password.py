@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import event, func, select, update
 
 from portal.accounts import service
 from portal.accounts.models import AccountSession
@@ -110,6 +110,35 @@ class TestByLink:
         (mail,) = [mail for mail in smtp.to(ANN) if mail.message["Subject"] == REQUEST]
         another = app.test_client()
         assert another.get(another.get(link_in(mail)).location).status_code == 410
+
+    def test_the_disk_has_the_attempt_before_the_store_is_called_and_what_follows_before_it_is_told(
+        self, ann, link, choose, worker_parts
+    ):
+        if not worker_parts.db.is_sqlite:
+            pytest.skip("PostgreSQL waits for the disk at every commit")
+        engine, commits = worker_parts.db.engine, []
+        expected = ("UPDATE sealed_jobs", "INSERT reset_attempts", "UPDATE intake_replies")
+
+        @event.listens_for(engine, "before_cursor_execute")
+        def note(connection, _cursor, statement, *_more):
+            words = statement.replace("INTO ", "").replace("FROM ", "").split()
+            if words[0] in ("INSERT", "UPDATE", "DELETE"):
+                connection.info.setdefault("first change", f"{words[0]} {words[1]}")
+
+        @event.listens_for(engine, "commit")
+        def committed(connection):
+            if (change := connection.info.pop("first change", None)) in expected:
+                commits.append((change, connection.info.get("synchronous", "FULL")))
+
+        form = link()
+        commits.clear()
+        assert leads_to(choose(form)) == "/reset/done/"
+        assert commits[:4] == [  # the test itself then lets time pass
+            ("UPDATE sealed_jobs", "NORMAL"),
+            ("INSERT reset_attempts", "FULL"),
+            ("UPDATE intake_replies", "FULL"),
+            ("UPDATE sealed_jobs", "NORMAL"),
+        ]
 
     def test_the_current_password_is_refused_in_the_form_and_the_link_works(
         self, client, shop, ann, link, choose, db
