@@ -1,11 +1,13 @@
-"""A company's own table of accounts, with the hashes of several systems; a worker, and a browser."""
+"""A company's own accounts: a table with the hashes of several systems, a server; a worker, and a browser."""
 
 import http.client
 import os
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,6 +19,20 @@ from portal.crypto.formats import registry
 PASSWORD = b"eleven owls at noon"
 # As the libraries that write them make them today, so that one takes many times as long as another.
 FORMATS = ("argon2id", "bcrypt-2b", "django-pbkdf2-sha256", "werkzeug-scrypt", "phpass")
+# The shipped example, with other people: number, port.
+_SERVE = """
+import sys
+sys.path.insert(0, "examples")
+import identity_store as store
+encoded = store.generate_password_hash("eleven owls at noon")
+for each in (store.ACCOUNTS, store.HASHES):
+    each.clear()
+for number in range(int(sys.argv[1])):
+    key = str(number)
+    store.ACCOUNTS[key] = {"id": key, "address": f"customer{number}@postbox.example", "name": "Ada"}
+    store.HASHES[key] = encoded
+store.app.run(port=int(sys.argv[2]), threaded=True)
+"""
 _FIELD = re.compile(r'<input\b[^>]*type="hidden"[^>]*>')
 _ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 
@@ -41,6 +57,36 @@ def fill(folder: Path, people: int) -> list[str]:
         shop.execute("CREATE INDEX customers_email ON customers (lower(email))")
         shop.executemany("INSERT INTO customers (email, password, name) VALUES (?, ?, ?)", rows)
     return addresses
+
+
+@contextmanager
+def serving(people: int) -> Iterator[tuple[dict[str, str], list[str]]]:
+    """Serve accounts behind HTTP; yield the settings that lead a portal there, and the addresses."""
+    secret = f"whsec_{b64encode(os.urandom(32)).decode()}"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    nowhere = subprocess.DEVNULL
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SERVE, str(people), str(port)],
+        env={**os.environ, "SECRET": secret},
+        cwd=ROOT,
+        stdout=nowhere,
+        stderr=nowhere,
+    )
+    try:
+        yield (
+            {
+                "PORTAL_IDENTITY_STORE": "http",
+                "PORTAL_IDENTITY_HTTP_URL": f"http://127.0.0.1:{port}",
+                "PORTAL_IDENTITY_HTTP_SECRET": secret,
+                "PORTAL_IDENTITY_HTTP_CAPABILITIES": "verify,set-password,end-sessions",
+            },
+            [f"customer{number}@postbox.example" for number in range(people)],
+        )
+    finally:
+        process.terminate()
+        process.wait()
 
 
 @contextmanager
