@@ -21,6 +21,8 @@ ROOT = Path(__file__).parent.parent
 START_SECONDS = 30
 STOP_SECONDS = 3
 PROCESSES = 2
+# As the shipped units and the container set it (decision 0078).
+MEMORY = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 SERVE = (
     "import sys; from portal.serve import server; "
     "server(sys.argv[1], '127.0.0.1', int(sys.argv[2]), int(sys.argv[3])).serve()"
@@ -73,7 +75,7 @@ def serving(
         port = int(probe.getsockname()[1])
     arguments = command(target, port)
     nowhere = subprocess.DEVNULL
-    environ = {**os.environ, **environ}
+    environ = {**os.environ, **MEMORY, **environ}
     process = subprocess.Popen(
         arguments, env=environ, cwd=ROOT, stdout=nowhere, stderr=nowhere, start_new_session=True
     )

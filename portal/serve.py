@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 # How long a stop waits for responses in progress. Without a limit, idle keep-alive connections block it.
 STOP_SECONDS = 10
-# The memory of a hash comes in huge pages where the system has them: giving it 12,000 small ones, which it
-# keeps for 60 ms, takes as long as hashing. glibc reads this when a process starts; others ignore it.
-HUGE_PAGES = "glibc.malloc.hugetlb"
 
 
 @click.command()
@@ -74,7 +71,6 @@ def server(target: str, host: str, port: int, processes: int) -> "MPServer":
     from granian.constants import Interfaces  # noqa: PLC0415 - only the server itself needs it
     from granian.server import MPServer  # noqa: PLC0415
 
-    _ask_for_huge_pages()
     return MPServer(
         target,
         address=host,
@@ -88,13 +84,6 @@ def server(target: str, host: str, port: int, processes: int) -> "MPServer":
         workers_kill_timeout=STOP_SECONDS,
         process_name="portal",
     )
-
-
-def _ask_for_huge_pages() -> None:
-    """Have the processes that this one starts ask for huge pages, unless an operator decided on them."""
-    tunables = os.environ.get("GLIBC_TUNABLES", "")
-    if HUGE_PAGES not in tunables:
-        os.environ["GLIBC_TUNABLES"] = f"{tunables}:{HUGE_PAGES}=1".lstrip(":")
 
 
 def refusals(settings: Settings) -> list[str]:

@@ -56,6 +56,18 @@ def test_a_unit_lets_threads_lower_their_priority(unit):
     assert filters == ["@system-service", "~@privileged @resources", "setpriority"]
 
 
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("systemd/portal-web.service", "Environment=GLIBC_TUNABLES=glibc.malloc.hugetlb=1"),
+        ("systemd/portal-worker.service", "Environment=GLIBC_TUNABLES=glibc.malloc.hugetlb=1"),
+        ("compose/Dockerfile", "ENV GLIBC_TUNABLES=glibc.malloc.hugetlb=1"),
+    ],
+)
+def test_passwords_are_hashed_in_huge_pages(file, line):
+    assert line in (DEPLOY / file).read_text().splitlines()
+
+
 def nightly(environ, tmp_path, folder):
     script = tmp_path / "nightly"
     text = (DEPLOY / "nightly").read_text()
