@@ -1,15 +1,23 @@
 """What every application compiles anew, compiled once for all applications of a test process.
 
-Each test makes its own portal. Compiling the templates and routes again was half of its time.
+Each test makes its own portal. Compiling templates, routes and SQL again was half of its time.
 """
 
-from collections.abc import Callable
-from types import CodeType
+from types import CodeType, MethodType
+from typing import Any
 
 from flask import Flask
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
+from sqlalchemy import Dialect
+from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.util import LRUCache
 from werkzeug.routing import Rule
+
+# Of all tests together; the portal itself has a few hundred.
+MOST_STATEMENTS = 3000
+# What Werkzeug keeps of a rule that it has compiled.
+COMPILED = ("_parts", "_trace", "_converters", "arguments", "_build", "_build_unknown")
 
 
 class CompiledTemplates(BytecodeCache):
@@ -28,14 +36,37 @@ class CompiledTemplates(BytecodeCache):
 def once() -> None:
     """Keep, in this process, what is compiled from now on."""
     Flask.jinja_options = {"bytecode_cache": CompiledTemplates()}
-    compile_builder = Rule._compile_builder
-    known: dict[tuple[object, ...], Callable[..., tuple[str, str]]] = {}
+    _keep_rules()
+    _keep_statements()
 
-    def compiled(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        # Such a function depends on these alone: it is given the rule when it is called.
-        key = (rule.rule, *rule._trace, repr(rule.defaults), append_unknown)
+
+def _keep_rules() -> None:
+    compile_rule = Rule.compile
+    known: dict[tuple[object, ...], dict[str, Any]] = {}
+
+    def compiled(rule: Rule) -> None:
+        # What is compiled depends on these alone: the functions that build an address are given the rule.
+        key = (rule.rule, rule.host, rule.subdomain, repr(rule.defaults), rule.merge_slashes)
         if key not in known:
-            known[key] = compile_builder(rule, append_unknown)
-        return known[key]
+            compile_rule(rule)
+            known[key] = {name: vars(rule)[name] for name in COMPILED}
+        for name, value in known[key].items():
+            setattr(rule, name, value.__func__.__get__(rule) if isinstance(value, MethodType) else value)
 
-    Rule._compile_builder = compiled  # type: ignore[method-assign, assignment]
+    Rule.compile = compiled  # type: ignore[method-assign, assignment]
+
+
+def _keep_statements() -> None:
+    """Share SQL between engines: each has statements of its own, and so each test compiled all it runs."""
+    compile_statement = ClauseElement._compile_w_cache
+    statements: LRUCache[Any, Any] = LRUCache(MOST_STATEMENTS)
+    dialects: dict[tuple[object, ...], Dialect] = {}
+
+    def compiled(statement: ClauseElement, dialect: Dialect, *, compiled_cache: Any, **options: Any) -> Any:
+        # Engines for one version of one database speak one language.
+        kind = (type(dialect), dialect.paramstyle, getattr(dialect, "server_version_info", None))
+        known = dialects.setdefault(kind, dialect)
+        cache = None if compiled_cache is None else statements
+        return compile_statement(statement, known, compiled_cache=cache, **options)
+
+    ClauseElement._compile_w_cache = compiled  # type: ignore[method-assign, assignment]
