@@ -19,7 +19,7 @@ from portal.crypto import hashing, keys
 from portal.crypto.keys import WebKeys, WorkerKeys
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.runtime.parts import WorkerParts
-from tests import compiled, databases
+from tests import compiled, databases, processes
 from tests.commands import doctor, names, portal_with, production_environ, run
 from tests.mailbox import Mailbox, running
 from tests.postgres import PostgresServer
@@ -125,6 +125,12 @@ def smtp() -> Iterator[Mailbox]:
     """A real SMTP server on a free port; `smtp.messages` is what it got."""
     with running(Mailbox()) as mailbox:
         yield mailbox
+
+
+@pytest.fixture
+def refusing_port() -> Iterator[int]:
+    with processes.refusing_port() as port:
+        yield port
 
 
 @pytest.fixture

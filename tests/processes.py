@@ -24,6 +24,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@contextmanager
+def refusing_port() -> Iterator[int]:
+    """A port where nobody answers: it is held meanwhile, so that no other process's server gets it."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
+
+
 def command(environ: Mapping[str, str], *arguments: str | Path) -> str:
     """Run `portal ARGUMENTS`, which must succeed; return what it printed."""
     finished = subprocess.run(

@@ -5,6 +5,7 @@ import ssl
 import pytest
 
 from portal.campaigns.emails import Notice
+from portal.core.service_urls import MailServer
 from portal.outbox.compose import Composer
 from portal.outbox.deliver import Deliverer, Delivery
 from portal.outbox.smtp import Relay
@@ -23,6 +24,12 @@ def victims(enqueue):
         enqueue(f"victim{number}@example.com", Notice(), unique=b"%016d" % number)
         for number in range(VICTIMS)
     ]
+
+
+@pytest.fixture
+def gone(refusing_port):
+    """A relay that is not there."""
+    return MailServer("127.0.0.1", refusing_port, tls="none")
 
 
 @pytest.fixture

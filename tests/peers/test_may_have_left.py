@@ -111,11 +111,9 @@ def test_of_a_dead_worker_s_batch_only_what_it_had_begun_may_have_left(
     assert counts()["sent"] >= VICTIMS - 1
 
 
-def test_it_is_uncertain_until_it_was_sent(deliverer, enqueue, row, clock, killed):
+def test_it_is_uncertain_until_it_was_sent(deliverer, enqueue, row, clock, gone, killed):
     waiting = enqueue()
     killed(deliverer(), 1)
-    with RudeRelay({}) as relay:
-        gone = relay.server
     deliverer(gone).run()
     assert row(waiting).state == "uncertain"
     clock.advance(timedelta(minutes=5))

@@ -55,10 +55,8 @@ def test_a_relay_that_refuses_us_is_asked_again_after_a_minute(deliverer, enqueu
     assert counts() == {"sent": 1}
 
 
-def test_a_relay_that_is_away_is_asked_again_every_five_minutes_at_last(deliverer, enqueue, clock):
+def test_a_relay_that_is_away_is_asked_again_every_five_minutes_at_last(deliverer, enqueue, gone, clock):
     enqueue()
-    with RudeRelay({}) as relay:
-        gone = relay.server
     hands, waits = deliverer(gone), []
     for _ in range(7):
         hands.run()

@@ -300,17 +300,13 @@ class TestConnections:
             deliverer(relay.server, timeout=0.2).run()
         assert (row(waiting).state, row(waiting).attempts) == ("queued", tries)
 
-    def test_a_relay_that_is_not_there_costs_a_retry(self, deliverer, enqueue, row, worker_parts):
+    def test_a_relay_that_is_not_there_costs_a_retry(self, deliverer, enqueue, row, gone):
         waiting = enqueue()
-        with RudeRelay({}) as relay:
-            gone = relay.server
         deliverer(gone).run()
         assert (row(waiting).state, row(waiting).reason) == ("queued", "no-connection")
 
-    def test_mail_waits_for_a_relay_that_is_away_for_a_week(self, deliverer, enqueue, row, clock, smtp):
+    def test_mail_waits_for_a_relay_that_is_away_for_a_week(self, deliverer, enqueue, row, clock, smtp, gone):
         waiting = enqueue()
-        with RudeRelay({}) as relay:
-            gone = relay.server
         hands = deliverer(gone)
         for _ in range(7 * 24):
             hands.run()

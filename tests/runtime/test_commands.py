@@ -70,7 +70,7 @@ def test_the_doctor_says_what_a_hash_costs_and_what_this_machine_can_bear(run):
     assert "a noticeable wait" in run("doctor", PORTAL_ARGON2="m=262144,t=2,p=1").output
 
 
-def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run, environ, tmp_path):
+def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run, environ, tmp_path, refusing_port):
     keys.write_pair(*keys.generate(), tmp_path / "other-web.json", tmp_path / "other-worker.json")
     strange = run("doctor", PORTAL_WEB_KEYS_FILE=str(tmp_path / "other-web.json"))
     assert strange.exit_code == 1
@@ -78,7 +78,8 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run, environ, tmp_pat
     (tmp_path / "keys/web.json").chmod(0o644)
     assert "chmod 600" in run("doctor").output
     assert (
-        "PORTAL_MAIL_URL" in run("doctor", PORTAL_MAIL_URL=f"smtp://127.0.0.1:{free_port()}?tls=none").output
+        "PORTAL_MAIL_URL"
+        in run("doctor", PORTAL_MAIL_URL=f"smtp://127.0.0.1:{refusing_port}?tls=none").output
     )
     assert "portal db upgrade" in run("doctor", PORTAL_DATABASE_URL=f"sqlite:///{tmp_path}/empty.db").output
 
@@ -168,8 +169,8 @@ def test_a_relay_that_would_refuse_every_mail_is_found_out(run, answers, said):
         ("smtp://no-such-host.invalid:25?tls=none", "has a host name that does not resolve"),
     ],
 )
-def test_a_relay_that_is_not_there_is_said_to_be_so(run, url, said):
-    assert f"WRONG mail relay: {said}" in run("doctor", PORTAL_MAIL_URL=url.format(port=free_port())).output
+def test_a_relay_that_is_not_there_is_said_to_be_so(run, refusing_port, url, said):
+    assert f"WRONG mail relay: {said}" in run("doctor", PORTAL_MAIL_URL=url.format(port=refusing_port)).output
 
 
 @pytest.mark.parametrize("command", [("db", "upgrade"), ("doctor",), ("outbox", "status")])

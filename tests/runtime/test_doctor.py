@@ -17,7 +17,6 @@ from portal.core.db import Database
 from portal.runtime.heartbeat import Heart
 from tests import databases
 from tests.peers.relays import RudeRelay
-from tests.processes import free_port
 from tests.runtime.test_two_users import WORKER, as_user
 
 # What depends on the database is said below.
@@ -265,8 +264,8 @@ class TestPostgres:
         assert 'FATAL: database "nowhere" does not exist' in said
         assert said.endswith("; create it: deploy/postgresql/create.sql, or createdb")
 
-    def test_that_is_down(self, examine):
-        url = f"postgresql://portal:{PASSWORD}@127.0.0.1:{free_port()}/portal"
+    def test_that_is_down(self, examine, refusing_port):
+        url = f"postgresql://portal:{PASSWORD}@127.0.0.1:{refusing_port}/portal"
         said = line(examine(PORTAL_DATABASE_URL=url), "database")
         assert "Connection refused" in said
         assert said.endswith("is PostgreSQL running there? systemctl status postgresql")
@@ -317,8 +316,8 @@ class TestRelay:
             ("smtp://127.0.0.1:{relay}?tls=tls", "does not speak TLS on this port"),
         ],
     )
-    def test_of_a_wrong_address_is_named(self, examine, smtp, url, said):
-        found = line(examine(PORTAL_MAIL_URL=url.format(free_port(), relay=smtp.port)), "mail relay")
+    def test_of_a_wrong_address_is_named(self, examine, smtp, refusing_port, url, said):
+        found = line(examine(PORTAL_MAIL_URL=url.format(refusing_port, relay=smtp.port)), "mail relay")
         assert found.startswith(said)
 
 

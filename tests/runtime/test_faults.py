@@ -6,7 +6,6 @@ import sqlite3
 import pytest
 
 from portal.demo.example import CONTENT
-from tests.processes import free_port
 
 # What a command says is the same on either database.
 pytestmark = pytest.mark.sqlite
@@ -54,10 +53,12 @@ def test_a_database_that_was_not_upgraded_is_said_to_be_so(run, tmp_path, people
 
 @pytest.mark.parametrize("command", [*EVERY_COMMAND, "db upgrade", "doctor"])
 @pytest.mark.parametrize("kind", ["postgresql", "a folder", "no such disk"])
-def test_a_database_that_is_not_there_is_said_to_be_so(run, tmp_path, people_file, command, kind):
+def test_a_database_that_is_not_there_is_said_to_be_so(
+    run, tmp_path, people_file, refusing_port, command, kind
+):
     words = words_of(command, people_file)
     urls = {
-        "postgresql": f"postgresql://nobody:a-long-secret@127.0.0.1:{free_port()}/portal",
+        "postgresql": f"postgresql://nobody:a-long-secret@127.0.0.1:{refusing_port}/portal",
         "a folder": f"sqlite:///{tmp_path}",
         "no such disk": "sqlite:////proc/no/such/portal.db",
     }

@@ -15,7 +15,6 @@ from portal.outbox import service as outbox
 from portal.worker import drain
 from tests.configured import configured
 from tests.open_store import OpenStore
-from tests.processes import free_port
 
 # These addresses are the same on either database; what a failed one does is tested beside this.
 pytestmark = pytest.mark.sqlite
@@ -204,9 +203,9 @@ class TestHealth:
         assert client.get("/readyz").text == "database: ok\nworker: degraded\nqueue: ok\nmail: ok\n"
 
     def test_a_relay_that_takes_nothing_shows_while_the_worker_tries(
-        self, client, clock, db, worker_vault, worker_parts
+        self, client, clock, db, worker_vault, worker_parts, refusing_port
     ):
-        nowhere = MailServer("127.0.0.1", free_port(), tls="none")
+        nowhere = MailServer("127.0.0.1", refusing_port, tls="none")
         away = replace(worker_parts, settings=configured(worker_parts.settings, mail={"server": nowhere}))
         with db.write() as session:
             outbox.enqueue(
