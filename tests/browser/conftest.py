@@ -33,6 +33,7 @@ FLAGS = [
 ]
 PHONE = ViewportSize(width=390, height=844)
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+COLOURS = ["color-contrast-enhanced", "link-in-text-block"]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # What vnu finds and axe does not: names that two things have or none has, and attributes out of their place.
 MARKUP = """() => {
@@ -192,16 +193,19 @@ def house(
 
 
 @pytest.fixture
-def accessible() -> Callable[[Page], None]:
-    """Call it with a page: axe must find nothing on it, with text at 7:1, and its parts must fit together."""
+def accessible() -> Callable[..., None]:
+    """Call it with a page: axe must find nothing on it, with text at 7:1, and its parts must fit together.
 
-    def check(page: Page) -> None:
+    With `colours` alone of a page that was looked at before, and is now shown by night.
+    """
+
+    def check(page: Page, *, colours: bool = False) -> None:
         if not page.evaluate("'axe' in window"):
             page.evaluate(AXE)
         found = page.evaluate(
-            "rules => axe.run({runOnly: {type: 'tag', values: rules},"
+            "only => axe.run({runOnly: only,"
             " rules: {'color-contrast': {enabled: false}, 'color-contrast-enhanced': {enabled: true}}})",
-            RULES,
+            {"type": "rule", "values": COLOURS} if colours else {"type": "tag", "values": RULES},
         )
         faults = [
             f"{page.url}: {fault['id']}: {fault['help']}: {[node['html'] for node in fault['nodes']]}"
