@@ -13,6 +13,9 @@ from portal.incidents.writing import Notify, StatementText, UpdateText
 from tests.incidents.conftest import CORRECTED, SLUG, SPANISH, STATEMENT
 from tests.visitor import SAME_SITE
 
+# The pages; what they read is tried on both databases in this folder's other files.
+pytestmark = pytest.mark.sqlite
+
 PAGE = f"/incidents/{SLUG}/"
 
 

@@ -6,6 +6,9 @@ from portal.outbox.compose import Composed
 from portal.outbox.service import unseal
 from portal.reset.emails import PasswordChanged
 
+# What a relay says, and what follows. How it is written is tried on both databases in the other files.
+pytestmark = pytest.mark.sqlite
+
 
 def composed(content: bytes) -> Composed:
     return Composed("sam@example.com", content, "Dots", "s…@e….com", "CODE", needs_utf8=False)

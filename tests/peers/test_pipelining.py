@@ -6,6 +6,9 @@ import pytest
 
 from tests.peers.relays import RudeRelay
 
+# What a relay says, and what follows. How it is written is tried on both databases in the other files.
+pytestmark = pytest.mark.sqlite
+
 PEOPLE = 8
 GOING = b"421 4.3.2 shutting down" + RudeRelay.THEN_DROP
 

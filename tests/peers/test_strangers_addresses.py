@@ -8,6 +8,9 @@ from portal.campaigns.emails import Notice
 from tests.peers.conftest import VICTIMS
 from tests.peers.relays import RudeRelay
 
+# What a relay says, and what follows. How it is written is tried on both databases in the other files.
+pytestmark = pytest.mark.sqlite
+
 TYPED = 60
 
 

@@ -133,7 +133,7 @@ def surplus(db, smtp):
 
 @pytest.mark.parametrize(
     ("database_url", "people", "kills", "connections"),
-    [("sqlite", 2000, 20, 4), pytest.param("postgresql", 500, 5, 2, marks=pytest.mark.postgres)],
+    [("sqlite", 1000, 12, 4), pytest.param("postgresql", 500, 5, 2, marks=pytest.mark.postgres)],
     indirect=["database_url"],
 )
 def test_kills_lose_nobody_and_each_doubles_one_mail_of_a_connection_at_most(

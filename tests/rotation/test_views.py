@@ -6,6 +6,9 @@ import pytest
 from markupsafe import escape
 from sqlalchemy import inspect, text
 
+# The pages; what they read and write is tried on both databases in test_service.py.
+pytestmark = pytest.mark.sqlite
+
 SAM = "sam@northwind.example"
 
 
