@@ -81,7 +81,7 @@ def test_a_whole_reset_and_what_was_done_but_not_said(
     page.goto(f"{running_portal.url}/account/")
     page.get_by_label("Email address").fill(ADDRESS)
     page.get_by_label("Password", exact=True).fill(FIRST)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url(f"{running_portal.url}/account/")
     accessible(page)
 

@@ -60,7 +60,7 @@ def test_from_the_mail_to_the_reminder(running_portal, account, page: Page, acce
     another = "quarry-lantern-violin-moss-tiger"
     page.get_by_label("Email address").fill(ADDRESS)
     page.get_by_label("Password", exact=True).fill(taken)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url(f"{running_portal.url}/account/password/")
     accessible(page)
     page.get_by_label("Current password").fill(taken)

@@ -61,7 +61,7 @@ def sign_in(portal: Portal, page: Page, password: str) -> None:
     page.goto(f"{portal.url}/sign-in/")
     page.get_by_label("Email address").fill(ANA)
     page.get_by_label("Password", exact=True).fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 @pytest.mark.parametrize("script", [True, False])
