@@ -1,6 +1,7 @@
 """Passkeys on a phone: a real browser with an authenticator of its own (CDP's WebAuthn domain)."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -53,10 +54,14 @@ def press(page: Page, button: str, leads_to: str) -> None:
     page.wait_for_url(leads_to)
 
 
-def sign_in(page: Page, house: House) -> None:
-    page.goto(f"{house.url}/sign-in/")
+def type_password(page: Page) -> None:
     page.locator("#email").fill(ANA)
     page.locator("#password").fill(PASSWORD)
+
+
+def sign_in(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/sign-in/")
+    type_password(page)
     press(page, f"{TYPED} button[type=submit]", "**/account/")
 
 
@@ -67,7 +72,8 @@ def sign_out(page: Page, house: House) -> None:
 
 def add(page: Page, house: House) -> None:
     page.goto(f"{house.url}/account/passkeys/add/")
-    press(page, f"{ASKS} button", "**/account/passkeys/")
+    page.locator(f"{ASKS} button").click()
+    expect(page.locator("ul.codes")).to_be_visible()
 
 
 @pytest.mark.parametrize("locale", ["en-GB", "es-ES"])
@@ -86,7 +92,9 @@ def test_somebody_adds_a_passkey_signs_in_with_it_and_removes_it(
     page.locator("main a.button").click()
     page.locator("#name").fill("Ana 1")
     accessible(page)
-    press(page, f"{ASKS} button", "**/account/passkeys/")
+    page.locator(f"{ASKS} button").click()
+    expect(page.locator("ul.codes")).to_be_visible()
+    page.goto(f"{house.url}/account/passkeys/")
     expect(page.locator("main dt")).to_have_text("Ana 1")
     accessible(page)
     (made,) = authenticator.credentials()
@@ -105,6 +113,7 @@ def test_somebody_adds_a_passkey_signs_in_with_it_and_removes_it(
     press(page, "main form:first-of-type button", "**/account/passkeys/")
     expect(page.locator("main dt")).to_have_text("Ana 2")
     page.locator("main dd.way a").click()
+    page.locator("button[name=remove]").wait_for()
     press(page, "button[name=remove]", "**/account/passkeys/")
     expect(page.locator("main dt")).to_have_count(0)
 
@@ -114,6 +123,33 @@ def test_somebody_adds_a_passkey_signs_in_with_it_and_removes_it(
     accessible(page)
     page.goto(f"{house.url}/account/")
     assert page.url.startswith(f"{house.url}/sign-in/")
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "es-ES"])
+def test_a_passkey_is_the_second_step_and_confirms_a_change(
+    house: House,
+    ana: bytes,
+    another_person: Callable[..., BrowserContext],
+    accessible: Callable[[Page], None],
+    locale: str,
+) -> None:
+    page = another_person(viewport=PHONE, locale=locale, has_touch=True).new_page()
+    page.add_init_script(NOT_OFFERED)
+    Authenticator(page)
+    sign_in(page, house)
+    add(page, house)
+    sign_out(page, house)
+    type_password(page)
+    press(page, f"{TYPED} button[type=submit]", "**/sign-in/second/**")
+    accessible(page)
+    page.screenshot(path=f"/tmp/pk-second-{locale}.png", full_page=True)
+    press(page, f"{ASKS} button", "**/account/")
+    house.clock.advance(timedelta(minutes=11))
+    page.goto(f"{house.url}/account/passkeys/add/")
+    accessible(page)
+    page.screenshot(path=f"/tmp/pk-confirm-{locale}.png", full_page=True)
+    press(page, f"{ASKS} button", "**/account/passkeys/add/")
+    expect(page.locator("#name")).to_be_visible()
 
 
 def test_a_browser_offers_the_passkey_in_the_field_for_the_address(
@@ -155,7 +191,8 @@ def test_who_is_not_verified_is_told_and_may_try_again(house: House, ana: bytes,
     expect(page.locator("[data-fault=stopped]")).to_be_visible()
     assert authenticator.credentials() == []
     authenticator.set("UserVerified", isUserVerified=True)
-    press(page, f"{ASKS} button", "**/account/passkeys/")
+    page.locator(f"{ASKS} button").click()
+    expect(page.locator("ul.codes")).to_be_visible()
     page.goto(f"{house.url}/account/passkeys/add/")
     page.locator(f"{ASKS} button").click()
     expect(page.locator("[data-fault=already]")).to_be_visible()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flask import request
+from flask import render_template, request
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
@@ -14,6 +14,8 @@ from portal.accounts.factors import proofs, service
 from portal.accounts.factors.forms import OneTimeCodeForm, RecoveryCodeForm
 from portal.accounts.factors.proofs import Purpose
 from portal.accounts.factors.service import Answer, From, Kind
+from portal.accounts.passkeys import asking as passkeys
+from portal.accounts.passkeys.challenges import Purpose as PasskeyPurpose
 from portal.identity.account import Account
 from portal.web import frame
 from portal.web.tabs import TabValues
@@ -32,12 +34,42 @@ class Question:
     form: Any
 
     def template_values(self) -> dict[str, Any]:
-        """Return what `accounts/factors/_ask.html` shows."""
+        """Return what `accounts/factors/ask.html` shows beside a passkey."""
         return {
             "form": self.form,
             "asked": self.kind.value if self.kind else None,
             "kinds": {kind.value for kind in self.kinds},
         }
+
+
+@dataclass(frozen=True)
+class PasskeyAsked:
+    """What a page asks a passkey for: whose it must be, to what its answer is bound, where that is sent."""
+
+    purpose: PasskeyPurpose
+    account_id: bytes
+    context: str
+    action: str
+
+    def question(self) -> str:
+        """Return what the browser is asked, for the page."""
+        return passkeys.options(self.purpose, self.account_id, self.context)
+
+    def answered(self) -> bool:
+        """Return whether this request's passkey is the account's, and signed what this browser was asked."""
+        return passkeys.proof(self.purpose, self.account_id, self.context) is not None
+
+
+def page(template: str, asked: Question, passkey: PasskeyAsked, *, failed: bool = False) -> str:
+    """Return a page that extends `accounts/factors/ask.html`. `failed`: a passkey's answer was not right."""
+    offered = Kind.PASSKEY in asked.kinds
+    return render_template(
+        template,
+        **asked.template_values(),
+        passkey=passkey.question() if offered else None,
+        passkey_action=passkey.action,
+        passkey_failed=failed,
+    )
 
 
 def question(kinds: frozenset[Kind]) -> Question:

@@ -1,6 +1,6 @@
 """Confirm who is signed in, before a change to how the account is protected ("sudo mode")."""
 
-from flask import Blueprint, abort, redirect, render_template, request, session
+from flask import Blueprint, abort, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
@@ -17,6 +17,7 @@ from portal.accounts.factors.proofs import Proved, Purpose
 from portal.accounts.factors.service import From
 from portal.accounts.factors.step_up import NOT_DONE
 from portal.accounts.login import SignedIn, current_account, sign_in_required
+from portal.accounts.passkeys.challenges import Purpose as PasskeyPurpose
 from portal.crypto.hashing import TooBusy, too_long
 from portal.identity.builtin import passwords as builtin
 from portal.identity.sealed.waiting import WaitingPage
@@ -34,6 +35,7 @@ WAITING = WaitingPage(CONFIRM, endpoint="confirm.wait", start="confirm.ask", tem
 # Each value is the token of a proof that the password was right, its state the page that was wanted.
 HALF_WAY = TabValues("confirmations", former="")
 _WRONG = "confirm wrong"
+_PASSKEY_WRONG = "confirm passkey wrong"
 
 
 @bp.get("/account/confirm/")
@@ -93,12 +95,26 @@ def wait() -> ResponseReturnValue:
     return render_template("accounts/away.html", again=f"/account/confirm/?next={onward}"), AWAY
 
 
+@bp.post("/account/confirm/passkey/")
+@sign_in_required
+def check_passkey() -> ResponseReturnValue:
+    """Check what a passkey signed, which is as much as a password and a factor, and lead on."""
+    current = current_account()
+    if not _passkey(current).answered():
+        session[_PASSKEY_WRONG] = True
+        return frame.see_other("confirm.ask", next=_next())
+    with frame.parts().db.write() as db_session:
+        service.used(db_session, current.account_id)
+        prove(db_session, current)
+    return redirect_to(_next())
+
+
 @bp.get("/account/confirm/second/")
 @sign_in_required
 def ask_factor() -> ResponseReturnValue:
     """Ask for a factor, after the password."""
-    half_way()
-    return _factor_page(asking.question(_kinds()))
+    entry, _proved = half_way()
+    return _factor_page(asking.question(_kinds()), entry)
 
 
 @bp.post("/account/confirm/second/")
@@ -108,7 +124,7 @@ def check_factor() -> ResponseReturnValue:
     (entry, proved), current = half_way(), current_account()
     asked = asking.question(_kinds())
     if asked.kind is None or not asked.form.validate():
-        return _factor_page(asked), REFUSED
+        return _factor_page(asked, entry), REFUSED
     with frame.parts().db.write() as db_session:
         right = proofs.count_try(db_session, proved.id)
         if not right:
@@ -118,7 +134,7 @@ def check_factor() -> ResponseReturnValue:
             proofs.end(db_session, proved.id)
             prove(db_session, current)
     if not right:
-        return _factor_page(asked), REFUSED
+        return _factor_page(asked, entry), REFUSED
     HALF_WAY.forget(lambda token: token == entry.value)
     return redirect_to(entry.state)
 
@@ -195,14 +211,26 @@ def _wrong() -> str:
     return str(_("That’s not your password."))
 
 
+def _passkey(current: SignedIn, onward: str | None = None) -> asking.PasskeyAsked:
+    action = url_for("confirm.check_passkey", next=onward or _next())
+    context = current.session_id.hex()
+    return asking.PasskeyAsked(PasskeyPurpose.CONFIRM, current.account_id, context, action)
+
+
 def _page(form: ConfirmForm) -> str:
+    current = current_account()
+    passkey = _passkey(current)
     return render_template(
         "accounts/factors/confirm.html",
         form=form,
-        address=current_account().address,
+        address=current.address,
         not_done=session.pop(NOT_DONE, False),
+        passkey=passkey.question() if service.Kind.PASSKEY in _kinds() else None,
+        passkey_action=passkey.action,
+        passkey_failed=session.pop(_PASSKEY_WRONG, False),
     )
 
 
-def _factor_page(asked: asking.Question) -> str:
-    return render_template("accounts/factors/confirm-second.html", **asked.template_values())
+def _factor_page(asked: asking.Question, entry: TabValue) -> str:
+    passkey = _passkey(current_account(), entry.state)
+    return asking.page("accounts/factors/confirm-second.html", asked, passkey)

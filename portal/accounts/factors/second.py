@@ -2,12 +2,13 @@
 
 from typing import NoReturn
 
-from flask import Blueprint, abort, render_template, session
+from flask import Blueprint, abort, session, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.accounts import at_company, login, views
 from portal.accounts.factors import asking, proofs, service
 from portal.accounts.factors.proofs import Proved, Purpose
+from portal.accounts.passkeys.challenges import Purpose as PasskeyPurpose
 from portal.web import frame
 from portal.web.errors import LinkForgotten
 from portal.web.tabs import TabValue
@@ -23,7 +24,7 @@ REFUSED = 400
 def ask() -> ResponseReturnValue:
     """Ask for the factor that is missing."""
     _entry, proved = pending()
-    return _page(asking.question(_kinds(proved)))
+    return _page(proved, asking.question(_kinds(proved)))
 
 
 @bp.post("/sign-in/second/")
@@ -32,7 +33,7 @@ def answer() -> ResponseReturnValue:
     entry, proved = pending()
     asked = asking.question(_kinds(proved))
     if asked.kind is None or not asked.form.validate():
-        return _page(asked), REFUSED
+        return _page(proved, asked), REFUSED
     token = None
     with frame.parts().db.write() as db_session:
         counted = proofs.count_try(db_session, proved.id)
@@ -41,7 +42,21 @@ def answer() -> ResponseReturnValue:
             token = views.create_session(db_session, proved.account, proved.address)
     if not counted:
         begin_again()
-    return views.log_in(token, proved.account, entry.state) if token else (_page(asked), REFUSED)
+    return views.log_in(token, proved.account, entry.state) if token else (_page(proved, asked), REFUSED)
+
+
+@bp.post("/sign-in/second/passkey/")
+def answer_with_passkey() -> ResponseReturnValue:
+    """Check what a passkey signed, and sign in. There is nothing to guess, so no try is counted."""
+    entry, proved = pending()
+    if not _passkey(proved).answered():
+        return _page(proved, asking.question(_kinds(proved)), failed=True), REFUSED
+    with frame.parts().db.write() as db_session:
+        first = proofs.end(db_session, proved.id)
+        if first:
+            service.used(db_session, proved.account.id)
+            token = views.create_session(db_session, proved.account, proved.address)
+    return views.log_in(token, proved.account, entry.state) if first else begin_again()
 
 
 def pending() -> tuple[TabValue, Proved]:
@@ -72,5 +87,10 @@ def _kinds(proved: Proved) -> frozenset[service.Kind]:
         return service.kinds(db_session, proved.account.id)
 
 
-def _page(asked: asking.Question) -> str:
-    return render_template("accounts/factors/second.html", **asked.template_values())
+def _passkey(proved: Proved) -> asking.PasskeyAsked:
+    action = url_for("second_step.answer_with_passkey")
+    return asking.PasskeyAsked(PasskeyPurpose.SECOND, proved.account.id, proved.id.hex(), action)
+
+
+def _page(proved: Proved, asked: asking.Question, *, failed: bool = False) -> str:
+    return asking.page("accounts/factors/second.html", asked, _passkey(proved), failed=failed)

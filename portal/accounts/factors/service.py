@@ -20,6 +20,8 @@ from portal.accounts.factors import codes, proofs
 from portal.accounts.factors.models import FactorRemoval, OneTimeCode, RecoveryCode
 from portal.accounts.lockout import Bucket, Lockout
 from portal.accounts.models import FailureCount
+from portal.accounts.passkeys import service as passkeys
+from portal.accounts.passkeys.models import Passkey
 from portal.core import db
 from portal.core.clock import start_of_day
 from portal.crypto import tokens
@@ -84,6 +86,7 @@ def kinds(session: Session, account_id: bytes) -> frozenset[Kind]:
     A row that was tampered with counts: it fits nothing, but it is not a way around.
     """
     found = {
+        Kind.PASSKEY: select(Passkey.account_id).where(Passkey.account_id == account_id),
         Kind.CODE: select(OneTimeCode.account_id).where(OneTimeCode.account_id == account_id),
         Kind.RECOVERY: select(RecoveryCode.account_id).where(RecoveryCode.account_id == account_id),
     }
@@ -137,6 +140,11 @@ def remove_code(session: Session, account_id: bytes) -> bool:
     return removed is not None
 
 
+def after_addition(session: Session, account_id: bytes) -> None:
+    """End what was proved with fewer factors: every browser of the account proves it anew."""
+    _end_proofs(session, account_id)
+
+
 def after_removal(session: Session, account_id: bytes) -> None:
     """End what was proved with a factor that is gone, and remove recovery codes that stand in for nothing."""
     if kinds(session, account_id) <= {Kind.RECOVERY}:
@@ -147,6 +155,7 @@ def after_removal(session: Session, account_id: bytes) -> None:
 def remove_all(session: Session, account_id: bytes) -> None:
     """Remove every factor of an account, and end what was proved with them."""
     session.execute(delete(OneTimeCode).where(OneTimeCode.account_id == account_id))
+    passkeys.remove_all(session, account_id)
     session.execute(delete(FactorRemoval).where(FactorRemoval.account_id == account_id))
     after_removal(session, account_id)
 

@@ -15,6 +15,8 @@ from portal.accounts.factors.forms import OneTimeCodeForm
 from portal.accounts.factors.service import Kind
 from portal.accounts.factors.step_up import recently_proved
 from portal.accounts.login import current_account, sign_in_required
+from portal.accounts.passkeys import asking as passkeys
+from portal.accounts.passkeys import service as passkeys_service
 from portal.core.dates import DAY
 from portal.crypto import tokens
 from portal.runtime.parts import AccountLine
@@ -45,9 +47,11 @@ def overview() -> ResponseReturnValue:
     with frame.parts().db.read() as db_session:
         kinds = service.kinds(db_session, current_account().account_id)
         found = service.factors_of(db_session, current_account().account_id)
+        count = passkeys_service.count(db_session, current_account().account_id)
     return render_template(
         "accounts/factors/overview.html",
         kinds={kind.value for kind in kinds},
+        passkey_state=passkeys.how_many(count),
         code_state=_code_state(found) if Kind.CODE in kinds else None,
         recovery_state=_left(found.recovery_left),
         done=session.pop(_DONE, None),
@@ -96,7 +100,7 @@ def add_codes() -> ResponseReturnValue:
         return _codes_page(form), REFUSED
     session.pop(_ADDING)
     if made:
-        return _recovery_page(made, added="codes")
+        return recovery_page(made, added="codes")
     session[_DONE] = "codes added"
     return frame.see_other("factors.overview")
 
@@ -150,7 +154,7 @@ def new_recovery_codes() -> ResponseReturnValue:
         if not service.kinds(db_session, current.account_id):
             return frame.see_other("factors.overview")
         made = service.make_recovery_codes(db_session, parts.vault, current.account_id)
-    return _recovery_page(made)
+    return recovery_page(made)
 
 
 @bp.post("/account/factors/recovery/text/")
@@ -185,7 +189,8 @@ def _uri(secret: str) -> str:
     return codes.uri(secret, frame.parts().settings.site.organisation, _("account"))
 
 
-def _recovery_page(made: list[str], added: str | None = None) -> str:
+def recovery_page(made: list[str], added: str | None = None) -> str:
+    """Show new recovery codes, this once; `added` is the factor that they came with."""
     return render_template(
         "accounts/factors/recovery-codes.html",
         form=EmptyForm(),

@@ -8,6 +8,8 @@ import json
 from secrets import token_hex
 
 from flask import request, session
+from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from portal.accounts.passkeys import service
 from portal.accounts.passkeys.challenges import Asked, Purpose
@@ -31,6 +33,12 @@ def asked_for(purpose: Purpose, account_id: bytes = b"", context: str = "") -> A
 def party() -> RelyingParty:
     """Return this site as authenticators know it."""
     return RelyingParty.of(frame.parts().settings)
+
+
+def how_many(count: int) -> str:
+    """Return how many passkeys an account has, in words."""
+    words = ngettext("%(num)s passkey", "%(num)s passkeys", count) if count else _("You have none yet")
+    return str(words)
 
 
 def options(purpose: Purpose, account_id: bytes = b"", context: str = "") -> str:

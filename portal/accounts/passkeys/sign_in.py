@@ -6,6 +6,7 @@ from flask import Blueprint, render_template, request, session
 from flask.typing import ResponseReturnValue
 
 from portal.accounts import at_company, login, views
+from portal.accounts.factors import service as factors
 from portal.accounts.passkeys import asking, service
 from portal.accounts.passkeys.challenges import Purpose
 from portal.accounts.passkeys.jobs import ACTIVE, EXISTS, GONE
@@ -74,6 +75,7 @@ def _enter(proof: Proof, onward: str | None) -> Page:
         answer: Page = parts.password_due(account, address)
         return answer
     with parts.db.write() as db_session:
+        factors.used(db_session, account.id)
         token = views.create_session(db_session, account, address)
     return views.log_in(token, account, onward)
 

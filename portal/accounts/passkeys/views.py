@@ -5,12 +5,14 @@ import json
 from flask import Blueprint, abort, render_template, request, session
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from sqlalchemy.orm import Session
 
 from portal.accounts import at_company
 from portal.accounts import service as accounts
+from portal.accounts.factors import service as factors
+from portal.accounts.factors.service import Kind
 from portal.accounts.factors.step_up import recently_proved
+from portal.accounts.factors.views import recovery_page
 from portal.accounts.login import current_account, sign_in_required
 from portal.accounts.passkeys import asking, service
 from portal.accounts.passkeys.challenges import Purpose
@@ -19,7 +21,6 @@ from portal.accounts.passkeys.service import Listed
 from portal.accounts.views import device_name
 from portal.runtime.parts import AccountLine
 from portal.web import frame
-from portal.web.forms import EmptyForm
 
 bp = Blueprint("passkeys", __name__)
 at_company.install(bp, "accounts.sign_in", "accounts/at-company.html")
@@ -56,8 +57,10 @@ def store() -> Page:
     parts, current, form = frame.parts(), current_account(), NameForm()
     if not form.validate():
         return _add_page(form), REFUSED
+    now, made = parts.clock.now(), []
     try:
         with parts.db.write() as db_session:
+            had = factors.kinds(db_session, current.account_id)
             service.add(
                 db_session,
                 parts.vault,
@@ -67,10 +70,16 @@ def store() -> Page:
                 address=current.address,
                 name=form.name.data or "",
                 language=frame.language(),
-                now=parts.clock.now(),
+                now=now,
             )
+            factors.after_addition(db_session, current.account_id)
+            if Kind.RECOVERY not in had:
+                made = factors.make_recovery_codes(db_session, parts.vault, current.account_id)
+            accounts.prove(db_session, current.session_id, now)
     except service.NotAdded:
         return _add_page(form, failed=True), REFUSED
+    if made:
+        return recovery_page(made, added="passkey")
     session[_DONE] = service.ADDED
     return frame.see_other("passkeys.passkeys")
 
@@ -92,6 +101,8 @@ def change_now() -> Page:
     if "remove" in request.form:
         with parts.db.write() as db_session:
             service.remove(db_session, parts.vault, current.account_id, one.id, frame.language(), now)
+            factors.after_removal(db_session, current.account_id)
+            accounts.prove(db_session, current.session_id, now)
         session[_DONE] = service.REMOVED
         return frame.see_other("passkeys.passkeys")
     if not form.validate():
@@ -105,7 +116,7 @@ def change_now() -> Page:
 def account_line(db_session: Session, account_id: bytes, _now: object) -> AccountLine:
     """Return the account page's line about passkeys."""
     count = service.count(db_session, account_id)
-    state = ngettext("%(num)s passkey", "%(num)s passkeys", count) if count else _("You have none yet")
+    state = asking.how_many(count)
     return AccountLine(_("Passkeys"), state, "/account/passkeys/", _("Review") if count else _("Add one"))
 
 
@@ -130,8 +141,15 @@ def _add_page(form: NameForm, *, failed: bool = False) -> str:
     label = _("%(organisation)s account", organisation=parts.settings.site.organisation)
     with parts.db.read() as db_session:
         options = service.creation(db_session, parts.vault, asking.party(), asked, label, parts.clock.now())
-    return render_template("accounts/passkey-add.html", form=form, failed=failed, options=json.dumps(options))
+        first = Kind.RECOVERY not in factors.kinds(db_session, current.account_id)
+    return render_template(
+        "accounts/passkey-add.html", form=form, failed=failed, options=json.dumps(options), first=first
+    )
 
 
 def _change_page(one: Listed, form: NameForm) -> str:
-    return render_template("accounts/passkey-change.html", form=form, one=one, empty=EmptyForm())
+    account_id = current_account().account_id
+    with frame.parts().db.read() as db_session:
+        others = factors.kinds(db_session, account_id) - {Kind.PASSKEY, Kind.RECOVERY}
+        last = service.count(db_session, account_id) == 1 and not others
+    return render_template("accounts/passkey-change.html", form=form, one=one, last=last)

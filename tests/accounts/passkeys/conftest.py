@@ -7,6 +7,7 @@ from portal.accounts.passkeys.challenges import Asked, Purpose
 from portal.accounts.passkeys.relying_party import RelyingParty
 from tests.accounts.conftest import ADDRESS
 from tests.accounts.passkeys.authenticator import Authenticator
+from tests.accounts.passkeys.pages import add
 
 PARTY = RelyingParty("localhost", "http://localhost:8000", "Northwind Travel")
 SIGN_IN = Asked(Purpose.SIGN_IN, "this browser")
@@ -68,3 +69,16 @@ class Owner:
 @pytest.fixture
 def owner(db, web_vault, clock, ana) -> Owner:
     return Owner(db, web_vault, clock, ana.id)
+
+
+@pytest.fixture
+def signed_in(client, ana, sign_in):
+    assert sign_in().status_code == 303
+    return client
+
+
+@pytest.fixture
+def phone(signed_in) -> Authenticator:
+    passkey, answer = add(signed_in)
+    assert "Save your recovery codes" in answer.text
+    return passkey

@@ -1,6 +1,5 @@
 """The pages of passkeys: add one, sign in with it, rename it, remove it."""
 
-import json
 from datetime import timedelta
 from html import unescape
 
@@ -11,6 +10,7 @@ from portal.identity import state
 from portal.worker import drain
 from tests.accounts.conftest import ADDRESS, PASSWORD
 from tests.accounts.passkeys.authenticator import Authenticator
+from tests.accounts.passkeys.pages import add, change, question, sign_in_with
 from tests.traces import statements
 from tests.visitor import SAME_SITE, hidden, leads_to, main_of
 
@@ -20,43 +20,11 @@ pytestmark = pytest.mark.sqlite
 NEW = "sunlit-marble-otter-harbour"
 
 
-def question(page: str) -> dict:
-    """What a page asks the browser for."""
-    return json.loads(unescape(page.split('data-passkey="')[1].split('"', maxsplit=1)[0]))
-
-
-def sign_in_with(visitor, passkey: Authenticator, page: str = "/sign-in/", **lies):
-    shown = visitor.get(page).text
-    action = shown.split('<form method="post" action="/sign-in/passkey/')[1].split('"')[0]
-    data = hidden(shown) | {"passkey": passkey.get(question(shown), **lies)}
-    return visitor.post(f"/sign-in/passkey/{unescape(action)}", data=data, headers=SAME_SITE)
-
-
-def add(visitor, name="Phone", passkey: Authenticator | None = None):
-    passkey = passkey or Authenticator()
-    shown = visitor.get("/account/passkeys/add/").text
-    data = hidden(shown) | {"name": name, "passkey": passkey.create(question(shown))}
-    return passkey, visitor.post("/account/passkeys/add/", data=data, headers=SAME_SITE)
-
-
-@pytest.fixture
-def signed_in(client, ana, sign_in):
-    assert sign_in().status_code == 303
-    return client
-
-
-@pytest.fixture
-def phone(signed_in) -> Authenticator:
-    passkey, answer = add(signed_in)
-    assert leads_to(answer) == "/account/passkeys/"
-    return passkey
-
-
 def test_somebody_adds_a_passkey_and_signs_in_with_it_on_a_new_browser(signed_in, phone, browser_at):
-    page = signed_in.get("/account/passkeys/").text
-    assert "Your passkey is ready." in page
-    assert "Phone" in page
-    assert "1 passkey" in signed_in.get("/account/").text
+    assert "Phone" in signed_in.get("/account/passkeys/").text
+    assert leads_to(add(signed_in, "Laptop")[1]) == "/account/passkeys/", "there are recovery codes already"
+    assert "Your passkey is ready." in signed_in.get("/account/passkeys/").text
+    assert "2 passkeys" in signed_in.get("/account/").text
     elsewhere = browser_at("203.0.113.7")
     answer = sign_in_with(elsewhere, phone, "/sign-in/?next=/account/sessions/")
     assert leads_to(answer) == "/account/sessions/"
@@ -132,15 +100,6 @@ def test_a_form_of_another_site_signs_nobody_in(phone, browser_at):
     assert visitor.get("/account/").status_code == 303
 
 
-def change(visitor, named: str, /, **fields):
-    page = visitor.get("/account/passkeys/").text
-    after = page.split(f"<dt>{named}</dt>")[1]
-    path = unescape(after.split('<a href="')[1].split('"')[0])
-    return visitor.post(
-        "/account/passkeys/change/", data=hidden(visitor.get(path).text) | fields, headers=SAME_SITE
-    )
-
-
 def test_a_passkey_gets_another_name(signed_in, phone):
     assert leads_to(change(signed_in, "Phone", name="  Ana’s\u200b <b>phone</b> ")) == "/account/passkeys/"
     page = signed_in.get("/account/passkeys/").text
@@ -206,9 +165,7 @@ def test_a_passkey_outlives_a_new_password(signed_in, phone, browser_at):
     assert leads_to(sign_in_with(browser_at("203.0.113.7"), phone)) == "/account/"
 
 
-def test_a_passkey_leads_to_the_new_password_that_is_required(
-    signed_in, phone, browser_at, db, ana, clock, sign_in
-):
+def test_a_passkey_leads_to_the_new_password_that_is_required(signed_in, phone, browser_at, db, ana, clock):
     with db.write() as session:
         state.require(session, [ana.id], "everyone", clock.now())
     visitor = browser_at("203.0.113.7")
@@ -219,7 +176,7 @@ def test_a_passkey_leads_to_the_new_password_that_is_required(
     assert visitor.get("/account/").status_code == 303, "it signs nobody in"
     data = hidden(page) | {"password": NEW}
     assert leads_to(visitor.post(answer.location, data=data, headers=SAME_SITE)) == "/reset/done/"
-    assert leads_to(sign_in(password=NEW, visitor=visitor)) == "/account/"
+    assert leads_to(sign_in_with(visitor, phone)) == "/account/"
     assert visitor.post(answer.location, data=data, headers=SAME_SITE).status_code == 410
 
 
