@@ -6,6 +6,7 @@ from collections.abc import Callable
 from bench import (
     answers,
     checker,
+    corpus,
     external,
     imports,
     lookup,
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "answers": answers.run,
     "checker": checker.run,
     "passwords": passwords.run,
+    "corpus": corpus.run,
     "reset files": reset_files.run,
     "schedule": schedule.run,
     "rush": rush.run,

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import IO
 
 import numpy as np
 
-from portal.blocklists.corpus import KEY_BITS, PLACE_BITS, Header, checksum, table_end
+from portal.blocklists.corpus import KEY_BITS, PLACE_BITS, Header, table_end
 from portal.blocklists.partition import Parts
 from portal.blocklists.sources import NO_KEYS, Keys, Kind, SourceRefused, find, keys_of
 from portal.core.disk_space import free_bytes, readable
@@ -118,7 +119,7 @@ class Shards:
 
     def _write(self, shard: int, keys: Keys) -> None:
         content = encoded(keys, self._bits)
-        self._table[shard] = (self._end, len(keys), checksum(shard, content))
+        self._table[shard] = (self._end, len(keys), zlib.crc32(content, shard + 1))
         self._file.write(content)
         self._end += len(content)
         self.hashes += len(keys)

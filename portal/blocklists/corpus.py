@@ -7,7 +7,6 @@ read, not mapped: a process that has mapped a file is killed when somebody cuts 
 
 import os
 import struct
-import weakref
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,13 +22,15 @@ BYTE_ORDER = 0x01020304
 HEADER = struct.Struct("<8sHHIQQQ")
 CHECKSUM = struct.Struct("<I")
 TABLE_START = HEADER.size + CHECKSUM.size
-# Of a shard: where its bytes begin, how many hashes it has, their checksum.
+# Of a shard: where its bytes begin, how many hashes it has, and their CRC-32, which begins with the number of
+# the shard and 1: so a hole of zeros is no empty shard, and one shard is not another.
 ENTRY = struct.Struct("<QII")
+ENTRY_BYTES = ENTRY.size
 KEY_BITS, KEY_BYTES = 64, 8
 PLACE_BITS = 32
+PLACES_PER_BYTE = 4
 TAG_BYTES = 2
 MAX_SHARD_BITS = 32
-BITS_OF_BYTE = 8
 
 _KEY_MASK = (1 << KEY_BITS) - 1
 _BUILD_AGAIN = "Build it again with: portal passwords build"
@@ -47,16 +48,6 @@ def key_of(password: str) -> bytes:
 def table_end(shard_bits: int) -> int:
     """Return where the table of shards ends, and their contents begin."""
     return TABLE_START + (ENTRY.size << shard_bits)
-
-
-def shard_bytes(hashes: int) -> tuple[int, int]:
-    """Return how many bytes the places and the tags of a shard take."""
-    return (2 * hashes + BITS_OF_BYTE - 1) // BITS_OF_BYTE, TAG_BYTES * hashes
-
-
-def checksum(shard: int, content: bytes) -> int:
-    """Return the checksum of a shard. No shard has 0: a hole in a file is no empty shard."""
-    return zlib.crc32(content, shard + 1)
 
 
 @dataclass(frozen=True)
@@ -110,17 +101,22 @@ class Corpus:
             self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise CorpusRefused(f"cannot be opened ({error.strerror})") from error
-        self._close = weakref.finalize(self, os.close, self._file)
         try:
             status = os.fstat(self._file)
             self.header = Header.read(os.pread(self._file, TABLE_START, 0))
         except OSError as error:
             raise CorpusRefused(f"cannot be read ({error.strerror})") from error
-        if status.st_size != self.header.size:
+        self._size = self.header.size
+        if status.st_size != self._size:
             raise CorpusRefused(
                 f"has {status.st_size} bytes instead of {self.header.size}. Copy it again, to another name "
                 "first, and move it into place when it is whole; or build it again"
             )
+
+    def __del__(self) -> None:
+        """Close the file, once no thread looks into it any more."""
+        if hasattr(self, "_file"):
+            os.close(self._file)
 
     def holds(self, password: str) -> bool:
         """Return whether the corpus has a password, in the form that is hashed."""
@@ -130,8 +126,7 @@ class Corpus:
         """Return whether the corpus has a key: see `key_of`."""
         bits = self.header.shard_bits
         number = int.from_bytes(key)
-        hashes, content = self._shard(number >> (KEY_BITS - bits))
-        places_end, _ = shard_bytes(hashes)
+        hashes, places_end, content = self._shard(number >> (KEY_BITS - bits))
         tag = key[-TAG_BYTES:]
         found = content.find(tag, places_end)
         while found >= 0:
@@ -160,16 +155,16 @@ class Corpus:
             )
         show(shards, shards)
 
-    def _shard(self, shard: int) -> tuple[int, bytes]:
-        """Return how many hashes a shard has, and its content: places, then tags."""
+    def _shard(self, shard: int) -> tuple[int, int, bytes]:
+        """Return how many hashes a shard has, and its content: places up to an end, then tags."""
         try:
-            entry = os.pread(self._file, ENTRY.size, TABLE_START + shard * ENTRY.size)
+            entry = os.pread(self._file, ENTRY_BYTES, TABLE_START + shard * ENTRY_BYTES)
             start, hashes, expected = ENTRY.unpack(entry)
-            content = b""
-            if start + (size := sum(shard_bytes(hashes))) <= self.header.size:
-                content = os.pread(self._file, size, start)
+            places_end = (hashes + PLACES_PER_BYTE - 1) // PLACES_PER_BYTE
+            size = places_end + TAG_BYTES * hashes
+            content = os.pread(self._file, size, start) if start + size <= self._size else b""
         except (OSError, struct.error, OverflowError) as error:
             raise CorpusRefused(f"cannot be read ({error}). Copy it again, or build it again") from error
-        if len(content) != size or checksum(shard, content) != expected:
+        if zlib.crc32(content, shard + 1) != expected or len(content) != size:
             raise CorpusRefused(f"is damaged in shard {shard}. Copy it again, or build it again")
-        return hashes, content
+        return hashes, places_end, content

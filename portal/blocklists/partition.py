@@ -39,10 +39,10 @@ class Parts:
         keys = unique(keys)
         self.count += len(keys)
         places = (keys >> self._shift) & np.uint64((1 << PART_BITS) - 1)
-        numbers, starts = np.unique(places, return_index=True)
-        ends = [*starts[1:], len(keys)][: len(starts)]
-        for part, start, end in zip(numbers, starts, ends, strict=True):
-            self._held[part].append(keys[start:end])
+        bounds = np.searchsorted(places, np.arange((1 << PART_BITS) + 1, dtype=np.uint64)).tolist()
+        for held, start, end in zip(self._held, bounds, bounds[1:], strict=False):
+            if end > start:
+                held.append(keys[start:end])
         self._held_bytes += keys.nbytes
         if self._held_bytes >= MAX_HELD_BYTES:
             self._write()
