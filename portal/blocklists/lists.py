@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from portal.blocklists.corpus import Corpus, CorpusRefused
+from portal.blocklists.ranges import RangeService, RangeUnavailable
 from portal.core.settings import PasswordLists
 
 log = logging.getLogger("portal.passwords")
 
+RANGES = "PORTAL_PASSWORD_RANGE_URL"
 CORPUS, EXPOSED = "PORTAL_PASSWORD_CORPUS_FILE", "PORTAL_EXPOSED_PASSWORDS_FILE"
 
 
@@ -61,13 +63,19 @@ class Blocklists:
         settings = settings or PasswordLists()
         files = {setting: CorpusFile(setting, path) for setting, path in files_of(settings)}
         self._corpus, self._exposed = files.get(CORPUS), files.get(EXPOSED)
+        self._ranges = (
+            RangeService(settings.range_url, settings.range_seconds) if settings.range_url else None
+        )
 
-    def judge(self, composed: str) -> Judgement:
+    def judge(self, composed: str, *, ask: bool = True) -> Judgement:
         """Return what the lists say of a password, in the form that is hashed.
 
-        A list that cannot be asked is logged: the others decide.
+        A list that cannot be asked is logged: the others decide. Without `ask` nothing leaves the machine:
+        the password is refused anyway. Call it outside any transaction.
         """
-        exposed, stolen = _ask(self._exposed, composed), _ask(self._corpus, composed)
+        exposed, stolen = _look(self._exposed, composed), _look(self._corpus, composed)
+        if self._ranges is not None and ask and not exposed:
+            stolen = _ask(self._ranges, composed)
         return Judgement(bool(stolen), bool(exposed), unchecked=None in (stolen, exposed))
 
 
@@ -86,7 +94,21 @@ def files_of(settings: PasswordLists) -> list[tuple[str, Path]]:
     return [(setting, path) for setting, path in named if path is not None]
 
 
-def _ask(file: CorpusFile | None, composed: str) -> bool | None:
+def _ask(service: RangeService, composed: str) -> bool | None:
+    """Return whether a service knows a password, or None where it could not be asked."""
+    try:
+        return service.holds(composed)
+    except RangeUnavailable as error:
+        log.warning(
+            "passwords: the service of %s could not be asked: %s; a new password was compared with the other "
+            "lists alone, and is looked up at the next sign-in. If this goes on, run: portal doctor",
+            RANGES,
+            error,
+        )
+        return None
+
+
+def _look(file: CorpusFile | None, composed: str) -> bool | None:
     """Return whether a file has a password, or None where it could not be asked."""
     if file is None:
         return False

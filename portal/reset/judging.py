@@ -9,7 +9,7 @@ def reasons(password: str, own_words: tuple[str, ...], parts: WebParts) -> tuple
     """Return all reasons why a new password is refused, none if it may be used."""
     found = passwords.check(password, own_words=own_words, organisation=parts.settings.site.organisation)
     try:
-        judged = parts.blocklists.judge(passwords.normalise(password))
+        judged = parts.blocklists.judge(passwords.normalise(password), ask=not found)
     except PasswordRefused:
         return found
     if judged.exposed:
