@@ -45,7 +45,7 @@ COMMANDS = {
     "keys": ("portal.runtime.commands:keys", "Generate the key files, and renew the session secret."),
     "outbox": ("portal.outbox.commands:outbox", "Show, retry or pause outgoing mail."),
     "passwords": (
-        "portal.reset.corpus_commands:passwords",
+        "portal.reset.stolen.commands:passwords",
         "Build a file of stolen passwords, and look one up.",
     ),
     "rehearse": (
@@ -67,7 +67,7 @@ CHECKS = {
     "identity store": "portal.identity.external:check",
     "mail relay": "portal.outbox.commands:check_relay",
     "legal pages": "portal.site.legal:check_files",
-    "password lists": "portal.reset.corpus_commands:check_files",
+    "password lists": "portal.reset.stolen.commands:check_files",
 }
 DATABASE_CHECKS = (
     "portal.identity.builtin.hashes:check_encrypted",
@@ -76,7 +76,7 @@ DATABASE_CHECKS = (
 )
 # They read what settings they need, complete or not.
 WITHOUT_SETTINGS = {("incidents", "check"), ("passwords", "build"), ("passwords", "check")}
-NOTES = ("portal.site.legal:notes", "portal.reset.corpus_commands:notes")
+NOTES = ("portal.site.legal:notes", "portal.reset.stolen.commands:notes")
 
 
 def load(path: str) -> Any:

@@ -82,6 +82,9 @@ def try_to_sign_in() -> ResponseReturnValue:
         if parts.sign_in_failed is not None:
             parts.sign_in_failed(address, isinstance(outcome, Refused) and outcome.closes)
         return _failure_page(form, wrong=True, too_long=too_long(password))
+    found, lock = outcome.account, parts.stolen_password_locked
+    if lock is not None and lock(found.id, found.version, address, password):
+        return _failure_page(form, wrong=True)
     with parts.db.write() as db_session:
         counts.clear(db_session, parts.vault, begun.counted)
         attempt.renew(db_session, parts.vault, begun, outcome)

@@ -4,10 +4,13 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from portal.blocklists.corpus import Corpus, CorpusRefused
-from portal.blocklists.ranges import RangeService, RangeUnavailable
 from portal.core.settings import PasswordLists
+
+if TYPE_CHECKING:
+    from portal.blocklists.ranges import RangeService
 
 log = logging.getLogger("portal.passwords")
 
@@ -63,9 +66,7 @@ class Blocklists:
         settings = settings or PasswordLists()
         files = {setting: CorpusFile(setting, path) for setting, path in files_of(settings)}
         self._corpus, self._exposed = files.get(CORPUS), files.get(EXPOSED)
-        self._ranges = (
-            RangeService(settings.range_url, settings.range_seconds) if settings.range_url else None
-        )
+        self._ranges = _service(settings)
 
     def judge(self, composed: str, *, ask: bool = True) -> Judgement:
         """Return what the lists say of a password, in the form that is hashed.
@@ -94,14 +95,25 @@ def files_of(settings: PasswordLists) -> list[tuple[str, Path]]:
     return [(setting, path) for setting, path in named if path is not None]
 
 
-def _ask(service: RangeService, composed: str) -> bool | None:
+def _service(settings: PasswordLists) -> "RangeService | None":
+    if not settings.range_url:
+        return None
+    from portal.blocklists.ranges import RangeService  # noqa: PLC0415 - few need what it imports
+
+    return RangeService(settings.range_url, settings.range_seconds)
+
+
+def _ask(service: "RangeService", composed: str) -> bool | None:
     """Return whether a service knows a password, or None where it could not be asked."""
+    from portal.blocklists.ranges import RangeUnavailable  # noqa: PLC0415
+
     try:
         return service.holds(composed)
     except RangeUnavailable as error:
         log.warning(
             "passwords: the service of %s could not be asked: %s; a new password was compared with the other "
-            "lists alone, and is looked up at the next sign-in. If this goes on, run: portal doctor",
+            "lists alone. In the builtin store it is looked up at the next sign-in. If this goes on, run: "
+            "portal doctor",
             RANGES,
             error,
         )

@@ -48,3 +48,13 @@ class AccountState(Base):
     closed: Mapped[str | None] = mapped_column(STORED_HASH)
     # Who has the account, encrypted for the worker; the builtin store has a profile of its own.
     owner: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class UncheckedPassword(Base):
+    """An account whose password, chosen at this version, is to be looked up in a list that was away."""
+
+    __tablename__ = "unchecked_passwords"
+    __table_args__ = WITHOUT_ROWID
+
+    account_id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
+    version: Mapped[int]

@@ -26,6 +26,9 @@ class NewPasswordForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no type
         render_kw={"data-passwordrules": f"minlength: {MINIMUM}; maxlength: {MAXIMUM};"},
     )
 
+    # Of a password that is not refused: a list could not be asked about it.
+    is_unchecked = False
+
     def refuse(self, *rejections: Rejection) -> None:
         """Show every reason at the top of the page and at the field, and each remedy once at the field."""
         self.password.errors = [gettext(one.reason) for one in rejections]

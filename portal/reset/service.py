@@ -13,7 +13,7 @@ from portal.core.clock import start_of_day
 from portal.core.db import Utc, new_id
 from portal.crypto.hashing import Hasher
 from portal.crypto.vault import WebVault, WorkerVault
-from portal.identity import state
+from portal.identity import state, unchecked
 from portal.identity.account import Account, AccountMissing, Profile
 from portal.identity.builtin import passwords as builtin
 from portal.identity.builtin.models import STORE as BUILTIN
@@ -42,6 +42,7 @@ RENEWABLE_FOR = timedelta(days=7)
 # owner is on.
 REASON_EXPOSED = "exposed"
 REASON_EVERYONE = "everyone"
+REASON_LISTED = "listed"  # found on a list at sign-in
 # Built once: it runs for every new password.
 _NEWEST_REQUIRED = select(func.max(Requirement.started_at)).where(
     Requirement.started_at <= bindparam("now", type_=Utc())
@@ -238,14 +239,24 @@ def finish(
     *,
     language: str,
     now: datetime,
+    is_unchecked: bool = False,
 ) -> None:
-    """Spend the link and store the password, both or neither.
+    """Spend the link and store the password, both or neither. `is_unchecked`: see `store_password`.
 
     Of parallel calls exactly one succeeds; the others raise LinkInvalid.
     """
     intake.spend(session, link.reply_id, now)
     try:
-        store_password(session, vault, link.account, new, language=language, by_mail=True, now=now)
+        store_password(
+            session,
+            vault,
+            link.account,
+            new,
+            language=language,
+            by_mail=True,
+            now=now,
+            is_unchecked=is_unchecked,
+        )
     except Overtaken as error:
         raise LinkInvalid from error
 
@@ -268,8 +279,11 @@ def store_password(
     language: str,
     by_mail: bool,
     now: datetime,
+    is_unchecked: bool = False,
 ) -> Account:
     """Store a password, end every session and have the worker notify the owner; return the changed account.
+
+    `is_unchecked`: a list of stolen passwords was away, so it is looked up at the next sign-in.
 
     The account's version increases, which invalidates all its links. `by_mail` means that a mailed link was
     the proof; it does not sign anyone in. Otherwise the caller must create a new session for the browser.
@@ -278,6 +292,8 @@ def store_password(
     by_mail_at = _day_of_choice(session, now) if by_mail else None
     if not builtin.store(session, vault, account, new, now=now, by_mail_at=by_mail_at):
         raise Overtaken
+    if is_unchecked:
+        unchecked.note(session, account.id, account.version + 1)
     _after_change(
         session, vault, account.id, account.version + 1, language=language, by_mail=by_mail, now=now
     )

@@ -18,7 +18,7 @@ from portal.identity.builtin.passwords import NewPassword, Password
 from portal.identity.service import hasher_for, is_external, is_unset
 from portal.intake import service as intake
 from portal.intake.flow import REFUSED, Flow
-from portal.reset import judging, passwords, service
+from portal.reset import passwords, service
 from portal.reset.done import OVER, to_done
 from portal.reset.emails import PURPOSE
 from portal.reset.external import asking
@@ -26,6 +26,7 @@ from portal.reset.forms import ChangePasswordForm, NewPasswordForm
 from portal.reset.passwords import MINIMUM
 from portal.reset.rejections import PasswordRefused
 from portal.reset.service import RENEWAL
+from portal.reset.stolen import judging
 from portal.web import frame
 from portal.web.forms import AddressForm, EmptyForm
 from portal.web.overnight import filled_in_again
@@ -163,7 +164,15 @@ def store() -> Page:
     now = parts.clock.now()
     try:
         with parts.db.write() as db_session:
-            service.finish(db_session, parts.vault, link, new, language=frame.language(), now=now)
+            service.finish(
+                db_session,
+                parts.vault,
+                link,
+                new,
+                language=frame.language(),
+                now=now,
+                is_unchecked=form.is_unchecked,
+            )
     except intake.LinkInvalid:
         frame.gone()
     FLOW.forget(opened, link.browser)
@@ -228,6 +237,7 @@ def change_now() -> Page:
                 language=frame.language(),
                 by_mail=False,
                 now=now,
+                is_unchecked=form.is_unchecked,
             )
             token = accounts.create_session(
                 db_session,
@@ -290,10 +300,11 @@ def _check(form: NewPasswordForm, own_words: tuple[str, ...]) -> str | None:
     """Return the new password in the form that is hashed, or None with all errors in the form."""
     valid = form.validate()
     password = form.password.data or ""
-    rejections = judging.reasons(password, own_words, frame.parts())
-    if password and rejections:
-        form.refuse(*rejections)
-    return passwords.normalise(password) if valid and not rejections else None
+    judged = judging.judge(password, own_words, frame.parts())
+    form.is_unchecked = judged.is_unchecked
+    if password and judged.reasons:
+        form.refuse(*judged.reasons)
+    return passwords.normalise(password) if valid and not judged.reasons else None
 
 
 def _hash_new(form: NewPasswordForm, hasher: Hasher, password: Password, composed: str) -> NewPassword | None:
@@ -317,6 +328,7 @@ def _choose_page(link: service.Link, form: NewPasswordForm) -> str:
         may_keep=closed and not (account.must_reset or unset),
         unset=unset,
         everyone=account.reset_reason == service.REASON_EVERYONE,
+        listed=account.reset_reason == service.REASON_LISTED,
         address=link.address,
         own_words=list(link.own_words),
         **guidance(),

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from click.testing import CliRunner
 
-from portal.reset import corpus_commands as commands
+from portal.reset.stolen import commands
 from tests.processes import PORTAL, ROOT
 
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")}

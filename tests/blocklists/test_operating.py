@@ -6,7 +6,7 @@ import pytest
 
 from portal.core.clock import FixedClock
 from portal.core.settings import PasswordLists, Settings
-from portal.reset import corpus_commands
+from portal.reset.stolen import commands as corpus_commands
 from portal.serve import refusals
 
 

@@ -1,0 +1,1 @@
+"""Passwords on lists of stolen ones: the commands, the judgement, and a second look at the sign-in."""
