@@ -57,6 +57,7 @@ from portal.reset import service as reset_service
 from portal.reset import views as reset_views
 from portal.reset.external import jobs as reset_jobs
 from portal.reset.external import views as reset_external
+from portal.reset.link import factor as reset_factor
 from portal.reset.stolen import rechecking
 from portal.rotation import emails as rotation_emails
 from portal.rotation import jobs as rotation
@@ -96,6 +97,7 @@ PAGES = (
     passkeys_views,
     passkey_sign_in,
     reset_views,
+    reset_factor,
     reset_done,
     reset_external,
     rotation_views,

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from portal.accounts import service as accounts
+from portal.accounts.factors import service as factors
 from portal.core.addresses import sign_in_name
 from portal.core.clock import start_of_day
 from portal.core.db import Utc, new_id
@@ -47,6 +48,10 @@ REASON_LISTED = "listed"  # found on a list at sign-in
 _NEWEST_REQUIRED = select(func.max(Requirement.started_at)).where(
     Requirement.started_at <= bindparam("now", type_=Utc())
 )
+
+
+class FactorMissing(LinkInvalid):
+    """The account has a second factor, and none was given for this link."""
 
 
 class Overtaken(Exception):
@@ -240,12 +245,16 @@ def finish(
     language: str,
     now: datetime,
     is_unchecked: bool = False,
+    factor: str | None = None,
 ) -> None:
     """Spend the link and store the password, both or neither. `is_unchecked`: see `store_password`.
 
-    Of parallel calls exactly one succeeds; the others raise LinkInvalid.
+    `factor` is the token of the proof that a second factor was right. Of parallel calls exactly one succeeds;
+    the others raise LinkInvalid.
     """
     intake.spend(session, link.reply_id, now)
+    if not factors.link_is_enough(session, link.account.store, link.account, link.reply_id, factor, now):
+        raise FactorMissing
     try:
         store_password(
             session,

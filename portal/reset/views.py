@@ -17,12 +17,13 @@ from portal.identity.builtin import passwords as builtin
 from portal.identity.builtin.passwords import NewPassword, Password
 from portal.identity.service import hasher_for, is_external, is_unset
 from portal.intake import service as intake
-from portal.intake.flow import REFUSED, Flow
+from portal.intake.flow import REFUSED
 from portal.reset import passwords, service
 from portal.reset.done import OVER, to_done
-from portal.reset.emails import PURPOSE
 from portal.reset.external import asking
 from portal.reset.forms import ChangePasswordForm, NewPasswordForm
+from portal.reset.link import factor
+from portal.reset.link.opened import FLOW, live_link
 from portal.reset.passwords import MINIMUM
 from portal.reset.rejections import PasswordRefused
 from portal.reset.service import RENEWAL
@@ -42,14 +43,6 @@ KEEP = "keep"
 RENEW = "renew"
 GONE = 410
 AFTER_PASSKEY = timedelta(minutes=30)
-FLOW = Flow(
-    PURPOSE,
-    ask="reset.ask",
-    sent="reset.sent",
-    opened="reset.choose",
-    sent_template="reset/sent.html",
-)
-
 Page = ResponseReturnValue
 
 
@@ -95,8 +88,11 @@ def choose_after_passkey(account: Account, address: str) -> Page:
     if is_external(parts.settings):
         return FLOW.submit({"email": address})
     data = {"account": account.id.hex(), "version": account.version, "address": address, "words": [address]}
+    now, store = parts.clock.now(), parts.settings.identity.store
     with parts.db.write() as db_session:
-        token = intake.prepare_here(db_session, PURPOSE, data, parts.clock.now(), AFTER_PASSKEY)
+        token = intake.prepare_here(db_session, PURPOSE, data, now, AFTER_PASSKEY)
+        link = service.open_link(db_session, store, token, now)
+        factor.keep(link, factor.proof_of_factor(db_session, link))
     return FLOW.open_link(token)
 
 
@@ -127,11 +123,14 @@ def choose() -> Page:
     For a required reset's link that is too old, show a button that mails another.
     """
     opened = FLOW.link()
-    link, form = _live_link(opened), NewPasswordForm()
+    link, form = live_link(opened), NewPasswordForm()
     if opened.state is not None:  # the company's own store refused a password
         asking.show_refusal(form, opened.state)
         FLOW.change(opened, None)
-    return _ended_page(link) if link.ended else _choose_page(link, form)
+    if link.ended:
+        return _ended_page(link)
+    factor.require(opened, link)
+    return _choose_page(link, form)
 
 
 @bp.post("/reset/choose/")
@@ -141,11 +140,12 @@ def store() -> Page:
     On the page of an ended link, have the worker mail another.
     """
     opened = FLOW.link()
-    parts, form, link = frame.parts(), NewPasswordForm(), _live_link(opened)
+    parts, form, link = frame.parts(), NewPasswordForm(), live_link(opened)
     if link.ended and RENEW in request.form:
         return FLOW.submit({"token": opened.value}, purpose=RENEWAL, for_account=True)
     if link.ended:
         return _ended_page(link), GONE
+    factor.require(opened, link)
     if KEEP in request.form and not link.account.must_reset:
         return _keep_password(opened, link)
     composed = _check(form, link.own_words)
@@ -153,7 +153,7 @@ def store() -> Page:
         return _choose_page(link, form), REFUSED
     asking.refuse_too_many(link.reply_id)
     if is_external(parts.settings):
-        return asking.new_password(opened, composed)
+        return asking.new_password(opened, composed, factor.token_for(link))
     try:
         new = _hash_new(form, hasher_for(parts.settings), _password(link.account), composed)
     except TooBusy as busy:
@@ -172,8 +172,10 @@ def store() -> Page:
                 language=frame.language(),
                 now=now,
                 is_unchecked=form.is_unchecked,
+                factor=factor.token_for(link),
             )
     except intake.LinkInvalid:
+        factor.require(opened, link)
         frame.gone()
     FLOW.forget(opened, link.browser)
     login.leave_account()
@@ -257,17 +259,6 @@ def change_now() -> Page:
 def guidance() -> dict[str, Any]:
     """Return template values for a new password: the minimum length and suggested passphrases."""
     return {"minimum": MINIMUM, "suggestions": passwords.suggest(SUGGESTIONS, frame.language())}
-
-
-def _live_link(opened: TabValue) -> service.Link:
-    """Return the link that a page names, or end with the page for invalid links (410)."""
-    parts = frame.parts()
-    try:
-        with parts.db.read() as db_session:
-            store = parts.settings.identity.store
-            return service.open_link(db_session, store, opened.value, parts.clock.now())
-    except intake.LinkInvalid:
-        frame.gone()
 
 
 def _keep_password(opened: TabValue, link: service.Link) -> Page:

@@ -32,6 +32,8 @@ FLASK_ALLOWED = {
     "portal.rehearsal.steps",  # it calls the commands
     "portal.identity.sealed.waiting",  # the page that waits for a sealed job
     "portal.reset.stolen.rechecking",  # called at a sign-in
+    "portal.reset.link.factor",  # pages
+    "portal.reset.link.opened",  # the link that its pages were opened with
     "portal.reset.done",  # the page after a new password
     "portal.reset.external.asking",  # what the pages of a new password hand over
     "portal.intake.flow",  # what the pages of a mailed link share

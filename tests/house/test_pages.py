@@ -34,6 +34,7 @@ PERSONAL = {
     "/reset/sent/": "GET POST",
     "/reset/<token>/": "GET",
     "/reset/choose/": "GET POST",
+    "/reset/confirm/": "GET POST",
     "/reset/wait/": "GET",
     "/reset/done/": "GET POST",
     "/sign-in/": "GET POST",

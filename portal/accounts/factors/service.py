@@ -18,6 +18,7 @@ from portal.accounts import lockout
 from portal.accounts import service as sessions
 from portal.accounts.factors import codes, proofs
 from portal.accounts.factors.models import FactorRemoval, OneTimeCode, RecoveryCode
+from portal.accounts.factors.proofs import Purpose
 from portal.accounts.lockout import Bucket, Lockout
 from portal.accounts.models import FailureCount
 from portal.accounts.passkeys import service as passkeys
@@ -91,6 +92,19 @@ def kinds(session: Session, account_id: bytes) -> frozenset[Kind]:
         Kind.RECOVERY: select(RecoveryCode.account_id).where(RecoveryCode.account_id == account_id),
     }
     return frozenset(kind for kind, query in found.items() if session.scalar(query.limit(1)) is not None)
+
+
+def link_is_enough(
+    session: Session, store: str, account: Account, link: bytes, token: str | None, now: datetime
+) -> bool:
+    """Return whether a mailed link may change an account's password: it needs no factor, or was given one.
+
+    `link` is the id of the link's reply, `token` that of the proof which this browser got for it.
+    """
+    if not kinds(session, account.id):
+        return True
+    proved = proofs.find(session, store, Purpose.RESET, token, now) if token else None
+    return proved is not None and (proved.account.id, proved.bound_to) == (account.id, link)
 
 
 def factors_of(session: Session, account_id: bytes) -> Factors:

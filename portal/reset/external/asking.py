@@ -25,9 +25,14 @@ REFUSALS_BUCKET = "new password"
 _REFUSED_CHANGE = "refused change"
 
 
-def new_password(opened: TabValue, composed: str) -> Response:
+def new_password(opened: TabValue, composed: str, factor: str | None) -> Response:
     """Hand over the password that was chosen on the page of a link. Ends with 503 where no worker lives."""
-    fields = {"token": opened.value, "password": composed, "language": frame.language()}
+    fields = {
+        "token": opened.value,
+        "password": composed,
+        "language": frame.language(),
+        "factor": factor or "",
+    }
     return NEW_PAGE.submit(fields, [opened.name, opened.value])
 
 

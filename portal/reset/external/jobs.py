@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from portal.accounts import service as accounts
 from portal.accounts.external import verify_typed
+from portal.accounts.factors import service as factors
 from portal.core.addresses import sign_in_name
 from portal.core.faults import error_types, frames
 from portal.crypto.hashing import too_long
@@ -37,6 +38,7 @@ from portal.reset.external.attempts import Attempt, SignOut, UnderWay
 from portal.reset.external.outcomes import (
     CHANGE,
     CHANGED,
+    FACTOR_MISSING,
     GONE,
     GUESSED,
     NEW,
@@ -54,6 +56,11 @@ log = logging.getLogger("portal.reset")
 
 GUESSES = "20 per day"  # wrong current passwords of one account
 _MOST_LOST = 20
+_NOT_BEGUN: dict[type[Exception], str] = {
+    LinkInvalid: GONE,
+    UnderWay: UNDER_WAY,
+    service.FactorMissing: FACTOR_MISSING,
+}
 
 
 @dataclass(frozen=True, repr=False)
@@ -66,6 +73,7 @@ class Wanted:
     password: str
     language: str
     reply_id: bytes | None = None
+    factor: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,7 +98,15 @@ def new_password(job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -
         account_id = state.account_id(parts.vault, store.name, entry.id)
     except (LinkInvalid, VaultError, KeyError):
         return {"outcome": GONE}
-    wanted = Wanted(account_id, private["version"], entry, fields["password"], fields["language"], reply_id)
+    wanted = Wanted(
+        account_id,
+        private["version"],
+        entry,
+        fields["password"],
+        fields["language"],
+        reply_id,
+        fields.get("factor", ""),
+    )
     return _store(parts, store, job_id, wanted, now)
 
 
@@ -154,10 +170,8 @@ def _store(
     """Begin an attempt and commit it, call the store outside any transaction, and commit what came of it."""
     try:
         begun = _begin(parts, job_id, wanted, now)
-    except LinkInvalid:
-        return {"outcome": GONE}
-    except UnderWay:
-        return {"outcome": UNDER_WAY}
+    except (LinkInvalid, UnderWay) as error:
+        return {"outcome": _NOT_BEGUN[type(error)]}
     try:
         why = _why_refused(store, wanted, begun)
         if why is None:
@@ -181,7 +195,10 @@ def _store(
 
 
 def _begin(parts: WorkerParts, job_id: bytes, wanted: Wanted, now: datetime) -> Begun:
-    """Commit that an attempt has begun. Raises UnderWay; LinkInvalid where link or account have changed."""
+    """Commit that an attempt has begun.
+
+    Raises UnderWay, FactorMissing, and LinkInvalid where link or account have changed.
+    """
     with parts.db.write() as session:
         attempt = attempts.begin(
             session, parts.vault, job_id, wanted.account_id, wanted.entry.id, parts.clock.now()
@@ -191,6 +208,11 @@ def _begin(parts: WorkerParts, job_id: bytes, wanted: Wanted, now: datetime) -> 
         account = state.get(session, wanted.account_id) or Account(wanted.account_id, "")
         if account.version != wanted.version:
             raise LinkInvalid
+        # The web process asks for it, too; a row in the database says that it was given.
+        if wanted.reply_id is not None and not factors.link_is_enough(
+            session, parts.settings.identity.store, account, wanted.reply_id, wanted.factor, now
+        ):
+            raise service.FactorMissing
         closed = state.closed(session, parts.vault, wanted.account_id)
         return Begun(attempt, account.must_reset, closed)
 

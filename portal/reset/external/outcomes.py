@@ -7,5 +7,6 @@ NEW, CHANGE = "new-password", "change-password"
 CHANGED, REFUSED, UNKNOWN = "changed", "refused", "unknown"
 GONE, UNDER_WAY, WRONG = "gone", "under way", "wrong"
 GUESSED = "guessed"  # why GONE: the current password was wrong too often
+FACTOR_MISSING = "factor missing"
 # Why a password was refused, by the code that the worker sends.
 REJECTIONS = {each.code: each for each in (OLD_PASSWORD, CLOSED_PASSWORD, STORES_RULES)}

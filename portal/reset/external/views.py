@@ -14,8 +14,17 @@ from portal.reset.done import to_done
 from portal.reset.emails import PURPOSE
 from portal.reset.external import asking
 from portal.reset.external.asking import CHANGE_PAGE, NEW_PAGE
-from portal.reset.external.outcomes import CHANGED, GONE, GUESSED, REFUSED, UNDER_WAY, UNKNOWN, WRONG
-from portal.reset.views import FLOW
+from portal.reset.external.outcomes import (
+    CHANGED,
+    FACTOR_MISSING,
+    GONE,
+    GUESSED,
+    REFUSED,
+    UNDER_WAY,
+    UNKNOWN,
+    WRONG,
+)
+from portal.reset.link.opened import FLOW
 from portal.web import frame
 from portal.web.tabs import TabValue
 
@@ -43,6 +52,8 @@ def wait_for_new() -> Page:
             asking.count_refusal(reply.id)
         FLOW.change(opened, told.verdict["why"])
         return frame.see_other("reset.choose", link=name)
+    if told.outcome == FACTOR_MISSING:
+        return frame.see_other("reset_factor.ask", link=name)
     if told.outcome == GONE:
         frame.gone()
     by_link = told.verdict.get("link_open", True)

@@ -13,11 +13,9 @@ from portal.accounts.factors.service import Answer, From, Kind
 from portal.accounts.models import AccountSession
 from portal.identity import state
 from tests.accounts.conftest import ADDRESS
-from tests.accounts.factors.conftest import SECRET
+from tests.authenticator import SECRET, WRONG
 from tests.traces import change, contents, lengths, response, statements
 from tests.visitor import SAME_SITE, hidden, leads_to
-
-WRONG = "000000"
 
 
 @pytest.fixture
