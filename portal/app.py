@@ -13,6 +13,9 @@ from portal.accounts import views as accounts_views
 from portal.accounts.factors import confirm, second
 from portal.accounts.factors import jobs as factors
 from portal.accounts.factors import views as factors_views
+from portal.accounts.factors.lost import emails as lost_emails
+from portal.accounts.factors.lost import jobs as lost
+from portal.accounts.factors.lost import views as lost_views
 from portal.accounts.passkeys import emails as passkeys_emails
 from portal.accounts.passkeys import jobs as passkeys
 from portal.accounts.passkeys import sign_in as passkey_sign_in
@@ -96,6 +99,7 @@ PAGES = (
     factors_views,
     passkeys_views,
     passkey_sign_in,
+    lost_views,
     reset_views,
     reset_factor,
     reset_done,
@@ -109,6 +113,7 @@ HANDLERS: dict[str, intake.Handler] = {
     **exposure.HANDLERS,
     accounts_views.LANGUAGE: accounts.store_language,
     **passkeys.HANDLERS,
+    **lost.HANDLERS,
     **reset.HANDLERS,
     **rotation.HANDLERS,
     **subscriptions.HANDLERS,
@@ -129,6 +134,7 @@ MAILS: tuple[type[Mail], ...] = (
     *exposure_emails.MAILS,
     *campaigns_emails.MAILS,
     *passkeys_emails.MAILS,
+    *lost_emails.MAILS,
     *reset_emails.MAILS,
     *rotation_emails.MAILS,
     *subscriptions_emails.MAILS,
@@ -138,6 +144,7 @@ COMPOSERS: dict[str, type[Mail]] = {mail.name: mail for mail in MAILS}
 # What is called before a mail leaves, by purpose, where what it offers ends some day.
 BEFORE_HANDOVER: dict[str, BeforeHandover] = {
     **exposure.BEFORE_HANDOVER,
+    **lost.BEFORE_HANDOVER,
     **reset.BEFORE_HANDOVER,
     **rotation.BEFORE_HANDOVER,
     **subscriptions.BEFORE_HANDOVER,
@@ -274,6 +281,7 @@ SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("campaigns.resume", OFTEN, campaigns.resume),
     ScheduledJob("accounts.tidy", MINUTE, accounts.tidy),
     ScheduledJob("passkeys.tidy", MINUTE, passkeys.tidy),
+    ScheduledJob("accounts.mail_second", MINUTE, lost.mail_second),
     ScheduledJob("identity.encrypt_hashes", OFTEN, identity.encrypt_hashes),
     ScheduledJob("identity.inspect", HOUR, identity.inspect),
     ScheduledJob("identity.count_hash_costs", HOUR, identity.count_hash_costs),

@@ -20,6 +20,7 @@ from portal.intake import service as intake
 from portal.intake.flow import REFUSED
 from portal.reset import passwords, service
 from portal.reset.done import OVER, to_done
+from portal.reset.emails import PURPOSE
 from portal.reset.external import asking
 from portal.reset.forms import ChangePasswordForm, NewPasswordForm
 from portal.reset.link import factor

@@ -135,6 +135,7 @@ def test_every_fault_is_reported_together_and_no_value_with_it():
         "RATE_IS_IT_REAL_IP": SECRET,
         "RATE_INTAKE_GLOBAL": SECRET,
         "RATE_SIGN_IN_IP": SECRET,
+        "FACTOR_REMOVAL": SECRET,
         "IDENTITY_STORE": SECRET,
         "LISTEN": SECRET,
         "METRICS_LISTEN": SECRET,

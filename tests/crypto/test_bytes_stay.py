@@ -125,6 +125,7 @@ LABELS = {
         "reset-counted",
         "reset-require",
         "reset-required",
+        "second step removed",
         "subscription",
         "support look",
         "suppression",
@@ -161,6 +162,8 @@ MAILS = {
     "reset-link": ("reset", "reset", None, ""),
     "reset-required": ("", "reset", None, "everyone"),
     "rotation-reminder": ("", None, "reminders-off", "choice months"),
+    "second-step-lost": ("", "second-step", None, "stage"),
+    "second-step-removed": ("", None, None, ""),
     "status-update": ("", None, "unsubscribe", "subscription update slug about"),
     "subscribe-confirm": ("subscribe", "subscribe", None, "already"),
 }
@@ -174,6 +177,8 @@ REQUESTS = {
     "reminder",
     "reminder-chosen",
     "reset",
+    "second-step-lost",
+    "second-step-removed",
     "subscribe",
     "subscribe-confirmed",
 }

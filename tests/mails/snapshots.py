@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from email import message_from_bytes, policy
 from pathlib import Path
 
+from portal.accounts.factors.lost.emails import SecondStepLost, SecondStepRemoved
 from portal.accounts.passkeys.emails import PasskeyChanged
 from portal.campaigns import frozen
 from portal.campaigns import wording as notices
@@ -60,7 +61,15 @@ AT_COMPANY = replace(
         link=Link("https://www.lanternfold.example/forgotten", "https://www.lanternfold.example/in"),
     ),
 )
-DIFFER = ("notice", "password-changed", "reset-link", "reset-required", "rotation-reminder")
+DIFFER = (
+    "notice",
+    "password-changed",
+    "reset-link",
+    "reset-required",
+    "rotation-reminder",
+    "second-step-lost",
+    "second-step-removed",
+)
 INCIDENT = Incident(
     slug="order-archive",
     title="Theft from our order archive",
@@ -142,6 +151,10 @@ def cases(language: str) -> dict[str, Case]:
         "reset-required": Case(ResetRequired(everyone=False)),
         "reset-required-everyone": Case(ResetRequired(everyone=True)),
         "rotation-reminder": Case(RotationReminder("00" * 16, 3)),
+        "second-step-lost": Case(SecondStepLost(stage=1)),
+        "second-step-lost-again": Case(SecondStepLost(stage=2)),
+        "second-step-lost-elsewhere": Case(SecondStepLost(stage=0)),
+        "second-step-removed": Case(SecondStepRemoved()),
         "status-update": Case(update, updates.drawn(SETTINGS, told)[language]),
         "status-update-discreet": Case(StatusUpdate("00" * 16)),
         "status-update-untranslated": Case(update, updates.drawn(SETTINGS, announcement(es=False))[language]),

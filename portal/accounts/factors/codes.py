@@ -3,16 +3,13 @@
 import unicodedata
 from datetime import datetime
 from hmac import compare_digest
-from io import BytesIO
 
 import pyotp
-import segno
 
 SECONDS = 30
 # Clocks of phones are wrong, and people type slowly: the code before and the one after are right, too.
 AROUND = 1
 DIGITS = 6
-SCALE = 6
 
 
 def new_secret() -> str:
@@ -49,12 +46,3 @@ def looks_right(typed: str) -> bool:
 def uri(secret: str, organisation: str, label: str) -> str:
     """Return the address that an authenticator app reads; nothing in it says whose account it is."""
     return pyotp.TOTP(secret).provisioning_uri(name=label, issuer_name=organisation)
-
-
-def qr_code(content: str) -> bytes:
-    """Return a QR code as an SVG without any style, dark on white also on a dark page."""
-    drawn = BytesIO()
-    segno.make(content, error="m", micro=False).save(
-        drawn, kind="svg", scale=SCALE, light="#fff", xmldecl=False, svgclass=None, lineclass=None
-    )
-    return drawn.getvalue()

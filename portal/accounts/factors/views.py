@@ -1,7 +1,9 @@
 """The account's pages of second factors: what there is, the authenticator app, and the recovery codes."""
 
 from datetime import datetime
+from io import BytesIO
 
+import segno
 from flask import Blueprint, Response, abort, render_template, request, session
 from flask.typing import ResponseReturnValue
 from flask_babel import format_date, ngettext
@@ -29,6 +31,7 @@ UNLISTED_PATHS = ()
 
 REFUSED = 400
 GROUP = 4
+_SCALE = 6
 # The secret that the owner is adding: in this browser alone, until a first code shows that an app has it.
 _ADDING = "one-time code"
 _DONE = "factors done"
@@ -72,7 +75,7 @@ def qr_code() -> ResponseReturnValue:
     secret = session.get(_ADDING)
     if secret is None:
         abort(404)
-    return Response(codes.qr_code(_uri(secret)), mimetype="image/svg+xml")
+    return Response(_drawn(_uri(secret)), mimetype="image/svg+xml")
 
 
 @bp.post("/account/factors/codes/")
@@ -187,6 +190,15 @@ def _codes_page(form: OneTimeCodeForm) -> str:
 
 def _uri(secret: str) -> str:
     return codes.uri(secret, frame.parts().settings.site.organisation, _("account"))
+
+
+def _drawn(content: str) -> bytes:
+    """Return a QR code as an SVG without any style, dark on white also on a dark page."""
+    drawn = BytesIO()
+    segno.make(content, error="m", micro=False).save(
+        drawn, kind="svg", scale=_SCALE, light="#fff", xmldecl=False, svgclass=None, lineclass=None
+    )
+    return drawn.getvalue()
 
 
 def recovery_page(made: list[str], added: str | None = None) -> str:

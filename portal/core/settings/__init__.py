@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from portal.core.environment import Environment
 from portal.core.service_urls import LOOPBACK
+from portal.core.settings.accounts import Accounts
 from portal.core.settings.identity import Argon2Parameters, Identity
 from portal.core.settings.keys import KeyFiles, SendsMail
 from portal.core.settings.limits import Limits
@@ -19,6 +20,7 @@ from portal.core.settings.passwords import PasswordLists
 from portal.core.settings.site import Site
 
 __all__ = [
+    "Accounts",
     "Argon2Parameters",
     "Identity",
     "KeyFiles",
@@ -63,6 +65,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     passwords: PasswordLists = field(default_factory=PasswordLists)
     identity: Identity = field(default_factory=Identity)
+    accounts: Accounts = field(default_factory=Accounts)
 
     @cached_property
     def production(self) -> bool:
@@ -107,6 +110,7 @@ class Settings:
             limits=Limits.read(environment),
             passwords=PasswordLists.read(environment),
             identity=Identity.read(environment, sends_mail, keys),
+            accounts=Accounts.read(environment),
         )
         environment.refuse_unknown()
         if settings.environment == "demo" and (urlsplit(settings.base_url).hostname or "") not in LOOPBACK:

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from portal.accounts import at_company
 from portal.accounts.factors import asking, proofs
 from portal.accounts.factors import service as factors
+from portal.accounts.factors.lost import views as lost
 from portal.accounts.factors.proofs import Purpose
 from portal.accounts.factors.service import From
 from portal.intake.flow import REFUSED
@@ -59,6 +60,20 @@ def answer() -> ResponseReturnValue:
         hand_over.count_refusal(link.reply_id)
         return _page(asked), REFUSED
     return lead_on(opened, link, token)
+
+
+@bp.get("/reset/confirm/lost/")
+def ask_lost() -> ResponseReturnValue:
+    """Say what happens when somebody lost every factor, and ask whether they did."""
+    opened = FLOW.link()
+    live_link(opened)
+    return lost.ask_page("/reset/confirm/")
+
+
+@bp.post("/reset/confirm/lost/")
+def begin_lost() -> ResponseReturnValue:
+    """Have the worker mail the first link."""
+    return lost.start(live_link(FLOW.link()).account, "reset_factor.ask")
 
 
 def proof_of_factor(db_session: Session, link: Link) -> str:

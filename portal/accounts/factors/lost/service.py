@@ -1,0 +1,162 @@
+"""Remove the factors of somebody who lost them all, or stop that.
+
+Whoever has the password, or reads the inbox, can begin it. So it takes two mailed links, a day apart; every
+known address is told at once, and each mail's link also stops it. A factor that is used meanwhile, or a new
+password, ends it: not all was lost.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import Any
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from portal.accounts import service as sessions
+from portal.accounts.factors import service as factors
+from portal.accounts.factors.lost.emails import PURPOSE
+from portal.accounts.factors.models import FactorRemoval
+from portal.core import db
+from portal.core.db import new_id
+from portal.crypto.vault import WebVault
+from portal.identity import state
+from portal.identity.account import Account
+from portal.intake import service as intake
+from portal.intake.service import LinkInvalid
+from portal.runtime.turns import MOST_ROWS, delete_some
+
+# What the web process tells the worker.
+LOST, REMOVED = "second-step-lost", "second-step-removed"
+WAIT = timedelta(hours=24)
+LIFETIME = timedelta(days=7)  # of each mail's link
+KEPT = timedelta(days=8)
+
+
+class Stage(IntEnum):
+    """What a mailed link can do beside stopping: nothing, confirm, or confirm again after a day."""
+
+    STOP = 0
+    FIRST = 1
+    SECOND = 2
+
+
+@dataclass(frozen=True)
+class Link:
+    """A mailed link that is open: whose factors, which removal, and what it can do now."""
+
+    account_id: bytes
+    removal_id: bytes
+    stage: Stage
+    confirmed: bool
+
+
+def submit(session: Session, vault: WebVault, account: Account, language: str, now: datetime) -> None:
+    """Have the worker mail the first link. Call it after a proof: the right password, or an opened link."""
+    fields = {"account": account.id.hex(), "version": str(account.version), "language": language}
+    intake.submit(session, vault, LOST, fields, now)
+
+
+def begin(session: Session, account: Account, now: datetime) -> FactorRemoval | None:
+    """Return the removal that a first link can confirm, begun now or before; None if one was confirmed."""
+    row = session.get(FactorRemoval, account.id, with_for_update=True)
+    if row is not None and row.account_version == account.version and row.ends_at > now:
+        return row if row.confirmed_at is None else None
+    values: dict[str, Any] = {
+        "id": new_id(),
+        "account_version": account.version,
+        "confirmed_at": None,
+        "mail_at": None,
+        "ends_at": now + KEPT,
+    }
+    begun = db.insert(session, FactorRemoval).values(account_id=account.id, **values)
+    session.execute(
+        begun.on_conflict_do_update(index_elements=[FactorRemoval.account_id], set_=values),
+        execution_options={"populate_existing": True},
+    )
+    return session.get(FactorRemoval, account.id, populate_existing=True)
+
+
+def link_data(removal: FactorRemoval, stage: Stage) -> dict[str, Any]:
+    """Return what a mail's link opens."""
+    return {"account": removal.account_id.hex(), "removal": removal.id.hex(), "stage": int(stage)}
+
+
+def open_link(session: Session, store: str, token: str, now: datetime) -> Link:
+    """Open a mailed link; nothing changes. Raises LinkInvalid, also where the removal is over."""
+    data = intake.open_reply(session, PURPOSE, token, now).data
+    account_id, removal_id = bytes.fromhex(data["account"]), bytes.fromhex(data["removal"])
+    row = session.execute(
+        select(FactorRemoval.account_version, FactorRemoval.confirmed_at, FactorRemoval.mail_at).where(
+            FactorRemoval.account_id == account_id,
+            FactorRemoval.id == removal_id,
+            FactorRemoval.ends_at > now,
+        )
+    ).first()
+    account = state.of_store(session, account_id, store)
+    if row is None or account is None or account.version != row.account_version:
+        raise LinkInvalid
+    return Link(account_id, removal_id, Stage(data["stage"]), confirmed=row.confirmed_at is not None)
+
+
+def confirm(session: Session, link: Link, now: datetime) -> None:
+    """Confirm a removal for the first time: the second mail follows in a day. Once more changes nothing."""
+    session.execute(
+        update(FactorRemoval)
+        .where(_is(link), FactorRemoval.confirmed_at.is_(None))
+        .values(confirmed_at=now, mail_at=now + WAIT, ends_at=now + WAIT + KEPT)
+    )
+
+
+def remove(session: Session, vault: WebVault, link: Link, language: str, now: datetime) -> None:
+    """Remove every factor after the second confirmation, and end all sessions; the worker tells the owner.
+
+    Raises LinkInvalid where another call did it, or stopped it.
+    """
+    done = delete(FactorRemoval).where(
+        _is(link), FactorRemoval.confirmed_at <= now - WAIT, FactorRemoval.mail_at.is_(None)
+    )
+    if link.stage is not Stage.SECOND or not session.execute(done.returning(FactorRemoval.id)).first():
+        raise LinkInvalid
+    factors.remove_all(session, link.account_id)
+    sessions.end_sessions(session, link.account_id)
+    intake.submit(session, vault, REMOVED, {"account": link.account_id.hex(), "language": language}, now)
+
+
+def stop(session: Session, link: Link) -> None:
+    """Stop a removal; the factors stay."""
+    session.execute(delete(FactorRemoval).where(_is(link)))
+
+
+def any_due(session: Session, now: datetime) -> bool:
+    """Return whether a second mail is due, or a removal is over."""
+    due = or_(FactorRemoval.mail_at <= now, FactorRemoval.ends_at <= now)
+    return session.scalar(select(FactorRemoval.account_id).where(due).limit(1)) is not None
+
+
+def take_due(session: Session, now: datetime, limit: int) -> list[FactorRemoval]:
+    """Return removals whose second mail is due; commit it with the mails."""
+    rows = session.scalars(
+        select(FactorRemoval)
+        .where(FactorRemoval.mail_at <= now)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for row in rows:
+        row.mail_at = None
+    return list(rows)
+
+
+def holds(session: Session, removal: FactorRemoval) -> bool:
+    """Return whether the account is still as it was when the removal began."""
+    account = state.get(session, removal.account_id)
+    return account is not None and account.version == removal.account_version
+
+
+def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
+    """Remove up to `limit` removals that nobody confirmed in time; return how many."""
+    return delete_some(session, FactorRemoval, FactorRemoval.ends_at <= now, limit)
+
+
+def _is(link: Link) -> Any:
+    return (FactorRemoval.account_id == link.account_id) & (FactorRemoval.id == link.removal_id)

@@ -1,0 +1,119 @@
+"""Pages for somebody who lost every factor: say so, confirm it by two mailed links, or stop it."""
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+
+from portal.accounts import at_company
+from portal.accounts.factors import second
+from portal.accounts.factors.lost import service
+from portal.accounts.factors.lost.emails import PURPOSE
+from portal.accounts.factors.lost.service import LOST, Stage
+from portal.identity.account import Account
+from portal.intake.flow import Flow
+from portal.intake.service import LinkInvalid
+from portal.web import frame
+from portal.web.forms import EmptyForm
+
+bp = Blueprint("second_step_lost", __name__)
+at_company.install(bp, "accounts.sign_in", "accounts/at-company.html")
+UNLISTED_PATHS = ("/second-step/",)
+
+FLOW = Flow(
+    PURPOSE,
+    ask="accounts.sign_in",
+    sent="second_step_lost.sent",
+    opened="second_step_lost.decide",
+    sent_template="accounts/factors/lost/sent.html",
+    has_code=False,
+)
+DO, STOP = "do", "stop"
+# What the page of a link did.
+CONFIRMED, REMOVED, STOPPED = "confirmed", "removed", "stopped"
+
+
+@bp.get("/sign-in/second/lost/")
+def ask() -> ResponseReturnValue:
+    """Say what happens when somebody lost every factor, and ask whether they did."""
+    second.pending()
+    return ask_page("/sign-in/second/")
+
+
+@bp.post("/sign-in/second/lost/")
+def begin() -> ResponseReturnValue:
+    """Have the worker mail the first link."""
+    _entry, proved = second.pending()
+    return start(proved.account, "second_step.ask")
+
+
+def ask_page(back: str) -> str:
+    """Return the page that says what happens; `back` leads to the page that asks for the factor."""
+    offered = frame.parts().settings.accounts.factor_removal
+    return render_template("accounts/factors/lost/ask.html", form=EmptyForm(), offered=offered, back=back)
+
+
+def start(account: Account, otherwise: str) -> ResponseReturnValue:
+    """Have the worker mail the first link; redirect to the endpoint `otherwise` where that is switched off.
+
+    The caller has a proof: the right password, or an opened link.
+    """
+    if not frame.parts().settings.accounts.factor_removal:
+        return frame.see_other(otherwise)
+    fields = {"account": account.id.hex(), "version": str(account.version)}
+    return FLOW.submit(fields, purpose=LOST, for_account=True)
+
+
+@bp.get("/second-step/sent/")
+def sent() -> ResponseReturnValue:
+    """Say what happens now."""
+    return FLOW.sent_page()
+
+
+@bp.get("/second-step/<token>/")
+def open_link(token: str) -> ResponseReturnValue:
+    """Move a link's token from the URL to the session; nothing is read or changed."""
+    return FLOW.open_link(token)
+
+
+@bp.get("/second-step/decide/")
+def decide() -> ResponseReturnValue:
+    """Show what a mailed link can do, or what it did."""
+    link = FLOW.link()
+    if link.state is not None:
+        return render_template("accounts/factors/lost/done.html", did=link.state)
+    parts = frame.parts()
+    try:
+        with parts.db.read() as db_session:
+            store, now = parts.settings.identity.store, parts.clock.now()
+            opened = service.open_link(db_session, store, link.value, now)
+    except LinkInvalid:
+        frame.gone()
+    waits = opened.stage is Stage.FIRST and opened.confirmed
+    return render_template(
+        "accounts/factors/lost/decide.html",
+        form=EmptyForm(),
+        stage=Stage.STOP if waits else opened.stage,
+        waits=waits,
+    )
+
+
+@bp.post("/second-step/decide/")
+def act() -> ResponseReturnValue:
+    """Confirm, remove or stop, as the pressed button says."""
+    link, parts = FLOW.link(), frame.parts()
+    now = parts.clock.now()
+    try:
+        with parts.db.write() as db_session:
+            opened = service.open_link(db_session, parts.settings.identity.store, link.value, now)
+            if request.form.get(DO) == STOP:
+                service.stop(db_session, opened)
+                did = STOPPED
+            elif opened.stage is Stage.FIRST:
+                service.confirm(db_session, opened, now)
+                did = CONFIRMED
+            else:
+                service.remove(db_session, parts.vault, opened, frame.language(), now)
+                did = REMOVED
+    except LinkInvalid:
+        frame.gone()
+    FLOW.change(link, did)
+    return frame.see_other("second_step_lost.decide", link=link.name)
