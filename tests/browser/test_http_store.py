@@ -23,7 +23,7 @@ class Company:
 
     def refuse(self, **_asked: str) -> None:
         """Answer by the company's own rules for passwords."""
-        self.module.refuse(422, "password-refused")
+        self.module.check(False, 422, "password-refused")
 
     def accepts(self, password: str) -> bool:
         return self.module.verify("1001", password, "current") == {"verdict": "fits"}
