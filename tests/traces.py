@@ -13,16 +13,20 @@ from portal.core.db import Database
 
 Lengths = dict[str, Counter[tuple[int | None, ...]]]
 _TOKEN = re.compile(rb'(name="csrf_token"[^>]*value=")([^"]+)"')
+_CHALLENGE = re.compile(rb"(challenge&#34;: &#34;)([^&]+)&#34;")  # of a passkey, in an attribute
 _SESSION = re.compile(r"(session=)([^;]+)")
 
 
 def response(shown: TestResponse) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Status, headers in order, and body; form token and signed cookie are reduced to their lengths."""
+    """Status, headers in order, and body; what is drawn anew each time is reduced to its length."""
     headers = [
         (name, _SESSION.sub(lambda found: f"{found[1]}{len(found[2])}", value))
         for name, value in shown.headers
     ]
-    return shown.status_code, headers, _TOKEN.sub(lambda found: found[1] + b"%d" % len(found[2]), shown.data)
+    body = shown.data
+    for drawn in (_TOKEN, _CHALLENGE):
+        body = drawn.sub(lambda found: found[1] + b"%d" % len(found[2]), body)
+    return shown.status_code, headers, body
 
 
 @contextmanager
