@@ -7,13 +7,14 @@ read, not mapped: a process that has mapped a file is killed when somebody cuts 
 
 import os
 import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha1
+from os import pread
 from pathlib import Path
 from typing import Self
+from zlib import crc32
 
 MAGIC = b"\x89PWC\r\n\x1a\n"  # a transfer as text alters it
 VERSION = 1
@@ -63,7 +64,7 @@ class Header:
         """Return it as it stands in the file."""
         fields = (self.shard_bits, BYTE_ORDER, self.hashes, self.size, int(self.built_at.timestamp()))
         header = HEADER.pack(MAGIC, VERSION, *fields)
-        return header + CHECKSUM.pack(zlib.crc32(header))
+        return header + CHECKSUM.pack(crc32(header))
 
     @classmethod
     def read(cls, content: bytes) -> Self:
@@ -82,7 +83,7 @@ class Header:
                 f"has format {version}, and this version of the portal reads up to {VERSION}. Upgrade the "
                 "portal, or build the file with this version"
             )
-        damaged = CHECKSUM.unpack_from(content, HEADER.size) != (zlib.crc32(content[: HEADER.size]),)
+        damaged = CHECKSUM.unpack_from(content, HEADER.size) != (crc32(content[: HEADER.size]),)
         if damaged or not version or order != BYTE_ORDER or bits > MAX_SHARD_BITS:
             raise CorpusRefused("is damaged in its header. Copy it again, or build it again")
         return cls(bits, hashes, size, datetime.fromtimestamp(built_at, UTC))
@@ -103,10 +104,10 @@ class Corpus:
             raise CorpusRefused(f"cannot be opened ({error.strerror})") from error
         try:
             status = os.fstat(self._file)
-            self.header = Header.read(os.pread(self._file, TABLE_START, 0))
+            self.header = Header.read(pread(self._file, TABLE_START, 0))
         except OSError as error:
             raise CorpusRefused(f"cannot be read ({error.strerror})") from error
-        self._size = self.header.size
+        self._size, self._shift = self.header.size, KEY_BITS - self.header.shard_bits
         if status.st_size != self._size:
             raise CorpusRefused(
                 f"has {status.st_size} bytes instead of {self.header.size}. Copy it again, to another name "
@@ -124,9 +125,8 @@ class Corpus:
 
     def holds_key(self, key: bytes) -> bool:
         """Return whether the corpus has a key: see `key_of`."""
-        bits = self.header.shard_bits
         number = int.from_bytes(key)
-        hashes, places_end, content = self._shard(number >> (KEY_BITS - bits))
+        hashes, places_end, content = self._shard(number >> self._shift)
         tag = key[-TAG_BYTES:]
         found = content.find(tag, places_end)
         while found >= 0:
@@ -134,6 +134,7 @@ class Corpus:
             if not odd:
                 # The hashes of a shard are in order. That with this index lies in this place if the places
                 # before it hold as many hashes, so that its bit is the one with index + place.
+                bits = self.header.shard_bits
                 place = (((number << bits) & _KEY_MASK) >> (KEY_BITS - PLACE_BITS)) * hashes >> PLACE_BITS
                 places = int.from_bytes(content[:places_end], "little")
                 bit = index + place
@@ -158,13 +159,13 @@ class Corpus:
     def _shard(self, shard: int) -> tuple[int, int, bytes]:
         """Return how many hashes a shard has, and its content: places up to an end, then tags."""
         try:
-            entry = os.pread(self._file, ENTRY_BYTES, TABLE_START + shard * ENTRY_BYTES)
+            entry = pread(self._file, ENTRY_BYTES, TABLE_START + shard * ENTRY_BYTES)
             start, hashes, expected = ENTRY.unpack(entry)
             places_end = (hashes + PLACES_PER_BYTE - 1) // PLACES_PER_BYTE
             size = places_end + TAG_BYTES * hashes
-            content = os.pread(self._file, size, start) if start + size <= self._size else b""
+            content = pread(self._file, size, start) if start + size <= self._size else b""
         except (OSError, struct.error, OverflowError) as error:
             raise CorpusRefused(f"cannot be read ({error}). Copy it again, or build it again") from error
-        if zlib.crc32(content, shard + 1) != expected or len(content) != size:
+        if crc32(content, shard + 1) != expected or len(content) != size:
             raise CorpusRefused(f"is damaged in shard {shard}. Copy it again, or build it again")
         return hashes, places_end, content

@@ -5,6 +5,7 @@ almost nothing remains after removing guessable pieces (own names, common words,
 no composition rules.
 """
 
+import json
 import math
 import re
 import secrets
@@ -33,25 +34,26 @@ from portal.reset.rejections import (
 )
 
 LISTS = STATIC / "words"  # the strength meter reads the same files
-MINIMUM = 15
-MAXIMUM = 256
+RULES = json.loads((LISTS / "rules.json").read_text(encoding="utf-8"))  # and judges by the same numbers
+MINIMUM: int = RULES["minimum"]
+MAXIMUM: int = RULES["maximum"]
 MAXIMUM_BYTES = 1024
 MAXIMUM_OWN_WORDS = 32
-SHORTEST_COMMON = 4  # shorter ones ("abc", "sex") are part of too many good words
-SHORTEST_OWN = 3
-LONGEST_COMMON = 20
-SHORTEST_RUN = 3
-SHORTEST_WALK = 5  # many plain words are four adjacent keys ("were", "free")
-FREE_DIGITS = 8  # ignored beside a guessable word: a date; more digits add strength
-PIECE_BITS = 0.01  # tie-break: of equal covers, prefer the one with fewer pieces
-LITTLE = 6  # fewer characters than this outside guessable pieces do not protect
-COMMON_BITS = 40.0  # common words whose ranks add up to this make a passphrase
+SHORTEST_COMMON: int = RULES["shortestCommon"]  # shorter ones ("abc", "sex") are part of too many good words
+SHORTEST_OWN: int = RULES["shortestOwn"]
+LONGEST_COMMON: int = RULES["longestCommon"]
+SHORTEST_RUN: int = RULES["shortestRun"]
+SHORTEST_WALK: int = RULES["shortestWalk"]  # many plain words are four adjacent keys ("were", "free")
+FREE_DIGITS: int = RULES["freeDigits"]  # ignored beside a guessable word: a date; more digits add strength
+PIECE_BITS: float = RULES["pieceBits"]  # tie-break: of equal covers, prefer the one with fewer pieces
+LITTLE: int = RULES["little"]  # fewer characters than this outside guessable pieces do not protect
+COMMON_BITS: float = RULES["commonBits"]  # common words whose ranks add up to this make a passphrase
 UNUSABLE = frozenset({"Cc", "Cs"})
 
 SHORTEST = (SHORTEST_RUN, SHORTEST_WALK)
 _PARTS = re.compile(r"[^\W_]+")
-_TRIMMINGS = "0123456789 .,-_!?"
-_LOOK_ALIKES = str.maketrans("@4301!$57", "aaeoiisst")
+_TRIMMINGS: str = RULES["trimmings"]
+_LOOK_ALIKES = str.maketrans(RULES["lookAlikes"])
 
 
 class Kind(Enum):

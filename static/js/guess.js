@@ -1,30 +1,22 @@
 // Whether the server would refuse a password as guessable: the same judgement as in portal/reset/passwords.py, by the
-// same lists, so that the meter never promises what the server does not keep. A test compares the two.
+// same lists and numbers, so that the meter never promises what the server does not keep. A test compares the two.
 
-import { lines } from "./lists.js";
+import { lines, rules } from "./lists.js";
 
-const MINIMUM = 15;
-const SHORTEST_COMMON = 4;
-const SHORTEST_OWN = 3;
-const LONGEST_COMMON = 20;
-const SHORTEST_RUN = 3;
-const SHORTEST_WALK = 5;
-const FREE_DIGITS = 8;
-const PIECE_BITS = 0.01;
-const LITTLE = 6;
-const COMMON_BITS = 40;
-const LOOK_ALIKES = { "@": "a", 4: "a", 3: "e", 0: "o", 1: "i", "!": "i", $: "s", 5: "s", 7: "t" };
+let RULES = null; // static/words/rules.json, which the server reads too; `loadLists` fetches it
 
 // Upper case first, because it alone takes ß apart; a Greek sigma has one form for comparing.
 const lower = (text) => text.toUpperCase().toLowerCase().replaceAll("ς", "σ");
 const folded = (text) => lower(text.normalize("NFKD")).normalize("NFKD").replace(/\p{M}/gu, "");
-const spelled = (text) => text.replace(/[@4301!$57]/g, (sign) => LOOK_ALIKES[sign]);
+const spelled = (text) => text.replace(/./gu, (sign) => RULES.lookAlikes[sign] ?? sign);
 const squeezed = (text) => text.replace(/[^\p{L}\p{N}]/gu, "");
 const isSign = (character) => !/[\p{L}\p{N}]/u.test(character);
 
 export async function loadLists() {
   const names = ["common-passwords.txt", "famous-phrases.txt", "keyboards.txt"];
-  const [common, phrases, keyboards] = (await Promise.all(names.map(lines))).map((list) => list.map(folded));
+  const [numbers, ...lists] = await Promise.all([rules(), ...names.map(lines)]);
+  const [common, phrases, keyboards] = lists.map((list) => list.map(folded));
+  RULES = numbers;
   const ranks = common.map((word, place) => [word, Math.log2(place + 2)]);
   return { common: new Map(ranks.reverse()), phrases: new Set(phrases), touching: adjacent(keyboards) };
 }
@@ -64,14 +56,19 @@ function followed(text, touching) {
   }
   return text.map((_, start) =>
     Math.max(
-      runs[start] - start >= SHORTEST_RUN ? runs[start] : start,
-      walks[start] - start >= SHORTEST_WALK ? walks[start] : start,
+      runs[start] - start >= RULES.shortestRun ? runs[start] : start,
+      walks[start] - start >= RULES.shortestWalk ? walks[start] : start,
     ),
   );
 }
 
+function trim(characters) {
+  const first = characters.findIndex((character) => !RULES.trimmings.includes(character));
+  return first === -1 ? [] : characters.slice(first);
+}
+
 function repeats(text) {
-  for (let period = 1; period < MINIMUM && period * 2 <= text.length; period += 1) {
+  for (let period = 1; period < RULES.minimum && period * 2 <= text.length; period += 1) {
     if ([...text].every((character, place) => place < period || character === text[place - period])) return true;
   }
   return false;
@@ -83,7 +80,7 @@ function ownWords(known) {
     const parts = (form) => form.match(/[\p{L}\p{N}]+/gu) ?? [];
     const all = parts(folded(text));
     for (const word of [...all, all.join(""), parts(folded(text).split("@")[0]).join("")]) {
-      if (word.length >= SHORTEST_OWN) found.add(word);
+      if (word.length >= RULES.shortestOwn) found.add(word);
     }
   }
   return found;
@@ -94,8 +91,8 @@ function* pieces(forms, start, further, own, lists) {
   const [plain] = forms;
   for (const form of forms) {
     for (const word of own) if (form.startsWith(word, start)) yield { end: start + word.length, bits: 0, own: true };
-    const shortest = Math.max(SHORTEST_COMMON, further - start + 1);
-    for (let length = shortest; length <= Math.min(LONGEST_COMMON, form.length - start); length += 1) {
+    const shortest = Math.max(RULES.shortestCommon, further - start + 1);
+    for (let length = shortest; length <= Math.min(RULES.longestCommon, form.length - start); length += 1) {
       const word = form.slice(start, start + length);
       const bits = lists.common.get(word);
       if (bits === undefined || /^\d+$/.test(word)) continue;
@@ -115,7 +112,7 @@ function cover(forms, own, lists) {
     best[start] = { left: after.left + 1, bits: after.bits, next: start + 1, piece: null };
     for (const piece of pieces(forms, start, ends[start], own, lists)) {
       const { left, bits } = best[piece.end];
-      const worth = bits + piece.bits + PIECE_BITS;
+      const worth = bits + piece.bits + RULES.pieceBits;
       if (left < best[start].left || (left === best[start].left && worth < best[start].bits)) {
         best[start] = { left, bits: worth, next: piece.end, piece };
       }
@@ -134,7 +131,7 @@ function cover(forms, own, lists) {
 export function isRefused(password, known, lists) {
   const plain = folded(password);
   const forms = [...new Set([plain, spelled(plain)])];
-  const trimmed = plain.replace(/^[\d .,\-_!?]+|[\d .,\-_!?]+$/g, "");
+  const trimmed = trim(trim([...plain]).reverse()).reverse().join("");
   for (const form of forms) {
     if (lists.common.has(form) || lists.common.has(squeezed(form)) || lists.phrases.has(squeezed(form))) return true;
   }
@@ -145,6 +142,6 @@ export function isRefused(password, known, lists) {
   const signs = new Set([...outside].filter(isSign)).size;
   const digits = outside.match(/\p{N}/gu)?.length ?? 0;
   const letters = outside.match(/\p{L}/gu)?.length ?? 0;
-  if (letters + signs + Math.max(0, digits - (decorated ? FREE_DIGITS : 0)) >= LITTLE) return false;
-  return found.length > 0 && [...words.values()].reduce((sum, bits) => sum + bits, 0) < COMMON_BITS;
+  if (letters + signs + Math.max(0, digits - (decorated ? RULES.freeDigits : 0)) >= RULES.little) return false;
+  return found.length > 0 && [...words.values()].reduce((sum, bits) => sum + bits, 0) < RULES.commonBits;
 }

@@ -8,3 +8,10 @@ export async function lines(name) {
   if (!response.ok) throw new Error(`${name}: ${response.status}`);
   return (await response.text()).split("\n").filter((line) => line && !line.startsWith("# "));
 }
+
+// Resolves to the numbers that passwords are judged by; rejects where they do not come.
+export async function rules() {
+  const response = await fetch(new URL("rules.json", FOLDER));
+  if (!response.ok) throw new Error(`rules.json: ${response.status}`);
+  return response.json();
+}

@@ -8,6 +8,7 @@ from portal.core.clock import FixedClock
 from portal.core.settings import PasswordLists, Settings
 from portal.reset.stolen import commands as corpus_commands
 from portal.serve import refusals
+from tests.blocklists.range_server import serving
 
 
 @pytest.fixture
@@ -63,3 +64,15 @@ def test_the_doctor_says_it_in_its_words(doctor, production_environ, given):
     assert f"{path}: 2 passwords, built on 2026-11-28" in well.output
     path.write_bytes(b"5BAA61E4C9B93F3F0682250B6CF8331B7EE68FD8:3\n")
     assert f"WRONG PORTAL_PASSWORD_CORPUS_FILE: {path}: is not a file of portal" in doctor(**environ).output
+
+
+def test_the_doctor_asks_the_service_for_a_password_that_every_list_has():
+    with serving("password") as server:
+        settings = Settings(passwords=PasswordLists(range_url=server.url, range_seconds=5))
+        assert list(corpus_commands.check_files(settings, True)) == [("PORTAL_PASSWORD_RANGE_URL", None)]
+        server.digits = []
+        ((_, fault),) = corpus_commands.check_files(settings, True)
+        assert fault == "it does not know the password 'password'. Is the URL that of range requests?"
+        server.fault = "error"
+        ((_, fault),) = corpus_commands.check_files(settings, True)
+        assert fault == "it answered with status 503. Check the URL, and that this machine may reach it"

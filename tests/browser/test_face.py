@@ -126,6 +126,7 @@ def test_the_strength_is_told_in_words_and_nothing_that_is_typed_leaves_the_page
         ("GET", "words/common-passwords.txt"),
         ("GET", "words/famous-phrases.txt"),
         ("GET", "words/keyboards.txt"),
+        ("GET", "words/rules.json"),
     }
 
 
@@ -167,6 +168,42 @@ def test_the_meter_never_promises_more_than_the_server_accepts(page, site):
     assert levels[-20:] == [4] * 20
 
 
+JUDGED = {
+    "1qaz2wsx3edc4rfv": True,
+    "To be, or not to be!": True,
+    "P@ssw0rdP@ssw0rd!": True,
+    "p4$$w0rd-drag0n-99": True,
+    "ｄｒａｇｏｎｐａｓｓｗｏｒｄ１": True,
+    "sunflowerbutterfly": True,
+    "lantern-orchard-teapot-41": True,
+    "!!2026 aaaaaaaaaaaaaaaa 2026!!": True,
+    "2026-11-23 2026-11-23": True,
+    "098765432109876": True,
+    "qwertyuiopasdfgh": True,
+    "N0ra.L1nd!!1974-1974": True,
+    "Northwind-Travel-2026": True,
+    "violet meadow paper thunder": False,
+    "sunlit-marble-otter-harbour": False,
+    "k3vq9xw2mzt7bhp4": False,
+    "пурпурный-слон-танцует-ночью": False,
+}
+
+
+def test_the_page_and_the_server_judge_the_same_passwords_alike(page, site):
+    page.goto(f"{site}/parts/password/")
+    known = ["nora.lind@postbox.example", "Northwind Travel"]
+    on_the_page = page.evaluate(
+        "([texts, known]) => import('/static/js/guess.js').then(({ loadLists, isRefused }) =>"
+        " loadLists().then((lists) => texts.map((text) => isRefused(text, known, lists))))",
+        [[*JUDGED], known],
+    )
+    assert dict(zip(JUDGED, on_the_page, strict=True)) == JUDGED
+    on_the_server = {
+        text: passwords.check(text, own_words=known[:1], organisation=known[1]) != () for text in JUDGED
+    }
+    assert on_the_server == JUDGED
+
+
 def test_the_word_lists_wait_until_somebody_types_a_new_password(page, site):
     requests = []
     page.on("request", lambda request: requests.append(request.url))
@@ -185,7 +222,7 @@ def test_who_types_before_the_script_has_come_is_told_the_strength_too(page, sit
     page.get_by_text("This would last centuries.").wait_for()
 
 
-@pytest.mark.parametrize("part", ["js/strength.js", "js/guess.js", "words/common-passwords.txt"])
+@pytest.mark.parametrize("part", ["js/guess.js", "words/common-passwords.txt", "words/rules.json"])
 @pytest.mark.parametrize("fault", ["away", "broken"])
 def test_without_its_lists_the_meter_is_silent_and_asks_for_them_again(page, site, console, part, fault):
     page.goto(f"{site}/parts/password/")

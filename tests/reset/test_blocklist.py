@@ -215,7 +215,7 @@ def test_without_own_words_and_organisation_the_rest_still_holds():
 
 def test_a_reason_and_a_way_on_stand_in_every_rejection():
     all_of_them = [value for value in vars(rejections).values() if isinstance(value, rejections.Rejection)]
-    assert len({rejection.code for rejection in all_of_them}) == len(all_of_them) == 12
+    assert len({rejection.code for rejection in all_of_them}) == len(all_of_them) == 14
     for rejection in all_of_them:
         assert rejection.reason.endswith(".")
         assert rejection.guidance.endswith(".")

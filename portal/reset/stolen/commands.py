@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from portal.blocklists.corpus import Corpus, CorpusRefused
-from portal.blocklists.lists import CORPUS, files_of
+from portal.blocklists.lists import CORPUS, RANGES, files_of
 from portal.core.clock import SystemClock
 from portal.core.disk_space import readable
 from portal.core.settings import Settings, SettingsInvalid
@@ -123,7 +123,7 @@ def check(context: click.Context, corpus: Path | None, *, as_json: bool) -> None
 
 
 def check_files(settings: Settings, _keys_right: bool) -> Iterator[tuple[str, str | None]]:
-    """Yield what is wrong with the files of passwords, for `portal doctor`; it reads them whole."""
+    """Yield what is wrong with the lists of passwords, for `portal doctor`; it reads files whole."""
     for setting, path in files_of(settings.passwords):
         try:
             Corpus(path).verify()
@@ -131,6 +131,20 @@ def check_files(settings: Settings, _keys_right: bool) -> Iterator[tuple[str, st
             yield f"{setting}: {path}", str(refused)
         else:
             yield f"{setting}: {path}", None
+
+    if settings.passwords.range_url:
+        yield RANGES, _fault_of_service(settings)
+
+
+def _fault_of_service(settings: Settings) -> str | None:
+    """Return what is wrong with the service; it is asked for a password that every list has."""
+    from portal.blocklists.ranges import RangeService, RangeUnavailable  # noqa: PLC0415 - few need it
+
+    try:
+        known = RangeService(settings.passwords.range_url, settings.passwords.range_seconds).holds("password")
+    except RangeUnavailable as error:
+        return f"{error}. Check the URL, and that this machine may reach it"
+    return None if known else "it does not know the password 'password'. Is the URL that of range requests?"
 
 
 def notes(settings: Settings) -> Iterator[tuple[str, str]]:
