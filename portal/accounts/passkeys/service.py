@@ -213,7 +213,9 @@ def verify(
             return None
         row, content = found
         signed = party.check(given, content.credential)
-        address = _address(row, content, given.user_handle)
+        # Another passkey's handle opens nothing.
+        handle = given.user_handle
+        address = None if handle is None else stored.open_address(handle, row.id, row.address)
     except (AnswerInvalid, ChallengeInvalid, VaultError):
         return None
     if content.stopped or not challenges.spend(session, genuine.number, now):
@@ -239,18 +241,6 @@ def exists(session: Session, vault: WebVault, proof: Proof) -> bool:
     """Return whether the passkey of a proof is still there and in use."""
     found = _of_account(session, vault, proof.account_id, proof.passkey_id)
     return found is not None and not found.stopped
-
-
-def _address(row: Passkey, content: Content, handle: bytes | None) -> str | None:
-    """Return the address of a passkey's account, if the browser told the handle.
-
-    Raises AnswerInvalid where the handle is another passkey's, VaultError where the address was altered.
-    """
-    if handle is None:
-        return None
-    if not stored.is_handle(handle, content):
-        raise AnswerInvalid
-    return stored.open_address(handle, row.id, row.address)
 
 
 def _by_credential(session: Session, vault: WebVault, credential_id: bytes) -> tuple[Passkey, Content] | None:

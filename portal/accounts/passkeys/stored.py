@@ -4,7 +4,6 @@ import json
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from datetime import date
-from hmac import compare_digest
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
@@ -88,11 +87,6 @@ def handle_of(seed: bytes) -> bytes:
 def public_of(handle: bytes) -> bytes:
     """Return the public key to which the address of a passkey with this user handle is sealed."""
     return _private(handle).public_key().public_bytes_raw()
-
-
-def is_handle(handle: bytes, content: Content) -> bool:
-    """Return whether a user handle is this passkey's."""
-    return compare_digest(public_of(handle), content.public)
 
 
 def seal_address(public: bytes, row_id: bytes, address: str) -> bytes:
