@@ -60,6 +60,7 @@ from portal.reset import service as reset_service
 from portal.reset import views as reset_views
 from portal.reset.external import jobs as reset_jobs
 from portal.reset.external import views as reset_external
+from portal.reset.link import after_passkey
 from portal.reset.link import factor as reset_factor
 from portal.reset.stolen import rechecking
 from portal.rotation import emails as rotation_emails
@@ -209,7 +210,7 @@ def create_app(
         waits=(pace.present_wait, outbox_pace.present_wait),
         language_chosen=accounts_views.store_language,
         sign_in_failed=reset_views.submit_failed_sign_in,
-        password_due=reset_views.choose_after_passkey,
+        password_due=after_passkey.choose,
         stolen_password_locked=rechecking.locked,
         unlisted_paths=tuple(path for page in PAGES for path in page.UNLISTED_PATHS),
         listed_pages=(*exposure_views.LISTED_PAGES, *reset_views.LISTED_PAGES),

@@ -1,6 +1,5 @@
 """Pages for a new password. GET changes nothing; only a submitted form spends a link."""
 
-from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, render_template, request, session
@@ -20,7 +19,6 @@ from portal.intake import service as intake
 from portal.intake.flow import REFUSED
 from portal.reset import passwords, service
 from portal.reset.done import OVER, to_done
-from portal.reset.emails import PURPOSE
 from portal.reset.external import asking
 from portal.reset.forms import ChangePasswordForm, NewPasswordForm
 from portal.reset.link import factor
@@ -43,7 +41,6 @@ SUGGESTIONS = 3
 KEEP = "keep"
 RENEW = "renew"
 GONE = 410
-AFTER_PASSKEY = timedelta(minutes=30)
 Page = ResponseReturnValue
 
 
@@ -77,24 +74,6 @@ def submit_failed_sign_in(address: str, closes: bool) -> None:
             lane=frame.client_lane(),
             now=parts.clock.now(),
         )
-
-
-def choose_after_passkey(account: Account, address: str) -> Page:
-    """Lead somebody whose passkey signed to the form for a required new password, for half an hour.
-
-    In a store of the company's, a link is mailed instead: the worker trusts its own mails, not the word of
-    the web process that a passkey signed.
-    """
-    parts = frame.parts()
-    if is_external(parts.settings):
-        return FLOW.submit({"email": address})
-    data = {"account": account.id.hex(), "version": account.version, "address": address, "words": [address]}
-    now, store = parts.clock.now(), parts.settings.identity.store
-    with parts.db.write() as db_session:
-        token = intake.prepare_here(db_session, PURPOSE, data, now, AFTER_PASSKEY)
-        link = service.open_link(db_session, store, token, now)
-        factor.keep(link, factor.proof_of_factor(db_session, link))
-    return FLOW.open_link(token)
 
 
 @bp.get("/reset/sent/")

@@ -126,7 +126,7 @@ def test_somebody_adds_a_passkey_signs_in_with_it_and_removes_it(
 
 
 @pytest.mark.parametrize("locale", ["en-GB", "es-ES"])
-def test_a_passkey_is_the_second_step_and_confirms_a_change(
+def test_a_passkey_is_the_second_step_confirms_a_change_and_goes_with_a_mailed_link(
     house: House,
     ana: bytes,
     another_person: Callable[..., BrowserContext],
@@ -142,14 +142,18 @@ def test_a_passkey_is_the_second_step_and_confirms_a_change(
     type_password(page)
     press(page, f"{TYPED} button[type=submit]", "**/sign-in/second/**")
     accessible(page)
-    page.screenshot(path=f"/tmp/pk-second-{locale}.png", full_page=True)
     press(page, f"{ASKS} button", "**/account/")
     house.clock.advance(timedelta(minutes=11))
     page.goto(f"{house.url}/account/passkeys/add/")
     accessible(page)
-    page.screenshot(path=f"/tmp/pk-confirm-{locale}.png", full_page=True)
     press(page, f"{ASKS} button", "**/account/passkeys/add/")
     expect(page.locator("#name")).to_be_visible()
+    house.work()
+    page.goto(house.link_in(house.ask("/reset/", ANA), "/reset/"))
+    page.wait_for_url("**/reset/confirm/**")
+    accessible(page)
+    press(page, f"{ASKS} button", "**/reset/choose/**")
+    expect(page.locator("#password")).to_be_visible()
 
 
 def test_a_browser_offers_the_passkey_in_the_field_for_the_address(

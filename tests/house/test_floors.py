@@ -32,6 +32,7 @@ FLASK_ALLOWED = {
     "portal.rehearsal.steps",  # it calls the commands
     "portal.identity.sealed.waiting",  # the page that waits for a sealed job
     "portal.reset.stolen.rechecking",  # called at a sign-in
+    "portal.reset.link.after_passkey",  # leads to the form for a required password
     "portal.reset.link.factor",  # pages
     "portal.reset.link.opened",  # the link that its pages were opened with
     "portal.reset.done",  # the page after a new password

@@ -34,6 +34,7 @@ PERSONAL = {
     "/reset/sent/": "GET POST",
     "/reset/<token>/": "GET",
     "/reset/choose/": "GET POST",
+    "/reset/confirm/passkey/": "POST",
     "/reset/confirm/": "GET POST",
     "/reset/confirm/lost/": "GET POST",
     "/reset/wait/": "GET",

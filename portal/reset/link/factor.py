@@ -4,7 +4,7 @@ Who reads the inbox for an hour must not get in. The proof is a row, bound to th
 version; its token is in the session of the browser that gave it, so another that opens the link has none.
 """
 
-from flask import Blueprint, abort, render_template, session
+from flask import Blueprint, abort, session, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
@@ -15,6 +15,7 @@ from portal.accounts.factors import service as factors
 from portal.accounts.factors.lost import views as lost
 from portal.accounts.factors.proofs import Purpose
 from portal.accounts.factors.service import From
+from portal.accounts.passkeys.challenges import Purpose as PasskeyPurpose
 from portal.intake.flow import REFUSED
 from portal.reset.external import asking as hand_over
 from portal.reset.link.opened import FLOW, live_link
@@ -37,7 +38,7 @@ def ask() -> ResponseReturnValue:
     link = live_link(opened)
     if link.ended or is_given(link):
         return frame.see_other("reset.choose", link=opened.name)
-    return _page(asking.question(_kinds(link)))
+    return _page(link, asking.question(_kinds(link)))
 
 
 @bp.post("/reset/confirm/")
@@ -49,7 +50,7 @@ def answer() -> ResponseReturnValue:
         return frame.see_other("reset.choose", link=opened.name)
     asked = asking.question(_kinds(link))
     if asked.kind is None or not asked.form.validate():
-        return _page(asked), REFUSED
+        return _page(link, asked), REFUSED
     hand_over.refuse_too_many(link.reply_id)
     # A mailed link is proof already: it does not share its count with strangers at sign-in.
     come = From.DEVICE if asking.come_from(link.account) is From.DEVICE else From.INSIDE
@@ -58,7 +59,22 @@ def answer() -> ResponseReturnValue:
         token = proof_of_factor(db_session, link) if right else None
     if token is None:
         hand_over.count_refusal(link.reply_id)
-        return _page(asked), REFUSED
+        return _page(link, asked), REFUSED
+    return lead_on(opened, link, token)
+
+
+@bp.post("/reset/confirm/passkey/")
+def answer_with_passkey() -> ResponseReturnValue:
+    """Check what a passkey signed, and lead on. There is nothing to guess, so no refusal is counted."""
+    opened = FLOW.link()
+    link = live_link(opened)
+    if link.ended or is_given(link):
+        return frame.see_other("reset.choose", link=opened.name)
+    if not _passkey(link).answered():
+        return _page(link, asking.question(_kinds(link)), failed=True), REFUSED
+    with frame.parts().db.write() as db_session:
+        factors.used(db_session, link.account.id)
+        token = proof_of_factor(db_session, link)
     return lead_on(opened, link, token)
 
 
@@ -119,5 +135,10 @@ def _kinds(link: Link) -> frozenset[factors.Kind]:
         return factors.kinds(db_session, link.account.id)
 
 
-def _page(asked: asking.Question) -> str:
-    return render_template("reset/confirm.html", **asked.template_values())
+def _passkey(link: Link) -> asking.PasskeyAsked:
+    action = url_for("reset_factor.answer_with_passkey")
+    return asking.PasskeyAsked(PasskeyPurpose.RESET, link.account.id, link.reply_id.hex(), action)
+
+
+def _page(link: Link, asked: asking.Question, *, failed: bool = False) -> str:
+    return asking.page("reset/confirm.html", asked, _passkey(link), failed=failed)

@@ -1,9 +1,12 @@
 """A passkey as the second step after the password, and as what confirms a change."""
 
+import re
 from datetime import timedelta
 
 import pytest
 
+from portal.worker import drain
+from tests.accounts.conftest import ADDRESS
 from tests.accounts.passkeys.authenticator import Authenticator
 from tests.accounts.passkeys.pages import add, change, question, sign_in_with
 from tests.visitor import SAME_SITE, hidden, leads_to
@@ -60,6 +63,43 @@ def test_neither_does_somebody_else_s_nor_an_answer_to_another_page(
     answer = data | {"passkey": phone.get(question(sign_in_page))}
     assert visitor.post("/sign-in/second/passkey/", data=answer, headers=SAME_SITE).status_code == 400
     assert visitor.get("/account/").status_code == 303
+
+
+def test_an_answer_belongs_to_the_tab_that_asked(half_way, phone, sign_in):
+    visitor, first = half_way
+    second = sign_in(visitor=visitor, page="/sign-in/").location
+    answer = phone.get(question(visitor.get(first).text))
+    data = hidden(visitor.get(second).text) | {"passkey": answer}
+    assert visitor.post("/sign-in/second/passkey/", data=data, headers=SAME_SITE).status_code == 400
+    assert visitor.get("/account/").status_code == 303
+
+
+def mailed_link(visitor, worker_parts, smtp) -> str:
+    """Ask for a link, and return where the page that it opens leads."""
+    visitor.submit("/reset/", email=ADDRESS)
+    drain(worker_parts)
+    (path, *_) = re.findall(r"http://localhost:8000(/reset/[a-z2-7]{32}/)", smtp.messages[-1].text)
+    return visitor.get(visitor.get(path).location).location
+
+
+def test_a_mailed_link_needs_the_passkey_too(phone, browser_at, worker_parts, smtp):
+    drain(worker_parts)
+    visitor, thief = browser_at("203.0.113.7"), browser_at("203.0.113.66")
+    first = mailed_link(visitor, worker_parts, smtp)
+    page = mailed_link(visitor, worker_parts, smtp)
+    assert page.startswith("/reset/confirm/")
+    assert mailed_link(thief, worker_parts, smtp).startswith("/reset/confirm/")
+    action = "/reset/confirm/passkey/"
+    other = hidden(visitor.get(first).text) | {"passkey": phone.get(question(visitor.get(page).text))}
+    assert visitor.post(action, data=other, headers=SAME_SITE).status_code == 400, "it was for another link"
+    assert press(visitor, page, action, phone, client={"origin": "http://evil.example"}).status_code == 400
+    answer = press(visitor, page, action, phone)
+    assert leads_to(answer) == "/reset/choose/"
+    data = hidden(visitor.get(answer.location).text) | {"password": "sunlit-marble-otter-harbour"}
+    done = visitor.post(answer.location, data=data, headers=SAME_SITE)
+    assert leads_to(done) == "/reset/done/"
+    assert 'href="/account/passkeys/"' in visitor.get(done.location).text
+    assert leads_to(sign_in_with(visitor, phone)) == "/account/", "it outlives the password"
 
 
 def test_a_passkey_removed_in_one_tab_ends_the_second_step_in_another(half_way, signed_in, phone):
