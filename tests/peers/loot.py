@@ -4,21 +4,27 @@ import hashlib
 import hmac
 import json
 import math
-from base64 import b64encode, urlsafe_b64decode
+from base64 import b32decode, b64encode, urlsafe_b64decode
 from binascii import b2a_qp
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pyotp
 from sqlalchemy import inspect, text
 
+from portal.accounts.factors import proofs
+from portal.accounts.factors import service as factors
 from portal.core.addresses import folded
+from portal.core.clock import SystemClock
 from portal.core.db import Database
 from portal.crypto.keys import read_web
 from portal.crypto.vault import WebVault, derived_key
+from portal.identity.builtin.store import BuiltinStore
+from tests.authenticator import SECRET
 
 # With the web keys. A door has a row for every address that somebody tried, so its name says nothing about
 # the list.
@@ -193,6 +199,44 @@ def nothing_joins(loot: Loot, table: str) -> None:
         if name != table and isinstance(value, bytes)
     }
     assert not others & set(own)
+
+
+def set_up_codes(db: Database, vault: WebVault, address: str) -> None:
+    """Give an account an authenticator app and recovery codes, and leave a sign-in half-way."""
+    with db.read() as session:
+        account = BuiltinStore().find(session, vault, address)
+    assert account is not None
+    now = SystemClock().now()
+    with db.write() as session:
+        assert factors.add_code(session, vault, account, SECRET, pyotp.TOTP(SECRET).at(now), now)
+        assert len(factors.make_recovery_codes(session, vault, account.id)) == 10
+        assert proofs.begin(session, proofs.Purpose.SIGN_IN, account, now=now, address=address)
+
+
+def codes_say_nothing(loot: Loot) -> None:
+    """What belongs to a second step leads to its account alone, looks alike, and holds no secret."""
+    lengths = {"one_time_codes": {92}, "recovery_codes": {16}, "account_proofs": {288}}
+    for (table, expected), column, count in zip(
+        lengths.items(), ("secret", "key", "address"), (22, 220, 22), strict=True
+    ):
+        rows = loot.tables[table]
+        assert len(rows) == count
+        assert {len(row[column]) for row in rows} == expected
+        named = [{k: v for k, v in row.items() if k not in ("account_id", "bound_to")} for row in rows]
+        nothing_joins(replace(loot, tables=loot.tables | {table: named}), table)
+    assert SECRET.encode() not in loot.content
+    assert b32decode(SECRET) not in loot.content
+
+
+def passkeys_say_nothing(loot: Loot) -> None:
+    """A passkey's row leads to its account, which leads to no one, and all look alike."""
+    rows = loot.tables["passkeys"]
+    assert len(rows) == 22
+    assert {(len(row["content"]), len(row["address"])) for row in rows} == {(1564, 560)}
+    without = [{column: value for column, value in row.items() if column != "account_id"} for row in rows]
+    nothing_joins(replace(loot, tables=loot.tables | {"passkeys": without}), "passkeys")
+    assert len(loot.tables["passkey_challenges"]) == 44
+    nothing_joins(loot, "passkey_challenges")
 
 
 def accounts_look_alike(loot: Loot, customers: list[Customer]) -> None:

@@ -43,12 +43,15 @@ from tests.peers.loot import (
     Customer,
     Loot,
     accounts_look_alike,
+    codes_say_nothing,
     confirmed,
     found_in,
     nothing_between,
     nothing_joins,
+    passkeys_say_nothing,
     rank_correlation,
     rows_of,
+    set_up_codes,
     shapes,
     spellings,
 )
@@ -207,6 +210,8 @@ def visited_portal(
     # Of those who are visited, some have passkeys, and others of both kinds have none.
     for one in (*affected[100:110], affected[150], *others[100:110], others[250]):
         make_passkey(context, one.address)
+    for one in (*affected[110:120], affected[250], *others[110:120], others[150]):
+        set_up_codes(context.db, WebVault(read_web(context.settings.keys.web_file)), one.address)
     made = Portal(context, stolen_environ, smtp, customers)
     log = tmp_path / "stolen/portal.log"
     with serving(stolen_environ, log), working(stolen_environ, log):
@@ -287,17 +292,6 @@ def guesses_at_the_door_say_nothing(
     nothing_joins(loot, "sign_in_doors")
 
 
-def passkeys_say_nothing(loot: Loot) -> None:
-    """A passkey's row leads to its account, which leads to no one, and all look alike."""
-    rows = loot.tables["passkeys"]
-    assert len(rows) == 22
-    assert {(len(row["content"]), len(row["address"])) for row in rows} == {(1564, 560)}
-    without = [{column: value for column, value in row.items() if column != "account_id"} for row in rows]
-    nothing_joins(replace(loot, tables=loot.tables | {"passkeys": without}), "passkeys")
-    assert len(loot.tables["passkey_challenges"]) == 44
-    nothing_joins(loot, "passkey_challenges")
-
-
 def rows_have_one_length(loot: Loot) -> None:
     assert {len(row["blob"]) for row in loot.tables["exposure_people"]} == {284}
     stored = Counter(row["list_id"] for row in loot.tables["exposure_people"])
@@ -354,6 +348,7 @@ def test_the_thief_learns_nothing(loot, visited_portal, worker_vault, notices):
     visits_left_the_same(visited_portal.traces)
     guesses_at_the_door_say_nothing(loot, visited_portal.traces)
     passkeys_say_nothing(loot)
+    codes_say_nothing(loot)
     rows_have_one_length(loot)
     order_says_nothing(loot, visited_portal, worker_vault, notices)
     sent_mails_lead_nowhere(loot)
