@@ -18,7 +18,7 @@ import numpy as np
 from bench.measure import Result
 from portal.blocklists.corpus import Corpus
 
-HASHES, UNSORTED = 50_000_000, 5_000_000
+HASHES, UNSORTED = 50_000_000, 10_000_000
 SLICE = 1 << 20
 LOOK_UPS, FRESH, COLD = 100_000, 31, 200
 PAGE = 4096

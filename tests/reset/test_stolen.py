@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from sqlalchemy import text
 
 from portal.worker import drain
 from tests.blocklists.range_server import serving
@@ -140,3 +141,18 @@ def test_a_wrong_password_is_never_asked_about(chosen_meanwhile, asking, ranges,
     ranges.asked.clear()
     assert asking().submit("/sign-in/", email=ana, password="wrong-wrong-wrong").status_code == 400
     assert ranges.asked == []
+
+
+def test_an_account_that_changes_while_the_service_is_asked_is_left_as_it_then_is(
+    chosen_meanwhile, asking, ranges, ana, people, db
+):
+    answer = ranges.answer
+
+    def answer_late(prefix):
+        with db.write() as session:  # another password was chosen
+            session.execute(text("UPDATE account_state SET version = version + 1"))
+        return answer(prefix)
+
+    ranges.fault, ranges.answer = "", answer_late
+    asking().submit("/sign-in/", email=ana, password=STOLEN)
+    assert not people.account(ana).must_reset

@@ -4,7 +4,7 @@ import logging
 import unicodedata
 
 from portal.accounts import service as accounts
-from portal.identity import unchecked
+from portal.identity import state, unchecked
 from portal.identity.builtin.store import BuiltinStore
 from portal.reset import service
 from portal.web import frame
@@ -27,6 +27,9 @@ def locked(account_id: bytes, version: int, address: str, typed: str) -> bool:
     if judged.unchecked and not found:
         return False
     with parts.db.write() as session:
+        current = state.get(session, account_id)
+        if current is None or current.version != version:
+            return False  # another password was chosen meanwhile, and judged
         unchecked.forget(session, account_id)
         if not found:
             return False
