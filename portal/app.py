@@ -10,6 +10,7 @@ from portal.accounts import external as accounts_external
 from portal.accounts import jobs as accounts
 from portal.accounts import login
 from portal.accounts import views as accounts_views
+from portal.accounts.activity import views as activity_views
 from portal.accounts.factors import confirm, second
 from portal.accounts.factors import jobs as factors
 from portal.accounts.factors import views as factors_views
@@ -62,6 +63,9 @@ from portal.reset.external import jobs as reset_jobs
 from portal.reset.external import views as reset_external
 from portal.reset.link import after_passkey
 from portal.reset.link import factor as reset_factor
+from portal.reset.not_me import emails as not_me_emails
+from portal.reset.not_me import jobs as not_me
+from portal.reset.not_me import views as not_me_views
 from portal.reset.stolen import rechecking
 from portal.rotation import emails as rotation_emails
 from portal.rotation import jobs as rotation
@@ -105,6 +109,8 @@ PAGES = (
     reset_factor,
     reset_done,
     reset_external,
+    activity_views,
+    not_me_views,
     rotation_views,
     subscriptions_views,
 )
@@ -116,6 +122,7 @@ HANDLERS: dict[str, intake.Handler] = {
     **passkeys.HANDLERS,
     **lost.HANDLERS,
     **reset.HANDLERS,
+    **not_me.HANDLERS,
     **rotation.HANDLERS,
     **subscriptions.HANDLERS,
 }
@@ -128,7 +135,7 @@ SEALED: dict[str, SealedHandler] = {
     **reset_jobs.SEALED,
 }
 # What handlers need of other servers, by purpose.
-LOOKUPS: dict[str, intake.Lookup] = {**reset.LOOKUPS}
+LOOKUPS: dict[str, intake.Lookup] = {**reset.LOOKUPS, **not_me.LOOKUPS}
 
 # Every kind of mail.
 MAILS: tuple[type[Mail], ...] = (
@@ -137,6 +144,7 @@ MAILS: tuple[type[Mail], ...] = (
     *passkeys_emails.MAILS,
     *lost_emails.MAILS,
     *reset_emails.MAILS,
+    *not_me_emails.MAILS,
     *rotation_emails.MAILS,
     *subscriptions_emails.MAILS,
 )
@@ -147,6 +155,7 @@ BEFORE_HANDOVER: dict[str, BeforeHandover] = {
     **exposure.BEFORE_HANDOVER,
     **lost.BEFORE_HANDOVER,
     **reset.BEFORE_HANDOVER,
+    **not_me.BEFORE_HANDOVER,
     **rotation.BEFORE_HANDOVER,
     **subscriptions.BEFORE_HANDOVER,
 }
@@ -206,7 +215,12 @@ def create_app(
         blocklists=Blocklists(settings.passwords),
         storage=storage or StorageCheck(database, READINESS, clock),
         page_cache=PageCache(content_version, look_seconds),
-        account_lines=(passkeys_views.account_line, factors_views.account_line, rotation_views.account_line),
+        account_lines=(
+            passkeys_views.account_line,
+            factors_views.account_line,
+            rotation_views.account_line,
+            activity_views.account_line,
+        ),
         waits=(pace.present_wait, outbox_pace.present_wait),
         language_chosen=accounts_views.store_language,
         sign_in_failed=reset_views.submit_failed_sign_in,

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from portal.accounts import lockout, service, sign_in
+from portal.accounts.activity import service as activity
 from portal.accounts.factors import proofs
 from portal.crypto.vault import VaultError
 from portal.identity import state
@@ -45,7 +46,7 @@ def store_language(session: Session, request: Request, _now: datetime, parts: Wo
 def tidy(parts: WorkerParts) -> None:
     """Remove ended sessions, old waits, and failure counts that no longer protect an account."""
     now = parts.clock.now()
-    in_turns(parts, service.purge, service.purge_idle, sign_in.purge, proofs.purge)
+    in_turns(parts, service.purge, service.purge_idle, sign_in.purge, proofs.purge, activity.purge)
     with parts.db.write() as session:
         turn = limits.hit(session, parts.vault, LOCKOUT_CLEANUP_LIMIT, "tidy sign-in doors", now=now)
     if not turn.allowed:

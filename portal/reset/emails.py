@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
+from portal.accounts.activity import not_me
 from portal.outbox import mail
 
 PURPOSE = "reset"
@@ -81,6 +82,8 @@ class PasswordChanged(mail.Mail):
 
     name: ClassVar[str] = "password-changed"
     stream: ClassVar[str] = mail.SECURITY
+    link_purpose: ClassVar[str | None] = not_me.PURPOSE
+    link_path: ClassVar[str | None] = not_me.PATH
 
     changed_at: str
     stays_signed_in: bool = False

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from portal.accounts.activity import not_me
+from portal.accounts.activity.service import Kind
 from portal.core import addresses
 from portal.core.dates import moment
 from portal.core.db import new_id
@@ -159,9 +161,12 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
         tries_elsewhere=can.end_sessions,
     )
     unique = service.changed_key(parts.vault, account_id, version)
-    outbox.enqueue(
+    row_id = outbox.enqueue(
         session, parts.vault, mail, address=profile.address, locale=language, now=now, unique=unique
     )
+    if row_id is not None:
+        kind = Kind.CHANGED_PASSWORD if mail.stays_signed_in else Kind.CHOSE_PASSWORD
+        not_me.prepare(session, parts.vault, row_id, account_id, kind, request.asked_at, now)
     return Outcome.ANSWERED
 
 
@@ -224,4 +229,5 @@ LOOKUPS: dict[str, Lookup] = {
 BEFORE_HANDOVER: dict[str, BeforeHandover] = {
     PURPOSE: replies.living_from_handover(service.LIFETIME),
     ResetRequired.name: before_required,
+    PasswordChanged.name: not_me.before_handover,
 }

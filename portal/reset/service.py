@@ -8,6 +8,8 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from portal.accounts import service as accounts
+from portal.accounts.activity import service as activity
+from portal.accounts.activity.service import Kind
 from portal.accounts.factors import service as factors
 from portal.core.addresses import sign_in_name
 from portal.core.clock import start_of_day
@@ -44,6 +46,8 @@ RENEWABLE_FOR = timedelta(days=7)
 REASON_EXPOSED = "exposed"
 REASON_EVERYONE = "everyone"
 REASON_LISTED = "listed"  # found on a list at sign-in
+# Its owner said "this wasn't me": only a mailed link leads to a new password then, no passkey.
+REASON_REPORTED = "reported"
 # Built once: it runs for every new password.
 _NEWEST_REQUIRED = select(func.max(Requirement.started_at)).where(
     Requirement.started_at <= bindparam("now", type_=Utc())
@@ -246,6 +250,7 @@ def finish(
     now: datetime,
     is_unchecked: bool = False,
     factor: str | None = None,
+    device: str = "",
 ) -> None:
     """Spend the link and store the password, both or neither. `is_unchecked`: see `store_password`.
 
@@ -265,6 +270,7 @@ def finish(
             by_mail=True,
             now=now,
             is_unchecked=is_unchecked,
+            device=device,
         )
     except Overtaken as error:
         raise LinkInvalid from error
@@ -289,6 +295,7 @@ def store_password(
     by_mail: bool,
     now: datetime,
     is_unchecked: bool = False,
+    device: str = "",
 ) -> Account:
     """Store a password, end every session and have the worker notify the owner; return the changed account.
 
@@ -301,14 +308,13 @@ def store_password(
     by_mail_at = _day_of_choice(session, now) if by_mail else None
     if not builtin.store(session, vault, account, new, now=now, by_mail_at=by_mail_at):
         raise Overtaken
+    version = account.version + 1
     if is_unchecked:
-        unchecked.note(session, account.id, account.version + 1)
-    _after_change(
-        session, vault, account.id, account.version + 1, language=language, by_mail=by_mail, now=now
-    )
+        unchecked.note(session, account.id, version)
+    _after_change(session, vault, account.id, version, language, by_mail=by_mail, now=now, device=device)
     return replace(
         account,
-        version=account.version + 1,
+        version=version,
         must_reset=False,
         password_changed_at=start_of_day(now),
         reset_required_at=None,
@@ -325,6 +331,7 @@ def note_changed(
     language: str,
     by_mail: bool,
     now: datetime,
+    device: str = "",
 ) -> None:
     """Note that a store of the company's has a new password, as `store_password` does. Raises Overtaken."""
     by_mail_at = _day_of_choice(session, now) if by_mail else None
@@ -334,7 +341,7 @@ def note_changed(
     if not noted:
         raise Overtaken
     version = expected_version + 1
-    _after_change(session, vault, account_id, version, language=language, by_mail=by_mail, now=now)
+    _after_change(session, vault, account_id, version, language, by_mail=by_mail, now=now, device=device)
 
 
 def _after_change(
@@ -342,13 +349,16 @@ def _after_change(
     vault: WebVault,
     account_id: bytes,
     version: int,
-    *,
     language: str,
+    *,
     by_mail: bool,
     now: datetime,
+    device: str,
 ) -> None:
-    """End every session of an account, and have the worker tell its owner."""
+    """End every session of an account, record what happened, and have the worker tell its owner."""
     accounts.end_sessions(session, account_id)
+    kind = Kind.CHOSE_PASSWORD if by_mail else Kind.CHANGED_PASSWORD
+    activity.record(session, vault, account_id, kind, now, device=device)
     fields = {"account": account_id.hex(), "version": str(version), "language": language}
     if not by_mail:
         fields["stays"] = "1"

@@ -153,6 +153,7 @@ def store() -> Page:
                 now=now,
                 is_unchecked=form.is_unchecked,
                 factor=factor.token_for(link),
+                device=accounts.describe_device(request.user_agent.string),
             )
     except intake.LinkInvalid:
         factor.require(opened, link)
@@ -220,6 +221,7 @@ def change_now() -> Page:
                 by_mail=False,
                 now=now,
                 is_unchecked=form.is_unchecked,
+                device=device,
             )
             token = accounts.create_session(
                 db_session,
@@ -299,6 +301,7 @@ def _choose_page(link: service.Link, form: NewPasswordForm) -> str:
         may_keep=closed and not (account.must_reset or unset),
         unset=unset,
         everyone=account.reset_reason == service.REASON_EVERYONE,
+        reported=account.reset_reason == service.REASON_REPORTED,
         listed=account.reset_reason == service.REASON_LISTED,
         address=link.address,
         own_words=list(link.own_words),

@@ -51,6 +51,7 @@ ARGUMENTS = {
 # Every label that the portal's code gives them; {} is a value that varies.
 LABELS = {
     "Cell": {
+        "account_events sealed",
         "account_state closed",
         "account_state owner",
         "canary canary",
@@ -99,8 +100,8 @@ LABELS = {
         "tidy sign-in doors",
         "verify the log",
     },
-    "encrypt_own": {"portal one-time code secrets", "portal passkeys"},
-    "decrypt_own": {"portal one-time code secrets", "portal passkeys"},
+    "encrypt_own": {"portal account events", "portal one-time code secrets", "portal passkeys"},
+    "decrypt_own": {"portal account events", "portal one-time code secrets", "portal passkeys"},
     "hkdf": {
         "portal passkey address key",
         "portal passkey handle",
@@ -122,6 +123,7 @@ LABELS = {
         "password changed",
         "reference owner",
         "reminder",
+        "reported",
         "reset-counted",
         "reset-require",
         "reset-required",
@@ -157,8 +159,9 @@ MAILS = {
     "no-account": ("reset", None, None, ""),
     "notice": ("", None, None, "notice"),
     "passkey-changed": ("", None, None, "changed_at change"),
-    "password-changed": ("", None, None, "changed_at stays_signed_in signs_out tries_elsewhere"),
+    "password-changed": ("", "not-me", None, "changed_at stays_signed_in signs_out tries_elsewhere"),
     "reminder-link": ("reminder", "reminder", None, ""),
+    "reported-locked": ("", "reset", None, "locks signs_out"),
     "reset-link": ("reset", "reset", None, ""),
     "reset-required": ("", "reset", None, "everyone"),
     "rotation-reminder": ("", None, "reminders-off", "choice months"),
@@ -173,6 +176,7 @@ REQUESTS = {
     "check-account",
     "language",
     "passkey-changed",
+    "not-me",
     "password-changed",
     "reminder",
     "reminder-chosen",

@@ -28,6 +28,7 @@ from portal.incidents.models import Incident, Statement
 from portal.outbox.compose import Composer
 from portal.outbox.mail import Mail
 from portal.reset.emails import LinkNotPrepared, NoAccount, PasswordChanged, ResetLink, ResetRequired
+from portal.reset.not_me.emails import ReportedLocked
 from portal.rotation.emails import ReminderLink, RotationReminder
 from portal.subscriptions import wording as updates
 from portal.subscriptions.emails import StatusUpdate, SubscribeConfirm
@@ -64,6 +65,7 @@ AT_COMPANY = replace(
 DIFFER = (
     "notice",
     "password-changed",
+    "reported-locked",
     "reset-link",
     "reset-required",
     "rotation-reminder",
@@ -147,6 +149,8 @@ def cases(language: str) -> dict[str, Case]:
             )
         ),
         "reminder-link": Case(ReminderLink()),
+        "reported-locked": Case(ReportedLocked()),
+        "reported-locked-here-only": Case(ReportedLocked(locks=False, signs_out=False)),
         "reset-link": Case(ResetLink()),
         "reset-required": Case(ResetRequired(everyone=False)),
         "reset-required-everyone": Case(ResetRequired(everyone=True)),

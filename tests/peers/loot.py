@@ -16,6 +16,7 @@ from urllib.parse import quote
 import pyotp
 from sqlalchemy import inspect, text
 
+from portal.accounts.activity.service import Kind, record
 from portal.accounts.factors import proofs
 from portal.accounts.factors import service as factors
 from portal.core.addresses import folded
@@ -30,7 +31,14 @@ from tests.authenticator import SECRET
 # the list.
 COMPUTABLE = {("identity_accounts", "address_index"), ("rate_buckets", "bucket"), ("sign_in_doors", "door")}
 # What grows with time, whoever comes.
-BY_TIME = {"rate_buckets", "audit_checkpoints", "intake_pace", "outbox_delivered", "outbox_counts"}
+BY_TIME = {
+    "rate_buckets",
+    "audit_checkpoints",
+    "intake_pace",
+    "outbox_delivered",
+    "outbox_counts",
+    "worker_heartbeats",
+}
 # What the worker's blind indexes are made for; without its key the purposes are no secret.
 PURPOSES = (
     *(
@@ -202,7 +210,7 @@ def nothing_joins(loot: Loot, table: str) -> None:
 
 
 def set_up_codes(db: Database, vault: WebVault, address: str) -> None:
-    """Give an account an authenticator app and recovery codes, and leave a sign-in half-way."""
+    """Give an account an app and recovery codes, leave a sign-in half-way, and record an event."""
     with db.read() as session:
         account = BuiltinStore().find(session, vault, address)
     assert account is not None
@@ -211,6 +219,7 @@ def set_up_codes(db: Database, vault: WebVault, address: str) -> None:
         assert factors.add_code(session, vault, account, SECRET, pyotp.TOTP(SECRET).at(now), now)
         assert len(factors.make_recovery_codes(session, vault, account.id)) == 10
         assert proofs.begin(session, proofs.Purpose.SIGN_IN, account, now=now, address=address)
+        record(session, vault, account.id, Kind.CHANGED_PASSWORD, now, device="Firefox/Android")
 
 
 def codes_say_nothing(loot: Loot) -> None:
@@ -237,6 +246,15 @@ def passkeys_say_nothing(loot: Loot) -> None:
     nothing_joins(replace(loot, tables=loot.tables | {"passkeys": without}), "passkeys")
     assert len(loot.tables["passkey_challenges"]) == 44
     nothing_joins(loot, "passkey_challenges")
+
+
+def events_say_nothing(loot: Loot) -> None:
+    """What happened to an account, when and where is one sealed cell, as long for all; the day is not."""
+    rows = loot.tables["account_events"]
+    assert {len(row["sealed"]) for row in rows} == {156}
+    assert len(rows) == 22
+    without = [{"id": row["id"], "sealed": row["sealed"]} for row in rows]
+    nothing_joins(replace(loot, tables=loot.tables | {"account_events": without}), "account_events")
 
 
 def accounts_look_alike(loot: Loot, customers: list[Customer]) -> None:

@@ -20,10 +20,11 @@ def choose(account: Account, address: str) -> Response:
     """Lead to the form for a new password, which this browser may send for half an hour.
 
     The passkey is the factor too. In a store of the company's, a link is mailed instead: the worker trusts
-    its own mails, not the word of the web process that a passkey signed.
+    its own mails, not the word of the web process that a passkey signed. So it is where the owner said "this
+    wasn't me": that may be about this very passkey.
     """
     parts = frame.parts()
-    if is_external(parts.settings):
+    if is_external(parts.settings) or account.reset_reason == service.REASON_REPORTED:
         return FLOW.submit({"email": address})
     store, now = parts.settings.identity.store, parts.clock.now()
     data = {"account": account.id.hex(), "version": account.version, "address": address, "words": [address]}

@@ -1,0 +1,1 @@
+"""What happened to an account: stored for its owner, and mailed with a link that says "this wasn't me"."""

@@ -1,0 +1,91 @@
+"""Record what happened to an account, and return it to its owner."""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from portal.accounts.activity.models import AccountEvent
+from portal.core.clock import start_of_day
+from portal.core.db import new_id
+from portal.crypto.vault import Cell, VaultError, WebVault
+from portal.runtime.turns import MOST_ROWS, delete_some
+
+KEPT = timedelta(days=180)
+MOST = 100
+# Of the browser's and the system's names, which `accounts.service.describe_device` takes from short lists.
+LONGEST_DEVICE = 64
+_SIZES = (128,)
+_LABEL = "portal account events"
+
+
+class Kind(Enum):
+    """What happened. The values are stored: do not change them."""
+
+    CHANGED_PASSWORD = "changed"  # noqa: S105 - a kind
+    CHOSE_PASSWORD = "reset"  # noqa: S105 - a kind
+    REPORTED = "reported"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event; `device` is like `Firefox/Android`, empty where no browser did it or nobody knows."""
+
+    kind: Kind
+    at: datetime
+    device: str = ""
+
+
+def record(
+    session: Session, vault: WebVault, account_id: bytes, kind: Kind, now: datetime, *, device: str = ""
+) -> bytes:
+    """Store an event of an account and return its id; beyond a hundred, the oldest day's go first."""
+    row_id = new_id()
+    content = json.dumps(
+        [kind.value, now.isoformat(timespec="seconds"), device[:LONGEST_DEVICE]], separators=(",", ":")
+    )
+    session.execute(
+        insert(AccountEvent).values(
+            id=row_id,
+            account_id=account_id,
+            day=start_of_day(now),
+            sealed=vault.encrypt_own(_LABEL, _cell(row_id), content.encode(), _SIZES),
+        )
+    )
+    mine = AccountEvent.account_id == account_id
+    newest = select(AccountEvent.id).where(mine).order_by(AccountEvent.day.desc()).limit(MOST)
+    session.execute(
+        delete(AccountEvent).where(mine, AccountEvent.id.not_in(newest), AccountEvent.id != row_id)
+    )
+    return row_id
+
+
+def events_of(session: Session, vault: WebVault, account_id: bytes, now: datetime) -> list[Event]:
+    """Return what happened to an account in the last 180 days, newest first.
+
+    Rows that were tampered with, or that a newer version wrote, are left out.
+    """
+    rows = session.execute(
+        select(AccountEvent.id, AccountEvent.sealed).where(
+            AccountEvent.account_id == account_id, AccountEvent.day > now - KEPT
+        )
+    )
+    found = []
+    for row in rows:
+        with suppress(VaultError, ValueError):
+            kind, at, device = json.loads(vault.decrypt_own(_LABEL, _cell(row.id), row.sealed))
+            found.append(Event(Kind(kind), datetime.fromisoformat(at), device))
+    return sorted(found, key=lambda event: event.at, reverse=True)
+
+
+def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
+    """Remove up to `limit` events that are older than 180 days; return how many."""
+    return delete_some(session, AccountEvent, AccountEvent.day <= now - KEPT, limit)
+
+
+def _cell(row_id: bytes) -> Cell:
+    return Cell("account_events", "sealed", row_id)
