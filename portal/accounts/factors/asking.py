@@ -82,17 +82,17 @@ def question(kinds: frozenset[Kind]) -> Question:
     return Question(kinds, None, RecoveryCodeForm())
 
 
-def check(db_session: Session, account: Account, asked: Question, come: From) -> bool:
-    """Count and check what a valid form holds; return whether it is right, or say in the form why not."""
+def check(db_session: Session, account: Account, asked: Question, come: From) -> Answer:
+    """Count and check what a valid form holds; where it is not right, say in the form why not."""
     parts = frame.parts()
     if asked.kind is None:
-        return False
+        return Answer.WRONG
     answer = service.check(
         db_session, parts.vault, account, asked.kind, asked.form.code.data or "", come, parts.clock.now()
     )
     if answer is not Answer.RIGHT:
         asked.form.code.errors = [_why(asked.kind, answer)]
-    return answer is Answer.RIGHT
+    return answer
 
 
 def come_from(account: Account) -> From:
@@ -115,7 +115,7 @@ def lead_to_second_step(token: str, onward: str | None) -> Response:
 
 
 def _why(kind: Kind, answer: Answer) -> str:
-    if answer is Answer.CLOSED:
+    if answer in (Answer.CLOSED, Answer.CLOSES):
         return str(
             _("There were too many wrong codes, so we’ve stopped checking them. Use a recovery code instead.")
         )

@@ -14,7 +14,7 @@ from portal.accounts.factors import asking, proofs, service
 from portal.accounts.factors.forms import ConfirmForm
 from portal.accounts.factors.jobs import CONFIRM, FITS, WRONG
 from portal.accounts.factors.proofs import Proved, Purpose
-from portal.accounts.factors.service import From
+from portal.accounts.factors.service import Answer, From
 from portal.accounts.factors.step_up import NOT_DONE
 from portal.accounts.login import SignedIn, current_account, sign_in_required
 from portal.accounts.passkeys.challenges import Purpose as PasskeyPurpose
@@ -129,7 +129,7 @@ def check_factor() -> ResponseReturnValue:
         right = proofs.count_try(db_session, proved.id)
         if not right:
             return frame.see_other("confirm.ask", next=entry.state)
-        right = asking.check(db_session, current.account, asked, From.INSIDE)
+        right = asking.check(db_session, current.account, asked, From.INSIDE) is Answer.RIGHT
         if right:
             proofs.end(db_session, proved.id)
             prove(db_session, current)

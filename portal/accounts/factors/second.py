@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from portal.accounts import at_company, login, views
 from portal.accounts.factors import asking, proofs, service
 from portal.accounts.factors.proofs import Proved, Purpose
+from portal.accounts.factors.service import Answer
 from portal.accounts.passkeys.challenges import Purpose as PasskeyPurpose
 from portal.web import frame
 from portal.web.errors import LinkForgotten
@@ -34,14 +35,18 @@ def answer() -> ResponseReturnValue:
     asked = asking.question(_kinds(proved))
     if asked.kind is None or not asked.form.validate():
         return _page(proved, asked), REFUSED
-    token = None
-    with frame.parts().db.write() as db_session:
-        counted = proofs.count_try(db_session, proved.id)
-        if counted and asking.check(db_session, proved.account, asked, asking.come_from(proved.account)):
+    parts, token, found = frame.parts(), None, None
+    with parts.db.write() as db_session:
+        if proofs.count_try(db_session, proved.id):
+            found = asking.check(db_session, proved.account, asked, asking.come_from(proved.account))
+        if found is Answer.RIGHT:
             proofs.end(db_session, proved.id)
             token = views.create_session(db_session, proved.account, proved.address)
-    if not counted:
+    if found is None:
         begin_again()
+    if found is Answer.CLOSES and parts.sign_in_failed is not None:
+        # Whoever guesses has the password: the owner gets a link for a new one.
+        parts.sign_in_failed(proved.address, True)
     return views.log_in(token, proved.account, entry.state) if token else (_page(proved, asked), REFUSED)
 
 

@@ -21,7 +21,6 @@ from portal.accounts.factors.models import FactorRemoval, OneTimeCode, RecoveryC
 from portal.accounts.factors.proofs import Purpose
 from portal.accounts.lockout import Bucket, Lockout
 from portal.accounts.models import FailureCount
-from portal.accounts.passkeys import service as passkeys
 from portal.accounts.passkeys.models import Passkey
 from portal.core import db
 from portal.core.clock import start_of_day
@@ -65,10 +64,14 @@ _BUCKETS: dict[From, Bucket] = {
 
 
 class Answer(Enum):
-    """What became of a try. CLOSED: too many wrong codes; recovery codes and passkeys still work."""
+    """What became of a try. CLOSED: too many wrong codes; recovery codes and passkeys still work.
+
+    CLOSES: a wrong code, and the last that is checked.
+    """
 
     RIGHT = "right"
     WRONG = "wrong"
+    CLOSES = "closes"
     CLOSED = "closed"
 
 
@@ -169,7 +172,7 @@ def after_removal(session: Session, account_id: bytes) -> None:
 def remove_all(session: Session, account_id: bytes) -> None:
     """Remove every factor of an account, and end what was proved with them."""
     session.execute(delete(OneTimeCode).where(OneTimeCode.account_id == account_id))
-    passkeys.remove_all(session, account_id)
+    session.execute(delete(Passkey).where(Passkey.account_id == account_id))
     session.execute(delete(FactorRemoval).where(FactorRemoval.account_id == account_id))
     after_removal(session, account_id)
 
@@ -207,10 +210,11 @@ def check(
         return Answer.RIGHT if right else Answer.WRONG
     bucket = _BUCKETS[come]
     counts = Lockout(vault.bucket("second step", account.id.hex()), account.version)
-    if lockout.count(session, vault, counts, bucket, now) is None:
+    left = lockout.count(session, vault, counts, bucket, now)
+    if left is None:
         return Answer.CLOSED
     if not _use_code(session, vault, account.id, typed, now):
-        return Answer.WRONG
+        return Answer.WRONG if left else Answer.CLOSES
     lockout.clear(session, vault, counts, bucket)
     used(session, account.id)
     return Answer.RIGHT

@@ -14,7 +14,7 @@ from portal.accounts.factors import asking, proofs
 from portal.accounts.factors import service as factors
 from portal.accounts.factors.lost import views as lost
 from portal.accounts.factors.proofs import Purpose
-from portal.accounts.factors.service import From
+from portal.accounts.factors.service import Answer, From
 from portal.accounts.passkeys.challenges import Purpose as PasskeyPurpose
 from portal.intake.flow import REFUSED
 from portal.reset.external import asking as hand_over
@@ -55,7 +55,7 @@ def answer() -> ResponseReturnValue:
     # A mailed link is proof already: it does not share its count with strangers at sign-in.
     come = From.DEVICE if asking.come_from(link.account) is From.DEVICE else From.INSIDE
     with frame.parts().db.write() as db_session:
-        right = asking.check(db_session, link.account, asked, come)
+        right = asking.check(db_session, link.account, asked, come) is Answer.RIGHT
         token = proof_of_factor(db_session, link) if right else None
     if token is None:
         hand_over.count_refusal(link.reply_id)

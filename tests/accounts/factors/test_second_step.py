@@ -12,6 +12,7 @@ from portal.accounts.factors.models import OneTimeCode, Proof, RecoveryCode
 from portal.accounts.factors.service import Answer, From, Kind
 from portal.accounts.models import AccountSession
 from portal.identity import state
+from portal.worker import drain
 from tests.accounts.conftest import ADDRESS
 from tests.authenticator import SECRET, WRONG
 from tests.traces import change, contents, lengths, response, statements
@@ -156,10 +157,24 @@ def test_codes_of_unknown_browsers_stop_being_checked_after_sixty(
             return service.check(session, web_vault, protected, kind, typed, come, clock.now())
 
     answers = Counter(answer(WRONG, From.STRANGER) for _try in range(61))
-    assert answers == {Answer.WRONG: 60, Answer.CLOSED: 1}
+    assert answers == {Answer.WRONG: 59, Answer.CLOSES: 1, Answer.CLOSED: 1}
     assert answer(app_code(), From.STRANGER) is Answer.CLOSED
     assert answer(recovery[0], From.STRANGER, Kind.RECOVERY) is Answer.RIGHT
     assert answer(app_code(), From.DEVICE) is Answer.RIGHT
+
+
+def test_the_owner_is_told_when_somebody_with_the_password_guesses_on(
+    db, web_vault, client, protected, half_in, worker_parts, smtp, clock
+):
+    for _try in range(59):
+        with db.write() as session:
+            service.check(session, web_vault, protected, Kind.CODE, WRONG, From.STRANGER, clock.now())
+    drain(worker_parts)
+    assert smtp.to(ADDRESS) == []
+    closed = client.submit(half_in, code=WRONG)
+    assert (closed.status_code, "too many wrong codes" in closed.text) == (400, True)
+    drain(worker_parts)
+    assert [mail.message["Subject"] for mail in smtp.to(ADDRESS)] == ["Your request for a new password"]
 
 
 def in_parallel(work, times: int) -> list:
