@@ -163,12 +163,6 @@ def remove(
     return removed is not None
 
 
-def remove_all(session: Session, account_id: bytes) -> int:
-    """Remove every passkey of an account, and tell nobody; return how many there were."""
-    gone = session.execute(delete(Passkey).where(Passkey.account_id == account_id).returning(Passkey.id))
-    return len(gone.all())
-
-
 def readdress(session: Session, vault: WebVault, account_id: bytes, address: str) -> None:
     """Seal an account's new address to its passkeys, which a sign-in with one then shows."""
     for row_id, content in _contents(session, vault, account_id).items():

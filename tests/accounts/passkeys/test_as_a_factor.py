@@ -9,6 +9,8 @@ from portal.worker import drain
 from tests.accounts.conftest import ADDRESS
 from tests.accounts.passkeys.authenticator import Authenticator
 from tests.accounts.passkeys.pages import add, change, question, sign_in_with
+from tests.traces import change as grown
+from tests.traces import lengths, statements
 from tests.visitor import SAME_SITE, hidden, leads_to
 
 pytestmark = pytest.mark.sqlite
@@ -153,3 +155,17 @@ def test_a_sign_in_with_a_passkey_asks_for_no_second_step(phone, browser_at):
     visitor = browser_at("203.0.113.7")
     assert leads_to(sign_in_with(visitor, phone)) == "/account/"
     assert visitor.get("/account/passkeys/add/").status_code == 200, "it proved everything"
+
+
+def test_a_wrong_password_leaves_the_same_with_and_without_a_passkey(app, db, phone, add_account, sign_in):
+    add_account("Ben.Ruiz@example.com")
+    sign_in(address="Ben.Ruiz@example.com", visitor=app.test_client())
+    sign_in("a first try from this network", "Cleo.Ruiz@example.com", visitor=app.test_client())
+    seen = []
+    for address in (ADDRESS, "Ben.Ruiz@example.com"):
+        visitor, before = app.test_client(), lengths(db)
+        with statements(db) as ran:
+            shown = sign_in("another lantern, another owl", address, visitor=visitor)
+        seen.append((shown.status_code, len(shown.data), ran, grown(before, lengths(db))))
+    assert seen[0] == seen[1]
+    assert not [one for one in seen[0][2] if "passkey" in one]
