@@ -10,6 +10,8 @@ from portal.accounts import external as accounts_external
 from portal.accounts import jobs as accounts
 from portal.accounts import login
 from portal.accounts import views as accounts_views
+from portal.accounts.activity import emails as activity_emails
+from portal.accounts.activity import jobs as activity
 from portal.accounts.activity import views as activity_views
 from portal.accounts.factors import confirm, second
 from portal.accounts.factors import jobs as factors
@@ -120,6 +122,7 @@ HANDLERS: dict[str, intake.Handler] = {
     **exposure.HANDLERS,
     accounts_views.LANGUAGE: accounts.store_language,
     **passkeys.HANDLERS,
+    **activity.HANDLERS,
     **lost.HANDLERS,
     **reset.HANDLERS,
     **not_me.HANDLERS,
@@ -142,6 +145,7 @@ MAILS: tuple[type[Mail], ...] = (
     *exposure_emails.MAILS,
     *campaigns_emails.MAILS,
     *passkeys_emails.MAILS,
+    *activity_emails.MAILS,
     *lost_emails.MAILS,
     *reset_emails.MAILS,
     *not_me_emails.MAILS,
@@ -154,6 +158,8 @@ COMPOSERS: dict[str, type[Mail]] = {mail.name: mail for mail in MAILS}
 BEFORE_HANDOVER: dict[str, BeforeHandover] = {
     **exposure.BEFORE_HANDOVER,
     **lost.BEFORE_HANDOVER,
+    **passkeys.BEFORE_HANDOVER,
+    **activity.BEFORE_HANDOVER,
     **reset.BEFORE_HANDOVER,
     **not_me.BEFORE_HANDOVER,
     **rotation.BEFORE_HANDOVER,

@@ -10,9 +10,10 @@ _HEX_ID = re.compile(r"[0-9a-f]{32}")
 FIELDS = {
     "account": _HEX_ID,
     "browser": _HEX_ID,
-    "change": re.compile(r"added|removed|stopped"),
+    "change": re.compile(r"(codes-)?(added|removed)|stopped|recovery-made"),
     "closes": re.compile(r"1"),
     "email": re.compile(r".{0,1000}", re.DOTALL),  # `addresses.normalise` says which of them are addresses
+    "event": _HEX_ID,
     "incident": re.compile(r"[a-z0-9-]{1,60}"),
     "interval": re.compile(r"3|6|12|off"),
     "language": re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}"),

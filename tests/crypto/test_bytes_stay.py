@@ -90,6 +90,7 @@ LABELS = {
     "derive": {"authenticity", "code"},
     "derived_key": {"account", "audit checkpoints", "bucket", "doctor", "fingerprint", "proof", "vouchers"},
     "hit": {
+        "account mails",
         "change-password",
         "confirm",
         "forged notice links",
@@ -109,6 +110,7 @@ LABELS = {
         "portal stored password hashes",
     },
     "list_index": {
+        "account changed",
         "account reference",
         "account-ref",
         "announcement",
@@ -154,11 +156,12 @@ LABELS = {
 }
 # By the name in its row: the purposes of its links, and its fields, which are the keys of the sealed JSON.
 MAILS = {
+    "account-changed": ("", "not-me", None, "changed_at change"),
     "check-answer": ("check", "check", None, "asked_on"),
     "link-not-prepared": ("reset", None, None, ""),
     "no-account": ("reset", None, None, ""),
     "notice": ("", None, None, "notice"),
-    "passkey-changed": ("", None, None, "changed_at change"),
+    "passkey-changed": ("", "not-me", None, "changed_at change"),
     "password-changed": ("", "not-me", None, "changed_at stays_signed_in signs_out tries_elsewhere"),
     "reminder-link": ("reminder", "reminder", None, ""),
     "reported-locked": ("", "reset", None, "locks signs_out"),
@@ -172,6 +175,7 @@ MAILS = {
 }
 # What seals a request, by the handler that opens it.
 REQUESTS = {
+    "account-event",
     "check",
     "check-account",
     "language",

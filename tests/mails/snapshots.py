@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from email import message_from_bytes, policy
 from pathlib import Path
 
+from portal.accounts.activity.emails import AccountChanged
 from portal.accounts.factors.lost.emails import SecondStepLost, SecondStepRemoved
 from portal.accounts.passkeys.emails import PasskeyChanged
 from portal.campaigns import frozen
@@ -117,6 +118,14 @@ def cases(language: str) -> dict[str, Case]:
     told = announcement(es=True)
     notice, update = Notice("00" * 16), StatusUpdate("00" * 16, "00" * 16, "order-archive")
     return {
+        **{
+            f"account-{change}": Case(
+                AccountChanged(
+                    "23 de noviembre de 2026, 09:00 UTC" if es else "23 November 2026, 09:00 UTC", change
+                )
+            )
+            for change in ("codes-added", "codes-removed", "recovery-made")
+        },
         "check-answer": Case(CheckAnswer()),
         "check-answer-later": Case(CheckAnswer("12 de noviembre de 2026" if es else "12 November 2026")),
         "link-not-prepared": Case(LinkNotPrepared()),

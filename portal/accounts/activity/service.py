@@ -13,8 +13,10 @@ from portal.accounts.activity.models import AccountEvent
 from portal.core.clock import start_of_day
 from portal.core.db import new_id
 from portal.crypto.vault import Cell, VaultError, WebVault
+from portal.intake import service as intake
 from portal.runtime.turns import MOST_ROWS, delete_some
 
+EVENT = "account-event"
 KEPT = timedelta(days=180)
 MOST = 100
 # Of the browser's and the system's names, which `accounts.service.describe_device` takes from short lists.
@@ -29,6 +31,16 @@ class Kind(Enum):
     CHANGED_PASSWORD = "changed"  # noqa: S105 - a kind
     CHOSE_PASSWORD = "reset"  # noqa: S105 - a kind
     REPORTED = "reported"
+    CODES_ADDED = "codes-added"
+    CODES_REMOVED = "codes-removed"
+    RECOVERY_MADE = "recovery-made"
+    PASSKEY_ADDED = "added"
+    PASSKEY_REMOVED = "removed"
+    PASSKEY_STOPPED = "stopped"
+
+
+# Those that the worker mails about by `tell`; the others have mails of their own.
+MAILED = (Kind.CODES_ADDED, Kind.CODES_REMOVED, Kind.RECOVERY_MADE)
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,27 @@ def record(
         delete(AccountEvent).where(mine, AccountEvent.id.not_in(newest), AccountEvent.id != row_id)
     )
     return row_id
+
+
+def tell(
+    session: Session,
+    vault: WebVault,
+    account_id: bytes,
+    kind: Kind,
+    now: datetime,
+    *,
+    device: str,
+    language: str,
+) -> None:
+    """Store an event of an account, and have the worker mail its owner about it."""
+    event_id = record(session, vault, account_id, kind, now, device=device)
+    fields = {
+        "account": account_id.hex(),
+        "event": event_id.hex(),
+        "change": kind.value,
+        "language": language,
+    }
+    intake.submit(session, vault, EVENT, fields, now)
 
 
 def events_of(session: Session, vault: WebVault, account_id: bytes, now: datetime) -> list[Event]:

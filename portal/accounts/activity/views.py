@@ -25,6 +25,12 @@ UNLISTED_PATHS = ()
 SAID: Mapping[Kind, str] = {
     Kind.CHANGED_PASSWORD: mark("Your password was changed"),
     Kind.CHOSE_PASSWORD: mark("A new password was chosen through an email"),
+    Kind.CODES_ADDED: mark("An authenticator app was set up"),
+    Kind.CODES_REMOVED: mark("The authenticator app was removed"),
+    Kind.RECOVERY_MADE: mark("New recovery codes were made"),
+    Kind.PASSKEY_ADDED: mark("A passkey was added to your account"),
+    Kind.PASSKEY_REMOVED: mark("A passkey was removed from your account"),
+    Kind.PASSKEY_STOPPED: mark("We stopped one of your passkeys"),
     Kind.REPORTED: mark("You told us something wasn’t you, so we locked your password"),
 }
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import at_company
 from portal.accounts import service as sessions
+from portal.accounts.activity import service as activity
 from portal.accounts.factors import codes, service
 from portal.accounts.factors.forms import OneTimeCodeForm
 from portal.accounts.factors.service import Kind
@@ -98,6 +99,7 @@ def add_codes() -> ResponseReturnValue:
             made = service.make_recovery_codes(db_session, parts.vault, current.account_id)
         if added:
             sessions.prove(db_session, current.session_id, parts.clock.now())
+            _tell(db_session, activity.Kind.CODES_ADDED)
     if not added:
         form.code.errors = [_("That code is wrong. Wait until your app shows a new one, then type that.")]
         return _codes_page(form), REFUSED
@@ -129,6 +131,8 @@ def remove_codes() -> ResponseReturnValue:
     with parts.db.write() as db_session:
         removed = service.remove_code(db_session, current.account_id)
         sessions.prove(db_session, current.session_id, parts.clock.now())
+        if removed:
+            _tell(db_session, activity.Kind.CODES_REMOVED)
     if removed:
         session[_DONE] = "codes removed"
     return frame.see_other("factors.overview")
@@ -157,6 +161,7 @@ def new_recovery_codes() -> ResponseReturnValue:
         if not service.kinds(db_session, current.account_id):
             return frame.see_other("factors.overview")
         made = service.make_recovery_codes(db_session, parts.vault, current.account_id)
+        _tell(db_session, activity.Kind.RECOVERY_MADE)
     return recovery_page(made)
 
 
@@ -180,6 +185,20 @@ def download_recovery_codes() -> ResponseReturnValue:
 def no_recovery_codes() -> ResponseReturnValue:
     """Lead to the page of recovery codes, whose form sends what the file holds."""
     return frame.see_other("factors.recovery")
+
+
+def _tell(db_session: Session, kind: activity.Kind) -> None:
+    """Record a change that the owner made, and have the worker mail about it."""
+    parts = frame.parts()
+    activity.tell(
+        db_session,
+        parts.vault,
+        current_account().account_id,
+        kind,
+        parts.clock.now(),
+        device=sessions.describe_device(request.user_agent.string),
+        language=frame.language(),
+    )
 
 
 def _codes_page(form: OneTimeCodeForm) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from portal.accounts.activity import not_me
 from portal.outbox import mail
 
 
@@ -15,6 +16,8 @@ class PasskeyChanged(mail.Mail):
 
     name: ClassVar[str] = "passkey-changed"
     stream: ClassVar[str] = mail.SECURITY
+    link_purpose: ClassVar[str | None] = not_me.PURPOSE
+    link_path: ClassVar[str | None] = not_me.PATH
 
     changed_at: str
     change: str

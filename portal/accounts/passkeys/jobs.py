@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from portal.accounts.activity import not_me
+from portal.accounts.activity.service import Kind
 from portal.accounts.passkeys import challenges, service
 from portal.accounts.passkeys.emails import PasskeyChanged
 from portal.core.dates import moment
@@ -17,7 +19,7 @@ from portal.identity.account import AccountMissing
 from portal.identity.service import external_store
 from portal.intake.jobs import Handler, Request
 from portal.outbox import service as outbox
-from portal.runtime.parts import Outcome, SealedHandler, WorkerParts
+from portal.runtime.parts import BeforeHandover, Outcome, SealedHandler, WorkerParts
 from portal.runtime.turns import in_turns
 from portal.web import limits
 
@@ -52,9 +54,11 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
     )
     mail = PasskeyChanged(moment(request.asked_at, language, parts.settings.site.timezone), change)
     unique = parts.vault.list_index("passkey changed", f"{passkey_id.hex()} {change}")
-    outbox.enqueue(
+    row_id = outbox.enqueue(
         session, parts.vault, mail, address=profile.address, locale=language, now=now, unique=unique
     )
+    if row_id is not None:
+        not_me.prepare(session, parts.vault, row_id, account_id, Kind(change), request.asked_at, now)
     return Outcome.ANSWERED
 
 
@@ -75,4 +79,5 @@ def tidy(parts: WorkerParts) -> None:
 
 
 HANDLERS: dict[str, Handler] = {service.CHANGED: notify_owner}
+BEFORE_HANDOVER: dict[str, BeforeHandover] = {PasskeyChanged.name: not_me.before_handover}
 SEALED: dict[str, SealedHandler] = {EXISTS: exists}

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from portal.accounts.activity import service as activity
 from portal.accounts.passkeys import challenges, stored
 from portal.accounts.passkeys.challenges import Asked, ChallengeInvalid
 from portal.accounts.passkeys.models import Passkey
@@ -279,7 +280,8 @@ def _tell(
     language: str,
     now: datetime,
 ) -> None:
-    """Have the worker tell the owner what became of a passkey."""
+    """Record what became of a passkey, and have the worker tell the owner."""
+    activity.record(session, vault, account_id, activity.Kind(change), now)
     fields = {
         "account": account_id.hex(),
         "passkey": passkey_id.hex(),

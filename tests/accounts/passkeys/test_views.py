@@ -180,6 +180,18 @@ def test_a_passkey_leads_to_the_new_password_that_is_required(signed_in, phone, 
     assert visitor.post(answer.location, data=data, headers=SAME_SITE).status_code == 410
 
 
+def test_after_a_report_a_passkey_leads_to_a_mailed_link_alone(
+    signed_in, phone, browser_at, db, ana, clock, worker_parts, smtp
+):
+    with db.write() as session:
+        state.require(session, [ana.id], "reported", clock.now())
+    visitor = browser_at("203.0.113.7")
+    assert leads_to(sign_in_with(visitor, phone)) == "/reset/sent/"
+    assert leads_to(visitor.get("/reset/choose/")) == "/reset/"
+    drain(worker_parts)
+    assert "Your request for a new password" in [mail.message["Subject"] for mail in smtp.to(ADDRESS)]
+
+
 def test_the_form_for_a_required_password_stays_open_for_half_an_hour(
     signed_in, phone, browser_at, db, ana, clock
 ):
