@@ -62,8 +62,7 @@ def check() -> ResponseReturnValue:
     with parts.db.write() as db_session:
         counted = attempts.count_in_session(db_session, parts.vault, current.resumed, parts.clock.now())
     if not counted:
-        login.log_out()
-        return frame.see_other("accounts.sign_in")
+        return login.sign_out_because(login.GUESSED)
     if is_external(parts.settings):
         return _hand_over(current, typed)
     try:

@@ -170,4 +170,5 @@ def test_the_sixth_wrong_password_ends_the_session(signed_in):
     form = hidden(signed_in.get("/account/confirm/").text) | {"password": "not mine"}
     answers = [signed_in.post("/account/confirm/", data=form) for _try in range(6)]
     assert [one.status_code for one in answers] == [400] * 5 + [303]
+    assert "the current password was wrong too many times" in signed_in.get("/sign-in/").text
     assert signed_in.get("/account/").status_code == 303
