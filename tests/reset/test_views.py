@@ -240,7 +240,7 @@ def test_the_owner_is_told_by_mail_with_a_way_to_undo_it(client, ask, ana, worke
     assert told.message["Subject"] == "Your password was changed"
     for part in (told.text, told.html):
         assert "23 November 2026, 09:00 UTC" in part
-        assert "http://localhost:8000/reset/" in part
+        assert "http://localhost:8000/not-me/" in part
         assert "+1 555 0100" in part
         assert "help@northwind.example" in part
         assert NEW not in part
