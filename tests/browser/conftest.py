@@ -4,23 +4,27 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import axe_playwright_python
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, sync_playwright
 from werkzeug.serving import make_server
+from werkzeug.wsgi import ClosingIterator
 
 from portal.core.clock import FixedClock
 from portal.runtime.parts import WorkerParts
 from tests import processes
 from tests.browser.house import House
 from tests.mailbox import Mailbox
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 FLAGS = [
     "--no-sandbox",
@@ -220,7 +224,13 @@ def accessible() -> Callable[..., None]:
 @contextmanager
 def served(app: Flask, port: int = 0) -> Iterator[str]:
     """Serve an application from a thread until the block ends; yield its address."""
-    server = make_server("127.0.0.1", port, app, threaded=True)
+
+    def read_first(environ: "WSGIEnvironment", start_response: "StartResponse") -> list[bytes]:
+        """Answer with a closed file: Werkzeug's server leaves it open where the browser has gone away."""
+        with closing(ClosingIterator(app(environ, start_response))) as answer:
+            return list(answer)
+
+    server = make_server("127.0.0.1", port, read_first, threaded=True)
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:

@@ -144,7 +144,8 @@ def test_accounts(house: House, ids, handset: BrowserContext):
 def sign_in(page: Page, address: str) -> None:
     page.get_by_label("Email address").fill(address)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    press(page, "Sign in")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def test_a_link_that_three_others_pushed_out(house: House, ids, handset: BrowserContext, accessible):

@@ -161,9 +161,11 @@ def test_no_script_writes_markup_or_runs_text_as_code(path):
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", source
     )
-    # Of the word lists beside the scripts, and of the page itself: neither sends anything that was typed.
+    # Of what lies beside the scripts, of the page, and of a question for a passkey: nothing typed is sent.
     for ours in (
         "fetch(new URL(name, FOLDER))",
+        'fetch(new URL("rules.json", FOLDER))',
+        'fetch(question, { cache: "no-store" })',
         'fetch(location.href, { cache: "no-store" })',
         'fetch(location.href, { method: "HEAD", redirect: "manual", cache: "no-store" })',
     ):
