@@ -26,6 +26,7 @@ from portal.core import db
 from portal.core.clock import start_of_day
 from portal.crypto import tokens
 from portal.crypto.vault import Cell, VaultError, WebVault
+from portal.identity import state
 from portal.identity.account import Account
 
 RECOVERY_CODES = 10
@@ -182,6 +183,7 @@ def make_recovery_codes(session: Session, vault: WebVault, account_id: bytes) ->
     made = [
         b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode().lower() for _number in range(RECOVERY_CODES)
     ]
+    state.get_many(session, [account_id], for_update=True)  # of two at once, one replaces the other's
     session.execute(delete(RecoveryCode).where(RecoveryCode.account_id == account_id))
     rows = [{"key": _recovery_key(vault, account_id, code), "account_id": account_id} for code in made]
     db.insert_many(session, RecoveryCode, sorted(rows, key=lambda row: row["key"]))

@@ -3,6 +3,7 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from sqlalchemy import func, select, update
@@ -208,6 +209,23 @@ def test_of_parallel_uses_of_one_code_one_signs_in(db, web_vault, protected, rec
             return service.check(session, web_vault, protected, kind, typed, From.DEVICE, clock.now())
 
     assert Counter(in_parallel(use, 8)) == {Answer.RIGHT: 1, Answer.WRONG: 7}
+
+
+def test_of_parallel_new_recovery_codes_one_set_is_left(db, web_vault, protected):
+    """Else those that the owner has seen replaced would still let somebody in."""
+    ready = Barrier(4)
+
+    def make(_number: int) -> list[str]:
+        with db.write() as session:
+            if not db.is_sqlite:  # which lets one in at a time
+                ready.wait()
+            return service.make_recovery_codes(session, web_vault, protected.id)
+
+    made = in_parallel(make, 4)
+    assert count(db, RecoveryCode) == 10
+    with db.read() as session:
+        left = [service.are_recovery_codes(session, web_vault, protected.id, codes) for codes in made]
+    assert Counter(left) == {True: 1, False: 3}
 
 
 def test_the_tables_say_neither_when_nor_with_what(client, half_in, recovery, db, app_code, clock):
