@@ -34,7 +34,7 @@ class CorpusFile:
         """Take the name of the setting, for the log, and the path; opens nothing."""
         self.setting = setting
         self._path = path
-        self._seen: tuple[object, Corpus | CorpusRefused] | None = None
+        self._seen: tuple[object, Corpus] | None = None
 
     def holds(self, password: str) -> bool:
         """Return whether the file has a password, in the form that is hashed. Raises CorpusRefused."""
@@ -48,13 +48,8 @@ class CorpusFile:
         identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
         seen = self._seen
         if seen is None or seen[0] != identity:
-            try:
-                seen = (identity, Corpus(self._path))
-            except CorpusRefused as refused:
-                seen = (identity, refused)
-            self._seen = seen
-        if isinstance(seen[1], CorpusRefused):
-            raise CorpusRefused(str(seen[1]))
+            # One that is refused is opened again next time: what was in the way may have been mended.
+            seen = self._seen = (identity, Corpus(self._path))
         return seen[1]
 
 

@@ -1,6 +1,8 @@
 """A new password is compared with the operator's files, whatever becomes of them meanwhile."""
 
 import os
+import resource
+from contextlib import contextmanager
 
 import pytest
 
@@ -8,6 +10,17 @@ from portal.blocklists.lists import Blocklists, Judgement
 from portal.core.settings import PasswordLists
 
 NEITHER, STOLEN, UNCHECKED = Judgement(), Judgement(stolen=True), Judgement(unchecked=True)
+
+
+@contextmanager
+def no_more_files():
+    """Let this process open no file, as where it has too many open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def lists(corpus=None, exposed=None):
@@ -52,4 +65,13 @@ def test_a_file_that_fails_is_logged_and_leaves_the_password_unchecked_until_it_
         f"passwords: the file of PORTAL_PASSWORD_CORPUS_FILE {why}; a new password was not compared with it"
     ] or caplog.messages[0].startswith(f"passwords: the file of PORTAL_PASSWORD_CORPUS_FILE {why}.")
     made("password")
+    assert used.judge("password") == STOLEN
+
+
+def test_a_file_that_could_not_be_opened_once_is_opened_again(made):
+    """Nothing about the file changes where only its permissions did, or where too many files were open."""
+    path = made("password")
+    used = lists(path)
+    with no_more_files():
+        assert used.judge("password") == UNCHECKED
     assert used.judge("password") == STOLEN
