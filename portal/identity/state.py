@@ -252,12 +252,12 @@ def require(
     return [row.id for row in rows]
 
 
-def end_all(session: Session, accounts: Collection[bytes]) -> None:
-    """End the sessions and links of these accounts, whose passwords stay."""
+def end_all(session: Session, accounts: Collection[bytes], **values: str) -> None:
+    """End the sessions and links of these accounts, whose passwords stay, and store `values` with it."""
     session.execute(
         update(AccountState)
         .where(db.among(session, AccountState.id, accounts))
-        .values(version=AccountState.version + 1)
+        .values(version=AccountState.version + 1, **values)
     )
 
 

@@ -32,10 +32,11 @@ def lock(
     password; on this site it is closed from now on. Raises LinkInvalid where the link was used meanwhile.
     """
     intake.spend(session, report.reply_id, now)
-    if store == BUILTIN:
-        BuiltinStore().require_reset(session, [report.account_id], REASON_REPORTED, now)
-    else:
-        state.require(session, [report.account_id], REASON_REPORTED, now)
+    state.get_many(session, [report.account_id], for_update=True)  # a new password comes before it, or after
+    require = BuiltinStore().require_reset if store == BUILTIN else state.require
+    if not require(session, [report.account_id], REASON_REPORTED, now):
+        # A form that is open for the former reason may be a thief's, and so may a passkey that leads to one.
+        state.end_all(session, [report.account_id], reset_reason=REASON_REPORTED)
     accounts.end_sessions(session, report.account_id)
     activity.record(session, vault, report.account_id, Kind.REPORTED, now)
     intake.submit(session, vault, PURPOSE, {"token": token, "language": language}, now)
