@@ -30,18 +30,20 @@ log = logging.getLogger("portal.reset")
 def close(request: Request, parts: WorkerParts) -> Sequence[Entry]:
     """Close the password in the company's own store and end the sessions there; a repetition is harmless.
 
-    Raises Unavailable: the portal has locked the account, and what the store did not do is done later.
+    Where a new one was chosen before the store could be asked, it stays. Raises Unavailable: the portal has
+    locked the account, and what the store did not do is done later.
     """
     if not is_external(parts.settings):
         return ()
     with parts.db.read() as session:
         account_id = _account(session, request, parts)
+        account = state.of_store(session, account_id, parts.settings.identity.store) if account_id else None
+        if account is None or not account.must_reset:
+            return ()
         try:
-            entry = state.entry(session, parts.vault, account_id) if account_id else None
+            entry = state.entry(session, parts.vault, account.id)
         except (AccountMissing, VaultError):
-            entry = None
-    if entry is None:
-        return ()
+            return ()
 
     def keep(closed: Mapping[str, bytes]) -> None:
         by_account = {state.account_id(parts.vault, store.name, one): kept for one, kept in closed.items()}
@@ -59,7 +61,7 @@ def close(request: Request, parts: WorkerParts) -> Sequence[Entry]:
         log.warning(
             "reset: the company's store could not lock account %s, which its owner reported (%s); "
             "it is asked again later",
-            account_id.hex() if account_id else "",
+            account.id.hex(),
             error,
         )
         raise Unavailable from error
@@ -67,7 +69,7 @@ def close(request: Request, parts: WorkerParts) -> Sequence[Entry]:
         log.error(
             "reset: the company's store did not lock account %s, which its owner reported: %s; lock it "
             "there, and run: portal identity check",
-            account_id.hex() if account_id else "",
+            account.id.hex(),
             fault,
         )
         raise Unanswered from fault

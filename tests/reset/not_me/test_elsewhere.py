@@ -86,3 +86,22 @@ def test_a_table_that_is_away_is_locked_when_it_is_back_and_nothing_is_mailed_be
     drain(worker_parts)
     assert stored(company) != HASH
     assert [mail.message["Subject"] for mail in smtp.to(STORED)][1:] == ["We locked your account"]
+
+
+def test_a_password_that_was_chosen_before_the_table_could_be_asked_stays(
+    press, company, db, worker_vault, worker_parts, smtp, clock
+):
+    """The owner asked for a link at /reset/, and was quicker than the worker's next try."""
+    company.rename(company.with_suffix(".away"))
+    drain(worker_parts)
+    company.with_suffix(".away").rename(company)
+    chosen = cheap_hash("violet-anchor-mosaic-thimble")
+    with closing(sqlite3.connect(company)) as shop, shop:
+        shop.execute("UPDATE customers SET password = ? WHERE id = 7", (chosen,))
+    account = state.account_id(worker_vault, "sql", "7")
+    with db.write() as session:
+        service.note_changed(session, worker_vault, account, 3, language="en", by_mail=True, now=clock.now())
+    clock.advance(HOUR)
+    drain(worker_parts)
+    assert (stored(company), must_reset(db, worker_vault)) == (chosen, False)
+    assert "We locked your account" not in [mail.message["Subject"] for mail in smtp.to(STORED)]
