@@ -21,8 +21,9 @@ from portal.web import limits
 log = logging.getLogger("portal.accounts")
 
 # Only the web process reports a change, and a thief who controls it must not send people alarming mails
-# without end.
-MAILS_PER_ACCOUNT = "20 per day"
+# without end. Each kind of change has a count of its own: who makes recovery codes again and again keeps
+# nobody from hearing that the app was removed.
+MAILS_PER_KIND = "20 per day"
 
 
 def notify_owner(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:
@@ -35,9 +36,11 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
         return Outcome.ANSWERED
     if kind not in MAILED or not event:
         return Outcome.ANSWERED
-    turn = limits.hit(session, parts.vault, MAILS_PER_ACCOUNT, "account mails", account_id.hex(), now=now)
+    turn = limits.hit(
+        session, parts.vault, MAILS_PER_KIND, "account mails", account_id.hex(), change, now=now
+    )
     if not turn.allowed:
-        log.warning("accounts: account %s had 20 mails about changes today, no more", account_id.hex())
+        log.warning("accounts: account %s had 20 mails about '%s' today, no more", account_id.hex(), change)
         return Outcome.ANSWERED
     site = parts.settings.site
     language = best_language(request.fields.get("language") or profile.language, site.languages)

@@ -26,8 +26,8 @@ from portal.web import limits
 log = logging.getLogger("portal.passkeys")
 
 # Only the web process reports a change, and a thief who controls it must not send people alarming mails
-# without end.
-MAILS_PER_ACCOUNT = "20 per day"
+# without end. Each kind of change has a count of its own, so that none hides another.
+MAILS_PER_CHANGE = "20 per day"
 # The sealed job of a sign-in with a passkey, and what it says beside what every one may.
 EXISTS = "passkey-account"
 ACTIVE, GONE = "active", "gone"
@@ -45,9 +45,11 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
         return Outcome.ANSWERED
     if change not in CHANGES:
         return Outcome.ANSWERED
-    turn = limits.hit(session, parts.vault, MAILS_PER_ACCOUNT, "passkey mails", account_id.hex(), now=now)
+    turn = limits.hit(
+        session, parts.vault, MAILS_PER_CHANGE, "passkey mails", account_id.hex(), change, now=now
+    )
     if not turn.allowed:
-        log.warning("passkeys: account %s had 20 mails about passkeys today, no more", account_id.hex())
+        log.warning("passkeys: account %s had 20 mails about '%s' today, no more", account_id.hex(), change)
         return Outcome.ANSWERED
     language = best_language(
         request.fields.get("language") or profile.language, parts.settings.site.languages

@@ -103,7 +103,19 @@ def test_a_stolen_web_server_mails_nobody_without_end(db, web_vault, clock, ana,
     with caplog.at_level(logging.WARNING):
         subjects, _links = told()
     assert len(subjects) == 20
-    assert "had 20 mails about changes today" in caplog.text
+    assert "had 20 mails about 'codes-added' today" in caplog.text
+
+
+def test_many_changes_of_one_kind_hide_none_of_another(db, web_vault, clock, ana, told):
+    with db.write() as session:
+        for number in range(21):
+            fields = {"account": ana.id.hex(), "event": f"{number:032x}", "change": "recovery-made"}
+            intake.submit(session, web_vault, "account-event", fields, clock.now())
+    assert len(told()[0]) == 20
+    with db.write() as session:
+        fields = {"account": ana.id.hex(), "event": "ff" * 16, "change": "codes-removed"}
+        intake.submit(session, web_vault, "account-event", fields, clock.now())
+    assert told()[0][20:] == ["The authenticator app was removed"]
 
 
 def test_one_event_is_mailed_once(db, web_vault, clock, ana, told):
