@@ -20,9 +20,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
     any_,
-    cast,
     create_engine,
     event,
     literal,
@@ -95,12 +93,12 @@ def among(session: Session, column: Mapped[Any], values: Collection[bytes]) -> C
     """Return that a column has one of these values, such as ids.
 
     On PostgreSQL they are one parameter: with hundreds, either side takes longer to read the statement than
-    the server takes to answer it.
+    the server takes to answer it. It has the type of an array: of a text that is cast to one, the planner
+    does not know how many it holds, and reads the whole table.
     """
     if session.get_bind().dialect.name == "sqlite":
         return column.in_(values)
-    array = "{" + ",".join([f'"\\\\x{value.hex()}"' for value in values]) + "}"
-    found: ColumnElement[bool] = column == any_(cast(literal(array, Text), ARRAY(LargeBinary)))
+    found: ColumnElement[bool] = column == any_(literal(list(values), ARRAY(LargeBinary)))
     return found
 
 
