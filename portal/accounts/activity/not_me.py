@@ -38,7 +38,7 @@ def prepare(
 ) -> None:
     """Prepare the link of the mail `row_id`, which says what happened `at` that time.
 
-    It is not bound to the account's version: whoever took the account over must not end it by another change.
+    It is not bound to the account's version: a thief of the account must not end it by another change.
     """
     content = {"account": account_id.hex(), "kind": kind.value, "at": at.isoformat(timespec="seconds")}
     replies.prepare(

@@ -149,7 +149,7 @@ def add_code(
 def remove_code(session: Session, account_id: bytes) -> bool:
     """Remove the authenticator app of an account; return whether it had one.
 
-    Recovery codes stand in for another factor: they go with the last one.
+    Recovery codes only replace another factor: they go with the last one.
     """
     removed = session.execute(
         delete(OneTimeCode).where(OneTimeCode.account_id == account_id).returning(OneTimeCode.account_id)
@@ -164,7 +164,7 @@ def after_addition(session: Session, account_id: bytes) -> None:
 
 
 def after_removal(session: Session, account_id: bytes) -> None:
-    """End what was proved with a factor that is gone, and remove recovery codes that stand in for nothing."""
+    """End what was proved with a factor that is gone, and remove recovery codes that replace no other."""
     if kinds(session, account_id) <= {Kind.RECOVERY}:
         session.execute(delete(RecoveryCode).where(RecoveryCode.account_id == account_id))
     _end_proofs(session, account_id)
