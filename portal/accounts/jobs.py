@@ -46,7 +46,8 @@ def store_language(session: Session, request: Request, _now: datetime, parts: Wo
 def tidy(parts: WorkerParts) -> None:
     """Remove ended sessions, old waits, and failure counts that no longer protect an account."""
     now = parts.clock.now()
-    in_turns(parts, service.purge, service.purge_idle, sign_in.purge, proofs.purge, activity.purge)
+    events = activity.EXPIRED.step(parts.settings.retention)
+    in_turns(parts, service.purge, service.purge_idle, sign_in.purge, proofs.purge, events)
     with parts.db.write() as session:
         turn = limits.hit(session, parts.vault, LOCKOUT_CLEANUP_LIMIT, "tidy sign-in doors", now=now)
     if not turn.allowed:

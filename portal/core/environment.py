@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
@@ -26,6 +27,7 @@ MIN_MEMORY, MIN_WORK, MAX_MEMORY = 19_456, 38_912, 1_048_576
 # A name, an IPv4 address or an IPv6 address in brackets, and a port where it is not the scheme's own.
 HOST = r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?\Z"
 MAX_PORT = 65_535
+MOST_DAYS = 3650
 # No user or password: it is shown to everyone.
 HTTPS_PAGE = r"(?:https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:[/?#][!-~]*)?)?\Z"
 YES, NO = ("1", "true", "yes"), ("0", "false", "no", "")
@@ -148,6 +150,14 @@ class Environment:
             self.fault(name, f"must be a number from {least} to {most}")
             return default
         return int(value)
+
+    def days(self, name: str, default: timedelta, *, least: int) -> timedelta:
+        """Return a period, given as a number of days from `least` to ten years."""
+        value = self.text(name, str(default.days))
+        if not re.match(r"[0-9]{1,4}\Z", value) or not least <= int(value) <= MOST_DAYS:
+            self.fault(name, f"must be a number of days from {least} to {MOST_DAYS}")
+            return default
+        return timedelta(days=int(value))
 
     def rate(self, name: str, default: str) -> str:
         """Return a limit in the words of the `limits` library, like `60 per hour`; a default may be none."""

@@ -26,7 +26,7 @@ from portal.intake.models import FAILED, HELD, WAITING, IntakeRequest
 from portal.intake.replies import CodeLock, code_lock
 from portal.intake.service import any_due, unpad
 from portal.runtime.parts import Outcome, Unanswered, Unavailable, WorkerParts
-from portal.runtime.turns import MOST_ROWS, delete_some, in_turns, update_some
+from portal.runtime.turns import MOST_ROWS, Expired, in_turns, update_some
 
 log = logging.getLogger("portal.intake")
 
@@ -37,8 +37,15 @@ MAX_ATTEMPTS = 48  # over a day, which an operator may need to fix what keeps re
 FIRST_DELAY = timedelta(seconds=15)
 LONGEST_DELAY = timedelta(minutes=30)
 MAX_AHEAD = timedelta(hours=1)
-HOLD_FOR = timedelta(days=30)
 _UNDATED = IntakeRequest.due_at.is_(None)  # held or failed
+EXPIRED = Expired(
+    "requests that waited or failed",
+    IntakeRequest,
+    # From the end of the first day: the row of a held one has its day alone.
+    lambda retention, now: (
+        _UNDATED & (IntakeRequest.asked_at < start_of_day(now - retention.waiting_requests))
+    ),
+)
 HELD_SHARE = 4  # one of four claimed requests is a held one while both kinds are due
 # The lanes with due requests: two steps down an index per lane, however many requests wait.
 _LANES = text("""
@@ -80,9 +87,9 @@ Lookup = Callable[[Request, WorkerParts], Sequence[Any]]
 def answer(parts: WorkerParts, limit: int = BATCH, rate: RateLimitItem | None = None) -> int:
     """Answer a batch of due requests, each in its own transaction; return how many were claimed.
 
-    A handler gets (session, request, now, parts). On `Outcome.HELD` the request waits up to 30 days for
-    `release`; otherwise its row is deleted in the transaction of the handler's own writes. `rate` is that of
-    all workers together.
+    A handler gets (session, request, now, parts). On `Outcome.HELD` the request waits for `release`, as long
+    as the settings say; otherwise its row is deleted in the transaction of the handler's own writes. `rate`
+    is that of all workers together.
     """
     lease = new_id()
     rows = _claim(parts, lease, parts.clock.now(), limit, rate)
@@ -118,16 +125,9 @@ def release(session: Session, purposes: Collection[str], now: datetime, limit: i
 
 def tidy(parts: WorkerParts) -> None:
     """Delete expired requests, replies and caps, and repair due times set by a wrong clock."""
-    in_turns(parts, mend_dates, replies.purge, replies.purge_codes, replies.purge_caps, purge)
-
-
-def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
-    """Delete up to `limit` requests that have been held or failed for 30 days; return how many.
-
-    Counted from the end of the first.
-    """
-    over = IntakeRequest.asked_at < start_of_day(now - HOLD_FOR)
-    return delete_some(session, IntakeRequest, _UNDATED & over, limit)
+    retention = parts.settings.retention
+    steps = [each.step(retention) for each in (replies.EXPIRED, replies.EXPIRED_CAPS, EXPIRED)]
+    in_turns(parts, mend_dates, replies.purge_codes, *steps)
 
 
 def mend_dates(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:

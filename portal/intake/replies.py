@@ -28,7 +28,7 @@ from portal.intake.service import (
     open_reply,
 )
 from portal.runtime.parts import BeforeHandover, Handover, LeavingMail, WorkerParts
-from portal.runtime.turns import MOST_ROWS, delete_some, update_some
+from portal.runtime.turns import MOST_ROWS, Expired, update_some
 
 RECORD_SIZE = 1024
 CODE_LIFETIME = timedelta(minutes=30)
@@ -39,6 +39,15 @@ KEPT_AFTER_END = timedelta(days=1)
 CAP_PER_DAY = 3
 AT_LEAST = timedelta(days=1)
 MOST_NOTED = 10  # per record: more than two days' answers, so everything from the last minutes is there
+# Pages go by the end alone. The worker may be late with a request that was submitted just before it.
+EXPIRED = Expired(
+    "ended links and answers",
+    IntakeReply,
+    lambda _retention, now: IntakeReply.expires_at <= now - KEPT_AFTER_END,
+)
+EXPIRED_CAPS = Expired(
+    "counts of answers to an address", IntakeCap, lambda _retention, now: IntakeCap.ends_at <= now
+)
 # Of a reply: what its token opens, and what only the worker reads.
 Content = tuple[dict[str, Any], dict[str, Any]]
 # Built once, from the table rather than the class: it runs for every mail with a link.
@@ -321,23 +330,10 @@ def answered(
     ]
 
 
-def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
-    """Delete up to `limit` replies that ended over a day ago; return how many.
-
-    Pages go by the end alone. The worker may be late with a request that was submitted just before it.
-    """
-    return delete_some(session, IntakeReply, IntakeReply.expires_at <= now - KEPT_AFTER_END, limit)
-
-
 def purge_codes(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
     """Delete up to `limit` codes that ended over an hour ago; return how many."""
     values = {"by_code": b"", "code_expires_at": None}
     return update_some(session, IntakeReply, IntakeReply.code_expires_at <= now - CODE_KEPT, values, limit)
-
-
-def purge_caps(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
-    """Delete up to `limit` expired caps; return how many."""
-    return delete_some(session, IntakeCap, IntakeCap.ends_at <= now, limit)
 
 
 def _record_key(vault: WorkerVault, purpose: str, address: str) -> bytes:

@@ -13,13 +13,20 @@ from sqlalchemy.types import NullType
 from portal.core import db
 from portal.outbox import service
 from portal.outbox.mail import PRIORITIES, REQUESTED, UPDATES
-from portal.outbox.models import ENDED, HAS_PAYLOAD, SENT, OutboxCount, OutboxDelivered, OutboxMail
+from portal.outbox.models import (
+    ENDED,
+    HAS_PAYLOAD,
+    OF_NO_BATCH,
+    SENT,
+    OutboxCount,
+    OutboxDelivered,
+    OutboxMail,
+)
 from portal.runtime.parts import WorkerParts
-from portal.runtime.turns import MOST_ROWS, in_turns, update_some
+from portal.runtime.turns import MOST_ROWS, Expired, in_turns, update_some
 
 log = logging.getLogger("portal.outbox")
 
-KEEP_PAYLOAD = timedelta(days=30)
 # The longest delay of a retry; a mail that may have been delivered waits longer for its next attempt.
 FURTHEST = timedelta(hours=1)
 FURTHEST_MAYBE_SENT = timedelta(hours=31)
@@ -35,7 +42,8 @@ _RAW: dict[str, Any] = {
 
 def tidy(parts: WorkerParts) -> None:
     """Reset due times set by a wrong clock, and remove what is no longer needed of old mails."""
-    in_turns(parts, reset_future_dates, empty_old)
+    retention = parts.settings.retention
+    in_turns(parts, reset_future_dates, UNSENT.step(retention), SENT_LONG_AGO.step(retention))
 
 
 def move_sent(parts: WorkerParts) -> None:
@@ -54,16 +62,34 @@ def move_some(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
     return len(found)
 
 
-def empty_old(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
-    """Blank the payload of up to `limit` mails that ended over 30 days ago; return how many.
+def empty(session: Session, which: ColumnElement[bool], limit: int) -> int:
+    """Blank the payload of up to `limit` mails that ended long ago; return how many.
 
     Of requested mails, only the proof stays that one was sent or may have been. The others stay for the
     counts, and to be sent again with the next notice.
     """
-    found = _read(session, HAS_PAYLOAD & (OutboxMail.finished_at < now - KEEP_PAYLOAD), limit)
+    found = _read(session, which, limit)
     _move(session, [row for row in found if row.priority == PRIORITIES[REQUESTED]])
     session.execute(update(_TABLE).where(_among(found)).values(payload=b""))
     return len(found)
+
+
+# Notices and required resets, which have a batch, stay: by their keys nobody gets a second one.
+UNSENT = Expired(
+    "addresses and texts of mails that were not sent",
+    OutboxMail,
+    lambda retention, now: HAS_PAYLOAD & (OutboxMail.finished_at < now - retention.unsent_mails),
+    empty,
+)
+SENT_LONG_AGO = Expired(
+    "records of sent mails",
+    OutboxDelivered,
+    lambda retention, now: (
+        None
+        if retention.sent_mails is None
+        else OF_NO_BATCH & (OutboxDelivered.day < (now - retention.sent_mails).date())
+    ),
+)
 
 
 def _read(session: Session, which: ColumnElement[bool], limit: int) -> Sequence[Any]:

@@ -17,6 +17,7 @@ BOUNCED = "bounced"
 # As the indexes have them: a bound parameter would not match.
 ENDED = text("due_at IS NULL")
 HAS_PAYLOAD = text("(finished_at IS NOT NULL AND length(payload) > 0)")
+OF_NO_BATCH = text("batch IS NULL")
 STATES = (QUEUED, SENDING, SENT, FAILED, UNCERTAIN, BOUNCED)
 
 
@@ -74,7 +75,10 @@ class OutboxDelivered(Base):
     """
 
     __tablename__ = "outbox_delivered"
-    __table_args__ = WITHOUT_ROWID
+    __table_args__ = (
+        Index("ix_outbox_delivered_day", "day", sqlite_where=OF_NO_BATCH, postgresql_where=OF_NO_BATCH),
+        WITHOUT_ROWID,
+    )
 
     proof_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
     batch: Mapped[bytes | None] = mapped_column(LargeBinary(ID_BYTES))

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, inspect, select, update
+from sqlalchemy import ColumnElement, delete, func, inspect, select, update
 from sqlalchemy.orm import Session
 
 from portal.core.db import Base, Database
+from portal.core.settings import Retention
 from portal.runtime.parts import WorkerParts
 
 MOST_ROWS = 500  # per transaction
@@ -81,6 +83,40 @@ def update_some(
     """Change up to `limit` rows so that `which` no longer holds, and return how many."""
     result: Any = session.execute(update(table).where(_some(table, which, limit)).values(values))
     return int(result.rowcount)
+
+
+@dataclass(frozen=True)
+class Expired:
+    """Rows of one kind that go after a time: for the worker's jobs, and for `portal purge`.
+
+    `kind` is what the operator calls them. `over` returns which rows they are, found through an index, or
+    None where they are kept for good. `clear` empties up to some of them; without it they are deleted.
+    """
+
+    kind: str
+    table: type[Base]
+    over: Callable[[Retention, datetime], ColumnElement[bool] | None]
+    clear: Callable[[Session, ColumnElement[bool], int], int] | None = None
+
+    def count(self, session: Session, retention: Retention, now: datetime) -> int:
+        """Return how many rows there are whose time is over."""
+        which = self.over(retention, now)
+        if which is None:
+            return 0
+        return session.scalar(select(func.count()).select_from(self.table).where(which)) or 0
+
+    def purge(self, session: Session, retention: Retention, now: datetime, limit: int) -> int:
+        """Remove up to `limit` rows whose time is over; return how many."""
+        which = self.over(retention, now)
+        if which is None:
+            return 0
+        if self.clear is not None:
+            return self.clear(session, which, limit)
+        return delete_some(session, self.table, which, limit)
+
+    def step(self, retention: Retention) -> Step:
+        """Return the step of a job that removes these rows: see `in_turns`."""
+        return lambda session, now, limit: self.purge(session, retention, now, limit)
 
 
 def _some(table: type[Base], which: ColumnElement[bool], limit: int) -> ColumnElement[bool]:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from portal.core.db import new_id
+from portal.core.settings import Retention
 from portal.intake import jobs, replies, service
 from portal.intake.models import IntakeReply, IntakeRequest
 from portal.runtime.parts import Outcome
@@ -186,7 +187,7 @@ class TestRequests:
         for more, left in ((timedelta(days=30), 1), (timedelta(hours=14), 1), (timedelta(hours=1), 0)):
             clock.advance(more)
             with db.write() as session:
-                jobs.purge(session, clock.now())
+                jobs.EXPIRED.purge(session, Retention(), clock.now(), 500)
             assert len(requests()) == left
 
     def test_waits_for_the_next_try_grow_from_fifteen_seconds_to_half_an_hour(
@@ -289,7 +290,7 @@ class TestLinks:
         _, token = prepare()
         clock.advance(2 * DAY)
         with db.write() as session:
-            replies.purge(session, clock.now())
+            replies.EXPIRED.purge(session, Retention(), clock.now(), 500)
         clock.advance(-2 * DAY)
         with pytest.raises(service.LinkInvalid):
             opened(token)
@@ -376,7 +377,7 @@ class TestLinks:
         def take():
             now, hour = clock.now(), timedelta(hours=1)
             with db.write() as session:
-                replies.purge_caps(session, now)
+                replies.EXPIRED_CAPS.purge(session, Retention(), now, 500)
                 return replies.count_answer(
                     session, worker_vault, "reset", ADDRESS, now, reply_id=new_id(), lifetime=hour
                 )

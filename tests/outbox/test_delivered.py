@@ -1,6 +1,7 @@
 """Sent mails move to a narrow table: nobody is mailed twice, and each is still vouched for and counted."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, timedelta
 from time import sleep
 
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import event, func, select, text, update
 
 from portal.campaigns.emails import Notice
+from portal.core.settings import Retention
 from portal.outbox import jobs, service
 from portal.outbox.models import OutboxDelivered, OutboxMail
 from portal.runtime import backup
@@ -329,6 +331,20 @@ def test_a_requested_mail_that_failed_goes_after_thirty_days_and_others_stay(
     assert row(requested) is None
     assert row(notice).payload == b""
     assert delivered() == []
+
+
+def test_records_of_sent_mails_go_after_the_time_that_is_set_but_for_those_of_a_notice(
+    enqueue, deliver_and_move, worker_parts, clock, delivered, here
+):
+    enqueue()
+    enqueue("b@example.com", mail=Notice(), unique=b"u" * 16, batch=BATCH)
+    deliver_and_move()
+    clock.advance(timedelta(days=400))
+    jobs.tidy(worker_parts)
+    assert len(delivered()) == 2
+    kept = replace(worker_parts.settings, retention=Retention(sent_mails=timedelta(days=399)))
+    jobs.tidy(replace(worker_parts, settings=kept))
+    assert (here(), [row.batch for row in delivered()]) == (0, [BATCH])
 
 
 def test_the_proof_of_a_requested_mail_that_may_have_arrived_stays(

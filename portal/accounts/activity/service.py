@@ -14,10 +14,9 @@ from portal.core.clock import start_of_day
 from portal.core.db import new_id
 from portal.crypto.vault import Cell, VaultError, WebVault
 from portal.intake import service as intake
-from portal.runtime.turns import MOST_ROWS, delete_some
+from portal.runtime.turns import Expired
 
 EVENT = "account-event"
-KEPT = timedelta(days=180)
 MOST = 100
 # Of the browser's and the system's names, which `accounts.service.describe_device` takes from short lists.
 LONGEST_DEVICE = 64
@@ -39,6 +38,9 @@ class Kind(Enum):
     PASSKEY_STOPPED = "stopped"
 
 
+EXPIRED = Expired(
+    "account events", AccountEvent, lambda retention, now: AccountEvent.day <= now - retention.account_events
+)
 # Those that the worker mails about by `tell`; the others have mails of their own.
 MAILED = (Kind.CODES_ADDED, Kind.CODES_REMOVED, Kind.RECOVERY_MADE)
 
@@ -97,14 +99,16 @@ def tell(
     intake.submit(session, vault, EVENT, fields, now)
 
 
-def events_of(session: Session, vault: WebVault, account_id: bytes, now: datetime) -> list[Event]:
-    """Return what happened to an account in the last 180 days, newest first.
+def events_of(
+    session: Session, vault: WebVault, account_id: bytes, now: datetime, kept: timedelta
+) -> list[Event]:
+    """Return what happened to an account in the time that is kept, newest first.
 
     Rows that were tampered with, or that a newer version wrote, are left out.
     """
     rows = session.execute(
         select(AccountEvent.id, AccountEvent.sealed).where(
-            AccountEvent.account_id == account_id, AccountEvent.day > now - KEPT
+            AccountEvent.account_id == account_id, AccountEvent.day > now - kept
         )
     )
     found = []
@@ -113,11 +117,6 @@ def events_of(session: Session, vault: WebVault, account_id: bytes, now: datetim
             kind, at, device = json.loads(vault.decrypt_own(_LABEL, _cell(row.id), row.sealed))
             found.append(Event(Kind(kind), datetime.fromisoformat(at), device))
     return sorted(found, key=lambda event: event.at, reverse=True)
-
-
-def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
-    """Remove up to `limit` events that are older than 180 days; return how many."""
-    return delete_some(session, AccountEvent, AccountEvent.day <= now - KEPT, limit)
 
 
 def _cell(row_id: bytes) -> Cell:

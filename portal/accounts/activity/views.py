@@ -37,7 +37,9 @@ SAID: Mapping[Kind, str] = {
 
 def account_line(db_session: Session, account_id: bytes, now: datetime) -> AccountLine:
     """Return the account page's line about what happened."""
-    found = service.events_of(db_session, frame.parts().vault, account_id, now)
+    parts = frame.parts()
+    kept = parts.settings.retention.account_events
+    found = service.events_of(db_session, parts.vault, account_id, now, kept)
     state = _(SAID[found[0].kind]) if found else _("Nothing yet")
     return AccountLine(_("Activity"), state, "/account/activity/", _("Review"))
 
@@ -46,8 +48,9 @@ def account_line(db_session: Session, account_id: bytes, now: datetime) -> Accou
 @sign_in_required
 def activity() -> ResponseReturnValue:
     """List what happened to the account, newest first."""
-    parts = frame.parts()
+    parts, account_id = frame.parts(), current_account().account_id
+    kept = parts.settings.retention.account_events
     with parts.db.read() as db_session:
-        found = service.events_of(db_session, parts.vault, current_account().account_id, parts.clock.now())
+        found = service.events_of(db_session, parts.vault, account_id, parts.clock.now(), kept)
     shown = [(_(SAID[one.kind]), one.at, device_name(one.device) if one.device else "") for one in found]
-    return render_template("accounts/activity/activity.html", events=shown)
+    return render_template("accounts/activity/activity.html", events=shown, days=kept.days)

@@ -17,6 +17,7 @@ from portal.core.settings.keys import KeyFiles, SendsMail
 from portal.core.settings.limits import Limits
 from portal.core.settings.mail import Mail
 from portal.core.settings.passwords import PasswordLists
+from portal.core.settings.retention import Retention
 from portal.core.settings.site import Site
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Limits",
     "Mail",
     "PasswordLists",
+    "Retention",
     "SendsMail",
     "Settings",
     "SettingsInvalid",
@@ -66,6 +68,7 @@ class Settings:
     passwords: PasswordLists = field(default_factory=PasswordLists)
     identity: Identity = field(default_factory=Identity)
     accounts: Accounts = field(default_factory=Accounts)
+    retention: Retention = field(default_factory=Retention)
 
     @cached_property
     def production(self) -> bool:
@@ -111,6 +114,7 @@ class Settings:
             passwords=PasswordLists.read(environment),
             identity=Identity.read(environment, sends_mail, keys),
             accounts=Accounts.read(environment),
+            retention=Retention.read(environment),
         )
         environment.refuse_unknown()
         if settings.environment == "demo" and (urlsplit(settings.base_url).hostname or "") not in LOOPBACK:

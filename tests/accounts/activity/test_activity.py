@@ -27,7 +27,7 @@ def happened(db, web_vault, clock, ana):
 
 def events(db, vault, account, clock):
     with db.read() as session:
-        return service.events_of(session, vault, account.id, clock.now())
+        return service.events_of(session, vault, account.id, clock.now(), timedelta(days=180))
 
 
 def count(db):

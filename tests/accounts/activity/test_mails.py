@@ -2,6 +2,7 @@
 
 import logging
 import re
+from datetime import timedelta
 
 import pyotp
 import pytest
@@ -67,7 +68,7 @@ def test_a_wrong_code_is_no_change(signed_in, db, web_vault, ana, clock):
     signed_in.get(CODES)
     signed_in.submit(CODES, code="000000")
     with db.read() as session:
-        assert service.events_of(session, web_vault, ana.id, clock.now()) == []
+        assert service.events_of(session, web_vault, ana.id, clock.now(), timedelta(days=180)) == []
 
 
 def test_a_passkey(signed_in, told, is_locked):
