@@ -19,6 +19,8 @@ LEAST_ROWS = 10  # below that, the commit itself is what takes the time; the fir
 # A turn may take 50 ms. Rows differ, and so do machines and how busy they are.
 AIM_SECONDS = 0.025
 TURNS = 50  # per step and run: other scheduled jobs wait meanwhile
+# Otherwise the database sends the key of each row, in case the session had read it: memory for all of them.
+UNREAD = {"synchronize_session": False}
 
 # Arguments: session, now, limit. Returns how many rows it changed.
 Step = Callable[[Session, datetime, int], int]
@@ -68,8 +70,11 @@ def in_turns(parts: WorkerParts, *steps: Step) -> bool:
 
 
 def delete_some(session: Session, table: type[Base], which: ColumnElement[bool], limit: int) -> int:
-    """Delete up to `limit` rows and return how many; `which` must be found through an index."""
-    result: Any = session.execute(delete(table).where(_some(table, which, limit)))
+    """Delete up to `limit` rows and return how many; `which` must be found through an index.
+
+    The session must have read none of them.
+    """
+    result: Any = session.execute(delete(table).where(_some(table, which, limit)), execution_options=UNREAD)
     return int(result.rowcount)
 
 
@@ -80,8 +85,13 @@ def update_some(
     values: Mapping[Any, object],
     limit: int,
 ) -> int:
-    """Change up to `limit` rows so that `which` no longer holds, and return how many."""
-    result: Any = session.execute(update(table).where(_some(table, which, limit)).values(values))
+    """Change up to `limit` rows so that `which` no longer holds, and return how many.
+
+    The session must have read none of them.
+    """
+    result: Any = session.execute(
+        update(table).where(_some(table, which, limit)).values(values), execution_options=UNREAD
+    )
     return int(result.rowcount)
 
 

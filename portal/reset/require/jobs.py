@@ -12,7 +12,7 @@ from portal.core import db
 from portal.crypto.vault import WorkerVault
 from portal.reset.models import CountedAccount, Requirement
 from portal.reset.require.cohorts import EVERYONE, Cohort, Tools
-from portal.runtime.turns import Turns, delete_some
+from portal.runtime.turns import UNREAD, Turns, delete_some
 
 
 @dataclass
@@ -104,7 +104,7 @@ def _forget_counted(tools: Tools, job_id: bytes) -> None:
     of_job = CountedAccount.key.between(job_id, job_id + b"\xff" * len(job_id))
     if not tools.db.is_sqlite:  # nobody waits for these rows
         with tools.db.write() as session:
-            session.execute(delete(CountedAccount).where(of_job))
+            session.execute(delete(CountedAccount).where(of_job), execution_options=UNREAD)
         return
     turns, deleted = Turns(tools.db), 1
     while deleted:
