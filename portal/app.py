@@ -9,9 +9,11 @@ from flask import Flask
 from portal.accounts import external as accounts_external
 from portal.accounts import jobs as accounts
 from portal.accounts import login
+from portal.accounts import service as accounts_service
 from portal.accounts import views as accounts_views
 from portal.accounts.activity import emails as activity_emails
 from portal.accounts.activity import jobs as activity
+from portal.accounts.activity import service as activity_service
 from portal.accounts.activity import views as activity_views
 from portal.accounts.factors import confirm, second
 from portal.accounts.factors import jobs as factors
@@ -49,8 +51,12 @@ from portal.incidents import jobs as incidents_jobs
 from portal.incidents import service as incidents
 from portal.incidents import views as incidents_views
 from portal.intake import jobs as intake
-from portal.intake import pace
+from portal.intake import pace, replies
 from portal.intake import service as intake_service
+from portal.mydata import emails as mydata_emails
+from portal.mydata import jobs as mydata
+from portal.mydata import service as mydata_service
+from portal.mydata import views as mydata_views
 from portal.outbox import jobs as outbox
 from portal.outbox import pace as outbox_pace
 from portal.outbox import service as outbox_service
@@ -84,6 +90,7 @@ from portal.runtime.parts import (
 )
 from portal.runtime.schedule import ScheduledJob
 from portal.runtime.storage_check import ReadinessCheck, StorageCheck
+from portal.runtime.turns import Expired
 from portal.site import legal
 from portal.site import views as site_views
 from portal.subscriptions import emails as subscriptions_emails
@@ -114,6 +121,7 @@ PAGES = (
     activity_views,
     not_me_views,
     rotation_views,
+    mydata_views,
     subscriptions_views,
 )
 
@@ -128,6 +136,7 @@ HANDLERS: dict[str, intake.Handler] = {
     **not_me.HANDLERS,
     **rotation.HANDLERS,
     **subscriptions.HANDLERS,
+    **mydata.HANDLERS,
 }
 
 # The handlers of sealed jobs, by kind: what only the worker may ask a company's own store.
@@ -138,7 +147,7 @@ SEALED: dict[str, SealedHandler] = {
     **reset_jobs.SEALED,
 }
 # What handlers need of other servers, by purpose.
-LOOKUPS: dict[str, intake.Lookup] = {**reset.LOOKUPS, **not_me.LOOKUPS}
+LOOKUPS: dict[str, intake.Lookup] = {**reset.LOOKUPS, **not_me.LOOKUPS, **mydata.LOOKUPS}
 
 # Every kind of mail.
 MAILS: tuple[type[Mail], ...] = (
@@ -151,6 +160,7 @@ MAILS: tuple[type[Mail], ...] = (
     *not_me_emails.MAILS,
     *rotation_emails.MAILS,
     *subscriptions_emails.MAILS,
+    *mydata_emails.MAILS,
 )
 COMPOSERS: dict[str, type[Mail]] = {mail.name: mail for mail in MAILS}
 
@@ -164,6 +174,7 @@ BEFORE_HANDOVER: dict[str, BeforeHandover] = {
     **not_me.BEFORE_HANDOVER,
     **rotation.BEFORE_HANDOVER,
     **subscriptions.BEFORE_HANDOVER,
+    **mydata.BEFORE_HANDOVER,
 }
 
 # What finds the frozen words of a mail, by its name.
@@ -226,6 +237,7 @@ def create_app(
             factors_views.account_line,
             rotation_views.account_line,
             activity_views.account_line,
+            mydata_views.account_line,
         ),
         waits=(pace.present_wait, outbox_pace.present_wait),
         language_chosen=accounts_views.store_language,
@@ -284,6 +296,18 @@ def worker_parts(settings: Settings, db: Database, clock: Clock, vault: WorkerVa
     )
 
 
+# What goes by itself after a time, for `portal purge`; the worker's jobs remove the same.
+EXPIRED: tuple[Expired, ...] = (
+    accounts_service.EXPIRED,
+    activity_service.EXPIRED,
+    intake.EXPIRED,
+    replies.EXPIRED,
+    replies.EXPIRED_CAPS,
+    outbox.UNSENT,
+    outbox.SENT_LONG_AGO,
+    mydata_service.EXPIRED,
+)
+
 OFTEN = timedelta(seconds=10)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)  # for jobs that themselves check whether they are due
@@ -310,6 +334,7 @@ SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("reset.recover", OFTEN, reset_jobs.recover),
     ScheduledJob("rotation.remind", OFTEN, rotation.remind),
     ScheduledJob("rotation.forget", HOUR, rotation.forget),
+    ScheduledJob("mydata.tidy", MINUTE, mydata.tidy),
     ScheduledJob("incidents.publish_due", OFTEN, incidents_jobs.publish_due),
     ScheduledJob("subscriptions.announce", OFTEN, subscriptions.announce),
 )

@@ -48,6 +48,10 @@ COMMANDS = {
         "portal.reset.stolen.commands:passwords",
         "Build a file of stolen passwords, and look one up.",
     ),
+    "purge": (
+        "portal.mydata.commands:purge",
+        "Remove at once what is older than the settings say.",
+    ),
     "rehearse": (
         "portal.rehearsal.commands:rehearse",
         "Rehearse an incident on a copy, against a mailbox on this machine.",
@@ -188,7 +192,11 @@ def _context_of(context: click.Context, name: str) -> "Context":
         for variable in settings.unused:
             log.warning("settings: %s is not used by this version; remove it", variable)
     if name != "doctor":
-        return context_class(settings, uses=lambda: load("portal.app:INCIDENT_USES"))
+        return context_class(
+            settings,
+            uses=lambda: load("portal.app:INCIDENT_USES"),
+            expired=lambda: load("portal.app:EXPIRED"),
+        )
     return context_class(
         settings,
         checks={check: load(path) for check, path in CHECKS.items()},

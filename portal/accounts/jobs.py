@@ -46,8 +46,8 @@ def store_language(session: Session, request: Request, _now: datetime, parts: Wo
 def tidy(parts: WorkerParts) -> None:
     """Remove ended sessions, old waits, and failure counts that no longer protect an account."""
     now = parts.clock.now()
-    events = activity.EXPIRED.step(parts.settings.retention)
-    in_turns(parts, service.purge, service.purge_idle, sign_in.purge, proofs.purge, events)
+    ended, events = (each.step(parts.settings.retention) for each in (service.EXPIRED, activity.EXPIRED))
+    in_turns(parts, ended, service.purge_idle, sign_in.purge, proofs.purge, events)
     with parts.db.write() as session:
         turn = limits.hit(session, parts.vault, LOCKOUT_CLEANUP_LIMIT, "tidy sign-in doors", now=now)
     if not turn.allowed:

@@ -15,7 +15,7 @@ from os import urandom
 from secrets import token_urlsafe
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.accounts.models import AccountSession
@@ -24,7 +24,7 @@ from portal.crypto import tokens
 from portal.crypto.vault import INDEX_BYTES, WebVault
 from portal.identity import state
 from portal.identity.account import Account
-from portal.runtime.turns import MOST_ROWS, delete_some
+from portal.runtime.turns import MOST_ROWS, Expired, delete_some
 
 TOKEN_BYTES = 32
 ABSOLUTE = timedelta(hours=12)
@@ -57,6 +57,7 @@ _END_OLDEST = delete(_SESSIONS).where(
     _SESSIONS.c.id.not_in(_NEWEST.scalar_subquery()),
 )
 
+EXPIRED = Expired("ended sessions", AccountSession, lambda _retention, now: AccountSession.ends_at <= now)
 DEVICE_NUMBER_BYTES = 16
 ACCOUNTS_PER_DEVICE = 5
 DEVICE_COOKIE_SECONDS = 400 * 24 * 3600  # browsers keep no cookie for longer
@@ -184,27 +185,42 @@ def unprove(session: Session, account_id: bytes) -> None:
 
 def sessions_of(session: Session, vault: WebVault, current: Resumed, now: datetime) -> list[Listed]:
     """Return the account's active sessions, the current one first, then by last use."""
+    listed = devices_of(session, vault, current.account, now, current.session_id)
+    return sorted(listed, key=lambda one: not one.this_one)
+
+
+def devices_of(
+    session: Session, vault: WebVault, account: Account, now: datetime, this_one: bytes = b""
+) -> list[Listed]:
+    """Return an account's active sessions, by last use."""
     rows = session.scalars(
-        select(AccountSession)
-        .where(
-            AccountSession.account_id == current.account.id,
-            AccountSession.account_version == current.account.version,
-            AccountSession.ends_at > now,
-            AccountSession.seen_at > now - IDLE,
-        )
-        .order_by(AccountSession.seen_at.desc())
+        select(AccountSession).where(*_active(account, now)).order_by(AccountSession.seen_at.desc())
     )
-    listed = [
+    return [
         Listed(
             row.id,
             device=tokens.unlock(_device_key(vault, row.id), row.device, _DEVICE_INFO).decode(),
             began_at=row.created_at,
             seen_at=row.seen_at,
-            this_one=row.id == current.session_id,
+            this_one=row.id == this_one,
         )
         for row in rows
     ]
-    return sorted(listed, key=lambda one: not one.this_one)
+
+
+def lives(session: Session, account: Account, session_id: bytes, now: datetime) -> bool:
+    """Return whether a session of an account is still active."""
+    found = select(AccountSession.id).where(AccountSession.id == session_id, *_active(account, now))
+    return session.scalar(found) is not None
+
+
+def _active(account: Account, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        AccountSession.account_id == account.id,
+        AccountSession.account_version == account.version,
+        AccountSession.ends_at > now,
+        AccountSession.seen_at > now - IDLE,
+    )
 
 
 def end_session(session: Session, account_id: bytes, session_id: bytes) -> bool:
@@ -259,11 +275,6 @@ def forgive_password_try(session: Session, session_id: bytes) -> None:
 def clear_password_tries(session: Session, session_id: bytes) -> None:
     """Reset the count of attempts after a correct password."""
     session.execute(update(AccountSession).where(AccountSession.id == session_id).values(password_tries=0))
-
-
-def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
-    """Remove up to `limit` sessions that have ended; return how many."""
-    return delete_some(session, AccountSession, AccountSession.ends_at <= now, limit)
 
 
 def purge_idle(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:

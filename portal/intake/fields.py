@@ -19,6 +19,7 @@ FIELDS = {
     "language": re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}"),
     "passkey": _HEX_ID,
     "pointer": re.compile(r"[a-z2-7]{69}"),
+    "session": _HEX_ID,
     "stays": re.compile(r"1"),
     "token": re.compile(r"[a-z2-7]{32}"),
     "version": re.compile(r"[0-9]{1,9}"),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from os import urandom
@@ -328,6 +329,24 @@ def answered(
         (bytes.fromhex(row), datetime.fromtimestamp(at, UTC), topic)
         for row, at, topic in reversed(record.links or [])
     ]
+
+
+def remove_answers(
+    session: Session, vault: WorkerVault, purpose: str, address: str, account: str
+) -> list[bytes]:
+    """Remove the replies of a form's last answers to an address; return the ids of their mails.
+
+    Those that are about another account (an id in hex) stay: two people may share an address.
+    """
+    ids = [row_id for row_id, _, _ in answered(session, vault, purpose, address)]
+    kept = session.execute(select(_TABLE.c.id, _TABLE.c.kept).where(_TABLE.c.id.in_(ids))).all()
+    for row_id, blob in kept:
+        with suppress(VaultError):
+            about = json.loads(vault.decrypt(_private_cell(row_id), blob)).get("account", account)
+            if about != account:
+                ids.remove(row_id)
+    session.execute(delete(IntakeReply).where(IntakeReply.id.in_(ids)))
+    return ids
 
 
 def purge_codes(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:

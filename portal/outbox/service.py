@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -383,16 +384,15 @@ def _queued_again(now: datetime) -> dict[str, Any]:
     }
 
 
-def withdraw(session: Session, batch: bytes, now: datetime) -> None:
-    """Withdraw the unsent mails of a batch: the recipient has unsubscribed.
+def withdraw(session: Session, batch: bytes | None, now: datetime, ids: Collection[bytes] = ()) -> None:
+    """Withdraw the unsent mails of a batch, or with these ids: nobody wants them any more.
 
     Mails that certainly did not leave are deleted; those that may have left stay as uncertain and are not
     retried. A mail that is being sent is uncertain until its worker stores the result, and then finds no due
     time.
     """
-    session.execute(
-        delete(OutboxMail).where(OutboxMail.batch == batch, OutboxMail.state.in_([QUEUED, FAILED]))
-    )
-    may_have_left = (OutboxMail.batch == batch) & OutboxMail.state.in_([SENDING, UNCERTAIN])
+    which = OutboxMail.id.in_(ids) if batch is None else OutboxMail.batch == batch
+    session.execute(delete(OutboxMail).where(which, OutboxMail.state.in_([QUEUED, FAILED])))
+    may_have_left = which & OutboxMail.state.in_([SENDING, UNCERTAIN])
     ended = {"state": UNCERTAIN, "reason": WITHDRAWN, "due_at": None, "finished_at": now}
     session.execute(update(OutboxMail).where(may_have_left).values(ended))

@@ -81,6 +81,12 @@ def forget_switched_off(session: Session, now: datetime, limit: int = MOST_ROWS)
     return len(ids)
 
 
+def forget(session: Session, account_id: bytes, now: datetime) -> None:
+    """Remove an account's choice and withdraw unsent reminders."""
+    outbox.withdraw(session, account_id, now)
+    session.execute(delete(ReminderChoice).where(ReminderChoice.account_id == account_id))
+
+
 def chosen(session: Session, account_id: bytes) -> Chosen:
     """Return an account's choice; off by default."""
     row = session.execute(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from sqlalchemy import make_url
@@ -15,6 +16,9 @@ from portal.crypto import keys, self_test
 from portal.crypto.vault import WorkerVault
 from portal.runtime import schema
 from portal.runtime.parts import IncidentUses
+
+if TYPE_CHECKING:
+    from portal.runtime.turns import Expired
 
 # A feature's checks for `portal doctor`. Takes the settings and whether the key files are valid; yields what
 # was checked, with its fault or None.
@@ -29,9 +33,9 @@ DatabaseCheck = Callable[[Database], Iterator[tuple[str, str | None]]]
 class Context:
     """The context of a command. Properties raise ClickException, which ends the command with status 1.
 
-    `uses` tells `portal incidents` what the features above keep of one. The rest is for `portal doctor`: the
-    features' `checks` by their names, `database_checks` and `notes`, and the `faults` of settings that are
-    invalid, which no other command gets.
+    `uses` tells `portal incidents` what the features above keep of one; `expired`, what `portal purge` may
+    remove. The rest is for `portal doctor`: the features' `checks` by their names, `database_checks` and
+    `notes`, and the `faults` of settings that are invalid, which no other command gets.
     """
 
     settings: Settings
@@ -41,6 +45,7 @@ class Context:
     notes: tuple[Notes, ...] = ()
     faults: tuple[str, ...] = ()
     uses: Callable[[], IncidentUses] | None = None
+    expired: "Callable[[], tuple[Expired, ...]]" = tuple
 
     @cached_property
     def db(self) -> Database:

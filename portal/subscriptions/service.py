@@ -113,6 +113,18 @@ def leave(session: Session, token: str, now: datetime) -> None:
     outbox.withdraw(session, row.id, now)
 
 
+def forget(session: Session, vault: WorkerVault, incident_id: bytes, address: str, now: datetime) -> None:
+    """End an address's subscription to an incident, withdraw its queued mails, and keep no trace."""
+    key = key_of(incident_id, address)
+    index, suppression = vault.list_index("subscription", key), vault.list_index("suppression", key)
+    row_id = session.scalar(
+        delete(Subscription).where(Subscription.index == index).returning(Subscription.id)
+    )
+    if row_id is not None:
+        outbox.withdraw(session, row_id, now)
+    session.execute(delete(Suppression).where(Suppression.index == suppression))
+
+
 def progress_of(session: Session, update_id: bytes) -> Announcement | None:
     """Return the progress of queueing an update, locked until the transaction ends.
 

@@ -150,7 +150,7 @@ def look(session: Session, tools: Tools, address: str, now: datetime, entries: S
             Subscribed(incident.slug, state.left and state.subscription_id is None)
             for incident, state in mails.subscriptions(session, tools.vault, every, address)
         ),
-        _requests(session, tools.vault, address, account),
+        requests_of(session, tools.vault, address, account),
         len(entries) if len(entries) > 1 else 0,
         tools.company_page,
     )
@@ -184,7 +184,8 @@ def _lists(
     return lists, frozenset(person.address for finding in findings for person in finding.people)
 
 
-def _requests(session: Session, vault: WorkerVault, address: str, account: AccountFound | None) -> Requests:
+def requests_of(session: Session, vault: WorkerVault, address: str, account: AccountFound | None) -> Requests:
+    """Return what waits in intake, and what of it an address or its account asked for."""
     waiting = sum(intake.counts(session).values())
     opened = intake.open_waiting(session, vault, MOST_OPENED) if waiting else []
     asked = [

@@ -88,21 +88,7 @@ def as_data(found: Found, shown_address: str, hints: Sequence[str]) -> dict[str,
             "reminders_every_months": None if account.reminders == "off" else int(account.reminders),
         },
         "accounts_at_this_address": None if found.company_page else found.twins or int(account is not None),
-        "mails": [
-            {
-                "kind": mail.kind,
-                "incident": mail.incident or None,
-                "state": mail.trace.state,
-                "reason": mail.trace.reason,
-                "asked_at": mail.asked_at,
-                "ended": mail.trace.ended,
-                "next_attempt_at": mail.trace.next_attempt,
-                "link_until": mail.link_until,
-                "link_used": mail.link_used,
-                "to": mask(mail.to) if mail.to else None,
-            }
-            for mail in found.mails
-        ],
+        "mails": [mail_as_data(mail) for mail in found.mails],
         "updates": [
             {"incident": each.slug, "state": "left" if each.left else "subscribed"}
             for each in found.subscriptions
@@ -115,6 +101,22 @@ def as_data(found: Found, shown_address: str, hints: Sequence[str]) -> dict[str,
             ],
         },
         "hints": list(hints),
+    }
+
+
+def mail_as_data(mail: MailFound) -> dict[str, Any]:
+    """Return one mail, for JSON."""
+    return {
+        "kind": mail.kind,
+        "incident": mail.incident or None,
+        "state": mail.trace.state,
+        "reason": mail.trace.reason,
+        "asked_at": mail.asked_at,
+        "ended": mail.trace.ended,
+        "next_attempt_at": mail.trace.next_attempt,
+        "link_until": mail.link_until,
+        "link_used": mail.link_used,
+        "to": mask(mail.to) if mail.to else None,
     }
 
 

@@ -223,14 +223,6 @@ def test_a_secret_is_in_no_representation_of_the_settings():
         ("MAIL_RATE", "quickly"),
         ("MAIL_RATE", "0 per second"),
         ("RATE_INTAKE_GLOBAL", "0 per second"),
-        ("RETENTION_ACCOUNT_EVENTS", "29"),
-        ("RETENTION_ACCOUNT_EVENTS", "3651"),
-        ("RETENTION_CASES", "29"),
-        ("RETENTION_CASES", "one year"),
-        ("RETENTION_SENT_MAILS", "364"),
-        ("RETENTION_SENT_MAILS", "0"),
-        ("RETENTION_UNSENT_MAILS", "6"),
-        ("RETENTION_WAITING_REQUESTS", "13"),
         ("RATE_INTAKE_IP", ""),
         ("LANGUAGES", ","),
         ("TIMEZONE", "../../etc/passwd"),
@@ -240,15 +232,6 @@ def test_a_secret_is_in_no_representation_of_the_settings():
 )
 def test_production_refuses(name, value):
     assert f"PORTAL_{name}" in {fault.partition(":")[0] for fault in faults(**{name: value})}
-
-
-def test_periods_are_days_and_the_records_of_sent_mails_are_kept_unless_there_is_one():
-    kept = Settings.from_env(GOOD).retention
-    assert [period and period.days for period in vars(kept).values()] == [180, 365, 30, 30, None]
-    names = ("ACCOUNT_EVENTS", "CASES", "WAITING_REQUESTS", "UNSENT_MAILS", "SENT_MAILS")
-    given = {f"PORTAL_RETENTION_{name}": str(400 + at) for at, name in enumerate(names)}
-    read = Settings.from_env(GOOD | given).retention
-    assert [period and period.days for period in vars(read).values()] == [400, 401, 402, 403, 404]
 
 
 def test_the_store_link_needs_the_companys_page_and_has_its_host():

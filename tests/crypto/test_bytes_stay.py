@@ -111,6 +111,7 @@ LABELS = {
     },
     "list_index": {
         "account changed",
+        "account erased",
         "account reference",
         "account-ref",
         "announcement",
@@ -135,7 +136,13 @@ LABELS = {
         "suppression",
     },
     "list_key": {"exposure", "exposure-person"},
-    "lock": {"authenticity", "portal proof address", "portal session address", "portal session device"},
+    "lock": {
+        "authenticity",
+        "portal data copy",
+        "portal proof address",
+        "portal session address",
+        "portal session device",
+    },
     "place": {"notice link"},
     "pointer": {"notice link"},
     "row_mac": {
@@ -151,12 +158,21 @@ LABELS = {
     },
     "seal": {"canary"},
     "token": {"boundary", "message-id", "reminders-off", "reset", "unsubscribe"},
-    "unlock": {"authenticity", "portal proof address", "portal session address", "portal session device"},
+    "unlock": {
+        "authenticity",
+        "portal data copy",
+        "portal proof address",
+        "portal session address",
+        "portal session device",
+    },
     "_builtin_once_a_day": {"count hash shapes", "inspect accounts"},
 }
 # By the name in its row: the purposes of its links, and its fields, which are the keys of the sealed JSON.
 MAILS = {
     "account-changed": ("", "not-me", None, "changed_at change"),
+    "erase-confirm": ("erase-account", "erase-account", None, ""),
+    "erased": ("", None, None, "elsewhere"),
+    "my-data": ("my-data", "my-data", None, ""),
     "check-answer": ("check", "check", None, "asked_on"),
     "link-not-prepared": ("reset", None, None, ""),
     "no-account": ("reset", None, None, ""),
@@ -178,7 +194,10 @@ REQUESTS = {
     "account-event",
     "check",
     "check-account",
+    "erase-account",
+    "erase-confirmed",
     "language",
+    "my-data",
     "passkey-changed",
     "not-me",
     "password-changed",

@@ -14,6 +14,8 @@ ALLOWED = {
     "COMMANDS": "all the commands there are, which a test walks",
     "MAILS": "all the mails there are, which a test walks",
     "CANARY": "held to a literal, because former key files have it",
+    "EXPIRED_CAPS": "what lets counts of answers go, and no figure",
+    "EXPIRED": "all there is that goes by itself, which a test lets go",
     "SCHEDULE": "all the scheduled work there is, which a test runs",
     "EVERYONE": "says whose passwords are meant",
     "CONTENT": "the folder of the example's texts",

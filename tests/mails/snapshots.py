@@ -26,6 +26,7 @@ from portal.exposure.emails import CheckAnswer
 from portal.incidents.announcing import Announcement
 from portal.incidents.authoring import read_statement
 from portal.incidents.models import Incident, Statement
+from portal.mydata.emails import CopyReady, EraseConfirm, Erased
 from portal.outbox.compose import Composer
 from portal.outbox.mail import Mail
 from portal.reset.emails import LinkNotPrepared, NoAccount, PasswordChanged, ResetLink, ResetRequired
@@ -64,6 +65,8 @@ AT_COMPANY = replace(
     ),
 )
 DIFFER = (
+    "erase-confirm",
+    "my-data",
     "notice",
     "password-changed",
     "reported-locked",
@@ -157,6 +160,10 @@ def cases(language: str) -> dict[str, Case]:
                 tries_elsewhere=True,
             )
         ),
+        "erase-confirm": Case(EraseConfirm()),
+        "erased": Case(Erased()),
+        "erased-elsewhere": Case(Erased(elsewhere=True)),
+        "my-data": Case(CopyReady()),
         "reminder-link": Case(ReminderLink()),
         "reported-locked": Case(ReportedLocked()),
         "reported-locked-here-only": Case(ReportedLocked(locks=False, signs_out=False)),

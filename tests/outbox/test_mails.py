@@ -296,7 +296,7 @@ def test_mails_are_found_by_their_own_names(worker_parts):
 
 def test_no_mail_leaves_with_a_link_that_may_have_ended(worker_parts):
     """A feature says what to do with it when it leaves; else only with updates, which may be withdrawn."""
-    requested = {"check", "reminder", "reset", "reset-required", "subscribe"}
+    requested = {"check", "erase-account", "my-data", "reminder", "reset", "reset-required", "subscribe"}
     told = {"account-changed", "passkey-changed", "password-changed", "reported-locked", "second-step-lost"}
     with_links = requested | told
     assert set(worker_parts.before_handover) == {*with_links, "status-update"}

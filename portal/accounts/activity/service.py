@@ -1,6 +1,7 @@
 """Record what happened to an account, and return it to its owner."""
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from portal.accounts.activity.models import AccountEvent
 from portal.core.clock import start_of_day
 from portal.core.db import new_id
+from portal.core.i18n import mark
 from portal.crypto.vault import Cell, VaultError, WebVault
 from portal.intake import service as intake
 from portal.runtime.turns import Expired
@@ -38,6 +40,18 @@ class Kind(Enum):
     PASSKEY_STOPPED = "stopped"
 
 
+# The same words as in the mails.
+SAID: Mapping[Kind, str] = {
+    Kind.CHANGED_PASSWORD: mark("Your password was changed"),
+    Kind.CHOSE_PASSWORD: mark("A new password was chosen through an email"),
+    Kind.CODES_ADDED: mark("An authenticator app was set up"),
+    Kind.CODES_REMOVED: mark("The authenticator app was removed"),
+    Kind.RECOVERY_MADE: mark("New recovery codes were made"),
+    Kind.PASSKEY_ADDED: mark("A passkey was added to your account"),
+    Kind.PASSKEY_REMOVED: mark("A passkey was removed from your account"),
+    Kind.PASSKEY_STOPPED: mark("We stopped one of your passkeys"),
+    Kind.REPORTED: mark("You told us something wasn’t you, so we locked your password"),
+}
 EXPIRED = Expired(
     "account events", AccountEvent, lambda retention, now: AccountEvent.day <= now - retention.account_events
 )
@@ -117,6 +131,11 @@ def events_of(
             kind, at, device = json.loads(vault.decrypt_own(_LABEL, _cell(row.id), row.sealed))
             found.append(Event(Kind(kind), datetime.fromisoformat(at), device))
     return sorted(found, key=lambda event: event.at, reverse=True)
+
+
+def forget(session: Session, account_id: bytes) -> None:
+    """Remove every event of an account."""
+    session.execute(delete(AccountEvent).where(AccountEvent.account_id == account_id))
 
 
 def _cell(row_id: bytes) -> Cell:

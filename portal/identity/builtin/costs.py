@@ -38,6 +38,11 @@ def changed(session: Session, before: str, after: str) -> None:
         _move(session, Counter({old: -1, new: 1}), Counter())
 
 
+def went(session: Session, before: str) -> None:
+    """Count an account that was erased; `came` stays, by which unknown addresses draw their stand-ins."""
+    _move(session, Counter({class_of(before): -1}), Counter())
+
+
 def came(session: Session, hashes: Iterable[str], instead_of: Iterable[str] = ()) -> None:
     """Count accounts that a company brought with these hashes, some of them with another one than before."""
     counted = Counter(map(class_of, hashes))

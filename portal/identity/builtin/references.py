@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
 from portal.core import db
@@ -75,6 +75,12 @@ def accounts_with_any(
     for account_id, number in _open_all(vault, rows):
         found[number].add(account_id)
     return found
+
+
+def forget(session: Session, vault: WorkerVault, account_id: bytes) -> None:
+    """Remove the references of an account."""
+    owner = vault.list_index(_OWNER, account_id.hex())
+    session.execute(delete(AccountReference).where(AccountReference.owner_index == owner))
 
 
 def count_altered(

@@ -230,6 +230,13 @@ def _opened(vault: WorkerVault, rows: Iterable[tuple[bytes, bytes]]) -> Iterable
         yield Whose(bytes.fromhex(account_id), store_id)
 
 
+def forget(session: Session, vault: WorkerVault, account_id: bytes) -> None:
+    """Forget what became of attempts of an account; one that is under way stays with its worker."""
+    own = PasswordAttempt
+    mine = (own.account_key == _key(vault, account_id)) & own.attempt.is_(None)
+    session.execute(delete(own).where(mine))
+
+
 def _key(vault: WorkerVault, account_id: bytes) -> bytes:
     return vault.list_index("password attempt", account_id.hex())
 

@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from portal.accounts import login
 from portal.accounts.activity import not_me
 from portal.accounts.activity.not_me import PURPOSE, Report
-from portal.accounts.activity.views import SAID
+from portal.accounts.activity.service import SAID
 from portal.intake import service as intake
 from portal.intake.flow import Flow
 from portal.reset.not_me import service

@@ -1,0 +1,1 @@
+"""What people may do with their data: take a copy along, and have their account erased."""

@@ -1,0 +1,165 @@
+"""An account goes with everything of it, once, by its owner alone; what must stay, stays."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from portal.audit.models import AuditEntry
+from portal.identity import state
+from portal.identity.builtin.models import AccountRow, CostCount
+from portal.identity.models import AccountState
+from portal.identity.ports import Entry
+from portal.mydata import erasing
+from portal.rotation.models import ReminderChoice
+from portal.subscriptions.models import Subscription
+from portal.worker import drain
+from tests.mydata.conftest import ERASE, holding, mailed
+from tests.reset.journey import ANA, BEN
+from tests.visitor import SAME_SITE, hidden, leads_to
+
+ASK = "/account/data/erase/"
+
+
+@pytest.fixture
+def ask(client, worker_parts, smtp):
+    """Ask for it, and return the mailed link."""
+
+    def asked():
+        assert leads_to(client.submit(ASK)) == "/account/data/erase/sent/"
+        drain(worker_parts)
+        return mailed(smtp, ERASE)
+
+    return asked
+
+
+def press(visitor, link):
+    return visitor.submit(visitor.get(link).location)
+
+
+def accounts(db):
+    with db.read() as session:
+        return session.scalar(select(func.count()).select_from(AccountRow))
+
+
+def subjects(smtp, to=ANA):
+    return [mail.message["Subject"] for mail in smtp.to(to)]
+
+
+def test_nothing_of_the_account_is_left_in_any_table(
+    everything, ask, client, worker_parts, smtp, db, web_vault, people
+):
+    link, index = ask(), web_vault.account_index(ANA)
+    assert holding(db, index) == {"identity_accounts.address_index"}
+    assert press(client, link).status_code == 303
+    drain(worker_parts)
+    assert subjects(smtp)[-1] == "We’ve deleted your account"
+    for value in (everything.id, everything.id.hex().encode(), index, ANA.encode(), b"K-1"):
+        assert holding(db, value) == set()
+    with db.read() as session:
+        (contact,) = session.scalars(select(Subscription.id))
+        assert session.scalar(select(func.count()).select_from(ReminderChoice)) == 0
+        assert session.scalar(select(func.sum(CostCount.accounts))) == 1
+        details = session.scalars(select(AuditEntry).where(AuditEntry.action == "mydata.erase")).one()
+    assert (details.subject, details.details) == ("builtin", "{}")
+    assert contact
+    assert people.account(BEN)
+
+
+def test_the_list_stays_and_the_other_person_at_the_address_too(
+    everything, ask, client, worker_parts, smtp, check
+):
+    press(client, ask())
+    drain(worker_parts)
+    answer = check(ANA)
+    assert answer.message["Subject"] == smtp.to(ANA)[0].message["Subject"]
+
+
+def test_afterwards_the_address_is_one_that_nobody_knows(
+    ana, ask, client, worker_parts, smtp, sign_in, app, people
+):
+    press(client, ask())
+    drain(worker_parts)
+    later = app.test_client()
+    refused, unknown = (sign_in(address, visitor=later) for address in (ANA, "eva.ruiz@northwind.example"))
+    assert (refused.status_code, len(refused.data)) == (unknown.status_code, len(unknown.data))
+    for address in (ANA, "eva.ruiz@northwind.example"):
+        later.submit("/reset/", email=address)
+    drain(worker_parts)
+    assert subjects(smtp)[-1] == subjects(smtp, "eva.ruiz@northwind.example")[-1]
+
+
+def test_opening_the_link_does_nothing_and_the_session_lives_on(ana, ask, client, db):
+    page = client.get(client.get(ask()).location)
+    assert "Delete my account" in page.text
+    assert (accounts(db), client.get("/account/").status_code) == (1, 200)
+
+
+def test_two_presses_at_once_do_it_once(ana, ask, app, db, worker_parts, smtp):
+    link = ask()
+    browsers = [app.test_client(), app.test_client()]
+    opened = [browser.get(link).location for browser in browsers]
+    forms = [hidden(browser.get(page).text) for browser, page in zip(browsers, opened, strict=True)]
+    with ThreadPoolExecutor(2) as pool:
+        answers = pool.map(
+            lambda browser, page, form: browser.post(page, data=form, headers=SAME_SITE),
+            browsers,
+            opened,
+            forms,
+        )
+        statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [303, 410]
+    drain(worker_parts)
+    assert subjects(smtp).count("We’ve deleted your account") == 1
+    assert accounts(db) == 0
+
+
+def test_a_second_press_of_the_same_browser_says_that_it_is_done(ana, ask, client, worker_parts):
+    opened = client.get(ask()).location
+    client.submit(opened)
+    assert "We’re deleting your account" in client.get(opened).text
+    drain(worker_parts)
+    assert "We’re deleting your account" in client.get(opened).text
+
+
+@pytest.mark.parametrize("change", ["required", "a day"])
+def test_a_lock_or_a_day_ends_the_link(ana, ask, client, people, clock, db, change):
+    opened = client.get(ask()).location
+    if change == "required":
+        people.require(ANA)
+    else:
+        clock.advance(timedelta(hours=25, minutes=1))
+    assert client.get(opened).status_code == 410
+    assert accounts(db) == 1
+
+
+def test_a_lock_between_the_press_and_the_worker_keeps_the_account(
+    ana, ask, client, people, worker_parts, db
+):
+    press(client, ask())
+    people.require(ANA)
+    drain(worker_parts)
+    assert accounts(db) == 1
+
+
+def test_a_session_that_ended_gets_no_link(ana, client, worker_parts, smtp):
+    client.submit(ASK)
+    client.submit("/sign-out/")
+    drain(worker_parts)
+    assert smtp.messages == []
+
+
+def test_of_an_account_elsewhere_only_what_keeps_a_stolen_password_out_stays(db, worker_vault, clock):
+    entry = Entry(id="7", address=ANA, name="Ana Ruiz", references=("K-1",))
+    with db.write() as session:
+        account = state.ensure(session, worker_vault, "shop", entry)
+        state.keep_closed(session, worker_vault, {account.id: b"old hash"})
+        owner = state.owner(session, worker_vault, account.id)
+    with db.write() as session:
+        erasing.erase(session, worker_vault, account, owner, clock.now(), external=True)
+    with db.read() as session:
+        row = session.get(AccountState, account.id)
+        assert row is not None
+        assert (row.owner, row.version, row.store) == (None, 2, "shop")
+        assert state.closed(session, worker_vault, account.id) == b"old hash"
