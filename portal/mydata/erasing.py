@@ -13,13 +13,13 @@ from portal.accounts.activity import service as activity
 from portal.accounts.factors import service as factors
 from portal.accounts.factors.lost.emails import PURPOSE as LOST
 from portal.audit import service as audit
-from portal.core.addresses import AddressInvalid, normalise, plain_marks
 from portal.crypto.vault import WorkerVault
 from portal.exposure.emails import PURPOSE as CHECK
 from portal.identity import erasing as identity
 from portal.identity.account import Account, Profile
 from portal.incidents import service as incidents
 from portal.intake import replies
+from portal.mydata import gathering
 from portal.mydata.emails import COPY, ERASE
 from portal.mydata.models import DataCopy
 from portal.outbox import service as outbox
@@ -38,7 +38,7 @@ def erase(
     session: Session, vault: WorkerVault, account: Account, owner: Profile, now: datetime, *, external: bool
 ) -> None:
     """Erase an account in the caller's transaction, and write the audit row, which names nobody."""
-    address = _typed(owner.address)
+    address = gathering.typed(owner.address)
     for purpose in LINKS:
         gone = replies.remove_answers(session, vault, purpose, address, account.id.hex())
         outbox.withdraw(session, None, now, gone)
@@ -56,10 +56,3 @@ def erase(
     else:
         identity.erase(session, vault, account.id)
     audit.record(session, ERASED, account.store, {}, now)
-
-
-def _typed(stored: str) -> str:
-    try:
-        return normalise(plain_marks(stored))
-    except AddressInvalid:
-        return stored

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from portal.accounts import service as sessions
 from portal.accounts.activity import service as activity
 from portal.accounts.factors import service as factors
+from portal.accounts.factors.lost.emails import PURPOSE as LOST
 from portal.accounts.passkeys import service as passkeys
 from portal.core.addresses import AddressInvalid, normalise, plain_marks
 from portal.core.i18n import catalogue, mark
@@ -25,12 +26,21 @@ from portal.identity.ports import Entry
 from portal.identity.service import is_external
 from portal.incidents import service as incidents
 from portal.incidents.models import Incident
+from portal.mydata.emails import COPY, ERASE
 from portal.rotation import service as rotation
+from portal.rotation.emails import PURPOSE as REMINDER
 from portal.runtime.parts import WorkerParts
 from portal.support import mails, shown
 from portal.support import service as support
 from portal.support.accounts import account_at
 
+# What mails a link that support is not asked about.
+LINKS = mails.FORMS | {
+    COPY: "copy of your data",
+    ERASE: "delete your account",
+    LOST: "second step lost",
+    REMINDER: "reminder link",
+}
 FORMAT, VERSION = "portal-my-data", 1
 # In the words of the answer's page.
 SAID = {
@@ -52,7 +62,7 @@ def gather(
     vault, settings = parts.vault, parts.settings
     entry = state.entry(session, vault, account.id) if is_external(settings) else None
     references = _references(session, vault, account, entry)
-    address = _typed(owner.address)
+    address = typed(owner.address)
     every = incidents.every(session)
     own = [incident for incident in every if incident in incidents.published(session)]
     found = account_at(session, vault, settings.identity.store, address, [entry] if entry else [])
@@ -87,11 +97,14 @@ def gather(
         ],
         "mails": [
             shown.mail_as_data(each)
-            for each in mails.of_address(session, vault, every, address, people.spellings(), found, now)
+            for each in mails.of_address(
+                session, vault, every, address, people.spellings(), found, now, LINKS
+            )
         ],
         "requests_not_answered_yet": [
             {"form": form, "state": state_, "asked_at": at}
             for form, state_, at in support.requests_of(session, vault, address, found).asked
+            if form != COPY  # the request that this is the answer to
         ],
         "kept_for_days": _periods(settings),
     }
@@ -173,7 +186,7 @@ def _references(session: Session, vault: WorkerVault, account: Account, entry: E
     return BuiltinStore().references(session, vault, account.id)
 
 
-def _typed(stored: str) -> str:
+def typed(stored: str) -> str:
     """Return an account's address as people type it; former versions took typographic marks into them."""
     try:
         return normalise(plain_marks(stored))

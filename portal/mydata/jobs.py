@@ -2,8 +2,7 @@
 
 import json
 import logging
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -40,7 +39,7 @@ def gather(request: Request, parts: WorkerParts) -> tuple[bytes, ...]:
         account, owner = found
         language = _language(request, owner, parts)
         content = gathering.gather(session, parts, account, owner, language, now)
-    return (json.dumps(content, indent=2, ensure_ascii=False, default=str).encode(),)
+    return (json.dumps(content, indent=2, ensure_ascii=False, default=_iso).encode(),)
 
 
 def prepare(session: Session, request: Request, now: datetime, parts: WorkerParts) -> Outcome:
@@ -120,6 +119,10 @@ def before_copy(session: Session, mail: LeavingMail, now: datetime, parts: Worke
     return handover
 
 
+def _iso(at: date) -> str:
+    return at.isoformat()
+
+
 def _asking(
     session: Session, request: Request, parts: WorkerParts, now: datetime
 ) -> tuple[Account, Profile] | None:
@@ -146,7 +149,7 @@ def _prepare_link(
     owner: Profile,
     *,
     purpose: str,
-    lifetime: Any,
+    lifetime: timedelta,
 ) -> str | None:
     """Prepare a link to the account's address and return its token; None after three on one day."""
     if not replies.count_answer(

@@ -3,7 +3,7 @@
 The outbox has no index of addresses: each kind of mail is found by the key that keeps it from leaving twice.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -66,12 +66,16 @@ def of_address(
     listed_as: frozenset[str],
     account: AccountFound | None,
     now: datetime,
+    forms: Mapping[str, str] = FORMS,
 ) -> list[MailFound]:
-    """Return the mails to an address, newest first; `listed_as` are the spellings that lists hold."""
+    """Return the mails to an address, newest first; `listed_as` are the spellings that lists hold.
+
+    `forms` are the purposes of links that an address may have asked for, with what the mails are called.
+    """
     found = [
         *_notices(session, vault, every, address, listed_as),
         *_about_account(session, vault, account, now),
-        *_requested(session, vault, every, address),
+        *_requested(session, vault, every, address, forms),
         *_updates(session, vault, every, address),
     ]
     return sorted(found, key=lambda mail: mail.at, reverse=True)
@@ -120,10 +124,14 @@ def _about_account(
 
 
 def _requested(
-    session: Session, vault: WorkerVault, every: Sequence[Incident], address: str
+    session: Session,
+    vault: WorkerVault,
+    every: Sequence[Incident],
+    address: str,
+    forms: Mapping[str, str],
 ) -> Iterator[MailFound]:
     slugs = {incident.id.hex(): incident.slug for incident in every}
-    for purpose, kind in FORMS.items():
+    for purpose, kind in forms.items():
         for row_id, at, topic in replies.answered(session, vault, purpose, address):
             trace = outbox.trace(session, vault, row_id=row_id)
             if trace is not None:

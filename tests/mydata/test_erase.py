@@ -1,17 +1,27 @@
 """An account goes with everything of it, once, by its owner alone; what must stay, stays."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 
+from portal.accounts.activity.models import AccountEvent
 from portal.audit.models import AuditEntry
+from portal.campaigns.emails import Notice
+from portal.core.db import new_id
 from portal.identity import state
-from portal.identity.builtin.models import AccountRow, CostCount
+from portal.identity.builtin.models import AccountReference, AccountRow, CostCount
 from portal.identity.models import AccountState
 from portal.identity.ports import Entry
+from portal.intake import replies
+from portal.intake.models import IntakeReply
 from portal.mydata import erasing
+from portal.mydata.models import DataCopy
+from portal.outbox import service as outbox
+from portal.outbox.models import OutboxMail
+from portal.rotation.emails import RotationReminder
 from portal.rotation.models import ReminderChoice
 from portal.subscriptions.models import Subscription
 from portal.worker import drain
@@ -38,9 +48,13 @@ def press(visitor, link):
     return visitor.submit(visitor.get(link).location)
 
 
-def accounts(db):
+def count(db, table):
     with db.read() as session:
-        return session.scalar(select(func.count()).select_from(AccountRow))
+        return session.scalar(select(func.count()).select_from(table))
+
+
+def accounts(db):
+    return count(db, AccountRow)
 
 
 def subjects(smtp, to=ANA):
@@ -50,7 +64,9 @@ def subjects(smtp, to=ANA):
 def test_nothing_of_the_account_is_left_in_any_table(
     everything, ask, client, worker_parts, smtp, db, web_vault, people
 ):
+    client.submit("/account/data/copy/")
     link, index = ask(), web_vault.account_index(ANA)
+    assert (count(db, DataCopy), count(db, IntakeReply)) == (1, 5)
     assert holding(db, index) == {"identity_accounts.address_index"}
     assert press(client, link).status_code == 303
     drain(worker_parts)
@@ -59,11 +75,15 @@ def test_nothing_of_the_account_is_left_in_any_table(
         assert holding(db, value) == set()
     with db.read() as session:
         (contact,) = session.scalars(select(Subscription.id))
-        assert session.scalar(select(func.count()).select_from(ReminderChoice)) == 0
         assert session.scalar(select(func.sum(CostCount.accounts))) == 1
         details = session.scalars(select(AuditEntry).where(AuditEntry.action == "mydata.erase")).one()
     assert (details.subject, details.details) == ("builtin", "{}")
     assert contact
+    left = [count(db, table) for table in (ReminderChoice, DataCopy, IntakeReply, AccountReference)]
+    assert left == [0, 0, 1, 1]  # the link "this wasn't me" of a mail about a passkey
+    (not_me,) = re.findall(r"/not-me/[a-z2-7]{32}/", "".join(mail.text for mail in smtp.to(ANA)))
+    assert press(client, not_me).status_code == 410
+    assert count(db, AccountEvent) == 0
     assert people.account(BEN)
 
 
@@ -163,3 +183,38 @@ def test_of_an_account_elsewhere_only_what_keeps_a_stolen_password_out_stays(db,
         assert row is not None
         assert (row.owner, row.version, row.store) == (None, 2, "shop")
         assert state.closed(session, worker_vault, account.id) == b"old hash"
+
+
+def test_the_other_account_at_an_address_keeps_its_links(db, worker_vault, clock):
+    now = clock.now()
+    entries = [Entry(id=number, address=ANA) for number in "78"]
+    with db.write() as session:
+        gone, other = (state.ensure(session, worker_vault, "shop", entry) for entry in entries)
+        for account in (gone, other):
+            row_id, day = new_id(), timedelta(days=1)
+            replies.count_answer(session, worker_vault, "reset", ANA, now, reply_id=row_id, lifetime=day)
+            whose = {"account": account.id.hex()}
+            replies.prepare(
+                session, worker_vault, "reset", row_id, data={}, private=whose, now=now, lifetime=day
+            )
+    with db.write() as session:
+        owner = state.owner(session, worker_vault, gone.id)
+        erasing.erase(session, worker_vault, gone, owner, now, external=True)
+    with db.read() as session:
+        assert session.scalars(select(IntakeReply.id)).all() == [row_id]
+        assert state.owner(session, worker_vault, other.id).address == ANA
+
+
+def test_a_notice_that_waits_still_goes_and_a_reminder_does_not(ana, ask, client, db, worker_vault, clock):
+    link, now = ask(), clock.now()
+    with db.write() as session:
+        for mail, batch in ((Notice(), b"n" * 16), (RotationReminder(ana.id.hex(), 3), ana.id)):
+            outbox.enqueue(session, worker_vault, mail, address=ANA, locale="en", now=now, batch=batch)
+        account = state.get(session, ana.id)
+        assert account is not None
+        owner = state.owner(session, worker_vault, ana.id)
+        erasing.erase(session, worker_vault, account, owner, now, external=False)
+    with db.read() as session:
+        waiting = session.scalars(select(OutboxMail.purpose).where(OutboxMail.state == "queued")).all()
+    assert waiting == ["notice"]
+    assert client.get(client.get(link).location).status_code == 410

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from urllib.parse import quote
 
@@ -21,10 +22,11 @@ from portal.accounts.factors import proofs
 from portal.accounts.factors import service as factors
 from portal.core.addresses import folded
 from portal.core.clock import SystemClock
-from portal.core.db import Database
+from portal.core.db import Database, new_id
 from portal.crypto.keys import read_web
 from portal.crypto.vault import WebVault, derived_key
 from portal.identity.builtin.store import BuiltinStore
+from portal.mydata import service as mydata
 from tests.authenticator import SECRET
 
 # With the web keys. A door has a row for every address that somebody tried, so its name says nothing about
@@ -220,6 +222,8 @@ def set_up_codes(db: Database, vault: WebVault, address: str) -> None:
         assert len(factors.make_recovery_codes(session, vault, account.id)) == 10
         assert proofs.begin(session, proofs.Purpose.SIGN_IN, account, now=now, address=address)
         record(session, vault, account.id, Kind.CHANGED_PASSWORD, now, device="Firefox/Android")
+        copy = json.dumps({"address": address}).encode()
+        mydata.store(session, new_id(), token_hex(16), copy, now)
 
 
 def codes_say_nothing(loot: Loot) -> None:
@@ -246,6 +250,14 @@ def passkeys_say_nothing(loot: Loot) -> None:
     nothing_joins(replace(loot, tables=loot.tables | {"passkeys": without}), "passkeys")
     assert len(loot.tables["passkey_challenges"]) == 44
     nothing_joins(loot, "passkey_challenges")
+
+
+def copies_say_nothing(loot: Loot) -> None:
+    """A copy of a person's data leads to nobody, and all are as long."""
+    rows = loot.tables["data_copies"]
+    assert len(rows) == 22
+    assert {len(row["content"]) for row in rows} == {65_568}
+    nothing_joins(loot, "data_copies")
 
 
 def events_say_nothing(loot: Loot) -> None:

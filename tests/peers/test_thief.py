@@ -45,6 +45,7 @@ from tests.peers.loot import (
     accounts_look_alike,
     codes_say_nothing,
     confirmed,
+    copies_say_nothing,
     events_say_nothing,
     found_in,
     nothing_between,
@@ -350,6 +351,7 @@ def test_the_thief_learns_nothing(loot, visited_portal, worker_vault, notices):
     guesses_at_the_door_say_nothing(loot, visited_portal.traces)
     passkeys_say_nothing(loot)
     codes_say_nothing(loot)
+    copies_say_nothing(loot)
     events_say_nothing(loot)
     rows_have_one_length(loot)
     order_says_nothing(loot, visited_portal, worker_vault, notices)

@@ -29,10 +29,14 @@ def lock(
     """Spend the link, close the password, end every session, and have the worker mail a link to a new one.
 
     Factors stay: an inbox alone must not be enough to get in. In a company's own store the worker closes the
-    password; on this site it is closed from now on. Raises LinkInvalid where the link was used meanwhile.
+    password; on this site it is closed from now on. Raises LinkInvalid where the link was used
+    meanwhile, or the account was erased.
     """
     intake.spend(session, report.reply_id, now)
-    state.get_many(session, [report.account_id], for_update=True)  # a new password comes before it, or after
+    # A new password comes before it, or after.
+    found = state.get_many(session, [report.account_id], for_update=True)
+    if store == BUILTIN and not found:  # erased meanwhile
+        raise intake.LinkInvalid
     require = BuiltinStore().require_reset if store == BUILTIN else state.require
     if not require(session, [report.account_id], REASON_REPORTED, now):
         # A form that is open for the former reason may be a thief's, and so may a passkey that leads to one.
