@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import lockout, service, sign_in
 from portal.accounts.activity import service as activity
+from portal.accounts.address import service as addresses
 from portal.accounts.factors import proofs
 from portal.crypto.vault import VaultError
 from portal.identity import state
@@ -47,7 +48,7 @@ def tidy(parts: WorkerParts) -> None:
     """Remove ended sessions, old waits, and failure counts that no longer protect an account."""
     now = parts.clock.now()
     ended, events = (each.step(parts.settings.retention) for each in (service.EXPIRED, activity.EXPIRED))
-    in_turns(parts, ended, service.purge_idle, sign_in.purge, proofs.purge, events)
+    in_turns(parts, ended, service.purge_idle, sign_in.purge, proofs.purge, events, addresses.purge)
     with parts.db.write() as session:
         turn = limits.hit(session, parts.vault, LOCKOUT_CLEANUP_LIMIT, "tidy sign-in doors", now=now)
     if not turn.allowed:

@@ -38,6 +38,9 @@ class Kind(Enum):
     PASSKEY_ADDED = "added"
     PASSKEY_REMOVED = "removed"
     PASSKEY_STOPPED = "stopped"
+    ADDRESS_ASKED = "address-asked"
+    ADDRESS_CHANGED = "address-changed"
+    ADDRESS_UNDONE = "address-undone"
 
 
 # The same words as in the mails.
@@ -50,6 +53,9 @@ SAID: Mapping[Kind, str] = {
     Kind.PASSKEY_ADDED: mark("A passkey was added to your account"),
     Kind.PASSKEY_REMOVED: mark("A passkey was removed from your account"),
     Kind.PASSKEY_STOPPED: mark("We stopped one of your passkeys"),
+    Kind.ADDRESS_ASKED: mark("Someone asked to change your email address"),
+    Kind.ADDRESS_CHANGED: mark("Your email address was changed"),
+    Kind.ADDRESS_UNDONE: mark("A change of your email address was undone, and we locked your password"),
     Kind.REPORTED: mark("You told us something wasn’t you, so we locked your password"),
 }
 EXPIRED = Expired(
