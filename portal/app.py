@@ -15,6 +15,9 @@ from portal.accounts.activity import emails as activity_emails
 from portal.accounts.activity import jobs as activity
 from portal.accounts.activity import service as activity_service
 from portal.accounts.activity import views as activity_views
+from portal.accounts.address import emails as address_emails
+from portal.accounts.address import jobs as address
+from portal.accounts.address import views as address_views
 from portal.accounts.factors import confirm, second
 from portal.accounts.factors import jobs as factors
 from portal.accounts.factors import views as factors_views
@@ -75,6 +78,9 @@ from portal.reset.not_me import emails as not_me_emails
 from portal.reset.not_me import jobs as not_me
 from portal.reset.not_me import views as not_me_views
 from portal.reset.stolen import rechecking
+from portal.reset.undo import emails as undo_emails
+from portal.reset.undo import jobs as undo
+from portal.reset.undo import views as undo_views
 from portal.rotation import emails as rotation_emails
 from portal.rotation import jobs as rotation
 from portal.rotation import views as rotation_views
@@ -119,7 +125,9 @@ PAGES = (
     reset_done,
     reset_external,
     activity_views,
+    address_views,
     not_me_views,
+    undo_views,
     rotation_views,
     mydata_views,
     subscriptions_views,
@@ -131,9 +139,11 @@ HANDLERS: dict[str, intake.Handler] = {
     accounts_views.LANGUAGE: accounts.store_language,
     **passkeys.HANDLERS,
     **activity.HANDLERS,
+    **address.HANDLERS,
     **lost.HANDLERS,
     **reset.HANDLERS,
     **not_me.HANDLERS,
+    **undo.HANDLERS,
     **rotation.HANDLERS,
     **subscriptions.HANDLERS,
     **mydata.HANDLERS,
@@ -155,9 +165,11 @@ MAILS: tuple[type[Mail], ...] = (
     *campaigns_emails.MAILS,
     *passkeys_emails.MAILS,
     *activity_emails.MAILS,
+    *address_emails.MAILS,
     *lost_emails.MAILS,
     *reset_emails.MAILS,
     *not_me_emails.MAILS,
+    *undo_emails.MAILS,
     *rotation_emails.MAILS,
     *subscriptions_emails.MAILS,
     *mydata_emails.MAILS,
@@ -170,8 +182,10 @@ BEFORE_HANDOVER: dict[str, BeforeHandover] = {
     **lost.BEFORE_HANDOVER,
     **passkeys.BEFORE_HANDOVER,
     **activity.BEFORE_HANDOVER,
+    **address.BEFORE_HANDOVER,
     **reset.BEFORE_HANDOVER,
     **not_me.BEFORE_HANDOVER,
+    **undo.BEFORE_HANDOVER,
     **rotation.BEFORE_HANDOVER,
     **subscriptions.BEFORE_HANDOVER,
     **mydata.BEFORE_HANDOVER,
@@ -233,6 +247,7 @@ def create_app(
         storage=storage or StorageCheck(database, READINESS, clock),
         page_cache=PageCache(content_version, look_seconds),
         account_lines=(
+            address_views.account_line,
             passkeys_views.account_line,
             factors_views.account_line,
             rotation_views.account_line,

@@ -7,8 +7,9 @@ address. An answer is small, complete, and identical for the same address, incid
 import json
 import logging
 from base64 import b32encode
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
@@ -187,6 +188,24 @@ def findings(mailbox: str, found: list[Candidates]) -> list[Finding]:
             Finding(candidate.incident_id, candidate.list_number, candidate.as_of, outcome, people)
         )
     return results
+
+
+def unite(present: list[Finding], past: Iterable[Finding]) -> list[Finding]:
+    """Return the findings for a mailbox with the people who are listed under its owner's past addresses."""
+    found: dict[bytes, list[Finding]] = defaultdict(list)
+    for finding in past:
+        found[finding.incident_id].append(finding)
+    return [_with_past(finding, found[finding.incident_id]) for finding in present]
+
+
+def _with_past(finding: Finding, past: list[Finding]) -> Finding:
+    people = finding.people
+    for earlier in past:
+        people += tuple(person for person in earlier.people if person not in people)
+    if people:
+        return replace(finding, outcome=Outcome.AFFECTED, people=people)
+    unreadable = any(earlier.outcome is Outcome.UNREADABLE for earlier in past)
+    return replace(finding, outcome=Outcome.UNREADABLE) if unreadable else finding
 
 
 @dataclass(frozen=True)

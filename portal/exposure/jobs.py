@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from portal.core.addresses import AddressInvalid, folded, normalise, plain_marks
+from portal.accounts.address import service as address_service
+from portal.core.addresses import AddressInvalid, folded, normalise, one_mailbox, plain_marks
 from portal.core.dates import day
+from portal.core.db import new_id
 from portal.core.i18n import best_language
 from portal.crypto import tokens
 from portal.crypto.vault import INDEX_BYTES, VaultError
@@ -16,6 +18,7 @@ from portal.exposure.emails import ACCOUNT_PURPOSE, PURPOSE, CheckAnswer
 from portal.exposure.models import ActiveList
 from portal.identity import state
 from portal.identity.account import AccountMissing
+from portal.identity.builtin.store import BuiltinStore
 from portal.incidents import service as incidents
 from portal.intake import jobs as intake
 from portal.intake import replies
@@ -120,7 +123,7 @@ def answer_address(
     )
     if mailbox is None or not allowed:
         return Outcome.ANSWERED
-    findings = answers.findings(mailbox, found)
+    findings = answers.unite(answers.findings(mailbox, found), _under_past_addresses(session, mailbox, parts))
     unique = None
     if request.again:
         checked = ",".join(f.incident_id.hex() for f in findings if f.list_number is not None)
@@ -145,6 +148,35 @@ def answer_address(
         )
     unchecked = not findings or any(finding.outcome is answers.Outcome.NOT_CHECKED for finding in findings)
     return Outcome.HELD if unchecked else Outcome.ANSWERED
+
+
+def _under_past_addresses(session: Session, mailbox: str, parts: WorkerParts) -> list[answers.Finding]:
+    """Return what is listed under the addresses that the mailbox's owner had before, in the builtin store.
+
+    Who has such an address now gets only what the list says of it: they have another account, or none. At
+    least one address is looked up for every mailbox, also where there is none: what the database does must
+    not tell who has an account.
+    """
+    if parts.settings.identity.store != BuiltinStore.name:
+        return []
+    vault = parts.vault
+    account = BuiltinStore().find(session, vault, mailbox)
+    try:
+        profile = state.owner(session, vault, account.id if account else new_id())
+        stored = normalise(plain_marks(profile.address))
+    except (AccountMissing, VaultError, AddressInvalid):
+        account, stored = None, ""
+    if stored != mailbox and not (stored and one_mailbox(mailbox.rpartition("@")[2])):
+        account = None  # another spelling may be another mailbox
+    past = address_service.past_addresses(session, vault, account.id if account else new_id())
+    ids = [incident.id for incident in incidents.published(session)]
+    if not past:
+        answers.candidates(session, vault, ids, new_id().hex())
+    return [
+        finding
+        for one in past
+        for finding in answers.findings(one, answers.candidates(session, vault, ids, one))
+    ]
 
 
 def release(parts: WorkerParts) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import service as sessions
 from portal.accounts.activity import service as activity
+from portal.accounts.address import service as addresses
 from portal.accounts.factors import service as factors
 from portal.accounts.factors.lost.emails import PURPOSE as LOST
 from portal.audit import service as audit
@@ -50,6 +51,7 @@ def erase(
     sessions.end_sessions(session, account.id)
     factors.remove_all(session, account.id)
     activity.forget(session, account.id)
+    addresses.forget(session, account.id)
     if external:
         attempts.forget(session, vault, account.id)
         identity.forget_owner(session, account.id)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import service as sessions
 from portal.accounts.activity import service as activity
+from portal.accounts.address import service as addresses
 from portal.accounts.factors import service as factors
 from portal.accounts.factors.lost.emails import PURPOSE as LOST
 from portal.accounts.passkeys import service as passkeys
@@ -66,7 +67,8 @@ def gather(
     every = incidents.every(session)
     own = [incident for incident in every if incident in incidents.published(session)]
     found = account_at(session, vault, settings.identity.store, address, [entry] if entry else [])
-    people = _Lists(session, vault, own, [address], references, owner.name)
+    past = addresses.past_addresses(session, vault, account.id)
+    people = _Lists(session, vault, own, [address, *past], references, owner.name)
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -75,6 +77,7 @@ def gather(
         "responsible": _responsible(settings),
         "account": {
             "address": owner.address,
+            "past_addresses": past,
             "name": owner.name,
             "customer_numbers": references,
             "language_from_the_company": owner.locale,

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from portal.accounts import service as sessions
+from portal.accounts.address import service as addresses
 from portal.core.i18n import best_language
 from portal.crypto.vault import VaultError
 from portal.identity import state
@@ -63,6 +64,8 @@ def ask_to_erase(session: Session, request: Request, now: datetime, parts: Worke
     if found is None:
         return Outcome.ANSWERED
     account, owner = found
+    if addresses.undo_until(session, account.id, now) is not None:
+        return Outcome.ANSWERED  # the page says why: whoever changed the address may be a thief
     token = _prepare_link(
         session, request, now, parts, account, owner, purpose=ERASE, lifetime=service.ERASE_LIFETIME
     )

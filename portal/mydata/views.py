@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from portal.accounts import at_company, login
+from portal.accounts.address import service as addresses
 from portal.accounts.factors.step_up import recently_proved
 from portal.accounts.login import current_account, sign_in_required
 from portal.intake.flow import Flow
@@ -115,15 +116,23 @@ def _copy(token: str) -> bytes:
 @bp.get("/account/data/erase/")
 @recently_proved
 def ask_to_erase() -> ResponseReturnValue:
-    """Say what goes and what must stay, and ask."""
-    return render_template("mydata/erase.html", form=EmptyForm())
+    """Say what goes and what must stay, and ask; or from when on, if the address was changed lately."""
+    return render_template("mydata/erase.html", form=EmptyForm(), waits_until=_waits_until())
 
 
 @bp.post("/account/data/erase/")
 @recently_proved
 def order_erasure() -> ResponseReturnValue:
-    """Have the worker mail the link that confirms it."""
+    """Have the worker mail the link that confirms it, unless an old address can still undo a change."""
+    if _waits_until() is not None:
+        return frame.see_other("mydata.ask_to_erase")
     return _ERASURES.submit(_asking(), for_account=True)
+
+
+def _waits_until() -> datetime | None:
+    parts = frame.parts()
+    with parts.db.read() as db_session:
+        return addresses.undo_until(db_session, current_account().account_id, parts.clock.now())
 
 
 @bp.get("/account/data/erase/sent/")

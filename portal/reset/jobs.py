@@ -9,6 +9,9 @@ from sqlalchemy.orm import Session
 
 from portal.accounts.activity import not_me
 from portal.accounts.activity.service import Kind
+from portal.accounts.address import service as address
+from portal.accounts.address import telling
+from portal.accounts.address.emails import RESET_ASKED
 from portal.core import addresses
 from portal.core.dates import moment
 from portal.core.db import new_id
@@ -74,6 +77,9 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
     profile = found.profile
     if profile and addresses.sign_in_name(profile.address) != owner:
         profile = None  # the row's index was tampered with: it leads to someone else
+    asked_for = found.account.id if found.account else new_id()
+    if address.restoring(session, asked_for):
+        profile = None  # its address is still a thief's, until the undo is done
     mail: Mail = NoAccount()
     if found.exists:
         mail = ResetLink() if profile else LinkNotPrepared()
@@ -88,6 +94,16 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         code=request.code,
         now=now,
         store_id=found.store_id,
+    )
+    telling.tell_former(
+        session,
+        parts,
+        asked_for,
+        RESET_ASKED,
+        at=request.asked_at,
+        now=now,
+        language=request.fields.get("language", ""),
+        unique=reply_id.hex(),
     )
     return Outcome.ANSWERED
 
@@ -167,6 +183,16 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
     if row_id is not None:
         kind = Kind.CHANGED_PASSWORD if mail.stays_signed_in else Kind.CHOSE_PASSWORD
         not_me.prepare(session, parts.vault, row_id, account_id, kind, request.asked_at, now)
+        telling.tell_former(
+            session,
+            parts,
+            account_id,
+            kind.value,
+            at=request.asked_at,
+            now=now,
+            language=language,
+            unique=str(version),
+        )
     return Outcome.ANSWERED
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from portal.accounts import lockout
+from portal.accounts.address import past
 from portal.accounts.models import FailureCount
 from portal.core.addresses import sign_in_name
 from portal.crypto.vault import VaultError, WorkerVault
@@ -26,7 +27,7 @@ class AccountFound:
 
     `unset`: the company gave no usable password, and the owner has chosen none since.
     `restricted`: so many wrong passwords were typed that unknown browsers cannot sign in. `reminders` is an
-    interval in months, or `off`.
+    interval in months, or `off`. `formerly`: its owner has changed the address that was looked for.
     """
 
     id: bytes
@@ -39,6 +40,7 @@ class AccountFound:
     password_changed_at: datetime | None
     restricted: bool
     reminders: str
+    formerly: bool = False
 
 
 def account_at(
@@ -49,8 +51,13 @@ def account_at(
     `entries` are those that a store of the company's has; of several at one address none is shown.
     """
     account = _find(session, vault, store, address, entries)
+    formerly = account is None and store == BUILTIN
+    if formerly:
+        account = _find_by_past(session, vault, address)
     if account is None:
         return None
+    if formerly:
+        address = _present_address(session, vault, account.id) or address
     counts = lockout.lockout_of(vault, vault.account_index(address), account.version)
     password = passwords.of(session, vault, account.id)
     return AccountFound(
@@ -64,6 +71,7 @@ def account_at(
         password_changed_at=account.password_changed_at,
         restricted=lockout.full(session, vault, counts, FailureCount.strangers),
         reminders=rotation.chosen(session, account.id).interval,
+        formerly=formerly,
     )
 
 
@@ -75,6 +83,19 @@ def _find(
     if len(entries) != 1:
         return None
     return state.of_store(session, state.account_id(vault, store, entries[0].id), store)
+
+
+def _find_by_past(session: Session, vault: WorkerVault, address: str) -> Account | None:
+    """Return the account whose owner had an address before; of several none is guessed."""
+    found = past.accounts_with(session, vault, [address]).get(sign_in_name(address), [])
+    return state.of_store(session, found[0], BUILTIN) if len(found) == 1 else None
+
+
+def _present_address(session: Session, vault: WorkerVault, account_id: bytes) -> str | None:
+    try:
+        return state.owner(session, vault, account_id).address
+    except (AccountMissing, VaultError):
+        return None
 
 
 def _is_intact(session: Session, vault: WorkerVault, password: Password, address: str) -> bool:

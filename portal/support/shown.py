@@ -80,6 +80,7 @@ def as_data(found: Found, shown_address: str, hints: Sequence[str]) -> dict[str,
         "account": account
         and {
             "intact": account.intact,
+            "address_changed_since": account.formerly,
             "must_choose_a_password": account.must_reset or account.unset,
             "required_at": account.reset_required_at,
             "required_because": account.reset_reason,
@@ -142,6 +143,10 @@ def _account_lines(found: Found) -> list[str]:
     if account is None:
         return ["No account has this address."]
     lines = ["There is an account."]
+    if account.formerly:
+        lines = [
+            "An account had this address. Its owner has changed it since, and signs in with another one."
+        ]
     if not account.intact:
         lines.append("ITS ROW WAS ALTERED: it does not decrypt, or belongs to another address.")
     if account.must_reset:

@@ -93,6 +93,7 @@ LABELS = {
     "derived_key": {"account", "audit checkpoints", "bucket", "doctor", "fingerprint", "proof", "vouchers"},
     "hit": {
         "account mails",
+        "address asks",
         "change-password",
         "confirm",
         "forged notice links",
@@ -125,6 +126,7 @@ LABELS = {
         "password attempt",
         "check again",
         "external account",
+        "former address",
         "left-out",
         "notice",
         "password changed",
@@ -161,7 +163,7 @@ LABELS = {
         "update words",
     },
     "seal": {"canary"},
-    "token": {"boundary", "message-id", "reminders-off", "reset", "unsubscribe"},
+    "token": {"address-undo", "boundary", "message-id", "reminders-off", "reset", "unsubscribe"},
     "unlock": {
         "authenticity",
         "portal data copy",
@@ -174,6 +176,13 @@ LABELS = {
 # By the name in its row: the purposes of its links, and its fields, which are the keys of the sealed JSON.
 MAILS = {
     "account-changed": ("", "not-me", None, "changed_at change"),
+    "address-change": ("", "address-undo", None, "changed_at to made"),
+    "address-confirm": ("address-confirm", "address-confirm", None, ""),
+    "address-done": ("", None, None, ""),
+    "address-restored": ("", "reset", None, ""),
+    "address-taken": ("address-confirm", None, None, ""),
+    "address-unused": ("", None, None, ""),
+    "former-address": ("", "address-undo", None, "changed_at news"),
     "erase-confirm": ("erase-account", "erase-account", None, ""),
     "erased": ("", None, None, "elsewhere"),
     "my-data": ("my-data", "my-data", None, ""),
@@ -196,6 +205,9 @@ MAILS = {
 # What seals a request, by the handler that opens it.
 REQUESTS = {
     "account-event",
+    "address-ask",
+    "address-confirm",
+    "address-undo",
     "check",
     "check-account",
     "erase-account",

@@ -11,6 +11,13 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 from portal.accounts.activity.emails import AccountChanged
+from portal.accounts.address.emails import (
+    AddressChange,
+    AddressConfirm,
+    AddressDone,
+    AddressTaken,
+    FormerAddress,
+)
 from portal.accounts.factors.lost.emails import SecondStepLost, SecondStepRemoved
 from portal.accounts.passkeys.emails import PasskeyChanged
 from portal.campaigns import frozen
@@ -31,6 +38,7 @@ from portal.outbox.compose import Composer
 from portal.outbox.mail import Mail
 from portal.reset.emails import LinkNotPrepared, NoAccount, PasswordChanged, ResetLink, ResetRequired
 from portal.reset.not_me.emails import ReportedLocked
+from portal.reset.undo.emails import AddressRestored, AddressUnused
 from portal.rotation.emails import ReminderLink, RotationReminder
 from portal.subscriptions import wording as updates
 from portal.subscriptions.emails import StatusUpdate, SubscribeConfirm
@@ -120,13 +128,18 @@ def cases(language: str) -> dict[str, Case]:
     es = language == "es"
     told = announcement(es=True)
     notice, update = Notice("00" * 16), StatusUpdate("00" * 16, "00" * 16, "order-archive")
+    when = "23 de noviembre de 2026, 09:00 UTC" if es else "23 November 2026, 09:00 UTC"
     return {
+        "address-asked": Case(AddressChange(when, "a…@h….example")),
+        "address-changed": Case(AddressChange(when, "a…@h….example", made=True)),
+        "address-confirm": Case(AddressConfirm()),
+        "address-done": Case(AddressDone()),
+        "address-restored": Case(AddressRestored()),
+        "address-taken": Case(AddressTaken()),
+        "address-unused": Case(AddressUnused()),
+        "former-address": Case(FormerAddress(when, "reset-asked")),
         **{
-            f"account-{change}": Case(
-                AccountChanged(
-                    "23 de noviembre de 2026, 09:00 UTC" if es else "23 November 2026, 09:00 UTC", change
-                )
-            )
+            f"account-{change}": Case(AccountChanged(when, change))
             for change in ("codes-added", "codes-removed", "recovery-made")
         },
         "check-answer": Case(CheckAnswer()),
@@ -137,24 +150,14 @@ def cases(language: str) -> dict[str, Case]:
         "notice-discreet": Case(Notice()),
         "notice-untranslated": Case(notice, notice_words(language, 1, ("en",))),
         **{
-            f"passkey-{change}": Case(
-                PasskeyChanged(
-                    "23 de noviembre de 2026, 09:00 UTC" if es else "23 November 2026, 09:00 UTC", change
-                )
-            )
+            f"passkey-{change}": Case(PasskeyChanged(when, change))
             for change in ("added", "removed", "stopped")
         },
-        "password-changed": Case(
-            PasswordChanged("23 de noviembre de 2026, 09:00 UTC" if es else "23 November 2026, 09:00 UTC")
-        ),
-        "password-changed-here-only": Case(
-            PasswordChanged(
-                "23 de noviembre de 2026, 09:00 UTC" if es else "23 November 2026, 09:00 UTC", signs_out=False
-            )
-        ),
+        "password-changed": Case(PasswordChanged(when)),
+        "password-changed-here-only": Case(PasswordChanged(when, signs_out=False)),
         "password-changed-elsewhere-too": Case(
             PasswordChanged(
-                "23 de noviembre de 2026, 09:00 UTC" if es else "23 November 2026, 09:00 UTC",
+                when,
                 stays_signed_in=True,
                 signs_out=False,
                 tries_elsewhere=True,

@@ -94,7 +94,7 @@ def test_an_answer_that_comes_later_has_the_size_of_any_other(language):
 
 
 @pytest.mark.parametrize("language", SETTINGS.site.languages)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"address-restored"}))  # no address is changed here
 def test_without_access_to_accounts_no_mail_leads_to_a_page_of_accounts_here(name, language):
     headers, html = rendered(AT_COMPANY, cases(language)[name], language)
     text = headers + html

@@ -23,10 +23,11 @@ def write(rows: Rows) -> None:
     ]
     rows["past_addresses"] = [
         {
-            "id": EVERY_BYTE[64:80],
+            "id": EVERY_BYTE[start : start + 16],
             "account_id": ACCOUNT,
-            "address_index": EVERY_BYTE[96:112],
+            "address_index": EVERY_BYTE[start + 32 : start + 48],
             "held_until": at(24),
             "sealed": EVERY_BYTE[:200],
         }
+        for start in (64, 80)
     ]

@@ -23,10 +23,12 @@ COVERED = {
     "account_proofs.account_id": "a proof of the last minutes, worthless without its browser",
     "account_sessions.account_id": "devices",
     "account_state.id": "account",
+    "address_changes.account_id": "account",
     "factor_removals.account_id": "a removal under way, of which every address was told",
     "identity_accounts.id": "account",
     "one_time_codes.account_id": "security",
     "passkeys.account_id": "security",
+    "past_addresses.account_id": "account",
     "recovery_codes.account_id": "security",
     "rotation_choices.account_id": "reminders",
     "unchecked_passwords.account_id": "the version whose password is yet to be looked up",
@@ -66,6 +68,7 @@ def test_the_copy_of_a_person_with_everything_holds_everything(everything, ask, 
     assert (data["format"], data["version"], data["language"]) == ("portal-my-data", 1, "en")
     assert data["responsible"]["email"] == "help@northwind.example"
     assert data["account"]["address"] == ANA
+    assert data["account"]["past_addresses"] == []
     assert data["account"]["name"] == "Ana Ruiz"
     assert data["account"]["customer_numbers"] == ["K-1"]
     assert data["account"]["language_from_the_company"] == "es"

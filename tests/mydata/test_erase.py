@@ -8,6 +8,8 @@ import pytest
 from sqlalchemy import func, select
 
 from portal.accounts.activity.models import AccountEvent
+from portal.accounts.address import service as addresses
+from portal.accounts.models import AccountSession
 from portal.audit.models import AuditEntry
 from portal.campaigns.emails import Notice
 from portal.core.db import new_id
@@ -16,6 +18,7 @@ from portal.identity.builtin.models import AccountReference, AccountRow, CostCou
 from portal.identity.models import AccountState
 from portal.identity.ports import Entry
 from portal.intake import replies
+from portal.intake import service as intake
 from portal.intake.models import IntakeReply
 from portal.mydata import erasing
 from portal.mydata.models import DataCopy
@@ -108,6 +111,31 @@ def test_afterwards_the_address_is_one_that_nobody_knows(
         later.submit("/reset/", email=address)
     drain(worker_parts)
     assert subjects(smtp)[-1] == subjects(smtp, "eva.ruiz@northwind.example")[-1]
+
+
+def test_nobody_deletes_an_account_while_its_old_address_can_undo_a_change(
+    ana, client, sign_in, db, worker_vault, worker_parts, smtp, clock, web_vault
+):
+    new = "ana@home.example"
+    with db.write() as session:
+        addresses.change(session, worker_vault, ana.id, new, clock.now())
+    drain(worker_parts)
+    assert leads_to(sign_in(new)) == "/account/"
+    page = client.get(ASK).text
+    assert "The old address can undo that until" in page
+    assert '<time datetime="2026-12-01">1 December 2026</time>. After that you can delete' in page
+    assert "Email me the link to delete it" not in page
+    form = hidden(client.get("/account/data/copy/").text)
+    assert client.post(ASK, data=form, headers=SAME_SITE).location == ASK
+    with db.write() as session:  # what a stolen web process asks for is refused as well
+        session_id = session.scalar(select(AccountSession.id))
+        fields = {"account": ana.id.hex(), "version": "2", "session": session_id.hex()}
+        intake.submit(session, web_vault, "erase-account", fields, clock.now())
+    drain(worker_parts)
+    assert subjects(smtp, new) == []
+    clock.advance(timedelta(days=8))
+    assert leads_to(sign_in(new)) == "/account/"
+    assert leads_to(client.submit(ASK)) == "/account/data/erase/sent/"
 
 
 def test_opening_the_link_does_nothing_and_the_session_lives_on(ana, ask, client, db):

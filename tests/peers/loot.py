@@ -9,6 +9,7 @@ from binascii import b2a_qp
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -18,6 +19,8 @@ import pyotp
 from sqlalchemy import inspect, text
 
 from portal.accounts.activity.service import Kind, record
+from portal.accounts.address import past
+from portal.accounts.address import service as addresses
 from portal.accounts.factors import proofs
 from portal.accounts.factors import service as factors
 from portal.core.addresses import folded
@@ -27,6 +30,7 @@ from portal.crypto.keys import read_web
 from portal.crypto.vault import WebVault, derived_key
 from portal.identity.builtin.store import BuiltinStore
 from portal.mydata import service as mydata
+from portal.runtime.context import Context
 from tests.authenticator import SECRET
 
 # With the web keys. A door has a row for every address that somebody tried, so its name says nothing about
@@ -53,6 +57,8 @@ PURPOSES = (
         "suppression",
         "account-ref",
         "external account",
+        "past address",
+        "former address",
     ),
     *("check", "reset", "subscribe", "check again", "answer-reference", "stand-in"),
     *("password attempt", "worker process key"),
@@ -211,19 +217,37 @@ def nothing_joins(loot: Loot, table: str) -> None:
     assert not others & set(own)
 
 
-def set_up_codes(db: Database, vault: WebVault, address: str) -> None:
-    """Give an account an app and recovery codes, leave a sign-in half-way, and record an event."""
-    with db.read() as session:
+def set_up(context: Context, vault: WebVault, address: str) -> None:
+    """Give an account an app and recovery codes, leave a sign-in half-way, record an event, and move."""
+    with context.db.read() as session:
         account = BuiltinStore().find(session, vault, address)
     assert account is not None
     now = SystemClock().now()
-    with db.write() as session:
+    with context.db.write() as session:
         assert factors.add_code(session, vault, account, SECRET, pyotp.TOTP(SECRET).at(now), now)
         assert len(factors.make_recovery_codes(session, vault, account.id)) == 10
         assert proofs.begin(session, proofs.Purpose.SIGN_IN, account, now=now, address=address)
         record(session, vault, account.id, Kind.CHANGED_PASSWORD, now, device="Firefox/Android")
         copy = json.dumps({"address": address}).encode()
         mydata.store(session, new_id(), token_hex(16), copy, now)
+        # Somebody who had another address, and asked for a third one.
+        worker = context.worker_vault()
+        change_id = addresses.ask(session, worker, account, address, f"new.{address}", now)
+        past.add(session, worker, change_id, account.id, f"old.{address}", now + timedelta(days=8))
+
+
+def moves_say_nothing(loot: Loot) -> None:
+    """A change of an address leads to its account alone, and no address lies in it, or follows from it."""
+    (asked, before) = (loot.tables[name] for name in ("address_changes", "past_addresses"))
+    assert {len(row["sealed"]) for row in asked} == {2_076}
+    assert {len(row["sealed"]) for row in before} == {540}
+    assert len(asked) == len(before) == 22
+    for name in ("address_changes", "past_addresses"):
+        named = [
+            {column: value for column, value in row.items() if column not in ("account_id", "id")}
+            for row in loot.tables[name]
+        ]  # both rows of a change have its id
+        nothing_joins(replace(loot, tables=loot.tables | {name: named}), name)
 
 
 def codes_say_nothing(loot: Loot) -> None:

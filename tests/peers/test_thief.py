@@ -48,12 +48,13 @@ from tests.peers.loot import (
     copies_say_nothing,
     events_say_nothing,
     found_in,
+    moves_say_nothing,
     nothing_between,
     nothing_joins,
     passkeys_say_nothing,
     rank_correlation,
     rows_of,
-    set_up_codes,
+    set_up,
     shapes,
     spellings,
 )
@@ -213,7 +214,7 @@ def visited_portal(
     for one in (*affected[100:110], affected[150], *others[100:110], others[250]):
         make_passkey(context, one.address)
     for one in (*affected[110:120], affected[250], *others[110:120], others[150]):
-        set_up_codes(context.db, WebVault(read_web(context.settings.keys.web_file)), one.address)
+        set_up(context, WebVault(read_web(context.settings.keys.web_file)), one.address)
     made = Portal(context, stolen_environ, smtp, customers)
     log = tmp_path / "stolen/portal.log"
     with serving(stolen_environ, log), working(stolen_environ, log):
@@ -352,6 +353,7 @@ def test_the_thief_learns_nothing(loot, visited_portal, worker_vault, notices):
     passkeys_say_nothing(loot)
     codes_say_nothing(loot)
     copies_say_nothing(loot)
+    moves_say_nothing(loot)
     events_say_nothing(loot)
     rows_have_one_length(loot)
     order_says_nothing(loot, visited_portal, worker_vault, notices)

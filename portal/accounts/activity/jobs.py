@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from portal.accounts.activity import not_me
 from portal.accounts.activity.emails import AccountChanged
 from portal.accounts.activity.service import EVENT, MAILED, Kind
+from portal.accounts.address import telling
 from portal.core.dates import moment
 from portal.core.i18n import best_language
 from portal.crypto.vault import VaultError
@@ -55,6 +56,16 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
     )
     if row_id is not None:
         not_me.prepare(session, parts.vault, row_id, account_id, kind, request.asked_at, now)
+        telling.tell_former(
+            session,
+            parts,
+            account_id,
+            change,
+            at=request.asked_at,
+            now=now,
+            language=language,
+            unique=event,
+        )
     return Outcome.ANSWERED
 
 

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.accounts import service as sessions
 from portal.accounts.activity import service as activity
 from portal.accounts.address import before, past
-from portal.accounts.address.models import ASKED, CHANGED, UNDONE, AddressChange
+from portal.accounts.address.models import ASKED, CHANGED, UNDONE, AddressChange, PastAddress
 from portal.accounts.factors import proofs
 from portal.accounts.passkeys import service as passkeys
 from portal.core.addresses import sign_in_name
@@ -104,6 +104,20 @@ def told_addresses(session: Session, vault: WorkerVault, account_id: bytes, now:
         if sign_in_name(content.old) != sign_in_name(present):
             told.setdefault(content.old, row.id)  # of one address's changes, the first undoes most
     return [Told(address, change_id) for address, change_id in told.items()]
+
+
+def undo_until(session: Session, account_id: bytes, now: datetime) -> datetime | None:
+    """Return until when an old address can undo a change of an account's; None where none can."""
+    open_ones = (AddressChange.account_id == account_id) & (AddressChange.state == CHANGED)
+    return session.scalar(
+        select(func.max(AddressChange.ends_at)).where(open_ones, AddressChange.ends_at > now)
+    )
+
+
+def forget(session: Session, account_id: bytes) -> None:
+    """Remove the changes and the past addresses of an account that is erased."""
+    for table in (AddressChange, PastAddress):
+        session.execute(delete(table).where(table.account_id == account_id))
 
 
 def is_free(session: Session, vault: WorkerVault, address: str, account_id: bytes, now: datetime) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts.activity import not_me
 from portal.accounts.activity.service import Kind
+from portal.accounts.address import telling
 from portal.accounts.passkeys import challenges, service
 from portal.accounts.passkeys.emails import PasskeyChanged
 from portal.core.dates import moment
@@ -61,6 +62,16 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
     )
     if row_id is not None:
         not_me.prepare(session, parts.vault, row_id, account_id, Kind(change), request.asked_at, now)
+        telling.tell_former(
+            session,
+            parts,
+            account_id,
+            change,
+            at=request.asked_at,
+            now=now,
+            language=language,
+            unique=passkey_id.hex(),
+        )
     return Outcome.ANSWERED
 
 

@@ -64,6 +64,12 @@ def by_reference(
     return {number: [accounts[one] for one in sorted(accounts)] for number, accounts in found.items()}
 
 
+def by_id(session: Session, vault: WorkerVault, ids: Collection[bytes]) -> dict[bytes, Owned]:
+    """Return the accounts with these ids, by id."""
+    rows = session.execute(_OWNED.where(among(session, AccountRow.id, ids))) if ids else ()
+    return {row.id: _owned(vault, row) for row in rows}
+
+
 def page(session: Session, vault: WorkerVault, after: bytes, limit: int) -> list[Owned]:
     """Return up to `limit` accounts with ids greater than `after`, ascending."""
     rows = session.execute(_OWNED.where(AccountRow.id > after).order_by(AccountRow.id).limit(limit))

@@ -7,6 +7,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from portal.accounts.activity.not_me import PURPOSE
+from portal.accounts.activity.service import Kind
+from portal.accounts.address import telling
 from portal.core.db import new_id
 from portal.crypto.vault import VaultError
 from portal.identity import registry, state
@@ -115,6 +117,17 @@ def mail_link(session: Session, request: Request, now: datetime, parts: WorkerPa
     if queued is not None:
         content = {row_id: renewable(account, profile, store_id)}
         replies.prepare_many(session, parts.vault, RESET, content, now=now, lifetime=RENEWABLE_FOR)
+        # The link went to the present address, which a thief may have set.
+        telling.tell_former(
+            session,
+            parts,
+            account.id,
+            Kind.REPORTED.value,
+            at=request.asked_at,
+            now=now,
+            language=request.fields.get("language") or profile.language,
+            unique=row_id.hex(),
+        )
     return Outcome.ANSWERED
 
 

@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import sleep
 
 from sqlalchemy.orm import Session
 
+from portal.accounts.address import past
 from portal.core.addresses import sign_in_name
 from portal.core.clock import Clock
 from portal.core.db import Database
@@ -155,18 +156,26 @@ Cohort = Everyone | Listed
 
 @dataclass(frozen=True, repr=False)
 class _Found:
-    """The accounts of some people, by the name they sign in with, and by customer number."""
+    """The accounts of some people, by the name they sign in with, and by customer number.
+
+    `formerly` are those whose owners signed in with that name before they changed their address.
+    """
 
     named: dict[str, list[Owner]]
     numbered: dict[str, list[Owner]]
+    formerly: dict[str, list[Owner]] = field(default_factory=dict)
 
 
 def _found(session: Session, vault: WorkerVault, people: Collection[Person]) -> _Found:
-    named = finding.by_name(session, vault, {sign_in_name(person.address) for person in people})
+    names = {sign_in_name(person.address) for person in people}
+    named = finding.by_name(session, vault, names)
     numbered = finding.by_reference(session, vault, _numbers(people), named.values())
+    formerly = past.accounts_with(session, vault, names)
+    moved = finding.by_id(session, vault, {one for accounts in formerly.values() for one in accounts})
     return _Found(
         {name: [Owner(account)] for name, account in named.items()},
         {number: [Owner(account) for account in owned] for number, owned in numbered.items()},
+        {name: [Owner(moved[one]) for one in ids if one in moved] for name, ids in formerly.items()},
     )
 
 
@@ -188,8 +197,9 @@ def _numbers(people: Collection[Person]) -> set[str]:
 
 
 def _step(found: _Found, key: bytes, person: Person) -> Step:
-    owners = {owner.account.id: owner for owner in found.numbered.get(person.account_ref, ())}
     altered, name = [], sign_in_name(person.address)
+    listed = [*found.numbered.get(person.account_ref, ()), *found.formerly.get(name, ())]
+    owners = {owner.account.id: owner for owner in listed}
     for owner in found.named.get(name, ()):
         if _belongs(owner, name):
             owners[owner.account.id] = owner

@@ -5,6 +5,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from portal.accounts.address import service as address
+from portal.accounts.address import telling
+from portal.accounts.address.emails import LOST_REMOVED
 from portal.accounts.factors import service as factors
 from portal.accounts.factors.lost import service
 from portal.accounts.factors.lost.emails import PURPOSE, SecondStepLost, SecondStepRemoved
@@ -84,10 +87,19 @@ def tell(session: Session, request: Request, now: datetime, parts: WorkerParts) 
     account, owner = found
     language = _language(request.fields.get("language") or owner.language, parts)
     day = start_of_day(now).date().isoformat()
-    mail = SecondStepRemoved()
-    for address in _addresses(owner):
-        key = parts.vault.list_index("second step removed", f"{account.id.hex()} {day} {address}")
-        outbox.enqueue(session, parts.vault, mail, address=address, locale=language, now=now, unique=key)
+    mail, to = SecondStepRemoved(), owner.address
+    key = parts.vault.list_index("second step removed", f"{account.id.hex()} {day} {to}")
+    outbox.enqueue(session, parts.vault, mail, address=to, locale=language, now=now, unique=key)
+    telling.tell_former(
+        session,
+        parts,
+        account.id,
+        LOST_REMOVED,
+        at=request.asked_at,
+        now=now,
+        language=language,
+        unique=day,
+    )
     return Outcome.ANSWERED
 
 
@@ -110,8 +122,10 @@ def _mail(
     now: datetime,
     parts: WorkerParts,
 ) -> None:
-    for address in _addresses(owner):
-        row_id, may = new_id(), stage if address == owner.address else Stage.STOP
+    # The old address of an account that was changed lately can stop it, and not confirm it.
+    told = address.told_addresses(session, parts.vault, removal.account_id, now)
+    for to in [owner.address, *(one.address for one in told)]:
+        row_id, may = new_id(), stage if to == owner.address else Stage.STOP
         replies.prepare(
             session,
             parts.vault,
@@ -126,16 +140,11 @@ def _mail(
             session,
             parts.vault,
             SecondStepLost(int(may)),
-            address=address,
+            address=to,
             locale=_language(language, parts),
             now=now,
             row_id=row_id,
         )
-
-
-def _addresses(owner: Profile) -> list[str]:
-    """Return every address that must hear of it, the account's first."""
-    return [owner.address]
 
 
 def _language(wanted: str, parts: WorkerParts) -> str:
