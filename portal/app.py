@@ -33,6 +33,9 @@ from portal.blocklists.lists import Blocklists
 from portal.campaigns import emails as campaigns_emails
 from portal.campaigns import jobs as campaigns
 from portal.campaigns import service as campaigns_service
+from portal.cases import emails as cases_emails
+from portal.cases import jobs as cases
+from portal.cases import views as cases_views
 from portal.core.clock import Clock, SystemClock
 from portal.core.db import Database
 from portal.core.settings import Settings
@@ -131,6 +134,7 @@ PAGES = (
     rotation_views,
     mydata_views,
     subscriptions_views,
+    cases_views,
 )
 
 # The handlers of sealed requests, by purpose.
@@ -147,6 +151,7 @@ HANDLERS: dict[str, intake.Handler] = {
     **rotation.HANDLERS,
     **subscriptions.HANDLERS,
     **mydata.HANDLERS,
+    **cases.HANDLERS,
 }
 
 # The handlers of sealed jobs, by kind: what only the worker may ask a company's own store.
@@ -173,6 +178,7 @@ MAILS: tuple[type[Mail], ...] = (
     *rotation_emails.MAILS,
     *subscriptions_emails.MAILS,
     *mydata_emails.MAILS,
+    *cases_emails.MAILS,
 )
 COMPOSERS: dict[str, type[Mail]] = {mail.name: mail for mail in MAILS}
 
@@ -189,6 +195,7 @@ BEFORE_HANDOVER: dict[str, BeforeHandover] = {
     **rotation.BEFORE_HANDOVER,
     **subscriptions.BEFORE_HANDOVER,
     **mydata.BEFORE_HANDOVER,
+    **cases.BEFORE_HANDOVER,
 }
 
 # What finds the frozen words of a mail, by its name.
@@ -321,6 +328,7 @@ EXPIRED: tuple[Expired, ...] = (
     outbox.UNSENT,
     outbox.SENT_LONG_AGO,
     mydata_service.EXPIRED,
+    cases.CLOSED,
 )
 
 OFTEN = timedelta(seconds=10)
@@ -352,4 +360,6 @@ SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("mydata.tidy", MINUTE, mydata.tidy),
     ScheduledJob("incidents.publish_due", OFTEN, incidents_jobs.publish_due),
     ScheduledJob("subscriptions.announce", OFTEN, subscriptions.announce),
+    ScheduledJob("cases.look", MINUTE, cases.look),
+    ScheduledJob("cases.tidy", HOUR, cases.tidy),
 )

@@ -23,6 +23,7 @@ COMMANDS = {
         "portal.campaigns.commands:campaigns",
         "Send the notice to everyone affected.",
     ),
+    "cases": ("portal.cases.commands:cases", "Help people who cannot reach their inbox."),
     "db": ("portal.runtime.commands:db", "Migrate, back up and restore the database."),
     "demo": ("portal.demo.commands:demo", "Run an example incident with a mailbox, on loopback only."),
     "doctor": (

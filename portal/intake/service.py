@@ -192,6 +192,12 @@ def spend(session: Session, reply_id: bytes, now: datetime) -> None:
         raise LinkInvalid
 
 
+def any_spent(session: Session, reply_ids: list[bytes]) -> bool:
+    """Return whether one of these replies was used; nobody can use another until the transaction ends."""
+    mine = select(_REPLIES.spent_at).where(_REPLIES.id.in_(reply_ids)).order_by(_REPLIES.id)
+    return any(row.spent_at is not None for row in session.execute(mine.with_for_update()).all())
+
+
 def count_try(session: Session, purpose: str, browsers: list[str], now: datetime) -> list[bytes]:
     """Count an attempt at the codes of this browser's requests, and return the tokens encrypted under them.
 

@@ -1,21 +1,18 @@
 """`portal support`: find out for a caller what the portal knows of one address, and who has looked."""
 
-import os
-import pwd
 import sys
 from dataclasses import asdict
 from datetime import timedelta
-from pathlib import Path
 
 import click
 
+from portal.audit.staff import operator
 from portal.core.addresses import AddressInvalid, normalise
 from portal.runtime.command_line import AS_JSON, counted, echo_json
 from portal.runtime.context import Context
 
 LONGEST_REASON = 200
 LONGEST_REFERENCE = 100
-_NOT_SET = 2**32 - 1  # the kernel's login uid of a process that no login began
 
 
 @click.group()
@@ -106,18 +103,6 @@ def _checked_reason(reason: str | None, text: str) -> str:
 
 
 def _staff(reason: str) -> tuple[str, str, str]:
-    """Return who logged in, as the kernel knows it, or else as sudo says; as whom the command runs; why."""
-    ran_as = _name(os.geteuid())
-    try:
-        login = int(Path("/proc/self/loginuid").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        login = _NOT_SET
-    user = _name(login) if login != _NOT_SET else os.environ.get("SUDO_USER") or ran_as
-    return user, ran_as, reason
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+    """Return who logged in, as whom the command runs, and why."""
+    who = operator()
+    return who.user, who.ran_as, reason

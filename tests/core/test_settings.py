@@ -133,6 +133,8 @@ def test_every_fault_is_reported_together_and_no_value_with_it():
         "RATE_RESET_IP": SECRET,
         "RATE_SUBSCRIBE_IP": SECRET,
         "RATE_IS_IT_REAL_IP": SECRET,
+        "RATE_CASES_IP": SECRET,
+        "CASE_COOLING_HOURS": SECRET,
         "RATE_INTAKE_GLOBAL": SECRET,
         "RATE_SIGN_IN_IP": SECRET,
         "FACTOR_REMOVAL": SECRET,

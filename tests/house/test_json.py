@@ -5,8 +5,13 @@ import re
 
 import click
 import pytest
+from sqlalchemy import update
 
 from portal import cli
+from portal.cases import sealed
+from portal.cases import service as cases
+from portal.cases.models import Case
+from portal.cases.sealed import Contact
 from portal.exposure import importing
 from portal.incidents import service as incidents
 from portal.runtime.heartbeat import Heart
@@ -45,7 +50,7 @@ def test_every_command_that_tells_a_state_offers_json_in_the_same_words():
 
 @pytest.fixture
 def small(db, clock, tmp_path, worker_vault, portal):
-    """A database with an incident and its list, and a worker."""
+    """A database with an incident and its list, a case, and a worker."""
     with db.write() as session:
         created = incidents.create(session, "november", "A theft", ("Names",), clock.now())
     file = tmp_path / "people.csv"
@@ -56,11 +61,17 @@ def small(db, clock, tmp_path, worker_vault, portal):
     importing.import_list(db, worker_vault, clock, source, lambda *_: None)
     portal("exposure", "activate", "november", 1)
     Heart(db, clock).beat()
+    with db.write() as session:
+        opened = cases.open_case(session, worker_vault, "by phone", "en", clock.now())
+        contact = sealed.seal_contact(worker_vault, CASE, Contact("by phone", "en", "2026-11-23T09:00:00Z"))
+        session.execute(update(Case).where(Case.number == opened.number).values(number=CASE, contact=contact))
     return file
 
 
 ACCOUNTS = 'email,password_hash\nana@example.com,"$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo"\n'
+CASE = "1234567890"
 ARGUMENTS = {
+    "cases show": (CASE, "--reason", "ticket 1"),
     "accounts import": ("accounts.csv",),
     "exposure import": ("november", "people.csv"),
     "exposure except list": ("november",),

@@ -98,6 +98,13 @@ PERSONAL = {
     "/subscribe/confirm/<token>/": "GET",
     "/unsubscribe/<token>/": "GET POST",
     "/is-it-real/": "GET POST",
+    "/cases/": "GET POST",
+    "/cases/new/": "GET POST",
+    "/cases/new/text/": "GET POST",
+    "/cases/verify/": "GET POST",
+    "/cases/verify/<token>/": "GET",
+    "/cases/stop/": "GET POST",
+    "/cases/stop/<token>/": "GET",
     "/language/": "GET POST",
 }
 # What programs read.

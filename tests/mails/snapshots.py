@@ -24,6 +24,7 @@ from portal.campaigns import frozen
 from portal.campaigns import wording as notices
 from portal.campaigns.emails import Notice
 from portal.campaigns.emails import Words as NoticeWords
+from portal.cases.emails import CaseNotice, CaseReset, CaseVerify
 from portal.core.settings import Identity, Settings, Site
 from portal.core.settings import Mail as MailSettings
 from portal.core.settings.link import Link
@@ -75,6 +76,8 @@ AT_COMPANY = replace(
 DIFFER = (
     "erase-confirm",
     "my-data",
+    "case-reset",
+    "case-reset-elsewhere",
     "notice",
     "password-changed",
     "reported-locked",
@@ -168,6 +171,12 @@ def cases(language: str) -> dict[str, Case]:
         "erased-elsewhere": Case(Erased(elsewhere=True)),
         "my-data": Case(CopyReady()),
         "reminder-link": Case(ReminderLink()),
+        "case-notice": Case(CaseNotice(hours=72)),
+        "case-notice-and-factors": Case(CaseNotice(hours=72, removes_factors=True)),
+        "case-notice-elsewhere": Case(CaseNotice(hours=72, moves=False)),
+        "case-reset": Case(CaseReset(case="1234567890")),
+        "case-reset-elsewhere": Case(CaseReset(case="1234567890", moved=False)),
+        "case-verify": Case(CaseVerify(hours=72)),
         "reported-locked": Case(ReportedLocked()),
         "reported-locked-here-only": Case(ReportedLocked(locks=False, signs_out=False)),
         "reset-link": Case(ResetLink()),

@@ -31,6 +31,7 @@ NOTHING = {
     "addresses and texts of mails that were not sent": 0,
     "records of sent mails": 0,
     "prepared copies of people's data": 0,
+    "closed cases": 0,
 }
 OLD = NOTHING | {
     "ended sessions": 1,

@@ -298,6 +298,7 @@ def test_no_mail_leaves_with_a_link_that_may_have_ended(worker_parts):
     """A feature says what to do with it when it leaves; else only with updates, which may be withdrawn."""
     requested = {"check", "erase-account", "my-data", "reminder", "reset", "reset-required", "subscribe"}
     told = {"account-changed", "passkey-changed", "password-changed", "reported-locked", "second-step-lost"}
+    told |= {"case-notice", "case-reset", "case-verify"}
     moved = {"address-change", "address-confirm", "address-restored", "former-address"}
     with_links = requested | told | moved
     assert set(worker_parts.before_handover) == {*with_links, "status-update"}

@@ -64,7 +64,7 @@ PURPOSES = (
     *("password attempt", "worker process key"),
     *(f"{what} {form}" for what in ("cap", "owner") for form in ("check", "reset", "subscribe")),
 )
-CIPHERTEXTS = ("_hash", "closed")  # stored as text
+RANDOM_TEXTS = ("_hash", "closed", "number")  # ciphertexts stored as text, and a case's number
 SHORTEST = 7  # bytes of a name or an address that are no accident in random bytes
 
 
@@ -105,7 +105,9 @@ def rows_of(db: Database) -> dict[str, list[dict[str, Any]]]:
 def shape(row: dict[str, Any]) -> tuple[object, ...]:
     """A row without its random bytes and its times: the lengths, the numbers and the words."""
     return tuple(
-        len(value) if isinstance(value, bytes) or (value and name.endswith(CIPHERTEXTS)) else repr(value)
+        len(value)
+        if isinstance(value, bytes) or (isinstance(value, str) and value and name.endswith(RANDOM_TEXTS))
+        else repr(value)
         for name, value in row.items()
         if not name.endswith(("_at", "_until", "deadline"))
     )
@@ -265,6 +267,16 @@ def codes_say_nothing(loot: Loot) -> None:
     assert b32decode(SECRET) not in loot.content
 
 
+def rows_say_nothing(loot: Loot) -> None:
+    """What people have, and what became of it, tells nothing about who it is."""
+    passkeys_say_nothing(loot)
+    codes_say_nothing(loot)
+    copies_say_nothing(loot)
+    moves_say_nothing(loot)
+    events_say_nothing(loot)
+    cases_say_nothing(loot)
+
+
 def passkeys_say_nothing(loot: Loot) -> None:
     """A passkey's row leads to its account, which leads to no one, and all look alike."""
     rows = loot.tables["passkeys"]
@@ -291,6 +303,14 @@ def events_say_nothing(loot: Loot) -> None:
     assert len(rows) == 44  # a passkey added, or a password changed
     without = [{"id": row["id"], "sealed": row["sealed"]} for row in rows]
     nothing_joins(replace(loot, tables=loot.tables | {"account_events": without}), "account_events")
+
+
+def cases_say_nothing(loot: Loot) -> None:
+    """A case leads to nobody: all have the same lengths, and nothing in one is anywhere else."""
+    rows = loot.tables["cases"]
+    assert len({shape(row) for row in rows}) == 1
+    assert {(len(row["public"]), len(row["view"]), len(row["contact"])) for row in rows} == {(32, 2096, 1072)}
+    nothing_joins(loot, "cases")
 
 
 def accounts_look_alike(loot: Loot, customers: list[Customer]) -> None:

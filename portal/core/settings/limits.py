@@ -17,6 +17,7 @@ class Limits:
     reset_ip: str = intake_ip
     subscribe_ip: str = intake_ip
     is_it_real_ip: str = intake_ip
+    cases_ip: str = intake_ip
     intake_global: str = ""  # none: as fast as the worker's cores allow
     sign_in_ip: str = "100 per hour"
 
@@ -30,6 +31,7 @@ class Limits:
             reset_ip=environment.rate("RATE_RESET_IP", intake_ip),
             subscribe_ip=environment.rate("RATE_SUBSCRIBE_IP", intake_ip),
             is_it_real_ip=environment.rate("RATE_IS_IT_REAL_IP", intake_ip),
+            cases_ip=environment.rate("RATE_CASES_IP", intake_ip),
             intake_global=environment.rate("RATE_INTAKE_GLOBAL", cls.intake_global),
             sign_in_ip=environment.rate("RATE_SIGN_IN_IP", cls.sign_in_ip),
         )
@@ -41,5 +43,6 @@ class Limits:
             "reset": self.reset_ip,
             "subscribe": self.subscribe_ip,
             "is-it-real": self.is_it_real_ip,
+            "cases": self.cases_ip,
         }
         return own.get(purpose, self.intake_ip)
