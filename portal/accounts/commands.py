@@ -97,6 +97,7 @@ def _as_data(summary: run.Summary, report: Path, *, dry_run: bool) -> dict[str, 
     return command_line.as_data(summary) | {
         "accounts": summary.accounts,
         "shared_rows": summary.shared_rows,
+        "moved": summary.moved,
         "hashes": [
             {"format": name, "cost": cost, "accounts": count}
             for (name, cost), count in sorted(summary.hashes.items())
@@ -147,6 +148,11 @@ def _echo_comparison(summary: run.Summary, *, dry_run: bool) -> None:
         f"{'Compared' if dry_run else 'Stored'}. New accounts: {stored.added}; updated, passwords kept: "
         f"{stored.changed}; unchanged: {stored.unchanged}."
     )
+    if summary.moved:
+        click.echo(
+            f"Left alone, because their owner has changed the address here since: {summary.moved}. Update "
+            "the addresses in your own records."
+        )
     if stored.chosen_since:
         click.echo(f"Owners who have chosen a password here since, which stays: {stored.chosen_since}.")
     if stored.must_choose:

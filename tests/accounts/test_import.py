@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import tracemalloc
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from argon2 import PasswordHasher
 from click.testing import CliRunner, Result
 from sqlalchemy import event, func, select, text, update
 
+from portal.accounts.address import service as addresses
 from portal.audit import service as audit
 from portal.cli import main
 from portal.identity.account import Profile
@@ -160,6 +162,33 @@ def test_a_password_chosen_since_survives_an_older_file(load, db, clock, worker_
         after = STORE.get(session, worker_vault, ana.id)
     assert after is not None
     assert (after.password_hash, after.version) == (STRONG, 2)
+
+
+@pytest.mark.parametrize(
+    ("days", "first", "later", "accounts"),
+    [
+        (1, "C-1", "C-1", 1),
+        (1, "C-1", "C-2", 1),  # it can still be undone
+        (9, "C-1", "C-1", 1),
+        (9, "", "", 1),
+        (9, "C-1", "", 1),
+        (9, "C-1", "C-2", 2),  # another customer has the address now
+    ],
+)
+def test_a_file_with_the_old_address_of_somebody_who_moved_makes_no_second_account(
+    load, db, clock, worker_vault, days, first, later, accounts
+):
+    load(HEADER + row("ana@mail.example", ref=first))
+    with db.write() as session:
+        account = STORE.find(session, worker_vault, "ana@mail.example")
+        addresses.change(session, worker_vault, account.id, "ana@home.example", clock.now())
+    clock.advance(timedelta(days=days))
+    result = load(HEADER + row("ana@mail.example", ref=later))
+    assert count(db) == accounts
+    said = "Left alone, because their owner has changed the address here since: 1." in result.output
+    assert said is (accounts == 1)
+    load(HEADER + row("ana@home.example", ref=first))
+    assert count(db) == accounts, "the new address is an account like any other"
 
 
 def test_a_profile_that_does_not_open_is_written_anew_and_keeps_nobody_out(

@@ -5,18 +5,21 @@ position in the table does not reveal its position in the file.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from portal.accounts.importing import wrapping
+from sqlalchemy.orm import Session
+
+from portal.accounts.importing import moved, wrapping
 from portal.accounts.importing.merging import MAX_REFERENCES, Merged, SortedRows
 from portal.accounts.importing.parsing import COLUMNS, NEEDED, parse_row
 from portal.accounts.importing.wrapping import Wrapping
 from portal.audit import service as audit
+from portal.core.addresses import sign_in_name
 from portal.core.clock import Clock
 from portal.core.db import Database
 from portal.crypto.formats import registry
@@ -46,13 +49,15 @@ class Summary(RowCounts):
 
     `accounts` are distinct addresses; `shared_rows` counts the rows beyond the first of each.
     `hashes` counts accounts by format and class of cost, `must_choose` those without a usable hash by reason.
-    `digests` are rows whose hash is to be wrapped.
+    `digests` are rows whose hash is to be wrapped. `moved` are accounts whose owner has changed the address
+    here, so that nothing was stored at the old one.
     """
 
     accounts: int = 0
     shared_rows: int = 0
     stored: Stored = field(default_factory=Stored)
     digests: int = 0
+    moved: int = 0
     hashes: Counter[tuple[str, str]] = field(default_factory=Counter)
     must_choose: Counter[str] = field(default_factory=Counter)
 
@@ -109,13 +114,13 @@ def import_accounts(
         accounts = _accounts(rows, summary, hasher.argon2_params, layout)
         wrapping.log_estimate(summary.digests, hasher)
         if dry_run:
-            _compare(db, vault, accounts, summary)
+            _compare(db, vault, clock, accounts, summary)
             return summary
         try:
             with Wrapping(db, vault, hasher, layout) as threads:
                 _store(db, vault, clock, room.watch(accounts), threads, summary, progress)
         except EXPECTED as error:
-            done = summary.stored.added + summary.stored.changed + summary.stored.unchanged
+            done = summary.stored.added + summary.stored.changed + summary.stored.unchanged + summary.moved
             raise ImportStopped(
                 f"{done} of {summary.accounts} accounts are stored, and kept. "
                 "Run the same command again to continue."
@@ -153,10 +158,24 @@ def _accounts(
             yield merged.account(argon2_params)
 
 
-def _compare(db: Database, vault: WorkerVault, accounts: Iterator[NewAccount], summary: Summary) -> None:
+def _compare(
+    db: Database, vault: WorkerVault, clock: Clock, accounts: Iterator[NewAccount], summary: Summary
+) -> None:
     while chunk := list(islice(accounts, CHUNK)):
         with db.read() as session:
-            summary.stored += adding.compare(session, vault, chunk)
+            kept = _without_moved(session, vault, chunk, clock, summary)
+            summary.stored += adding.compare(session, vault, kept)
+
+
+def _without_moved(
+    session: Session, vault: WorkerVault, chunk: Sequence[NewAccount], clock: Clock, summary: Summary
+) -> Sequence[NewAccount]:
+    names = moved.left_out(session, vault, chunk, clock.now())
+    if not names:
+        return chunk
+    kept = [account for account in chunk if sign_in_name(account.profile.address) not in names]
+    summary.moved += len(chunk) - len(kept)
+    return kept
 
 
 def _store(
@@ -171,10 +190,11 @@ def _store(
     store = BuiltinStore()
     while chunk := threads.wrap(list(islice(remaining, CHUNK))):
         with db.write_in_turn() as session:
-            stored = store.add(session, vault, chunk, clock.now())
+            kept = _without_moved(session, vault, chunk, clock, summary)
+            stored = store.add(session, vault, kept, clock.now())
         summary.stored += stored
         done = summary.stored
-        progress(STORING, done.added + done.changed + done.unchanged, summary.accounts)
+        progress(STORING, done.added + done.changed + done.unchanged + summary.moved, summary.accounts)
     with db.write() as session:
         done = summary.stored
         details = {"added": done.added, "changed": done.changed, "unchanged": done.unchanged}
