@@ -181,6 +181,7 @@ def test_a_file_with_the_old_address_of_somebody_who_moved_makes_no_second_accou
     load(HEADER + row("ana@mail.example", ref=first))
     with db.write() as session:
         account = STORE.find(session, worker_vault, "ana@mail.example")
+        assert account is not None
         addresses.change(session, worker_vault, account.id, "ana@home.example", clock.now())
     clock.advance(timedelta(days=days))
     result = load(HEADER + row("ana@mail.example", ref=later))
