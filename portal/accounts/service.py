@@ -307,6 +307,16 @@ def describe_device(user_agent: str) -> str:
     return f"{browser}/{system}"
 
 
+def read_device(described: str) -> tuple[str, str]:
+    """Return the browser and the system that `describe_device` described; what it cannot have said is empty.
+
+    A stolen web server must not have words of its own mailed.
+    """
+    browser, _slash, system = described.partition("/")
+    known = {name for name, _part in _BROWSERS}, {name for name, _part in _SYSTEMS}
+    return browser if browser in known[0] else "", system if system in known[1] else ""
+
+
 def _device_key(vault: WebVault, session_id: bytes) -> bytes:
     return vault.bucket("session device", session_id.hex())
 

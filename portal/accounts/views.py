@@ -9,6 +9,7 @@ from werkzeug.exceptions import TooManyRequests
 
 from portal.accounts import at_company, attempt, external, login, service
 from portal.accounts import sign_in as counts
+from portal.accounts.activity import new_browser
 from portal.accounts.attempt import Begun, Outcome, Refused, SignedIn, Wait
 from portal.accounts.factors import asking
 from portal.accounts.forms import SignInForm
@@ -145,6 +146,7 @@ def create_session(db_session: Session, account: Account, address: str) -> str:
     if earlier is not None:
         service.end_session(db_session, earlier.account_id, earlier.session_id)
     now, device = parts.clock.now(), service.describe_device(request.user_agent.string)
+    new_browser.tell(db_session, account)
     return service.create_session(
         db_session, parts.vault, account, address=address, device=device, now=now, proved_at=now
     )

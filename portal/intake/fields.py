@@ -10,8 +10,9 @@ _HEX_ID = re.compile(r"[0-9a-f]{32}")
 FIELDS = {
     "account": _HEX_ID,
     "browser": _HEX_ID,
-    "change": re.compile(r"(codes-)?(added|removed)|stopped|recovery-made"),
+    "change": re.compile(r"(codes-)?(added|removed)|stopped|recovery-made|signed-in"),
     "closes": re.compile(r"1"),
+    "device": re.compile(r"[A-Za-z ]{0,30}/[A-Za-z ]{0,30}"),
     "email": re.compile(r".{0,1000}", re.DOTALL),  # `addresses.normalise` says which of them are addresses
     "event": _HEX_ID,
     "incident": re.compile(r"[a-z0-9-]{1,60}"),

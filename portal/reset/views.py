@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from portal.accounts import at_company, login
 from portal.accounts import service as accounts
 from portal.accounts import sign_in as attempts
+from portal.accounts.activity import new_browser
 from portal.accounts.login import current_account, sign_in_required
 from portal.core.addresses import mask
 from portal.crypto.hashing import Hasher, TooBusy
@@ -251,6 +252,7 @@ def _keep_password(opened: TabValue, link: service.Link) -> Page:
             if is_unset(db_session, parts.vault, link.account):
                 return _choose_page(link, NewPasswordForm()), REFUSED
             intake.spend(db_session, link.reply_id, parts.clock.now())
+            new_browser.tell(db_session, link.account)
     except intake.LinkInvalid:
         frame.gone()
     FLOW.forget(opened, link.browser)

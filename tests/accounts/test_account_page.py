@@ -11,6 +11,7 @@ from portal.intake.models import IntakeRequest
 from portal.runtime.parts import AccountLine
 from portal.worker import drain
 from tests.accounts.conftest import ADDRESS, STORE
+from tests.accounts.known import recognise
 from tests.visitor import hidden
 
 
@@ -67,8 +68,9 @@ def test_the_page_speaks_the_readers_language(client, ana, sign_in):
 
 
 def test_my_answer_comes_by_mail_and_names_me_to_the_worker_alone(
-    client, db, ana, sign_in, worker_vault, worker_parts, smtp
+    client, db, ana, sign_in, web_vault, worker_parts, smtp
 ):
+    recognise(client, web_vault, ana)
     sign_in()
     answer = client.submit("/account/", to="/account/answer/")
     assert (answer.status_code, answer.location) == (303, "/check/sent/")

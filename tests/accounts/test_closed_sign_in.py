@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 
 from portal.accounts import attempt
+from portal.accounts.activity import service as activity
+from portal.accounts.activity.service import Kind
 from portal.crypto.hashing import hash_slots_for, unset_hash
 from portal.worker import drain
 from tests import traces
@@ -64,7 +66,9 @@ def test_the_guess_that_closes_sign_in_has_a_link_mailed_whoever_s_address_it_is
         assert len(mailed(address)) == mails
 
 
-def test_the_owner_keeps_the_password_and_comes_in(closed, client, app, sign_in, mailed):
+def test_the_owner_keeps_the_password_and_comes_in(
+    ana, closed, client, app, sign_in, mailed, db, web_vault, clock
+):
     assert sign_in().status_code == 400
     (mail,) = mailed()
     link = link_in(mail)
@@ -75,6 +79,9 @@ def test_the_owner_keeps_the_password_and_comes_in(closed, client, app, sign_in,
     assert "Now sign in with it in this browser." in client.get("/sign-in/").text
     assert "Now sign in with it" not in client.get("/sign-in/").text
     assert sign_in().location == "/account/"
+    with db.read() as session:
+        (event,) = activity.events_of(session, web_vault, ana.id, clock.now(), timedelta(days=180))
+    assert event.kind is Kind.SIGNED_IN, "told when the link let the browser in, and once"
     assert sign_in(visitor=app.test_client()).status_code == 400, "strangers stay out"
     assert client.get(link, follow_redirects=True).status_code == 410
 

@@ -13,6 +13,7 @@ from portal.rotation.jobs import remind
 from portal.rotation.service import choose
 from portal.worker import drain
 from tests.accounts.conftest import STORE
+from tests.accounts.known import recognise
 
 
 @pytest.fixture
@@ -28,7 +29,10 @@ def spoken(db, worker_vault, ana, worker_parts):
     return read
 
 
-def test_a_choice_while_signed_in_is_kept_where_only_the_worker_reads_it(client, db, ana, sign_in, spoken):
+def test_a_choice_while_signed_in_is_kept_where_only_the_worker_reads_it(
+    client, db, ana, sign_in, spoken, web_vault
+):
+    recognise(client, web_vault, ana)
     sign_in()
     assert client.submit("/language/", language="es", back="/account/").location == "/account/"
     with db.read() as session:
@@ -47,7 +51,8 @@ def test_a_choice_before_the_sign_in_counts_too(client, sign_in, spoken):
     assert spoken() == "es"
 
 
-def test_without_a_choice_nothing_is_asked(client, db, ana, sign_in):
+def test_without_a_choice_nothing_is_asked(client, db, ana, sign_in, web_vault):
+    recognise(client, web_vault, ana)
     sign_in(headers={"Accept-Language": "es"})
     with db.read() as session:
         assert session.query(IntakeRequest).count() == 0
@@ -98,8 +103,9 @@ def test_a_profile_that_was_altered_holds_nothing_up(db, ana, web_vault, worker_
 
 
 def test_mails_that_nobody_asked_for_come_in_it(
-    client, db, ana, sign_in, spoken, worker_vault, worker_parts, clock, smtp
+    client, db, ana, sign_in, spoken, web_vault, worker_vault, worker_parts, clock, smtp
 ):
+    recognise(client, web_vault, ana)
     sign_in()
     client.submit("/language/", language="es")
     assert spoken() == "es"

@@ -36,6 +36,7 @@ def test_a_copy_and_then_nothing_is_left(
     phone.locator("main form:has(#password) button[type=submit]").click()
     phone.wait_for_url("**/account/data/")
     accessible(phone)
+    house.work()
     phone.locator("main a[href='/account/data/copy/']").click()
     look_and_press("**/account/data/sent/")
     house.work()
@@ -54,6 +55,6 @@ def test_a_copy_and_then_nothing_is_left(
     phone.goto(house.link_in(house.smtp.to(ANA)[-1], "/account/erase/"))
     look_and_press("**/account/erase/*")
     house.work()
-    assert len(house.smtp.to(ANA)) == 3
+    assert len(house.smtp.to(ANA)) == 4
     phone.goto(f"{house.url}/account/")
     phone.wait_for_url("**/sign-in/**")

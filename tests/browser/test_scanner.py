@@ -106,10 +106,11 @@ def test_opening_every_link_of_every_mail_changes_nothing(
     full: House, another_person: Callable[..., BrowserContext]
 ):
     # Where accounts are elsewhere a reminder is chosen by mail: tests/identity/test_link.py opens that link.
-    # What answers a press on a page of such a link is in tests/reset/not_me, tests/accounts/factors,
-    # tests/mydata and tests/cases.
+    # What answers a press on a page of such a link, or of somebody who is signed in, is in tests/reset/not_me,
+    # tests/accounts/factors, tests/accounts/address, tests/mydata and tests/cases.
     after_a_press = {"reported-locked", "second-step-lost", "my-data", "erase-confirm", "erased"}
     after_a_press |= {"case-notice", "case-reset", "case-verify"}
+    after_a_press |= {name for name in full.worker.composers if "address" in name}
     assert kinds(full) == set(full.worker.composers) - {"reminder-link"} - after_a_press
     links = {link for mail in full.smtp.messages for link in full.links_in(mail)}
     for beginning in (CHECK, RESET, CONFIRM, LEAVE, OFF, NOT_ME):

@@ -181,7 +181,7 @@ LABELS = {
 }
 # By the name in its row: the purposes of its links, and its fields, which are the keys of the sealed JSON.
 MAILS = {
-    "account-changed": ("", "not-me", None, "changed_at change"),
+    "account-changed": ("", "not-me", None, "changed_at change browser system"),
     "address-change": ("", "address-undo", None, "changed_at to made"),
     "address-confirm": ("address-confirm", "address-confirm", None, ""),
     "address-done": ("", None, None, ""),
@@ -207,7 +207,7 @@ MAILS = {
     "reset-required": ("", "reset", None, "everyone"),
     "rotation-reminder": ("", None, "reminders-off", "choice months"),
     "second-step-lost": ("", "second-step", None, "stage"),
-    "second-step-removed": ("", None, None, ""),
+    "second-step-removed": ("", "not-me", None, ""),
     "status-update": ("", None, "unsubscribe", "subscription update slug about"),
     "subscribe-confirm": ("subscribe", "subscribe", None, "already"),
 }

@@ -17,6 +17,7 @@ FEATURES = sorted(PACKAGES - ROOMS)
 FLASK_ALLOWED = {
     "portal.app",
     "portal.cli",
+    "portal.accounts.activity.new_browser",  # what the pages that let a browser in share
     "portal.accounts.at_company",  # what all pages of accounts are where the portal has no access to them
     "portal.accounts.factors.asking",  # what the pages that ask for a second factor share
     "portal.accounts.factors.confirm",  # pages

@@ -126,18 +126,22 @@ def test_the_size_of_a_mail_says_nothing_about_its_outcome(kind, language, addre
 
 def test_the_room_of_the_padding_is_used_for_longer_texts_first():
     """Whatever the length, by a single byte: the padding is a whole header, or there is one more KiB."""
-    sizes = []
+    kind = next(kind for kind in KINDS if kind.sample().alternatives() == (kind.sample(),))
+    sizes = set()
     for length in range(1, 1100):
         site = replace(SETTINGS.site, contact_phone="1" * length)
         composer = Composer(replace(SETTINGS, site=site), VAULT, {})
-        content = composer.render(KINDS[0].sample(), "a@b.example", "en", bytes(16), WRITTEN_AT).content
+        content = composer.render(kind.sample(), "a@b.example", "en", bytes(16), WRITTEN_AT).content
         message = message_from_bytes(content, policy=policy.default)
         assert not message.defects
         assert set(message["X-Padding"]) <= {"x", " "}
         assert message["X-Padding"].strip()
-        sizes.append(len(content))
-    assert sizes == sorted(sizes)
-    assert {size % 1024 for size in sizes} == {0}
+        # A longer number may break the lines elsewhere, and so save two bytes.
+        own = re.sub(rb"X-Padding:[x \r\n]+", b"", content, count=1)
+        sizes.add((len(own), len(content)))
+    padded = [size for _own, size in sorted(sizes)]
+    assert padded == sorted(padded)
+    assert {size % 1024 for size in padded} == {0}
 
 
 @pytest.mark.parametrize("language", SETTINGS.site.languages)

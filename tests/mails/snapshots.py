@@ -145,6 +145,14 @@ def cases(language: str) -> dict[str, Case]:
             f"account-{change}": Case(AccountChanged(when, change))
             for change in ("codes-added", "codes-removed", "recovery-made")
         },
+        "account-signed-in": Case(
+            AccountChanged(
+                "23 de noviembre de 2026, 09:00 UTC" if es else "23 November 2026, 09:00 UTC",
+                "signed-in",
+                "Firefox",
+                "Android",
+            )
+        ),
         "check-answer": Case(CheckAnswer()),
         "check-answer-later": Case(CheckAnswer("12 de noviembre de 2026" if es else "12 November 2026")),
         "link-not-prepared": Case(LinkNotPrepared()),

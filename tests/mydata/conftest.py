@@ -17,6 +17,7 @@ from portal.rotation import service as rotation
 from portal.subscriptions import service as subscriptions
 from portal.subscriptions.service import Contact
 from portal.worker import drain
+from tests.accounts.known import recognise
 from tests.accounts.passkeys import pages
 from tests.authenticator import App
 from tests.commands import context, portal
@@ -66,9 +67,10 @@ def sign_in(client) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def ana(people, sign_in, client) -> Person:
+def ana(people, sign_in, client, web_vault) -> Person:
     """Ana, signed in, who has an account and nothing else."""
     account = people.add(ANA, name="Ana Ruiz", ref="K-1", locale="es")
+    recognise(client, web_vault, people.account(ANA))
     assert leads_to(sign_in()) == "/account/"
     return Person(account, client, [])
 

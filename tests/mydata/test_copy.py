@@ -11,6 +11,7 @@ from portal.intake.models import IntakeRequest
 from portal.mydata import jobs
 from portal.mydata.models import DataCopy
 from portal.worker import drain
+from tests.accounts.known import recognise
 from tests.authenticator import SECRET
 from tests.mydata.conftest import COPY, holding, mailed
 from tests.reset.journey import ANA, BEN, OLD
@@ -196,9 +197,10 @@ def test_a_recent_proof_is_asked_for(ana, client, clock):
         assert leads_to(client.get(page)) == f"/account/confirm/?next={page}"
 
 
-def test_a_request_says_nothing_of_who_asked(ana, client, db, people, app, sign_in):
+def test_a_request_says_nothing_of_who_asked(ana, client, db, people, app, sign_in, web_vault):
     people.add(BEN)
     ben = app.test_client()
+    recognise(ben, web_vault, people.account(BEN))
     sign_in(BEN, visitor=ben)
     for visitor in (client, ben):
         visitor.submit(ASK)

@@ -132,7 +132,7 @@ def test_nobody_deletes_an_account_while_its_old_address_can_undo_a_change(
         fields = {"account": ana.id.hex(), "version": "2", "session": session_id.hex()}
         intake.submit(session, web_vault, "erase-account", fields, clock.now())
     drain(worker_parts)
-    assert subjects(smtp, new) == []
+    assert subjects(smtp, new) == ["Inicio de sesión con un navegador nuevo"]
     clock.advance(timedelta(days=8))
     assert leads_to(sign_in(new)) == "/account/"
     assert leads_to(client.submit(ASK)) == "/account/data/erase/sent/"

@@ -151,7 +151,7 @@ def test_a_person_can_do_everything(halves, ana_everywhere, smtp: Mailbox, db, t
         read_what_happened(Browser(port))
         check(Browser(port), smtp)
         get_a_new_password(Browser(port), smtp)
-        sign_in(Browser(port))
+        sign_in(Browser(port), smtp)
         (tmp_path / "news.md").write_text("---\nnotify: yes\n---\nWe know more.\n")
         follow_the_news(Browser(port), smtp, db, worker, tmp_path / "news.md")
         assert Browser(port).get("/readyz").text == "database: ok\nworker: ok\nqueue: ok\nmail: ok\n"
@@ -207,10 +207,11 @@ def get_a_new_password(browser: Browser, smtp: Mailbox) -> None:
     assert again.get("/reset/choose/").status == 410
 
 
-def sign_in(browser: Browser) -> None:
+def sign_in(browser: Browser, smtp: Mailbox) -> None:
     assert browser.submit("/sign-in/", email=ANA, password=OLD).status == 400
     entered = browser.submit("/sign-in/", email=ANA, password=NEW)
     assert (entered.status, entered.location) == (303, "/account/")
+    assert smtp.wait_for(4)[3].recipients == (ANA,), "nobody was told of the new browser"
     assert ANA in browser.get("/account/").text.replace("<wbr>", "")
     for path in (
         "/account/password/",
@@ -225,7 +226,7 @@ def sign_in(browser: Browser) -> None:
 
 def follow_the_news(browser: Browser, smtp: Mailbox, db, author: dict[str, str], file: Path) -> None:
     assert browser.submit("/subscribe/", email=ANA, incident=SLUG).location == "/subscribe/sent/"
-    mail = smtp.wait_for(4)[3]
+    mail = smtp.wait_for(5)[4]
     assert browser.bring(link_in(mail)) == "/subscribe/confirm/"
     assert browser.submit("/subscribe/confirm/").status == 303
     end = time.monotonic() + 20
@@ -234,7 +235,7 @@ def follow_the_news(browser: Browser, smtp: Mailbox, db, author: dict[str, str],
     assert subscriptions(db) == 1
     words = ("--phase", "contained", "--title", "News")
     command(author, "incidents", "update", SLUG, *words, file, "--confirm")
-    news = smtp.wait_for(5, seconds=40)[4]
+    news = smtp.wait_for(6, seconds=40)[5]
     assert news.recipients == (ANA,)
     leave = str(news.message["List-Unsubscribe"]).strip("<>").removeprefix(SITE)
     assert Browser(browser.port).get(leave).status == 200

@@ -10,7 +10,10 @@ from portal.outbox import mail
 
 @dataclass(frozen=True)
 class AccountChanged(mail.Mail):
-    """Something changed in an account (`change`, a kind's value), at a localised time with its zone."""
+    """Something changed in an account (`change`, a kind's value), at a localised time with its zone.
+
+    `browser` and `system` did it, as far as they are known.
+    """
 
     name: ClassVar[str] = "account-changed"
     stream: ClassVar[str] = mail.SECURITY
@@ -19,6 +22,8 @@ class AccountChanged(mail.Mail):
 
     changed_at: str
     change: str
+    browser: str = ""
+    system: str = ""
 
     @classmethod
     def sample(cls) -> Self:
@@ -27,7 +32,9 @@ class AccountChanged(mail.Mail):
 
     def alternatives(self) -> tuple[mail.Mail, ...]:
         """Return it for each change."""
-        return tuple(AccountChanged(self.changed_at, kind.value) for kind in MAILED)
+        return tuple(
+            AccountChanged(self.changed_at, kind.value, self.browser, self.system) for kind in MAILED
+        )
 
 
 MAILS: tuple[type[mail.Mail], ...] = (AccountChanged,)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from portal.accounts import service as accounts
 from portal.accounts.activity import not_me
 from portal.accounts.activity.emails import AccountChanged
 from portal.accounts.activity.service import EVENT, MAILED, Kind
@@ -48,7 +49,11 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
     row_id = outbox.enqueue(
         session,
         parts.vault,
-        AccountChanged(moment(request.asked_at, language, site.timezone), change),
+        AccountChanged(
+            moment(request.asked_at, language, site.timezone),
+            change,
+            *accounts.read_device(request.fields.get("device", "")),
+        ),
         address=profile.address,
         locale=language,
         now=now,

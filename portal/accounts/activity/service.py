@@ -41,6 +41,8 @@ class Kind(Enum):
     ADDRESS_ASKED = "address-asked"
     ADDRESS_CHANGED = "address-changed"
     ADDRESS_UNDONE = "address-undone"
+    SIGNED_IN = "signed-in"  # from a browser that the account does not know
+    FACTORS_REMOVED = "factors-removed"
 
 
 # The same words as in the mails.
@@ -56,13 +58,15 @@ SAID: Mapping[Kind, str] = {
     Kind.ADDRESS_ASKED: mark("Someone asked to change your email address"),
     Kind.ADDRESS_CHANGED: mark("Your email address was changed"),
     Kind.ADDRESS_UNDONE: mark("A change of your email address was undone, and we locked your password"),
+    Kind.SIGNED_IN: mark("Sign-in from a new browser"),
+    Kind.FACTORS_REMOVED: mark("Your second step was removed"),
     Kind.REPORTED: mark("You told us something wasn’t you, so we locked your password"),
 }
 EXPIRED = Expired(
     "account events", AccountEvent, lambda retention, now: AccountEvent.day <= now - retention.account_events
 )
 # Those that the worker mails about by `tell`; the others have mails of their own.
-MAILED = (Kind.CODES_ADDED, Kind.CODES_REMOVED, Kind.RECOVERY_MADE)
+MAILED = (Kind.CODES_ADDED, Kind.CODES_REMOVED, Kind.RECOVERY_MADE, Kind.SIGNED_IN)
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,7 @@ def tell(
         "account": account_id.hex(),
         "event": event_id.hex(),
         "change": kind.value,
+        "device": device[:LONGEST_DEVICE],
         "language": language,
     }
     intake.submit(session, vault, EVENT, fields, now)

@@ -28,6 +28,7 @@ NEWS = (
             Kind.PASSKEY_STOPPED,
             Kind.ADDRESS_ASKED,
             Kind.ADDRESS_CHANGED,
+            Kind.SIGNED_IN,
         )
     ),
     RESET_ASKED,

@@ -19,8 +19,12 @@ from tests.visitor import hidden, main_of
 NOT_ME = re.compile(r"http://localhost:8000(/not-me/[a-z2-7]{32}/)")
 
 
+NEW_BROWSER = "Sign-in from a new browser"
+
+
 @pytest.fixture
 def signed_in(client, ana, sign_in):
+    """A browser that the account knows, after its first sign-in."""
     assert sign_in().status_code == 303
     return client
 
@@ -54,6 +58,7 @@ def test_an_app_and_recovery_codes(signed_in, clock, told):
     signed_in.submit(RECOVERY)
     signed_in.submit("/account/factors/codes/remove/")
     subjects, links = told()
+    assert subjects.pop(0) == NEW_BROWSER
     assert sorted(subjects) == [
         "An authenticator app was set up",
         "New recovery codes were made",
@@ -68,13 +73,15 @@ def test_a_wrong_code_is_no_change(signed_in, db, web_vault, ana, clock):
     signed_in.get(CODES)
     signed_in.submit(CODES, code="000000")
     with db.read() as session:
-        assert service.events_of(session, web_vault, ana.id, clock.now(), timedelta(days=180)) == []
+        events = service.events_of(session, web_vault, ana.id, clock.now(), timedelta(days=180))
+    assert [event.kind for event in events] == [Kind.SIGNED_IN]
 
 
 def test_a_passkey(signed_in, told, is_locked):
     add(signed_in)
     change(signed_in, "Phone", remove="yes")
     subjects, links = told()
+    assert subjects.pop(0) == NEW_BROWSER
     assert sorted(subjects) == [
         "A passkey was added to your account",
         "A passkey was removed from your account",

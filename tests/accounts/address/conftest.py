@@ -11,6 +11,7 @@ from portal.identity import state
 from portal.worker import drain
 from tests.accounts.conftest import ADDRESS
 from tests.accounts.factors.conftest import app_code, protected, recovery
+from tests.accounts.known import recognise
 from tests.visitor import hidden
 
 NEW = "ana@home.example"
@@ -25,7 +26,8 @@ def work(worker_parts) -> Callable:
 
 
 @pytest.fixture
-def signed_in(client, ana, sign_in):
+def signed_in(client, ana, sign_in, web_vault):
+    recognise(client, web_vault, ana)
     assert sign_in().status_code == 303
     return client
 

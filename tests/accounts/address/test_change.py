@@ -7,6 +7,7 @@ from portal.intake import service as intake
 from portal.worker import drain
 from tests.accounts.address.conftest import NEW, PAGE
 from tests.accounts.conftest import ADDRESS, PASSWORD, STORE
+from tests.accounts.known import recognise
 from tests.traces import lengths, response
 from tests.visitor import leads_to, main_of
 
@@ -38,7 +39,7 @@ def test_the_whole_way(
     assert sign_in(visitor=other).status_code == 400, "the old address signs nobody in"
     assert leads_to(sign_in(address=NEW, visitor=other)) == "/account/"
     assert NEW in other.get("/account/").text.replace("<wbr>", "")
-    assert sorted(events()) == ["address-asked", "address-changed"]
+    assert sorted(events()) == ["address-asked", "address-changed", "signed-in"]
 
 
 def test_it_takes_a_fresh_proof(ask, signed_in, clock):
@@ -85,9 +86,12 @@ def test_the_present_address_is_refused(signed_in):
     assert "This is your address already." in answer.text
 
 
-def test_a_session_that_ended_asks_for_nothing(signed_in, client, sign_in, db, work, subjects, browser_at):
+def test_a_session_that_ended_asks_for_nothing(
+    signed_in, ana, sign_in, web_vault, work, subjects, browser_at
+):
     signed_in.submit(PAGE, email=NEW)
     other = browser_at("203.0.113.9")
+    recognise(other, web_vault, ana)
     sign_in(visitor=other)
     other.submit("/account/sessions/", end="others")
     work()

@@ -155,6 +155,7 @@ def test_the_owner_hears_of_each_passkey_that_comes_or_goes(signed_in, phone, wo
     assert sorted(str(mail.message["Subject"]) for mail in smtp.to(ADDRESS)) == [
         "A passkey was added to your account",
         "A passkey was removed from your account",
+        "Sign-in from a new browser",
     ]
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
+from portal.accounts.activity.models import AccountEvent
 from portal.accounts.models import AccountSession, FailureCount
 from portal.identity import state
 from portal.identity.models import AccountState
@@ -51,6 +52,7 @@ def test_the_right_password_signs_in_after_a_page_that_waits(client, shop, worke
     assert (answer.status_code, answer.location) == (303, "/account/")
     assert ANN in client.get("/account/").text
     assert count(db, SealedJob) == 0
+    assert count(db, AccountEvent) == 1, "a browser that the account did not know"
     # The verdict was told, and once.
     assert leads_to(client.get(waiting.location)) == "/sign-in/"
 

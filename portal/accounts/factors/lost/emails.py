@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from portal.accounts.activity import not_me
 from portal.outbox import mail
 
 PURPOSE = "second-step"
@@ -36,6 +37,8 @@ class SecondStepRemoved(mail.Mail):
 
     name: ClassVar[str] = "second-step-removed"
     stream: ClassVar[str] = mail.SECURITY
+    link_purpose: ClassVar[str | None] = not_me.PURPOSE
+    link_path: ClassVar[str | None] = not_me.PATH
 
     @classmethod
     def sample(cls) -> Self:

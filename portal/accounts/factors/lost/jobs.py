@@ -5,6 +5,8 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from portal.accounts.activity import not_me
+from portal.accounts.activity.service import Kind
 from portal.accounts.address import service as address
 from portal.accounts.address import telling
 from portal.accounts.address.emails import LOST_REMOVED
@@ -89,7 +91,10 @@ def tell(session: Session, request: Request, now: datetime, parts: WorkerParts) 
     day = start_of_day(now).date().isoformat()
     mail, to = SecondStepRemoved(), owner.address
     key = parts.vault.list_index("second step removed", f"{account.id.hex()} {day} {to}")
-    outbox.enqueue(session, parts.vault, mail, address=to, locale=language, now=now, unique=key)
+    row_id = outbox.enqueue(session, parts.vault, mail, address=to, locale=language, now=now, unique=key)
+    if row_id is not None:
+        kind = Kind.FACTORS_REMOVED
+        not_me.prepare(session, parts.vault, row_id, account.id, kind, request.asked_at, now)
     telling.tell_former(
         session,
         parts,
@@ -154,4 +159,5 @@ def _language(wanted: str, parts: WorkerParts) -> str:
 HANDLERS: dict[str, Handler] = {service.LOST: answer, service.REMOVED: tell}
 BEFORE_HANDOVER: dict[str, BeforeHandover] = {
     SecondStepLost.name: replies.living_from_handover(service.LIFETIME),
+    SecondStepRemoved.name: not_me.before_handover,
 }

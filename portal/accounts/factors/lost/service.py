@@ -14,6 +14,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from portal.accounts import service as sessions
+from portal.accounts.activity import service as activity
 from portal.accounts.factors import service as factors
 from portal.accounts.factors.lost.emails import PURPOSE
 from portal.accounts.factors.models import FactorRemoval
@@ -108,7 +109,9 @@ def confirm(session: Session, link: Link, now: datetime) -> None:
     )
 
 
-def remove(session: Session, vault: WebVault, link: Link, language: str, now: datetime) -> None:
+def remove(
+    session: Session, vault: WebVault, link: Link, now: datetime, *, device: str, language: str
+) -> None:
     """Remove every factor after the second confirmation, and end all sessions; the worker tells the owner.
 
     Raises LinkInvalid where another call did it, or stopped it.
@@ -120,6 +123,7 @@ def remove(session: Session, vault: WebVault, link: Link, language: str, now: da
         raise LinkInvalid
     factors.remove_all(session, link.account_id)
     sessions.end_sessions(session, link.account_id)
+    activity.record(session, vault, link.account_id, activity.Kind.FACTORS_REMOVED, now, device=device)
     intake.submit(session, vault, REMOVED, {"account": link.account_id.hex(), "language": language}, now)
 
 

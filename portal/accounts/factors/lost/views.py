@@ -4,6 +4,7 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from portal.accounts import at_company
+from portal.accounts import service as accounts
 from portal.accounts.factors import second
 from portal.accounts.factors.lost import service
 from portal.accounts.factors.lost.emails import PURPOSE
@@ -111,7 +112,8 @@ def act() -> ResponseReturnValue:
                 service.confirm(db_session, opened, now)
                 did = CONFIRMED
             else:
-                service.remove(db_session, parts.vault, opened, frame.language(), now)
+                device = accounts.describe_device(request.user_agent.string)
+                service.remove(db_session, parts.vault, opened, now, device=device, language=frame.language())
                 did = REMOVED
     except LinkInvalid:
         frame.gone()
