@@ -77,6 +77,7 @@ from portal.reset.external import jobs as reset_jobs
 from portal.reset.external import views as reset_external
 from portal.reset.link import after_passkey
 from portal.reset.link import factor as reset_factor
+from portal.reset.link import review as reset_review
 from portal.reset.not_me import emails as not_me_emails
 from portal.reset.not_me import jobs as not_me
 from portal.reset.not_me import views as not_me_views
@@ -125,6 +126,7 @@ PAGES = (
     lost_views,
     reset_views,
     reset_factor,
+    reset_review,
     reset_done,
     reset_external,
     activity_views,

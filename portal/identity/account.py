@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+# The reason of a required new password whose account's owner said "this wasn't me".
+REPORTED = "reported"
+
 
 class AccountMissing(Exception):
     """No account has this id, or it was removed."""

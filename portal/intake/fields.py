@@ -10,8 +10,9 @@ _HEX_ID = re.compile(r"[0-9a-f]{32}")
 FIELDS = {
     "account": _HEX_ID,
     "browser": _HEX_ID,
-    "change": re.compile(r"(codes-)?(added|removed)|stopped|recovery-made|signed-in"),
+    "change": re.compile(r"(codes-)?(added|removed)|stopped|recovery-(made|removed)|signed-in|removal-ended"),
     "closes": re.compile(r"1"),
+    "code": re.compile(r"[0-9]{6}"),
     "device": re.compile(r"[A-Za-z ]{0,30}/[A-Za-z ]{0,30}"),
     "email": re.compile(r".{0,1000}", re.DOTALL),  # `addresses.normalise` says which of them are addresses
     "event": _HEX_ID,

@@ -82,8 +82,11 @@ class Flow:
         session[self._account_key] = for_account
         return frame.see_other(self.sent)
 
-    def sent_page(self, form: CodeForm | None = None) -> Page:
-        """Show what happens next and the code form; redirect to the start when nothing was requested."""
+    def sent_page(self, form: CodeForm | None = None, **values: Any) -> Page:
+        """Show what happens next and the code form; redirect to the start when nothing was requested.
+
+        `values` are for the template.
+        """
         if not self.browser_secrets():
             return self._to_start(NOT_REQUESTED)
         for_account = session.get(self._account_key, False)
@@ -92,6 +95,7 @@ class Flow:
             form=form or CodeForm(),
             for_account=for_account,
             wait=_present_wait(),
+            **values,
         )
         return (page, REFUSED) if form is not None else page
 

@@ -17,7 +17,7 @@ from portal.core.db import Utc, new_id
 from portal.crypto.hashing import Hasher
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.identity import state, unchecked
-from portal.identity.account import Account, AccountMissing, Profile
+from portal.identity.account import REPORTED, Account, AccountMissing, Profile
 from portal.identity.builtin import passwords as builtin
 from portal.identity.builtin.models import STORE as BUILTIN
 from portal.identity.builtin.passwords import NewPassword, Password
@@ -47,7 +47,7 @@ REASON_EXPOSED = "exposed"
 REASON_EVERYONE = "everyone"
 REASON_LISTED = "listed"  # found on a list at sign-in
 # Its owner said "this wasn't me": only a mailed link leads to a new password then, no passkey.
-REASON_REPORTED = "reported"
+REASON_REPORTED = REPORTED
 # Built once: it runs for every new password.
 _NEWEST_REQUIRED = select(func.max(Requirement.started_at)).where(
     Requirement.started_at <= bindparam("now", type_=Utc())

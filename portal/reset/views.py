@@ -9,7 +9,8 @@ from portal.accounts import at_company, login
 from portal.accounts import service as accounts
 from portal.accounts import sign_in as attempts
 from portal.accounts.activity import new_browser
-from portal.accounts.login import current_account, sign_in_required
+from portal.accounts.factors.step_up import proved_if_protected
+from portal.accounts.login import current_account
 from portal.core.addresses import mask
 from portal.crypto.hashing import Hasher, TooBusy
 from portal.identity.account import Account
@@ -22,7 +23,7 @@ from portal.reset import passwords, service
 from portal.reset.done import OVER, to_done
 from portal.reset.external import asking
 from portal.reset.forms import ChangePasswordForm, NewPasswordForm
-from portal.reset.link import factor
+from portal.reset.link import factor, review
 from portal.reset.link.opened import FLOW, live_link
 from portal.reset.passwords import MINIMUM
 from portal.reset.rejections import PasswordRefused
@@ -111,6 +112,7 @@ def choose() -> Page:
     if link.ended:
         return _ended_page(link)
     factor.require(opened, link)
+    review.require(opened, link)
     return _choose_page(link, form)
 
 
@@ -127,6 +129,7 @@ def store() -> Page:
     if link.ended:
         return _ended_page(link), GONE
     factor.require(opened, link)
+    review.require(opened, link)
     if KEEP in request.form and not link.account.must_reset:
         return _keep_password(opened, link)
     composed = _check(form, link.own_words)
@@ -165,7 +168,7 @@ def store() -> Page:
 
 
 @bp.get("/account/password/")
-@sign_in_required
+@proved_if_protected
 def change() -> Page:
     """Show the form for the current password and a new one."""
     form = ChangePasswordForm()
@@ -174,7 +177,7 @@ def change() -> Page:
 
 
 @bp.post("/account/password/")
-@sign_in_required
+@proved_if_protected
 def change_now() -> Page:
     """Verify the current password and store the new one; all sessions end, this browser gets a new one."""
     parts, current, form = frame.parts(), current_account(), ChangePasswordForm()

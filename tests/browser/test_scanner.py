@@ -106,7 +106,7 @@ def test_opening_every_link_of_every_mail_changes_nothing(
     full: House, another_person: Callable[..., BrowserContext]
 ):
     # Where accounts are elsewhere a reminder is chosen by mail: tests/identity/test_link.py opens that link.
-    # What answers a press on a page of such a link, or of somebody who is signed in, is in tests/reset/not_me,
+    # What answers a press on a page of such a link, or of somebody signed in, is in tests/reset/not_me,
     # tests/accounts/factors, tests/accounts/address, tests/mydata and tests/cases.
     after_a_press = {"reported-locked", "second-step-lost", "my-data", "erase-confirm", "erased"}
     after_a_press |= {"case-notice", "case-reset", "case-verify"}

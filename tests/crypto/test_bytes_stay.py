@@ -75,6 +75,7 @@ LABELS = {
         "reset_requirements cursor",
     },
     "bucket": {
+        "factor removal code",
         "known device",
         "lane",
         "link",

@@ -35,6 +35,7 @@ FLASK_ALLOWED = {
     "portal.reset.stolen.rechecking",  # called at a sign-in
     "portal.reset.link.after_passkey",  # leads to the form for a required password
     "portal.reset.link.factor",  # pages
+    "portal.reset.link.review",  # pages
     "portal.reset.link.opened",  # the link that its pages were opened with
     "portal.reset.done",  # the page after a new password
     "portal.reset.external.asking",  # what the pages of a new password hand over

@@ -126,12 +126,13 @@ def test_the_size_of_a_mail_says_nothing_about_its_outcome(kind, language, addre
 
 def test_the_room_of_the_padding_is_used_for_longer_texts_first():
     """Whatever the length, by a single byte: the padding is a whole header, or there is one more KiB."""
-    kind = next(kind for kind in KINDS if kind.sample().alternatives() == (kind.sample(),))
-    sizes = set()
+    # Of another mail a longer text may take fewer bytes, where its lines break elsewhere.
+    (mail,) = (kind.sample() for kind in KINDS if kind.name == "check-answer")
+    sizes: set[tuple[int, int]] = set()
     for length in range(1, 1100):
         site = replace(SETTINGS.site, contact_phone="1" * length)
         composer = Composer(replace(SETTINGS, site=site), VAULT, {})
-        content = composer.render(kind.sample(), "a@b.example", "en", bytes(16), WRITTEN_AT).content
+        content = composer.render(mail, "a@b.example", "en", bytes(16), WRITTEN_AT).content
         message = message_from_bytes(content, policy=policy.default)
         assert not message.defects
         assert set(message["X-Padding"]) <= {"x", " "}

@@ -37,6 +37,7 @@ PERSONAL = {
     "/reset/confirm/passkey/": "POST",
     "/reset/confirm/": "GET POST",
     "/reset/confirm/lost/": "GET POST",
+    "/reset/factors/": "GET POST",
     "/reset/wait/": "GET",
     "/reset/done/": "GET POST",
     "/not-me/": "GET POST",

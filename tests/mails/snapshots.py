@@ -143,7 +143,13 @@ def cases(language: str) -> dict[str, Case]:
         "former-address": Case(FormerAddress(when, "reset-asked")),
         **{
             f"account-{change}": Case(AccountChanged(when, change))
-            for change in ("codes-added", "codes-removed", "recovery-made")
+            for change in (
+                "codes-added",
+                "codes-removed",
+                "recovery-made",
+                "recovery-removed",
+                "removal-ended",
+            )
         },
         "account-signed-in": Case(
             AccountChanged(

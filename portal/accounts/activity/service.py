@@ -43,6 +43,8 @@ class Kind(Enum):
     ADDRESS_UNDONE = "address-undone"
     SIGNED_IN = "signed-in"  # from a browser that the account does not know
     FACTORS_REMOVED = "factors-removed"
+    REMOVAL_ENDED = "removal-ended"  # of lost factors, by one that was used
+    RECOVERY_REMOVED = "recovery-removed"
 
 
 # The same words as in the mails.
@@ -60,13 +62,24 @@ SAID: Mapping[Kind, str] = {
     Kind.ADDRESS_UNDONE: mark("A change of your email address was undone, and we locked your password"),
     Kind.SIGNED_IN: mark("Sign-in from a new browser"),
     Kind.FACTORS_REMOVED: mark("Your second step was removed"),
+    Kind.REMOVAL_ENDED: mark("We kept your second step"),
+    Kind.RECOVERY_REMOVED: mark("Your recovery codes were removed"),
     Kind.REPORTED: mark("You told us something wasn’t you, so we locked your password"),
 }
 EXPIRED = Expired(
     "account events", AccountEvent, lambda retention, now: AccountEvent.day <= now - retention.account_events
 )
 # Those that the worker mails about by `tell`; the others have mails of their own.
-MAILED = (Kind.CODES_ADDED, Kind.CODES_REMOVED, Kind.RECOVERY_MADE, Kind.SIGNED_IN)
+MAILED = (
+    Kind.CODES_ADDED,
+    Kind.CODES_REMOVED,
+    Kind.RECOVERY_MADE,
+    Kind.RECOVERY_REMOVED,
+    Kind.SIGNED_IN,
+    Kind.REMOVAL_ENDED,
+)
+# What a new password does not undo.
+ADDED = (Kind.CODES_ADDED, Kind.RECOVERY_MADE, Kind.PASSKEY_ADDED)
 
 
 @dataclass(frozen=True)

@@ -98,12 +98,12 @@ def wait() -> ResponseReturnValue:
 @sign_in_required
 def check_passkey() -> ResponseReturnValue:
     """Check what a passkey signed, which is as much as a password and a factor, and lead on."""
-    current = current_account()
+    parts, current = frame.parts(), current_account()
     if not _passkey(current).answered():
         session[_PASSKEY_WRONG] = True
         return frame.see_other("confirm.ask", next=_next())
-    with frame.parts().db.write() as db_session:
-        service.used(db_session, current.account_id)
+    with parts.db.write() as db_session:
+        service.used(db_session, parts.vault, current.account_id, parts.clock.now())
         prove(db_session, current)
     return redirect_to(_next())
 
@@ -128,7 +128,7 @@ def check_factor() -> ResponseReturnValue:
         right = proofs.count_try(db_session, proved.id)
         if not right:
             return frame.see_other("confirm.ask", next=entry.state)
-        right = asking.check(db_session, current.account, asked, From.INSIDE) is Answer.RIGHT
+        right = asking.check(db_session, current.account, asked, From.DEVICE) is Answer.RIGHT
         if right:
             proofs.end(db_session, proved.id)
             prove(db_session, current)

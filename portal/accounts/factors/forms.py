@@ -24,6 +24,15 @@ class RecoveryCodeForm(FlaskForm):  # type: ignore[misc]
     )
 
 
+class RemovalCodeForm(FlaskForm):  # type: ignore[misc]
+    """Ask for the code that was shown where somebody asked for the removal of their factors."""
+
+    code = StringField(
+        lazy_gettext("Code from our website"),
+        validators=[InputRequired(lazy_gettext("Enter the 6 digits we showed you on our website."))],
+    )
+
+
 class ConfirmForm(FlaskForm):  # type: ignore[misc]
     """Ask somebody who is signed in for the password again."""
 

@@ -69,6 +69,8 @@ class FactorRemoval(Base):
     account_id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
     id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES))
     account_version: Mapped[int]
+    # A keyed hash of the code that confirmed it, which the second link needs again.
+    code: Mapped[bytes | None] = mapped_column(LargeBinary(INDEX_BYTES))
     # When the first mail's link was confirmed, and when the second mail is to be sent, until it was.
     confirmed_at: Mapped[datetime | None] = mapped_column(Utc)
     mail_at: Mapped[datetime | None] = mapped_column(Utc, index=True)

@@ -56,10 +56,11 @@ def answer_with_passkey() -> ResponseReturnValue:
     entry, proved = pending()
     if not _passkey(proved).answered():
         return _page(proved, asking.question(_kinds(proved)), failed=True), REFUSED
-    with frame.parts().db.write() as db_session:
+    parts = frame.parts()
+    with parts.db.write() as db_session:
         first = proofs.end(db_session, proved.id)
         if first:
-            service.used(db_session, proved.account.id)
+            service.used(db_session, parts.vault, proved.account.id, parts.clock.now())
             token = views.create_session(db_session, proved.account, proved.address)
     return views.log_in(token, proved.account, entry.state) if first else begin_again()
 

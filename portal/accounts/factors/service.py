@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import lockout
 from portal.accounts import service as sessions
+from portal.accounts.activity import service as activity
 from portal.accounts.factors import codes, proofs
 from portal.accounts.factors.models import FactorRemoval, OneTimeCode, RecoveryCode
 from portal.accounts.factors.proofs import Purpose
@@ -27,7 +28,8 @@ from portal.core.clock import start_of_day
 from portal.crypto import tokens
 from portal.crypto.vault import Cell, VaultError, WebVault
 from portal.identity import state
-from portal.identity.account import Account
+from portal.identity.account import REPORTED, Account
+from portal.identity.models import AccountState
 
 RECOVERY_CODES = 10
 # 16 base32 characters: nobody guesses these, so no lockout applies to them.
@@ -48,19 +50,19 @@ class Kind(Enum):
 class From(Enum):
     """Where a factor is asked for; each has its own count of wrong codes, 100 together.
 
-    A stranger who has the password must not use up the tries of a browser that the account knows, and
-    neither those of somebody who opened a mailed link or is signed in.
+    A stranger who has the password must not use up the tries of a browser that the account knows or that is
+    signed in, and neither must somebody who only opened a mailed link.
     """
 
     STRANGER = "stranger"
     DEVICE = "device"
-    INSIDE = "inside"
+    LINK = "link"
 
 
 _BUCKETS: dict[From, Bucket] = {
     From.STRANGER: FailureCount.strangers,
     From.DEVICE: FailureCount.devices,
-    From.INSIDE: FailureCount.sessions,
+    From.LINK: FailureCount.sessions,
 }
 
 
@@ -158,6 +160,14 @@ def remove_code(session: Session, account_id: bytes) -> bool:
     return removed is not None
 
 
+def remove_recovery_codes(session: Session, account_id: bytes) -> bool:
+    """Remove an account's recovery codes; return whether it had any."""
+    removed = delete(RecoveryCode).where(RecoveryCode.account_id == account_id).returning(RecoveryCode.key)
+    had = bool(session.execute(removed).all())
+    _end_proofs(session, account_id)
+    return had
+
+
 def after_addition(session: Session, account_id: bytes) -> None:
     """End what was proved with fewer factors: every browser of the account proves it anew."""
     _end_proofs(session, account_id)
@@ -208,7 +218,7 @@ def check(
     if kind is Kind.RECOVERY:
         right = _use_recovery_code(session, vault, account.id, typed)
         if right:
-            used(session, account.id)
+            used(session, vault, account.id, now)
         return Answer.RIGHT if right else Answer.WRONG
     bucket = _BUCKETS[come]
     counts = Lockout(vault.bucket("second step", account.id.hex()), account.version)
@@ -218,13 +228,30 @@ def check(
     if not _use_code(session, vault, account.id, typed, now):
         return Answer.WRONG if left else Answer.CLOSES
     lockout.clear(session, vault, counts, bucket)
-    used(session, account.id)
+    used(session, vault, account.id, now)
     return Answer.RIGHT
 
 
-def used(session: Session, account_id: bytes) -> None:
-    """Note that a factor was right: not all of them are lost."""
-    session.execute(delete(FactorRemoval).where(FactorRemoval.account_id == account_id))
+def used(session: Session, vault: WebVault, account_id: bytes, now: datetime) -> None:
+    """Note that a factor was right: not all of them are lost, so their removal ends, and its owner is told.
+
+    It may be a thief's factor that ends its owner's removal. The mail says so, with the link that locks; and
+    after a report no factor ends a removal any more, but a new password and the mailed stop do.
+    """
+    reported = select(AccountState.id).where(
+        AccountState.id == account_id, AccountState.reset_reason == REPORTED
+    )
+    ended = session.execute(
+        delete(FactorRemoval)
+        .where(FactorRemoval.account_id == account_id, ~reported.exists())
+        .returning(FactorRemoval.account_version, FactorRemoval.ends_at)
+    ).first()
+    if ended is None or ended.ends_at <= now:
+        return
+    account = state.get(session, account_id)
+    if account is not None and account.version == ended.account_version:
+        kind = activity.Kind.REMOVAL_ENDED
+        activity.tell(session, vault, account_id, kind, now, device="", language="")
 
 
 def _use_code(session: Session, vault: WebVault, account_id: bytes, typed: str, now: datetime) -> bool:

@@ -7,6 +7,7 @@ from typing import ParamSpec
 from flask import request, session
 from flask.typing import ResponseReturnValue
 
+from portal.accounts.factors import service
 from portal.accounts.login import current_account, sign_in_required
 from portal.web import frame
 from portal.web.gate import READING
@@ -15,6 +16,24 @@ from portal.web.gate import READING
 NOT_DONE = "not confirmed"
 
 P = ParamSpec("P")
+
+
+def proved_if_protected(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
+    """Do what `recently_proved` does where the account has second factors, else only sign in.
+
+    For a page that asks for the password itself. A session from before the first factor was added must not
+    do with the password alone what a sign-in could not.
+    """
+    guarded = recently_proved(view)
+
+    @wraps(view)
+    @sign_in_required
+    def chosen(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+        with frame.parts().db.read() as db_session:
+            protected = service.kinds(db_session, current_account().account_id)
+        return guarded(*args, **kwargs) if protected else view(*args, **kwargs)
+
+    return chosen
 
 
 def recently_proved(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:

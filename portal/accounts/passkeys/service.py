@@ -12,7 +12,9 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from portal.accounts import service as accounts
 from portal.accounts.activity import service as activity
+from portal.accounts.factors import proofs
 from portal.accounts.passkeys import challenges, stored
 from portal.accounts.passkeys.challenges import Asked, ChallengeInvalid
 from portal.accounts.passkeys.models import Passkey
@@ -33,6 +35,10 @@ ADDED, REMOVED, STOPPED = "added", "removed", "stopped"
 
 class NotAdded(Exception):
     """The passkey was not stored: the answer is none to what was asked, or there are too many."""
+
+
+class TooLarge(NotAdded):
+    """Nothing was stored: the passkey, with its name, is longer than a row holds."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ def add(
 ) -> bytes:
     """Store the passkey of an answer to `creation`, have its owner told, and return its id.
 
-    Raises NotAdded, having stored nothing.
+    Raises NotAdded, of which TooLarge is one kind. Then roll back what the transaction did.
     """
     try:
         challenge = challenge_of(answer)
@@ -124,6 +130,8 @@ def add(
         backed_up=new.backed_up,
         transports=new.transports,
     )
+    if not stored.fits(content):
+        raise TooLarge
     inserted = session.execute(
         db.insert(session, Passkey)
         .values(
@@ -143,11 +151,15 @@ def add(
 
 
 def rename(session: Session, vault: WebVault, account_id: bytes, passkey_id: bytes, name: str) -> bool:
-    """Give a passkey another name; return whether the account still has it."""
+    """Give a passkey another name; return whether the account still has it. Raises TooLarge."""
     found = _of_account(session, vault, account_id, passkey_id)
-    if found is not None:
-        _store(session, vault, passkey_id, replace(found, name=name[:NAME_LENGTH]))
-    return found is not None
+    if found is None:
+        return False
+    renamed = replace(found, name=name[:NAME_LENGTH])
+    if not stored.fits(renamed):
+        raise TooLarge
+    _store(session, vault, passkey_id, renamed)
+    return True
 
 
 def remove(
@@ -198,7 +210,8 @@ def verify(
     """Return whose passkey answered `request`, or None whatever is wrong with the answer. Commit either way.
 
     A passkey whose sign count went back was copied, or its authenticator broke: it is refused from then on,
-    and its owner is told. Passkeys that several devices share do not count.
+    every session of the account ends, and its owner is told. Passkeys that several devices share do not
+    count.
     """
     try:
         given = read_assertion(answer)
@@ -225,6 +238,9 @@ def verify(
             signed.sign_count,
         )
         _store(session, vault, row.id, replace(content, stopped=True))
+        # Who has the copy may have signed in with it before: nothing tells those sessions apart.
+        accounts.end_sessions(session, row.account_id)
+        proofs.end_all(session, row.account_id)
         _tell(session, vault, row.account_id, row.id, STOPPED, language, now)
         return None
     used = replace(content, sign_count=signed.sign_count, backed_up=signed.backed_up, used_on=now.date())

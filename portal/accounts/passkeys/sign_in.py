@@ -75,7 +75,7 @@ def _enter(proof: Proof, onward: str | None) -> Page:
         answer: Page = parts.password_due(account, address)
         return answer
     with parts.db.write() as db_session:
-        factors.used(db_session, account.id)
+        factors.used(db_session, parts.vault, account.id, parts.clock.now())
         token = views.create_session(db_session, account, address)
     return views.log_in(token, account, onward)
 

@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -16,6 +16,7 @@ KEY = "portal passkeys"
 HANDLE = "portal passkey handle"
 ADDRESS_KEY = "portal passkey address key"
 ADDRESS = "passkey address"
+LENGTH_BYTES = 2  # before what is padded
 _MODEL_BYTES = 16
 _ID_AT = _MODEL_BYTES + 2
 
@@ -47,6 +48,16 @@ class Content:
 
 def encrypt(vault: WebVault, row_id: bytes, content: Content) -> bytes:
     """Encrypt a passkey for its row, at one length. Raises ValueError where it does not fit."""
+    return vault.encrypt_own(KEY, _cell(row_id), _packed(content), (SIZE,))
+
+
+def fits(content: Content) -> bool:
+    """Return whether a passkey fits its row, and still will when it was used and has counted far."""
+    grown = replace(content, sign_count=2**32 - 1, used_on=content.added_on, backed_up=False, stopped=False)
+    return len(_packed(grown)) + LENGTH_BYTES <= SIZE
+
+
+def _packed(content: Content) -> bytes:
     packed = [
         b64encode(content.credential).decode(),
         b64encode(content.public).decode(),
@@ -58,8 +69,7 @@ def encrypt(vault: WebVault, row_id: bytes, content: Content) -> bytes:
         content.stopped,
         list(content.transports),
     ]
-    plaintext = json.dumps(packed, separators=(",", ":"), ensure_ascii=False).encode()
-    return vault.encrypt_own(KEY, _cell(row_id), plaintext, (SIZE,))
+    return json.dumps(packed, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def decrypt(vault: WebVault, row_id: bytes, blob: bytes) -> Content:

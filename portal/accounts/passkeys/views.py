@@ -76,6 +76,8 @@ def store() -> Page:
             if Kind.RECOVERY not in had:
                 made = factors.make_recovery_codes(db_session, parts.vault, current.account_id)
             accounts.prove(db_session, current.session_id, now)
+    except service.TooLarge:
+        return _add_page(form, too_large=True), REFUSED
     except service.NotAdded:
         return _add_page(form, failed=True), REFUSED
     if made:
@@ -107,8 +109,12 @@ def change_now() -> Page:
         return frame.see_other("passkeys.passkeys")
     if not form.validate():
         return _change_page(one, form), REFUSED
-    with parts.db.write() as db_session:
-        service.rename(db_session, parts.vault, current.account_id, one.id, form.name.data or "")
+    try:
+        with parts.db.write() as db_session:
+            service.rename(db_session, parts.vault, current.account_id, one.id, form.name.data or "")
+    except service.TooLarge:
+        form.name.errors = [_("That name is too long for this passkey. Use a shorter one.")]
+        return _change_page(one, form), REFUSED
     session[_DONE] = "renamed"
     return frame.see_other("passkeys.passkeys")
 
@@ -135,7 +141,7 @@ def _wanted(hexadecimal: str) -> Listed:
     return found
 
 
-def _add_page(form: NameForm, *, failed: bool = False) -> str:
+def _add_page(form: NameForm, *, failed: bool = False, too_large: bool = False) -> str:
     parts, current = frame.parts(), current_account()
     asked = asking.asked_for(Purpose.ADD, current.account_id)
     label = _("%(organisation)s account", organisation=parts.settings.site.organisation)
@@ -143,7 +149,12 @@ def _add_page(form: NameForm, *, failed: bool = False) -> str:
         options = service.creation(db_session, parts.vault, asking.party(), asked, label, parts.clock.now())
         first = Kind.RECOVERY not in factors.kinds(db_session, current.account_id)
     return render_template(
-        "accounts/passkey-add.html", form=form, failed=failed, options=json.dumps(options), first=first
+        "accounts/passkey-add.html",
+        form=form,
+        failed=failed,
+        too_large=too_large,
+        options=json.dumps(options),
+        first=first,
     )
 
 

@@ -52,8 +52,9 @@ def answer() -> ResponseReturnValue:
     if asked.kind is None or not asked.form.validate():
         return _page(link, asked), REFUSED
     hand_over.refuse_too_many(link.reply_id)
-    # A mailed link is proof already: it does not share its count with strangers at sign-in.
-    come = From.DEVICE if asking.come_from(link.account) is From.DEVICE else From.INSIDE
+    # A mailed link is proof already: it does not share its count with strangers at sign-in. Nor with the
+    # owner's own browsers: somebody else may read the inbox.
+    come = From.DEVICE if asking.come_from(link.account) is From.DEVICE else From.LINK
     with frame.parts().db.write() as db_session:
         right = asking.check(db_session, link.account, asked, come) is Answer.RIGHT
         token = proof_of_factor(db_session, link) if right else None
@@ -72,8 +73,9 @@ def answer_with_passkey() -> ResponseReturnValue:
         return frame.see_other("reset.choose", link=opened.name)
     if not _passkey(link).answered():
         return _page(link, asking.question(_kinds(link)), failed=True), REFUSED
-    with frame.parts().db.write() as db_session:
-        factors.used(db_session, link.account.id)
+    parts = frame.parts()
+    with parts.db.write() as db_session:
+        factors.used(db_session, parts.vault, link.account.id, parts.clock.now())
         token = proof_of_factor(db_session, link)
     return lead_on(opened, link, token)
 

@@ -8,10 +8,10 @@ from portal.accounts.activity import not_me
 from portal.accounts.activity.not_me import PURPOSE, Report
 from portal.accounts.activity.service import SAID
 from portal.intake import service as intake
-from portal.intake.flow import Flow
+from portal.intake.flow import REFUSED, Flow
+from portal.reset.forms import SureForm
 from portal.reset.not_me import service
 from portal.web import frame
-from portal.web.forms import EmptyForm
 from portal.web.overnight import filled_in_again
 from portal.web.tabs import TabValue
 
@@ -42,8 +42,12 @@ def show() -> ResponseReturnValue:
     opened = FLOW.link()
     if opened.state == _LOCKED:
         return render_template("reset/not-me/locked.html")
-    report = _report(opened)
-    return render_template("reset/not-me/ask.html", form=EmptyForm(), said=SAID[report.kind], at=report.at)
+    report, parts = _report(opened), frame.parts()
+    with parts.db.read() as db_session:
+        since = service.new_password_since(db_session, parts.vault, report, parts.clock.now())
+    if since is not None:
+        return render_template("reset/not-me/over.html", said=SAID[report.kind], at=report.at, since=since)
+    return render_template("reset/not-me/ask.html", form=SureForm(), said=SAID[report.kind], at=report.at)
 
 
 @bp.post("/not-me/")
@@ -51,7 +55,10 @@ def lock() -> ResponseReturnValue:
     """Lock the account, once, and sign this browser out of it too."""
     opened = FLOW.link()
     if opened.state != _LOCKED:
-        report, parts = _report(opened), frame.parts()
+        report, parts, form = _report(opened), frame.parts(), SureForm()
+        if not form.validate():
+            page = render_template("reset/not-me/ask.html", form=form, said=SAID[report.kind], at=report.at)
+            return page, REFUSED
         try:
             with parts.db.write() as db_session:
                 service.lock(
@@ -63,6 +70,8 @@ def lock() -> ResponseReturnValue:
                     language=frame.language(),
                     now=parts.clock.now(),
                 )
+        except service.Outdated:
+            return frame.see_other("not_me.show", link=opened.name)
         except intake.LinkInvalid:
             frame.gone()
         FLOW.change(opened, _LOCKED)

@@ -90,7 +90,7 @@ def test_a_passkey(signed_in, told, is_locked):
     assert all(subject in page for subject in subjects)
     form = hidden(signed_in.get(links[0], follow_redirects=True).text)
     assert not is_locked()
-    signed_in.post("/not-me/", data=form)
+    signed_in.post("/not-me/", data=form | {"sure": "y"})
     assert is_locked()
 
 

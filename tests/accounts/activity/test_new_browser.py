@@ -46,7 +46,7 @@ def test_it_is_shown_and_mailed_with_the_browser_and_a_link_that_locks(
     assert "Firefox on Android" in page
     asked = client.get(NOT_ME.findall(mail.text)[0], follow_redirects=True)
     assert SUBJECT in main_of(asked.text)
-    client.post("/not-me/", data=hidden(asked.text))
+    client.post("/not-me/", data=hidden(asked.text) | {"sure": "y"})
     with db.read() as session:
         account = STORE.find(session, web_vault, ADDRESS)
     assert account is not None

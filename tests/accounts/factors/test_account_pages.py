@@ -9,10 +9,13 @@ import pyotp
 import pytest
 
 from portal.accounts.factors import service
-from portal.accounts.factors.service import Kind
+from portal.accounts.factors.service import Answer, From, Kind
+from portal.identity.account import Account
 from tests.accounts.conftest import PASSWORD
+from tests.authenticator import App
 from tests.visitor import hidden, leads_to
 
+NEW = "sunlit-marble-otter-harbour"
 CODES, RECOVERY = "/account/factors/codes/", "/account/factors/recovery/"
 
 
@@ -172,3 +175,41 @@ def test_the_sixth_wrong_password_ends_the_session(signed_in):
     assert [one.status_code for one in answers] == [400] * 5 + [303]
     assert "the current password was wrong too many times" in signed_in.get("/sign-in/").text
     assert signed_in.get("/account/").status_code == 303
+
+
+def test_a_session_from_before_the_first_factor_changes_the_password_with_it_alone(
+    signed_in, ana, db, web_vault, clock
+):
+    """A thief’s session must not do with the old password what a sign-in could no more."""
+    app = App(clock)
+    app.protect(db, web_vault, Account(ana.id, "builtin"))
+    page = "/account/password/"
+    assert leads_to(signed_in.get(page)) == f"/account/confirm/?next={page}"
+    form = hidden(signed_in.get("/account/confirm/").text)
+    sent = signed_in.post(page, data=form | {"current_password": PASSWORD, "password": NEW})
+    assert leads_to(sent) == f"/account/confirm/?next={page}"
+    second = signed_in.submit(f"/account/confirm/?next={page}", password=PASSWORD)
+    assert leads_to(signed_in.submit(second.location, code=app.code())) == page
+    assert leads_to(signed_in.submit(page, current_password=PASSWORD, password=NEW)) == "/reset/done/"
+
+
+def test_wrong_codes_of_a_mailed_link_are_not_counted_against_the_owners_own_browsers(
+    inside, ana, db, web_vault, clock, app_code
+):
+    """Somebody else may read the inbox. All in all there are never more than a hundred."""
+
+    def tries(come, number):
+        with db.write() as session:
+            return [
+                service.check(
+                    session, web_vault, Account(ana.id, "builtin"), Kind.CODE, "000000", come, clock.now()
+                )
+                for _try in range(number)
+            ]
+
+    clock.advance(timedelta(minutes=11))
+    assert tries(From.LINK, 21)[-1] is Answer.CLOSED
+    second = inside.submit("/account/confirm/", password=PASSWORD)
+    assert leads_to(inside.submit(second.location, code=app_code())) == "/account/"
+    checked = [*tries(From.LINK, 40), *tries(From.DEVICE, 40), *tries(From.STRANGER, 80)]
+    assert sum(answer is not Answer.CLOSED for answer in checked) == 80

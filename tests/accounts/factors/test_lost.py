@@ -20,6 +20,7 @@ from tests.visitor import SAME_SITE, Visitor, hidden, leads_to, main_of
 
 FIRST, SECOND = "Did you lose your second step?", "Confirm once more: remove your second step"
 REMOVED = "Your second step was removed"
+KEPT = "We kept your second step"
 DECIDE = "/second-step/decide/"
 
 
@@ -56,12 +57,18 @@ def begin(client, protected, sign_in, work):
 
 @pytest.fixture
 def press(client, smtp):
-    """Open the newest link about the loss, and press a button of its page."""
+    """Open the newest link about the loss in the browser that asked, and press a button of its page.
 
-    def pressed(do="confirm", number=-1):
+    `code` is what is typed in the place of the code that this browser knows.
+    """
+
+    def pressed(do="confirm", number=-1, visitor=client, code=None):
         links = [re.findall(r"/second-step/[a-z2-7]{32}/", mail.text) for mail in smtp.to(ADDRESS)]
-        opened = client.get([found[0] for found in links if found][number])
-        return client.submit(opened.location, do=do)
+        opened = visitor.get([found[0] for found in links if found][number])
+        page = visitor.get(opened.location).text
+        known = re.findall(r'name="code"[^>]* value="(\d*)"', page)
+        typed = {"code": known[0] if known and code is None else code or ""}
+        return visitor.submit(opened.location, do=do, **typed)
 
     return pressed
 
@@ -109,7 +116,7 @@ def test_whose_factors_were_removed_by_somebody_else_locks_the_account(
     (link,) = set(re.findall(r"http://localhost:8000(/not-me/[a-z2-7]{32}/)", mail.text + mail.html))
     page = client.get(link, follow_redirects=True)
     assert REMOVED in main_of(page.text)
-    assert "Your account is locked" in client.get(client.submit("/not-me/").location).text
+    assert "Your account is locked" in client.get(client.submit("/not-me/", sure="y").location).text
     with db.read() as session:
         account = state.get(session, protected.id)
     assert account is not None
@@ -125,6 +132,56 @@ def test_it_begins_from_a_mailed_reset_link_too(client, protected, worker_parts,
     assert leads_to(client.submit(lost)) == "/second-step/sent/"
     drain(worker_parts)
     assert subjects() == [REQUEST, FIRST]
+
+
+@pytest.fixture
+def code(client, begin) -> str:
+    """What the browser that asked shows, for somebody to write down."""
+    begin()
+    (shown,) = re.findall(r'<code class="key">(\d{3} \d{3})</code>', client.get("/second-step/sent/").text)
+    return str(shown)
+
+
+def test_on_another_device_the_code_is_typed_both_times(code, press, work, clock, browser_at, db, protected):
+    for _press in range(2):
+        other = browser_at("203.0.113.9")
+        assert press(visitor=other, code="000000").status_code == 400
+        assert press(visitor=other, code=code).status_code == 303
+        assert has_factors(db, protected) or _press
+        clock.advance(timedelta(days=1))
+        work()
+    assert not has_factors(db, protected)
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_a_scanner_that_presses_the_button_confirms_nothing(
+    code, press, work, clock, browser_at, db, protected, subjects, stage
+):
+    """Somebody who knows the password and no inbox asked, and the owner's mail program presses buttons."""
+    if stage == 2:
+        press()
+        clock.advance(timedelta(days=1))
+        work()
+    scanner = browser_at("203.0.113.9")
+    for typed in ("", "1", "123 45", code.replace(code[0], chr(ord(code[0]) ^ 1))):
+        assert press(visitor=scanner, code=typed).status_code == 400
+    clock.advance(timedelta(days=1))
+    work()
+    assert has_factors(db, protected)
+    assert (SECOND in subjects()) is (stage == 2)
+    assert REMOVED not in subjects()
+
+
+def test_each_browser_that_asked_has_the_code_of_its_own_mail(
+    code, press, browser_at, sign_in, work, client, db, protected
+):
+    """A thief asks too: neither one's code opens the other's link."""
+    thief = browser_at("203.0.113.9")
+    page = thief.get(sign_in(visitor=thief).location).text
+    thief.submit(re.findall(r'href="(/sign-in/second/lost/\?link=\w+)"', page)[0])
+    work()
+    assert press(code=code).status_code == 400
+    assert press(code=code, number=0).status_code == 303
 
 
 @pytest.mark.parametrize("days", [0, 1])
@@ -151,16 +208,15 @@ def test_the_first_link_stops_it_also_after_it_confirmed(client, begin, press, d
 
 
 def test_opening_a_link_changes_nothing_and_the_first_confirms_once(
-    client, begin, press, work, subjects, clock, db, protected
+    code, press, work, subjects, clock, db, protected
 ):
-    begin()
     assert press().status_code == 303
     clock.advance(timedelta(hours=12))
-    assert press().status_code == 303
+    assert press(code=code).status_code == 303
     clock.advance(timedelta(hours=12))
     work()
     assert subjects() == [FIRST, SECOND], "a day after the first press"
-    press(number=0)
+    press(number=0, code=code)
     assert has_factors(db, protected), "the first link never removes anything"
 
 
@@ -191,6 +247,7 @@ def test_a_factor_that_is_used_or_a_new_password_ends_it(
         press()
     assert has_factors(db, protected)
     assert SECOND not in subjects()
+    assert (KEPT in subjects()) is (what == "code"), "a thief's own factor may have been used"
 
 
 def test_asking_again_sends_the_same_three_times_and_begins_no_other(begin, press, subjects, clock, work):

@@ -19,10 +19,11 @@ def sign_in_with(visitor, passkey: Authenticator, page: str = "/sign-in/", **lie
     return visitor.post(f"/sign-in/passkey/{unescape(action)}", data=data, headers=SAME_SITE)
 
 
-def add(visitor, name="Phone"):
-    passkey = Authenticator()
+def add(visitor, name="Phone", public=(), **options):
+    passkey = Authenticator(**options)
     shown = visitor.get("/account/passkeys/add/").text
-    data = hidden(shown) | {"name": name, "passkey": passkey.create(question(shown))}
+    answer = passkey.create(question(shown), public=dict(public))
+    data = hidden(shown) | {"name": name, "passkey": answer}
     return passkey, visitor.post("/account/passkeys/add/", data=data, headers=SAME_SITE)
 
 

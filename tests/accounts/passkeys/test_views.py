@@ -1,5 +1,6 @@
 """The pages of passkeys: add one, sign in with it, rename it, remove it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 
@@ -216,3 +217,25 @@ def test_without_script_nothing_of_it_shows_but_the_reason_where_one_is_made(sig
     assert form.split(">")[0].split()[1] == "hidden"
     page = signed_in.get("/account/passkeys/add/").text
     assert "This browser can’t make passkeys, or scripts are turned off." in page
+
+
+def test_a_copied_passkey_ends_every_session(signed_in, app):
+    """Who has the copy signed in with it before, and nothing tells those sessions apart."""
+    passkey, _page = add(signed_in, count=5)
+    copy, thief = replace(passkey), app.test_client()
+    assert leads_to(sign_in_with(thief, copy)) == "/account/"
+    assert leads_to(sign_in_with(app.test_client(), passkey)) == "/sign-in/", "it is stopped"
+    assert leads_to(thief.get("/account/")) == "/sign-in/?next=/account/"
+    assert leads_to(signed_in.get("/account/")) == "/sign-in/?next=/account/"
+
+
+def test_a_passkey_that_is_too_large_is_refused_and_says_why(signed_in):
+    large = {-99: bytes(400)}  # beside a public key, as of a long RSA one
+    _passkey, page = add(signed_in, name="é" * 40, credential_id=bytes(512), public=large)
+    assert page.status_code == 400
+    assert "This device makes passkeys that are too large for us." in page.text
+    assert "You have none yet" in signed_in.get("/account/").text
+    add(signed_in, name="e", credential_id=bytes(512), public=large)
+    named = change(signed_in, "e", name="é" * 40)
+    assert named.status_code == 400
+    assert "That name is too long for this passkey. Use a shorter one." in named.text

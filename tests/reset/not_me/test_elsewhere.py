@@ -43,7 +43,7 @@ def press(changed, app):
     browser = app.test_client()
     (path,) = set(re.findall(r"http://localhost:8000(/not-me/[a-z2-7]{32}/)", changed.text))
     page = browser.get(path, follow_redirects=True)
-    assert browser.post("/not-me/", data=hidden(page.text)).status_code == 303
+    assert browser.post("/not-me/", data=hidden(page.text) | {"sure": "y"}).status_code == 303
 
 
 def stored(company):

@@ -56,7 +56,7 @@ def locked_mail(worker_parts, smtp):
 def press(browser, mail):
     page = browser.get(report_in(mail), follow_redirects=True)
     assert page.status_code == 200
-    return browser.post(PAGE, data=hidden(page.text))
+    return browser.post(PAGE, data=hidden(page.text) | {"sure": "y"})
 
 
 def test_opening_the_link_changes_nothing(told, client, thief, people, db):
@@ -67,6 +67,35 @@ def test_opening_the_link_changes_nothing(told, client, thief, people, db):
     assert thief.get("/account/").status_code == 200
     with db.read() as session:
         assert session.scalars(select(IntakeRequest)).all() == []
+
+
+def test_a_scanner_that_presses_the_button_locks_nothing(told, client, people):
+    """It would lock the account with the mail about every change, and so without end."""
+    page = client.get(report_in(told), follow_redirects=True)
+    pressed = client.post(PAGE, data=hidden(page.text))
+    assert pressed.status_code == 400
+    assert "If it wasn’t you, tick the box first." in pressed.text
+    assert not people.account(ANA).must_reset
+
+
+def test_a_link_from_before_a_new_password_by_mail_locks_nothing_again(
+    told, client, app, people, ask, clock, worker_parts, smtp
+):
+    """Links of many mails lie in the inbox: who reads there must not lock the account with each."""
+    open_before = app.test_client()
+    form = hidden(open_before.get(report_in(told), follow_redirects=True).text) | {"sure": "y"}
+    clock.advance(timedelta(minutes=5))
+    browser = app.test_client()
+    browser.get(link_in(ask(ANA, browser)))
+    assert browser.submit("/reset/choose/", password="violet-anchor-mosaic-thimble").status_code == 303
+    drain(worker_parts)
+    shown = client.get(report_in(told), follow_redirects=True)
+    assert "So we haven’t locked your account again." in main_of(shown.text)
+    assert open_before.post(PAGE, data=form).status_code == 303
+    assert not people.account(ANA).must_reset
+    chosen = [mail for mail in smtp.to(ANA) if mail.message["Subject"] == "Your password was changed"][-1]
+    assert press(app.test_client(), chosen).status_code == 303, "the new password itself can be reported"
+    assert people.account(ANA).must_reset
 
 
 def test_the_button_locks_the_account_before_the_worker_does_anything(told, client, thief, people, app):
@@ -114,7 +143,7 @@ def test_a_form_that_was_open_for_another_reason_stores_nothing_after_the_report
 
 def test_it_acts_once(told, client, app, people, locked_mail):
     other = app.test_client()
-    form = hidden(other.get(report_in(told), follow_redirects=True).text)
+    form = hidden(other.get(report_in(told), follow_redirects=True).text) | {"sure": "y"}
     press(client, told)
     assert other.post(PAGE, data=form).status_code == 410
     assert app.test_client().get(report_in(told), follow_redirects=True).status_code == 410

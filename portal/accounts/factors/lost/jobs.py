@@ -37,8 +37,10 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
     found = _owner(session, request, parts)
     if found is None or not parts.settings.accounts.factor_removal:
         return Outcome.ANSWERED
-    account, owner = found
-    if str(account.version) != request.fields.get("version") or not factors.kinds(session, account.id):
+    (account, owner), code = found, request.fields.get("code", "")
+    if not code or str(account.version) != request.fields.get("version"):
+        return Outcome.ANSWERED
+    if not factors.kinds(session, account.id):
         return Outcome.ANSWERED
     # A stolen web server must not mail people without end.
     if not replies.count_answer(
@@ -54,7 +56,7 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
     removal = service.begin(session, account, now)
     if removal is not None:
         language = request.fields.get("language") or owner.language
-        _mail(session, removal, Stage.FIRST, owner, language, now, parts)
+        _mail(session, removal, Stage.FIRST, owner, language, now, parts, code)
     return Outcome.ANSWERED
 
 
@@ -126,6 +128,7 @@ def _mail(
     language: str,
     now: datetime,
     parts: WorkerParts,
+    code: str = "",
 ) -> None:
     # The old address of an account that was changed lately can stop it, and not confirm it.
     told = address.told_addresses(session, parts.vault, removal.account_id, now)
@@ -136,7 +139,7 @@ def _mail(
             parts.vault,
             PURPOSE,
             row_id,
-            data=service.link_data(removal, may),
+            data=service.link_data(removal, may, code if may is Stage.FIRST else ""),
             now=now,
             lifetime=service.LIFETIME,
             reusable=True,  # it stops a removal also after it confirmed it

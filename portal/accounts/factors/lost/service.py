@@ -3,11 +3,16 @@
 Whoever has the password, or reads the inbox, can begin it. So it takes two mailed links, a day apart; every
 known address is told at once, and each mail's link also stops it. A factor that is used meanwhile, or a new
 password, ends it: not all was lost.
+
+A mail scanner that presses buttons must not confirm it for somebody who knows the password and no inbox. So
+each link needs a code too, that only the browser which asked was shown. Stopping needs none.
 """
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
+from hmac import compare_digest
 from typing import Any
 
 from sqlalchemy import delete, or_, select, update
@@ -15,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import service as sessions
 from portal.accounts.activity import service as activity
+from portal.accounts.factors import codes
 from portal.accounts.factors import service as factors
 from portal.accounts.factors.lost.emails import PURPOSE
 from portal.accounts.factors.models import FactorRemoval
@@ -32,6 +38,12 @@ LOST, REMOVED = "second-step-lost", "second-step-removed"
 WAIT = timedelta(hours=24)
 LIFETIME = timedelta(days=7)  # of each mail's link
 KEPT = timedelta(days=8)
+DIGITS = 6
+LONGEST_TYPED = 40
+
+
+class CodeWrong(Exception):
+    """The typed code is not the one that was shown to who asked."""
 
 
 class Stage(IntEnum):
@@ -44,18 +56,21 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True)
 class Link:
-    """A mailed link that is open: whose factors, which removal, and what it can do now."""
+    """A mailed link that is open: whose factors, which removal, and what it can do now.
+
+    `code` is the keyed hash of the code that it needs.
+    """
 
     account_id: bytes
     removal_id: bytes
     stage: Stage
     confirmed: bool
+    code: bytes = field(repr=False)
 
 
-def submit(session: Session, vault: WebVault, account: Account, language: str, now: datetime) -> None:
-    """Have the worker mail the first link. Call it after a proof: the right password, or an opened link."""
-    fields = {"account": account.id.hex(), "version": str(account.version), "language": language}
-    intake.submit(session, vault, LOST, fields, now)
+def new_code() -> str:
+    """Return a random code of six digits."""
+    return f"{secrets.randbelow(10**DIGITS):0{DIGITS}}"
 
 
 def begin(session: Session, account: Account, now: datetime) -> FactorRemoval | None:
@@ -66,6 +81,7 @@ def begin(session: Session, account: Account, now: datetime) -> FactorRemoval | 
     values: dict[str, Any] = {
         "id": new_id(),
         "account_version": account.version,
+        "code": None,
         "confirmed_at": None,
         "mail_at": None,
         "ends_at": now + KEPT,
@@ -78,17 +94,18 @@ def begin(session: Session, account: Account, now: datetime) -> FactorRemoval | 
     return session.get(FactorRemoval, account.id, populate_existing=True)
 
 
-def link_data(removal: FactorRemoval, stage: Stage) -> dict[str, Any]:
-    """Return what a mail's link opens."""
-    return {"account": removal.account_id.hex(), "removal": removal.id.hex(), "stage": int(stage)}
+def link_data(removal: FactorRemoval, stage: Stage, code: str = "") -> dict[str, Any]:
+    """Return what a mail's link opens. A first one knows the `code` of who asked."""
+    ids = {"account": removal.account_id.hex(), "removal": removal.id.hex(), "stage": int(stage)}
+    return ids | ({"code": code} if code else {})
 
 
-def open_link(session: Session, store: str, token: str, now: datetime) -> Link:
+def open_link(session: Session, vault: WebVault, store: str, token: str, now: datetime) -> Link:
     """Open a mailed link; nothing changes. Raises LinkInvalid, also where the removal is over."""
     data = intake.open_reply(session, PURPOSE, token, now).data
     account_id, removal_id = bytes.fromhex(data["account"]), bytes.fromhex(data["removal"])
     row = session.execute(
-        select(FactorRemoval.account_version, FactorRemoval.confirmed_at, FactorRemoval.mail_at).where(
+        select(FactorRemoval.account_version, FactorRemoval.confirmed_at, FactorRemoval.code).where(
             FactorRemoval.account_id == account_id,
             FactorRemoval.id == removal_id,
             FactorRemoval.ends_at > now,
@@ -97,25 +114,33 @@ def open_link(session: Session, store: str, token: str, now: datetime) -> Link:
     account = state.of_store(session, account_id, store)
     if row is None or account is None or account.version != row.account_version:
         raise LinkInvalid
-    return Link(account_id, removal_id, Stage(data["stage"]), confirmed=row.confirmed_at is not None)
+    stage, code = Stage(data["stage"]), row.code or b""
+    if stage is Stage.FIRST:
+        code = _code_key(vault, removal_id, data.get("code", ""))
+    return Link(account_id, removal_id, stage, confirmed=row.confirmed_at is not None, code=code)
 
 
-def confirm(session: Session, link: Link, now: datetime) -> None:
-    """Confirm a removal for the first time: the second mail follows in a day. Once more changes nothing."""
+def confirm(session: Session, vault: WebVault, link: Link, typed: str, now: datetime) -> None:
+    """Confirm a removal for the first time: the second mail follows in a day. Once more changes nothing.
+
+    Raises CodeWrong.
+    """
+    _check(vault, link, typed)
     session.execute(
         update(FactorRemoval)
         .where(_is(link), FactorRemoval.confirmed_at.is_(None))
-        .values(confirmed_at=now, mail_at=now + WAIT, ends_at=now + WAIT + KEPT)
+        .values(code=link.code, confirmed_at=now, mail_at=now + WAIT, ends_at=now + WAIT + KEPT)
     )
 
 
 def remove(
-    session: Session, vault: WebVault, link: Link, now: datetime, *, device: str, language: str
+    session: Session, vault: WebVault, link: Link, typed: str, now: datetime, *, device: str, language: str
 ) -> None:
     """Remove every factor after the second confirmation, and end all sessions; the worker tells the owner.
 
-    Raises LinkInvalid where another call did it, or stopped it.
+    Raises CodeWrong, and LinkInvalid where another call did it, or stopped it.
     """
+    _check(vault, link, typed)
     done = delete(FactorRemoval).where(
         _is(link), FactorRemoval.confirmed_at <= now - WAIT, FactorRemoval.mail_at.is_(None)
     )
@@ -160,6 +185,16 @@ def holds(session: Session, removal: FactorRemoval) -> bool:
 def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
     """Remove up to `limit` removals that nobody confirmed in time; return how many."""
     return delete_some(session, FactorRemoval, FactorRemoval.ends_at <= now, limit)
+
+
+def _check(vault: WebVault, link: Link, typed: str) -> None:
+    code = codes.normalised(typed[:LONGEST_TYPED])
+    if len(code) != DIGITS or not compare_digest(_code_key(vault, link.removal_id, code), link.code):
+        raise CodeWrong
+
+
+def _code_key(vault: WebVault, removal_id: bytes, code: str) -> bytes:
+    return vault.bucket("factor removal code", removal_id.hex(), code)
 
 
 def _is(link: Link) -> Any:

@@ -1,16 +1,18 @@
 """Pages for somebody who lost every factor: say so, confirm it by two mailed links, or stop it."""
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template, request, session
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from portal.accounts import at_company
 from portal.accounts import service as accounts
 from portal.accounts.factors import second
+from portal.accounts.factors.forms import RemovalCodeForm
 from portal.accounts.factors.lost import service
 from portal.accounts.factors.lost.emails import PURPOSE
-from portal.accounts.factors.lost.service import LOST, Stage
+from portal.accounts.factors.lost.service import LOST, Link, Stage
 from portal.identity.account import Account
-from portal.intake.flow import Flow
+from portal.intake.flow import REFUSED, Flow
 from portal.intake.service import LinkInvalid
 from portal.web import frame
 from portal.web.forms import EmptyForm
@@ -30,6 +32,7 @@ FLOW = Flow(
 DO, STOP = "do", "stop"
 # What the page of a link did.
 CONFIRMED, REMOVED, STOPPED = "confirmed", "removed", "stopped"
+_CODE = "removal code"
 
 
 @bp.get("/sign-in/second/lost/")
@@ -59,14 +62,16 @@ def start(account: Account, otherwise: str) -> ResponseReturnValue:
     """
     if not frame.parts().settings.accounts.factor_removal:
         return frame.see_other(otherwise)
-    fields = {"account": account.id.hex(), "version": str(account.version)}
+    # Who asks again in this browser has one code for all the mails.
+    code = session.setdefault(_CODE, service.new_code())
+    fields = {"account": account.id.hex(), "version": str(account.version), "code": code}
     return FLOW.submit(fields, purpose=LOST, for_account=True)
 
 
 @bp.get("/second-step/sent/")
 def sent() -> ResponseReturnValue:
     """Say what happens now."""
-    return FLOW.sent_page()
+    return FLOW.sent_page(removal_code=session.get(_CODE))
 
 
 @bp.get("/second-step/<token>/")
@@ -85,37 +90,50 @@ def decide() -> ResponseReturnValue:
     try:
         with parts.db.read() as db_session:
             store, now = parts.settings.identity.store, parts.clock.now()
-            opened = service.open_link(db_session, store, link.value, now)
+            opened = service.open_link(db_session, parts.vault, store, link.value, now)
     except LinkInvalid:
         frame.gone()
-    waits = opened.stage is Stage.FIRST and opened.confirmed
-    return render_template(
-        "accounts/factors/lost/decide.html",
-        form=EmptyForm(),
-        stage=Stage.STOP if waits else opened.stage,
-        waits=waits,
-    )
+    # The browser that asked knows its code; on another device it is typed.
+    return _decide_page(opened, RemovalCodeForm(formdata=None, code=session.get(_CODE, "")))
 
 
 @bp.post("/second-step/decide/")
 def act() -> ResponseReturnValue:
     """Confirm, remove or stop, as the pressed button says."""
-    link, parts = FLOW.link(), frame.parts()
-    now = parts.clock.now()
+    link, parts, form = FLOW.link(), frame.parts(), RemovalCodeForm()
+    now, store, typed = parts.clock.now(), parts.settings.identity.store, form.code.data or ""
+    valid = form.validate()
     try:
         with parts.db.write() as db_session:
-            opened = service.open_link(db_session, parts.settings.identity.store, link.value, now)
+            opened = service.open_link(db_session, parts.vault, store, link.value, now)
             if request.form.get(DO) == STOP:
                 service.stop(db_session, opened)
                 did = STOPPED
+            elif not valid:
+                return _decide_page(opened, form), REFUSED
             elif opened.stage is Stage.FIRST:
-                service.confirm(db_session, opened, now)
+                service.confirm(db_session, parts.vault, opened, typed, now)
                 did = CONFIRMED
             else:
                 device = accounts.describe_device(request.user_agent.string)
-                service.remove(db_session, parts.vault, opened, now, device=device, language=frame.language())
+                service.remove(
+                    db_session, parts.vault, opened, typed, now, device=device, language=frame.language()
+                )
                 did = REMOVED
+    except service.CodeWrong:
+        form.code.errors = [_("That’s not the code we showed you on our website. Check it, and try again.")]
+        return _decide_page(opened, form), REFUSED
     except LinkInvalid:
         frame.gone()
     FLOW.change(link, did)
     return frame.see_other("second_step_lost.decide", link=link.name)
+
+
+def _decide_page(opened: Link, form: RemovalCodeForm) -> str:
+    waits = opened.stage is Stage.FIRST and opened.confirmed
+    return render_template(
+        "accounts/factors/lost/decide.html",
+        form=form,
+        stage=Stage.STOP if waits else opened.stage,
+        waits=waits,
+    )
