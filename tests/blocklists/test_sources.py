@@ -108,7 +108,7 @@ def test_words_that_look_like_hashes_can_be_declared(built, file):
         (b"\0" * 70_000, "has a line of more than 65536 bytes"),
         ("\n\n", "There is no hash and no word"),
         ("", "There is no hash and no word"),
-        (gzip.compress(b"password\n" * 99)[:-9], "its gzip is cut or damaged"),
+        (gzip.compress(b"password\n" * 99, mtime=0)[:-9], "its gzip is cut or damaged"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_taken_is_refused_with_its_line_and_leaves_the_output_as_it_was(
