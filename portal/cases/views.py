@@ -18,7 +18,7 @@ from portal.intake import service as intake
 from portal.intake.flow import REFUSED, Flow
 from portal.intake.service import LinkInvalid, Opened
 from portal.web import frame, limits
-from portal.web.forms import EmptyForm
+from portal.web.forms import EmptyForm, SureForm
 from portal.web.overnight import filled_in_again
 from portal.web.tabs import TabValue
 
@@ -182,16 +182,25 @@ def open_stop(token: str) -> ResponseReturnValue:
 @filled_in_again
 def show_stop() -> ResponseReturnValue:
     """Show the button that stops the case, or that it was stopped."""
-    link = STOPPING.link()
-    if link.state is None:
-        _opened(link, STOP)
-    return render_template("cases/stop.html", form=EmptyForm(), done=link.state == _DONE)
+    return _stop_page(STOPPING.link(), SureForm())
 
 
 @bp.post("/cases/stop/")
 def stop() -> ResponseReturnValue:
-    """Stop the case: from this moment nothing changes, and the worker notes it."""
+    """Stop the case: from this moment nothing changes, and the worker notes it.
+
+    It takes a tick: a scanner at the old inbox that presses buttons would stop everyone's.
+    """
+    link, form = STOPPING.link(), SureForm()
+    if link.state != _DONE and not form.validate():
+        return _stop_page(link, form), REFUSED
     return _press(STOPPING, STOP, "cases.show_stop")
+
+
+def _stop_page(link: TabValue, form: SureForm) -> str:
+    if link.state is None:
+        _opened(link, STOP)
+    return render_template("cases/stop.html", form=form, done=link.state == _DONE)
 
 
 def _press(flow: Flow, purpose: str, endpoint: str) -> ResponseReturnValue:

@@ -11,13 +11,15 @@ from portal.accounts import at_company, login
 from portal.accounts.address import service as addresses
 from portal.accounts.factors.step_up import recently_proved
 from portal.accounts.login import current_account, sign_in_required
-from portal.intake.flow import Flow
+from portal.intake.flow import REFUSED, Flow
 from portal.intake.service import LinkInvalid
 from portal.mydata import service
 from portal.mydata.emails import COPY, ERASE
+from portal.mydata.forms import EraseForm
 from portal.runtime.parts import AccountLine
 from portal.web import frame
 from portal.web.forms import EmptyForm
+from portal.web.tabs import TabValue
 
 bp = Blueprint("mydata", __name__)
 at_company.install(bp, "accounts.sign_in", "accounts/at-company.html")
@@ -151,22 +153,18 @@ def open_erase_link(token: str) -> ResponseReturnValue:
 @bp.get("/account/erase/")
 def decide() -> ResponseReturnValue:
     """Ask one last time, or say that it is done."""
-    link, parts = _ERASURES.link(), frame.parts()
+    link = _ERASURES.link()
     if link.state == _DONE:
         return render_template("mydata/erased.html")
-    store = parts.settings.identity.store
-    try:
-        with parts.db.read() as db_session:
-            service.open_erasure(db_session, store, link.value, parts.clock.now())
-    except LinkInvalid:
-        frame.gone()
-    return render_template("mydata/decide.html", form=EmptyForm())
+    return _decide_page(link, EraseForm())
 
 
 @bp.post("/account/erase/")
 def erase() -> ResponseReturnValue:
-    """Sign the account out everywhere, and have the worker erase it."""
-    link, parts = _ERASURES.link(), frame.parts()
+    """Sign the account out everywhere, and have the worker erase it; without the tick, ask again."""
+    link, parts, form = _ERASURES.link(), frame.parts(), EraseForm()
+    if link.state != _DONE and not form.validate():
+        return _decide_page(link, form), REFUSED
     if link.state != _DONE:
         store, now = parts.settings.identity.store, parts.clock.now()
         try:
@@ -176,6 +174,17 @@ def erase() -> ResponseReturnValue:
             frame.gone()
         _ERASURES.change(link, _DONE)
     return frame.see_other("mydata.decide", link=link.name)
+
+
+def _decide_page(link: TabValue, form: EraseForm) -> str:
+    parts = frame.parts()
+    try:
+        with parts.db.read() as db_session:
+            store, now = parts.settings.identity.store, parts.clock.now()
+            service.open_erasure(db_session, store, link.value, now)
+    except LinkInvalid:
+        frame.gone()
+    return render_template("mydata/decide.html", form=form)
 
 
 def _asking() -> dict[str, str]:

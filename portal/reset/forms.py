@@ -2,8 +2,8 @@
 
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, PasswordField
-from wtforms.validators import DataRequired, InputRequired
+from wtforms import PasswordField
+from wtforms.validators import InputRequired
 
 from portal.reset.passwords import MAXIMUM, MINIMUM
 from portal.reset.rejections import Rejection
@@ -33,15 +33,6 @@ class NewPasswordForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no type
         """Show every reason at the top of the page and at the field, and each remedy once at the field."""
         self.password.errors = [gettext(one.reason) for one in rejections]
         self.password.remedies = tuple(dict.fromkeys(gettext(one.guidance) for one in rejections))
-
-
-class SureForm(FlaskForm):  # type: ignore[misc]
-    """Ask for a tick before the button counts: some mail scanners press buttons."""
-
-    sure = BooleanField(
-        lazy_gettext("I didn’t do this"),
-        validators=[DataRequired(lazy_gettext("If it wasn’t you, tick the box first."))],
-    )
 
 
 class ChangePasswordForm(NewPasswordForm):

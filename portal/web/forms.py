@@ -3,14 +3,26 @@
 from flask import request
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
-from wtforms import Field, StringField
-from wtforms.validators import ValidationError
+from wtforms import BooleanField, Field, StringField
+from wtforms.validators import DataRequired, ValidationError
 
 from portal.core import addresses
 
 
 class EmptyForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """A form with a button and no fields but the CSRF token."""
+
+
+class SureForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """Ask for a tick before the button of a mailed link counts: some mail scanners press buttons.
+
+    For a link that locks or stops something. One that somebody else can have mailed needs it most.
+    """
+
+    sure = BooleanField(
+        lazy_gettext("I didn’t do this"),
+        validators=[DataRequired(lazy_gettext("If it wasn’t you, tick the box first."))],
+    )
 
 
 class AddressForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types

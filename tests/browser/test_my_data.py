@@ -53,6 +53,7 @@ def test_a_copy_and_then_nothing_is_left(
     look_and_press("**/account/data/erase/sent/")
     house.work()
     phone.goto(house.link_in(house.smtp.to(ANA)[-1], "/account/erase/"))
+    phone.locator("#sure").check()
     look_and_press("**/account/erase/*")
     house.work()
     assert len(house.smtp.to(ANA)) == 4

@@ -130,14 +130,14 @@ def confirmed(proved, portal: Portal, as_staff, time):
 def press(app, smtp: Mailbox):
     """Open the newest link of a case's mails at an address, and press the page's button."""
 
-    def pressed(what: str, to: str, *, look_only: bool = False, number: int = -1):
+    def pressed(what: str, to: str, *, look_only: bool = False, number: int = -1, sure: bool = True):
         visitor = app.test_client()
         links = [re.findall(rf"/cases/{what}/[a-z2-7]{{32}}/", mail.text) for mail in smtp.to(to)]
         opened = visitor.get([found[0] for found in links if found][number])
         page = visitor.get(opened.location)
         if look_only or page.status_code != 200:
             return page
-        fields = hidden(page.text)
+        fields = hidden(page.text) | ({"sure": "y"} if what == "stop" and sure else {})
         return visitor.post(opened.location.split("?")[0], data=fields, headers=SAME_SITE)
 
     return pressed

@@ -84,6 +84,17 @@ def test_the_old_address_stops_it_at_any_time(confirmed, press, time, shown, peo
     assert "Your case was stopped" in shown(case)
 
 
+def test_a_scanner_that_presses_the_button_stops_nothing(confirmed, press, time, shown):
+    """Inboxes of companies have such scanners: nobody who lost one would ever get back in."""
+    case = confirmed()
+    refused = press("stop", ANA, sure=False)
+    assert refused.status_code == 400
+    assert "If it wasn’t you, tick the box first." in refused.text
+    time.work()
+    assert "Your case was stopped" not in shown(case)
+    assert press("stop", ANA).status_code == 303
+
+
 def test_a_stop_in_the_same_minute_as_the_change_wins(confirmed, press, time, worker_parts, shown, people):
     case = confirmed()
     press("verify", NEW)

@@ -48,7 +48,7 @@ def ask(client, worker_parts, smtp):
 
 
 def press(visitor, link):
-    return visitor.submit(visitor.get(link).location)
+    return visitor.submit(visitor.get(link).location, sure="y")
 
 
 def count(db, table):
@@ -144,11 +144,25 @@ def test_opening_the_link_does_nothing_and_the_session_lives_on(ana, ask, client
     assert (accounts(db), client.get("/account/").status_code) == (1, 200)
 
 
+def test_a_scanner_that_presses_the_button_deletes_nothing(ana, ask, app, client, worker_parts, db):
+    """Who knows the password alone can have the link mailed; the owner's scanner must not do the rest."""
+    scanner = app.test_client()
+    link = ask()
+    refused = scanner.submit(scanner.get(link).location)
+    assert refused.status_code == 400
+    assert "If you’re sure, tick the box first." in refused.text
+    drain(worker_parts)
+    assert accounts(db) == 1
+    assert client.get("/account/").status_code == 200
+    assert press(client, link).status_code == 303
+
+
 def test_two_presses_at_once_do_it_once(ana, ask, app, db, worker_parts, smtp):
     link = ask()
     browsers = [app.test_client(), app.test_client()]
     opened = [browser.get(link).location for browser in browsers]
-    forms = [hidden(browser.get(page).text) for browser, page in zip(browsers, opened, strict=True)]
+    pages = [browser.get(page).text for browser, page in zip(browsers, opened, strict=True)]
+    forms = [hidden(page) | {"sure": "y"} for page in pages]
     with ThreadPoolExecutor(2) as pool:
         answers = pool.map(
             lambda browser, page, form: browser.post(page, data=form, headers=SAME_SITE),
@@ -165,7 +179,7 @@ def test_two_presses_at_once_do_it_once(ana, ask, app, db, worker_parts, smtp):
 
 def test_a_second_press_of_the_same_browser_says_that_it_is_done(ana, ask, client, worker_parts):
     opened = client.get(ask()).location
-    client.submit(opened)
+    client.submit(opened, sure="y")
     assert "We’re deleting your account" in client.get(opened).text
     drain(worker_parts)
     assert "We’re deleting your account" in client.get(opened).text

@@ -9,9 +9,9 @@ from portal.accounts.activity.not_me import PURPOSE, Report
 from portal.accounts.activity.service import SAID
 from portal.intake import service as intake
 from portal.intake.flow import REFUSED, Flow
-from portal.reset.forms import SureForm
 from portal.reset.not_me import service
 from portal.web import frame
+from portal.web.forms import SureForm
 from portal.web.overnight import filled_in_again
 from portal.web.tabs import TabValue
 
