@@ -176,6 +176,16 @@ def prove(session: Session, session_id: bytes, now: datetime) -> None:
     session.execute(update(AccountSession).where(AccountSession.id == session_id).values(proved_at=now))
 
 
+def keep_proved(session: Session, current: Resumed) -> None:
+    """Let one browser keep what it had proved before `unprove`, and no longer than before.
+
+    For the browser that changed the factors: otherwise a stolen session proved itself by one change after
+    the other.
+    """
+    this = AccountSession.id == current.session_id
+    session.execute(update(AccountSession).where(this).values(proved_at=current.proved_at))
+
+
 def unprove(session: Session, account_id: bytes) -> None:
     """Forget what the browsers of an account proved: with another set of factors, they prove it anew."""
     session.execute(

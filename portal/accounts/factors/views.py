@@ -98,7 +98,7 @@ def add_codes() -> ResponseReturnValue:
         if added and Kind.RECOVERY not in had:
             made = service.make_recovery_codes(db_session, parts.vault, current.account_id)
         if added:
-            sessions.prove(db_session, current.session_id, parts.clock.now())
+            sessions.keep_proved(db_session, current.resumed)
             _tell(db_session, activity.Kind.CODES_ADDED)
     if not added:
         form.code.errors = [_("That code is wrong. Wait until your app shows a new one, then type that.")]
@@ -130,7 +130,7 @@ def remove_codes() -> ResponseReturnValue:
     parts, current = frame.parts(), current_account()
     with parts.db.write() as db_session:
         removed = service.remove_code(db_session, current.account_id)
-        sessions.prove(db_session, current.session_id, parts.clock.now())
+        sessions.keep_proved(db_session, current.resumed)
         if removed:
             _tell(db_session, activity.Kind.CODES_REMOVED)
     if removed:

@@ -75,7 +75,7 @@ def store() -> Page:
             factors.after_addition(db_session, current.account_id)
             if Kind.RECOVERY not in had:
                 made = factors.make_recovery_codes(db_session, parts.vault, current.account_id)
-            accounts.prove(db_session, current.session_id, now)
+            accounts.keep_proved(db_session, current.resumed)
     except service.TooLarge:
         return _add_page(form, too_large=True), REFUSED
     except service.NotAdded:
@@ -104,7 +104,7 @@ def change_now() -> Page:
         with parts.db.write() as db_session:
             service.remove(db_session, parts.vault, current.account_id, one.id, frame.language(), now)
             factors.after_removal(db_session, current.account_id)
-            accounts.prove(db_session, current.session_id, now)
+            accounts.keep_proved(db_session, current.resumed)
         session[_DONE] = service.REMOVED
         return frame.see_other("passkeys.passkeys")
     if not form.validate():

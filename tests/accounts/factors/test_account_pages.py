@@ -12,7 +12,7 @@ from portal.accounts.factors import service
 from portal.accounts.factors.service import Answer, From, Kind
 from portal.identity.account import Account
 from tests.accounts.conftest import PASSWORD
-from tests.authenticator import App
+from tests.authenticator import SECRET, App
 from tests.visitor import hidden, leads_to
 
 NEW = "sunlit-marble-otter-harbour"
@@ -122,6 +122,22 @@ def test_a_change_asks_first_who_it_is(inside, clock, page, app_code):
     done = inside.submit(second.location, code=app_code())
     assert (done.status_code, done.location) == (303, page)
     assert inside.get(page).status_code == 200
+
+
+@pytest.mark.parametrize("change", ["nothing to remove", "remove", "add"])
+def test_a_change_of_factors_proves_nothing_anew(signed_in, client, ana, sign_in, clock, app_code, change):
+    """A stolen session must not keep itself proved by one change after the other."""
+    clock.advance(timedelta(minutes=9))
+    if change != "nothing to remove":
+        with client.session_transaction() as stored:
+            stored["one-time code"] = SECRET
+        assert client.submit(CODES, code=app_code()).status_code == 200
+    if change != "add":
+        form = hidden(client.get(CODES).text)
+        assert client.post(f"{CODES}remove/", data=form).status_code == 303
+    assert client.get(CODES).status_code == 200
+    clock.advance(timedelta(minutes=1))
+    assert leads_to(client.get(CODES)).startswith("/account/confirm/")
 
 
 def test_without_a_factor_the_password_is_enough(signed_in, clock):
