@@ -81,7 +81,9 @@ def try_to_sign_in() -> ResponseReturnValue:
     parts = frame.parts()
     if not isinstance(outcome, SignedIn):
         if parts.sign_in_failed is not None:
-            parts.sign_in_failed(address, isinstance(outcome, Refused) and outcome.closes)
+            with parts.db.write() as db_session:
+                closes = isinstance(outcome, Refused) and outcome.closes
+                parts.sign_in_failed(db_session, address, closes)
         return _failure_page(form, wrong=True, too_long=too_long(password))
     found, lock = outcome.account, parts.stolen_password_locked
     if lock is not None and lock(found.id, found.version, address, password):

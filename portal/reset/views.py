@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Blueprint, render_template, request, session
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from portal.accounts import at_company, login
 from portal.accounts import service as accounts
@@ -63,19 +64,18 @@ def submit() -> Page:
     return FLOW.submit_address(form)
 
 
-def submit_failed_sign_in(address: str, closes: bool) -> None:
+def submit_failed_sign_in(db_session: Session, address: str, closes: bool) -> None:
     """Submit a failed sign-in to the worker: see `service.submit_failed_sign_in`."""
     parts = frame.parts()
-    with parts.db.write() as db_session:
-        service.submit_failed_sign_in(
-            db_session,
-            parts.vault,
-            address=address,
-            closes=closes,
-            language=frame.language(),
-            lane=frame.client_lane(),
-            now=parts.clock.now(),
-        )
+    service.submit_failed_sign_in(
+        db_session,
+        parts.vault,
+        address=address,
+        closes=closes,
+        language=frame.language(),
+        lane=frame.client_lane(),
+        now=parts.clock.now(),
+    )
 
 
 @bp.get("/reset/sent/")

@@ -43,12 +43,12 @@ class WebParts:
     `blocklists` are those that the operator gave. `storage` says whether the database can store, and what is
     degraded. `page_cache` holds rendered public pages. `account_lines` are shown on the account page, in this
     order. `waits` add up to the wait for a requested mail. `language_chosen` is called with the language that
-    a visitor chose. `sign_in_failed` is called with the address of every failed sign-in, known or not, and
-    whether this one closes sign-in to unknown browsers. `password_due` answers a sign-in with a passkey where
-    the account needs a new password; it gets the account and its address. `stolen_password_locked` is called
-    with the account's id and version, the address and the password of every try that fits; it returns whether
-    it locked the account. What is below `unlisted_paths` is excluded from search engines, but for
-    `listed_pages`.
+    a visitor chose. `sign_in_failed` is called in a transaction with the address of every failed sign-in,
+    known or not, and whether this one closes sign-in to unknown browsers. `password_due` answers a sign-in
+    with a passkey where the account needs a new password; it gets the account and its address.
+    `stolen_password_locked` is called with the account's id and version, the address and the password of
+    every try that fits; it returns whether it locked the account. What is below `unlisted_paths` is excluded
+    from search engines, but for `listed_pages`.
     """
 
     settings: Settings
@@ -63,7 +63,7 @@ class WebParts:
     account_lines: tuple[AccountLineProvider, ...] = ()
     waits: tuple[WaitEstimate, ...] = ()
     language_chosen: Callable[[str], None] | None = None
-    sign_in_failed: Callable[[str, bool], None] | None = None
+    sign_in_failed: Callable[[Session, str, bool], None] | None = None
     password_due: Callable[[Any, str], Any] | None = None
     stolen_password_locked: Callable[[bytes, int, str, str], bool] | None = None
     unlisted_paths: tuple[str, ...] = ()

@@ -42,11 +42,12 @@ def answer() -> ResponseReturnValue:
         if found is Answer.RIGHT:
             proofs.end(db_session, proved.id)
             token = views.create_session(db_session, proved.account, proved.address)
+        if found is Answer.CLOSES and parts.sign_in_failed is not None:
+            # Whoever guesses has the password: the owner gets a link for a new one. In this transaction: no
+            # later try closes anything, so nobody would hear of it.
+            parts.sign_in_failed(db_session, proved.address, True)
     if found is None:
         begin_again()
-    if found is Answer.CLOSES and parts.sign_in_failed is not None:
-        # Whoever guesses has the password: the owner gets a link for a new one.
-        parts.sign_in_failed(proved.address, True)
     return views.log_in(token, proved.account, entry.state) if token else (_page(proved, asked), REFUSED)
 
 

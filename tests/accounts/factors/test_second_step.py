@@ -178,6 +178,26 @@ def test_the_owner_is_told_when_somebody_with_the_password_guesses_on(
     assert [mail.message["Subject"] for mail in smtp.to(ADDRESS)] == ["Your request for a new password"]
 
 
+def test_a_server_that_dies_as_it_says_so_has_not_counted_the_last_guess(
+    db, web_vault, client, protected, half_in, worker_parts, smtp, clock, monkeypatch
+):
+    """Nothing closes twice: with the guess counted and the word to the worker lost, nobody would be told."""
+    for _try in range(59):
+        with db.write() as session:
+            service.check(session, web_vault, protected, Kind.CODE, WRONG, From.STRANGER, clock.now())
+
+    def die(*_arguments, **_named):
+        raise SystemExit
+
+    with monkeypatch.context() as dying:
+        dying.setattr("portal.reset.service.submit_failed_sign_in", die)
+        with pytest.raises(SystemExit):
+            client.submit(half_in, code=WRONG)
+    assert client.submit(half_in, code=WRONG).status_code == 400
+    drain(worker_parts)
+    assert [mail.message["Subject"] for mail in smtp.to(ADDRESS)] == ["Your request for a new password"]
+
+
 def in_parallel(work, times: int) -> list:
     with ThreadPoolExecutor(times) as pool:
         return [one.result() for one in [pool.submit(work, number) for number in range(times)]]
