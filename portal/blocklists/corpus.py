@@ -27,6 +27,7 @@ TABLE_START = HEADER.size + CHECKSUM.size
 # the shard and 1: so a hole of zeros is no empty shard, and one shard is not another.
 ENTRY = struct.Struct("<QII")
 ENTRY_BYTES = ENTRY.size
+_unpack_entry = ENTRY.unpack
 KEY_BITS, KEY_BYTES = 64, 8
 PLACE_BITS = 32
 PLACES_PER_BYTE = 4
@@ -129,17 +130,18 @@ class Corpus:
         hashes, places_end, content = self._shard(number >> self._shift)
         tag = key[-TAG_BYTES:]
         found = content.find(tag, places_end)
+        if found < 0:
+            return False
+        # The hashes of a shard are in order. That with an index lies in this place if the places before it
+        # hold as many hashes, so that its bit is the one with index + place.
+        bits = self.header.shard_bits
+        place = (((number << bits) & _KEY_MASK) >> (KEY_BITS - PLACE_BITS)) * hashes >> PLACE_BITS
+        places = int.from_bytes(content[:places_end], "little")
         while found >= 0:
             index, odd = divmod(found - places_end, TAG_BYTES)
-            if not odd:
-                # The hashes of a shard are in order. That with this index lies in this place if the places
-                # before it hold as many hashes, so that its bit is the one with index + place.
-                bits = self.header.shard_bits
-                place = (((number << bits) & _KEY_MASK) >> (KEY_BITS - PLACE_BITS)) * hashes >> PLACE_BITS
-                places = int.from_bytes(content[:places_end], "little")
-                bit = index + place
-                if places >> bit & 1 and (places & ((1 << bit) - 1)).bit_count() == index:
-                    return True
+            bit = index + place
+            if not odd and places >> bit & 1 and (places & ((1 << bit) - 1)).bit_count() == index:
+                return True
             found = content.find(tag, found + 1)
         return False
 
@@ -160,7 +162,7 @@ class Corpus:
         """Return how many hashes a shard has, and its content: places up to an end, then tags."""
         try:
             entry = pread(self._file, ENTRY_BYTES, TABLE_START + shard * ENTRY_BYTES)
-            start, hashes, expected = ENTRY.unpack(entry)
+            start, hashes, expected = _unpack_entry(entry)
             places_end = (hashes + PLACES_PER_BYTE - 1) // PLACES_PER_BYTE
             size = places_end + TAG_BYTES * hashes
             content = pread(self._file, size, start) if start + size <= self._size else b""
