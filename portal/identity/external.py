@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from secrets import token_hex
 from typing import TypeVar
 
 from portal.core.addresses import sign_in_name
@@ -24,6 +25,18 @@ def entries_at(settings: Settings, address: str) -> list[Entry]:
     """
     found = _asked(settings, lambda store: store.find([address]))
     return [entry for entry in found if sign_in_name(entry.address) == sign_in_name(address)]
+
+
+def fails_at_one(settings: Settings) -> bool:
+    """Return whether the store, which answered wrongly about an address, answers rightly about another.
+
+    Then it fails at one account, not at all of them.
+    """
+    try:
+        external_store(settings).find([f"{token_hex(8)}@{token_hex(8)}.invalid"])
+    except (StoreUnavailable, StoreFault):
+        return False
+    return True
 
 
 def entries_with(settings: Settings, reference: str) -> list[Entry]:

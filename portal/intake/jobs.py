@@ -66,7 +66,7 @@ class Request:
 
     `reply_id` is the id for the answering mail and its reply; `code` locks that reply for the requesting
     browser, if there is one. Both are made for every request, before anyone is looked up. `found` is what the
-    purpose's look-up found outside any transaction.
+    purpose's look-up found outside any transaction. `attempt` counts from 1.
     """
 
     id: bytes
@@ -77,6 +77,7 @@ class Request:
     reply_id: bytes
     code: CodeLock | None = None
     found: tuple[Any, ...] = ()
+    attempt: int = 1
 
 
 Handler = Callable[[Session, Request, datetime, WorkerParts], Outcome]
@@ -144,7 +145,8 @@ def _open(parts: WorkerParts, row: IntakeRequest, away: set[str]) -> Request:
         fields = valid(unpad(parts.vault.open(row.purpose, row.id, row.sealed)))
     except RecursionError as error:
         raise ValueError from error
-    request = Request(row.id, row.purpose, fields, row.asked_at, row.state == HELD, new_id())
+    again = row.state == HELD
+    request = Request(row.id, row.purpose, fields, row.asked_at, again, new_id(), attempt=row.attempts)
     found = _look_up(parts, request, away)
     code = code_lock(parts.vault, request.reply_id, fields["browser"]) if "browser" in fields else None
     return replace(request, code=code, found=found)

@@ -37,11 +37,13 @@ from portal.reset.emails import (
     ResetRequired,
 )
 from portal.reset.service import CHANGED, FAILED_SIGN_IN, RENEWAL
-from portal.runtime.parts import BeforeHandover, Handover, LeavingMail, Outcome, WorkerParts
+from portal.runtime.parts import BeforeHandover, Handover, LeavingMail, Outcome, Unanswered, WorkerParts
 
 log = logging.getLogger("portal.reset")
 
 AGAIN = timedelta(hours=1)
+# How often the company's store is asked for an account that it answers wrongly about: for less than a minute.
+_TRIES = 3
 _TOLD: dict[str, datetime] = {}  # when it was said that mails wait, by the store in use
 
 
@@ -196,23 +198,37 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
     return Outcome.ANSWERED
 
 
-def look_up(request: Request, parts: WorkerParts) -> Sequence[Entry]:
-    """Find who signs in with the address of a request, in a store of the company's."""
+def look_up(request: Request, parts: WorkerParts) -> Sequence[Entry | None]:
+    """Find who signs in with the address of a request, in a store of the company's.
+
+    None stands for an account about which the store answers wrongly, while it answers about others. Asking
+    for a day would not mend it, and its owner would wait as long.
+    """
     if not is_external(parts.settings):
         return ()
     try:
         typed = addresses.normalise(request.fields.get("email", ""))
     except addresses.AddressInvalid:
         return ()
-    return external.entries_at(parts.settings, typed)
+    try:
+        return external.entries_at(parts.settings, typed)
+    except Unanswered:
+        if request.attempt < _TRIES or not external.fails_at_one(parts.settings):
+            raise
+        log.error(
+            "reset: the store fails at one account and answers about others. Its owner asked for a link and "
+            "is told by mail to write to you. Mend that account, whose fault is said above; then they can "
+            "ask again"
+        )
+        return (None,)
 
 
-def look_up_failed_sign_in(request: Request, parts: WorkerParts) -> Sequence[Entry]:
+def look_up_failed_sign_in(request: Request, parts: WorkerParts) -> Sequence[Entry | None]:
     """Find who signs in with an address where `answer_failed_sign_in` answers."""
     return look_up(request, parts) if "closes" in request.fields else ()
 
 
-def look_up_renewal(request: Request, parts: WorkerParts) -> Sequence[Entry]:
+def look_up_renewal(request: Request, parts: WorkerParts) -> Sequence[Entry | None]:
     """Find who signs in with the address that an ended link was mailed to."""
     with parts.db.read() as session:
         renewed = _renewed(session, request, parts)
@@ -232,7 +248,8 @@ def _own(session: Session, parts: WorkerParts, address: str) -> _Found:
 def _find(session: Session, request: Request, parts: WorkerParts, owner: str) -> _Found:
     """Return the account that `look_up` found; of several at one address none is guessed."""
     store = parts.settings.identity.store
-    entries = [one for one in request.found if addresses.sign_in_name(one.address) == owner]
+    found: Sequence[Entry | None] = request.found
+    entries = [one for one in found if one is None or addresses.sign_in_name(one.address) == owner]
     entry = entries[0] if len(entries) == 1 else None
     account_id = state.account_id(parts.vault, store, entry.id) if entry else new_id()
     account = state.of_store(session, account_id, store)
