@@ -2,7 +2,7 @@
 
 import signal
 import subprocess
-import time
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
@@ -19,11 +19,31 @@ from portal.outbox.models import OutboxMail
 from portal.reset.models import CountedAccount, Requirement
 from portal.reset.require import cohorts
 from portal.runtime import turns
-from tests.processes import PORTAL, ROOT
+from tests.processes import ROOT
 from tests.reset.test_require import HEADER, SLUG, counted, take_in
 
 MANY = 1_100
-SECONDS = 60
+# Runs a command that kills itself in the transaction that closes, counts and mails: when that has begun, when
+# all is written, or, where the first is to be committed, in the second one.
+KILLED = """
+import os, signal, sys
+from portal.cli import main
+from portal.reset.require import run
+
+point, advance = sys.argv.pop(1), run.advance
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def first(*arguments):
+    advance(*arguments)
+    if point == "written":
+        die()
+    run.advance = die
+
+run.advance = die if point == "begun" else first
+main()
+"""
 
 
 @pytest.fixture
@@ -81,17 +101,22 @@ def mailed(db, vault) -> list[str]:
 
 def test_a_command_killed_at_any_point_goes_on_where_it_was(portal, many, environ, db, people, clock):
     clock.at = datetime.now(UTC)
-    command = [str(PORTAL), "reset", "require", SLUG]
-    surroundings = {"PATH": "/usr/bin:/bin", **environ}
-    for table in (Requirement, OutboxMail, OutboxMail):
-        before, end = rows_of(db, table), time.monotonic() + SECONDS
-        with subprocess.Popen(
-            command, env=surroundings, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process:
-            while rows_of(db, table) == before and process.poll() is None and time.monotonic() < end:
-                time.sleep(0.005)
-            process.send_signal(signal.SIGKILL)
-        assert process.returncode == -signal.SIGKILL
+    command, surroundings = [sys.executable, "-c", KILLED], {"PATH": "/usr/bin:/bin", **environ}
+    found = []
+    for point in ("begun", "committed", "written"):
+        killed = subprocess.run(
+            [*command, point, "reset", "require", SLUG],
+            env=surroundings,
+            cwd=ROOT,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        found.append((rows_of(db, Requirement), rows_of(db, OutboxMail)))
+    (begun, committed, written) = found
+    assert begun == (1, 0)
+    assert committed == written == (1, committed[1])
     assert 0 < rows_of(db, OutboxMail) < MANY
     before_resuming = counted(portal("reset", "require", SLUG, "--dry-run"))
     done = counted(portal("reset", "require", SLUG))
