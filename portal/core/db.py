@@ -204,10 +204,13 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """Yield a session in a write transaction; commit at the end, roll back on an error."""
+    def write(self, *, durable: bool = True) -> Iterator[Session]:
+        """Yield a session in a write transaction; commit at the end, roll back on an error.
+
+        Unless `durable`, the commit does not wait for the disk on SQLite: see `mark`.
+        """
         with (
-            self.engine.connect().execution_options(**WRITING) as connection,
+            self.engine.connect().execution_options(**(WRITING if durable else MARKING)) as connection,
             Session(connection, expire_on_commit=False) as session,
             session.begin(),
         ):

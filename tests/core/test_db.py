@@ -131,7 +131,10 @@ def test_sqlite_keeps_its_promises_on_every_connection(sqlite_template, tmp_path
             return {name: session.scalar(text(f"PRAGMA {name}")) for name in expected}
 
     assert pragmas() == expected
-    with database.mark() as session:
+    with database.mark() as connection:
+        assert connection.scalar(text("PRAGMA synchronous")) == 1
+    assert pragmas() == expected
+    with database.write(durable=False) as session:
         assert session.scalar(text("PRAGMA synchronous")) == 1
     assert pragmas() == expected
     database.dispose()

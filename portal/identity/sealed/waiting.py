@@ -50,7 +50,9 @@ class WaitingPage:
         """
         parts = frame.parts()
         try:
-            with parts.db.write() as db_session:
+            # A power cut ends the worker, and with it the key that opens the job: the row would be of no use.
+            # What the worker commits before it changes a store takes this to the disk with it.
+            with parts.db.write(durable=False) as db_session:
                 asked = service.submit(db_session, parts.vault, self.kind, fields, parts.clock.now())
         except NoWorker:
             frame.busy(RETRY_AFTER_SECONDS)

@@ -26,7 +26,8 @@ def end_sessions(parts: WorkerParts, store: ExternalStore, wanted: SignOut) -> b
     if can and not _asked(store, wanted):
         return False
     try:
-        with parts.db.write() as session:
+        # A browser waits for this. Where a power cut undoes it, the store is asked once more.
+        with parts.db.write(durable=False) as session:
             attempts.signed_out(session, parts.vault, wanted, parts.clock.now())
     except DBAPIError as error:  # it is asked once more, which is harmless
         log.warning("reset: that sessions were ended could not be noted (%s)", error_types(error))
