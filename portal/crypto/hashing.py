@@ -9,14 +9,15 @@ import os
 import stat
 import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from random import uniform
 from threading import Lock
-from time import monotonic, sleep
+from time import monotonic
 
 from argon2 import PasswordHasher, Type
 from sqlalchemy import make_url
@@ -34,6 +35,8 @@ WAIT_SECONDS = 2.0
 RETRY_AFTER_SECONDS = 5
 # One thread of a process looks at a time, so this may be short.
 _POLL_SECONDS = (0.001, 0.003)
+# How often a slot is handed on within a process before any process may have it: some tenths of a second.
+_MOST_HANDED_ON = 3
 _OTHERS = 0o077
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -45,6 +48,14 @@ class TooBusy(Exception):
         """Store after how many seconds to retry."""
         self.retry_after = retry_after
         super().__init__("all hashing slots are taken")
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """A slot that this process holds: the descriptor of its locked file, and how often it was handed on."""
+
+    file: int
+    handed_on: int = 0
 
 
 class HashSlots:
@@ -60,6 +71,9 @@ class HashSlots:
         self.count = count or len(os.sched_getaffinity(0))
         self.wait = wait
         self._turn = Lock()
+        # Where the thread whose turn it is waits for a slot of another thread.
+        self._waiting: SimpleQueue[_Slot] | None = None
+        self._handing_on = Lock()
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -71,36 +85,59 @@ class HashSlots:
         try:
             yield
         finally:
-            os.close(slot)
+            self._hand_on(slot)
 
-    def _take(self) -> int:
-        """Return the open file of a slot. The threads of a process look for one in turn. Raises TooBusy."""
+    def _take(self) -> _Slot:
+        """Return a slot. The threads of a process look for one in turn. Raises TooBusy."""
         deadline = monotonic() + self.wait
         if not self._turn.acquire(timeout=self.wait):
             raise TooBusy
         try:
-            folder = _private_folder(self.folder)
-            while (slot := self._free_slot(folder)) is None:
-                if monotonic() >= deadline:
-                    raise TooBusy
-                sleep(uniform(*_POLL_SECONDS))  # noqa: S311 - jitter, not a secret
-            return slot
+            return self._look(deadline)
         finally:
             self._turn.release()
 
-    def _free_slot(self, folder: Path) -> int | None:
-        for number in range(self.count):
-            descriptor = os.open(f"{folder}/{number}.lock", _OPEN, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-            except BaseException:
-                os.close(descriptor)
-                raise
+    def _look(self, deadline: float) -> _Slot:
+        """Return the first slot that is free, or that another thread of this process hands on."""
+        folder, handed_on, files = _private_folder(self.folder), SimpleQueue[_Slot](), set[int]()
+        try:
+            for number in range(self.count):
+                files.add(os.open(f"{folder}/{number}.lock", _OPEN, 0o600))
+            while True:
+                with self._handing_on:  # before it looks: a slot is then either handed on, or seen to be free
+                    self._waiting = handed_on
+                if (file := _locked(files)) is not None:
+                    files.discard(file)
+                    return _Slot(file)
+                with suppress(Empty):
+                    return handed_on.get(timeout=uniform(*_POLL_SECONDS))  # noqa: S311 - jitter
+                if monotonic() >= deadline:
+                    raise TooBusy
+        finally:
+            with self._handing_on:
+                self._waiting = None
+            while not handed_on.empty():  # came as another was taken, or as the time was over
+                files.add(handed_on.get().file)
+            for each in files:
+                os.close(each)
+
+    def _hand_on(self, slot: _Slot) -> None:
+        """Give a slot to the thread whose turn it is, or free it for every process."""
+        with self._handing_on:
+            if self._waiting is not None and slot.handed_on < _MOST_HANDED_ON:
+                self._waiting.put(_Slot(slot.file, slot.handed_on + 1))
+                self._waiting = None
             else:
-                return descriptor
-        return None
+                os.close(slot.file)
+
+
+def _locked(files: Collection[int]) -> int | None:
+    """Return the first of these open files that could be locked, or None."""
+    for file in files:
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+    return None
 
 
 def _private_folder(wanted: Path) -> Path:

@@ -10,6 +10,7 @@ from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 from argon2 import PasswordHasher
@@ -137,6 +138,55 @@ def test_who_waits_gets_the_slot_that_becomes_free(tmp_path):
             time.sleep(0.1)
             assert not waiting.done()
         assert waiting.result(timeout=5).startswith("$argon2id$")
+
+
+def test_a_thread_hands_its_slot_to_the_next_one_that_waits(tmp_path, monkeypatch):
+    monkeypatch.setattr("portal.crypto.hashing._POLL_SECONDS", (60, 60))
+    slots, order = HashSlots(tmp_path, count=1, wait=30), []
+
+    def work(number: int) -> None:
+        with slots.taken():
+            order.append(number)
+
+    with ThreadPoolExecutor(3) as pool:
+        with slots.taken():
+            waiting = [pool.submit(work, number) for number in range(3)]
+            while slots._waiting is None:
+                time.sleep(0.01)
+        for each in waiting:
+            each.result(timeout=20)
+    assert sorted(order) == [0, 1, 2]
+
+
+def test_who_waits_in_another_process_has_a_turn_too(tmp_path):
+    """Two that look at the same folder are as two processes: the locks are those of open files."""
+    ours, theirs = HashSlots(tmp_path, count=1, wait=20), HashSlots(tmp_path, count=1, wait=20)
+    served = Event()
+
+    def work() -> None:
+        while not served.is_set():
+            with ours.taken():
+                time.sleep(0.002)
+
+    with ThreadPoolExecutor(4) as pool:
+        working = [pool.submit(work) for _ in range(4)]
+        try:
+            with theirs.taken():
+                pass
+        finally:
+            served.set()
+        for each in working:
+            each.result(timeout=30)
+
+
+def test_a_slot_that_comes_too_late_is_free_for_others(tmp_path):
+    slots = HashSlots(tmp_path, count=1, wait=0.05)
+    with slots.taken():
+        for _ in range(20):
+            with pytest.raises(TooBusy), slots.taken():
+                pass
+    with HashSlots(tmp_path, count=1, wait=0).taken():
+        pass
 
 
 def test_threads_of_one_process_share_the_slots_too(tmp_path):
