@@ -30,6 +30,9 @@ class RateBucket(Base):
     ends_at: Mapped[datetime] = mapped_column(Utc, index=True)
 
 
+_HITS = select(RateBucket.hits).where(RateBucket.bucket == bindparam("name"))  # built once
+
+
 @dataclass(frozen=True)
 class Decision:
     """Whether a hit is within its limit; if not, `retry_after` is the seconds until the next window."""
@@ -52,7 +55,7 @@ def hit(session: Session, vault: WebVault, limit: str, *bucket: str, now: dateti
 def look(session: Session, vault: WebVault, limit: str, *bucket: str, now: datetime) -> Decision:
     """Return what `hit` would, without counting."""
     name, ends_at = _window(vault, limit, bucket, now)
-    hits = session.scalar(select(RateBucket.hits).where(RateBucket.bucket == name)) or 0
+    hits = session.scalar(_HITS, {"name": name}) or 0
     return _decision(hits < _parse(limit).amount, ends_at, now)
 
 

@@ -6,8 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.orm import Session
 
 from portal.accounts.activity.models import AccountEvent
@@ -24,6 +25,12 @@ MOST = 100
 LONGEST_DEVICE = 64
 _SIZES = (128,)
 _LABEL = "portal account events"
+# Built once, from the table rather than the class: a person waits for each.
+_TABLE: Any = AccountEvent.__table__
+_MINE = _TABLE.c.account_id == bindparam("account")
+_ADD = insert(_TABLE)
+_NEWEST = select(_TABLE.c.id).where(_MINE).order_by(_TABLE.c.day.desc()).limit(MOST).scalar_subquery()
+_END_OLDEST = delete(_TABLE).where(_MINE, _TABLE.c.id.not_in(_NEWEST), _TABLE.c.id != bindparam("new"))
 
 
 class Kind(Enum):
@@ -99,19 +106,15 @@ def record(
     content = json.dumps(
         [kind.value, now.isoformat(timespec="seconds"), device[:LONGEST_DEVICE]], separators=(",", ":")
     )
-    session.execute(
-        insert(AccountEvent).values(
-            id=row_id,
-            account_id=account_id,
-            day=start_of_day(now),
-            sealed=vault.encrypt_own(_LABEL, _cell(row_id), content.encode(), _SIZES),
-        )
-    )
-    mine = AccountEvent.account_id == account_id
-    newest = select(AccountEvent.id).where(mine).order_by(AccountEvent.day.desc()).limit(MOST)
-    session.execute(
-        delete(AccountEvent).where(mine, AccountEvent.id.not_in(newest), AccountEvent.id != row_id)
-    )
+    values = {
+        "id": row_id,
+        "account_id": account_id,
+        "day": start_of_day(now),
+        "sealed": vault.encrypt_own(_LABEL, _cell(row_id), content.encode(), _SIZES),
+    }
+    connection = session.connection()
+    connection.execute(_ADD, values)
+    connection.execute(_END_OLDEST, {"account": account_id, "new": row_id})
     return row_id
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from portal.accounts import lockout
@@ -66,6 +66,16 @@ _BUCKETS: dict[From, Bucket] = {
 }
 
 
+# One statement, built once: every sign-in asks.
+_COUNTED = (Kind.PASSKEY, Kind.CODE, Kind.RECOVERY)
+_KINDS = select(
+    *(
+        exists().where(table.account_id == bindparam("account"))
+        for table in (Passkey, OneTimeCode, RecoveryCode)
+    )
+)
+
+
 class Answer(Enum):
     """What became of a try. CLOSED: too many wrong codes; recovery codes and passkeys still work.
 
@@ -92,12 +102,8 @@ def kinds(session: Session, account_id: bytes) -> frozenset[Kind]:
 
     A row that was tampered with counts: it fits nothing, but it is not a way around.
     """
-    found = {
-        Kind.PASSKEY: select(Passkey.account_id).where(Passkey.account_id == account_id),
-        Kind.CODE: select(OneTimeCode.account_id).where(OneTimeCode.account_id == account_id),
-        Kind.RECOVERY: select(RecoveryCode.account_id).where(RecoveryCode.account_id == account_id),
-    }
-    return frozenset(kind for kind, query in found.items() if session.scalar(query.limit(1)) is not None)
+    found = session.execute(_KINDS, {"account": account_id}).one()
+    return frozenset(kind for kind, has in zip(_COUNTED, found, strict=True) if has)
 
 
 def link_is_enough(

@@ -4,6 +4,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from threading import Lock
 from time import monotonic
 from typing import Any
@@ -43,6 +44,11 @@ _WAITING = (
 _THIS = update(_TABLE).where(_TABLE.c.id == bindparam("job"))
 _CLAIM = _THIS.values(claimed_at=bindparam("now"), sealed=b"")
 _ANSWER = _THIS.values(answered_at=bindparam("now"), verdict=bindparam("locked"))
+
+
+@cache
+def _waiting(dialect: str) -> Any:
+    return _WAITING.where(readable(dialect, SealedJob.id))
 
 
 @dataclass(frozen=True, repr=False)
@@ -116,7 +122,7 @@ class Jobs:
         with self._parts.db.mark() as connection, Session(connection) as session:
             now = database_time(session, self._parts.clock.now())
             within = {"after": now - service.BEGIN_WITHIN, "before": now + service.AHEAD}
-            waiting = _WAITING.where(readable(session, SealedJob.id))
+            waiting = _waiting(connection.dialect.name)
             rows = connection.execute(waiting, self._own | within | {"most": self._free}).all()
             # The ciphertext has been read, and is of no use to anybody else.
             claims = [{"job": row.id, "now": now} for row in rows]

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from hmac import compare_digest
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from sqlalchemy import ColumnElement, delete, literal, or_, select
+from sqlalchemy import bindparam, delete, literal, or_, select
 from sqlalchemy.orm import Session
 
-from portal.core.db import ID_BYTES, insert, new_id
+from portal.core.db import ID_BYTES, Utc, insert, new_id
 from portal.crypto.vault import WebVault, WorkerVault, open_with, seal_to
 from portal.identity.sealed.models import WorkerKey, readable
 from portal.runtime.heartbeat import START, database_time
@@ -65,21 +67,28 @@ def newest(session: Session, vault: WebVault, now: datetime) -> Recipient:
 
     A row without its proof was planted, and is no process.
     """
-    columns = WorkerKey.id, WorkerKey.public, WorkerKey.proof
-    rows = session.execute(
-        select(*columns).where(_living(now), readable(session, *columns)).order_by(WorkerKey.beat_at.desc())
-    )
-    for row in rows:
+    living = {"after": now - SILENT, "before": now + _AHEAD}
+    for row in session.execute(_newest(session.get_bind().dialect.name), living):
         key_id, public = bytes(row.id), bytes(row.public)
         if len(key_id) == ID_BYTES and compare_digest(_proof(vault, key_id, public), bytes(row.proof)):
             return Recipient(key_id, X25519PublicKey.from_public_bytes(public))
     raise NoWorker
 
 
+@cache
+def _newest(dialect: str) -> Any:
+    """Return the statement of `newest`, built once: somebody waits for it."""
+    columns = WorkerKey.id, WorkerKey.public, WorkerKey.proof
+    after, before = (bindparam(name, type_=Utc()) for name in ("after", "before"))
+    living = (WorkerKey.beat_at > after) & (WorkerKey.beat_at < before)
+    return select(*columns).where(living, readable(dialect, *columns)).order_by(WorkerKey.beat_at.desc())
+
+
 def why_degraded(session: Session, now: datetime) -> str | None:
     """Return that no process takes passwords for the company's own store, and what to do, or None."""
-    living = select(literal(1)).where(_living(database_time(session, now))).limit(1)
-    if session.scalar(living) is not None:
+    now = database_time(session, now)
+    living = (WorkerKey.beat_at > now - SILENT) & (WorkerKey.beat_at < now + _AHEAD)
+    if session.scalar(select(literal(1)).where(living).limit(1)) is not None:
         return None
     return f"no worker takes passwords, so nobody can sign in or choose a new one; {START}"
 
@@ -91,10 +100,6 @@ def seal(vault: WebVault, recipient: Recipient, purpose: str, job_id: bytes, pla
     either.
     """
     return vault.seal(purpose, job_id, seal_to(recipient.public, purpose, job_id, plaintext))
-
-
-def _living(now: datetime) -> ColumnElement[bool]:
-    return (WorkerKey.beat_at > now - SILENT) & (WorkerKey.beat_at < now + _AHEAD)
 
 
 def _proof(vault: WebVault, key_id: bytes, public: bytes) -> bytes:
