@@ -1,5 +1,6 @@
 """What the company's people do with a case: record a proof, confirm it as a second person, close it."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -56,12 +57,16 @@ class Listed:
 
 @dataclass(frozen=True, repr=False)
 class Shown:
-    """One case with everything that is known of it; `contact` is None where it does not open."""
+    """One case with everything that is known of it; `contact` is None where it does not open.
+
+    `proof` is the mark of what a second person can confirm now, empty where there is nothing.
+    """
 
     record: Record
     contact: Contact | None
     notices: tuple[str, ...]
     verification: str
+    proof: str
 
 
 def listed(session: Session, vault: WorkerVault, *, closed: bool, limit: int) -> list[Listed]:
@@ -92,7 +97,15 @@ def show(
         contact = None
     notices = tuple(mailing.state_of(session, vault, one) for one in record.notices)
     verification = mailing.state_of(session, vault, record.verification) if record.verification else ""
-    return entry, Shown(record, contact, notices, verification)
+    proof = mark_of(vault, number, record) if record.state is State.PROVED else ""
+    return entry, Shown(record, contact, notices, verification, proof)
+
+
+def mark_of(vault: WorkerVault, number: str, record: Record) -> str:
+    """Return the mark of a recorded proof: another one for another account, address or word."""
+    said = [number, record.account, record.store_id, record.old, record.new, record.how]
+    said += [str(record.remove_factors), record.taken_by, record.proved_at]
+    return vault.list_index("case proof", json.dumps(said, ensure_ascii=False))[:8].hex()
 
 
 def prove(
@@ -125,10 +138,17 @@ def prove(
 
 
 def confirm(
-    session: Session, vault: WorkerVault, settings: Settings, number: str, who: Operator, now: datetime
+    session: Session,
+    vault: WorkerVault,
+    settings: Settings,
+    number: str,
+    proof: str,
+    who: Operator,
+    now: datetime,
 ) -> Record:
     """Confirm a proof as a second person: mail the new address, and every old one. Return the case.
 
+    `proof` is the mark of what that person read (`mark_of`): the first one must not replace it in between.
     Raises Refused and those of `records.locked`.
     """
     row, record = records.locked(session, vault, number)
@@ -138,6 +158,11 @@ def confirm(
         raise Refused(
             f"{who.user} recorded the proof, so somebody else must confirm it: a person with a login of "
             "their own."
+        )
+    if proof != mark_of(vault, number, record):
+        raise Refused(
+            f"{'The proof was recorded anew since you read it' if proof else 'Read the proof first'}: "
+            f"portal cases show {number} --reason T. It says how to confirm exactly that."
         )
     account_id = bytes.fromhex(record.account)
     account = state.of_store(session, account_id, settings.identity.store)

@@ -1,5 +1,6 @@
 """Somebody who cannot reach their inbox, two of the company's people, and the worker's clock."""
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -112,13 +113,34 @@ def proved(portal: Portal, as_staff, open_case, people):
 
 
 @pytest.fixture
-def confirmed(proved, portal: Portal, as_staff, time):
+def read(portal: Portal):
+    """Read a proof at the terminal, and return its mark."""
+
+    def mark_of(case: OpenCase) -> str:
+        shown = json.loads(portal("cases", "show", case.number, "--reason", "t", "--json").stdout)
+        return str(shown["case"]["proof"])
+
+    return mark_of
+
+
+@pytest.fixture
+def confirm(portal: Portal, read):
+    """Read a proof and confirm it, as who sits at the terminal."""
+
+    def confirmed(case: OpenCase, status: int = 0) -> Any:
+        return portal("cases", "confirm", case.number, "--proof", read(case), status=status)
+
+    return confirmed
+
+
+@pytest.fixture
+def confirmed(proved, confirm, as_staff, time):
     """A case that a second person confirmed; its mails have left, and the wait has begun."""
 
     def make(*options: str) -> OpenCase:
         case = proved(*options)
         as_staff("kim")
-        portal("cases", "confirm", case.number)
+        confirm(case)
         time.work()
         time.passes(1.5)
         return case

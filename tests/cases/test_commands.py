@@ -1,6 +1,7 @@
 """What staff do at a terminal: who may do what, when it is refused, and what the audit log keeps."""
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -38,6 +39,7 @@ def test_each_step_is_in_the_audit_log_without_the_case_or_the_person(
     entries = said(db)
     assert [(action, user) for action, user, _ in entries] == [
         ("cases.prove", "sam"),
+        ("cases.show", "kim"),
         ("cases.confirm", "kim"),
         ("cases.show", "kim"),
         ("cases.stop", ""),
@@ -45,7 +47,7 @@ def test_each_step_is_in_the_audit_log_without_the_case_or_the_person(
     ]
     (one,) = {details["case"] for *_, details in entries}
     assert len(one) == 32
-    assert entries[2][2] == {"case": one, "ran_as": "portal-worker", "reason": "ticket 4711"}
+    assert entries[3][2] == {"case": one, "ran_as": "portal-worker", "reason": "ticket 4711"}
 
 
 def test_the_list_says_how_old_and_how_far_and_no_more(open_case, proved, portal, as_staff, clock):
@@ -99,25 +101,47 @@ class TestTwoPeople:
         portal("cases", "confirm", case.number, status=1)
 
     @pytest.mark.sqlite
-    def test_the_real_user_of_sudo_counts(self, proved, open_case, portal, monkeypatch):
+    def test_the_real_user_of_sudo_counts(self, proved, portal, confirm, monkeypatch):
         monkeypatch.setattr(staff, "_NOT_SET", int(Path("/proc/self/loginuid").read_text(encoding="ascii")))
         case = proved()
         monkeypatch.setattr("portal.cases.commands.operator", staff.operator)
         monkeypatch.setenv("SUDO_USER", "sam")
         portal("cases", "confirm", case.number, status=1)
         monkeypatch.setenv("SUDO_USER", "kim")
-        portal("cases", "confirm", case.number)
+        confirm(case)
+
+    def test_the_second_one_confirms_what_they_read_and_nothing_that_was_recorded_since(
+        self, proved, confirm, portal, as_staff, time, subjects
+    ):
+        """Else the first one alone decides where the link to the account goes."""
+        case = proved()
+        as_staff("kim")
+        read = portal("cases", "show", case.number, "--reason", "t").stdout
+        (mark,) = re.findall(rf"portal cases confirm {case.number} --proof ([0-9a-f]{{16}})", read)
+        assert "Read the proof first" in portal("cases", "confirm", case.number, status=1).stderr
+        as_staff("sam")
+        words = ("--new-address", "sam@evil.example", "--how", "passport seen on a call")
+        portal("cases", "prove", case.number, "--address", ANA, *words)
+        as_staff("kim")
+        refused = portal("cases", "confirm", case.number, "--proof", mark, status=1)
+        assert "The proof was recorded anew since you read it" in refused.stderr
+        time.work()
+        assert subjects("sam@evil.example") == subjects(ANA) == []
+        confirm(case)
 
     def test_of_two_who_confirm_at_once_one_does_and_everyone_is_mailed_once(
         self, proved, db, worker_vault, settings, clock, time, subjects
     ):
         case = proved()
+        with db.read() as session:
+            record = records.record_of(worker_vault, session.get_one(Case, case.number))
+        proof = rules.mark_of(worker_vault, case.number, record)
 
         def confirm(user: str) -> bool:
             try:
                 with db.write() as session:
                     who = Operator(user, "portal-worker")
-                    rules.confirm(session, worker_vault, settings, case.number, who, clock.now())
+                    rules.confirm(session, worker_vault, settings, case.number, proof, who, clock.now())
             except rules.Refused:
                 return False
             return True
@@ -183,7 +207,7 @@ class TestRefused:
             assert "This case is closed" in portal("cases", *words, status=1).stderr
 
     def test_an_account_that_changed_before_the_second_person_came(
-        self, proved, portal, as_staff, db, worker_vault, people
+        self, proved, confirm, as_staff, db, worker_vault, people
     ):
         from portal.accounts.address import service as addresses
 
@@ -193,7 +217,7 @@ class TestRefused:
                 session, worker_vault, people.account(ANA).id, "ana@third.example", people.clock.now()
             )
         as_staff("kim")
-        assert "has another address now" in portal("cases", "confirm", case.number, status=1).stderr
+        assert "has another address now" in confirm(case, status=1).stderr
 
 
 def test_an_account_is_found_by_its_reference(open_case, portal, as_staff, db, worker_vault, people, clock):

@@ -16,11 +16,11 @@ HASH = cheap_hash(OLD)
 
 
 @pytest.fixture
-def confirmed(open_case, portal, as_staff, time):
+def confirmed(open_case, portal, as_staff, confirm, time):
     case = open_case()
     portal("cases", "prove", case.number, "--address", ANA, *PROOF)
     as_staff("kim")
-    confirmed = portal("cases", "confirm", case.number)
+    confirmed = confirm(case)
     assert "the account's address is yours to change" in confirmed.stdout
     time.work()
     time.passes(1.5)

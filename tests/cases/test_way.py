@@ -53,7 +53,7 @@ def test_nothing_happens_before_the_new_address_is_confirmed(confirmed, press, t
 
 
 def test_after_a_week_without_it_staff_record_the_proof_again(
-    confirmed, press, time, shown, portal, as_staff, subjects, people
+    confirmed, press, time, shown, portal, confirm, as_staff, subjects, people
 ):
     case = confirmed()
     time.passes(7 * 24 + 2)
@@ -63,7 +63,7 @@ def test_after_a_week_without_it_staff_record_the_proof_again(
     as_staff("sam")
     portal("cases", "prove", case.number, "--address", ANA, "--new-address", NEW, "--how", "once more")
     as_staff("kim")
-    portal("cases", "confirm", case.number)
+    confirm(case)
     time.work()
     assert subjects(NEW) == [VERIFY, VERIFY]
     assert subjects(ANA) == [NOTICE, NOTICE]
@@ -125,14 +125,14 @@ def test_after_the_end_the_stop_is_over(confirmed, press, time, people):
 
 
 def test_a_press_on_the_way_of_two_cases_acts_on_its_own(
-    proved, portal, as_staff, time, press, shown, people, app, smtp
+    proved, confirm, as_staff, time, press, shown, people, app, smtp
 ):
     first = proved()
     people.add(BEN)
     second = proved(address=BEN)
     as_staff("kim")
     for case in (first, second):
-        portal("cases", "confirm", case.number)
+        confirm(case)
     time.work()
     press("stop", BEN)
     time.work()
@@ -178,11 +178,11 @@ def test_factors_stay_unless_staff_said_so(confirmed, press, time, db, people, s
 
 class TestTheWait:
     def test_begins_when_the_last_notice_has_left(
-        self, proved, portal, as_staff, press, worker_parts, time, shown, people, smtp
+        self, proved, confirm, as_staff, press, worker_parts, time, shown, people, smtp
     ):
         case = proved()
         as_staff("kim")
-        portal("cases", "confirm", case.number)
+        confirm(case)
         for _ in range(4):  # the mails wait in the queue
             time.clock.advance(timedelta(hours=24))
             jobs.look(worker_parts)
@@ -210,7 +210,7 @@ class TestTheWait:
         assert people.account(NEW).must_reset
 
     def test_is_what_the_setting_says(
-        self, proved, portal, as_staff, worker_parts, environ, people, press, clock
+        self, proved, confirm, as_staff, worker_parts, environ, people, press, clock
     ):
         from dataclasses import replace
 
@@ -220,7 +220,7 @@ class TestTheWait:
         changed = Settings.from_env(environ | {"PORTAL_CASE_COOLING_HOURS": "24"})
         case = proved()
         as_staff("kim")
-        portal("cases", "confirm", case.number)
+        confirm(case)
         time = Time(replace(worker_parts, settings=changed), clock)
         time.work()
         press("verify", NEW)
@@ -235,11 +235,11 @@ class TestKilled:
 
     @pytest.mark.parametrize("inside", ["state.get_many", "_move", "_require", "mailing.mail_reset"])
     def test_while_it_changes_the_account(
-        self, proved, portal, as_staff, press, time, people, subjects, monkeypatch, inside
+        self, proved, confirm, as_staff, press, time, people, subjects, monkeypatch, inside
     ):
         case = proved()
         as_staff("kim")
-        portal("cases", "confirm", case.number)
+        confirm(case)
         time.work()
         press("verify", NEW)
         time.passes(70)
@@ -255,22 +255,23 @@ class TestKilled:
 
     @pytest.mark.parametrize("inside", ["mailing.mail_all", "records.store", "records.write_audit"])
     def test_while_a_second_person_confirms(
-        self, proved, portal, as_staff, time, context, subjects, monkeypatch, inside
+        self, proved, portal, read, confirm, as_staff, time, context, subjects, monkeypatch, inside
     ):
         case = proved()
         as_staff("kim")
+        proof = read(case)
         with monkeypatch.context() as patch:
             patch.setattr(f"portal.cases.staff.{inside}", killed)
-            portal("cases", "confirm", case.number, status=1)
+            portal("cases", "confirm", case.number, "--proof", proof, status=1)
         time.work()
         assert subjects(ANA) == []
-        portal("cases", "confirm", case.number)
+        confirm(case)
         time.work()
         assert (subjects(ANA), subjects(NEW)) == ([NOTICE], [VERIFY])
 
 
 def test_past_addresses_are_told_too_and_the_last_one_can_undo_the_end(
-    open_case, portal, as_staff, press, time, people, db, worker_vault, clock, smtp, subjects
+    open_case, portal, confirm, as_staff, press, time, people, db, worker_vault, clock, smtp, subjects
 ):
     people.add(BEN)
     with db.write() as session:
@@ -278,7 +279,7 @@ def test_past_addresses_are_told_too_and_the_last_one_can_undo_the_end(
     case = open_case()
     portal("cases", "prove", case.number, "--address", ANA, "--new-address", NEW, "--how", "passport")
     as_staff("kim")
-    assert "to 2 old addresses" in portal("cases", "confirm", case.number).stdout
+    assert "to 2 old addresses" in confirm(case).stdout
     time.work()
     assert (subjects(ANA)[-1], subjects(BEN)[-1]) == (NOTICE, NOTICE)
     press("verify", NEW)

@@ -98,6 +98,7 @@ def show(context: Context, number: str, reason: str | None, *, as_json: bool) ->
         data |= {"number": number, "state": record.state.value}
         data["contact"] = found.contact.text if found.contact else None
         data["notices"], data["verification"] = list(found.notices), found.verification
+        data["proof"] = found.proof or None
         echo_json({"audit_entry": entry, "case": data})
         return
     screen = Screen()
@@ -107,6 +108,8 @@ def show(context: Context, number: str, reason: str | None, *, as_json: bool) ->
     screen.line(f"Reach them at: {contact}  (their words; language {record.language})")
     for line in _history(record, found.notices, found.verification):
         screen.line(line)
+    if found.proof:
+        screen.line(f"To confirm exactly this: portal cases confirm {number} --proof {found.proof}", indent=0)
 
 
 @cases.command()
@@ -149,14 +152,15 @@ def prove(
         staff.prove(session, vault, context.settings, number, proof, operator(), now)
     click.echo(
         f"Recorded for case {grouped_number(number)}. Somebody else must confirm it:\n"
-        f"portal cases show {number} --reason T, then portal cases confirm {number}"
+        f"portal cases show {number} --reason T"
     )
 
 
 @cases.command()
 @NUMBER
+@click.option("--proof", default="", help="The mark that 'show' printed: no other proof is confirmed.")
 @click.pass_obj
-def confirm(context: Context, number: str) -> None:
+def confirm(context: Context, number: str, proof: str) -> None:
     """Confirm a recorded proof as a second person.
 
     The new address and every old one are mailed. Nothing else happens before the wait is over.
@@ -167,7 +171,7 @@ def confirm(context: Context, number: str) -> None:
     vault, settings = context.worker_vault(), context.settings
     _refuse_without_accounts(context)
     with _refusals(), context.db.write() as session:
-        record = staff.confirm(session, vault, settings, number, operator(), context.clock.now())
+        record = staff.confirm(session, vault, settings, number, proof, operator(), context.clock.now())
     hours = int(settings.accounts.case_cooling.total_seconds() // 3600)
     moves = (
         "the address changes, and a link for a new password goes there"
