@@ -8,7 +8,7 @@ import json
 import logging
 from base64 import b32encode
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -22,7 +22,7 @@ from portal.crypto.vault import VaultError, WorkerVault
 from portal.datakinds.taxonomy import DataClass, worst_first
 from portal.exposure import service
 from portal.exposure.models import ExposedPerson, ExposureList
-from portal.exposure.people import Indexer, Person, classes_of
+from portal.exposure.people import Indexer, Person, classes_of, names
 
 log = logging.getLogger("portal.exposure")
 
@@ -188,6 +188,12 @@ def findings(mailbox: str, found: list[Candidates]) -> list[Finding]:
             Finding(candidate.incident_id, candidate.list_number, candidate.as_of, outcome, people)
         )
     return results
+
+
+def naming(finding: Finding, references: Collection[str], name: str) -> Finding:
+    """Return a finding with those of its people alone whose rows name this customer."""
+    mine = tuple(person for person in finding.people if names(person, references, name))
+    return replace(finding, people=mine)
 
 
 def unite(present: list[Finding], past: Iterable[Finding]) -> list[Finding]:

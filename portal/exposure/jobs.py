@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from portal.accounts.address import past as past_service
 from portal.accounts.address import service as address_service
 from portal.core.addresses import AddressInvalid, folded, normalise, one_mailbox, plain_marks
 from portal.core.dates import day
@@ -153,7 +154,8 @@ def answer_address(
 def _under_past_addresses(session: Session, mailbox: str, parts: WorkerParts) -> list[answers.Finding]:
     """Return what is listed under the addresses that the mailbox's owner had before, in the builtin store.
 
-    Who has such an address now gets only what the list says of it: they have another account, or none. At
+    Who has such an address now gets only what the list says of it: they have another account, or none. Where
+    it is another account's, the former owner gets only the rows that name them. At
     least one address is looked up for every mailbox, also where there is none: what the database does must
     not tell who has an account.
     """
@@ -163,20 +165,26 @@ def _under_past_addresses(session: Session, mailbox: str, parts: WorkerParts) ->
     account = BuiltinStore().find(session, vault, mailbox)
     try:
         profile = state.owner(session, vault, account.id if account else new_id())
-        stored = normalise(plain_marks(profile.address))
+        stored, name = normalise(plain_marks(profile.address)), profile.name
     except (AccountMissing, VaultError, AddressInvalid):
-        account, stored = None, ""
+        account, stored, name = None, "", ""
     if stored != mailbox and not (stored and one_mailbox(mailbox.rpartition("@")[2])):
         account = None  # another spelling may be another mailbox
-    past = address_service.past_addresses(session, vault, account.id if account else new_id())
+    account_id = account.id if account else new_id()
+    past = address_service.past_addresses(session, vault, account_id)
+    nobody = new_id().hex()
+    others = past_service.of_others(session, vault, account_id, past or [nobody])
     ids = [incident.id for incident in incidents.published(session)]
     if not past:
-        answers.candidates(session, vault, ids, new_id().hex())
-    return [
-        finding
-        for one in past
-        for finding in answers.findings(one, answers.candidates(session, vault, ids, one))
-    ]
+        answers.candidates(session, vault, ids, nobody)
+    found = []
+    for one in past:
+        findings = answers.findings(one, answers.candidates(session, vault, ids, one))
+        if one in others:  # only what names this customer: the rest is about who has the address today
+            references = BuiltinStore().references(session, vault, account_id)
+            findings = [answers.naming(finding, references, name) for finding in findings]
+        found += findings
+    return found
 
 
 def release(parts: WorkerParts) -> None:

@@ -1,7 +1,7 @@
 """People of a list: parse, pack, index, seal and open them; insert, read and delete them in chunks."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import islice
@@ -73,6 +73,13 @@ class Person:
         return replace(
             self, name=name, locale=locale, jurisdiction=jurisdiction, classes=self.classes | other.classes
         )
+
+
+def names(person: Person, references: Collection[str], name: str) -> bool:
+    """Return whether a row names this customer: by number where both have one, or else by the name."""
+    if person.account_ref and references:
+        return person.account_ref in references
+    return bool(person.name) and person.name.casefold() == name.casefold()
 
 
 def bitmap_of(classes: Iterable[DataClass]) -> int:

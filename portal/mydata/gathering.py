@@ -1,6 +1,6 @@
 """Gather everything that the portal has of one person, in the shape that docs/guide/data-rights.md names."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import service as sessions
 from portal.accounts.activity import service as activity
+from portal.accounts.address import past as past_service
 from portal.accounts.address import service as addresses
 from portal.accounts.factors import service as factors
 from portal.accounts.factors.lost.emails import PURPOSE as LOST
@@ -19,7 +20,7 @@ from portal.crypto.vault import WorkerVault
 from portal.datakinds.taxonomy import worst_first
 from portal.exposure import answers
 from portal.exposure.answers import Outcome
-from portal.exposure.people import Person, classes_of
+from portal.exposure.people import Person, classes_of, names
 from portal.identity import state
 from portal.identity.account import Account, Profile
 from portal.identity.builtin.store import BuiltinStore
@@ -68,7 +69,8 @@ def gather(
     own = [incident for incident in every if incident in incidents.published(session)]
     found = account_at(session, vault, settings.identity.store, address, [entry] if entry else [])
     past = addresses.past_addresses(session, vault, account.id)
-    people = _Lists(session, vault, own, [address, *past], references, owner.name)
+    others = past_service.of_others(session, vault, account.id, past)
+    people = _Lists(session, vault, own, [address, *past], references, owner.name, others)
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -124,9 +126,11 @@ class _Lists:
         addresses: Iterable[str],
         references: Sequence[str],
         name: str,
+        of_others: Collection[str],
     ) -> None:
         self._vault, self._incidents = vault, {incident.id: incident for incident in published}
-        self._references, self._name = references, name
+        # Past addresses that are other accounts' today: a row there may be about them.
+        self._references, self._name, self._of_others = references, name, of_others
         self._found = []
         for address in addresses:
             candidates = answers.candidates(session, vault, [one.id for one in published], address)
@@ -142,7 +146,8 @@ class _Lists:
 
     def _result(self, address: str, finding: answers.Finding, language: str) -> dict[str, Any]:
         incident = self._incidents[finding.incident_id]
-        mine = [person for person in finding.people if self._is_mine(person, finding.people)]
+        alone = len(finding.people) == 1 and address not in self._of_others
+        mine = [person for person in finding.people if self._is_mine(person, alone=alone)]
         outcome = finding.outcome
         if outcome is Outcome.AFFECTED and not mine:
             outcome = Outcome.NOT_LISTED
@@ -159,13 +164,11 @@ class _Lists:
             "entries_of_other_people_at_this_address": len(finding.people) - len(mine),
         }
 
-    def _is_mine(self, person: Person, people: Sequence[Person]) -> bool:
+    def _is_mine(self, person: Person, *, alone: bool) -> bool:
         """Return whether a row is this person's: by the customer number, or else alone or by the name."""
-        if person.account_ref and self._references:
-            return person.account_ref in self._references
-        if len(people) == 1:
+        if alone and not (person.account_ref and self._references):
             return True
-        return bool(person.name) and person.name.casefold() == self._name.casefold()
+        return names(person, self._references, self._name)
 
 
 def _entry(person: Person, language: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, text
 
+from portal.accounts.address import service as addresses
 from portal.core.db import Base
 from portal.intake.models import IntakeRequest
 from portal.mydata import jobs
@@ -40,10 +41,10 @@ COVERED = {
 def ask(client, worker_parts, smtp):
     """Ask for a copy, and return its link."""
 
-    def asked(visitor=client):
+    def asked(visitor=client, to=ANA):
         assert leads_to(visitor.submit(ASK)) == "/account/data/sent/"
         drain(worker_parts)
-        return mailed(smtp, COPY)
+        return mailed(smtp, COPY, to)
 
     return asked
 
@@ -159,6 +160,28 @@ def test_another_account_opens_nothing(ana, ask, people, app, sign_in):
     assert ben.get(opened).status_code == 410
     pressed = ben.post(opened, data={"csrf_token": token_of(ben)}, headers={"Sec-Fetch-Site": "same-origin"})
     assert pressed.status_code == 410
+
+
+def test_a_past_address_that_is_somebody_elses_now_brings_nothing_of_theirs(
+    ana, ask, client, sign_in, people, lists, db, worker_vault, clock
+):
+    """An inbox is given to somebody else, and a later list is about them."""
+    new = "ana@home.example"
+    with db.write() as session:
+        addresses.change(session, worker_vault, ana.id, new, clock.now())
+    clock.advance(timedelta(days=9))
+    ben = people.add(BEN, name="Ben Ode", ref="K-3")
+    with db.write() as session:
+        addresses.change(session, worker_vault, ben, ANA, clock.now())
+    lists.live(f"{ANA},K-3,Ben Ode,,,Passwords\n{ANA},,Ana Ruiz,,,Names\n")
+    assert leads_to(sign_in(new)) == "/account/"
+    (here, before) = json.loads(take(client, ask(to=new)).text)["incidents"]
+    assert (here["address"], here["result"]) == (new, "not_listed")
+    assert [entry["name"] for entry in before["entries"]] == ["Ana Ruiz"]
+    assert before["entries_of_other_people_at_this_address"] == 1
+    lists.live(f"{ANA},,,,,Passwords\n")
+    (_, before) = json.loads(take(client, ask(to=new)).text)["incidents"]
+    assert (before["result"], before["entries"]) == ("not_listed", [])
 
 
 def test_looking_at_the_page_hands_nothing_out_and_it_can_be_taken_twice(ana, ask, client):

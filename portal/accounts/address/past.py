@@ -14,6 +14,7 @@ from portal.accounts.address.models import PastAddress
 from portal.core import db
 from portal.core.addresses import sign_in_name
 from portal.crypto.vault import Cell, VaultError, WorkerVault
+from portal.identity.builtin import finding
 
 log = logging.getLogger("portal.accounts")
 
@@ -48,6 +49,15 @@ def of_account(session: Session, vault: WorkerVault, account_id: bytes) -> list[
     rows = session.execute(_ALL.where(PastAddress.account_id == account_id))
     found = [_open(vault, row) for row in rows]
     return sorted({address for owner, address in filter(None, found) if owner == account_id})
+
+
+def of_others(
+    session: Session, vault: WorkerVault, account_id: bytes, addresses: Collection[str]
+) -> set[str]:
+    """Return which of these addresses are those of other accounts today, with one statement."""
+    found = finding.by_name(session, vault, {sign_in_name(address) for address in addresses})
+    names = {name for name, owned in found.items() if owned.id != account_id}
+    return {address for address in addresses if sign_in_name(address) in names}
 
 
 def accounts_with(session: Session, vault: WorkerVault, addresses: Iterable[str]) -> dict[str, list[bytes]]:
