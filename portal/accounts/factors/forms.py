@@ -28,8 +28,8 @@ class RemovalCodeForm(FlaskForm):  # type: ignore[misc]
     """Ask for the code that was shown where somebody asked for the removal of their factors."""
 
     code = StringField(
-        lazy_gettext("Code from our website"),
-        validators=[InputRequired(lazy_gettext("Enter the 6 digits we showed you on our website."))],
+        lazy_gettext("The 6-digit code we showed you"),
+        validators=[InputRequired(lazy_gettext("Enter the 6-digit code we showed you."))],
     )
 
 

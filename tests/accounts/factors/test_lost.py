@@ -134,12 +134,17 @@ def test_it_begins_from_a_mailed_reset_link_too(client, protected, worker_parts,
     assert subjects() == [REQUEST, FIRST]
 
 
+def shown_code(visitor) -> str:
+    """What the browser that asked shows, for somebody to write down."""
+    page = visitor.get("/second-step/sent/").text
+    (shown,) = re.findall(r'<code class="key shown">(\d{3} \d{3})</code>', page)
+    return str(shown)
+
+
 @pytest.fixture
 def code(client, begin) -> str:
-    """What the browser that asked shows, for somebody to write down."""
     begin()
-    (shown,) = re.findall(r'<code class="key">(\d{3} \d{3})</code>', client.get("/second-step/sent/").text)
-    return str(shown)
+    return shown_code(client)
 
 
 def test_on_another_device_the_code_is_typed_both_times(code, press, work, clock, browser_at, db, protected):
@@ -148,6 +153,23 @@ def test_on_another_device_the_code_is_typed_both_times(code, press, work, clock
         assert press(visitor=other, code="000000").status_code == 400
         assert press(visitor=other, code=code).status_code == 303
         assert has_factors(db, protected) or _press
+        clock.advance(timedelta(days=1))
+        work()
+    assert not has_factors(db, protected)
+
+
+def test_who_lost_the_code_stops_it_and_asks_again_elsewhere(
+    code, press, work, clock, browser_at, sign_in, db, protected
+):
+    press()
+    phone = browser_at("203.0.113.9")
+    stopped = press("stop", visitor=phone)
+    assert "because you lost the code" in phone.get(stopped.location).text
+    page = phone.get(sign_in(visitor=phone).location).text
+    phone.submit(re.findall(r'href="(/sign-in/second/lost/\?link=\w+)"', page)[0])
+    work()
+    for _press in range(2):
+        assert press(visitor=phone).status_code == 303
         clock.advance(timedelta(days=1))
         work()
     assert not has_factors(db, protected)

@@ -121,7 +121,12 @@ def act() -> ResponseReturnValue:
                 )
                 did = REMOVED
     except service.CodeWrong:
-        form.code.errors = [_("That’s not the code we showed you on our website. Check it, and try again.")]
+        form.code.errors = [
+            _(
+                "That’s not the code for this link. If you asked more than once, try the other codes, "
+                "or see “Lost the code?” below."
+            )
+        ]
         return _decide_page(opened, form), REFUSED
     except LinkInvalid:
         frame.gone()
