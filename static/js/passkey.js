@@ -49,9 +49,10 @@ class Question {
     if (form.dataset.question) setInterval(() => this.renew(), FRESH / 4);
   }
 
-  // The first press asks the browser; what it answers is then sent.
+  // The first press asks the browser; what it answers is then sent. Where a name is missing nothing is made: the server
+  // says so.
   async press(event) {
-    if (this.field.value) return;
+    if (this.field.value || !this.form.checkValidity()) return;
     event.preventDefault();
     this.offering?.abort();
     this.show(null);

@@ -117,7 +117,7 @@ def test_somebody_without_their_inbox_gets_back_in(
     waits(house, 58)
     see(5)
     phone.goto(mailed(house, ANA, "/cases/stop/"))
-    expect(phone.locator("main a[href='/cases/']")).to_be_visible()  # 410
+    expect(phone.locator("main a[href='/reset/']")).to_be_visible()  # 410
     phone.goto(mailed(house, OTHER, "/reset/"))
     phone.wait_for_url("**/reset/choose/*")
     send(phone, "**/reset/done/*", password=NEW)

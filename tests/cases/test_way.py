@@ -137,7 +137,7 @@ def test_a_press_on_the_way_of_two_cases_acts_on_its_own(
     press("stop", BEN)
     time.work()
     assert "Your case was stopped" in shown(second)
-    assert "Your case goes on" in shown(first)
+    assert "Confirm your new address" in shown(first)
 
 
 def test_a_password_chosen_by_mail_meanwhile_stops_it(

@@ -124,7 +124,7 @@ def test_nobody_deletes_an_account_while_its_old_address_can_undo_a_change(
     page = client.get(ASK).text
     assert "The old address can undo that until" in page
     assert '<time datetime="2026-12-01">1 December 2026</time>. After that you can delete' in page
-    assert "Email me the link to delete it" not in page
+    assert "Email me a link to confirm" not in page
     form = hidden(client.get("/account/data/copy/").text)
     assert client.post(ASK, data=form, headers=SAME_SITE).location == ASK
     with db.write() as session:  # what a stolen web process asks for is refused as well

@@ -79,7 +79,7 @@ def store() -> Page:
     except service.TooLarge:
         return _add_page(form, too_large=True), REFUSED
     except service.NotAdded:
-        return _add_page(form, failed=True), REFUSED
+        return _add_page(form, refused=True), REFUSED
     if made:
         return recovery_page(made, added="passkey")
     session[_DONE] = service.ADDED
@@ -141,7 +141,7 @@ def _wanted(hexadecimal: str) -> Listed:
     return found
 
 
-def _add_page(form: NameForm, *, failed: bool = False, too_large: bool = False) -> str:
+def _add_page(form: NameForm, *, refused: bool = False, too_large: bool = False) -> str:
     parts, current = frame.parts(), current_account()
     asked = asking.asked_for(Purpose.ADD, current.account_id)
     label = _("%(organisation)s account", organisation=parts.settings.site.organisation)
@@ -151,7 +151,7 @@ def _add_page(form: NameForm, *, failed: bool = False, too_large: bool = False) 
     return render_template(
         "accounts/passkey-add.html",
         form=form,
-        failed=failed,
+        refused=refused,
         too_large=too_large,
         options=json.dumps(options),
         first=first,

@@ -150,6 +150,14 @@ def test_an_answer_that_was_made_for_somebody_else_adds_nothing(signed_in, add_a
     assert "You have none yet" in signed_in.get("/account/").text
 
 
+def test_without_a_name_nothing_is_added_and_the_page_asks_for_one(signed_in):
+    data = hidden(signed_in.get("/account/passkeys/add/").text) | {"name": " ", "passkey": ""}
+    refused = signed_in.post("/account/passkeys/add/", data=data, headers=SAME_SITE)
+    assert refused.status_code == 400
+    assert "Enter a name for this passkey." in refused.text
+    assert "We couldn’t add this passkey" not in refused.text
+
+
 def test_the_owner_hears_of_each_passkey_that_comes_or_goes(signed_in, phone, worker_parts, smtp):
     change(signed_in, "Phone", remove="1")
     drain(worker_parts)
