@@ -68,7 +68,7 @@ def test_a_fault_is_said_and_never_taken_for_an_answer(ranges, fault):
     assert len(ranges.asked) == 1, "a redirect is not followed, and nothing is tried again"
 
 
-@pytest.mark.parametrize("fault", ["cut", "endless", "error", "page", "empty"])
+@pytest.mark.parametrize("fault", ["cut", "endless", "moved", "error", "page", "empty", "large"])
 def test_after_a_fault_it_is_asked_again(ranges, fault):
     service = RangeService(ranges.url, 30)
     ranges.fault = fault
