@@ -83,12 +83,17 @@ def sign_in_required(view: Callable[P, ResponseReturnValue]) -> Callable[P, Resp
     def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
         if signed_in() is not None:
             return view(*args, **kwargs)
-        if session.pop("_user_id", None) is not None:  # Flask-Login's: this browser was signed in
-            session[ENDED] = request.method
-        back: dict[str, Any] = {"next": request.path} if request.method == "GET" else {}
-        return frame.see_other("accounts.sign_in", **back)
+        return ended()
 
     return guarded
+
+
+def ended() -> ResponseReturnValue:
+    """Redirect to the sign-in page, which says that the session has ended, if this browser had one."""
+    if session.pop("_user_id", None) is not None:  # Flask-Login's: this browser was signed in
+        session[ENDED] = request.method
+    back: dict[str, Any] = {"next": request.path} if request.method == "GET" else {}
+    return frame.see_other("accounts.sign_in", **back)
 
 
 def current_account() -> SignedIn:

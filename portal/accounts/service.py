@@ -85,6 +85,10 @@ _SYSTEMS = (
 )
 
 
+class SessionEnded(Exception):
+    """The session ended after it was looked up: its owner locked the account meanwhile, or signed out."""
+
+
 @dataclass(frozen=True)
 class Resumed:
     """An active session and its account."""
@@ -180,10 +184,14 @@ def keep_proved(session: Session, current: Resumed) -> None:
     """Let one browser keep what it had proved before `unprove`, and no longer than before.
 
     For the browser that changed the factors: otherwise a stolen session proved itself by one change after
-    the other.
+    the other. Raises SessionEnded where its session ended since it was looked up: roll back what it changed.
     """
-    this = AccountSession.id == current.session_id
-    session.execute(update(AccountSession).where(this).values(proved_at=current.proved_at))
+    this = (AccountSession.id == current.session_id) & (
+        AccountSession.account_version == current.account.version
+    )
+    kept = update(AccountSession).where(this).values(proved_at=current.proved_at)
+    if session.execute(kept.returning(AccountSession.id)).first() is None:
+        raise SessionEnded
 
 
 def unprove(session: Session, account_id: bytes) -> None:

@@ -7,6 +7,8 @@ from typing import ParamSpec
 from flask import request, session
 from flask.typing import ResponseReturnValue
 
+from portal.accounts import login
+from portal.accounts import service as sessions
 from portal.accounts.factors import service
 from portal.accounts.login import current_account, sign_in_required
 from portal.web import frame
@@ -47,7 +49,10 @@ def recently_proved(view: Callable[P, ResponseReturnValue]) -> Callable[P, Respo
     @sign_in_required
     def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
         if current_account().resumed.proved_recently(frame.parts().clock.now()):
-            return view(*args, **kwargs)
+            try:
+                return view(*args, **kwargs)
+            except sessions.SessionEnded:  # while this form was on its way
+                return login.ended()
         if request.method not in READING:
             session[NOT_DONE] = True
         return frame.see_other("confirm.ask", next=request.path)

@@ -161,6 +161,7 @@ def new_recovery_codes() -> ResponseReturnValue:
         if not service.kinds(db_session, current.account_id):
             return frame.see_other("factors.overview")
         made = service.make_recovery_codes(db_session, parts.vault, current.account_id)
+        sessions.keep_proved(db_session, current.resumed)
         _tell(db_session, activity.Kind.RECOVERY_MADE)
     return recovery_page(made)
 

@@ -8,9 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 import pyotp
 import pytest
 
+from portal.accounts import service as sessions
 from portal.accounts.factors import service
 from portal.accounts.factors.service import Answer, From, Kind
 from portal.identity.account import Account
+from portal.identity.builtin.store import BuiltinStore
 from tests.accounts.conftest import PASSWORD
 from tests.authenticator import SECRET, App
 from tests.visitor import hidden, leads_to
@@ -138,6 +140,25 @@ def test_a_change_of_factors_proves_nothing_anew(signed_in, client, ana, sign_in
     assert client.get(CODES).status_code == 200
     clock.advance(timedelta(minutes=1))
     assert leads_to(client.get(CODES)).startswith("/account/confirm/")
+
+
+def test_a_form_that_is_on_its_way_as_the_account_is_locked_adds_nothing(
+    signed_in, ana, db, app_code, clock, monkeypatch
+):
+    """The owner's lock and undo would miss what a thief's form stores after them."""
+    with signed_in.session_transaction() as stored:
+        stored["one-time code"] = SECRET
+    real = service.add_code
+
+    def locked_first(session, *arguments):
+        BuiltinStore().require_reset(session, [ana.id], "reported", clock.now())
+        sessions.end_sessions(session, ana.id)
+        return real(session, *arguments)
+
+    monkeypatch.setattr("portal.accounts.factors.views.service.add_code", locked_first)
+    late = signed_in.submit(CODES, code=app_code())
+    assert late.location == "/sign-in/"
+    assert kinds(db, ana) == set()
 
 
 def test_without_a_factor_the_password_is_enough(signed_in, clock):
