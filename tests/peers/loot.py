@@ -23,6 +23,7 @@ from portal.accounts.address import past
 from portal.accounts.address import service as addresses
 from portal.accounts.factors import proofs
 from portal.accounts.factors import service as factors
+from portal.accounts.factors.lost import service as lost
 from portal.core.addresses import folded
 from portal.core.clock import SystemClock
 from portal.core.db import Database, new_id
@@ -229,6 +230,7 @@ def set_up(context: Context, vault: WebVault, address: str) -> None:
         assert factors.add_code(session, vault, account, SECRET, pyotp.TOTP(SECRET).at(now), now)
         assert len(factors.make_recovery_codes(session, vault, account.id)) == 10
         assert proofs.begin(session, proofs.Purpose.SIGN_IN, account, now=now, address=address)
+        assert lost.begin(session, account, now)  # of factors that were lost
         record(session, vault, account.id, Kind.CHANGED_PASSWORD, now, device="Firefox/Android")
         copy = json.dumps({"address": address}).encode()
         mydata.store(session, new_id(), token_hex(16), copy, now)
