@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from portal.accounts.activity import not_me
 from portal.accounts.activity.service import Kind
+from portal.accounts.address import past, telling
 from portal.accounts.address import service as address
-from portal.accounts.address import telling
 from portal.accounts.address.emails import RESET_ASKED
 from portal.core import addresses
 from portal.core.dates import moment
@@ -97,16 +97,19 @@ def answer(session: Session, request: Request, now: datetime, parts: WorkerParts
         now=now,
         store_id=found.store_id,
     )
-    telling.tell_former(
-        session,
-        parts,
-        asked_for,
-        RESET_ASKED,
-        at=request.asked_at,
-        now=now,
-        language=request.fields.get("language", ""),
-        unique=reply_id.hex(),
-    )
+    # Who lost the mail about a change of the address, to a thief at that inbox, gets its undo link again so.
+    formerly = past.accounts_with(session, parts.vault, [typed]).get(owner, [])
+    for about in formerly if formerly and not found.exists else [asked_for]:
+        telling.tell_former(
+            session,
+            parts,
+            about,
+            RESET_ASKED,
+            at=request.asked_at,
+            now=now,
+            language=request.fields.get("language", ""),
+            unique=reply_id.hex(),
+        )
     return Outcome.ANSWERED
 
 

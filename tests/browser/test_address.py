@@ -103,6 +103,10 @@ def test_a_new_address_and_back(
 
     phone.goto(house.link_in(house.smtp.to(ANA)[-1], "/address/undo/"))
     look("**/address/undo/*")
+    phone.locator(BUTTON).click()
+    expect(phone.locator("[aria-invalid=true]")).to_be_visible()
+    look("**/address/undo/*")
+    phone.locator("#sure").check()
     press("**/address/undo/*")
     house.work()
     phone.goto(f"{house.url}/account/")

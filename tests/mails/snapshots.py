@@ -15,6 +15,7 @@ from portal.accounts.address.emails import (
     AddressChange,
     AddressConfirm,
     AddressDone,
+    AddressReturned,
     AddressTaken,
     FormerAddress,
 )
@@ -137,6 +138,8 @@ def cases(language: str) -> dict[str, Case]:
         "address-changed": Case(AddressChange(when, "a…@h….example", made=True)),
         "address-confirm": Case(AddressConfirm()),
         "address-done": Case(AddressDone()),
+        "address-done-returned": Case(AddressDone(undoable=False)),
+        "address-returned": Case(AddressReturned(when, "a…@h….example")),
         "address-restored": Case(AddressRestored()),
         "address-taken": Case(AddressTaken()),
         "address-unused": Case(AddressUnused()),

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts.activity import service as activity
 from portal.accounts.address.emails import CONFIRM
-from portal.accounts.address.models import ASKED, CHANGED, AddressChange
+from portal.accounts.address.models import ASKED, CHANGED, CLOSED, AddressChange
 from portal.crypto.vault import WebVault
 from portal.identity import state
 from portal.identity.account import Account
@@ -20,6 +20,7 @@ from portal.intake.service import LinkInvalid
 
 ASK = "address-ask"
 LIFETIME = timedelta(hours=24)  # of the link to the new address
+WAITING, MADE, RETURNED, GONE = "waiting", "made", "returned", "gone"
 
 
 def submit(
@@ -92,7 +93,10 @@ def confirm(
     return found
 
 
-def is_made(session: Session, change_id: bytes) -> bool:
-    """Return whether a change was made, and not undone since."""
-    made = (AddressChange.id == change_id) & (AddressChange.state == CHANGED)
-    return session.scalar(select(AddressChange.id).where(made)) is not None
+def outcome(session: Session, change_id: bytes) -> str:
+    """Return what became of a confirmed change: WAITING, MADE, RETURNED (made, and not to be undone) or GONE.
+
+    Who stopped or undid it is not said: the page is open in the browser of somebody who may be a thief.
+    """
+    state = session.scalar(select(AddressChange.state).where(AddressChange.id == change_id))
+    return {ASKED: WAITING, CHANGED: MADE, CLOSED: RETURNED}.get(state or "", GONE)

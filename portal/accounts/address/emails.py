@@ -28,7 +28,9 @@ NEWS = (
             Kind.PASSKEY_STOPPED,
             Kind.ADDRESS_ASKED,
             Kind.ADDRESS_CHANGED,
+            Kind.RECOVERY_REMOVED,
             Kind.SIGNED_IN,
+            Kind.REMOVAL_ENDED,
         )
     ),
     RESET_ASKED,
@@ -75,10 +77,16 @@ class AddressDone(mail.Mail):
     name: ClassVar[str] = "address-done"
     stream: ClassVar[str] = mail.SECURITY
 
+    undoable: bool = True
+
     @classmethod
     def sample(cls) -> Self:
         """Return an example."""
         return cls()
+
+    def alternatives(self) -> tuple[mail.Mail, ...]:
+        """Return it with and without an old address that can undo it."""
+        return replace(self, undoable=True), replace(self, undoable=False)
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,25 @@ class AddressChange(mail.Mail):
 
 
 @dataclass(frozen=True)
+class AddressReturned(mail.Mail):
+    """Tells the old address that the account is back at an address of before; there is nothing to undo here.
+
+    `to` is that address, masked.
+    """
+
+    name: ClassVar[str] = "address-returned"
+    stream: ClassVar[str] = mail.SECURITY
+
+    changed_at: str
+    to: str
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls("23 November 2026, 09:00 UTC", "a…@h….example")
+
+
+@dataclass(frozen=True)
 class FormerAddress(mail.Mail):
     """Tells an address that an account had until lately what happens there (`news`, one of NEWS)."""
 
@@ -134,5 +161,6 @@ MAILS: tuple[type[mail.Mail], ...] = (
     AddressTaken,
     AddressDone,
     AddressChange,
+    AddressReturned,
     FormerAddress,
 )

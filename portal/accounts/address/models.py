@@ -9,7 +9,8 @@ from portal.core.db import ID_BYTES, WITHOUT_ROWID, Base, Utc
 from portal.crypto.vault import INDEX_BYTES
 
 # Asked for and not confirmed, made, or undone by its owner while the worker has not restored the address yet.
-ASKED, CHANGED, UNDONE = "asked", "changed", "undone"
+# One that is closed was made or asked for, and nothing can undo it alone: see `service.change`.
+ASKED, CHANGED, UNDONE, CLOSED = "asked", "changed", "undone", "closed"
 STATE_LENGTH = 8
 
 

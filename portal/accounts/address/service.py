@@ -5,17 +5,18 @@ the old address can do about it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.accounts import service as sessions
 from portal.accounts.activity import service as activity
 from portal.accounts.address import before, past
-from portal.accounts.address.models import ASKED, CHANGED, UNDONE, AddressChange, PastAddress
+from portal.accounts.address.models import ASKED, CHANGED, CLOSED, UNDONE, AddressChange, PastAddress
 from portal.accounts.factors import proofs
 from portal.accounts.passkeys import service as passkeys
 from portal.core.addresses import sign_in_name
@@ -49,12 +50,17 @@ class Content:
 
 @dataclass(frozen=True, repr=False)
 class Changed:
-    """A change that was made: `profile` is as it is now. Both addresses are to be told (`telling.py`)."""
+    """A change that was made: `profile` is as it is now. Both addresses are to be told (`telling.py`).
+
+    `returned`: the account is back at an address that can undo earlier changes, so the one that it leaves
+    can undo nothing.
+    """
 
     change_id: bytes
     account: Account
     profile: Profile
     old: str
+    returned: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,15 +86,7 @@ def told_addresses(session: Session, vault: WorkerVault, account_id: bytes, now:
     password: send it with `telling.tell_former`, which adds the link that undoes. The statements are the same
     for an id that is nobody's.
     """
-    rows = session.execute(
-        select(AddressChange.id, AddressChange.sealed)
-        .where(
-            AddressChange.account_id == account_id,
-            AddressChange.state == CHANGED,
-            AddressChange.ends_at > now,
-        )
-        .order_by(AddressChange.account_version)
-    ).all()
+    rows = _open_changes(session, account_id, now)
     if not rows:
         return []
     try:
@@ -161,9 +159,13 @@ def change(
     stays among the past addresses, and nobody else can take it for a week. Writes the event that the owner
     sees. Mail both addresses with `telling.tell_changed` in the same transaction.
 
+    Where an open change leads away from the new address, that address is the owner's more than the old one: a
+    thief who moves the account to an address of his and back must not be able to fetch it again later. So
+    what came after that change is closed: the old address can undo nothing.
+
     `change_id` is that of a change that was asked for (`ask`). `undo` is False where the old address must not
-    be able to undo it: staff's case after a lost inbox. Raises AddressTaken, AccountMissing, and VaultError
-    where the account was tampered with; nothing is stored then.
+    be able to undo it. Raises AddressTaken, AccountMissing, and VaultError where the account was tampered
+    with; nothing is stored then.
     """
     locked = state.get_many(session, [account_id], for_update=True).get(account_id)
     if locked is None or locked.store != BuiltinStore.name:
@@ -181,10 +183,28 @@ def change(
     else:
         session.execute(delete(AddressChange).where(AddressChange.id == asked))
     activity.record(session, vault, account_id, activity.Kind.ADDRESS_CHANGED, now)
+    returned = undo and _close_after_return(session, vault, account_id, address, now)
     after = state.get(session, account_id)
     if after is None:
         raise AccountMissing
-    return Changed(asked, after, profile, owner.address)
+    return Changed(asked, after, profile, owner.address, returned)
+
+
+def _close_after_return(
+    session: Session, vault: WorkerVault, account_id: bytes, address: str, now: datetime
+) -> bool:
+    """Close every change after the first open one that led away from an address; return whether one did."""
+    first = None
+    for row in _open_changes(session, account_id, now):
+        with suppress(VaultError):
+            if sign_in_name(content_of(vault, row.id, row.sealed).old) == sign_in_name(address):
+                first = row.account_version
+                break
+    if first is None:
+        return False
+    later = (AddressChange.account_id == account_id) & (AddressChange.account_version > first)
+    session.execute(update(AddressChange).where(later).values(state=CLOSED))
+    return True
 
 
 def take_over(session: Session, vault: WorkerVault, account_id: bytes, address: str) -> Profile:
@@ -228,6 +248,19 @@ def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
 def end_of(at: datetime) -> datetime:
     """Return the end of a day: an exact time would lead from somebody's visit to the row."""
     return start_of_day(at) + timedelta(days=1)
+
+
+def _open_changes(session: Session, account_id: bytes, now: datetime) -> Sequence[Row[bytes, int, bytes]]:
+    """Return the changes of an account that can be undone, the first one first."""
+    return session.execute(
+        select(AddressChange.id, AddressChange.account_version, AddressChange.sealed)
+        .where(
+            AddressChange.account_id == account_id,
+            AddressChange.state == CHANGED,
+            AddressChange.ends_at > now,
+        )
+        .order_by(AddressChange.account_version)
+    ).all()
 
 
 def _encrypt(vault: WorkerVault, change_id: bytes, content: Content) -> bytes:

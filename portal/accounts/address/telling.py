@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from portal.accounts.address import service
-from portal.accounts.address.emails import UNDO, AddressChange, AddressDone, FormerAddress
+from portal.accounts.address.emails import UNDO, AddressChange, AddressDone, AddressReturned, FormerAddress
 from portal.accounts.address.service import UNDO_FOR, Changed
 from portal.core.addresses import mask
 from portal.core.dates import moment
@@ -39,14 +39,26 @@ def tell_asked(
 
 
 def tell_changed(session: Session, parts: WorkerParts, made: Changed, language: str, now: datetime) -> None:
-    """Mail both addresses of a change that was made; the old one gets the link that undoes it.
+    """Mail both addresses of a change that was made; the old one gets the link that undoes it, if any can.
 
     Call it in the transaction of `service.change`, unless that left nothing to undo.
     """
     language = best_language(language or made.profile.language, parts.settings.site.languages)
     new = made.profile.address
-    outbox.enqueue(session, parts.vault, AddressDone(), address=new, locale=language, now=now)
-    mail = AddressChange(moment(now, language, parts.settings.site.timezone), mask(new), made=True)
+    when = moment(now, language, parts.settings.site.timezone)
+    done = AddressDone(undoable=not made.returned)
+    outbox.enqueue(session, parts.vault, done, address=new, locale=language, now=now)
+    if made.returned:
+        outbox.enqueue(
+            session,
+            parts.vault,
+            AddressReturned(when, mask(new)),
+            address=made.old,
+            locale=language,
+            now=now,
+        )
+        return
+    mail = AddressChange(when, mask(new), made=True)
     _mail_undo(session, parts, mail, made.account.id, made.change_id, made.old, language, now)
 
 

@@ -13,13 +13,15 @@ from sqlalchemy.orm import Session
 
 from portal.accounts.address import before, past, service
 from portal.accounts.address.emails import UNDO
-from portal.accounts.address.models import CHANGED, UNDONE, AddressChange
+from portal.accounts.address.models import ASKED, CHANGED, UNDONE, AddressChange
 from portal.core.addresses import sign_in_name
 from portal.crypto.vault import WorkerVault
 from portal.identity import state
 from portal.identity.account import Profile
 from portal.intake import service as intake
 from portal.intake.service import LinkInvalid
+
+_OPEN = (ASKED, CHANGED)
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def open_link(session: Session, store: str, token: str, now: datetime) -> Undo:
     """Open the link to the old address; nothing changes.
 
     It does not depend on the account's version: whatever a thief did since, it works. Raises LinkInvalid,
-    also where this change, or an earlier one, was undone before.
+    also where this change, or an earlier one, was undone before, or this one was closed.
     """
     opened = intake.open_reply(session, UNDO, token, now)
     account_id, change_id = bytes.fromhex(opened.data["account"]), bytes.fromhex(opened.data["change"])
@@ -53,7 +55,7 @@ def open_link(session: Session, store: str, token: str, now: datetime) -> Undo:
         select(AddressChange.account_version, AddressChange.state).where(
             AddressChange.id == change_id,
             AddressChange.account_id == account_id,
-            AddressChange.state != UNDONE,
+            AddressChange.state.in_(_OPEN),
             AddressChange.ends_at > now,
         )
     ).first()
@@ -67,7 +69,7 @@ def mark(session: Session, undo: Undo) -> None:
 
     The account's row must be locked. Raises LinkInvalid where another undo was faster.
     """
-    this = (AddressChange.id == undo.change_id) & (AddressChange.state != UNDONE)
+    this = (AddressChange.id == undo.change_id) & AddressChange.state.in_(_OPEN)
     if session.execute(update(AddressChange).where(this).values(state=UNDONE)).rowcount != 1:  # type: ignore[attr-defined]
         raise LinkInvalid
     session.execute(

@@ -114,8 +114,8 @@ def confirm() -> ResponseReturnValue:
     link, parts = FLOW.link(), frame.parts()
     if isinstance(link.state, str) and link.state.startswith(_PRESSED):
         with parts.db.read() as db_session:
-            made = asking.is_made(db_session, bytes.fromhex(link.state.removeprefix(_PRESSED)))
-        return render_template("accounts/address/done.html", made=made)
+            outcome = asking.outcome(db_session, bytes.fromhex(link.state.removeprefix(_PRESSED)))
+        return render_template("accounts/address/done.html", outcome=outcome)
     try:
         with parts.db.read() as db_session:
             found = asking.open_link(db_session, parts.settings.identity.store, link.value, parts.clock.now())

@@ -6,11 +6,11 @@ from flask.typing import ResponseReturnValue
 from portal.accounts import login
 from portal.accounts.address import undoing
 from portal.accounts.address.emails import UNDO
-from portal.intake.flow import Flow
+from portal.intake.flow import REFUSED, Flow
 from portal.intake.service import LinkInvalid
 from portal.reset.undo import service
 from portal.web import frame
-from portal.web.forms import EmptyForm
+from portal.web.forms import SureForm
 from portal.web.overnight import filled_in_again
 
 bp = Blueprint("undo_address", __name__)
@@ -37,23 +37,19 @@ def open_link(token: str) -> ResponseReturnValue:
 @filled_in_again
 def show() -> ResponseReturnValue:
     """Show the button that stops or undoes the change, or that it was pressed."""
-    link, parts = FLOW.link(), frame.parts()
+    link = FLOW.link()
     if link.state == _UNDONE:
         return render_template("reset/undo/done.html")
-    try:
-        with parts.db.read() as db_session:
-            store, now = parts.settings.identity.store, parts.clock.now()
-            opened = undoing.open_link(db_session, store, link.value, now)
-    except LinkInvalid:
-        frame.gone()
-    return render_template("reset/undo/ask.html", form=EmptyForm(), made=opened.made)
+    return _page(link.value, SureForm(formdata=None))
 
 
 @bp.post("/address/undo/")
 def act() -> ResponseReturnValue:
     """Lock the account, have its address restored, and sign this browser out too."""
-    link, parts = FLOW.link(), frame.parts()
+    link, parts, form = FLOW.link(), frame.parts(), SureForm()
     if link.state != _UNDONE:
+        if not form.validate():
+            return _page(link.value, form), REFUSED
         try:
             with parts.db.write() as db_session:
                 service.lock(
@@ -69,3 +65,14 @@ def act() -> ResponseReturnValue:
         FLOW.change(link, _UNDONE)
         login.leave_account()
     return frame.see_other("undo_address.show", link=link.name)
+
+
+def _page(token: str, form: SureForm) -> str:
+    parts = frame.parts()
+    try:
+        with parts.db.read() as db_session:
+            store, now = parts.settings.identity.store, parts.clock.now()
+            opened = undoing.open_link(db_session, store, token, now)
+    except LinkInvalid:
+        frame.gone()
+    return render_template("reset/undo/ask.html", form=form, made=opened.made)

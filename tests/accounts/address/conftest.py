@@ -70,7 +70,7 @@ def press() -> Callable:
         if page.status_code != 200:
             return page
         assert "<button" in page.text
-        return browser.post(opened.location.split("?")[0], data=hidden(page.text) | fields)
+        return browser.post(opened.location.split("?")[0], data=hidden(page.text) | {"sure": "y"} | fields)
 
     return pressed
 
