@@ -128,6 +128,7 @@ LABELS = {
         "cap {}",
         "case",
         "case mail",
+        "case proof",
         "case {}",
         "passkey changed",
         "password attempt",
