@@ -195,13 +195,18 @@ def test_a_scanner_that_presses_the_button_confirms_nothing(
 
 
 def test_each_browser_that_asked_has_the_code_of_its_own_mail(
-    code, press, browser_at, sign_in, work, client, db, protected
+    code, press, browser_at, sign_in, work, client, db, protected, smtp
 ):
-    """A thief asks too: neither one's code opens the other's link."""
+    """A thief asks too: neither one's code opens the other's link, nor is it filled in there."""
     thief = browser_at("203.0.113.9")
     page = thief.get(sign_in(visitor=thief).location).text
     thief.submit(re.findall(r'href="(/sign-in/second/lost/\?link=\w+)"', page)[0])
     work()
+    links = [re.findall(r"/second-step/[a-z2-7]{32}/", mail.text)[0] for mail in smtp.to(ADDRESS)]
+    filled_in = [
+        f'value="{code.replace(" ", "")}"' in client.get(link, follow_redirects=True).text for link in links
+    ]
+    assert filled_in == [True, False]
     assert press(code=code).status_code == 400
     assert press(code=code, number=0).status_code == 303
 

@@ -120,6 +120,12 @@ def open_link(session: Session, vault: WebVault, store: str, token: str, now: da
     return Link(account_id, removal_id, stage, confirmed=row.confirmed_at is not None, code=code)
 
 
+def fits(vault: WebVault, link: Link, typed: str) -> bool:
+    """Return whether this is the code that a link needs."""
+    code = codes.normalised(typed[:LONGEST_TYPED])
+    return len(code) == DIGITS and compare_digest(_code_key(vault, link.removal_id, code), link.code)
+
+
 def confirm(session: Session, vault: WebVault, link: Link, typed: str, now: datetime) -> None:
     """Confirm a removal for the first time: the second mail follows in a day. Once more changes nothing.
 
@@ -188,8 +194,7 @@ def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
 
 
 def _check(vault: WebVault, link: Link, typed: str) -> None:
-    code = codes.normalised(typed[:LONGEST_TYPED])
-    if len(code) != DIGITS or not compare_digest(_code_key(vault, link.removal_id, code), link.code):
+    if not fits(vault, link, typed):
         raise CodeWrong
 
 

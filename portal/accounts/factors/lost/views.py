@@ -93,8 +93,10 @@ def decide() -> ResponseReturnValue:
             opened = service.open_link(db_session, parts.vault, store, link.value, now)
     except LinkInvalid:
         frame.gone()
-    # The browser that asked knows its code; on another device it is typed.
-    return _decide_page(opened, RemovalCodeForm(formdata=None, code=session.get(_CODE, "")))
+    # The browser that asked knows its code, unless it asked again meanwhile; on another device it is typed.
+    known = session.get(_CODE, "")
+    code = known if service.fits(parts.vault, opened, known) else ""
+    return _decide_page(opened, RemovalCodeForm(formdata=None, code=code))
 
 
 @bp.post("/second-step/decide/")
