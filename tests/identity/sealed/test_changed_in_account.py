@@ -6,6 +6,7 @@ from sqlalchemy import delete, func, select
 from portal.accounts.models import AccountSession
 from portal.core.db import new_id
 from portal.identity import state
+from portal.intake.models import IntakeRequest
 from portal.reset.external import attempts
 from portal.reset.external import jobs as reset_jobs
 from tests.identity.sealed.shop import (
@@ -19,7 +20,7 @@ from tests.identity.sealed.shop import (
     told,
     worker,
 )
-from tests.visitor import leads_to
+from tests.visitor import SAME_SITE, hidden, leads_to, main_of
 
 __all__ = ["cannot", "settings", "shop", "shop_environ", "worker"]
 pytestmark = pytest.mark.sqlite  # what goes to the database is tried on both in test_new_password.py
@@ -147,3 +148,20 @@ def test_where_nobody_knows_this_browser_is_signed_out_too(client, shop, change)
     answer = change()
     assert (answer.status_code, 'href="/reset/"' in answer.text) == (503, True)
     assert leads_to(client.get("/account/")).startswith("/sign-in/")
+
+
+def test_an_address_is_changed_at_the_company_and_the_page_says_so(client, sign_in, db):
+    def requests():
+        with db.read() as session:
+            return session.scalar(select(func.count()).select_from(IntakeRequest))
+
+    sign_in()
+    assert "Change it at Northwind Travel" in client.get("/account/").text
+    page = main_of(client.get("/account/address/").text)
+    assert "You change it at Northwind Travel, in your account there. This site then uses the new one" in page
+    assert "<form" not in page
+    before = requests()
+    forged = hidden(client.get("/account/password/").text) | {"email": "ann@new.example"}
+    answer = client.post("/account/address/", data=forged, headers=SAME_SITE)
+    assert leads_to(answer) == "/account/address/"
+    assert requests() == before
