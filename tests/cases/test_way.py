@@ -82,6 +82,7 @@ def test_the_old_address_stops_it_at_any_time(confirmed, press, time, shown, peo
     time.passes(96)
     assert people.signs_in_with(ANA, OLD)
     assert "Your case was stopped" in shown(case)
+    assert "(not yet)" not in shown(case), "nothing follows any more"
 
 
 def test_a_scanner_that_presses_the_button_stops_nothing(confirmed, press, time, shown):

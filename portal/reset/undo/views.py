@@ -9,8 +9,8 @@ from portal.accounts.address.emails import UNDO
 from portal.intake.flow import REFUSED, Flow
 from portal.intake.service import LinkInvalid
 from portal.reset.undo import service
+from portal.reset.undo.forms import UndoForm
 from portal.web import frame
-from portal.web.forms import SureForm
 from portal.web.overnight import filled_in_again
 
 bp = Blueprint("undo_address", __name__)
@@ -40,13 +40,13 @@ def show() -> ResponseReturnValue:
     link = FLOW.link()
     if link.state == _UNDONE:
         return render_template("reset/undo/done.html")
-    return _page(link.value, SureForm(formdata=None))
+    return _page(link.value, UndoForm(formdata=None))
 
 
 @bp.post("/address/undo/")
 def act() -> ResponseReturnValue:
     """Lock the account, have its address restored, and sign this browser out too."""
-    link, parts, form = FLOW.link(), frame.parts(), SureForm()
+    link, parts, form = FLOW.link(), frame.parts(), UndoForm()
     if link.state != _UNDONE:
         if not form.validate():
             return _page(link.value, form), REFUSED
@@ -67,7 +67,7 @@ def act() -> ResponseReturnValue:
     return frame.see_other("undo_address.show", link=link.name)
 
 
-def _page(token: str, form: SureForm) -> str:
+def _page(token: str, form: UndoForm) -> str:
     parts = frame.parts()
     try:
         with parts.db.read() as db_session:

@@ -140,7 +140,7 @@ def test_a_scanner_that_presses_the_button_undoes_nothing(
 ):
     pressed = press(browser_at("192.0.2.1"), link_to(ADDRESS), sure="")
     assert pressed.status_code == 400
-    assert "If it wasn’t you, tick the box first." in pressed.text
+    assert "If you want this, tick the box first." in pressed.text
     work()
     account, address = account_of()
     assert (address, account.must_reset) == (NEW, False)
