@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from portal.accounts import service as accounts
+from portal.accounts.activity import not_me
 from portal.accounts.activity import service as activity
 from portal.accounts.activity.not_me import LIFETIME, PURPOSE, Report
 from portal.accounts.activity.service import ADDED, Kind
@@ -36,6 +37,14 @@ def new_password_since(session: Session, vault: WebVault, report: Report, now: d
         reported = [one.at for one in events if one.kind is Kind.REPORTED and one.at >= report.at]
         chosen = [at for at in chosen if any(before <= at for before in reported)]
     return max(chosen, default=None)
+
+
+def open_report(session: Session, store: str, token: str, now: datetime) -> Report:
+    """Return what a mailed link is about. Raises LinkInvalid, also where the account was erased."""
+    report = not_me.open_link(session, token, now)
+    if store == BUILTIN and state.get(session, report.account_id) is None:
+        raise intake.LinkInvalid
+    return report
 
 
 def lock(

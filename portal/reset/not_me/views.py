@@ -4,7 +4,6 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from portal.accounts import login
-from portal.accounts.activity import not_me
 from portal.accounts.activity.not_me import PURPOSE, Report
 from portal.accounts.activity.service import SAID
 from portal.intake import service as intake
@@ -84,6 +83,7 @@ def _report(opened: TabValue) -> Report:
     parts = frame.parts()
     try:
         with parts.db.read() as db_session:
-            return not_me.open_link(db_session, opened.value, parts.clock.now())
+            store, now = parts.settings.identity.store, parts.clock.now()
+            return service.open_report(db_session, store, opened.value, now)
     except intake.LinkInvalid:
         frame.gone()
