@@ -62,7 +62,7 @@ class Header:
     built_at: datetime
 
     def packed(self) -> bytes:
-        """Return it as it stands in the file."""
+        """Return its bytes in the file."""
         fields = (self.shard_bits, BYTE_ORDER, self.hashes, self.size, int(self.built_at.timestamp()))
         header = HEADER.pack(MAGIC, VERSION, *fields)
         return header + CHECKSUM.pack(crc32(header))

@@ -37,7 +37,7 @@ class OpenedCase:
 
 
 def open_case(session: Session, vault: WebVault, contact: str, language: str, now: datetime) -> OpenedCase:
-    """Insert a case and return its number and code: one row of one length, whoever asks. Nobody is looked up.
+    """Insert a case and return its number and code: one row of one length. Nobody is looked up.
 
     Raises NumbersTaken.
     """

@@ -217,7 +217,7 @@ _OVER = {
     State.CLOSED: "This case is closed. The person can open another.",
 }
 _NOT_PROVABLE = _OVER | {
-    State.CONFIRMED: "This case is confirmed, and its mails are on their way. To begin anew, close it."
+    State.CONFIRMED: "This case is confirmed, and its mails are on their way. To start again, close it."
 }
 _NOT_CONFIRMABLE = _OVER | {
     State.OPENED: "Nobody has recorded how identity was proven: portal cases prove NUMBER",

@@ -65,7 +65,7 @@ def ask_to_erase(session: Session, request: Request, now: datetime, parts: Worke
         return Outcome.ANSWERED
     account, owner = found
     if addresses.undo_until(session, account.id, now) is not None:
-        return Outcome.ANSWERED  # the page says why: whoever changed the address may be a thief
+        return Outcome.ANSWERED  # the page says why: who changed the address may be a thief
     token = _prepare_link(
         session, request, now, parts, account, owner, purpose=ERASE, lifetime=service.ERASE_LIFETIME
     )

@@ -93,7 +93,7 @@ class RelyingParty:
     ) -> dict[str, Any]:
         """Return what `navigator.credentials.create` is asked for; `existing` are the account's passkeys.
 
-        The label is shown by the browser, and kept by whoever keeps the passkey: it names no address.
+        The label is shown by the browser, and stored with the passkey: it names no address.
         """
         return {
             "rp": {"id": self.id, "name": self.name},

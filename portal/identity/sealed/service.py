@@ -66,7 +66,7 @@ def submit(session: Session, vault: WebVault, kind: str, fields: dict[str, str],
     now = database_time(session, now)
     asked = Asked(new_id(), kind, urandom(RESPONSE_KEY_BYTES))
     recipient = newest(session, vault, now)
-    # Sealed too: whoever writes to the database could give the row another time, and hold the job back.
+    # Sealed too: who can write to the database could give the row another time, and hold the job back.
     ends_at = (now + DEADLINE).isoformat()
     content = {**fields, "response_key": asked.response_key.hex(), "deadline": ends_at}
     plaintext = pad(_encoded(content), (JOB_SIZE,))
