@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from portal.accounts import lockout
 from portal.accounts import service as sessions
 from portal.accounts.activity import service as activity
-from portal.accounts.factors import codes, proofs
+from portal.accounts.factors import proofs
 from portal.accounts.factors.models import FactorRemoval, OneTimeCode, RecoveryCode
 from portal.accounts.factors.proofs import Purpose
 from portal.accounts.lockout import Bucket, Lockout
@@ -25,7 +25,7 @@ from portal.accounts.models import FailureCount
 from portal.accounts.passkeys.models import Passkey
 from portal.core import db
 from portal.core.clock import start_of_day
-from portal.crypto import tokens
+from portal.crypto import tokens, totp
 from portal.crypto.vault import Cell, VaultError, WebVault
 from portal.identity import state
 from portal.identity.account import REPORTED, Account
@@ -136,7 +136,7 @@ def add_code(
 
     It takes the place of an earlier one.
     """
-    step = codes.matching_step(secret, typed, now)
+    step = totp.matching_step(secret, typed, now)
     if step is None:
         return False
     values: dict[str, Any] = {
@@ -268,11 +268,11 @@ def _use_code(session: Session, vault: WebVault, account_id: bytes, typed: str, 
         secret = vault.decrypt_own(_SECRETS, _cell(account_id), stored).decode()
     except VaultError:
         return False
-    step = codes.matching_step(secret, typed, now)
+    step = totp.matching_step(secret, typed, now)
     if step is None:
         return False
     # A step that was used is behind, at or, because clocks differ, at most two steps ahead of this one.
-    used = [_step_key(vault, account_id, step + ahead) for ahead in range(2 * codes.AROUND + 1)]
+    used = [_step_key(vault, account_id, step + ahead) for ahead in range(2 * totp.AROUND + 1)]
     result = session.execute(
         update(OneTimeCode)
         .where(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from portal.accounts import at_company
 from portal.accounts import service as sessions
 from portal.accounts.activity import service as activity
-from portal.accounts.factors import codes, service
+from portal.accounts.factors import service
 from portal.accounts.factors.forms import OneTimeCodeForm
 from portal.accounts.factors.service import Kind
 from portal.accounts.factors.step_up import recently_proved
@@ -21,7 +21,7 @@ from portal.accounts.login import current_account, sign_in_required
 from portal.accounts.passkeys import asking as passkeys
 from portal.accounts.passkeys import service as passkeys_service
 from portal.core.dates import DAY
-from portal.crypto import tokens
+from portal.crypto import tokens, totp
 from portal.runtime.parts import AccountLine
 from portal.web import frame
 from portal.web.forms import EmptyForm
@@ -203,13 +203,13 @@ def _tell(db_session: Session, kind: activity.Kind) -> None:
 
 
 def _codes_page(form: OneTimeCodeForm) -> str:
-    secret = session.setdefault(_ADDING, codes.new_secret())
+    secret = session.setdefault(_ADDING, totp.new_secret())
     grouped = " ".join(secret[start : start + GROUP] for start in range(0, len(secret), GROUP))
     return render_template("accounts/factors/codes.html", form=form, secret=grouped, uri=_uri(secret))
 
 
 def _uri(secret: str) -> str:
-    return codes.uri(secret, frame.parts().settings.site.organisation, _("account"))
+    return totp.uri(secret, frame.parts().settings.site.organisation, _("account"))
 
 
 def _drawn(content: str) -> bytes:

@@ -13,8 +13,8 @@ from flask_babel import ngettext
 
 from portal.accounts.passkeys import service
 from portal.accounts.passkeys.challenges import Asked, Purpose
-from portal.accounts.passkeys.relying_party import RelyingParty
 from portal.accounts.passkeys.service import Proof
+from portal.crypto.webauthn import RelyingParty
 from portal.web import frame
 
 FIELD = "passkey"

@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 from portal.accounts.passkeys.models import SpentChallenge
 from portal.core import db
 from portal.crypto.vault import INDEX_BYTES, WebVault
+from portal.crypto.webauthn import LIFETIME
 from portal.runtime.turns import MOST_ROWS, delete_some
 
-LIFETIME = timedelta(minutes=5)
 SEED_BYTES = 32
 _TIME_BYTES = 8
 _LENGTH = INDEX_BYTES + SEED_BYTES + _TIME_BYTES + INDEX_BYTES

@@ -18,11 +18,11 @@ from portal.accounts.factors import proofs
 from portal.accounts.passkeys import challenges, stored
 from portal.accounts.passkeys.challenges import Asked, ChallengeInvalid
 from portal.accounts.passkeys.models import Passkey
-from portal.accounts.passkeys.relying_party import AnswerInvalid, RelyingParty, challenge_of, read_assertion
 from portal.accounts.passkeys.stored import Content
 from portal.core import db
 from portal.core.db import new_id
 from portal.crypto.vault import VaultError, WebVault
+from portal.crypto.webauthn import AnswerInvalid, RelyingParty, challenge_of, read_assertion
 from portal.intake import service as intake
 
 log = logging.getLogger("portal.passkeys")

@@ -4,7 +4,7 @@ import pytest
 
 from portal.accounts.passkeys import service
 from portal.accounts.passkeys.challenges import Asked, Purpose
-from portal.accounts.passkeys.relying_party import RelyingParty
+from portal.crypto.webauthn import RelyingParty
 from tests.accounts.conftest import ADDRESS
 from tests.accounts.passkeys.authenticator import Authenticator
 from tests.accounts.passkeys.pages import add

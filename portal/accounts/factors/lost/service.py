@@ -20,12 +20,12 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import service as sessions
 from portal.accounts.activity import service as activity
-from portal.accounts.factors import codes
 from portal.accounts.factors import service as factors
 from portal.accounts.factors.lost.emails import PURPOSE
 from portal.accounts.factors.models import FactorRemoval
 from portal.core import db
 from portal.core.db import new_id
+from portal.crypto import totp
 from portal.crypto.vault import WebVault
 from portal.identity import state
 from portal.identity.account import Account
@@ -122,7 +122,7 @@ def open_link(session: Session, vault: WebVault, store: str, token: str, now: da
 
 def fits(vault: WebVault, link: Link, typed: str) -> bool:
     """Return whether this is the code that a link needs."""
-    code = codes.normalised(typed[:LONGEST_TYPED])
+    code = totp.normalised(typed[:LONGEST_TYPED])
     return len(code) == DIGITS and compare_digest(_code_key(vault, link.removal_id, code), link.code)
 
 

@@ -7,6 +7,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,13 +20,13 @@ from fido2.webauthn import (
     UserVerificationRequirement,
 )
 
-from portal.accounts.passkeys.challenges import LIFETIME
 from portal.core.settings import Settings
 
 # It logs credential ids, which lead from a log to a person.
 logging.getLogger("fido2").setLevel(logging.WARNING)
 
 ALGORITHMS = (-8, -7, -257)  # Ed25519, ECDSA with P-256, RSA: every authenticator has one (RFC 9053, 8812)
+LIFETIME = timedelta(minutes=5)  # of a question
 TRANSPORTS = frozenset({"ble", "hybrid", "internal", "nfc", "smart-card", "usb"})
 LONGEST_ID = 512  # bytes; those of passkeys have 16 to 64
 REQUIRED = UserVerificationRequirement.REQUIRED
@@ -76,7 +77,7 @@ class Asserted:
 
 @dataclass(frozen=True)
 class RelyingParty:
-    """This site, as authenticators know it: both come from PORTAL_BASE_URL alone, never from a request."""
+    """A site, as authenticators know it: it comes from the settings alone, never from a request."""
 
     id: str
     origin: str
@@ -84,9 +85,14 @@ class RelyingParty:
 
     @classmethod
     def of(cls, settings: Settings) -> "RelyingParty":
-        """Return the relying party of these settings."""
-        url = urlsplit(settings.base_url)
-        return cls(url.hostname or "", f"{url.scheme}://{url.netloc}", settings.site.organisation)
+        """Return the public site as relying party."""
+        return cls.at(settings.base_url, settings.site.organisation)
+
+    @classmethod
+    def at(cls, base_url: str, name: str) -> "RelyingParty":
+        """Return the relying party of a site's own URL."""
+        url = urlsplit(base_url)
+        return cls(url.hostname or "", f"{url.scheme}://{url.netloc}", name)
 
     def creation(
         self, challenge: bytes, handle: bytes, label: str, existing: Collection[bytes]
