@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
 from portal.incidents.models import PUBLISHED, Incident, Section, Statement, Update, Wording
-from portal.incidents.service import invalidate_pages, locked, refuse_scheduled, wordings_of
+from portal.incidents.service import by_whom, invalidate_pages, locked, refuse_scheduled, wordings_of
 
 MAX_UPDATE_NUMBER = 2**31 - 1  # the largest integer of the databases
 # Of all sections together, or of an update: a longer mail is not read, and some mail programs cut it.
@@ -87,25 +87,32 @@ def characters(sections: Sequence[Section]) -> int:
     return sum(len(heading) + len(text) for heading, text in sections)
 
 
-def add_statement(session: Session, slug: str, text: StatementText, now: datetime) -> Statement:
+def next_number(known: Sequence[Statement], language: str) -> int:
+    """Return the number of the version that a new text in a language belongs to; `known` are all versions."""
+    waiting = next((one for one in known if one.language == language and one.published_at is None), None)
+    if waiting is not None:
+        return waiting.number
+    newest = max((one.number for one in known), default=0)
+    of_newest = {one.language: one for one in known if one.number == newest}
+    withdrawn = any(one.withdrawn_at is not None for one in of_newest.values())
+    return newest if of_newest and language not in of_newest and not withdrawn else newest + 1
+
+
+def add_statement(
+    session: Session, slug: str, text: StatementText, now: datetime, by: str | None = None
+) -> Statement:
     """Store a draft of the statement.
 
     It replaces the draft in its language if there is one, otherwise it becomes the translation of the
-    newest version if that lacks its language, otherwise a new version. Raises IncidentUnknown,
-    NoteMissing.
+    newest version if that lacks its language, otherwise a new version. `by` is who of the staff acts, where
+    it is no command. Raises IncidentUnknown, NoteMissing.
     """
     incident = locked(session, slug)
     known = list(session.scalars(select(Statement).where(Statement.incident_id == incident.id)))
-    newest = max((one.number for one in known), default=0)
-    withdrawn = {one.number for one in known if one.withdrawn_at is not None}
-    of_newest = {one.language: one for one in known if one.number == newest}
     waiting = next((one for one in known if one.language == text.language and one.published_at is None), None)
     if waiting is not None:
         refuse_scheduled(session, incident)
-        number = waiting.number
-    else:
-        translates = of_newest and text.language not in of_newest and newest not in withdrawn
-        number = newest if translates else newest + 1
+    number = next_number(known, text.language)
     if number > 1 and not text.note:
         raise NoteMissing(
             f"version {number} corrects an earlier one: add a line `note: ...` that says what and why"
@@ -118,16 +125,22 @@ def add_statement(session: Session, slug: str, text: StatementText, now: datetim
     session.add(statement)
     session.flush()
     details: Details = {"version": number, "language": text.language}
-    audit.record(session, "incidents.statement", slug, details, now)
+    audit.record(session, "incidents.statement", slug, details | by_whom(by), now)
     return statement
 
 
 def add_update(
-    session: Session, slug: str, text: UpdateText, now: datetime, accepted: tuple[str, ...] = ()
+    session: Session,
+    slug: str,
+    text: UpdateText,
+    now: datetime,
+    accepted: tuple[str, ...] = (),
+    by: str | None = None,
 ) -> Update:
     """Add an entry to the timeline, public at once if the incident is; `text` needs a phase and a title.
 
-    `accepted` are the codes of the checker that the author accepted, for the audit log.
+    `accepted` are the codes of the checker that the author accepted, `by` is who of the staff acts; both for
+    the audit log.
     """
     incident = locked(session, slug)
     if text.phase is None or text.title is None:
@@ -148,7 +161,7 @@ def add_update(
     session.add(row)
     session.flush()
     session.add(_wording(row, text.language, 1, text.title, text.body, now))
-    _record(session, incident, row, "incidents.update", text.language, now, accepted)
+    _record(session, incident, row, "incidents.update", text.language, now, accepted, by)
     return row
 
 
@@ -170,6 +183,7 @@ def edit_update(
     text: UpdateText,
     now: datetime,
     accepted: tuple[str, ...] = (),
+    by: str | None = None,
 ) -> Edited:
     """Change an update's text in a language, or add a language; earlier wordings stay stored.
 
@@ -207,7 +221,7 @@ def edit_update(
         others = [one for one in before.values() if one.language != text.language]
         for place, one in enumerate(others, len(wordings) + 2):
             session.add(_wording(row, one.language, place, one.title, one.body, now))
-    _record(session, incident, row, "incidents.edit-update", text.language, now, accepted)
+    _record(session, incident, row, "incidents.edit-update", text.language, now, accepted, by)
     return Edited(row, translated=same is None, announced=row.announced_at is not None)
 
 
@@ -244,6 +258,7 @@ def _record(
     language: str,
     now: datetime,
     accepted: tuple[str, ...],
+    by: str | None,
 ) -> None:
     session.flush()
     if row.published_at is not None:
@@ -251,4 +266,4 @@ def _record(
     details: Details = {"update": row.number, "phase": row.phase, "language": language, "notify": row.notify}
     if accepted:
         details["accepted"] = " ".join(accepted)
-    audit.record(session, action, incident.slug, details, now)
+    audit.record(session, action, incident.slug, details | by_whom(by), now)

@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 import click
 
+from portal.audit.staff import operator
 from portal.incidents import announcing, authoring, service, writing
 from portal.incidents.authoring import FileInvalid
 from portal.incidents.checker.findings import Finding, Weight, as_lines
@@ -19,6 +20,7 @@ from portal.incidents.commands.group import (
     unannounced,
     uses,
 )
+from portal.incidents.drafts import statements
 from portal.incidents.models import DRAFT, PHASES, PUBLISHED
 from portal.incidents.publishing.checks import MISSING, site_of
 from portal.runtime.command_line import DecisionNeeded, counted
@@ -42,7 +44,10 @@ def statement(context: Context, slug: str, file: BinaryIO) -> None:
     except FileInvalid as error:
         raise click.ClickException(f"{file.name}: {error}") from error
     with context.db.write() as session:
-        stored = writing.add_statement(session, slug, read.text, context.clock.now())
+        now = context.clock.now()
+        stored = writing.add_statement(session, slug, read.text, now)
+        # The editor goes on with it; an author who has it open is told.
+        statements.take_file(session, slug, read.text, operator().user, now)
     click.echo(
         f"version {stored.number} ({stored.language}) is a draft. "
         f"Next: portal incidents preview {slug} --output FILE, then portal incidents publish {slug}"

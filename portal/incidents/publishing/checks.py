@@ -62,12 +62,12 @@ def findings(
     page = f"/incidents/{slug}/"
     found = [Placed("", one) for one in _of_incident(planned)]
     for draft in planned.statements:
-        text = _text(draft.statement)
+        text = text_of(draft.statement)
         # A holding statement says what is known: which data was taken often is not yet.
         classes = planned.incident.next_class_names if more_by is None else ()
         said = check_statement(text, site, page=page, version=draft.statement.number, classes=classes)
         if more_by is not None:
-            said = [one for one in said if one.code != MISSING] + list(_of_holding(text))
+            said = [one for one in said if one.code != MISSING] + list(holding_findings(text))
         found += [Placed(draft.name, one) for one in said]
     for entry in planned.updates:
         for words in entry.wordings:
@@ -90,7 +90,8 @@ def asking(found: Iterable[Placed], accepted: tuple[str, ...] = ()) -> list[Plac
     return [one for one in found if one.finding.weight is Weight.ASK and one.finding.code not in accepted]
 
 
-def _text(row: Statement) -> StatementText:
+def text_of(row: Statement) -> StatementText:
+    """Return the text of a stored version."""
     return StatementText(
         row.language, row.title, row.signed_by, row.role, row.note, row.apology, row.sections, row.summary
     )
@@ -108,11 +109,11 @@ def _of_classes(session: Session, planned: Plan, site: Site) -> Iterator[Placed]
     newest = {row.language: row for row in reading.public_statements(session, planned.incident)}
     for row in newest.values():
         name = f"statement, version {row.number} ({row.language})"
-        said = check_statement(_text(row), site, version=row.number, classes=planned.classes or ())
+        said = check_statement(text_of(row), site, version=row.number, classes=planned.classes or ())
         yield from (Placed(name, one) for one in said if one.code == MISMATCH)
 
 
-def _of_holding(text: StatementText) -> Iterator[Finding]:
+def holding_findings(text: StatementText) -> Iterator[Finding]:
     """Yield a stop for each of the two parts that a holding statement lacks."""
     missing = missing_sections([section.heading for section in text.sections], text.language)
     for name in HOLDING:

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
 from portal.incidents import service
+from portal.incidents.drafts.models import Draft
 from portal.incidents.models import PUBLISHED, Incident, Schedule, Statement, Update, Wording
 from portal.incidents.writing import update_of
 
@@ -76,7 +77,7 @@ def discard_incident(session: Session, slug: str, lists: int, now: datetime) -> 
     incident = discardable(session, slug, lists)
     of_updates = select(Update.id).where(Update.incident_id == incident.id)
     session.execute(delete(Wording).where(Wording.update_id.in_(of_updates)))
-    for table in (Update, Statement, Schedule):
+    for table in (Update, Statement, Schedule, Draft):
         session.execute(delete(table).where(table.incident_id == incident.id))
     session.execute(delete(Incident).where(Incident.id == incident.id))
     audit.record(session, "incidents.discard", slug, {"incident": True}, now)

@@ -51,6 +51,7 @@ def schedule(
     now: datetime,
     accepted: tuple[str, ...] = (),
     more_by: datetime | None = None,
+    by: str | None = None,
 ) -> None:
     """Store that the drafts of a plan are published at a time. Raises Scheduled."""
     incident = planned.incident
@@ -64,17 +65,17 @@ def schedule(
     details: dict[str, str | int | bool | None] = {"at": _minute(at)}
     if accepted:
         details["accepted"] = " ".join(accepted)
-    audit.record(session, SCHEDULED, incident.slug, details, now)
+    audit.record(session, SCHEDULED, incident.slug, details | service.by_whom(by), now)
 
 
-def cancel(session: Session, slug: str, now: datetime) -> None:
+def cancel(session: Session, slug: str, now: datetime, by: str | None = None) -> None:
     """Forget that drafts are published at a set time; they stay drafts. Raises NotScheduled."""
     row = service.schedule_of(session, service.locked(session, slug))
     if row is None:
         raise NotScheduled(f"nothing of {slug} is scheduled. See: portal incidents show {slug}")
     session.delete(row)
     session.flush()
-    audit.record(session, FORGOTTEN, slug, {}, now)
+    audit.record(session, FORGOTTEN, slug, service.by_whom(by), now)
 
 
 def due(session: Session, now: datetime) -> list[str]:

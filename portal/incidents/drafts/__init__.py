@@ -1,0 +1,1 @@
+"""Texts that are being written: nobody but their authors sees them."""
