@@ -42,6 +42,7 @@ def test_each_save_is_kept_with_its_author_and_what_it_was_based_on(save, saves,
     assert saves() == [(2, "We are sorry.", "Ben", False), (1, "We are", "Ana", False)]
     with db.read() as session:
         head = store.head(session, incident, DOCUMENT)
+        assert head is not None
         assert (head.base, head.parts) == (1, {"apology": "We are sorry."})
         assert store.head(session, incident, "statement:es") is None
 
