@@ -117,7 +117,6 @@ def publish(
     slug: str,
     now: datetime,
     chosen: service.Chosen | None = None,
-    by: str | None = None,
 ) -> Published:
     """Publish an incident and its drafts, and sign again the updates that were signed for subscribers.
 
@@ -125,7 +124,7 @@ def publish(
     IncidentUnknown.
     """
     with _signed_again(session, vault, slug):
-        return service.publish(session, slug, now, chosen, by)
+        return service.publish(session, slug, now, chosen)
 
 
 def set_title(

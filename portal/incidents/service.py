@@ -159,13 +159,10 @@ def stage_classes(session: Session, incident: Incident, names: tuple[str, ...], 
     return wait
 
 
-def publish(
-    session: Session, slug: str, now: datetime, chosen: Chosen | None = None, by: str | None = None
-) -> Published:
+def publish(session: Session, slug: str, now: datetime, chosen: Chosen | None = None) -> Published:
     """Publish an incident and its drafts; of two concurrent calls the second finds nothing to do.
 
-    `chosen` are the drafts to publish, and how; without it, all of them. `by` is who of the staff acts, where
-    it is no command. Raises IncidentUnknown.
+    `chosen` are the drafts to publish, and how; without it, all of them. Raises IncidentUnknown.
     """
     incident = locked(session, slug)
     first = incident.state == DRAFT
@@ -196,17 +193,12 @@ def publish(
     )
     if first or statements or updates or done.classes or promised:
         invalidate_pages(session)
-        _record_publication(session, incident, done, chosen, now, by)
+        _record_publication(session, incident, done, chosen, now)
     return done
 
 
 def _record_publication(
-    session: Session,
-    incident: Incident,
-    done: Published,
-    chosen: Chosen | None,
-    now: datetime,
-    by: str | None,
+    session: Session, incident: Incident, done: Published, chosen: Chosen | None, now: datetime
 ) -> None:
     versions = " ".join(f"{number}.{language}" for number, language in done.statements)
     details: dict[str, str | int | bool | None] = {
@@ -220,12 +212,7 @@ def _record_publication(
         details["holding"] = True
     if chosen and chosen.accepted:
         details["accepted"] = " ".join(sorted(chosen.accepted))
-    audit.record(session, "incidents.publish", incident.slug, details | by_whom(by), now)
-
-
-def by_whom(by: str | None) -> dict[str, str | int | bool | None]:
-    """Return what the audit log says of who of the staff acts; nothing of a command, which says so itself."""
-    return {} if by is None else {"by": by}
+    audit.record(session, "incidents.publish", incident.slug, details, now)
 
 
 def _newest_public(session: Session, incident: Incident) -> int:

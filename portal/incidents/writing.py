@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
 from portal.incidents.models import PUBLISHED, Incident, Section, Statement, Update, Wording
-from portal.incidents.service import by_whom, invalidate_pages, locked, refuse_scheduled, wordings_of
+from portal.incidents.service import invalidate_pages, locked, refuse_scheduled, wordings_of
 
 MAX_UPDATE_NUMBER = 2**31 - 1  # the largest integer of the databases
 # Of all sections together, or of an update: a longer mail is not read, and some mail programs cut it.
@@ -98,14 +98,12 @@ def next_number(known: Sequence[Statement], language: str) -> int:
     return newest if of_newest and language not in of_newest and not withdrawn else newest + 1
 
 
-def add_statement(
-    session: Session, slug: str, text: StatementText, now: datetime, by: str | None = None
-) -> Statement:
+def add_statement(session: Session, slug: str, text: StatementText, now: datetime) -> Statement:
     """Store a draft of the statement.
 
     It replaces the draft in its language if there is one, otherwise it becomes the translation of the
-    newest version if that lacks its language, otherwise a new version. `by` is who of the staff acts, where
-    it is no command. Raises IncidentUnknown, NoteMissing.
+    newest version if that lacks its language, otherwise a new version. Raises IncidentUnknown,
+    NoteMissing.
     """
     incident = locked(session, slug)
     known = list(session.scalars(select(Statement).where(Statement.incident_id == incident.id)))
@@ -125,22 +123,16 @@ def add_statement(
     session.add(statement)
     session.flush()
     details: Details = {"version": number, "language": text.language}
-    audit.record(session, "incidents.statement", slug, details | by_whom(by), now)
+    audit.record(session, "incidents.statement", slug, details, now)
     return statement
 
 
 def add_update(
-    session: Session,
-    slug: str,
-    text: UpdateText,
-    now: datetime,
-    accepted: tuple[str, ...] = (),
-    by: str | None = None,
+    session: Session, slug: str, text: UpdateText, now: datetime, accepted: tuple[str, ...] = ()
 ) -> Update:
     """Add an entry to the timeline, public at once if the incident is; `text` needs a phase and a title.
 
-    `accepted` are the codes of the checker that the author accepted, `by` is who of the staff acts; both for
-    the audit log.
+    `accepted` are the codes of the checker that the author accepted, for the audit log.
     """
     incident = locked(session, slug)
     if text.phase is None or text.title is None:
@@ -161,7 +153,7 @@ def add_update(
     session.add(row)
     session.flush()
     session.add(_wording(row, text.language, 1, text.title, text.body, now))
-    _record(session, incident, row, "incidents.update", text.language, now, accepted, by)
+    _record(session, incident, row, "incidents.update", text.language, now, accepted)
     return row
 
 
@@ -183,7 +175,6 @@ def edit_update(
     text: UpdateText,
     now: datetime,
     accepted: tuple[str, ...] = (),
-    by: str | None = None,
 ) -> Edited:
     """Change an update's text in a language, or add a language; earlier wordings stay stored.
 
@@ -221,7 +212,7 @@ def edit_update(
         others = [one for one in before.values() if one.language != text.language]
         for place, one in enumerate(others, len(wordings) + 2):
             session.add(_wording(row, one.language, place, one.title, one.body, now))
-    _record(session, incident, row, "incidents.edit-update", text.language, now, accepted, by)
+    _record(session, incident, row, "incidents.edit-update", text.language, now, accepted)
     return Edited(row, translated=same is None, announced=row.announced_at is not None)
 
 
@@ -258,7 +249,6 @@ def _record(
     language: str,
     now: datetime,
     accepted: tuple[str, ...],
-    by: str | None,
 ) -> None:
     session.flush()
     if row.published_at is not None:
@@ -266,4 +256,4 @@ def _record(
     details: Details = {"update": row.number, "phase": row.phase, "language": language, "notify": row.notify}
     if accepted:
         details["accepted"] = " ".join(accepted)
-    audit.record(session, action, incident.slug, details | by_whom(by), now)
+    audit.record(session, action, incident.slug, details, now)

@@ -166,14 +166,14 @@ def _decoded(content: bytes, source: Source) -> str:
         return ""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     source.readable = True
-    tidy = [_tidied(line) for line in lines]
+    tidy = [tidied(line) for line in lines]
     for number in _lines_with_controls(tidy):
         source.readable = False
         source.stop("control-character", number, "contains a control character; delete it")
     return "\n".join(tidy)
 
 
-def _tidied(line: str) -> str:
+def tidied(line: str) -> str:
     """Return a line without a word processor's leftovers: soft hyphens, hard blanks after marks, bullets."""
     line = line.translate(_INVISIBLE | _BLANKS)
     return _BULLET.sub(r"\1- ", _MARK.sub(r"\1\2 ", line))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from portal.incidents.checker.front_matter import tidied
 from portal.incidents.checker.sections import SECTIONS, names, section_of
 from portal.incidents.models import Section
 from portal.incidents.writing import StatementText
@@ -51,10 +52,11 @@ def empty(language: str) -> dict[str, str]:
 
 
 def completed(given: Mapping[str, str], language: str) -> dict[str, str]:
-    """Return all parts, in their order and without outer whitespace, of what a form sent."""
+    """Return all parts, in their order, of what a form sent, tidied as the lines of a file are."""
     parts = empty(language)
     for part in PARTS:
-        text = given.get(part, "").replace("\r\n", "\n").replace("\r", "\n").strip()
+        lines = given.get(part, "").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        text = "\n".join(tidied(line) for line in lines).strip()
         if part not in (APOLOGY, *TEXTS):
             text = " ".join(text.split())
         parts[part] = text or (parts[part] if part in HEADINGS else "")

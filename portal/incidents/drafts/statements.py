@@ -7,9 +7,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.core.settings import Settings
-from portal.incidents.checker.files import check_statement_file
+from portal.incidents.checker.files import CheckedStatement, check_statement_file
 from portal.incidents.checker.findings import Finding, Weight, in_order
 from portal.incidents.checker.sections import names
+from portal.incidents.checker.site import Site
 from portal.incidents.checker.texts import check_statement
 from portal.incidents.drafts import files, store
 from portal.incidents.drafts.models import Draft
@@ -149,8 +150,7 @@ def take_file(session: Session, slug: str, text: StatementText, author: str, now
 def findings(session: Session, settings: Settings, incident: Incident, opened: Opened) -> list[Told]:
     """Return what the checker says of a draft as a file, each with its place; stops first."""
     site, page = site_of(session, settings), f"/incidents/{incident.slug}/"
-    file = files.to_file(opened.parts, opened.language)
-    read = check_statement_file(file.content.encode(), site, page=page)
+    file, read = _read(site, incident, opened)
     found = [one for one in read.findings if one.code != MISSING or not opened.holding]
     found = [_swallowed(one, opened) for one in found]
     if opened.holding:
@@ -162,6 +162,20 @@ def findings(session: Session, settings: Settings, incident: Incident, opened: O
         reason = f"note: version {opened.number} corrects an earlier one; say what was wrong, and why"
         found.append(Finding("note-missing", Weight.STOP, None, reason))
     return [_placed(one, file, opened) for one in in_order(found)]
+
+
+def text_of_file(session: Session, settings: Settings, incident: Incident, opened: Opened) -> StatementText:
+    """Return a draft as `portal incidents statement` reads its file. Raises ValueError if that is refused."""
+    text = _read(site_of(session, settings), incident, opened)[1].text
+    if text is None:
+        message = "the draft has faults: ask for its findings first"
+        raise ValueError(message)
+    return text
+
+
+def _read(site: Site, incident: Incident, opened: Opened) -> tuple[files.File, CheckedStatement]:
+    file = files.to_file(opened.parts, opened.language)
+    return file, check_statement_file(file.content.encode(), site, page=f"/incidents/{incident.slug}/")
 
 
 def _swallowed(finding: Finding, opened: Opened) -> Finding:

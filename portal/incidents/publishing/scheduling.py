@@ -51,7 +51,6 @@ def schedule(
     now: datetime,
     accepted: tuple[str, ...] = (),
     more_by: datetime | None = None,
-    by: str | None = None,
 ) -> None:
     """Store that the drafts of a plan are published at a time. Raises Scheduled."""
     incident = planned.incident
@@ -65,17 +64,17 @@ def schedule(
     details: dict[str, str | int | bool | None] = {"at": _minute(at)}
     if accepted:
         details["accepted"] = " ".join(accepted)
-    audit.record(session, SCHEDULED, incident.slug, details | service.by_whom(by), now)
+    audit.record(session, SCHEDULED, incident.slug, details, now)
 
 
-def cancel(session: Session, slug: str, now: datetime, by: str | None = None) -> None:
+def cancel(session: Session, slug: str, now: datetime) -> None:
     """Forget that drafts are published at a set time; they stay drafts. Raises NotScheduled."""
     row = service.schedule_of(session, service.locked(session, slug))
     if row is None:
         raise NotScheduled(f"nothing of {slug} is scheduled. See: portal incidents show {slug}")
     session.delete(row)
     session.flush()
-    audit.record(session, FORGOTTEN, slug, service.by_whom(by), now)
+    audit.record(session, FORGOTTEN, slug, {}, now)
 
 
 def due(session: Session, now: datetime) -> list[str]:

@@ -4,7 +4,6 @@ Its address, number and times stay, and say why. `erase` also overwrites the tex
 its SHA-256 stays, which would betray a phone number to who knows the rest of the text.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -67,14 +66,7 @@ def published_update(session: Session, incident: Incident, number: int) -> Updat
 
 
 def withdraw_version(
-    session: Session,
-    slug: str,
-    number: int,
-    reason: str,
-    now: datetime,
-    *,
-    erase: bool = False,
-    by: str | None = None,
+    session: Session, slug: str, number: int, reason: str, now: datetime, *, erase: bool = False
 ) -> None:
     """Withdraw a version of the statement in all its languages; the newest of the others takes its place.
 
@@ -91,18 +83,11 @@ def withdraw_version(
             values |= {"note": None, "summary": None, "sections_json": "[]"}
         session.execute(update(Statement).where(Statement.id == row.id).values(values))
     session.expire_all()
-    _record(session, slug, {"version": number} | service.by_whom(by), now, erase=erase)
+    _record(session, slug, {"version": number}, now, erase=erase)
 
 
 def withdraw_update(
-    session: Session,
-    slug: str,
-    number: int,
-    reason: str,
-    now: datetime,
-    *,
-    erase: bool = False,
-    by: str | None = None,
+    session: Session, slug: str, number: int, reason: str, now: datetime, *, erase: bool = False
 ) -> bytes:
     """Withdraw an update, and return its id; mails about it that did not leave yet are not sent.
 
@@ -118,7 +103,7 @@ def withdraw_update(
         words = update(Wording).where(Wording.update_id == row.id)
         session.execute(words.values(title=ERASED, body=ERASED))
     session.expire_all()
-    _record(session, slug, {"update": number} | service.by_whom(by), now, erase=erase)
+    _record(session, slug, {"update": number}, now, erase=erase)
     return row.id
 
 
@@ -132,9 +117,7 @@ def _told(row: Statement | Update, reason: str, now: datetime) -> dict[str, obje
     return {"withdrawn_at": row.withdrawn_at or now, "withdrawn_for": reason}
 
 
-def _record(
-    session: Session, slug: str, what: Mapping[str, str | int | bool | None], now: datetime, *, erase: bool
-) -> None:
+def _record(session: Session, slug: str, what: dict[str, int], now: datetime, *, erase: bool) -> None:
     service.invalidate_pages(session)
     action = "incidents.erase" if erase else "incidents.withdraw"
     audit.record(session, action, slug, what, now)

@@ -1,0 +1,210 @@
+"""What a second person approved is published, and nothing else."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from portal.incidents import announcing, jobs, service
+from portal.incidents.drafts import releasing, statements, store
+from portal.incidents.drafts.releasing import NotReleasable, Release
+from tests.incidents.conftest import SLUG, SPANISH, STATEMENT
+
+SIX = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def write_parts(db, clock):
+    """Changes parts of the draft in a language, after some minutes; gives its language and revision."""
+
+    def write(language="en", **parts):
+        clock.advance(timedelta(minutes=2))
+        with db.write() as session:
+            now = statements.open_draft(session, service.by_slug(session, SLUG), language)
+            done = store.save(
+                session, SLUG, f"statement:{language}", now.parts | parts, now.revision, "Ana", clock.now()
+            )
+        return language, done.revision
+
+    return write
+
+
+@pytest.fixture
+def shown(db):
+    def describe(release):
+        with db.read() as session:
+            return releasing.described(session, release)
+
+    return describe
+
+
+@pytest.fixture
+def perform(db, worker_parts, settings, clock):
+    """Publishes what was approved, as the worker does."""
+
+    def run(release, approved, people=0):
+        with db.write() as session:
+            return releasing.release(
+                session, worker_parts.vault, settings, lambda *_: people, release, approved, clock.now()
+            )
+
+    return run
+
+
+@pytest.fixture
+def both(portal, write, draft):
+    """Drafts of a first statement in both languages, stored by the command line."""
+    portal("incidents", "statement", SLUG, write(STATEMENT))
+    portal("incidents", "statement", SLUG, write(SPANISH))
+    return Release(SLUG, (("en", 1), ("es", 1)), accepted=("class-mismatch",))
+
+
+def refused(run, *arguments, **named):
+    with pytest.raises(NotReleasable) as error:
+        run(*arguments, **named)
+    return error.value.reason
+
+
+def test_what_is_approved_is_all_that_readers_get(both, shown):
+    approved = shown(both)
+    assert approved["statements"][0] == {
+        "language": "en",
+        "version": 1,
+        "title": "Your booking was copied",
+        "signed_by": "Ana Ruiz",
+        "role": "Managing director",
+        "note": "",
+        "summary": "",
+        "apology": "We are sorry. We did not keep your booking safe.",
+        "sections": [
+            ["What happened", "Someone copied our bookings on 3 November 2026."],
+            ["What information was involved", "- your name\n- your e-mail address"],
+            ["What we are doing", "We closed the way in."],
+            ["What you can do", "[Check](/check/) whether you are affected."],
+            ["For more information", "Call us."],
+        ],
+    }
+    assert [one["language"] for one in approved["statements"]] == ["en", "es"]
+    assert approved["incident"]["state"] == "draft"
+    assert approved["classes"] == ["Names", "Email addresses"]
+    assert json.loads(json.dumps(approved)) == approved == shown(both)
+    assert Release.read(both.fields) == both
+
+
+def test_it_is_published_once_even_if_the_worker_does_it_twice(both, shown, perform, client, portal):
+    approved = shown(both)
+    assert perform(both, approved) == {"state": "published"}
+    assert "We did not keep your booking safe." in client.get(f"/incidents/{SLUG}/").text
+    assert (
+        "No protegimos su reserva."
+        in client.get(f"/incidents/{SLUG}/", headers={"Accept-Language": "es"}).text
+    )
+    assert perform(both, approved) == {"state": "published"}
+    versions = json.loads(portal("incidents", "show", SLUG, "--json").output)["versions"]
+    assert [(one["number"], one["languages"]) for one in versions] == [(1, ["en", "es"])]
+
+
+def test_a_correction_and_its_translation_are_one_version(both, shown, perform, write_parts, portal):
+    perform(both, shown(both))
+    english = write_parts(apology="We are very sorry.", note="The first one said too little.")
+    spanish = write_parts("es", apology="Lo sentimos mucho.", note="La primera decía demasiado poco.")
+    second = Release(SLUG, (english, spanish), accepted=("class-mismatch",))
+    approved = shown(second)
+    assert [one["version"] for one in approved["statements"]] == [2, 2]
+    assert approved["statements"][0]["note"] == "The first one said too little."
+    perform(second, approved)
+    versions = json.loads(portal("incidents", "show", SLUG, "--json").output)["versions"]
+    assert [(one["number"], one["languages"]) for one in versions] == [(2, ["en", "es"]), (1, ["en", "es"])]
+    assert refused(shown, second) == "unchanged"
+
+
+def test_any_edit_after_it_was_shown_voids_it(both, shown, perform, write_parts, client, portal):
+    approved = shown(both)
+    write_parts(apology="We are not sorry.")
+    assert refused(shown, both) == "edited"
+    assert refused(perform, both, approved) == "edited"
+    assert client.get(f"/incidents/{SLUG}/").status_code == 404
+
+
+@pytest.mark.parametrize("facts", [("title", SLUG, "Other", "--language", "es"), ("classes", SLUG, "Names")])
+def test_another_title_or_class_voids_it_too(both, shown, perform, portal, facts):
+    approved = shown(both)
+    portal("incidents", *facts)
+    assert refused(perform, both, approved) == "edited"
+
+
+def test_only_the_chosen_language_is_published(both, shown, perform, client):
+    english = replace(both, drafts=both.drafts[:1])
+    perform(english, shown(english))
+    assert "No protegimos" not in client.get(f"/incidents/{SLUG}/", headers={"Accept-Language": "es"}).text
+
+
+def test_what_must_be_fixed_or_accepted_stops_it(both, shown, perform, write_parts):
+    bare = Release(SLUG, (write_parts(section4=""),))
+    assert refused(perform, bare, shown(bare)) == "asks"
+    spoilt = Release(SLUG, (write_parts(section3="```\nour log"),), accepted=("class-mismatch",))
+    assert refused(perform, spoilt, shown(spoilt)) == "stops"
+    image = Release(SLUG, (write_parts(section3="![us](us.png)"),), accepted=("class-mismatch",))
+    assert refused(perform, image, shown(image)) == "stops"
+
+
+def test_a_correction_needs_a_note(both, shown, perform, write_parts):
+    perform(both, shown(both))
+    bare = Release(SLUG, (write_parts(apology="We are very sorry."),), accepted=("class-mismatch",))
+    assert refused(perform, bare, shown(bare)) == "stops"
+
+
+def test_at_a_set_time_the_worker_publishes_it(both, shown, perform, worker_parts, clock, client):
+    later = replace(both, at=SIX)
+    approved = shown(later)
+    assert approved["at"] == "2026-11-24T06:00:00+00:00"
+    assert perform(later, approved) == {"state": "scheduled"}
+    assert perform(later, approved) == {"state": "scheduled"}
+    assert client.get(f"/incidents/{SLUG}/").status_code == 404
+    clock.at = SIX
+    jobs.publish_due(worker_parts)
+    assert client.get(f"/incidents/{SLUG}/").status_code == 200
+
+
+def test_a_time_that_passed_while_it_waited_for_approval_is_refused(both, shown, perform, clock):
+    later = replace(both, at=SIX)
+    approved = shown(later)
+    clock.at = SIX
+    assert refused(perform, later, approved) == "time-passed"
+
+
+def test_a_holding_statement_promises_when_more_follows(draft, shown, perform, write_parts, portal):
+    saved = write_parts(
+        title="Someone broke into our booking system",
+        signed_by="Ana Ruiz",
+        role="Managing director",
+        apology="We’re sorry. Someone broke into our booking system.",
+        section1="Someone got in on 3 November.",
+        section4="Change your password. Call us: +34 912 345 678.",
+        holding="yes",
+    )
+    assert refused(shown, Release(SLUG, (saved,))) == "promise-missing"
+    held = Release(SLUG, (saved,), more_by=SIX)
+    perform(held, shown(held))
+    assert "promised: more by 2026-11-24 06:00 UTC" in portal("incidents", "show", SLUG).output
+
+
+def test_draft_updates_go_along_and_mail_no_more_people_than_was_said(
+    both, shown, perform, portal, write, db, worker_parts
+):
+    news = write("---\nnotify: yes\n---\nWe know more.\n")
+    portal("incidents", "update", SLUG, "--phase", "contained", "--title", "News", news)
+    with_news = replace(both, updates=(1,), most=releasing.headroom(100))
+    approved = shown(with_news)
+    assert approved["mailed_at_most"] == 120
+    assert approved["updates"][0]["texts"] == [["en", "News", "We know more."]]
+    assert refused(perform, with_news, approved, people=121) == "more-people"
+    perform(with_news, approved, people=120)
+    with db.read() as session:
+        assert [one.number for one in announcing.waiting(session, worker_parts.vault)] == [1]
+
+
+@pytest.mark.parametrize("field", ["drafts", "most", "at"])
+def test_fields_that_say_nothing_are_refused(both, field):
+    assert refused(Release.read, both.fields | {field: "x"}) == "fields"
