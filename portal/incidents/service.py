@@ -140,6 +140,17 @@ def set_title(session: Session, slug: str, title: str, language: str | None, now
     return incident
 
 
+def set_promise(session: Session, incident: Incident, more_by: datetime | None, now: datetime) -> None:
+    """Store by when readers are told more, or that nothing is promised."""
+    if incident.more_by == more_by:
+        return
+    incident.more_by = more_by
+    session.flush()
+    invalidate_pages(session)
+    at = None if more_by is None else more_by.isoformat(timespec="minutes")
+    audit.record(session, "incidents.promise", incident.slug, {"at": at}, now)
+
+
 def stage_classes(session: Session, incident: Incident, names: tuple[str, ...], now: datetime) -> bool:
     """Store the data classes of an incident; return whether they wait for its next publish.
 

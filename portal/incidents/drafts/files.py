@@ -89,7 +89,7 @@ def to_file(parts: Mapping[str, str], language: str) -> File:
     for key in LINES:
         if parts.get(key):
             spans.append(Span(key, len(lines) + 1, len(lines) + 1))
-            lines.append(f"{key}: {_quoted(parts[key])}")
+            lines.append(f"{key}: {quoted(parts[key])}")
         if key == "title":
             lines.append(f"language: {language}")
     lines.append("---")
@@ -107,7 +107,7 @@ def to_file(parts: Mapping[str, str], language: str) -> File:
     return File("\n".join(lines) + "\n", tuple(spans))
 
 
-def _quoted(line: str) -> str:
+def quoted(line: str) -> str:
     """Return a line of the front matter; one that is in quotation marks keeps them."""
     return f'"{line}"' if line.startswith(_QUOTES) else line
 

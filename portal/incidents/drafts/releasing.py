@@ -62,8 +62,8 @@ class Release:
             "drafts": " ".join(f"{language}:{revision}" for language, revision in self.drafts),
             "updates": " ".join(str(number) for number in self.updates),
             "classes": "yes" if self.classes else "",
-            "at": _written(self.at),
-            "more_by": _written(self.more_by),
+            "at": written(self.at),
+            "more_by": written(self.more_by),
             "accepted": " ".join(sorted(set(self.accepted))),
             "most": str(self.most),
         }
@@ -92,7 +92,7 @@ def described(session: Session, release: Release) -> Described:
 
     Raises NotReleasable where a draft was saved since, or there is nothing to publish.
     """
-    incident = _incident(session, release.slug)
+    incident = incident_of(session, release.slug)
     opened = chosen(session, incident, release)
     planned = plan(session, release.slug)
     updates = _updates(planned, release)
@@ -102,12 +102,12 @@ def described(session: Session, release: Release) -> Described:
     if any(one.holding for one in opened) != (release.more_by is not None):
         raise NotReleasable("promise-missing" if release.more_by is None else "promise-alone")
     return {
-        "incident": _facts(incident),
+        "incident": facts(incident),
         "statements": [_statement(one) for one in opened],
         "updates": [_update(one) for one in updates],
         "classes": list(incident.class_names) if classes is None else list(classes),
-        "at": _written(release.at),
-        "more_by": _written(release.more_by),
+        "at": written(release.at),
+        "more_by": written(release.more_by),
         "accepted": sorted(set(release.accepted)),
         "mailed_at_most": release.most if any(one.mailed for one in updates) else 0,
     }
@@ -225,7 +225,8 @@ def _codes(found: Iterable[Placed]) -> str:
     return " ".join(sorted({one.finding.code for one in found}))
 
 
-def _incident(session: Session, slug: str) -> Incident:
+def incident_of(session: Session, slug: str) -> Incident:
+    """Return an incident. Raises NotReleasable."""
     try:
         return service.by_slug(session, slug)
     except service.IncidentUnknown as error:
@@ -236,7 +237,8 @@ def _updates(planned: Plan, wanted: Release) -> list[DraftUpdate]:
     return [one for one in planned.updates if one.update.number in wanted.updates]
 
 
-def _facts(incident: Incident) -> Described:
+def facts(incident: Incident) -> Described:
+    """Return what is shown of an incident with each of its texts."""
     return {
         "slug": incident.slug,
         "title": incident.title,
@@ -262,13 +264,14 @@ def _update(one: DraftUpdate) -> Described:
     return {
         "number": row.number,
         "phase": row.phase,
-        "occurred": row.occurred_on.isoformat() if row.occurred_on else _written(row.occurred_at),
+        "occurred": row.occurred_on.isoformat() if row.occurred_on else written(row.occurred_at),
         "mailed": one.mailed,
         "texts": [[words.language, words.title, words.body] for words in one.wordings],
     }
 
 
-def _written(at: datetime | None) -> str:
+def written(at: datetime | None) -> str:
+    """Return a time in UTC as it is shown and hashed, empty for none."""
     return "" if at is None else at.astimezone(UTC).isoformat(timespec="seconds")
 
 

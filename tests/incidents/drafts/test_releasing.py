@@ -8,6 +8,7 @@ import pytest
 
 from portal.incidents import announcing, jobs, service
 from portal.incidents.drafts import releasing, statements, store
+from portal.incidents.drafts.models import Draft
 from portal.incidents.drafts.releasing import NotReleasable, Release
 from tests.incidents.conftest import SLUG, SPANISH, STATEMENT
 
@@ -25,6 +26,7 @@ def write_parts(db, clock):
             done = store.save(
                 session, SLUG, f"statement:{language}", now.parts | parts, now.revision, "Ana", clock.now()
             )
+        assert isinstance(done, Draft)
         return language, done.revision
 
     return write

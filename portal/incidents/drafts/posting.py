@@ -1,0 +1,219 @@
+"""Post an entry of the timeline exactly as it was approved, or by one author alone with a reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.audit import service as audit
+from portal.core.settings import Settings
+from portal.crypto.vault import WorkerVault
+from portal.incidents import announcing, service, writing
+from portal.incidents.checker.findings import Weight
+from portal.incidents.drafts import entries, store
+from portal.incidents.drafts.entries import Entry, EntryInvalid
+from portal.incidents.drafts.models import Unconfirmed
+from portal.incidents.drafts.releasing import (
+    Described,
+    NotReleasable,
+    Subscribers,
+    facts,
+    incident_of,
+    written,
+)
+from portal.incidents.models import Incident, Update
+from portal.incidents.publishing.withdrawing import checked_reason
+from portal.incidents.writing import Notify, UpdateText
+
+
+class ConfirmRefused(ValueError):
+    """Nobody confirms their own update, and none twice; `reason` is a code."""
+
+    def __init__(self, reason: str) -> None:
+        """Store the code."""
+        self.reason = reason
+        super().__init__(reason)
+
+
+@dataclass(frozen=True)
+class Post:
+    """The draft that is to be posted, as it was saved once; `most` is how many may be mailed at most."""
+
+    slug: str
+    key: str
+    revision: int
+    accepted: tuple[str, ...] = ()
+    most: int = 0
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Return it as texts, so that it can be sealed and stored."""
+        return {
+            "slug": self.slug,
+            "draft": f"{self.key}:{self.revision}",
+            "accepted": " ".join(sorted(set(self.accepted))),
+            "most": str(self.most),
+        }
+
+    @classmethod
+    def read(cls, fields: Mapping[str, str]) -> "Post":
+        """Return what was written as `fields`. Raises NotReleasable."""
+        try:
+            key, _, revision = fields["draft"].rpartition(":")
+            accepted = tuple(fields["accepted"].split())
+            return cls(fields["slug"], key, int(revision), accepted, int(fields["most"]))
+        except (KeyError, ValueError) as error:
+            raise NotReleasable("fields") from error
+
+
+@dataclass(frozen=True)
+class Alone:
+    """An update that one author posted alone, and that nobody confirmed yet."""
+
+    row: Unconfirmed
+    slug: str
+    number: int
+
+
+def described(session: Session, post: Post) -> Described:
+    """Return exactly what an entry makes public, and how many it may mail. Raises NotReleasable."""
+    incident = incident_of(session, post.slug)
+    entry = _entry(session, incident, post)
+    occurred = "" if entry.when is None else written(entry.when.at)
+    return {
+        "incident": facts(incident),
+        "phase": entry.phase,
+        "occurred": entry.when.day.isoformat() if entry.when and entry.when.day else occurred,
+        "texts": [list(text) for text in entry.texts],
+        "next_by": written(entry.next_by),
+        "accepted": sorted(set(post.accepted)),
+        "mailed_at_most": post.most if entry.notify else 0,
+    }
+
+
+def post(
+    session: Session,
+    vault: WorkerVault,
+    settings: Settings,
+    subscribers: Subscribers,
+    wanted: Post,
+    shown: Mapping[str, Any],
+    now: datetime,
+) -> Update | None:
+    """Post what was approved and take its draft away; None where a worker that crashed did it before.
+
+    Raises NotReleasable.
+    """
+    incident = service.locked(session, wanted.slug)
+    draft = store.head(session, incident, entries.document(wanted.key))
+    if draft is None:
+        return None
+    if described(session, wanted) != shown:
+        raise NotReleasable("edited")
+    entry = _entry(session, incident, wanted)
+    found = [one.finding for one in entries.findings(session, settings, incident, draft.parts, now)]
+    if any(one.weight is Weight.STOP for one in found):
+        raise NotReleasable("stops")
+    if any(one.weight is Weight.ASK and one.code not in wanted.accepted for one in found):
+        raise NotReleasable("asks")
+    if entry.notify and subscribers(session, incident.id) > wanted.most:
+        raise NotReleasable("more-people", most=wanted.most)
+    row = _store(session, wanted, entry, now)
+    if row.notify:
+        announcing.sign(session, vault, row)
+    service.set_promise(session, incident, entry.next_by, now)
+    store.discard(session, wanted.slug, entries.document(wanted.key))
+    return row
+
+
+def post_alone(
+    session: Session,
+    vault: WorkerVault,
+    settings: Settings,
+    subscribers: Subscribers,
+    wanted: Post,
+    reason: str,
+    author: str,
+    now: datetime,
+) -> Update | None:
+    """Post an entry without a second person; it stays on the list until one confirms it.
+
+    Raises NotReleasable, ReasonInvalid.
+    """
+    reason = checked_reason(reason)
+    incident = service.locked(session, wanted.slug)
+    if store.head(session, incident, entries.document(wanted.key)) is None:
+        return None
+    shown = described(session, wanted)
+    row = post(session, vault, settings, subscribers, wanted, shown, now)
+    if row is not None and row.published_at is not None:
+        session.add(Unconfirmed(update_id=row.id, author=author, reason=reason, at=now))
+        session.flush()
+        audit.record(session, "incidents.alone", wanted.slug, {"update": row.number}, now)
+    return row
+
+
+def unconfirmed(session: Session, incident: Incident | None = None) -> list[Alone]:
+    """Return what authors posted alone and nobody confirmed, the oldest first; of one incident or all."""
+    query = (
+        select(Unconfirmed, Incident.slug, Update.number)
+        .join(Update, Update.id == Unconfirmed.update_id)
+        .join(Incident, Incident.id == Update.incident_id)
+        .where(Unconfirmed.confirmed_at.is_(None))
+        .order_by(Unconfirmed.at)
+    )
+    if incident is not None:
+        query = query.where(Incident.id == incident.id)
+    return [Alone(*row) for row in session.execute(query)]
+
+
+def confirm(session: Session, unconfirmed_id: bytes, by: str, now: datetime) -> Unconfirmed:
+    """Take an update off the list, as somebody else than its author. Raises ConfirmRefused."""
+    row = session.get(Unconfirmed, unconfirmed_id, with_for_update=True, populate_existing=True)
+    if row is None or row.confirmed_at is not None:
+        raise ConfirmRefused("decided")
+    if row.author == by:
+        raise ConfirmRefused("own")
+    row.confirmed_by, row.confirmed_at = by, now
+    update = session.get_one(Update, row.update_id)
+    slug = session.get_one(Incident, update.incident_id).slug
+    session.flush()
+    audit.record(session, "incidents.confirm", slug, {"update": update.number}, now)
+    return row
+
+
+def _entry(session: Session, incident: Incident, post: Post) -> Entry:
+    draft = store.head(session, incident, entries.document(post.key))
+    if draft is None:
+        raise NotReleasable("gone")
+    if draft.revision != post.revision:
+        raise NotReleasable("edited")
+    try:
+        return entries.read(draft.parts)
+    except EntryInvalid as error:
+        raise NotReleasable("stops", codes=error.part) from error
+
+
+def _store(session: Session, wanted: Post, entry: Entry, now: datetime) -> Update:
+    """Store an entry with its text in each language, as the command line does."""
+    row = None
+    for language, title, body in entry.texts:
+        text = UpdateText(
+            language=language,
+            phase=entry.phase,
+            title=title,
+            body=body,
+            occurred_at=entry.when.at if entry.when else None,
+            notify=Notify.YES if entry.notify else Notify.NO,
+            occurred_on=entry.when.day if entry.when else None,
+        )
+        if row is None:
+            row = writing.add_update(session, wanted.slug, text, now, wanted.accepted)
+        else:
+            writing.edit_update(session, wanted.slug, row.number, text, now, wanted.accepted)
+    if row is None:
+        raise NotReleasable("nothing")
+    return row
