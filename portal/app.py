@@ -187,6 +187,7 @@ COMPOSERS: dict[str, type[Mail]] = {mail.name: mail for mail in MAILS}
 # What is called before a mail leaves, by purpose, where what it offers ends some day.
 BEFORE_HANDOVER: dict[str, BeforeHandover] = {
     **exposure.BEFORE_HANDOVER,
+    **campaigns.BEFORE_HANDOVER,
     **lost.BEFORE_HANDOVER,
     **passkeys.BEFORE_HANDOVER,
     **activity.BEFORE_HANDOVER,
@@ -342,6 +343,7 @@ SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("intake.measure", OFTEN, pace.measure),
     ScheduledJob("outbox.tidy", MINUTE, outbox.tidy),
     ScheduledJob("outbox.move_sent", OFTEN, outbox.move_sent),
+    ScheduledJob("outbox.count_changed", OFTEN, outbox.count_changed),
     ScheduledJob("limits.tidy", MINUTE, limits.tidy),
     ScheduledJob("audit.sign_log", OFTEN, audit.sign_log),
     ScheduledJob("audit.verify", HOUR, audit.verify),

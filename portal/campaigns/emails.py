@@ -46,7 +46,9 @@ class Words:
 class Notice(mail.Mail):
     """Say what happened and that this address is affected, in the frozen words of one notice.
 
-    `notice` is the notice's id in hex. Empty: say only that there is a message and where to read it.
+    `notice` is the notice's id in hex. Empty: say only that there is a message and where to read it. `of` is
+    the notice's id in any case, and `wave` the number of its wave; both are empty in a test and a preview,
+    and in a mail of an earlier version.
     """
 
     name: ClassVar[str] = "notice"
@@ -55,6 +57,8 @@ class Notice(mail.Mail):
     words_field: ClassVar[str] = "notice"
 
     notice: str = ""
+    of: str = ""
+    wave: int = 0
 
     def token(self, vault: WorkerVault, row_id: bytes, address: str, created_at: datetime) -> str:  # noqa: ARG002
         """Return the token of the link to this address's answer."""

@@ -11,7 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
-from portal.campaigns.models import Campaign
+from portal.campaigns.models import FIRST, Campaign
+from portal.campaigns.series.audience import key_of
 from portal.core.db import Database
 from portal.crypto.vault import VaultError, WorkerVault
 from portal.exposure import left_out
@@ -35,34 +36,45 @@ class Unreached:
 
 @dataclass(frozen=True, repr=False)
 class Missed:
-    """The mails of all notices of an incident that ended without being sent: reasons by unique key.
+    """The mails of notices of an incident that ended without being sent: reasons by unique key.
 
-    `list_ids` are the list versions that the notices went to, newest first.
+    `notices` are those that make the keys, the newest first, and `list_ids` the list versions that they went
+    to.
     """
 
-    incident_id: bytes
     reasons: dict[bytes, str]
+    notices: tuple[Campaign, ...]
     list_ids: tuple[int, ...]
 
 
-def missed(session: Session, incident_id: bytes, slug: str, now: datetime) -> Missed:
-    """Return the mails that ended without being sent, and write the audit row: their people are listed."""
-    found = session.scalars(
-        select(Campaign).where(Campaign.incident_id == incident_id).order_by(Campaign.begun_at.desc())
-    ).all()
+def missed(
+    session: Session, incident_id: bytes, slug: str, now: datetime, number: int | None = None
+) -> Missed:
+    """Return the mails that ended without being sent, and write the audit row: their people are listed.
+
+    `number` is that of one notice; by default of all of the incident.
+    """
+    begun = (Campaign.incident_id == incident_id) & Campaign.begun_at.is_not(None)
+    of = begun if number is None else begun & (Campaign.number == number)
+    newest = (Campaign.begun_at.desc(), Campaign.number.desc())
+    found = session.scalars(select(Campaign).where(of).order_by(*newest)).all()
     reasons = outbox.unsent(session, [campaign.id for campaign in found])
-    audit.record(session, "campaigns.failed", slug, {"addresses": len(reasons)}, now)
-    return Missed(incident_id, reasons, tuple(campaign.list_id for campaign in found))
+    details: dict[str, str | int | bool | None] = {"addresses": len(reasons)}
+    audit.record(session, "campaigns.failed", slug, details | ({"notice": number} if number else {}), now)
+    # First notices share their keys.
+    makers = {campaign.number if campaign.kind != FIRST else 0: campaign for campaign in reversed(found)}
+    return Missed(reasons, tuple(reversed(makers.values())), tuple(one.list_id for one in found))
 
 
 def people(db: Database, vault: WorkerVault, missed: Missed) -> Iterator[Unreached]:
     """Yield the people of these mails, in the order of the list; the newest list that names them decides.
 
-    Reads whole lists: looking the addresses up would show an observer of the database who was not reached.
-    Skips lists that were destroyed or do not open, and tampered rows.
+    Where several notices did not reach a person, the reason is the newest one's. Reads whole lists: looking
+    the addresses up would show an observer of the database who was not reached. Skips lists that were
+    destroyed or do not open, and tampered rows.
     """
     left = dict(missed.reasons)
-    for list_id in missed.list_ids:
+    for list_id in dict.fromkeys(missed.list_ids):
         seen: set[bytes] = set()
         after = b""
         while left:
@@ -75,19 +87,14 @@ def people(db: Database, vault: WorkerVault, missed: Missed) -> Iterator[Unreach
             except (exposure.ListDestroyed, VaultError):
                 break
             for person in (one for one in readable if left_out.who_of(one) not in asked):
-                unique = notice_key(vault, missed.incident_id, person.address)
-                if unique in left:
-                    seen.add(unique)
-                    yield Unreached(person.address, person.name, person.account_ref, left[unique])
+                keys = [key_of(vault, notice, person.address) for notice in missed.notices]
+                if mine := [key for key in keys if key in left]:
+                    seen.update(mine)
+                    yield Unreached(person.address, person.name, person.account_ref, left[mine[0]])
             if not after:
                 break
         for unique in seen:
             del left[unique]
-
-
-def notice_key(vault: WorkerVault, incident_id: bytes, address: str) -> bytes:
-    """Return the unique key of the notice of an incident to an address."""
-    return vault.list_index("notice", f"{incident_id.hex()}\0{address}")
 
 
 def write(path: Path, rows: Iterable[Unreached]) -> int:

@@ -4,63 +4,46 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from hmac import compare_digest
 
 from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
 from portal.campaigns import frozen
-from portal.campaigns.emails import Notice, Words
-from portal.campaigns.failed import notice_key
-from portal.campaigns.models import Campaign, NoticeWords
+from portal.campaigns.emails import Words
+from portal.campaigns.models import (
+    FIRST,
+    PAUSED,
+    RUNNING,
+    STOPPED,
+    Campaign,
+    NoticeWords,
+    Wave,
+)
+from portal.campaigns.progress import Ledger, campaigns, ledger, list_number
+from portal.campaigns.series import signing, steering, waves
+from portal.campaigns.series.audience import Audience, of
+from portal.campaigns.series.passes import BATCH, advance, is_due
+from portal.campaigns.series.signing import ALTERED, FORGED
+from portal.campaigns.series.steering import CountWrong
 from portal.core.db import Database, new_id
 from portal.crypto.vault import WorkerVault
-from portal.exposure import left_out
 from portal.exposure import service as exposure
-from portal.exposure.people import Person
+from portal.exposure.models import ExposureList
 from portal.identity import state
-from portal.incidents import service as incidents
-from portal.outbox import service as outbox
 from portal.outbox.models import QUEUED, SENDING
+
+__all__ = ["ALTERED", "BATCH", "FORGED", "CountWrong", "advance", "campaigns", "list_number"]
 
 log = logging.getLogger("portal.campaigns")
 
-BATCH = 200
 ACCOUNTS = 500
 # About 100 MB of memory; further people are notified in the list's language.
 MOST_CHOSEN = 500_000
 
-FORGED = "campaigns: notice %s was inserted or altered without the worker's keys; %s"
-ALTERED = (
-    "campaigns: the frozen text of notice %s was altered or removed without the worker's keys, so it mails "
-    "nobody; find out who can write to the database, then: portal campaigns notify SLUG --dry-run"
-)
 
-
-class CountWrong(Exception):
-    """The confirmed count differs from the number of addresses of the active list."""
-
-
-@dataclass(frozen=True)
-class Ledger:
-    """The addresses of a campaign by state; the others and `states` add up to `addresses`.
-
-    `left_out` counts addresses whose people are all left out on request, `earlier` those notified with an
-    earlier list version, whose mails belong to that campaign. `waiting` counts addresses not yet queued;
-    after the end of the campaign, those with tampered rows.
-    """
-
-    addresses: int
-    earlier: int
-    left_out: int
-    waiting: int
-    states: dict[str, int]
-
-    @property
-    def adds_up(self) -> bool:
-        """Whether no address is missing or counted twice."""
-        return self.addresses == self.earlier + self.left_out + self.waiting + sum(self.states.values())
+class NoticeHeld(Exception):
+    """The first notice to this list is paused."""
 
 
 def start(
@@ -75,46 +58,86 @@ def start(
     silent: int = 0,
     replace_altered: bool = False,
 ) -> Campaign:
-    """Start the notice to the active list, or return the one started before, whose words stay as they are.
+    """Start the first notice to the active list, or return the one started before, whose words stay.
 
-    It says `words` by language; without any it is neutral. `silent` is the number of addresses that get none
-    because their people are left out. Raises ListNotActive, CountWrong if `confirmed` is not the number of
-    the other addresses, and WordsAltered if its frozen words were altered, unless
-    `replace_altered`.
+    It is for the whole list, in one wave. It says `words` by language; without any it is neutral. `silent` is
+    the number of addresses that get none because their people are left out. Raises ListNotActive, CountWrong
+    if `confirmed` is not the number of the other addresses, NoticeHeld where it is paused, and WordsAltered
+    if its frozen words were altered, unless `replace_altered`.
     """
     version = exposure.needed(session, vault, incident_id)
     if confirmed != version.addresses - silent:
         raise CountWrong
-    of_list = (Campaign.incident_id == incident_id) & (Campaign.list_id == version.id)
-    campaign = session.scalar(select(Campaign).where(of_list).with_for_update())
-    if campaign is not None and not _is_signed(vault, campaign):
-        log.error(FORGED, campaign.id.hex(), "it is replaced")
-        session.delete(campaign)
-        session.flush()
-        campaign = None
-    if campaign is None:
-        campaign = Campaign(
-            id=new_id(),
-            incident_id=incident_id,
-            list_id=version.id,
-            begun_at=now,
-            addresses=version.addresses,
-            frozen=bool(words),
-        )
-        campaign.row_mac = _row_mac(vault, campaign)
-        session.add(campaign)
-        session.flush()
-        if words:
-            frozen.store(session, vault, campaign.id, _audience(campaign), words)
+    campaign = _first(session, version, lock=True)
+    if campaign is None or not signing.is_signed(session, vault, campaign):
+        campaign = _begin(session, vault, version, campaign, confirmed, now, words)
         details = {"list": version.number, "addresses": version.addresses, "left_out": silent}
         audit.record(session, "campaigns.notify", slug, details, now)
-        exposure.set_notifying(session, version, goes_out=True)
-    elif words and replace_altered and not _words_intact(session, vault, campaign):
-        frozen.store(session, vault, campaign.id, _audience(campaign), words)
+    elif words and replace_altered and not signing.words_intact(session, vault, campaign):
+        frozen.store(session, vault, campaign.id, signing.audience(campaign), words)
         audit.record(session, "campaigns.freeze-again", slug, {"list": version.number}, now)
-    elif not _words_intact(session, vault, campaign):
+    elif not signing.words_intact(session, vault, campaign):
         raise frozen.WordsAltered
+    if steering.state_of(campaign) == PAUSED:
+        raise NoticeHeld
     return campaign
+
+
+def _first(session: Session, version: ExposureList, *, lock: bool = False) -> Campaign | None:
+    """Return the first notice to everyone on a list that was started and not stopped, or None."""
+    begun = select(Campaign).where(
+        Campaign.incident_id == version.incident_id,
+        Campaign.list_id == version.id,
+        Campaign.kind == FIRST,
+        Campaign.begun_at.is_not(None),
+    )
+    begun = begun.order_by(Campaign.number.desc())
+    found = session.scalars(begun.with_for_update() if lock else begun)
+    whole = (one for one in found if steering.state_of(one) != STOPPED and of(one).is_whole_list)
+    return next(whole, None)
+
+
+def _begin(
+    session: Session,
+    vault: WorkerVault,
+    version: ExposureList,
+    former: Campaign | None,
+    expected: int,
+    now: datetime,
+    words: Mapping[str, Words] | None,
+) -> Campaign:
+    """Store a notice to a whole list; one that was altered begins anew under its id, as its mails name it."""
+    if former is not None:
+        log.error(FORGED, former.id.hex(), "it is replaced")
+        session.execute(delete(Wave).where(Wave.notice_id == former.id))
+        session.delete(former)
+        session.flush()
+    campaign = Campaign(
+        id=new_id() if former is None else former.id,
+        incident_id=version.incident_id,
+        number=next_number(session, version.incident_id) if former is None else former.number,
+        kind=FIRST,
+        list_id=version.id,
+        state=RUNNING,
+        drafted_at=now,
+        addresses=version.addresses,
+        expected=expected,
+        audience=Audience().to_json(),
+        frozen=bool(words),
+        lane=None if former is None else former.lane,
+        row_mac=b"",
+    )
+    session.add_all([campaign, Wave(notice_id=campaign.id, number=1, expected=expected)])
+    steering.begin(session, vault, campaign, now)
+    if words:
+        frozen.store(session, vault, campaign.id, signing.audience(campaign), words)
+    return campaign
+
+
+def next_number(session: Session, incident_id: bytes) -> int:
+    """Return the number of an incident's next notice."""
+    numbers = select(Campaign.number).where(Campaign.incident_id == incident_id)
+    return (session.scalar(numbers.order_by(Campaign.number.desc()).limit(1)) or 0) + 1
 
 
 @dataclass(frozen=True)
@@ -127,11 +150,9 @@ class Begun:
 
 
 def begun(session: Session, vault: WorkerVault, incident_id: bytes) -> Begun | None:
-    """Return the notice that began to the active list, or None. Raises ListNotActive."""
-    version = exposure.needed(session, vault, incident_id)
-    of_list = (Campaign.incident_id == incident_id) & (Campaign.list_id == version.id)
-    campaign = session.scalar(select(Campaign).where(of_list))
-    if campaign is None or not _is_signed(vault, campaign):
+    """Return the first notice that began to the active list, or None. Raises ListNotActive."""
+    campaign = _first(session, exposure.needed(session, vault, incident_id))
+    if campaign is None or campaign.begun_at is None or not signing.is_signed(session, vault, campaign):
         return None
     try:
         words = frozen.read(session, vault, campaign.id) if campaign.frozen else {}
@@ -161,71 +182,14 @@ def chosen_languages(db: Database, vault: WorkerVault) -> dict[bytes, str]:
             return chosen
 
 
-def advance(
-    session: Session,
-    vault: WorkerVault,
-    chosen: Mapping[bytes, str],
-    campaign_id: bytes,
-    now: datetime,
-    limit: int = BATCH,
-) -> int:
-    """Queue the next mails of a campaign and store its progress; return the number of people processed.
-
-    0 means that the campaign has ended. Runs in the caller's transaction; concurrent calls take turns, and
-    each address gets one mail. `chosen` maps account indexes to the language chosen on the portal; everyone
-    else is notified in the list's.
-    """
-    campaign = session.get(Campaign, campaign_id, with_for_update=True, populate_existing=True)
-    if campaign is None or campaign.ended_at is not None or not _is_signed(vault, campaign):
-        return 0
-    version = exposure.version(session, campaign.list_id)
-    people, after = exposure.people_after(session, vault, version, campaign.last_key, limit)
-    last = served = campaign.last_key
-    written = earlier = silent = 0
-    asked = left_out.of_page(session, vault, version, people)
-    if people and last and exposure.same_address(people[0][0], last):
-        # Some people of this address were processed before; if none of their rows was readable, the address
-        # has had no mail yet.
-        served = last if exposure.readable_before(session, vault, version, people[0][0]) else b""
-    for key, person in people:
-        last = key
-        if person is None:
-            continue  # a tampered row must not stop the others; it stays counted as waiting
-        if not served or not exposure.same_address(key, served):
-            recipient = left_out.recipient(session, vault, version, key, person, asked)
-            if recipient is None:
-                silent += 1
-            elif _queue(session, vault, campaign, recipient, chosen, now):
-                written += 1
-            else:
-                earlier += 1
-        served = key
-    if tampered := sum(person is None for _, person in people):
-        log.error(
-            "campaigns: notice %s: list version %d has tampered rows, skipped: %d; import the list again, "
-            "activate it, and notify again: nobody gets a second notice",
-            campaign.id.hex(),
-            version.number,
-            tampered,
-        )
-    campaign.last_key = last
-    campaign.written += written
-    campaign.earlier += earlier
-    campaign.left_out += silent
-    if not after:
-        campaign.ended_at = now
-        exposure.set_notifying(session, version, goes_out=False)
-        details = {"list": version.number, "written": campaign.written, "earlier": campaign.earlier}
-        details["left_out"] = campaign.left_out
-        slug = incidents.by_id(session, campaign.incident_id).slug
-        audit.record(session, "campaigns.written", slug, details, now)
-    return len(people)
-
-
 def unsent(session: Session, incident_id: bytes, since: datetime) -> list[datetime]:
     """Return when those notices of an incident began, `since` then, of which mails did not leave yet."""
     rows = session.scalars(_began(incident_id, since).order_by(Campaign.begun_at))
-    return [one.begun_at for one in rows if one.ended_at is None or _leaves(ledger(session, one))]
+    return [
+        one.begun_at
+        for one in rows
+        if one.begun_at and (one.ended_at is None or _leaves(ledger(session, one)))
+    ]
 
 
 def _leaves(found: Ledger) -> bool:
@@ -242,85 +206,23 @@ def _began(incident_id: bytes, since: datetime) -> Select[Campaign]:
     return select(Campaign).where(Campaign.incident_id == incident_id, Campaign.begun_at >= since)
 
 
-def _queue(
-    session: Session,
-    vault: WorkerVault,
-    campaign: Campaign,
-    person: Person,
-    chosen: Mapping[bytes, str],
-    now: datetime,
-) -> bool:
-    """Queue the mail to a person; return whether the address had none from an earlier notice.
-
-    If the earlier mail failed, it is queued again.
-    """
-    notice = Notice(campaign.id.hex() if campaign.frozen else "")
-    language = chosen.get(vault.account_index(person.address), person.locale)
-    unique, address = notice_key(vault, campaign.incident_id, person.address), person.address
-    added = outbox.enqueue(
-        session, vault, notice, address=address, locale=language, now=now, unique=unique, batch=campaign.id
-    )
-    if added is None:
-        outbox.send_again(session, vault, unique, notice, address=address, locale=language, now=now)
-    return added is not None
-
-
 def check_list(session: Session, vault: WorkerVault, campaign_id: bytes) -> None:
     """Check that the list of a campaign can be read. Raises ListDestroyed, VaultError."""
     campaign = session.get_one(Campaign, campaign_id)
     exposure.open_list(vault, exposure.version(session, campaign.list_id))
 
 
-def unfinished(session: Session, vault: WorkerVault) -> list[bytes]:
-    """Return the ids of campaigns with addresses left to notify; log and skip those that were altered."""
+def due(session: Session, vault: WorkerVault, now: datetime) -> list[bytes]:
+    """Return the ids of notices of which mails may be queued now; log and skip those that were altered."""
     found = []
-    for campaign in session.scalars(
-        select(Campaign).where(Campaign.ended_at.is_(None)).order_by(Campaign.begun_at)
-    ):
-        if not _is_signed(vault, campaign):
+    running = select(Campaign).where(Campaign.state == RUNNING, Campaign.hold.is_(None))
+    for campaign in session.scalars(running.order_by(Campaign.begun_at)):
+        if not signing.is_signed(session, vault, campaign):
             log.error(FORGED, campaign.id.hex(), "it mails nobody")
-        elif not _words_intact(session, vault, campaign):
+        elif not signing.words_intact(session, vault, campaign):
             log.error(ALTERED, campaign.id.hex())
         else:
-            found.append(campaign.id)
+            wave = waves.current(signing.waves_of(session, campaign))
+            if wave is not None and is_due(campaign, wave, now):
+                found.append(campaign.id)
     return found
-
-
-def _words_intact(session: Session, vault: WorkerVault, campaign: Campaign) -> bool:
-    if not campaign.frozen:
-        return True
-    try:
-        frozen.read(session, vault, campaign.id)
-    except frozen.WordsAltered:
-        return False
-    return True
-
-
-def _is_signed(vault: WorkerVault, campaign: Campaign) -> bool:
-    return compare_digest(campaign.row_mac, _row_mac(vault, campaign))
-
-
-def _audience(campaign: Campaign) -> frozen.Audience:
-    return frozen.Audience(campaign.incident_id, campaign.list_id, campaign.addresses)
-
-
-def _row_mac(vault: WorkerVault, campaign: Campaign) -> bytes:
-    audience = _audience(campaign)
-    # One more value for a frozen one: neither passes as the other, and former ones keep their MAC.
-    return vault.row_mac("campaign", campaign.id, *audience, *(["frozen"] if campaign.frozen else []))
-
-
-def campaigns(session: Session) -> list[Campaign]:
-    """Return all campaigns, newest first."""
-    return list(session.scalars(select(Campaign).order_by(Campaign.begun_at.desc())))
-
-
-def list_number(session: Session, campaign: Campaign) -> int:
-    """Return the number of the list version that a campaign goes to."""
-    return exposure.version(session, campaign.list_id).number
-
-
-def ledger(session: Session, campaign: Campaign) -> Ledger:
-    """Return the number of addresses of a campaign by state."""
-    states = outbox.counts(session, batch=campaign.id)
-    return Ledger(campaign.addresses, campaign.earlier, campaign.left_out, campaign.waiting, states)

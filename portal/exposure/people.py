@@ -295,3 +295,11 @@ def read_page(session: Session, list_id: int, after: bytes, limit: int) -> list[
     if after:
         statement = statement.where(key > tuple_(after[:INDEX_BYTES], after[INDEX_BYTES:]))
     return [(fold + person, blob) for fold, person, blob in session.execute(statement)]
+
+
+def known_folds(session: Session, list_id: int, folds: Collection[bytes]) -> set[bytes]:
+    """Return those of these fold indexes that people of a list have."""
+    here = select(ExposedPerson.fold_index).where(
+        ExposedPerson.list_id == list_id, ExposedPerson.fold_index.in_(folds)
+    )
+    return set(session.scalars(here))

@@ -11,14 +11,14 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from portal.campaigns import service as campaigns
+from portal.campaigns import progress as campaigns
 from portal.core.db import Database
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
 from portal.incidents.models import PUBLISHED
 from portal.intake.models import FAILED as REQUEST_FAILED
 from portal.intake.models import HELD, WAITING, IntakeRequest
-from portal.outbox import service as outbox
+from portal.outbox.bulk import lanes, pausing
 from portal.outbox.mail import PRIORITIES, REQUESTED
 from portal.outbox.models import BOUNCED, ENDED, FAILED, SENT, UNCERTAIN, OutboxCount, OutboxMail
 from portal.runtime import heartbeat
@@ -116,12 +116,10 @@ def _requests(session: Session) -> Requests:
 def _mails(session: Session) -> Mails:
     waiting, oldest = {}, []
     for name, priority in STREAMS.items():
-        due = select(OutboxMail.due_at).where(OutboxMail.priority == priority, OutboxMail.due_at.is_not(None))
-        waiting[name] = _at_most(session, due)
-        first = select(OutboxMail.created_at).where(
-            OutboxMail.priority == priority, OutboxMail.due_at.is_not(None)
-        )
-        oldest.append(session.scalar(first.order_by(OutboxMail.due_at).limit(1)))
+        numbers = [priority, *(lanes.every(session) if name == "notices" else ())]
+        waits = OutboxMail.priority.in_(numbers) & OutboxMail.due_at.is_not(None)
+        waiting[name] = _at_most(session, select(OutboxMail.due_at).where(waits))
+        oldest += [session.scalar(_first_waiting(number)) for number in numbers]
     moved = select(OutboxCount.state, func.sum(OutboxCount.number)).group_by(OutboxCount.state)
     stored = {state: int(number) for state, number in session.execute(moved)}
     ended = {
@@ -129,7 +127,7 @@ def _mails(session: Session) -> Mails:
         + _at_most(session, select(OutboxMail.state).where(ENDED & (OutboxMail.state == state)))
         for state in (SENT, FAILED, UNCERTAIN, BOUNCED)
     }
-    pause = outbox.pause_of(session)
+    pause = pausing.pause_of(session)
     return Mails(
         waiting,
         min((at for at in oldest if at is not None), default=None),
@@ -156,6 +154,11 @@ def _lists(session: Session) -> tuple[List, ...]:
             )
         )
     return tuple(found)
+
+
+def _first_waiting(priority: int) -> Select[Any]:
+    waits = (OutboxMail.priority == priority) & OutboxMail.due_at.is_not(None)
+    return select(OutboxMail.created_at).where(waits).order_by(OutboxMail.due_at).limit(1)
 
 
 def _notices(session: Session) -> tuple[Notice, ...]:

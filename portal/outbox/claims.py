@@ -1,21 +1,21 @@
 """Change the state of outbox rows: claim them under a lease, mark them as being sent or sent, release."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Event, Lock
 from typing import Any
 
-from sqlalchemy import bindparam, case, delete, exists, select, update
+from sqlalchemy import bindparam, case, delete, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from portal.core.db import Database, insert
-from portal.outbox import pace, service
-from portal.outbox.mail import PAUSABLE, PRIORITIES, REQUESTED
-from portal.outbox.models import FAILED, QUEUED, SENDING, SENT, UNCERTAIN, MailPause, MailRelay, OutboxMail
-from portal.outbox.pace import Pace
+from portal.core.db import Database
+from portal.outbox import pace
+from portal.outbox.bulk import ledger, pausing
+from portal.outbox.mail import PRIORITIES, REQUESTED
+from portal.outbox.models import FAILED, QUEUED, SENDING, SENT, UNCERTAIN, OutboxMail
 from portal.outbox.service import Payload
 from portal.runtime.parts import Handover, LeavingMail, WorkerParts
 
@@ -37,13 +37,10 @@ _SENT = (
         **{name: bindparam(name) for name in ("finished_at", "proof_hash", "proof")},
     )
 )
-# Neither notices nor updates start once an operator has paused them, even if they are claimed.
-_NOT_PAUSED = (OutboxMail.priority < min(PRIORITIES[stream] for stream in PAUSABLE)) | ~exists(
-    select(MailPause.name)
-)
+# Neither notices nor updates start once they are paused or held, even if they are claimed.
 _SENDING = (
     update(_TABLE)
-    .where(_HELD, _WAITS, _NOT_PAUSED)
+    .where(_HELD, _WAITS, pausing.not_paused())
     .values(state=SENDING, attempts=OutboxMail.attempts + 1, due_at=bindparam("until"))
 )
 _DATE = update(_TABLE).where(_HELD).values(created_at=bindparam("date"))
@@ -75,19 +72,19 @@ class Claimed:
     created_at: datetime
     payload: bytes
     proof_hash: bytes | None
+    counted: bool = False
     content: Payload = UNREADABLE
+
+    @property
+    def wave(self) -> int | None:
+        """The wave in which the ledger counts the mail; None: it does not, or nobody has decrypted it."""
+        return (
+            ledger.wave_in(self.content.fields) if self.counted and self.content is not UNREADABLE else None
+        )
 
 
 # Says in the transaction that begins a row's handover what to do with it. Arguments: connection, row, now.
 Ask = Callable[[Connection, Claimed, datetime], Handover]
-
-
-@dataclass(frozen=True)
-class RelayLimit:
-    """The relay that mails go to (host and port), and the operator's limit in mails a second."""
-
-    relay: str
-    cap: float | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +102,7 @@ def claim(
     length: timedelta,
     limit: int,
     *,
-    relay: RelayLimit,
+    relay: pace.RelayLimit,
     requested_only: bool = False,
 ) -> Batch:
     """Claim up to `limit` due rows under one lease; a row whose lease expired is due again.
@@ -115,17 +112,17 @@ def claim(
     durable than the marks that follow it.
     """
     with db.mark() as connection, Session(connection) as session:
-        relay_pace = _pace(session, relay, now)
+        relay_pace = pace.current(session, relay, now)
         if relay_pace is not None:
             limit = min(limit, int(relay_pace.tokens))
             if limit < 1:
                 return Batch([], pace.wait(relay_pace))
-        priorities = [PRIORITIES[REQUESTED]] if requested_only else service.sent_now(session)
+        priorities = [PRIORITIES[REQUESTED]] if requested_only else pausing.sent_now(session)
         ids = _due(session, priorities, now, limit)
         if not ids:
             return Batch([])
         if relay_pace is not None:
-            _store_pace(session, relay, pace.used(relay_pace, len(ids)))
+            pace.store(session, relay, pace.used(relay_pace, len(ids)))
         interrupted = OutboxMail.state == SENDING
         statement = (
             update(_TABLE)
@@ -147,11 +144,12 @@ def claim(
                 OutboxMail.created_at,
                 OutboxMail.payload,
                 OutboxMail.proof_hash,
+                OutboxMail.counted.is_not(None),
             )
         )
         rows: Any = session.execute(statement)
         claimed = [Claimed(lease, *values) for values in rows]
-        return Batch(sorted(claimed, key=lambda row: (row.priority, row.created_at)))
+        return Batch(sorted(claimed, key=lambda row: (priorities.index(row.priority), row.created_at)))
 
 
 def _due(session: Session, priorities: list[int], now: datetime, limit: int) -> list[bytes]:
@@ -169,30 +167,6 @@ def _due(session: Session, priorities: list[int], now: datetime, limit: int) -> 
         if len(ids) >= limit:
             break
     return ids
-
-
-def _pace(session: Session, relay: RelayLimit, now: datetime) -> Pace | None:
-    """Return the relay's pace with its tokens filled up, locked; None where nothing limits it."""
-    row = session.get(MailRelay, relay.relay, with_for_update=True)
-    if row is None:
-        return None if relay.cap is None else Pace(relay.cap, max(1.0, relay.cap * pace.GATHER_SECONDS), now)
-    return pace.filled(Pace(row.rate, row.tokens, row.filled_at, row.ceiling, row.slowed_at), now, relay.cap)
-
-
-def _store_pace(session: Session, relay: RelayLimit, relay_pace: Pace) -> None:
-    values = asdict(relay_pace)
-    statement = insert(session, MailRelay).values(relay=relay.relay, **values)
-    session.execute(statement.on_conflict_do_update(index_elements=["relay"], set_=values))
-
-
-def slow_down(db: Database, relay: RelayLimit, now: datetime, least: float) -> bool:
-    """Lower the relay's rate, not below `least`; return whether it is the first time, after fast claims."""
-    with db.write() as session:
-        row = _pace(session, relay, now)
-        _store_pace(
-            session, relay, pace.first(now, relay.cap) if row is None else pace.slowed(row, now, least)
-        )
-        return row is None
 
 
 def take_back(connection: Connection, row_ids: frozenset[bytes], due_at: datetime) -> None:
@@ -220,12 +194,12 @@ def store_proof(connection: Connection, row: Claimed, proof: tuple[bytes, bytes]
     connection.execute(_PROOF, {"row": row.id, "held": row.lease, "proof_hash": proof[0], "proof": proof[1]})
 
 
-def release(connection: Connection, rows: list[Claimed], **values: object) -> None:
+def release(connection: Connection, rows: list[Claimed], values: dict[str, object]) -> None:
     """Release rows that were not sent, with new values; delete those that were withdrawn meanwhile.
 
     Their state is `values["state"]`, or without one queued; a row that may have left before stays uncertain.
     """
-    values.setdefault("state", QUEUED)
+    values = {"state": QUEUED} | values
     for maybe_sent in (False, True):
         same = [row for row in rows if bool(row.maybe_sent_count) is maybe_sent]
         if maybe_sent:
@@ -244,12 +218,13 @@ class Mark:
 
     `held` tells afterwards whether `sending` may be sent: its lease was not lost, nor the mail withdrawn or
     paused, and its feature's `handover` is not to drop it. `fault` is why it could not begin; what else the
-    mark holds is stored all the same.
+    mark holds is stored all the same. `touched` are the other rows whose state it changes, for the ledger.
     """
 
     sent: dict[str, object] | None = None
     sending: Claimed | None = None
     change: Callable[[Connection], object] | None = None
+    touched: tuple[Claimed, ...] = ()
     held: bool = False
     handover: Handover = Handover.SEND
     fault: Exception | None = None
@@ -344,6 +319,9 @@ class Marks:
         for mark in group:
             if mark.change is not None:
                 mark.change(connection)
+        touched = [row for mark in group for row in (*mark.touched, mark.sending) if row is not None]
+        if waves := {row.id: row.wave for row in touched if row.wave is not None}:
+            ledger.settle(connection, waves)
 
     def _may_start(self, connection: Connection, mark: Mark, now: datetime) -> Claimed | None:
         """Return the row that a mark is about to send, unless its feature drops it or puts it off."""

@@ -16,12 +16,13 @@ from sqlalchemy.exc import OperationalError
 from portal.core.db import new_id
 from portal.core.faults import error_types, frames
 from portal.crypto.vault import VaultError
-from portal.outbox import claims, policy, service, smtp
-from portal.outbox.claims import Claimed, Mark, Marks, RelayLimit, RowAltered
+from portal.outbox import claims, pace, policy, service, smtp
+from portal.outbox.bulk import pausing
+from portal.outbox.claims import Claimed, Mark, Marks, RowAltered
 from portal.outbox.compose import Composed, Composer, MailUnfit
 from portal.outbox.mail import PRIORITIES, REQUESTED
 from portal.outbox.models import FAILED
-from portal.outbox.pace import BETWEEN_DECREASES, per_second
+from portal.outbox.pace import BETWEEN_DECREASES, RelayLimit, per_second
 from portal.outbox.policy import Attempt, Decision, Fate, History
 from portal.outbox.service import ALTERED, OUTDATED, make_proof
 from portal.outbox.smtp import Outcome, Result
@@ -102,7 +103,7 @@ class Delivery:
         if self._until(self.paused_until) is not None or self._until(self._tokens_at) is not None:
             return False
         with self.parts.db.read() as session:
-            return service.any_due(session, now)
+            return pausing.any_due(session, now)
 
     def _until(self, time: datetime | None) -> datetime | None:
         """Return a time that is still to come; a wrong clock set one that is further ahead than any pause."""
@@ -155,7 +156,7 @@ class Delivery:
             if self._slowed_at is not None and timedelta() <= now - self._slowed_at < BETWEEN_DECREASES:
                 return
             self._slowed_at = now
-        if claims.slow_down(self.parts.db, self._relay, now, least):
+        if pace.slow_down(self.parts.db, self._relay, now, least):
             log.warning("outbox: mail relay throttles; looking for the rate that it accepts")
             self.give_back([])
 
@@ -177,7 +178,8 @@ class Delivery:
 
     def release(self, rows: list[Claimed], **values: object) -> None:
         """Release rows with new values."""
-        self.store(Mark(change=lambda connection: claims.release(connection, rows, **values)))
+        change = partial(claims.release, rows=rows, values=values)
+        self.store(Mark(change=change, touched=tuple(rows)))
 
     def store(self, mark: Mark) -> None:
         """Store the result of an attempt; if the database fails, retry while the lease lasts."""
@@ -307,8 +309,8 @@ class Deliverer:
 
     def _failed_by_fault(self, doing: str, row: Claimed, reason: str, error: Exception) -> None:
         decision = policy.retry(_attempt(row, self._clock.now()), History(), self.delivery.jitter())
-        arguments = (doing, _name(row), error_types(error), _next_step(decision), frames(error))
-        log.error("outbox: %s row %s failed (%s); %s%s", *arguments)
+        said = (doing, _name(row), error_types(error), _next_step(decision), frames(error))
+        log.error("outbox: %s row %s failed (%s); %s%s", *said)
         self._store(decision, row, reason)
 
     def _store(self, decision: Decision, row: Claimed, reason: str) -> None:
@@ -347,8 +349,7 @@ class Deliverer:
         """Make a mail that may have left findable by the code it carries."""
         if not row.maybe_sent_count or row.proof_hash is not None:
             return
-        proof = make_proof(mail.code, sent_at, mail.subject, mail.recipient)
-        row.proof_hash = proof[0]
+        row.proof_hash, _ = proof = make_proof(mail.code, sent_at, mail.subject, mail.recipient)
         self.delivery.store(Mark(change=lambda connection: claims.store_proof(connection, row, proof)))
 
     def _sent(self, row: Claimed, mail: Composed) -> Claimed | None:
@@ -358,7 +359,7 @@ class Deliverer:
             self._open(following)
         now = self._clock.now()
         proof = make_proof(mail.code, now, mail.subject, mail.recipient)
-        mark = Mark(claims.sent(row, now, proof), following)
+        mark = Mark(claims.sent(row, now, proof), following, touched=(row,))
         self.delivery.store(mark)
         return following if following is not None and self._started(mark, following) else None
 

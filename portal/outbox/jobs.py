@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType
 
 from portal.core import db
+from portal.crypto.vault import VaultError, WorkerVault
 from portal.outbox import service
+from portal.outbox.bulk import lanes, ledger
 from portal.outbox.mail import PRIORITIES, REQUESTED, UPDATES
 from portal.outbox.models import (
     ENDED,
@@ -49,6 +51,28 @@ def tidy(parts: WorkerParts) -> None:
 def move_sent(parts: WorkerParts) -> None:
     """Move sent mails to the narrow table, ten minutes later: until then they show that the relay works."""
     in_turns(parts, move_some)
+
+
+def count_changed(parts: WorkerParts) -> None:
+    """Count the mails of notices anew whose state changed otherwise than by delivery."""
+    in_turns(parts, lambda session, _now, limit: count_some(session, parts.vault, limit))
+
+
+def count_some(session: Session, vault: WorkerVault, limit: int = MOST_ROWS) -> int:
+    """Count up to `limit` mails anew, in the caller's transaction; return how many.
+
+    In which wave is in their payload alone; of one that is blank or does not open, it is not known any more.
+    """
+    found = ledger.uncounted(session, limit)
+    ledger.settle(session.connection(), {row_id: _wave(vault, row_id, payload) for row_id, payload in found})
+    return len(found)
+
+
+def _wave(vault: WorkerVault, row_id: bytes, payload: bytes) -> int:
+    try:
+        return ledger.wave_in(service.unseal(vault, row_id, payload).fields)
+    except VaultError:
+        return ledger.NOT_KNOWN
 
 
 def move_some(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
@@ -173,6 +197,7 @@ def reset_future_dates(session: Session, now: datetime, limit: int = MOST_ROWS) 
     """
     # Few mails that may have been sent wait: delivery pauses after each. So the filter skips few.
     certain = (OutboxMail.maybe_sent_count == 0) | (OutboxMail.due_at > now + FURTHEST_MAYBE_SENT)
-    wrong = OutboxMail.priority.in_(PRIORITIES.values()) & (OutboxMail.due_at > now + FURTHEST) & certain
+    known = [*PRIORITIES.values(), *lanes.every(session)]
+    wrong = OutboxMail.priority.in_(known) & (OutboxMail.due_at > now + FURTHEST) & certain
     due_at = case((OutboxMail.lease.is_(None), now), else_=now + service.LEASE)
     return update_some(session, OutboxMail, wrong, {"due_at": due_at}, limit)

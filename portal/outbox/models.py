@@ -18,6 +18,7 @@ BOUNCED = "bounced"
 ENDED = text("due_at IS NULL")
 HAS_PAYLOAD = text("(finished_at IS NOT NULL AND length(payload) > 0)")
 OF_NO_BATCH = text("batch IS NULL")
+UNCOUNTED = text("counted <> state")
 STATES = (QUEUED, SENDING, SENT, FAILED, UNCERTAIN, BOUNCED)
 
 
@@ -25,7 +26,7 @@ class OutboxMail(Base):
     """One mail.
 
     Address and content are encrypted at one fixed length; `purpose` says which request or event caused the
-    mail, never its outcome.
+    mail, never its outcome. `priority` is that of a stream, or the lane of a notice.
     """
 
     __tablename__ = "outbox_mails"
@@ -48,8 +49,11 @@ class OutboxMail(Base):
     payload: Mapped[bytes] = mapped_column(LargeBinary)
     proof_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32), index=True)
     proof: Mapped[bytes | None] = mapped_column(LargeBinary)
+    # The state in which `OutboxLedger` counts the mail of a notice; NULL for all other mail.
+    counted: Mapped[str | None] = mapped_column(String(12))
 
     __table_args__ = (
+        Index("ix_outbox_mails_uncounted", "id", sqlite_where=UNCOUNTED, postgresql_where=UNCOUNTED),
         Index(
             "ix_outbox_mails_due",
             "priority",
@@ -97,6 +101,35 @@ class OutboxCount(Base):
     batch: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
     state: Mapped[str] = mapped_column(String(12), primary_key=True)
     number: Mapped[int]
+
+
+class OutboxLedger(Base):
+    """The number of mails of a notice in one wave and state, kept as they change; summed over the slots.
+
+    Each process adds to a slot of its own, so that the connections of several workers do not wait for one
+    row; a number may be below 0. Wave 0: whose wave is not known. Who belongs to a wave is in no column: it
+    lies in the encrypted payload of the mail.
+    """
+
+    __tablename__ = "outbox_ledger"
+    __table_args__ = WITHOUT_ROWID
+
+    batch: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
+    wave: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    state: Mapped[str] = mapped_column(String(12), primary_key=True)
+    slot: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    number: Mapped[int]
+
+
+class OutboxLane(Base):
+    """The lane of one notice: its mails have this number as their priority. While `held`, none leaves."""
+
+    __tablename__ = "outbox_lanes"
+    __table_args__ = WITHOUT_ROWID
+
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    batch: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), unique=True)
+    held: Mapped[bool] = mapped_column(default=False)
 
 
 class MailRelay(Base):

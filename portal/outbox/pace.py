@@ -3,12 +3,13 @@
 Tell from it how long a requested mail waits at present.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from portal.core.db import Database, insert
 from portal.outbox.mail import PRIORITIES, REQUESTED
 from portal.outbox.models import ENDED, SENT, MailRelay, OutboxMail
 
@@ -22,7 +23,7 @@ INCREASE, LEAST_STEP = 0.05, 0.1
 BETWEEN_DECREASES = timedelta(seconds=1)
 # Tokens gather for so long; a worker looks for due mails more often.
 GATHER_SECONDS = 0.5
-# The most waiting mails that are counted: so many index entries are read in a millisecond or two.
+# The most mails that are counted: so many index entries are read in a millisecond or two.
 MOST_COUNTED = 10_000
 MEASURED, FEWEST_MEASURED = timedelta(minutes=5), 50
 
@@ -87,6 +88,37 @@ def wait(pace: Pace) -> timedelta:
     return timedelta(seconds=max(1.0 - pace.tokens, 0.0) / pace.rate)
 
 
+@dataclass(frozen=True)
+class RelayLimit:
+    """The relay that mails go to (host and port), and the operator's limit in mails a second."""
+
+    relay: str
+    cap: float | None = None
+
+
+def current(session: Session, relay: RelayLimit, now: datetime) -> Pace | None:
+    """Return the relay's pace with its tokens filled up, locked; None where nothing limits it."""
+    row = session.get(MailRelay, relay.relay, with_for_update=True)
+    if row is None:
+        return None if relay.cap is None else Pace(relay.cap, max(1.0, relay.cap * GATHER_SECONDS), now)
+    return filled(Pace(row.rate, row.tokens, row.filled_at, row.ceiling, row.slowed_at), now, relay.cap)
+
+
+def store(session: Session, relay: RelayLimit, relay_pace: Pace) -> None:
+    """Store the relay's pace."""
+    values = asdict(relay_pace)
+    statement = insert(session, MailRelay).values(relay=relay.relay, **values)
+    session.execute(statement.on_conflict_do_update(index_elements=["relay"], set_=values))
+
+
+def slow_down(db: Database, relay: RelayLimit, now: datetime, least: float) -> bool:
+    """Lower the relay's rate, not below `least`; return whether it is the first time, after fast claims."""
+    with db.write() as session:
+        row = current(session, relay, now)
+        store(session, relay, first(now, relay.cap) if row is None else slowed(row, now, least))
+        return row is None
+
+
 def paces(session: Session) -> dict[str, float]:
     """Return the mails a second that each relay takes, where it throttled or the operator set a rate."""
     rows = session.execute(select(MailRelay.relay, MailRelay.rate).order_by(MailRelay.relay))
@@ -109,10 +141,16 @@ def present_wait(session: Session, now: datetime) -> timedelta:
 
 
 def measured_rate(session: Session, now: datetime) -> float | None:
-    """Return the mails a second that left in the last five minutes; None where they were too few to tell."""
+    """Return the mails a second that left in the last five minutes; None where they were too few to tell.
+
+    Of many, the newest count.
+    """
     lately = ENDED & (OutboxMail.state == SENT) & (OutboxMail.finished_at > now - MEASURED)
-    times = select(func.count(), func.min(OutboxMail.finished_at), func.max(OutboxMail.finished_at))
-    number, first, last = session.execute(times.where(lately)).one()
+    newest = select(OutboxMail.finished_at).where(lately).order_by(OutboxMail.finished_at.desc())
+    few = newest.limit(MOST_COUNTED).subquery()
+    times = select(func.count(), func.min(few.c.finished_at), func.max(few.c.finished_at))
+    number, first, last = session.execute(times).one()
     if first is None or last is None or number < FEWEST_MEASURED or first == last:
         return None
-    return (number - 1) / float((last - first).total_seconds())
+    seconds: float = (last - first).total_seconds()
+    return (int(number) - 1) / seconds

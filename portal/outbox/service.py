@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -11,11 +11,13 @@ from sqlalchemy import bindparam, case, delete, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
-from portal.core import db
 from portal.core.db import Utc, new_id
 from portal.crypto import tokens
-from portal.crypto.vault import Cell, WorkerVault
+from portal.crypto.vault import Cell, VaultError, WorkerVault
 from portal.outbox import mail as mails
+from portal.outbox.bulk import ledger
+from portal.outbox.bulk.lanes import STOPPED, WITHDRAWN
+from portal.outbox.bulk.pausing import sent_now
 from portal.outbox.models import (
     BOUNCED,
     ENDED,
@@ -25,7 +27,6 @@ from portal.outbox.models import (
     SENT,
     STATES,
     UNCERTAIN,
-    MailPause,
     OutboxCount,
     OutboxDelivered,
     OutboxMail,
@@ -43,14 +44,13 @@ MAIL_LATE = timedelta(minutes=10)
 # More than one delivery batch: where more mails wait, those that no batch has reached are overdue anyway.
 MAILS_LOOKED_AT = 200
 ALTERED = "altered"
-WITHDRAWN = "withdrawn"
 OUTDATED = "outdated"
-PAUSE_NAME = "bulk"
 # Written out, since they run for every mail: building them would take longer than the database.
 _ADD = text(
     "INSERT INTO outbox_mails"
-    " (id, purpose, priority, state, attempts, ambiguous, due_at, created_at, batch, unique_key, payload)"
-    " VALUES (:id, :purpose, :priority, :state, 0, 0, :now, :now, :batch, :unique_key, :payload)"
+    " (id, purpose, priority, state, attempts, ambiguous, due_at, created_at, batch, unique_key, payload,"
+    " counted)"
+    " VALUES (:id, :purpose, :priority, :state, 0, 0, :now, :now, :batch, :unique_key, :payload, :counted)"
     " ON CONFLICT (unique_key) DO NOTHING"
 ).bindparams(bindparam("now", type_=Utc()))
 _LEFT = text("SELECT 1 FROM outbox_delivered WHERE unique_key = :unique")
@@ -101,12 +101,14 @@ def enqueue(
     row_id: bytes | None = None,
     unique: bytes | None = None,
     batch: bytes | None = None,
+    lane: int | None = None,
 ) -> bytes | None:
     """Add one mail in the caller's transaction; return its row id, or None if the `unique` key exists.
 
     The key is in one of two tables: `outbox_mails`, or `outbox_delivered` once the mail has left.
     `address` is a normalised address. `row_id` is passed where a link's token was already derived from it.
-    `batch` groups rows for counting and withdrawing.
+    `batch` groups rows for counting and withdrawing. A mail of a notice goes into its `lane`, and the caller
+    adds it to the ledger.
     """
     if unique is not None and _has_left(session, unique):
         return None
@@ -114,12 +116,13 @@ def enqueue(
     values = {
         "id": row_id,
         "purpose": mail.stored_purpose(),
-        "priority": mails.PRIORITIES[mail.stream],
+        "priority": mails.PRIORITIES[mail.stream] if lane is None else lane,
         "state": QUEUED,
         "now": now,
         "batch": batch,
         "unique_key": unique,
         "payload": encrypt_payload(vault, row_id, mail, address, locale),
+        "counted": None if lane is None else QUEUED,
     }
     added: Any = session.execute(_ADD, values)
     if not added.rowcount:
@@ -146,47 +149,6 @@ def unseal(vault: WorkerVault, row_id: bytes, payload: bytes) -> Payload:
     """Return the decrypted payload of a row. Raises VaultError."""
     raw = json.loads(vault.decrypt(payload_cell(row_id), payload))
     return Payload(raw["to"], raw["locale"], raw["name"], raw["fields"])
-
-
-def any_due(session: Session, now: datetime) -> bool:
-    """Return whether a mail may be sent now. Reads only: one lookup per priority in the index of due rows."""
-    due = OutboxMail.priority.in_(sent_now(session)) & (OutboxMail.due_at <= now)
-    return session.scalar(select(OutboxMail.id).where(due).limit(1)) is not None
-
-
-def sent_now(session: Session) -> list[int]:
-    """Return the priorities of the mails that are sent, the most urgent first; a pause leaves some out."""
-    paused = pause_of(session) is not None
-    return sorted(
-        number for stream, number in mails.PRIORITIES.items() if not (paused and stream in mails.PAUSABLE)
-    )
-
-
-def pause(session: Session, reason: str, now: datetime) -> bool:
-    """Stop notices and updates until `resume`; return False if they were paused before, for whatever reason.
-
-    Writes the audit row.
-    """
-    values = {"name": PAUSE_NAME, "reason": reason, "paused_at": now}
-    added = db.insert(session, MailPause).values(values).on_conflict_do_nothing(index_elements=["name"])
-    if session.execute(added.returning(MailPause.name)).first() is None:
-        return False
-    audit.record(session, "outbox.pause", reason, {}, now)
-    return True
-
-
-def resume(session: Session, now: datetime) -> bool:
-    """End the pause; return False if there was none. Writes the audit row."""
-    ended: Any = session.execute(delete(MailPause).where(MailPause.name == PAUSE_NAME))
-    if not ended.rowcount:
-        return False
-    audit.record(session, "outbox.resume", "", {}, now)
-    return True
-
-
-def pause_of(session: Session) -> MailPause | None:
-    """Return the operator's pause, if there is one."""
-    return session.get(MailPause, PAUSE_NAME)
 
 
 def payload_cell(row_id: bytes) -> Cell:
@@ -262,27 +224,42 @@ def send_again(
     address: str,
     locale: str,
     now: datetime,
+    lane: int | None = None,
 ) -> bool:
-    """Queue the mail with this `unique` key again if it failed or ended uncertain; return whether it did."""
+    """Queue the mail with this `unique` key again if it failed or ended uncertain; return whether it did.
+
+    It leaves by the `lane` that is given. The ledger goes on counting it for the notice and wave that had it.
+    """
     ended = (OutboxMail.unique_key == unique) & or_(OutboxMail.state == FAILED, _never_confirmed())
-    row_id = session.scalar(select(OutboxMail.id).where(ended).with_for_update())
-    if row_id is None:
+    row = session.execute(
+        select(OutboxMail.id, OutboxMail.priority, OutboxMail.payload).where(ended).with_for_update()
+    ).first()
+    if row is None:
         return False
-    payload = encrypt_payload(vault, row_id, mail, address, locale)
-    session.execute(
-        update(OutboxMail).where(OutboxMail.id == row_id).values(payload=payload, **_queued_again(now))
-    )
+    if lane is not None:
+        mail = replace(mail, **{ledger.FIELD: _former_wave(vault, row.id, row.payload)})
+    values = {"payload": encrypt_payload(vault, row.id, mail, address, locale), **_queued_again(now)}
+    values["priority"] = row.priority if lane is None else lane
+    session.execute(update(OutboxMail).where(OutboxMail.id == row.id).values(values))
     return True
+
+
+def _former_wave(vault: WorkerVault, row_id: bytes, payload: bytes) -> int:
+    try:
+        return ledger.wave_in(unseal(vault, row_id, payload).fields)
+    except VaultError:
+        return ledger.NOT_KNOWN
 
 
 def retry_failed(session: Session, reason: str | None, now: datetime, *, uncertain: bool = False) -> int:
     """Queue failed mails again, all or those of one reason; return how many.
 
     `uncertain` queues the uncertain ones instead. Skips mails whose payload was blanked or does not decrypt,
-    that were dropped as outdated, or were requested over 24 hours ago. Writes the audit row.
+    that were dropped as outdated or whose notice was stopped, or that were requested over 24 hours ago.
+    Writes the audit row.
     """
     ended = _never_confirmed() if uncertain else (OutboxMail.state == FAILED) & ENDED
-    ended &= (func.length(OutboxMail.payload) > 0) & OutboxMail.reason.not_in([ALTERED, OUTDATED])
+    ended &= (func.length(OutboxMail.payload) > 0) & OutboxMail.reason.not_in([ALTERED, OUTDATED, STOPPED])
     ended &= (OutboxMail.priority != mails.PRIORITIES[mails.REQUESTED]) | (
         OutboxMail.created_at > now - STILL_WANTED
     )

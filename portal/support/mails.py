@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from sqlalchemy.orm import Session
 
 from portal.campaigns import service as campaigns
-from portal.campaigns.failed import notice_key
+from portal.campaigns.models import FIRST
+from portal.campaigns.series.audience import key_of
 from portal.crypto.vault import WorkerVault
 from portal.exposure.emails import PURPOSE as CHECK
 from portal.incidents import service as incidents
@@ -94,12 +95,17 @@ def subscriptions(
 def _notices(
     session: Session, vault: WorkerVault, every: Sequence[Incident], address: str, listed_as: frozenset[str]
 ) -> Iterator[MailFound]:
-    notified = {campaign.incident_id for campaign in campaigns.campaigns(session)}
-    for incident in (each for each in every if each.id in notified):
+    begun = campaigns.campaigns(session)
+    # First notices share the keys of their mails.
+    notices = {(one.incident_id, 0 if one.kind == FIRST else one.number): one for one in reversed(begun)}
+    slugs = {incident.id: incident.slug for incident in every}
+    for notice in (each for each in notices.values() if each.incident_id in slugs):
         for stored in sorted(listed_as | {address}):
-            trace = outbox.trace(session, vault, unique=notice_key(vault, incident.id, stored))
+            trace = outbox.trace(session, vault, unique=key_of(vault, notice, stored))
             if trace is not None:
-                yield MailFound("notice", incident.slug, trace, to="" if stored == address else stored)
+                yield MailFound(
+                    "notice", slugs[notice.incident_id], trace, to="" if stored == address else stored
+                )
 
 
 def _about_account(

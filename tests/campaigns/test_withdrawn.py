@@ -31,4 +31,5 @@ def test_a_notice_under_way_is_told_and_loses_what_is_destroyed(operator, db):
     with db.read() as session:
         assert session.scalars(text("SELECT content FROM campaigns_words")).all() == []
         (campaign,) = service.campaigns(session)
+        assert campaign.begun_at is not None
         assert service.unsent(session, campaign.incident_id, campaign.begun_at + timedelta(hours=1)) == []

@@ -178,7 +178,7 @@ def test_nobody_makes_a_notice_neutral_or_outspoken_in_the_database(told, db, wo
         incident = incidents.by_slug(session, SLUG)
         words = wording.drawn(session, told.vault, told.settings, incident, told.clock.now())
         service.start(session, told.vault, incident.id, SLUG, 2, told.clock.now(), {} if outspoken else words)
-    change(db, "UPDATE campaigns SET frozen = :frozen", frozen=outspoken)
+    change(db, "UPDATE notices SET frozen = :frozen", frozen=outspoken)
     jobs.resume(worker_parts)
     assert told.ledger().waiting == 2
 

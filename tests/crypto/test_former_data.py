@@ -256,11 +256,16 @@ def test_a_fourth_answer_a_day_is_still_too_many(client, worker_parts, smtp):
 
 
 def test_a_notice_that_starts_over_writes_to_nobody_twice(db, run):
-    change(db, "UPDATE campaigns SET last_key = x'', ended_at = NULL")
+    change(
+        db,
+        "UPDATE notices SET state = 'running', ended_at = NULL",
+        "UPDATE notice_waves SET state = 'running', cursor = x''",
+    )
     done = run("campaigns", "notify", "november", "--confirm", "2")
     assert done.exit_code == 0, done.output
     assert count(db, "outbox_mails WHERE purpose = 'notice'") == 2
-    assert count(db, "campaigns WHERE ended_at IS NOT NULL AND last_key <> x''") == 1
+    assert count(db, "notices JOIN notice_waves ON notice_id = id WHERE notices.state = 'ended'") == 1
+    assert count(db, "notice_waves WHERE cursor <> x''") == 1
 
 
 def test_a_reset_that_starts_over_mails_nobody_twice(db, run):

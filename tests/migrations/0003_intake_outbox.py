@@ -97,7 +97,7 @@ def write(rows: Rows) -> None:
             "created_at": at(20),
             "finished_at": at(21, 4, 5, 6, 7),
             "reason": "smtp-550",
-            "batch": b"\x22" * 16,
+            "batch": b"campaign 2 12345",
             "unique_key": b"\x23" * 16,
             "payload": b"",
             "proof_hash": b"\x24" * 32,

@@ -12,7 +12,7 @@ def carry(_rows: Rows) -> None:
 def write(rows: Rows) -> None:
     rows["outbox_delivered"] = [
         {
-            "batch": b"campaign 1 12345",
+            "batch": b"campaign 1 \0\xff\x80'a",
             "unique_key": b"\x71" * 16,
             "state": "sent",
             "day": date(2026, 11, 23),
@@ -29,6 +29,6 @@ def write(rows: Rows) -> None:
         },
     ]
     rows["outbox_counts"] = [
-        {"batch": b"campaign 1 12345", "state": "sent", "number": 1_000_000},
+        {"batch": b"campaign 1 \0\xff\x80'a", "state": "sent", "number": 1_000_000},
         {"batch": b"", "state": "uncertain", "number": 1},
     ]

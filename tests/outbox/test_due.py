@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert, text
 
 from portal.core.db import new_id
-from portal.outbox import service
+from portal.outbox.bulk import pausing
 from portal.outbox.models import OutboxMail
 from tests.traces import plans
 
@@ -29,7 +29,7 @@ def add(db, clock):
 
 def due(db, clock):
     with db.read() as session:
-        return service.any_due(session, clock.now())
+        return pausing.any_due(session, clock.now())
 
 
 @pytest.mark.parametrize("stream", PRIORITIES)
@@ -48,7 +48,7 @@ def test_the_look_reads_an_index_however_many_wait_or_were_sent(db, clock, add):
     add("legal", None, 3000, state="sent")
     with db.write() as session:
         session.execute(text("ANALYZE"))
-    _pause, plan = plans(db, lambda: due(db, clock))
+    _pause, _lanes, plan = plans(db, lambda: due(db, clock))
     # By both of its columns: to walk through all that waits would use the index too.
     both = (
         r"ix_outbox_mails_due \(priority=\? AND due_at<\?\)"

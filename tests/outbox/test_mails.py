@@ -295,13 +295,13 @@ def test_mails_are_found_by_their_own_names(worker_parts):
 
 
 def test_no_mail_leaves_with_a_link_that_may_have_ended(worker_parts):
-    """A feature says what to do with it when it leaves; else only with updates, which may be withdrawn."""
+    """A feature says what to do with it when it leaves; else only updates and notices, which can be held."""
     requested = {"check", "erase-account", "my-data", "reminder", "reset", "reset-required", "subscribe"}
     told = {"account-changed", "passkey-changed", "password-changed", "reported-locked"}
     told |= {"case-notice", "case-reset", "case-verify"}
     second_step = {"second-step-lost", "second-step-removed"}
     moved = {"address-change", "address-confirm", "address-restored", "former-address"}
     with_links = requested | told | second_step | moved
-    assert set(worker_parts.before_handover) == {*with_links, "status-update"}
+    assert set(worker_parts.before_handover) == {*with_links, "status-update", "notice"}
     kinds = worker_parts.composers.values()
     assert {kind.purpose or kind.name for kind in kinds if kind.link_purpose} == with_links

@@ -44,6 +44,8 @@ BY_TIME = {
     "intake_pace",
     "outbox_delivered",
     "outbox_counts",
+    "outbox_lanes",
+    "outbox_ledger",
     "worker_heartbeats",
 }
 # What the worker's blind indexes are made for; without its key the purposes are no secret.

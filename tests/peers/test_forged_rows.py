@@ -57,9 +57,14 @@ def test_a_notice_that_nobody_with_the_worker_s_keys_began_mails_nobody(
             session.add(
                 Campaign(
                     incident_id=new_id(),
+                    number=1,
+                    kind="first",
                     list_id=list_id,
+                    state="running",
+                    drafted_at=clock.now(),
                     begun_at=clock.now(),
                     addresses=1,
+                    expected=1,
                     row_mac=bytes(32),
                 )
             )

@@ -12,7 +12,8 @@ from portal.campaigns.emails import Notice
 from portal.core.db import new_id
 from portal.outbox import jobs as outbox_jobs
 from portal.outbox import service
-from portal.outbox.claims import RelayLimit, claim
+from portal.outbox.claims import claim
+from portal.outbox.pace import RelayLimit
 from tests.peers.conftest import VICTIMS
 from tests.peers.relays import RudeRelay
 

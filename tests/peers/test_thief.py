@@ -305,7 +305,7 @@ def rows_have_one_length(loot: Loot) -> None:
 def sent_mails_lead_nowhere(loot: Loot) -> None:
     """What is kept of a sent mail has no time, and nothing but the notice leads to another row."""
     rows = loot.tables["outbox_delivered"]
-    assert {row["batch"] for row in rows} <= {None, *(row["id"] for row in loot.tables["campaigns"])}
+    assert {row["batch"] for row in rows} <= {None, *(row["id"] for row in loot.tables["notices"])}
     assert len({len(row["proof"]) for row in rows}) == 1
     assert len({str(row["day"]) for row in rows}) <= 2, "as many as there are where midnight passes"
     assert {len(str(row["day"])) for row in rows} == {10}

@@ -22,7 +22,6 @@ SMALL = {
     "audit_checkpoints",
     "audit_entries",
     "audit_head",
-    "campaigns",
     "exposure_active",
     "exposure_lists",
     "identity_hash_shapes",
@@ -36,7 +35,11 @@ SMALL = {
     "incidents_updates",
     "incidents_wordings",
     "key_canary",
+    "notice_waves",
+    "notices",
     "outbox_counts",
+    "outbox_lanes",
+    "outbox_ledger",
     "reset_requirements",
     "scheduled_jobs",
     "storage_probes",
@@ -48,6 +51,7 @@ FIRST_PAGE = re.compile(r"SELECT (?!.* WHERE ).* ORDER BY \S+(, \S+)*\s+LIMIT \S
 INDEXES = {
     "intake.tidy": "ix_intake_requests_due_at_asked_at",
     "outbox.tidy": "ix_outbox_mails_finished",
+    "outbox.count_changed": "ix_outbox_mails_uncounted",
     "outbox.move_sent": "ix_outbox_mails_ended",
     "rotation.remind": "ix_rotation_choices_months_next_due_at",
 }
@@ -90,7 +94,7 @@ def plans(db, seen):
 def scanned(plan, *, is_sqlite):
     """The tables that a plan reads from end to end, or through an index that does not find the rows."""
     if is_sqlite:
-        partial = r" USING (?:COVERING )?INDEX \w+_leased"
+        partial = r" USING (?:COVERING )?INDEX \w+_(?:leased|uncounted)"
         return set(re.findall(rf"^SCAN (\w+)(?!{partial})", plan, re.MULTILINE))
     tables = set(re.findall(r"Seq Scan on (\w+)", plan))
     for node in re.split(r"\n(?=\s*(?:->|SubPlan|InitPlan))", plan):

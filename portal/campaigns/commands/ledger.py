@@ -14,6 +14,7 @@ from portal.runtime.context import Context
 
 @click.command()
 @SLUG
+@click.option("--number", type=int, help="The number of one notice. Default: all of the incident.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -22,7 +23,7 @@ from portal.runtime.context import Context
 )
 @click.pass_obj
 @errors_as_messages
-def failed(context: Context, slug: str, output: Path) -> None:
+def failed(context: Context, slug: str, number: int | None, output: Path) -> None:
     """List people who got no notice, for letters and calls.
 
     Writes one line per person: email, name, account_ref, reason. `uncertain` means that the notice may have
@@ -31,16 +32,16 @@ def failed(context: Context, slug: str, output: Path) -> None:
     vault = context.worker_vault()
     with context.db.write() as session:
         incident = incidents.by_slug(session, slug)
-        missed = unreached.missed(session, incident.id, slug, context.clock.now())
+        missed = unreached.missed(session, incident.id, slug, context.clock.now(), number)
     try:
-        number = unreached.write(output, unreached.people(context.db, vault, missed))
+        written = unreached.write(output, unreached.people(context.db, vault, missed))
     except FileExistsError:
         raise click.ClickException(f"{output} exists. Choose another file with --output.") from None
     except OSError as error:
         raise click.ClickException(
             f"{output} cannot be written ({error.strerror}). Choose another file with --output."
         ) from None
-    click.echo(f"{output}: people {number}, addresses {len(missed.reasons)}. Delete it after use.")
+    click.echo(f"{output}: people {written}, addresses {len(missed.reasons)}. Delete it after use.")
 
 
 def echo_ledger(ledger: service.Ledger) -> None:
@@ -48,6 +49,8 @@ def echo_ledger(ledger: service.Ledger) -> None:
     click.echo(f"  addresses {ledger.addresses}")
     click.echo(f"  notified with an earlier list {ledger.earlier}")
     click.echo(f"  left out on request {ledger.left_out}")
+    if ledger.outside:
+        click.echo(f"  not in the audience {ledger.outside}")
     click.echo(f"  not yet queued {ledger.waiting}")
     for state, count in ledger.states.items():
         # Nothing reads the mails that come back, so 0 would not be true.

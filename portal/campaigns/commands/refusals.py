@@ -34,6 +34,10 @@ REFUSALS: dict[type[Exception], str] = {
         "A subject was stored without the worker's keys. Nothing was sent. Set the subject of each language "
         "again: portal campaigns subject {slug} --language L 'TEXT'"
     ),
+    service.NoticeHeld: (
+        "The notice is paused. Nothing was queued. To go on: portal campaigns resume {slug}. "
+        "See: portal campaigns status {slug}"
+    ),
     frozen.SubjectInvalid: "The subject must be one line of at most 200 characters.",
 }
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from portal.core import db
 from portal.crypto.vault import WorkerVault
 from portal.outbox import mail as mails
-from portal.outbox.models import QUEUED, OutboxDelivered, OutboxMail
+from portal.outbox.models import QUEUED, SENDING, SENT, OutboxDelivered, OutboxMail
 from portal.outbox.service import encrypt_payload
 
 
@@ -59,3 +59,13 @@ def enqueue_many(
     ]
     db.insert_many(session, OutboxMail, rows)
     return {letter.row_id for letter in added}
+
+
+def on_the_way(session: Session, keys: Iterable[bytes]) -> set[bytes]:
+    """Return those of these unique keys whose mails have left, or are still to be tried."""
+    wanted = list(keys)
+    # In this order: a mail that is moved between the two statements is found by one of them.
+    live = OutboxMail.due_at.is_not(None) | OutboxMail.state.in_([QUEUED, SENDING, SENT])
+    here = select(OutboxMail.unique_key).where(db.among(session, OutboxMail.unique_key, wanted), live)
+    moved = select(OutboxDelivered.unique_key).where(db.among(session, OutboxDelivered.unique_key, wanted))
+    return {key for which in (here, moved) for key in session.scalars(which) if key} if wanted else set()
