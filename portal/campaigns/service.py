@@ -33,7 +33,17 @@ from portal.exposure.models import ExposureList
 from portal.identity import state
 from portal.outbox.models import QUEUED, SENDING
 
-__all__ = ["ALTERED", "BATCH", "FORGED", "CountWrong", "advance", "campaigns", "list_number"]
+__all__ = [
+    "ALTERED",
+    "BATCH",
+    "FORGED",
+    "CountWrong",
+    "Ledger",
+    "advance",
+    "campaigns",
+    "ledger",
+    "list_number",
+]
 
 log = logging.getLogger("portal.campaigns")
 
