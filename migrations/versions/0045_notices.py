@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0044_notices"
-down_revision = "0043_removal_codes"
+revision = "0045_notices"
+down_revision = "0044_drafts"
 branch_labels = None
 depends_on = None
 
