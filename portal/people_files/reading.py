@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, repeat
-from pathlib import Path
 from typing import TypeVar
 
 from portal.core.addresses import AddressInvalid, mask, normalise
@@ -12,11 +11,12 @@ from portal.people_files import headers
 from portal.people_files.formats.delimited import LIKELY_ENCODING, NOT_UTF8
 from portal.people_files.formats.opening import Table, open_table
 from portal.people_files.formats.refusal import FileRefused, Undecided
+from portal.people_files.formats.streamed import Input
 from portal.people_files.headers import Layout, Pick
 from portal.people_files.mending.notes import Notes
 from portal.people_files.mending.row import looks_odd, mend
 from portal.people_files.progress import READING, Progress
-from portal.people_files.report import Report
+from portal.people_files.report import RowReport
 from portal.people_files.rows import RowRefused
 
 PROGRESS_ROWS = 5_000
@@ -92,11 +92,11 @@ PLAIN = ReadOptions()
 
 
 def read_rows(
-    path: Path,
+    path: Input,
     columns: tuple[str, ...],
     needed: tuple[str, ...],
     parse: Callable[[tuple[str, ...]], Parsed],
-    report: Report,
+    report: RowReport,
     counts: RowCounts,
     progress: Progress,
     *,
@@ -156,7 +156,7 @@ class _Reader:
     """
 
     def __init__(
-        self, table: Table, columns: tuple[str, ...], report: Report, counts: RowCounts, *, several: bool
+        self, table: Table, columns: tuple[str, ...], report: RowReport, counts: RowCounts, *, several: bool
     ) -> None:
         self._table = table
         self._columns = columns
@@ -273,7 +273,7 @@ class _Reader:
             raise FileRefused(table.header_line + 1, "the file has a header but no rows")
         if counts.rows == counts.bad_rows:
             because = "; ".join(f"{reason}: {rows}" for reason, rows in counts.reasons.most_common(SAMPLES))
-            reason = f"no row of the file is usable ({because}). Lines and reasons: {self._report.path}"
+            reason = f"no row of the file is usable ({because}). {self._report.where}"
             raise FileRefused(self.line, reason)
 
 

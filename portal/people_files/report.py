@@ -2,8 +2,11 @@
 
 import csv
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
+
+from portal.people_files.formats.streamed import Input
 
 MAX_LINES = 100_000
 HEAD = "line,reason\n"
@@ -13,6 +16,52 @@ class ReportUnwritable(Exception):
     """The report cannot be written; the message names the path."""
 
 
+class RowReport(Protocol):
+    """What takes the rejected rows of a file; `where` is the sentence that says where they are listed."""
+
+    @property
+    def where(self) -> str:
+        """Where the lines and reasons are listed."""
+
+    def add(self, line: int, reason: str) -> None:
+        """Add a rejected row."""
+
+    def close(self) -> None:
+        """End the report."""
+
+
+class LineReport:
+    """Keep the lines of rejected rows by reason in memory, for a file that lies in no folder.
+
+    At most 100,000 lines are kept; `more` says whether there were others.
+    """
+
+    where = "Lines and reasons are listed below"
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.lines: dict[str, list[int]] = {}
+        self.more = False
+        self._count = 0
+
+    def add(self, line: int, reason: str) -> None:
+        """Add a rejected row by the number of its first line, counted from 1."""
+        if self._count >= MAX_LINES:
+            self.more = True
+            return
+        self._count += 1
+        self.lines.setdefault(reason, []).append(line)
+
+    def close(self) -> None:
+        """Do nothing: there is no file."""
+
+    def pages(self, size: int) -> Iterator[tuple[str, list[int]]]:
+        """Yield (reason, lines), at most `size` lines at a time, in the order of the first of each reason."""
+        for reason, lines in self.lines.items():
+            for start in range(0, len(lines), size):
+                yield reason, lines[start : start + size]
+
+
 class Report:
     """Collect rejected rows, and write them in line order on `close`.
 
@@ -20,7 +69,7 @@ class Report:
     earlier run is deleted. At most 100,000 rows are held in memory and written.
     """
 
-    def __init__(self, path: Path, source: Path) -> None:
+    def __init__(self, path: Path, source: Input) -> None:
         """Take the path of the report, and the file that is imported.
 
         Raises ReportUnwritable if `path` is `source` itself or any other file that is not a report.
@@ -30,7 +79,7 @@ class Report:
         self._rows: list[tuple[int, str]] = []
         self._more = False
         try:
-            if path.exists() and path.samefile(source):
+            if isinstance(source, Path) and path.exists() and path.samefile(source):
                 raise ReportUnwritable(f"{path} is the file to import: choose another path with --report.")
             if not _is_replaceable(path):
                 raise ReportUnwritable(
@@ -39,6 +88,11 @@ class Report:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise self._unwritable(error) from error
+
+    @property
+    def where(self) -> str:
+        """Where the lines and reasons are listed."""
+        return f"Lines and reasons: {self.path}"
 
     def add(self, line: int, reason: str) -> None:
         """Add a rejected row by the number of its first line, counted from 1. Raises ReportUnwritable."""

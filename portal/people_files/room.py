@@ -5,7 +5,6 @@ A full disk stops every form, and leaves no room to delete what the import has s
 
 import logging
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import text
@@ -13,6 +12,7 @@ from sqlalchemy import text
 from portal.core.db import Database, sqlite_file
 from portal.core.disk_space import free_bytes, readable
 from portal.people_files.formats.opening import rows_at_most
+from portal.people_files.formats.streamed import Input
 from portal.people_files.sorting import sort_folder
 
 log = logging.getLogger("portal.import")
@@ -38,7 +38,7 @@ class Room:
     stored. With PostgreSQL, only the room to sort is known.
     """
 
-    def __init__(self, db: Database, file: Path, *, sorted_bytes: int, stored_bytes: int) -> None:
+    def __init__(self, db: Database, file: Input, *, sorted_bytes: int, stored_bytes: int) -> None:
         """Count the lines of `file`, which takes a second per gigabyte."""
         self._db = db
         self._database = sqlite_file(db.engine.url)

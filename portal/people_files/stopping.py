@@ -6,6 +6,7 @@ from sqlalchemy.exc import DBAPIError
 
 from portal.core.faults import database_message
 from portal.people_files.formats.refusal import FileRefused
+from portal.people_files.formats.streamed import Input
 from portal.people_files.report import ReportUnwritable
 from portal.people_files.room import NoRoom
 
@@ -16,7 +17,7 @@ class ImportStopped(Exception):
     """An import stopped after it had begun to store: `__cause__` is why, the message what came of it."""
 
 
-def reason_of(error: BaseException, file: Path, database: Path | None) -> str:
+def reason_of(error: BaseException, file: Input, database: Path | None) -> str:
     """Return one sentence for one of EXPECTED; `database` is the file of an SQLite database."""
     match error:
         case FileRefused():

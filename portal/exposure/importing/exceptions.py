@@ -7,25 +7,32 @@ from portal.core.clock import Clock
 from portal.core.db import Database
 from portal.crypto.vault import WorkerVault
 from portal.exposure import left_out
-from portal.exposure.importing.reading import COLUMNS, NEEDED
+from portal.exposure.importing.reading import COLUMNS, NEEDED, report_of
 from portal.exposure.left_out import CHUNK, MOST, Who
 from portal.exposure.people import RowParser
 from portal.incidents.models import Incident
 from portal.people_files.formats.refusal import FileRefused
+from portal.people_files.formats.streamed import Input
 from portal.people_files.progress import Progress
 from portal.people_files.reading import ReadOptions, RowCounts, read_rows
-from portal.people_files.report import Report
+from portal.people_files.report import LineReport
 
 
-def read_exceptions(path: Path, report_path: Path, options: ReadOptions, progress: Progress) -> list[Who]:
+def read_exceptions(
+    path: Input,
+    where: Path | LineReport,
+    options: ReadOptions,
+    progress: Progress,
+    counts: RowCounts | None = None,
+) -> list[Who]:
     """Return the people of a file, each once: the address, and the account_ref where it has one.
 
     It may have all columns of a list; the others are not stored. Raises what `read_rows` raises, and
     FileRefused for a bad row, because its person would be notified, or for more than 100,000 people.
     """
-    counts, found = RowCounts(), dict[Who, None]()
+    counts, found = counts or RowCounts(), dict[Who, None]()
     parser = RowParser(0)
-    with closing(Report(report_path, path)) as report:
+    with closing(report_of(where, path)) as report:
         for line, (address, ref, _, _) in read_rows(
             path, COLUMNS, NEEDED, parser.parse, report, counts, progress, options=options
         ):
@@ -35,8 +42,8 @@ def read_exceptions(path: Path, report_path: Path, options: ReadOptions, progres
     if counts.bad_rows:
         raise FileRefused(
             counts.rows + 1,
-            f"{counts.bad_rows} of the people to leave out could not be read, and would be notified. Lines "
-            f"and reasons: {report_path}",
+            f"{counts.bad_rows} of the people to leave out could not be read, and would be notified. "
+            f"{report.where}",
         )
     return list(found)
 

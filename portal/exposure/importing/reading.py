@@ -10,9 +10,10 @@ from portal.crypto.vault import INDEX_BYTES
 from portal.datakinds.taxonomy import by_id, find
 from portal.exposure.activating import Comparison
 from portal.exposure.people import ADDRESS_BYTES, Indexer, RowParser, Sealer, bitmap_of, pack
+from portal.people_files.formats.streamed import Input
 from portal.people_files.progress import Progress
 from portal.people_files.reading import PLAIN, PROGRESS_ROWS, ReadOptions, RowCounts, read_rows
-from portal.people_files.report import Report
+from portal.people_files.report import LineReport, Report, RowReport
 from portal.people_files.sorting import Sorter
 
 COLUMNS = ("email", "account_ref", "name", "locale", "jurisdiction", "data_classes")
@@ -44,7 +45,8 @@ class Summary(RowCounts):
 
 @dataclass(frozen=True)
 class Source:
-    """The input of an import; `incident_classes` apply to rows that name none, `report` lists bad rows.
+    """The input of an import; `incident_classes` apply to rows that name none, `report` lists bad rows: a path,
+    or where the file lies in no folder, a list in memory.
 
     `must_be_whole`: reject a file whose last line has no line break, because it may be cut. `widen`: stage
     classes that the incident does not list, instead of refusing them. `must_not_lose`: refuse a file that
@@ -54,8 +56,8 @@ class Source:
 
     incident_id: bytes
     incident_classes: tuple[str, ...]
-    file: Path
-    report: Path
+    file: Input
+    report: Path | LineReport
     must_be_whole: bool = False
     options: ReadOptions = PLAIN
     widen: bool = False
@@ -92,7 +94,7 @@ class Reader:
         parser = RowParser(bitmap_of(find(name) for name in source.incident_classes))
         add, seal = self._sorter.add, self.sealer.seal
         fold, person = self._indexer.fold, self._indexer.person
-        with closing(Report(source.report, source.file)) as report:
+        with closing(report_of(source.report, source.file)) as report:
             last_line = 0
             for line, (address, ref, bitmap, packed) in read_rows(
                 source.file,
@@ -167,6 +169,11 @@ class Reader:
             for bit in _bits(bitmap):
                 self._by_class[bit] += count
         self._bitmaps.clear()
+
+
+def report_of(report: Path | LineReport, file: Input) -> RowReport:
+    """Return what takes the rejected rows of a file. Raises ReportUnwritable."""
+    return report if isinstance(report, LineReport) else Report(report, file)
 
 
 def _bits(bitmap: int) -> Iterator[int]:

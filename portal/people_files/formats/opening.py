@@ -9,10 +9,12 @@ from pathlib import Path
 
 from portal.people_files.formats.delimited import Delimited
 from portal.people_files.formats.refusal import FileRefused, OptionUnusable
+from portal.people_files.formats.streamed import Input, Streamed
 from portal.people_files.formats.streams import Gunzip, Source, Stream, Transcoder, checked
-from portal.people_files.formats.workbook import Workbook
+from portal.people_files.formats.workbook import SheetRows, Workbook, rows_said
 
-Table = Delimited | Workbook
+Table = Delimited | SheetRows
+Position = Callable[[], tuple[int, int]]
 
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
@@ -32,12 +34,16 @@ _BYTES_OF_A_ROW = 60  # at least, in the XML of a sheet
 
 @contextmanager
 def open_table(
-    path: Path, recognises: Callable[[str], bool], *, encoding: str = "", sheet: str = ""
-) -> Iterator[tuple[Table, Callable[[], tuple[int, int]]]]:
+    path: Input, recognises: Callable[[str], bool], *, encoding: str = "", sheet: str = ""
+) -> Iterator[tuple[Table, Position]]:
     """Open a file and read its header; yield the table, and a function of how far it is read, of what total.
 
     `recognises` says whether a header names a column. Raises FileRefused, Undecided, OptionUnusable.
     """
+    if isinstance(path, Streamed):
+        with path.open() as source:
+            yield _streamed_table(path, Stream(source), recognises, encoding)
+        return
     with path.open("rb", buffering=_BLOCK) as opened:
         about = os.fstat(opened.fileno())
         file = Stream(opened)
@@ -53,6 +59,20 @@ def open_table(
             raise OptionUnusable("--sheet is for workbooks (XLSX), and this file is none.")
         text, name = _decoded(_expanded(file), encoding)
         yield Delimited(text, recognises, name), lambda: (file.bytes_read, about.st_size)
+
+
+def _streamed_table(
+    file: Streamed, stream: Stream, recognises: Callable[[str], bool], encoding: str
+) -> tuple[Table, Position]:
+    if file.is_sheet:
+        if encoding:
+            raise OptionUnusable("A workbook says its own encoding: leave the encoding out.")
+        rows = SheetRows.of_stream(stream)
+        return rows, lambda: (rows.rows_read, rows.total)
+    if stream.peek(4) == _ZIP:
+        raise FileRefused(1, "the file is a zip archive or a workbook, and was sent as text")
+    text, name = _decoded(_expanded(stream), encoding)
+    return Delimited(text, recognises, name), lambda: (stream.bytes_read, file.size)
 
 
 def _expanded(file: Stream) -> Stream:
@@ -86,11 +106,15 @@ def _decoded(file: Stream, encoding: str) -> tuple[Source, str]:
     return Transcoder(file, found), found.upper() if marked else found
 
 
-def rows_at_most(path: Path) -> int:
+def rows_at_most(path: Input) -> int:
     """Return how many rows a file has at most; 0 for a pipe, which can be read only once.
 
     Takes a second per gigabyte. Raises FileRefused for a damaged gzip file.
     """
+    if isinstance(path, Streamed):
+        with path.open() as source:
+            stream = Stream(source)
+            return rows_said(stream) if path.is_sheet else _lines_of(stream)
     with path.open("rb", buffering=0) as opened:
         about = os.fstat(opened.fileno())
         if not stat.S_ISREG(about.st_mode):
@@ -98,11 +122,15 @@ def rows_at_most(path: Path) -> int:
         file = Stream(opened)
         if file.peek(4) == _ZIP:
             return _rows_of_a_workbook(path)
-        text: Stream | Gunzip = Gunzip(file) if file.peek(2) == _GZIP else file
-        lines = 0
-        while block := text.read(_BLOCK):
-            lines += block.count(b"\n")
-        return lines
+        return _lines_of(file)
+
+
+def _lines_of(file: Stream) -> int:
+    text: Stream | Gunzip = Gunzip(file) if file.peek(2) == _GZIP else file
+    lines = 0
+    while block := text.read(_BLOCK):
+        lines += block.count(b"\n")
+    return lines
 
 
 def _rows_of_a_workbook(path: Path) -> int:

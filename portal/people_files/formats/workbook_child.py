@@ -22,9 +22,13 @@ from portal.people_files.formats.sheet_cells import DATE, ERROR, MAX_MEMORY, ROU
 MAX_CPU_SECONDS = 900
 MAX_UNZIPPED = 1 << 30
 MAX_ENTRIES = 10_000
+# A sheet of people shrinks to a tenth or a thirtieth. What grows more than this many times is a bomb.
+MAX_RATIO = 200
+ALWAYS_UNZIPPED = 64 << 20
 # Excel keeps 15 digits of a number.
 _EXACT = 10**15
 _BATCH = 500
+_MAX_ROW = 65_536
 _CHUNK = 1 << 20
 _MAX_ERRORS = 1_000_000
 _ROW = re.compile(rb"<(?:\w+:)?row\b[^<>]*\bhidden=[\"'](?:1|true)[\"'](?:[^<>]*[^/<>])?>")
@@ -37,20 +41,23 @@ class Refused(Exception):
     """The workbook is rejected; the message has no final full stop."""
 
 
-def main(path: str, wanted: str, answers: IO[str]) -> None:
-    """Write the sheet `wanted`, or the only one with content where that is empty, to `answers`."""
+def main(path: str, wanted: str, answers: IO[str], most_memory: int, most_cells: int) -> None:
+    """Write the sheet `wanted`, or the only one with content where that is empty, to `answers`.
+
+    With `most_cells`, a sheet may have no more of them, and a row no more than 65,536 characters.
+    """
     try:
-        for answer in _answers(path, wanted):
+        for answer in _answers(path, wanted, most_cells):
             answers.write(json.dumps(answer, separators=(",", ":")))
             answers.write("\n")
     except Refused as refused:
         answers.write(json.dumps({"refused": str(refused)}) + "\n")
     except MemoryError:
-        answers.write(json.dumps({"refused": f"it needs more than {MAX_MEMORY >> 20} MB of memory"}) + "\n")
+        answers.write(json.dumps({"refused": f"it needs more than {most_memory >> 20} MB of memory"}) + "\n")
     answers.flush()
 
 
-def _answers(path: str, wanted: str) -> Iterator[Any]:
+def _answers(path: str, wanted: str, most_cells: int) -> Iterator[Any]:
     with _opened(path) as archive:
         try:
             workbook = CalamineWorkbook.from_path(path)
@@ -60,6 +67,7 @@ def _answers(path: str, wanted: str) -> Iterator[Any]:
                 return
             hidden, errors = _scanned(archive, index)
             sheet = workbook.get_sheet_by_index(index)
+            _refuse_large(sheet, most_cells)
         except PasswordError:
             raise Refused("it has a password. Save it without one") from None
         except CalamineError:
@@ -69,6 +77,8 @@ def _answers(path: str, wanted: str) -> Iterator[Any]:
         batch = []
         for number, row in enumerate(sheet.iter_rows(), 1):
             cells = [_text(cell) for cell in row]
+            if most_cells and sum(map(len, cells)) > _MAX_ROW:
+                raise Refused(f"row {number} has more than {_MAX_ROW} characters")
             for column in errors.get(number, ()):
                 if first_column <= column < first_column + len(cells):
                     cells[column - first_column] = ERROR
@@ -95,7 +105,19 @@ def _opened(path: str) -> zipfile.ZipFile:
             f"it expands to {unzipped >> 20} MB, and at most {MAX_UNZIPPED >> 20} MB are read. "
             "Save the sheet as CSV"
         )
+    compressed = sum(part.compress_size for part in parts)
+    if unzipped > max(ALWAYS_UNZIPPED, MAX_RATIO * compressed):
+        raise Refused(f"it expands to more than {MAX_RATIO} times its size. Save the sheet as CSV")
     return archive
+
+
+def _refuse_large(sheet: Any, most_cells: int) -> None:
+    cells = sheet.total_height * sheet.total_width
+    if most_cells and cells > most_cells:
+        raise Refused(
+            f"the sheet spans {cells:,} cells, and at most {most_cells:,} are read. "
+            "Delete the empty rows and columns beside the list, or save the sheet as CSV"
+        )
 
 
 def _index_of(workbook: Any, wanted: str) -> int | None:
@@ -179,14 +201,14 @@ def _column(letters: str) -> int:
     return number - 1
 
 
-def limit() -> None:
+def limit(memory: int = MAX_MEMORY) -> None:
     """Limit this process: memory, time, and no file may be written."""
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_SECONDS, MAX_CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 if __name__ == "__main__":
-    limit()
-    main(sys.argv[1], sys.argv[2], sys.stdout)
+    limit(int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], sys.stdout, int(sys.argv[3]), int(sys.argv[4]))
