@@ -49,6 +49,8 @@ from portal.exposure import emails as exposure_emails
 from portal.exposure import jobs as exposure
 from portal.exposure import service as exposure_service
 from portal.exposure import views as exposure_views
+from portal.exposure.uploads import jobs as uploads
+from portal.exposure.uploads.work import Uploads
 from portal.identity import registry
 from portal.identity.builtin import jobs as identity
 from portal.identity.sealed import jobs as sealed
@@ -318,6 +320,7 @@ def worker_parts(settings: Settings, db: Database, clock: Clock, vault: WorkerVa
         words=dict(WORDS),
         sealed=dict(SEALED) if is_external(settings) else {},
         sign_in_failed=reset_service.submit_failed_sign_in,
+        long_work={"uploads": lambda parts: Uploads(parts).step},
     )
 
 
@@ -348,6 +351,7 @@ SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("audit.sign_log", OFTEN, audit.sign_log),
     ScheduledJob("audit.verify", HOUR, audit.verify),
     ScheduledJob("exposure.clear", MINUTE, exposure.clear),
+    ScheduledJob("exposure.tidy_uploads", MINUTE, uploads.tidy),
     ScheduledJob("exposure.release", OFTEN, exposure.release),
     ScheduledJob("exposure.inspect", HOUR, exposure.inspect),
     ScheduledJob("campaigns.resume", OFTEN, campaigns.resume),

@@ -84,6 +84,10 @@ class Worker:
                 args=("schedule", lambda: run_due(self.parts, self._schedule, stuck)),
                 name="schedule",
             ),
+            *(
+                Thread(target=self._loop, args=(name, made(self.parts)), name=name)
+                for name, made in self.parts.long_work.items()
+            ),
             *(Thread(target=self._deliver, args=(each,), name="deliver") for each in self._deliverers),
             *(
                 [Thread(target=self._answer_sealed, args=(jobs,), name="sealed")]

@@ -14,7 +14,7 @@ from portal.core.db import new_id
 from portal.core.i18n import best_language
 from portal.crypto import tokens
 from portal.crypto.vault import INDEX_BYTES, VaultError
-from portal.exposure import answers, importing, notice_links, service
+from portal.exposure import actions, answers, importing, notice_links, service
 from portal.exposure.emails import ACCOUNT_PURPOSE, PURPOSE, CheckAnswer
 from portal.exposure.models import ActiveList
 from portal.identity import state
@@ -215,8 +215,9 @@ def release(parts: WorkerParts) -> None:
 
 
 def clear(parts: WorkerParts) -> None:
-    """Remove what a failed import could not remove itself."""
+    """Remove what a failed import could not remove itself, and the rows of destroyed versions."""
     importing.clear(parts.db)
+    actions.delete_destroyed(parts)
 
 
 def inspect(parts: WorkerParts) -> None:

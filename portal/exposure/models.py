@@ -65,6 +65,23 @@ class ActiveList(Base):
     row_mac: Mapped[bytes] = mapped_column("voucher", LargeBinary(ROW_MAC_BYTES))
 
 
+class ListComparison(Base):
+    """How a version compares with another one: how many of its people are new, gone and changed.
+
+    `row_mac` proves that the worker counted them: who approves an activation must see what is so.
+    """
+
+    __tablename__ = "exposure_comparisons"
+    __table_args__ = WITHOUT_ROWID
+
+    list_id: Mapped[int] = mapped_column(_ListId, primary_key=True, autoincrement=False)
+    other_id: Mapped[int] = mapped_column(_ListId, primary_key=True, autoincrement=False)
+    new: Mapped[int]
+    gone: Mapped[int]
+    changed: Mapped[int]
+    row_mac: Mapped[bytes] = mapped_column(LargeBinary(ROW_MAC_BYTES))
+
+
 class ExposedPerson(Base):
     """One person of one version: blind indexes and a sealed, padded blob, stored in index order."""
 

@@ -151,6 +151,8 @@ class WorkerParts:
     same for many.
     `sealed` has a function for each kind of sealed job; without any, no job is looked for. `sign_in_failed`
     is called, in a transaction, about every failed sign-in of such a job, known or not.
+    `long_work` has what takes minutes, by the names of the threads that do it: each makes a function that
+    does what is due and returns how much that was.
     """
 
     settings: Settings
@@ -164,4 +166,5 @@ class WorkerParts:
     words: dict[str, FrozenWords] = field(default_factory=dict)
     sealed: dict[str, SealedHandler] = field(default_factory=dict)
     sign_in_failed: Callable[..., None] | None = None
+    long_work: Mapping[str, Callable[["WorkerParts"], Callable[[], int]]] = field(default_factory=dict)
     stopping: Callable[[], bool] = bool  # bool() is False: never stops

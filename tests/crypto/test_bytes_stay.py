@@ -166,6 +166,7 @@ LABELS = {
         "campaign",
         "left out",
         "notice",
+        "list comparison",
         "notice subject",
         "notice text",
         "notice words",

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -29,7 +30,9 @@ from portal.core.clock import SystemClock
 from portal.core.db import Database, new_id
 from portal.crypto.keys import read_web
 from portal.crypto.vault import WebVault, derived_key
+from portal.exposure.uploads import receiving
 from portal.identity.builtin.store import BuiltinStore
+from portal.incidents import service as incidents
 from portal.mydata import service as mydata
 from portal.runtime.context import Context
 from tests.authenticator import SECRET
@@ -242,6 +245,37 @@ def set_up(context: Context, vault: WebVault, address: str) -> None:
         past.add(session, worker, change_id, account.id, f"old.{address}", now + timedelta(days=8))
 
 
+def send_lists(context: Context, customers: list[Customer]) -> None:
+    """Leave the list on its way through the console: once stopped in the middle, once to be read."""
+    vault = WebVault(read_web(context.settings.keys.web_file))
+    place, now = receiving.Place(context.db, vault, SystemClock()), SystemClock().now()
+    rows = [f"{one.address},{one.ref},{one.name}\n" for one in customers if one.affected]
+    content = ("email,account_ref,name\n" + "".join(rows)).encode() * 5
+    with context.db.write() as session:
+        incident_id = incidents.every(session)[0].id
+        uploads = [
+            receiving.begin(session, incident_id, "list", "text", len(content), "staff", now, name="list.csv")
+            for _ in range(2)
+        ]
+    assert receiving.receive(place, uploads[0], 0, len(content), BytesIO(content[:-9]).read) > 200_000
+    assert receiving.receive(place, uploads[1], 0, len(content), BytesIO(content).read) == len(content)
+
+
+def lists_are_read(db: Database) -> bool:
+    """Whether the worker has read what was sent, and compared the versions with the active one."""
+    tables = rows_of(db)
+    read = [row for row in tables["list_uploads"] if row["state"] == "read"]
+    return len(read) == 1 and len(tables["exposure_comparisons"]) == 2
+
+
+def lists_say_nothing(loot: Loot) -> None:
+    """A list on its way is sealed, and what the worker found in it too."""
+    uploads = loot.tables["list_uploads"]
+    assert {row["state"] for row in uploads} == {"receiving", "read"}
+    assert len(loot.tables["list_upload_chunks"]) == len(loot.tables["list_upload_keys"]) == 2
+    assert len({row["mark"] for row in uploads}) == 2
+
+
 def moves_say_nothing(loot: Loot) -> None:
     """A change of an address leads to its account alone, and no address lies in it, or follows from it."""
     (asked, before) = (loot.tables[name] for name in ("address_changes", "past_addresses"))
@@ -279,6 +313,7 @@ def rows_say_nothing(loot: Loot) -> None:
     moves_say_nothing(loot)
     events_say_nothing(loot)
     cases_say_nothing(loot)
+    lists_say_nothing(loot)
 
 
 def passkeys_say_nothing(loot: Loot) -> None:

@@ -45,11 +45,13 @@ from tests.peers.loot import (
     accounts_look_alike,
     confirmed,
     found_in,
+    lists_are_read,
     nothing_between,
     nothing_joins,
     rank_correlation,
     rows_of,
     rows_say_nothing,
+    send_lists,
     set_up,
     shapes,
     spellings,
@@ -212,10 +214,12 @@ def visited_portal(
         make_passkey(context, one.address)
     for one in (*affected[110:120], affected[250], *others[110:120], others[150]):
         set_up(context, WebVault(read_web(context.settings.keys.web_file)), one.address)
+    send_lists(context, customers)
     made = Portal(context, stolen_environ, smtp, customers)
     log = tmp_path / "stolen/portal.log"
     with serving(stolen_environ, log), working(stolen_environ, log):
         wait_until(made.is_at_rest)
+        wait_until(lambda: lists_are_read(context.db))
         for number in (0, 99, 150, 250):  # without an account, and with one
             made.visit(affected[number].address)
             made.visit(others[number].address)

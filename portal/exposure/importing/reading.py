@@ -45,8 +45,9 @@ class Summary(RowCounts):
 
 @dataclass(frozen=True)
 class Source:
-    """The input of an import; `incident_classes` apply to rows that name none, `report` lists bad rows: a path,
-    or where the file lies in no folder, a list in memory.
+    """The input of an import; `incident_classes` apply to rows that name none.
+
+    `report` lists bad rows: a path, or a list in memory where the file lies in no folder.
 
     `must_be_whole`: reject a file whose last line has no line break, because it may be cut. `widen`: stage
     classes that the incident does not list, instead of refusing them. `must_not_lose`: refuse a file that

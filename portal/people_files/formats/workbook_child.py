@@ -112,7 +112,7 @@ def _opened(path: str) -> zipfile.ZipFile:
 
 
 def _refuse_large(sheet: Any, most_cells: int) -> None:
-    cells = sheet.total_height * sheet.total_width
+    cells = (sheet.end[0] + 1) * sheet.width if sheet.end else 0
     if most_cells and cells > most_cells:
         raise Refused(
             f"the sheet spans {cells:,} cells, and at most {most_cells:,} are read. "
