@@ -1,5 +1,6 @@
 """Assemble the portal; the only module that imports every feature."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from wsgiref.types import WSGIEnvironment
@@ -36,6 +37,7 @@ from portal.campaigns import service as campaigns_service
 from portal.cases import emails as cases_emails
 from portal.cases import jobs as cases
 from portal.cases import views as cases_views
+from portal.console import actions, orders
 from portal.core.clock import Clock, SystemClock
 from portal.core.db import Database
 from portal.core.settings import Settings
@@ -73,6 +75,7 @@ from portal.outbox.mail import Mail
 from portal.reset import done as reset_done
 from portal.reset import emails as reset_emails
 from portal.reset import jobs as reset
+from portal.reset import passwords
 from portal.reset import service as reset_service
 from portal.reset import views as reset_views
 from portal.reset.external import jobs as reset_jobs
@@ -105,11 +108,14 @@ from portal.runtime.storage_check import ReadinessCheck, StorageCheck
 from portal.runtime.turns import Expired
 from portal.site import legal
 from portal.site import views as site_views
+from portal.staff import emails as staff_emails
+from portal.staff.approvals import jobs as approvals
+from portal.staff.sign_in import jobs as staff_sign_in
 from portal.subscriptions import emails as subscriptions_emails
 from portal.subscriptions import jobs as subscriptions
 from portal.subscriptions import service as subscriptions_service
 from portal.subscriptions import views as subscriptions_views
-from portal.web import errors, frame, languages, limits, networks, overnight
+from portal.web import clients, errors, frame, languages, limits, overnight
 from portal.web.gate import Gate
 from portal.web.public_cache import PublicCache
 
@@ -183,6 +189,7 @@ MAILS: tuple[type[Mail], ...] = (
     *subscriptions_emails.MAILS,
     *mydata_emails.MAILS,
     *cases_emails.MAILS,
+    *staff_emails.MAILS,
 )
 COMPOSERS: dict[str, type[Mail]] = {mail.name: mail for mail in MAILS}
 
@@ -295,7 +302,7 @@ def _put_in_front(app: Flask, parts: WebParts) -> None:
 
     gate = Gate(
         app.wsgi_app,
-        network=lambda environ: networks.client_network(environ, settings.trusted_proxies),
+        network=lambda environ: clients.client_network(environ, settings.trusted_proxies),
         language=language,
         busy_page=partial(errors.busy_page, app, settings.base_url),
         one_click=(subscriptions_views.ONE_CLICK, rotation_views.ONE_CLICK),
@@ -318,10 +325,17 @@ def worker_parts(settings: Settings, db: Database, clock: Clock, vault: WorkerVa
         composers=dict(COMPOSERS),
         before_handover=dict(BEFORE_HANDOVER),
         words=dict(WORDS),
-        sealed=dict(SEALED) if is_external(settings) else {},
+        sealed=(SEALED if is_external(settings) else {}) | (orders.SEALED if settings.console.url else {}),
+        actions=actions.ACTIONS,
+        password_faults=partial(_password_faults, settings.site.organisation),
         sign_in_failed=reset_service.submit_failed_sign_in,
         long_work={"uploads": lambda parts: Uploads(parts).step},
     )
+
+
+def _password_faults(organisation: str, password: str, own_words: Sequence[str]) -> list[str]:
+    found = passwords.check(password, own_words=own_words, organisation=organisation)
+    return [one.reason for one in found]
 
 
 # What goes by itself after a time, for `portal purge`; the worker's jobs remove the same.
@@ -370,4 +384,6 @@ SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("subscriptions.announce", OFTEN, subscriptions.announce),
     ScheduledJob("cases.look", MINUTE, cases.look),
     ScheduledJob("cases.tidy", HOUR, cases.tidy),
+    ScheduledJob("staff.tidy", MINUTE, staff_sign_in.tidy),
+    ScheduledJob("staff.resume", MINUTE, approvals.resume),
 )

@@ -24,6 +24,10 @@ COMMANDS = {
         "Send the notice to everyone affected.",
     ),
     "cases": ("portal.cases.commands:cases", "Help people who cannot reach their inbox."),
+    "console": (
+        "portal.console.commands:console",
+        "Run the staff's console at PORTAL_CONSOLE_LISTEN.",
+    ),
     "db": ("portal.runtime.commands:db", "Migrate, back up and restore the database."),
     "demo": ("portal.demo.commands:demo", "Run an example incident with a mailbox, on loopback only."),
     "doctor": (
@@ -43,7 +47,7 @@ COMMANDS = {
         "Write and publish incidents: the statement and the timeline.",
     ),
     "intake": ("portal.intake.commands:intake", "Show, retry or discard requests from public forms."),
-    "keys": ("portal.runtime.commands:keys", "Generate the key files, and renew the session secret."),
+    "keys": ("portal.runtime.commands:keys", "Generate key files, renew session secrets."),
     "outbox": ("portal.outbox.commands:outbox", "Show, retry or pause outgoing mail."),
     "passwords": (
         "portal.reset.stolen.commands:passwords",
@@ -63,10 +67,15 @@ COMMANDS = {
         "Look up an address for somebody who calls.",
     ),
     "serve": ("portal.serve:serve", "Run the web server at PORTAL_LISTEN."),
+    "staff": ("portal.staff.commands:staff", "Invite and list the staff who use the console."),
     "status": ("portal.monitoring.status:status", "Show the state of the portal, and what needs action."),
 }
 # Further checks before a start, so that all faults are reported together with those of the settings.
-REFUSALS = {"serve": "portal.serve:refusals", "worker": "portal.worker:refusals"}
+REFUSALS = {
+    "serve": "portal.serve:refusals",
+    "worker": "portal.worker:refusals",
+    "console": "portal.console.commands:refusals",
+}
 # The features' checks for `portal doctor`: of the settings, and of the database.
 CHECKS = {
     "identity store": "portal.identity.external:check",
@@ -174,6 +183,7 @@ def _context_of(context: click.Context, name: str) -> "Context":
     # Whether a command needs the relay's password: yes unless listed.
     sends_mail = {
         "serve": SendsMail.NO,
+        "console": SendsMail.NO,
         "rehearse": SendsMail.NO,
         "doctor": SendsMail.IF_KEYS_SAY,
         "keys": SendsMail.IF_KEYS_SAY,

@@ -45,13 +45,13 @@ def serve(context: Context, processes: int | None) -> None:
     except self_test.OtherKeys as error:
         raise click.ClickException(str(error)) from error
     host, _, port = context.settings.listen.rpartition(":")
-    _try_to_listen(host.strip("[]"), int(port))
+    try_to_listen(host.strip("[]"), int(port), "PORTAL_LISTEN")
     processes = processes or len(os.sched_getaffinity(0))
     # The server's own loader would look in the working directory first.
     server("wsgi:app", host.strip("[]"), int(port), processes).serve(target_loader=resolve_name)
 
 
-def _try_to_listen(host: str, port: int) -> None:
+def try_to_listen(host: str, port: int, setting: str) -> None:
     """Raise ClickException if the address cannot be bound, which the server itself would not explain."""
     try:
         family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -61,7 +61,7 @@ def _try_to_listen(host: str, port: int) -> None:
             probe.listen()
     except OSError as error:
         raise click.ClickException(
-            f"PORTAL_LISTEN: cannot listen on {host} port {port} ({error.strerror}). "
+            f"{setting}: cannot listen on {host} port {port} ({error.strerror}). "
             "Set a free address of this machine."
         ) from error
 

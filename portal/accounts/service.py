@@ -62,28 +62,6 @@ DEVICE_NUMBER_BYTES = 16
 ACCOUNTS_PER_DEVICE = 5
 DEVICE_COOKIE_SECONDS = 400 * 24 * 3600  # browsers keep no cookie for longer
 
-# (name, substring of the user agent), first match wins. No version and no model: enough for the owner to
-# recognise a device, and little for anyone else.
-_BROWSERS = (
-    ("Edge", "Edg"),
-    ("Opera", "OPR/"),
-    ("Samsung Internet", "SamsungBrowser/"),
-    ("Firefox", "Firefox/"),
-    ("Firefox", "FxiOS/"),
-    ("Chrome", "Chrome/"),
-    ("Chrome", "CriOS/"),
-    ("Safari", "Safari/"),
-)
-_SYSTEMS = (
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Android", "Android"),
-    ("Windows", "Windows"),
-    ("Mac", "Macintosh"),
-    ("ChromeOS", "CrOS"),
-    ("Linux", "Linux"),
-)
-
 
 class SessionEnded(Exception):
     """The session ended after it was looked up: its owner locked the account meanwhile, or signed out."""
@@ -316,23 +294,6 @@ def device_cookie_with(vault: WebVault, cookie: str | None, account: bytes, vers
     proof = _device_proof(vault, number, account, version)
     others = [other for other in proofs if not compare_digest(other, proof)]
     return urlsafe_b64encode(number + b"".join([*others, proof][-ACCOUNTS_PER_DEVICE:])).decode()
-
-
-def describe_device(user_agent: str) -> str:
-    """Return browser and system as `Firefox/Android`; either part is empty when unknown."""
-    browser = next((name for name, part in _BROWSERS if part in user_agent), "")
-    system = next((name for name, part in _SYSTEMS if part in user_agent), "")
-    return f"{browser}/{system}"
-
-
-def read_device(described: str) -> tuple[str, str]:
-    """Return the browser and the system that `describe_device` described; what it cannot have said is empty.
-
-    A stolen web server must not have words of its own mailed.
-    """
-    browser, _slash, system = described.partition("/")
-    known = {name for name, _part in _BROWSERS}, {name for name, _part in _SYSTEMS}
-    return browser if browser in known[0] else "", system if system in known[1] else ""
 
 
 def _device_key(vault: WebVault, session_id: bytes) -> bytes:

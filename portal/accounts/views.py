@@ -23,7 +23,7 @@ from portal.identity.sealed.waiting import WaitingPage
 from portal.identity.service import hasher_for, is_external
 from portal.intake import service as intake
 from portal.runtime.parts import AccountLine
-from portal.web import frame
+from portal.web import clients, frame
 from portal.web.forms import EmptyForm
 from portal.web.overnight import filled_in_again
 
@@ -147,7 +147,7 @@ def create_session(db_session: Session, account: Account, address: str) -> str:
     parts, earlier = frame.parts(), login.signed_in()
     if earlier is not None:
         service.end_session(db_session, earlier.account_id, earlier.session_id)
-    now, device = parts.clock.now(), service.describe_device(request.user_agent.string)
+    now, device = parts.clock.now(), clients.describe_device(request.user_agent.string)
     new_browser.tell(db_session, account)
     return service.create_session(
         db_session, parts.vault, account, address=address, device=device, now=now, proved_at=now
@@ -337,7 +337,7 @@ def _session_id(text: str) -> bytes:
 
 
 def device_name(described: str) -> str:
-    """Return the words for a browser and system that `service.describe_device` described."""
+    """Return the words for a browser and system that `clients.describe_device` described."""
     browser, system = described.split("/", 1)
     if browser and system:
         return str(_("%(browser)s on %(system)s", browser=browser, system=system))

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.audit.models import HASH_BYTES, AuditCheckpoint, AuditEntry, AuditHead
+from portal.core.db import AUDITED
 
 HEAD = 1
 GENESIS = bytes(HASH_BYTES)
@@ -69,10 +70,16 @@ def record(
     """Append one entry in the caller's transaction; return its number.
 
     `action` is `feature.verb`; `subject` names a public thing (a slug, a version). Nothing about a person may
-    be recorded. Raises ChainBroken if the head row is missing.
+    be recorded. What the session knows of who acts (`Database.acting`) is added to the details. Raises
+    ChainBroken if the head row is missing.
     """
     head = _locked_head(session)
-    text = json.dumps(dict(details), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(
+        session.info.get(AUDITED, {}) | dict(details),
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
     entry = AuditEntry(
         number=head.number + 1,
         at=now,

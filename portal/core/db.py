@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from copy import copy
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -54,6 +55,8 @@ SHORTEST_PAUSE = 0.05
 LONGEST_PAUSE = 0.5
 # SQLite creates files that only their owner may write. The umask can still take bits of this mode away.
 FILE_MODE = 0o660
+# What a session knows of who acts in it, for the audit log.
+AUDITED = "audited"
 WRITING = {"portal_writes": True}
 MARKING = {"portal_writes": True, "portal_synchronous": "NORMAL"}
 # For tables whose rows come from what people do. SQLite then stores them in the order of their keys, which
@@ -166,6 +169,7 @@ class Database:
     def __init__(self, url: str, *, for_web: bool = False) -> None:
         """Create the engine, without connecting yet."""
         self._for_web = for_web
+        self._info: dict[str, dict[str, str]] = {}
         self._busy_milliseconds = WEB_BUSY_MILLISECONDS if for_web else BUSY_MILLISECONDS
         parsed = make_url(url)
         if parsed.drivername == "postgresql":
@@ -189,7 +193,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Yield a session for reading; nothing is committed."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self.engine, expire_on_commit=False, info=self._info) as session:
             yield session
 
     @contextmanager
@@ -200,7 +204,7 @@ class Database:
             if self.is_sqlite
             else self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
-        with Session(engine, expire_on_commit=False) as session:
+        with Session(engine, expire_on_commit=False, info=self._info) as session:
             yield session
 
     @contextmanager
@@ -211,7 +215,7 @@ class Database:
         """
         with (
             self.engine.connect().execution_options(**(WRITING if durable else MARKING)) as connection,
-            Session(connection, expire_on_commit=False) as session,
+            Session(connection, expire_on_commit=False, info=self._info) as session,
             session.begin(),
         ):
             if self._for_web and not self.is_sqlite:
@@ -251,10 +255,20 @@ class Database:
         with self.engine.connect() as connection:
             waiting = self._short_busy_timeout(connection) if self.is_sqlite else nullcontext()
             writing = connection.execution_options(**WRITING)
-            with waiting, Session(writing, expire_on_commit=False) as session, session.begin():
+            with (
+                waiting,
+                Session(writing, expire_on_commit=False, info=self._info) as session,
+                session.begin(),
+            ):
                 if not self.is_sqlite:
                     session.execute(text(f"SET LOCAL lock_timeout = {SHORT_MILLISECONDS}"))
                 yield session
+
+    def acting(self, details: Mapping[str, str]) -> "Database":
+        """Return this database for what somebody does: its sessions' audit entries have these details too."""
+        other = copy(self)
+        other._info = {AUDITED: dict(details)}  # noqa: SLF001 - its own class
+        return other
 
     def dispose(self) -> None:
         """Close every pooled connection."""

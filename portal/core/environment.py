@@ -187,8 +187,24 @@ class Environment:
         return value
 
     def base_url(self, name: str, default: str) -> str:
-        """Return an origin in small letters, without a path; https in production."""
-        value = self.text(name, "" if self.production else default).rstrip("/")
+        """Return the public site's origin in small letters, without a path; https in production."""
+        value = self.origin(name, "" if self.production else default)
+        if not value:
+            self.fault(name, "is required: the URL under which people reach the portal")
+        elif self.production and value.startswith("http:"):
+            self.fault(name, "must start with https in production")
+        return value
+
+    def staff_url(self, name: str) -> str:
+        """Return the console's origin, or nothing where there is no console; https, or loopback only."""
+        value = self.origin(name, "")
+        if value.startswith("http:") and urlsplit(value).hostname not in service_urls.LOOPBACK:
+            self.fault(name, "must start with https, or be a localhost address")
+        return value
+
+    def origin(self, name: str, default: str) -> str:
+        """Return an origin in small letters, without a path."""
+        value = self.text(name, default).rstrip("/")
         try:
             parts = urlsplit(value)
             valid = (
@@ -199,12 +215,8 @@ class Environment:
             )
         except ValueError:
             parts, valid = urlsplit(""), False
-        if not value:
-            self.fault(name, "is required: the URL under which people reach the portal")
-        elif not valid:
+        if value and not valid:
             self.fault(name, "must be like https://incident.example.com, without a path")
-        elif self.production and parts.scheme != "https":
-            self.fault(name, "must start with https in production")
         return _origin(parts) if valid else value
 
     def database_url(self, name: str, default: str) -> str:

@@ -1,4 +1,4 @@
-"""Seal, encrypt, MAC and blind-index data. The web process's vault cannot decrypt data about people."""
+"""Seal, encrypt, MAC and blind-index data. Only the worker's vault decrypts data about people."""
 
 from base64 import b32decode, b32encode
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from portal.core.addresses import sign_in_name
 from portal.crypto import tokens
-from portal.crypto.keys import CANARY, WebKeys, WorkerKeys
+from portal.crypto.keys import CANARY, ConsoleKeys, WebKeys, WorkerKeys, staff_index
 
 INDEX_BYTES = 16
 ROW_MAC_BYTES = 32
@@ -88,33 +88,75 @@ def open_with(private: X25519PrivateKey, purpose: str, row_id: bytes, sealed: by
         raise VaultError from error
 
 
-class WebVault:
-    """The web process's operations: seal requests for the worker, find an account, open password hashes."""
+class PageVault:
+    """What each process that serves pages does: seal for the worker, count, encrypt for itself."""
 
-    def __init__(self, keys: WebKeys | WorkerKeys) -> None:
-        """Derive the keys of each purpose."""
-        self.key_id = keys.key_id.encode()
-        self._public = X25519PublicKey.from_public_bytes(keys.sealing_public)
-        self._account_key = derived_key(keys.account_index, "account")
-        self._bucket_key = derived_key(keys.account_index, "bucket")
-        self._fingerprint_key = derived_key(keys.account_index, "fingerprint")
-        self._doctor_key = derived_key(keys.account_index, "doctor")
-        # Not derived from the session secret, which is renewed: every password would become invalid.
-        self._hash_key = AESGCM(hkdf(keys.account_index, "portal stored password hashes"))
-        self._index_key = keys.account_index
+    def __init__(self, key_id: str, sealing_public: bytes, index_key: bytes) -> None:
+        """Derive the keys of each purpose from the index key, which the process shares with the worker."""
+        self.key_id = key_id.encode()
+        self._public = X25519PublicKey.from_public_bytes(sealing_public)
+        self._bucket_key = derived_key(index_key, "bucket")
+        self._index_key = index_key
         self._own_keys: dict[str, AESGCM] = {}
 
     def seal(self, purpose: str, row_id: bytes, plaintext: bytes) -> bytes:
         """Seal `plaintext` for the worker, bound to purpose and row."""
         return seal_to(self._public, purpose, row_id, plaintext)
 
-    def account_index(self, address: str) -> bytes:
-        """Return the 16-byte blind index by which the account of a normalised address is found."""
-        return _index(self._account_key, sign_in_name(address))
-
     def bucket(self, *parts: str) -> bytes:
         """Return a 16-byte keyed hash of `parts`, such as a rate limit's bucket: no IP address is stored."""
         return _index(self._bucket_key, "\0".join(parts))
+
+    def encrypt_own(self, label: str, cell: Cell, plaintext: bytes, sizes: tuple[int, ...]) -> bytes:
+        """Encrypt what the process itself must read, padded to one of `sizes`, such as a factor's secret.
+
+        AES-256-GCM with a random nonce, under a key of the label's own that the worker has too: a stolen
+        database alone opens none. Raises ValueError where the value does not fit.
+        """
+        nonce = urandom(_NONCE_BYTES)
+        sealed = self._own_key(label).encrypt(nonce, pad(plaintext, sizes), cell.associated(self.key_id))
+        return nonce + sealed
+
+    def decrypt_own(self, label: str, cell: Cell, blob: bytes) -> bytes:
+        """Return what `encrypt_own` encrypted. Raises VaultError where it was moved or altered."""
+        return _open(self._own_key(label), cell.associated(self.key_id), blob)
+
+    def _own_key(self, label: str) -> AESGCM:
+        key = self._own_keys.get(label)
+        if key is None:
+            key = self._own_keys[label] = AESGCM(hkdf(self._index_key, label))
+        return key
+
+
+class ConsoleVault(PageVault):
+    """The console's operations: it finds staff, and decrypts nothing about customers."""
+
+    def __init__(self, keys: ConsoleKeys | WorkerKeys) -> None:
+        """Derive the keys of each purpose."""
+        index_key = staff_index(keys) if isinstance(keys, WorkerKeys) else keys.staff_index
+        super().__init__(keys.key_id, keys.sealing_public, index_key)
+        self._staff_key = derived_key(index_key, "staff")
+
+    def staff_index(self, address: str) -> bytes:
+        """Return the 16-byte blind index by which a member of staff is found, of a normalised address."""
+        return _index(self._staff_key, sign_in_name(address))
+
+
+class WebVault(PageVault):
+    """The web process's operations: seal requests for the worker, find an account, open password hashes."""
+
+    def __init__(self, keys: WebKeys | WorkerKeys) -> None:
+        """Derive the keys of each purpose."""
+        super().__init__(keys.key_id, keys.sealing_public, keys.account_index)
+        self._account_key = derived_key(keys.account_index, "account")
+        self._fingerprint_key = derived_key(keys.account_index, "fingerprint")
+        self._doctor_key = derived_key(keys.account_index, "doctor")
+        # Not derived from the session secret, which is renewed: every password would become invalid.
+        self._hash_key = AESGCM(hkdf(keys.account_index, "portal stored password hashes"))
+
+    def account_index(self, address: str) -> bytes:
+        """Return the 16-byte blind index by which the account of a normalised address is found."""
+        return _index(self._account_key, sign_in_name(address))
 
     def doctor_mac(self, *parts: str) -> str:
         """Return the MAC, in hexadecimal, by which `portal doctor` and the web server know each other."""
@@ -146,26 +188,6 @@ class WebVault:
         """Return the password hash of a cell. Raises VaultError where it was moved or altered."""
         return _open(self._hash_key, cell.associated(self.key_id), blob)
 
-    def encrypt_own(self, label: str, cell: Cell, plaintext: bytes, sizes: tuple[int, ...]) -> bytes:
-        """Encrypt what the web process itself must read, padded to one of `sizes`, such as a factor's secret.
-
-        AES-256-GCM with a random nonce, under a key of the label's own that both processes have: a stolen
-        database alone opens none. Raises ValueError where the value does not fit.
-        """
-        nonce = urandom(_NONCE_BYTES)
-        sealed = self._own_key(label).encrypt(nonce, pad(plaintext, sizes), cell.associated(self.key_id))
-        return nonce + sealed
-
-    def decrypt_own(self, label: str, cell: Cell, blob: bytes) -> bytes:
-        """Return what `encrypt_own` encrypted. Raises VaultError where it was moved or altered."""
-        return _open(self._own_key(label), cell.associated(self.key_id), blob)
-
-    def _own_key(self, label: str) -> AESGCM:
-        key = self._own_keys.get(label)
-        if key is None:
-            key = self._own_keys[label] = AESGCM(hkdf(self._index_key, label))
-        return key
-
 
 class WorkerVault(WebVault):
     """The worker's operations: also open requests, encrypt and decrypt cells, index lists, derive tokens."""
@@ -173,6 +195,7 @@ class WorkerVault(WebVault):
     def __init__(self, keys: WorkerKeys) -> None:
         """Derive the keys of each purpose."""
         super().__init__(keys)
+        self.staff = ConsoleVault(keys)
         self._private = X25519PrivateKey.from_private_bytes(keys.sealing_private)
         self._storage = AESGCM(keys.storage)
         self._list_key = keys.list_index

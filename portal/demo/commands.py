@@ -17,10 +17,10 @@ from portal.core import shipped
 from portal.core.environment import PREFIX
 from portal.core.settings import Settings
 from portal.crypto import keys
-from portal.demo.example import close_stolen_passwords, incident, load, show_notice
+from portal.demo.example import add_staff, close_stolen_passwords, incident, load, show_notice
 from portal.demo.mailbox import HOST, MailboxStore, check_installed, receiving
-from portal.demo.people import EXAMPLE, FAMILY, PASSWORD, ROBBED, UNAFFECTED
-from portal.demo.processes import is_free, running, wait_for_stop, wait_until_up
+from portal.demo.people import EXAMPLE, FAMILY, PASSWORD, ROBBED, STAFF, UNAFFECTED
+from portal.demo.processes import free_port, is_free, running, wait_for_stop, wait_until_up
 from portal.runtime.context import Context
 
 LOG = "demo.log"
@@ -64,8 +64,9 @@ def _run(folder: Path, port: int, *, fresh: bool) -> None:
     if fresh or not (folder / "demo-loaded").exists():
         _delete_data(folder)
     store = MailboxStore(folder / "demo-mailbox.db")
+    console_port = free_port()
     with receiving(store.add) as mail_port:
-        environ = _environ(folder, port, mail_port)
+        environ = _environ(folder, port, mail_port, console_port)
         if not (folder / "demo-loaded").exists():
             click.echo("Loading the example incident ...")
         _prepare(folder, Settings.from_env(environ))
@@ -73,9 +74,11 @@ def _run(folder: Path, port: int, *, fresh: bool) -> None:
             (folder / LOG).open("wb") as log,
             running("worker", environ, log),
             running("serve", environ, log) as server,
+            running("console", environ, log) as console,
         ):
             wait_until_up(port, server, folder / LOG)
-            wait_for_stop(server, partial(_print_addresses, port, folder / LOG))
+            wait_until_up(console_port, console, folder / LOG)
+            wait_for_stop(server, partial(_print_addresses, port, console_port, folder / LOG))
 
 
 @contextmanager
@@ -97,10 +100,14 @@ def _locked(folder: Path, port: int) -> Iterator[None]:
         yield
 
 
-def _print_addresses(port: int, log: Path) -> None:
+def _print_addresses(port: int, console_port: int, log: Path) -> None:
     """Print the addresses of the demonstration and people to try it with."""
     click.echo(f"portal: http://localhost:{port}/")
     click.echo(f"mailbox: http://localhost:{port}/dev/mailbox/")
+    click.echo(f"console: http://localhost:{console_port}/")
+    click.echo("Staff, with password, and the secret for an authenticator app:")
+    for one in STAFF:
+        click.echo(f"staff: {one.role} {one.address} {one.password} {one.secret}")
     click.echo("A customer whose data was stolen. Check her address, then read the answer in the mailbox:")
     click.echo(f"example: {EXAMPLE}")
     click.echo(
@@ -117,7 +124,7 @@ def _print_addresses(port: int, log: Path) -> None:
     sys.stdout.flush()
 
 
-def _environ(folder: Path, port: int, mail_port: int) -> dict[str, str]:
+def _environ(folder: Path, port: int, mail_port: int, console_port: int) -> dict[str, str]:
     about = incident()
     own = {
         "ENVIRONMENT": "demo",
@@ -128,6 +135,9 @@ def _environ(folder: Path, port: int, mail_port: int) -> dict[str, str]:
         "MAIL_SENDER": f"incident@{about['domain']}",
         "WEB_KEYS_FILE": str(folder / "demo-keys/web.json"),
         "WORKER_KEYS_FILE": str(folder / "demo-keys/worker.json"),
+        "CONSOLE_KEYS_FILE": str(folder / "demo-keys/console.json"),
+        "CONSOLE_URL": f"http://localhost:{console_port}",
+        "CONSOLE_LISTEN": f"{HOST}:{console_port}",
         "EMBEDDED": "1",
         "ORGANISATION": about["organisation"],
         "CONTACT_EMAIL": about["contact_email"],
@@ -144,12 +154,16 @@ def _environ(folder: Path, port: int, mail_port: int) -> dict[str, str]:
 def _prepare(folder: Path, settings: Settings) -> None:
     if not settings.keys.worker_file.exists():
         keys.write_pair(*keys.generate(), settings.keys.web_file, settings.keys.worker_file)
+    if not settings.keys.console_file.exists():
+        worker = keys.read_worker(settings.keys.worker_file)
+        keys.write((settings.keys.console_file, keys.for_console(worker)))
     context = Context(settings)
     new = not (folder / "demo-loaded").exists()
     load(context, new=new)
     if new:
         close_stolen_passwords(context)
         show_notice(context)
+    add_staff(context)
     (folder / "demo-loaded").touch()
     context.db.dispose()
 

@@ -14,13 +14,16 @@ import click
 from portal.accounts.commands import accounts
 from portal.campaigns.commands import campaigns
 from portal.core.clock import FixedClock, SystemClock
-from portal.demo.people import FAMILY, PASSWORD, accounts_file, list_file
+from portal.demo.people import FAMILY, PASSWORD, STAFF, accounts_file, list_file
 from portal.exposure.commands import exposure
 from portal.identity.service import hasher_for
 from portal.incidents.commands import incidents
 from portal.reset.commands import reset
 from portal.runtime.commands import db
 from portal.runtime.context import Context
+from portal.staff import members
+from portal.staff.roles import Role
+from portal.staff.sign_in import credentials
 
 Step = tuple[datetime, click.Group, tuple[str, ...]]
 CONTENT = Path(__file__).parent / "content"
@@ -54,6 +57,23 @@ def show_notice(context: Context) -> None:
     """Send the notice, in each language, to one address: to all thousand, it would fill the mailbox."""
     for language in context.settings.site.languages:
         _run(context, campaigns, "test", incident()["slug"], "--to", FAMILY, "--language", language)
+
+
+def add_staff(context: Context) -> None:
+    """Add an author, an approver and an admin, who sign in with a password and a code, where nobody is."""
+    vault, now = context.worker_vault(), context.clock.now()
+    with context.db.read() as session:
+        if members.listed(session, vault.staff):
+            return
+    hasher, language = hasher_for(context.settings), context.settings.default_language
+    hashes = [hasher.hash(one.password) for one in STAFF]
+    with context.db.write() as session:
+        for one, password_hash in zip(STAFF, hashes, strict=True):
+            role = frozenset({Role(one.role)})
+            member = members.add(session, vault, one.address, role, language, now, one.name)
+            credentials.set_password(session, vault, member.id, password_hash, now)
+            credentials.set_code(session, vault, member.id, one.secret, 0, now)
+            members.activate(session, vault, member, one.name, language)
 
 
 def _first_statement_at(about: dict[str, Any]) -> datetime:

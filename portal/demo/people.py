@@ -13,6 +13,42 @@ ROBBED = "marta.quiroga41@correo.example"  # her password was stolen
 UNAFFECTED = "tom.berg@postbox.example"
 PASSWORD = "thimble-quartz-heron-lagoon-brisk"  # noqa: S105 - of the demonstration, in its own database
 AFFECTED = 1000
+
+
+@dataclass(frozen=True, repr=False)
+class StaffExample:
+    """A member of staff with a password, and the secret for an authenticator app."""
+
+    role: str
+    name: str
+    address: str
+    password: str
+    secret: str
+
+
+STAFF = (
+    StaffExample(
+        "author",
+        "Iris Calder",
+        "iris@lanternfold.example",
+        "copper-lantern-otter-midday-plume",
+        "KRSXG5DBOV2GQ33SMF3WQZLSMVXW4ZJA",
+    ),
+    StaffExample(
+        "approver",
+        "Tomas Reyes",
+        "tomas@lanternfold.example",
+        "velvet-harbour-sparrow-ninety-fig",
+        "KRSXG5DBOBYHE33WMVZGQZLSMVXW4ZJB",
+    ),
+    StaffExample(
+        "admin",
+        "Ada Winter",
+        "ada@lanternfold.example",
+        "granite-teacup-willow-seventh-kite",
+        "KRSXG5DBMRWWS3TIMVZGK33OMVXXA3DC",
+    ),
+)
 FIRST_HALF = 640
 COUNTED_TWICE = 180
 FOUND_LATE = frozenset({"Passwords", "Dates of birth", "Partial credit card data"})

@@ -54,9 +54,17 @@ def _bare_app(settings: Settings, db: Database, clock: Clock) -> Flask:
     web_keys, _ = keys.generate()
     slots = hash_slots_for(settings)
     storage, page_cache = StorageCheck(db), PageCache(lambda: 0, 0.0)
-    frame.prepare(
-        app, WebParts(settings, db, clock, web_keys, WebVault(web_keys), slots, storage, page_cache)
+    parts = WebParts(
+        settings=settings,
+        db=db,
+        clock=clock,
+        keys=web_keys,
+        vault=WebVault(web_keys),
+        hash_slots=slots,
+        storage=storage,
+        page_cache=page_cache,
     )
+    frame.prepare(app, parts)
     return app
 
 

@@ -30,7 +30,7 @@ from portal.reset.passwords import MINIMUM
 from portal.reset.rejections import PasswordRefused
 from portal.reset.service import RENEWAL
 from portal.reset.stolen import judging
-from portal.web import frame
+from portal.web import clients, frame
 from portal.web.forms import AddressForm, EmptyForm
 from portal.web.overnight import filled_in_again
 from portal.web.tabs import TabValue
@@ -157,7 +157,7 @@ def store() -> Page:
                 now=now,
                 is_unchecked=form.is_unchecked,
                 factor=factor.token_for(link),
-                device=accounts.describe_device(request.user_agent.string),
+                device=clients.describe_device(request.user_agent.string),
             )
     except intake.LinkInvalid:
         factor.require(opened, link)
@@ -213,7 +213,7 @@ def change_now() -> Page:
         asking.count_refusal(current.session_id)
         return _change_page(form), REFUSED
     now = parts.clock.now()
-    device = accounts.describe_device(request.user_agent.string)
+    device = clients.describe_device(request.user_agent.string)
     try:
         with parts.db.write() as db_session:
             changed = service.store_password(

@@ -16,36 +16,65 @@ from portal.runtime.context import Context
 
 @click.group()
 def keys() -> None:
-    """Generate the key files, and renew the session secret."""
+    """Generate key files, renew session secrets."""
 
 
 @keys.command()
 @click.pass_obj
 def generate(context: Context) -> None:
-    """Generate both key files. Never overwrites one."""
-    settings = context.settings
+    """Generate the key files of web server, worker and console. Never overwrites one."""
+    files = context.settings.keys
+    web, worker = keyfiles.generate()
     try:
-        keyfiles.write_pair(*keyfiles.generate(), settings.keys.web_file, settings.keys.worker_file)
+        keyfiles.write(
+            (files.web_file, web),
+            (files.worker_file, worker),
+            (files.console_file, keyfiles.for_console(worker)),
+        )
     except keyfiles.KeysInvalid as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"For the web server: {settings.keys.web_file.absolute()}")
-    click.echo(f"For the worker:     {settings.keys.worker_file.absolute()}")
-    click.echo("Copy both to offline storage now. Without them nobody can decrypt what is stored.")
+    click.echo(f"For the web server: {files.web_file.absolute()}")
+    click.echo(f"For the worker:     {files.worker_file.absolute()}")
+    click.echo(f"For the console:    {files.console_file.absolute()}")
+    click.echo(
+        "Copy the first two to offline storage now. Without them nobody can decrypt what is stored. "
+        "The console's is made again with: portal keys console"
+    )
 
 
 @keys.command()
 @click.pass_obj
-def renew_session(context: Context) -> None:
+def console(context: Context) -> None:
+    """Make the console's key file from the worker's. Never overwrites one.
+
+    For an installation that is older than the console. Run it as the worker's user, then give the file to the
+    console's.
+    """
+    files = context.settings.keys
+    try:
+        keyfiles.write((files.console_file, keyfiles.for_console(keyfiles.read_worker(files.worker_file))))
+    except keyfiles.KeysInvalid as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"For the console: {files.console_file.absolute()}")
+    click.echo(f"Give it to its user alone: chown portal-console {files.console_file.absolute()}")
+
+
+@keys.command()
+@click.option("--console", "of_console", is_flag=True, help="Of the console's sessions instead.")
+@click.pass_obj
+def renew_session(context: Context, *, of_console: bool) -> None:
     """Replace the secret of the web server's sessions.
 
     The previous secret stays valid until the next renewal. If it may have leaked, renew twice.
     """
-    file = context.settings.keys.web_file
+    files = context.settings.keys
+    file = files.console_file if of_console else files.web_file
     try:
-        keyfiles.renew_session(file)
+        keyfiles.renew_session(file, keyfiles.read_console if of_console else keyfiles.read_web)
     except keyfiles.KeysInvalid as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"A new session secret is in {file}. Restart the web server now.")
+    server = "console" if of_console else "web server"
+    click.echo(f"A new session secret is in {file}. Restart the {server} now.")
     click.echo("People who are signed in stay signed in, until the next renewal ends their sessions.")
 
 

@@ -13,8 +13,8 @@ from portal.core.clock import Clock
 from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.crypto.hashing import HashSlots
-from portal.crypto.keys import WebKeys
-from portal.crypto.vault import WebVault, WorkerVault
+from portal.crypto.keys import ConsoleKeys, WebKeys
+from portal.crypto.vault import ConsoleVault, PageVault, WebVault, WorkerVault
 from portal.runtime.page_cache import PageCache
 from portal.runtime.storage_check import StorageCheck
 
@@ -36,8 +36,26 @@ AccountLineProvider = Callable[[Session, bytes, datetime], AccountLine]
 WaitEstimate = Callable[[Session, datetime], timedelta]
 
 
-@dataclass(frozen=True)
-class WebParts:
+@dataclass(frozen=True, kw_only=True)
+class PageParts:
+    """The parts that pages share, those for everyone and those for staff.
+
+    `cookie` is the name of the session's cookie. What is below `unlisted_paths` is excluded from search
+    engines, but for `listed_pages`.
+    """
+
+    settings: Settings
+    db: Database
+    clock: Clock
+    keys: WebKeys | ConsoleKeys
+    vault: PageVault
+    cookie: str = "session"
+    unlisted_paths: tuple[str, ...] = ()
+    listed_pages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebParts(PageParts):
     """The parts of the web process, and what features pass to packages below them.
 
     `blocklists` are those that the operator gave. `storage` says whether the database can store, and what is
@@ -47,13 +65,9 @@ class WebParts:
     known or not, and whether this one closes sign-in to unknown browsers. `password_due` answers a sign-in
     with a passkey where the account needs a new password; it gets the account and its address.
     `stolen_password_locked` is called with the account's id and version, the address and the password of
-    every try that fits; it returns whether it locked the account. What is below `unlisted_paths` is excluded
-    from search engines, but for `listed_pages`.
+    every try that fits; it returns whether it locked the account.
     """
 
-    settings: Settings
-    db: Database
-    clock: Clock
     keys: WebKeys
     vault: WebVault
     hash_slots: HashSlots
@@ -66,8 +80,19 @@ class WebParts:
     sign_in_failed: Callable[[Session, str, bool], None] | None = None
     password_due: Callable[[Any, str], Any] | None = None
     stolen_password_locked: Callable[[bytes, int, str, str], bool] | None = None
-    unlisted_paths: tuple[str, ...] = ()
-    listed_pages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsoleParts(PageParts):
+    """The console's parts. The settings' base URL is its own; `public_url` is that of the public site.
+
+    `actions` are what staff do with a second person, by kind.
+    """
+
+    keys: ConsoleKeys
+    vault: ConsoleVault
+    public_url: str
+    actions: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -150,9 +175,11 @@ class WorkerParts:
     then; `words` one for each name of a mail whose words are frozen in rows of their own, since they are the
     same for many.
     `sealed` has a function for each kind of sealed job; without any, no job is looked for. `sign_in_failed`
-    is called, in a transaction, about every failed sign-in of such a job, known or not.
-    `long_work` has what takes minutes, by the names of the threads that do it: each makes a function that
-    does what is due and returns how much that was.
+    is called, in a transaction, about every failed sign-in of such a job, known or not. `long_work` has what
+    takes minutes, by the names of the threads that do it: each makes a function that does what is due and
+    returns how much that was.
+    `actions` are what staff do with a second person, by kind. `password_faults` says what is wrong with a
+    new password, of a person with these own words.
     """
 
     settings: Settings
@@ -167,4 +194,6 @@ class WorkerParts:
     sealed: dict[str, SealedHandler] = field(default_factory=dict)
     sign_in_failed: Callable[..., None] | None = None
     long_work: Mapping[str, Callable[["WorkerParts"], Callable[[], int]]] = field(default_factory=dict)
+    actions: Mapping[str, Any] = field(default_factory=dict)
+    password_faults: Callable[[str, Sequence[str]], Sequence[str]] | None = None
     stopping: Callable[[], bool] = bool  # bool() is False: never stops

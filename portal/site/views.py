@@ -3,7 +3,6 @@
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from flask import (
     Blueprint,
@@ -20,6 +19,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from portal.runtime.doctor import question
 from portal.site import legal
 from portal.web import frame, languages, theme
+from portal.web.forms import own_path
 
 bp = Blueprint("pages", __name__)
 UNLISTED_PATHS = ("/language/",)
@@ -32,7 +32,7 @@ SECURITY_LIFETIME = timedelta(days=180)
 @bp.get("/language/")
 def choose_language() -> str:
     """Show the languages on a page of their own, for copies of a former version's pages."""
-    return render_template("site/language.html", back=_back(request.args.get("back", "/")))
+    return render_template("site/language.html", back=own_path(request.args.get("back", "/")))
 
 
 @bp.post("/language/")
@@ -50,27 +50,12 @@ def set_language() -> BaseResponse:
         raise BadRequest
     if parts.language_chosen is not None:
         parts.language_chosen(chosen)
-    response = redirect(_back(request.form.get("back", "/")), 303)
+    response = redirect(own_path(request.form.get("back", "/")), 303)
     name = languages.cookie_name(languages.COOKIE, https=settings.https)
     response.set_cookie(
         name, chosen, max_age=YEAR, secure=settings.https, httponly=True, samesite="Lax", path="/"
     )
     return response
-
-
-def _back(target: str) -> str:
-    """Return `target` if it is a path of this site, otherwise `/`, so that no redirect leaves the site."""
-    try:
-        parts = urlsplit(target.replace("\\", "/"))
-    except ValueError:
-        return "/"
-    safe = (
-        target.startswith("/")
-        and not target.startswith(("//", "/\\"))
-        and not parts.netloc
-        and not parts.scheme
-    )
-    return target if safe and target.isprintable() else "/"
 
 
 @bp.get("/privacy/", defaults={"name": "privacy"})
@@ -87,7 +72,7 @@ def legal_page(name: str) -> BaseResponse:
 @bp.get("/theme.css")
 def theme_stylesheet() -> BaseResponse:
     """Serve the style sheet with the organisation's colours."""
-    response = make_response(_stylesheet(frame.parts().settings.site.brand_colour))
+    response = make_response(_stylesheet(frame.page_parts().settings.site.brand_colour))
     response.mimetype = "text/css"
     response.headers["Cache-Control"] = "public, max-age=3600"
     response.add_etag()
@@ -102,13 +87,13 @@ def _stylesheet(colour: str) -> str:
 @bp.get("/logo")
 def logo() -> BaseResponse:
     """Serve the organisation's logo; 404 if none is configured."""
-    return _picture(frame.parts().settings.site.logo_file)
+    return _picture(frame.page_parts().settings.site.logo_file)
 
 
 @bp.get("/logo-dark")
 def logo_dark() -> BaseResponse:
     """Serve the organisation's logo for dark screens; 404 if none is configured."""
-    return _picture(frame.parts().settings.site.logo_dark_file)
+    return _picture(frame.page_parts().settings.site.logo_dark_file)
 
 
 def _picture(file: Path | None) -> BaseResponse:

@@ -1,5 +1,7 @@
 """Define the forms that several features share. Field names stay: scripts and tests rely on them."""
 
+from urllib.parse import urlsplit
+
 from flask import request
 from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
@@ -47,3 +49,18 @@ class CodeForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """A form for the code in a mail, the typed alternative to its link."""
 
     code = StringField(lazy_gettext("Code from the email"))
+
+
+def own_path(target: str) -> str:
+    """Return `target` if it is a path of this site, otherwise `/`, so that no redirect leaves the site."""
+    try:
+        parts = urlsplit(target.replace("\\", "/"))
+    except ValueError:
+        return "/"
+    safe = (
+        target.startswith("/")
+        and not target.startswith(("//", "/\\"))
+        and not parts.netloc
+        and not parts.scheme
+    )
+    return target if safe and target.isprintable() else "/"

@@ -37,11 +37,11 @@ from portal.core.addresses import breakable
 from portal.core.i18n import translations
 from portal.core.service_urls import LOOPBACK
 from portal.core.shipped import STATIC
-from portal.runtime.parts import WebParts
-from portal.web import errors, languages, limits, networks
+from portal.runtime.parts import PageParts, WebParts
+from portal.web import clients, errors, languages, limits
+from portal.web.clients import host_name
 from portal.web.gate import READING
 from portal.web.languages import cookie_name
-from portal.web.networks import host_name
 
 _HIDDEN_SVG = '<svg aria-hidden="true" focusable="false"'
 MAX_REQUEST_BYTES = 64 * 1024
@@ -108,21 +108,26 @@ class UncompressedSessions(SecureCookieSessionInterface):
         )
 
 
+def page_parts() -> PageParts:
+    """Return the parts that every application has, of the one that is handling this request."""
+    return cast("PageParts", current_app.extensions["portal"])
+
+
 def parts() -> WebParts:
-    """Return the parts of the application that is handling this request."""
+    """Return the parts of the public application."""
     return cast("WebParts", current_app.extensions["portal"])
 
 
-def prepare(app: Flask, web_parts: WebParts) -> None:
+def prepare(app: Flask, shared: PageParts) -> None:
     """Configure the application: cookies, headers, request checks, languages and error pages."""
-    settings, keys = web_parts.settings, web_parts.keys
-    app.extensions["portal"] = web_parts
+    settings, keys = shared.settings, shared.keys
+    app.extensions["portal"] = shared
     app.session_interface = UncompressedSessions()
     app.url_map.converters["number"] = NumberConverter
     app.config.update(
         SECRET_KEY=keys.session_secret,
         SECRET_KEY_FALLBACKS=list(keys.session_fallbacks),
-        SESSION_COOKIE_NAME=cookie_name("session", https=settings.https),
+        SESSION_COOKIE_NAME=cookie_name(shared.cookie, https=settings.https),
         SESSION_COOKIE_SECURE=settings.https,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
@@ -159,7 +164,7 @@ def _check_host() -> None:
     """
     if request.path in HEALTH and _is_ip_address(request.host):
         return
-    settings = parts().settings
+    settings = page_parts().settings
     given = host_name(request.host)
     if given != host_name(settings.host) and (settings.production or not is_loopback(given)):
         raise BadRequest
@@ -174,7 +179,7 @@ def _redirect_to_base_url() -> BaseResponse | None:
     if not isinstance(error, RequestRedirect):
         return None
     url = urlsplit(error.new_url)
-    return redirect(f"{parts().settings.base_url}{url.path}{url.query and '?'}{url.query}", error.code)
+    return redirect(f"{page_parts().settings.base_url}{url.path}{url.query and '?'}{url.query}", error.code)
 
 
 def _is_ip_address(host: str) -> bool:
@@ -203,7 +208,7 @@ def check_same_site() -> None:
     sends no Referer, Origin is `null`.
     """
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin", "null")
-    settings = parts().settings
+    settings = page_parts().settings
     ours = origin == settings.base_url or (not settings.https and origin == f"http://{request.host}")
     if site not in ("same-origin", None) or not (ours or (origin == "null" and site)):
         raise CSRFError
@@ -211,7 +216,7 @@ def check_same_site() -> None:
 
 def _check_origin() -> None:
     """Raise CSRFError where the Origin or Referer header names another site."""
-    settings = parts().settings
+    settings = page_parts().settings
     origin = request.headers.get("Origin", "null")
     source = origin if origin != "null" else request.headers.get("Referer")
     if source and settings.https and f"{source}/".split("/")[:3] != settings.base_url.split("/")[:3]:
@@ -220,12 +225,12 @@ def _check_origin() -> None:
 
 def chosen_language() -> str | None:
     """Return the language chosen in this browser, or None."""
-    return languages.chosen(request.environ, parts().settings)
+    return languages.chosen(request.environ, page_parts().settings)
 
 
 def language() -> str:
     """Return the language of this request: the one chosen, else the best match for Accept-Language."""
-    return languages.negotiated(request.environ, parts().settings)
+    return languages.negotiated(request.environ, page_parts().settings)
 
 
 def see_other(endpoint: str, **values: Any) -> BaseResponse:
@@ -250,12 +255,12 @@ def this_page(link: str | None) -> str:
 
 def client_network() -> str:
     """Return the network that this request's limits count; never store it as it is."""
-    return networks.client_network(request.environ, parts().settings.trusted_proxies)
+    return clients.client_network(request.environ, page_parts().settings.trusted_proxies)
 
 
 def client_lane() -> int:
     """Return the lane of this request's network: one byte, by which the worker answers fairly."""
-    return parts().vault.bucket("lane", client_network())[0]
+    return page_parts().vault.bucket("lane", client_network())[0]
 
 
 def limit(db_session: Session, words: str, *bucket: str) -> None:
@@ -263,16 +268,16 @@ def limit(db_session: Session, words: str, *bucket: str) -> None:
 
     `words` is the limit as the `limits` library writes it, like "60 per hour".
     """
-    web_parts = parts()
-    now = web_parts.clock.now()
-    decision = limits.hit(db_session, web_parts.vault, words, *bucket, client_network(), now=now)
+    shared = page_parts()
+    now = shared.clock.now()
+    decision = limits.hit(db_session, shared.vault, words, *bucket, client_network(), now=now)
     if not decision.allowed:
         raise TooManyRequests(retry_after=decision.retry_after)
 
 
 def limit_intake(db_session: Session, purpose: str) -> None:
     """Count a public form's request against its network's limit for this purpose. Raises TooManyRequests."""
-    limit(db_session, parts().settings.limits.of_form(purpose), purpose)
+    limit(db_session, page_parts().settings.limits.of_form(purpose), purpose)
 
 
 def gone() -> NoReturn:
@@ -323,7 +328,7 @@ def _content_hash(folder: str, name: str) -> str:
 
 
 def _template_context() -> dict[str, Any]:
-    settings = parts().settings
+    settings = page_parts().settings
     locale = get_locale()
     return {
         "settings": settings,
@@ -350,8 +355,8 @@ def _listed(items: Iterable[str]) -> Markup:
 
 def _is_listed() -> bool:
     """Return whether search engines may list this page: robots.txt, its head and its headers say the same."""
-    web_parts = parts()
-    return request.path in web_parts.listed_pages or not request.path.startswith(web_parts.unlisted_paths)
+    shared = page_parts()
+    return request.path in shared.listed_pages or not request.path.startswith(shared.unlisted_paths)
 
 
 def _came_by_form() -> bool:
@@ -367,7 +372,7 @@ def _opens_with_get() -> bool:
 def _add_headers(response: Response) -> Response:
     given = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - iterating headers gives pairs
     added = [(name, value) for name, value in HEADERS.items() if name.lower() not in given]
-    if parts().settings.https and "strict-transport-security" not in given:
+    if page_parts().settings.https and "strict-transport-security" not in given:
         added.append(("Strict-Transport-Security", HSTS))
     if "cache-control" not in given:
         added.append(("Cache-Control", "no-store"))

@@ -9,7 +9,7 @@ from sqlalchemy import LargeBinary, bindparam, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.core.db import WITHOUT_ROWID, Base, Utc
-from portal.crypto.vault import INDEX_BYTES, WebVault
+from portal.crypto.vault import INDEX_BYTES, PageVault
 from portal.runtime.parts import WorkerParts
 from portal.runtime.turns import MOST_ROWS, delete_some, in_turns
 
@@ -41,7 +41,7 @@ class Decision:
     retry_after: int = 0
 
 
-def hit(session: Session, vault: WebVault, limit: str, *bucket: str, now: datetime) -> Decision:
+def hit(session: Session, vault: PageVault, limit: str, *bucket: str, now: datetime) -> Decision:
     """Count one hit of a bucket against `limit`, in one statement.
 
     `limit` is in the notation of the `limits` library, like "60 per hour".
@@ -52,14 +52,14 @@ def hit(session: Session, vault: WebVault, limit: str, *bucket: str, now: dateti
     return _decision(hits <= item.amount, ends_at, now)
 
 
-def look(session: Session, vault: WebVault, limit: str, *bucket: str, now: datetime) -> Decision:
+def look(session: Session, vault: PageVault, limit: str, *bucket: str, now: datetime) -> Decision:
     """Return what `hit` would, without counting."""
     name, ends_at = _window(vault, limit, bucket, now)
     hits = session.scalar(_HITS, {"name": name}) or 0
     return _decision(hits < _parse(limit).amount, ends_at, now)
 
 
-def _window(vault: WebVault, limit: str, bucket: tuple[str, ...], now: datetime) -> tuple[bytes, datetime]:
+def _window(vault: PageVault, limit: str, bucket: tuple[str, ...], now: datetime) -> tuple[bytes, datetime]:
     seconds = _parse(limit).get_expiry()
     window = int(now.timestamp()) // seconds
     return vault.bucket(limit, str(window), *bucket), datetime.fromtimestamp((window + 1) * seconds, UTC)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from werkzeug.http import parse_etags
 
 from portal.runtime.page_cache import PageCache, Rendered
-from portal.web.networks import host_name
+from portal.web.clients import host_name
 
 # What makes an answer depend on the visitor, beside the language.
 PERSONAL = ("HTTP_COOKIE", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_RANGE")

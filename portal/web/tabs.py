@@ -92,4 +92,4 @@ class TabValues:
             session[self.former] = ""  # it stays as a mark: forms without a name may still be open
 
     def _name(self, value: str) -> str:
-        return frame.parts().vault.bucket("link", self.key, value).hex()
+        return frame.page_parts().vault.bucket("link", self.key, value).hex()

@@ -1,5 +1,5 @@
 // Asks the browser for a passkey, or to make one, and sends the answer with the form that asks. The question is in the
-// page; one that is open for long fetches it again. Without passkeys in this browser, nothing of it shows.
+// page, or fetched where the page has none; one that is open for long fetches it again. Without passkeys in this browser, nothing of it shows.
 
 const FRESH = 4 * 60_000; // milliseconds: a question can be answered for five minutes
 
@@ -39,8 +39,8 @@ class Question {
   constructor(form) {
     this.form = form;
     this.field = form.elements.passkey;
-    this.options = JSON.parse(form.dataset.passkey);
-    this.askedAt = Date.now();
+    this.options = form.dataset.passkey ? JSON.parse(form.dataset.passkey) : null;
+    this.askedAt = this.options ? Date.now() : 0;
     this.offering = null;
     form.hidden = false;
     form.addEventListener("submit", (event) => this.press(event));
@@ -56,6 +56,8 @@ class Question {
     event.preventDefault();
     this.offering?.abort();
     this.show(null);
+    if (!this.options) await this.renew();
+    if (!this.options) return this.show("other");
     const create = "user" in this.options;
     const options = { publicKey: publicKey(this.options) };
     try {
@@ -78,6 +80,7 @@ class Question {
   // Browsers offer passkeys in the field for the address, until this is aborted.
   async offer() {
     if (this.form.dataset.offered === undefined) return;
+    if (!this.options) return;
     if (!(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
     this.offering?.abort();
     const offering = (this.offering = new AbortController());
@@ -109,5 +112,9 @@ class Question {
 
 if (window.PublicKeyCredential && navigator.credentials) {
   for (const line of document.querySelectorAll("[data-without-passkeys]")) line.hidden = true;
-  for (const form of document.querySelectorAll("form[data-passkey]")) new Question(form).offer();
+  for (const form of document.querySelectorAll("form[data-passkey]")) {
+    const question = new Question(form);
+    if (question.options) question.offer();
+    else question.renew();
+  }
 }

@@ -48,6 +48,7 @@ ARGUMENTS = {
     "unlock": (2,),
     "_builtin_once_a_day": (1,),
 }
+OWN = {"portal account events", "portal one-time code secrets", "portal passkeys", "portal staff"}
 # Every label that the portal's code gives them; {} is a value that varies.
 LABELS = {
     "Cell": {
@@ -73,6 +74,10 @@ LABELS = {
         "subscriptions contact",
         "reset_attempts account",
         "reset_requirements cursor",
+        "staff_credentials content",
+        "staff_members address",
+        "staff_members name",
+        "staff_sessions browser",
     },
     "bucket": {
         "factor removal code",
@@ -92,7 +97,16 @@ LABELS = {
         "worker process key",
     },
     "derive": {"authenticity", "code"},
-    "derived_key": {"account", "audit checkpoints", "bucket", "doctor", "fingerprint", "proof", "vouchers"},
+    "derived_key": {
+        "account",
+        "audit checkpoints",
+        "bucket",
+        "doctor",
+        "fingerprint",
+        "proof",
+        "staff",
+        "vouchers",
+    },
     "hit": {
         "account mails",
         "address asks",
@@ -104,11 +118,13 @@ LABELS = {
         "new password",
         "passkey mails",
         "sign-in",
+        "staff code",
+        "staff sign-in",
         "tidy sign-in doors",
         "verify the log",
     },
-    "encrypt_own": {"portal account events", "portal one-time code secrets", "portal passkeys"},
-    "decrypt_own": {"portal account events", "portal one-time code secrets", "portal passkeys"},
+    "encrypt_own": OWN,
+    "decrypt_own": OWN,
     "hkdf": {
         "portal case view key",
         "portal passkey address key",
@@ -171,6 +187,12 @@ LABELS = {
         "notice text",
         "notice words",
         "publication",
+        "staff approval",
+        "staff challenge",
+        "staff invitation",
+        "staff member",
+        "staff session",
+        "staff session proof",
         "update words",
     },
     "seal": {"canary", "case contact"},
@@ -187,6 +209,7 @@ LABELS = {
 # By the name in its row: the purposes of its links, and its fields, which are the keys of the sealed JSON.
 MAILS = {
     "account-changed": ("", "not-me", None, "changed_at change browser system"),
+    "approval-needed": ("", None, None, "url"),
     "address-change": ("", "address-undo", None, "changed_at to made"),
     "address-confirm": ("address-confirm", "address-confirm", None, ""),
     "address-done": ("", None, None, "undoable"),
@@ -212,6 +235,8 @@ MAILS = {
     "reset-link": ("reset", "reset", None, ""),
     "reset-required": ("", "reset", None, "everyone"),
     "rotation-reminder": ("", None, "reminders-off", "choice months"),
+    "sent-back": ("", None, None, "url"),
+    "staff-invitation": ("", None, None, "url"),
     "second-step-lost": ("", "second-step", None, "stage"),
     "second-step-removed": ("", "not-me", None, ""),
     "status-update": ("", None, "unsubscribe", "subscription update slug about"),
@@ -267,6 +292,8 @@ REQUESTS = {
         (WEB.bucket("sign-in", "192.0.2.0/24"), "6a3c32c04de0c44378871a14abddc219"),
         (WORKER.list_index("notice", "ana@northwind.example"), "169ac48a80ba8277cd5c5a8899f50f0e"),
         (WORKER.list_key("exposure"), "3590b78608f53013c66c8f6b8d30e7ec3f227e50d7c9f0dcf04ccde0743af0b1"),
+        (WORKER.staff.staff_index("ana@northwind.example"), "fc6ccaf909c7f7c701f2dd9fa2193329"),
+        (WORKER.staff.bucket("staff sign-in", "00"), "3133a4f383a964370c20e3545a15e56f"),
         (WORKER.audit_key, "f887836399b35864c0de4d37e82eeee04fe3edcac152155f30316da357ab6fcf"),
         (
             WORKER.row_mac("campaign", ROW, "text é", 7, -1),

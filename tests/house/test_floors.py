@@ -28,7 +28,14 @@ FLASK_ALLOWED = {
     "portal.accounts.passkeys.sign_in",  # pages
     "portal.serve",
     "portal.worker",
+    "portal.console.application",  # it assembles the console
+    "portal.console.home",  # pages
+    "portal.console.site",  # pages
     "portal.demo.example",  # it calls the commands
+    "portal.staff.approvals.showing",  # words of pages
+    "portal.staff.pages",  # what all pages of staff share
+    "portal.staff.sending",  # what all pages of staff share
+    "portal.staff.words",  # words of pages
     "portal.rehearsal.copying",  # it needs the tables of every feature
     "portal.rehearsal.steps",  # it calls the commands
     "portal.identity.sealed.waiting",  # the page that waits for a sealed job

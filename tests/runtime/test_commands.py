@@ -32,6 +32,7 @@ def test_keys_are_made_once(run, tmp_path):
     files = {
         "PORTAL_WEB_KEYS_FILE": str(tmp_path / "new/web.json"),
         "PORTAL_WORKER_KEYS_FILE": str(tmp_path / "new/worker.json"),
+        "PORTAL_CONSOLE_KEYS_FILE": str(tmp_path / "new/console.json"),
     }
     first = run("keys", "generate", **files)
     assert first.exit_code == 0

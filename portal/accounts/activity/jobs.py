@@ -5,7 +5,6 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from portal.accounts import service as accounts
 from portal.accounts.activity import not_me
 from portal.accounts.activity.emails import AccountChanged
 from portal.accounts.activity.service import EVENT, MAILED, Kind
@@ -18,7 +17,7 @@ from portal.identity.account import AccountMissing
 from portal.intake.jobs import Handler, Request
 from portal.outbox import service as outbox
 from portal.runtime.parts import BeforeHandover, Outcome, WorkerParts
-from portal.web import limits
+from portal.web import clients, limits
 
 log = logging.getLogger("portal.accounts")
 
@@ -52,7 +51,7 @@ def notify_owner(session: Session, request: Request, now: datetime, parts: Worke
         AccountChanged(
             moment(request.asked_at, language, site.timezone),
             change,
-            *accounts.read_device(request.fields.get("device", "")),
+            *clients.read_device(request.fields.get("device", "")),
         ),
         address=profile.address,
         locale=language,

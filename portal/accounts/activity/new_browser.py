@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from portal.accounts import login, service
 from portal.accounts.activity import service as activity
 from portal.identity.account import Account
-from portal.web import frame
+from portal.web import clients, frame
 
 
 def tell(db_session: Session, account: Account) -> None:
@@ -23,6 +23,6 @@ def tell(db_session: Session, account: Account) -> None:
         account.id,
         activity.Kind.SIGNED_IN,
         parts.clock.now(),
-        device=service.describe_device(request.user_agent.string),
+        device=clients.describe_device(request.user_agent.string),
         language="",  # the owner's: it may be a thief's browser
     )

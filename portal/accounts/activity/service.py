@@ -21,7 +21,7 @@ from portal.runtime.turns import Expired
 
 EVENT = "account-event"
 MOST = 100
-# Of the browser's and the system's names, which `accounts.service.describe_device` takes from short lists.
+# Of the browser's and the system's names, which `accounts.clients.describe_device` takes from short lists.
 LONGEST_DEVICE = 64
 _SIZES = (128,)
 _LABEL = "portal account events"

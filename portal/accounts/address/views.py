@@ -6,7 +6,6 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from portal.accounts import at_company, login
-from portal.accounts import service as sessions
 from portal.accounts.address import asking
 from portal.accounts.address.emails import CONFIRM
 from portal.accounts.address.forms import NewAddressForm
@@ -16,7 +15,7 @@ from portal.identity.service import is_external
 from portal.intake.flow import REFUSED, Flow
 from portal.intake.service import LinkInvalid
 from portal.runtime.parts import AccountLine
-from portal.web import frame
+from portal.web import clients, frame
 from portal.web.forms import EmptyForm
 
 bp = Blueprint("address", __name__)
@@ -84,7 +83,7 @@ def submit() -> ResponseReturnValue:
             current.account,
             current.session_id,
             typed,
-            device=sessions.describe_device(request.user_agent.string),
+            device=clients.describe_device(request.user_agent.string),
             language=frame.language(),
             lane=frame.client_lane(),
             now=parts.clock.now(),

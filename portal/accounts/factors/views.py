@@ -23,7 +23,7 @@ from portal.accounts.passkeys import service as passkeys_service
 from portal.core.dates import DAY
 from portal.crypto import tokens, totp
 from portal.runtime.parts import AccountLine
-from portal.web import frame
+from portal.web import clients, frame
 from portal.web.forms import EmptyForm
 
 bp = Blueprint("factors", __name__)
@@ -197,7 +197,7 @@ def _tell(db_session: Session, kind: activity.Kind) -> None:
         current_account().account_id,
         kind,
         parts.clock.now(),
-        device=sessions.describe_device(request.user_agent.string),
+        device=clients.describe_device(request.user_agent.string),
         language=frame.language(),
     )
 

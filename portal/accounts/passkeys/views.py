@@ -20,7 +20,7 @@ from portal.accounts.passkeys.forms import NameForm
 from portal.accounts.passkeys.service import Listed
 from portal.accounts.views import device_name
 from portal.runtime.parts import AccountLine
-from portal.web import frame
+from portal.web import clients, frame
 
 bp = Blueprint("passkeys", __name__)
 at_company.install(bp, "accounts.sign_in", "accounts/at-company.html")
@@ -46,7 +46,7 @@ def passkeys() -> Page:
 @recently_proved
 def add() -> Page:
     """Say what a passkey is, and ask the browser to make one when the button is pressed."""
-    described = device_name(accounts.describe_device(request.user_agent.string))
+    described = device_name(clients.describe_device(request.user_agent.string))
     return _add_page(NameForm(formdata=None, name=described[: service.NAME_LENGTH]))
 
 

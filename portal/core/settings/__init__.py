@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from portal.core.environment import Environment
 from portal.core.service_urls import LOOPBACK
 from portal.core.settings.accounts import Accounts
+from portal.core.settings.console import Console
 from portal.core.settings.identity import Argon2Parameters, Identity
 from portal.core.settings.keys import KeyFiles, SendsMail
 from portal.core.settings.limits import Limits
@@ -23,6 +24,7 @@ from portal.core.settings.site import Site
 __all__ = [
     "Accounts",
     "Argon2Parameters",
+    "Console",
     "Identity",
     "KeyFiles",
     "Limits",
@@ -69,6 +71,7 @@ class Settings:
     identity: Identity = field(default_factory=Identity)
     accounts: Accounts = field(default_factory=Accounts)
     retention: Retention = field(default_factory=Retention)
+    console: Console = field(default_factory=Console)
 
     @cached_property
     def production(self) -> bool:
@@ -115,6 +118,7 @@ class Settings:
             identity=Identity.read(environment, sends_mail, keys),
             accounts=Accounts.read(environment),
             retention=Retention.read(environment),
+            console=Console.read(environment),
         )
         environment.refuse_unknown()
         if settings.environment == "demo" and (urlsplit(settings.base_url).hostname or "") not in LOOPBACK:
@@ -124,7 +128,13 @@ class Settings:
         for name, host in settings.identity.link.hosts.items():
             if host and host == settings.host:
                 environment.fault(name, "must be your own page, not one of the portal")
-        for name, listen in (("LISTEN", settings.listen), ("METRICS_LISTEN", settings.metrics_listen)):
+        if settings.console.url and settings.console.url == settings.base_url:
+            environment.fault("CONSOLE_URL", "must be an address of its own, not the public site's")
+        for name, listen in (
+            ("LISTEN", settings.listen),
+            ("METRICS_LISTEN", settings.metrics_listen),
+            ("CONSOLE_LISTEN", settings.console.listen),
+        ):
             here = not listen or listen.rpartition(":")[0].strip("[]") in LOOPBACK
             if not (environment.production or here):
                 environment.fault(

@@ -23,6 +23,7 @@ class KeyFiles:
 
     web_file: Path = Path("var/keys/web.json")
     worker_file: Path = Path("var/keys/worker.json")
+    console_file: Path = Path("var/keys/console.json")
     embedded: bool = False
 
     @classmethod
@@ -31,6 +32,7 @@ class KeyFiles:
         return cls(
             web_file=Path(environment.text("WEB_KEYS_FILE", str(cls.web_file))),
             worker_file=Path(environment.text("WORKER_KEYS_FILE", str(cls.worker_file))),
+            console_file=Path(environment.text("CONSOLE_KEYS_FILE", str(cls.console_file))),
             embedded=environment.yes_or_no("EMBEDDED"),
         )
 

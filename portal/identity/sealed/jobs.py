@@ -159,7 +159,7 @@ class Jobs:
     def _open(self, job: Claimed) -> tuple[Asked, dict[str, str]] | None:
         try:
             plaintext = self._key.open(service.purpose_of(job.kind), job.id, job.sealed)
-            fields = service.fields_of(plaintext)
+            fields = service.fields_of(job.kind, plaintext)
             asked = Asked(job.id, job.kind, bytes.fromhex(fields.pop("response_key")))
             deadline = datetime.fromisoformat(fields.pop("deadline"))
         except (VaultError, ValueError, TypeError, KeyError, RecursionError):

@@ -12,7 +12,8 @@ from portal.crypto.vault import INDEX_BYTES
 class WorkerKey(Base):
     """The public key of one worker process; the private one exists in that process's memory alone.
 
-    `proof` is a keyed hash of both, under a key that nobody gets who can only write to the database.
+    `proof` is a keyed hash of both, under a key that nobody gets who can only write to the database;
+    `staff_proof` the same for the console, which has another key.
     """
 
     __tablename__ = "worker_keys"
@@ -21,6 +22,7 @@ class WorkerKey(Base):
     id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
     public: Mapped[bytes] = mapped_column(LargeBinary(32))
     proof: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES))
+    staff_proof: Mapped[bytes | None] = mapped_column(LargeBinary(INDEX_BYTES))
     beat_at: Mapped[datetime] = mapped_column(Utc)
 
 

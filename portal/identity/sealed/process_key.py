@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, literal, or_, select
 from sqlalchemy.orm import Session
 
 from portal.core.db import ID_BYTES, Utc, insert, new_id
-from portal.crypto.vault import WebVault, WorkerVault, open_with, seal_to
+from portal.crypto.vault import ConsoleVault, PageVault, WorkerVault, open_with, seal_to
 from portal.identity.sealed.models import WorkerKey, readable
 from portal.runtime.heartbeat import START, database_time
 
@@ -47,7 +47,14 @@ class ProcessKey:
         """Store the public key and that this process lives; forget processes long silent."""
         now, public = database_time(session, now), self._private.public_key().public_bytes_raw()
         proof = _proof(self._vault, self.key_id, public)
-        row = {"id": self.key_id, "public": public, "proof": proof, "beat_at": now}
+        staff_proof = _proof(self._vault.staff, self.key_id, public)
+        row = {
+            "id": self.key_id,
+            "public": public,
+            "proof": proof,
+            "staff_proof": staff_proof,
+            "beat_at": now,
+        }
         statement = insert(session, WorkerKey).values(row)
         session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=row))
         gone = or_(WorkerKey.beat_at < now - FORGET, WorkerKey.beat_at > now + FORGET)
@@ -62,13 +69,14 @@ class ProcessKey:
         return open_with(self._private, purpose, job_id, self._vault.open(purpose, job_id, sealed))
 
 
-def newest(session: Session, vault: WebVault, now: datetime) -> Recipient:
+def newest(session: Session, vault: PageVault, now: datetime) -> Recipient:
     """Return the process that beat last, `now` being the database's time. Raises NoWorker.
 
     A row without its proof was planted, and is no process.
     """
     living = {"after": now - SILENT, "before": now + _AHEAD}
-    for row in session.execute(_newest(session.get_bind().dialect.name), living):
+    statement = _newest(session.get_bind().dialect.name, of_staff=isinstance(vault, ConsoleVault))
+    for row in session.execute(statement, living):
         key_id, public = bytes(row.id), bytes(row.public)
         if len(key_id) == ID_BYTES and compare_digest(_proof(vault, key_id, public), bytes(row.proof)):
             return Recipient(key_id, X25519PublicKey.from_public_bytes(public))
@@ -76,12 +84,17 @@ def newest(session: Session, vault: WebVault, now: datetime) -> Recipient:
 
 
 @cache
-def _newest(dialect: str) -> Any:
+def _newest(dialect: str, *, of_staff: bool) -> Any:
     """Return the statement of `newest`, built once: somebody waits for it."""
-    columns = WorkerKey.id, WorkerKey.public, WorkerKey.proof
+    proof: Any = WorkerKey.staff_proof if of_staff else WorkerKey.proof
+    columns = WorkerKey.id, WorkerKey.public, proof.label("proof")
     after, before = (bindparam(name, type_=Utc()) for name in ("after", "before"))
     living = (WorkerKey.beat_at > after) & (WorkerKey.beat_at < before)
-    return select(*columns).where(living, readable(dialect, *columns)).order_by(WorkerKey.beat_at.desc())
+    return (
+        select(*columns)
+        .where(living, readable(dialect, WorkerKey.id, WorkerKey.public, proof))
+        .order_by(WorkerKey.beat_at.desc())
+    )
 
 
 def why_degraded(session: Session, now: datetime) -> str | None:
@@ -93,7 +106,7 @@ def why_degraded(session: Session, now: datetime) -> str | None:
     return f"no worker takes passwords, so nobody can sign in or choose a new one; {START}"
 
 
-def seal(vault: WebVault, recipient: Recipient, purpose: str, job_id: bytes, plaintext: bytes) -> bytes:
+def seal(vault: PageVault, recipient: Recipient, purpose: str, job_id: bytes, plaintext: bytes) -> bytes:
     """Seal twice: to the process, and around that to the worker's long-term key.
 
     The key file alone opens nothing, since the process's key dies with it; a planted key alone opens nothing
@@ -102,5 +115,5 @@ def seal(vault: WebVault, recipient: Recipient, purpose: str, job_id: bytes, pla
     return vault.seal(purpose, job_id, seal_to(recipient.public, purpose, job_id, plaintext))
 
 
-def _proof(vault: WebVault, key_id: bytes, public: bytes) -> bytes:
+def _proof(vault: PageVault, key_id: bytes, public: bytes) -> bytes:
     return vault.bucket("worker process key", key_id.hex(), public.hex())

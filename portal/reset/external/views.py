@@ -25,7 +25,7 @@ from portal.reset.external.outcomes import (
     WRONG,
 )
 from portal.reset.link.opened import FLOW
-from portal.web import frame
+from portal.web import clients, frame
 from portal.web.tabs import TabValue
 
 bp = Blueprint("reset_external", __name__)
@@ -67,7 +67,7 @@ def wait_for_change() -> Page:
     parts, current = frame.parts(), login.signed_in()
     if told.outcome == CHANGED:
         account = Account(bytes.fromhex(told.verdict["account"]), "", told.verdict["version"])
-        device = accounts.describe_device(request.user_agent.string)
+        device = clients.describe_device(request.user_agent.string)
         with parts.db.write() as db_session:
             token = accounts.create_session(
                 db_session,

@@ -9,7 +9,6 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from portal.accounts import at_company
-from portal.accounts import service as accounts
 from portal.accounts.activity import service as activity
 from portal.accounts.factors import service as factors
 from portal.accounts.factors.service import Kind
@@ -18,7 +17,7 @@ from portal.identity.account import REPORTED
 from portal.reset.link import factor
 from portal.reset.link.opened import FLOW, live_link
 from portal.reset.service import Link
-from portal.web import frame
+from portal.web import clients, frame
 from portal.web.forms import EmptyForm
 from portal.web.tabs import MOST_VALUES, TabValue
 
@@ -97,7 +96,7 @@ def _remove(db_session: Session, link: Link, wanted: set[str]) -> bool:
         changes.append(activity.Kind.CODES_REMOVED)
     if "recovery" in wanted and factors.remove_recovery_codes(db_session, account_id):
         changes.append(activity.Kind.RECOVERY_REMOVED)
-    language, device = frame.language(), accounts.describe_device(request.user_agent.string)
+    language, device = frame.language(), clients.describe_device(request.user_agent.string)
     for kind in changes:
         activity.tell(db_session, parts.vault, account_id, kind, now, device=device, language=language)
     gone = [

@@ -5,7 +5,6 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal.accounts import at_company
-from portal.accounts import service as accounts
 from portal.accounts.factors import second
 from portal.accounts.factors.forms import RemovalCodeForm
 from portal.accounts.factors.lost import service
@@ -14,7 +13,7 @@ from portal.accounts.factors.lost.service import LOST, Link, Stage
 from portal.identity.account import Account
 from portal.intake.flow import REFUSED, Flow
 from portal.intake.service import LinkInvalid
-from portal.web import frame
+from portal.web import clients, frame
 from portal.web.forms import EmptyForm
 
 bp = Blueprint("second_step_lost", __name__)
@@ -117,7 +116,7 @@ def act() -> ResponseReturnValue:
                 service.confirm(db_session, parts.vault, opened, typed, now)
                 did = CONFIRMED
             else:
-                device = accounts.describe_device(request.user_agent.string)
+                device = clients.describe_device(request.user_agent.string)
                 service.remove(
                     db_session, parts.vault, opened, typed, now, device=device, language=frame.language()
                 )

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from portal.web import networks
-from portal.web.networks import client_network
+from portal.web import clients
+from portal.web.clients import client_network
 
 # A network does not depend on the database.
 pytestmark = pytest.mark.sqlite
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.sqlite
 
 @pytest.fixture(autouse=True)
 def nothing_logged_before(monkeypatch):
-    monkeypatch.setattr(networks, "warned", set())
+    monkeypatch.setattr(clients, "warned", set())
 
 
 def seen(proxies, forwarded, peer="127.0.0.1"):

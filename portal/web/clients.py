@@ -20,6 +20,27 @@ BRACKETS_OR_PORT = re.compile(r"(?:\[(.*)\]|([^:\[\]]*))(?::[0-9]{1,5})?\Z")
 
 # The warnings that this process has logged: what causes them is a setting, and every request would repeat it.
 warned: set[str] = set()
+# (name, substring of the user agent), first match wins. No version and no model: enough for the owner to
+# recognise a device, and little for anyone else.
+_BROWSERS = (
+    ("Edge", "Edg"),
+    ("Opera", "OPR/"),
+    ("Samsung Internet", "SamsungBrowser/"),
+    ("Firefox", "Firefox/"),
+    ("Firefox", "FxiOS/"),
+    ("Chrome", "Chrome/"),
+    ("Chrome", "CriOS/"),
+    ("Safari", "Safari/"),
+)
+_SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac", "Macintosh"),
+    ("ChromeOS", "CrOS"),
+    ("Linux", "Linux"),
+)
 
 
 def client_network(environ: Mapping[str, Any], trusted_proxies: int) -> str:
@@ -88,3 +109,20 @@ def _warn_once(message: str, *values: object) -> None:
     if message not in warned:
         warned.add(message)
         log.warning(message, *values)
+
+
+def describe_device(user_agent: str) -> str:
+    """Return browser and system as `Firefox/Android`; either part is empty when unknown."""
+    browser = next((name for name, part in _BROWSERS if part in user_agent), "")
+    system = next((name for name, part in _SYSTEMS if part in user_agent), "")
+    return f"{browser}/{system}"
+
+
+def read_device(described: str) -> tuple[str, str]:
+    """Return the browser and the system that `describe_device` described; what it cannot have said is empty.
+
+    A stolen web server must not have words of its own mailed.
+    """
+    browser, _slash, system = described.partition("/")
+    known = {name for name, _part in _BROWSERS}, {name for name, _part in _SYSTEMS}
+    return browser if browser in known[0] else "", system if system in known[1] else ""

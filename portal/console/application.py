@@ -1,0 +1,81 @@
+"""Assemble the console; the only module that knows every feature's staff pages."""
+
+import os
+from dataclasses import replace
+from functools import partial
+from wsgiref.types import WSGIEnvironment
+
+from flask import Flask
+
+from portal.console import home, site
+from portal.console.actions import ACTIONS
+from portal.core.clock import Clock, SystemClock
+from portal.core.db import Database
+from portal.core.settings import SendsMail, Settings
+from portal.core.shipped import STATIC, TEMPLATES
+from portal.crypto import keys
+from portal.crypto.keys import ConsoleKeys
+from portal.crypto.vault import ConsoleVault
+from portal.runtime.parts import ConsoleParts
+from portal.staff import pages
+from portal.staff.approvals import console as approvals
+from portal.staff.people import console as people
+from portal.staff.sign_in import console as sign_in
+from portal.web import errors, frame, languages
+from portal.web.gate import Gate
+
+COOKIE = "console"
+PAGES = (site, sign_in, home, approvals, people)
+
+
+def from_environment() -> Flask:
+    """Return the application of the environment's settings, for the server."""
+    return create_console(Settings.from_env(os.environ, sends_mail=SendsMail.NO))
+
+
+def create_console(
+    settings: Settings,
+    *,
+    db: Database | None = None,
+    clock: Clock | None = None,
+    console_keys: ConsoleKeys | None = None,
+) -> Flask:
+    """Return the staff's application; create the parts that are not given. Raises KeysInvalid.
+
+    Its pages know it by PORTAL_CONSOLE_URL, where the public site's know PORTAL_BASE_URL.
+    """
+    app = Flask("portal", template_folder=str(TEMPLATES), static_folder=str(STATIC))
+    console_keys = console_keys or keys.read_console(settings.keys.console_file)
+    parts = ConsoleParts(
+        settings=replace(settings, base_url=settings.console.url),
+        db=db or Database(settings.database_url, for_web=True),
+        clock=clock or SystemClock(),
+        keys=console_keys,
+        vault=ConsoleVault(console_keys),
+        cookie=COOKIE,
+        unlisted_paths=("/",),
+        public_url=settings.base_url,
+        actions=ACTIONS,
+    )
+    frame.prepare(app, parts)
+    for page in PAGES:
+        app.register_blueprint(page.bp)
+    pages.install(app)
+    app.jinja_env.globals |= {"public_url": settings.base_url, "one_person": settings.console.one_person}
+    _put_in_front(app, parts.settings)
+    return app
+
+
+def _put_in_front(app: Flask, settings: Settings) -> None:
+    """Put the gate for forms before Flask: a page to read must not wait behind an order."""
+
+    def language(environ: WSGIEnvironment) -> str:
+        return languages.negotiated(environ, settings)
+
+    app.wsgi_app = Gate(  # type: ignore[method-assign]  # how Flask documents middleware
+        app.wsgi_app,
+        network=lambda environ: environ.get("HTTP_COOKIE", ""),  # colleagues share a network
+        language=language,
+        busy_page=partial(errors.busy_page, app, settings.base_url),
+        one_click=(),
+    )

@@ -1,0 +1,162 @@
+"""The console's pages of approvals: what waits, what exactly is asked for, and deciding it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flask import abort, render_template, request
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from portal.crypto.webauthn import RelyingParty
+from portal.staff import members, sending
+from portal.staff.approvals import service
+from portal.staff.approvals.forms import CommentForm
+from portal.staff.approvals.models import Approval
+from portal.staff.approvals.service import State
+from portal.staff.approvals.showing import STATES, shown_facts, title_of
+from portal.staff.orders import canonical
+from portal.staff.pages import StaffPages, current
+from portal.staff.roles import Role
+from portal.staff.sending import OrderRefused
+from portal.staff.sign_in.forms import ConfirmForm
+from portal.staff.words import refusal
+from portal.web.forms import EmptyForm
+
+bp = StaffPages("approvals", __name__)
+
+REFUSED = 422
+
+
+def ask(kind: str, fields: Mapping[str, str], reason: str = "") -> Response:
+    """Ask for a second person, and show what was asked for. Raises OrderRefused.
+
+    Where the company has one person, it is done by then.
+    """
+    told = sending.order("ask", kind=kind, fields=canonical(dict(fields)), reason=reason)
+    if told.get("state") == State.FAILED:
+        said = refusal(str(told["result"].get("reason", "fault")), told["result"])
+    elif told.get("state"):
+        said = _("Done, without a second person: PORTAL_APPROVALS is one.")
+    else:
+        said = _("We’ve asked for approval, and emailed everyone who can give it.")
+    return sending.done(said, f"/approvals/{told['approval']}/")
+
+
+@bp.page("/approvals/")
+def overview() -> str:
+    """List what waits, and what was decided lately."""
+    console = sending.parts()
+    with console.db.read() as db_session:
+        waiting = service.waiting(db_session)
+        decided = [one for one in service.newest(db_session) if one.state != State.OPEN]
+        names = members.names(db_session, console.vault)
+    return render_template(
+        "staff/console/approvals.html",
+        waiting=waiting,
+        decided=decided,
+        names=names,
+        title_of=title_of,
+        state_words=STATES,
+    )
+
+
+@bp.page("/approvals/<approval_id>/")
+def one(approval_id: str) -> str:
+    """Show exactly what is asked for."""
+    return _page(_approval(approval_id), ConfirmForm(formdata=None), CommentForm(formdata=None))
+
+
+@bp.page("/approvals/<approval_id>/approve/", methods=("POST",))
+def approve(approval_id: str) -> Any:
+    """Approve exactly what the page showed, with a passkey's signature over it, or a code."""
+    approval, form = _approval(approval_id), ConfirmForm()
+    answer = request.form.get("passkey", "")
+    if not answer and not form.validate():
+        return _page(approval, form, CommentForm(formdata=None)), REFUSED
+    try:
+        told = sending.order(
+            "approve",
+            approval=approval_id,
+            digest=request.form.get("digest", ""),
+            passkey=answer,
+            code=(form.code.data or "")[:40],
+        )
+    except OrderRefused as error:
+        fault = refusal(error.reason)
+        return _page(_approval(approval_id), form, CommentForm(formdata=None), fault), REFUSED
+    if told["state"] == State.FAILED:
+        said = refusal(str(told["result"].get("reason", "fault")), told["result"])
+    else:
+        said = _("Approved and done.")
+    return sending.done(said, f"/approvals/{approval_id}/")
+
+
+@bp.page("/approvals/<approval_id>/send-back/", methods=("POST",))
+def send_back(approval_id: str) -> Any:
+    """Send a request back with a comment."""
+    approval, form = _approval(approval_id), CommentForm()
+    if not form.validate():
+        return _page(approval, ConfirmForm(formdata=None), form), REFUSED
+    try:
+        sending.order("send-back", approval=approval_id, comment=form.comment.data or "")
+    except OrderRefused as error:
+        return _page(approval, ConfirmForm(formdata=None), form, refusal(error.reason)), REFUSED
+    return sending.done(_("Sent back. We’ve emailed the author."), f"/approvals/{approval_id}/")
+
+
+@bp.page("/approvals/<approval_id>/withdraw/", methods=("POST",))
+def withdraw(approval_id: str) -> Response:
+    """Withdraw a request."""
+    _approval(approval_id)
+    try:
+        sending.order("withdraw", approval=approval_id)
+    except OrderRefused as error:
+        return sending.done(refusal(error.reason), f"/approvals/{approval_id}/")
+    return sending.done(_("The request is withdrawn."), f"/approvals/{approval_id}/")
+
+
+def _approval(approval_id: str) -> Approval:
+    try:
+        row_id = bytes.fromhex(approval_id)
+    except ValueError:
+        abort(404)
+    with sending.parts().db.read() as db_session:
+        found = db_session.get(Approval, row_id)
+    if found is None:
+        abort(404)
+    return found
+
+
+def _page(approval: Approval, confirm: ConfirmForm, comment: CommentForm, fault: str = "") -> str:
+    console, staff = sending.parts(), current()
+    action = console.actions.get(approval.kind)
+    with console.db.read() as db_session:
+        names = members.names(db_session, console.vault)
+        now = console.clock.now()
+        valid = action is not None and (
+            approval.state != State.OPEN or service.current(db_session, action, approval, now)
+        )
+        facts = shown_facts(db_session, console.vault, approval)
+    settings = console.settings
+    party = RelyingParty.at(settings.base_url, settings.site.organisation)
+    mine = approval.asked_by == staff.member.id
+    may = action is not None and bool(action.approve & staff.member.roles)
+    return render_template(
+        "staff/console/approval.html",
+        approval=approval,
+        title=title_of(approval),
+        names=names,
+        facts=facts,
+        state_words=STATES,
+        valid=valid,
+        fault=fault,
+        form=confirm,
+        comment=comment,
+        empty=EmptyForm(),
+        options=json.dumps(party.request(service.challenge_of(approval), {})),
+        decides=may and not mine and valid and approval.state == State.OPEN,
+        withdraws=(mine or Role.ADMIN in staff.member.roles) and approval.state == State.OPEN,
+        mine=mine,
+        result=json.loads(approval.result or "{}"),
+    )

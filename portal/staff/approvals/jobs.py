@@ -1,0 +1,173 @@
+"""The worker's side of approvals: check role, four eyes and proof; then do what was approved."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from portal.core.db import Database
+from portal.core.faults import error_types, frames
+from portal.runtime.parts import WorkerParts
+from portal.staff import members
+from portal.staff.approvals import service
+from portal.staff.approvals.models import Approval
+from portal.staff.approvals.service import Action, State
+from portal.staff.emails import ApprovalNeeded, SentBack, tell
+from portal.staff.members import MemberMissing
+from portal.staff.orders import Acting, Order, Refused, by
+from portal.staff.roles import Role
+from portal.staff.sign_in import proving
+
+log = logging.getLogger("portal.staff")
+
+# An approved request that is not done by then was a crashed worker's.
+STUCK = timedelta(minutes=1)
+
+
+def ask(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Ask for a second person; where the company has only one, do it at once.
+
+    Fields: kind, fields (JSON), reason.
+    """
+    action, kind = _action(parts, fields["kind"]), fields["kind"]
+    if not action.ask & acting.member.roles:
+        raise Refused("role")
+    wanted = {str(name): str(value) for name, value in json.loads(fields["fields"]).items()}
+    alone = parts.settings.console.one_person
+    now = parts.clock.now()
+    with parts.db.write() as session:
+        asked_by = acting.member.id
+        approval = service.ask(session, parts.vault, action, kind, wanted, fields["reason"], asked_by, now)
+        if alone:
+            service.approve(session, parts.vault, approval, asked_by, {"how": "one person"}, now)
+        else:
+            for role in sorted(action.approve):
+                for member in members.with_role(session, parts.vault, role):
+                    if member.id != asked_by:
+                        mail = ApprovalNeeded(f"{parts.settings.console.url}/approvals/{approval.id.hex()}/")
+                        tell(session, parts, member, mail)
+    if alone:
+        return _perform(parts, approval.id)
+    return {"approval": approval.id.hex()}
+
+
+def approve(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Approve exactly what was shown, and do it. Fields: approval, digest, and passkey or code."""
+    now = parts.clock.now()
+    with parts.db.write() as session:
+        approval = service.verified(session, parts.vault, _id(fields))
+        action = _action(parts, approval.kind)
+        if not action.approve & acting.member.roles:
+            raise Refused("role")
+        if approval.asked_by == acting.member.id:
+            raise Refused("own")
+        if approval.state != State.OPEN:
+            raise Refused("decided")
+        if fields["digest"] != approval.digest.hex() or not service.current(session, action, approval, now):
+            raise Refused("edited")
+    # A wrong proof is counted: it commits on its own.
+    proof = proving.over(parts, acting.member, service.challenge_of(approval), fields)
+    with parts.db.write() as session:
+        approval = service.verified(session, parts.vault, _id(fields))
+        if approval.state != State.OPEN:
+            raise Refused("decided")
+        if not service.current(session, action, approval, now):
+            raise Refused("edited")
+        if not action.approve & members.verified(session, parts.vault, acting.member.id).roles:
+            raise Refused("role")
+        service.approve(session, parts.vault, approval, acting.member.id, proof, now)
+    return _perform(parts, approval.id)
+
+
+def send_back(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Send a request back with a comment. Fields: approval, comment."""
+    with parts.db.write() as session:
+        approval = service.verified(session, parts.vault, _id(fields))
+        if not _action(parts, approval.kind).approve & acting.member.roles:
+            raise Refused("role")
+        now = parts.clock.now()
+        service.send_back(session, parts.vault, approval, acting.member.id, fields["comment"], now)
+        mail = SentBack(f"{parts.settings.console.url}/approvals/{approval.id.hex()}/")
+        try:
+            tell(session, parts, members.verified(session, parts.vault, approval.asked_by), mail)
+        except MemberMissing:
+            log.warning("staff: who asked for request %s is gone; nobody was told", approval.id.hex())
+    return {}
+
+
+def withdraw(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Withdraw a request: its author, or an admin. Fields: approval."""
+    with parts.db.write() as session:
+        approval = service.verified(session, parts.vault, _id(fields))
+        if approval.asked_by != acting.member.id and Role.ADMIN not in acting.member.roles:
+            raise Refused("role")
+        service.withdraw(session, parts.vault, approval, acting.member.id, parts.clock.now())
+    return {}
+
+
+def resume(parts: WorkerParts) -> None:
+    """Do what was approved when a worker crashed."""
+    with parts.db.read() as session:
+        found = service.unfinished(session, parts.clock.now() - STUCK)
+    for approval_id in found:
+        try:
+            _perform(parts, approval_id)
+        except Refused as error:
+            log.error("staff: request %s could not be done (%s)", approval_id.hex(), error.reason)
+
+
+def _perform(parts: WorkerParts, approval_id: bytes) -> dict[str, Any]:
+    """Do what was approved, as whoever asked for it, and store what became of it."""
+    with parts.db.read() as session:
+        approval = service.verified(session, parts.vault, approval_id)
+    if approval.state != State.APPROVED:
+        raise Refused("decided")
+    action = _action(parts, approval.kind)
+    doing = replace(parts, db=_acting(parts.db, approval))
+    try:
+        done = action.perform(doing, json.loads(approval.fields), json.loads(approval.shown))
+        state, result = State.DONE, dict(done)
+    except Refused as error:
+        state, result = State.FAILED, {"reason": error.reason, **error.values}
+    except Exception as error:  # noqa: BLE001 - its state must not stay "approved" for ever
+        log.error(
+            "staff: request %s (%s) failed (%s)%s",
+            approval_id.hex(),
+            approval.kind,
+            error_types(error),
+            frames(error),
+        )
+        state, result = State.FAILED, {"reason": "fault"}
+    with parts.db.write() as session:
+        approval = service.verified(session, parts.vault, approval_id)
+        service.finish(session, parts.vault, approval, state, result, parts.clock.now())
+    return {"approval": approval_id.hex(), "state": state.value, "result": result}
+
+
+def _id(fields: Mapping[str, str]) -> bytes:
+    try:
+        return bytes.fromhex(fields["approval"])
+    except ValueError as error:
+        raise Refused("no-approval") from error
+
+
+def _acting(database: Database, approval: Approval) -> Database:
+    approved = by(approval.decided_by or b"")
+    return database.acting({"by": by(approval.asked_by), "approved_by": approved})
+
+
+def _action(parts: WorkerParts, kind: str) -> Action:
+    action: Action | None = parts.actions.get(kind)
+    if action is None:
+        raise Refused("no-approval")
+    return action
+
+
+ORDERS = {
+    "ask": Order(ask, step_up=True),
+    "approve": Order(approve),
+    "send-back": Order(send_back),
+    "withdraw": Order(withdraw),
+}

@@ -1,0 +1,248 @@
+"""Ask for, approve, send back and check what needs a second person."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.audit import service as audit
+from portal.core.db import new_id
+from portal.crypto.vault import WorkerVault
+from portal.runtime.parts import WorkerParts
+from portal.staff.approvals.models import Approval
+from portal.staff.orders import Refused, canonical
+from portal.staff.roles import Role
+
+log = logging.getLogger("portal.staff")
+
+LIFETIME = timedelta(days=7)
+TEXT_LENGTH = 2000  # characters of a reason or a comment
+
+
+class State(StrEnum):
+    """What became of a request. The values enter row MACs: they stay.
+
+    APPROVED: the worker is doing it. FAILED: it was approved, and could not be done; `result` says why.
+    """
+
+    OPEN = "open"
+    APPROVED = "approved"
+    DONE = "done"
+    FAILED = "failed"
+    SENT_BACK = "sent-back"
+    WITHDRAWN = "withdrawn"
+
+
+# Arguments: session, fields. Returns exactly what is shown and approved, of JSON's types, from columns that
+# the console reads too. Raises Refused where it cannot be done.
+Describe = Callable[[Session, Mapping[str, str]], dict[str, Any]]
+# Arguments: parts, fields, what was shown. Runs outside any transaction; a second run after a crash does
+# nothing twice. Returns what to show of the result. Raises Refused.
+Perform = Callable[[WorkerParts, Mapping[str, str], Mapping[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that needs a second person: who may ask for it, and who may approve it."""
+
+    describe: Describe
+    perform: Perform
+    ask: frozenset[Role]
+    approve: frozenset[Role] = frozenset({Role.APPROVER})
+
+
+def digest_of(kind: str, fields: Mapping[str, str], shown: Mapping[str, Any]) -> bytes:
+    """Return the SHA-256 hash that an approval is bound to: of what is done, and what was shown."""
+    content = canonical({"kind": kind, "fields": dict(fields), "shown": dict(shown)})
+    return sha256(b"portal approval\0" + content.encode()).digest()
+
+
+def challenge_of(approval: Approval) -> bytes:
+    """Return what the second person's passkey signs: of this request alone, and of exactly what it shows."""
+    return sha256(b"portal approval challenge\0" + approval.id + approval.digest).digest()
+
+
+def ask(
+    session: Session,
+    vault: WorkerVault,
+    action: Action,
+    kind: str,
+    fields: Mapping[str, str],
+    reason: str,
+    asked_by: bytes,
+    now: datetime,
+) -> Approval:
+    """Store a request for a second person. An earlier open one for the same is withdrawn. Raises Refused."""
+    shown = action.describe(session, fields)
+    text = canonical(dict(fields))
+    same = (Approval.kind == kind) & (Approval.fields == text) & (Approval.state == State.OPEN)
+    for earlier in session.scalars(select(Approval).where(same).with_for_update()):
+        _decide(session, vault, earlier, State.WITHDRAWN, asked_by, "", now)
+    approval = Approval(
+        id=new_id(),
+        kind=kind,
+        fields=text,
+        shown=canonical(shown),
+        digest=digest_of(kind, fields, shown),
+        reason=reason[:TEXT_LENGTH],
+        asked_by=asked_by,
+        asked_at=now.replace(microsecond=0),
+        state=State.OPEN.value,
+        comment="",
+        proof="",
+        result="",
+    )
+    approval.row_mac = _mac(vault, approval)
+    session.add(approval)
+    audit.record(session, "approvals.ask", approval.id.hex(), _details(approval), now)
+    return approval
+
+
+def verified(session: Session, vault: WorkerVault, approval_id: bytes) -> Approval:
+    """Return a request whose row the worker wrote, locked until the transaction ends. Raises Refused."""
+    approval = session.get(Approval, approval_id, with_for_update=True, populate_existing=True)
+    if approval is None:
+        raise Refused("no-approval")
+    if not compare_digest(bytes(approval.row_mac), _mac(vault, approval)):
+        log.error(
+            "staff: request %s was inserted or altered without the worker's keys, so it does nothing; find "
+            "out who can write to the database",
+            approval_id.hex(),
+        )
+        raise Refused("no-approval")
+    return approval
+
+
+def current(session: Session, action: Action, approval: Approval, now: datetime) -> bool:
+    """Return whether what was shown is what would be done now: any edit voids a request."""
+    if now - approval.asked_at >= LIFETIME:
+        return False
+    fields = json.loads(approval.fields)
+    try:
+        shown = action.describe(session, fields)
+    except Refused:
+        return False
+    return compare_digest(digest_of(approval.kind, fields, shown), bytes(approval.digest))
+
+
+def approve(
+    session: Session,
+    vault: WorkerVault,
+    approval: Approval,
+    decided_by: bytes,
+    proof: Mapping[str, str],
+    now: datetime,
+) -> None:
+    """Store that a request was approved. The caller has checked who approves, what, and the proof."""
+    approval.proof = canonical(dict(proof))
+    _decide(session, vault, approval, State.APPROVED, decided_by, "", now)
+
+
+def send_back(
+    session: Session, vault: WorkerVault, approval: Approval, decided_by: bytes, comment: str, now: datetime
+) -> None:
+    """Store that an open request was sent back. Raises Refused where it is not open."""
+    _needs_open(approval)
+    _decide(session, vault, approval, State.SENT_BACK, decided_by, comment, now)
+
+
+def withdraw(
+    session: Session, vault: WorkerVault, approval: Approval, decided_by: bytes, now: datetime
+) -> None:
+    """Store that an open request was withdrawn. Raises Refused where it is not open."""
+    _needs_open(approval)
+    _decide(session, vault, approval, State.WITHDRAWN, decided_by, "", now)
+
+
+def finish(
+    session: Session,
+    vault: WorkerVault,
+    approval: Approval,
+    state: State,
+    result: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Store what became of an approved request."""
+    approval.state, approval.result = state.value, canonical(dict(result))
+    approval.row_mac = _mac(vault, approval)
+    audit.record(session, f"approvals.{state.value}", approval.id.hex(), _details(approval), now)
+
+
+def unfinished(session: Session, before: datetime) -> list[bytes]:
+    """Return the ids of requests that were approved before a time, and not done since: a worker crashed."""
+    of_crash = (Approval.state == State.APPROVED) & (Approval.decided_at < before)
+    return list(session.scalars(select(Approval.id).where(of_crash)))
+
+
+def waiting(session: Session) -> list[Approval]:
+    """Return the open requests, the oldest first; nothing is verified."""
+    open_ones = select(Approval).where(Approval.state == State.OPEN)
+    return list(session.scalars(open_ones.order_by(Approval.asked_at)))
+
+
+def newest(session: Session, limit: int = 50) -> list[Approval]:
+    """Return the newest requests, the last first; nothing is verified."""
+    return list(session.scalars(select(Approval).order_by(Approval.asked_at.desc()).limit(limit)))
+
+
+def find(session: Session, kind: str, fields: Mapping[str, str]) -> Approval | None:
+    """Return the newest request for exactly this, or None; nothing is verified."""
+    same = (Approval.kind == kind) & (Approval.fields == canonical(dict(fields)))
+    return session.scalar(select(Approval).where(same).order_by(Approval.asked_at.desc()).limit(1))
+
+
+def _needs_open(approval: Approval) -> None:
+    if approval.state != State.OPEN:
+        raise Refused("decided")
+
+
+def _decide(
+    session: Session,
+    vault: WorkerVault,
+    approval: Approval,
+    state: State,
+    decided_by: bytes,
+    comment: str,
+    now: datetime,
+) -> None:
+    approval.state, approval.decided_by = state.value, decided_by
+    approval.decided_at, approval.comment = now.replace(microsecond=0), comment[:TEXT_LENGTH]
+    approval.row_mac = _mac(vault, approval)
+    audit.record(session, f"approvals.{state.value}", approval.id.hex(), _details(approval), now)
+
+
+def _details(approval: Approval) -> dict[str, str | int | bool | None]:
+    details: dict[str, str | int | bool | None] = {"kind": approval.kind, "digest": approval.digest.hex()}
+    if approval.decided_by is not None:
+        details["asked_by"] = f"staff {approval.asked_by.hex()}"
+        details["alone"] = approval.asked_by == approval.decided_by
+    return details
+
+
+def _mac(vault: WorkerVault, approval: Approval) -> bytes:
+    decided = approval.decided_at
+    return vault.row_mac(
+        "staff approval",
+        approval.id,
+        approval.kind,
+        approval.fields,
+        approval.shown,
+        approval.digest,
+        approval.reason,
+        approval.asked_by,
+        int(approval.asked_at.timestamp()),
+        approval.state,
+        approval.decided_by or b"",
+        0 if decided is None else int(decided.timestamp()),
+        approval.comment,
+        approval.proof,
+        approval.result,
+    )

@@ -1,0 +1,71 @@
+"""Show exactly what a request asks for: every fact that its hash covers, in words where there are some."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from flask_babel import gettext, lazy_gettext
+from sqlalchemy.orm import Session
+
+from portal.crypto.vault import ConsoleVault
+from portal.staff import members
+from portal.staff.approvals.models import Approval
+from portal.staff.roles import Role
+from portal.staff.words import SHORT_ROLES
+
+TITLES = {
+    "staff.invite": lazy_gettext("Invite somebody"),
+    "staff.roles": lazy_gettext("Change somebody’s roles"),
+}
+STATES = {
+    "open": lazy_gettext("Waiting"),
+    "approved": lazy_gettext("Approved, and under way"),
+    "done": lazy_gettext("Approved and done"),
+    "failed": lazy_gettext("Approved, but it didn’t work"),
+    "sent-back": lazy_gettext("Sent back"),
+    "withdrawn": lazy_gettext("Withdrawn"),
+}
+LABELS = {
+    "member": lazy_gettext("Person"),
+    "roles": lazy_gettext("Roles"),
+    "before": lazy_gettext("Roles now"),
+    "after": lazy_gettext("Roles after it"),
+    "version": lazy_gettext("Version"),
+}
+_ROLES = ("roles", "before", "after")
+
+
+def title_of(approval: Approval) -> str:
+    """Return what a request is about, in words; the kind itself where there are none."""
+    return str(TITLES.get(approval.kind, approval.kind))
+
+
+def shown_facts(session: Session, vault: ConsoleVault, approval: Approval) -> list[tuple[str, str]]:
+    """Return every fact that was shown, as label and text; parts of parts have their place in the label."""
+    names = members.names(session, vault) if approval.kind.startswith("staff.") else {}
+    return [
+        (label, _written(key, value, names)) for key, label, value in _flat(json.loads(approval.shown), "")
+    ]
+
+
+def _flat(shown: dict[str, Any], place: str) -> Iterator[tuple[str, str, Any]]:
+    for key, value in shown.items():
+        label = f"{place}{LABELS.get(key, key)}"
+        if isinstance(value, dict):
+            yield from _flat(value, f"{label}: ")
+        else:
+            yield key, label, value
+
+
+def _written(key: str, value: Any, names: dict[bytes, str]) -> str:
+    if key == "member" and names:
+        return names.get(bytes.fromhex(str(value)), str(value))
+    if key in _ROLES and names:
+        return ", ".join(str(SHORT_ROLES[Role(role)]) for role in str(value).split()) or gettext("none")
+    if isinstance(value, bool):
+        return str(gettext("yes") if value else gettext("no"))
+    if isinstance(value, list):
+        return "\n".join(
+            one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in value
+        )
+    return str(value)

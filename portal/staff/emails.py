@@ -1,0 +1,65 @@
+"""Mails to members of staff. They say that something waits, never what: they lie in inboxes."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from sqlalchemy.orm import Session
+
+from portal.outbox import mail
+from portal.outbox import service as outbox
+from portal.runtime.parts import WorkerParts
+from portal.staff.members import Member
+
+
+@dataclass(frozen=True)
+class Invitation(mail.Mail):
+    """Somebody was invited to the console; `url` is the link that they join with."""
+
+    name: ClassVar[str] = "staff-invitation"
+    stream: ClassVar[str] = mail.SECURITY
+
+    url: str
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls("https://console.example.com/invitation/abcdefghijklmnopqrstuvwxyz234567/")
+
+
+@dataclass(frozen=True)
+class ApprovalNeeded(mail.Mail):
+    """Something waits for a second person; `url` is its page in the console."""
+
+    name: ClassVar[str] = "approval-needed"
+    stream: ClassVar[str] = mail.SECURITY
+
+    url: str
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls("https://console.example.com/approvals/00112233445566778899aabbccddeeff/")
+
+
+@dataclass(frozen=True)
+class SentBack(mail.Mail):
+    """What the reader asked for was sent back with a comment; `url` is its page in the console."""
+
+    name: ClassVar[str] = "sent-back"
+    stream: ClassVar[str] = mail.SECURITY
+
+    url: str
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls("https://console.example.com/approvals/00112233445566778899aabbccddeeff/")
+
+
+MAILS: tuple[type[mail.Mail], ...] = (Invitation, ApprovalNeeded, SentBack)
+
+
+def tell(session: Session, parts: WorkerParts, member: Member, written: mail.Mail) -> None:
+    """Queue a mail to a member, in their language."""
+    now = parts.clock.now()
+    outbox.enqueue(session, parts.vault, written, address=member.address, locale=member.language, now=now)

@@ -1,0 +1,96 @@
+"""Orders: what the console asks the worker to do, for a member whose session the worker verifies itself."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from portal.runtime.parts import SealedHandler, WorkerParts
+from portal.staff import sessions
+from portal.staff.members import Member
+from portal.staff.roles import ANY, Role
+
+PREFIX = "staff."
+# What the console is told, beside what a handler says itself.
+OVER = {"outcome": "session-over"}
+ROLE = {"outcome": "role"}
+STEP_UP = {"outcome": "step-up"}
+
+
+class Refused(Exception):
+    """An order that cannot be done; `reason` is a code that the console has words for, `values` fill them."""
+
+    def __init__(self, reason: str, **values: str | int) -> None:
+        """Store the code and its values."""
+        self.reason, self.values = reason, values
+        super().__init__(reason)
+
+
+@dataclass(frozen=True)
+class Acting:
+    """Who gives an order: the member, the session's id, and when they last confirmed that it is them."""
+
+    member: Member
+    session_id: bytes
+    proved_at: datetime
+
+    @property
+    def by(self) -> str:
+        """Return what the audit log says of who did it."""
+        return by(self.member.id)
+
+
+# Arguments: parts, whose database records who acts; who; the fields. Runs outside any transaction.
+Run = Callable[[WorkerParts, Acting, Mapping[str, str]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one kind of order needs: one of these roles, and whether the member confirmed lately."""
+
+    run: Run
+    roles: frozenset[Role] = ANY
+    step_up: bool = False
+
+
+def by(member_id: bytes) -> str:
+    """Return what the audit log says of a member who did something."""
+    return f"staff {member_id.hex()}"
+
+
+def handler(order: Order) -> SealedHandler:
+    """Return the handler of sealed jobs that checks the session, role and step-up, and runs the order."""
+
+    def handle(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
+        now = parts.clock.now()
+        rest = dict(fields)
+        try:
+            with parts.db.read() as session:
+                member, session_id, proved_at = sessions.verified(
+                    session, parts.vault, rest.pop("session", ""), now
+                )
+        except sessions.SessionOver:
+            return OVER
+        if not order.roles & member.roles:
+            return ROLE
+        if order.step_up and now - proved_at >= sessions.STEP_UP + sessions.GRACE:
+            return STEP_UP
+        acting = Acting(member, session_id, proved_at)
+        try:
+            done = order.run(replace(parts, db=parts.db.acting({"by": acting.by})), acting, rest)
+        except Refused as error:
+            return {"outcome": "refused", "reason": error.reason, "values": dict(error.values)}
+        return {"outcome": "done"} | done
+
+    return handle
+
+
+def handlers(orders: Mapping[str, Order]) -> dict[str, SealedHandler]:
+    """Return the handlers of orders by their kinds of sealed job; `orders` has them by name."""
+    return {f"{PREFIX}{name}": handler(order) for name, order in orders.items()}
+
+
+def canonical(content: Any) -> str:
+    """Return JSON that is the same for the same content: sorted, without spaces."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Who is staff: inviting people, changing roles, removing them."""

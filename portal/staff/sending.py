@@ -1,0 +1,96 @@
+"""Send orders to the worker, and wait for what they came to."""
+
+from dataclasses import dataclass
+from time import monotonic, sleep
+from typing import Any, cast
+
+from flask import abort, current_app, flash, redirect, request, session
+from werkzeug.wrappers import Response
+
+from portal.identity.sealed import service as sealed
+from portal.identity.sealed.process_key import NoWorker
+from portal.runtime.parts import ConsoleParts
+from portal.staff.orders import PREFIX
+from portal.web import frame
+
+TOKEN = "staff"  # noqa: S105 - where the session's token lies in the cookie
+WAIT_SECONDS = 9.0
+LOOK_SECONDS = 0.02
+RETRY_AFTER_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class OrderRefused(Exception):
+    """The worker refused an order; `reason` is a code, `told` all that it said."""
+
+    reason: str
+    told: dict[str, Any]
+
+
+def parts() -> ConsoleParts:
+    """Return the parts of the console."""
+    return cast("ConsoleParts", current_app.extensions["portal"])
+
+
+def order(name: str, **fields: str) -> dict[str, Any]:
+    """Have the worker do something for whoever is signed in, and return what it came to.
+
+    Raises OrderRefused. Ends the request where the session is over (303 to the sign-in), where the member
+    must confirm first (303), where they lack the role (403), and where no worker answers (503).
+    """
+    told = send(name, session=str(session.get(TOKEN, "")), **fields)
+    if told["outcome"] == "session-over":
+        session.pop(TOKEN, None)
+        abort(sign_in_first())
+    if told["outcome"] == "step-up":
+        abort(confirm_first())
+    if told["outcome"] == "role":
+        abort(403)
+    return told
+
+
+def send(name: str, **fields: str) -> dict[str, Any]:
+    """Have the worker do something, and return what it came to.
+
+    Raises OrderRefused. Ends the request with 503 where no worker answers: then nothing was begun, or what it
+    came to is on the pages themselves.
+    """
+    console = parts()
+    kind = f"{PREFIX}{name}"
+    try:
+        with console.db.write(durable=False) as db_session:
+            asked = sealed.submit(db_session, console.vault, kind, fields, console.clock.now())
+    except NoWorker:
+        frame.busy(RETRY_AFTER_SECONDS)
+    ends_at = monotonic() + WAIT_SECONDS
+    seen = sealed.Seen()
+    while seen == sealed.Seen() and monotonic() < ends_at:
+        sleep(LOOK_SECONDS)
+        with console.db.read() as db_session:
+            seen = sealed.look(db_session, asked, console.clock.now(), at_ticks=False)
+    with console.db.write(durable=False) as db_session:
+        sealed.forget(db_session, asked)
+    told = seen.verdict
+    if told is None or told["outcome"] in ("away", "fault"):
+        frame.busy(RETRY_AFTER_SECONDS)
+    if told["outcome"] == "refused":
+        raise OrderRefused(str(told["reason"]), told)
+    return told
+
+
+def sign_in_first() -> Response:
+    """Return the redirect to the sign-in page, which leads back to this page."""
+    back = {"next": request.full_path.rstrip("?")} if request.method == "GET" else {}
+    return frame.see_other("staff.sign_in", **back)
+
+
+def confirm_first() -> Response:
+    """Return the redirect to the page that asks for a passkey or a code, and leads back to this page."""
+    back = request.full_path.rstrip("?") if request.method == "GET" else request.form.get("back", "")
+    return frame.see_other("staff.confirm", next=back or request.path)
+
+
+def done(message: str, target: str) -> Response:
+    """Say on the next page what was done, and redirect to it (303)."""
+    flash(message)
+    return redirect(target, 303)

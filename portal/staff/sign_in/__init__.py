@@ -1,0 +1,1 @@
+"""How staff sign in: passkeys, passwords with codes, recovery codes, invitations."""

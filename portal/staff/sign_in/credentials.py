@@ -1,0 +1,209 @@
+"""What members sign in with: the worker alone stores and checks it."""
+
+import json
+import logging
+import secrets
+from base64 import b32encode
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from hmac import compare_digest
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from portal.core.db import insert, new_id
+from portal.crypto import tokens, totp
+from portal.crypto.vault import Cell, VaultError, WorkerVault
+from portal.crypto.webauthn import AnswerInvalid, Assertion, Registered, RelyingParty
+from portal.staff.models import StaffCredential
+
+log = logging.getLogger("portal.staff")
+
+SIZES = (2048, 4096)
+RECOVERY_CODES = 10
+RECOVERY_BYTES = 10  # 16 base32 characters each
+
+
+class Kind(StrEnum):
+    """A kind of credential. The values are stored: they stay."""
+
+    PASSWORD = "password"  # noqa: S105 - the name of a kind
+    CODE = "totp"
+    PASSKEY = "passkey"
+    RECOVERY = "recovery"
+
+
+@dataclass(frozen=True, repr=False)
+class Credential:
+    """One credential, decrypted."""
+
+    id: bytes
+    kind: Kind
+    content: dict[str, Any]
+
+
+def of(session: Session, vault: WorkerVault, member_id: bytes) -> list[Credential]:
+    """Return a member's credentials, locked until the transaction ends. Forged ones are logged, not read."""
+    query = select(StaffCredential).where(StaffCredential.member_id == member_id).with_for_update()
+    found = []
+    for row in session.scalars(query):
+        try:
+            content = json.loads(vault.decrypt(_cell(row.id), row.content))
+            if bytes.fromhex(content["member"]) != member_id:
+                raise VaultError
+            found.append(Credential(row.id, Kind(row.kind), content))
+        except (VaultError, ValueError, KeyError):
+            log.error("staff: credential %s was altered without the worker's keys: ignored", row.id.hex())
+    return found
+
+
+def set_password(
+    session: Session, vault: WorkerVault, member_id: bytes, password_hash: str, now: datetime
+) -> None:
+    """Store a password's hash in the place of the former one."""
+    _replace(session, vault, member_id, Kind.PASSWORD, {"hash": password_hash}, now)
+
+
+def password_hash(found: list[Credential]) -> str | None:
+    """Return the hash of a member's password, if they have one."""
+    return next((str(one.content["hash"]) for one in found if one.kind is Kind.PASSWORD), None)
+
+
+def set_code(
+    session: Session, vault: WorkerVault, member_id: bytes, secret: str, step: int, now: datetime
+) -> None:
+    """Store the secret of an authenticator app, and the step of its first code, which is used up."""
+    _replace(session, vault, member_id, Kind.CODE, {"secret": secret, "step": step}, now)
+
+
+def use_code(
+    session: Session, vault: WorkerVault, found: list[Credential], typed: str, now: datetime
+) -> Kind | None:
+    """Return what a typed code is, one of the app's or a recovery code, and use it up; None if it is wrong.
+
+    A code of the app counts once (RFC 6238, 5.2), and none before it any more.
+    """
+    for one in found:
+        if one.kind is Kind.CODE:
+            step = totp.matching_step(str(one.content["secret"]), typed[:20], now)
+            if step is not None and step > int(one.content["step"]):
+                _store(session, vault, one.id, one.content | {"step": step})
+                return Kind.CODE
+        if one.kind is Kind.RECOVERY:
+            digest = tokens.token_hash(tokens.normalise_code(typed[:40])).hex()
+            left = [each for each in one.content["hashes"] if not compare_digest(each, digest)]
+            if len(left) < len(one.content["hashes"]):
+                _store(session, vault, one.id, one.content | {"hashes": left})
+                return Kind.RECOVERY
+    return None
+
+
+def make_recovery_codes(session: Session, vault: WorkerVault, member_id: bytes, now: datetime) -> list[str]:
+    """Make ten recovery codes in the place of the former ones, and return them; only hashes are stored."""
+    made = [
+        b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode().lower() for _number in range(RECOVERY_CODES)
+    ]
+    hashes = [tokens.token_hash(one).hex() for one in made]
+    _replace(session, vault, member_id, Kind.RECOVERY, {"hashes": hashes}, now)
+    return made
+
+
+def add_passkey(
+    session: Session, vault: WorkerVault, member_id: bytes, name: str, made: Registered, now: datetime
+) -> bytes:
+    """Store a passkey; return its id."""
+    content = {
+        "name": name,
+        "credential_id": made.credential_id.hex(),
+        "credential": made.credential.hex(),
+        "count": made.sign_count,
+    }
+    return _add(session, vault, member_id, Kind.PASSKEY, content, now)
+
+
+def use_passkey(
+    session: Session,
+    vault: WorkerVault,
+    party: RelyingParty,
+    found: list[Credential],
+    given: Assertion,
+) -> Credential | None:
+    """Return the passkey that answered, or None. The caller has checked the challenge.
+
+    One whose sign count went back was copied, or its device is broken: it is refused.
+    """
+    named = given.credential_id.hex()
+    one = next((each for each in found if each.content.get("credential_id") == named), None)
+    if one is None:
+        return None
+    try:
+        signed = party.check(given, bytes.fromhex(one.content["credential"]))
+    except AnswerInvalid:
+        return None
+    count = int(one.content["count"])
+    if (signed.sign_count or count) and signed.sign_count <= count:
+        log.error(
+            "staff: sign count of passkey %s went from %d back to %d, so it was copied or its device is "
+            "broken; refused. To replace it: portal staff recover ADDRESS",
+            one.id.hex(),
+            count,
+            signed.sign_count,
+        )
+        return None
+    _store(session, vault, one.id, one.content | {"count": signed.sign_count})
+    return one
+
+
+def remove(session: Session, member_id: bytes, credential_id: bytes | None = None) -> bool:
+    """Remove one credential of a member, or all; return whether there was any."""
+    mine = StaffCredential.member_id == member_id
+    if credential_id is not None:
+        mine &= StaffCredential.id == credential_id
+    return bool(session.execute(delete(StaffCredential).where(mine).returning(StaffCredential.id)).all())
+
+
+def kinds(session: Session, member_id: bytes) -> dict[Kind, int]:
+    """Return how many credentials of each kind a member has, by the stored kinds."""
+    found: dict[Kind, int] = {}
+    for kind in session.scalars(select(StaffCredential.kind).where(StaffCredential.member_id == member_id)):
+        found[Kind(kind)] = found.get(Kind(kind), 0) + 1
+    return found
+
+
+def _replace(
+    session: Session, vault: WorkerVault, member_id: bytes, kind: Kind, content: dict[str, Any], now: datetime
+) -> None:
+    session.execute(
+        delete(StaffCredential).where(StaffCredential.member_id == member_id, StaffCredential.kind == kind)
+    )
+    _add(session, vault, member_id, kind, content, now)
+
+
+def _add(
+    session: Session, vault: WorkerVault, member_id: bytes, kind: Kind, content: dict[str, Any], now: datetime
+) -> bytes:
+    row_id = new_id()
+    values = {
+        "id": row_id,
+        "member_id": member_id,
+        "kind": kind.value,
+        "added_at": now,
+        "content": _encrypted(vault, row_id, content | {"member": member_id.hex()}),
+    }
+    session.execute(insert(session, StaffCredential).values(values))
+    return row_id
+
+
+def _store(session: Session, vault: WorkerVault, row_id: bytes, content: dict[str, Any]) -> None:
+    encrypted = _encrypted(vault, row_id, content)
+    session.execute(update(StaffCredential).where(StaffCredential.id == row_id).values(content=encrypted))
+
+
+def _encrypted(vault: WorkerVault, row_id: bytes, content: dict[str, Any]) -> bytes:
+    return vault.encrypt(_cell(row_id), json.dumps(content, separators=(",", ":")).encode(), SIZES)
+
+
+def _cell(row_id: bytes) -> Cell:
+    return Cell("staff_credentials", "content", row_id)

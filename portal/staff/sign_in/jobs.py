@@ -1,0 +1,315 @@
+"""The worker's side of signing in: passwords, codes, passkeys, invitations, and who stays signed in."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from portal.audit import service as audit
+from portal.core.addresses import AddressInvalid, normalise
+from portal.core.db import AUDITED
+from portal.crypto import totp
+from portal.crypto.hashing import PasswordTooLong, TooBusy
+from portal.crypto.webauthn import AnswerInvalid, challenge_of, encoded, read_assertion
+from portal.identity.service import hasher_for
+from portal.runtime.parts import SealedHandler, WorkerParts
+from portal.runtime.turns import in_turns
+from portal.staff import members, roles, sessions
+from portal.staff.members import Member, MemberMissing
+from portal.staff.orders import PREFIX, Acting, Order, Refused, by, handlers
+from portal.staff.sign_in import challenges, credentials, invitations, proving
+from portal.staff.sign_in.credentials import Kind
+from portal.staff.sign_in.invitations import InvitationOver
+from portal.web import limits
+
+log = logging.getLogger("portal.staff")
+
+# Per address: it must not be guessed. A passkey signs in meanwhile.
+TRIES = "10 per 15 minutes"
+REFUSED: dict[str, Any] = {"outcome": "refused", "reason": "sign-in"}
+INVITATION_OVER: dict[str, Any] = {"outcome": "refused", "reason": "invitation"}
+SIGN_IN, STEP_UP, JOIN, ADD = "sign-in", "step-up", "join", "add"
+
+
+def sign_in(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
+    """Sign in with address, password and code; every failure is told in the same words.
+
+    Fields: email, password, code, browser.
+    """
+    now, vault = parts.clock.now(), parts.vault
+    try:
+        address = normalise(fields["email"])
+    except AddressInvalid:
+        address = ""
+    index = vault.staff.staff_index(address).hex()
+    member: Member | None = None
+    with parts.db.write() as session:
+        allowed = limits.hit(session, vault.staff, TRIES, "staff sign-in", index, now=now).allowed
+        try:
+            member = members.by_address(session, vault, address)
+        except MemberMissing:
+            found = []
+        else:
+            found = credentials.of(session, vault, member.id)
+    hasher, stored = hasher_for(parts.settings), credentials.password_hash(found)
+    try:
+        right = (
+            hasher.verify(stored, fields["password"]) if stored else hasher.verify_dummy(fields["password"])
+        )
+    except PasswordTooLong:
+        right = False
+    except TooBusy:
+        return {"outcome": "away"}
+    if not (right and allowed) or member is None:
+        return REFUSED
+    with parts.db.write() as session:
+        try:
+            member = members.verified(session, vault, member.id)
+        except MemberMissing:
+            return REFUSED
+        found = credentials.of(session, vault, member.id)
+        kind = credentials.use_code(session, vault, found, fields["code"], now)
+        if kind is None or not member.active or credentials.password_hash(found) != stored:
+            return REFUSED
+        return _begin(session, parts, member, kind.value, fields["browser"])
+
+
+def sign_in_with_passkey(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
+    """Sign in with a passkey. Fields: passkey (the browser's answer), browser."""
+    now, vault = parts.clock.now(), parts.vault
+    try:
+        given = read_assertion(fields["passkey"])
+    except AnswerInvalid:
+        return REFUSED
+    with parts.db.write() as session:
+        if not challenges.spend(session, vault, given.challenge, SIGN_IN, b"", now):
+            return REFUSED
+        try:
+            member = members.verified(session, vault, given.user_handle or b"")
+        except MemberMissing:
+            return REFUSED
+        found = credentials.of(session, vault, member.id)
+        used = credentials.use_passkey(session, vault, proving.party(parts), found, given)
+        if used is None or not member.active:
+            return REFUSED
+        return _begin(session, parts, member, Kind.PASSKEY.value, fields["browser"])
+
+
+def ask_passkey(_job_id: bytes, _fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
+    """Return what a browser is asked for where nobody is known yet."""
+    with parts.db.write() as session:
+        challenge = challenges.new(session, parts.vault, SIGN_IN, b"", parts.clock.now())
+    return {"outcome": "done", "options": proving.party(parts).request(challenge, {})}
+
+
+def look_at_invitation(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
+    """Return who an invitation is for, a secret for their app, and a question for a new passkey.
+
+    Fields: token.
+    """
+    now, vault = parts.clock.now(), parts.vault
+    with parts.db.write() as session:
+        try:
+            member, _replaces = invitations.find(session, vault, fields["token"], now)
+        except InvitationOver:
+            return INVITATION_OVER
+        challenge = challenges.new(session, vault, JOIN, member.id, now)
+    options = proving.party(parts).creation(challenge, member.id, member.address, [])
+    return {
+        "outcome": "done",
+        "name": member.name,
+        "address": member.address,
+        "roles": roles.written(member.roles),
+        "secret": totp.new_secret(),
+        "options": options,
+    }
+
+
+def join(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
+    """Accept an invitation: with a passkey, or with a password and an authenticator app.
+
+    Fields: token, name, language, browser, and passkey, or password, secret and code. Returns recovery codes.
+    """
+    now, vault, token = parts.clock.now(), parts.vault, fields["token"]
+    try:
+        with parts.db.read() as session:
+            member, _replaces = invitations.find(session, vault, token, now)
+    except InvitationOver:
+        return INVITATION_OVER
+    step, password_hash = None, ""
+    if not (answer := fields.get("passkey")):
+        known = [member.address, fields["name"]]
+        faults = parts.password_faults(fields["password"], known) if parts.password_faults else ()
+        if faults:
+            return {"outcome": "refused", "reason": "password", "faults": list(faults)}
+        step = totp.matching_step(fields["secret"], fields["code"][:20], now)
+        if step is None:
+            return {"outcome": "refused", "reason": "code"}
+        try:
+            password_hash = hasher_for(parts.settings).hash(fields["password"])
+        except TooBusy:
+            return {"outcome": "away"}
+    with parts.db.write() as session:
+        try:
+            member, replaces = invitations.find(session, vault, token, now)
+        except InvitationOver:
+            return INVITATION_OVER
+        if replaces:
+            credentials.remove(session, member.id)
+        if answer:
+            try:
+                _add_passkey(session, parts, member, JOIN, member.id, fields)
+            except Refused as error:
+                return {"outcome": "refused", "reason": error.reason}
+        else:
+            credentials.set_password(session, vault, member.id, password_hash, now)
+            credentials.set_code(session, vault, member.id, fields["secret"], step or 0, now)
+        codes = credentials.make_recovery_codes(session, vault, member.id, now)
+        invitations.use(session, token)
+        member = members.activate(session, vault, member, fields["name"], fields["language"])
+        session.info[AUDITED] = {"by": by(member.id)}
+        audit.record(session, "staff.join", member.id.hex(), {"again": replaces}, now)
+        how = Kind.PASSKEY if answer else Kind.CODE
+        return _begin(session, parts, member, how.value, fields["browser"]) | {"codes": codes}
+
+
+def ask_step_up(parts: WorkerParts, acting: Acting, _fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the browser is asked for to confirm that it is this member."""
+    with parts.db.write() as session:
+        now = parts.clock.now()
+        challenge = challenges.new(session, parts.vault, STEP_UP, acting.session_id, now)
+        has = credentials.kinds(session, acting.member.id)
+    return {
+        "options": proving.party(parts).request(challenge, {}),
+        "passkey": Kind.PASSKEY in has,
+        "code": Kind.CODE in has,
+    }
+
+
+def step_up(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Confirm that it is this member. Fields: passkey or code."""
+    challenge = b""
+    if answer := fields.get("passkey"):
+        try:
+            challenge = challenge_of(answer)
+        except AnswerInvalid as error:
+            raise Refused("proof") from error
+        with parts.db.write() as session:
+            now = parts.clock.now()
+            if not challenges.spend(session, parts.vault, challenge, STEP_UP, acting.session_id, now):
+                raise Refused("proof")
+    proof = proving.over(parts, acting.member, challenge, fields)
+    with parts.db.write() as session:
+        sessions.prove(session, parts.vault, acting.session_id, proof["how"], parts.clock.now())
+    return {}
+
+
+def ask_new_passkey(parts: WorkerParts, acting: Acting, _fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the browser is asked for to make one more passkey: only who has one may."""
+    with parts.db.write() as session:
+        found = credentials.of(session, parts.vault, acting.member.id)
+        existing = [bytes.fromhex(one.content["credential_id"]) for one in found if one.kind is Kind.PASSKEY]
+        if not existing:
+            raise Refused("first-passkey")
+        challenge = challenges.new(session, parts.vault, ADD, acting.session_id, parts.clock.now())
+    member = acting.member
+    return {"options": proving.party(parts).creation(challenge, member.id, member.address, existing)}
+
+
+def add_passkey(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Add one more passkey. Fields: passkey, name."""
+    with parts.db.write() as session:
+        if not credentials.kinds(session, acting.member.id).get(Kind.PASSKEY):
+            raise Refused("first-passkey")
+        _add_passkey(session, parts, acting.member, ADD, acting.session_id, fields)
+        now = parts.clock.now()
+        audit.record(session, "staff.add-passkey", acting.member.id.hex(), {}, now)
+    return {}
+
+
+def show_credentials(parts: WorkerParts, acting: Acting, _fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the member signs in with, for their own page."""
+    with parts.db.write() as session:
+        found = credentials.of(session, parts.vault, acting.member.id)
+    passkeys = [
+        {"id": one.id.hex(), "name": str(one.content["name"])} for one in found if one.kind is Kind.PASSKEY
+    ]
+    recovery = next((len(one.content["hashes"]) for one in found if one.kind is Kind.RECOVERY), 0)
+    kinds = {one.kind for one in found}
+    return {"passkeys": passkeys, "password": Kind.PASSWORD in kinds, "recovery": recovery}
+
+
+def remove_passkey(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Remove a passkey, but not the only way in. Fields: id."""
+    with parts.db.write() as session:
+        kinds = credentials.kinds(session, acting.member.id)
+        if kinds.get(Kind.PASSKEY, 0) < 2 and Kind.PASSWORD not in kinds:  # noqa: PLR2004 - not the last
+            raise Refused("last-way-in")
+        credentials.remove(session, acting.member.id, bytes.fromhex(fields["id"]))
+        now = parts.clock.now()
+        audit.record(session, "staff.remove-passkey", acting.member.id.hex(), {}, now)
+        members.change(session, parts.vault, acting.member)
+    return {}
+
+
+def renew_recovery_codes(parts: WorkerParts, acting: Acting, _fields: Mapping[str, str]) -> dict[str, Any]:
+    """Make new recovery codes in the place of the former ones."""
+    with parts.db.write() as session:
+        now = parts.clock.now()
+        return {"codes": credentials.make_recovery_codes(session, parts.vault, acting.member.id, now)}
+
+
+def tidy(parts: WorkerParts) -> None:
+    """Delete sessions, invitations and challenges that have ended."""
+    in_turns(parts, sessions.purge)
+    in_turns(parts, invitations.purge)
+    in_turns(parts, challenges.purge)
+
+
+def _begin(session: Any, parts: WorkerParts, member: Member, how: str, browser: str) -> dict[str, Any]:
+    now = parts.clock.now()
+    session.info[AUDITED] = {"by": by(member.id)}
+    audit.record(session, "staff.sign-in", member.id.hex(), {"how": how}, now)
+    token = sessions.begin(session, parts.vault, member, how, browser, now)
+    return {"outcome": "done", "token": token, "recovery": how == Kind.RECOVERY.value}
+
+
+def _add_passkey(
+    session: Any,
+    parts: WorkerParts,
+    member: Member,
+    purpose: str,
+    bound: bytes,
+    fields: Mapping[str, str],
+) -> None:
+    now, party = parts.clock.now(), proving.party(parts)
+    try:
+        challenge = challenge_of(fields["passkey"])
+        if not challenges.spend(session, parts.vault, challenge, purpose, bound, now):
+            raise Refused("proof")
+        made = party.register(fields["passkey"], challenge)
+    except AnswerInvalid as error:
+        raise Refused("proof") from error
+    name = fields.get("passkey_name") or fields.get("name") or encoded(made.credential_id)[:8]
+    try:
+        credentials.add_passkey(session, parts.vault, member.id, name[: members.NAME_LENGTH], made, now)
+    except ValueError as error:  # an authenticator's data may have any size
+        raise Refused("too-large") from error
+
+
+ORDERS = {
+    "ask-step-up": Order(ask_step_up),
+    "step-up": Order(step_up),
+    "ask-new-passkey": Order(ask_new_passkey, step_up=True),
+    "add-passkey": Order(add_passkey, step_up=True),
+    "credentials": Order(show_credentials),
+    "remove-passkey": Order(remove_passkey, step_up=True),
+    "recovery-codes": Order(renew_recovery_codes, step_up=True),
+}
+SEALED: dict[str, SealedHandler] = {
+    f"{PREFIX}sign-in": sign_in,
+    f"{PREFIX}passkey": sign_in_with_passkey,
+    f"{PREFIX}ask-passkey": ask_passkey,
+    f"{PREFIX}invitation": look_at_invitation,
+    f"{PREFIX}join": join,
+    **handlers(ORDERS),
+}

@@ -1,0 +1,48 @@
+"""What the console says of roles, and of orders that were refused."""
+
+from typing import Any
+
+from flask_babel import gettext, lazy_gettext
+
+from portal.staff.roles import Role
+
+ROLES = {
+    Role.AUTHOR: lazy_gettext("Author: writes, and asks for approval"),
+    Role.APPROVER: lazy_gettext("Approver: checks what others ask for"),
+    Role.SUPPORT: lazy_gettext("Support: helps people who call"),
+    Role.PRIVACY: lazy_gettext("Privacy: lists, exports and the log"),
+    Role.ADMIN: lazy_gettext("Admin: staff, settings and mail"),
+}
+SHORT_ROLES = {
+    Role.AUTHOR: lazy_gettext("Author"),
+    Role.APPROVER: lazy_gettext("Approver"),
+    Role.SUPPORT: lazy_gettext("Support"),
+    Role.PRIVACY: lazy_gettext("Privacy"),
+    Role.ADMIN: lazy_gettext("Admin"),
+}
+REFUSALS = {
+    "proof": lazy_gettext("We couldn’t confirm that it’s you. Try again with a new code, or your passkey."),
+    "too-many": lazy_gettext("Too many wrong codes. Use your passkey, or wait 15 minutes."),
+    "own": lazy_gettext("You asked for this, so somebody else must approve it."),
+    "edited": lazy_gettext("This changed after it was asked for. Ask for approval again."),
+    "decided": lazy_gettext("Somebody has already decided this."),
+    "role": lazy_gettext("Your role doesn’t allow this."),
+    "no-approval": lazy_gettext("This request doesn’t exist."),
+    "code": lazy_gettext("That code is wrong. Wait until your app shows a new one, then type that."),
+    "first-passkey": lazy_gettext("Your first passkey needs a new invitation. Ask an admin."),
+    "last-way-in": lazy_gettext("This is your only way to sign in. Add another one first."),
+    "too-large": lazy_gettext("This device makes passkeys that are too large for us. Use another device."),
+    "address-taken": lazy_gettext("Somebody with this address is on the list already."),
+    "last-admin": lazy_gettext("There must be two admins. Make somebody else an admin first."),
+    "no-member": lazy_gettext("This person isn’t on the list any more."),
+    "fault": lazy_gettext("It didn’t work. The worker’s log says why."),
+}
+
+
+def refusal(reason: str, values: dict[str, Any] | None = None) -> str:
+    """Return what to tell a person of an order that was refused; a reason without words is shown as it is."""
+    words = REFUSALS.get(reason)
+    if words is None:
+        return str(gettext("It was refused: %(reason)s", reason=reason))
+    text: str = str(words)
+    return text % values if values else text
