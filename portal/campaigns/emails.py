@@ -22,7 +22,8 @@ class Words:
     """What a notice says in one language. `language` is that of the statement, which may be another.
 
     `passwords`: passwords are among the exposed data. `path` is that of the incident's page. `untranslated`
-    names the statement's language in the mail's own where they differ, else it is empty.
+    names the statement's language in the mail's own where they differ, else it is empty. `kind` is empty for
+    a first notice; `own_text` and `own_html` are the paragraph that the author added, if any.
     """
 
     subject: str
@@ -34,6 +35,9 @@ class Words:
     path: str
     passwords: bool
     untranslated: str = ""
+    kind: str = ""
+    own_text: str = ""
+    own_html: str = ""
 
     @property
     def extent(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from hmac import compare_digest
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from babel import Locale
 from sqlalchemy import delete, select
@@ -21,6 +21,8 @@ from portal.core.db import ID_BYTES
 from portal.core.i18n import best_language
 from portal.crypto.vault import WorkerVault
 from portal.incidents.models import Incident
+
+_LATER = ("kind", "own_text", "own_html")
 
 
 class SubjectInvalid(ValueError):
@@ -49,7 +51,7 @@ def store(
     """Store what a notice says, in place of what was stored before for it."""
     session.execute(delete(NoticeWords).where(NoticeWords.notice_id == notice_id))
     for language, said in words.items():
-        content = json.dumps(asdict(said), ensure_ascii=False)
+        content = json.dumps(_as_data(said), ensure_ascii=False)
         row = NoticeWords(notice_id=notice_id, language=language, content=content, **audience._asdict())
         row.row_mac = _row_mac(vault, row, sorted(words))
         session.add(row)
@@ -79,6 +81,16 @@ def shown(found: Mapping[str, Words], language: str, default: str) -> Words:
     return replace(words, untranslated=name or words.language)
 
 
+def plain(row: NoticeWords) -> dict[str, Any]:
+    """Return what a row says, to be shown; its row MAC is not verified."""
+    return _as_data(_words(row.content))
+
+
+def _as_data(said: Words) -> dict[str, Any]:
+    """Return words as JSON holds them: without the parts that earlier versions did not have, if empty."""
+    return {name: value for name, value in asdict(said).items() if value or name not in _LATER}
+
+
 def _words(content: str) -> Words:
     words = Words(**json.loads(content))
     return replace(words, parts=tuple(Part(*part) for part in words.parts))
@@ -93,8 +105,14 @@ def _row_mac(vault: WorkerVault, row: NoticeWords, languages: list[str]) -> byte
 
 def fingerprint(vault: WorkerVault, incident_id: bytes, words: Mapping[str, Words]) -> bytes:
     """Return 16 bytes that stand for what a notice says in all languages."""
-    said = json.dumps({language: asdict(words[language]) for language in sorted(words)})
+    said = json.dumps({language: _as_data(words[language]) for language in sorted(words)})
     return vault.row_mac("notice text", incident_id, said)[:ID_BYTES]
+
+
+def mark(vault: WorkerVault, described: Mapping[str, Any]) -> str:
+    """Return the mark of a draft: another one for any other content, audience, count or wave."""
+    said = json.dumps(described, sort_keys=True, ensure_ascii=False)
+    return vault.row_mac("notice draft", said)[:8].hex()
 
 
 def set_subject(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.campaigns.models import Campaign
+from portal.campaigns.models import DRAFT, Campaign
 from portal.exposure import service as exposure
 from portal.outbox.bulk import ledger as mail_ledger
 
@@ -51,3 +51,10 @@ def ledger(session: Session, campaign: Campaign) -> Ledger:
     return Ledger(
         campaign.addresses, campaign.earlier, campaign.left_out, campaign.waiting, states, campaign.outside
     )
+
+
+def of_incident(session: Session, incident_id: bytes) -> list[Campaign]:
+    """Return all notices of an incident, drafts too, newest first; those that were discarded are left out."""
+    mine = select(Campaign).where(Campaign.incident_id == incident_id)
+    kept = mine.where(Campaign.begun_at.is_not(None) | (Campaign.state == DRAFT))
+    return list(session.scalars(kept.order_by(Campaign.number.desc())))

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from limits import parse
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
@@ -22,7 +21,6 @@ from portal.exposure import left_out
 from portal.exposure import service as exposure
 from portal.exposure.models import ExposureList
 from portal.incidents.models import Incident
-from portal.outbox import pace
 from portal.outbox import service as outbox
 from portal.outbox.compose import Composed, Composer, MailUnfit
 
@@ -114,19 +112,6 @@ class Rehearsal:
             return
         done.smtputf8 += composed.needs_utf8
         done.size = max(done.size, len(composed.content))
-
-
-def present_rate(session: Session, settings: Settings, now: datetime) -> float | None:
-    """Return the mails a second that leave at present, or None if nothing tells.
-
-    That is what the relay was found to take, the operator's limit, or what left in the last minutes.
-    """
-    server = settings.mail.server
-    rate = pace.paces(session).get(f"{server.host}:{server.port}")
-    if rate is None and settings.mail.rate:
-        limit = parse(settings.mail.rate)
-        rate = limit.amount / limit.get_expiry()
-    return rate if rate is not None else pace.measured_rate(session, now)
 
 
 def send_test(

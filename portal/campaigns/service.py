@@ -15,14 +15,13 @@ from portal.campaigns.models import (
     FIRST,
     PAUSED,
     RUNNING,
-    STOPPED,
     Campaign,
     NoticeWords,
     Wave,
 )
 from portal.campaigns.progress import Ledger, campaigns, ledger, list_number
 from portal.campaigns.series import signing, steering, waves
-from portal.campaigns.series.audience import Audience, of
+from portal.campaigns.series.audience import Audience
 from portal.campaigns.series.passes import BATCH, advance, is_due
 from portal.campaigns.series.signing import ALTERED, FORGED
 from portal.campaigns.series.steering import CountWrong
@@ -78,7 +77,7 @@ def start(
     version = exposure.needed(session, vault, incident_id)
     if confirmed != version.addresses - silent:
         raise CountWrong
-    campaign = _first(session, version, lock=True)
+    campaign = steering.first_to(session, version, lock=True)
     if campaign is None or not signing.is_signed(session, vault, campaign):
         campaign = _begin(session, vault, version, campaign, confirmed, now, words)
         details = {"list": version.number, "addresses": version.addresses, "left_out": silent}
@@ -91,20 +90,6 @@ def start(
     if steering.state_of(campaign) == PAUSED:
         raise NoticeHeld
     return campaign
-
-
-def _first(session: Session, version: ExposureList, *, lock: bool = False) -> Campaign | None:
-    """Return the first notice to everyone on a list that was started and not stopped, or None."""
-    begun = select(Campaign).where(
-        Campaign.incident_id == version.incident_id,
-        Campaign.list_id == version.id,
-        Campaign.kind == FIRST,
-        Campaign.begun_at.is_not(None),
-    )
-    begun = begun.order_by(Campaign.number.desc())
-    found = session.scalars(begun.with_for_update() if lock else begun)
-    whole = (one for one in found if steering.state_of(one) != STOPPED and of(one).is_whole_list)
-    return next(whole, None)
 
 
 def _begin(
@@ -125,7 +110,7 @@ def _begin(
     campaign = Campaign(
         id=new_id() if former is None else former.id,
         incident_id=version.incident_id,
-        number=next_number(session, version.incident_id) if former is None else former.number,
+        number=steering.next_number(session, version.incident_id) if former is None else former.number,
         kind=FIRST,
         list_id=version.id,
         state=RUNNING,
@@ -144,12 +129,6 @@ def _begin(
     return campaign
 
 
-def next_number(session: Session, incident_id: bytes) -> int:
-    """Return the number of an incident's next notice."""
-    numbers = select(Campaign.number).where(Campaign.incident_id == incident_id)
-    return (session.scalar(numbers.order_by(Campaign.number.desc()).limit(1)) or 0) + 1
-
-
 @dataclass(frozen=True)
 class Begun:
     """A notice that began before: its words by language, none where it is neutral, or None if altered."""
@@ -161,7 +140,7 @@ class Begun:
 
 def begun(session: Session, vault: WorkerVault, incident_id: bytes) -> Begun | None:
     """Return the first notice that began to the active list, or None. Raises ListNotActive."""
-    campaign = _first(session, exposure.needed(session, vault, incident_id))
+    campaign = steering.first_to(session, exposure.needed(session, vault, incident_id))
     if campaign is None or campaign.begun_at is None or not signing.is_signed(session, vault, campaign):
         return None
     try:

@@ -3,12 +3,15 @@
 Imported where they are drawn alone: the Markdown parser is slow to import.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 
 from sqlalchemy.orm import Session
 
 from portal.campaigns import frozen
 from portal.campaigns.emails import Part, Words
+from portal.campaigns.models import CORRECTION, FIRST, SUPPLEMENTARY
 from portal.core.dates import day_and_month
 from portal.core.i18n import catalogue
 from portal.core.i18n import mark as N_
@@ -20,8 +23,27 @@ from portal.incidents.models import Incident, Statement
 from portal.web import markdown
 
 PASSWORDS = "Passwords"
-DATED_SUBJECT = N_("Your data and our incident of %(date)s")
-SUBJECT = N_("Your data and an incident at %(organisation)s")
+# By kind: where the day of the incident is known, and where it is not.
+SUBJECTS = {
+    FIRST: (
+        N_("Your data and our incident of %(date)s"),
+        N_("Your data and an incident at %(organisation)s"),
+    ),
+    SUPPLEMENTARY: (
+        N_("New facts about your data and our incident of %(date)s"),
+        N_("New facts about your data and an incident at %(organisation)s"),
+    ),
+    CORRECTION: (
+        N_("Correction: your data and our incident of %(date)s"),
+        N_("Correction: your data and an incident at %(organisation)s"),
+    ),
+}
+MOST_OWN = 1_000
+NO_WORDS: Mapping[str, str] = {}
+
+
+class OwnWordsUnfit(ValueError):
+    """The author's own words are longer than 1,000 characters, or more than one paragraph."""
 
 
 class SummaryMissing(ValueError):
@@ -45,24 +67,49 @@ def drawn(
     now: datetime,
     *,
     drafts: bool = False,
+    kind: str = FIRST,
+    own: Mapping[str, str] = NO_WORDS,
 ) -> dict[str, Words]:
     """Return what a notice says now, by language; nothing where it is neutral.
 
     It is neutral for a discreet incident, and where no statement is published; `drafts` counts drafts as
-    published. Raises SummaryMissing and SubjectAltered.
+    published. `own` is a paragraph of the author's by language, in Markdown. Raises SummaryMissing,
+    SubjectAltered, OwnWordsUnfit.
     """
+    own = {language: _checked(text) for language, text in own.items() if text.strip()}
     if incident.discreet:
         return {}
-    own = frozen.subjects(session, vault, incident.id)
+    subjects = frozen.subjects(session, vault, incident.id)
     passwords = _passwords_taken(session, vault, incident)
     found = {}
     for language in settings.site.languages:
         read_by = [language, settings.default_language]
         versions = reading.versions(session, incident, read_by, drafts=drafts)
         if versions:
-            subject = own.get(language) or _usual_subject(settings, incident, language, now.date())
-            found[language] = _words(settings, incident, versions[0].statement, subject, passwords=passwords)
+            subject = subjects.get(language) or _usual_subject(settings, incident, language, now.date(), kind)
+            statement = versions[0].statement
+            said = _words(settings, incident, statement, subject, passwords=passwords)
+            found[language] = _with_own(settings, said, kind, own.get(statement.language, ""))
     return found
+
+
+def _checked(text: str) -> str:
+    text = text.strip()
+    if (
+        len(text) > MOST_OWN
+        or "\n\n" in text.replace("\r\n", "\n")
+        or not text.replace("\n", "").isprintable()
+    ):
+        raise OwnWordsUnfit
+    return text
+
+
+def _with_own(settings: Settings, said: Words, kind: str, own: str) -> Words:
+    said = said if kind == FIRST else replace(said, kind=kind)
+    if not own:
+        return said
+    text, html = _rendered(settings.base_url + said.path, own)
+    return replace(said, own_text=text, own_html=html)
 
 
 def _passwords_taken(session: Session, vault: WorkerVault, incident: Incident) -> bool:
@@ -104,8 +151,11 @@ def _rendered(page_url: str, text: str) -> tuple[str, str]:
     return markdown.plain(text, page_url), markdown.absolute(markdown.render(text), page_url)
 
 
-def _usual_subject(settings: Settings, incident: Incident, language: str, today: date) -> str:
+def _usual_subject(
+    settings: Settings, incident: Incident, language: str, today: date, kind: str = FIRST
+) -> str:
     say = catalogue(language).gettext
+    dated, undated = SUBJECTS[kind]
     if incident.happened_on is None:
-        return say(SUBJECT) % {"organisation": settings.site.organisation}
-    return say(DATED_SUBJECT) % {"date": day_and_month(incident.happened_on, language, today)}
+        return say(undated) % {"organisation": settings.site.organisation}
+    return say(dated) % {"date": day_and_month(incident.happened_on, language, today)}

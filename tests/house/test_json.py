@@ -71,6 +71,7 @@ def small(db, clock, tmp_path, worker_vault, portal):
 ACCOUNTS = 'email,password_hash\nana@example.com,"$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$aGFzaGhhc2hoYXNo"\n'
 CASE = "1234567890"
 ARGUMENTS = {
+    "campaigns status": ("november",),
     "cases show": (CASE, "--reason", "ticket 1"),
     "accounts import": ("accounts.csv",),
     "exposure import": ("november", "people.csv"),

@@ -168,6 +168,8 @@ def cases(language: str) -> dict[str, Case]:
         "no-account": Case(NoAccount()),
         "notice": Case(notice, notice_words(language, 3, ("en", "es"))),
         "notice-discreet": Case(Notice()),
+        "notice-supplementary": Case(notice, notice_words(language, 3, ("en", "es"), "supplementary")),
+        "notice-correction": Case(notice, notice_words(language, 3, ("en", "es"), "correction")),
         "notice-untranslated": Case(notice, notice_words(language, 1, ("en",))),
         **{
             f"passkey-{change}": Case(PasskeyChanged(when, change))
@@ -212,7 +214,15 @@ def cases(language: str) -> dict[str, Case]:
     }
 
 
-def notice_words(language: str, version: int, translated: tuple[str, ...]) -> NoticeWords:
+OWN_WORDS = {
+    "en": "We found **postal addresses** in the file too.",
+    "es": "También hemos encontrado **direcciones postales**.",
+}
+
+
+def notice_words(
+    language: str, version: int, translated: tuple[str, ...], kind: str = "first"
+) -> NoticeWords:
     """The words of the demonstration's statement, as they are frozen; its last version tells of passwords."""
     incident = Incident(slug=INCIDENT.slug, classes=INCIDENT.classes, happened_on=INCIDENT.happened_on)
     found = {}
@@ -225,8 +235,10 @@ def notice_words(language: str, version: int, translated: tuple[str, ...]) -> No
             language=written, title=text.title, signed_by=text.signed_by, role=text.role, summary=text.summary
         )
         statement.sections_json = json.dumps(text.sections)
-        subject = notices._usual_subject(SETTINGS, incident, tag, WRITTEN_AT.date())
-        found[tag] = notices._words(SETTINGS, incident, statement, subject, passwords=version == LAST_VERSION)
+        subject = notices._usual_subject(SETTINGS, incident, tag, WRITTEN_AT.date(), kind)
+        said = notices._words(SETTINGS, incident, statement, subject, passwords=version == LAST_VERSION)
+        own = "" if kind == "first" else OWN_WORDS[tag]
+        found[tag] = notices._with_own(SETTINGS, said, kind, own)
     return frozen.shown(found, language, "en")
 
 

@@ -7,8 +7,11 @@ import click
 from sqlalchemy.orm import Session
 
 from portal.campaigns import service
+from portal.campaigns.commands.drafting import draft, start
 from portal.campaigns.commands.ledger import echo_ledger, failed
 from portal.campaigns.commands.notifying import notify
+from portal.campaigns.commands.progress import status
+from portal.campaigns.commands.steering import pause, resume, stop
 from portal.campaigns.commands.trying import preview, send_test, subject
 from portal.campaigns.models import Campaign
 from portal.incidents import service as incidents
@@ -49,5 +52,5 @@ def _as_data(session: Session, campaign: Campaign) -> dict[str, Any]:
     }
 
 
-for command in (notify, preview, send_test, subject, failed):
+for command in (draft, start, pause, resume, stop, status, notify, preview, send_test, subject, failed):
     campaigns.add_command(command)

@@ -10,6 +10,7 @@ from portal.campaigns.commands.ledger import echo_ledger
 from portal.campaigns.commands.refusals import SLUG, errors_as_messages
 from portal.campaigns.commands.words import mark_of, published_incident, why_neutral, words_of
 from portal.campaigns.models import Campaign
+from portal.campaigns.series import forecast
 from portal.crypto.vault import WorkerVault
 from portal.exposure import left_out
 from portal.exposure import service as exposure
@@ -92,7 +93,7 @@ def _rehearse(context: Context, vault: WorkerVault, slug: str) -> None:
         incident = published_incident(session, slug)
         version = exposure.needed(session, vault, incident.id)
         words, begun = words_of(session, vault, context, incident)
-        rate = rehearsal.present_rate(session, settings, now)
+        rate = forecast.present_rate(session, settings, now)
         ahead = outbox.counts(session)[QUEUED]
         paused = pausing.pause_of(session) is not None
     silent = left_out.matches(context.db, vault, version).addresses

@@ -7,6 +7,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from portal.campaigns import frozen, service
+from portal.campaigns.series import drafting, steering
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
 from portal.runtime.context import Context
@@ -38,6 +39,24 @@ REFUSALS: dict[type[Exception], str] = {
         "The notice is paused. Nothing was queued. To go on: portal campaigns resume {slug}. "
         "See: portal campaigns status {slug}"
     ),
+    steering.NoticeUnknown: "There is no such notice. See: portal campaigns status {slug}",
+    steering.NoticeState: "Not possible: the notice is {error}. See: portal campaigns status {slug}",
+    steering.NoticeForged: (
+        "The notice was altered in the database without the worker's keys. Nothing was sent. Find out who "
+        "can write to the database. Then stop it, and draft another: portal campaigns stop {slug} --reason T"
+    ),
+    steering.ListChanged: (
+        "Another version of the list is active now than when this was drafted. Nothing was sent. "
+        "Draft it again: portal campaigns draft {slug}"
+    ),
+    drafting.SinceMissing: "There is no such notice to refer to. See: portal campaigns status {slug}",
+    drafting.FormerListGone: (
+        "The list of that notice was destroyed, so nobody knows who is new. Use: --to not-reached"
+    ),
+    drafting.AlreadyTold: (
+        "A first notice to everyone on this list has been started. To tell more: --kind supplementary. "
+        "See: portal campaigns status {slug}"
+    ),
     frozen.SubjectInvalid: "The subject must be one line of at most 200 characters.",
 }
 
@@ -50,7 +69,7 @@ def errors_as_messages(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*arguments, **options)
         except tuple(REFUSALS) as error:
-            message = REFUSALS[type(error)].format(slug=options["slug"])
+            message = REFUSALS[type(error)].format(slug=options["slug"], error=error)
             raise click.ClickException(message) from None
 
     return run

@@ -7,7 +7,7 @@ import click
 
 from portal.campaigns import frozen
 from portal.campaigns.commands.refusals import LANGUAGE, SLUG, checked_language, errors_as_messages
-from portal.campaigns.commands.words import drawn_words, why_neutral
+from portal.campaigns.commands.words import said_by, why_neutral
 from portal.incidents import service as incidents
 from portal.runtime.context import Context
 
@@ -15,6 +15,7 @@ from portal.runtime.context import Context
 @click.command()
 @SLUG
 @LANGUAGE
+@click.option("--number", type=click.IntRange(1), help="A notice of the series. Default: a first one.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -23,7 +24,7 @@ from portal.runtime.context import Context
 )
 @click.pass_obj
 @errors_as_messages
-def preview(context: Context, slug: str, language: str | None, output: Path) -> None:
+def preview(context: Context, slug: str, language: str | None, number: int | None, output: Path) -> None:
     """Write the notice into a file, drafts included. Sends nothing."""
     from portal.campaigns import rehearsal  # noqa: PLC0415 - slow to import
 
@@ -32,7 +33,7 @@ def preview(context: Context, slug: str, language: str | None, output: Path) -> 
     vault = context.worker_vault()
     with context.db.read() as session:
         incident = incidents.by_slug(session, slug)
-        words = drawn_words(session, vault, context, incident, drafts=True)
+        words = said_by(session, vault, context, incident, number)
     address = settings.site.contact_email or settings.mail.sender
     composed = rehearsal.Rehearsal(settings, vault, words).compose(address, language, now)
     message = message_from_bytes(composed.content, policy=policy.default)
@@ -51,10 +52,11 @@ def preview(context: Context, slug: str, language: str | None, output: Path) -> 
 @click.command("test")
 @SLUG
 @LANGUAGE
+@click.option("--number", type=click.IntRange(1), help="A notice of the series. Default: a first one.")
 @click.option("--to", "address", required=True, help="One of PORTAL_TEST_RECIPIENTS.")
 @click.pass_obj
 @errors_as_messages
-def send_test(context: Context, slug: str, language: str | None, address: str) -> None:
+def send_test(context: Context, slug: str, language: str | None, number: int | None, address: str) -> None:
     """Send the notice to one test recipient, drafts included.
 
     The mail is the same as the notice, and nothing marks it as a test. It skips the queue and ignores a
@@ -71,7 +73,7 @@ def send_test(context: Context, slug: str, language: str | None, address: str) -
     vault, now = context.worker_vault(), context.clock.now()
     with context.db.write() as session:
         incident = incidents.by_slug(session, slug)
-        words = drawn_words(session, vault, context, incident, drafts=True)
+        words = said_by(session, vault, context, incident, number)
         try:
             left = rehearsal.send_test(
                 session, vault, incident, words, address=address, language=language, now=now

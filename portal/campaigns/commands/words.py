@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 
 from portal.campaigns import frozen, service
 from portal.campaigns.emails import Words
+from portal.campaigns.series import steering
 from portal.crypto.vault import WorkerVault
 from portal.incidents import service as incidents
 from portal.incidents.models import PUBLISHED, Incident
@@ -43,6 +44,19 @@ def drawn_words(
         return wording.drawn(session, vault, settings, incident, now, drafts=drafts)
     except wording.SummaryMissing as error:
         raise click.ClickException(f"Nothing was sent: {error}.") from None
+
+
+def said_by(
+    session: Session, vault: WorkerVault, context: Context, incident: Incident, number: int | None
+) -> dict[str, Words]:
+    """Return the frozen words of a notice of the series, or without a number what a first one would say.
+
+    Raises NoticeUnknown, WordsAltered.
+    """
+    if number is None:
+        return drawn_words(session, vault, context, incident, drafts=True)
+    campaign = steering.found(session, incident.id, number)
+    return frozen.read(session, vault, campaign.id) if campaign.frozen else {}
 
 
 def mark_of(vault: WorkerVault, incident: Incident, words: dict[str, Words]) -> str:

@@ -17,6 +17,7 @@ from portal.campaigns.models import (
     DONE,
     DRAFT,
     ENDED,
+    FIRST,
     PAUSE,
     PAUSED,
     RUNNING,
@@ -24,9 +25,11 @@ from portal.campaigns.models import (
     STOPPED,
     Campaign,
 )
+from portal.campaigns.series import audience as audiences
 from portal.campaigns.series import passes, signing
 from portal.crypto.vault import WorkerVault
 from portal.exposure import service as exposure
+from portal.exposure.models import ExposureList
 from portal.incidents import service as incidents
 from portal.outbox.bulk import lanes
 
@@ -68,6 +71,35 @@ def locked(session: Session, incident_id: bytes, number: int | None = None) -> C
     if found is None:
         raise NoticeUnknown
     return found
+
+
+def found(session: Session, incident_id: bytes, number: int) -> Campaign:
+    """Return a notice of an incident by its number. Raises NoticeUnknown."""
+    mine = (Campaign.incident_id == incident_id) & (Campaign.number == number)
+    campaign = session.scalar(select(Campaign).where(mine))
+    if campaign is None:
+        raise NoticeUnknown
+    return campaign
+
+
+def first_to(session: Session, version: ExposureList, *, lock: bool = False) -> Campaign | None:
+    """Return the first notice to everyone on a list that was started and not stopped, or None."""
+    begun = select(Campaign).where(
+        Campaign.incident_id == version.incident_id,
+        Campaign.list_id == version.id,
+        Campaign.kind == FIRST,
+        Campaign.begun_at.is_not(None),
+    )
+    begun = begun.order_by(Campaign.number.desc())
+    found = session.scalars(begun.with_for_update() if lock else begun)
+    whole = (one for one in found if state_of(one) != STOPPED and audiences.of(one).is_whole_list)
+    return next(whole, None)
+
+
+def next_number(session: Session, incident_id: bytes) -> int:
+    """Return the number of an incident's next notice."""
+    numbers = select(Campaign.number).where(Campaign.incident_id == incident_id)
+    return (session.scalar(numbers.order_by(Campaign.number.desc()).limit(1)) or 0) + 1
 
 
 def state_of(campaign: Campaign) -> str:
