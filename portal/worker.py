@@ -20,7 +20,7 @@ from portal.identity import registry
 from portal.identity.sealed.jobs import Jobs
 from portal.intake import jobs as intake
 from portal.intake.service import any_due as any_request_due
-from portal.outbox.bulk.pausing import any_due as any_mail_due
+from portal.outbox.bulk.lanes import any_due as any_mail_due
 from portal.outbox.compose import Composer
 from portal.outbox.deliver import LEASE, Deliverer, Delivery
 from portal.outbox.smtp import Relay

@@ -18,7 +18,7 @@ from portal.incidents import service as incidents
 from portal.incidents.models import PUBLISHED
 from portal.intake.models import FAILED as REQUEST_FAILED
 from portal.intake.models import HELD, WAITING, IntakeRequest
-from portal.outbox.bulk import lanes, pausing
+from portal.outbox.bulk import lanes
 from portal.outbox.mail import PRIORITIES, REQUESTED
 from portal.outbox.models import BOUNCED, ENDED, FAILED, SENT, UNCERTAIN, OutboxCount, OutboxMail
 from portal.runtime import heartbeat
@@ -127,7 +127,7 @@ def _mails(session: Session) -> Mails:
         + _at_most(session, select(OutboxMail.state).where(ENDED & (OutboxMail.state == state)))
         for state in (SENT, FAILED, UNCERTAIN, BOUNCED)
     }
-    pause = pausing.pause_of(session)
+    pause = lanes.pause_of(session)
     return Mails(
         waiting,
         min((at for at in oldest if at is not None), default=None),

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from portal.core.db import Database
 from portal.outbox import pace
-from portal.outbox.bulk import ledger, pausing
+from portal.outbox.bulk import lanes, ledger
 from portal.outbox.mail import PRIORITIES, REQUESTED
 from portal.outbox.models import FAILED, QUEUED, SENDING, SENT, UNCERTAIN, OutboxMail
 from portal.outbox.service import Payload
@@ -40,7 +40,7 @@ _SENT = (
 # Neither notices nor updates start once they are paused or held, even if they are claimed.
 _SENDING = (
     update(_TABLE)
-    .where(_HELD, _WAITS, pausing.not_paused())
+    .where(_HELD, _WAITS, lanes.not_paused())
     .values(state=SENDING, attempts=OutboxMail.attempts + 1, due_at=bindparam("until"))
 )
 _DATE = update(_TABLE).where(_HELD).values(created_at=bindparam("date"))
@@ -117,7 +117,7 @@ def claim(
             limit = min(limit, int(relay_pace.tokens))
             if limit < 1:
                 return Batch([], pace.wait(relay_pace))
-        priorities = [PRIORITIES[REQUESTED]] if requested_only else pausing.sent_now(session)
+        priorities = [PRIORITIES[REQUESTED]] if requested_only else lanes.sent_now(session)
         ids = _due(session, priorities, now, limit)
         if not ids:
             return Batch([])

@@ -13,7 +13,7 @@ from portal.core.db import Database
 from portal.core.service_urls import MailServer
 from portal.core.settings import Settings
 from portal.outbox import pace, service
-from portal.outbox.bulk import pausing
+from portal.outbox.bulk import lanes
 from portal.outbox.models import MailPause
 from portal.runtime.command_line import AS_JSON, echo_json
 from portal.runtime.context import Context
@@ -54,7 +54,7 @@ def status(context: Context, *, as_json: bool) -> None:
         failures = service.failures(session)
         delays = service.delays(session)
         paces = pace.paces(session)
-        pause = pausing.pause_of(session)
+        pause = lanes.pause_of(session)
         cause = service.why_degraded(session, context.clock.now())
     if as_json:
         paused = {"since": pause.paused_at, "reason": pause.reason} if pause else None
@@ -127,7 +127,7 @@ def pause(context: Context, reason: str) -> None:
     if not 0 < len(reason.strip()) <= LONGEST_REASON or not reason.isprintable():
         raise click.UsageError(f"--reason must be one line of at most {LONGEST_REASON} characters.")
     with context.db.write() as session:
-        new = pausing.pause(session, reason.strip(), context.clock.now())
+        new = lanes.pause(session, reason.strip(), context.clock.now())
     click.echo(
         "Notices and updates are paused. To go on: portal outbox resume"
         if new
@@ -140,14 +140,14 @@ def pause(context: Context, reason: str) -> None:
 def resume(context: Context) -> None:
     """Send notices and updates again after a pause."""
     with context.db.write() as session:
-        ended = pausing.resume(session, context.clock.now())
+        ended = lanes.resume(session, context.clock.now())
     click.echo("Notices and updates are sent again." if ended else "They were not paused.")
 
 
 def check_pause(db: Database) -> Iterator[tuple[str, str | None]]:
     """Yield the line of `portal doctor` about an operator's pause, if there is one."""
     with db.read() as session:
-        paused = pausing.pause_of(session)
+        paused = lanes.pause_of(session)
     if paused is not None:
         yield "outgoing mail", f"{_paused(paused)}; `portal outbox resume` sends again"
 

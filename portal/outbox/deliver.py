@@ -17,7 +17,7 @@ from portal.core.db import new_id
 from portal.core.faults import error_types, frames
 from portal.crypto.vault import VaultError
 from portal.outbox import claims, pace, policy, service, smtp
-from portal.outbox.bulk import pausing
+from portal.outbox.bulk import lanes
 from portal.outbox.claims import Claimed, Mark, Marks, RowAltered
 from portal.outbox.compose import Composed, Composer, MailUnfit
 from portal.outbox.mail import PRIORITIES, REQUESTED
@@ -103,7 +103,7 @@ class Delivery:
         if self._until(self.paused_until) is not None or self._until(self._tokens_at) is not None:
             return False
         with self.parts.db.read() as session:
-            return pausing.any_due(session, now)
+            return lanes.any_due(session, now)
 
     def _until(self, time: datetime | None) -> datetime | None:
         """Return a time that is still to come; a wrong clock set one that is further ahead than any pause."""

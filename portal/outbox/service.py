@@ -16,8 +16,7 @@ from portal.crypto import tokens
 from portal.crypto.vault import Cell, VaultError, WorkerVault
 from portal.outbox import mail as mails
 from portal.outbox.bulk import ledger
-from portal.outbox.bulk.lanes import STOPPED, WITHDRAWN
-from portal.outbox.bulk.pausing import sent_now
+from portal.outbox.bulk.lanes import STOPPED, WITHDRAWN, sent_now
 from portal.outbox.models import (
     BOUNCED,
     ENDED,

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert, text
 
 from portal.core.db import new_id
-from portal.outbox.bulk import pausing
+from portal.outbox.bulk import lanes
 from portal.outbox.models import OutboxMail
 from tests.traces import plans
 
@@ -29,7 +29,7 @@ def add(db, clock):
 
 def due(db, clock):
     with db.read() as session:
-        return pausing.any_due(session, clock.now())
+        return lanes.any_due(session, clock.now())
 
 
 @pytest.mark.parametrize("stream", PRIORITIES)

@@ -14,7 +14,7 @@ from portal.core.db import Database
 from portal.core.service_urls import MailServer
 from portal.intake.models import IntakeRequest
 from portal.outbox import service as outbox
-from portal.outbox.bulk import pausing
+from portal.outbox.bulk import lanes
 from portal.outbox.models import OutboxMail
 from portal.worker import drain
 from tests.commands import context, portal
@@ -86,7 +86,7 @@ def test_status_names_why_mail_does_not_leave_until_it_does(client, notice, cloc
 def test_what_the_operator_paused_is_not_degraded(client, notice, clock, db):
     notice("first")
     with db.write() as session:
-        pausing.pause(session, "the date is wrong", clock.now())
+        lanes.pause(session, "the date is wrong", clock.now())
     clock.advance(timedelta(days=1))
     assert client.get("/readyz").text.endswith("mail: ok\n")
 

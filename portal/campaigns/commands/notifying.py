@@ -15,7 +15,7 @@ from portal.crypto.vault import WorkerVault
 from portal.exposure import left_out
 from portal.exposure import service as exposure
 from portal.outbox import service as outbox
-from portal.outbox.bulk import pausing
+from portal.outbox.bulk import lanes
 from portal.outbox.models import QUEUED
 from portal.people_files.progress import bar as progress_bar
 from portal.runtime.command_line import counted
@@ -95,7 +95,7 @@ def _rehearse(context: Context, vault: WorkerVault, slug: str) -> None:
         words, begun = words_of(session, vault, context, incident)
         rate = forecast.present_rate(session, settings, now)
         ahead = outbox.counts(session)[QUEUED]
-        paused = pausing.pause_of(session) is not None
+        paused = lanes.pause_of(session) is not None
     silent = left_out.matches(context.db, vault, version).addresses
     would = counted(version.addresses - silent, "address", "addresses")
     click.echo(f"The notice would go to {would}. Nothing was sent.")
