@@ -33,7 +33,6 @@ from portal.audit import jobs as audit
 from portal.blocklists.lists import Blocklists
 from portal.campaigns import emails as campaigns_emails
 from portal.campaigns import jobs as campaigns
-from portal.campaigns import service as campaigns_service
 from portal.cases import emails as cases_emails
 from portal.cases import jobs as cases
 from portal.cases import views as cases_views
@@ -49,7 +48,6 @@ from portal.crypto.vault import WebVault, WorkerVault
 from portal.demo import views as demo_views
 from portal.exposure import emails as exposure_emails
 from portal.exposure import jobs as exposure
-from portal.exposure import service as exposure_service
 from portal.exposure import views as exposure_views
 from portal.exposure.uploads import jobs as uploads
 from portal.exposure.uploads.work import Uploads
@@ -98,7 +96,6 @@ from portal.runtime.page_cache import PageCache
 from portal.runtime.parts import (
     BeforeHandover,
     FrozenWords,
-    IncidentUses,
     SealedHandler,
     WebParts,
     WorkerParts,
@@ -113,7 +110,6 @@ from portal.staff.approvals import jobs as approvals
 from portal.staff.sign_in import jobs as staff_sign_in
 from portal.subscriptions import emails as subscriptions_emails
 from portal.subscriptions import jobs as subscriptions
-from portal.subscriptions import service as subscriptions_service
 from portal.subscriptions import views as subscriptions_views
 from portal.web import clients, errors, frame, languages, limits, overnight
 from portal.web.gate import Gate
@@ -221,13 +217,6 @@ READINESS: dict[str, ReadinessCheck] = {
 }
 
 # What the commands that publish and withdraw must know of the features above the incidents.
-INCIDENT_USES = IncidentUses(
-    subscribers=subscriptions_service.count,
-    lists=lambda session, incident_id: len(exposure_service.versions(session, incident_id)),
-    forget_update=subscriptions_service.forget_update,
-    notices=campaigns_service.unsent,
-    forget_notices=campaigns_service.forget_words,
-)
 
 # How long the page cache of a web process may miss a publication.
 LOOK_SECONDS = 0.1

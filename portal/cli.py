@@ -205,7 +205,7 @@ def _context_of(context: click.Context, name: str) -> "Context":
     if name != "doctor":
         return context_class(
             settings,
-            uses=lambda: load("portal.app:INCIDENT_USES"),
+            uses=lambda: load("portal.console.uses:INCIDENT_USES"),
             expired=lambda: load("portal.app:EXPIRED"),
         )
     return context_class(

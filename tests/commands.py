@@ -24,7 +24,7 @@ Portal = Callable[..., Result]
 
 @pytest.fixture
 def context(settings: Settings, db: Database, clock: FixedClock) -> Context:
-    context = Context(settings, clock, uses=lambda: load("portal.app:INCIDENT_USES"))
+    context = Context(settings, clock, uses=lambda: load("portal.console.uses:INCIDENT_USES"))
     context.db = context.database = db
     return context
 

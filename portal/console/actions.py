@@ -1,6 +1,8 @@
 """What staff do with a second person, by kind: the same for the console, which shows it, and the worker."""
 
+from portal.console.uses import INCIDENT_USES
+from portal.incidents.drafts import actions as incidents
 from portal.staff.approvals.service import Action
 from portal.staff.people import jobs as people
 
-ACTIONS: dict[str, Action] = {**people.ACTIONS}
+ACTIONS: dict[str, Action] = {**people.ACTIONS, **incidents.actions(INCIDENT_USES)}

@@ -9,6 +9,7 @@ from flask import Flask
 
 from portal.console import home, site
 from portal.console.actions import ACTIONS
+from portal.console.uses import INCIDENT_USES
 from portal.core.clock import Clock, SystemClock
 from portal.core.db import Database
 from portal.core.settings import SendsMail, Settings
@@ -16,6 +17,7 @@ from portal.core.shipped import STATIC, TEMPLATES
 from portal.crypto import keys
 from portal.crypto.keys import ConsoleKeys
 from portal.crypto.vault import ConsoleVault
+from portal.incidents.console import publishing, statement, timeline
 from portal.runtime.parts import ConsoleParts
 from portal.staff import pages
 from portal.staff.approvals import console as approvals
@@ -25,7 +27,8 @@ from portal.web import errors, frame, languages
 from portal.web.gate import Gate
 
 COOKIE = "console"
-PAGES = (site, sign_in, home, approvals, people)
+TEXT_BYTES = 1024 * 1024  # a long statement, as a form writes its letters
+PAGES = (site, sign_in, home, approvals, people, statement, publishing, timeline)
 
 
 def from_environment() -> Flask:
@@ -56,8 +59,10 @@ def create_console(
         unlisted_paths=("/",),
         public_url=settings.base_url,
         actions=ACTIONS,
+        uses=INCIDENT_USES,
     )
     frame.prepare(app, parts)
+    app.config.update(MAX_CONTENT_LENGTH=TEXT_BYTES, MAX_FORM_MEMORY_SIZE=TEXT_BYTES)
     for page in PAGES:
         app.register_blueprint(page.bp)
     pages.install(app)

@@ -1,5 +1,7 @@
 """The worker's handlers of everything that the console orders."""
 
+from portal.console.uses import INCIDENT_USES
+from portal.incidents.drafts import actions as incidents
 from portal.runtime.parts import SealedHandler
 from portal.staff.approvals import jobs as approvals
 from portal.staff.orders import handlers
@@ -10,4 +12,5 @@ SEALED: dict[str, SealedHandler] = {
     **sign_in.SEALED,
     **handlers(approvals.ORDERS),
     **handlers(people.ORDERS),
+    **handlers(incidents.orders(INCIDENT_USES)),
 }

@@ -86,13 +86,15 @@ class WebParts(PageParts):
 class ConsoleParts(PageParts):
     """The console's parts. The settings' base URL is its own; `public_url` is that of the public site.
 
-    `actions` are what staff do with a second person, by kind.
+    `actions` are what staff do with a second person, by kind. `uses` says what other features keep of an
+    incident.
     """
 
     keys: ConsoleKeys
     vault: ConsoleVault
     public_url: str
     actions: Mapping[str, Any] = field(default_factory=dict)
+    uses: "IncidentUses | None" = None
 
 
 @dataclass(frozen=True)

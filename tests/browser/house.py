@@ -47,7 +47,9 @@ class House:
 
     def command(self, *arguments: str | Path) -> str:
         self.clock.advance(timedelta(minutes=1))
-        context = Context(self.worker.settings, self.clock, uses=lambda: load("portal.app:INCIDENT_USES"))
+        context = Context(
+            self.worker.settings, self.clock, uses=lambda: load("portal.console.uses:INCIDENT_USES")
+        )
         context.db = self.worker.db
         result = CliRunner().invoke(main, [str(argument) for argument in arguments], obj=context)
         assert result.exit_code == 0, result.output

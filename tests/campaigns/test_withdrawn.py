@@ -17,7 +17,9 @@ def test_a_notice_under_way_is_told_and_loses_what_is_destroyed(operator, db):
     operator.live(numbered(2))
     operator.clock.advance(timedelta(hours=1))
     assert operator.run("notify", SLUG, "--confirm", "2").exit_code == 0
-    context = Context(operator.settings, operator.clock, uses=lambda: load("portal.app:INCIDENT_USES"))
+    context = Context(
+        operator.settings, operator.clock, uses=lambda: load("portal.console.uses:INCIDENT_USES")
+    )
     context.db = db
 
     def withdraw(*words, status):

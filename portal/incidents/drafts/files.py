@@ -3,6 +3,7 @@
 The two are one text: what an author saves is written as a file, and the file is what is checked and stored.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,9 @@ HOLDING = "holding"  # "yes" for a statement in three parts
 NUMBERS = range(1, len(SECTIONS) + 1)
 HEADINGS = tuple(f"heading{number}" for number in NUMBERS)
 TEXTS = tuple(f"section{number}" for number in NUMBERS)
-PARTS = (HOLDING, *LINES, APOLOGY, *(part for pair in zip(HEADINGS, TEXTS, strict=True) for part in pair))
+PAIRS = tuple(zip(HEADINGS, TEXTS, strict=True))
+HOLDING_PARTS = (TEXTS[0], TEXTS[3])  # beside when more follows, which is its third part
+PARTS = (HOLDING, *LINES, APOLOGY, *(part for pair in PAIRS for part in pair))
 # The addresses of links as the checker adds them to every part: `[label]: <address> "title"`.
 _DEFINED = re.compile(r'\n\n(?:\[[^\n]+\]: <[^\n]*>(?: "[^\n]*")?(?:\n|\Z))+\Z')
 _QUOTES = ('"', "'", "“", "„", "‘", "«", "‹")
@@ -93,7 +96,7 @@ def to_file(parts: Mapping[str, str], language: str) -> File:
         if key == "title":
             lines.append(f"language: {language}")
     lines.append("---")
-    texts = [("", APOLOGY), *zip(HEADINGS, TEXTS, strict=True)]
+    texts = [("", APOLOGY), *PAIRS]
     for heading, part in texts:
         text = parts.get(part, "")
         if not text:
@@ -121,17 +124,18 @@ def _without_definitions(texts: Sequence[str]) -> list[str]:
 
 def sections_of(parts: Mapping[str, str]) -> list[Section]:
     """Return the sections that have a text."""
-    return [
-        Section(parts[heading], parts[text])
-        for heading, text in zip(HEADINGS, TEXTS, strict=True)
-        if parts.get(text)
-    ]
+    return [Section(parts[heading], parts[text]) for heading, text in PAIRS if parts.get(text)]
+
+
+def as_json(parts: Mapping[str, str]) -> str:
+    """Return the sections as a statement's row holds them."""
+    return json.dumps([list(section) for section in sections_of(parts)], ensure_ascii=False)
 
 
 def differ(one: Mapping[str, str], other: Mapping[str, str], *, but: Iterable[str] = ()) -> bool:
     """Return whether two texts differ, apart from some parts and from headings without a text."""
     skipped = set(but)
-    for heading, text in zip(HEADINGS, TEXTS, strict=True):
+    for heading, text in PAIRS:
         if not one.get(text) and not other.get(text):
             skipped.add(heading)
     return any(one.get(part, "") != other.get(part, "") for part in PARTS if part not in skipped)

@@ -3,6 +3,7 @@
 `described` is what is shown and approved; `release` compares it once more in the transaction that publishes.
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
 from portal.incidents import announcing, service, writing
 from portal.incidents.checker.findings import Weight
+from portal.incidents.differences import Difference, of_statements
 from portal.incidents.drafts import files, statements
 from portal.incidents.drafts.statements import Opened, open_draft
 from portal.incidents.models import Incident, Statement, Update
@@ -111,6 +113,24 @@ def described(session: Session, release: Release) -> Described:
         "accepted": sorted(set(release.accepted)),
         "mailed_at_most": release.most if any(one.mailed for one in updates) else 0,
     }
+
+
+def changes_of(session: Session, shown: Mapping[str, Any]) -> dict[str, Difference | None]:
+    """Return what each text that was shown changes against the public one, by language; None if it is new."""
+    incident = incident_of(session, shown["incident"]["slug"])
+    found: dict[str, Difference | None] = {}
+    for one in shown["statements"]:
+        live = open_draft(session, incident, one["language"]).live
+        row = Statement(
+            incident_id=incident.id,
+            number=one["version"],
+            language=one["language"],
+            sections_json=json.dumps(one["sections"], ensure_ascii=False),
+            apology=one[files.APOLOGY],
+            **{key: one[key] for key in files.LINES},
+        )
+        found[one["language"]] = of_statements(live, row) if live else None
+    return found
 
 
 def chosen(session: Session, incident: Incident, release: Release) -> list[Opened]:

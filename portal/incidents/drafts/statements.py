@@ -65,6 +65,22 @@ class Opened:
             parts["summary"] or None,
         )
 
+    def as_row(self, incident: Incident) -> Statement:
+        """Return the draft as a version, to compare and to render; it is never stored."""
+        text = self.text
+        return Statement(
+            incident_id=incident.id,
+            number=self.number,
+            language=text.language,
+            title=text.title or "…",
+            signed_by=text.signed_by,
+            role=text.role,
+            note=text.note,
+            summary=text.summary,
+            apology=text.apology,
+            sections_json=files.as_json(self.parts),
+        )
+
 
 @dataclass(frozen=True)
 class Standing:

@@ -138,6 +138,8 @@ def _page(approval: Approval, confirm: ConfirmForm, comment: CommentForm, fault:
             approval.state != State.OPEN or service.current(db_session, action, approval, now)
         )
         facts = shown_facts(db_session, console.vault, approval)
+        shown = json.loads(approval.shown)
+        more = action.more(db_session, shown) if action is not None and action.more else {}
     settings = console.settings
     party = RelyingParty.at(settings.base_url, settings.site.organisation)
     mine = approval.asked_by == staff.member.id
@@ -148,6 +150,9 @@ def _page(approval: Approval, confirm: ConfirmForm, comment: CommentForm, fault:
         title=title_of(approval),
         names=names,
         facts=facts,
+        page=action.page if action is not None else "",
+        shown=shown,
+        **more,
         state_words=STATES,
         valid=valid,
         fault=fault,

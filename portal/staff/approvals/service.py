@@ -51,12 +51,18 @@ Perform = Callable[[WorkerParts, Mapping[str, str], Mapping[str, Any]], dict[str
 
 @dataclass(frozen=True)
 class Action:
-    """Something that needs a second person: who may ask for it, and who may approve it."""
+    """Something that needs a second person: who may ask for it, and who may approve it.
+
+    `page` is the template that shows it, where a list of its facts would not be read; `more` returns what
+    that template needs beside `shown`.
+    """
 
     describe: Describe
     perform: Perform
     ask: frozenset[Role]
     approve: frozenset[Role] = frozenset({Role.APPROVER})
+    page: str = ""
+    more: Callable[[Session, Mapping[str, Any]], dict[str, Any]] | None = None
 
 
 def digest_of(kind: str, fields: Mapping[str, str], shown: Mapping[str, Any]) -> bytes:

@@ -16,6 +16,8 @@ from portal.staff.words import SHORT_ROLES
 TITLES = {
     "staff.invite": lazy_gettext("Invite somebody"),
     "staff.roles": lazy_gettext("Change somebody’s roles"),
+    "statement.publish": lazy_gettext("Publish the statement"),
+    "update.post": lazy_gettext("Post an update"),
 }
 STATES = {
     "open": lazy_gettext("Waiting"),

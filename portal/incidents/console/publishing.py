@@ -1,0 +1,226 @@
+"""Compare the statement's drafts with the public version, ask for their publication, and take texts back."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import abort, render_template, request
+from flask_babel import gettext as _
+from sqlalchemy.orm import Session
+
+from portal.incidents import reading, service
+from portal.incidents.checker.findings import Weight
+from portal.incidents.console import shared
+from portal.incidents.console.shared import REFUSED, checks, found, refused
+from portal.incidents.differences import Difference, of_statements
+from portal.incidents.drafts import releasing, statements, store
+from portal.incidents.drafts.actions import AUTHORS, PUBLISH
+from portal.incidents.drafts.releasing import NotReleasable, Release
+from portal.incidents.drafts.statements import Opened, document, open_draft
+from portal.incidents.models import Incident, Schedule, Statement
+from portal.incidents.publishing.plan import Plan, plan
+from portal.incidents.times import TimeInvalid, parse_time
+from portal.staff import sending
+from portal.staff.approvals.console import ask
+from portal.staff.approvals.models import Approval
+from portal.staff.pages import StaffPages
+from portal.staff.sending import OrderRefused
+
+bp = StaffPages("publishing", __name__)
+
+_PATH = "/incidents/<slug>/statement/publish/"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A changed draft beside the public version in its language, with what the checker says of it."""
+
+    opened: Opened
+    change: Difference | None
+    told: list[dict[str, Any]]
+    stops: int
+    asks: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page shows: the drafts that differ, what goes along, and how many people it mails."""
+
+    incident: Incident
+    compared: list[Compared]
+    planned: Plan
+    people: int
+    scheduled: Schedule | None
+    waiting: list[Approval]
+    public: list[Statement]
+
+    @property
+    def mailed(self) -> int:
+        """Return how many people are mailed if all drafts go out."""
+        return self.people if any(one.mailed for one in self.planned.updates) else 0
+
+    @property
+    def holding(self) -> bool:
+        """Whether one of the drafts is a holding statement, which promises when more follows."""
+        return any(one.opened.holding for one in self.compared)
+
+    @property
+    def asks(self) -> dict[str, str]:
+        """Return what must be accepted or fixed, each by its code with its words."""
+        return {code: words for one in self.compared for code, words in one.asks.items()}
+
+
+@bp.page(_PATH, roles=AUTHORS, methods=("GET", "POST"), step_up=True)
+def compare(slug: str) -> Any:
+    """Show word for word what changes, and ask for approval."""
+    console = sending.parts()
+    with console.db.read() as session:
+        page = _page(session, slug)
+    fault = ""
+    if request.method == "POST":
+        try:
+            page = _numbered(page)
+            wanted = _wanted(page)
+            with console.db.read() as session:
+                releasing.described(session, wanted)
+            return ask(PUBLISH, wanted.fields, request.form.get("reason", "").strip())
+        except NotReleasable as error:
+            fault = refused(error.reason, error.values)
+        except TimeInvalid as error:
+            fault = str(error)
+        except OrderRefused as error:
+            fault = refused(error.reason, error.told.get("values"))
+    html = render_template(
+        "incidents/console/publish.html",
+        page=page,
+        incident=page.incident,
+        fault=fault,
+        given=request.form,
+        zone=console.settings.site.timezone,
+        public_path=f"{console.public_url}/incidents/{slug}/",
+    )
+    return (html, REFUSED) if fault else html
+
+
+@bp.page("/incidents/<slug>/statement/cancel/", roles=AUTHORS, methods=("POST",))
+def cancel(slug: str) -> Any:
+    """Cancel a publication at a set time; it never needs a second person."""
+    try:
+        sending.order("publication-cancel", slug=slug)
+    except OrderRefused as error:
+        return sending.done(refused(error.reason), f"/incidents/{slug}/statement/publish/")
+    said = _("Nothing is scheduled any more. The drafts stay drafts.")
+    return sending.done(said, f"/incidents/{slug}/statement/publish/")
+
+
+@bp.page(
+    "/incidents/<slug>/withdraw/<what>/<int:number>/", roles=AUTHORS, methods=("GET", "POST"), step_up=True
+)
+def withdraw(slug: str, what: str, number: int) -> Any:
+    """Take a public text back, in public; with `erase` its words are destroyed too."""
+    if what not in ("version", "update"):
+        abort(404)
+    console = sending.parts()
+    with console.db.read() as session:
+        incident = found(session, slug)
+    fault = ""
+    if request.method == "POST":
+        erase = "yes" if request.form.get("erase") == "yes" else ""
+        reason = " ".join(request.form.get("reason", "").split())
+        try:
+            sending.order(
+                "text-withdraw", slug=slug, what=what, number=str(number), reason=reason, erase=erase
+            )
+            said = _("Destroyed.") if erase else _("Withdrawn. Readers see when and why.")
+            target = "timeline/" if what == "update" else "statement/publish/"
+            return sending.done(said, f"/incidents/{slug}/{target}")
+        except OrderRefused as error:
+            fault = refused(error.reason)
+    html = render_template(
+        "incidents/console/withdraw.html", incident=incident, what=what, number=number, fault=fault,
+        given=request.form,
+    )  # fmt: skip
+    return (html, REFUSED) if fault else html
+
+
+def _page(session: Session, slug: str) -> Page:
+    console, incident = sending.parts(), found(session, slug)
+    compared = []
+    for language in console.settings.site.languages:
+        opened = open_draft(session, incident, language)
+        if opened.changed:
+            compared.append(_compared(session, incident, opened))
+    schedule = service.schedule_of(session, incident)
+    uses = console.uses
+    return Page(
+        incident=incident,
+        compared=compared,
+        planned=plan(session, slug),
+        people=uses.subscribers(session, incident.id) if uses else 0,
+        scheduled=schedule,
+        waiting=shared.waiting(session, PUBLISH, slug),
+        public=reading.public_statements(session, incident),
+    )
+
+
+def _numbered(page: Page) -> Page:
+    """Return the page with a number for each draft: what an earlier version of the portal stored has none."""
+    bare = [one.opened for one in page.compared if one.opened.saved is None]
+    if not bare:
+        return page
+    console, slug = sending.parts(), page.incident.slug
+    with console.db.write() as session:
+        for one in bare:
+            name, now = document(one.language), console.clock.now()
+            store.replace(session, slug, name, one.parts, shared.author(), now)
+        return _page(session, slug)
+
+
+def _compared(session: Session, incident: Incident, opened: Opened) -> Compared:
+    told = statements.findings(session, sending.parts().settings, incident, opened)
+    return Compared(
+        opened=opened,
+        change=of_statements(opened.live, opened.as_row(incident)) if opened.live else None,
+        told=checks(told, opened.language),
+        stops=sum(one.finding.weight is Weight.STOP for one in told),
+        asks={one.finding.code: one.finding.reason for one in told if one.finding.weight is Weight.ASK},
+    )
+
+
+def _wanted(page: Page) -> Release:
+    """Return what the form asks for. Raises NotReleasable, TimeInvalid."""
+    languages = request.form.getlist("language")
+    chosen = [one for one in page.compared if one.opened.language in languages]
+    if any(one.stops for one in chosen):
+        raise NotReleasable("stops")
+    accepted = set(request.form.getlist("accept"))
+    if any(code not in accepted for one in chosen for code in one.asks):
+        raise NotReleasable("asks")
+    known = [one.update.number for one in page.planned.updates]
+    updates = tuple(one for one in known if str(one) in request.form.getlist("update"))
+    mailed = any(one.mailed for one in page.planned.updates if one.update.number in updates)
+    holding = any(one.opened.holding for one in chosen)
+    if page.scheduled is not None:
+        raise NotReleasable("scheduled")
+    return Release(
+        slug=page.incident.slug,
+        drafts=tuple((one.opened.language, one.opened.revision) for one in chosen),
+        updates=updates,
+        classes=page.planned.classes is not None and request.form.get("classes") == "yes",
+        at=_time("at") if request.form.get("when") == "later" else None,
+        more_by=_time("more_by") if holding else None,
+        accepted=tuple(sorted(accepted & {code for one in chosen for code in one.asks})),
+        most=releasing.headroom(page.people) if mailed else 0,
+    )
+
+
+def _time(field: str) -> datetime | None:
+    """Return a time to come, in the organisation's zone. Raises TimeInvalid, NotReleasable."""
+    console = sending.parts()
+    text = request.form.get(field, "").strip()
+    if not text:
+        raise NotReleasable("promise-missing" if field == "more_by" else "time-passed")
+    at = parse_time(text, console.settings.site.timezone).at
+    if at <= console.clock.now():
+        raise NotReleasable("time-passed")
+    return at

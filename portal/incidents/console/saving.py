@@ -1,0 +1,86 @@
+"""Save a draft for a form or its script, and let an author choose between two texts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import abort, jsonify, redirect, render_template, request
+from sqlalchemy.orm import Session
+
+from portal.incidents.console.shared import author, found, part_label, saved_words
+from portal.incidents.drafts import store
+from portal.incidents.drafts.models import Draft
+from portal.incidents.drafts.store import Clash, Conflict
+from portal.incidents.models import Incident
+from portal.staff import sending
+
+CONFLICT = 409
+
+
+@dataclass(frozen=True)
+class Text:
+    """A draft on its page: its document, the page's path, and the language that its parts are named in."""
+
+    slug: str
+    document: str
+    path: str
+    language: str
+
+
+# Arguments: session, incident, what was saved. Returns what the page's script shows.
+Tell = Callable[[Session, Incident, Draft], Mapping[str, Any]]
+
+
+def save(text: Text, parts: Mapping[str, str], base: int, tell: Tell) -> Any:
+    """Save parts, and answer a form with a redirect, or a script with what the page shows."""
+    console = sending.parts()
+    by_script = request.accept_mimetypes.best == "application/json"
+    with console.db.write() as session:
+        incident = found(session, text.slug)
+        try:
+            done = store.save(session, text.slug, text.document, parts, base, author(), console.clock.now())
+        except store.DraftTooLong:
+            abort(413)
+        if isinstance(done, Conflict):
+            where = f"{text.path}conflict/{done.yours.revision}/"
+            return (jsonify(conflict=where), CONFLICT) if by_script else redirect(where, 303)
+        if not by_script:
+            return sending.done(saved_words(done, console.clock.now()), text.path)
+        said = saved_words(done, console.clock.now())
+        return jsonify(base=done.revision, saved=said, **tell(session, incident, done))
+
+
+def choose(
+    text: Text, number: int, complete: Callable[[Mapping[str, str]], dict[str, str]], tell: Tell
+) -> Any:
+    """Show two texts of which only one could be saved, and save what their author takes of each."""
+    with sending.parts().db.read() as session:
+        incident = found(session, text.slug)
+        yours = session.get(Draft, (incident.id, text.document, number)) or abort(404)
+        theirs = store.head(session, incident, text.document) or abort(404)
+        clashes = store.compare(session, incident, Conflict(theirs, yours))
+    if request.method == "POST":
+        taken = {one.part: _taken(one) for one in clashes}
+        return save(text, complete(theirs.parts | taken), base(), tell)
+    return render_template(
+        "incidents/console/conflict.html",
+        incident=incident,
+        clashes=clashes,
+        theirs=theirs,
+        mine=theirs.author == yours.author,
+        label=lambda part: part_label(part, text.language),
+        back=text.path,
+    )
+
+
+def base() -> int:
+    """Return the revision that a form's text is based on."""
+    return request.form.get("base", 0, type=int)
+
+
+def _taken(clash: Clash) -> str:
+    """Return what an author takes of a part in which two texts differ."""
+    choice = request.form.get(f"take-{clash.part}", "")
+    if choice == "both":
+        return f"{clash.theirs}\n\n{clash.yours}"
+    return clash.yours if choice == "yours" else clash.theirs

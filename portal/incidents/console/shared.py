@@ -1,0 +1,137 @@
+"""What the staff's pages of an incident share."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from flask import abort
+from flask_babel import format_datetime, gettext, lazy_gettext
+from sqlalchemy.orm import Session
+
+from portal.incidents import service
+from portal.incidents.checker.findings import Weight
+from portal.incidents.checker.sections import names
+from portal.incidents.drafts import files
+from portal.incidents.drafts.models import Draft
+from portal.incidents.drafts.statements import Told
+from portal.incidents.models import Incident
+from portal.staff.approvals import service as approvals
+from portal.staff.approvals.models import Approval
+from portal.staff.pages import current
+from portal.staff.words import refusal
+
+REFUSED = 422
+WEIGHTS = {
+    Weight.STOP: lazy_gettext("Must be fixed"),
+    Weight.ASK: lazy_gettext("To decide"),
+    Weight.WARN: lazy_gettext("To consider"),
+}
+LABELS = {
+    "title": lazy_gettext("Title: in one sentence, what happened"),
+    "signed_by": lazy_gettext("Signed by"),
+    "role": lazy_gettext("Their role"),
+    "note": lazy_gettext("What this version corrects"),
+    "summary": lazy_gettext("Short form for the notice"),
+    files.APOLOGY: lazy_gettext("Our apology"),
+    "holding": lazy_gettext("Holding statement"),
+    "phase": lazy_gettext("Phase"),
+    "occurred": lazy_gettext("When it happened"),
+    "zone": lazy_gettext("Time zone"),
+    "notify": lazy_gettext("Email subscribers"),
+    "next_by": lazy_gettext("Next update by"),
+    "body": lazy_gettext("Text"),
+}
+REFUSALS = {
+    "edited": lazy_gettext("Somebody saved another text meanwhile. Look at it, then ask again."),
+    "nothing": lazy_gettext("There’s nothing to publish. Choose what goes out."),
+    "unchanged": lazy_gettext("This text is the same as the public one."),
+    "stops": lazy_gettext("Something must be fixed first. The checker says what and where."),
+    "asks": lazy_gettext("Decide first what the checker asks: fix it, or tick it."),
+    "promise-missing": lazy_gettext("A holding statement says by when you’ll say more. Enter that time."),
+    "promise-alone": lazy_gettext("Only a holding statement promises a time. Leave it empty."),
+    "time-passed": lazy_gettext("That time has passed. Choose a later one."),
+    "scheduled": lazy_gettext("A publication is scheduled. Cancel it before you change anything."),
+    "more-people": lazy_gettext("More people subscribed than were approved. Ask for approval again."),
+    "gone": lazy_gettext("This isn’t here any more."),
+    "not-scheduled": lazy_gettext("Nothing is scheduled any more."),
+    "withdrawn": lazy_gettext("This was withdrawn before."),
+    "not-public": lazy_gettext("This isn’t public."),
+    "reason": lazy_gettext("Give a reason: one line of at most 500 characters."),
+    "own": lazy_gettext("You posted this, so somebody else must confirm it."),
+}
+
+
+def found(session: Session, slug: str) -> Incident:
+    """Return an incident, drafts too; ends the request with 404 where there is none."""
+    try:
+        return service.by_slug(session, slug)
+    except service.IncidentUnknown:
+        abort(404)
+
+
+def waiting(session: Session, kind: str, slug: str) -> list[Approval]:
+    """Return what waits for a second person of an incident, of one kind."""
+    asked = [one for one in approvals.waiting(session) if one.kind == kind]
+    return [one for one in asked if json.loads(one.fields).get("slug") == slug]
+
+
+def refused(reason: str, values: Mapping[str, Any] | None = None) -> str:
+    """Return what to tell an author of what was refused."""
+    return str(REFUSALS[reason]) if reason in REFUSALS else refusal(reason, dict(values or {}))
+
+
+def author() -> str:
+    """Return the name under which the signed-in member saves."""
+    return current().member.shown[:200]
+
+
+def _clock_text(at: datetime, now: datetime) -> str:
+    """Return the hour and minute of a save in the organisation's zone, and its day unless it is today."""
+    same_day = format_datetime(at, "y-MM-dd") == format_datetime(now, "y-MM-dd")
+    return str(format_datetime(at, "HH:mm" if same_day else "d MMM y, HH:mm"))
+
+
+def saved_words(draft: Draft | None, now: datetime) -> str:
+    """Return when a draft was saved last, and by whom where that is somebody else."""
+    if draft is None:
+        return str(gettext("Not saved yet"))
+    at = _clock_text(draft.saved_at, now)
+    if draft.author == author():
+        return str(gettext("Saved %(time)s", time=at))
+    return str(gettext("Saved %(time)s by %(name)s", time=at, name=draft.author))
+
+
+def part_label(part: str, language: str) -> str:
+    """Return what a part is called; a section by its usual name in the text's language."""
+    if part in files.TEXTS:
+        return names(language)[files.TEXTS.index(part)]
+    if part in files.HEADINGS:
+        return str(gettext("Heading of “%(name)s”", name=names(language)[files.HEADINGS.index(part)]))
+    name, _colon, of_language = part.partition(":")
+    label = str(LABELS.get(name, name))
+    return f"{label} ({of_language})" if of_language else label
+
+
+def checks(told: Iterable[Told], language: str) -> list[dict[str, Any]]:
+    """Return what the checker says, for the page and for its script."""
+    return [
+        {
+            "weight": one.finding.weight.value,
+            "kind": str(WEIGHTS[one.finding.weight]),
+            "code": one.finding.code,
+            "part": one.part.replace(":", "-"),
+            "place": _place(one, language),
+            "line": one.line,
+            "reason": one.finding.reason,
+            "example": "" if one.finding.example.startswith("portal ") else one.finding.example,
+        }
+        for one in told
+    ]
+
+
+def _place(one: Told, language: str) -> str:
+    if not one.part:
+        return ""
+    label = part_label(one.part, language)
+    return str(gettext("%(part)s, line %(line)s", part=label, line=one.line)) if one.line > 1 else label

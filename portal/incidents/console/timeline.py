@@ -1,0 +1,252 @@
+"""Compose the timeline's entries: start from a phase's text, say when, post with a second person or alone."""
+
+from collections.abc import Mapping
+from secrets import token_hex
+from typing import Any
+
+from flask import abort, render_template, request
+from flask_babel import gettext as _
+from sqlalchemy.orm import Session
+
+from portal.incidents import reading
+from portal.incidents.checker.findings import Weight
+from portal.incidents.console import saving, shared
+from portal.incidents.console.shared import REFUSED, author, checks, found, refused
+from portal.incidents.drafts import entries, examples, posting, releasing, store
+from portal.incidents.drafts.actions import APPROVERS, AUTHORS, POST
+from portal.incidents.drafts.entries import EntryInvalid
+from portal.incidents.drafts.models import Draft
+from portal.incidents.drafts.posting import Post
+from portal.incidents.drafts.releasing import NotReleasable
+from portal.incidents.drafts.statements import Told
+from portal.incidents.models import PHASES, PUBLISHED, Incident
+from portal.staff import members, sending
+from portal.staff.approvals.console import ask
+from portal.staff.orders import by
+from portal.staff.pages import StaffPages, current
+from portal.staff.sending import OrderRefused
+from portal.web import frame
+
+bp = StaffPages("timeline", __name__)
+
+_PATH = "/incidents/<slug>/timeline/"
+_DRAFT = f"{_PATH}<string(length=16):key>/"
+KEY_BYTES = 8
+
+
+@bp.page(_PATH, roles=AUTHORS)
+def overview(slug: str) -> str:
+    """Show the timeline with its drafts, and what authors posted alone."""
+    console = sending.parts()
+    settings = console.settings
+    with console.db.read() as session:
+        incident = found(session, slug)
+        page = reading.page(session, incident, [frame.language(), settings.default_language], drafts=True)
+        alone = posting.unconfirmed(session, incident)
+        names = {by(key): name for key, name in members.names(session, console.vault).items()}
+        drafts = entries.drafts(session, incident)
+    return render_template(
+        "incidents/console/timeline.html",
+        incident=incident,
+        entries=page.entries,
+        drafts=drafts,
+        titles={key: _title(row.parts, settings.site.languages) for key, row in drafts.items()},
+        alone=alone,
+        names=names,
+        me=by(current().member.id),
+        confirms=bool(APPROVERS & current().member.roles),
+        phases=PHASES,
+        now=console.clock.now(),
+        public_url=console.public_url,
+    )
+
+
+@bp.page(f"{_PATH}new/", roles=AUTHORS, methods=("POST",))
+def new(slug: str) -> Any:
+    """Begin an entry with the text of its phase in each language."""
+    console, key = sending.parts(), token_hex(KEY_BYTES)
+    languages, phase = console.settings.site.languages, request.form.get("phase", "")
+    if phase not in PHASES:
+        return sending.done(_("Choose a phase."), f"/incidents/{slug}/timeline/")
+    with console.db.write() as session:
+        incident = found(session, slug)
+        parts = entries.empty(incident, languages, console.settings.site.timezone)
+        parts[entries.PHASE] = phase
+        for language in languages:
+            parts[f"title:{language}"], parts[f"body:{language}"] = examples.opening(phase, language)
+        store.save(session, slug, entries.document(key), parts, 0, author(), console.clock.now())
+    return frame.see_other("timeline.compose", slug=slug, key=key)
+
+
+@bp.page(_DRAFT, roles=AUTHORS, methods=("GET", "POST"))
+def compose(slug: str, key: str) -> Any:
+    """Show an entry to write, or save it."""
+    console = sending.parts()
+    settings = console.settings
+    if request.method == "POST":
+        given = dict(request.form)
+        given |= {
+            name: given.get(f"choose-{name}") or given.get(name, "") for name in ("occurred", "next_by")
+        }
+        parts = entries.completed(given, settings.site.languages, settings.site.timezone)
+        return saving.save(_text(slug, key), parts, saving.base(), _told)
+    with console.db.read() as session:
+        incident = found(session, slug)
+        draft = _draft(session, incident, key)
+        told = _findings(session, incident, draft)
+        people = console.uses.subscribers(session, incident.id) if console.uses else 0
+    echoes = {part: _echo(draft.parts, part) for part in (entries.OCCURRED, entries.NEXT_BY)}
+    return render_template(
+        "incidents/console/compose.html",
+        incident=incident,
+        key=key,
+        draft=draft,
+        parts=draft.parts,
+        told=checks(told, frame.language()),
+        echoes=echoes,
+        choices={part: _choices(draft.parts, part) for part in echoes},
+        phases=PHASES,
+        zones=dict.fromkeys((settings.site.timezone, "UTC")),
+        people=people,
+        saved=shared.saved_words(draft, console.clock.now()),
+        label=lambda part: shared.part_label(part, frame.language()),
+    )
+
+
+@bp.page(f"{_DRAFT}conflict/<int:number>/", roles=AUTHORS, methods=("GET", "POST"))
+def conflict(slug: str, key: str, number: int) -> Any:
+    """Show two texts of which only one could be saved, and save what their author takes of each."""
+    site = sending.parts().settings.site
+
+    def complete(given: Mapping[str, str]) -> dict[str, str]:
+        return entries.completed(given, site.languages, site.timezone)
+
+    return saving.choose(_text(slug, key), number, complete, _told)
+
+
+@bp.page(f"{_DRAFT}discard/", roles=AUTHORS, methods=("POST",))
+def discard(slug: str, key: str) -> Any:
+    """Delete an entry that was never posted."""
+    with sending.parts().db.write() as session:
+        found(session, slug)
+        store.discard(session, slug, entries.document(key))
+    return sending.done(_("The draft is deleted."), f"/incidents/{slug}/timeline/")
+
+
+@bp.page(f"{_DRAFT}post/", roles=AUTHORS, methods=("GET", "POST"), step_up=True)
+def post(slug: str, key: str) -> Any:
+    """Show what an entry makes public and whom it mails; ask for approval, or post it alone with a reason."""
+    console = sending.parts()
+    with console.db.read() as session:
+        incident = found(session, slug)
+        draft = _draft(session, incident, key)
+        told = _findings(session, incident, draft)
+        people = console.uses.subscribers(session, incident.id) if console.uses else 0
+        waiting = [one for one in shared.waiting(session, POST, slug) if f'"{key}:' in one.fields]
+    asks = {one.finding.code: one.finding.reason for one in told if one.finding.weight is Weight.ASK}
+    stopped = any(one.finding.weight is Weight.STOP for one in told)
+    fault = ""
+    if request.method == "POST":
+        accepted = tuple(code for code in asks if code in request.form.getlist("accept"))
+        notify = bool(draft.parts[entries.NOTIFY])
+        revision = request.form.get("revision", 0, type=int)
+        wanted = Post(slug, key, revision, accepted, releasing.headroom(people) if notify else 0)
+        try:
+            if stopped or len(accepted) < len(asks):
+                raise NotReleasable("stops" if stopped else "asks")
+            if request.form.get("how") == "alone" or incident.state != PUBLISHED:
+                return _post_alone(incident, wanted)
+            with console.db.read() as session:
+                posting.described(session, wanted)
+            return ask(POST, wanted.fields, request.form.get("reason", "").strip())
+        except NotReleasable as error:
+            fault = refused(error.reason, error.values)
+        except OrderRefused as error:
+            fault = refused(error.reason, error.told.get("values"))
+    page = render_template(
+        "incidents/console/post.html",
+        incident=incident,
+        public=incident.state == PUBLISHED,
+        key=key,
+        draft=draft,
+        parts=draft.parts,
+        echoes={part: _echo(draft.parts, part) for part in (entries.OCCURRED, entries.NEXT_BY)},
+        languages_written=[one for one in console.settings.site.languages if draft.parts.get(f"body:{one}")],
+        told=checks(told, frame.language()),
+        stopped=stopped,
+        asks=asks,
+        people=people,
+        waiting=waiting,
+        phases=PHASES,
+        fault=fault,
+        given=request.form,
+    )
+    return (page, REFUSED) if fault else page
+
+
+@bp.page(f"{_PATH}confirm/<row_id>/", roles=APPROVERS, methods=("POST",), step_up=True)
+def confirm(slug: str, row_id: str) -> Any:
+    """Confirm an update that its author posted alone."""
+    try:
+        sending.order("update-confirm", id=row_id)
+    except OrderRefused as error:
+        return sending.done(refused(error.reason), f"/incidents/{slug}/timeline/")
+    return sending.done(_("Confirmed."), f"/incidents/{slug}/timeline/")
+
+
+def _post_alone(incident: Incident, wanted: Post) -> Any:
+    reason = " ".join(request.form.get("reason", "").split())
+    if incident.state != PUBLISHED:
+        reason = reason or "not public yet"
+    told = sending.order("update-alone", **wanted.fields, reason=reason)
+    if incident.state == PUBLISHED:
+        said = _(
+            "Posted as update %(number)s. It stays open until somebody else confirms it.",
+            number=told["update"],
+        )
+    else:
+        said = _("Stored. It goes out when you publish the statement.")
+    return sending.done(said, f"/incidents/{incident.slug}/timeline/")
+
+
+def _told(session: Session, incident: Incident, draft: Draft) -> dict[str, Any]:
+    told = _findings(session, incident, draft)
+    echoes = {part: _echo(draft.parts, part) for part in (entries.OCCURRED, entries.NEXT_BY)}
+    return {"told": checks(told, frame.language()), "echoes": echoes}
+
+
+def _findings(session: Session, incident: Incident, draft: Draft) -> list[Told]:
+    console = sending.parts()
+    return entries.findings(session, console.settings, incident, draft.parts, console.clock.now())
+
+
+def _draft(session: Session, incident: Incident, key: str) -> Draft:
+    return store.head(session, incident, entries.document(key)) or abort(404)
+
+
+def _echo(parts: Mapping[str, str], part: str) -> str:
+    """Return a time in UTC as the portal reads it, or what is wrong with it."""
+    try:
+        when = entries.time_in(parts, part)
+    except EntryInvalid as error:
+        return error.error.reason if error.error else ""
+    return "" if when is None else f"= {entries.utc(when)}"
+
+
+def _choices(parts: Mapping[str, str], part: str) -> tuple[str, ...]:
+    """Return the times that an author may have meant, where what they wrote came twice or never."""
+    try:
+        entries.time_in(parts, part)
+    except EntryInvalid as error:
+        return error.error.examples if error.error and error.error.code != "time-invalid" else ()
+    return ()
+
+
+def _title(parts: Mapping[str, str], languages: tuple[str, ...]) -> str:
+    return next(
+        (parts[f"title:{one}"] for one in languages if parts.get(f"title:{one}")), _("Without a title")
+    )
+
+
+def _text(slug: str, key: str) -> saving.Text:
+    return saving.Text(slug, entries.document(key), f"/incidents/{slug}/timeline/{key}/", frame.language())

@@ -1,0 +1,166 @@
+"""The worker's side of the console: publish with a second person, post alone, confirm, cancel, withdraw."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from portal.incidents import service
+from portal.incidents.drafts import posting, releasing
+from portal.incidents.drafts.posting import ConfirmRefused, Post
+from portal.incidents.drafts.releasing import NotReleasable, Release
+from portal.incidents.models import PHASES
+from portal.incidents.publishing import scheduling, withdrawing
+from portal.incidents.writing import UpdateUnknown
+from portal.runtime.parts import IncidentUses, WorkerParts
+from portal.staff import members
+from portal.staff.approvals.service import Action
+from portal.staff.emails import ApprovalNeeded, tell
+from portal.staff.orders import Acting, Order, Refused
+from portal.staff.roles import Role
+
+AUTHORS = frozenset({Role.AUTHOR, Role.APPROVER})
+APPROVERS = frozenset({Role.APPROVER})
+PUBLISH, POST = "statement.publish", "update.post"
+PAGE = "incidents/console/_approval.html"
+REFUSALS: dict[type[Exception], str] = {
+    service.IncidentUnknown: "gone",
+    scheduling.NotScheduled: "not-scheduled",
+    withdrawing.AlreadyWithdrawn: "withdrawn",
+    withdrawing.NotPublished: "not-public",
+    withdrawing.ReasonInvalid: "reason",
+    UpdateUnknown: "gone",
+}
+
+
+def actions(uses: IncidentUses) -> dict[str, Action]:
+    """Return what needs a second person, by kind; `uses` says who would be mailed."""
+
+    def publish(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, Any]) -> dict[str, Any]:
+        wanted, now = Release.read(fields), parts.clock.now()
+        with _refused(), parts.db.write() as session:
+            count = uses.subscribers
+            return releasing.release(session, parts.vault, parts.settings, count, wanted, shown, now)
+
+    def post(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, Any]) -> dict[str, Any]:
+        wanted, now = Post.read(fields), parts.clock.now()
+        with _refused(), parts.db.write() as session:
+            count = uses.subscribers
+            row = posting.post(session, parts.vault, parts.settings, count, wanted, shown, now)
+            return {"update": row.number} if row else {}
+
+    return {
+        PUBLISH: Action(_describe_release, publish, AUTHORS, APPROVERS, PAGE, _beside),
+        POST: Action(_describe_post, post, AUTHORS, APPROVERS, PAGE, _beside),
+    }
+
+
+def orders(uses: IncidentUses) -> dict[str, Order]:
+    """Return what one member of staff does alone, by name."""
+
+    def post_alone(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+        """Post an update without a second person, and tell those who confirm. Fields: of the post, reason."""
+        wanted, now = _post(fields), parts.clock.now()
+        with _refused(), parts.db.write() as session:
+            row = posting.post_alone(
+                session,
+                parts.vault,
+                parts.settings,
+                uses.subscribers,
+                wanted,
+                fields["reason"],
+                acting.by,
+                now,
+            )
+            if row is None:
+                raise NotReleasable("gone")
+            if row.published_at is not None:
+                _tell_approvers(session, parts, acting, wanted.slug)
+            return {"update": row.number}
+
+    def withdraw(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+        """Withdraw a public text. Fields: slug, what (version or update), number, reason, erase."""
+        slug, number, erase = fields["slug"], int(fields["number"]), fields["erase"] == "yes"
+        now = parts.clock.now()
+        with _refused(), parts.db.write() as session:
+            if fields["what"] == "update":
+                update_id = withdrawing.withdraw_update(
+                    session, slug, number, fields["reason"], now, erase=erase
+                )
+                uses.forget_update(session, update_id)
+                return {}
+            incident = service.by_slug(session, slug)
+            rows = withdrawing.published_version(session, incident, number)
+            since = min(row.published_at or row.written_at for row in rows)
+            withdrawing.withdraw_version(session, slug, number, fields["reason"], now, erase=erase)
+            if erase:
+                uses.forget_notices(session, incident.id, since)
+            return {}
+
+    return {
+        "update-alone": Order(post_alone, AUTHORS, step_up=True),
+        "update-confirm": Order(_confirm, APPROVERS, step_up=True),
+        "publication-cancel": Order(_cancel, AUTHORS),
+        "text-withdraw": Order(withdraw, AUTHORS, step_up=True),
+    }
+
+
+def _beside(session: Session, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an approval's page shows beside what is approved: how it differs from what is public."""
+    changed = releasing.changes_of(session, shown) if "statements" in shown else {}
+    return {"changed": changed, "phases": PHASES}
+
+
+def _describe_release(session: Session, fields: Mapping[str, str]) -> dict[str, Any]:
+    with _refused():
+        return releasing.described(session, Release.read(fields))
+
+
+def _describe_post(session: Session, fields: Mapping[str, str]) -> dict[str, Any]:
+    with _refused():
+        return posting.described(session, Post.read(fields))
+
+
+def _post(fields: Mapping[str, str]) -> Post:
+    with _refused():
+        return Post.read(fields)
+
+
+def _confirm(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Confirm an update that its author posted alone. Fields: id."""
+    try:
+        row_id = bytes.fromhex(fields["id"])
+    except ValueError as error:
+        raise Refused("decided") from error
+    with parts.db.write() as session:
+        try:
+            posting.confirm(session, row_id, acting.by, parts.clock.now())
+        except ConfirmRefused as error:
+            raise Refused(error.reason) from error
+    return {}
+
+
+def _cancel(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Forget that drafts are published at a set time. Fields: slug."""
+    with _refused(), parts.db.write() as session:
+        scheduling.cancel(session, fields["slug"], parts.clock.now())
+    return {}
+
+
+def _tell_approvers(session: Session, parts: WorkerParts, acting: Acting, slug: str) -> None:
+    url = f"{parts.settings.console.url}/incidents/{slug}/timeline/"
+    for member in members.with_role(session, parts.vault, Role.APPROVER):
+        if member.id != acting.member.id:
+            tell(session, parts, member, ApprovalNeeded(url))
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    """Turn the services' errors into what the console has words for."""
+    try:
+        yield
+    except NotReleasable as error:
+        raise Refused(error.reason, **error.values) from error
+    except tuple(REFUSALS) as error:
+        raise Refused(REFUSALS[type(error)]) from error
