@@ -20,6 +20,7 @@ from portal.crypto.keys import WebKeys, WorkerKeys
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.runtime.parts import WorkerParts
 from tests import compiled, databases, processes
+from tests.colleagues import ENVIRON, Office, open_office
 from tests.commands import doctor, names, portal_with, production_environ, run
 from tests.mailbox import Mailbox, running
 from tests.postgres import PostgresServer
@@ -186,3 +187,18 @@ def worker_parts(
 ) -> WorkerParts:
     """What the worker works with; `portal.worker.drain(worker_parts)` does all that is due."""
     return make_worker_parts(settings, db, clock, worker_vault)
+
+
+@pytest.fixture
+def office(
+    environ: dict[str, str],
+    db: Database,
+    clock: FixedClock,
+    worker_keys: WorkerKeys,
+    worker_vault: WorkerVault,
+) -> Iterator[Office]:
+    """The staff's console with a worker behind it; `office.as_role("author")` is somebody's browser."""
+    settings = Settings.from_env(environ | ENVIRON)
+    parts = make_worker_parts(settings, db, clock, worker_vault)
+    with open_office(settings, db, clock, worker_keys, parts) as opened:
+        yield opened

@@ -63,6 +63,7 @@ def create_console(
     )
     frame.prepare(app, parts)
     app.config.update(MAX_CONTENT_LENGTH=TEXT_BYTES, MAX_FORM_MEMORY_SIZE=TEXT_BYTES)
+    app.config[errors.PAGE] = "console/error.html"
     for page in PAGES:
         app.register_blueprint(page.bp)
     pages.install(app)

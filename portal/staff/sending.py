@@ -32,7 +32,7 @@ def parts() -> ConsoleParts:
     return cast("ConsoleParts", current_app.extensions["portal"])
 
 
-def order(name: str, **fields: str) -> dict[str, Any]:
+def order(name: str, /, **fields: str) -> dict[str, Any]:
     """Have the worker do something for whoever is signed in, and return what it came to.
 
     Raises OrderRefused. Ends the request where the session is over (303 to the sign-in), where the member
@@ -49,7 +49,7 @@ def order(name: str, **fields: str) -> dict[str, Any]:
     return told
 
 
-def send(name: str, **fields: str) -> dict[str, Any]:
+def send(name: str, /, **fields: str) -> dict[str, Any]:
     """Have the worker do something, and return what it came to.
 
     Raises OrderRefused. Ends the request with 503 where no worker answers: then nothing was begun, or what it

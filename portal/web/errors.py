@@ -16,6 +16,8 @@ from portal.web.gate import Page
 
 # The statuses that have a page of their own, in templates/errors/.
 ERROR_PAGES = (400, 403, 404, 405, 410, 413, 429, 500, 503)
+# The configuration's name of an application's own template for all of them.
+PAGE = "ERROR_PAGE"
 DATABASE_RETRY_SECONDS = 30
 BUSY_RETRY_SECONDS = 5
 
@@ -102,7 +104,8 @@ def _error_page(shown: int, status: int, **values: Any) -> Response:
     The page's address may hold a token, so requests for its style sheets carry no Referer. It names no link:
     it is the same whatever is wrong with which.
     """
-    response = Response(render_template(f"errors/{shown}.html", link=None, **values), status)
+    template = current_app.config.get(PAGE, f"errors/{shown}.html")
+    response = Response(render_template(template, link=None, shown=shown, **values), status)
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 

@@ -3,6 +3,7 @@
 from flask_babel import lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, SelectMultipleField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
 from wtforms.validators import DataRequired
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -17,7 +18,7 @@ class InviteForm(AddressForm):
     roles = SelectMultipleField(
         lazy_gettext("Roles"),
         [DataRequired(lazy_gettext("Choose at least one role."))],
-        choices=[(role.value, ROLES[role]) for role in Role],
+        choices=[SelectChoice(role.value, ROLES[role]) for role in Role],
         option_widget=CheckboxInput(),
         widget=ListWidget(prefix_label=False),
     )
@@ -28,7 +29,7 @@ class RolesForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
 
     roles = SelectMultipleField(
         lazy_gettext("Roles"),
-        choices=[(role.value, ROLES[role]) for role in Role],
+        choices=[SelectChoice(role.value, ROLES[role]) for role in Role],
         option_widget=CheckboxInput(),
         widget=ListWidget(prefix_label=False),
     )

@@ -1,0 +1,86 @@
+"""Every view of the console against every role: closed unless it names the role."""
+
+import re
+
+import pytest
+
+from portal.staff.roles import Role
+from tests.visitor import SAME_SITE, hidden
+
+# The console's views do not depend on the database.
+pytestmark = pytest.mark.sqlite
+
+ALL = {"author", "approver", "support", "privacy", "admin"}
+OPEN = {
+    "/healthz",
+    "/invitation/<token>/",
+    "/join/",
+    "/join/qr.svg",
+    "/language/",
+    "/logo",
+    "/logo-dark",
+    "/robots.txt",
+    "/sign-in/",
+    "/sign-in/passkey/",
+    "/sign-in/passkey/question/",
+    "/static/<path:filename>",
+    "/theme.css",
+}
+# Who may open what; a view that is missing here fails the test.
+ROUTES = {
+    "/": ALL,
+    "/approvals/": ALL,
+    "/approvals/<approval_id>/": ALL,
+    "/approvals/<approval_id>/approve/": ALL,
+    "/approvals/<approval_id>/send-back/": ALL,
+    "/approvals/<approval_id>/withdraw/": ALL,
+    "/confirm/": ALL,
+    "/me/": ALL,
+    "/me/passkeys/": ALL,
+    "/me/passkeys/remove/": ALL,
+    "/me/recovery-codes/": ALL,
+    "/me/sessions/": ALL,
+    "/sign-out/": ALL,
+    "/staff/": ALL,
+    "/staff/<member_id>/": {"admin"},
+    "/staff/<member_id>/invite/": {"admin"},
+    "/staff/<member_id>/sign-out/": {"admin"},
+    "/staff/new/": {"admin"},
+}
+
+
+def address(rule):
+    """An address of a rule, whose parts name nothing that exists."""
+    return re.sub(r"<(?:number:)?[^>]+>", "1", rule)
+
+
+def test_every_view_is_listed_with_its_roles(office):
+    assert {rule.rule for rule in office.app.url_map.iter_rules()} == OPEN | set(ROUTES)
+
+
+@pytest.mark.parametrize("role", sorted(ALL))
+def test_a_role_opens_what_is_its_own_and_nothing_else(office, role):
+    browser = office.as_role(role)
+    token = hidden(browser.get("/").text)
+    for rule in office.app.url_map.iter_rules():
+        if rule.rule in OPEN:
+            continue
+        for method in rule.methods - {"HEAD", "OPTIONS"}:
+            if rule.rule != "/sign-out/":
+                data = token if method == "POST" else None
+                answer = browser.open(address(rule.rule), method=method, data=data, headers=SAME_SITE)
+                assert (answer.status_code == 403) == (role not in ROUTES[rule.rule]), rule.rule
+                assert answer.status_code < 500, rule.rule
+
+
+def test_without_a_session_every_closed_view_leads_to_the_sign_in(office):
+    browser = office.browser()
+    for rule in office.app.url_map.iter_rules():
+        if rule.rule not in OPEN and "GET" in rule.methods:
+            answer = browser.get(address(rule.rule))
+            assert answer.status_code == 303, rule.rule
+            assert answer.location.startswith("/sign-in/"), rule.rule
+
+
+def test_the_roles_are_these():
+    assert {role.value for role in Role} == ALL

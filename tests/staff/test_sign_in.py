@@ -1,0 +1,143 @@
+"""Who gets into the console, how, and for how long."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, text
+
+from portal.audit.models import AuditEntry
+from portal.staff import members
+from portal.staff.models import StaffSession
+from tests.colleagues import PASSWORD, press
+from tests.visitor import SAME_SITE, hidden, main_of
+
+
+def refused(answer):
+    return answer.status_code == 422 and "We couldn’t sign you in" in answer.text
+
+
+def test_a_member_signs_in_with_password_and_code_and_out_again(office):
+    ann = office.add("author", name="Ann")
+    browser = office.sign_in(ann)
+    assert "Hello, Ann" in browser.get("/").text
+    assert press(browser, "/", "/sign-out/").location == "/sign-in/?out=1"
+    assert browser.get("/").location == "/sign-in/?next=/"
+
+
+def test_every_failure_is_told_in_the_same_words(office):
+    ann, browser = office.add("author", name="Ann"), office.browser()
+    right = {"email": ann.address, "password": PASSWORD, "code": ann.code()}
+    wrong = (
+        {"email": "nobody@northwind.example"},
+        {"email": "not an address"},
+        {"password": "another-word-that-is-long"},
+        {"code": "000000"},
+        {"code": "１２３"},
+        {"password": "x" * 5000},
+    )
+    answers = [browser.submit("/sign-in/", **right | each) for each in wrong]
+    assert all(refused(answer) for answer in answers)
+    told = {main_of(answer.text).split("<form")[0] for answer in answers}
+    assert len(told) == 1
+
+
+def test_a_code_counts_once(office):
+    ann = office.add("author")
+    code = ann.code()
+    first = office.browser().submit("/sign-in/", email=ann.address, password=PASSWORD, code=code)
+    assert first.status_code == 303
+    assert refused(office.browser().submit("/sign-in/", email=ann.address, password=PASSWORD, code=code))
+
+
+def test_after_ten_tries_the_right_password_is_refused_for_a_while(office):
+    ann, browser = office.add("author"), office.browser()
+    for _try in range(10):
+        browser.submit("/sign-in/", email=ann.address, password="wrong-and-long-enough", code="000000")
+    assert refused(browser.submit("/sign-in/", email=ann.address, password=PASSWORD, code=ann.code()))
+    office.advance(timedelta(minutes=16))
+    assert office.sign_in(ann).get("/").status_code == 200
+
+
+@pytest.mark.parametrize(("away", "still"), [(29, 200), (31, 303)])
+def test_half_an_hour_without_a_page_ends_a_session(office, away, still):
+    browser = office.as_role("author")
+    office.advance(timedelta(minutes=away))
+    assert browser.get("/").status_code == still
+
+
+def test_a_session_ends_after_eight_hours_however_busy(office):
+    browser = office.as_role("author")
+    for _turn in range(23):
+        office.advance(timedelta(minutes=20))
+        assert browser.get("/").status_code == 200
+    office.advance(timedelta(minutes=21))
+    assert browser.get("/").status_code == 303
+
+
+def test_a_removed_member_is_out_at_once_on_every_page_and_order(office):
+    ann = office.add("admin")
+    browser = office.sign_in(ann)
+    with office.db.write() as session:
+        member = members.verified(session, office.parts.vault, ann.id)
+        members.change(session, office.parts.vault, member, state=members.State.REMOVED)
+    assert browser.get("/").location == "/sign-in/?next=/"
+    assert browser.get("/me/").location == "/sign-in/?next=/me/"
+    assert refused(
+        office.browser().submit("/sign-in/", email=ann.address, password=PASSWORD, code=ann.code())
+    )
+
+
+def test_a_member_ends_another_of_their_sessions(office):
+    ann = office.add("author")
+    here, there = office.sign_in(ann), office.sign_in(ann)
+    press(here, "/me/", "/me/sessions/", session="others")
+    assert there.get("/").status_code == 303
+    assert here.get("/").status_code == 200
+
+
+def test_nobody_ends_a_session_of_somebody_else(office):
+    other = office.as_role("author")
+    browser = office.as_role("author")
+    with office.db.read() as session:
+        ids = [row.id.hex() for row in session.scalars(select(StaffSession))]
+    for one in ids:
+        browser.post(
+            "/me/sessions/", data=hidden(browser.get("/me/").text) | {"session": one}, headers=SAME_SITE
+        )
+    assert other.get("/").status_code == 200
+
+
+def test_who_can_write_the_database_makes_nobody_an_admin(office, caplog):
+    author = office.as_role("author")
+    with office.db.write() as session:
+        session.execute(text("UPDATE staff_members SET roles = 'admin'"))
+    answer = author.submit("/staff/new/", email="eve@northwind.example", roles=["admin"])
+    assert answer.status_code == 303
+    assert answer.location == "/sign-in/"
+    assert "was inserted or altered without the worker's keys" in caplog.text
+
+
+def test_who_can_write_the_database_makes_no_session(office):
+    ann = office.add("admin")
+    browser = office.sign_in(ann)
+    with office.db.write() as session:
+        session.execute(
+            text("UPDATE staff_sessions SET member_id = :other"), {"other": office.add("admin").id}
+        )
+    answer = browser.get("/me/")
+    assert answer.location == "/sign-in/?next=/me/"
+
+
+def test_what_the_log_says_names_nobody(office, caplog):
+    office.as_role("author")
+    with office.db.read() as session:
+        entries = session.scalars(select(AuditEntry).where(AuditEntry.action == "staff.sign-in")).all()
+    assert [entry.details for entry in entries] == [f'{{"by":"staff {entries[0].subject}","how":"totp"}}']
+    assert "northwind.example" not in caplog.text
+
+
+def test_an_open_redirect_leads_nowhere_else(office):
+    ann = office.add("author")
+    page = "/sign-in/?next=https://evil.example/"
+    answer = office.browser().submit(page, to=page, email=ann.address, password=PASSWORD, code=ann.code())
+    assert answer.location == "/"
