@@ -244,7 +244,12 @@ def remove_passkey(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]
         kinds = credentials.kinds(session, acting.member.id)
         if kinds.get(Kind.PASSKEY, 0) < 2 and Kind.PASSWORD not in kinds:  # noqa: PLR2004 - not the last
             raise Refused("last-way-in")
-        credentials.remove(session, acting.member.id, bytes.fromhex(fields["id"]))
+        try:
+            removed = credentials.remove(session, acting.member.id, bytes.fromhex(fields["id"]))
+        except ValueError:
+            removed = False
+        if not removed:
+            raise Refused("no-passkey")
         now = parts.clock.now()
         audit.record(session, "staff.remove-passkey", acting.member.id.hex(), {}, now)
         members.change(session, parts.vault, acting.member)
