@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import sys
+from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,17 @@ COMMANDS = {
     "staff": ("portal.staff.commands:staff", "Invite and list the staff who use the console."),
     "status": ("portal.monitoring.status:status", "Show the state of the portal, and what needs action."),
 }
+# What mails, publishes, or decides which list answers, and with which values of options: without these it
+# only looks or stores. PORTAL_CLI_APPROVAL=required leaves it to the console, where a second person agrees.
+NEED_SECOND_PERSON: dict[tuple[str, str], dict[str, bool]] = {
+    ("campaigns", "notify"): {"dry_run": False},
+    ("exposure", "activate"): {},
+    ("exposure", "import"): {"activate_it": True},
+    ("exposure", "purge"): {},
+    ("incidents", "publish"): {"confirm": True},
+    ("incidents", "update"): {},
+    ("reset", "require"): {"dry_run": False},
+}
 # Further checks before a start, so that all faults are reported together with those of the settings.
 REFUSALS = {
     "serve": "portal.serve:refusals",
@@ -115,6 +127,10 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
         command: click.Command = load(COMMANDS[cmd_name][0])
+        if isinstance(command, click.Group):
+            for (group, name), acts in NEED_SECOND_PERSON.items():
+                if group == cmd_name:
+                    _refuse_alone(f"{group} {name}", command.commands[name], acts)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -175,6 +191,27 @@ def main(context: click.Context) -> None:
     context.call_on_close(context.obj.close)
 
 
+def _refuse_alone(words: str, command: click.Command, acts: dict[str, bool]) -> None:
+    """Let a command refuse to act, where the settings say that a second person must agree."""
+    act = command.callback
+    if act is None or hasattr(act, "__wrapped_for_approval__"):
+        return
+
+    @wraps(act)
+    def callback(*arguments: Any, **options: Any) -> Any:
+        console = click.get_current_context().obj.settings.console
+        if console.commands_need_approval and options.items() >= acts.items():
+            where = console.url or "PORTAL_CONSOLE_URL is not set"
+            raise click.ClickException(
+                f"portal {words} needs a second person here (PORTAL_CLI_APPROVAL=required). Nothing was "
+                f"done. Ask for approval in the console: {where}"
+            )
+        return act(*arguments, **options)
+
+    callback.__wrapped_for_approval__ = True  # type: ignore[attr-defined]
+    command.callback = callback
+
+
 def _context_of(context: click.Context, name: str) -> "Context":
     """Return the context of the command `name`. Ends with status 2 where settings are invalid."""
     context_class: type[Context] = load("portal.runtime.context:Context")
@@ -207,6 +244,8 @@ def _context_of(context: click.Context, name: str) -> "Context":
             settings,
             uses=lambda: load("portal.console.uses:INCIDENT_USES"),
             expired=lambda: load("portal.app:EXPIRED"),
+            # A server acts for many, and its entries say for whom; a command's were nobody's.
+            acting=dict if name in REFUSALS else _acting,
         )
     return context_class(
         settings,
@@ -214,6 +253,11 @@ def _context_of(context: click.Context, name: str) -> "Context":
         database_checks=tuple(load(path) for path in DATABASE_CHECKS),
         notes=tuple(load(path) for path in NOTES),
     )
+
+
+def _acting() -> dict[str, str]:
+    said: dict[str, str] = load("portal.audit.staff:acting")()
+    return said
 
 
 @main.command()

@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 import click
 
 from portal.audit import service
+from portal.core.terminal import shown
 from portal.crypto import keys, self_test
 from portal.crypto.vault import WorkerVault
 from portal.runtime.command_line import AS_JSON, echo_json
 from portal.runtime.context import Context
+
+BY = "by"
 
 
 @click.group()
@@ -28,11 +31,13 @@ def list_entries(
 ) -> None:
     """List the newest entries, the last first.
 
-    Each says when, what and about what. To check that none was altered: portal audit verify
+    Each says when, what, about what, and by whom: the system user of a command, or a member of staff. To
+    check that none was altered: portal audit verify
     """
     start = since.replace(tzinfo=UTC) if since else None
     with context.db.read() as session:
         found = service.newest(session, limit, action, start)
+    said = [(each, json.loads(each.details)) for each in found]
     if as_json:
         echo_json(
             [
@@ -41,16 +46,19 @@ def list_entries(
                     "at": each.at,
                     "action": each.action,
                     "subject": each.subject,
-                    "details": json.loads(each.details),
+                    "by": details.get(BY),
+                    "details": details,
                 }
-                for each in found
+                for each, details in said
             ]
         )
         return
-    for each in found:
-        said = ", ".join(f"{name} {value}" for name, value in json.loads(each.details).items())
-        line = f"{each.number}  {each.at:%Y-%m-%d %H:%M} UTC  {each.action}  {each.subject}  {said}"
-        click.echo(line.rstrip())
+    for each, details in said:
+        who = f"by {details.pop(BY)}" if BY in details else ""
+        rest = ", ".join(f"{name} {value}" for name, value in details.items())
+        when = f"{each.at:%Y-%m-%d %H:%M} UTC"
+        words = (str(each.number), when, each.action, each.subject, who, rest)
+        click.echo(shown("  ".join(filter(None, words))))
     if not found:
         click.echo("No entry fits.")
 

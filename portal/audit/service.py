@@ -70,12 +70,12 @@ def record(
     """Append one entry in the caller's transaction; return its number.
 
     `action` is `feature.verb`; `subject` names a public thing (a slug, a version). Nothing about a person may
-    be recorded. What the session knows of who acts (`Database.acting`) is added to the details. Raises
-    ChainBroken if the head row is missing.
+    be recorded. What the session knows of who acts (`Database.acting`) is added to the details, and overrides
+    them. Raises ChainBroken if the head row is missing.
     """
     head = _locked_head(session)
     text = json.dumps(
-        session.info.get(AUDITED, {}) | dict(details),
+        dict(details) | session.info.get(AUDITED, {}),
         sort_keys=True,
         separators=(",", ":"),
         ensure_ascii=False,

@@ -5,6 +5,8 @@ import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
+# Before the name of a system user, where an entry of the console has `staff` and an id.
+OPERATOR = "operator "
 _NOT_SET = 2**32 - 1  # the kernel's login uid of a process that no login began
 
 
@@ -25,6 +27,11 @@ def operator() -> Operator:
         login = _NOT_SET
     user = _name(login) if login != _NOT_SET else os.environ.get("SUDO_USER") or ran_as
     return Operator(user, ran_as)
+
+
+def acting() -> dict[str, str]:
+    """Return what every audit entry of a command says beside its own details: who ran it."""
+    return {"by": f"{OPERATOR}{operator().user}"}
 
 
 def _name(uid: int) -> str:

@@ -34,8 +34,9 @@ class Context:
     """The context of a command. Properties raise ClickException, which ends the command with status 1.
 
     `uses` tells `portal incidents` what the features above keep of one; `expired`, what `portal purge` may
-    remove. The rest is for `portal doctor`: the features' `checks` by their names, `database_checks` and
-    `notes`, and the `faults` of settings that are invalid, which no other command gets.
+    remove; `acting`, what audit entries say of who runs the command. The rest is for `portal doctor`: the
+    features' `checks` by their names, `database_checks` and `notes`, and the `faults` of settings that are
+    invalid, which no other command gets.
     """
 
     settings: Settings
@@ -46,13 +47,14 @@ class Context:
     faults: tuple[str, ...] = ()
     uses: Callable[[], IncidentUses] | None = None
     expired: "Callable[[], tuple[Expired, ...]]" = tuple
+    acting: Callable[[], Mapping[str, str]] = dict
 
     @cached_property
     def db(self) -> Database:
-        """The database. Raises ClickException unless it is at this version's migration."""
+        """The database at this version's migration, or a ClickException. Its audit entries say who acts."""
         if (fault := schema.fault_of(self.database)) is not None:
             raise click.ClickException(f"{self.named} {fault}.")
-        return self.database
+        return self.database.acting(self.acting())
 
     @property
     def named(self) -> str:
