@@ -75,6 +75,7 @@ COMMANDS = {
 # only looks or stores. PORTAL_CLI_APPROVAL=required leaves it to the console, where a second person agrees.
 NEED_SECOND_PERSON: dict[tuple[str, str], dict[str, bool]] = {
     ("campaigns", "notify"): {"dry_run": False},
+    ("campaigns", "start"): {},
     ("exposure", "activate"): {},
     ("exposure", "import"): {"activate_it": True},
     ("exposure", "purge"): {},

@@ -26,7 +26,12 @@ from portal.runtime.context import Context
 LOG = "rehearsal.log"
 ROOM = 3  # of the database's size: the copy, and the mails and answers that it gets
 # Set for the copy, and not to be taken from the real portal.
-LEFT_OUT = frozenset(["MAIL_RATE", "METRICS_LISTEN", "TRUSTED_PROXIES", "QUEUE_FILE", "DEMO_MAILBOX"])
+LEFT_OUT = frozenset(
+    [
+        *("MAIL_RATE", "METRICS_LISTEN", "TRUSTED_PROXIES", "QUEUE_FILE", "DEMO_MAILBOX"),
+        *("CONSOLE_URL", "CONSOLE_LISTEN", "CONSOLE_KEYS_FILE", "APPROVALS", "CLI_APPROVAL"),
+    ]
+)
 
 # Any other store is the company's own: a rehearsal that locked passwords there would lock real ones.
 COPIED_WITH_THE_DATABASE = ("builtin", "link")

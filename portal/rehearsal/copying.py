@@ -12,6 +12,8 @@ from portal.crypto import keys
 from portal.intake.models import IntakeRequest
 from portal.outbox.models import QUEUED, SENDING, MailPause, OutboxMail
 from portal.runtime import backup, schema
+from portal.staff.approvals.models import Approval
+from portal.staff.approvals.service import State
 
 ROWS = 1_000
 
@@ -44,6 +46,7 @@ def copy(db: Database, file: Path) -> None:
             session.execute(delete(OutboxMail).where(OutboxMail.state.in_([QUEUED, SENDING])))
             session.execute(delete(IntakeRequest))
             session.execute(delete(MailPause))
+            session.execute(delete(Approval).where(Approval.state == State.APPROVED))  # being done
     finally:
         target.dispose()
 

@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from portal.core.db import Database
+from portal.core.settings import Settings
 from portal.demo.mailbox import MailboxStore
 from portal.exposure.emails import CheckAnswer
 from portal.outbox import service as outbox
@@ -249,6 +250,14 @@ def test_a_rehearsal_locks_no_password_in_the_companys_own_store(context, tmp_pa
     environ = environ_of(own, tmp_path, 8100, 2525, mailbox=False)
     stores = {name: value for name, value in environ.items() if name.startswith("PORTAL_IDENTITY_")}
     assert stores == {"PORTAL_IDENTITY_STORE": "builtin"}
+
+
+def test_a_rehearsal_has_no_console_and_asks_for_no_second_person(context, tmp_path, monkeypatch):
+    monkeypatch.setenv("PORTAL_CLI_APPROVAL", "required")
+    monkeypatch.setenv("PORTAL_CONSOLE_URL", "https://console.northwind.example")
+    environ = environ_of(context.settings, tmp_path, 8100, 2525, mailbox=False)
+    console = Settings.from_env(environ).console
+    assert (console.url, console.commands_need_approval) == ("", False)
 
 
 def test_no_proxy_sees_addresses_and_links(monkeypatch):
