@@ -9,6 +9,7 @@ from flask import Flask
 
 from portal.console import home, site
 from portal.console.actions import ACTIONS
+from portal.console.mail import console as mail
 from portal.console.uses import INCIDENT_USES
 from portal.core.clock import Clock, SystemClock
 from portal.core.db import Database
@@ -28,7 +29,7 @@ from portal.web.gate import Gate
 
 COOKIE = "console"
 TEXT_BYTES = 1024 * 1024  # a long statement, as a form writes its letters
-PAGES = (site, sign_in, home, approvals, people, statement, publishing, timeline)
+PAGES = (site, sign_in, home, approvals, people, statement, publishing, timeline, mail)
 
 
 def from_environment() -> Flask:

@@ -1,5 +1,6 @@
 """The worker's handlers of everything that the console orders."""
 
+from portal.console.mail import jobs as mail
 from portal.console.uses import INCIDENT_USES
 from portal.incidents.drafts import actions as incidents
 from portal.runtime.parts import SealedHandler
@@ -13,4 +14,5 @@ SEALED: dict[str, SealedHandler] = {
     **handlers(approvals.ORDERS),
     **handlers(people.ORDERS),
     **handlers(incidents.orders(INCIDENT_USES)),
+    **handlers(mail.ORDERS),
 }

@@ -22,6 +22,7 @@ from portal.outbox.bulk import lanes
 from portal.outbox.mail import PRIORITIES, REQUESTED
 from portal.outbox.models import BOUNCED, ENDED, FAILED, SENT, UNCERTAIN, OutboxCount, OutboxMail
 from portal.runtime import heartbeat
+from portal.subscriptions.models import Suppression
 
 # Index entries that are read in some ten milliseconds; a larger number is shown as "100000 or more".
 MOST = 100_000
@@ -99,7 +100,7 @@ def collect(db: Database, now: datetime) -> Figures:
         return Figures(
             heartbeat.workers(session, now),
             _requests(session),
-            _mails(session),
+            mails(session),
             _lists(session),
             _notices(session),
         )
@@ -113,7 +114,7 @@ def _requests(session: Session) -> Requests:
     return Requests(waiting, held, failed, session.scalar(select(func.min(IntakeRequest.due_at))))
 
 
-def _mails(session: Session) -> Mails:
+def mails(session: Session) -> Mails:
     waiting, oldest = {}, []
     for name, priority in STREAMS.items():
         numbers = [priority, *(lanes.every(session) if name == "notices" else ())]
@@ -135,6 +136,11 @@ def _mails(session: Session) -> Mails:
         pause.reason if pause else None,
         pause.paused_at if pause else None,
     )
+
+
+def unsubscribed(session: Session) -> int:
+    """Return how many unsubscribed from updates, counting no further than MOST."""
+    return _at_most(session, select(Suppression.index))
 
 
 def _lists(session: Session) -> tuple[List, ...]:

@@ -13,7 +13,7 @@ from portal.core.db import Database
 from portal.core.service_urls import MailServer
 from portal.core.settings import Settings
 from portal.outbox import pace, service
-from portal.outbox.bulk import lanes
+from portal.outbox.bulk import lanes, retrying
 from portal.outbox.models import MailPause
 from portal.runtime.command_line import AS_JSON, echo_json
 from portal.runtime.context import Context
@@ -32,7 +32,6 @@ _WHY_NOT: tuple[tuple[type[Exception], str], ...] = (
     (ConnectionRefusedError, "refuses the connection: nothing listens on this port"),
 )
 TAKEN = 200
-LONGEST_REASON = 200
 
 
 @click.group()
@@ -107,7 +106,7 @@ def retry(context: Context, reason: str | None, uncertain: bool) -> None:
             raise click.ClickException(
                 f"No mail has failed because of '{reason}'. Reasons: {listed}. See: portal outbox status"
             )
-        number = service.retry_failed(session, reason, now, uncertain=uncertain)
+        number = retrying.retry_failed(session, reason, now, uncertain=uncertain)
     click.echo(f"Queued again: {number}.")
 
 
@@ -124,8 +123,8 @@ def pause(context: Context, reason: str) -> None:
     Mail that was requested in a form still goes out, and so do warnings about an account. What a worker has
     already handed to the relay cannot be called back. To go on: portal outbox resume
     """
-    if not 0 < len(reason.strip()) <= LONGEST_REASON or not reason.isprintable():
-        raise click.UsageError(f"--reason must be one line of at most {LONGEST_REASON} characters.")
+    if not 0 < len(reason.strip()) <= lanes.LONGEST_REASON or not reason.isprintable():
+        raise click.UsageError(f"--reason must be one line of at most {lanes.LONGEST_REASON} characters.")
     with context.db.write() as session:
         new = lanes.pause(session, reason.strip(), context.clock.now())
     click.echo(

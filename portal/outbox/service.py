@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, case, delete, func, or_, select, text, update
+from sqlalchemy import Select, bindparam, case, delete, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
-from portal.audit import service as audit
 from portal.core.db import Utc, new_id
 from portal.crypto import tokens
 from portal.crypto.vault import Cell, VaultError, WorkerVault
 from portal.outbox import mail as mails
 from portal.outbox.bulk import ledger
-from portal.outbox.bulk.lanes import STOPPED, WITHDRAWN, sent_now
+from portal.outbox.bulk.lanes import WITHDRAWN, sent_now
 from portal.outbox.models import (
     BOUNCED,
     ENDED,
@@ -37,8 +36,6 @@ PROOF_INFO = "authenticity"
 LEASE = timedelta(seconds=300)
 # Each attempt at a relay that accepts mail without confirming it may deliver another copy.
 MAX_MAYBE_SENT = 3
-# A requested mail older than this is not retried: the person has asked again, and its link may have expired.
-STILL_WANTED = timedelta(hours=24)
 MAIL_LATE = timedelta(minutes=10)
 # More than one delivery batch: where more mails wait, those that no batch has reached are overdue anyway.
 MAILS_LOOKED_AT = 200
@@ -229,7 +226,7 @@ def send_again(
 
     It leaves by the `lane` that is given. The ledger goes on counting it for the notice and wave that had it.
     """
-    ended = (OutboxMail.unique_key == unique) & or_(OutboxMail.state == FAILED, _never_confirmed())
+    ended = (OutboxMail.unique_key == unique) & or_(OutboxMail.state == FAILED, never_confirmed())
     row = session.execute(
         select(OutboxMail.id, OutboxMail.priority, OutboxMail.payload).where(ended).with_for_update()
     ).first()
@@ -237,7 +234,7 @@ def send_again(
         return False
     if lane is not None:
         mail = replace(mail, **{ledger.FIELD: _former_wave(vault, row.id, row.payload)})
-    values = {"payload": encrypt_payload(vault, row.id, mail, address, locale), **_queued_again(now)}
+    values = {"payload": encrypt_payload(vault, row.id, mail, address, locale), **queued_again(now)}
     values["priority"] = row.priority if lane is None else lane
     session.execute(update(OutboxMail).where(OutboxMail.id == row.id).values(values))
     return True
@@ -250,30 +247,10 @@ def _former_wave(vault: WorkerVault, row_id: bytes, payload: bytes) -> int:
         return ledger.NOT_KNOWN
 
 
-def retry_failed(session: Session, reason: str | None, now: datetime, *, uncertain: bool = False) -> int:
-    """Queue failed mails again, all or those of one reason; return how many.
-
-    `uncertain` queues the uncertain ones instead. Skips mails whose payload was blanked or does not decrypt,
-    that were dropped as outdated or whose notice was stopped, or that were requested over 24 hours ago.
-    Writes the audit row.
-    """
-    ended = _never_confirmed() if uncertain else (OutboxMail.state == FAILED) & ENDED
-    ended &= (func.length(OutboxMail.payload) > 0) & OutboxMail.reason.not_in([ALTERED, OUTDATED, STOPPED])
-    ended &= (OutboxMail.priority != mails.PRIORITIES[mails.REQUESTED]) | (
-        OutboxMail.created_at > now - STILL_WANTED
-    )
-    if reason is not None:
-        ended &= OutboxMail.reason == reason
-    result: Any = session.execute(update(OutboxMail).where(ended).values(**_queued_again(now)))
-    number = int(result.rowcount)
-    details = {"mails": number} | ({"state": "uncertain"} if uncertain else {})
-    audit.record(session, "outbox.retry", reason or "all", details, now)
-    return number
-
-
-def failures(session: Session) -> dict[str, int]:
-    """Return the number of failed mails by reason, e.g. `smtp-550`."""
-    return _reasons(session, (OutboxMail.state == FAILED) & ENDED)
+def failures(session: Session, most: int | None = None) -> dict[str, int]:
+    """Return the number of failed mails by reason, e.g. `smtp-550`; of the newest `most`, or of all."""
+    failed = select(OutboxMail.reason).where((OutboxMail.state == FAILED) & ENDED)
+    return _reasons(session, failed.order_by(OutboxMail.finished_at.desc()) if most else failed, most)
 
 
 def unsent(session: Session, batches: list[bytes]) -> dict[bytes, str]:
@@ -290,18 +267,21 @@ def unsent(session: Session, batches: list[bytes]) -> dict[bytes, str]:
     }
 
 
-def delays(session: Session) -> dict[str, int]:
-    """Return the number of mails that wait for a retry, by the reason of the last attempt."""
-    return _reasons(session, OutboxMail.due_at.is_not(None) & OutboxMail.reason.is_not(None))
+def delays(session: Session, most: int | None = None) -> dict[str, int]:
+    """Return the number of mails that wait for a retry, by the reason of the last attempt.
+
+    Only the first `most` of those that wait are looked at, the most urgent first.
+    """
+    waiting = select(OutboxMail.reason).where(OutboxMail.due_at.is_not(None))
+    if most is None:
+        return _reasons(session, waiting.where(OutboxMail.reason.is_not(None)), None)
+    found = _reasons(session, waiting.order_by(OutboxMail.priority, OutboxMail.due_at), most)
+    return {reason: number for reason, number in found.items() if reason != "-"}
 
 
-def _reasons(session: Session, which: Any) -> dict[str, int]:
-    rows = session.execute(
-        select(OutboxMail.reason, func.count())
-        .where(which)
-        .group_by(OutboxMail.reason)
-        .order_by(OutboxMail.reason)
-    )
+def _reasons(session: Session, which: Select[Any], most: int | None) -> dict[str, int]:
+    few = which.limit(most).subquery()
+    rows = session.execute(select(few.c.reason, func.count()).group_by(few.c.reason).order_by(few.c.reason))
     return {reason or "-": number for reason, number in rows}
 
 
@@ -341,13 +321,13 @@ def _first_due(priority: int) -> Any:
     )
 
 
-def _never_confirmed() -> Any:
+def never_confirmed() -> Any:
     """Return the condition for mails that ended uncertain and were not withdrawn."""
     ended = (OutboxMail.state == UNCERTAIN) & ENDED
     return ended & func.coalesce(OutboxMail.reason, "").not_in([WITHDRAWN])
 
 
-def _queued_again(now: datetime) -> dict[str, Any]:
+def queued_again(now: datetime) -> dict[str, Any]:
     """Return the values that queue a mail again; an uncertain one stays so and gets one more attempt."""
     left = OutboxMail.maybe_sent_count > 0
     return {

@@ -13,7 +13,7 @@ from portal.campaigns.series import steering
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
 from portal.outbox import jobs as outbox_jobs
-from portal.outbox import service as outbox
+from portal.outbox.bulk import retrying
 from portal.worker import drain
 from tests.campaigns.conftest import SLUG, STATEMENT, numbered
 from tests.campaigns.test_series import draft, recounted, start, status, to
@@ -128,7 +128,7 @@ def test_retrying_all_failed_mail_sends_nothing_of_a_stopped_notice(
     operator.run("stop", SLUG, "--reason", "wrong")
     look()
     with operator.db.write() as session:
-        assert outbox.retry_failed(session, None, operator.clock.now()) == 0
+        assert retrying.retry_failed(session, None, operator.clock.now()) == 0
     drain(worker_parts)
     assert smtp.messages == []
 

@@ -29,6 +29,7 @@ FIRST = 100
 STOPPED = "stopped"
 WITHDRAWN = "withdrawn"
 PAUSE_NAME = "bulk"
+LONGEST_REASON = 200  # characters of why there is a pause
 _PAUSABLE = min(mails.PRIORITIES[stream] for stream in mails.PAUSABLE)
 
 
@@ -70,12 +71,12 @@ def pause(session: Session, reason: str, now: datetime) -> bool:
     return True
 
 
-def resume(session: Session, now: datetime) -> bool:
+def resume(session: Session, now: datetime, reason: str = "") -> bool:
     """End the pause; return False if there was none. Writes the audit row."""
     ended: Any = session.execute(delete(MailPause).where(MailPause.name == PAUSE_NAME))
     if not ended.rowcount:
         return False
-    audit.record(session, "outbox.resume", "", {}, now)
+    audit.record(session, "outbox.resume", reason, {}, now)
     return True
 
 
