@@ -1,0 +1,162 @@
+"""The timeline's composer: a text to start from, a time that means one moment, a post in company or alone."""
+
+import re
+
+import pytest
+from sqlalchemy import select
+
+from portal.incidents import announcing
+from portal.outbox.models import OutboxMail
+from tests.incidents.conftest import SLUG
+from tests.visitor import SAME_SITE, hidden
+
+TIMELINE = f"/incidents/{SLUG}/timeline/"
+TEXT = {
+    "phase": "contained",
+    "occurred": "2026-11-22 08:30",
+    "zone": "Europe/Madrid",
+    "notify": "yes",
+    "next_by": "2026-11-23 18:00",
+    "title:en": "We closed the gap",
+    "body:en": "Nobody can get in that way any more.",
+    "title:es": "Cerramos el hueco",
+    "body:es": "Ya nadie puede entrar así.",
+}
+
+
+@pytest.fixture
+def environ(environ):
+    return environ | {"PORTAL_TIMEZONE": "Europe/Madrid"}
+
+
+@pytest.fixture
+def begun(ana):
+    """The page of a new entry."""
+
+    def begin(**changed):
+        where = ana.send(TIMELINE, to=f"{TIMELINE}new/", phase="contained").location
+        if changed is not None:
+            ana.send(where, **TEXT | {name.replace("__", ":"): text for name, text in changed.items()})
+        return where
+
+    return begin
+
+
+def test_an_entry_starts_from_its_phases_text_and_goes_out_once_approved(
+    published, ana, ben, begun, client, working, db, worker_parts
+):
+    where = ana.send(TIMELINE, to=f"{TIMELINE}new/", phase="contained").location
+    page = ana.read(where)
+    assert "We closed the gap the thief used" in page
+    assert "Hemos cerrado el hueco que usó el ladrón" in page
+    assert "Must be fixed" in page  # the brackets
+    assert "Fix the text" in ana.read(f"{where}post/")
+    ana.send(where, **TEXT)
+    page = ana.read(where)
+    assert "= 2026-11-22 07:30 UTC" in page
+    assert "= 2026-11-23 17:00 UTC" in page
+    assert "Email it to 0 subscribers" in page
+    asked = ana.send(f"{where}post/", how="two")
+    shown = ben.read(asked.location)
+    for words in (
+        "We closed the gap",
+        "Ya nadie puede entrar",
+        "2026-11-22 07:30:00 UTC",
+        "10 subscribers at most",
+    ):
+        assert words in shown
+    assert client.get(f"/incidents/{SLUG}/updates/1/").status_code == 404
+    ben.submit(asked.location, to=f"{asked.location}approve/", code=ben.code)
+    assert "Nobody can get in that way any more." in client.get(f"/incidents/{SLUG}/updates/1/").text
+    assert "You promised news by" in ana.read(TIMELINE)
+    assert "to be emailed" in ana.read(TIMELINE)
+    with db.read() as session:
+        assert [one.number for one in announcing.waiting(session, worker_parts.vault)] == [1]
+    assert ana.get(where).status_code == 404  # its draft is gone
+
+
+def test_an_hour_that_came_twice_is_asked_about(published, ana, begun):
+    where = begun(occurred="2026-10-25 02:30")
+    page = ana.read(where)
+    assert "came twice in Europe/Madrid" in page
+    assert re.findall(r'name="choose-occurred" value="([^"]+)"', page) == [
+        "2026-10-25T02:30+02:00",
+        "2026-10-25T02:30+01:00",
+    ]
+    ana.send(where, **TEXT | {"occurred": "2026-10-25 02:30", "choose-occurred": "2026-10-25T02:30+01:00"})
+    assert "= 2026-10-25 01:30 UTC" in ana.read(where)
+
+
+def test_the_script_is_told_what_a_time_means(published, ana, begun):
+    where = begun()
+    form = hidden(ana.read(where)) | TEXT | {"occurred": "2026-03-29 02:30"}
+    told = ana.post(where, data=form, headers=SAME_SITE | {"Accept": "application/json"}).json
+    assert "does not exist in Europe/Madrid" in told["echoes"]["occurred"]
+    assert [one["part"] for one in told["told"]] == ["occurred"]
+
+
+def test_one_author_posts_alone_and_somebody_else_confirms(
+    published, ana, ben, begun, client, working, db, sign_in, worker_parts
+):
+    where = begun()
+    refused = ana.send(f"{where}post/", how="alone", reason=" ")
+    assert refused.status_code == 422
+    assert "Give a reason" in refused.text
+    ana.send(f"{where}post/", how="alone", reason="Nobody answers at 2 a.m.")
+    assert client.get(f"/incidents/{SLUG}/updates/1/").status_code == 200
+    page = ana.read(TIMELINE)
+    assert "Ana, " in page
+    assert "Nobody answers at 2 a.m." in page
+    assert "/confirm/" not in page
+    with db.read() as session:  # who approves is told, the author is not
+        assert len(session.scalars(select(OutboxMail)).all()) == 1
+    confirm = re.search(r'action="([^"]+/confirm/[0-9a-f]{32}/)"', ben.read(TIMELINE))
+    assert confirm
+    assert ana.post(confirm[1], data=hidden(ana.read(TIMELINE)), headers=SAME_SITE).status_code == 403
+    ben.send(TIMELINE, to=confirm[1])
+    assert "Posted without a second person" not in ben.read(TIMELINE)
+
+
+def test_who_approves_cannot_confirm_what_they_posted_themselves(published, ben, working):
+    where = ben.send(TIMELINE, to=f"{TIMELINE}new/", phase="contained").location
+    ben.send(where, **TEXT)
+    ben.send(f"{where}post/", how="alone", reason="It could not wait.")
+    page = ben.read(TIMELINE)
+    assert "/confirm/" not in page
+
+
+def test_an_update_is_withdrawn_at_once(published, ana, begun, client, working):
+    ana.send(f"{begun()}post/", how="alone", reason="It could not wait.")
+    page = f"/incidents/{SLUG}/withdraw/update/1/"
+    assert f'href="{page}"' in ana.read(TIMELINE)
+    ana.send(page, reason="It named the wrong day.")
+    assert "It named the wrong day." in client.get(f"/incidents/{SLUG}/updates/1/").text
+    assert "withdrawn" in ana.read(TIMELINE)
+
+
+def test_two_authors_of_one_entry_are_told_apart(published, ana, begun, sign_in):
+    carla, where = sign_in("Carla"), begun()
+    theirs = hidden(carla.read(where)) | TEXT
+    ana.send(where, **TEXT | {"title:en": "Ana’s title"})
+    sent = carla.post(where, data=theirs | {"title:en": "Carla’s title"}, headers=SAME_SITE)
+    page = carla.read(sent.location)
+    assert "Ana’s title" in page
+    assert "Carla’s title" in page
+    carla.send(sent.location, **{"take-title:en": "yours"})
+    assert "Carla’s title" in ana.read(where)
+
+
+def test_an_entry_before_the_first_statement_goes_out_with_it(draft, ana, begun, working, portal):
+    where = begun()
+    page = ana.read(f"{where}post/")
+    assert "This incident isn’t public yet." in page
+    ana.send(f"{where}post/")
+    assert "goes out with the statement" in ana.read(TIMELINE)
+    assert "We closed the gap" in ana.read(f"/incidents/{SLUG}/statement/publish/")
+
+
+def test_a_draft_is_deleted(published, ana, begun):
+    where = begun()
+    assert where in ana.read(TIMELINE)
+    ana.send(where, to=f"{where}discard/")
+    assert where not in ana.read(TIMELINE)
