@@ -18,7 +18,7 @@ from portal.core.shipped import STATIC, TEMPLATES
 from portal.crypto import keys
 from portal.crypto.keys import ConsoleKeys
 from portal.crypto.vault import ConsoleVault
-from portal.incidents.console import publishing, statement, timeline
+from portal.incidents.console import incident, publishing, statement, timeline
 from portal.runtime.parts import ConsoleParts
 from portal.staff import pages
 from portal.staff.approvals import console as approvals
@@ -29,7 +29,7 @@ from portal.web.gate import Gate
 
 COOKIE = "console"
 TEXT_BYTES = 1024 * 1024  # a long statement, as a form writes its letters
-PAGES = (site, sign_in, home, approvals, people, statement, publishing, timeline, mail)
+PAGES = (site, sign_in, home, approvals, people, incident, statement, publishing, timeline, mail)
 
 
 def from_environment() -> Flask:

@@ -58,6 +58,12 @@ REFUSALS = {
     "withdrawn": lazy_gettext("This was withdrawn before."),
     "not-public": lazy_gettext("This isn’t public."),
     "reason": lazy_gettext("Give a reason: one line of at most 500 characters."),
+    "title": lazy_gettext("Give a title: one line of at most 200 characters."),
+    "classes": lazy_gettext("One of the data classes isn’t known: %(said)s"),
+    "no-classes": lazy_gettext("Name at least one kind of data."),
+    "day": lazy_gettext("Enter the day like 2026-11-29. It can’t be in the future."),
+    "slug": lazy_gettext("The short name has lower-case letters, digits and hyphens, like november-2026."),
+    "slug-taken": lazy_gettext("Another incident has this short name. Choose another one."),
     "own": lazy_gettext("You posted this, so somebody else must confirm it."),
 }
 
@@ -78,7 +84,11 @@ def waiting(session: Session, kind: str, slug: str) -> list[Approval]:
 
 def refused(reason: str, values: Mapping[str, Any] | None = None) -> str:
     """Return what to tell an author of what was refused."""
-    return str(REFUSALS[reason]) if reason in REFUSALS else refusal(reason, dict(values or {}))
+    if reason not in REFUSALS:
+        return refusal(reason, dict(values or {}))
+    return (
+        str(REFUSALS[reason]) % values if values and "%(" in str(REFUSALS[reason]) else str(REFUSALS[reason])
+    )
 
 
 def author() -> str:

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from portal.incidents import service
-from portal.incidents.drafts import posting, releasing
+from portal.incidents.drafts import facts, posting, releasing
+from portal.incidents.drafts.facts import Facts
 from portal.incidents.drafts.posting import ConfirmRefused, Post
 from portal.incidents.drafts.releasing import NotReleasable, Release
 from portal.incidents.models import PHASES
@@ -22,7 +23,7 @@ from portal.staff.roles import Role
 
 AUTHORS = frozenset({Role.AUTHOR, Role.APPROVER})
 APPROVERS = frozenset({Role.APPROVER})
-PUBLISH, POST = "statement.publish", "update.post"
+PUBLISH, POST, FACTS = "statement.publish", "update.post", "incident.facts"
 PAGE = "incidents/console/_approval.html"
 REFUSALS: dict[type[Exception], str] = {
     service.IncidentUnknown: "gone",
@@ -50,7 +51,13 @@ def actions(uses: IncidentUses) -> dict[str, Action]:
             row = posting.post(session, parts.vault, parts.settings, count, wanted, shown, now)
             return {"update": row.number} if row else {}
 
+    def change(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, Any]) -> dict[str, Any]:
+        with _refused(), parts.db.write() as session:
+            facts.change(session, parts.vault, Facts.read(fields), shown, parts.clock.now())
+        return {}
+
     return {
+        FACTS: Action(_describe_facts, change, AUTHORS, APPROVERS),
         PUBLISH: Action(_describe_release, publish, AUTHORS, APPROVERS, PAGE, _beside),
         POST: Action(_describe_post, post, AUTHORS, APPROVERS, PAGE, _beside),
     }
@@ -99,6 +106,8 @@ def orders(uses: IncidentUses) -> dict[str, Order]:
             return {}
 
     return {
+        "incident-create": Order(_create, AUTHORS),
+        "incident-change": Order(_change, AUTHORS),
         "update-alone": Order(post_alone, AUTHORS, step_up=True),
         "update-confirm": Order(_confirm, APPROVERS, step_up=True),
         "publication-cancel": Order(_cancel, AUTHORS),
@@ -120,6 +129,24 @@ def _describe_release(session: Session, fields: Mapping[str, str]) -> dict[str, 
 def _describe_post(session: Session, fields: Mapping[str, str]) -> dict[str, Any]:
     with _refused():
         return posting.described(session, Post.read(fields))
+
+
+def _describe_facts(session: Session, fields: Mapping[str, str]) -> dict[str, Any]:
+    with _refused():
+        return facts.described(session, Facts.read(fields))
+
+
+def _create(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Create an incident as a draft. Fields: of its facts."""
+    with _refused(), parts.db.write() as session:
+        return {"slug": facts.create(session, Facts.read(fields), parts.clock.now()).slug}
+
+
+def _change(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Change the facts of an incident that is not public. Fields: of its facts."""
+    with _refused(), parts.db.write() as session:
+        facts.change(session, parts.vault, Facts.read(fields), None, parts.clock.now())
+    return {}
 
 
 def _post(fields: Mapping[str, str]) -> Post:

@@ -18,6 +18,7 @@ TITLES = {
     "staff.roles": lazy_gettext("Change somebody’s roles"),
     "statement.publish": lazy_gettext("Publish the statement"),
     "update.post": lazy_gettext("Post an update"),
+    "incident.facts": lazy_gettext("Change an incident’s facts"),
 }
 STATES = {
     "open": lazy_gettext("Waiting"),

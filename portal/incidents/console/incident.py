@@ -1,0 +1,131 @@
+"""List the incidents, begin one, and change its title, day and data classes."""
+
+from typing import Any
+
+from flask import render_template, request
+from flask_babel import gettext as _
+
+from portal.datakinds import taxonomy
+from portal.datakinds.advice import GROUP_NAMES
+from portal.datakinds.names import shown
+from portal.incidents import service
+from portal.incidents.console import shared
+from portal.incidents.console.shared import REFUSED, found, refused
+from portal.incidents.drafts import facts, posting, statements
+from portal.incidents.drafts.actions import AUTHORS, FACTS
+from portal.incidents.drafts.facts import Facts
+from portal.incidents.drafts.releasing import NotReleasable
+from portal.incidents.models import PHASES, PUBLISHED, Incident
+from portal.staff import sending
+from portal.staff.approvals.console import ask
+from portal.staff.pages import StaffPages
+from portal.staff.sending import OrderRefused
+from portal.web import frame
+
+bp = StaffPages("incidents", __name__)
+
+
+@bp.page("/incidents/", roles=AUTHORS)
+def overview() -> str:
+    """List the incidents with their phase, what differs from what is public, and what is promised."""
+    console = sending.parts()
+    with console.db.read() as session:
+        rows = service.every(session)
+        phases = service.phases(session)
+        alone = {one.slug for one in posting.unconfirmed(session)}
+        languages = console.settings.site.languages
+        changed = {
+            row.slug: [one.language for one in statements.standings(session, row, languages) if one.changed]
+            for row in rows
+        }
+    return render_template(
+        "incidents/console/incidents.html",
+        incidents=rows,
+        phases={row.slug: PHASES.get(phases.get(row.id, "")) for row in rows},
+        changed=changed,
+        alone=alone,
+        now=console.clock.now(),
+    )
+
+
+@bp.page("/incidents/new/", roles=AUTHORS, methods=("GET", "POST"))
+def new() -> Any:
+    """Begin an incident; nobody else sees it until its first publication."""
+    if request.method == "GET":
+        return _page(None, None)
+    try:
+        wanted = _wanted(request.form.get("slug", "").strip() or facts.slug_of(request.form.get("title", "")))
+        told = sending.order("incident-create", **wanted.fields)
+    except NotReleasable as error:
+        return _page(None, None, refused(error.reason, error.values)), REFUSED
+    except OrderRefused as error:
+        return _page(None, None, refused(error.reason, error.told.get("values"))), REFUSED
+    said = _("The incident is a draft. Write the statement.")
+    return sending.done(said, f"/incidents/{told['slug']}/statement/")
+
+
+@bp.page("/incidents/<slug>/facts/", roles=AUTHORS, methods=("GET", "POST"), step_up=True)
+def change(slug: str) -> Any:
+    """Change an incident's facts: of a public one with a second person."""
+    with sending.parts().db.read() as session:
+        incident = found(session, slug)
+        waiting = shared.waiting(session, FACTS, slug)
+    if request.method == "GET":
+        return _page(incident, facts.of_incident(incident), waiting=waiting)
+    try:
+        wanted = _wanted(slug)
+        if incident.state == PUBLISHED:
+            return ask(FACTS, wanted.fields, request.form.get("reason", "").strip())
+        sending.order("incident-change", **wanted.fields)
+    except NotReleasable as error:
+        fault = refused(error.reason, error.values)
+    except OrderRefused as error:
+        fault = refused(error.reason, error.told.get("values"))
+    else:
+        return sending.done(_("Saved."), f"/incidents/{slug}/facts/")
+    return _page(incident, facts.of_incident(incident), fault), REFUSED
+
+
+def _wanted(slug: str) -> Facts:
+    """Return what the form says. Raises NotReleasable."""
+    settings = sending.parts().settings
+    others = [one for one in settings.site.languages if one != settings.default_language]
+    titles = {one: " ".join(request.form.get(f"title:{one}", "").split()) for one in others}
+    return Facts.read(
+        {
+            "slug": slug,
+            "title": request.form.get("title", ""),
+            "titles": facts.titles_text(titles),
+            "classes": taxonomy.SEPARATOR.join(request.form.getlist("class")),
+            "happened": request.form.get("happened", "").strip(),
+            "discreet": request.form.get("discreet", ""),
+        }
+    )
+
+
+def _page(
+    incident: Incident | None, now: Facts | None, fault: str = "", waiting: list[Any] | None = None
+) -> str:
+    settings = sending.parts().settings
+    given = request.form if request.method == "POST" else None
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for one in sorted(taxonomy.load(), key=lambda one: (-one.severity, one.name)):
+        groups.setdefault(one.group, []).append((one.name, shown(one, frame.language())))
+    return render_template(
+        "incidents/console/facts.html",
+        incident=incident,
+        public=incident is not None and incident.state == PUBLISHED,
+        fault=fault,
+        title=given.get("title", "") if given else (now.title if now else ""),
+        titles={
+            one: given.get(f"title:{one}", "") if given else (now.titles.get(one, "") if now else "")
+            for one in settings.site.languages
+            if one != settings.default_language
+        },
+        slug=given.get("slug", "") if given else "",
+        happened=given.get("happened", "") if given else (now.happened_on if now else "") or "",
+        discreet=given.get("discreet") == "yes" if given else bool(now and now.discreet),
+        chosen=set(given.getlist("class")) if given else set(now.classes if now else ()),
+        groups=[(GROUP_NAMES[name], groups[name]) for name in taxonomy.GROUPS if name in groups],
+        waiting=waiting or (),
+    )

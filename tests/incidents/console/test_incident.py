@@ -1,0 +1,67 @@
+"""A newcomer begins an incident, writes it and sees it public, without a document or a shell."""
+
+from portal.staff.roles import Role
+from tests.incidents.console.test_statement import PARTS, approve
+
+NEW = "/incidents/new/"
+
+
+def test_an_incident_is_begun_and_its_first_statement_published(ana, ben, client, working):
+    assert "There is no incident yet." in ana.read("/incidents/")
+    begun = ana.send(
+        NEW,
+        **{"title": "Theft of our order archive", "title:es": "Robo", "happened": "2026-10-28"},
+        **{"class": ["Names", "Email addresses"]},
+    )
+    assert begun.location == "/incidents/theft-of-our-order-archive/statement/"
+    ana.send(ana.get(begun.location).location, **PARTS)
+    asked = ana.send(f"{begun.location}publish/", language="en")
+    approve(ben, asked.location)
+    page = client.get("/incidents/theft-of-our-order-archive/").text
+    assert PARTS["apology"] in page
+    assert "Robo" in client.get("/incidents/", headers={"Accept-Language": "es"}).text
+    listed = ana.read("/incidents/")
+    assert "Theft of our order archive" in listed
+    assert "Public" in listed
+
+
+def test_what_is_wrong_is_said_and_what_was_typed_stays(ana, draft, working):
+    right = {"title": "Theft", "class": ["Names"]}
+    for wrong, said in (
+        ({"title": " "}, "Give a title"),
+        ({"class": []}, "Name at least one kind of data."),
+        ({"class": ["Dreams"]}, "isn’t known"),
+        ({"happened": "yesterday"}, "Enter the day like 2026-11-29"),
+        ({"happened": "2026-12-29"}, "It can’t be in the future."),
+        ({"slug": "Two Words"}, "lower-case letters"),
+        ({"slug": draft}, "Choose another one."),
+    ):
+        refused = ana.send(NEW, **right | wrong)
+        assert refused.status_code == 422
+        assert said in refused.text
+    assert 'value="booking"' in refused.text
+
+
+def test_the_facts_of_a_draft_change_at_once_and_of_a_public_one_with_a_second_person(
+    ana, ben, published, client, working, portal
+):
+    page = f"/incidents/{published}/facts/"
+    given = {"title": "Theft of all bookings", "class": ["Names", "Passwords"], "happened": "2026-11-03"}
+    asked = ana.send(page, **given)
+    assert asked.location.startswith("/approvals/")
+    assert "Theft of all bookings" not in client.get("/incidents/").text
+    assert "Theft of all bookings" in ben.read(asked.location)
+    approve(ben, asked.location)
+    assert "Theft of all bookings" in client.get("/incidents/").text
+    shown = portal("incidents", "show", published).output
+    assert "data with the next publish: Names; Passwords" in shown
+    assert "happened: 2026-11-03" in shown
+    assert ana.send(page, **given).status_code == 422  # nothing changes
+    portal("incidents", "create", "other", "--title", "Other", "--classes", "Names")
+    saved = ana.send("/incidents/other/facts/", title="Another", **{"class": ["Names"]}, discreet="yes")
+    assert saved.location == "/incidents/other/facts/"
+    assert "discreet" in portal("incidents", "show", "other").output
+
+
+def test_only_who_writes_or_approves_begins_incidents(sign_in):
+    assert sign_in("Eve", Role.ADMIN).get(NEW).status_code == 403
