@@ -3,9 +3,10 @@
 import os
 from dataclasses import replace
 from functools import partial
+from io import BytesIO
 from wsgiref.types import WSGIEnvironment
 
-from flask import Flask
+from flask import Flask, Request
 
 from portal.console import home, site
 from portal.console.actions import ACTIONS
@@ -18,6 +19,7 @@ from portal.core.shipped import STATIC, TEMPLATES
 from portal.crypto import keys
 from portal.crypto.keys import ConsoleKeys
 from portal.crypto.vault import ConsoleVault
+from portal.exposure.console import files, lists, uploads
 from portal.incidents.console import incident, publishing, statement, timeline
 from portal.runtime.parts import ConsoleParts
 from portal.staff import pages
@@ -29,7 +31,37 @@ from portal.web.gate import Gate
 
 COOKIE = "console"
 TEXT_BYTES = 1024 * 1024  # a long statement, as a form writes its letters
-PAGES = (site, sign_in, home, approvals, people, incident, statement, publishing, timeline, mail)
+PAGES = (
+    site,
+    sign_in,
+    home,
+    approvals,
+    people,
+    incident,
+    statement,
+    publishing,
+    timeline,
+    mail,
+    lists,
+    files,
+    uploads,
+)
+
+
+class MemoryRequest(Request):
+    """A request whose form never touches a disk: werkzeug would put its files into a temporary folder.
+
+    Files come by pages that read the body as it streams; a form has no more bytes than MAX_CONTENT_LENGTH.
+    """
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,  # noqa: ARG002 - part of the interface
+        content_type: str | None,  # noqa: ARG002 - part of the interface
+        filename: str | None = None,  # noqa: ARG002 - part of the interface
+        content_length: int | None = None,  # noqa: ARG002 - part of the interface
+    ) -> BytesIO:
+        return BytesIO()
 
 
 def from_environment() -> Flask:
@@ -62,6 +94,7 @@ def create_console(
         actions=ACTIONS,
         uses=INCIDENT_USES,
     )
+    app.request_class = MemoryRequest
     frame.prepare(app, parts)
     app.config.update(MAX_CONTENT_LENGTH=TEXT_BYTES, MAX_FORM_MEMORY_SIZE=TEXT_BYTES)
     app.config[errors.PAGE] = "console/error.html"

@@ -2,6 +2,7 @@
 
 from portal.console.mail import jobs as mail
 from portal.console.uses import INCIDENT_USES
+from portal.exposure.uploads import orders as lists
 from portal.incidents.drafts import actions as incidents
 from portal.runtime.parts import SealedHandler
 from portal.staff.approvals import jobs as approvals
@@ -15,4 +16,5 @@ SEALED: dict[str, SealedHandler] = {
     **handlers(people.ORDERS),
     **handlers(incidents.orders(INCIDENT_USES)),
     **handlers(mail.ORDERS),
+    **handlers(lists.ORDERS),
 }

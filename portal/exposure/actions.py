@@ -16,44 +16,27 @@ from portal.exposure.models import READY, ExposedPerson, ExposureList
 from portal.exposure.people import delete_people
 from portal.incidents import service as incidents
 from portal.runtime.parts import WorkerParts
-
-ACTIVATE = "list.activate"
-PURGE = "list.purge"
-
-
-class NotPossible(Exception):
-    """The action cannot be asked for, or done, now; the code says why."""
-
-    def __init__(self, code: str) -> None:
-        """Store the code."""
-        self.code = code
-        super().__init__(code)
-
-
-UNKNOWN = "unknown"
-DESTROYED = "destroyed"
-IS_ACTIVE = "active"
-NOTIFYING = "notifying"
-NOT_COMPARED = "not-compared"
-NOT_PUBLIC = "classes-not-public"
+from portal.staff.approvals.service import Action
+from portal.staff.orders import Refused
+from portal.staff.roles import Role
 
 
 def describe_activation(session: Session, fields: Mapping[str, str]) -> dict[str, Any]:
     """Return what is shown to who approves an activation: `fields` are incident (slug) and version.
 
-    Raises NotPossible where it cannot be activated as it is.
+    Raises Refused where it cannot be activated as it is.
     """
     incident, version = _version(session, fields)
     if beyond := service.classes_beyond(version, incident.class_names):
-        raise NotPossible(f"{NOT_PUBLIC}: {'; '.join(beyond)}")
+        raise Refused("list-classes", classes="; ".join(beyond))
     former = service.active(session, incident.id)
     if former is not None and former.id == version.id:
-        raise NotPossible(IS_ACTIVE)
+        raise Refused("list-active")
     compared = None
     if former is not None:
         comparison = comparisons.remembered(session, version, former)
         if comparison is None:
-            raise NotPossible(NOT_COMPARED)
+            raise Refused("list-not-compared")
         compared = {
             "version": former.number,
             "people": former.people,
@@ -65,10 +48,10 @@ def describe_activation(session: Session, fields: Mapping[str, str]) -> dict[str
     return _counts(incident.slug, version) | {"bad_rows": version.bad_rows, "compared": compared}
 
 
-def activate(parts: WorkerParts, fields: Mapping[str, str]) -> dict[str, Any]:
+def activate(parts: WorkerParts, fields: Mapping[str, str], _shown: Mapping[str, Any]) -> dict[str, Any]:
     """Activate the version that was approved: who approved it saw its bad rows, and whom it lacks.
 
-    Raises NotPossible.
+    Raises Refused.
     """
     now = parts.clock.now()
     with parts.db.write() as session:
@@ -89,36 +72,36 @@ def activate(parts: WorkerParts, fields: Mapping[str, str]) -> dict[str, Any]:
                 replace=True,
             )
         except activating.ListNotCompared:
-            raise NotPossible(NOT_COMPARED) from None
+            raise Refused("list-not-compared") from None
         except activating.ListBeyondClasses as error:
-            raise NotPossible(f"{NOT_PUBLIC}: {'; '.join(error.names)}") from None
+            raise Refused("list-classes", classes="; ".join(error.names)) from None
         return {"version": active.number, "people": active.people}
 
 
 def describe_purge(session: Session, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return what is shown to who approves the destruction of a version. Raises NotPossible."""
+    """Return what is shown to who approves the destruction of a version. Raises Refused."""
     incident, version = _version(session, fields)
     former = service.active(session, incident.id)
     if former is not None and former.id == version.id:
-        raise NotPossible(IS_ACTIVE)
+        raise Refused("list-active")
     if version.notifying:
-        raise NotPossible(NOTIFYING)
+        raise Refused("list-notifying")
     return _counts(incident.slug, version)
 
 
-def purge(parts: WorkerParts, fields: Mapping[str, str]) -> dict[str, Any]:
+def purge(parts: WorkerParts, fields: Mapping[str, str], _shown: Mapping[str, Any]) -> dict[str, Any]:
     """Destroy the key of a version; its rows, which nobody can read then, go by `delete_destroyed`.
 
-    Raises NotPossible.
+    Raises Refused.
     """
     with parts.db.write() as session:
         incident, version = _version(session, fields)
         try:
             service.destroy(session, incident.id, version.number, parts.clock.now())
         except service.ListActive:
-            raise NotPossible(IS_ACTIVE) from None
+            raise Refused("list-active") from None
         except service.ListNotifying:
-            raise NotPossible(NOTIFYING) from None
+            raise Refused("list-notifying") from None
         return {"version": version.number, "people": version.people}
 
 
@@ -143,9 +126,9 @@ def _version(session: Session, fields: Mapping[str, str]) -> tuple[Any, Exposure
         incident = incidents.by_slug(session, fields["incident"])
         version = service.finished(session, incident.id, int(fields["version"]))
     except (incidents.IncidentUnknown, service.ListUnknown, KeyError, ValueError):
-        raise NotPossible(UNKNOWN) from None
+        raise Refused("list-unknown") from None
     if version.data_key is None:
-        raise NotPossible(DESTROYED)
+        raise Refused("list-destroyed")
     return incident, version
 
 
@@ -157,3 +140,10 @@ def _counts(slug: str, version: ExposureList) -> dict[str, Any]:
         "addresses": version.addresses,
         "classes": json.loads(version.class_counts),
     }
+
+
+ASK = frozenset({Role.AUTHOR, Role.PRIVACY})
+ACTIONS = {
+    "list.activate": Action(describe_activation, activate, ask=ASK),
+    "list.purge": Action(describe_purge, purge, ask=ASK),
+}

@@ -37,6 +37,19 @@ REFUSALS = {
     "last-admin": lazy_gettext("There must be two admins. Make somebody else an admin first."),
     "no-member": lazy_gettext("This person isn’t on the list any more."),
     "fault": lazy_gettext("It didn’t work. The worker’s log says why."),
+    "list-unknown": lazy_gettext("This version doesn’t exist."),
+    "list-destroyed": lazy_gettext("This version was destroyed."),
+    "list-active": lazy_gettext("This version is the active one."),
+    "list-not-compared": lazy_gettext("We’re still comparing it with the active list. Try again soon."),
+    "list-notifying": lazy_gettext("A notice to this version is on its way. Stop it first, or wait."),
+    "list-classes": lazy_gettext(
+        "The public page doesn’t say that these were taken: %(classes)s. Publish that first."
+    ),
+    "upload-busy": lazy_gettext("This file is being read, or is over. Open it again."),
+    "upload-gone": lazy_gettext("This file is gone. Send it again."),
+    "upload-columns": lazy_gettext("Say what each column is, or leave it out."),
+    "not-left-out": lazy_gettext("Nobody with exactly this address and number is left out."),
+    "no-address": lazy_gettext("This isn’t an email address."),
 }
 
 

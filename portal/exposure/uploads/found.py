@@ -8,7 +8,7 @@ from portal.exposure.activating import Comparison
 from portal.exposure.importing import Summary
 from portal.exposure.uploads import plans
 from portal.exposure.uploads.models import Upload
-from portal.people_files.headers import How
+from portal.people_files.headers import JOINED, How, is_part
 from portal.people_files.reading import ColumnsUndecided, RowCounts
 from portal.people_files.report import LineReport
 from portal.people_files.room import NoRoom
@@ -28,6 +28,7 @@ def of_counts(counts: RowCounts, report: LineReport | None = None) -> dict[str, 
                 "header": column.shown,
                 "column": column.target,
                 "how": column.how.name.lower(),
+                "suggested": JOINED if column.how is How.UNDECIDED and is_part(column) else "",
                 "samples": [row[column.number - 1] for row in counts.samples],
             }
             for column in counts.layout.columns[:MOST_COLUMNS]

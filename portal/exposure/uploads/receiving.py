@@ -156,6 +156,12 @@ def find(session: Session, incident_id: bytes, upload_id: bytes) -> Upload:
     return upload
 
 
+def of_incident(session: Session, incident_id: bytes) -> list[Upload]:
+    """Return the uploads of an incident, the newest first."""
+    mine = select(Upload).where(Upload.incident_id == incident_id, Upload.state != DISCARDED)
+    return list(session.scalars(mine.order_by(Upload.created_at.desc())))
+
+
 def resumed(session: Session, incident_id: bytes, upload_id: bytes, name: str) -> Upload:
     """Return an upload that goes on. Raises UploadGone, and UploadRefused if `name` says another file."""
     upload = find(session, incident_id, upload_id)

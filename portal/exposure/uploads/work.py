@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -129,6 +130,7 @@ class Uploads:
         """Read or store an upload as planned; return whether it was stored."""
         parts = self._parts
         plan = plans.plan_of(parts.vault, upload)
+        parts = replace(parts, db=parts.db.acting({"by": plan.by} if plan.by else {}))
         file = streamed(parts.db, parts.vault, upload)
         read = read_list if upload.purpose == LIST else read_people_left_out
         done = read(parts, upload, plan, file, report, _Shown(parts, upload))

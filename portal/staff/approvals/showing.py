@@ -14,6 +14,8 @@ from portal.staff.roles import Role
 from portal.staff.words import SHORT_ROLES
 
 TITLES = {
+    "list.activate": lazy_gettext("Activate a list"),
+    "list.purge": lazy_gettext("Destroy a list"),
     "staff.invite": lazy_gettext("Invite somebody"),
     "staff.roles": lazy_gettext("Change somebody’s roles"),
     "statement.publish": lazy_gettext("Publish the statement"),
@@ -34,6 +36,16 @@ LABELS = {
     "before": lazy_gettext("Roles now"),
     "after": lazy_gettext("Roles after it"),
     "version": lazy_gettext("Version"),
+    "incident": lazy_gettext("Incident"),
+    "people": lazy_gettext("People"),
+    "addresses": lazy_gettext("Addresses"),
+    "bad_rows": lazy_gettext("Rejected rows, whose people get no notice"),
+    "classes": lazy_gettext("People by kind of data"),
+    "compared": lazy_gettext("Compared with the active version"),
+    "new": lazy_gettext("new"),
+    "gone": lazy_gettext("gone"),
+    "changed": lazy_gettext("changed"),
+    "loses_many": lazy_gettext("more than a tenth are gone"),
 }
 _ROLES = ("roles", "before", "after")
 

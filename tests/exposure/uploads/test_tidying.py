@@ -10,7 +10,9 @@ from portal.exposure import jobs as exposure_jobs
 from portal.exposure.models import ExposedPerson, ListComparison
 from portal.exposure.uploads import jobs, receiving
 from portal.exposure.uploads.models import Upload, UploadChunk, UploadKey, UploadLines
+from portal.staff.orders import Refused
 
+SECOND = {"incident": "november", "version": "2"}
 PLAIN = b"email,account_ref\nana@mail.example,C-1\nben@mail.example,C-2\nbad,C-3\n"
 
 
@@ -94,7 +96,7 @@ def test_who_approves_an_activation_sees_what_becomes_of_whom(desk, second_versi
             "loses_many": True,
         },
     }
-    done = actions.activate(desk.parts, {"incident": "november", "version": "2"})
+    done = actions.activate(desk.parts, SECOND, {})
     assert done == {"version": 2, "people": 2}
 
 
@@ -102,8 +104,8 @@ def test_an_activation_with_a_forged_comparison_is_not_done(desk, second_version
     with desk.db.write() as session:
         session.scalars(select(ListComparison)).one().gone = 0
     assert described(desk, actions.describe_activation)["compared"]["gone"] == 0
-    with pytest.raises(actions.NotPossible, match="not-compared"):
-        actions.activate(desk.parts, {"incident": "november", "version": "2"})
+    with pytest.raises(Refused, match="list-not-compared"):
+        actions.activate(desk.parts, SECOND, {})
     desk.work()
     assert described(desk, actions.describe_activation)["compared"]["gone"] == 1
 
@@ -111,7 +113,7 @@ def test_an_activation_with_a_forged_comparison_is_not_done(desk, second_version
 def test_a_version_of_the_command_line_is_compared_by_the_worker(desk):
     desk.lists.live("ana@mail.example,C-1,,,,\nzoe@mail.example,C-9,,,,\n")
     desk.lists.take_in(PLAIN)
-    with pytest.raises(actions.NotPossible, match="not-compared"):
+    with pytest.raises(Refused, match="list-not-compared"):
         described(desk, actions.describe_activation)
     desk.work()
     assert described(desk, actions.describe_activation)["compared"]["new"] == 1
@@ -120,21 +122,21 @@ def test_a_version_of_the_command_line_is_compared_by_the_worker(desk):
 @pytest.mark.parametrize(
     ("version", "describe", "code"),
     [
-        ("1", actions.describe_activation, "active"),
-        ("1", actions.describe_purge, "active"),
-        ("3", actions.describe_activation, "unknown"),
-        ("x", actions.describe_purge, "unknown"),
+        ("1", actions.describe_activation, "list-active"),
+        ("1", actions.describe_purge, "list-active"),
+        ("3", actions.describe_activation, "list-unknown"),
+        ("x", actions.describe_purge, "list-unknown"),
     ],
 )
 def test_what_is_not_possible_cannot_be_asked_for(desk, second_version, version, describe, code):
-    with pytest.raises(actions.NotPossible, match=code):
+    with pytest.raises(Refused, match=code):
         described(desk, describe, version)
 
 
 def test_a_purged_version_loses_its_key_at_once_and_its_rows_with_the_next_run(desk, second_version):
     assert described(desk, actions.describe_purge)["people"] == 2
-    assert actions.purge(desk.parts, {"incident": "november", "version": "2"})["version"] == 2
-    with pytest.raises(actions.NotPossible, match="destroyed"):
+    assert actions.purge(desk.parts, SECOND, {})["version"] == 2
+    with pytest.raises(Refused, match="list-destroyed"):
         described(desk, actions.describe_activation)
     exposure_jobs.clear(desk.parts)
     with desk.db.read() as session:

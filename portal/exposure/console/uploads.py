@@ -1,0 +1,190 @@
+"""The pages of one file: how far it is, what is in it, what its columns are, and storing it."""
+
+import json
+from typing import Any
+
+from flask import Response, abort, jsonify, redirect, render_template, request
+from flask_babel import format_decimal
+from flask_babel import gettext as _
+from sqlalchemy import select
+
+from portal.exposure.console import lists, words
+from portal.exposure.uploads import receiving
+from portal.exposure.uploads.models import (
+    READ,
+    RECEIVING,
+    REFUSED,
+    UNDECIDED,
+    WAITING,
+    WORKING,
+    Upload,
+    UploadLines,
+)
+from portal.exposure.uploads.orders import SEES, SENDS
+from portal.exposure.uploads.receiving import UploadGone
+from portal.incidents.models import Incident
+from portal.staff import sending
+from portal.staff.pages import StaffPages, current
+from portal.staff.sending import OrderRefused
+from portal.staff.words import refusal
+
+bp = StaffPages("uploads", __name__)
+
+NOT_DONE = 422
+JOINED = "name"
+UNKNOWN, LEAVE_OUT = "?", "-"
+PERCENT = 100
+
+
+@bp.page("/lists/<slug>/uploads/<upload_id>/", roles=SEES)
+def one(slug: str, upload_id: str) -> str:
+    """Show one file."""
+    return _page(*_upload(slug, upload_id))
+
+
+def _page(incident: Incident, upload: Upload, fault: str = "") -> str:
+    found: dict[str, Any] = {}
+    if upload.state in (UNDECIDED, READ, REFUSED) or upload.number:
+        found = sending.order("list-found", incident=incident.slug, upload=upload.id.hex())["found"]
+    return render_template(
+        "exposure/console/upload.html",
+        incident=incident,
+        upload=upload,
+        found=found,
+        problem=_problem(found),
+        column_words=words.COLUMNS,
+        encodings=words.ENCODINGS,
+        state_words=words.STATES,
+        progress=_progress(upload),
+        waits=upload.state in (WAITING, WORKING),
+        may_send=bool(SENDS & current().member.roles),
+        chosen=request.form if fault else {},
+        fault=fault,
+    )
+
+
+@bp.page("/lists/<slug>/uploads/<upload_id>/progress", roles=SEES)
+def progress(slug: str, upload_id: str) -> Any:
+    """Say how far a file is: one row is read."""
+    _incident, upload = _upload(slug, upload_id)
+    return jsonify(_progress(upload))
+
+
+@bp.page("/lists/<slug>/uploads/<upload_id>/columns/", roles=SENDS, methods=("POST",))
+def columns(slug: str, upload_id: str) -> Any:
+    """Read a file again, as its columns and its encoding were decided."""
+    incident, upload = _upload(slug, upload_id)
+    mapped, ignored, fault = [], [], ""
+    for name, target in request.form.items():
+        number = name.removeprefix("column-")
+        if number == name or not number.isdigit():
+            continue
+        if target == UNKNOWN:
+            fault = _("Say what each column is, or leave it out.")
+        elif target == LEAVE_OUT:
+            ignored.append(int(number))
+        elif target in words.COLUMNS:
+            mapped.append((int(number), target))
+    targets = [target for _number, target in mapped if target != JOINED]
+    if len(set(targets)) < len(targets):
+        fault = _("Two columns can’t be the same thing, except the name. Leave one out.")
+    if not fault and (mapped or ignored) and "email" not in targets:
+        fault = _("Choose the column that has the email addresses.")
+    encoding = request.form.get("encoding", "")
+    if encoding and encoding not in words.ENCODINGS:
+        abort(400)
+    if fault:
+        return _page(incident, upload, fault), NOT_DONE
+    return _ordered(
+        slug,
+        upload,
+        "list-read",
+        encoding=encoding,
+        mapped=json.dumps(sorted(mapped)),
+        ignored=json.dumps(sorted(ignored)),
+    )
+
+
+@bp.page("/lists/<slug>/uploads/<upload_id>/store/", roles=SENDS, methods=("POST",))
+def store(slug: str, upload_id: str) -> Any:
+    """Store a file as it was read: a list as a version that nobody sees before it is activated."""
+    _incident, upload = _upload(slug, upload_id)
+    decided = {name: "yes" for name in ("widen", "silence") if request.form.get(name)}
+    return _ordered(slug, upload, "list-store", **decided)
+
+
+@bp.page("/lists/<slug>/uploads/<upload_id>/delete/", roles=SENDS, methods=("POST",))
+def delete(slug: str, upload_id: str) -> Any:
+    """Destroy the keys of a file, whatever its state."""
+    console = sending.parts()
+    _incident, upload = _upload(slug, upload_id)
+    with console.db.write() as db_session:
+        row = db_session.get(Upload, upload.id)
+        if row is not None:
+            receiving.discard(db_session, row, console.clock.now())
+    return sending.done(_("The file is deleted."), f"/lists/{slug}/")
+
+
+@bp.page("/lists/<slug>/uploads/<upload_id>/rejected/<int:reason>.csv", roles=SEES)
+def rejected(slug: str, upload_id: str, reason: int) -> Response:
+    """Download the lines that were rejected for one reason: their numbers, and nothing of them."""
+    _incident, upload = _upload(slug, upload_id)
+    with sending.parts().db.read() as db_session:
+        pages = db_session.scalars(
+            select(UploadLines.lines)
+            .where(UploadLines.upload_id == upload.id, UploadLines.reason == reason)
+            .order_by(UploadLines.page)
+        ).all()
+    if not pages:
+        abort(404)
+    content = "line\n" + "\n".join(page.replace(",", "\n") for page in pages) + "\n"
+    headers = {"Content-Disposition": f"attachment; filename=rejected-lines-{reason + 1}.csv"}
+    return Response(content, mimetype="text/csv", headers=headers)
+
+
+def _ordered(slug: str, upload: Upload, name: str, **fields: str) -> Any:
+    where = f"/lists/{slug}/uploads/{upload.id.hex()}/"
+    try:
+        sending.order(name, incident=slug, upload=upload.id.hex(), **fields)
+    except OrderRefused as error:
+        return sending.done(refusal(error.reason), where)
+    return redirect(where, 303)
+
+
+def _upload(slug: str, upload_id: str) -> tuple[Incident, Upload]:
+    with sending.parts().db.read() as db_session:
+        incident = lists.incident_of(db_session, slug)
+        try:
+            return incident, receiving.find(db_session, incident.id, bytes.fromhex(upload_id))
+        except (UploadGone, ValueError):
+            abort(404)
+
+
+def _problem(found: dict[str, Any]) -> dict[str, Any] | None:
+    problem: dict[str, Any] | None = found.get("problem")
+    if problem is None:
+        return None
+    said = words.PROBLEMS.get(problem["kind"])
+    if said is not None:
+        return problem | {"words": said}
+    reason = words.without_options(problem["reason"])
+    if problem.get("line"):
+        return problem | {"words": _("Line %(line)s: %(reason)s.", line=problem["line"], reason=reason)}
+    return problem | {"words": f"{reason}."}
+
+
+def _progress(upload: Upload) -> dict[str, Any]:
+    stage = str(words.STAGES.get(upload.stage, upload.stage))
+    if upload.rows:
+        stage = _("%(stage)s: %(rows)s rows", stage=stage, rows=format_decimal(upload.rows))
+    if upload.rate:
+        stage = _("%(stage)s, %(rate)s a second", stage=stage, rate=format_decimal(upload.rate))
+    done, total = upload.done, upload.total
+    if upload.state == RECEIVING:
+        done, total = upload.received, upload.size or 0
+        stage = _("%(percent)s %% of the file is here", percent=_percent(done, total))
+    return {"state": upload.state, "words": stage, "percent": _percent(done, total)}
+
+
+def _percent(done: int, total: int) -> int:
+    return min(done * PERCENT // total, PERCENT) if total else 0

@@ -1,0 +1,87 @@
+"""What the console says of files: why one is refused, and how it goes on."""
+
+import re
+
+from flask_babel import gettext, lazy_gettext
+
+REFUSALS = {
+    "empty": lazy_gettext("The file is empty."),
+    "too-large": lazy_gettext("The file is too large. Text may have 2 GB, a workbook 200 MB."),
+    "too-many": lazy_gettext("Five files are on their way already. Finish or delete one first."),
+    "no-room": lazy_gettext("The server’s disk is full. Ask your administrators to free some space."),
+    "is-workbook": lazy_gettext("This is a workbook or a zip archive. Choose it again."),
+    "is-no-workbook": lazy_gettext("This isn’t a workbook. Save the list as CSV or XLSX."),
+    "is-old-workbook": lazy_gettext(
+        "This is an old workbook (XLS), or one with a password. Save it as XLSX without a password."
+    ),
+    "is-no-list": lazy_gettext("This isn’t a list. Choose a CSV file or an XLSX workbook."),
+    "too-many-pieces": lazy_gettext("The upload stopped too often. Delete it, and start again."),
+    "other-file": lazy_gettext("This is another file. Choose the one you began with, or delete this upload."),
+    "busy": lazy_gettext("Two workbooks are being read already. Try again in a minute."),
+    "gone": lazy_gettext("This upload is over. Start again."),
+    "cut": lazy_gettext("The file didn’t arrive whole. Send it again."),
+}
+STATES = {
+    "receiving": lazy_gettext("On its way"),
+    "waiting": lazy_gettext("Waiting to be read"),
+    "working": lazy_gettext("Being read"),
+    "undecided": lazy_gettext("Needs your decision"),
+    "read": lazy_gettext("Read"),
+    "refused": lazy_gettext("Can’t be used"),
+    "stored": lazy_gettext("Stored"),
+}
+STAGES = {
+    "": lazy_gettext("Starting"),
+    "reading": lazy_gettext("Reading the file"),
+    "checking": lazy_gettext("Comparing with the active list"),
+    "storing": lazy_gettext("Storing"),
+    "removing": lazy_gettext("Undoing"),
+}
+PROBLEMS = {
+    "columns": lazy_gettext("Say what each column is. We need the one with the email addresses."),
+    "encoding": lazy_gettext("The text isn’t UTF-8. Choose its encoding below."),
+    "altered": lazy_gettext(
+        "Part of the file is missing, or somebody changed it. Send it again, and tell your administrators."
+    ),
+    "no-room": lazy_gettext("The server’s disk has no room for this list. Ask your administrators."),
+    "failed": lazy_gettext("It didn’t work. The worker’s log says why."),
+}
+COLUMNS = {
+    "email": lazy_gettext("Email address"),
+    "account_ref": lazy_gettext("Customer number"),
+    "name": lazy_gettext("Name"),
+    "locale": lazy_gettext("Language"),
+    "jurisdiction": lazy_gettext("Jurisdiction"),
+    "data_classes": lazy_gettext("Data that was taken"),
+}
+# What Excel and databases write where they do not write UTF-8.
+ENCODINGS = ("cp1252", "cp1250", "cp1251", "cp932", "iso-8859-1", "iso-8859-15", "gb18030", "utf-16-le")
+# What messages tell the users of the command line to add.
+_OPTION = re.compile(r"[.,;:]?\s*(?:If so, add|or leave it out with|Choose one with|add)?\s*--[a-z].*\Z")
+
+
+def refusal(code: str) -> str:
+    """Return why a file is refused."""
+    words = REFUSALS.get(code)
+    return str(words) if words is not None else str(gettext("It was refused: %(reason)s", reason=code))
+
+
+def without_options(reason: str) -> str:
+    """Return a reason of the command line without what it says of options, which the console has not."""
+    return _OPTION.sub("", reason)
+
+
+def workbook(reason: str) -> str:
+    """Return why a workbook cannot be read."""
+    return str(gettext("The workbook can’t be read: %(reason)s.", reason=reason))
+
+
+def sheets(names: list[str]) -> str:
+    """Return that one of several sheets must be named."""
+    listed = ", ".join(f"“{name}”" for name in names)
+    return str(
+        gettext(
+            "The workbook has several sheets: %(names)s. Type the name of one, and choose the file again.",
+            names=listed,
+        )
+    )

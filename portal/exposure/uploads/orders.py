@@ -1,0 +1,139 @@
+"""What staff order about lists: show what was found in a file, read or store it, leave people out."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from portal.audit import service as audit
+from portal.core.addresses import AddressInvalid, mask, normalise
+from portal.exposure import left_out, service
+from portal.exposure.left_out import NotLeftOut, Who
+from portal.exposure.uploads import plans, receiving
+from portal.exposure.uploads.models import Upload
+from portal.exposure.uploads.plans import NotNow, Plan
+from portal.exposure.uploads.receiving import UploadGone
+from portal.incidents import service as incidents
+from portal.incidents.models import Incident
+from portal.runtime.parts import WorkerParts
+from portal.staff.orders import Acting, Order, Refused
+from portal.staff.roles import Role
+
+# Of the people who are left out, as many are shown.
+SHOWN = 200
+MAX_TEXT = 320
+
+
+def show_found(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return what was found in a file, with its masked samples. Fields: incident, upload."""
+    with parts.db.write() as session:
+        incident, upload = _upload(session, fields)
+        found = plans.findings(parts.vault, upload)
+        if found.get("columns"):  # masked, and read all the same
+            audit.record(
+                session, "exposure.samples", incident.slug, {"upload": upload.id.hex()}, parts.clock.now()
+            )
+    return {"found": found}
+
+
+def read_again(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Read a file as decided. Fields: incident, upload, encoding, mapped and ignored (JSON)."""
+    try:
+        mapped = tuple((int(number), str(column)) for number, column in json.loads(fields["mapped"]))
+        ignored = tuple(int(number) for number in json.loads(fields["ignored"]))
+    except (ValueError, TypeError, KeyError) as error:
+        raise Refused("upload-columns") from error
+    plan = Plan(acting.by, encoding=fields.get("encoding", "")[:40], mapped=mapped, ignored=ignored)
+    return _decide(parts, fields, plan)
+
+
+def store(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Store a file as it was read. Fields: incident, upload, widen and silence, each `yes` or nothing."""
+    plan = Plan(
+        acting.by, store=True, widen=fields.get("widen") == "yes", silence=fields.get("silence") == "yes"
+    )
+    return _decide(parts, fields, plan)
+
+
+def show_left_out(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return who is left out of an incident's notices, masked, and how many of them are on the list.
+
+    Fields: incident.
+    """
+    with parts.db.write() as session:
+        incident = _incident(session, fields)
+        active = service.active(session, incident.id)
+        audit.record(session, "exposure.except-list", incident.slug, {}, parts.clock.now())
+    people = sorted(left_out.every(parts.db, parts.vault, incident.id))
+    few = len(people) <= SHOWN
+    matches = left_out.matches(parts.db, parts.vault, active) if active is not None and few else None
+    return {
+        "people": len(people),
+        "shown": [[mask(address), f"{ref[:1]}…{ref[-1:]}" if ref else ""] for address, ref in people[:SHOWN]],
+        "on_list": matches.people if matches else None,
+        "silent": matches.addresses if matches else None,
+    }
+
+
+def leave_out(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Leave one person out of an incident's notices. Fields: incident, address, ref."""
+    who = _who(fields)
+    with parts.db.write() as session:
+        new = left_out.add(session, parts.vault, _incident(session, fields), [who], parts.clock.now())
+    return {"new": bool(new)}
+
+
+def notify_again(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Notify one person again. Fields: incident, address, ref."""
+    who = _who(fields)
+    with parts.db.write() as session:
+        try:
+            left_out.remove(session, parts.vault, _incident(session, fields), who, parts.clock.now())
+        except NotLeftOut:
+            raise Refused("not-left-out") from None
+    return {}
+
+
+def _decide(parts: WorkerParts, fields: Mapping[str, str], plan: Plan) -> dict[str, Any]:
+    with parts.db.write() as session:
+        _, upload = _upload(session, fields)
+        try:
+            plans.decide(session, parts.vault, upload, plan, parts.clock.now())
+        except (NotNow, ValueError):
+            raise Refused("upload-busy") from None
+    return {}
+
+
+def _upload(session: Session, fields: Mapping[str, str]) -> tuple[Incident, Upload]:
+    incident = _incident(session, fields)
+    try:
+        return incident, receiving.find(session, incident.id, bytes.fromhex(fields["upload"]))
+    except (UploadGone, ValueError, KeyError):
+        raise Refused("upload-gone") from None
+
+
+def _incident(session: Session, fields: Mapping[str, str]) -> Incident:
+    try:
+        return incidents.by_slug(session, fields["incident"])
+    except (incidents.IncidentUnknown, KeyError):
+        raise Refused("list-unknown") from None
+
+
+def _who(fields: Mapping[str, str]) -> Who:
+    try:
+        return normalise(fields["address"][:MAX_TEXT]), fields.get("ref", "").strip()[:MAX_TEXT]
+    except (AddressInvalid, KeyError):
+        raise Refused("no-address") from None
+
+
+SENDS = frozenset({Role.AUTHOR, Role.PRIVACY})
+SEES = SENDS | {Role.APPROVER}
+ORDERS = {
+    "list-found": Order(show_found, SEES),
+    "list-read": Order(read_again, SENDS),
+    "list-store": Order(store, SENDS),
+    "left-out-show": Order(show_left_out, SENDS, step_up=True),
+    "left-out-add": Order(leave_out, SENDS, step_up=True),
+    "left-out-remove": Order(notify_again, SENDS, step_up=True),
+}

@@ -1,0 +1,177 @@
+"""Staff see what is in a file, decide about it, and ask for its activation."""
+
+import re
+
+import pytest
+from sqlalchemy import select
+
+from portal.audit.models import AuditEntry
+from portal.exposure.uploads.models import Upload
+from tests.visitor import hidden
+
+pytestmark = pytest.mark.sqlite
+
+FAULTY = (
+    b"E-Mail;Kundennummer;Vorname;Nachname;<b>Bemerkung</b>\n"
+    b"ana@mail.example;C-1;Ana;Ruiz;=1+1\n"
+    b"ben@mail.example;C-2;Ben;Okafor;**x**\n"
+    b"not an address;C-3;Cem;Kaya;\n"
+)
+COLUMNS = {
+    "column_1": "email",
+    "column_2": "account_ref",
+    "column_3": "name",
+    "column_4": "name",
+    "column_5": "-",
+}
+
+
+def test_the_way_of_a_semicolon_file_to_an_approved_list(sender, office):
+    page = sender.read(FAULTY)
+    shown = sender.browser.get(page).text
+    assert "Needs your decision" in shown
+    assert "a…@m….example" in shown
+    assert "ana@" not in shown
+    assert "&lt;b&gt;Bemerkung&lt;/b&gt;" in shown
+    assert "<b>Bemerkung" not in shown
+    assert '<option value="name" selected>' in shown  # first names are suggested
+    missing = sender.press(page, "columns", column_1="email", column_3="?")
+    assert missing.status_code == 422
+    assert "Say what each column is" in missing.text
+    assert sender.press(page, "columns", **COLUMNS).status_code == 303
+    assert "We’re reading your file" in sender.texts(page)
+    sender.work()
+    said = sender.texts(page)
+    assert "email: not a single email address 1" in said
+    lines = sender.browser.get(f"{page}rejected/0.csv")
+    assert (lines.text, lines.mimetype) == ("line\n4\n", "text/csv")
+    assert sender.press(page, "store").status_code == 303
+    sender.work()
+    assert "This is version 1" in sender.texts(page)
+    asked = sender.browser.post(
+        "/lists/november/1/activate/", data=hidden(sender.browser.get("/lists/november/").text)
+    )
+    assert asked.status_code == 303
+    approver = office.add("approver")
+    second = office.sign_in(approver)
+    request = second.get(asked.location).text
+    facts = dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]*)</dd>", request))
+    assert facts["People"] == "2"
+    assert facts["Rejected rows, whose people get no notice"] == "1"
+    answer = second.post(f"{asked.location}approve/", data=hidden(request) | {"code": approver.code()})
+    assert answer.status_code == 303
+    assert "Approved and done" in second.get(asked.location).text
+    assert "Active" in sender.texts("/lists/november/")
+    with office.db.read() as session:
+        entries = session.scalars(select(AuditEntry).order_by(AuditEntry.number)).all()
+    by = {entry.action: entry.details for entry in entries if entry.action.startswith("exposure.")}
+    assert set(by) == {"exposure.samples", "exposure.import", "exposure.activate"}
+    assert all('"by":"staff ' in details for details in by.values())
+
+
+def test_what_an_approver_saw_is_void_after_another_activation(sender, office, lists):
+    lists.live("ana@mail.example,C-1,,,,\n")
+    page = sender.read(b"email,account_ref\nana@mail.example,C-1\n")
+    sender.press(page, "store")
+    sender.work()
+    token = hidden(sender.browser.get("/lists/november/").text)
+    asked = sender.browser.post("/lists/november/2/activate/", data=token)
+    lists.take_in(b"email\nzoe@mail.example\n")
+    lists.activate(3)
+    sender.work()
+    approver = office.add("approver")
+    second = office.sign_in(approver)
+    shown = second.get(asked.location).text
+    assert "This changed after it was asked for" in shown
+
+
+def test_a_list_is_purged_with_a_second_person(sender, office, lists):
+    lists.take_in(b"email\nana@mail.example\n")
+    token = hidden(sender.browser.get("/lists/november/").text)
+    asked = sender.browser.post("/lists/november/1/purge/", data=token)
+    approver = office.add("approver")
+    second = office.sign_in(approver)
+    sent = hidden(second.get(asked.location).text) | {"code": approver.code()}
+    assert second.post(f"{asked.location}approve/", data=sent).status_code == 303
+    assert "Destroyed" in sender.texts("/lists/november/")
+
+
+def test_two_columns_cannot_be_the_same_thing_and_one_must_be_the_address(sender):
+    page = sender.read(FAULTY)
+    twice = sender.press(page, "columns", **(COLUMNS | {"column_2": "email"}))
+    assert (twice.status_code, "Two columns can’t be the same thing" in twice.text) == (422, True)
+    none = sender.press(page, "columns", **(COLUMNS | {"column_1": "-"}))
+    assert (none.status_code, "has the email addresses" in none.text) == (422, True)
+
+
+def test_an_encoding_is_chosen_and_a_made_up_one_is_not(sender):
+    page = sender.read("email,name\nana@mail.example,Zoë\n".encode("cp1252"))
+    assert "Choose its encoding" in sender.texts(page)
+    assert sender.press(page, "columns", encoding="idna").status_code == 400
+    assert sender.press(page, "columns", encoding="cp1252").status_code == 303
+    sender.work()
+    assert "Store the list" in sender.texts(page)
+
+
+def test_a_refused_file_says_why_in_words_that_fit_a_page(sender):
+    page = sender.read(b"email,\nana@mail.example,something\n")
+    said = sender.texts(page)
+    assert "Line 2: column 2 has no name in the header, and holds something here" in said
+    assert "--ignore" not in said
+
+
+def test_classes_beyond_the_incident_are_added_with_a_tick(sender):
+    page = sender.read(b"email,data_classes\nana@mail.example,Passwords\n")
+    assert "doesn’t list these kinds of data yet: Passwords" in sender.texts(page)
+    sender.press(page, "store", widen="yes")
+    sender.work()
+    assert "This is version 1" in sender.texts(page)
+    assert "not on the public page yet" in sender.texts("/lists/november/")
+    token = hidden(sender.browser.get("/lists/november/").text)
+    asked = sender.browser.post("/lists/november/1/activate/", data=token)
+    assert "doesn’t say that these were taken: Passwords" in sender.texts(asked.location)
+
+
+def test_progress_is_a_few_words_of_one_row(sender):
+    page = sender.send(b"email\nana@mail.example\n")
+    told = sender.browser.get(f"{page}progress").get_json()
+    assert told == {"state": "waiting", "words": "Starting", "percent": 0}
+
+
+def test_a_deleted_file_is_gone_from_the_list(sender):
+    page = sender.read(b"email\nana@mail.example\n")
+    assert sender.press(page, "delete").status_code == 303
+    with sender.office.db.read() as session:
+        assert list(session.scalars(select(Upload.state))) == ["discarded"]
+    assert "uploads/" not in sender.browser.get("/lists/november/").text.split("Add a new list")[0]
+
+
+def test_somebody_is_left_out_and_notified_again(sender, lists):
+    lists.live("ana@mail.example,C-1,,,,\n")
+    where = "/lists/november/left-out/"
+
+    def press(**fields):
+        sent = hidden(sender.browser.get(where).text) | {"email": "ana@mail.example", "ref": "C-1"}
+        return sender.browser.post(where, data=sent | fields)
+
+    assert press().status_code == 303
+    said = sender.texts(where)
+    assert "1 person is left out. 1 of them are on the active list, and 1 addresses get no notice." in said
+    assert "ana@mail" not in said
+    assert press(do="remove").status_code == 303
+    assert "0 people are left out" in sender.texts(where)
+    assert "Nobody with exactly this address" in press(do="remove").text
+
+
+def test_leaving_people_out_needs_a_fresh_confirmation(sender, office):
+    office.clock.at += office.clock.at.resolution * 6 * 60 * 1_000_000
+    assert sender.browser.get("/lists/november/left-out/").location.startswith("/confirm/")
+
+
+def test_an_approver_reads_and_decides_nothing(sender, office):
+    page = sender.read(FAULTY)
+    other = office.as_role("approver")
+    shown = other.get(page)
+    assert shown.status_code == 200
+    assert "<select" not in shown.text
+    assert other.get("/lists/").status_code == 200
