@@ -1,20 +1,64 @@
 """The console's first page: what each incident needs next, and what is wrong."""
 
 from flask import render_template
+from flask_babel import lazy_gettext
 
+from portal.console import situation
+from portal.console.situation import Step, Trouble
+from portal.incidents.models import PHASES
 from portal.staff import members, sending
 from portal.staff.approvals import service as approvals
 from portal.staff.approvals.showing import title_of
-from portal.staff.pages import StaffPages
+from portal.staff.pages import StaffPages, current
+from portal.staff.roles import Role
 
 bp = StaffPages("home", __name__)
+
+# Where a step is done, its button, and who does it.
+STEPS = {
+    Step.WRITE: ("/incidents/{}/statement/", lazy_gettext("Write the statement"), Role.AUTHOR),
+    Step.PUBLISH: ("/incidents/{}/statement/", lazy_gettext("Finish and publish it"), Role.AUTHOR),
+    Step.UPLOAD: ("/lists/", lazy_gettext("Upload the affected list"), Role.AUTHOR),
+    Step.ACTIVATE: ("/lists/", lazy_gettext("Activate the list"), Role.AUTHOR),
+    Step.NOTIFY: ("/notices/", lazy_gettext("Notify everyone affected"), Role.AUTHOR),
+    Step.FOLLOW: ("/notices/", lazy_gettext("Follow the notice"), Role.AUTHOR),
+    Step.UPDATE: ("/incidents/{}/timeline/", lazy_gettext("Post an update"), Role.AUTHOR),
+}
+TROUBLES = {
+    Trouble.WORKER: (lazy_gettext("The worker isn’t running: no email leaves, and no order is done."), ""),
+    Trouble.MAIL: (lazy_gettext("No email has left for ten minutes."), "/mail/"),
+    Trouble.NO_LIST: (lazy_gettext("There’s no active list, so nobody can check their address."), "/lists/"),
+    Trouble.OLD_DRAFT: (
+        lazy_gettext("A draft has waited for more than a day."),
+        "/incidents/{}/statement/",
+    ),
+    Trouble.PROMISE: (
+        lazy_gettext("You promised news by now. Post an update, or promise another time."),
+        "/incidents/{}/timeline/",
+    ),
+    Trouble.UNCONFIRMED: (
+        lazy_gettext("An update was posted by one person alone. A second person must confirm it."),
+        "/incidents/{}/timeline/",
+    ),
+    Trouble.ALONE: (lazy_gettext("Work without a second person in the last seven days."), "/audit/"),
+}
 
 
 @bp.page("/")
 def home() -> str:
-    """Show what waits for whom."""
+    """Show each incident with its next step, what waits for whom, and what is wrong."""
     console = sending.parts()
+    now, languages = console.clock.now(), console.settings.site.languages
     with console.db.read() as db_session:
-        waiting = approvals.waiting(db_session)
-        names = members.names(db_session, console.vault)
-    return render_template("console/home.html", waiting=waiting, names=names, title_of=title_of)
+        return render_template(
+            "console/home.html",
+            rows=situation.rows(db_session, now),
+            banners=situation.banners(db_session, languages, now),
+            waiting=approvals.waiting(db_session),
+            names=members.names(db_session, console.vault),
+            title_of=title_of,
+            steps=STEPS,
+            troubles=TROUBLES,
+            phases=PHASES,
+            mine=current().member.roles,
+        )

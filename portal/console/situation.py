@@ -1,0 +1,146 @@
+"""Where each incident stands, what it needs next, and what is wrong. It reads few rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from portal.audit.models import AuditEntry
+from portal.campaigns import progress
+from portal.exposure import service as exposure
+from portal.incidents import service as incidents
+from portal.incidents.drafts import posting, statements, store
+from portal.incidents.models import DRAFT, PUBLISHED, RESOLVED, Incident, Update
+from portal.outbox import service as outbox
+from portal.runtime import heartbeat
+from portal.staff.approvals.models import Approval
+from portal.staff.approvals.service import State
+
+DRAFT_OLD = timedelta(days=1)
+ALONE_SHOWN = timedelta(days=7)
+# What needs a second person in the console, as commands record it.
+_COMMANDS = ("campaigns.notify", "exposure.activate", "exposure.purge", "incidents.publish", "reset.require")
+
+
+class Step(StrEnum):
+    """What an incident needs next."""
+
+    WRITE = "write"
+    PUBLISH = "publish"
+    UPLOAD = "upload"
+    ACTIVATE = "activate"
+    NOTIFY = "notify"
+    FOLLOW = "follow"
+    UPDATE = "update"
+
+
+class Trouble(StrEnum):
+    """What is wrong. The page has words and a link for each."""
+
+    WORKER = "worker"
+    MAIL = "mail"
+    NO_LIST = "no-list"
+    OLD_DRAFT = "old-draft"
+    PROMISE = "promise"
+    UNCONFIRMED = "unconfirmed"
+    ALONE = "alone"
+
+
+@dataclass(frozen=True)
+class Row:
+    """An incident as the first page shows it: its `hours` since it was detected, and what it needs next.
+
+    `phase` is empty before the first update is public; one that is resolved has no `step`.
+    """
+
+    incident: Incident
+    phase: str
+    hours: int
+    step: Step | None
+
+
+@dataclass(frozen=True)
+class Banner:
+    """One thing that is wrong, of an incident or of everything, and how often."""
+
+    trouble: Trouble
+    slug: str = ""
+    count: int = 0
+
+
+def rows(session: Session, now: datetime) -> list[Row]:
+    """Return every incident, the newest first, those that are resolved last."""
+    phases = incidents.phases(session)
+    found = []
+    for one in incidents.every(session):
+        phase = phases.get(one.id, "")
+        hours = int((now - _discovered_at(session, one)).total_seconds()) // 3600
+        step = None if phase == RESOLVED else _next_step(session, one)
+        found.append(Row(one, phase, max(hours, 0), step))
+    newest = sorted(found, key=lambda row: row.incident.created_at, reverse=True)
+    return sorted(newest, key=lambda row: row.step is None)
+
+
+def banners(session: Session, languages: tuple[str, ...], now: datetime) -> list[Banner]:
+    """Return what is wrong, the worst first."""
+    return [*_everywhere(session, now), *_of_incidents(session, languages, now)]
+
+
+def _everywhere(session: Session, now: datetime) -> Iterator[Banner]:
+    if heartbeat.why_degraded(session, now) is not None:
+        yield Banner(Trouble.WORKER)
+    if outbox.why_degraded(session, now) is not None:
+        yield Banner(Trouble.MAIL)
+    if alone := posting.unconfirmed(session):
+        yield Banner(Trouble.UNCONFIRMED, alone[0].slug, len(alone))
+    since = now - ALONE_SHOWN
+    of_commands = select(func.count()).where(
+        AuditEntry.action.in_(_COMMANDS),
+        AuditEntry.at > since,
+        AuditEntry.details.contains('"by":"operator ', autoescape=True),
+    )
+    of_staff = select(func.count()).where(
+        Approval.asked_by == Approval.decided_by,
+        Approval.state.in_((State.DONE, State.APPROVED)),
+        Approval.decided_at > since,
+    )
+    if count := (session.scalar(of_commands) or 0) + (session.scalar(of_staff) or 0):
+        yield Banner(Trouble.ALONE, count=count)
+
+
+def _of_incidents(session: Session, languages: tuple[str, ...], now: datetime) -> Iterator[Banner]:
+    phases = incidents.phases(session)
+    for one in incidents.every(session):
+        if phases.get(one.id) == RESOLVED:
+            continue
+        if one.state == PUBLISHED and exposure.active(session, one.id) is None:
+            yield Banner(Trouble.NO_LIST, one.slug)
+        if one.more_by is not None and one.more_by <= now:
+            yield Banner(Trouble.PROMISE, one.slug)
+        drafts = (text for text in statements.standings(session, one, languages) if text.changed)
+        if any(text.saved and text.saved.saved_at < now - DRAFT_OLD for text in drafts):
+            yield Banner(Trouble.OLD_DRAFT, one.slug)
+
+
+def _discovered_at(session: Session, incident: Incident) -> datetime:
+    """Return when it was detected, as its timeline says, or else when it was created here."""
+    detected = session.scalar(
+        select(func.min(Update.occurred_at)).where(
+            Update.incident_id == incident.id, Update.phase == "detected", Update.withdrawn_at.is_(None)
+        )
+    )
+    return detected or incident.created_at
+
+
+def _next_step(session: Session, incident: Incident) -> Step:
+    if incident.state == DRAFT:
+        return Step.PUBLISH if store.heads(session, incident) else Step.WRITE
+    if exposure.active(session, incident.id) is None:
+        return Step.ACTIVATE if exposure.versions(session, incident.id) else Step.UPLOAD
+    notices = progress.of_incident(session, incident.id)
+    if not any(notice.begun_at for notice in notices):
+        return Step.NOTIFY
+    return Step.UPDATE if notices[0].ended_at else Step.FOLLOW
