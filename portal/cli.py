@@ -247,6 +247,8 @@ def _context_of(context: click.Context, name: str) -> "Context":
             expired=lambda: load("portal.app:EXPIRED"),
             # A server acts for many, and its entries say for whom; a command's were nobody's.
             acting=dict if name in REFUSALS else _acting,
+            approvals=lambda: load("portal.staff.approvals.checking:check"),
+            names=lambda: load("portal.staff.members:names"),
         )
     return context_class(
         settings,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from hmac import compare_digest
 from itertools import islice
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -118,6 +119,15 @@ def newest_of(session: Session, subject: str, actions: tuple[str, ...]) -> Audit
     """Return the newest entry about a subject that is one of these actions, or None; it is not verified."""
     about = (AuditEntry.subject == subject) & AuditEntry.action.in_(actions)
     return session.scalar(select(AuditEntry).where(about).order_by(AuditEntry.number.desc()).limit(1))
+
+
+def newest_of_each(session: Session, prefix: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield each subject of actions that begin with `prefix`, its newest action, and that one's details."""
+    begins = AuditEntry.action.startswith(prefix, autoescape=True)
+    found = select(AuditEntry.subject, AuditEntry.action, AuditEntry.details).where(begins)
+    newest = {row.subject: row for row in session.execute(found.order_by(AuditEntry.number))}
+    for subject, row in newest.items():
+        yield subject, row.action, json.loads(row.details)
 
 
 def sign(session: Session, key: bytes, now: datetime) -> Mark | None:

@@ -195,6 +195,12 @@ def challenge_of(answer: str) -> bytes:
         return _challenge(json.loads(answer)["response"]["clientDataJSON"])
 
 
+def origin_of(answer: str) -> str:
+    """Return the origin at which an answer was given, as the browser says. Raises AnswerInvalid."""
+    with _checked():
+        return str(json.loads(decoded(json.loads(answer)["response"]["clientDataJSON"]))["origin"])
+
+
 def encoded(raw: bytes) -> str:
     """Return base64url without padding, as browsers write it."""
     return urlsafe_b64encode(raw).decode().rstrip("=")

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 from sqlalchemy import make_url
+from sqlalchemy.orm import Session
 
 from portal.core.clock import Clock, SystemClock
 from portal.core.db import Database, sqlite_file
 from portal.core.settings import Settings
 from portal.crypto import keys, self_test
-from portal.crypto.vault import WorkerVault
+from portal.crypto.vault import ConsoleVault, WorkerVault
 from portal.runtime import schema
 from portal.runtime.parts import IncidentUses
 
@@ -28,15 +29,21 @@ Notes = Callable[[Settings], Iterator[tuple[str, str]]]
 # The same as Check, of checks that read the database, which is at this version's migration.
 DatabaseCheck = Callable[[Database], Iterator[tuple[str, str | None]]]
 
+# Takes a session of a snapshot and the worker's vault; returns counts of what was checked, and the faults.
+ApprovalsCheck = Callable[[Session, WorkerVault], tuple[dict[str, int], list[str]]]
+# Takes a session and the staff's vault; returns the name to show of every member of staff, by id.
+Names = Callable[[Session, ConsoleVault], Mapping[bytes, str]]
+
 
 @dataclass
 class Context:
     """The context of a command. Properties raise ClickException, which ends the command with status 1.
 
     `uses` tells `portal incidents` what the features above keep of one; `expired`, what `portal purge` may
-    remove; `acting`, what audit entries say of who runs the command. The rest is for `portal doctor`: the
-    features' `checks` by their names, `database_checks` and `notes`, and the `faults` of settings that are
-    invalid, which no other command gets.
+    remove; `acting`, what audit entries say of who runs the command. `approvals` and `names` are for `portal
+    audit`: the check of what staff approved, and who they are. The rest is for `portal doctor`: the features'
+    `checks` by their names, `database_checks` and `notes`, and the `faults` of settings that are invalid,
+    which no other command gets.
     """
 
     settings: Settings
@@ -48,6 +55,8 @@ class Context:
     uses: Callable[[], IncidentUses] | None = None
     expired: "Callable[[], tuple[Expired, ...]]" = tuple
     acting: Callable[[], Mapping[str, str]] = dict
+    approvals: "Callable[[], ApprovalsCheck] | None" = None
+    names: "Callable[[], Names] | None" = None
 
     @cached_property
     def db(self) -> Database:

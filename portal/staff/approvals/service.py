@@ -117,7 +117,7 @@ def verified(session: Session, vault: WorkerVault, approval_id: bytes) -> Approv
     approval = session.get(Approval, approval_id, with_for_update=True, populate_existing=True)
     if approval is None:
         raise Refused("no-approval")
-    if not compare_digest(bytes(approval.row_mac), _mac(vault, approval)):
+    if not genuine(vault, approval):
         log.error(
             "staff: request %s was inserted or altered without the worker's keys, so it does nothing; find "
             "out who can write to the database",
@@ -125,6 +125,11 @@ def verified(session: Session, vault: WorkerVault, approval_id: bytes) -> Approv
         )
         raise Refused("no-approval")
     return approval
+
+
+def genuine(vault: WorkerVault, approval: Approval) -> bool:
+    """Return whether the worker wrote a request's row, as it is."""
+    return compare_digest(bytes(approval.row_mac), _mac(vault, approval))
 
 
 def current(session: Session, action: Action, approval: Approval, now: datetime) -> bool:

@@ -1,0 +1,113 @@
+"""Check every request again: its row, what it covers, who agreed, and a passkey's signature over it."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hmac import compare_digest
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.audit import service as audit
+from portal.crypto.vault import WorkerVault
+from portal.crypto.webauthn import AnswerInvalid, RelyingParty, origin_of, read_assertion
+from portal.staff.approvals import service
+from portal.staff.approvals.models import Approval
+from portal.staff.approvals.service import State
+
+LOGGED = "approvals."
+_ASKED = f"{LOGGED}ask"
+_AGREED = frozenset({State.APPROVED, State.DONE, State.FAILED})
+_ROWS = 100
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What the log says last of a request."""
+
+    state: str
+    digest: str
+
+
+def check(session: Session, vault: WorkerVault) -> tuple[dict[str, int], list[str]]:
+    """Return how many requests there are, of which kinds of proof, and what is wrong with which of them.
+
+    The session is of `Database.snapshot`, and its log was verified. The log must say the same of each: a row
+    of an earlier time has a right row MAC too.
+    """
+    logged = {
+        subject: _Entry(
+            State.OPEN if action == _ASKED else action.removeprefix(LOGGED), str(details["digest"])
+        )
+        for subject, action, details in audit.newest_of_each(session, LOGGED)
+    }
+    proofs: Counter[str] = Counter()
+    faults = []
+    for approval in session.scalars(
+        select(Approval).order_by(Approval.id).execution_options(yield_per=_ROWS)
+    ):
+        number = bytes(approval.id).hex()
+        how = _proof(approval).get("how", "") if approval.state in _AGREED else ""
+        proofs[how] += 1
+        entry = logged.pop(number, None)
+        fault = _fault(vault, approval, how) or _unlogged(approval, entry)
+        if fault is not None:
+            faults.append(f"request {number} ({approval.kind}) {fault}")
+    faults += [
+        f"request {number} was removed: the log has it as {entry.state}" for number, entry in logged.items()
+    ]
+    counts = {
+        "requests": proofs.total(),
+        "signed": proofs["passkey"],
+        "codes": proofs["totp"] + proofs["recovery"],
+        "alone": proofs["one person"],
+    }
+    return counts, faults
+
+
+def _fault(vault: WorkerVault, approval: Approval, how: str) -> str | None:
+    if not service.genuine(vault, approval):
+        return "was inserted or altered without the worker's keys"
+    try:
+        shown = service.digest_of(approval.kind, json.loads(approval.fields), json.loads(approval.shown))
+    except (ValueError, TypeError):
+        shown = b""
+    if not compare_digest(shown, bytes(approval.digest)):
+        return "shows something else than what its hash was made of"
+    if approval.state not in _AGREED:
+        return None
+    if how != "one person" and approval.decided_by == approval.asked_by:
+        return "was approved by the person who asked for it"
+    if how == "passkey":
+        return _signature_fault(approval)
+    return None if how in ("totp", "recovery", "one person") else "was approved without a proof"
+
+
+def _signature_fault(approval: Approval) -> str | None:
+    """Return what is wrong with a passkey's answer, or None: for the address at which it was given."""
+    proof = _proof(approval)
+    try:
+        given = read_assertion(proof["answer"])
+        if not compare_digest(given.challenge, service.challenge_of(approval)):
+            return "has a passkey's signature over something else, such as another request"
+        RelyingParty.at(origin_of(proof["answer"]), "").check(given, bytes.fromhex(proof["credential"]))
+    except (AnswerInvalid, KeyError, ValueError):
+        return "has no signature that its passkey made"
+    return None
+
+
+def _unlogged(approval: Approval, entry: _Entry | None) -> str | None:
+    if entry is None:
+        return "is not in the log"
+    if entry != _Entry(approval.state, bytes(approval.digest).hex()):
+        return f"is {approval.state}, but the log has it as {entry.state}: an earlier row was put back"
+    return None
+
+
+def _proof(approval: Approval) -> Mapping[str, str]:
+    try:
+        proof = json.loads(approval.proof or "{}")
+    except ValueError:
+        return {}
+    return proof if isinstance(proof, dict) else {}
