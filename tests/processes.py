@@ -69,12 +69,28 @@ def started(environ: Mapping[str, str], log: Path, *arguments: str) -> Iterator[
 @contextmanager
 def serving(environ: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run `portal serve` where PORTAL_LISTEN says, and wait until it answers."""
-    host, _, port = environ["PORTAL_LISTEN"].rpartition(":")
-    with started(environ, log, "serve") as process:
+    with _serving(environ, log, "serve", environ["PORTAL_LISTEN"], environ["PORTAL_BASE_URL"]) as process:
+        yield process
+
+
+@contextmanager
+def serving_console(environ: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `portal console` where PORTAL_CONSOLE_LISTEN says, and wait until it answers."""
+    listen, url = environ["PORTAL_CONSOLE_LISTEN"], environ["PORTAL_CONSOLE_URL"]
+    with _serving(environ, log, "console", listen, url) as process:
+        yield process
+
+
+@contextmanager
+def _serving(
+    environ: Mapping[str, str], log: Path, name: str, listen: str, url: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    host, _, port = listen.rpartition(":")
+    with started(environ, log, name) as process:
         end = time.monotonic() + START_SECONDS
-        while not _answers(host, int(port), urlsplit(environ["PORTAL_BASE_URL"]).netloc):
-            assert process.poll() is None, f"portal serve ended:\n{log.read_text()}"
-            assert time.monotonic() < end, f"portal serve did not answer:\n{log.read_text()}"
+        while not _answers(host, int(port), urlsplit(url).netloc):
+            assert process.poll() is None, f"portal {name} ended:\n{log.read_text()}"
+            assert time.monotonic() < end, f"portal {name} did not answer:\n{log.read_text()}"
             time.sleep(0.05)
         yield process
 

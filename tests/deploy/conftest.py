@@ -25,7 +25,9 @@ from tests.processes import free_port
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "deploy/nginx/portal.conf"
 UNPACKED = Path(sys.prefix) / "nginx/usr/sbin/nginx"
+SHIPPED_CONSOLE = ROOT / "deploy/nginx/console.conf"
 HOST = "incident.example.com"
+CONSOLE_HOST = "console.internal.example.com"
 # nginx's own folders, which Debian's package makes.
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
@@ -38,6 +40,8 @@ class Nginx:
     upstream: int = field(default_factory=free_port)
     http: int = field(default_factory=free_port)
     https: int = field(default_factory=free_port)
+    console_upstream: int = field(default_factory=free_port)
+    console_https: int = field(default_factory=free_port)
 
     def get(
         self,
@@ -54,6 +58,18 @@ class Nginx:
     def post(self, path: str, body: str) -> HTTPResponse:
         return self.get(path, method="POST", body=body)
 
+    def console(
+        self,
+        path: str,
+        headers: dict[str, str] | None = None,
+        *,
+        method: str = "GET",
+        body: str | None = None,
+    ) -> HTTPResponse:
+        """Ask the console as `get` asks the portal."""
+        connection = HTTPSConnection("127.0.0.1", self.console_https, timeout=10, context=unverified())
+        return _asked(connection, method, path, body, {"Host": CONSOLE_HOST, **(headers or {})})
+
     def get_http(self, path: str) -> HTTPResponse:
         return _asked(HTTPConnection("127.0.0.1", self.http, timeout=10), "GET", path, None, {"Host": HOST})
 
@@ -63,10 +79,25 @@ class Nginx:
             path.read_bytes() for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".pem"
         )
 
+    def add_console(self) -> None:
+        """Install the shipped site of the console."""
+        (self.folder / "portal.d").mkdir()
+        text = _replaced(
+            SHIPPED_CONSOLE.read_text(),
+            ("listen 10.8.0.1:443", f"listen 127.0.0.1:{self.console_https}"),
+            ("allow 10.8.0.0/24", "allow 127.0.0.0/8"),
+            ("server 127.0.0.1:8001", f"server 127.0.0.1:{self.console_upstream}"),
+            ("/etc/nginx/portal/console-certificate.pem", f"{self.folder}/certificate.pem"),
+            ("/etc/nginx/portal/console-key.pem", f"{self.folder}/key.pem"),
+            ("/var/log/nginx/console.log", f"{self.folder}/console.log"),
+            ("root /srv/portal/app/deploy/nginx", f"root {SHIPPED.parent}"),
+        )
+        (self.folder / "portal.d/console.conf").write_text(text)
+
     def configuration(self) -> str:
         """The shipped file, with what belongs to the machine replaced."""
-        text = SHIPPED.read_text()
-        for shipped, here in (
+        text = _replaced(
+            SHIPPED.read_text(),
             ("listen 80 default_server", f"listen 127.0.0.1:{self.http} default_server"),
             ("        listen [::]:80 default_server;\n", ""),
             ("listen 443 ssl", f"listen 127.0.0.1:{self.https} ssl"),
@@ -78,11 +109,17 @@ class Nginx:
             ("/var/log/nginx/access.log", f"{self.folder}/access.log"),
             ("root /var/www/acme", f"root {self.folder}/acme"),
             ("root /srv/portal/app/deploy/nginx", f"root {SHIPPED.parent}"),
-        ):
-            assert shipped in text
-            text = text.replace(shipped, here)
+            ("/etc/nginx/portal.d/", f"{self.folder}/portal.d/"),
+        )
         own = "".join(f"    {name}_temp_path {self.folder}/{name};\n" for name in TEMPORARY)
         return text.replace("http {\n", f"http {{\n{own}", 1)
+
+
+def _replaced(text: str, *pairs: tuple[str, str]) -> str:
+    for shipped, here in pairs:
+        assert shipped in text
+        text = text.replace(shipped, here)
+    return text
 
 
 def unverified() -> ssl.SSLContext:
@@ -158,15 +195,30 @@ def running(nginx: Nginx) -> Iterator[Nginx]:
             process.terminate()
 
 
-@pytest.fixture
-def nginx() -> Iterator[Nginx]:
+@contextmanager
+def _own_folder() -> Iterator[Path]:
     # Outside pytest's own folder, which only root may enter: nginx's workers are another user.
     folder = Path(tempfile.mkdtemp(prefix="portal-nginx-", dir="/tmp"))
     folder.chmod(0o755)
     (folder / "acme/.well-known/acme-challenge").mkdir(parents=True)
     _certificate(folder)
     try:
-        with running(Nginx(folder)) as server:
-            yield server
+        yield folder
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def nginx() -> Iterator[Nginx]:
+    with _own_folder() as folder, running(Nginx(folder)) as server:
+        yield server
+
+
+@pytest.fixture
+def nginx_of_both() -> Iterator[Nginx]:
+    """nginx in front of a portal and of its console."""
+    with _own_folder() as folder:
+        both = Nginx(folder)
+        both.add_console()
+        with running(both):
+            yield both

@@ -44,9 +44,68 @@ def test_the_web_server_reaches_no_file_of_the_worker():
     unit = (DEPLOY / "systemd/portal-web.service").read_text()
     assert re.findall(r"(?m)^User=(.*)$", unit) == ["portal-web"]
     assert re.findall(r"(?m)^EnvironmentFile=(.*)$", unit) == ["/srv/portal/portal.env"]
-    hidden = " ".join(re.findall(r"(?m)^InaccessiblePaths=(.*)$", unit)).split()
-    of_the_worker = {"keys/worker.json", "worker.env", "in", "backup"}
-    assert {f"-/srv/portal/{path}" for path in of_the_worker} <= set(hidden)
+    of_the_others = {"keys/worker.json", "keys/console.json", "worker.env", "console.env", "in", "backup"}
+    assert {f"-/srv/portal/{path}" for path in of_the_others} <= hidden_by(unit)
+
+
+def test_the_console_reaches_no_file_of_the_others_and_they_none_of_its_own():
+    unit = (DEPLOY / "systemd/portal-console.service").read_text()
+    assert re.findall(r"(?m)^User=(.*)$", unit) == ["portal-console"]
+    files = re.findall(r"(?m)^EnvironmentFile=(.*)$", unit)
+    assert files == ["/srv/portal/portal.env", "/srv/portal/console.env"]
+    others = {"keys/worker.json", "keys/web.json", "worker.env", "in", "backup"}
+    assert {f"-/srv/portal/{path}" for path in others} == hidden_by(unit)
+    assert re.findall(r"(?m)^IPAddress.*$", unit) == ["IPAddressDeny=any", "IPAddressAllow=localhost"]
+    for name in ("web", "worker", "nightly"):
+        other = (DEPLOY / f"systemd/portal-{name}.service").read_text()
+        assert "-/srv/portal/keys/console.json" in hidden_by(other)
+    assert "console.env" not in "".join(re.findall(r"(?m)^EnvironmentFile=(.*)$", read_unit("web")))
+
+
+def read_unit(name):
+    return (DEPLOY / f"systemd/portal-{name}.service").read_text()
+
+
+def hidden_by(unit):
+    return set(" ".join(re.findall(r"(?m)^InaccessiblePaths=(.*)$", unit)).split())
+
+
+@pytest.mark.parametrize(
+    ("user", "files"),
+    [
+        ("", ["portal.env", "worker.env", "console.env"]),
+        ("root", ["portal.env", "worker.env", "console.env"]),
+        ("portal-web", ["portal.env"]),
+        ("portal-console", ["portal.env", "console.env"]),
+    ],
+)
+def test_the_wrapper_gives_each_user_the_settings_of_its_service(tmp_path, user, files):
+    """runuser is replaced by one that prints: whom it was asked for, and what it got."""
+    (tmp_path / "app").mkdir()
+    for name in ("portal.env", "worker.env", "console.env"):
+        (tmp_path / name).write_text(f"READ_{name.partition('.')[0].upper()}=1\n")
+    fake = tmp_path / "runuser"
+    fake.write_text('#!/bin/sh\necho "$2 $5"\nenv | sed -n "s/^READ_\\(.*\\)=1/\\1/p"\n')
+    fake.chmod(0o755)
+    script = tmp_path / "portal"
+    script.write_text((DEPLOY / "portal").read_text().replace("/srv/portal", str(tmp_path)))
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "AS": user}
+    said = subprocess.run(
+        ["/bin/sh", script, "doctor"], env=environ, capture_output=True, text=True, check=True
+    )
+    who, *read = said.stdout.splitlines()
+    assert who == f"{user or 'portal-worker'} doctor"
+    assert sorted(read) == sorted(name.partition(".")[0].upper() for name in files)
+
+
+def test_the_wrapper_works_without_a_console(tmp_path):
+    (tmp_path / "app").mkdir()
+    for name in ("portal.env", "worker.env"):
+        (tmp_path / name).touch()
+    script = tmp_path / "portal"
+    text = (DEPLOY / "portal").read_text().replace("/srv/portal", str(tmp_path))
+    script.write_text(text.replace("exec runuser", "exec echo"))
+    assert subprocess.run(["/bin/sh", script], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
@@ -124,18 +183,19 @@ def test_a_step_that_fails_stops_no_other_and_the_last_good_backups_stay(environ
 
 @pytest.mark.sqlite  # of the tests' own databases; this one makes its own, as an operator does
 @pytest.mark.postgres
-def test_postgresql_is_set_up_for_two_users_without_a_password(postgres, environ, tmp_path, monkeypatch):
+def test_postgresql_is_set_up_for_three_users_without_a_password(postgres, environ, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{postgres.programs}:{os.environ['PATH']}")
     as_root = postgres.url()
     for _ in range(2):  # again after dropping the database to restore it
         create = DEPLOY / "postgresql/create.sql"
         subprocess.run(["psql", "--quiet", as_root, f"--file={create}"], check=True)
     try:
-        web, worker = (
+        web, worker, console = (
             environ | {"PORTAL_DATABASE_URL": f"postgresql://{user}@/portal?host={postgres.folder}"}
-            for user in ("portal-web", "portal-worker")
+            for user in ("portal-web", "portal-worker", "portal-console")
         )
         command(web, "db", "upgrade")
+        command(console, "audit", "list")
         command(worker, "db", "backup", tmp_path / "copy")
         assert (tmp_path / "copy").read_bytes().startswith(b"PGDMP")
         assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o600
@@ -144,6 +204,7 @@ def test_postgresql_is_set_up_for_two_users_without_a_password(postgres, environ
             "DROP DATABASE portal",
             'DROP ROLE "portal-web"',
             'DROP ROLE "portal-worker"',
+            'DROP ROLE "portal-console"',
             "DROP ROLE portal",
         ):
             subprocess.run(["psql", "--quiet", as_root, f"--command={statement}"], check=True)

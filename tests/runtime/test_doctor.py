@@ -129,10 +129,10 @@ class TestFileOfSettings:
 
     def test_that_is_shipped_is_well(self, examine):
         files = [str(file) for file in sorted(Path("deploy").glob("*.env"))]
-        assert len(files) == 2
-        result = examine("--env-file", files[0], "--env-file", files[1])
+        assert len(files) == 3
+        result = examine(*(word for file in files for word in ("--env-file", file)))
         assert result.exit_code == 0, result.output
-        assert result.output.count("ok    env file deploy/") == 2
+        assert result.output.count("ok    env file deploy/") == 3
 
     def test_in_another_coding_or_that_is_not_there_is_said_to_be_so(self, examine, tmp_path):
         file = tmp_path / "portal.env"
