@@ -84,6 +84,7 @@ from portal.reset.link import review as reset_review
 from portal.reset.not_me import emails as not_me_emails
 from portal.reset.not_me import jobs as not_me
 from portal.reset.not_me import views as not_me_views
+from portal.reset.runs.work import Runs
 from portal.reset.stolen import rechecking
 from portal.reset.undo import emails as undo_emails
 from portal.reset.undo import jobs as undo
@@ -318,7 +319,7 @@ def worker_parts(settings: Settings, db: Database, clock: Clock, vault: WorkerVa
         actions=actions.ACTIONS,
         password_faults=partial(_password_faults, settings.site.organisation),
         sign_in_failed=reset_service.submit_failed_sign_in,
-        long_work={"uploads": lambda parts: Uploads(parts).step},
+        long_work={"uploads": lambda parts: Uploads(parts).step, "resets": lambda parts: Runs(parts).step},
     )
 
 

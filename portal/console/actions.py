@@ -3,6 +3,7 @@
 from portal.console.uses import INCIDENT_USES
 from portal.exposure import actions as lists
 from portal.incidents.drafts import actions as incidents
+from portal.reset.runs import jobs as resets
 from portal.staff.approvals.service import Action
 from portal.staff.people import jobs as people
 
@@ -10,4 +11,5 @@ ACTIONS: dict[str, Action] = {
     **people.ACTIONS,
     **incidents.actions(INCIDENT_USES),
     **lists.ACTIONS,
+    **resets.ACTIONS,
 }

@@ -4,6 +4,7 @@ from portal.console.mail import jobs as mail
 from portal.console.uses import INCIDENT_USES
 from portal.exposure.uploads import orders as lists
 from portal.incidents.drafts import actions as incidents
+from portal.reset.runs import jobs as resets
 from portal.runtime.parts import SealedHandler
 from portal.staff.approvals import jobs as approvals
 from portal.staff.orders import handlers
@@ -17,4 +18,5 @@ SEALED: dict[str, SealedHandler] = {
     **handlers(incidents.orders(INCIDENT_USES)),
     **handlers(mail.ORDERS),
     **handlers(lists.ORDERS),
+    **handlers(resets.ORDERS),
 }

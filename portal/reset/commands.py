@@ -15,7 +15,7 @@ from portal.identity.ports import StoreFault
 from portal.identity.service import external_store, is_external
 from portal.incidents import service as incidents
 from portal.people_files.progress import bar as progress_bar
-from portal.reset.require.cohorts import PASSWORDS, Everyone, Listed, ListReplaced, Tools
+from portal.reset.require.cohorts import Everyone, ListReplaced, Tools, listed
 from portal.reset.require.preview import preview
 from portal.reset.require.run import require as require_reset
 from portal.runtime.context import Context
@@ -59,7 +59,7 @@ def require(context: Context, slug: str | None, *, everyone: bool, dry_run: bool
         if slug is None:
             tally = work(tools, Everyone(), lambda _steps: None)  # no bar: nobody has counted the accounts
         else:
-            cohort = _exposed(tools, slug)
+            cohort = listed(tools, slug)
             with progress_bar("Counting" if dry_run else "Requiring", cohort.people) as bar:
                 tally = work(tools, cohort, bar.update)
     for name, count in asdict(tally).items():
@@ -100,15 +100,6 @@ def _say_what_the_store_cannot(settings: Settings) -> None:
             f"PORTAL_IDENTITY_STORE={store} cannot end sessions in your product: who is signed in there "
             "stays so. End those sessions with your own tool."
         )
-
-
-def _exposed(tools: Tools, slug: str) -> Listed:
-    with tools.db.read() as session:
-        incident = incidents.by_slug(session, slug)
-        version = exposure.needed(session, tools.vault, incident.id)
-        exposure.open_list(tools.vault, version)
-        people = exposure.exposed_count(session, tools.vault, incident.id, PASSWORDS)
-        return Listed(slug, version.number, people, incident.id)
 
 
 @contextmanager

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import LargeBinary, String
+from sqlalchemy import LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import ID_BYTES, WITHOUT_ROWID, Base, Utc
-from portal.crypto.vault import INDEX_BYTES
+from portal.crypto.vault import INDEX_BYTES, ROW_MAC_BYTES
 
 
 class Requirement(Base):
@@ -63,3 +63,29 @@ class PasswordAttempt(Base):
     unknown: Mapped[bool]
     sign_outs: Mapped[int | None]
     until: Mapped[datetime] = mapped_column(Utc, index=True)
+
+
+class ResetRun(Base):
+    """A count of what a required reset would do and, once a second person approved it, that reset.
+
+    `subject` and `list_version` are those of a `Requirement`. `tally` is JSON with the counts of the count,
+    then of the reset; `acting` is JSON with who does it, for the audit log. The MAC covers these and `state`.
+    A worker holds the `lease`, and `changed_at` says that it lives; `done` people of `total` are read.
+    """
+
+    __tablename__ = "reset_runs"
+    __table_args__ = WITHOUT_ROWID
+
+    id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(100))
+    list_version: Mapped[int | None]
+    state: Mapped[str] = mapped_column(String(10))
+    tally: Mapped[str] = mapped_column(Text, default="")
+    acting: Mapped[str] = mapped_column(Text, default="")
+    asked_at: Mapped[datetime] = mapped_column(Utc, index=True)
+    row_mac: Mapped[bytes] = mapped_column(LargeBinary(ROW_MAC_BYTES))
+    changed_at: Mapped[datetime] = mapped_column(Utc)
+    lease: Mapped[bytes | None] = mapped_column(LargeBinary(ID_BYTES))
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=0)
+    fault: Mapped[str] = mapped_column(String(30), default="")

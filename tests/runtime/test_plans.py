@@ -41,6 +41,7 @@ SMALL = {
     "outbox_lanes",
     "outbox_ledger",
     "reset_requirements",
+    "reset_runs",
     "scheduled_jobs",
     "storage_probes",
     "subscription_announcements",

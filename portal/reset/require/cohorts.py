@@ -20,6 +20,7 @@ from portal.identity.account import Profile
 from portal.identity.builtin import finding
 from portal.identity.builtin.finding import Owned
 from portal.identity.ports import Entry, ExternalStore
+from portal.incidents import service as incidents
 
 EVERYONE = ""
 PASSWORDS = "Passwords"
@@ -152,6 +153,19 @@ class Listed:
 
 
 Cohort = Everyone | Listed
+
+
+def listed(tools: Tools, slug: str) -> Listed:
+    """Return the people of an incident's active list whose passwords were exposed.
+
+    Raises IncidentUnknown, ListNotActive, ListDestroyed, VaultError.
+    """
+    with tools.db.read() as session:
+        incident = incidents.by_slug(session, slug)
+        version = exposure.needed(session, tools.vault, incident.id)
+        exposure.open_list(tools.vault, version)
+        people = exposure.exposed_count(session, tools.vault, incident.id, PASSWORDS)
+        return Listed(slug, version.number, people, incident.id)
 
 
 @dataclass(frozen=True, repr=False)

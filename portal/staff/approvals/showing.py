@@ -19,6 +19,7 @@ TITLES = {
     "staff.invite": lazy_gettext("Invite somebody"),
     "staff.roles": lazy_gettext("Change somebody’s roles"),
     "statement.publish": lazy_gettext("Publish the statement"),
+    "reset.require": lazy_gettext("Lock passwords, and ask for new ones"),
     "update.post": lazy_gettext("Post an update"),
     "incident.facts": lazy_gettext("Change an incident’s facts"),
 }
@@ -46,6 +47,16 @@ LABELS = {
     "gone": lazy_gettext("gone"),
     "changed": lazy_gettext("changed"),
     "loses_many": lazy_gettext("more than a tenth are gone"),
+    "reset_of": lazy_gettext("List (* is everyone with an account)"),
+    "list_version": lazy_gettext("Version of the list"),
+    "counted_at": lazy_gettext("Counted"),
+    "reset_newly": lazy_gettext("Passwords to lock"),
+    "reset_already": lazy_gettext("Locked before, and not renewed yet"),
+    "reset_renewed": lazy_gettext("Renewed since, by an emailed link"),
+    "reset_mails": lazy_gettext("Emails to owners"),
+    "reset_accounts": lazy_gettext("Accounts found"),
+    "reset_people": lazy_gettext("People on the list whose passwords were exposed"),
+    "reset_altered": lazy_gettext("Tampered rows, skipped"),
 }
 _ROLES = ("roles", "before", "after")
 

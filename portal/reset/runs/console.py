@@ -1,0 +1,124 @@
+"""The console's pages of required resets: count, ask for approval, see how far it is and what it came to."""
+
+import json
+from typing import Any
+
+from flask import abort, render_template
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+
+from portal.exposure import service as exposure
+from portal.identity import registry
+from portal.incidents import service as incidents
+from portal.reset.models import ResetRun
+from portal.reset.runs import service
+from portal.reset.runs.forms import AskForm, CountForm
+from portal.reset.runs.jobs import ASKS, SEES
+from portal.staff import sending
+from portal.staff.approvals import service as approvals
+from portal.staff.approvals.console import ask
+from portal.staff.pages import StaffPages, current
+from portal.staff.sending import OrderRefused
+from portal.staff.words import refusal
+
+bp = StaffPages("resets", __name__)
+
+REFUSED = 422
+ACTION = "reset.require"
+ALL = "*"  # the choice of everyone; slugs never have it
+STATES = {
+    "counting": lazy_gettext("Counting"),
+    "counted": lazy_gettext("Counted, nothing is changed yet"),
+    "approved": lazy_gettext("Approved, and under way"),
+    "done": lazy_gettext("Done"),
+    "failed": lazy_gettext("It didn’t work"),
+}
+FAULTS = {
+    "list-replaced": lazy_gettext("The active list changed meanwhile. Count again."),
+    "list-unreadable": lazy_gettext("The active list can’t be read. Ask an operator to run “portal doctor”."),
+    "store": lazy_gettext("Your user store gives a wrong answer. An operator must check it."),
+    "altered": lazy_gettext("Somebody changed this in the database. Tell an admin."),
+}
+COUNTS = {
+    "newly": lazy_gettext("Passwords to lock"),
+    "already": lazy_gettext("Locked before, and not renewed yet"),
+    "renewed": lazy_gettext("Renewed since, by an emailed link"),
+    "mails": lazy_gettext("Emails to owners"),
+    "accounts": lazy_gettext("Accounts found"),
+    "people": lazy_gettext("People on the list whose passwords were exposed"),
+    "altered": lazy_gettext("Tampered rows, skipped"),
+}
+COUNTS_DONE = COUNTS | {
+    "newly": lazy_gettext("Passwords locked"),
+    "mails": lazy_gettext("Emails queued"),
+}
+
+
+@bp.page("/resets/", roles=SEES, methods=("GET", "POST"))
+def overview() -> Any:
+    """List the resets; begin a count."""
+    console, form, fault = sending.parts(), CountForm(), ""
+    with console.db.read() as session:
+        form.subject.choices = [
+            (one.slug, _("Everyone on the list of %(title)s", title=one.title))
+            for one in incidents.every(session)
+            if exposure.active(session, one.id) is not None
+        ]
+        runs = service.newest(session)
+    form.subject.choices.append((ALL, _("Everyone with an account")))
+    begins = bool(ASKS & current().member.roles)
+    if begins and form.validate_on_submit():
+        subject = "" if form.subject.data == ALL else form.subject.data or ""
+        try:
+            told = sending.order("reset-count", subject=subject)
+            return sending.done(_("We’re counting. Nothing changes yet."), f"/resets/{told['run']}/")
+        except OrderRefused as error:
+            fault = refusal(error.reason)
+    page = render_template(
+        "reset/console/resets.html",
+        form=form,
+        fault=fault,
+        runs=runs,
+        begins=begins and registry.capabilities(console.settings).require_change,
+        can=registry.capabilities(console.settings).require_change,
+        states=STATES,
+    )
+    return page, REFUSED if fault or form.errors else 200
+
+
+@bp.page("/resets/<run_id>/", roles=SEES, methods=("GET", "POST"))
+def one(run_id: str) -> Any:
+    """Show a reset: its counts, how far it is, what it came to; ask for approval."""
+    run, form, fault = _run(run_id), AskForm(), ""
+    asks = bool(ASKS & current().member.roles) and run.state == service.State.COUNTED
+    if asks and form.validate_on_submit():
+        try:
+            return ask(ACTION, {"run": run_id}, reason=form.reason.data or "")
+        except OrderRefused as error:
+            fault = refusal(error.reason)
+    console = sending.parts()
+    with console.db.read() as session:
+        asked = approvals.find(session, ACTION, {"run": run_id})
+    tally: dict[str, int] = json.loads(run.tally or "{}")
+    words = COUNTS_DONE if run.state == service.State.DONE else COUNTS
+    page = render_template(
+        "reset/console/reset.html",
+        run=run,
+        form=form,
+        fault=fault,
+        asks=asks,
+        asked=asked,
+        counts=[(words[name], tally[name]) for name in words if name in tally],
+        states=STATES,
+        why=FAULTS.get(run.fault, _("The worker’s log says why.")),
+    )
+    return page, REFUSED if fault or form.errors else 200
+
+
+def _run(run_id: str) -> ResetRun:
+    try:
+        row_id = bytes.fromhex(run_id)
+    except ValueError:
+        abort(404)
+    with sending.parts().db.read() as session:
+        return session.get(ResetRun, row_id) or abort(404)
