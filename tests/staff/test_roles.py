@@ -78,6 +78,8 @@ ROUTES = {
     "/me/passkeys/remove/": ALL,
     "/me/recovery-codes/": ALL,
     "/me/sessions/": ALL,
+    "/resets/": {"admin", "approver", "author", "privacy"},
+    "/resets/<run_id>/": {"admin", "approver", "author", "privacy"},
     "/sign-out/": ALL,
     "/staff/": ALL,
     "/staff/<member_id>/": {"admin"},
