@@ -21,7 +21,6 @@ from portal.crypto.keys import ConsoleKeys
 from portal.crypto.vault import ConsoleVault
 from portal.exposure.console import files, lists, uploads
 from portal.incidents.console import incident, publishing, statement, timeline
-from portal.incidents.console import publishing, statement, timeline
 from portal.reset.runs import console as resets
 from portal.runtime.parts import ConsoleParts
 from portal.staff import pages
