@@ -11,7 +11,7 @@ from flask import Flask, Request
 from portal.console import home, site
 from portal.console.actions import ACTIONS
 from portal.console.mail import console as mail
-from portal.console.uses import INCIDENT_USES
+from portal.console.uses import INCIDENT_USES, remembered
 from portal.core.clock import Clock, SystemClock
 from portal.core.db import Database
 from portal.core.settings import SendsMail, Settings
@@ -31,6 +31,7 @@ from portal.web import errors, frame, languages
 from portal.web.gate import Gate
 
 COOKIE = "console"
+COUNT_SECONDS = 60.0  # how old the number of subscribers on a page may be
 TEXT_BYTES = 1024 * 1024  # a long statement, as a form writes its letters
 PAGES = (
     site,
@@ -94,7 +95,7 @@ def create_console(
         unlisted_paths=("/",),
         public_url=settings.base_url,
         actions=ACTIONS,
-        uses=INCIDENT_USES,
+        uses=remembered(INCIDENT_USES, 0 if settings.environment == "test" else COUNT_SECONDS),
     )
     app.request_class = MemoryRequest
     frame.prepare(app, parts)

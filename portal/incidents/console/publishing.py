@@ -183,7 +183,7 @@ def _compared(session: Session, incident: Incident, opened: Opened) -> Compared:
         change=of_statements(opened.live, opened.as_row(incident)) if opened.live else None,
         told=checks(told, opened.language),
         stops=sum(one.finding.weight is Weight.STOP for one in told),
-        asks={one.finding.code: one.finding.reason for one in told if one.finding.weight is Weight.ASK},
+        asks=shared.asked(told),
     )
 
 

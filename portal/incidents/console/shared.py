@@ -140,6 +140,16 @@ def checks(told: Iterable[Told], language: str) -> list[dict[str, Any]]:
     ]
 
 
+def asked(told: Iterable[Told]) -> dict[str, str]:
+    """Return what an author must decide, by code: all that is said under one code is accepted together."""
+    found: dict[str, list[str]] = {}
+    for one in told:
+        if one.finding.weight is Weight.ASK:
+            reasons = found.setdefault(one.finding.code, [])
+            reasons += [one.finding.reason] * (one.finding.reason not in reasons)
+    return {code: "; ".join(reasons) for code, reasons in found.items()}
+
+
 def _place(one: Told, language: str) -> str:
     if not one.part:
         return ""

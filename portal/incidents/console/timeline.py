@@ -143,7 +143,7 @@ def post(slug: str, key: str) -> Any:
         told = _findings(session, incident, draft)
         people = console.uses.subscribers(session, incident.id) if console.uses else 0
         waiting = [one for one in shared.waiting(session, POST, slug) if f'"{key}:' in one.fields]
-    asks = {one.finding.code: one.finding.reason for one in told if one.finding.weight is Weight.ASK}
+    asks = shared.asked(told)
     stopped = any(one.finding.weight is Weight.STOP for one in told)
     fault = ""
     if request.method == "POST":

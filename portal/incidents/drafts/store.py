@@ -5,9 +5,10 @@ another tab, it is set aside, and its author is shown both.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
@@ -17,9 +18,13 @@ from portal.incidents.drafts.models import Draft
 from portal.incidents.models import Incident
 
 MAX_CHARACTERS = 200_000
-KEPT = 100  # saves of one text, and as many that were set aside
+KEPT = 100  # saves of one text, one for each author and minute, and as many that were set aside
+# How long each save is kept as it is: an open page may be based on it, and a session is idle for no longer.
+OPEN = timedelta(minutes=30)
+MOST_LATELY = 1000
 
 Parts = Mapping[str, str]
+Saved = Any  # a draft, or a row with its revision, author and time
 
 
 class DraftTooLong(ValueError):
@@ -79,9 +84,11 @@ def revision(session: Session, incident: Incident, document: str, number: int) -
 
 
 def history(session: Session, incident: Incident, document: str) -> list[Draft]:
-    """Return the saves of a text, newest first, those that were set aside too."""
+    """Return the saves of a text, newest first: one for each author and minute, and those set aside."""
     query = select(Draft).where(_of(incident, document)).order_by(Draft.revision.desc())
-    return list(session.scalars(query))
+    rows = list(session.scalars(query))
+    shown = {id(row) for row in _last_of_each_minute([row for row in rows if not row.aside])}
+    return [row for row in rows if row.aside or id(row) in shown]
 
 
 def save(
@@ -106,10 +113,8 @@ def save(
         row.aside = True
         return Conflict(standing, _set_aside(session, row, parts))
     row.base = at
-    _add(session, row, parts)  # first, because numbers must not come twice
-    if standing is not None and standing.author == author and _same_minute(standing.saved_at, now):
-        session.delete(standing)
-    _forget_old(session, incident, document)
+    _add(session, row, parts)
+    _forget_old(session, incident, document, now)
     return row
 
 
@@ -182,16 +187,25 @@ def _set_aside(session: Session, row: Draft, parts: Parts) -> Draft:
     return next((one for one in tries if one.parts == dict(parts)), None) or _add(session, row, parts)
 
 
-def _same_minute(one: datetime, other: datetime) -> bool:
-    return one.replace(second=0, microsecond=0) == other.replace(second=0, microsecond=0)
+def _forget_old(session: Session, incident: Incident, document: str, now: datetime) -> None:
+    """Thin the saves that no open page is based on any more, and delete the oldest."""
+    rows = session.execute(
+        select(Draft.revision, Draft.author, Draft.saved_at, Draft.aside)
+        .where(_of(incident, document))
+        .order_by(Draft.revision.desc())
+    ).all()
+    standing = [row for row in rows if not row.aside]
+    lately = [row for row in standing if now - row.saved_at < OPEN][:MOST_LATELY]
+    kept = [*lately, *_last_of_each_minute(standing[len(lately) :])[:KEPT]]
+    kept += [row for row in rows if row.aside][:KEPT]
+    over = {row.revision for row in rows} - {row.revision for row in kept}
+    if over:
+        session.execute(delete(Draft).where(_of(incident, document), Draft.revision.in_(over)))
 
 
-def _forget_old(session: Session, incident: Incident, document: str) -> None:
-    """Delete the oldest saves; an author who types saves every few seconds."""
-    for aside in (False, True):
-        kind = _of(incident, document) & Draft.aside.is_(aside)
-        oldest = session.scalar(
-            select(Draft.revision).where(kind).order_by(Draft.revision.desc()).offset(KEPT - 1).limit(1)
-        )
-        if oldest is not None:
-            session.execute(delete(Draft).where(kind, Draft.revision < oldest))
+def _last_of_each_minute(rows: Sequence[Saved]) -> list[Saved]:
+    """Return the last save of each author and minute; `rows` are the newest first."""
+    found: dict[tuple[str, datetime], Saved] = {}
+    for row in rows:
+        found.setdefault((row.author, row.saved_at.replace(second=0, microsecond=0)), row)
+    return list(found.values())

@@ -1,12 +1,15 @@
 """The timeline's composer: a text to start from, a time that means one moment, a post in company or alone."""
 
 import re
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from portal.console.uses import remembered
 from portal.incidents import announcing
 from portal.outbox.models import OutboxMail
+from portal.runtime.parts import IncidentUses
 from tests.incidents.conftest import SLUG
 from tests.visitor import SAME_SITE, hidden
 
@@ -160,3 +163,13 @@ def test_a_draft_is_deleted(published, ana, begun):
     assert where in ana.read(TIMELINE)
     ana.send(where, to=f"{where}discard/")
     assert where not in ana.read(TIMELINE)
+
+
+def test_a_million_subscribers_are_not_counted_for_each_page():
+    counts, clock = iter([5, 7]), [100.0]
+    nobody: Any = None
+    uses = IncidentUses(lambda *_: next(counts), nobody, nobody, nobody, nobody)
+    shown = remembered(uses, 60, lambda: clock[0]).subscribers
+    assert [shown(nobody, b"1"), shown(nobody, b"1")] == [5, 5]
+    clock[0] += 60
+    assert shown(nobody, b"1") == 7

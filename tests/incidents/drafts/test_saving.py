@@ -3,8 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from portal.incidents.drafts import store
+from portal.incidents.drafts.models import Draft
 from portal.incidents.drafts.store import Conflict
 from tests.incidents.conftest import SLUG
 
@@ -32,6 +34,17 @@ def saves(db, incident):
                 (one.revision, one.parts["apology"], one.author, one.aside)
                 for one in store.history(session, incident, DOCUMENT)
             ]
+
+    return read
+
+
+@pytest.fixture
+def stored(db, incident):
+    """The numbers of all saves, also of those that the history leaves out."""
+
+    def read():
+        with db.read() as session:
+            return list(session.scalars(select(Draft.revision).order_by(Draft.revision.desc())))
 
     return read
 
@@ -95,22 +108,34 @@ def test_a_refused_save_that_is_tried_again_is_kept_once_and_another_one_as_well
     ]  # fmt: skip
 
 
-def test_typing_for_a_minute_is_one_row_of_the_history_and_no_number_comes_twice(save, saves):
+def test_typing_for_a_minute_is_one_row_of_the_history_and_no_number_comes_twice(save, saves, stored):
     assert save({"apology": "a"}, 0, wait=0) == 1
     assert save({"apology": "ab"}, 1, wait=5) == 2
     assert save({"apology": "abc"}, 2, wait=5) == 3
     assert save({"apology": "abcd"}, 3, "Ben", wait=5) == 4
     assert [(number, text) for number, text, *_ in saves()] == [(4, "abcd"), (3, "abc")]
+    assert stored() == [4, 3, 2, 1]  # pages that are open are based on them
+    assert save({"apology": "abcde"}, 4, wait=31 * 60) == 5
+    assert stored() == [5, 4, 3]
+
+
+def test_a_tab_of_the_same_minute_knows_which_part_it_did_not_change(save, db, incident):
+    save({"title": "A", "apology": "a"}, 0, wait=0)
+    save({"title": "A", "apology": "ab"}, 1, wait=5)
+    refused = save({"title": "B", "apology": "a"}, 1, wait=5)
+    with db.read() as session:
+        found = store.compare(session, incident, refused)
+    assert [(one.part, one.changed_by) for one in found] == [("title", "yours"), ("apology", "theirs")]
 
 
 def test_the_history_is_bounded_and_an_earlier_text_can_be_restored(save, saves, db, clock):
-    for number in range(103):
+    for number in range(125):
         assert save({"apology": f"text {number}"}, number) == number + 1
     kept = saves()
-    assert (len(kept), kept[0][:2], kept[-1][:2]) == (100, (103, "text 102"), (4, "text 3"))
+    assert (len(kept), kept[0][:2], kept[-1][:2]) == (120, (125, "text 124"), (6, "text 5"))
     with db.write() as session:
-        store.restore(session, SLUG, DOCUMENT, 4, "Ben", clock.now())
-    assert saves()[:2] == [(104, "text 3", "Ben", False), (103, "text 102", "Ana", False)]
+        store.restore(session, SLUG, DOCUMENT, 6, "Ben", clock.now())
+    assert saves()[:2] == [(126, "text 5", "Ben", False), (125, "text 124", "Ana", False)]
     with db.write() as session, pytest.raises(store.DraftUnknown):
         store.restore(session, SLUG, DOCUMENT, 1, "Ben", clock.now())
 
