@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
+from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, NamedTuple
 
@@ -81,9 +82,26 @@ def shown(found: Mapping[str, Words], language: str, default: str) -> Words:
     return replace(words, untranslated=name or words.language)
 
 
-def plain(row: NoticeWords) -> dict[str, Any]:
-    """Return what a row says, to be shown; its row MAC is not verified."""
-    return _as_data(_words(row.content))
+def shown_words(row: NoticeWords) -> dict[str, Any]:
+    """Return what a row says as text, to be shown; its row MAC is not verified.
+
+    `fingerprint` is the SHA-256 hash of all of it, HTML too.
+    """
+    said = _words(row.content)
+    return {
+        "subject": said.subject,
+        "own": said.own_text,
+        "title": said.title,
+        "parts": ["\n\n".join(filter(None, (part.heading, part.text))) for part in said.parts],
+        "signed_by": said.signed_by,
+        "role": said.role,
+        "fingerprint": sha256(row.content.encode()).hexdigest(),
+    }
+
+
+def plain(row: NoticeWords) -> Words:
+    """Return the words of a row, to be shown; its row MAC is not verified."""
+    return _words(row.content)
 
 
 def _as_data(said: Words) -> dict[str, Any]:

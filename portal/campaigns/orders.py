@@ -1,105 +1,164 @@
-"""What staff order from the console: draft a notice, start it, let a paused one go on.
+"""What staff do about notices from the console: orders to the worker, and what needs a second person.
 
-`describe` says what is shown, approved and hashed; it needs no key. `perform` is run by the worker, after it
-has compared the hash. Pausing and stopping need no order.
+`describe_start` says what is shown, approved and hashed, from plain columns. Pausing and stopping need no
+order: see `steering`.
 """
 
+import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from portal.campaigns import service
-from portal.campaigns.models import FIRST, Campaign
-from portal.campaigns.series import drafting, steering
-from portal.campaigns.series.audience import Audience
-from portal.campaigns.series.waves import Cut, planned
+from portal.campaigns import frozen
+from portal.campaigns.models import DRAFT, STOPPED, Campaign
+from portal.campaigns.series import drafting, steering, writing
+from portal.campaigns.series.waves import TooManyWaves
 from portal.core.i18n import best_language
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
+from portal.incidents.models import PUBLISHED
 from portal.runtime.parts import WorkerParts
+from portal.staff.approvals.service import Action
+from portal.staff.orders import Acting, Order, Refused
+from portal.staff.roles import Role
+
+START = "notice.start"
+AUTHOR = frozenset({Role.AUTHOR})
+STEERING = frozenset({Role.AUTHOR, Role.APPROVER, Role.PRIVACY, Role.ADMIN})
 
 
-def _campaign(session: Session, fields: Mapping[str, Any]) -> Campaign:
-    incident = incidents.by_slug(session, str(fields["incident"]))
-    return steering.locked(session, incident.id, int(fields["notice"]))
-
-
-def describe_start(session: Session, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the second person approves: content, audience, count and waves of a draft.
-
-    `fields` are `incident`, its slug, and `notice`, the number. Raises IncidentUnknown, NoticeUnknown.
-    """
-    incident = incidents.by_slug(session, str(fields["incident"]))
-    return drafting.described(session, steering.found(session, incident.id, int(fields["notice"])))
-
-
-def perform_start(parts: WorkerParts, fields: Mapping[str, Any], actor: str) -> dict[str, Any]:
-    """Start a draft that was approved. Raises what `steering.start` does."""
-    with parts.db.write() as session:
-        campaign = _campaign(session, fields)
-        steering.start(session, parts.vault, campaign, campaign.expected, parts.clock.now(), actor)
-        return {"notice": campaign.number, "mails": campaign.expected}
-
-
-def perform_resume(parts: WorkerParts, fields: Mapping[str, Any], actor: str) -> dict[str, Any]:
-    """Let a paused notice go on. Raises what `steering.resume` does."""
-    with parts.db.write() as session:
-        campaign = _campaign(session, fields)
-        steering.resume(session, parts.vault, campaign, parts.clock.now(), actor)
-        return {"notice": campaign.number}
-
-
-def perform_draft(parts: WorkerParts, fields: Mapping[str, Any], actor: str) -> dict[str, Any]:
-    """Count whom a notice is for, and freeze what was written. Mails nobody.
-
-    `fields` are those of `wanted`. Raises what `drafting.draft` and `wording.drawn` do.
-    """
+def order_draft(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Draft a notice. Fields: `plan`, the fields of `draft` as JSON."""
     from portal.campaigns import wording  # noqa: PLC0415 - slow to import
 
-    settings, now = parts.settings, parts.clock.now()
-    audience, cuts, kind = wanted(fields, settings.site.languages)
-    with parts.db.read() as session:
-        incident = incidents.by_slug(session, str(fields["incident"]))
-        version = exposure.needed(session, parts.vault, incident.id)
-        since = drafting.checked(session, incident.id, audience)
-        own = {str(tag): str(text) for tag, text in dict(fields.get("own") or {}).items()}
-        words = wording.drawn(session, parts.vault, settings, incident, now, kind=kind, own=own)
-    chosen = service.chosen_languages(parts.db, parts.vault)
-    counted = drafting.count(
-        parts.db, parts.vault, version, drafting.with_since(audience, since), since, chosen,
-        lambda language: best_language(language, settings.site.languages),
-    )  # fmt: skip
-    waves = planned(counted.severities, cuts, worst_first=bool(fields.get("worst_first")))
-    per_hour = int(fields["per_hour"]) if fields.get("per_hour") else None
-    plan = drafting.Plan(kind, drafting.with_since(audience, since), tuple(waves), per_hour)
-    replaced = int(fields["replaces"]) if fields.get("replaces") else None
-    with parts.db.write() as session:
-        campaign = drafting.draft(
-            session, parts.vault, incident, version, plan, words, now, number=replaced, by=actor
-        )
-        return {"notice": campaign.number, "mails": counted.mails, "outside": counted.outside}
+    try:
+        return writing.draft(parts, json.loads(fields["plan"]))
+    except wording.SummaryMissing as error:
+        raise Refused("summary-missing") from error
+    except wording.OwnWordsUnfit as error:
+        raise Refused("own-words") from error
+    except TooManyWaves as error:
+        raise Refused("too-many-waves") from error
+    except tuple(_REASONS) as error:
+        raise _refused(error) from error
 
 
-def wanted(fields: Mapping[str, Any], languages: tuple[str, ...]) -> tuple[Audience, list[Cut], str]:
-    """Return audience, cuts into waves and kind that fields ask for.
+def order_resume(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Let a paused notice go on. Fields: incident, notice."""
+    try:
+        with parts.db.write() as session:
+            steering.resume(session, parts.vault, _found(session, fields, lock=True), parts.clock.now())
+    except tuple(_REASONS) as error:
+        raise _refused(error) from error
+    return {}
 
-    These are `kind`, `base`, `since`, `classes`, `languages`, and `waves`: each with `limit` and
-    `not_before`, which may be None.
+
+def order_test(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Mail a notice to who asks, as everyone would get it. Fields: incident, notice, language."""
+    from portal.campaigns import rehearsal  # noqa: PLC0415 - slow to import
+
+    try:
+        with parts.db.write() as session:
+            campaign = _found(session, fields)
+            incident = incidents.by_id(session, campaign.incident_id)
+            words = frozen.read(session, parts.vault, campaign.id) if campaign.frozen else {}
+            left = rehearsal.send_test(
+                session,
+                parts.vault,
+                incident,
+                words,
+                address=acting.member.address,
+                language=best_language(fields.get("language"), parts.settings.site.languages),
+                now=parts.clock.now(),
+            )
+    except rehearsal.TooManyTests as error:
+        raise Refused("too-many-tests") from error
+    except tuple(_REASONS) as error:
+        raise _refused(error) from error
+    return {"left": left}
+
+
+def describe_start(session: Session, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the second person approves: content, audience, count and waves of a draft.
+
+    Fields: incident (slug), notice (number). Raises Refused where it cannot start.
     """
-    audience = Audience(
-        str(fields.get("base") or "all"),
-        int(fields["since"]) if fields.get("since") else None,
-        tuple(fields.get("classes") or ()),
-        tuple(fields.get("languages") or ()),
-        languages,
+    try:
+        campaign = _found(session, fields)
+    except tuple(_REASONS) as error:
+        raise _refused(error) from error
+    if campaign.state == STOPPED or campaign.hold is not None:
+        raise Refused("notice-state", state=steering.state_of(campaign))
+    current = exposure.active(session, campaign.incident_id)
+    if campaign.state == DRAFT and (current is None or current.id != campaign.list_id):
+        raise Refused("list-changed")
+    if incidents.by_id(session, campaign.incident_id).state != PUBLISHED:
+        raise Refused("not-published")
+    return drafting.described(session, campaign)
+
+
+def perform_start(parts: WorkerParts, fields: Mapping[str, str], _shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Start a draft that was approved; a second run, after a crash, starts nothing."""
+    try:
+        with parts.db.write() as session:
+            campaign = _found(session, fields, lock=True)
+            if campaign.begun_at is None:
+                steering.start(session, parts.vault, campaign, campaign.expected, parts.clock.now())
+            return {"notice": campaign.number, "mails": campaign.expected}
+    except tuple(_REASONS) as error:
+        raise _refused(error) from error
+
+
+def _forms() -> Any:
+    """Return what needs Flask, which the worker does not load."""
+    from portal.campaigns import forms  # noqa: PLC0415
+
+    return forms
+
+
+def _found(session: Session, fields: Mapping[str, str], *, lock: bool = False) -> Campaign:
+    try:
+        incident, number = incidents.by_slug(session, fields["incident"]), int(fields["notice"])
+    except (KeyError, ValueError) as error:
+        raise steering.NoticeUnknown from error
+    find = steering.locked if lock else steering.found
+    return find(session, incident.id, number)
+
+
+_REASONS: dict[type[Exception], str] = {
+    incidents.IncidentUnknown: "no-notice",
+    steering.NoticeUnknown: "no-notice",
+    steering.NoticeState: "notice-state",
+    steering.NoticeForged: "notice-altered",
+    frozen.WordsAltered: "notice-altered",
+    frozen.SubjectAltered: "notice-altered",
+    steering.ListChanged: "list-changed",
+    steering.CountWrong: "list-changed",
+    exposure.ListNotActive: "no-list",
+    exposure.ListDestroyed: "no-list",
+    drafting.SinceMissing: "no-notice",
+    drafting.FormerListGone: "list-gone",
+    drafting.AlreadyTold: "already-told",
+}
+
+
+def _refused(error: Exception) -> Refused:
+    reason = next(reason for kind, reason in _REASONS.items() if isinstance(error, kind))
+    return Refused(reason, state=error.state) if isinstance(error, steering.NoticeState) else Refused(reason)
+
+
+ORDERS = {
+    "notice-draft": Order(order_draft, AUTHOR),
+    "notice-test": Order(order_test, STEERING, step_up=True),
+    "notice-resume": Order(order_resume, frozenset({Role.APPROVER}), step_up=True),
+}
+ACTIONS = {
+    START: Action(
+        describe_start,
+        perform_start,
+        ask=AUTHOR,
+        page="campaigns/console/_approval.html",
+        more=lambda _session, _shown: {"kinds": _forms().KINDS, "bases": _forms().BASES},
     )
-    cuts = [
-        Cut(
-            int(wave["limit"]) if wave.get("limit") else None,
-            datetime.fromisoformat(wave["not_before"]) if wave.get("not_before") else None,
-        )
-        for wave in fields.get("waves") or ()
-    ]
-    return audience, cuts, str(fields.get("kind") or FIRST)
+}

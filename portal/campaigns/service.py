@@ -19,10 +19,10 @@ from portal.campaigns.models import (
     NoticeWords,
     Wave,
 )
-from portal.campaigns.progress import Ledger, campaigns, ledger, list_number
 from portal.campaigns.series import signing, steering, waves
 from portal.campaigns.series.audience import Audience
 from portal.campaigns.series.passes import BATCH, advance, is_due
+from portal.campaigns.series.progress import Ledger, campaigns, ledger, list_number
 from portal.campaigns.series.signing import ALTERED, FORGED
 from portal.campaigns.series.steering import CountWrong
 from portal.core.db import Database, new_id

@@ -1,5 +1,6 @@
 """What staff do with a second person, by kind: the same for the console, which shows it, and the worker."""
 
+from portal.campaigns import orders as campaigns
 from portal.console.uses import INCIDENT_USES
 from portal.exposure import actions as lists
 from portal.incidents.drafts import actions as incidents
@@ -12,4 +13,5 @@ ACTIONS: dict[str, Action] = {
     **incidents.actions(INCIDENT_USES),
     **lists.ACTIONS,
     **resets.ACTIONS,
+    **campaigns.ACTIONS,
 }

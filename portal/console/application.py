@@ -8,6 +8,7 @@ from wsgiref.types import WSGIEnvironment
 
 from flask import Flask, Request
 
+from portal.campaigns import console as campaigns
 from portal.console import home, site
 from portal.console.actions import ACTIONS
 from portal.console.mail import console as mail
@@ -43,6 +44,7 @@ PAGES = (
     statement,
     publishing,
     timeline,
+    campaigns,
     mail,
     resets,
     lists,

@@ -1,5 +1,6 @@
 """The worker's handlers of everything that the console orders."""
 
+from portal.campaigns import orders as campaigns
 from portal.console.mail import jobs as mail
 from portal.console.uses import INCIDENT_USES
 from portal.exposure.uploads import orders as lists
@@ -16,6 +17,7 @@ SEALED: dict[str, SealedHandler] = {
     **handlers(approvals.ORDERS),
     **handlers(people.ORDERS),
     **handlers(incidents.orders(INCIDENT_USES)),
+    **handlers(campaigns.ORDERS),
     **handlers(mail.ORDERS),
     **handlers(lists.ORDERS),
     **handlers(resets.ORDERS),

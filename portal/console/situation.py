@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.audit.models import AuditEntry
-from portal.campaigns import progress
+from portal.campaigns.series import progress
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
 from portal.incidents.drafts import posting, statements, store

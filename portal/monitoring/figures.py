@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from portal.campaigns import progress as campaigns
+from portal.campaigns.series import progress as campaigns
 from portal.core.db import Database
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents

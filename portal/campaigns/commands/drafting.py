@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from portal.audit.staff import operator
-from portal.campaigns import frozen, orders, service
+from portal.campaigns import frozen, service
 from portal.campaigns.commands.refusals import SLUG, checked_language, errors_as_messages
 from portal.campaigns.commands.words import published_incident
 from portal.campaigns.models import FIRST, KINDS, SUPPLEMENTARY
-from portal.campaigns.series import drafting, steering
+from portal.campaigns.series import drafting, steering, writing
 from portal.campaigns.series.audience import ALL, BASES
 from portal.campaigns.series.waves import TooManyWaves
 from portal.crypto.vault import WorkerVault
@@ -62,9 +62,10 @@ def draft(context: Context, /, slug: str, base: str, number: int | None, **optio
         "per_hour": options["per_hour"],
         "own": dict(_own(context, given) for given in options["own"]),
         "replaces": number,
+        "by": operator().user,
     }
     try:
-        done = orders.perform_draft(parts, fields, operator().user)
+        done = writing.draft(parts, fields)
     except ValueError as error:
         if type(error).__name__ not in _UNFIT and not isinstance(error, TooManyWaves):
             raise

@@ -188,8 +188,8 @@ def described(session: Session, campaign: Campaign) -> dict[str, Any]:
     rows = session.scalars(
         select(NoticeWords).where(NoticeWords.notice_id == campaign.id).order_by(NoticeWords.language)
     )
-    words = {row.language: frozen.plain(row) for row in rows}
-    return {"incident": incident.slug, "discreet": not campaign.frozen} | plan | {"words": words}
+    words = {row.language: frozen.shown_words(row) for row in rows}
+    return {"incident": incident.slug, "says_what_happened": campaign.frozen} | plan | {"words": words}
 
 
 def _forget(session: Session, campaign: Campaign) -> None:

@@ -22,6 +22,7 @@ TITLES = {
     "reset.require": lazy_gettext("Lock passwords, and ask for new ones"),
     "update.post": lazy_gettext("Post an update"),
     "incident.facts": lazy_gettext("Change an incident’s facts"),
+    "notice.start": lazy_gettext("Start a notice"),
 }
 STATES = {
     "open": lazy_gettext("Waiting"),

@@ -1,0 +1,287 @@
+"""The console's pages of notices: draft one, ask for approval, follow it, hold it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from flask import abort, render_template, request
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from portal.campaigns import orders
+from portal.campaigns.forms import BASES, KINDS, AskForm, DraftForm, OwnWordsForm, ReasonForm, choices_of
+from portal.campaigns.models import DRAFT, ENDED, PAUSED, RUNNING, Campaign
+from portal.campaigns.series import drafting, progress, shown, status, steering
+from portal.exposure import service as exposure
+from portal.incidents import service as incidents
+from portal.incidents.models import PUBLISHED, Incident
+from portal.staff import sending
+from portal.staff.approvals import service as approvals
+from portal.staff.approvals.console import ask
+from portal.staff.orders import by
+from portal.staff.pages import StaffPages, current
+from portal.staff.roles import Role
+from portal.staff.sending import OrderRefused
+from portal.staff.words import refusal
+from portal.web import frame
+from portal.web.forms import EmptyForm
+
+bp = StaffPages("notices", __name__)
+
+REFUSED = 422
+STATES = {
+    "draft": lazy_gettext("Draft"),
+    "running": lazy_gettext("Going out"),
+    "paused": lazy_gettext("Paused"),
+    "stopped": lazy_gettext("Stopped"),
+    "ended": lazy_gettext("All queued"),
+}
+WAVE_STATES = {
+    "waiting": lazy_gettext("waits"),
+    "running": lazy_gettext("being queued"),
+    "done": lazy_gettext("queued"),
+    "stopped": lazy_gettext("stopped"),
+}
+REASONS = {
+    "summary-missing": lazy_gettext("The statement is too long for an email. Give it a summary first."),
+    "own-words": lazy_gettext("Your own words must be one paragraph of 1,000 characters or fewer."),
+    "too-many-waves": lazy_gettext("That makes more than 50 waves. Use fewer."),
+    "too-many-tests": lazy_gettext("20 tests were sent today. Try again tomorrow."),
+    "no-notice": lazy_gettext("There’s no notice with this number."),
+    "no-list": lazy_gettext("No list of affected people is active. Activate one first."),
+    "notice-state": lazy_gettext("It can’t be done now: the notice has changed. Look again."),
+    "notice-altered": lazy_gettext(
+        "Somebody changed this notice in the database. Nothing was sent. Tell your IT team at once."
+    ),
+    "list-changed": lazy_gettext("Another list is active now. Draft the notice again."),
+    "list-gone": lazy_gettext("The earlier list was destroyed. Choose people a notice didn’t reach."),
+    "already-told": lazy_gettext("Everyone on this list has a first notice. Choose “More facts”."),
+    "not-published": lazy_gettext("The incident isn’t public yet, so the link would lead nowhere."),
+}
+
+
+@bp.page("/notices/")
+def overview() -> str:
+    """List the notices of every incident."""
+    console = sending.parts()
+    with console.db.read() as session:
+        now = console.clock.now()
+        found = [
+            {
+                "incident": incident,
+                "list": exposure.active(session, incident.id),
+                "notices": [
+                    status.as_data(session, console.settings, each, now)
+                    for each in progress.of_incident(session, incident.id)
+                ],
+            }
+            for incident in incidents.every(session)
+        ]
+    return render_template("campaigns/console/notices.html", found=found, kinds=KINDS, states=STATES)
+
+
+@bp.page("/notices/<slug>/new/", roles=orders.AUTHOR, methods=("GET", "POST"))
+def new(slug: str) -> Any:
+    """Draft a notice."""
+    console = sending.parts()
+    settings = console.settings
+    with console.db.read() as session:
+        incident = _incident(session, slug)
+        active = exposure.active(session, incident.id)
+        earlier = [each for each in progress.of_incident(session, incident.id) if each.begun_at is not None]
+    form = DraftForm()
+    listed = sorted(json.loads(active.class_counts)) if active else []
+    form.classes.choices = choices_of({name: name for name in listed})
+    form.languages.choices = choices_of({tag: tag for tag in settings.site.languages})
+    if request.method == "GET" and earlier:
+        form.kind.data = "supplementary"
+    own = {tag: OwnWordsForm(prefix=f"{tag}-") for tag in settings.site.languages}
+    fault = ""
+    if form.validate_on_submit() and all(each.validate() for each in own.values()):
+        plan = _plan(slug, form) | {"own": {tag: each.own.data or "" for tag, each in own.items()}}
+        try:
+            told = sending.order("notice-draft", plan=json.dumps(plan))
+            return sending.done(
+                _("The draft is ready. Nothing was sent."), f"/notices/{slug}/{told['notice']}/"
+            )
+        except OrderRefused as error:
+            fault = _why(error)
+    page = render_template(
+        "campaigns/console/new.html", incident=incident, form=form, own=own, active=active, earlier=earlier,
+        fault=fault,
+    )  # fmt: skip
+    return page, REFUSED if fault or form.errors or any(each.errors for each in own.values()) else 200
+
+
+@bp.page("/notices/<slug>/<int:number>/")
+def one(slug: str, number: int) -> str:
+    """Show one notice: what it says, whom it goes to, and how far it is."""
+    return _page(slug, number)
+
+
+@bp.page("/notices/<slug>/<int:number>/text/<language>/")
+def text(slug: str, number: int, language: str) -> str:
+    """Show the mail as a made-up person would get it."""
+    console = sending.parts()
+    if language not in console.settings.site.languages:
+        abort(404)
+    with console.db.read() as session:
+        incident, campaign = _notice(session, slug, number)
+        words = shown.words_of(session, campaign)
+    # Its links are those of the public site.
+    settings = replace(console.settings, base_url=console.public_url)
+    subject, body = shown.text_of(settings, words, language, console.clock.now())
+    return render_template(
+        "campaigns/console/text.html", incident=incident, number=number, language_of=language,
+        subject=subject, body=body, languages_of=console.settings.site.languages,
+    )  # fmt: skip
+
+
+@bp.page("/notices/<slug>/<int:number>/test/", roles=orders.STEERING, methods=("POST",), step_up=True)
+def test(slug: str, number: int) -> Response:
+    """Mail the notice to oneself."""
+    return _ordered(
+        slug, number, "notice-test", _("On its way to your own inbox. It looks exactly like the notice."),
+        language=request.form.get("language", frame.language()),
+    )  # fmt: skip
+
+
+@bp.page("/notices/<slug>/<int:number>/ask/", roles=orders.AUTHOR, methods=("POST",))
+def ask_to_start(slug: str, number: int) -> Any:
+    """Ask a second person to start it."""
+    form = AskForm()
+    if not form.validate():
+        return _page(slug, number, asking=form), REFUSED
+    try:
+        return ask(orders.START, {"incident": slug, "notice": str(number)}, form.note.data or "")
+    except OrderRefused as error:
+        return _page(slug, number, fault=_why(error)), REFUSED
+
+
+@bp.page("/notices/<slug>/<int:number>/pause/", roles=orders.STEERING, methods=("POST",))
+def pause(slug: str, number: int) -> Any:
+    """Hold it at once. Needs nobody else."""
+    return _held(slug, number, steering.pause, _("Paused. No more emails of this notice leave."))
+
+
+@bp.page("/notices/<slug>/<int:number>/stop/", roles=orders.STEERING, methods=("POST",))
+def stop(slug: str, number: int) -> Any:
+    """Stop the rest for good. Needs nobody else."""
+    return _held(slug, number, steering.stop, _("Stopped. The emails that waited don’t leave any more."))
+
+
+@bp.page(
+    "/notices/<slug>/<int:number>/resume/", roles=frozenset({Role.APPROVER}), methods=("POST",),
+    step_up=True,
+)  # fmt: skip
+def resume(slug: str, number: int) -> Response:
+    """Let it go on."""
+    return _ordered(slug, number, "notice-resume", _("It goes on."))
+
+
+def _plan(slug: str, form: DraftForm) -> dict[str, Any]:
+    at = form.starts_at
+    waves = [{"limit": form.first_size.data, "not_before": None}] if form.first_size.data else []
+    return {
+        "incident": slug,
+        "kind": form.kind.data,
+        "base": form.base.data,
+        "since": form.since.data,
+        "classes": form.classes.data,
+        "languages": form.languages.data,
+        "worst_first": bool(form.worst_first.data),
+        "waves": [*waves, {"limit": None, "not_before": at.isoformat()}] if at else waves,
+        "per_hour": form.per_hour.data,
+    }
+
+
+def _ordered(slug: str, number: int, name: str, said: str, **fields: str) -> Response:
+    """Have the worker do something about a notice, and show the notice again."""
+    with sending.parts().db.read() as session:
+        _notice(session, slug, number)
+    try:
+        sending.order(name, incident=slug, notice=str(number), **fields)
+    except OrderRefused as error:
+        said = _why(error)
+    return sending.done(said, f"/notices/{slug}/{number}/")
+
+
+def _held(slug: str, number: int, hold: Callable[..., None], said: str) -> Any:
+    """Hold a notice without the worker: it must work while no worker runs, too."""
+    form, console = ReasonForm(), sending.parts()
+    if not form.validate():
+        return _page(slug, number, holding=form), REFUSED
+    acting = console.db.acting({"by": by(current().member.id)})
+    with acting.write() as session:
+        incident, _campaign = _notice(session, slug, number)
+        campaign = steering.locked(session, incident.id, number)
+        try:
+            hold(session, campaign, console.clock.now(), reason=form.reason.data)
+        except steering.NoticeState:
+            said = str(REASONS["notice-state"])
+    return sending.done(said, f"/notices/{slug}/{number}/")
+
+
+def _page(
+    slug: str,
+    number: int,
+    *,
+    asking: AskForm | None = None,
+    holding: ReasonForm | None = None,
+    fault: str = "",
+) -> str:
+    console = sending.parts()
+    with console.db.read() as session:
+        incident, campaign = _notice(session, slug, number)
+        now = console.clock.now()
+        data = status.as_data(session, console.settings, campaign, now)
+        described = drafting.described(session, campaign)
+        asked = approvals.find(session, orders.START, {"incident": slug, "notice": str(number)})
+        active = exposure.active(session, incident.id)
+    roles = current().member.roles
+    state = data["state"]
+    return render_template(
+        "campaigns/console/notice.html",
+        incident=incident,
+        notice=data,
+        described=described,
+        kinds=KINDS,
+        bases=BASES,
+        states=STATES,
+        wave_states=WAVE_STATES,
+        asked=asked,
+        outdated=state == DRAFT and (active is None or active.id != campaign.list_id),
+        public=incident.state == PUBLISHED,
+        asks=state == DRAFT and bool(orders.AUTHOR & roles),
+        steers=bool(orders.STEERING & roles),
+        pausable=state in (RUNNING, ENDED),
+        stoppable=state in (DRAFT, RUNNING, PAUSED, ENDED),
+        resumable=state == PAUSED and Role.APPROVER in roles,
+        asking=asking or AskForm(formdata=None),
+        holding=holding or ReasonForm(formdata=None),
+        empty=EmptyForm(),
+        fault=fault,
+        site_languages=console.settings.site.languages,
+    )
+
+
+def _incident(session: Session, slug: str) -> Incident:
+    try:
+        return incidents.by_slug(session, slug)
+    except incidents.IncidentUnknown:
+        abort(404)
+
+
+def _notice(session: Session, slug: str, number: int) -> tuple[Incident, Campaign]:
+    incident = _incident(session, slug)
+    try:
+        return incident, steering.found(session, incident.id, number)
+    except steering.NoticeUnknown:
+        abort(404)
+
+
+def _why(error: OrderRefused) -> str:
+    return str(REASONS[error.reason]) if error.reason in REASONS else refusal(error.reason, error.told)

@@ -1,0 +1,109 @@
+"""The console's forms of notices: drafting one, holding it, asking for approval."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_babel import lazy_gettext
+from flask_wtf import FlaskForm
+from wtforms import (
+    BooleanField,
+    Field,
+    IntegerField,
+    RadioField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
+from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from portal.campaigns.models import CORRECTION, FIRST, SUPPLEMENTARY
+from portal.campaigns.series.audience import ALL, NEW, NOT_REACHED
+
+KINDS = {
+    FIRST: lazy_gettext("First notice: tells people what happened"),
+    SUPPLEMENTARY: lazy_gettext("More facts: to people we told before"),
+    CORRECTION: lazy_gettext("Correction: something we said was wrong"),
+}
+BASES = {
+    ALL: lazy_gettext("Everyone on the list"),
+    NEW: lazy_gettext("Only people who are new since an earlier notice"),
+    NOT_REACHED: lazy_gettext("Only people an earlier notice didn’t reach"),
+}
+MOST_OWN, MOST_REASON, MOST_MAILS = 1_000, 200, 1_000_000_000
+
+
+def choices_of(labels: Mapping[str, Any]) -> list[SelectChoice]:
+    """Return the choices of a field: a value and its label each."""
+    return [SelectChoice(value, label) for value, label in labels.items()]
+
+
+def _checkboxes(label: Any) -> SelectMultipleField:
+    return SelectMultipleField(
+        label, option_widget=CheckboxInput(), widget=ListWidget(prefix_label=False), choices=[]
+    )
+
+
+class DraftForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """A notice: what kind, for whom, in which waves. Times are UTC; `starts_at` is `rest_at`, read."""
+
+    starts_at: datetime | None = None
+
+    kind = RadioField(lazy_gettext("What kind of notice?"), choices=choices_of(KINDS), default=FIRST)
+    base = RadioField(lazy_gettext("Who gets it?"), choices=choices_of(BASES), default=ALL)
+    since = IntegerField(
+        lazy_gettext("Number of the earlier notice"),
+        [Optional(), NumberRange(1, message=lazy_gettext("Type the number of a notice, such as 1."))],
+    )
+    classes = _checkboxes(lazy_gettext("Only people who lost one of these"))
+    languages = _checkboxes(lazy_gettext("Only people who get it in these languages"))
+    worst_first = BooleanField(lazy_gettext("Start with the people who lost the most sensitive data"))
+    first_size = IntegerField(
+        lazy_gettext("Size of the first wave"),
+        [Optional(), NumberRange(1, MOST_MAILS, lazy_gettext("Type a number of emails, 1 or more."))],
+    )
+    rest_at = StringField(lazy_gettext("When the rest may go, in UTC"))
+    per_hour = IntegerField(
+        lazy_gettext("At most this many emails an hour"),
+        [Optional(), NumberRange(1, MOST_MAILS, lazy_gettext("Type a number of emails, 1 or more."))],
+    )
+
+    def validate_rest_at(self, field: Field) -> None:
+        """Read the time; an empty one is none. Raises ValidationError."""
+        try:
+            at = datetime.fromisoformat(field.data.strip()) if (field.data or "").strip() else None
+        except ValueError as error:
+            raise ValidationError(lazy_gettext("Type a date and time like 2026-12-01 09:00.")) from error
+        self.starts_at = at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
+
+
+class OwnWordsForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """One paragraph of the author's own, in one language; a page has one for each."""
+
+    own = TextAreaField(
+        lazy_gettext("Your own words"),
+        [Length(max=MOST_OWN, message=lazy_gettext("Keep it to one paragraph of 1,000 characters."))],
+    )
+
+
+class ReasonForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """Why a notice is held or stopped."""
+
+    reason = StringField(
+        lazy_gettext("Why?"),
+        [
+            InputRequired(lazy_gettext("Say why, in one line.")),
+            Length(max=MOST_REASON, message=lazy_gettext("Use 200 characters or fewer.")),
+        ],
+    )
+
+
+class AskForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """What the second person should know."""
+
+    note = StringField(
+        lazy_gettext("A note for the approver (optional)"),
+        [Length(max=MOST_REASON, message=lazy_gettext("Use 200 characters or fewer."))],
+    )

@@ -1,0 +1,58 @@
+"""Show a notice in the console as a made-up person would get it, from its frozen words, without any key."""
+
+from datetime import datetime
+from email import message_from_bytes, policy
+from typing import Any, cast
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.campaigns import frozen
+from portal.campaigns.emails import Notice, Words
+from portal.campaigns.models import Campaign, NoticeWords
+from portal.core.settings import Settings
+from portal.crypto.vault import WorkerVault
+from portal.outbox.compose import Composer
+
+PERSON = "person@example.com"
+# As long as a real link and a real code, and neither.
+_LINK, _CODE = "x" * 69, "A" * 14
+
+
+class _Shown(Notice):
+    """A notice whose link leads nowhere: a real one needs the worker's keys."""
+
+    def token(self, *_arguments: Any) -> str:
+        return _LINK
+
+
+class _NoKeys:
+    """What composing asks of a vault, without keys."""
+
+    def authenticity(self, _row_id: bytes) -> str:
+        return _CODE
+
+    def token(self, *_arguments: Any) -> str:
+        return _LINK
+
+
+def words_of(session: Session, campaign: Campaign) -> dict[str, Words]:
+    """Return the words of a notice by language, to be shown: nobody has verified them."""
+    rows = session.scalars(
+        select(NoticeWords).where(NoticeWords.notice_id == campaign.id).order_by(NoticeWords.language)
+    )
+    return {row.language: frozen.plain(row) for row in rows}
+
+
+def text_of(settings: Settings, found: dict[str, Words], language: str, now: datetime) -> tuple[str, str]:
+    """Return subject and text of the mail in a language; without words it is the neutral one."""
+    default = settings.default_language
+
+    def said(_mail: object, tag: str) -> object:
+        return frozen.shown(found, tag, default) if found else None
+
+    composer = Composer(settings, cast("WorkerVault", _NoKeys()), {}, {Notice.name: said})
+    composed = composer.render(_Shown(), PERSON, language, bytes(16), now)
+    message = message_from_bytes(composed.content, policy=policy.default)
+    part = message.get_body(("plain",))
+    return composed.subject, part.get_content() if part is not None else ""

@@ -1,0 +1,149 @@
+"""Notices in the console: an author drafts, a second person approves, anybody holds."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from portal.campaigns import jobs
+from portal.outbox import jobs as outbox_jobs
+from portal.worker import drain
+from tests.campaigns.conftest import SLUG, SPANISH, STATEMENT, numbered
+from tests.campaigns.test_series import status
+from tests.colleagues import press
+
+NEW = f"/notices/{SLUG}/new/"
+ONE = f"/notices/{SLUG}/1/"
+
+
+@pytest.fixture
+def told(operator):
+    """A published statement in two languages, and an active list."""
+    operator.statement(STATEMENT)
+    operator.statement(SPANISH)
+    operator.live(numbered(9))
+    return operator
+
+
+@pytest.fixture
+def go(worker_parts):
+    """Let the worker do its scheduled jobs, and deliver."""
+
+    def run():
+        for _ in range(2):
+            jobs.resume(worker_parts)
+            outbox_jobs.count_changed(worker_parts)
+            drain(worker_parts)
+
+    return run
+
+
+def text_of(browser, page):
+    answer = browser.get(page)
+    assert answer.status_code == 200, answer.status
+    return answer.text
+
+
+def led_to(answer):
+    assert answer.status_code == 303, answer.text
+    return answer.headers["Location"]
+
+
+def notices(smtp):
+    return [mail.recipients[0] for mail in smtp.messages if "/check/notice/" in mail.text]
+
+
+def draft_and_ask(browser, **fields):
+    assert led_to(browser.submit(NEW, kind="first", base="all", **fields)) == ONE
+    return led_to(press(browser, ONE, f"{ONE}ask/", note="Please check the time."))
+
+
+def test_a_notice_goes_out_in_two_waves_with_a_pause(told, office, smtp, go, clock):
+    author, ben = office.as_role("author"), office.add("approver", name="Ben")
+    assert "Draft a notice" in text_of(author, "/notices/")
+    at = f"{clock.now() + timedelta(minutes=20):%Y-%m-%d %H:%M}"
+    asked = draft_and_ask(author, first_size="4", rest_at=at, **{"en-own": "We are **very** sorry."})
+    assert "We are very sorry." in text_of(author, f"{ONE}text/en/")
+    assert "El 28 de octubre" in text_of(author, f"{ONE}text/es/")
+    go()
+    assert notices(smtp) == []
+    approver = office.sign_in(ben)
+    shown = text_of(approver, asked)
+    for said in ("Please check the time.", "We are very sorry.", "4 emails", "5 emails", "Not before"):
+        assert said in shown
+    digest = re.findall(r'name="digest" value="([0-9a-f]+)"', shown)[0]
+    assert led_to(press(approver, asked, f"{asked}approve/", digest=digest, code=ben.code())) == asked
+    go()
+    assert len(notices(smtp)) == 4
+    assert led_to(press(author, ONE, f"{ONE}pause/", reason="The date is wrong")) == ONE
+    office.advance(timedelta(minutes=21))
+    go()
+    assert "Paused" in text_of(author, ONE)
+    assert len(notices(smtp)) == 4
+    assert press(author, ONE, f"{ONE}resume/").status_code == 403
+    assert led_to(press(approver, ONE, f"{ONE}resume/")).startswith("/confirm/")
+    office.confirm(approver, ben)
+    assert led_to(press(approver, ONE, f"{ONE}resume/")) == ONE
+    go()
+    assert len(notices(smtp)) == len(set(notices(smtp))) == 9
+    (notice,) = status(told)
+    assert [wave["states"]["sent"] for wave in notice["waves"]] == [4, 5]
+    seen = text_of(author, ONE)
+    assert "All queued" in seen
+    assert "nobody knows who opened it" in seen
+
+
+def test_a_draft_that_changed_is_not_started_by_a_former_approval(told, office, smtp, go):
+    author, ben = office.as_role("author"), office.add("approver", name="Ben")
+    asked = draft_and_ask(author)
+    approver = office.sign_in(ben)
+    digest = re.findall(r'name="digest" value="([0-9a-f]+)"', text_of(approver, asked))[0]
+    told.run("draft", SLUG, "--number", "1", "--per-hour", "100")
+    assert "This changed after it was asked for" in text_of(approver, asked)
+    answer = press(approver, asked, f"{asked}approve/", digest=digest, code=ben.code())
+    assert answer.status_code == 422
+    go()
+    assert notices(smtp) == []
+
+
+def test_nobody_approves_their_own_notice(told, office, smtp, go):
+    eva = office.add("author", "approver", name="Eva")
+    browser = office.sign_in(eva)
+    asked = draft_and_ask(browser)
+    assert "somebody else must approve" in text_of(browser, asked)
+    answer = press(browser, asked, f"{asked}approve/", digest="00" * 32, code=eva.code())
+    assert answer.status_code == 422
+    go()
+    assert notices(smtp) == []
+
+
+@pytest.mark.sqlite  # roles are no matter of the database
+def test_each_page_needs_its_role(told, office):
+    author, support = office.as_role("author"), office.as_role("support")
+    draft_and_ask(author)
+    for place in ("test/", "ask/", "pause/", "stop/", "resume/"):
+        assert press(support, ONE, f"{ONE}{place}", reason="x").status_code == 403, place
+    assert support.get(NEW).status_code == 403
+    assert "Draft a notice" not in text_of(support, "/notices/")
+    for missing in ("/notices/november/2/", "/notices/none/1/", "/notices/none/new/", f"{ONE}text/xx/"):
+        assert author.get(missing).status_code == 404, missing
+    assert led_to(press(author, ONE, f"{ONE}stop/", reason="Not needed")) == ONE
+    assert "Notice 1" not in text_of(author, "/notices/")
+
+
+@pytest.mark.sqlite  # what forms say is no matter of the database
+def test_what_is_typed_is_checked_and_shown_as_text(told, office):
+    author = office.as_role("author")
+    for wrong in ({"rest_at": "tomorrow"}, {"first_size": "0"}, {"en-own": "x" * 1001}, {"base": "nobody"}):
+        answer = author.submit(NEW, **{"kind": "first", "base": "all"} | wrong)
+        assert (answer.status_code, "There’s a problem" in answer.text) == (422, True), wrong
+    answer = author.submit(NEW, kind="first", base="all", **{"en-own": "one\n\ntwo"})
+    assert "one paragraph" in answer.text
+    answer = author.submit(NEW, kind="supplementary", base="new")
+    assert "no notice with this number" in answer.text
+    payload = "<script>alert(1)</script> [a](javascript:alert(1)) =1+1"
+    asked = draft_and_ask(author, **{"en-own": payload})
+    for page in (ONE, f"{ONE}text/en/", asked):
+        assert "<script>alert" not in text_of(author, page)
+    assert led_to(press(author, ONE, f"{ONE}pause/", reason="x")) == ONE
+    assert "the notice has changed" in text_of(author, ONE)
