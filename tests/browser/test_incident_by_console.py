@@ -34,6 +34,7 @@ LIST = "E-Mail;Kundennummer;Name;Daten\n" + "".join(
     f"person{number}@northwind.example;C-{number};Person {number};{classes}\n"
     for number, classes in enumerate(["Names", "Passwords", "Names", "Passwords", "Email addresses"])
 )
+COLUMNS = {"E-Mail": "email", "Kundennummer": "account_ref", "Name": "name", "Daten": "data_classes"}
 
 
 @dataclass
@@ -159,9 +160,29 @@ def test_two_people_do_a_whole_incident_in_a_browser(
     # A semicolon file with headers of its own becomes the active list.
     file = tmp_path / "people.csv"
     file.write_text(LIST, encoding="utf-8")
+    send_list(author, file, accessible)
+    expect(page.locator("main")).to_contain_text("People")
+    author.press("Store the list")
+    expect(page.get_by_text("This is version 1.")).to_be_visible(timeout=30_000)
     author.open(f"/lists/{SLUG}/")
+    accessible(page)
+    author.press("Ask to activate version 1")
+    asked = page.url.removeprefix(author.url)
+    accessible(page)
+    approver.approve(asked)
+
+
+def send_list(author: Staff, file: Path, accessible: Callable[..., None]) -> None:
+    """Send a file, say what its columns are, and wait until it is read."""
+    page = author.open(f"/lists/{SLUG}/")
+    author.confirm()
     accessible(page)
     page.locator("#file-list").set_input_files(file)
     page.get_by_role("button", name="Send the list").click()
     expect(page.get_by_role("heading", name="Columns")).to_be_visible(timeout=30_000)
+    accessible(page)
+    for header, column in COLUMNS.items():
+        page.get_by_label(header, exact=True).select_option(column)
+    page.get_by_role("button", name="Read the file like this").click()
+    expect(page.get_by_role("button", name="Store the list")).to_be_visible(timeout=30_000)
     accessible(page)
