@@ -145,6 +145,7 @@ def _row(
     return {
         "version": version,
         "active": is_active,
+        "older": active is not None and version.number < active.number,
         "destroyed": version.data_key is None,
         "compared": compared,
         "classes": json.loads(version.class_counts),

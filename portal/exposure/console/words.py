@@ -30,6 +30,15 @@ STATES = {
     "refused": lazy_gettext("Can’t be used"),
     "stored": lazy_gettext("Stored"),
 }
+TITLES = {
+    "receiving": lazy_gettext("Your file is on its way"),
+    "waiting": lazy_gettext("We’re reading your file"),
+    "working": lazy_gettext("We’re reading your file"),
+    "undecided": lazy_gettext("Your file needs a decision"),
+    "read": lazy_gettext("Check what’s in your file"),
+    "refused": lazy_gettext("We can’t use this file"),
+    "stored": lazy_gettext("Your file is stored"),
+}
 STAGES = {
     "": lazy_gettext("Starting"),
     "reading": lazy_gettext("Reading the file"),

@@ -29,7 +29,7 @@ COLUMNS = {
 def test_the_way_of_a_semicolon_file_to_an_approved_list(sender, office):
     page = sender.read(FAULTY)
     shown = sender.browser.get(page).text
-    assert "Needs your decision" in shown
+    assert "Your file needs a decision" in shown
     assert "a…@m….example" in shown
     assert "ana@" not in shown
     assert "&lt;b&gt;Bemerkung&lt;/b&gt;" in shown
