@@ -11,7 +11,9 @@ from flask import Flask, Request
 from portal.campaigns import console as campaigns
 from portal.console import home, site
 from portal.console.actions import ACTIONS
+from portal.console.audit import console as audit
 from portal.console.mail import console as mail
+from portal.console.settings import console as settings_pages
 from portal.console.uses import INCIDENT_USES, remembered
 from portal.core.clock import Clock, SystemClock
 from portal.core.db import Database
@@ -47,6 +49,8 @@ PAGES = (
     campaigns,
     mail,
     resets,
+    audit,
+    settings_pages,
     lists,
     files,
     uploads,

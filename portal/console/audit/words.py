@@ -1,0 +1,117 @@
+"""What the console says of the entries of the audit log: a sentence per action, the groups of actions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask_babel import lazy_gettext
+
+GROUPS = {
+    "incidents": lazy_gettext("Statements and updates"),
+    "exposure": lazy_gettext("Lists of people affected"),
+    "campaigns": lazy_gettext("Notices"),
+    "reset": lazy_gettext("Required resets"),
+    "outbox": lazy_gettext("Email"),
+    "staff": lazy_gettext("Staff"),
+    "approvals": lazy_gettext("Approvals"),
+    "checklist": lazy_gettext("Checklists"),
+    "cases": lazy_gettext("Cases of lost inboxes"),
+    "support": lazy_gettext("Look-ups of people"),
+    "accounts": lazy_gettext("Accounts"),
+    "subscriptions": lazy_gettext("Subscriptions"),
+    "intake": lazy_gettext("Requests from forms"),
+}
+# By action; `subject` and every detail of an entry may be named.
+SENTENCES = {
+    "accounts.import": lazy_gettext("Imported accounts"),
+    "accounts.hashes_encrypted": lazy_gettext("Encrypted the last password hash"),
+    "approvals.ask": lazy_gettext("Asked for approval: %(what)s"),
+    "approvals.approved": lazy_gettext("Approved: %(what)s"),
+    "approvals.done": lazy_gettext("Done as approved: %(what)s"),
+    "approvals.failed": lazy_gettext("Couldn’t do what was approved: %(what)s"),
+    "approvals.sent-back": lazy_gettext("Sent back: %(what)s"),
+    "approvals.withdrawn": lazy_gettext("Withdrew a request: %(what)s"),
+    "campaigns.draft": lazy_gettext("Drafted a notice for %(subject)s"),
+    "campaigns.failed": lazy_gettext("Exported who a notice of %(subject)s didn’t reach"),
+    "campaigns.freeze-again": lazy_gettext("Froze the words of a notice of %(subject)s again"),
+    "campaigns.notify": lazy_gettext("Began a notice for %(subject)s"),
+    "campaigns.pause": lazy_gettext("Paused a notice of %(subject)s"),
+    "campaigns.resume": lazy_gettext("Resumed a notice of %(subject)s"),
+    "campaigns.start": lazy_gettext("Started a notice for %(subject)s"),
+    "campaigns.stop": lazy_gettext("Stopped a notice of %(subject)s"),
+    "campaigns.subject": lazy_gettext("Changed the subject line of notices of %(subject)s"),
+    "campaigns.test": lazy_gettext("Sent a test of a notice of %(subject)s"),
+    "campaigns.written": lazy_gettext("Queued the emails of a notice of %(subject)s"),
+    "exposure.activate": lazy_gettext("Activated version %(version)s of the list of %(subject)s"),
+    "exposure.except": lazy_gettext("Left people out of the list of %(subject)s"),
+    "exposure.except-list": lazy_gettext("Read who is left out of the list of %(subject)s"),
+    "exposure.except-remove": lazy_gettext("Put somebody back on the list of %(subject)s"),
+    "exposure.import": lazy_gettext("Imported version %(version)s of the list of %(subject)s"),
+    "exposure.purge": lazy_gettext("Destroyed version %(version)s of the list of %(subject)s"),
+    "exposure.samples": lazy_gettext("Read samples of a file for %(subject)s"),
+    "identity.check": lazy_gettext("Tried the user store %(subject)s"),
+    "incidents.alone": lazy_gettext("Posted an update of %(subject)s alone"),
+    "incidents.classes": lazy_gettext("Changed the kinds of data of %(subject)s"),
+    "incidents.cancel": lazy_gettext("Cancelled the scheduled publishing of %(subject)s"),
+    "incidents.confirm": lazy_gettext("Confirmed an update of %(subject)s that somebody posted alone"),
+    "incidents.create": lazy_gettext("Created the incident %(subject)s"),
+    "incidents.discard": lazy_gettext("Discarded a draft of %(subject)s"),
+    "incidents.discreet": lazy_gettext("Changed if %(subject)s is discreet"),
+    "incidents.edit-update": lazy_gettext("Changed an update of %(subject)s"),
+    "incidents.erase": lazy_gettext("Erased a text of %(subject)s"),
+    "incidents.happened": lazy_gettext("Changed the day of %(subject)s"),
+    "incidents.promise": lazy_gettext("Changed when more news of %(subject)s is due"),
+    "incidents.publish": lazy_gettext("Published %(subject)s"),
+    "incidents.schedule": lazy_gettext("Scheduled the publishing of %(subject)s"),
+    "incidents.statement": lazy_gettext("Wrote a statement of %(subject)s"),
+    "incidents.title": lazy_gettext("Changed the title of %(subject)s"),
+    "incidents.update": lazy_gettext("Wrote an update of %(subject)s"),
+    "incidents.withdraw": lazy_gettext("Withdrew something of %(subject)s"),
+    "intake.discard": lazy_gettext("Discarded failed requests from forms"),
+    "intake.retry": lazy_gettext("Tried failed requests from forms again"),
+    "mydata.erase": lazy_gettext("An owner erased their account"),
+    "mydata.purge": lazy_gettext("Removed what has expired"),
+    "outbox.pause": lazy_gettext("Paused notices and updates: %(subject)s"),
+    "outbox.resume": lazy_gettext("Sent notices and updates again: %(subject)s"),
+    "outbox.retry": lazy_gettext("Queued failed emails again: %(subject)s"),
+    "reset.require": lazy_gettext("Began a required reset: %(subject)s"),
+    "reset.required": lazy_gettext("Finished a required reset: %(subject)s, %(newly)s passwords locked"),
+    "staff.add": lazy_gettext("Added %(subject)s, to be invited"),
+    "staff.add-passkey": lazy_gettext("%(subject)s added a passkey"),
+    "staff.end-sessions": lazy_gettext("Signed %(subject)s out everywhere"),
+    "staff.invite": lazy_gettext("Invited %(subject)s"),
+    "staff.join": lazy_gettext("%(subject)s joined"),
+    "staff.recover": lazy_gettext("Gave %(subject)s a new way in"),
+    "staff.remove-passkey": lazy_gettext("%(subject)s removed a passkey"),
+    "staff.roles": lazy_gettext("Changed the roles of %(subject)s"),
+    "staff.sign-in": lazy_gettext("%(subject)s signed in"),
+    "support.find": lazy_gettext("Looked a person up"),
+    "subscriptions.announce": lazy_gettext("Emailed an update of %(subject)s"),
+}
+# What the console does only with a second person; a command does it alone.
+NEEDS_TWO = {
+    "campaigns.failed",
+    "campaigns.notify",
+    "campaigns.start",
+    "exposure.activate",
+    "exposure.purge",
+    "incidents.publish",
+    "reset.require",
+    "staff.invite",
+    "staff.recover",
+    "staff.roles",
+}
+
+
+class _Values(dict[str, Any]):
+    """The values of a sentence; one that an entry lacks is a question mark."""
+
+    def __missing__(self, _name: str) -> str:
+        return "?"
+
+
+def sentence(action: str, subject: str, values: Mapping[str, Any]) -> str:
+    """Return an entry in words; the action and its subject where there are none."""
+    words = SENTENCES.get(action)
+    if words is None:
+        return f"{action} {subject}".strip()
+    return str(words) % _Values({**values, "subject": subject or "–"})

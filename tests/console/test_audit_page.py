@@ -1,0 +1,105 @@
+"""The audit log as staff read it: in words, with names, and with what nobody else looked at."""
+
+import pytest
+
+from portal.audit import service as audit
+from portal.console.audit import reading
+from tests.visitor import main_of
+
+HARM = "<script>alert(1)</script> =HYPERLINK(1) **b**"
+
+
+@pytest.fixture
+def write(db, clock):
+    """Writes an entry, as somebody where `by` says so."""
+
+    def written(action, subject="november", by="", **details):
+        database = db.acting({"by": by}) if by else db
+        with database.write() as session:
+            return audit.record(session, action, subject, details, clock.now())
+
+    return written
+
+
+def rows(browser, query=""):
+    answer = browser.get(f"/audit/{query}")
+    assert answer.status_code == 200
+    return main_of(answer.text)
+
+
+def test_who_did_what_is_said_in_words_and_names(office, write):
+    author, approver = office.add("author", name="Iris"), office.add("approver", name="Tomas")
+    write("incidents.publish", by=f"staff {author.id.hex()}", approved_by=f"staff {approver.id.hex()}")
+    write("exposure.activate", by="operator root", version=3)
+    page = rows(office.as_role("privacy"))
+    assert "Published november" in page
+    assert '<td>Iris<br><span class="soft">approved by Tomas</span>' in page
+    assert "Activated version 3 of the list of november" in page
+    assert "root, by a command" in page
+    assert page.count("without a second person") == 1
+
+
+def test_an_unknown_kind_is_shown_as_it_is_and_harmless(office, write):
+    write("later.invented", subject=HARM, by=f"operator {HARM}", note=HARM)
+    page = rows(office.as_role("privacy"))
+    assert "later.invented" in page
+    assert "<script>alert" not in page
+    assert page.count("&lt;script&gt;") == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("?who=operators", {"2"}),
+        ("?who=nobody", {"3"}),
+        ("?group=exposure", {"2"}),
+        ("?since=2026-11-24", set()),
+        ("?until=2026-11-22", set()),
+        ("?since=2026-11-23&until=2026-11-23&group=incidents", {"1"}),
+    ],
+)
+def test_it_is_searched_by_day_person_and_kind(office, write, query, numbers):
+    write("incidents.publish", by="staff 00")
+    write("exposure.activate", by="operator root", version=3)
+    write("subscriptions.announce")
+    with office.db.read() as session:
+        form = dict(one.split("=") for one in query[1:].split("&"))
+        days = {
+            name: __import__("datetime").date.fromisoformat(form[name])
+            for name in ("since", "until")
+            if name in form
+        }
+        wanted = reading.Wanted(who=form.get("who", ""), group=form.get("group", ""), **days)
+        assert {str(one.number) for one in reading.page(session, wanted).entries} == numbers
+
+
+def test_pages_follow_each_other_without_a_gap(office, write, monkeypatch):
+    monkeypatch.setattr(reading, "PAGE", 2)
+    for number in range(5):
+        write("outbox.pause", subject=f"reason {number}")
+    seen, before = [], None
+    with office.db.read() as session:
+        while True:
+            page = reading.page(session, reading.Wanted(group="outbox", before=before))
+            seen += [one.subject for one in page.entries]
+            before = page.following
+            if before is None:
+                break
+    assert seen == [f"reason {number}" for number in (4, 3, 2, 1, 0)]
+
+
+@pytest.mark.sqlite
+def test_a_search_that_makes_no_sense_is_told(office):
+    browser = office.as_role("admin")
+    for query in ("?since=yesterday", "?who=nobody-knows", "?group=x'--"):
+        assert browser.get(f"/audit/{query}").status_code == 422
+    for query in ("?before=99999999999999999999", "?before=-1", "?before=0"):
+        assert browser.get(f"/audit/{query}").status_code == 200
+
+
+@pytest.mark.sqlite
+def test_the_log_reads_in_spanish(office, write):
+    write("outbox.pause", subject="x")
+    browser = office.as_role("privacy")
+    page = main_of(browser.get("/audit/", headers={"Accept-Language": "es"}).text)
+    assert "Puso en pausa avisos y novedades: x" in page
