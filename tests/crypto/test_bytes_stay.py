@@ -187,6 +187,7 @@ LABELS = {
         "notice text",
         "notice words",
         "publication",
+        "reset run",
         "staff approval",
         "staff challenge",
         "staff invitation",
