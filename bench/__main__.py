@@ -24,6 +24,7 @@ from bench import (
     schedule,
     sign_ins,
     timing,
+    uploads,
 )
 from bench.measure import Result
 
@@ -48,6 +49,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "sign-ins": sign_ins.run,
     "readiness": readiness.run,
     "required resets": required.run,
+    "uploads": uploads.run,
 }
 
 
