@@ -142,7 +142,7 @@ def _counts(slug: str, version: ExposureList) -> dict[str, Any]:
     }
 
 
-ASK = frozenset({Role.AUTHOR, Role.PRIVACY})
+ASK = frozenset({Role.AUTHOR})
 ACTIONS = {
     "list.activate": Action(describe_activation, activate, ask=ASK),
     "list.purge": Action(describe_purge, purge, ask=ASK),

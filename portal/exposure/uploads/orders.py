@@ -127,8 +127,8 @@ def _who(fields: Mapping[str, str]) -> Who:
         raise Refused("no-address") from None
 
 
-SENDS = frozenset({Role.AUTHOR, Role.PRIVACY})
-SEES = SENDS | {Role.APPROVER}
+SENDS = frozenset({Role.AUTHOR})
+SEES = SENDS | {Role.APPROVER, Role.PRIVACY}
 ORDERS = {
     "list-found": Order(show_found, SEES),
     "list-read": Order(read_again, SENDS),

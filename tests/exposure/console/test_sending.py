@@ -153,7 +153,7 @@ def test_another_site_cannot_send_the_form(sender):
     assert states(sender) == []
 
 
-@pytest.mark.parametrize("role", ["approver", "support", "admin"])
+@pytest.mark.parametrize("role", ["approver", "support", "privacy", "admin"])
 def test_other_roles_cannot_send(sender, role):
     url = sender.begin(len(SMALL)).get_json()["content"]
     other = sender.office.as_role(role)
