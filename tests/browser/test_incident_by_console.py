@@ -4,9 +4,11 @@ The portal, the worker and the console are processes of their own, as an operato
 """
 
 import re
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,11 @@ class Staff:
     page: Page
     url: str
 
+    @property
+    def path(self) -> str:
+        """Where the page is, within the console."""
+        return self.page.url.removeprefix(self.url)
+
     def open(self, path: str) -> Page:
         self.page.goto(f"{self.url}{path}")
         return self.page
@@ -66,6 +73,18 @@ class Staff:
         with self.page.expect_navigation():
             self.page.get_by_role("button", name="Approve with your passkey").click()
         expect(self.page.locator(".notice").first).to_have_text("Approved and done.")
+
+
+def notified(smtp: Mailbox) -> list[str]:
+    """Who got a notice so far."""
+    return [mail.recipients[0] for mail in smtp.messages if mail.recipients[0].startswith("person")]
+
+
+def wait_for(is_so: Callable[[], bool], seconds: float = 40) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -119,19 +138,40 @@ def test_two_people_do_a_whole_incident_in_a_browser(
 ) -> None:
     author = joined("iris", "author")
     approver = joined("tomas", "approver", viewport=PHONE, has_touch=True)
+    write_statement(author, accessible)
+    publish(author, approver, accessible)
+    public = author.page.context.new_page()
+    public.goto(f"{running_portal.url}/incidents/{SLUG}/")
+    expect(public.locator("main")).to_contain_text("we did not keep them safe")
 
-    # Begin, write, check.
+    file = tmp_path / "people.csv"
+    file.write_text(LIST, encoding="utf-8")
+    send_list(author, file, accessible)
+    author.press("Store the list")
+    expect(author.page.get_by_text("This is version 1.")).to_be_visible(timeout=30_000)
+    author.open(f"/lists/{SLUG}/")
+    accessible(author.page)
+    author.press("Ask to activate version 1")
+    accessible(author.page)
+    approver.approve(author.path)
+
+    notify_in_two_waves(author, approver, accessible, smtp)
+
+
+def write_statement(author: Staff, accessible: Callable[..., None]) -> None:
+    """Begin an incident, and write its statement while the page saves it."""
     page = author.open("/incidents/new/")
     accessible(page)
     page.locator("#title").fill("Theft of our bookings")
-    page.locator("summary", has_text="Signing in").click()
-    page.get_by_label("Passwords", exact=True).check()
-    page.locator("summary", has_text="Contact details").click()
-    page.get_by_label("Email addresses", exact=True).check()
-    page.locator("summary", has_text="About you").click()
-    page.get_by_label("Names", exact=True).check()
+    for group, kind in (
+        ("Signing in", "Passwords"),
+        ("Contact details", "Email addresses"),
+        ("About you", "Names"),
+    ):
+        page.locator("summary", has_text=group).click()
+        page.get_by_label(kind, exact=True).check()
     author.press("Begin")
-    assert page.url.endswith(f"/incidents/{SLUG}/statement/en/")
+    assert author.path == f"/incidents/{SLUG}/statement/en/"
     for name, text in PARTS.items():
         page.locator(f"main [name={name}]").fill(text)
     page.locator("[name=signed_by]").fill("Ana Ruiz")
@@ -140,36 +180,49 @@ def test_two_people_do_a_whole_incident_in_a_browser(
     accessible(page)
     author.press("Save")
 
-    # Publish: one asks, another approves on a phone.
-    author.open(f"/incidents/{SLUG}/statement/publish/")
+
+def publish(author: Staff, approver: Staff, accessible: Callable[..., None]) -> None:
+    """Ask for the publication on a desktop, and approve it on a phone."""
+    page = author.open(f"/incidents/{SLUG}/statement/publish/")
     author.confirm()
     for box in page.locator("[name=accept]").all():
         box.check()
     accessible(page)
     author.press("Ask for approval")
-    asked = page.url.removeprefix(author.url)
-    assert asked.startswith("/approvals/")
+    assert author.path.startswith("/approvals/")
     accessible(page)
-    approver.open(asked)
-    accessible(approver.page)
-    approver.approve(asked)
-    public = author.page.context.new_page()
-    public.goto(f"{running_portal.url}/incidents/{SLUG}/")
-    expect(public.locator("main")).to_contain_text("we did not keep them safe")
+    accessible(approver.open(author.path))
+    approver.approve(author.path)
 
-    # A semicolon file with headers of its own becomes the active list.
-    file = tmp_path / "people.csv"
-    file.write_text(LIST, encoding="utf-8")
-    send_list(author, file, accessible)
-    expect(page.locator("main")).to_contain_text("People")
-    author.press("Store the list")
-    expect(page.get_by_text("This is version 1.")).to_be_visible(timeout=30_000)
-    author.open(f"/lists/{SLUG}/")
+
+def notify_in_two_waves(
+    author: Staff, approver: Staff, accessible: Callable[..., None], smtp: Mailbox
+) -> None:
+    """A pause between the waves holds, and nobody is missed or told twice."""
+    page = author.open(f"/notices/{SLUG}/new/")
     accessible(page)
-    author.press("Ask to activate version 1")
-    asked = page.url.removeprefix(author.url)
+    page.get_by_label("Size of the first wave").fill("2")
+    second_wave = datetime.now(UTC) + timedelta(seconds=30)
+    page.get_by_label("When the rest may go, in UTC").fill(f"{second_wave:%Y-%m-%d %H:%M:%S}")
+    author.press("Make the draft")
     accessible(page)
-    approver.approve(asked)
+    notice = author.path
+    author.press("Ask for approval")
+    accessible(page)
+    approver.approve(author.path)
+    wait_for(lambda: len(notified(smtp)) == 2)
+    author.open(notice)
+    page.get_by_label("Why?").fill("Support is closed")
+    author.press("Pause")
+    accessible(page)
+    wait_for(lambda: datetime.now(UTC) > second_wave + timedelta(seconds=5), seconds=60)
+    assert len(notified(smtp)) == 2
+    approver.open(notice)
+    approver.press("Resume")
+    if approver.page.get_by_role("button", name="Resume").is_visible():  # it asked for the passkey first
+        approver.press("Resume")
+    wait_for(lambda: len(notified(smtp)) == 5)
+    assert sorted(notified(smtp)) == [f"person{number}@northwind.example" for number in range(5)]
 
 
 def send_list(author: Staff, file: Path, accessible: Callable[..., None]) -> None:
