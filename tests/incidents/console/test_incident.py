@@ -1,5 +1,12 @@
 """A newcomer begins an incident, writes it and sees it public, without a document or a shell."""
 
+from dataclasses import replace
+
+import pytest
+
+from portal.incidents import service
+from portal.incidents.drafts import facts
+from portal.incidents.drafts.releasing import NotReleasable
 from portal.staff.roles import Role
 from tests.incidents.console.test_statement import PARTS, approve
 
@@ -65,3 +72,12 @@ def test_the_facts_of_a_draft_change_at_once_and_of_a_public_one_with_a_second_p
 
 def test_only_who_writes_or_approves_begins_incidents(sign_in):
     assert sign_in("Eve", Role.ADMIN).get(NEW).status_code == 403
+
+
+def test_a_taken_console_cannot_change_a_public_incident_alone(published, db, worker_parts, clock, client):
+    with db.read() as session:
+        now = facts.of_incident(service.by_slug(session, published))
+    for wanted in (replace(now, title="All is well"), replace(now, discreet=True)):
+        with db.write() as session, pytest.raises(NotReleasable, match="approval"):
+            facts.change(session, worker_parts.vault, wanted, None, clock.now())
+    assert "All is well" not in client.get("/incidents/").text
