@@ -91,6 +91,7 @@ REFUSALS = {
 }
 # The features' checks for `portal doctor`: of the settings, and of the database.
 CHECKS = {
+    "console": "portal.console.checks:check",
     "identity store": "portal.identity.external:check",
     "mail relay": "portal.outbox.commands:check_relay",
     "legal pages": "portal.site.legal:check_files",
@@ -103,7 +104,7 @@ DATABASE_CHECKS = (
 )
 # They read what settings they need, complete or not.
 WITHOUT_SETTINGS = {("incidents", "check"), ("passwords", "build"), ("passwords", "check")}
-NOTES = ("portal.site.legal:notes", "portal.reset.stolen.commands:notes")
+NOTES = ("portal.site.legal:notes", "portal.reset.stolen.commands:notes", "portal.console.checks:notes")
 
 
 def load(path: str) -> Any:

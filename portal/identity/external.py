@@ -72,7 +72,7 @@ def check(settings: Settings, _keys_right: bool) -> Iterator[tuple[str, str | No
     A process that must not read the store's secrets does not ask it.
     """
     fault = registry.fault_of(settings)
-    if fault is None and not settings.keys.web_alone:
+    if fault is None and not settings.keys.not_worker:
         fault = trouble(settings)
     yield "identity store", fault
     files = dict(settings.identity.files)

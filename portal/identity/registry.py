@@ -84,7 +84,7 @@ def fault_of(settings: Settings) -> str | None:
     """
     try:
         capabilities(settings)
-        if settings.identity.store != "builtin" and not settings.keys.web_alone:
+        if settings.identity.store != "builtin" and not settings.keys.not_worker:
             build(settings)
     except StoreFault as fault:
         return str(fault)

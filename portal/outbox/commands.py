@@ -163,7 +163,7 @@ def check_relay(settings: Settings, keys_right: bool) -> Iterator[tuple[str, str
     """
     if settings.mail.fault is not None:
         yield "mail relay", settings.mail.fault if keys_right else "not checked; fix the keys first"
-    elif not settings.keys.web_alone:  # the web server sends no mail
+    elif not settings.keys.not_worker:  # the others send no mail
         yield "mail relay", _relay(settings)
 
 

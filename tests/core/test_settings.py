@@ -96,16 +96,17 @@ def test_who_sends_no_mail_needs_no_relay_and_never_reads_its_password(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("readable", "asked"), [("web", False), ("worker", True), ("web worker", True), ("", True)]
+    ("readable", "asked"),
+    [("web", False), ("console", False), ("worker", True), ("web worker", True), ("", True)],
 )
-def test_who_can_read_the_web_keys_alone_is_not_asked_for_the_relay(tmp_path, readable, asked):
+def test_who_reads_web_or_console_keys_alone_is_not_asked_for_the_relay(tmp_path, readable, asked):
     environ = {name: value for name, value in GOOD.items() if name != "PORTAL_MAIL_URL"}
-    for name in ("web", "worker"):
+    for name in ("web", "worker", "console"):
         environ[f"PORTAL_{name.upper()}_KEYS_FILE"] = str(tmp_path / name)
     for name in readable.split():
         (tmp_path / name).touch()
     settings = Settings.from_env(environ, sends_mail=SendsMail.IF_KEYS_SAY)
-    assert settings.keys.web_alone is not asked
+    assert settings.keys.not_worker is not asked
     assert (settings.mail.fault is not None) is asked
     if settings.mail.fault:
         assert settings.mail.fault.startswith("PORTAL_MAIL_URL: is required")

@@ -54,7 +54,7 @@ class Identity:
         """Read this group; faults are collected."""
         store = environment.one_of("IDENTITY_STORE", cls.store, _registered_names)
         own = {} if store in OWN_GROUPS else environment.below(own_prefix(store))
-        secret = sends_mail is SendsMail.NO or (sends_mail is SendsMail.IF_KEYS_SAY and keys.web_alone)
+        secret = sends_mail is SendsMail.NO or (sends_mail is SendsMail.IF_KEYS_SAY and keys.not_worker)
         return cls(
             store=store,
             argon2=Argon2Parameters(*environment.argon2("ARGON2", (47_104, 1, 1))),

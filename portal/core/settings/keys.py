@@ -37,6 +37,7 @@ class KeyFiles:
         )
 
     @property
-    def web_alone(self) -> bool:
-        """Whether this user can read the web server's key file and not the worker's."""
-        return os.access(self.web_file, os.R_OK) and not os.access(self.worker_file, os.R_OK)
+    def not_worker(self) -> bool:
+        """Whether this is the web server's or the console's user: it reads its key file, not the worker's."""
+        own = any(os.access(file, os.R_OK) for file in (self.web_file, self.console_file))
+        return own and not os.access(self.worker_file, os.R_OK)

@@ -42,7 +42,7 @@ class Mail:
         )
         if sends_mail is SendsMail.YES:
             return replace(read, server=environment.mail_server("MAIL_URL", cls.server))
-        if sends_mail is SendsMail.NO or keys.web_alone:
+        if sends_mail is SendsMail.NO or keys.not_worker:
             return read
         with environment.faults_apart() as faults:
             server = environment.mail_server("MAIL_URL", cls.server)

@@ -132,5 +132,6 @@ def _outside(settings: Settings, asked: Asked) -> list[tuple[str, Check]]:
     vault = key_files.shared_vault(settings)
     return [
         ("front", lambda: front.check(settings, vault, asked.names)),
+        ("console's address", lambda: front.check_console(settings, asked.names or Names())),
         ("SPF, DMARC and DKIM", lambda: mail_domain.check(settings, asked.names or Names())),
     ]

@@ -6,17 +6,19 @@ import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPResponse
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from portal.core.settings import Settings
 from portal.crypto.vault import WebVault
 from portal.runtime.doctor import clocks, question
-from portal.runtime.doctor.findings import NOTE, WRONG, Finding, judged
+from portal.runtime.doctor.findings import NOTE, OK, WRONG, Finding, judged
 from portal.runtime.doctor.names import Names, NotAnswered
 from portal.runtime.doctor.question import Proxies
 
 SECONDS = 5.0
 BODY = 100
+CONSOLE = "console's address"
 _BEHIND = (502, 503, 504)
 _OK, _BAD_REQUEST = 200, 400
 _REDIRECTS = range(300, 400)
@@ -29,7 +31,8 @@ class _Unreachable(Exception):
 def check(settings: Settings, vault: WebVault | None, names: Names | None) -> Iterator[Finding]:
     """Yield the findings about the portal as visitors reach it; `names` is another name server, if any."""
     if vault is None:
-        yield Finding("front", NOTE, "not checked; fix the keys first")
+        unread = "this user has no key for it" if settings.keys.not_worker else "fix the keys first"
+        yield Finding("front", NOTE, f"not checked; {unread}")
         yield judged("proxies", unseen_proxies(settings))
         return
     asked = question.ask(vault)
@@ -47,6 +50,38 @@ def check(settings: Settings, vault: WebVault | None, names: Names | None) -> It
     yield judged("front", _who_answers(settings, answer, seen))
     yield judged("proxies", unseen_proxies(settings)) if seen is None else _proxies(settings, seen)
     yield from _date(answer)
+
+
+def check_console(settings: Settings, names: Names) -> Iterator[Finding]:
+    """Yield a note where the console's name leads to an address of the internet; nothing without one."""
+    host = urlsplit(settings.console.url).hostname
+    if not host:
+        return
+    try:
+        addresses = [host] if _is_address(host) else names.addresses(host)
+    except NotAnswered as error:
+        yield Finding(CONSOLE, NOTE, f"not checked: no name server answers ({error})")
+        return
+    public = [one for one in addresses if ip_address(one).is_global]
+    if public:
+        yield Finding(
+            CONSOLE,
+            NOTE,
+            f"{host} is {public[0]}, an address of the internet: the console is for your own network or VPN. "
+            "Give it an address there, and let nginx listen at that one (deploy/nginx/console.conf)",
+        )
+    elif not addresses and not host.endswith("localhost"):
+        yield Finding(CONSOLE, NOTE, f"{host} has no address here; staff reach it by this name")
+    else:
+        yield Finding(CONSOLE, OK)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def unseen_proxies(settings: Settings) -> str | None:

@@ -16,7 +16,7 @@ OTHERS = 0o077
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Yield the findings about both files."""
+    """Yield the findings about both files; the console's are the console's to check."""
     yield judged("web keys", _web_keys(settings))
     yield judged("worker keys", _worker_keys(settings))
 
@@ -45,7 +45,7 @@ def check_database(settings: Settings, db: Database) -> str | None:
 
 
 def _web_keys(settings: Settings) -> str | None:
-    if _is_other_users(settings.keys.web_file, settings.keys.worker_file, settings):
+    if _is_other_users(settings.keys.web_file, settings):
         return None
     try:
         web = keyfiles.read_web(settings.keys.web_file)
@@ -63,7 +63,7 @@ def _web_keys(settings: Settings) -> str | None:
 
 def _worker_keys(settings: Settings) -> str | None:
     file = settings.keys.worker_file
-    if _is_other_users(file, settings.keys.web_file, settings):
+    if _is_other_users(file, settings):
         return None
     try:
         vault = WorkerVault(keyfiles.read_worker(file))
@@ -74,12 +74,15 @@ def _worker_keys(settings: Settings) -> str | None:
     return _mode(file)
 
 
-def _is_other_users(file: Path, own: Path, settings: Settings) -> bool:
-    """Return whether `file` belongs to the portal's other user: unreadable, while `own` can be read.
+def _is_other_users(file: Path, settings: Settings) -> bool:
+    """Return whether `file` belongs to another user of the portal: this one can read a file of its own.
 
-    With PORTAL_EMBEDDED=1 one user has both, so each must be readable.
+    With PORTAL_EMBEDDED=1 one user has all, so each must be readable.
     """
-    return not settings.keys.embedded and not os.access(file, os.R_OK) and os.access(own, os.R_OK)
+    keys = settings.keys
+    all_files = (keys.web_file, keys.worker_file, keys.console_file)
+    readable = [one for one in all_files if os.access(one, os.R_OK)]
+    return not keys.embedded and file not in readable and bool(readable)
 
 
 def _mode(file: Path) -> str | None:

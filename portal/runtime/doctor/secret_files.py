@@ -13,17 +13,22 @@ _READ, _READ_BY_GROUP, _READ_BY_OTHERS = 0o400, 0o040, 0o004
 def fault_of(file: Path, keys: KeyFiles) -> str | None:
     """Return who can read the file and must not, and what mends that, or None. Others say that it is missing.
 
-    The owners of the two key files are the web server's user and the worker's.
+    The owners of the key files are the web server's user, the worker's and the console's.
     """
     try:
         found = file.stat()
     except OSError:
         return None
-    web, worker = _owner(keys.web_file), _owner(keys.worker_file)
+    worker = _owner(keys.worker_file)
+    others = (
+        (_owner(keys.web_file), "the web server's user"),
+        (_owner(keys.console_file), "the console's user"),
+    )
+    reads = [who for user, who in others if user and user != worker and _may_read(found, user)]
     if found.st_mode & _READ_BY_OTHERS:
         who = "other users"
-    elif web and web != worker and _may_read(found, web):
-        who = "the web server's user"
+    elif reads:
+        who = reads[0]
     else:
         return None
     mode = f"chmod 400 {quote(str(file))}"
