@@ -211,8 +211,8 @@ def _exclusive_lock(file: Path) -> Iterator[None]:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, _LOCKED_BYTES, _LOCKED_FROM)
         except OSError as error:
             raise BackupRefused(
-                "Another process has the database open. Nothing was changed: stop portal serve and "
-                "portal worker, then run this again."
+                "Another process has the database open. Nothing was changed: stop portal serve, "
+                "portal worker and portal console, then run this again."
             ) from error
         yield
     finally:

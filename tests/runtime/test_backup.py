@@ -116,7 +116,7 @@ def test_nothing_is_put_back_while_the_worker_runs(
             time.sleep(0.1)
         refused = run("db", "restore", str(copy))
     assert refused.exit_code == 1
-    assert "stop portal serve and portal worker" in refused.output
+    assert "stop portal serve, portal worker and portal console" in refused.output
     assert "after" in names(database_url)
     assert run("db", "restore", str(copy)).exit_code == 0
     assert "after" not in names(database_url)
