@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
@@ -78,6 +78,16 @@ class Nginx:
         return b"".join(
             path.read_bytes() for path in self.folder.rglob("*") if path.is_file() and path.suffix != ".pem"
         )
+
+    def temporary_files(self) -> set[str]:
+        """Those that its processes have open: it takes their names away as soon as they are made."""
+        opened = set()
+        for link in Path("/proc").glob("[0-9]*/fd/*"):
+            with suppress(OSError):  # it was closed meanwhile
+                opened.add(str(link.readlink()))
+        return {
+            path for path in opened if path.startswith(tuple(f"{self.folder}/{name}" for name in TEMPORARY))
+        }
 
     def add_console(self) -> None:
         """Install the shipped site of the console."""
