@@ -56,6 +56,7 @@ from tests.peers.loot import (
     shapes,
     spellings,
 )
+from tests.peers.staff_loot import employ, staff_say_nothing
 from tests.processes import command, free_port, serving, working
 from tests.visitor import hidden
 
@@ -215,6 +216,7 @@ def visited_portal(
     for one in (*affected[110:120], affected[250], *others[110:120], others[150]):
         set_up(context, WebVault(read_web(context.settings.keys.web_file)), one.address)
     send_lists(context, customers)
+    employ(context, [affected[300], others[300]])
     made = Portal(context, stolen_environ, smtp, customers)
     log = tmp_path / "stolen/portal.log"
     with serving(stolen_environ, log), working(stolen_environ, log):
@@ -352,6 +354,7 @@ def test_the_thief_learns_nothing(loot, visited_portal, worker_vault, notices):
     visits_left_the_same(visited_portal.traces)
     guesses_at_the_door_say_nothing(loot, visited_portal.traces)
     rows_say_nothing(loot)
+    staff_say_nothing(loot)
     rows_have_one_length(loot)
     order_says_nothing(loot, visited_portal, worker_vault, notices)
     sent_mails_lead_nowhere(loot)
