@@ -26,8 +26,7 @@ from portal.staff.pages import StaffPages, current
 from portal.staff.roles import Role
 from portal.staff.sending import OrderRefused
 from portal.staff.words import refusal
-from portal.web import frame
-from portal.web.forms import EmptyForm
+from portal.web import frame, languages
 
 bp = StaffPages("notices", __name__)
 
@@ -95,7 +94,7 @@ def new(slug: str) -> Any:
     form = DraftForm()
     listed = sorted(json.loads(active.class_counts)) if active else []
     form.classes.choices = choices_of({name: name for name in listed})
-    form.languages.choices = choices_of({tag: tag for tag in settings.site.languages})
+    form.languages.choices = choices_of({tag: languages.own_name(tag) for tag in settings.site.languages})
     if request.method == "GET" and earlier:
         form.kind.data = "supplementary"
     own = {tag: OwnWordsForm(prefix=f"{tag}-") for tag in settings.site.languages}
@@ -262,7 +261,6 @@ def _page(
         resumable=state == PAUSED and Role.APPROVER in roles,
         asking=asking or AskForm(formdata=None),
         holding=holding or ReasonForm(formdata=None),
-        empty=EmptyForm(),
         fault=fault,
         site_languages=console.settings.site.languages,
     )

@@ -22,7 +22,14 @@ from portal.staff.approvals.service import State
 DRAFT_OLD = timedelta(days=1)
 ALONE_SHOWN = timedelta(days=7)
 # What needs a second person in the console, as commands record it.
-_COMMANDS = ("campaigns.notify", "exposure.activate", "exposure.purge", "incidents.publish", "reset.require")
+_COMMANDS = (
+    "campaigns.notify",
+    "campaigns.start",
+    "exposure.activate",
+    "exposure.purge",
+    "incidents.publish",
+    "reset.require",
+)
 
 
 class Step(StrEnum):

@@ -112,6 +112,8 @@ def activate(
             raise ListLosesMany(comparison)
         details |= {"former": former.number, "new": comparison.new, "gone": comparison.gone}
         details |= {"changed": comparison.changed}
+        if former.notifying:
+            details["notice_goes_on"] = True
         if comparison.loses_many:
             details["replace"] = True
     row_mac = activation_mac(vault, incident_id, version, now)

@@ -225,6 +225,9 @@ def test_a_list_stays_while_a_paused_notice_needs_it(operator, queued, look, clo
     operator.run("pause", SLUG, "--reason", "wrong")
     look()
     operator.live(numbered(21))
+    with operator.db.read() as session:
+        (entry,) = session.query(AuditEntry).where(AuditEntry.details.contains("notice_goes_on"))
+    assert entry.action == "exposure.activate"
     with operator.db.write() as session, pytest.raises(exposure.ListNotifying):
         exposure.destroy(session, incidents.by_slug(session, SLUG).id, 1, clock.now())
     operator.run("stop", SLUG, "--number", "1", "--reason", "wrong")

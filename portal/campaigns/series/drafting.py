@@ -40,13 +40,12 @@ class AlreadyTold(Exception):
 
 @dataclass
 class Counted:
-    """Whom a notice would go to: addresses by severity and language, and those left out, outside, tampered.
+    """Whom a notice would go to: addresses by severity, and those left out, outside, tampered.
 
     `severities` is what the waves are made of.
     """
 
     severities: Counter[int] = field(default_factory=Counter)
-    languages: Counter[str] = field(default_factory=Counter)
     left_out: int = 0
     outside: int = 0
     tampered: int = 0
@@ -94,13 +93,11 @@ def count(
     audience: Audience,
     since: Campaign | None,
     chosen: Mapping[bytes, str],
-    languages: Callable[[str], str],
     progress: Callable[[int], object] = lambda _people: None,
 ) -> Counted:
     """Count whom a notice to a list would go to, in transactions of their own that only read.
 
-    `languages` returns the language of the mail for the one that a person chose, or that the list has. Raises
-    ListDestroyed, VaultError.
+    Raises ListDestroyed, VaultError.
     """
     done, after = Counted(), b""
     matcher = audiences.Matcher(vault, audience, since, chosen)
@@ -118,7 +115,6 @@ def count(
                 done.outside += 1
             else:
                 done.severities[address.severity] += 1
-                done.languages[languages(matcher.language(address.people[0]))] += 1
         progress(page.rows)
         if not page.more:
             return done

@@ -1,15 +1,16 @@
 """Draft a notice from the fields of a form or a command, with the worker's keys."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from portal.campaigns import service
-from portal.campaigns.models import FIRST
+from portal.campaigns.models import FIRST, WORST
 from portal.campaigns.series import drafting
 from portal.campaigns.series.audience import Audience
 from portal.campaigns.series.waves import Cut, planned
-from portal.core.i18n import best_language
+from portal.exposure import left_out
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
 from portal.runtime.parts import WorkerParts
@@ -32,16 +33,20 @@ def draft(parts: WorkerParts, fields: Mapping[str, Any]) -> dict[str, Any]:
         own = {str(tag): str(text) for tag, text in dict(fields.get("own") or {}).items()}
         words = wording.drawn(session, parts.vault, settings, incident, now, kind=kind, own=own)
     audience = drafting.with_since(audience, since)
-    counted = drafting.count(
-        parts.db,
-        parts.vault,
-        version,
-        audience,
-        since,
-        service.chosen_languages(parts.db, parts.vault),
-        lambda language: best_language(language, settings.site.languages),
-    )
-    waves = planned(counted.severities, cuts, worst_first=bool(fields.get("worst_first")))
+    worst_first = bool(fields.get("worst_first"))
+    if audience.is_whole_list and not worst_first:  # however long the list is
+        silent = left_out.matches(parts.db, parts.vault, version).addresses
+        counted = drafting.Counted(Counter({WORST: version.addresses - silent}), left_out=silent)
+    else:
+        counted = drafting.count(
+            parts.db,
+            parts.vault,
+            version,
+            audience,
+            since,
+            service.chosen_languages(parts.db, parts.vault) if audience.languages else {},
+        )
+    waves = planned(counted.severities, cuts, worst_first=worst_first)
     plan = drafting.Plan(kind, audience, tuple(waves), _number(fields.get("per_hour")))
     with parts.db.write() as session:
         campaign = drafting.draft(

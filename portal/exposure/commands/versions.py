@@ -181,6 +181,13 @@ def activate_version(
     try:
         with context.db.write() as session:
             incident = find_incident(session, slug)
+            former = service.active(session, incident.id)
+            if former is not None and former.number != number and former.notifying:
+                click.echo(
+                    f"A notice to version {former.number} is being sent, and goes on with that version. "
+                    f"To hold it: portal campaigns pause {slug} --reason T",
+                    err=True,
+                )
             return activating.activate(
                 session,
                 vault,
