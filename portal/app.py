@@ -36,6 +36,8 @@ from portal.campaigns import jobs as campaigns
 from portal.cases import emails as cases_emails
 from portal.cases import jobs as cases
 from portal.cases import views as cases_views
+from portal.checklist import emails as checklist_emails
+from portal.checklist import jobs as checklist
 from portal.console import actions, orders
 from portal.core.clock import Clock, SystemClock
 from portal.core.db import Database
@@ -187,6 +189,7 @@ MAILS: tuple[type[Mail], ...] = (
     *mydata_emails.MAILS,
     *cases_emails.MAILS,
     *staff_emails.MAILS,
+    *checklist_emails.MAILS,
 )
 COMPOSERS: dict[str, type[Mail]] = {mail.name: mail for mail in MAILS}
 
@@ -374,6 +377,7 @@ SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("subscriptions.announce", OFTEN, subscriptions.announce),
     ScheduledJob("cases.look", MINUTE, cases.look),
     ScheduledJob("cases.tidy", HOUR, cases.tidy),
+    ScheduledJob("checklist.remind", MINUTE, checklist.remind),
     ScheduledJob("staff.tidy", MINUTE, staff_sign_in.tidy),
     ScheduledJob("staff.resume", MINUTE, approvals.resume),
 )

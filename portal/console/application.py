@@ -9,6 +9,7 @@ from wsgiref.types import WSGIEnvironment
 from flask import Flask, Request
 
 from portal.campaigns import console as campaigns
+from portal.checklist import console as checklist
 from portal.console import home, site
 from portal.console.actions import ACTIONS
 from portal.console.audit import console as audit
@@ -50,6 +51,7 @@ PAGES = (
     mail,
     resets,
     audit,
+    checklist,
     settings_pages,
     lists,
     files,

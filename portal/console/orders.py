@@ -1,6 +1,7 @@
 """The worker's handlers of everything that the console orders."""
 
 from portal.campaigns import orders as campaigns
+from portal.checklist import jobs as checklist
 from portal.console.mail import jobs as mail
 from portal.console.uses import INCIDENT_USES
 from portal.exposure.uploads import orders as lists
@@ -19,6 +20,7 @@ SEALED: dict[str, SealedHandler] = {
     **handlers(incidents.orders(INCIDENT_USES)),
     **handlers(campaigns.ORDERS),
     **handlers(mail.ORDERS),
+    **handlers(checklist.ORDERS),
     **handlers(lists.ORDERS),
     **handlers(resets.ORDERS),
 }

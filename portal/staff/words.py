@@ -39,6 +39,8 @@ REFUSALS = {
     "reset-run": lazy_gettext("This count is no longer valid. Count again."),
     "reset-list": lazy_gettext("The active list changed, or there is none. Count again."),
     "reset-store": lazy_gettext("Your user store can’t lock passwords. Use your own tool for that."),
+    "checklist-item": lazy_gettext("That’s not something for this checklist. Look at what you typed."),
+    "checklist-outdated": lazy_gettext("Somebody else changed this meanwhile. Compare the two."),
     "fault": lazy_gettext("It didn’t work. The worker’s log says why."),
     "list-unknown": lazy_gettext("This version doesn’t exist."),
     "list-destroyed": lazy_gettext("This version was destroyed."),

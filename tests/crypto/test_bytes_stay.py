@@ -48,7 +48,13 @@ ARGUMENTS = {
     "unlock": (2,),
     "_builtin_once_a_day": (1,),
 }
-OWN = {"portal account events", "portal one-time code secrets", "portal passkeys", "portal staff"}
+OWN = {
+    "portal account events",
+    "portal checklist",
+    "portal one-time code secrets",
+    "portal passkeys",
+    "portal staff",
+}
 # Every label that the portal's code gives them; {} is a value that varies.
 LABELS = {
     "Cell": {
@@ -183,10 +189,12 @@ LABELS = {
         "left out",
         "notice",
         "list comparison",
+        "notice draft",
         "notice subject",
         "notice text",
         "notice words",
         "publication",
+        "checklist item",
         "reset run",
         "staff approval",
         "staff challenge",
@@ -222,6 +230,7 @@ MAILS = {
     "erase-confirm": ("erase-account", "erase-account", None, ""),
     "erased": ("", None, None, "elsewhere"),
     "my-data": ("my-data", "my-data", None, ""),
+    "checklist-reminder": ("", None, None, "url"),
     "case-notice": ("", "case-stop", None, "hours removes_factors moves"),
     "case-reset": ("", "reset", None, "case moved"),
     "case-verify": ("", "case-verify", None, "hours"),

@@ -30,6 +30,7 @@ FLASK_ALLOWED = {
     "portal.worker",
     "portal.console.application",  # it assembles the console
     "portal.console.home",  # pages
+    "portal.checklist.words",  # words of pages
     "portal.console.audit.words",  # words of pages
     "portal.console.mail.words",  # words of pages
     "portal.console.site",  # pages

@@ -22,6 +22,7 @@ SMALL = {
     "audit_checkpoints",
     "audit_entries",
     "audit_head",
+    "checklist_items",
     "exposure_active",
     "exposure_lists",
     "identity_hash_shapes",

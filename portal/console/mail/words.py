@@ -42,6 +42,7 @@ PURPOSES = {
     "case-verify": lazy_gettext("Cases of lost inboxes"),
     "case-notice": lazy_gettext("Cases of lost inboxes"),
     "case-reset": lazy_gettext("Cases of lost inboxes"),
+    "checklist-reminder": lazy_gettext("Mail to staff"),
     "staff-invitation": lazy_gettext("Mail to staff"),
     "approval-needed": lazy_gettext("Mail to staff"),
     "sent-back": lazy_gettext("Mail to staff"),

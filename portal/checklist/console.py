@@ -1,0 +1,145 @@
+"""The console's pages of checklists: one per incident, and a page to change each item."""
+
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+
+from flask import abort, render_template, request
+from flask_babel import gettext as _
+
+from portal.checklist import service
+from portal.checklist.forms import ItemForm
+from portal.checklist.service import CHANGES, PHASE_OF, Item
+from portal.checklist.words import HINTS, TITLES
+from portal.incidents import service as incidents
+from portal.incidents.models import Incident
+from portal.staff import members, sending
+from portal.staff.pages import StaffPages, current
+from portal.staff.roles import Role
+from portal.staff.sending import OrderRefused
+from portal.staff.words import refusal
+from portal.web.forms import EmptyForm
+
+bp = StaffPages("checklist", __name__)
+
+REFUSED, OUTDATED = 422, "checklist-outdated"
+WRITES = frozenset({Role.AUTHOR, Role.APPROVER})
+
+
+@bp.page("/checklist/")
+def overview() -> str:
+    """List the incidents, with how far each checklist is."""
+    console = sending.parts()
+    now = console.clock.now()
+    with console.db.read() as session:
+        found = [(one, service.items(session, console.vault, one)) for one in incidents.every(session)]
+    return render_template(
+        "checklist/console/checklists.html",
+        incidents=[
+            (
+                one,
+                sum(item.done_at is not None for item in items),
+                len(items),
+                sum(item.late(now) for item in items),
+            )
+            for one, items in found
+        ],
+    )
+
+
+@bp.page("/checklist/<slug>/")
+def checklist(slug: str) -> str:
+    """Show the checklist of an incident."""
+    console, roles = sending.parts(), current().member.roles
+    with console.db.read() as session:
+        incident = _incident(session, slug)
+        items = service.items(session, console.vault, incident)
+        names = members.names(session, console.vault)
+        discovered_at = service.discovered_at(session, incident)
+    return render_template(
+        "checklist/console/checklist.html",
+        incident=incident,
+        items=items,
+        names=names,
+        discovered_at=discovered_at,
+        titles=TITLES,
+        hints=HINTS,
+        phases=PHASE_OF,
+        now=console.clock.now(),
+        changes=bool(CHANGES & roles),
+        writes=bool(WRITES & roles),
+        empty=EmptyForm(),
+    )
+
+
+@bp.page("/checklist/<slug>/<item>/", roles=CHANGES, methods=("GET", "POST"))
+def change(slug: str, item: str) -> Any:
+    """Change one item; what somebody else changed meanwhile is shown, and nothing of theirs is lost."""
+    if item not in TITLES:
+        abort(404)
+    console, form, fault = sending.parts(), ItemForm(), ""
+    before, people = _item_and_people(slug, item)
+    form.owner.choices = [("", _("Nobody yet")), *people.items()]
+    if request.method == "GET":
+        _fill(form, before)
+    elif form.validate():
+        try:
+            told = sending.order("checklist-change", slug=slug, item=item, **_fields(form))
+        except OrderRefused as error:
+            fault = refusal(error.reason)
+            if error.reason == OUTDATED:
+                before, _people = _item_and_people(slug, item)
+                form.version.data = str(before.version)  # pressed again, it replaces what is shown
+        else:
+            said = _("Saved: %(item)s.", item=TITLES[item])
+            if told["newly"] and item in PHASE_OF:
+                said += " " + _("Say it on the timeline too: the button is beside the item.")
+            return sending.done(said, f"/checklist/{slug}/#{item}")
+    page = render_template(
+        "checklist/console/item.html",
+        form=form,
+        fault=fault,
+        slug=slug,
+        title=TITLES[item],
+        hint=HINTS[item],
+        theirs=before if fault else None,
+        names=people,
+        now=console.clock.now(),
+    )
+    return page, REFUSED if fault or form.errors else 200
+
+
+def _fields(form: ItemForm) -> dict[str, str]:
+    due, version = form.due.data, form.version.data or ""
+    return {
+        "version": version if version.isdecimal() else "0",
+        "owner": form.owner.data or "",
+        "due": due.replace(tzinfo=UTC).isoformat() if due else "",
+        "done": "1" if form.done.data else "",
+        "note": (form.note.data or "").replace("\r\n", "\n"),
+        "proof": form.proof.data or "",
+    }
+
+
+def _fill(form: ItemForm, item: Item) -> None:
+    form.version.data = str(item.version)
+    form.owner.data = item.owner.hex() if item.owner else ""
+    form.due.data = item.due_at
+    form.done.data = item.done_at is not None
+    form.note.data, form.proof.data = item.note, item.proof
+
+
+def _item_and_people(slug: str, item: str) -> tuple[Item, Mapping[str, str]]:
+    console = sending.parts()
+    with console.db.read() as session:
+        found = service.item(session, console.vault, _incident(session, slug), item)
+        listed = members.listed(session, console.vault)
+    people = {one.id.hex(): one.shown for one in listed if one.active}
+    return found, people
+
+
+def _incident(session: Any, slug: str) -> Incident:
+    try:
+        return incidents.by_slug(session, slug)
+    except incidents.IncidentUnknown:
+        abort(404)

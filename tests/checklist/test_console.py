@@ -1,0 +1,124 @@
+"""The checklist in the console: who does what until when, changed by one at a time, and reminded of."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from portal.audit import service as audit
+from portal.checklist.jobs import remind
+from portal.checklist.models import ChecklistItem
+from portal.worker import drain
+from tests.colleagues import press
+from tests.visitor import main_of
+
+SLUG = "november"
+PAGE = f"/checklist/{SLUG}/"
+HARM = "<script>alert(1)</script> **bold** [x](javascript:alert(1)) =1+1"
+
+
+@pytest.fixture
+def incident(portal):
+    portal("incidents", "create", SLUG, "--title", HARM, "--classes", "Email addresses")
+
+
+def save(browser, item, **fields):
+    page = f"{PAGE}{item}/"
+    return press(browser, page, page, **{"owner": "", "due": "", "note": "", "proof": ""} | fields)
+
+
+def test_the_authorities_are_due_72_hours_after_discovery_until_somebody_changes_it(office, incident):
+    browser = office.as_role("author")
+    page = main_of(browser.get(PAGE).text)
+    assert page.count("datetime=") == 2
+    assert "No time set" in page
+    save(browser, "authorities", due="2026-12-24T18:30")
+    assert "24 December 2026, 18:30" in main_of(browser.get(PAGE).text)
+
+
+def test_what_is_done_says_by_whom_when_and_with_which_proof(office, incident, db):
+    author = office.add("author", name="Iris")
+    browser = office.sign_in(author)
+    fields = {"owner": author.id.hex(), "done": "y", "note": HARM, "proof": "https://insurer.example/case/7"}
+    assert save(browser, "insurer", **fields).location == f"{PAGE}#insurer"
+    page = browser.get(PAGE).text
+    assert "Saved: Tell your insurer. Say it on the timeline too" in page
+    assert "Iris" in main_of(page)
+    assert "<script>alert(1)" not in page
+    assert 'href="javascript' not in page
+    assert '<a href="https://insurer.example/case/7" rel="noreferrer noopener">' in page
+    assert 'name="phase" value="insurer-informed"' in page
+    with db.read() as session:
+        entry = audit.newest_of(session, SLUG, ("checklist.done",))
+    assert entry is not None
+    assert '"item":"insurer"' in entry.details
+
+
+def test_of_two_tabs_the_second_sees_what_the_first_saved_and_loses_nothing(office, incident):
+    first, second = office.as_role("author"), office.as_role("admin")
+    page = f"{PAGE}it/"
+    old = second.get(page).text.split('name="version" type="hidden" value="')[1].split('"')[0]
+    save(first, "it", note="Called at nine")
+    answer = save(second, "it", note="Called at ten", version=old)
+    assert answer.status_code == 422
+    assert "Called at nine" in answer.text
+    assert "Called at ten" in answer.text
+    assert "Called at nine" in first.get(PAGE).text
+    save(second, "it", note="Called at nine and ten")
+    assert "Called at nine and ten" in first.get(PAGE).text
+
+
+def test_an_owner_is_reminded_once_a_day_until_it_is_done(office, incident, smtp):
+    author = office.add("author", name="Iris")
+    browser = office.sign_in(author)
+    save(browser, "it", owner=author.id.hex(), due="2026-11-24T12:00")
+    for hours, mails in ((0, 0), (10, 1), (2, 1), (24, 2)):
+        office.clock.advance(timedelta(hours=hours))
+        remind(office.parts)
+        drain(office.parts)
+        assert len(smtp.messages) == mails, hours
+    assert smtp.messages[-1].recipients == ("iris@northwind.example",)
+    assert "IT people" not in smtp.messages[-1].text
+    browser = office.sign_in(author)
+    save(browser, "it", owner=author.id.hex(), due="2026-11-24T12:00", done="y")
+    office.clock.advance(timedelta(hours=24))
+    remind(office.parts)
+    drain(office.parts)
+    assert len(smtp.messages) == 2
+
+
+def test_a_row_that_was_written_without_the_workers_keys_mails_nobody(office, incident, db, smtp):
+    author, other = office.add("author"), office.add("admin")
+    save(office.sign_in(author), "it", owner=author.id.hex(), due="2026-11-23T12:00")
+    with db.write() as session:
+        session.execute(update(ChecklistItem).values(owner=other.id))
+    remind(office.parts)
+    drain(office.parts)
+    assert smtp.messages == []
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("item", "fields"),
+    [
+        ("it", {"due": "tomorrow"}),
+        ("it", {"owner": "00" * 16}),
+        ("it", {"note": "x" * 1501}),
+        ("it", {"proof": "x" * 301}),
+    ],
+)
+def test_what_makes_no_sense_is_refused(office, incident, db, item, fields):
+    assert save(office.as_role("admin"), item, **fields).status_code == 422
+    with db.read() as session:
+        assert session.get(ChecklistItem, (b"", item)) is None
+
+
+@pytest.mark.sqlite
+def test_support_reads_it_and_changes_nothing(office, incident):
+    browser = office.as_role("support")
+    assert browser.get(PAGE).status_code == 200
+    assert f'href="{PAGE}it/"' not in browser.get(PAGE).text
+    assert browser.get(f"{PAGE}it/").status_code == 403
+    assert press(browser, PAGE, f"{PAGE}it/", note="x").status_code == 403
+    for unknown in (f"{PAGE}other/", "/checklist/none/"):
+        assert office.as_role("admin").get(unknown).status_code == 404
