@@ -24,6 +24,7 @@ bp = StaffPages("files", __name__)
 REFUSED, CONFLICT, GONE, BUSY = 422, 409, 410, 503
 OFFSET, LENGTH = "Upload-Offset", "Upload-Length"
 _HEAD = 4
+_LONGEST_OFFSET = 12
 _PIECE = 64 << 20
 
 
@@ -200,7 +201,7 @@ def _upload(slug: str, upload_id: str, name: str | None = None) -> Upload:
 
 def _offset() -> int:
     given = request.headers.get(OFFSET, "")
-    if not (given.isascii() and given.isdigit()):
+    if not (given.isascii() and given.isdigit() and len(given) <= _LONGEST_OFFSET):
         raise BadRequest
     return int(given)
 

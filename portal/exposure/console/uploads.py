@@ -1,6 +1,7 @@
 """The pages of one file: how far it is, what is in it, what its columns are, and storing it."""
 
 import json
+import re
 from typing import Any
 
 from flask import Response, abort, jsonify, redirect, render_template, request
@@ -34,6 +35,9 @@ NOT_DONE = 422
 JOINED = "name"
 UNKNOWN, LEAVE_OUT = "?", "-"
 PERCENT = 100
+MOST_COLUMNS = 500  # more do not fit an order
+MOST_REASONS = 1000
+_COLUMN = re.compile(r"column-([1-9][0-9]{0,4})", re.ASCII)
 
 
 @bp.page("/lists/<slug>/uploads/<upload_id>/", roles=SEES)
@@ -76,22 +80,23 @@ def columns(slug: str, upload_id: str) -> Any:
     incident, upload = _upload(slug, upload_id)
     mapped, ignored, fault = [], [], ""
     for name, target in request.form.items():
-        number = name.removeprefix("column-")
-        if number == name or not number.isdigit():
+        found = _COLUMN.fullmatch(name)
+        if found is None:
             continue
+        number = int(found[1])
         if target == UNKNOWN:
             fault = _("Say what each column is, or leave it out.")
         elif target == LEAVE_OUT:
-            ignored.append(int(number))
+            ignored.append(number)
         elif target in words.COLUMNS:
-            mapped.append((int(number), target))
+            mapped.append((number, target))
     targets = [target for _number, target in mapped if target != JOINED]
     if len(set(targets)) < len(targets):
         fault = _("Two columns can’t be the same thing, except the name. Leave one out.")
     if not fault and (mapped or ignored) and "email" not in targets:
         fault = _("Choose the column that has the email addresses.")
     encoding = request.form.get("encoding", "")
-    if encoding and encoding not in words.ENCODINGS:
+    if (encoding and encoding not in words.ENCODINGS) or len(mapped) + len(ignored) > MOST_COLUMNS:
         abort(400)
     if fault:
         return _page(incident, upload, fault), NOT_DONE
@@ -129,6 +134,8 @@ def delete(slug: str, upload_id: str) -> Any:
 def rejected(slug: str, upload_id: str, reason: int) -> Response:
     """Download the lines that were rejected for one reason: their numbers, and nothing of them."""
     _incident, upload = _upload(slug, upload_id)
+    if reason >= MOST_REASONS:
+        abort(404)
     with sending.parts().db.read() as db_session:
         pages = db_session.scalars(
             select(UploadLines.lines)

@@ -34,6 +34,9 @@ def of_counts(counts: RowCounts, report: LineReport | None = None) -> dict[str, 
             for column in counts.layout.columns[:MOST_COLUMNS]
             if column.how is not How.UNNAMED
         ],
+        # What is not shown can only be left out.
+        "shown": MOST_COLUMNS,
+        "width": len(counts.layout.columns),
         "targets": list(counts.layout.wanted),
         "rows": counts.rows,
         "blank_rows": counts.blank_rows,

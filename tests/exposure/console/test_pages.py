@@ -104,6 +104,35 @@ def test_two_columns_cannot_be_the_same_thing_and_one_must_be_the_address(sender
     assert (none.status_code, "has the email addresses" in none.text) == (422, True)
 
 
+def test_of_a_very_wide_file_the_columns_that_are_not_shown_are_left_out(sender):
+    heads = ",".join(["email", *(f"column of ours {n}" for n in range(99))])
+    page = sender.read(f"{heads}\nana@mail.example{',x' * 99}\n".encode())
+    shown = sender.browser.get(page).text
+    assert "We show the first 60 columns" in shown
+    decided = dict.fromkeys(re.findall(r'name="(column-[0-9]+)"', shown), "-") | {"column-1": "email"}
+    assert len(decided) == 100
+    sender.press(page, "columns", **decided)
+    sender.work()
+    assert "Store the list" in sender.texts(page)
+
+
+@pytest.mark.parametrize("name", ["column-²", "column-0", "column-99999999999999999999", "column-"])
+def test_a_made_up_column_is_no_column(sender, name):
+    page = sender.read(FAULTY)
+    answer = sender.press(page, "columns", **{name: "email"})
+    assert answer.status_code == 303
+    sender.work()
+    assert "needs a decision" in sender.texts(page)
+
+
+def test_made_up_numbers_find_nothing(sender):
+    page = sender.read(FAULTY)
+    for reason in (7, 40_000, 10**30):
+        assert sender.browser.get(f"{page}rejected/{reason}.csv").status_code == 404
+    many = {f"column-{number}": "-" for number in range(1, 600)} | {"column-1": "email"}
+    assert sender.press(page, "columns", **many).status_code == 400
+
+
 def test_an_encoding_is_chosen_and_a_made_up_one_is_not(sender):
     page = sender.read("email,name\nana@mail.example,Zoë\n".encode("cp1252"))
     assert "Choose its encoding" in sender.texts(page)

@@ -35,6 +35,12 @@ def test_a_stopped_upload_says_where_it_stopped_and_goes_on_there(sender):
     assert states(sender) == ["read"]
 
 
+@pytest.mark.parametrize("offset", ["", "-1", "1e3", "9" * 5_000])
+def test_an_offset_that_is_no_number_is_refused(sender, offset):
+    url = sender.begin(len(SMALL)).get_json()["content"]
+    assert sender.put(url, SMALL, **{"Upload-Offset": offset}).status_code == 400
+
+
 def test_another_file_cannot_go_on_with_an_upload(sender):
     url = sender.begin(len(PEOPLE)).get_json()["content"]
     answer = sender.put(url, PEOPLE, 0, **{"Upload-Name": "b.csv 1"})
