@@ -72,6 +72,7 @@ class Jobs:
         self._free = threads
         self._changing = Lock()
         self._next_beat = 0.0
+        self._begun: dict[bytes, datetime] = {}  # ids with their deadlines
 
     def step(self) -> int:
         """Beat when it is time, claim what the free threads can take, and return how many jobs that was."""
@@ -172,6 +173,14 @@ class Jobs:
             return None
         with self._parts.db.read() as session:
             now = database_time(session, self._parts.clock.now())
+        if now < deadline and not self._is_first(job.id, deadline, now):
+            log.error(
+                "sealed: job %s (%r) was done before, and its row put back; not done again; find out who can "
+                "write to the database",
+                job.id.hex(),
+                job.kind,
+            )
+            return None
         if now < deadline:
             return asked, fields
         log.error(
@@ -181,6 +190,14 @@ class Jobs:
             job.kind,
         )
         return None
+
+    def _is_first(self, job_id: bytes, deadline: datetime, now: datetime) -> bool:
+        """Return whether a job comes for the first time. No other process can open it."""
+        with self._changing:
+            self._begun = {one: ends for one, ends in self._begun.items() if ends > now}
+            first = job_id not in self._begun
+            self._begun[job_id] = deadline
+        return first
 
     def _verdict(self, job: Claimed, fields: dict[str, str]) -> dict[str, Any]:
         handler = self._parts.sealed.get(job.kind)
