@@ -62,6 +62,8 @@ def send(name: str, /, **fields: str) -> dict[str, Any]:
             asked = sealed.submit(db_session, console.vault, kind, fields, console.clock.now())
     except NoWorker:
         frame.busy(RETRY_AFTER_SECONDS)
+    except sealed.TooLong as error:
+        raise OrderRefused("too-long", {}) from error
     ends_at = monotonic() + WAIT_SECONDS
     seen = sealed.Seen()
     while seen == sealed.Seen() and monotonic() < ends_at:

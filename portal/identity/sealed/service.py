@@ -39,6 +39,10 @@ STAFF_VERDICT_SIZE = 32 * 1024
 RESPONSE_KEY_BYTES = 32
 
 
+class TooLong(ValueError):
+    """The fields of a job exceed its one length."""
+
+
 @dataclass(frozen=True, repr=False)
 class Asked:
     """A job of this browser: its id, its kind, and the key that its verdict is locked under."""
@@ -65,7 +69,7 @@ class Seen:
 def submit(session: Session, vault: PageVault, kind: str, fields: dict[str, str], now: datetime) -> Asked:
     """Seal a job to a living worker process, insert its row, and return what opens its verdict.
 
-    One length, whatever was typed. Raises NoWorker, and ValueError where the fields exceed 4,094 bytes, or
+    One length, whatever was typed. Raises NoWorker, and TooLong where the fields exceed 4,094 bytes, or
     32,766 in an order of staff.
     """
     now = database_time(session, now)
@@ -74,7 +78,10 @@ def submit(session: Session, vault: PageVault, kind: str, fields: dict[str, str]
     # Sealed too: who can write to the database could give the row another time, and hold the job back.
     ends_at = (now + DEADLINE).isoformat()
     content = {**fields, "response_key": asked.response_key.hex(), "deadline": ends_at}
-    plaintext = pad(_encoded(content), (_job_size(kind),))
+    try:
+        plaintext = pad(_encoded(content), (_job_size(kind),))
+    except ValueError as error:
+        raise TooLong from error
     values = {
         "id": asked.id,
         "kind": kind,
