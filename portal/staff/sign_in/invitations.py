@@ -25,7 +25,11 @@ class InvitationOver(Exception):
 
 
 def new(session: Session, vault: WorkerVault, member: Member, *, replaces: bool, now: datetime) -> str:
-    """Make an invitation in the place of earlier ones of this member, and return its token."""
+    """Make an invitation in the place of earlier ones of this member, and return its token.
+
+    It is of the member as they are: what changes them, such as joining or other roles, ends it. So a used one
+    that is put back into the database lets nobody in.
+    """
     session.execute(delete(StaffInvitation).where(StaffInvitation.member_id == member.id))
     token = b32encode(token_bytes(tokens.TOKEN_BYTES)).decode().lower()
     row_id, ends_at = tokens.token_hash(token), (now + LIFETIME).replace(microsecond=0)
@@ -35,7 +39,7 @@ def new(session: Session, vault: WorkerVault, member: Member, *, replaces: bool,
         "replaces": replaces,
         "made_at": now,
         "ends_at": ends_at,
-        "row_mac": _mac(vault, row_id, member.id, replaces, ends_at),
+        "row_mac": _mac(vault, row_id, member, replaces, ends_at),
     }
     session.execute(insert(session, StaffInvitation).values(values))
     return token
@@ -47,13 +51,13 @@ def find(session: Session, vault: WorkerVault, token: str, now: datetime) -> tup
     row = session.scalar(select(StaffInvitation).where(StaffInvitation.id == row_id).with_for_update())
     if row is None or row.ends_at <= now:
         raise InvitationOver
-    mac = _mac(vault, row_id, row.member_id, row.replaces, row.ends_at)
-    if not compare_digest(bytes(row.row_mac), mac):
-        raise InvitationOver
     try:
         member = members.verified(session, vault, row.member_id)
     except MemberMissing as error:
         raise InvitationOver from error
+    mac = _mac(vault, row_id, member, row.replaces, row.ends_at)
+    if not compare_digest(bytes(row.row_mac), mac):
+        raise InvitationOver
     if member.state is State.REMOVED:
         raise InvitationOver
     return member, row.replaces
@@ -70,5 +74,6 @@ def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:
     return delete_some(session, StaffInvitation, StaffInvitation.ends_at <= now, limit)
 
 
-def _mac(vault: WorkerVault, row_id: bytes, member_id: bytes, replaces: bool, ends_at: datetime) -> bytes:
-    return vault.row_mac("staff invitation", row_id, member_id, int(replaces), int(ends_at.timestamp()))
+def _mac(vault: WorkerVault, row_id: bytes, member: Member, replaces: bool, ends_at: datetime) -> bytes:
+    end = int(ends_at.timestamp())
+    return vault.row_mac("staff invitation", row_id, member.id, member.version, int(replaces), end)
