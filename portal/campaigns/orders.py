@@ -19,7 +19,7 @@ from portal.exposure import service as exposure
 from portal.incidents import service as incidents
 from portal.incidents.models import PUBLISHED
 from portal.runtime.parts import WorkerParts
-from portal.staff.approvals.service import Action
+from portal.staff.approvals.service import Action, needs_unchanged
 from portal.staff.orders import Acting, Order, Refused
 from portal.staff.roles import Role
 
@@ -98,12 +98,16 @@ def describe_start(session: Session, fields: Mapping[str, str]) -> dict[str, Any
     return drafting.described(session, campaign)
 
 
-def perform_start(parts: WorkerParts, fields: Mapping[str, str], _shown: Mapping[str, Any]) -> dict[str, Any]:
-    """Start a draft that was approved; a second run, after a crash, starts nothing."""
+def perform_start(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Start a draft exactly as it was approved; a second run, after a crash, starts nothing.
+
+    Another draft may have its number by then.
+    """
     try:
         with parts.db.write() as session:
             campaign = _found(session, fields, lock=True)
             if campaign.begun_at is None:
+                needs_unchanged(session, describe_start, fields, shown)
                 steering.start(session, parts.vault, campaign, campaign.expected, parts.clock.now())
             return {"notice": campaign.number, "mails": campaign.expected}
     except tuple(_REASONS) as error:

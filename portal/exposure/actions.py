@@ -16,7 +16,7 @@ from portal.exposure.models import READY, ExposedPerson, ExposureList
 from portal.exposure.people import delete_people
 from portal.incidents import service as incidents
 from portal.runtime.parts import WorkerParts
-from portal.staff.approvals.service import Action
+from portal.staff.approvals.service import Action, needs_unchanged
 from portal.staff.orders import Refused
 from portal.staff.roles import Role
 
@@ -48,17 +48,20 @@ def describe_activation(session: Session, fields: Mapping[str, str]) -> dict[str
     return _counts(incident.slug, version) | {"bad_rows": version.bad_rows, "compared": compared}
 
 
-def activate(parts: WorkerParts, fields: Mapping[str, str], _shown: Mapping[str, Any]) -> dict[str, Any]:
+def activate(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, Any]) -> dict[str, Any]:
     """Activate the version that was approved: who approved it saw its bad rows, and whom it lacks.
 
-    Raises Refused.
+    A second run, after a crash, activates nothing. Raises Refused.
     """
     now = parts.clock.now()
     with parts.db.write() as session:
         incident, version = _version(session, fields)
         former = service.verified_active(session, parts.vault, [incident.id]).get(incident.id)
+        if former is not None and former.id == version.id:
+            return {"version": version.number, "people": version.people}
+        needs_unchanged(session, describe_activation, fields, shown)
         comparison = None
-        if former is not None and former.id != version.id:
+        if former is not None:
             comparison = comparisons.verified(session, parts.vault, version, former)
         try:
             active = activating.activate(
@@ -89,13 +92,16 @@ def describe_purge(session: Session, fields: Mapping[str, str]) -> dict[str, Any
     return _counts(incident.slug, version)
 
 
-def purge(parts: WorkerParts, fields: Mapping[str, str], _shown: Mapping[str, Any]) -> dict[str, Any]:
+def purge(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, Any]) -> dict[str, Any]:
     """Destroy the key of a version; its rows, which nobody can read then, go by `delete_destroyed`.
 
-    Raises Refused.
+    A second run, after a crash, destroys nothing. Raises Refused.
     """
     with parts.db.write() as session:
-        incident, version = _version(session, fields)
+        incident, version = _version(session, fields, destroyed=True)
+        if version.data_key is None:
+            return {"version": version.number, "people": version.people}
+        needs_unchanged(session, describe_purge, fields, shown)
         try:
             service.destroy(session, incident.id, version.number, parts.clock.now())
         except service.ListActive:
@@ -121,13 +127,15 @@ def delete_destroyed(parts: WorkerParts) -> None:
                 return
 
 
-def _version(session: Session, fields: Mapping[str, str]) -> tuple[Any, ExposureList]:
+def _version(
+    session: Session, fields: Mapping[str, str], *, destroyed: bool = False
+) -> tuple[Any, ExposureList]:
     try:
         incident = incidents.by_slug(session, fields["incident"])
         version = service.finished(session, incident.id, int(fields["version"]))
     except (incidents.IncidentUnknown, service.ListUnknown, KeyError, ValueError):
         raise Refused("list-unknown") from None
-    if version.data_key is None:
+    if version.data_key is None and not destroyed:
         raise Refused("list-destroyed")
     return incident, version
 

@@ -7,6 +7,7 @@ import pytest
 
 from portal.campaigns import jobs
 from portal.outbox import jobs as outbox_jobs
+from portal.staff.approvals import jobs as approvals
 from portal.worker import drain
 from tests.campaigns.conftest import SLUG, SPANISH, STATEMENT, numbered
 from tests.campaigns.test_series import status
@@ -102,6 +103,25 @@ def test_a_draft_that_changed_is_not_started_by_a_former_approval(told, office, 
     assert "This changed after it was asked for" in text_of(approver, asked)
     answer = press(approver, asked, f"{asked}approve/", digest=digest, code=ben.code())
     assert answer.status_code == 422
+    go()
+    assert notices(smtp) == []
+
+
+def test_a_draft_that_changed_between_the_approval_and_the_start_is_not_started(
+    told, office, smtp, go, monkeypatch
+):
+    author, ben = office.as_role("author"), office.add("approver", name="Ben")
+    asked = draft_and_ask(author)
+    approver, perform = office.sign_in(ben), approvals._perform
+
+    def after_another_draft(*arguments):
+        told.run("draft", SLUG, "--number", "1", "--per-hour", "100")
+        return perform(*arguments)
+
+    monkeypatch.setattr(approvals, "_perform", after_another_draft)
+    digest = re.findall(r'name="digest" value="([0-9a-f]+)"', text_of(approver, asked))[0]
+    led_to(press(approver, asked, f"{asked}approve/", digest=digest, code=ben.code()))
+    assert "This changed after it was asked for" in text_of(approver, asked)
     go()
     assert notices(smtp) == []
 

@@ -7,7 +7,7 @@ from portal.identity import registry
 from portal.reset.require.cohorts import EVERYONE
 from portal.reset.runs import service
 from portal.runtime.parts import WorkerParts
-from portal.staff.approvals.service import Action
+from portal.staff.approvals.service import Action, needs_unchanged
 from portal.staff.orders import Acting, Order, Refused
 from portal.staff.roles import Role
 
@@ -25,10 +25,12 @@ def count(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dic
         return {"run": run.id.hex()}
 
 
-def perform(parts: WorkerParts, fields: Mapping[str, str], _shown: Mapping[str, Any]) -> dict[str, Any]:
-    """Have the worker's long work do what was counted."""
+def perform(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Have the worker's long work do what was counted; a second run, after a crash, changes nothing."""
     with parts.db.write() as session:
-        service.approve(session, parts.vault, fields, parts.clock.now())
+        if service.is_counted(session, parts.vault, fields):
+            needs_unchanged(session, service.describe, fields, shown)
+            service.approve(session, parts.vault, fields, parts.clock.now())
     return {"run": fields["run"]}
 
 

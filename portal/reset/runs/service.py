@@ -80,16 +80,19 @@ def describe(session: Session, fields: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def approve(session: Session, vault: WorkerVault, fields: Mapping[str, str], now: datetime) -> None:
-    """Have a counted reset done, which is not done yet. Raises Refused."""
-    try:
-        run = verified(session, vault, bytes.fromhex(fields["run"]))
-    except ValueError as error:
-        raise Refused("reset-run") from error
-    if run.state in (State.APPROVED, State.DONE):  # a second run after a crash
-        return
+def is_counted(session: Session, vault: WorkerVault, fields: Mapping[str, str]) -> bool:
+    """Return whether a reset is to be done yet, and was not begun before a crash. Raises Refused."""
+    run = _found(session, vault, fields)
+    if run.state in (State.APPROVED, State.DONE):
+        return False
     if run.state != State.COUNTED:
         raise Refused("reset-run")
+    return True
+
+
+def approve(session: Session, vault: WorkerVault, fields: Mapping[str, str], now: datetime) -> None:
+    """Have a counted reset done. Raises Refused."""
+    run = _found(session, vault, fields)
     run.acting, run.done = _acting(session), 0
     change(vault, run, State.APPROVED, now)
 
@@ -105,6 +108,13 @@ def change(vault: WorkerVault, run: ResetRun, state: State, now: datetime) -> No
     """Store another state, and give the run back."""
     run.state, run.changed_at, run.lease = state.value, now, None
     run.row_mac = _mac(vault, run)
+
+
+def _found(session: Session, vault: WorkerVault, fields: Mapping[str, str]) -> ResetRun:
+    try:
+        return verified(session, vault, bytes.fromhex(fields["run"]))
+    except ValueError as error:
+        raise Refused("reset-run") from error
 
 
 def _row(session: Session, fields: Mapping[str, str]) -> ResetRun:

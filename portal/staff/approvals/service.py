@@ -144,6 +144,18 @@ def current(session: Session, action: Action, approval: Approval, now: datetime)
     return compare_digest(digest_of(approval.kind, fields, shown), bytes(approval.digest))
 
 
+def needs_unchanged(
+    session: Session, describe: Describe, fields: Mapping[str, str], shown: Mapping[str, Any]
+) -> None:
+    """Raise Refused unless what would be done is what was shown.
+
+    For `perform`, in the transaction that does it: an approval commits on its own, so something may have
+    changed since, while a worker was down or in a request that came at the same time.
+    """
+    if canonical(describe(session, fields)) != canonical(dict(shown)):
+        raise Refused("edited")
+
+
 def approve(
     session: Session,
     vault: WorkerVault,

@@ -10,7 +10,7 @@ from portal.audit import service as audit
 from portal.core.addresses import AddressInvalid, normalise
 from portal.runtime.parts import WorkerParts
 from portal.staff import members, roles, sessions
-from portal.staff.approvals.service import Action
+from portal.staff.approvals.service import Action, needs_unchanged
 from portal.staff.emails import Invitation, tell
 from portal.staff.members import AddressTaken, Member, MemberMissing, State
 from portal.staff.models import StaffMember
@@ -56,9 +56,10 @@ def describe_invitation(session: Session, fields: Mapping[str, str]) -> dict[str
     return {"member": row.id.hex(), "version": row.version, "roles": row.roles}
 
 
-def invite(parts: WorkerParts, fields: Mapping[str, str], _shown: Mapping[str, Any]) -> dict[str, Any]:
+def invite(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, Any]) -> dict[str, Any]:
     """Mail an invitation; a member who joined before gets new ways to sign in, in place of the old ones."""
     with parts.db.write() as session:
+        needs_unchanged(session, describe_invitation, fields, shown)
         now, member = parts.clock.now(), _member(session, parts, fields)
         replaces = member.state is State.ACTIVE
         token = invitations.new(session, parts.vault, member, replaces=replaces, now=now)
@@ -84,10 +85,18 @@ def describe_roles(session: Session, fields: Mapping[str, str]) -> dict[str, Any
     return {"member": row.id.hex(), "version": row.version, "before": row.roles, "after": after}
 
 
-def change_roles(parts: WorkerParts, _fields: Mapping[str, str], shown: Mapping[str, Any]) -> dict[str, Any]:
-    """Change a member's roles, or remove them; either ends their sessions."""
+def change_roles(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Change a member's roles, or remove them; either ends their sessions.
+
+    A second run, after a crash, changes nothing. Of two changes at once, the second one sees the first: so
+    two admins stay.
+    """
     with parts.db.write() as session:
+        session.execute(select(StaffMember.id).order_by(StaffMember.id).with_for_update())
         member, after = _member(session, parts, shown), roles.parse(shown["after"])
+        if member.version > shown["version"] and member.roles == after:
+            return {}
+        needs_unchanged(session, describe_roles, fields, shown)
         if after:
             members.change(session, parts.vault, member, roles=after)
         else:

@@ -96,16 +96,17 @@ def test_who_approves_an_activation_sees_what_becomes_of_whom(desk, second_versi
             "loses_many": True,
         },
     }
-    done = actions.activate(desk.parts, SECOND, {})
+    done = actions.activate(desk.parts, SECOND, described(desk, actions.describe_activation))
     assert done == {"version": 2, "people": 2}
 
 
 def test_an_activation_with_a_forged_comparison_is_not_done(desk, second_version):
     with desk.db.write() as session:
         session.scalars(select(ListComparison)).one().gone = 0
-    assert described(desk, actions.describe_activation)["compared"]["gone"] == 0
+    shown = described(desk, actions.describe_activation)
+    assert shown["compared"]["gone"] == 0
     with pytest.raises(Refused, match="list-not-compared"):
-        actions.activate(desk.parts, SECOND, {})
+        actions.activate(desk.parts, SECOND, shown)
     desk.work()
     assert described(desk, actions.describe_activation)["compared"]["gone"] == 1
 
@@ -135,7 +136,7 @@ def test_what_is_not_possible_cannot_be_asked_for(desk, second_version, version,
 
 def test_a_purged_version_loses_its_key_at_once_and_its_rows_with_the_next_run(desk, second_version):
     assert described(desk, actions.describe_purge)["people"] == 2
-    assert actions.purge(desk.parts, SECOND, {})["version"] == 2
+    assert actions.purge(desk.parts, SECOND, described(desk, actions.describe_purge))["version"] == 2
     with pytest.raises(Refused, match="list-destroyed"):
         described(desk, actions.describe_activation)
     exposure_jobs.clear(desk.parts)
