@@ -24,6 +24,8 @@ REFUSALS = {
     "proof": lazy_gettext("We couldn’t confirm that it’s you. Try again with a new code, or your passkey."),
     "too-many": lazy_gettext("Too many wrong codes. Use your passkey, or wait 15 minutes."),
     "own": lazy_gettext("You asked for this, so somebody else must approve it."),
+    "asker": lazy_gettext("The person who asked for this may not ask for it any more. Ask for it yourself."),
+    "too-long": lazy_gettext("That’s too long. Make it shorter."),
     "edited": lazy_gettext("This changed after it was asked for. Ask for approval again."),
     "decided": lazy_gettext("Somebody has already decided this."),
     "role": lazy_gettext("Your role doesn’t allow this."),

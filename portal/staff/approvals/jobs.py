@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from portal.core.db import Database
 from portal.core.faults import error_types, frames
 from portal.runtime.parts import WorkerParts
@@ -65,10 +67,12 @@ def approve(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> di
             raise Refused("own")
         if approval.state != State.OPEN:
             raise Refused("decided")
+        _needs_asker(session, parts, action, approval)
         if fields["digest"] != approval.digest.hex() or not service.current(session, action, approval, now):
             raise Refused("edited")
-    # A wrong proof is counted: it commits on its own.
-    proof = proving.over(parts, acting.member, service.challenge_of(approval), fields)
+    # A wrong proof is counted: it commits on its own. No recovery code approves: a taken console could have
+    # ten made for whoever confirmed lately, and none is signed over what was shown.
+    proof = proving.over(parts, acting.member, service.challenge_of(approval), fields, recovery=False)
     with parts.db.write() as session:
         approval = service.verified(session, parts.vault, _id(fields))
         if approval.state != State.OPEN:
@@ -77,6 +81,7 @@ def approve(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> di
             raise Refused("edited")
         if not action.approve & members.verified(session, parts.vault, acting.member.id).roles:
             raise Refused("role")
+        _needs_asker(session, parts, action, approval)
         service.approve(session, parts.vault, approval, acting.member.id, proof, now)
     return _perform(parts, approval.id)
 
@@ -144,6 +149,16 @@ def _perform(parts: WorkerParts, approval_id: bytes) -> dict[str, Any]:
         approval = service.verified(session, parts.vault, approval_id)
         service.finish(session, parts.vault, approval, state, result, parts.clock.now())
     return {"approval": approval_id.hex(), "state": state.value, "result": result}
+
+
+def _needs_asker(session: Session, parts: WorkerParts, action: Action, approval: Approval) -> None:
+    """Raise Refused where whoever asked left, or may not ask for it any more: it is done in their name."""
+    try:
+        asker = members.verified(session, parts.vault, approval.asked_by)
+    except MemberMissing as error:
+        raise Refused("asker") from error
+    if not (asker.active and action.ask & asker.roles):
+        raise Refused("asker")
 
 
 def _id(fields: Mapping[str, str]) -> bytes:

@@ -79,11 +79,18 @@ def set_code(
 
 
 def use_code(
-    session: Session, vault: WorkerVault, found: list[Credential], typed: str, now: datetime
+    session: Session,
+    vault: WorkerVault,
+    found: list[Credential],
+    typed: str,
+    now: datetime,
+    *,
+    recovery: bool = True,
 ) -> Kind | None:
     """Return what a typed code is, one of the app's or a recovery code, and use it up; None if it is wrong.
 
-    A code of the app counts once (RFC 6238, 5.2), and none before it any more.
+    A code of the app counts once (RFC 6238, 5.2), and none before it any more. `recovery`: whether a recovery
+    code counts.
     """
     for one in found:
         if one.kind is Kind.CODE:
@@ -91,7 +98,7 @@ def use_code(
             if step is not None and step > int(one.content["step"]):
                 _store(session, vault, one.id, one.content | {"step": step})
                 return Kind.CODE
-        if one.kind is Kind.RECOVERY:
+        if one.kind is Kind.RECOVERY and recovery:
             digest = tokens.token_hash(tokens.normalise_code(typed[:40])).hex()
             left = [each for each in one.content["hashes"] if not compare_digest(each, digest)]
             if len(left) < len(one.content["hashes"]):

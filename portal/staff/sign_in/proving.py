@@ -18,10 +18,18 @@ def party(parts: WorkerParts) -> RelyingParty:
     return RelyingParty.at(parts.settings.console.url, parts.settings.site.organisation)
 
 
-def over(parts: WorkerParts, member: Member, challenge: bytes, fields: Mapping[str, str]) -> dict[str, str]:
+def over(
+    parts: WorkerParts,
+    member: Member,
+    challenge: bytes,
+    fields: Mapping[str, str],
+    *,
+    recovery: bool = True,
+) -> dict[str, str]:
     """Return how a member proved it: a passkey's answer over this very challenge, or a code.
 
-    The answer comes with the passkey's public key, so that it can be checked later. Raises Refused.
+    The answer comes with the passkey's public key, so that it can be checked later. `recovery`: whether a
+    recovery code counts. Raises Refused.
     """
     now = parts.clock.now()
     if answer := fields.get("passkey"):
@@ -48,7 +56,7 @@ def over(parts: WorkerParts, member: Member, challenge: bytes, fields: Mapping[s
         ).allowed
         found = credentials.of(session, parts.vault, member.id)
         kind = (
-            credentials.use_code(session, parts.vault, found, fields.get("code", ""), now)
+            credentials.use_code(session, parts.vault, found, fields.get("code", ""), now, recovery=recovery)
             if allowed
             else None
         )
