@@ -49,10 +49,7 @@ ARGUMENTS = {
     "_builtin_once_a_day": (1,),
 }
 OWN = {
-    "portal account events",
-    "portal checklist",
-    "portal one-time code secrets",
-    "portal passkeys",
+    *("portal account events", "portal checklist", "portal one-time code secrets", "portal passkeys"),
     "portal staff",
 }
 # Every label that the portal's code gives them; {} is a value that varies.
@@ -189,16 +186,11 @@ LABELS = {
         "left out",
         "notice",
         "list comparison",
-        "notice draft",
-        "notice subject",
-        "notice text",
-        "notice words",
+        *("notice draft", "notice subject", "notice text", "notice words"),
         "publication",
         "checklist item",
         "reset run",
-        "staff approval",
-        "staff challenge",
-        "staff invitation",
+        *("staff approval", "staff challenge", "staff invitation"),
         "staff member",
         "staff session",
         "staff session proof",
