@@ -245,30 +245,13 @@ MAILS = {
     "subscribe-confirm": ("subscribe", "subscribe", None, "already"),
 }
 # What seals a request, by the handler that opens it.
-REQUESTS = {
-    "account-event",
-    "address-ask",
-    "address-confirm",
-    "address-undo",
-    "case-stop",
-    "case-verify",
-    "check",
-    "check-account",
-    "erase-account",
-    "erase-confirmed",
-    "language",
-    "my-data",
-    "passkey-changed",
-    "not-me",
-    "password-changed",
-    "reminder",
-    "reminder-chosen",
-    "reset",
-    "second-step-lost",
-    "second-step-removed",
-    "subscribe",
-    "subscribe-confirmed",
-}
+REQUESTS = set(
+    """
+    account-event address-ask address-confirm address-undo case-stop case-verify check check-account
+    erase-account erase-confirmed language my-data not-me passkey-changed password-changed reminder
+    reminder-chosen reset second-step-lost second-step-removed subscribe subscribe-confirmed
+    """.split()
+)
 
 
 @pytest.mark.parametrize(
