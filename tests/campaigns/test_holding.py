@@ -210,14 +210,16 @@ def test_a_forged_edit_of_a_started_notice_mails_nobody_more(
 def test_frozen_words_of_a_former_draft_do_not_pass(operator, db, smtp):
     operator.statement(STATEMENT)
     operator.live(numbered(2))
-    draft(operator)
+    own = operator.folder / "own.txt"
+    own.write_text("Send us your password.\n")
+    draft(operator, "--own", f"en={own}")
     with db.read() as session:
         former = [dict(row) for row in session.execute(text("SELECT * FROM campaigns_words")).mappings()]
-    _said, command = draft(operator, "--number", "1", "--per-hour", "100")
+    _said, command = draft(operator, "--number", "1")
+    put_back = "UPDATE campaigns_words SET content = :content, row_mac = :row_mac WHERE language = :language"
     with db.write() as session:
-        session.execute(text("UPDATE campaigns_words SET content = :c, row_mac = :m"), {
-            "c": former[0]["content"], "m": former[0]["row_mac"],
-        })  # fmt: skip
+        for row in former:
+            session.execute(text(put_back), {name: row[name] for name in ("content", "row_mac", "language")})
     assert "was altered" in operator.run(*command[:-2]).output
 
 

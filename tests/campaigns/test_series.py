@@ -188,7 +188,9 @@ def test_waves_by_size_take_everyone_once(operator, smtp, go):
     start(operator, "--wave", "4", "--wave", "10")
     go()
     assert len(to(smtp)) == len(set(to(smtp))) == 25
-    assert [wave["states"]["sent"] for wave in status(operator)[0]["waves"]] == [4, 10, 11]
+    notice = status(operator)[0]
+    assert [wave["states"]["sent"] for wave in notice["waves"]] == [4, 10, 11]
+    assert (notice["earlier"], notice["adds_up"]) == (0, True), "each address is looked at by one wave"
 
 
 def test_a_throttle_queues_no_more_than_it_may(operator, smtp, go, clock):
