@@ -13,6 +13,7 @@ from portal.runtime.context import Context
 from portal.staff import members
 from portal.staff.approvals import checking, service
 from portal.staff.approvals.models import Approval
+from portal.staff.models import StaffMember
 from portal.staff.sign_in import credentials
 from tests.accounts.passkeys.authenticator import Authenticator
 from tests.colleagues import press
@@ -167,3 +168,28 @@ def test_the_list_names_the_member_who_acted(office, approve, verify):
     line = next(each for each in said.splitlines() if "approvals.approved" in each)
     assert "by Ben (staff)" in line
     assert "asked_by Ann (staff)" in line
+
+
+def test_a_removed_member_who_is_put_back_is_found(office, key, verify):
+    asker, second, passkey = key
+    eve = office.add("admin", name="Eve")
+    with office.db.read() as session:
+        before = dict(
+            session.execute(select(StaffMember.__table__).where(StaffMember.id == eve.id)).one()._mapping
+        )
+    page = asker.submit(f"/staff/{eve.id.hex()}/", remove="y").location
+    fields = hidden(second.get(page).text)
+    with office.db.read() as session:
+        row_id = bytes.fromhex(urlsplit(page).path.split("/")[-2])
+        challenge = service.challenge_of(session.get(Approval, row_id))
+    answer = passkey.get(PARTY.request(challenge, {passkey.credential_id: ()}))
+    assert (
+        second.post(f"{page}approve/", data=fields | {"passkey": answer}, headers=SAME_SITE).status_code
+        == 303
+    )
+    assert verify()[0] == 0
+    with office.db.write() as session:
+        session.execute(update(StaffMember).where(StaffMember.id == eve.id).values(before))
+    status, said = verify()
+    assert status != 0
+    assert f"member {eve.id.hex()} has other roles than the log gave them" in said

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hmac import compare_digest
 
@@ -12,12 +12,15 @@ from sqlalchemy.orm import Session
 from portal.audit import service as audit
 from portal.crypto.vault import WorkerVault
 from portal.crypto.webauthn import AnswerInvalid, RelyingParty, origin_of, read_assertion
+from portal.staff import members
 from portal.staff.approvals import service
 from portal.staff.approvals.models import Approval
 from portal.staff.approvals.service import State
+from portal.staff.models import StaffMember
 
 LOGGED = "approvals."
 _ASKED = f"{LOGGED}ask"
+_ROLES = "staff.roles"
 _AGREED = frozenset({State.APPROVED, State.DONE, State.FAILED})
 _ROWS = 100
 
@@ -57,6 +60,7 @@ def check(session: Session, vault: WorkerVault) -> tuple[dict[str, int], list[st
     faults += [
         f"request {number} was removed: the log has it as {entry.state}" for number, entry in logged.items()
     ]
+    faults += _members_put_back(session)
     counts = {
         "requests": proofs.total(),
         "signed": proofs["passkey"],
@@ -64,6 +68,19 @@ def check(session: Session, vault: WorkerVault) -> tuple[dict[str, int], list[st
         "alone": proofs["one person"],
     }
     return counts, faults
+
+
+def _members_put_back(session: Session) -> Iterator[str]:
+    """Yield whose rows say something else than the roles that the log gave them last, none if removed.
+
+    An earlier row of somebody who was removed has a right row MAC, and lets them in.
+    """
+    rows = {row.id.hex(): row for row in session.scalars(select(StaffMember))}
+    for number, _action, details in audit.newest_of_each(session, _ROLES):
+        row, after = rows.get(number), str(details["after"])
+        removed = row is None or row.state == members.State.REMOVED
+        if removed != (not after) or (row is not None and row.roles != after):
+            yield f"member {number} has other roles than the log gave them: an earlier row was put back"
 
 
 def _fault(vault: WorkerVault, approval: Approval, how: str) -> str | None:
