@@ -55,7 +55,7 @@ def checklist(slug: str) -> str:
         incident = _incident(session, slug)
         items = service.items(session, console.vault, incident)
         names = members.names(session, console.vault)
-        discovered_at = service.discovered_at(session, incident)
+        discovered_at = incidents.detected_at(session, incident)
     return render_template(
         "checklist/console/checklist.html",
         incident=incident,

@@ -12,7 +12,7 @@ from portal.audit import service as audit
 from portal.checklist.models import ChecklistItem
 from portal.core.db import insert
 from portal.crypto.vault import Cell, ConsoleVault, VaultError, WorkerVault
-from portal.incidents.models import Incident, Update
+from portal.incidents.models import Incident
 from portal.staff.roles import Role
 
 LABEL = "portal checklist"
@@ -113,17 +113,10 @@ def to_remind(session: Session, vault: WorkerVault, now: datetime, within: timed
     ]
 
 
-def discovered_at(session: Session, incident: Incident) -> datetime:
-    """Return when an incident was detected, as its timeline says, or else when it was created here."""
-    detected = (Update.incident_id == incident.id) & (Update.phase == "detected")
-    at = session.scalar(select(Update.occurred_at).where(detected).order_by(Update.occurred_at).limit(1))
-    return at or incident.created_at
-
-
 def _untouched(session: Session, incident: Incident, name: str) -> Item:
     if name != "authorities":
         return Item(name)
-    return Item(name, due_at=discovered_at(session, incident) + AUTHORITIES_WITHIN)
+    return Item(name, due_at=incidents.detected_at(session, incident) + AUTHORITIES_WITHIN)
 
 
 def _read(vault: ConsoleVault, row: ChecklistItem) -> Item:

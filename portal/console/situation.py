@@ -13,7 +13,7 @@ from portal.campaigns.series import progress
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
 from portal.incidents.drafts import posting, statements, store
-from portal.incidents.models import DRAFT, PUBLISHED, RESOLVED, Incident, Update
+from portal.incidents.models import DRAFT, PUBLISHED, RESOLVED, Incident
 from portal.outbox import service as outbox
 from portal.runtime import heartbeat
 from portal.staff.approvals.models import Approval
@@ -84,7 +84,7 @@ def rows(session: Session, now: datetime) -> list[Row]:
     found = []
     for one in incidents.every(session):
         phase = phases.get(one.id, "")
-        hours = int((now - _discovered_at(session, one)).total_seconds()) // 3600
+        hours = int((now - incidents.detected_at(session, one)).total_seconds()) // 3600
         step = None if phase == RESOLVED else _next_step(session, one)
         found.append(Row(one, phase, max(hours, 0), step))
     newest = sorted(found, key=lambda row: row.incident.created_at, reverse=True)
@@ -130,16 +130,6 @@ def _of_incidents(session: Session, languages: tuple[str, ...], now: datetime) -
         drafts = (text for text in statements.standings(session, one, languages) if text.changed)
         if any(text.saved and text.saved.saved_at < now - DRAFT_OLD for text in drafts):
             yield Banner(Trouble.OLD_DRAFT, one.slug)
-
-
-def _discovered_at(session: Session, incident: Incident) -> datetime:
-    """Return when it was detected, as its timeline says, or else when it was created here."""
-    detected = session.scalar(
-        select(func.min(Update.occurred_at)).where(
-            Update.incident_id == incident.id, Update.phase == "detected", Update.withdrawn_at.is_(None)
-        )
-    )
-    return detected or incident.created_at
 
 
 def _next_step(session: Session, incident: Incident) -> Step:

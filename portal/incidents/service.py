@@ -299,6 +299,16 @@ def phases(session: Session) -> dict[bytes, str]:
     return dict(rows.all())
 
 
+def detected_at(session: Session, incident: Incident) -> datetime:
+    """Return when an incident was detected, as its timeline says, or else when it was created here.
+
+    A withdrawn update does not count.
+    """
+    detected = (Update.incident_id == incident.id) & (Update.phase == "detected")
+    first = select(func.min(Update.occurred_at)).where(detected, Update.withdrawn_at.is_(None))
+    return session.scalar(first) or incident.created_at
+
+
 def by_slug(session: Session, slug: str) -> Incident:
     """Return an incident, including drafts. Raises IncidentUnknown."""
     incident = session.scalar(select(Incident).where(Incident.slug == slug)) if _is_slug(slug) else None
