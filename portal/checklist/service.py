@@ -12,6 +12,7 @@ from portal.audit import service as audit
 from portal.checklist.models import ChecklistItem
 from portal.core.db import insert
 from portal.crypto.vault import Cell, ConsoleVault, VaultError, WorkerVault
+from portal.incidents import service as incidents
 from portal.incidents.models import Incident
 from portal.staff.roles import Role
 
