@@ -56,7 +56,25 @@ class SentBack(mail.Mail):
         return cls("https://console.example.com/approvals/00112233445566778899aabbccddeeff/")
 
 
-MAILS: tuple[type[mail.Mail], ...] = (Invitation, ApprovalNeeded, SentBack)
+@dataclass(frozen=True)
+class SignInChanged(mail.Mail):
+    """The reader has a new passkey or new recovery codes; `url` is the page that shows how they sign in.
+
+    So a member notices what a taken console added in their name.
+    """
+
+    name: ClassVar[str] = "sign-in-changed"
+    stream: ClassVar[str] = mail.SECURITY
+
+    url: str
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls("https://console.example.com/me/")
+
+
+MAILS: tuple[type[mail.Mail], ...] = (Invitation, ApprovalNeeded, SentBack, SignInChanged)
 
 
 def tell(session: Session, parts: WorkerParts, member: Member, written: mail.Mail) -> None:

@@ -238,6 +238,7 @@ MAILS = {
     "reset-required": ("", "reset", None, "everyone"),
     "rotation-reminder": ("", None, "reminders-off", "choice months"),
     "sent-back": ("", None, None, "url"),
+    "sign-in-changed": ("", None, None, "url"),
     "staff-invitation": ("", None, None, "url"),
     "second-step-lost": ("", "second-step", None, "stage"),
     "second-step-removed": ("", "not-me", None, ""),

@@ -8,6 +8,7 @@ from sqlalchemy import select, text
 from portal.audit.models import AuditEntry
 from portal.staff import members
 from portal.staff.models import StaffSession
+from portal.worker import drain
 from tests.colleagues import PASSWORD, press
 from tests.visitor import SAME_SITE, hidden, main_of
 
@@ -141,3 +142,14 @@ def test_an_open_redirect_leads_nowhere_else(office):
     page = "/sign-in/?next=https://evil.example/"
     answer = office.browser().submit(page, to=page, email=ann.address, password=PASSWORD, code=ann.code())
     assert answer.location == "/"
+
+
+def test_new_recovery_codes_are_told_to_their_owner_by_mail(office, smtp):
+    """A taken console could order them in a member's name."""
+    ann = office.add("author", name="Ann")
+    browser = office.sign_in(ann)
+    assert "Save your recovery codes" in press(browser, "/me/", "/me/recovery-codes/").text
+    drain(office.parts)
+    told = [mail for mail in smtp.messages if mail.recipients == ("ann@northwind.example",)]
+    assert [mail.message["subject"] for mail in told] == ["How you sign in to the console changed"]
+    assert "http://localhost:8001/me/" in told[0].text

@@ -80,6 +80,7 @@ SENTENCES = {
     "reset.required": lazy_gettext("Finished a required reset: %(subject)s, %(newly)s passwords locked"),
     "staff.add": lazy_gettext("Added %(subject)s, to be invited"),
     "staff.add-passkey": lazy_gettext("%(subject)s added a passkey"),
+    "staff.recovery-codes": lazy_gettext("%(subject)s made new recovery codes"),
     "staff.end-sessions": lazy_gettext("Signed %(subject)s out everywhere"),
     "staff.invite": lazy_gettext("Invited %(subject)s"),
     "staff.join": lazy_gettext("%(subject)s joined"),

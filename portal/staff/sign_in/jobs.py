@@ -14,6 +14,7 @@ from portal.identity.service import hasher_for
 from portal.runtime.parts import SealedHandler, WorkerParts
 from portal.runtime.turns import in_turns
 from portal.staff import members, roles, sessions
+from portal.staff.emails import SignInChanged, tell
 from portal.staff.members import Member, MemberMissing
 from portal.staff.orders import PREFIX, Acting, Order, Refused, by, handlers
 from portal.staff.sign_in import challenges, credentials, invitations, proving
@@ -223,6 +224,7 @@ def add_passkey(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -
         _add_passkey(session, parts, acting.member, ADD, acting.session_id, fields)
         now = parts.clock.now()
         audit.record(session, "staff.add-passkey", acting.member.id.hex(), {}, now)
+        tell(session, parts, acting.member, SignInChanged(f"{parts.settings.console.url}/me/"))
     return {}
 
 
@@ -260,7 +262,10 @@ def renew_recovery_codes(parts: WorkerParts, acting: Acting, _fields: Mapping[st
     """Make new recovery codes in the place of the former ones."""
     with parts.db.write() as session:
         now = parts.clock.now()
-        return {"codes": credentials.make_recovery_codes(session, parts.vault, acting.member.id, now)}
+        codes = credentials.make_recovery_codes(session, parts.vault, acting.member.id, now)
+        audit.record(session, "staff.recovery-codes", acting.member.id.hex(), {}, now)
+        tell(session, parts, acting.member, SignInChanged(f"{parts.settings.console.url}/me/"))
+    return {"codes": codes}
 
 
 def tidy(parts: WorkerParts) -> None:
