@@ -154,6 +154,7 @@ def environ(database_url: str, smtp: Mailbox, tmp_path: Path, key_files: Path) -
         "PORTAL_MAIL_SENDER": "incident@northwind.example",
         "PORTAL_WEB_KEYS_FILE": str(tmp_path / "keys/web.json"),
         "PORTAL_WORKER_KEYS_FILE": str(tmp_path / "keys/worker.json"),
+        "PORTAL_CONSOLE_KEYS_FILE": str(tmp_path / "keys/console.json"),
         "PORTAL_EMBEDDED": "1",
         "PORTAL_ORGANISATION": "Northwind Travel",
         "PORTAL_CONTACT_EMAIL": "help@northwind.example",

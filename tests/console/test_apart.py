@@ -15,7 +15,7 @@ from tests.visitor import SAME_SITE, Visitor
 pytestmark = pytest.mark.sqlite
 
 STAFF = ("/staff/", "/approvals/", "/me/", "/confirm/", "/join/", "/staff/new/")
-PUBLIC = ("/check/", "/account/", "/reset/", "/subscribe/", "/is-it-real/", "/incidents/")
+PUBLIC = ("/check/", "/account/", "/reset/", "/subscribe/", "/is-it-real/")
 
 
 def test_the_public_site_has_no_staff_page(client):
