@@ -101,7 +101,7 @@ def _begin(
     now: datetime,
     words: Mapping[str, Words] | None,
 ) -> Campaign:
-    """Store a notice to a whole list; one that was altered begins anew under its id, as its mails name it."""
+    """Store a notice to a whole list; one that was altered starts over under its id, as its mails name it."""
     if former is not None:
         log.error(FORGED, former.id.hex(), "it is replaced")
         session.execute(delete(Wave).where(Wave.notice_id == former.id))

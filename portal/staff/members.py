@@ -159,11 +159,6 @@ def read(vault: ConsoleVault, row: StaffMember) -> Member:
     return Member(row.id, name, address, roles, state, row.language, row.version, row.added_at)
 
 
-def count_active(session: Session) -> int:
-    """Return how many members may sign in, by the stored states."""
-    return len(session.scalars(select(StaffMember.id).where(StaffMember.state == State.ACTIVE)).all())
-
-
 def activate(session: Session, vault: WorkerVault, member: Member, name: str, language: str) -> Member:
     """Store that an invited member joined. Returns the member as it is now."""
     return change(session, vault, member, name=name[:NAME_LENGTH], language=language, state=State.ACTIVE)

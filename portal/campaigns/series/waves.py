@@ -62,7 +62,7 @@ def _planned(parts: list[_Part], cuts: Sequence[Cut]) -> Iterator[PlannedWave]:
         while parts and room != 0:
             part = parts[0]
             if room is None or room >= part.left:
-                # Without a limit: whoever the count missed must not be missed by the last wave of a part.
+                # Without a limit: people that the count missed must not be missed by the last wave too.
                 yield PlannedWave(part.worst, part.least, None, cut.not_before, part.left)
                 room = None if room is None else room - part.left
                 parts.pop(0)

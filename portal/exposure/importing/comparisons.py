@@ -1,4 +1,4 @@
-"""How versions of a list compare: counted by the worker, so that whoever approves one sees what is so."""
+"""How versions of a list compare: counted by the worker, so that approvers see true figures."""
 
 from collections.abc import Callable, Iterator
 from hmac import compare_digest
