@@ -16,6 +16,7 @@ ALLOWED = {
     "CANARY": "held to a literal, because former key files have it",
     "EXPIRED_CAPS": "what lets counts of answers go, and no figure",
     "EXPIRED": "all there is that goes by itself, which a test lets go",
+    "ACTIONS": "what a second person approves, of which a test does one",
     "SCHEDULE": "all the scheduled work there is, which a test runs",
     "EVERYONE": "says whose passwords are meant",
     "CONTENT": "the folder of the example's texts",
