@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ from playwright.sync_api import BrowserContext, Page, expect
 from portal.crypto import keys
 from tests import processes
 from tests.browser.conftest import PHONE, Portal
-from tests.browser.test_passkeys import Authenticator
+from tests.browser.staff import Staff, join
 from tests.mailbox import Mailbox
+from tests.people_files.workbooks import sheet, write
 
 SLUG = "theft-of-our-bookings"
 DESKTOP = {"width": 1280, "height": 900}
@@ -36,43 +36,17 @@ LIST = "E-Mail;Kundennummer;Name;Daten\n" + "".join(
     f"person{number}@northwind.example;C-{number};Person {number};{classes}\n"
     for number, classes in enumerate(["Names", "Passwords", "Names", "Passwords", "Email addresses"])
 )
+# Those of the list, two more, and what goes wrong in workbooks: no address, two in one cell, a kind unknown.
+WORKBOOK = [
+    ("E-Mail", "Kundennummer", "Name", "Daten", "Telefon"),
+    *((*line.split(";"), "555 0199") for line in LIST.splitlines()[1:]),
+    ("person5@northwind.example", "C-5", "Person 5", "Names", "555 0199"),
+    ("person6@northwind.example", "C-6", "Person 6", "Passwords", "555 0199"),
+    ("", "C-7", "Person 7", "Names", ""),
+    ("not an address", "C-8", "Person 8", "Names", ""),
+    ("person9@northwind.example", "C-9", "Person 9", "Shoe sizes", ""),
+]
 COLUMNS = {"E-Mail": "email", "Kundennummer": "account_ref", "Name": "name", "Daten": "data_classes"}
-
-
-@dataclass
-class Staff:
-    """A person in front of the console, with an authenticator."""
-
-    page: Page
-    url: str
-
-    @property
-    def path(self) -> str:
-        """Where the page is, within the console."""
-        return self.page.url.removeprefix(self.url)
-
-    def open(self, path: str) -> Page:
-        self.page.goto(f"{self.url}{path}")
-        return self.page
-
-    def press(self, words: str, within: str = "main") -> None:
-        """Press a button, and wait for the page that it leads to."""
-        button = self.page.locator(within).get_by_role("button", name=words, exact=True).first
-        with self.page.expect_navigation():
-            button.click()
-        self.confirm()
-
-    def confirm(self) -> None:
-        """Confirm with the passkey where the console asks who is there."""
-        if "/confirm/" in self.page.url:
-            with self.page.expect_navigation(url=lambda url: "/confirm/" not in url):
-                self.page.get_by_role("button", name="Use your passkey").click()
-
-    def approve(self, path: str) -> None:
-        self.open(path)
-        with self.page.expect_navigation():
-            self.page.get_by_role("button", name="Approve with your passkey").click()
-        expect(self.page.locator(".notice").first).to_have_text("Approved and done.")
 
 
 def notified(smtp: Mailbox) -> list[str]:
@@ -112,33 +86,30 @@ def staffed(running_portal: Portal, environ: dict[str, str], servers: ExitStack,
 def joined(
     running_portal: Portal, staffed: str, another_person: Callable[..., BrowserContext]
 ) -> Callable[..., Staff]:
-    """Somebody who joins by an invitation, with a passkey."""
+    """Somebody whom an operator invites, and who joins with a passkey."""
 
-    def join(name: str, *roles: str, **options: Any) -> Staff:
+    def invited(name: str, *roles: str, **options: Any) -> Staff:
         also = [part for role in roles[1:] for part in ("--also", role)]
         link = running_portal.command("staff", "invite", roles[0], f"{name}@northwind.example", *also)
         page = another_person(**({"viewport": DESKTOP} | options)).new_page()
-        Authenticator(page)
-        page.goto(link.strip())
-        page.locator("#passkey-name").fill(name.capitalize())
-        with page.expect_navigation():
-            page.get_by_role("button", name="Join with a passkey").click()
-        expect(page.locator("h1")).to_have_text("Save your recovery codes")
-        return Staff(page, staffed)
+        return join(page, link.strip(), name.capitalize(), staffed)
 
-    return join
+    return invited
 
 
 def test_two_people_do_a_whole_incident_in_a_browser(
     joined: Callable[..., Staff],
+    another_person: Callable[..., BrowserContext],
     accessible: Callable[..., None],
     running_portal: Portal,
     smtp: Mailbox,
     tmp_path: Path,
 ) -> None:
-    author = joined("iris", "author")
-    approver = joined("tomas", "approver", viewport=PHONE, has_touch=True)
+    author = joined("iris", "author", "admin")
+    approver = joined("tomas", "approver", "admin", viewport=PHONE, has_touch=True)
+    invite(author, approver, another_person().new_page(), accessible, smtp)
     write_statement(author, accessible)
+    tick_the_checklist(author, accessible)
     publish(author, approver, accessible)
     public = author.page.context.new_page()
     public.goto(f"{running_portal.url}/incidents/{SLUG}/")
@@ -147,15 +118,55 @@ def test_two_people_do_a_whole_incident_in_a_browser(
     file = tmp_path / "people.csv"
     file.write_text(LIST, encoding="utf-8")
     send_list(author, file, accessible)
-    author.press("Store the list")
-    expect(author.page.get_by_text("This is version 1.")).to_be_visible(timeout=30_000)
-    author.open(f"/lists/{SLUG}/")
-    accessible(author.page)
-    author.press("Ask to activate version 1")
-    accessible(author.page)
-    approver.approve(author.path)
-
+    store_and_activate(author, approver, 1, accessible)
     notify_in_two_waves(author, approver, accessible, smtp)
+
+    write(tmp_path / "people.xlsx", {"Notes": sheet(("Nothing", "here")), "Customers": sheet(*WORKBOOK)})
+    send_workbook(author, tmp_path / "people.xlsx", accessible)
+    store_and_activate(author, approver, 2, accessible)
+    notify_the_new_ones(author, approver, accessible, smtp)
+
+    withdraw_an_update(author, approver, public, accessible)
+
+
+def invite(admin: Staff, second: Staff, page: Page, accessible: Callable[..., None], smtp: Mailbox) -> None:
+    """Two admins invite a colleague, who joins by the mail and sees what is theirs alone."""
+    admin.open("/staff/new/")
+    admin.page.locator("#email").fill("vera@northwind.example")
+    admin.page.get_by_label("Privacy: lists, exports and the log").check()
+    accessible(admin.page)
+    admin.press("Ask for approval")
+    second.approve(admin.path)
+    wait_for(lambda: bool(smtp.to("vera@northwind.example")))
+    vera = join(
+        page,
+        next(re.finditer(r"http://\S+/invitation/\S+", smtp.to("vera@northwind.example")[0].text)).group(),
+        "Vera",
+        admin.url,
+    )
+    vera.open("/")
+    accessible(vera.page)
+    assert vera.page.goto(f"{vera.url}/staff/new/").status == 403
+
+
+def tick_the_checklist(author: Staff, accessible: Callable[..., None]) -> None:
+    """The insurer was told: the list has the proof, and offers the entry of the timeline."""
+    page = author.open(f"/checklist/{SLUG}/")
+    accessible(page)
+    insurer = page.locator("#insurer")
+    insurer.get_by_role("link", name="Change").click()
+    page.get_by_label("Owner").select_option("Iris")
+    page.get_by_label("It’s done").check()
+    page.get_by_label("Note").fill("They send a lawyer tomorrow")
+    page.get_by_label("Proof", exact=True).fill("Case 4711")
+    accessible(page)
+    author.press("Save")
+    expect(insurer).to_contain_text("Done")
+    expect(insurer).to_contain_text("Case 4711")
+    with page.expect_navigation():
+        insurer.get_by_role("button", name="Write the timeline entry").click()
+    assert page.locator("#phase").input_value() == "insurer-informed"
+    author.press("Delete this draft")
 
 
 def write_statement(author: Staff, accessible: Callable[..., None]) -> None:
@@ -239,3 +250,77 @@ def send_list(author: Staff, file: Path, accessible: Callable[..., None]) -> Non
     page.get_by_role("button", name="Read the file like this").click()
     expect(page.get_by_role("button", name="Store the list")).to_be_visible(timeout=30_000)
     accessible(page)
+
+
+def store_and_activate(author: Staff, approver: Staff, number: int, accessible: Callable[..., None]) -> None:
+    author.press("Store the list")
+    expect(author.page.get_by_text(f"This is version {number}.")).to_be_visible(timeout=30_000)
+    author.open(f"/lists/{SLUG}/")
+    accessible(author.page)
+    author.press(f"Ask to activate version {number}")
+    accessible(author.page)
+    approver.approve(author.path)
+
+
+def send_workbook(author: Staff, file: Path, accessible: Callable[..., None]) -> None:
+    """Send a workbook of two sheets with faults: the sheet is asked for, each fault told with its line."""
+    page = author.open(f"/lists/{SLUG}/")
+    page.locator("#file-list").set_input_files(file)
+    page.get_by_role("button", name="Send the list").click()
+    page.locator("select#sheet-list").select_option("Customers")
+    page.get_by_role("button", name="Send the list").click()
+    expect(page.get_by_role("heading", name="Columns")).to_be_visible(timeout=30_000)
+    for header, column in (COLUMNS | {"Telefon": "-"}).items():
+        page.get_by_label(header, exact=True).select_option(column)
+    page.get_by_role("button", name="Read the file like this").click()
+    expect(page.get_by_role("heading", name="Rejected rows")).to_be_visible(timeout=30_000)
+    expect(page.locator("main")).to_contain_text("2 new, 0 gone, 0 changed")
+    accessible(page)
+    lines = set()
+    for link in page.get_by_role("link", name="Download the line numbers").all():
+        with page.expect_download() as download:
+            link.click()
+        lines |= set(download.value.path().read_text(encoding="utf-8").split())
+    assert {"9", "10", "11"} <= lines
+
+
+def notify_the_new_ones(
+    author: Staff, approver: Staff, accessible: Callable[..., None], smtp: Mailbox
+) -> None:
+    """More facts, to the two people whom the second list brought; the others are not told again."""
+    page = author.open(f"/notices/{SLUG}/new/")
+    page.get_by_label("More facts: to people we told before").check()
+    page.get_by_label("Only people who are new since an earlier notice").check()
+    page.get_by_label("Number of the earlier notice").fill("1")
+    author.press("Make the draft")
+    accessible(page)
+    author.press("Ask for approval")
+    approver.approve(author.path)
+    wait_for(lambda: len(notified(smtp)) == 7)
+    assert sorted(notified(smtp)) == [f"person{number}@northwind.example" for number in range(7)]
+
+
+def withdraw_an_update(author: Staff, approver: Staff, public: Page, accessible: Callable[..., None]) -> None:
+    """An update is posted with a second person, and withdrawn without one; its page says so."""
+    page = author.open(f"/incidents/{SLUG}/timeline/")
+    page.locator("#phase").select_option("contained")
+    author.press("Write an update")
+    page.locator("#title-en").fill("We closed the gap")
+    page.locator("#body-en").fill("Nobody can sign in with the stolen password since 4 November 2026.")
+    page.get_by_label("Only show it on the page and in the feeds").check()
+    author.press("Save")
+    page.get_by_role("link", name="Review and post").click()
+    accessible(page)
+    author.press("Post it")
+    approver.approve(author.path)
+    public.reload()
+    expect(public.locator("main")).to_contain_text("We closed the gap")
+    author.open(f"/incidents/{SLUG}/timeline/")
+    accessible(page)
+    page.get_by_role("link", name="Withdraw update 1").click()
+    page.get_by_label("Why? Readers see it.").fill("The date was wrong.")
+    accessible(page)
+    author.press("Withdraw it")
+    public.reload()
+    expect(public.locator("main")).not_to_contain_text("Nobody can sign in")
+    expect(public.locator("main")).to_contain_text("The date was wrong.")
