@@ -16,7 +16,7 @@ from portal.incidents.publishing import scheduling, withdrawing
 from portal.incidents.writing import UpdateUnknown
 from portal.runtime.parts import IncidentUses, WorkerParts
 from portal.staff import members
-from portal.staff.approvals.service import Action
+from portal.staff.approvals.service import REQUEST, Action
 from portal.staff.emails import ApprovalNeeded, tell
 from portal.staff.orders import Acting, Order, Refused
 from portal.staff.roles import Role
@@ -41,8 +41,16 @@ def actions(uses: IncidentUses) -> dict[str, Action]:
     def publish(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, Any]) -> dict[str, Any]:
         wanted, now = Release.read(fields), parts.clock.now()
         with _refused(), parts.db.write() as session:
-            count = uses.subscribers
-            return releasing.release(session, parts.vault, parts.settings, count, wanted, shown, now)
+            return releasing.release(
+                session,
+                parts.vault,
+                parts.settings,
+                uses.subscribers,
+                wanted,
+                shown,
+                now,
+                fields.get(REQUEST, ""),
+            )
 
     def post(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, Any]) -> dict[str, Any]:
         wanted, now = Post.read(fields), parts.clock.now()

@@ -158,13 +158,14 @@ def release(
     wanted: Release,
     shown: Mapping[str, Any],
     now: datetime,
+    request: str = "",
 ) -> dict[str, Any]:
-    """Publish or schedule what was approved; a second run does nothing twice.
+    """Publish or schedule what was approved; a second run of the same request does nothing twice.
 
     Raises NotReleasable.
     """
     incident = service.locked(session, wanted.slug)
-    if _is_done(session, incident, wanted, shown):
+    if _is_done(session, incident, wanted, shown, request):
         return {"state": "scheduled" if wanted.at else "published"}
     if described(session, wanted) != shown:
         raise NotReleasable("edited")
@@ -187,7 +188,7 @@ def release(
     if any(one.mailed for one in planned.updates) and subscribers(session, incident.id) > wanted.most:
         raise NotReleasable("more-people", most=wanted.most)
     if wanted.at is not None:
-        scheduling.schedule(session, vault, planned, wanted.at, now, wanted.accepted, wanted.more_by)
+        scheduling.schedule(session, vault, planned, wanted.at, now, wanted.accepted, wanted.more_by, request)
         return {"state": "scheduled"}
     announcing.publish(session, vault, wanted.slug, now, planned.chosen(wanted.accepted, wanted.more_by))
     return {"state": "published"}
@@ -209,11 +210,13 @@ def headroom(people: int) -> int:
     return people + people // 10 + 10 if people else 10
 
 
-def _is_done(session: Session, incident: Incident, wanted: Release, shown: Mapping[str, Any]) -> bool:
+def _is_done(
+    session: Session, incident: Incident, wanted: Release, shown: Mapping[str, Any], request: str
+) -> bool:
     """Return whether a worker that crashed had done it already."""
     if wanted.at is not None:
         schedule = service.schedule_of(session, incident)
-        return schedule is not None and schedule.at == wanted.at
+        return schedule is not None and bool(request) and scheduling.request_of(schedule) == request
     texts = shown["statements"]
     if not (texts or wanted.updates) or not all(_is_public(session, incident, one) for one in texts):
         return False

@@ -51,12 +51,17 @@ def schedule(
     now: datetime,
     accepted: tuple[str, ...] = (),
     more_by: datetime | None = None,
+    request: str = "",
 ) -> None:
-    """Store that the drafts of a plan are published at a time. Raises Scheduled."""
+    """Store that the drafts of a plan are published at a time. Raises Scheduled.
+
+    `request` is the id of what was asked of a second person, where it was.
+    """
     incident = planned.incident
     service.refuse_scheduled(session, incident)
     promise = None if more_by is None else more_by.astimezone(UTC).isoformat()
-    content = json.dumps(planned.content | {"accepted": list(accepted), "more_by": promise}, sort_keys=True)
+    said = planned.content | {"accepted": list(accepted), "more_by": promise}
+    content = json.dumps(said | ({"request": request} if request else {}), sort_keys=True)
     row = Schedule(incident_id=incident.id, at=at, content=content)
     row.row_mac = _row_mac(vault, row)
     session.add(row)
@@ -65,6 +70,11 @@ def schedule(
     if accepted:
         details["accepted"] = " ".join(accepted)
     audit.record(session, SCHEDULED, incident.slug, details, now)
+
+
+def request_of(row: Schedule) -> str:
+    """Return the id of the request that a publication at a set time belongs to, or nothing."""
+    return str(json.loads(row.content).get("request", ""))
 
 
 def cancel(session: Session, slug: str, now: datetime) -> None:

@@ -132,7 +132,8 @@ def _perform(parts: WorkerParts, approval_id: bytes) -> dict[str, Any]:
     action = _action(parts, approval.kind)
     doing = replace(parts, db=_acting(parts.db, approval))
     try:
-        done = action.perform(doing, json.loads(approval.fields), json.loads(approval.shown))
+        fields = json.loads(approval.fields) | {service.REQUEST: approval_id.hex()}
+        done = action.perform(doing, fields, json.loads(approval.shown))
         state, result = State.DONE, dict(done)
     except Refused as error:
         state, result = State.FAILED, {"reason": error.reason, **error.values}

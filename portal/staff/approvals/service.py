@@ -24,6 +24,8 @@ from portal.staff.roles import Role
 log = logging.getLogger("portal.staff")
 
 LIFETIME = timedelta(days=7)
+# Among the fields that `perform` gets: the request's own id, so that a second run knows what the first did.
+REQUEST = "request"
 TEXT_LENGTH = 2000  # characters of a reason or a comment
 
 
@@ -44,8 +46,8 @@ class State(StrEnum):
 # Arguments: session, fields. Returns exactly what is shown and approved, of JSON's types, from columns that
 # the console reads too. Raises Refused where it cannot be done.
 Describe = Callable[[Session, Mapping[str, str]], dict[str, Any]]
-# Arguments: parts, fields, what was shown. Runs outside any transaction; a second run after a crash does
-# nothing twice. Returns what to show of the result. Raises Refused.
+# Arguments: parts, fields with REQUEST, what was shown. Runs outside any transaction; a second run after a
+# crash does nothing twice. Returns what to show of the result. Raises Refused.
 Perform = Callable[[WorkerParts, Mapping[str, str], Mapping[str, Any]], dict[str, Any]]
 
 

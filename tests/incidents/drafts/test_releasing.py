@@ -45,10 +45,11 @@ def shown(db):
 def perform(db, worker_parts, settings, clock):
     """Publishes what was approved, as the worker does."""
 
-    def run(release, approved, people=0):
+    def run(release, approved, people=0, request="01"):
         with db.write() as session:
+            vault, now = worker_parts.vault, clock.now()
             return releasing.release(
-                session, worker_parts.vault, settings, lambda *_: people, release, approved, clock.now()
+                session, vault, settings, lambda *_: people, release, approved, now, request
             )
 
     return run
@@ -167,6 +168,14 @@ def test_at_a_set_time_the_worker_publishes_it(both, shown, perform, worker_part
     clock.at = SIX
     jobs.publish_due(worker_parts)
     assert client.get(f"/incidents/{SLUG}/").status_code == 200
+
+
+def test_what_another_request_set_for_the_same_minute_is_not_taken_for_its_own(both, shown, perform, portal):
+    first, second = (replace(both, drafts=(one,), at=SIX) for one in both.drafts)
+    approved = shown(second)
+    assert perform(first, shown(first), request="01") == {"state": "scheduled"}
+    assert refused(perform, second, approved, request="02") == "scheduled"
+    assert perform(first, {}, request="01") == {"state": "scheduled"}, "again, after a crash"
 
 
 def test_a_time_that_passed_while_it_waited_for_approval_is_refused(both, shown, perform, clock):
