@@ -1,5 +1,7 @@
 """An operator who imports lists and sends notices."""
 
+import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,6 +135,22 @@ class Operator:
     def ledger(self) -> service.Ledger:
         with self.db.read() as session:
             return service.ledger(session, service.campaigns(session)[0])
+
+
+@pytest.fixture(autouse=True)
+def fails_where_it_hangs() -> Iterator[None]:
+    """Fail after a minute: a fault in what may leave lets the worker look for the same mails for ever."""
+
+    def stop(*_: object) -> None:
+        pytest.fail("this took a minute, and a second is usual: does the worker go round in circles?")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(60)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture
