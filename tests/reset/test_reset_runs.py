@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 
 from portal.audit.models import AuditEntry
 from portal.identity.models import AccountState
-from portal.reset.models import ResetRun
+from portal.reset.models import Requirement, ResetRun
 from portal.reset.runs.work import Runs
 from tests.colleagues import press
 from tests.visitor import hidden, main_of
@@ -58,7 +58,7 @@ def test_it_is_counted_then_approved_then_done_once(office, counted, db):
     author, approver = office.as_role("author"), office.add("approver")
     page = counted(author)
     said = main_of(author.get(page).text)
-    assert 'Passwords to lock</th><td class="number">2</td>' in said
+    assert 'Passwords to lock</th><td class="number" data-fact="newly">2</td>' in said
     assert locked(db) == 0
     assert press(author, page, page, reason=HARM).location.startswith("/approvals/")
     assert "<img src=x" not in author.get("/approvals/").text
@@ -68,7 +68,7 @@ def test_it_is_counted_then_approved_then_done_once(office, counted, db):
     assert locked(db) == 2
     assert Runs(office.parts).step() == 0
     said = main_of(author.get(page).text)
-    assert 'Passwords locked</th><td class="number">2</td>' in said
+    assert 'Passwords locked</th><td class="number" data-fact="newly">2</td>' in said
     with db.read() as session:
         entry = session.scalar(select(AuditEntry).where(AuditEntry.action == "reset.required"))
     assert f'"approved_by":"staff {approver.id.hex()}"' in entry.details
@@ -106,7 +106,7 @@ def test_a_worker_that_stops_leaves_the_count_to_the_next(office, listed, db):
     assert Runs(office.parts).step() == 0
     office.clock.advance(timedelta(minutes=3))
     assert Runs(office.parts).step() == 1
-    assert 'Accounts found</th><td class="number">2</td>' in browser.get(page).text
+    assert 'Accounts found</th><td class="number" data-fact="accounts">2</td>' in browser.get(page).text
 
 
 @pytest.mark.sqlite
@@ -117,3 +117,35 @@ def test_who_may_not_begin_one(office, listed, db, role, status):
     assert answer.status_code == status
     with db.read() as session:
         assert session.scalar(select(func.count()).select_from(ResetRun)) == 0
+
+
+def test_a_page_follows_the_work_and_says_what_it_came_to_so_far(office, counted, db):
+    browser, approver = office.as_role("author"), office.add("approver")
+    page = press(browser, "/resets/", "/resets/", subject=SLUG).location
+    waiting = browser.get(page)
+    assert f'data-live="{page}progress" data-state="counting"' in waiting.text
+    assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in waiting.text
+    answer = browser.get(f"{page}progress")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.json == {"state": "counting", "facts": {}, "percent": 0, "words": "0 people read."}
+    assert Runs(office.parts).step() == 1
+    assert "data-live" not in browser.get(page).text
+    press(browser, page, page, reason="Passwords were stolen")
+    approved(office, browser, approver)
+    with db.write() as session:  # as the worker writes it while it goes on
+        begun = {
+            "subject": SLUG,
+            "list_version": 1,
+            "started_at": office.clock.now(),
+            "newly": 1,
+            "people": 1,
+        }
+        session.add(Requirement(id=b"r" * 16, cursor=b"", mails=1, **begun))
+        session.execute(update(ResetRun).values(done=1, total=2))
+    told = browser.get(f"{page}progress").json
+    assert (told["state"], told["percent"], told["words"]) == ("approved", 50, "1 of 2 people read.")
+    assert (told["facts"]["newly"], told["facts"]["mails"]) == ("1", "1")
+    said = main_of(browser.get(page).text)
+    assert 'Passwords locked</th><td class="number" data-fact="newly">1</td>' in said
+    assert "So far" in said
+    assert office.as_role("support").get(f"{page}progress").status_code == 403

@@ -84,6 +84,7 @@ ROUTES = {
     "/me/sessions/": ALL,
     "/resets/": {"admin", "approver", "author", "privacy"},
     "/resets/<run_id>/": {"admin", "approver", "author", "privacy"},
+    "/resets/<run_id>/progress": {"admin", "approver", "author", "privacy"},
     "/notices/": ALL,
     "/notices/<slug>/<int:number>/": ALL,
     "/notices/<slug>/<int:number>/ask/": {"author"},

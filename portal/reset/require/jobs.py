@@ -119,6 +119,17 @@ def tally_of(job: Requirement) -> Tally:
     return Tally(people, job.altered, accounts, job.newly, job.already, job.renewed, job.mails)
 
 
+def under_way(session: Session, subject: str, list_version: int | None) -> Tally | None:
+    """Return the counts so far of a job that has begun and is not finished, or None."""
+    mine = (
+        Requirement.subject == subject,
+        Requirement.list_version.is_not_distinct_from(list_version),
+        Requirement.finished_at.is_(None),
+    )
+    job = session.scalar(select(Requirement).where(*mine).order_by(Requirement.started_at.desc()).limit(1))
+    return None if job is None else tally_of(job)
+
+
 def unfinished(session: Session, tools: Tools, cohort: Cohort) -> Requirement | None:
     """Return the job for a cohort that was interrupted, or is under way, or None."""
     return session.get(Requirement, _current_id(session, tools, cohort))

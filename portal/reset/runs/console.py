@@ -1,16 +1,20 @@
 """The console's pages of required resets: count, ask for approval, see how far it is and what it came to."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
-from flask import abort, render_template
+from flask import abort, jsonify, render_template
+from flask_babel import format_decimal, lazy_gettext
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
 
 from portal.exposure import service as exposure
 from portal.identity import registry
 from portal.incidents import service as incidents
 from portal.reset.models import ResetRun
+from portal.reset.require.jobs import under_way
 from portal.reset.runs import service
 from portal.reset.runs.forms import AskForm, CountForm
 from portal.reset.runs.jobs import ASKS, SEES
@@ -99,8 +103,8 @@ def one(run_id: str) -> Any:
     console = sending.parts()
     with console.db.read() as session:
         asked = approvals.find(session, ACTION, {"run": run_id})
-    tally: dict[str, int] = json.loads(run.tally or "{}")
-    words = COUNTS_DONE if run.state == service.State.DONE else COUNTS
+        tally, so_far = _tally(session, run)
+    words = COUNTS_DONE if so_far or run.state == service.State.DONE else COUNTS
     page = render_template(
         "reset/console/reset.html",
         run=run,
@@ -108,11 +112,41 @@ def one(run_id: str) -> Any:
         fault=fault,
         asks=asks,
         asked=asked,
-        counts=[(words[name], tally[name]) for name in words if name in tally],
+        counts=[(name, words[name], tally[name]) for name in words if name in tally],
+        so_far=so_far,
+        progress=_progress(run),
         states=STATES,
         why=FAULTS.get(run.fault, _("The worker’s log says why.")),
     )
     return page, REFUSED if fault or form.errors else 200
+
+
+@bp.page("/resets/<run_id>/progress", roles=SEES)
+def progress(run_id: str) -> Response:
+    """Say how far a count or a reset is, for the page's script."""
+    run = _run(run_id)
+    with sending.parts().db.read() as session:
+        tally, so_far = _tally(session, run)
+    facts = {name: format_decimal(number) for name, number in tally.items()} if so_far else {}
+    return jsonify(state=run.state, facts=facts, **_progress(run))
+
+
+def _tally(session: Session, run: ResetRun) -> tuple[dict[str, int], bool]:
+    """Return the counts to show, and whether they are those of the work that is under way."""
+    if run.state == service.State.APPROVED:
+        found = under_way(session, run.subject, run.list_version)
+        if found is not None:
+            return asdict(found), True
+    return json.loads(run.tally or "{}"), False
+
+
+def _progress(run: ResetRun) -> dict[str, Any]:
+    done, total = format_decimal(run.done), format_decimal(run.total)
+    if run.total:
+        said = _("%(done)s of %(total)s people read.", done=done, total=total)
+    else:
+        said = _("%(done)s people read.", done=done)
+    return {"percent": min(100 * run.done // run.total, 100) if run.total else 0, "words": said}
 
 
 def _run(run_id: str) -> ResetRun:
