@@ -26,10 +26,15 @@ LISTENING = "0A"
 LOOPBACK = {"0100007F", "00000000000000000000000001000000"}
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return wheel.build(tmp_path_factory.mktemp("dist"))
+
+
 @pytest.fixture
-def program(tmp_path: Path) -> Path:
+def program(built: Path, tmp_path: Path) -> Path:
     """A folder with a wheel's files in `site`; the demonstration's data gets into `data/portal-demo`."""
-    wheel.unpack(wheel.build(tmp_path / "dist"), tmp_path / "site")
+    wheel.unpack(built, tmp_path / "site")
     return tmp_path
 
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, Protocol, cast
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import MetaData
 
 from portal.core.db import Database
 from portal.runtime import schema
@@ -39,9 +39,12 @@ def migration(revision: str) -> Migration:
     return cast("Migration", import_module(f"tests.migrations.{revision}"))
 
 
-def written_by(revisions: list[str]) -> Rows:
-    """What the portal had written when its database had had these migrations, from the first one on."""
-    rows: Rows = {}
+def written_by(revisions: list[str], after: Rows | None = None) -> Rows:
+    """What the portal had written when its database had had these migrations, from the first one on.
+
+    Or from the one after those that left `after`.
+    """
+    rows = deepcopy(after or {})
     for revision in revisions:
         migration(revision).carry(rows)
         migration(revision).write(rows)
@@ -56,31 +59,31 @@ def carried(rows: Rows, *revisions: str) -> Rows:
     return {table: _in_order(rows[table]) for table in sorted(rows)}
 
 
-def load(db: Database, rows: Rows) -> None:
+def load(db: Database, rows: Rows, known: MetaData | None = None) -> None:
     """Put rows in the place of those that migrations left, parents first."""
+    tables = (known or schema_of(db)).tables
     with db.engine.begin() as connection:
-        tables = _tables(connection).tables
         for table in reversed(rows):
             connection.execute(tables[table].delete())
         for table, written in rows.items():
             connection.execute(tables[table].insert(), written)
 
 
-def stored(db: Database) -> Rows:
+def stored(db: Database, known: MetaData | None = None) -> Rows:
     """Every row of every table that has any; times in UTC."""
+    tables = (known or schema_of(db)).tables
     with db.engine.connect() as connection:
         read = {
             name: [{column: _utc(value) for column, value in row.items()} for row in rows]
-            for name, table in sorted(_tables(connection).tables.items())
+            for name, table in sorted(tables.items())
             if (rows := connection.execute(table.select()).mappings().all())
         }
     return {table: _in_order(rows) for table, rows in read.items()}
 
 
-def gaps(db: Database, rows: Rows) -> list[str]:
+def gaps(rows: Rows, known: MetaData) -> list[str]:
     """What rows leave untried: tables with fewer than two, columns without a NULL or with nothing else."""
-    with db.engine.connect() as connection:
-        tables = _tables(connection).tables
+    tables = known.tables
     few = [name for name in tables if len(rows.get(name, [])) < (1 if name in ONE_ROW else 2)]
     columns = [column for table in tables.values() for column in table.columns if column.nullable]
     return few + [
@@ -90,10 +93,11 @@ def gaps(db: Database, rows: Rows) -> list[str]:
     ]
 
 
-def _tables(connection: Connection) -> MetaData:
+def schema_of(db: Database) -> MetaData:
     """The tables as they are, without a look at what the portal knows of them."""
     metadata = MetaData()
-    metadata.reflect(connection, only=lambda name, _metadata: name != VERSION_TABLE)
+    with db.engine.connect() as connection:
+        metadata.reflect(connection, only=lambda name, _metadata: name != VERSION_TABLE)
     return metadata
 
 
