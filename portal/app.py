@@ -293,12 +293,15 @@ def _put_in_front(app: Flask, parts: WebParts) -> None:
     def language(environ: WSGIEnvironment) -> str:
         return languages.negotiated(environ, settings)
 
+    one_click = (subscriptions_views.ONE_CLICK, rotation_views.ONE_CLICK)
     gate = Gate(
         app.wsgi_app,
         network=lambda environ: clients.client_network(environ, settings.trusted_proxies),
         language=language,
         busy_page=partial(errors.busy_page, app, settings.base_url),
-        one_click=(subscriptions_views.ONE_CLICK, rotation_views.ONE_CLICK),
+        # Mail programs do not ask again as people do.
+        kept={"one click": 2},
+        group=lambda path: "one click" if path.startswith(one_click) else None,
     )
     paths = (*incidents_views.PUBLIC_PATHS, *exposure_views.PUBLIC_PATHS, *site_views.PUBLIC_PATHS)
     app.wsgi_app = PublicCache(  # type: ignore[method-assign]  # how Flask documents middleware

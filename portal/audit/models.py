@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, LargeBinary, Table, event
+from sqlalchemy import Connection, Index, LargeBinary, Table, event
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import Base, Utc
@@ -14,6 +14,7 @@ class AuditEntry(Base):
     """One action. `details` is canonical JSON with counts and names of public things, never of people."""
 
     __tablename__ = "audit_entries"
+    __table_args__ = (Index("ix_audit_entries_subject", "subject", "number"),)
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[datetime] = mapped_column(Utc)

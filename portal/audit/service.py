@@ -121,6 +121,12 @@ def newest_of(session: Session, subject: str, actions: tuple[str, ...]) -> Audit
     return session.scalar(select(AuditEntry).where(about).order_by(AuditEntry.number.desc()).limit(1))
 
 
+def newest_with(session: Session, subject: str, name: str) -> AuditEntry | None:
+    """Return the newest entry about a subject whose details have this name, or None; it is not verified."""
+    about = (AuditEntry.subject == subject) & AuditEntry.details.contains(f'"{name}":', autoescape=True)
+    return session.scalar(select(AuditEntry).where(about).order_by(AuditEntry.number.desc()).limit(1))
+
+
 def newest_of_each(session: Session, prefix: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Yield each subject of actions that begin with `prefix`, its newest action, and that one's details."""
     begins = AuditEntry.action.startswith(prefix, autoescape=True)

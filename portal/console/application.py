@@ -35,6 +35,11 @@ from portal.web import errors, frame, languages
 from portal.web.gate import Gate
 
 COOKIE = "console"
+# Forms that always find a ticket: what ends something and needs no second person, and who signs in to do so.
+STOPPING, SIGNING_IN = "stopping", "signing in"
+STOPS = ("/pause/", "/stop/", "/hold/", "/cancel/", "/send-back/", "/sign-out/", "/me/sessions/")
+SIGN_INS = ("/sign-in/", "/confirm/")
+TICK_SECONDS = 0.5  # of answers to a sign-in
 COUNT_SECONDS = 60.0  # how old the number of subscribers on a page may be
 TEXT_BYTES = 1024 * 1024  # a long statement, as a form writes its letters
 PAGES = (
@@ -104,6 +109,7 @@ def create_console(
         public_url=settings.base_url,
         actions=ACTIONS,
         uses=remembered(INCIDENT_USES, 0 if settings.environment == "test" else COUNT_SECONDS),
+        tick=0 if settings.environment == "test" else TICK_SECONDS,
     )
     app.request_class = MemoryRequest
     frame.prepare(app, parts)
@@ -128,5 +134,13 @@ def _put_in_front(app: Flask, settings: Settings) -> None:
         network=lambda environ: environ.get("HTTP_COOKIE", ""),  # colleagues share a network
         language=language,
         busy_page=partial(errors.busy_page, app, settings.base_url),
-        one_click=(),
+        kept={STOPPING: 1, SIGNING_IN: 1},
+        group=_group,
     )
+
+
+def _group(path: str) -> str | None:
+    """Return which kept tickets a form may take: files on their way must not keep anybody from stopping."""
+    if path.endswith(STOPS) or "/withdraw/" in path:
+        return STOPPING
+    return SIGNING_IN if path.startswith(SIGN_INS) else None

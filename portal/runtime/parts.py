@@ -87,9 +87,10 @@ class ConsoleParts(PageParts):
     """The console's parts. The settings' base URL is its own; `public_url` is that of the public site.
 
     `actions` are what staff do with a second person, by kind. `uses` says what other features keep of an
-    incident.
+    incident. At whole ticks, in seconds, a sign-in is answered.
     """
 
+    tick: float = 0
     keys: ConsoleKeys
     vault: ConsoleVault
     public_url: str
@@ -199,3 +200,5 @@ class WorkerParts:
     actions: Mapping[str, Any] = field(default_factory=dict)
     password_faults: Callable[[str, Sequence[str]], Sequence[str]] | None = None
     stopping: Callable[[], bool] = bool  # bool() is False: never stops
+    # The highest numbers that this process has seen, of what only grows, by name.
+    numbers: dict[str, int] = field(default_factory=dict)

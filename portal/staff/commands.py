@@ -6,11 +6,15 @@ from portal.audit import service as audit
 from portal.core.addresses import AddressInvalid, normalise
 from portal.runtime.command_line import AS_JSON, echo_json
 from portal.runtime.context import Context
-from portal.staff import members, roles
+from portal.staff import accepting, held, members, roles, sessions
 from portal.staff.members import AddressTaken, Member, MemberMissing
 from portal.staff.roles import Role
-from portal.staff.sign_in import invitations
+from portal.staff.sign_in import credentials, invitations
 
+HOLD_AGAIN = (
+    "What the portal keeps of who is staff was altered. Look at who is: portal staff accept; then run it "
+    "with --yes, and remove who must not be there"
+)
 ROLE = click.Choice([role.value for role in Role])
 
 
@@ -80,6 +84,48 @@ def recover(context: Context, address: str) -> None:
         token = invitations.new(session, vault, member, replaces=True, now=now)
         audit.record(session, "staff.recover", member.id.hex(), {}, now)
     _print_link(context, token)
+
+
+@staff.command()
+@click.argument("address")
+@click.pass_obj
+def remove(context: Context, address: str) -> None:
+    """Remove somebody: they are signed out, and cannot sign in any more.
+
+    It works on a row that somebody altered or put back, too. To let them in again, invite them.
+    """
+    vault, now = context.worker_vault(), context.clock.now()
+    with context.db.write() as session:
+        try:
+            member = members.remove(session, vault, normalise(address))
+            credentials.remove(session, vault, member.id)
+        except (AddressInvalid, MemberMissing) as error:
+            raise click.ClickException("Nobody with this address is staff: portal staff list") from error
+        except held.PutBack as error:
+            raise click.ClickException(HOLD_AGAIN) from error
+        sessions.strike(session, vault, sessions.end_all(session, member.id))
+        audit.record(session, "staff.roles", member.id.hex(), {"before": "?", "after": ""}, now)
+    click.echo("Removed.")
+
+
+@staff.command()
+@click.option("--yes", is_flag=True, help="Do it. Without it, only list who that is.")
+@click.pass_obj
+def accept(context: Context, *, yes: bool) -> None:
+    """Let in exactly who is staff by the database as it is now.
+
+    For after an upgrade from a build without this command, and after somebody altered what the portal keeps
+    of who is staff. Read the list first: an earlier row of somebody who was removed is in it, too.
+    """
+    vault, now = context.worker_vault(), context.clock.now()
+    with context.db.write() as session:
+        found, tags = accepting.as_they_are(session, vault)
+        for member in found:
+            click.echo(f"{member.state}  {member.address}  {roles.written(member.roles)}".rstrip())
+        if yes:
+            held.hold_again(session, vault, tags)
+            audit.record(session, "staff.accept", "", {"members": len(found)}, now)
+    click.echo("They can sign in." if yes else "If these are right: portal staff accept --yes")
 
 
 @staff.command("list")

@@ -7,11 +7,12 @@ from datetime import datetime
 from enum import StrEnum
 from hmac import compare_digest
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from portal.core.db import insert, new_id
 from portal.crypto.vault import Cell, ConsoleVault, VaultError, WorkerVault
+from portal.staff import held
 from portal.staff import roles as staff_roles
 from portal.staff.models import StaffMember
 from portal.staff.roles import Role
@@ -61,7 +62,7 @@ class AddressTaken(Exception):
 
 
 class MemberMissing(Exception):
-    """There is no such member, or their row was altered without the worker's keys."""
+    """There is no such member, or their row was altered without the worker's keys, or put back."""
 
 
 def add(
@@ -73,10 +74,24 @@ def add(
     now: datetime,
     name: str = "",
 ) -> Member:
-    """Add an invited member. `address` is normalised. Raises AddressTaken."""
+    """Add an invited member, or one again who was removed. `address` is normalised. Raises AddressTaken."""
     index = vault.staff.staff_index(address)
     if session.scalar(select(StaffMember.id).where(StaffMember.address_index == index)) is not None:
-        raise AddressTaken
+        try:
+            former = by_address(session, vault, address)
+        except MemberMissing as error:
+            raise AddressTaken from error
+        if former.state is not State.REMOVED:
+            raise AddressTaken
+        return change(
+            session,
+            vault,
+            former,
+            name=name or former.name,
+            roles=frozenset(roles),
+            state=State.INVITED,
+            language=language,
+        )
     member = Member(new_id(), name, address, frozenset(roles), State.INVITED, language, 1, now)
     store(session, vault, member)
     return member
@@ -99,6 +114,7 @@ def store(session: Session, vault: WorkerVault, member: Member) -> None:
     }
     statement = insert(session, StaffMember).values(values)
     session.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+    held.note(session, vault, {held.key(held.MEMBER, member.id): _mac(vault, member)})
 
 
 def change(session: Session, vault: WorkerVault, member: Member, **changes: object) -> Member:
@@ -109,27 +125,29 @@ def change(session: Session, vault: WorkerVault, member: Member, **changes: obje
 
 
 def verified(session: Session, vault: WorkerVault, member_id: bytes) -> Member:
-    """Return a member whose row the worker wrote, locked until the transaction ends. Raises MemberMissing."""
-    return _verified(
-        vault, session.scalar(select(StaffMember).where(StaffMember.id == member_id).with_for_update())
-    )
+    """Return a member whose row the worker wrote last, locked until the transaction ends.
+
+    Raises MemberMissing.
+    """
+    return _locked(session, vault, StaffMember.id == member_id)
 
 
 def by_address(session: Session, vault: WorkerVault, address: str) -> Member:
     """Return the member with a normalised address. Raises MemberMissing."""
     index = vault.staff.staff_index(address)
-    return _verified(vault, session.scalar(select(StaffMember).where(StaffMember.address_index == index)))
+    return _locked(session, vault, StaffMember.address_index == index)
 
 
-def with_role(session: Session, vault: WorkerVault, role: Role) -> list[Member]:
-    """Return the active members with a role whose rows the worker wrote."""
+def with_role(session: Session, vault: WorkerVault, *roles: Role) -> list[Member]:
+    """Return the active members with one of these roles whose rows the worker wrote last."""
     found = []
-    for row in session.scalars(select(StaffMember).where(StaffMember.state == State.ACTIVE)):
+    active = select(StaffMember.id).where(StaffMember.state == State.ACTIVE).order_by(StaffMember.id)
+    for member_id in session.scalars(active).all():
         try:
-            member = _verified(vault, row)
+            member = verified(session, vault, member_id)
         except MemberMissing:
             continue
-        if role in member.roles:
+        if member.active and member.roles & set(roles):
             found.append(member)
     return found
 
@@ -159,19 +177,62 @@ def read(vault: ConsoleVault, row: StaffMember) -> Member:
     return Member(row.id, name, address, roles, state, row.language, row.version, row.added_at)
 
 
+def remove(session: Session, vault: WorkerVault, address: str) -> Member:
+    """Remove the member with a normalised address, whoever wrote their row. Raises MemberMissing, PutBack.
+
+    No session or invitation of before is of the version that they have then, whichever row was put back.
+    """
+    index = vault.staff.staff_index(address)
+    query = select(StaffMember).where(StaffMember.address_index == index).with_for_update()
+    row = session.scalar(query)
+    if row is None:
+        raise MemberMissing
+    above = max(row.version, held.load(session, vault).number) + 1
+    former = replace(read(vault.staff, row), address=address, version=above)
+    removed = replace(former, roles=frozenset(), state=State.REMOVED)
+    store(session, vault, removed)
+    return removed
+
+
 def activate(session: Session, vault: WorkerVault, member: Member, name: str, language: str) -> Member:
     """Store that an invited member joined. Returns the member as it is now."""
     return change(session, vault, member, name=name[:NAME_LENGTH], language=language, state=State.ACTIVE)
 
 
-def _verified(vault: WorkerVault, row: StaffMember | None) -> Member:
+def put_back(session: Session, vault: WorkerVault, member: Member, row_mac: bytes) -> bool:
+    """Return whether a member's row is not the one that the worker wrote last. Raises PutBack."""
+    now = held.load(session, vault)
+    mine = now.has(held.key(held.MEMBER, member.id), row_mac)
+    return not (mine and held.needs_log(session, member.id, now))
+
+
+def genuine(vault: WorkerVault, member: Member, row_mac: bytes) -> bool:
+    """Return whether the worker wrote a member's row, at some time."""
+    return compare_digest(bytes(row_mac), _mac(vault, member))
+
+
+def _locked(session: Session, vault: WorkerVault, which: ColumnElement[bool]) -> Member:
+    """Return the one member, locked. What is held is read after it, so that it is of no earlier change."""
+    query = select(StaffMember).where(which).with_for_update()
+    row = session.scalar(query.execution_options(populate_existing=True))
     if row is None:
         raise MemberMissing
     member = read(vault.staff, row)
-    if not compare_digest(bytes(row.row_mac), _mac(vault, member)):
+    if not genuine(vault, member, row.row_mac):
         log.error(
             "staff: the row of member %s was inserted or altered without the worker's keys, so they cannot "
             "sign in; find out who can write to the database",
+            row.id.hex(),
+        )
+        raise MemberMissing
+    try:
+        outdated = put_back(session, vault, member, row.row_mac)
+    except held.PutBack as error:
+        raise MemberMissing from error
+    if outdated:
+        log.error(
+            "staff: an earlier row of member %s was put back, so they cannot sign in; find out who can write "
+            "to the database, then run: portal staff remove ADDRESS",
             row.id.hex(),
         )
         raise MemberMissing

@@ -48,6 +48,21 @@ class StaffCredential(Base):
     content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class StaffHeld(Base):
+    """The one row that says which rows of staff are valid: see `portal/staff/held.py`.
+
+    `content` has a tag of each member, credential and session; `number` is how often that changed.
+    """
+
+    __tablename__ = "staff_held"
+    __table_args__ = WITHOUT_ROWID
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int]
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    row_mac: Mapped[bytes] = mapped_column(LargeBinary(ROW_MAC_BYTES))
+
+
 class StaffInvitation(Base):
     """A link that lets a member choose how to sign in, once. `replaces`: what they had before is removed."""
 

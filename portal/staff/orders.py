@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from portal.runtime.parts import SealedHandler, WorkerParts
-from portal.staff import sessions
+from portal.staff import held, sessions
 from portal.staff.members import Member
 from portal.staff.roles import ANY, Role
 
@@ -64,13 +64,14 @@ def handler(order: Order) -> SealedHandler:
 
     def handle(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
         now = parts.clock.now()
-        rest = dict(fields)
+        rest, least = dict(fields), held.floor(parts)
         try:
             with parts.db.read() as session:
+                held.not_below(session, parts, least)
                 member, session_id, proved_at = sessions.verified(
                     session, parts.vault, rest.pop("session", ""), now
                 )
-        except sessions.SessionOver:
+        except (sessions.SessionOver, held.PutBack):
             return OVER
         if not order.roles & member.roles:
             return ROLE
@@ -89,6 +90,21 @@ def handler(order: Order) -> SealedHandler:
 def handlers(orders: Mapping[str, Order]) -> dict[str, SealedHandler]:
     """Return the handlers of orders by their kinds of sealed job; `orders` has them by name."""
     return {f"{PREFIX}{name}": handler(order) for name, order in orders.items()}
+
+
+def checked_first(run: SealedHandler, refused: Mapping[str, Any]) -> SealedHandler:
+    """Return a handler for whoever is not signed in, which refuses where what is held of staff is older."""
+
+    def handle(job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
+        least = held.floor(parts)
+        try:
+            with parts.db.read() as session:
+                held.not_below(session, parts, least)
+            return run(job_id, fields, parts)
+        except held.PutBack:
+            return dict(refused)
+
+    return handle
 
 
 def canonical(content: Any) -> str:

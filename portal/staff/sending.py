@@ -1,6 +1,8 @@
 """Send orders to the worker, and wait for what they came to."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+from math import ceil
 from time import monotonic, sleep
 from typing import Any, cast
 
@@ -17,6 +19,7 @@ TOKEN = "staff"  # noqa: S105 - where the session's token lies in the cookie
 WAIT_SECONDS = 9.0
 LOOK_SECONDS = 0.02
 RETRY_AFTER_SECONDS = 5
+FIRST_TICK = 2
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,15 @@ def send(name: str, /, **fields: str) -> dict[str, Any]:
     Raises OrderRefused. Ends the request with 503 where no worker answers: then nothing was begun, or what it
     came to is on the pages themselves.
     """
+    return _told(name, fields, tick=0)
+
+
+def send_at_ticks(name: str, /, **fields: str) -> dict[str, Any]:
+    """Do as `send`, for who must not see how long it took: they are told at whole ticks."""
+    return _told(name, fields, tick=parts().tick)
+
+
+def _told(name: str, fields: dict[str, str], *, tick: float) -> dict[str, Any]:
     console = parts()
     kind = f"{PREFIX}{name}"
     try:
@@ -64,7 +76,8 @@ def send(name: str, /, **fields: str) -> dict[str, Any]:
         frame.busy(RETRY_AFTER_SECONDS)
     except sealed.TooLong as error:
         raise OrderRefused("too-long", {}) from error
-    ends_at = monotonic() + WAIT_SECONDS
+    begun = monotonic()
+    ends_at = begun + WAIT_SECONDS
     seen = sealed.Seen()
     while seen == sealed.Seen() and monotonic() < ends_at:
         sleep(LOOK_SECONDS)
@@ -72,12 +85,25 @@ def send(name: str, /, **fields: str) -> dict[str, Any]:
             seen = sealed.look(db_session, asked, console.clock.now(), at_ticks=False)
     with console.db.write(durable=False) as db_session:
         sealed.forget(db_session, asked)
+    sleep(until_tick(monotonic() - begun, tick))
     told = seen.verdict
     if told is None or told["outcome"] in ("away", "fault"):
         frame.busy(RETRY_AFTER_SECONDS)
     if told["outcome"] == "refused":
         raise OrderRefused(str(told["reason"]), told)
     return told
+
+
+def until_tick(elapsed: float, tick: float) -> float:
+    """Return how many seconds are left until the next whole tick, the second one at the earliest."""
+    return max(FIRST_TICK, ceil(elapsed / tick)) * tick - elapsed if tick else 0
+
+
+def tell(name: str, /, **fields: str) -> None:
+    """Have the worker do something, without waiting for it. Where none lives, nothing happens."""
+    console = parts()
+    with suppress(NoWorker), console.db.write(durable=False) as db_session:
+        sealed.submit(db_session, console.vault, f"{PREFIX}{name}", fields, console.clock.now())
 
 
 def sign_in_first() -> Response:

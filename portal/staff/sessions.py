@@ -1,5 +1,7 @@
 """Sessions of staff: begun and proved by the worker, seen and ended by the console."""
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hmac import compare_digest
@@ -12,9 +14,11 @@ from portal.core.db import insert
 from portal.crypto import tokens
 from portal.crypto.vault import Cell, ConsoleVault, VaultError, WorkerVault
 from portal.runtime.turns import MOST_ROWS, delete_some
-from portal.staff import members
+from portal.staff import held, members
 from portal.staff.members import Member, MemberMissing
 from portal.staff.models import StaffMember, StaffSession
+
+log = logging.getLogger("portal.staff")
 
 LIFETIME = timedelta(hours=8)
 IDLE = timedelta(minutes=30)
@@ -53,6 +57,7 @@ def begin(session: Session, vault: WorkerVault, member: Member, how: str, browse
     token = token_urlsafe(32)
     row_id = tokens.token_hash(token)
     now = now.replace(microsecond=0)
+    row_mac = _row_mac(vault, row_id, member.id, member.version, now)
     values = {
         "id": row_id,
         "member_id": member.id,
@@ -62,12 +67,13 @@ def begin(session: Session, vault: WorkerVault, member: Member, how: str, browse
         ),
         "began_at": now,
         "seen_at": now,
-        "row_mac": _row_mac(vault, row_id, member.id, member.version, now),
+        "row_mac": row_mac,
         "proved_at": now,
         "how": how,
         "proof_mac": _proof_mac(vault, row_id, now, how),
     }
     session.execute(insert(session, StaffSession).values(values))
+    held.note(session, vault, {held.key(held.SESSION, row_id): row_mac})
     return token
 
 
@@ -90,8 +96,12 @@ def verified(
         raise SessionOver
     try:
         member = members.verified(session, vault, row.member_id)
-    except MemberMissing as error:
+        valid = held.load(session, vault)
+    except (MemberMissing, held.PutBack) as error:
         raise SessionOver from error
+    if not valid.has(held.key(held.SESSION, row_id), row.row_mac):
+        log.error("staff: session %s was put back after it had ended: refused", row_id.hex()[:16])
+        raise SessionOver
     if not member.active or member.version != row.member_version:
         raise SessionOver
     return member, row_id, row.proved_at
@@ -127,10 +137,29 @@ def end(session: Session, member_id: bytes, session_id: bytes) -> bool:
     return bool(session.execute(delete(StaffSession).where(mine).returning(StaffSession.id)).all())
 
 
-def end_all(session: Session, member_id: bytes, but: bytes = b"") -> int:
-    """End every session of a member but one; return how many."""
+def end_all(session: Session, member_id: bytes, but: bytes = b"") -> list[bytes]:
+    """End every session of a member but one; return their ids."""
     mine = (StaffSession.member_id == member_id) & (StaffSession.id != but)
-    return len(session.execute(delete(StaffSession).where(mine).returning(StaffSession.id)).all())
+    return list(session.scalars(delete(StaffSession).where(mine).returning(StaffSession.id)))
+
+
+def gone(session: Session, ids: Iterable[bytes]) -> list[bytes]:
+    """Return those of these sessions that have no row any more."""
+    return [one for one in ids if session.get(StaffSession, one) is None]
+
+
+def strike(session: Session, vault: WorkerVault, ids: Iterable[bytes]) -> None:
+    """Hold sessions that ended no more: then a copy of their rows lets nobody in. Raises PutBack."""
+    if gone := {held.key(held.SESSION, one): None for one in ids}:
+        held.note(session, vault, gone)
+
+
+def strike_gone(session: Session, vault: WorkerVault) -> None:
+    """Strike every session whose row is gone, as where the console ended it without a worker."""
+    began = {name for name in held.load(session, vault).tags if name.startswith(held.SESSION)}
+    there = {held.key(held.SESSION, one) for one in session.scalars(select(StaffSession.id))}
+    if gone := began - there:
+        held.note(session, vault, dict.fromkeys(gone))
 
 
 def purge(session: Session, now: datetime, limit: int = MOST_ROWS) -> int:

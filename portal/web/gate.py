@@ -4,7 +4,7 @@ A form may wait: for a hash slot, or for the database's write lock. A page to re
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 from secrets import randbelow
 from threading import Lock
@@ -14,9 +14,6 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 THREADS = 16
 TICKETS = THREADS // 2
 TICKETS_OF_NETWORK = TICKETS // 4
-# Tickets that only one-click requests may take: mail programs do not ask again as people do.
-TICKETS_OF_ONE_CLICK = 2
-ONE_CLICK = "one click"  # holds them, where a network holds the others
 READING = ("GET", "HEAD", "OPTIONS")
 # Seconds. Clients that were refused together do not come back together.
 SHORTEST_RETRY, LONGEST_RETRY = 2, 6
@@ -28,8 +25,8 @@ class Gate:
     """WSGI middleware: every request that may change something takes a ticket, or gets 503 at once.
 
     It never waits, reads no body and counts nothing. `network` and `language` tell those of a request,
-    `busy_page` makes the page of a language for requests without a ticket, and `one_click` are the beginnings
-    of the paths of one-click requests (RFC 8058).
+    `busy_page` makes the page of a language for requests without a ticket. `kept` is how many tickets only
+    forms of a group may take, by its name, and `group` tells the group of a path, if it is of one.
     """
 
     def __init__(
@@ -39,16 +36,19 @@ class Gate:
         network: Callable[[WSGIEnvironment], str],
         language: Callable[[WSGIEnvironment], str],
         busy_page: Callable[[str], Page],
-        one_click: tuple[str, ...],
+        kept: Mapping[str, int],
+        group: Callable[[str], str | None],
     ) -> None:
         """Put the gate in front of `app`."""
         self._app = app
         self._network = network
         self._language = language
         self._busy_page = busy_page
-        self._one_click = one_click
+        self._kept = kept
+        self._group = group
         self._lock = Lock()
-        self._taken: Counter[str] = Counter()
+        self._taken: Counter[str] = Counter()  # by network
+        self._taken_of_kept: Counter[str] = Counter()  # by group
         self._pages: dict[str, Page] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -58,33 +58,33 @@ class Gate:
             environ.pop("HTTP_TRANSFER_ENCODING", None)
             environ |= {"CONTENT_LENGTH": "0", "wsgi.input": BytesIO()}
             return self._app(environ, start_response)
-        holder = self._take(environ)
-        if holder is None:
+        taken = self._take(environ)
+        if taken is None:
             return self._refuse(environ, start_response)
+        holders, holder = taken
         try:
             return self._app(environ, start_response)
         finally:
             with self._lock:
-                self._taken[holder] -= 1
-                if not self._taken[holder]:
-                    del self._taken[holder]
+                holders[holder] -= 1
+                if not holders[holder]:
+                    del holders[holder]
 
-    def _take(self, environ: WSGIEnvironment) -> str | None:
+    def _take(self, environ: WSGIEnvironment) -> tuple[Counter[str], str] | None:
         """Take a ticket and return who holds it, or None if there is none."""
-        network = self._network(environ)
+        network, group = self._network(environ), self._group(environ["PATH_INFO"])
         with self._lock:
-            one_clicks = self._taken[ONE_CLICK]
-            if one_clicks < TICKETS_OF_ONE_CLICK and environ["PATH_INFO"].startswith(self._one_click):
-                holder = ONE_CLICK
+            if group is not None and self._taken_of_kept[group] < self._kept[group]:
+                taken = self._taken_of_kept, group
             elif (
-                self._taken.total() - one_clicks < TICKETS - TICKETS_OF_ONE_CLICK
+                self._taken.total() < TICKETS - sum(self._kept.values())
                 and self._taken[network] < TICKETS_OF_NETWORK
             ):
-                holder = network
+                taken = self._taken, network
             else:
                 return None
-            self._taken[holder] += 1
-            return holder
+            taken[0][taken[1]] += 1
+            return taken
 
     def _refuse(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         language = self._language(environ)

@@ -191,7 +191,7 @@ LABELS = {
         "checklist item",
         "reset run",
         *("staff approval", "staff challenge", "staff invitation"),
-        "staff member",
+        *("staff browser", "staff held", "staff member"),
         "staff session",
         "staff session proof",
         "update words",

@@ -20,7 +20,7 @@ Rows = dict[str, list[dict[str, Any]]]
 
 VERSION_TABLE = "alembic_version"
 # Each of these has one row for ever.
-ONE_ROW = {"key_canary", "audit_head", "incidents_content", "intake_pace"}
+ONE_ROW = {"key_canary", "audit_head", "incidents_content", "intake_pace", "staff_held"}
 REVISIONS = [one.revision for one in ScriptDirectory.from_config(schema.alembic_config()).walk_revisions()][
     ::-1
 ]

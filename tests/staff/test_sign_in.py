@@ -1,13 +1,16 @@
 """Who gets into the console, how, and for how long."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, text
 
 from portal.audit.models import AuditEntry
-from portal.staff import members
+from portal.staff import members, sending
 from portal.staff.models import StaffSession
+from portal.staff.sign_in import browsers
+from portal.web import limits
 from portal.worker import drain
 from tests.colleagues import PASSWORD, press
 from tests.visitor import SAME_SITE, hidden, main_of
@@ -133,7 +136,9 @@ def test_what_the_log_says_names_nobody(office, caplog):
     office.as_role("author")
     with office.db.read() as session:
         entries = session.scalars(select(AuditEntry).where(AuditEntry.action == "staff.sign-in")).all()
-    assert [entry.details for entry in entries] == [f'{{"by":"staff {entries[0].subject}","how":"totp"}}']
+    assert [entry.details for entry in entries] == [
+        f'{{"by":"staff {entries[0].subject}","held":5,"how":"totp"}}'
+    ]
     assert "northwind.example" not in caplog.text
 
 
@@ -153,3 +158,94 @@ def test_new_recovery_codes_are_told_to_their_owner_by_mail(office, smtp):
     told = [mail for mail in smtp.messages if mail.recipients == ("ann@northwind.example",)]
     assert [mail.message["subject"] for mail in told] == ["How you sign in to the console changed"]
     assert "http://localhost:8001/me/" in told[0].text
+
+
+def fail(browser, colleague, times):
+    for _try in range(times):
+        answer = browser.submit("/sign-in/", email=colleague.address, password="wrong-word", code="000000")
+        assert refused(answer)
+
+
+def test_a_stranger_who_uses_up_the_tries_keeps_no_browser_out_that_signed_in_before(office):
+    ann = office.add("author", name="Ann")
+    known = office.sign_in(ann)
+    press(known, "/", "/sign-out/")
+    fail(office.browser(), ann, 10)
+    right = {"email": ann.address, "password": PASSWORD}
+    assert refused(office.browser().submit("/sign-in/", **right, code=ann.code()))
+    assert known.submit("/sign-in/", **right, code=ann.code()).status_code == 303
+
+
+def test_a_known_browser_has_ten_tries_of_its_own_and_for_its_member_alone(office):
+    ann, ben = office.add("author", name="Ann"), office.add("author", name="Ben")
+    known = office.sign_in(ann)
+    fail(known, ann, 10)
+    right = {"email": ann.address, "password": PASSWORD}
+    assert refused(known.submit("/sign-in/", **right, code=ann.code()))
+    assert office.browser().submit("/sign-in/", **right, code=ann.code()).status_code == 303
+    fail(office.browser(), ben, 10)
+    assert refused(
+        office.sign_in(ann).submit("/sign-in/", email=ben.address, password=PASSWORD, code=ben.code())
+    )
+
+
+def test_a_browser_is_known_for_half_a_year_by_a_mark_that_only_the_worker_makes(office):
+    vault, now = office.parts.vault, office.clock.now()
+    ann, ben = office.add("author").id, office.add("author").id
+    mark = browsers.mark(vault, ann, now)
+    number, day, mac = mark.split("-")
+    assert browsers.number_of(vault, mark, ann, now) == number
+    assert browsers.number_of(vault, mark, ann, now + timedelta(days=179)) == number
+    for written in (
+        *("", "-", "--", f"{number}-{day}", f"{number}-{day}-", f"{number}-é-{mac}", f"{number}-²-{mac}"),
+        f"{number}-{int(day) + 1}-{mac}",
+        f"{'0' * 32}-{day}-{mac}",
+        f"{number}-{day}-{'é' * 64}",
+    ):
+        assert browsers.number_of(vault, written, ann, now) == ""
+    assert browsers.number_of(vault, mark, ben, now) == ""
+    assert browsers.number_of(vault, mark, ann, now + timedelta(days=181)) == ""
+
+
+def test_one_network_s_tries_are_counted_and_no_known_browser_s_with_them(office):
+    ann = office.add("author", name="Ann")
+    known = office.sign_in(ann)
+    with office.db.write() as session:
+        for _try in range(100):
+            limits.hit(
+                session,
+                office.parts.vault.staff,
+                "100 per hour",
+                "staff sign-in",
+                "network 127.0.0.1",
+                now=office.clock.now() + timedelta(seconds=31),
+            )
+    right = {"email": ann.address, "password": PASSWORD}
+    assert known.submit("/sign-in/", **right, code=ann.code()).status_code == 303
+    with office.db.write() as session:
+        session.execute(text("DELETE FROM staff_sessions"))
+    assert refused(office.browser().submit("/sign-in/", **right, code=ann.code()))
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "left"), [(0.0, 1.0), (0.3, 0.7), (0.99, 0.01), (1.0, 0.0), (1.2, 0.3), (8.9, 0.1)]
+)
+def test_a_sign_in_is_answered_at_whole_half_seconds_a_second_later_at_the_earliest(elapsed, left):
+    assert sending.until_tick(elapsed, 0.5) == pytest.approx(left)
+
+
+def test_how_long_a_sign_in_took_is_seen_of_no_address_password_or_code(office, monkeypatch):
+    """The console sleeps until the tick, whatever the worker says, and after it does nothing but answer."""
+    ann, slept = office.add("author", name="Ann"), []
+    office.app.extensions["portal"] = replace(office.app.extensions["portal"], tick=0.2)
+
+    def noted(elapsed, tick):
+        slept.append((elapsed, tick))
+        return 0
+
+    monkeypatch.setattr(sending, "until_tick", noted)
+    right = {"email": ann.address, "password": PASSWORD, "code": ann.code()}
+    for each in ({"email": "nobody@northwind.example"}, {"password": "wrong-word"}, {"code": "000000"}, {}):
+        office.browser().submit("/sign-in/", **right | each)
+    assert [tick for _elapsed, tick in slept] == [0.2] * 4
+    assert all(elapsed > 0 for elapsed, _tick in slept)

@@ -78,6 +78,7 @@ SENTENCES = {
     "outbox.retry": lazy_gettext("Queued failed emails again: %(subject)s"),
     "reset.require": lazy_gettext("Began a required reset: %(subject)s"),
     "reset.required": lazy_gettext("Finished a required reset: %(subject)s, %(newly)s passwords locked"),
+    "staff.accept": lazy_gettext("Let in who is staff by the database as it was"),
     "staff.add": lazy_gettext("Added %(subject)s, to be invited"),
     "staff.add-passkey": lazy_gettext("%(subject)s added a passkey"),
     "staff.recovery-codes": lazy_gettext("%(subject)s made new recovery codes"),

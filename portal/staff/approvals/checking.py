@@ -16,6 +16,7 @@ from portal.staff import members
 from portal.staff.approvals import service
 from portal.staff.approvals.models import Approval
 from portal.staff.approvals.service import State
+from portal.staff.held import PutBack
 from portal.staff.models import StaffMember
 
 LOGGED = "approvals."
@@ -60,7 +61,7 @@ def check(session: Session, vault: WorkerVault) -> tuple[dict[str, int], list[st
     faults += [
         f"request {number} was removed: the log has it as {entry.state}" for number, entry in logged.items()
     ]
-    faults += _members_put_back(session)
+    faults += _members_put_back(session, vault)
     counts = {
         "requests": proofs.total(),
         "signed": proofs["passkey"],
@@ -70,12 +71,18 @@ def check(session: Session, vault: WorkerVault) -> tuple[dict[str, int], list[st
     return counts, faults
 
 
-def _members_put_back(session: Session) -> Iterator[str]:
+def _members_put_back(session: Session, vault: WorkerVault) -> Iterator[str]:
     """Yield whose rows say something else than the roles that the log gave them last, none if removed.
 
-    An earlier row of somebody who was removed has a right row MAC, and lets them in.
+    An earlier row of somebody who was removed has a right row MAC. What is held of staff keeps them out.
     """
     rows = {row.id.hex(): row for row in session.scalars(select(StaffMember))}
+    try:
+        for each in rows.values():
+            if members.put_back(session, vault, members.read(vault.staff, each), each.row_mac):
+                yield f"member {each.id.hex()} is not as the worker left them: an earlier row was put back"
+    except PutBack:
+        yield "what is held of staff (staff_held) was altered without the worker's keys"
     for number, _action, details in audit.newest_of_each(session, _ROLES):
         row, after = rows.get(number), str(details["after"])
         removed = row is None or row.state == members.State.REMOVED

@@ -45,11 +45,10 @@ def ask(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[s
         if alone:
             service.approve(session, parts.vault, approval, asked_by, {"how": "one person"}, now)
         else:
-            for role in sorted(action.approve):
-                for member in members.with_role(session, parts.vault, role):
-                    if member.id != asked_by:
-                        mail = ApprovalNeeded(f"{parts.settings.console.url}/approvals/{approval.id.hex()}/")
-                        tell(session, parts, member, mail)
+            for member in members.with_role(session, parts.vault, *action.approve):
+                if member.id != asked_by:
+                    mail = ApprovalNeeded(f"{parts.settings.console.url}/approvals/{approval.id.hex()}/")
+                    tell(session, parts, member, mail)
     if alone:
         return _perform(parts, approval.id)
     return {"approval": approval.id.hex()}

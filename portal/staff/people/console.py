@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from flask import abort, render_template, request
+from flask import session as flask_session
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
@@ -113,13 +114,17 @@ def end_session() -> Response:
     form.validate()
     with console.db.write() as db_session:
         if request.form.get("session") == "others":
-            sessions.end_all(db_session, staff.member.id, but=staff.id)
+            ended = sessions.end_all(db_session, staff.member.id, but=staff.id)
         else:
             try:
                 wanted = bytes.fromhex(request.form.get("session", ""))
             except ValueError:
                 abort(404)
-            sessions.end(db_session, staff.member.id, wanted)
+            ended = [wanted] if sessions.end(db_session, staff.member.id, wanted) else []
+    if ended:
+        token = str(flask_session.get(sending.TOKEN, ""))
+        ids = " ".join(one.hex() for one in ended)
+        sending.tell("signed-out-elsewhere", session=token, sessions=ids)
     return sending.done(_("Signed out there."), "/me/")
 
 

@@ -42,7 +42,7 @@ def end_sessions(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str])
     """Sign a member out everywhere. Fields: member."""
     with parts.db.write() as session:
         member = _member(session, parts, fields)
-        sessions.end_all(session, member.id)
+        sessions.strike(session, parts.vault, sessions.end_all(session, member.id))
         members.change(session, parts.vault, member)
         audit.record(session, "staff.end-sessions", member.id.hex(), {}, parts.clock.now())
     return {}
@@ -100,9 +100,9 @@ def change_roles(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[s
         if after:
             members.change(session, parts.vault, member, roles=after)
         else:
+            credentials.remove(session, parts.vault, member.id)
             members.change(session, parts.vault, member, roles=after, state=State.REMOVED)
-            credentials.remove(session, member.id)
-        sessions.end_all(session, member.id)
+        sessions.strike(session, parts.vault, sessions.end_all(session, member.id))
         details = {"before": roles.written(member.roles), "after": roles.written(after)}
         audit.record(session, "staff.roles", member.id.hex(), details, parts.clock.now())
     return {}

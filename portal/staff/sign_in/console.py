@@ -5,7 +5,7 @@ from io import BytesIO
 from typing import Any
 
 import segno
-from flask import Response, abort, flash, jsonify, redirect, render_template, request, session
+from flask import Response, abort, flash, jsonify, make_response, redirect, render_template, request, session
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -13,16 +13,19 @@ from portal.crypto import tokens, totp
 from portal.staff import sending, sessions
 from portal.staff.pages import StaffPages, current
 from portal.staff.sending import OrderRefused
+from portal.staff.sign_in import browsers
 from portal.staff.sign_in.forms import ConfirmForm, JoinForm, SignInForm
 from portal.staff.words import refusal
 from portal.web import frame
 from portal.web.clients import describe_device
 from portal.web.forms import EmptyForm, own_path
+from portal.web.languages import cookie_name
 
 bp = StaffPages("staff", __name__)
 
 INVITED = "invited"
 QUESTIONS = "600 per hour"
+MARK_COOKIE = "console-browser"
 REFUSED = 422
 GROUP = 4
 
@@ -33,10 +36,12 @@ def sign_in() -> Any:
     form = SignInForm()
     wrong = False
     if form.validate_on_submit():
-        _limit(sending.parts().settings.limits.sign_in_ip, "staff sign-in")
         try:
-            told = sending.send(
+            # Else the time says whether the address is a member's, and the password right.
+            told = sending.send_at_ticks(
                 "sign-in",
+                network=frame.client_network(),
+                mark=request.cookies.get(_mark_name(), "")[:200],
                 email=(form.email.data or "")[:320],
                 password=(form.password.data or "")[:1024],
                 code=(form.code.data or "")[:40],
@@ -52,7 +57,7 @@ def sign_in() -> Any:
 @bp.open_page("/sign-in/passkey/", methods=("POST",))
 def sign_in_with_passkey() -> Any:
     """Sign in with a passkey."""
-    _limit(sending.parts().settings.limits.sign_in_ip, "staff sign-in")
+    _limit(QUESTIONS, "staff passkey")
     try:
         told = sending.send(
             "passkey",
@@ -77,6 +82,7 @@ def sign_out() -> BaseResponse:
     console, staff = sending.parts(), current()
     with console.db.write() as db_session:
         sessions.end(db_session, staff.member.id, staff.id)
+    sending.tell("signed-out", session=str(session.get(sending.TOKEN, "")))
     session.clear()
     return frame.see_other("staff.sign_in", out=1)
 
@@ -191,14 +197,32 @@ def _signed_in(told: dict[str, Any]) -> BaseResponse:
     session[sending.TOKEN] = told["token"]
     if told.get("recovery"):
         flash(_("You used a recovery code. Make new ones before you run out."))
-    return redirect(target, 303)
+    return _marked(redirect(target, 303), told)
 
 
 def _joined(told: dict[str, Any]) -> Any:
     session.clear()
     session[sending.TOKEN] = told["token"]
     codes = [tokens.grouped(code) for code in told["codes"]]
-    return render_template("staff/console/recovery-codes.html", codes=codes, form=EmptyForm(), joined=True)
+    page = render_template("staff/console/recovery-codes.html", codes=codes, form=EmptyForm(), joined=True)
+    return _marked(make_response(page), told)
+
+
+def _marked(response: BaseResponse, told: dict[str, Any]) -> BaseResponse:
+    """Give this browser its mark, which outlives the session."""
+    response.set_cookie(
+        _mark_name(),
+        told["mark"],
+        max_age=int(browsers.LIFETIME.total_seconds()),
+        secure=sending.parts().settings.https,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def _mark_name() -> str:
+    return cookie_name(MARK_COOKIE, https=sending.parts().settings.https)
 
 
 def _join_page(token: str, form: JoinForm, fault: str) -> Any:

@@ -4,19 +4,22 @@ import json
 import logging
 import secrets
 from base64 import b32encode
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from hashlib import blake2b
 from hmac import compare_digest
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from portal.core.db import insert, new_id
 from portal.crypto import tokens, totp
 from portal.crypto.vault import Cell, VaultError, WorkerVault
 from portal.crypto.webauthn import AnswerInvalid, Assertion, Registered, RelyingParty
+from portal.staff import held
 from portal.staff.models import StaffCredential
 
 log = logging.getLogger("portal.staff")
@@ -45,10 +48,17 @@ class Credential:
 
 
 def of(session: Session, vault: WorkerVault, member_id: bytes) -> list[Credential]:
-    """Return a member's credentials, locked until the transaction ends. Forged ones are logged, not read."""
+    """Return a member's credentials, locked until the transaction ends.
+
+    Forged ones, and earlier rows that were put back, are logged and not read.
+    """
     query = select(StaffCredential).where(StaffCredential.member_id == member_id).with_for_update()
-    found = []
-    for row in session.scalars(query):
+    rows = session.scalars(query.execution_options(populate_existing=True)).all()
+    found, valid = [], held.load(session, vault)
+    for row in rows:
+        if not valid.has(held.key(held.CREDENTIAL, row.id), tag_of(row.kind, row.content)):
+            log.error("staff: credential %s was altered or put back: ignored", row.id.hex())
+            continue
         try:
             content = json.loads(vault.decrypt(_cell(row.id), row.content))
             if bytes.fromhex(content["member"]) != member_id:
@@ -96,13 +106,13 @@ def use_code(
         if one.kind is Kind.CODE:
             step = totp.matching_step(str(one.content["secret"]), typed[:20], now)
             if step is not None and step > int(one.content["step"]):
-                _store(session, vault, one.id, one.content | {"step": step})
+                _store(session, vault, one, one.content | {"step": step})
                 return Kind.CODE
         if one.kind is Kind.RECOVERY and recovery:
             digest = tokens.token_hash(tokens.normalise_code(typed[:40])).hex()
             left = [each for each in one.content["hashes"] if not compare_digest(each, digest)]
             if len(left) < len(one.content["hashes"]):
-                _store(session, vault, one.id, one.content | {"hashes": left})
+                _store(session, vault, one, one.content | {"hashes": left})
                 return Kind.RECOVERY
     return None
 
@@ -159,32 +169,34 @@ def use_passkey(
             signed.sign_count,
         )
         return None
-    _store(session, vault, one.id, one.content | {"count": signed.sign_count})
+    _store(session, vault, one, one.content | {"count": signed.sign_count})
     return one
 
 
-def remove(session: Session, member_id: bytes, credential_id: bytes | None = None) -> bool:
+def remove(
+    session: Session, vault: WorkerVault, member_id: bytes, credential_id: bytes | None = None
+) -> bool:
     """Remove one credential of a member, or all; return whether there was any."""
     mine = StaffCredential.member_id == member_id
     if credential_id is not None:
         mine &= StaffCredential.id == credential_id
-    return bool(session.execute(delete(StaffCredential).where(mine).returning(StaffCredential.id)).all())
+    return _delete(session, vault, mine)
 
 
-def kinds(session: Session, member_id: bytes) -> dict[Kind, int]:
-    """Return how many credentials of each kind a member has, by the stored kinds."""
-    found: dict[Kind, int] = {}
-    for kind in session.scalars(select(StaffCredential.kind).where(StaffCredential.member_id == member_id)):
-        found[Kind(kind)] = found.get(Kind(kind), 0) + 1
-    return found
+def kinds(found: list[Credential]) -> dict[Kind, int]:
+    """Return how many credentials of each kind there are."""
+    return Counter(one.kind for one in found)
+
+
+def tag_of(kind: str, content: bytes) -> bytes:
+    """Return what a credential is held by, which any other content changes: its member is in that."""
+    return blake2b(kind.encode() + b"\0" + bytes(content), digest_size=held.TAG_BYTES).digest()
 
 
 def _replace(
     session: Session, vault: WorkerVault, member_id: bytes, kind: Kind, content: dict[str, Any], now: datetime
 ) -> None:
-    session.execute(
-        delete(StaffCredential).where(StaffCredential.member_id == member_id, StaffCredential.kind == kind)
-    )
+    _delete(session, vault, (StaffCredential.member_id == member_id) & (StaffCredential.kind == kind))
     _add(session, vault, member_id, kind, content, now)
 
 
@@ -192,20 +204,33 @@ def _add(
     session: Session, vault: WorkerVault, member_id: bytes, kind: Kind, content: dict[str, Any], now: datetime
 ) -> bytes:
     row_id = new_id()
+    encrypted = _encrypted(vault, row_id, content | {"member": member_id.hex()})
     values = {
         "id": row_id,
         "member_id": member_id,
         "kind": kind.value,
         "added_at": now,
-        "content": _encrypted(vault, row_id, content | {"member": member_id.hex()}),
+        "content": encrypted,
     }
     session.execute(insert(session, StaffCredential).values(values))
+    tag = tag_of(kind.value, encrypted)
+    held.note(session, vault, {held.key(held.CREDENTIAL, row_id): tag})
     return row_id
 
 
-def _store(session: Session, vault: WorkerVault, row_id: bytes, content: dict[str, Any]) -> None:
-    encrypted = _encrypted(vault, row_id, content)
-    session.execute(update(StaffCredential).where(StaffCredential.id == row_id).values(content=encrypted))
+def _store(session: Session, vault: WorkerVault, one: Credential, content: dict[str, Any]) -> None:
+    encrypted = _encrypted(vault, one.id, content)
+    session.execute(update(StaffCredential).where(StaffCredential.id == one.id).values(content=encrypted))
+    tag = tag_of(one.kind.value, encrypted)
+    held.note(session, vault, {held.key(held.CREDENTIAL, one.id): tag})
+
+
+def _delete(session: Session, vault: WorkerVault, which: ColumnElement[bool]) -> bool:
+    statement = delete(StaffCredential).where(which).returning(StaffCredential.id)
+    gone = session.scalars(statement).all()
+    if gone:
+        held.note(session, vault, {held.key(held.CREDENTIAL, one): None for one in gone})
+    return bool(gone)
 
 
 def _encrypted(vault: WorkerVault, row_id: bytes, content: dict[str, Any]) -> bytes:

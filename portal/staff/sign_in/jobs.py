@@ -7,7 +7,7 @@ from typing import Any
 from portal.audit import service as audit
 from portal.core.addresses import AddressInvalid, normalise
 from portal.core.db import AUDITED
-from portal.crypto import totp
+from portal.crypto import tokens, totp
 from portal.crypto.hashing import PasswordTooLong, TooBusy
 from portal.crypto.webauthn import AnswerInvalid, challenge_of, encoded, read_assertion
 from portal.identity.service import hasher_for
@@ -15,16 +15,17 @@ from portal.runtime.parts import SealedHandler, WorkerParts
 from portal.runtime.turns import in_turns
 from portal.staff import members, roles, sessions
 from portal.staff.emails import SignInChanged, tell
+from portal.staff.held import PutBack
 from portal.staff.members import Member, MemberMissing
-from portal.staff.orders import PREFIX, Acting, Order, Refused, by, handlers
-from portal.staff.sign_in import challenges, credentials, invitations, proving
+from portal.staff.orders import PREFIX, Acting, Order, Refused, by, checked_first, handlers
+from portal.staff.sign_in import browsers, challenges, credentials, invitations, proving
 from portal.staff.sign_in.credentials import Kind
 from portal.staff.sign_in.invitations import InvitationOver
 from portal.web import limits
 
 log = logging.getLogger("portal.staff")
 
-# Per address: it must not be guessed. A passkey signs in meanwhile.
+# Per address, and per browser that is known: it must not be guessed. A passkey signs in meanwhile.
 TRIES = "10 per 15 minutes"
 REFUSED: dict[str, Any] = {"outcome": "refused", "reason": "sign-in"}
 INVITATION_OVER: dict[str, Any] = {"outcome": "refused", "reason": "invitation"}
@@ -34,7 +35,8 @@ SIGN_IN, STEP_UP, JOIN, ADD = "sign-in", "step-up", "join", "add"
 def sign_in(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
     """Sign in with address, password and code; every failure is told in the same words.
 
-    Fields: email, password, code, browser.
+    Each try counts, against the address and the network; those of a browser that this member signed in with
+    before count against that one alone. Fields: email, password, code, browser, network, mark.
     """
     now, vault = parts.clock.now(), parts.vault
     try:
@@ -44,13 +46,20 @@ def sign_in(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> di
     index = vault.staff.staff_index(address).hex()
     member: Member | None = None
     with parts.db.write() as session:
-        allowed = limits.hit(session, vault.staff, TRIES, "staff sign-in", index, now=now).allowed
         try:
             member = members.by_address(session, vault, address)
         except MemberMissing:
             found = []
         else:
             found = credentials.of(session, vault, member.id)
+        number = browsers.number_of(vault, fields.get("mark", ""), member.id if member else b"", now)
+        source = f"browser {number}" if number else f"network {fields.get('network', '')}"
+        tried = number or "strangers"
+        allowed = limits.hit(session, vault.staff, TRIES, "staff sign-in", index, tried, now=now).allowed
+        limit = parts.settings.limits.sign_in_ip
+        heard = limits.hit(session, vault.staff, limit, "staff sign-in", source, now=now).allowed
+    if not heard:
+        return REFUSED
     hasher, stored = hasher_for(parts.settings), credentials.password_hash(found)
     try:
         right = (
@@ -93,6 +102,23 @@ def sign_in_with_passkey(_job_id: bytes, fields: Mapping[str, str], parts: Worke
         if used is None or not member.active:
             return REFUSED
         return _begin(session, parts, member, Kind.PASSKEY.value, fields["browser"])
+
+
+def signed_out(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
+    """Strike a session that the console ended, whose token says whose it was. Fields: session."""
+    with parts.db.write() as session:
+        sessions.strike(session, parts.vault, [tokens.token_hash(fields["session"])])
+    return {"outcome": "done"}
+
+
+def signed_out_elsewhere(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Strike other sessions of a member, which the console ended. Fields: sessions, ids with spaces."""
+    ids = [bytes.fromhex(one) for one in fields["sessions"].split()]
+    with parts.db.write() as session:
+        for one in ids:
+            sessions.end(session, acting.member.id, one)
+        sessions.strike(session, parts.vault, sessions.gone(session, ids))
+    return {}
 
 
 def ask_passkey(_job_id: bytes, _fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
@@ -155,7 +181,7 @@ def join(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[
         except InvitationOver:
             return INVITATION_OVER
         if replaces:
-            credentials.remove(session, member.id)
+            credentials.remove(session, vault, member.id)
         if answer:
             try:
                 _add_passkey(session, parts, member, JOIN, member.id, fields)
@@ -167,7 +193,7 @@ def join(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[
         codes = credentials.make_recovery_codes(session, vault, member.id, now)
         invitations.use(session, token)
         member = members.activate(session, vault, member, fields["name"], fields["language"])
-        session.info[AUDITED] = {"by": by(member.id)}
+        session.info[AUDITED] = {**session.info.get(AUDITED, {}), "by": by(member.id)}
         audit.record(session, "staff.join", member.id.hex(), {"again": replaces}, now)
         how = Kind.PASSKEY if answer else Kind.CODE
         return _begin(session, parts, member, how.value, fields["browser"]) | {"codes": codes}
@@ -178,7 +204,7 @@ def ask_step_up(parts: WorkerParts, acting: Acting, _fields: Mapping[str, str]) 
     with parts.db.write() as session:
         now = parts.clock.now()
         challenge = challenges.new(session, parts.vault, STEP_UP, acting.session_id, now)
-        has = credentials.kinds(session, acting.member.id)
+        has = credentials.kinds(credentials.of(session, parts.vault, acting.member.id))
     return {
         "options": proving.party(parts).request(challenge, {}),
         "passkey": Kind.PASSKEY in has,
@@ -219,7 +245,7 @@ def ask_new_passkey(parts: WorkerParts, acting: Acting, _fields: Mapping[str, st
 def add_passkey(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
     """Add one more passkey. Fields: passkey, name."""
     with parts.db.write() as session:
-        if not credentials.kinds(session, acting.member.id).get(Kind.PASSKEY):
+        if Kind.PASSKEY not in credentials.kinds(credentials.of(session, parts.vault, acting.member.id)):
             raise Refused("first-passkey")
         _add_passkey(session, parts, acting.member, ADD, acting.session_id, fields)
         now = parts.clock.now()
@@ -243,18 +269,19 @@ def show_credentials(parts: WorkerParts, acting: Acting, _fields: Mapping[str, s
 def remove_passkey(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
     """Remove a passkey, but not the only way in. Fields: id."""
     with parts.db.write() as session:
-        kinds = credentials.kinds(session, acting.member.id)
+        member = members.verified(session, parts.vault, acting.member.id)
+        kinds = credentials.kinds(credentials.of(session, parts.vault, member.id))
         if kinds.get(Kind.PASSKEY, 0) < 2 and Kind.PASSWORD not in kinds:  # noqa: PLR2004 - not the last
             raise Refused("last-way-in")
         try:
-            removed = credentials.remove(session, acting.member.id, bytes.fromhex(fields["id"]))
+            removed = credentials.remove(session, parts.vault, member.id, bytes.fromhex(fields["id"]))
         except ValueError:
             removed = False
         if not removed:
             raise Refused("no-passkey")
         now = parts.clock.now()
-        audit.record(session, "staff.remove-passkey", acting.member.id.hex(), {}, now)
-        members.change(session, parts.vault, acting.member)
+        members.change(session, parts.vault, member)
+        audit.record(session, "staff.remove-passkey", member.id.hex(), {}, now)
     return {}
 
 
@@ -271,16 +298,26 @@ def renew_recovery_codes(parts: WorkerParts, acting: Acting, _fields: Mapping[st
 def tidy(parts: WorkerParts) -> None:
     """Delete sessions, invitations and challenges that have ended."""
     in_turns(parts, sessions.purge)
+    try:
+        with parts.db.write() as session:
+            sessions.strike_gone(session, parts.vault)
+    except PutBack:
+        log.error("staff: sessions that ended could not be struck")
     in_turns(parts, invitations.purge)
     in_turns(parts, challenges.purge)
 
 
 def _begin(session: Any, parts: WorkerParts, member: Member, how: str, browser: str) -> dict[str, Any]:
     now = parts.clock.now()
-    session.info[AUDITED] = {"by": by(member.id)}
+    session.info[AUDITED] = {**session.info.get(AUDITED, {}), "by": by(member.id)}
     audit.record(session, "staff.sign-in", member.id.hex(), {"how": how}, now)
     token = sessions.begin(session, parts.vault, member, how, browser, now)
-    return {"outcome": "done", "token": token, "recovery": how == Kind.RECOVERY.value}
+    return {
+        "outcome": "done",
+        "token": token,
+        "recovery": how == Kind.RECOVERY.value,
+        "mark": browsers.mark(parts.vault, member.id, now),
+    }
 
 
 def _add_passkey(
@@ -307,6 +344,7 @@ def _add_passkey(
 
 
 ORDERS = {
+    "signed-out-elsewhere": Order(signed_out_elsewhere),
     "ask-step-up": Order(ask_step_up),
     "step-up": Order(step_up),
     "ask-new-passkey": Order(ask_new_passkey, step_up=True),
@@ -316,10 +354,11 @@ ORDERS = {
     "recovery-codes": Order(renew_recovery_codes, step_up=True),
 }
 SEALED: dict[str, SealedHandler] = {
-    f"{PREFIX}sign-in": sign_in,
-    f"{PREFIX}passkey": sign_in_with_passkey,
+    f"{PREFIX}sign-in": checked_first(sign_in, REFUSED),
+    f"{PREFIX}passkey": checked_first(sign_in_with_passkey, REFUSED),
     f"{PREFIX}ask-passkey": ask_passkey,
-    f"{PREFIX}invitation": look_at_invitation,
-    f"{PREFIX}join": join,
+    f"{PREFIX}invitation": checked_first(look_at_invitation, INVITATION_OVER),
+    f"{PREFIX}join": checked_first(join, INVITATION_OVER),
+    f"{PREFIX}signed-out": checked_first(signed_out, {"outcome": "done"}),
     **handlers(ORDERS),
 }
