@@ -13,7 +13,7 @@ from tests.incidents.console.test_statement import PARTS, approve
 NEW = "/incidents/new/"
 
 
-def test_an_incident_is_begun_and_its_first_statement_published(ana, ben, client, working):
+def test_an_incident_is_begun_and_its_first_statement_published(ana, ben, client):
     assert "There is no incident yet." in ana.read("/incidents/")
     begun = ana.send(
         NEW,
@@ -32,7 +32,7 @@ def test_an_incident_is_begun_and_its_first_statement_published(ana, ben, client
     assert "Public" in listed
 
 
-def test_what_is_wrong_is_said_and_what_was_typed_stays(ana, draft, working):
+def test_what_is_wrong_is_said_and_what_was_typed_stays(ana, draft):
     right = {"title": "Theft", "class": ["Names"]}
     for wrong, said in (
         ({"title": " "}, "Give a title"),
@@ -50,7 +50,7 @@ def test_what_is_wrong_is_said_and_what_was_typed_stays(ana, draft, working):
 
 
 def test_the_facts_of_a_draft_change_at_once_and_of_a_public_one_with_a_second_person(
-    ana, ben, published, client, working, portal
+    ana, ben, published, client, portal
 ):
     page = f"/incidents/{published}/facts/"
     given = {"title": "Theft of all bookings", "class": ["Names", "Passwords"], "happened": "2026-11-03"}

@@ -28,7 +28,7 @@ def approve(member, where):
     return member.submit(where, to=f"{where}approve/", code=member.code)
 
 
-def test_a_text_is_written_checked_approved_by_a_second_person_and_public(draft, ana, ben, client, working):
+def test_a_text_is_written_checked_approved_by_a_second_person_and_public(draft, ana, ben, client):
     page = ana.read(f"/incidents/{SLUG}/statement/es/")
     assert "Qué puede hacer usted" in page
     assert 'class="mark">missing' in page
@@ -56,7 +56,7 @@ def test_a_text_is_written_checked_approved_by_a_second_person_and_public(draft,
     assert PARTS["apology"] in client.get(f"/incidents/{SLUG}/").text
 
 
-def test_an_edit_after_the_request_voids_it(published, ana, ben, client, working):
+def test_an_edit_after_the_request_voids_it(published, ana, ben, client):
     ana.send(EDITOR, **PARTS, note="It said too little before.")
     asked = ana.send(PUBLISH, language="en", accept=["class-mismatch"])
     assert asked.status_code == 303
@@ -139,7 +139,7 @@ def test_the_file_of_a_draft_is_what_the_command_reads(draft, ana, portal, write
 @pytest.mark.parametrize(
     "payload", ["<script>alert(1)</script>", '" onfocus="alert(1)', "[x](javascript:alert(1))"]
 )
-def test_what_an_author_types_is_shown_as_text_everywhere(draft, ana, ben, working, payload):
+def test_what_an_author_types_is_shown_as_text_everywhere(draft, ana, ben, payload):
     ana.send(EDITOR, **PARTS | {"title": payload, "apology": payload, "note": payload})
     for page in (EDITOR, f"{EDITOR}preview/", f"{EDITOR}history/?show=1", PUBLISH):
         html = ana.read(page)
@@ -148,7 +148,7 @@ def test_what_an_author_types_is_shown_as_text_everywhere(draft, ana, ben, worki
         assert 'href="javascript:' not in html
 
 
-def test_a_holding_statement_asks_for_three_parts_and_for_a_time(draft, ana, ben, working, client):
+def test_a_holding_statement_asks_for_three_parts_and_for_a_time(draft, ana, ben, client):
     holding = {
         name: PARTS[name] for name in ("title", "signed_by", "role", "apology", "section1", "section4")
     }
@@ -163,7 +163,7 @@ def test_a_holding_statement_asks_for_three_parts_and_for_a_time(draft, ana, ben
     assert "We’ll say more by" in client.get(f"/incidents/{SLUG}/").text
 
 
-def test_a_set_time_is_approved_shown_and_cancelled_alone(published, ana, ben, working, portal):
+def test_a_set_time_is_approved_shown_and_cancelled_alone(published, ana, ben, portal):
     ana.send(EDITOR, **PARTS, note="It said too little before.")
     accept = {"language": "en", "accept": ["class-mismatch"]}
     for at in ("2026-11-23 08:00", "soon", ""):
@@ -177,7 +177,7 @@ def test_a_set_time_is_approved_shown_and_cancelled_alone(published, ana, ben, w
     assert "A publication is scheduled" not in ana.read(PUBLISH)
 
 
-def test_a_version_is_withdrawn_without_a_second_person(published, ana, client, working):
+def test_a_version_is_withdrawn_without_a_second_person(published, ana, client):
     page = f"/incidents/{SLUG}/withdraw/version/1/"
     assert f'href="{page}"' in ana.read(PUBLISH)
     assert ana.send(page, reason=" ").status_code == 422

@@ -46,7 +46,7 @@ def begun(ana):
 
 
 def test_an_entry_starts_from_its_phases_text_and_goes_out_once_approved(
-    published, ana, ben, begun, client, working, db, worker_parts
+    published, ana, ben, begun, client, db, worker_parts
 ):
     where = ana.send(TIMELINE, to=f"{TIMELINE}new/", phase="contained").location
     page = ana.read(where)
@@ -99,7 +99,7 @@ def test_the_script_is_told_what_a_time_means(published, ana, begun):
 
 
 def test_one_author_posts_alone_and_somebody_else_confirms(
-    published, ana, ben, begun, client, working, db, sign_in, worker_parts
+    published, ana, ben, begun, client, db, sign_in, worker_parts
 ):
     where = begun()
     refused = ana.send(f"{where}post/", how="alone", reason=" ")
@@ -120,7 +120,7 @@ def test_one_author_posts_alone_and_somebody_else_confirms(
     assert "Posted without a second person" not in ben.read(TIMELINE)
 
 
-def test_who_approves_cannot_confirm_what_they_posted_themselves(published, ben, working):
+def test_who_approves_cannot_confirm_what_they_posted_themselves(published, ben):
     where = ben.send(TIMELINE, to=f"{TIMELINE}new/", phase="contained").location
     ben.send(where, **TEXT)
     ben.send(f"{where}post/", how="alone", reason="It could not wait.")
@@ -128,7 +128,7 @@ def test_who_approves_cannot_confirm_what_they_posted_themselves(published, ben,
     assert "/confirm/" not in page
 
 
-def test_an_update_is_withdrawn_at_once(published, ana, begun, client, working):
+def test_an_update_is_withdrawn_at_once(published, ana, begun, client):
     ana.send(f"{begun()}post/", how="alone", reason="It could not wait.")
     page = f"/incidents/{SLUG}/withdraw/update/1/"
     assert f'href="{page}"' in ana.read(TIMELINE)
@@ -149,7 +149,7 @@ def test_two_authors_of_one_entry_are_told_apart(published, ana, begun, sign_in)
     assert "Carla’s title" in ana.read(where)
 
 
-def test_an_entry_before_the_first_statement_goes_out_with_it(draft, ana, begun, working, portal):
+def test_an_entry_before_the_first_statement_goes_out_with_it(draft, ana, begun, portal):
     where = begun()
     page = ana.read(f"{where}post/")
     assert "This incident isn’t public yet." in page
