@@ -1,18 +1,20 @@
 """The console's pages of checklists: one per incident, and a page to change each item."""
 
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import abort, render_template, request
 from flask_babel import gettext as _
 
-from portal.checklist import service
+from portal.checklist import files, service
 from portal.checklist.forms import ItemForm
 from portal.checklist.service import CHANGES, PHASE_OF, Item
 from portal.checklist.words import HINTS, TITLES
 from portal.incidents import service as incidents
 from portal.incidents.models import Incident
+from portal.incidents.times import TimeInvalid, parse_time
 from portal.staff import members, sending
 from portal.staff.pages import StaffPages, current
 from portal.staff.roles import Role
@@ -56,6 +58,7 @@ def checklist(slug: str) -> str:
         items = service.items(session, console.vault, incident)
         names = members.names(session, console.vault)
         discovered_at = incidents.detected_at(session, incident)
+        proofs = files.of_incident(session, console.vault, incident)
     return render_template(
         "checklist/console/checklist.html",
         incident=incident,
@@ -65,6 +68,7 @@ def checklist(slug: str) -> str:
         titles=TITLES,
         hints=HINTS,
         phases=PHASE_OF,
+        proofs=proofs,
         now=console.clock.now(),
         changes=bool(CHANGES & roles),
         writes=bool(WRITES & roles),
@@ -78,10 +82,12 @@ def change(slug: str, item: str) -> Any:
     if item not in TITLES:
         abort(404)
     console, form, fault = sending.parts(), ItemForm(), ""
+    zone = console.settings.site.timezone
     before, people = _item_and_people(slug, item)
     form.owner.choices = [("", _("Nobody yet")), *people.items()]
+    form.zone.choices = [(one, one) for one in dict.fromkeys((zone, "UTC"))]
     if request.method == "GET":
-        _fill(form, before)
+        _fill(form, before, zone)
     elif form.validate():
         try:
             told = sending.order("checklist-change", slug=slug, item=item, **_fields(form))
@@ -105,28 +111,48 @@ def change(slug: str, item: str) -> Any:
         theirs=before if fault else None,
         names=people,
         now=console.clock.now(),
+        item=item,
+        echo=_echo(form.due_at if request.method == "POST" else before.due_at),
     )
     return page, REFUSED if fault or form.errors else 200
 
 
 def _fields(form: ItemForm) -> dict[str, str]:
-    due, version = form.due.data, form.version.data or ""
+    due, version = form.due_at, form.version.data or ""
     return {
         "version": version if version.isdecimal() else "0",
         "owner": form.owner.data or "",
-        "due": due.replace(tzinfo=UTC).isoformat() if due else "",
+        "due": due.isoformat() if due else "",
         "done": "1" if form.done.data else "",
         "note": (form.note.data or "").replace("\r\n", "\n"),
         "proof": form.proof.data or "",
     }
 
 
-def _fill(form: ItemForm, item: Item) -> None:
+def _echo(at: datetime | None) -> str:
+    """Return a time in UTC, by which its reader sees how the zone was understood."""
+    return f"= {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else ""
+
+
+def _fill(form: ItemForm, item: Item, zone: str) -> None:
     form.version.data = str(item.version)
     form.owner.data = item.owner.hex() if item.owner else ""
-    form.due.data = item.due_at
+    form.zone.data = zone
+    form.due.data = _typed(item.due_at, zone)
     form.done.data = item.done_at is not None
     form.note.data, form.proof.data = item.note, item.proof
+
+
+def _typed(at: datetime | None, zone: str) -> str:
+    """Return a time as somebody types it; with its offset in an hour that comes twice."""
+    if at is None:
+        return ""
+    here = at.astimezone(ZoneInfo(zone))
+    typed = f"{here:%Y-%m-%d %H:%M}"
+    try:
+        return typed if parse_time(typed, zone).at == at else here.isoformat(timespec="minutes")
+    except TimeInvalid:
+        return here.isoformat(timespec="minutes")
 
 
 def _item_and_people(slug: str, item: str) -> tuple[Item, Mapping[str, str]]:

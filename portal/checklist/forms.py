@@ -1,26 +1,37 @@
 """The form of one item of a checklist."""
 
-from flask_babel import lazy_gettext
+from datetime import datetime
+
+from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
-    DateTimeLocalField,
+    Field,
     HiddenField,
     SelectField,
     StringField,
     TextAreaField,
 )
-from wtforms.validators import Length, Optional
+from wtforms.validators import Length, ValidationError
 
 from portal.checklist.service import NOTE_LENGTH, PROOF_LENGTH
+from portal.incidents.times import TimeInvalid, parse_time
+
+FIRST_YEAR, LAST_YEAR = 2000, 2100
 
 
 class ItemForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """Who does it, until when, whether it is done, and the proof. The page fills in the owners."""
+    """Who does it, until when, whether it is done, and the proof. The page fills in the owners and the zones.
+
+    Once the form is valid, `due_at` is the time that `due` means in the zone, or None.
+    """
+
+    due_at: datetime | None = None
 
     version = HiddenField()
     owner = SelectField(lazy_gettext("Owner"))
-    due = DateTimeLocalField(lazy_gettext("Due (UTC)"), [Optional()])
+    due = StringField(lazy_gettext("Due"))
+    zone = SelectField(lazy_gettext("Time zone"))
     done = BooleanField(lazy_gettext("It’s done"))
     note = TextAreaField(
         lazy_gettext("Note"),
@@ -30,3 +41,15 @@ class ItemForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
         lazy_gettext("Proof"),
         [Length(max=PROOF_LENGTH, message=lazy_gettext("Use 300 characters at most."))],
     )
+
+    def validate_due(self, field: Field) -> None:
+        """Read the time as it was typed, in the chosen zone. Raises ValidationError."""
+        field.data = " ".join((field.data or "").split())
+        if not field.data or self.zone.data not in [one[0] for one in self.zone.choices or ()]:
+            return  # an unknown zone has an error of its own
+        try:
+            self.due_at = parse_time(field.data, self.zone.data).at
+        except TimeInvalid as error:
+            raise ValidationError(str(error)) from error
+        if not FIRST_YEAR <= self.due_at.year <= LAST_YEAR:
+            raise ValidationError(gettext("Choose a year from 2000 to 2100."))

@@ -1,6 +1,7 @@
 """The worker's handlers of everything that the console orders."""
 
 from portal.campaigns import orders as campaigns
+from portal.checklist import file_orders
 from portal.checklist import jobs as checklist
 from portal.console.mail import jobs as mail
 from portal.console.uses import INCIDENT_USES
@@ -21,6 +22,7 @@ SEALED: dict[str, SealedHandler] = {
     **handlers(campaigns.ORDERS),
     **handlers(mail.ORDERS),
     **handlers(checklist.ORDERS),
+    **handlers(file_orders.ORDERS),
     **handlers(lists.ORDERS),
     **handlers(resets.ORDERS),
 }

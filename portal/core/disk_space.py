@@ -5,12 +5,19 @@ from pathlib import Path
 
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
 _STEP = 1000
+# Left on the disk beside what is received: the portal goes on, and deleting writes, too.
+RESERVE_BYTES = 64 << 20
 
 
 def free_bytes(folder: Path) -> int:
     """Return how many bytes this user can still write below `folder`. Raises OSError."""
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
+
+
+def has_room(file: Path | None, size: int) -> bool:
+    """Return whether the disk of a database's file has room for so many bytes more; True without a file."""
+    return file is None or free_bytes(file.absolute().parent) >= size + RESERVE_BYTES
 
 
 def readable(size: int) -> str:

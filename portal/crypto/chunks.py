@@ -51,14 +51,19 @@ class ChunkSealer:
         return nonce + self._key.encrypt(nonce, plaintext, _place(self._stream_id, number, last=last))
 
 
-class ChunkOpener:
-    """Open the chunks of one run."""
+def run_key(vault: Opens, purpose: str, stream_id: bytes, first: int, sealed_key: bytes) -> bytes:
+    """Return the key of the run whose first chunk has the number `first`. Raises VaultError."""
+    key = vault.open(purpose, _run(stream_id, first), sealed_key)
+    if len(key) != _KEY_BYTES:
+        raise VaultError
+    return key
 
-    def __init__(self, vault: Opens, purpose: str, stream_id: bytes, first: int, sealed_key: bytes) -> None:
-        """Open the key of the run. Raises VaultError."""
-        key = vault.open(purpose, _run(stream_id, first), sealed_key)
-        if len(key) != _KEY_BYTES:
-            raise VaultError
+
+class ChunkOpener:
+    """Open the chunks of one run with its key."""
+
+    def __init__(self, key: bytes, stream_id: bytes) -> None:
+        """Take the key, and the stream that the run is of."""
         self._key = AESGCM(key)
         self._stream_id = stream_id
 

@@ -24,7 +24,9 @@ def incident(portal):
 
 def save(browser, item, **fields):
     page = f"{PAGE}{item}/"
-    return press(browser, page, page, **{"owner": "", "due": "", "note": "", "proof": ""} | fields)
+    return press(
+        browser, page, page, **{"owner": "", "due": "", "zone": "UTC", "note": "", "proof": ""} | fields
+    )
 
 
 def test_the_authorities_are_due_72_hours_after_discovery_until_somebody_changes_it(office, incident):
@@ -32,8 +34,42 @@ def test_the_authorities_are_due_72_hours_after_discovery_until_somebody_changes
     page = main_of(browser.get(PAGE).text)
     assert page.count("datetime=") == 2
     assert "No time set" in page
-    save(browser, "authorities", due="2026-12-24T18:30")
+    save(browser, "authorities", due="2026-12-24 18:30")
     assert "24 December 2026, 18:30" in main_of(browser.get(PAGE).text)
+
+
+class TestInMadrid:
+    """The company's clock is an hour ahead of UTC in winter."""
+
+    @pytest.fixture
+    def environ(self, environ):
+        return environ | {"PORTAL_TIMEZONE": "Europe/Madrid"}
+
+    @pytest.mark.parametrize(
+        ("due", "zone", "echo", "typed"),
+        [
+            ("2026-12-24 18:30", "Europe/Madrid", "= 2026-12-24 17:30 UTC", "2026-12-24 18:30"),
+            ("2026-12-24 18:30", "UTC", "= 2026-12-24 18:30 UTC", "2026-12-24 19:30"),
+            ("2027-10-31T02:30+01:00", "UTC", "= 2027-10-31 01:30 UTC", "2027-10-31T02:30+01:00"),
+        ],
+    )
+    def test_a_time_is_typed_in_a_zone_and_said_in_utc(self, office, incident, due, zone, echo, typed):
+        browser = office.as_role("author")
+        assert save(browser, "it", due=due, zone=zone).status_code == 303
+        page = browser.get(f"{PAGE}it/").text
+        assert f'<p class="echo">{echo}</p>' in page
+        assert f'value="{typed}"' in page
+
+    @pytest.mark.sqlite
+    def test_an_hour_that_comes_twice_or_never_is_asked_about(self, office, incident):
+        browser = office.as_role("author")
+        for due, said in (
+            ("2027-10-31 02:30", "2027-10-31T02:30+02:00"),
+            ("2027-03-28 02:30", "does not exist"),
+        ):
+            answer = save(browser, "it", due=due, zone="Europe/Madrid")
+            assert answer.status_code == 422
+            assert said in answer.text
 
 
 def test_what_is_done_says_by_whom_when_and_with_which_proof(office, incident, db):
@@ -102,6 +138,9 @@ def test_a_row_that_was_written_without_the_workers_keys_mails_nobody(office, in
     ("item", "fields"),
     [
         ("it", {"due": "tomorrow"}),
+        ("it", {"due": "0001-01-01"}),
+        ("it", {"due": "9999-12-31 23:59"}),
+        ("it", {"due": "2026-12-24", "zone": "../../etc/passwd"}),
         ("it", {"owner": "00" * 16}),
         ("it", {"note": "x" * 1501}),
         ("it", {"proof": "x" * 301}),

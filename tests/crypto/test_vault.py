@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from portal.core.db import new_id
 from portal.crypto import keys
-from portal.crypto.chunks import ChunkOpener, ChunkSealer
+from portal.crypto.chunks import ChunkOpener, ChunkSealer, run_key
 from portal.crypto.vault import Cell, VaultError, WorkerVault, pad, unpad
 
 ROW, OTHER_ROW = b"r" * 16, b"s" * 16
@@ -142,7 +142,7 @@ def test_a_mail_s_token_is_always_the_same_and_nobody_else_s(worker_vault, worke
 def test_a_chunk_opens_at_its_own_number_and_as_the_last_one_alone(web_vault, worker_vault):
     sealer = ChunkSealer(web_vault, "list", ROW, 3)
     sealed = sealer.seal(4, b"ana@mail.example", last=False)
-    opener = ChunkOpener(worker_vault, "list", ROW, 3, sealer.sealed_key)
+    opener = ChunkOpener(run_key(worker_vault, "list", ROW, 3, sealer.sealed_key), ROW)
     assert opener.open(4, sealed, last=False) == b"ana@mail.example"
     for number, last in ((3, False), (5, False), (4, True)):
         with pytest.raises(VaultError):
@@ -155,4 +155,4 @@ def test_a_chunk_opens_at_its_own_number_and_as_the_last_one_alone(web_vault, wo
 def test_the_key_of_a_run_opens_for_its_own_place_alone(web_vault, worker_vault, purpose, stream, first):
     sealer = ChunkSealer(web_vault, "list", ROW, 3)
     with pytest.raises(VaultError):
-        ChunkOpener(worker_vault, purpose, stream, first, sealer.sealed_key)
+        run_key(worker_vault, purpose, stream, first, sealer.sealed_key)

@@ -189,6 +189,8 @@ def test_a_list_lies_in_clear_in_no_file_while_it_comes_and_afterwards(
         form = parts + LIST + b"\r\n--b--\r\n"
         multipart = {"Content-Type": "multipart/form-data; boundary=b"}
         assert send("POST", "/lists/november/send/", form, **multipart).status == 303
+        proof = parts.replace(b"a.csv", b"a.pdf") + b"%PDF-1.7\n" + LIST + b"\r\n--b--\r\n"
+        assert send("POST", "/checklist/november/it/files/", proof, **multipart).status == 303
         end = time.monotonic() + 60
         page = content.removesuffix("content")
         while json.loads(browser.open(f"{page}progress").text)["state"] != "read":

@@ -22,6 +22,8 @@ SMALL = {
     "audit_checkpoints",
     "audit_entries",
     "audit_head",
+    "checklist_file_chunks",
+    "checklist_files",
     "checklist_items",
     "exposure_active",
     "exposure_lists",

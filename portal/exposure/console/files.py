@@ -7,7 +7,6 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
 from portal.exposure.console import lists, words
-from portal.exposure.console.bodies import Body, FormWithFile, check_token
 from portal.exposure.console.forms import BeginForm
 from portal.exposure.uploads import receiving, workbooks
 from portal.exposure.uploads.models import LEFT_OUT, LIST, SHEET, TEXT, Upload
@@ -15,6 +14,7 @@ from portal.exposure.uploads.orders import SENDS
 from portal.exposure.uploads.receiving import OffsetConflict, Place, Receiver, UploadGone, UploadRefused
 from portal.exposure.uploads.workbooks import SheetUndecided, TooManyWorkbooks, WorkbookRefused
 from portal.staff import sending
+from portal.staff.bodies import Body, FormWithFile, check_token
 from portal.staff.orders import by
 from portal.staff.pages import StaffPages, current
 from portal.web import frame

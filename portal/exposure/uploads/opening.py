@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy import delete, select
 
 from portal.core.db import Database
-from portal.crypto.chunks import ChunkOpener
+from portal.crypto.chunks import ChunkOpener, run_key
 from portal.crypto.vault import VaultError, WorkerVault
 from portal.exposure.uploads.models import SHEET, Upload, UploadChunk, UploadKey, UploadLines
 from portal.exposure.uploads.receiving import destroy_keys, purpose_of
@@ -54,7 +54,7 @@ def _chunks(db: Database, vault: WorkerVault, upload: Upload) -> Iterator[bytes]
     opener = None
     for number in range(upload.chunks):
         if number in keys:
-            opener = ChunkOpener(vault, purpose, upload.id, number, keys[number])
+            opener = ChunkOpener(run_key(vault, purpose, upload.id, number, keys[number]), upload.id)
         with db.read() as session:
             sealed = session.scalar(
                 select(UploadChunk.content).where(

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from portal.core.clock import Clock
 from portal.core.db import Database, new_id, sqlite_file
-from portal.core.disk_space import free_bytes
+from portal.core.disk_space import has_room
 from portal.crypto.chunks import ChunkSealer, Seals
 from portal.crypto.vault import INDEX_BYTES
 from portal.exposure.uploads.models import (
@@ -38,8 +38,6 @@ LEAST_CHUNK = 64 << 10
 MOST_CHUNKS = 3 * MAX_TEXT // CHUNK_BYTES
 MOST_OPEN = 5
 ABANDONED = timedelta(hours=24)
-# Left on the disk beside what is received: the portal goes on, and deleting writes, too.
-RESERVE_BYTES = 64 << 20
 _CHECK_EVERY = 64
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 # PDF, pictures, programs, archives, databases.
@@ -311,6 +309,5 @@ def receive(place: Place, upload: Upload, offset: int, length: int, read: Callab
 
 def check_room(db: Database, size: int) -> None:
     """Raise UploadRefused where the disk of an SQLite database has no room for so many bytes more."""
-    file = sqlite_file(db.engine.url)
-    if file is not None and free_bytes(file.absolute().parent) < size + RESERVE_BYTES:
+    if not has_room(sqlite_file(db.engine.url), size):
         raise UploadRefused(NO_ROOM)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import delete, func, select, update
 
+from portal.core import disk_space
 from portal.crypto.vault import VaultError
 from portal.exposure.uploads import receiving
 from portal.exposure.uploads.models import Upload, UploadChunk, UploadKey
@@ -227,7 +228,7 @@ def test_another_file_cannot_go_on_with_an_upload(desk):
 def test_a_full_disk_stops_an_upload_before_it_fills_up(desk, monkeypatch):
     if not desk.db.is_sqlite:
         return
-    monkeypatch.setattr(receiving, "free_bytes", lambda folder: 60_000_000)
+    monkeypatch.setattr(disk_space, "free_bytes", lambda folder: 60_000_000)
     with pytest.raises(UploadRefused, match="no-room"):
         desk.send(PEOPLE)
 
