@@ -1,13 +1,14 @@
 """The console's first page: what each incident needs next, and what is wrong."""
 
 from flask import render_template
-from flask_babel import lazy_gettext
+from flask_babel import format_timedelta, lazy_gettext
 
-from portal.console import situation
+from portal.checklist.words import TITLES
+from portal.console import situation, waits
 from portal.console.situation import Step, Trouble
+from portal.console.waits import Wait
 from portal.incidents.models import PHASES
 from portal.staff import members, sending
-from portal.staff.approvals import service as approvals
 from portal.staff.approvals.showing import title_of
 from portal.staff.pages import StaffPages, current
 from portal.staff.roles import Role
@@ -50,15 +51,36 @@ def home() -> str:
     console = sending.parts()
     now, languages = console.clock.now(), console.settings.site.languages
     with console.db.read() as db_session:
+        rows = situation.rows(db_session, now)
+        waiting = waits.of_incidents(
+            db_session, console.vault, [row.incident for row in rows if row.step is not None], now
+        )
         return render_template(
             "console/home.html",
-            rows=situation.rows(db_session, now),
+            rows=rows,
+            to_check=_to_check(waiting),
             banners=situation.banners(db_session, languages, now),
-            waiting=approvals.waiting(db_session),
+            waiting=waiting,
+            incident_titles={row.incident.slug: row.incident.title for row in rows},
             names=members.names(db_session, console.vault),
             title_of=title_of,
+            items=TITLES,
+            since=lambda at: format_timedelta(now - at, granularity="minute", threshold=1.5),
             steps=STEPS,
             troubles=TROUBLES,
             phases=PHASES,
             mine=current().member.roles,
         )
+
+
+def _to_check(waiting: list[Wait]) -> dict[str, Wait]:
+    """Return the oldest request of each incident that the signed-in member may approve: their next step."""
+    me, actions = current().member, sending.parts().actions
+    found: dict[str, Wait] = {}
+    for one in waiting:
+        asked = one.approval
+        if one.why is waits.Why.APPROVER and asked is not None and asked.asked_by != me.id:
+            action = actions.get(asked.kind)
+            if action is not None and action.approve & me.roles:
+                found.setdefault(one.slug, one)
+    return found

@@ -1,8 +1,19 @@
 """The console's first page: what each incident needs next, and what is wrong."""
 
+from datetime import timedelta
+
 import pytest
 
+from portal.audit import service as audit
+from portal.checklist import service as checklist
+from portal.checklist.emails import ChecklistReminder
 from portal.incidents import service as incidents
+from portal.incidents.drafts import store
+from portal.outbox import service as outbox
+from portal.runtime.heartbeat import Heart
+from portal.staff.approvals import service as approvals
+from portal.staff.approvals.service import Action
+from portal.staff.roles import Role
 from tests.visitor import main_of
 
 TITLE = "Theft of our order archive"
@@ -41,3 +52,82 @@ def test_a_title_of_markup_stays_a_text(office, author):
 
 def test_a_worker_that_is_not_there_is_the_first_thing_said(author):
     assert "The worker isn’t running" in main_of(author.get("/").text)
+
+
+def alert(office, browser):
+    """What the first page says is wrong, with a worker that beats."""
+    assert Heart(office.db, office.clock).beat()
+    return main_of(browser.get("/").text).split("<h2")[0]
+
+
+def test_every_trouble_is_said_where_it_is_real_and_not_before(office, author):
+    create(office)
+    quiet = alert(office, author)
+    for words in ("worker", "email has left", "active list", "A draft", "second person"):
+        assert words not in quiet
+    with office.db.write() as session:
+        incident = incidents.by_slug(session, "order-archive")
+        parts = {"title": "Theft", "apology": "We are sorry."}
+        store.save(session, "order-archive", "statement:en", parts, 0, "Ana", office.clock.now())
+        incident.state = "published"
+        audit.record(
+            session, "exposure.activate", "order-archive", {"by": "operator root"}, office.clock.now()
+        )
+        outbox.enqueue(
+            session,
+            office.parts.vault,
+            ChecklistReminder("https://console.example.com/checklist/order-archive/"),
+            address="ana@mail.example",
+            locale="en",
+            now=office.clock.now(),
+        )
+    assert "There’s no active list" in alert(office, author)
+    assert "Work without a second person" in alert(office, author)
+    assert "A draft" not in alert(office, author)
+    assert "email has left" not in alert(office, author)
+    office.advance(timedelta(minutes=11))
+    assert "No email has left for ten minutes." in alert(office, author)
+    office.advance(timedelta(hours=24))
+    later = office.sign_in(office.add("author"))
+    assert "A draft has waited for more than a day." in alert(office, later)
+    office.advance(timedelta(days=7))
+    assert "Work without" not in alert(office, office.as_role("author"))
+
+
+def test_who_waits_for_whom_is_said_by_name_with_the_time(office):
+    create(office)
+    ana, ben = office.add("author", name="Ana"), office.add("approver", name="Ben")
+    of_ana, of_ben = office.sign_in(ana), office.sign_in(ben)
+    with office.db.write() as session:
+        incident = incidents.by_slug(session, "order-archive")
+        fields = {"slug": "order-archive"}
+        action = Action(lambda *_: {"title": "x"}, lambda *_: {}, ask=frozenset({Role.AUTHOR}))
+        vault, now = office.parts.vault, office.clock.now()
+        asked = approvals.ask(session, vault, action, "statement.publish", fields, "", ana.id, now)
+        for owner, name in ((ben.id, "insurer"), (None, "it")):
+            item = checklist.Item(name, 1, owner, now - timedelta(hours=5))
+            checklist.change(session, vault, incident, item, now)
+        approval_id = asked.id
+    office.advance(timedelta(hours=3))
+    of_ana, of_ben = office.sign_in(ana), office.sign_in(ben)
+    shown = main_of(of_ana.get("/").text)
+    assert "Ana waits for an approver." in shown
+    assert f"{TITLE}, for 3 hours" in shown
+    assert "Ben is late." in shown
+    assert "Late, and nobody does it." in shown
+    assert f"{TITLE}, for 8 hours" in shown
+    assert "Check the request" not in shown
+    assert (
+        f'<a class="button" href="/approvals/{approval_id.hex()}/">Check the request' in of_ben.get("/").text
+    )
+    with office.db.write() as session:
+        row = approvals.verified(session, office.parts.vault, approval_id)
+        approvals.send_back(session, office.parts.vault, row, ben.id, "Say when.", office.clock.now())
+    shown = main_of(of_ana.get("/").text)
+    assert "Ana has to change what Ben sent back." in shown
+    assert "waits for an approver" not in shown
+    with office.db.write() as session:
+        approvals.ask(
+            session, office.parts.vault, action, "statement.publish", fields, "", ana.id, office.clock.now()
+        )
+    assert "has to change" not in main_of(of_ana.get("/").text)
