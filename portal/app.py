@@ -37,8 +37,8 @@ from portal.cases import emails as cases_emails
 from portal.cases import jobs as cases
 from portal.cases import views as cases_views
 from portal.checklist import emails as checklist_emails
-from portal.checklist import file_orders as checklist_files
 from portal.checklist import jobs as checklist
+from portal.checklist.proofs import jobs as proofs
 from portal.console import actions, orders
 from portal.core.clock import Clock, SystemClock
 from portal.core.db import Database
@@ -382,7 +382,7 @@ SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("cases.look", MINUTE, cases.look),
     ScheduledJob("cases.tidy", HOUR, cases.tidy),
     ScheduledJob("checklist.remind", MINUTE, checklist.remind),
-    ScheduledJob("checklist.tidy", MINUTE, checklist_files.tidy),
+    ScheduledJob("checklist.tidy", MINUTE, proofs.tidy),
     ScheduledJob("staff.tidy", MINUTE, staff_sign_in.tidy),
     ScheduledJob("staff.resume", MINUTE, approvals.resume),
 )

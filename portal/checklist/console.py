@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 from flask import abort, render_template, request
 from flask_babel import gettext as _
 
-from portal.checklist import files, service
+from portal.checklist import service
 from portal.checklist.forms import ItemForm
+from portal.checklist.proofs import service as files
 from portal.checklist.service import CHANGES, PHASE_OF, Item
 from portal.checklist.words import HINTS, TITLES
 from portal.incidents import service as incidents

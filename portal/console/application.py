@@ -10,7 +10,7 @@ from flask import Flask, Request
 
 from portal.campaigns import console as campaigns
 from portal.checklist import console as checklist
-from portal.checklist import file_pages
+from portal.checklist.proofs import console as proofs
 from portal.console import home, site
 from portal.console.actions import ACTIONS
 from portal.console.audit import console as audit
@@ -58,7 +58,7 @@ PAGES = (
     resets,
     audit,
     checklist,
-    file_pages,
+    proofs,
     settings_pages,
     lists,
     files,

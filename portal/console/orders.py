@@ -1,8 +1,8 @@
 """The worker's handlers of everything that the console orders."""
 
 from portal.campaigns import orders as campaigns
-from portal.checklist import file_orders
 from portal.checklist import jobs as checklist
+from portal.checklist.proofs import jobs as proofs
 from portal.console.mail import jobs as mail
 from portal.console.uses import INCIDENT_USES
 from portal.exposure.uploads import orders as lists
@@ -22,7 +22,7 @@ SEALED: dict[str, SealedHandler] = {
     **handlers(campaigns.ORDERS),
     **handlers(mail.ORDERS),
     **handlers(checklist.ORDERS),
-    **handlers(file_orders.ORDERS),
+    **handlers(proofs.ORDERS),
     **handlers(lists.ORDERS),
     **handlers(resets.ORDERS),
 }

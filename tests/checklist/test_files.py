@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import func, select, update
 
 from portal.audit import service as audit
-from portal.checklist import file_orders
 from portal.checklist.models import ChecklistItem, ProofChunk, ProofFile
+from portal.checklist.proofs import jobs as proofs
 from portal.incidents.models import Incident
 from tests.checklist.test_console import HARM, PAGE, SLUG, save
 from tests.colleagues import press
@@ -195,10 +195,10 @@ def test_without_a_worker_nothing_is_kept_and_what_was_left_goes_after_an_hour(o
     assert send(browser, PNG, "a.png").status_code == 503
     assert count(db) == 1
     assert "a.png" not in browser.get(PAGE).text
-    file_orders.tidy(office.parts)
+    proofs.tidy(office.parts)
     assert count(db) == 1
     clock.advance(timedelta(minutes=61))
-    file_orders.tidy(office.parts)
+    proofs.tidy(office.parts)
     assert count(db) == count(db, ProofChunk) == 0
 
 
@@ -206,9 +206,9 @@ def test_what_belongs_to_an_incident_goes_with_it(office, iris, db):
     browser = office.sign_in(iris)
     send(browser, PNG, "a.png")
     save(browser, "it", note=HARM)
-    file_orders.tidy(office.parts)
+    proofs.tidy(office.parts)
     assert count(db) == count(db, ChecklistItem) == 1
     with db.write() as session:
         session.delete(session.scalars(select(Incident)).one())
-    file_orders.tidy(office.parts)
+    proofs.tidy(office.parts)
     assert count(db) == count(db, ProofChunk) == count(db, ChecklistItem) == 0

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from io import BytesIO
 
-from portal.checklist import files
 from portal.checklist import service as checklist
+from portal.checklist.proofs import service as files
 from portal.core.clock import SystemClock
 from portal.incidents import service as incidents
 from portal.reset.runs import service as runs

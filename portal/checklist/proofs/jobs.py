@@ -4,8 +4,8 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from portal.checklist import files
-from portal.checklist.files import FileGone, FileRefused
+from portal.checklist.proofs import service as files
+from portal.checklist.proofs.service import FileGone, FileRefused
 from portal.checklist.service import CHANGES
 from portal.runtime.parts import WorkerParts
 from portal.staff.orders import Acting, Order, Refused

@@ -10,8 +10,9 @@ from flask_babel import lazy_gettext
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
-from portal.checklist import files, service
-from portal.checklist.files import FileGone, FileRefused, Place, Proof
+from portal.checklist import service
+from portal.checklist.proofs import service as files
+from portal.checklist.proofs.service import FileGone, FileRefused, Place, Proof
 from portal.checklist.service import CHANGES
 from portal.checklist.words import TITLES
 from portal.incidents import service as incidents
