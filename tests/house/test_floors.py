@@ -27,7 +27,7 @@ FLASK_ALLOWED = {
     "portal.accounts.passkeys.asking",  # the question for a passkey, on every page that has one
     "portal.accounts.passkeys.sign_in",  # pages
     "portal.serve",
-    "portal.staff.bodies",  # how pages read a file as it streams
+    "portal.staff.streams.bodies",  # how pages read a file as it streams
     "portal.worker",
     "portal.console.application",  # it assembles the console
     "portal.console.home",  # pages

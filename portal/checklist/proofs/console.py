@@ -18,9 +18,9 @@ from portal.checklist.words import TITLES
 from portal.incidents import service as incidents
 from portal.incidents.models import Incident
 from portal.staff import members, sending
-from portal.staff.bodies import Body, FormWithFile, check_token
 from portal.staff.pages import StaffPages, current
 from portal.staff.sending import OrderRefused
+from portal.staff.streams.bodies import Body, FormWithFile, check_token
 from portal.staff.words import refusal
 from portal.web import frame
 from portal.web.forms import EmptyForm

@@ -14,9 +14,9 @@ from portal.exposure.uploads.orders import SENDS
 from portal.exposure.uploads.receiving import OffsetConflict, Place, Receiver, UploadGone, UploadRefused
 from portal.exposure.uploads.workbooks import SheetUndecided, TooManyWorkbooks, WorkbookRefused
 from portal.staff import sending
-from portal.staff.bodies import Body, FormWithFile, check_token
 from portal.staff.orders import by
 from portal.staff.pages import StaffPages, current
+from portal.staff.streams.bodies import Body, FormWithFile, check_token
 from portal.web import frame
 
 bp = StaffPages("files", __name__)

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0050_checklist_files"
-down_revision = "0049_checklist"
+revision = "0051_checklist_files"
+down_revision = "0050_staff_held"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,1 @@
+"""Files that staff send, read as they come."""
