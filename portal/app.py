@@ -33,6 +33,8 @@ from portal.audit import jobs as audit
 from portal.blocklists.lists import Blocklists
 from portal.campaigns import emails as campaigns_emails
 from portal.campaigns import jobs as campaigns
+from portal.campaigns.tasks import jobs as notice_tasks
+from portal.campaigns.tasks.work import Tasks
 from portal.cases import emails as cases_emails
 from portal.cases import jobs as cases
 from portal.cases import views as cases_views
@@ -326,7 +328,11 @@ def worker_parts(settings: Settings, db: Database, clock: Clock, vault: WorkerVa
         actions=actions.ACTIONS,
         password_faults=partial(_password_faults, settings.site.organisation),
         sign_in_failed=reset_service.submit_failed_sign_in,
-        long_work={"uploads": lambda parts: Uploads(parts).step, "resets": lambda parts: Runs(parts).step},
+        long_work={
+            "uploads": lambda parts: Uploads(parts).step,
+            "resets": lambda parts: Runs(parts).step,
+            "notices": lambda parts: Tasks(parts).step,
+        },
     )
 
 
@@ -363,6 +369,7 @@ SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("audit.verify", HOUR, audit.verify),
     ScheduledJob("exposure.clear", MINUTE, exposure.clear),
     ScheduledJob("exposure.tidy_uploads", MINUTE, uploads.tidy),
+    ScheduledJob("campaigns.tidy_tasks", MINUTE, notice_tasks.tidy),
     ScheduledJob("exposure.release", OFTEN, exposure.release),
     ScheduledJob("exposure.inspect", HOUR, exposure.inspect),
     ScheduledJob("campaigns.resume", OFTEN, campaigns.resume),

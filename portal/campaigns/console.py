@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flask import abort, render_template, request
+from flask import abort, redirect, render_template, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from sqlalchemy.orm import Session
@@ -103,11 +103,13 @@ def new(slug: str) -> Any:
         plan = _plan(slug, form) | {"own": {tag: each.own.data or "" for tag, each in own.items()}}
         try:
             told = sending.order("notice-draft", plan=json.dumps(plan))
+            if "task" in told:
+                return redirect(f"/notices/{slug}/drafts/{told['task']}/", 303)
             return sending.done(
                 _("The draft is ready. Nothing was sent."), f"/notices/{slug}/{told['notice']}/"
             )
         except OrderRefused as error:
-            fault = _why(error)
+            fault = why(error)
     page = render_template(
         "campaigns/console/new.html", incident=incident, form=form, own=own, active=active, earlier=earlier,
         fault=fault,
@@ -128,7 +130,7 @@ def text(slug: str, number: int, language: str) -> str:
     if language not in console.settings.site.languages:
         abort(404)
     with console.db.read() as session:
-        incident, campaign = _notice(session, slug, number)
+        incident, campaign = notice_of(session, slug, number)
         words = shown.words_of(session, campaign)
     # Its links are those of the public site.
     settings = replace(console.settings, base_url=console.public_url)
@@ -157,7 +159,7 @@ def ask_to_start(slug: str, number: int) -> Any:
     try:
         return ask(orders.START, {"incident": slug, "notice": str(number)}, form.note.data or "")
     except OrderRefused as error:
-        return _page(slug, number, fault=_why(error)), REFUSED
+        return _page(slug, number, fault=why(error)), REFUSED
 
 
 @bp.page("/notices/<slug>/<int:number>/pause/", roles=orders.STEERING, methods=("POST",))
@@ -200,11 +202,11 @@ def _plan(slug: str, form: DraftForm) -> dict[str, Any]:
 def _ordered(slug: str, number: int, name: str, said: str, **fields: str) -> Response:
     """Have the worker do something about a notice, and show the notice again."""
     with sending.parts().db.read() as session:
-        _notice(session, slug, number)
+        notice_of(session, slug, number)
     try:
         sending.order(name, incident=slug, notice=str(number), **fields)
     except OrderRefused as error:
-        said = _why(error)
+        said = why(error)
     return sending.done(said, f"/notices/{slug}/{number}/")
 
 
@@ -215,7 +217,7 @@ def _held(slug: str, number: int, hold: Callable[..., None], said: str) -> Any:
         return _page(slug, number, holding=form), REFUSED
     acting = console.db.acting({"by": by(current().member.id)})
     with acting.write() as session:
-        incident, _campaign = _notice(session, slug, number)
+        incident, _campaign = notice_of(session, slug, number)
         campaign = steering.locked(session, incident.id, number)
         try:
             hold(session, campaign, console.clock.now(), reason=form.reason.data)
@@ -234,7 +236,7 @@ def _page(
 ) -> str:
     console = sending.parts()
     with console.db.read() as session:
-        incident, campaign = _notice(session, slug, number)
+        incident, campaign = notice_of(session, slug, number)
         now = console.clock.now()
         data = status.as_data(session, console.settings, campaign, now)
         described = drafting.described(session, campaign)
@@ -273,7 +275,8 @@ def _incident(session: Session, slug: str) -> Incident:
         abort(404)
 
 
-def _notice(session: Session, slug: str, number: int) -> tuple[Incident, Campaign]:
+def notice_of(session: Session, slug: str, number: int) -> tuple[Incident, Campaign]:
+    """Return an incident and one of its notices, or end the request with 404."""
     incident = _incident(session, slug)
     try:
         return incident, steering.found(session, incident.id, number)
@@ -281,5 +284,11 @@ def _notice(session: Session, slug: str, number: int) -> tuple[Incident, Campaig
         abort(404)
 
 
-def _why(error: OrderRefused) -> str:
+def why(error: OrderRefused) -> str:
+    """Return in words why an order was refused."""
     return str(REASONS[error.reason]) if error.reason in REASONS else refusal(error.reason, error.told)
+
+
+def why_of(reason: str) -> str:
+    """Return a reason in words."""
+    return str(REASONS.get(reason) or refusal(reason))

@@ -100,6 +100,18 @@ class ReasonForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     )
 
 
+class ExportForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """Why a list of people is needed."""
+
+    reason = StringField(
+        lazy_gettext("What do you need the list for?"),
+        [
+            InputRequired(lazy_gettext("Say what for, so a second person can decide.")),
+            Length(max=MOST_REASON, message=lazy_gettext("Use 200 characters or fewer.")),
+        ],
+    )
+
+
 class AskForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """What the second person should know."""
 

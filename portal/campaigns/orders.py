@@ -4,7 +4,6 @@
 order: see `steering`.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +11,9 @@ from sqlalchemy.orm import Session
 
 from portal.campaigns import frozen
 from portal.campaigns.models import DRAFT, STOPPED, Campaign
-from portal.campaigns.series import drafting, steering, writing
-from portal.campaigns.series.waves import TooManyWaves
+from portal.campaigns.refusals import REASONS, refused
+from portal.campaigns.series import drafting, steering
+from portal.campaigns.tasks import jobs as tasks
 from portal.core.i18n import best_language
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
@@ -28,29 +28,13 @@ AUTHOR = frozenset({Role.AUTHOR})
 STEERING = frozenset({Role.AUTHOR, Role.APPROVER, Role.PRIVACY, Role.ADMIN})
 
 
-def order_draft(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Draft a notice. Fields: `plan`, the fields of `draft` as JSON."""
-    from portal.campaigns import wording  # noqa: PLC0415 - slow to import
-
-    try:
-        return writing.draft(parts, json.loads(fields["plan"]))
-    except wording.SummaryMissing as error:
-        raise Refused("summary-missing") from error
-    except wording.OwnWordsUnfit as error:
-        raise Refused("own-words") from error
-    except TooManyWaves as error:
-        raise Refused("too-many-waves") from error
-    except tuple(_REASONS) as error:
-        raise _refused(error) from error
-
-
 def order_resume(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
     """Let a paused notice go on. Fields: incident, notice."""
     try:
         with parts.db.write() as session:
             steering.resume(session, parts.vault, _found(session, fields, lock=True), parts.clock.now())
-    except tuple(_REASONS) as error:
-        raise _refused(error) from error
+    except tuple(REASONS) as error:
+        raise refused(error) from error
     return {}
 
 
@@ -74,8 +58,8 @@ def order_test(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) ->
             )
     except rehearsal.TooManyTests as error:
         raise Refused("too-many-tests") from error
-    except tuple(_REASONS) as error:
-        raise _refused(error) from error
+    except tuple(REASONS) as error:
+        raise refused(error) from error
     return {"left": left}
 
 
@@ -86,8 +70,8 @@ def describe_start(session: Session, fields: Mapping[str, str]) -> dict[str, Any
     """
     try:
         campaign = _found(session, fields)
-    except tuple(_REASONS) as error:
-        raise _refused(error) from error
+    except tuple(REASONS) as error:
+        raise refused(error) from error
     if campaign.state == STOPPED or campaign.hold is not None:
         raise Refused("notice-state", state=steering.state_of(campaign))
     current = exposure.active(session, campaign.incident_id)
@@ -110,8 +94,8 @@ def perform_start(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[
                 needs_unchanged(session, describe_start, fields, shown)
                 steering.start(session, parts.vault, campaign, campaign.expected, parts.clock.now())
             return {"notice": campaign.number, "mails": campaign.expected}
-    except tuple(_REASONS) as error:
-        raise _refused(error) from error
+    except tuple(REASONS) as error:
+        raise refused(error) from error
 
 
 def _forms() -> Any:
@@ -130,39 +114,18 @@ def _found(session: Session, fields: Mapping[str, str], *, lock: bool = False) -
     return find(session, incident.id, number)
 
 
-_REASONS: dict[type[Exception], str] = {
-    incidents.IncidentUnknown: "no-notice",
-    steering.NoticeUnknown: "no-notice",
-    steering.NoticeState: "notice-state",
-    steering.NoticeForged: "notice-altered",
-    frozen.WordsAltered: "notice-altered",
-    frozen.SubjectAltered: "notice-altered",
-    steering.ListChanged: "list-changed",
-    steering.CountWrong: "list-changed",
-    exposure.ListNotActive: "no-list",
-    exposure.ListDestroyed: "no-list",
-    drafting.SinceMissing: "no-notice",
-    drafting.FormerListGone: "list-gone",
-    drafting.AlreadyTold: "already-told",
-}
-
-
-def _refused(error: Exception) -> Refused:
-    reason = next(reason for kind, reason in _REASONS.items() if isinstance(error, kind))
-    return Refused(reason, state=error.state) if isinstance(error, steering.NoticeState) else Refused(reason)
-
-
 ORDERS = {
-    "notice-draft": Order(order_draft, AUTHOR),
+    **tasks.ORDERS,
     "notice-test": Order(order_test, STEERING, step_up=True),
     "notice-resume": Order(order_resume, frozenset({Role.APPROVER}), step_up=True),
 }
 ACTIONS = {
+    **tasks.ACTIONS,
     START: Action(
         describe_start,
         perform_start,
         ask=AUTHOR,
         page="campaigns/console/_approval.html",
         more=lambda _session, _shown: {"kinds": _forms().KINDS, "bases": _forms().BASES},
-    )
+    ),
 }

@@ -9,6 +9,7 @@ from wsgiref.types import WSGIEnvironment
 from flask import Flask, Request
 
 from portal.campaigns import console as campaigns
+from portal.campaigns.tasks import console as notice_tasks
 from portal.checklist import console as checklist
 from portal.checklist.proofs import console as proofs
 from portal.console import home, site
@@ -54,6 +55,7 @@ PAGES = (
     publishing,
     timeline,
     campaigns,
+    notice_tasks,
     mail,
     resets,
     audit,

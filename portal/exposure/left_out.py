@@ -4,12 +4,12 @@ It stops notices alone: on lists and in answers they stay, and another person at
 """
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
@@ -116,10 +116,25 @@ def every(db: Database, vault: WorkerVault, incident_id: bytes) -> Iterator[Who]
         after = rows[-1].person_index
 
 
-def matches(db: Database, vault: WorkerVault, version: ExposureList) -> Matches:
-    """Count who of a version is left out. Raises ListDestroyed, or VaultError if its key does not open."""
+def number(session: Session, incident_id: bytes) -> int:
+    """Return how many people are left out of an incident's notices; forged rows count too."""
+    mine = select(func.count()).where(LeftOut.incident_id == incident_id)
+    return session.scalar(mine.select_from(LeftOut)) or 0
+
+
+def matches(
+    db: Database,
+    vault: WorkerVault,
+    version: ExposureList,
+    progress: Callable[[int], object] = lambda _people: None,
+) -> Matches:
+    """Count who of a version is left out; `progress` is called with 1 after each.
+
+    Raises ListDestroyed, or VaultError if its key does not open.
+    """
     indexer, people, silent = Indexer(vault), 0, set()
     for who in every(db, vault, version.incident_id):
+        progress(1)
         key = indexer.fold(who[0]) + indexer.person(*who)
         with db.read() as session:
             here = list(_at_address(session, vault, version, key))

@@ -109,6 +109,28 @@ def test_what_is_stopped_goes_to_nobody_else_and_they_are_listed(
     assert len(to(smtp)) == len(set(to(smtp))) >= 19
 
 
+def test_whose_mail_was_not_queued_when_it_was_stopped_is_listed_until_somebody_tells_them(
+    operator, queued, look, smtp, worker_parts, tmp_path
+):
+    drain(worker_parts)
+    sent = set(to(smtp))
+    operator.run("stop", SLUG, "--reason", "too early")
+    look()
+
+    def listed(name):
+        done = operator.run("failed", SLUG, "--output", str(tmp_path / name))
+        assert done.exit_code == 0, done.output
+        with (tmp_path / name).open(newline="") as rows:
+            return {row["email"].partition("@")[0]: row["reason"] for row in csv.DictReader(rows)}
+
+    assert listed("first.csv") == dict.fromkeys({f"p{n}" for n in range(20)} - sent, "not-queued")
+    operator.run("notify", SLUG, "--confirm", "20")
+    look()
+    drain(worker_parts)
+    assert len(to(smtp)) == len(set(to(smtp))) == 20
+    assert listed("then.csv") == {}
+
+
 def test_a_stopped_first_notice_can_be_sent_to_the_others(operator, queued, look, smtp, worker_parts):
     operator.run("stop", SLUG, "--reason", "too early")
     look()

@@ -64,6 +64,7 @@ LABELS = {
         "cases record",
         "exposure_left_out person",
         "exposure_lists data_key",
+        "notice_tasks file_key",
         "exposure_people blob",
         "identity_accounts password hash",
         "identity_accounts profile",
@@ -174,6 +175,7 @@ LABELS = {
     "lock": {
         "authenticity",
         "portal data copy",
+        "portal people export {} {}",
         "portal proof address",
         "portal session address",
         "portal session device",
@@ -191,6 +193,7 @@ LABELS = {
         "publication",
         "checklist file",
         "checklist item",
+        "notice task",
         "reset run",
         *("staff approval", "staff challenge", "staff invitation"),
         *("staff browser", "staff held", "staff member"),
@@ -203,6 +206,7 @@ LABELS = {
     "unlock": {
         "authenticity",
         "portal data copy",
+        "portal people export {} {}",
         "portal proof address",
         "portal session address",
         "portal session device",

@@ -38,6 +38,7 @@ SMALL = {
     "incidents_updates",
     "incidents_wordings",
     "key_canary",
+    "notice_tasks",
     "notice_waves",
     "notices",
     "outbox_counts",

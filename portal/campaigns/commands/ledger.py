@@ -27,7 +27,8 @@ def failed(context: Context, slug: str, number: int | None, output: Path) -> Non
     """List people who got no notice, for letters and calls.
 
     Writes one line per person: email, name, account_ref, reason. `uncertain` means that the notice may have
-    arrived. The portal does not read bounces, so people whose mail came back are missing.
+    arrived, `not-queued` that the notice was stopped before. The portal does not read bounces, so people
+    whose mail came back are missing.
     """
     vault = context.worker_vault()
     with context.db.write() as session:

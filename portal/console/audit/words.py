@@ -32,6 +32,7 @@ SENTENCES = {
     "approvals.withdrawn": lazy_gettext("Withdrew a request: %(what)s"),
     "campaigns.draft": lazy_gettext("Drafted a notice for %(subject)s"),
     "campaigns.failed": lazy_gettext("Exported who a notice of %(subject)s didn’t reach"),
+    "campaigns.file-taken": lazy_gettext("Downloaded the list of who a notice of %(subject)s didn’t reach"),
     "campaigns.freeze-again": lazy_gettext("Froze the words of a notice of %(subject)s again"),
     "campaigns.notify": lazy_gettext("Began a notice for %(subject)s"),
     "campaigns.pause": lazy_gettext("Paused a notice of %(subject)s"),

@@ -23,6 +23,7 @@ TITLES = {
     "update.post": lazy_gettext("Post an update"),
     "incident.facts": lazy_gettext("Change an incident’s facts"),
     "notice.start": lazy_gettext("Start a notice"),
+    "people.export": lazy_gettext("Download a list of people"),
 }
 STATES = {
     "open": lazy_gettext("Waiting"),
@@ -48,6 +49,11 @@ LABELS = {
     "gone": lazy_gettext("gone"),
     "changed": lazy_gettext("changed"),
     "loses_many": lazy_gettext("more than a tenth are gone"),
+    "notice": lazy_gettext("Notice"),
+    "copy": lazy_gettext("Copy"),
+    "missed_failed": lazy_gettext("Addresses whose email failed"),
+    "missed_uncertain": lazy_gettext("Addresses whose email was maybe sent"),
+    "missed_not_queued": lazy_gettext("Addresses whose email was stopped before it was queued"),
     "reset_of": lazy_gettext("List (* is everyone with an account)"),
     "list_version": lazy_gettext("Version of the list"),
     "counted_at": lazy_gettext("Counted"),
