@@ -58,6 +58,7 @@ ROUTES = {
     "/incidents/<slug>/timeline/<string(length=16):key>/discard/": {"approver", "author"},
     "/incidents/<slug>/timeline/<string(length=16):key>/post/": {"approver", "author"},
     "/incidents/<slug>/timeline/confirm/<row_id>/": {"approver"},
+    "/incidents/<slug>/timeline/edit/<int:number>/": {"approver", "author"},
     "/incidents/<slug>/timeline/new/": {"approver", "author"},
     "/incidents/<slug>/withdraw/<what>/<int:number>/": {"approver", "author"},
     "/incidents/new/": {"approver", "author"},

@@ -12,7 +12,7 @@ from portal.incidents import reading
 from portal.incidents.checker.findings import Weight
 from portal.incidents.console import saving, shared
 from portal.incidents.console.shared import REFUSED, author, checks, found, refused
-from portal.incidents.drafts import entries, examples, posting, releasing, store
+from portal.incidents.drafts import edits, entries, examples, posting, releasing, store
 from portal.incidents.drafts.actions import APPROVERS, AUTHORS, POST
 from portal.incidents.drafts.entries import EntryInvalid
 from portal.incidents.drafts.models import Draft
@@ -20,6 +20,7 @@ from portal.incidents.drafts.posting import Post
 from portal.incidents.drafts.releasing import NotReleasable
 from portal.incidents.drafts.statements import Told
 from portal.incidents.models import PHASES, PUBLISHED, Incident
+from portal.incidents.writing import UpdateUnknown
 from portal.staff import members, sending
 from portal.staff.approvals.console import ask
 from portal.staff.orders import by
@@ -78,6 +79,25 @@ def new(slug: str) -> Any:
     return frame.see_other("timeline.compose", slug=slug, key=key)
 
 
+@bp.page(f"{_PATH}edit/<int:number>/", roles=AUTHORS, methods=("POST",))
+def edit(slug: str, number: int) -> Any:
+    """Begin to change a public update, or go on with the draft that does."""
+    console, key = sending.parts(), edits.key_of(number)
+    site = console.settings.site
+    with console.db.write() as session:
+        incident = found(session, slug)
+        try:
+            row = edits.editable(session, incident, number)
+        except NotReleasable as error:
+            return sending.done(refused(error.reason), f"/incidents/{slug}/timeline/")
+        except UpdateUnknown:
+            abort(404)
+        if store.head(session, incident, entries.document(key)) is None:
+            parts = edits.begin(session, incident, row, site.languages, site.timezone)
+            store.save(session, slug, entries.document(key), parts, 0, author(), console.clock.now())
+    return frame.see_other("timeline.compose", slug=slug, key=key)
+
+
 @bp.page(_DRAFT, roles=AUTHORS, methods=("GET", "POST"))
 def compose(slug: str, key: str) -> Any:
     """Show an entry to write, or save it."""
@@ -100,6 +120,7 @@ def compose(slug: str, key: str) -> Any:
         "incidents/console/compose.html",
         incident=incident,
         key=key,
+        edits=edits.number_of(key),
         draft=draft,
         parts=draft.parts,
         told=checks(told, frame.language()),
@@ -143,6 +164,7 @@ def post(slug: str, key: str) -> Any:
         told = _findings(session, incident, draft)
         people = console.uses.subscribers(session, incident.id) if console.uses else 0
         waiting = [one for one in shared.waiting(session, POST, slug) if f'"{key}:' in one.fields]
+        edited = _edited(session, slug, key, draft)
     asks = shared.asked(told)
     stopped = any(one.finding.weight is Weight.STOP for one in told)
     fault = ""
@@ -159,6 +181,8 @@ def post(slug: str, key: str) -> Any:
             with console.db.read() as session:
                 posting.described(session, wanted)
             return ask(POST, wanted.fields, request.form.get("reason", "").strip())
+        except UpdateUnknown:
+            fault = refused("gone")
         except NotReleasable as error:
             fault = refused(error.reason, error.values)
         except OrderRefused as error:
@@ -180,6 +204,8 @@ def post(slug: str, key: str) -> Any:
         phases=PHASES,
         fault=fault,
         given=request.form,
+        edits=edits.number_of(key),
+        edited=edited,
     )
     return (page, REFUSED) if fault else page
 
@@ -199,7 +225,12 @@ def _post_alone(incident: Incident, wanted: Post) -> Any:
     if incident.state != PUBLISHED:
         reason = reason or "not public yet"
     told = sending.order("update-alone", **wanted.fields, reason=reason)
-    if incident.state == PUBLISHED:
+    if edits.number_of(wanted.key) is not None:
+        said = _(
+            "Update %(number)s is changed. It stays open until somebody else confirms it.",
+            number=told["update"],
+        )
+    elif incident.state == PUBLISHED:
         said = _(
             "Posted as update %(number)s. It stays open until somebody else confirms it.",
             number=told["update"],
@@ -207,6 +238,14 @@ def _post_alone(incident: Incident, wanted: Post) -> Any:
     else:
         said = _("Stored. It goes out when you publish the statement.")
     return sending.done(said, f"/incidents/{incident.slug}/timeline/")
+
+
+def _edited(session: Session, slug: str, key: str, draft: Draft) -> list[tuple[str, Any]]:
+    """Return what an edit changes word by word; nothing where it changes nothing, or is a new update."""
+    try:
+        return edits.changed_of(posting.described(session, Post(slug, key, draft.revision)))
+    except (NotReleasable, UpdateUnknown):
+        return []
 
 
 def _told(session: Session, incident: Incident, draft: Draft) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from portal.incidents import service
-from portal.incidents.drafts import facts, posting, releasing
+from portal.incidents.drafts import edits, facts, posting, releasing
 from portal.incidents.drafts.facts import Facts
 from portal.incidents.drafts.posting import ConfirmRefused, Post
 from portal.incidents.drafts.releasing import NotReleasable, Release
 from portal.incidents.models import PHASES
 from portal.incidents.publishing import scheduling, withdrawing
-from portal.incidents.writing import UpdateUnknown
+from portal.incidents.writing import UpdateUnknown, UpdateWithdrawn
 from portal.runtime.parts import IncidentUses, WorkerParts
 from portal.staff import members
 from portal.staff.approvals.service import REQUEST, Action
@@ -32,6 +32,7 @@ REFUSALS: dict[type[Exception], str] = {
     withdrawing.NotPublished: "not-public",
     withdrawing.ReasonInvalid: "reason",
     UpdateUnknown: "gone",
+    UpdateWithdrawn: "withdrawn",
 }
 
 
@@ -126,7 +127,7 @@ def orders(uses: IncidentUses) -> dict[str, Order]:
 def _beside(session: Session, shown: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an approval's page shows beside what is approved: how it differs from what is public."""
     changed = releasing.changes_of(session, shown) if "statements" in shown else {}
-    return {"changed": changed, "phases": PHASES}
+    return {"changed": changed, "edited": edits.changed_of(shown), "phases": PHASES}
 
 
 def _describe_release(session: Session, fields: Mapping[str, str]) -> dict[str, Any]:

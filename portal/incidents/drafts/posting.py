@@ -13,7 +13,7 @@ from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
 from portal.incidents import announcing, service, writing
 from portal.incidents.checker.findings import Weight
-from portal.incidents.drafts import entries, store
+from portal.incidents.drafts import edits, entries, store
 from portal.incidents.drafts.entries import Entry, EntryInvalid
 from portal.incidents.drafts.models import Unconfirmed
 from portal.incidents.drafts.releasing import (
@@ -82,14 +82,21 @@ def described(session: Session, post: Post) -> Described:
     """Return exactly what an entry makes public, and how many it may mail. Raises NotReleasable."""
     incident = incident_of(session, post.slug)
     entry = _entry(session, incident, post)
+    number = edits.number_of(post.key)
     occurred = "" if entry.when is None else written(entry.when.at)
-    return {
+    shown = {
         "incident": facts(incident),
         "phase": entry.phase,
         "occurred": entry.when.day.isoformat() if entry.when and entry.when.day else occurred,
         "texts": [list(text) for text in entry.texts],
-        "next_by": written(entry.next_by),
         "accepted": sorted(set(post.accepted)),
+    }
+    if number is not None:  # the promise is not an edit's
+        if not occurred and entry.when is None:
+            shown["occurred"] = edits.occurred_of(session, incident, number)
+        return shown | edits.described(session, incident, number, entry, post.most)
+    return shown | {
+        "next_by": written(entry.next_by),
         "mailed_at_most": post.most if entry.notify else 0,
     }
 
@@ -121,10 +128,14 @@ def post(
         raise NotReleasable("asks")
     if entry.notify and subscribers(session, incident.id) > wanted.most:
         raise NotReleasable("more-people", most=wanted.most)
-    row = _store(session, wanted, entry, now)
-    if row.notify:
+    number = edits.number_of(wanted.key)
+    if number is None:
+        row = _store(session, wanted, entry, now)
+        service.set_promise(session, incident, entry.next_by, now)
+    else:
+        row = edits.store(session, wanted.slug, number, entry, wanted.accepted, now)
+    if row.notify and row.announced_at is None:
         announcing.sign(session, vault, row)
-    service.set_promise(session, incident, entry.next_by, now)
     store.discard(session, wanted.slug, entries.document(wanted.key))
     return row
 

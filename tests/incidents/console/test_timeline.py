@@ -173,3 +173,72 @@ def test_a_million_subscribers_are_not_counted_for_each_page():
     assert [shown(nobody, b"1"), shown(nobody, b"1")] == [5, 5]
     clock[0] += 60
     assert shown(nobody, b"1") == 7
+
+
+EDIT = f"/incidents/{SLUG}/timeline/edit-00000000001/"
+
+
+@pytest.fixture
+def posted(published, ana, begun):
+    """An update that is public."""
+    ana.send(f"{begun()}post/", how="alone", reason="It could not wait.")
+    return ana.send(TIMELINE, to=f"{TIMELINE}edit/1/").location
+
+
+def test_a_public_update_is_changed_with_a_second_person_who_sees_each_word(posted, ana, ben, client):
+    assert posted == EDIT
+    page = ana.read(EDIT)
+    assert "Change update 1" in page
+    assert 'value="2026-11-22 07:30Z"' in page
+    form = dict(TEXT, occurred="2026-11-22 07:30Z") | {"body:en": "Nobody can get in that door any more."}
+    ana.send(EDIT, **form)
+    page = ana.read(f"{EDIT}post/")
+    for what, words in (("del", "way"), ("ins", "door")):
+        assert re.search(rf"<{what}[^>]*>[^<]*(<span[^>]*>[^<]*</span>)?\s*{words}", page)
+    asked = ana.send(f"{EDIT}post/", how="two")
+    shown = ben.read(asked.location)
+    assert "Update 1: Contained, 2026-11-22 07:30:00 UTC" in shown
+    assert re.search(r"<ins[^>]*>.*door.*</ins>", shown, re.DOTALL)
+    assert "10 subscribers at most" in shown  # it is not mailed yet
+    assert "that way" in client.get(f"/incidents/{SLUG}/updates/1/").text
+    ben.submit(asked.location, to=f"{asked.location}approve/", code=ben.code)
+    page = client.get(f"/incidents/{SLUG}/updates/1/").text
+    assert "Nobody can get in that door any more." in page
+    assert "way" in page  # the earlier wording stays, with its differences
+    assert ana.get(EDIT).status_code == 404  # its draft is gone
+    with_promise = ana.read(TIMELINE)
+    assert "You promised news by" in with_promise
+
+
+def test_an_edit_alone_needs_a_reason_and_stays_open_until_confirmed(posted, ana, ben, client):
+    ana.send(EDIT, **TEXT | {"title:en": "We closed the door"})
+    assert ana.send(f"{EDIT}post/", how="alone", reason=" ").status_code == 422
+    ana.send(f"{EDIT}post/", how="alone", reason="It named the wrong thing.")
+    assert "We closed the door" in client.get(f"/incidents/{SLUG}/updates/1/").text
+    assert "It named the wrong thing." in ben.read(TIMELINE)
+
+
+def test_an_approval_of_an_edit_is_void_once_the_update_changed(posted, ana, ben, portal, write, client):
+    ana.send(EDIT, **TEXT | {"title:en": "We closed the door"})
+    asked = ana.send(f"{EDIT}post/", how="two")
+    options = ("--phase", "contained", "--title", "We closed it", "--confirm")
+    portal("incidents", "update", SLUG, *options, "--edit", "1", write(b"Meanwhile."))
+    assert "This changed after it was asked for" in ben.read(asked.location)
+    refused = ben.post(
+        f"{asked.location}approve/",
+        data=hidden(ben.read("/approvals/")) | {"code": ben.code},
+        headers=SAME_SITE,
+    )
+    assert refused.status_code == 422
+    assert "We closed the door" not in client.get(f"/incidents/{SLUG}/updates/1/").text
+
+
+def test_what_is_not_public_or_changes_nothing_is_not_edited(posted, ana, published):
+    assert "This text is the same as the public one." in ana.send(f"{EDIT}post/", how="two").text
+    page = f"/incidents/{SLUG}/withdraw/update/1/"
+    ana.send(page, reason="It named the wrong day.")
+    ana.send(TIMELINE, to=f"{TIMELINE}edit/1/")
+    assert "This was withdrawn before." in ana.read(TIMELINE)
+    for number in (2, 99999999999):
+        token = hidden(ana.read(TIMELINE))
+        assert ana.post(f"{TIMELINE}edit/{number}/", data=token, headers=SAME_SITE).status_code == 404
