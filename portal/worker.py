@@ -151,6 +151,7 @@ class Worker:
         while not self._stopping.is_set():
             wait = LOOK_SECONDS
             try:
+                self.parts.look()
                 if step():
                     continue
             except Exception as error:  # noqa: BLE001 - the worker must outlive a database that is down
@@ -247,6 +248,7 @@ def run_schedule(parts: WorkerParts, schedule: Sequence[ScheduledJob]) -> None:
 def drain(parts: WorkerParts, *, lease: timedelta = LEASE) -> None:
     """Answer and deliver everything that is due, in this thread. For commands and tests."""
     deliverer = _deliverer(_delivery(parts, lease))
+    parts.look()
     try:
         while intake.answer(parts) or deliverer.run():
             pass

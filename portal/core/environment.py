@@ -125,9 +125,16 @@ class Environment:
         value = self.text(name, "" if self.production else default)
         if not value.strip():
             self.fault(name, "is required")
-        if any(ord(character) < ord(" ") for character in value):
-            self.fault(name, "must be one line")
+        if not is_plain(value):
+            self.fault(name, "must be one line, without invisible characters")
         return value.strip()
+
+    def line(self, name: str, longest: int) -> str:
+        """Return one line of text of at most `longest` characters; there may be none."""
+        value = self.text(name, "")
+        if len(value) > longest or not is_plain(value):
+            self.fault(name, f"must be one line of at most {longest} characters, none of them invisible")
+        return value
 
     def matching(self, name: str, pattern: str, default: str, what: str) -> str:
         """Return text that matches a pattern; `what` describes it."""
@@ -368,6 +375,12 @@ class Environment:
         if value and self.name != "demo":
             self.fault(name, "is for PORTAL_ENVIRONMENT=demo only; remove it")
         return Path(value) if value else None
+
+
+def is_plain(text: str) -> bool:
+    """Return whether a text is one line in which nothing is invisible, or turns the text around."""
+    # Spaces that hold a number and its unit together, and the joiners that some scripts need.
+    return text.translate(dict.fromkeys(map(ord, "\u00a0\u202f\u200c\u200d"), " ")).isprintable()
 
 
 def _origin(parts: SplitResult) -> str:

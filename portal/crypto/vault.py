@@ -1,6 +1,7 @@
 """Seal, encrypt, MAC and blind-index data. Only the worker's vault decrypts data about people."""
 
 from base64 import b32decode, b32encode
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 from os import urandom
@@ -96,6 +97,7 @@ class PageVault:
         self.key_id = key_id.encode()
         self._public = X25519PublicKey.from_public_bytes(sealing_public)
         self._bucket_key = derived_key(index_key, "bucket")
+        self._page_mac_key = derived_key(index_key, "page rows")
         self._index_key = index_key
         self._own_keys: dict[str, AESGCM] = {}
 
@@ -120,6 +122,13 @@ class PageVault:
     def decrypt_own(self, label: str, cell: Cell, blob: bytes) -> bytes:
         """Return what `encrypt_own` encrypted. Raises VaultError where it was moved or altered."""
         return _open(self._own_key(label), cell.associated(self.key_id), blob)
+
+    def page_mac(self, what: str, *values: bytes | str | int) -> bytes:
+        """Return a 32-byte MAC of a row's values that this process checks, and the worker makes for it.
+
+        Whoever can write to the database alone makes none. Compare with `hmac.compare_digest`.
+        """
+        return _mac(self._page_mac_key, what, values)
 
     def _own_key(self, label: str) -> AESGCM:
         key = self._own_keys.get(label)
@@ -241,9 +250,7 @@ class WorkerVault(WebVault):
         The web process can write the tables, but lacks the key. `what` names the kind of row. Stored with the
         row; compare with `hmac.compare_digest`.
         """
-        parts = [value if isinstance(value, bytes) else str(value).encode() for value in (what, *values)]
-        content = b"".join(len(part).to_bytes(4) + part for part in parts)
-        return blake2b(content, key=self._row_mac_key, digest_size=ROW_MAC_BYTES).digest()
+        return _mac(self._row_mac_key, what, values)
 
     def list_index(self, purpose: str, value: str) -> bytes:
         """Return the 16-byte blind index of a value for one purpose; the web process cannot compute it."""
@@ -317,6 +324,12 @@ def _open(key: AESGCM, associated: bytes, blob: bytes) -> bytes:
         TypeError,
     ) as error:  # SQLite stores any type: a forged cell may be a text
         raise VaultError from error
+
+
+def _mac(key: bytes, what: str, values: Iterable[bytes | str | int]) -> bytes:
+    parts = [value if isinstance(value, bytes) else str(value).encode() for value in (what, *values)]
+    content = b"".join(len(part).to_bytes(4) + part for part in parts)
+    return blake2b(content, key=key, digest_size=ROW_MAC_BYTES).digest()
 
 
 def _info(purpose: str, row_id: bytes) -> bytes:

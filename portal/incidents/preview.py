@@ -12,6 +12,7 @@ from flask_babel import force_locale
 from portal.core.clock import Clock
 from portal.core.db import Database
 from portal.core.settings import Settings
+from portal.core.settings.site import Picture
 from portal.core.shipped import STATIC, TEMPLATES
 from portal.crypto import keys
 from portal.crypto.hashing import hash_slots_for
@@ -42,8 +43,8 @@ def render(settings: Settings, db: Database, clock: Clock, slug: str, language: 
             language=language,
             styles=_styles(settings),
             print_style=(STATIC / "css/print.css").read_text(encoding="utf-8"),
-            logo=_logo(settings.site.logo_file),
-            logo_dark=_logo(settings.site.logo_dark_file),
+            logo=_logo(settings.site.light_logo),
+            logo_dark=_logo(settings.site.dark_logo),
         )
     return _OWN_PAGE.sub(lambda _found: f'<a href="{settings.base_url}/', html)
 
@@ -74,9 +75,10 @@ def _styles(settings: Settings) -> str:
     return "\n".join((*own, theme.stylesheet(theme.Theme.from_colour(settings.site.brand_colour))))
 
 
-def _logo(file: Path | None) -> str | None:
-    """Return the logo as a data URL (RFC 2397), or None if none is configured."""
-    if file is None:
+def _logo(logo: Picture | Path | None) -> str | None:
+    """Return the logo as a data URL (RFC 2397), or None if there is none."""
+    if logo is None:
         return None
-    kind = guess_type(file.name)[0] or "image/png"
-    return f"data:{kind};base64,{b64encode(file.read_bytes()).decode()}"
+    if isinstance(logo, Path):
+        logo = Picture(logo.read_bytes(), guess_type(logo.name)[0] or "image/png")
+    return f"data:{logo.mimetype};base64,{b64encode(logo.content).decode()}"

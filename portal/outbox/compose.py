@@ -64,10 +64,11 @@ class Rendered:
 
 
 class Key(NamedTuple):
-    """Everything that depends on a mail's fields, words and language, and on no recipient."""
+    """Everything that a mail depends on beside its recipient; `site` changes with what admins save."""
 
     fields: str
     words: object
+    site: tuple[int, int]
 
 
 class MailUnfit(Exception):
@@ -95,8 +96,6 @@ class Composer:
         self._domain = urlsplit(settings.base_url).hostname or "localhost"
         self._cache: dict[Key, Rendered] = {}
         self._sizes: dict[Key, int] = {}
-        self._sender = _sender(settings.site.organisation, settings.mail.sender)
-        self._theme = Theme.from_colour(settings.site.brand_colour)
 
     def compose(self, row_id: bytes, created_at: datetime, payload: Payload) -> Composed:
         """Render the mail of a row whose payload was decrypted. Raises MailUnfit."""
@@ -167,7 +166,9 @@ class Composer:
         find_words = self._words.get(mail.name)
         shown = {name: value for name, value in vars(mail).items() if name != mail.unsubscribe_field}
         words = find_words(mail, language) if find_words is not None else None
-        return Key(json.dumps([mail.name, language, shown], sort_keys=True), words)
+        return Key(
+            json.dumps([mail.name, language, shown], sort_keys=True), words, self._settings.site.version
+        )
 
     def _render_templates(
         self, mail: mails.Mail, language: str, own: dict[str, str | None], words: object
@@ -183,7 +184,7 @@ class Composer:
             "default_language": settings.default_language,
             "company_page": settings.identity.elsewhere,
             "language": language,
-            "theme": self._theme,
+            "theme": Theme.from_colour(settings.site.brand_colour),
             "words": words,
         }
         context |= {name: None if value is None else _placeholder(name) for name, value in own.items()}
@@ -233,7 +234,7 @@ class Composer:
             raise MailUnfit(mail.name)
         boundary = self._vault.token("boundary", row_id)
         headers = [
-            self._sender,
+            _sender(self._settings.site.organisation, self._settings.mail.sender),
             f"To: {quoted(address)}",
             f"Subject: {_encoded(subject, 'Subject')}",
             f"Date: {format_datetime(created_at)}",
@@ -318,6 +319,7 @@ def _encoded(value: str, name: str) -> str:
     return Header(value, "utf-8", maxlinelen=_HEADER_LINE, header_name=name).encode(linesep="\r\n")
 
 
+@lru_cache(maxsize=8)
 def _sender(organisation: str, address: str) -> str:
     if organisation.isascii() and "=?" not in organisation:
         quoted = organisation.replace("\\", "\\\\").replace('"', '\\"')

@@ -41,7 +41,8 @@ class Context:
 
     `uses` tells `portal incidents` what the features above keep of one; `expired`, what `portal purge` may
     remove; `acting`, what audit entries say of who runs the command. `approvals` and `names` are for `portal
-    audit`: the check of what staff approved, and who they are. The rest is for `portal doctor`: the features'
+    audit`: the check of what staff approved, and who they are. `opened` is called with the settings and the
+    database when a command first opens it. The rest is for `portal doctor`: the features'
     `checks` by their names, `database_checks` and `notes`, and the `faults` of settings that are invalid,
     which no other command gets.
     """
@@ -57,12 +58,15 @@ class Context:
     acting: Callable[[], Mapping[str, str]] = dict
     approvals: "Callable[[], ApprovalsCheck] | None" = None
     names: "Callable[[], Names] | None" = None
+    opened: Callable[[Settings, Database], object] | None = None
 
     @cached_property
     def db(self) -> Database:
         """The database at this version's migration, or a ClickException. Its audit entries say who acts."""
         if (fault := schema.fault_of(self.database)) is not None:
             raise click.ClickException(f"{self.named} {fault}.")
+        if self.opened is not None:
+            self.opened(self.settings, self.database)
         return self.database.acting(self.acting())
 
     @property

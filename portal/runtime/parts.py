@@ -41,7 +41,7 @@ class PageParts:
     """The parts that pages share, those for everyone and those for staff.
 
     `cookie` is the name of the session's cookie. What is below `unlisted_paths` is excluded from search
-    engines, but for `listed_pages`.
+    engines, but for `listed_pages`. `look` brings the settings up to date, at most once per second.
     """
 
     settings: Settings
@@ -52,6 +52,7 @@ class PageParts:
     cookie: str = "session"
     unlisted_paths: tuple[str, ...] = ()
     listed_pages: tuple[str, ...] = ()
+    look: Callable[[], object] = bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +183,8 @@ class WorkerParts:
     takes minutes, by the names of the threads that do it: each makes a function that does what is due and
     returns how much that was.
     `actions` are what staff do with a second person, by kind. `password_faults` says what is wrong with a
-    new password, of a person with these own words.
+    new password, of a person with these own words. `look` brings the settings up to date, at most once per
+    second.
     """
 
     settings: Settings
@@ -202,3 +204,4 @@ class WorkerParts:
     stopping: Callable[[], bool] = bool  # bool() is False: never stops
     # The highest numbers that this process has seen, of what only grows, by name.
     numbers: dict[str, int] = field(default_factory=dict)
+    look: Callable[[], object] = bool

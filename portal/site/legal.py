@@ -1,4 +1,4 @@
-"""The pages that the law asks for: the operator's own Markdown in PORTAL_LEGAL_DIR, else drafts."""
+"""The pages that the law asks for: Markdown that admins saved, else that in PORTAL_LEGAL_DIR, else drafts."""
 
 import re
 from collections.abc import Iterator
@@ -9,10 +9,11 @@ from babel import Locale
 from markupsafe import Markup
 
 from portal.core.settings import Settings
+from portal.core.settings.site import LEGAL_PAGES
 from portal.core.shipped import LEGAL_DRAFTS
 from portal.web import markdown
 
-NAMES = ("privacy", "imprint", "accessibility")
+NAMES = LEGAL_PAGES
 DRAFT_LANGUAGE = "en"  # every draft exists in it
 
 _TITLE = re.compile(r"\A\s*# +(.+?) *#* *\n")
@@ -23,7 +24,7 @@ _MARKS = re.compile(r"([\\`*_\[\]<>&#|])")
 
 @dataclass(frozen=True)
 class LegalPage:
-    """A text with the language that it is in; a draft is one that the operator has not replaced.
+    """A text with the language that it is in; a draft is one that nobody has replaced.
 
     Its main headings have the ids `part-1`, `part-2`, …
     """
@@ -40,14 +41,43 @@ class LegalPage:
         return Locale.parse(self.language, sep="-").text_direction
 
 
+@dataclass(frozen=True)
+class Source:
+    """The Markdown of a page, and its language."""
+
+    text: str
+    language: str
+    draft: bool = False
+
+
 def page(settings: Settings, name: str, language: str) -> LegalPage:
     """Return the text of a page in this language, or in the nearest that there is.
 
-    The operator's own text in another language comes before a draft in this one. Raises OSError, and
+    The company's own text in another language comes before a draft in this one. Raises OSError, and
     UnicodeDecodeError for a file that is not UTF-8.
     """
-    file = _file(settings, name, language)
-    text = _filled_in(settings, file.read_text(encoding="utf-8-sig"))
+    found = source(settings, name, language)
+    return rendered(settings, found.text, found.language, draft=found.draft)
+
+
+def source(settings: Settings, name: str, language: str) -> Source:
+    """Return the Markdown of a page in this language, or in the nearest that there is; raises like `page`."""
+    site = settings.site
+    tags = dict.fromkeys((language, *site.languages, DRAFT_LANGUAGE))
+    for tag in tags:
+        if text := site.legal.get(f"{name}.{tag}"):
+            return Source(text, tag)
+        file = site.legal_dir / f"{name}.{tag}.md" if site.legal_dir else None
+        if file is not None and file.is_file():
+            return Source(file.read_text(encoding="utf-8-sig"), tag)
+    tag = next(tag for tag in tags if (LEGAL_DRAFTS / f"{name}.{tag}.md").is_file())
+    draft = (LEGAL_DRAFTS / f"{name}.{tag}.md").read_text(encoding="utf-8-sig")
+    return Source(draft, tag, draft=True)
+
+
+def rendered(settings: Settings, text: str, language: str, *, draft: bool = False) -> LegalPage:
+    """Return a page of this Markdown; what it may hold is in docs/guide/configure.md."""
+    text = _filled_in(settings, text)
     title = _TITLE.match(text)
     intro, *parts = str(markdown.render(text[title.end() :] if title else text, top=2)).split("<h2>")
     numbered = (f'<h2 id="part-{number}">{part}' for number, part in enumerate(parts, 1))
@@ -55,8 +85,8 @@ def page(settings: Settings, name: str, language: str) -> LegalPage:
         title=re.sub(r"\\(.)", r"\1", title[1]) if title else "",
         body=Markup(intro + "".join(numbered)),  # noqa: S704 - cleaned by the renderer
         headings=tuple(Markup(part.partition("</h2>")[0]).striptags() for part in parts),  # noqa: S704
-        language=file.suffixes[-2].removeprefix("."),
-        draft=file.parent == LEGAL_DRAFTS,
+        language=language,
+        draft=draft,
     )
 
 
@@ -81,9 +111,15 @@ def notes(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield, for `portal doctor`, which page is still a draft or lacks a language."""
     folder = settings.site.legal_dir
     for name in NAMES:
-        files = [f"{name}.{tag}.md" for tag in settings.site.languages]
+        files = [
+            f"{name}.{tag}.md"
+            for tag in settings.site.languages
+            if f"{name}.{tag}" not in settings.site.legal
+        ]
+        if not files:
+            continue
         lacking = [file for file in files if folder is None or not (folder / file).is_file()]
-        if lacking == files:
+        if lacking == files and len(files) == len(settings.site.languages):
             draft = (
                 f"shows a draft; put your own text into {folder or 'PORTAL_LEGAL_DIR'} "
                 f"as {files[0]} (to start from it: {LEGAL_DRAFTS}/{name}.{DRAFT_LANGUAGE}.md)"
@@ -101,13 +137,6 @@ def notes(settings: Settings) -> Iterator[tuple[str, str]]:
 def _own_files(settings: Settings) -> list[Path]:
     folder = settings.site.legal_dir
     return [] if folder is None else sorted(folder.glob("*.md"))
-
-
-def _file(settings: Settings, name: str, language: str) -> Path:
-    tags = dict.fromkeys((language, *settings.site.languages, DRAFT_LANGUAGE))
-    folders = (LEGAL_DRAFTS,) if settings.site.legal_dir is None else (settings.site.legal_dir, LEGAL_DRAFTS)
-    candidates = (folder / f"{name}.{tag}.md" for folder in folders for tag in tags)
-    return next(file for file in candidates if file.is_file())
 
 
 def _filled_in(settings: Settings, text: str) -> str:

@@ -1,7 +1,7 @@
 """Pages of the site itself: language, theme, logo, health, robots.txt and well-known URLs."""
 
 from datetime import timedelta
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from flask import (
@@ -16,6 +16,7 @@ from flask import (
 from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
+from portal.core.settings.site import Picture
 from portal.runtime.doctor import question
 from portal.site import legal
 from portal.web import frame, languages, theme
@@ -23,7 +24,7 @@ from portal.web.forms import own_path
 
 bp = Blueprint("pages", __name__)
 UNLISTED_PATHS = ("/language/",)
-PUBLIC_PATHS = (r"/theme\.css", rf"/(?:{'|'.join(legal.NAMES)})/")
+PUBLIC_PATHS = (r"/theme\.css(?:\?v=[0-9a-f]{6})?", rf"/(?:{'|'.join(legal.NAMES)})/")
 
 YEAR = 365 * 24 * 3600
 SECURITY_LIFETIME = timedelta(days=180)
@@ -72,34 +73,45 @@ def legal_page(name: str) -> BaseResponse:
 @bp.get("/theme.css")
 def theme_stylesheet() -> BaseResponse:
     """Serve the style sheet with the organisation's colours."""
-    response = make_response(_stylesheet(frame.page_parts().settings.site.brand_colour))
+    colour = frame.page_parts().settings.site.brand_colour
+    response = make_response(_stylesheet(colour))
     response.mimetype = "text/css"
-    response.headers["Cache-Control"] = "public, max-age=3600"
-    response.add_etag()
+    return _versioned(response, theme.version(colour))
+
+
+def _versioned(response: Response, version: str) -> BaseResponse:
+    """Let caches keep a response, unless it was asked for by the version of another one."""
+    if request.args.get("v", version) == version:
+        response.headers["Cache-Control"] = "public, max-age=3600"
+        response.add_etag()
     return response.make_conditional(request)
 
 
-@cache
+@lru_cache(maxsize=8)
 def _stylesheet(colour: str) -> str:
     return theme.stylesheet(theme.Theme.from_colour(colour))
 
 
 @bp.get("/logo")
 def logo() -> BaseResponse:
-    """Serve the organisation's logo; 404 if none is configured."""
-    return _picture(frame.page_parts().settings.site.logo_file)
+    """Serve the organisation's logo; 404 if there is none."""
+    return _picture(frame.page_parts().settings.site.light_logo)
 
 
 @bp.get("/logo-dark")
 def logo_dark() -> BaseResponse:
     """Serve the organisation's logo for dark screens; 404 if none is configured."""
-    return _picture(frame.page_parts().settings.site.logo_dark_file)
+    return _picture(frame.page_parts().settings.site.dark_logo)
 
 
-def _picture(file: Path | None) -> BaseResponse:
-    if file is None:
+def _picture(logo: Picture | Path | None) -> BaseResponse:
+    if logo is None:
         raise NotFound
-    return send_file(file.absolute(), max_age=3600)
+    if isinstance(logo, Path):
+        return send_file(logo.absolute(), max_age=3600)
+    response = Response(logo.content, mimetype=logo.mimetype)
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"  # whatever it were taken for
+    return _versioned(response, theme.picture_version(logo))
 
 
 @bp.get("/healthz")

@@ -38,7 +38,7 @@ from portal.core.i18n import translations
 from portal.core.service_urls import LOOPBACK
 from portal.core.shipped import STATIC
 from portal.runtime.parts import PageParts, WebParts
-from portal.web import clients, errors, languages, limits
+from portal.web import clients, errors, languages, limits, theme
 from portal.web.clients import host_name
 from portal.web.gate import READING
 from portal.web.languages import cookie_name
@@ -139,21 +139,31 @@ def prepare(app: Flask, shared: PageParts) -> None:
         # Some browsers and company proxies send no Referer; the token and the SameSite cookie protect forms.
         WTF_CSRF_SSL_STRICT=False,
         BABEL_DEFAULT_LOCALE=settings.default_language.replace("-", "_"),
-        BABEL_DEFAULT_TIMEZONE=settings.site.timezone,
     )
     app.jinja_env.filters["listed"] = _listed
     app.jinja_env.filters["breakable"] = breakable
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["icon"] = icon
+    app.before_request(_look)
     app.before_request(_check_host)
     app.before_request(_redirect_to_base_url)
     csrf.init_app(app)
     app.before_request(_check_form_origin)
-    babel = Babel(app, locale_selector=lambda: Locale.parse(language(), sep="-"))
+    babel = Babel(
+        app,
+        locale_selector=lambda: Locale.parse(language(), sep="-"),
+        timezone_selector=lambda: settings.site.timezone,
+    )
     babel.domain_instance = _Catalogues()
     errors.install(app)
     app.context_processor(_template_context)
     app.after_request(_add_headers)
+
+
+def _look() -> None:
+    """Bring the settings up to date, but for what must answer without the database."""
+    if request.endpoint != "static" and request.path not in HEALTH:
+        page_parts().look()
 
 
 def _check_host() -> None:
@@ -343,6 +353,7 @@ def _template_context() -> dict[str, Any]:
         "language": language(),
         "text_direction": locale.text_direction if locale else "ltr",
         "asset": asset,
+        **theme.urls(settings.site),
         "came_by_form": _came_by_form,
         "link": g.get("link"),  # the name by which this page's forms say which link they belong to
     }

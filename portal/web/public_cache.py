@@ -19,7 +19,7 @@ ExceptionDetails = tuple[type[BaseException], BaseException, TracebackType] | tu
 
 
 class PublicCache:
-    """WSGI middleware: answers GET and HEAD of `paths`, without a query, for the host of PORTAL_BASE_URL.
+    """WSGI middleware: answers GET and HEAD of `paths` for the host of PORTAL_BASE_URL.
 
     The application renders each once per language, until something is published. It is asked without cookies
     and with the language alone; only what it marks as public is kept, and never what sets a cookie. All else
@@ -35,7 +35,10 @@ class PublicCache:
         host: str,
         language: Callable[[WSGIEnvironment], str],
     ) -> None:
-        """Put the cache in front of `app`; `paths` are regular expressions, `language` tells a request's."""
+        """Put the cache in front of `app`; `paths` are regular expressions of paths with their queries.
+
+        `language` tells a request's.
+        """
         self._app = app
         self._pages = pages
         self._paths = re.compile("|".join(paths))
@@ -44,10 +47,10 @@ class PublicCache:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer from memory, or with the application's response."""
-        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        query, method = environ.get("QUERY_STRING"), environ["REQUEST_METHOD"]
+        path = f"{environ['PATH_INFO']}?{query}" if query else environ["PATH_INFO"]
         if not (
             method in ("GET", "HEAD")
-            and not environ.get("QUERY_STRING")
             and self._paths.fullmatch(path)
             and host_name(environ.get("HTTP_HOST", "")) == self._host
         ):

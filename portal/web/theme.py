@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterable
 from colorsys import hls_to_rgb, rgb_to_hls
 from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from portal.core.settings.site import Picture, Site
 
 TEXT = 7.0  # minimum contrast of text (WCAG 2.2, 1.4.6, level AAA)
 DARK_FILL = 5.2  # in dark mode, bright buttons with dark text (at 7 and more) are easier on the eye
@@ -96,10 +99,38 @@ def stylesheet(theme: Theme) -> str:
     )
 
 
+def sample(theme: Theme) -> str:
+    """Return the CSS rules that give samples, in light and dark mode side by side, the colours of `theme`."""
+    return f".sample-light {{\n{_rules(theme.light)}}}\n\n.sample-dark {{\n{_rules(theme.dark)}}}\n"
+
+
+def urls(site: Site) -> dict[str, str]:
+    """Return the URLs of the organisation's style sheet and logos: others for what was changed."""
+    return {
+        "theme_url": f"/theme.css?v={version(site.brand_colour)}",
+        "logo_url": _logo_url("/logo", site.light_logo),
+        "logo_dark_url": _logo_url("/logo-dark", site.dark_logo),
+    }
+
+
+def version(colour: str) -> str:
+    """Return the version in the URL of a colour's style sheet."""
+    return colour.removeprefix("#").lower()
+
+
+def picture_version(picture: Picture) -> str:
+    """Return the version in the URL of a logo."""
+    return picture.digest[:12]
+
+
 def contrast(one: str, other: str) -> float:
     """Return the contrast ratio of two colours, from 1 to 21, as WCAG 2.2 defines it."""
     darker, lighter = sorted((_luminance(one), _luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
+
+
+def _logo_url(path: str, logo: Picture | Path | None) -> str:
+    return f"{path}?v={picture_version(logo)}" if isinstance(logo, Picture) else path
 
 
 def _rules(palette: Palette) -> str:

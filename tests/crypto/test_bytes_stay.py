@@ -43,6 +43,7 @@ ARGUMENTS = {
     "place": (0,),
     "pointer": (0,),
     "row_mac": (0,),
+    "page_mac": (0,),
     "seal": (0,),
     "token": (0,),
     "unlock": (2,),
@@ -108,6 +109,7 @@ LABELS = {
         "bucket",
         "doctor",
         "fingerprint",
+        "page rows",
         "proof",
         "staff",
         "vouchers",
@@ -195,12 +197,14 @@ LABELS = {
         "checklist item",
         "notice task",
         "reset run",
+        "site change",
         *("staff approval", "staff challenge", "staff invitation"),
         *("staff browser", "staff held", "staff member"),
         "staff session",
         "staff session proof",
         "update words",
     },
+    "page_mac": {"site change"},
     "seal": {"canary", "case contact"},
     "token": {"address-undo", "boundary", "message-id", "reminders-off", "reset", "unsubscribe"},
     "unlock": {
@@ -217,6 +221,7 @@ LABELS = {
 MAILS = {
     "account-changed": ("", "not-me", None, "changed_at change browser system"),
     "approval-needed": ("", None, None, "url"),
+    "setting-changed": ("", None, None, "setting url"),
     "address-change": ("", "address-undo", None, "changed_at to made"),
     "address-confirm": ("address-confirm", "address-confirm", None, ""),
     "address-done": ("", None, None, "undoable"),
@@ -290,6 +295,14 @@ REQUESTS = set(
         (
             WORKER.row_mac("campaign", ROW, "text é", 7, -1),
             "34a83b8c1538896223646f00f237cef1f198f3a49227cad7dfc231f53527c330",
+        ),
+        (
+            WEB.page_mac("site change", 7, "logo", 1, "text é", "staff 00"),
+            "07f4b0ee9b64a5f2223bfdf1833d4f84decb300b9e1caec43f7ebe4653ffb53f",
+        ),
+        (
+            WORKER.staff.page_mac("site change", 7, "logo", 0, "", "staff 00"),
+            "84716613069b274e5cdb348189a4cd61843164d402ce3836011d26c4843f4f1b",
         ),
         (
             Cell("table", "column", ROW, 3).associated(b"key1"),

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 SETTINGS = Settings(
     base_url="https://incident.northwind.example",
     mail=MailSettings(sender="incident@northwind.example"),
-    site=Site(
+    given=Site(
         organisation="Northwind Travel",
         contact_email="help@northwind.example",
         contact_phone="+1 555 0100",
@@ -131,7 +131,7 @@ def test_the_room_of_the_padding_is_used_for_longer_texts_first():
     sizes: set[tuple[int, int]] = set()
     for length in range(1, 1100):
         site = replace(SETTINGS.site, contact_phone="1" * length)
-        composer = Composer(replace(SETTINGS, site=site), VAULT, {})
+        composer = Composer(replace(SETTINGS, given=site), VAULT, {})
         content = composer.render(mail, "a@b.example", "en", bytes(16), WRITTEN_AT).content
         message = message_from_bytes(content, policy=policy.default)
         assert not message.defects

@@ -57,7 +57,7 @@ SHOWN = ("From", "Reply-To", "To", "Subject", "List-Id", "List-Unsubscribe", "Li
 SETTINGS = Settings(
     base_url="https://incident.lanternfold.example",
     mail=MailSettings(sender="incident@lanternfold.example"),
-    site=Site(
+    given=Site(
         organisation="Lanternfold Books",
         contact_email="help@lanternfold.example",
         contact_phone="+44 1632 960 188",

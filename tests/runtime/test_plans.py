@@ -47,6 +47,8 @@ SMALL = {
     "reset_requirements",
     "reset_runs",
     "scheduled_jobs",
+    "site_changes",
+    "site_contents",
     "storage_probes",
     "subscription_announcements",
     "worker_keys",

@@ -126,8 +126,8 @@ def test_a_time_is_shown_in_utc_and_named_so(app):
     assert re.sub(r"<[^>]*>", "", page) == "9 November 2026, 23:30&nbsp;UTC"
 
 
-def test_a_time_is_shown_in_the_organisations_zone_too_with_its_date_where_that_differs(app):
-    app.extensions["babel"].default_timezone = "Europe/Madrid"
+def test_a_time_is_shown_in_the_organisations_zone_too_with_its_date_where_that_differs(portal_with):
+    app = portal_with(site={"timezone": "Europe/Madrid"})
     late = re.sub(r"<[^>]*>", "", shown(app, datetime(2026, 11, 9, 23, 30, tzinfo=UTC)))
     assert late == "9 November 2026, 23:30&nbsp;UTC (10 November 2026, 00:30 Madrid)"
     early = re.sub(r"<[^>]*>", "", shown(app, datetime(2026, 7, 9, 8, 0, tzinfo=UTC)))

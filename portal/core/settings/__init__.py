@@ -19,7 +19,7 @@ from portal.core.settings.limits import Limits
 from portal.core.settings.mail import Mail
 from portal.core.settings.passwords import PasswordLists
 from portal.core.settings.retention import Retention
-from portal.core.settings.site import Site
+from portal.core.settings.site import SavedSite, Site
 
 __all__ = [
     "Accounts",
@@ -31,6 +31,7 @@ __all__ = [
     "Mail",
     "PasswordLists",
     "Retention",
+    "SavedSite",
     "SendsMail",
     "Settings",
     "SettingsInvalid",
@@ -63,7 +64,8 @@ class Settings:
     trusted_proxies: int = 0
     demo_mailbox: Path | None = None
     unused: tuple[str, ...] = ()  # variables that were given and do nothing in this version
-    site: Site = field(default_factory=Site)
+    given: Site = field(default_factory=Site)  # see `site`
+    saved: SavedSite = field(default_factory=SavedSite, repr=False, compare=False)
     keys: KeyFiles = field(default_factory=KeyFiles)
     mail: Mail = field(default_factory=Mail)
     limits: Limits = field(default_factory=Limits)
@@ -78,7 +80,12 @@ class Settings:
         """Whether this is a production environment, neither demo nor test."""
         return self.environment == "production"
 
-    @cached_property
+    @property
+    def site(self) -> Site:
+        """What people see now: what admins saved, over what the environment gave; read it each time."""
+        return self.saved.site or self.given
+
+    @property
     def default_language(self) -> str:
         """The language for people whose own is unknown."""
         return self.site.languages[0]
@@ -110,7 +117,7 @@ class Settings:
             trusted_proxies=environment.count("TRUSTED_PROXIES", 0, 10),
             demo_mailbox=environment.demo_path("DEMO_MAILBOX"),
             unused=environment.unused(),
-            site=Site.read(environment),
+            given=Site.read(environment),
             keys=keys,
             mail=Mail.read(environment, sends_mail, keys),
             limits=Limits.read(environment),
