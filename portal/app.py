@@ -42,6 +42,7 @@ from portal.checklist import emails as checklist_emails
 from portal.checklist import jobs as checklist
 from portal.checklist.proofs import jobs as proofs
 from portal.console import actions, orders
+from portal.console.settings import emails as settings_emails
 from portal.core.clock import Clock, SystemClock
 from portal.core.db import Database
 from portal.core.settings import Settings
@@ -99,18 +100,14 @@ from portal.rotation import jobs as rotation
 from portal.rotation import views as rotation_views
 from portal.runtime import heartbeat
 from portal.runtime.page_cache import PageCache
-from portal.runtime.parts import (
-    BeforeHandover,
-    FrozenWords,
-    SealedHandler,
-    WebParts,
-    WorkerParts,
-)
+from portal.runtime.parts import BeforeHandover, FrozenWords, SealedHandler, WebParts, WorkerParts
 from portal.runtime.schedule import ScheduledJob
 from portal.runtime.storage_check import ReadinessCheck, StorageCheck
 from portal.runtime.turns import Expired
 from portal.site import legal
 from portal.site import views as site_views
+from portal.site.saved import jobs as saved_settings
+from portal.site.saved.fresh import Fresh
 from portal.staff import emails as staff_emails
 from portal.staff.approvals import jobs as approvals
 from portal.staff.sign_in import jobs as staff_sign_in
@@ -192,6 +189,7 @@ MAILS: tuple[type[Mail], ...] = (
     *mydata_emails.MAILS,
     *cases_emails.MAILS,
     *staff_emails.MAILS,
+    *settings_emails.MAILS,
     *checklist_emails.MAILS,
 )
 COMPOSERS: dict[str, type[Mail]] = {mail.name: mail for mail in MAILS}
@@ -223,8 +221,6 @@ READINESS: dict[str, ReadinessCheck] = {
     "mail": outbox_service.why_degraded,
 }
 
-# What the commands that publish and withdraw must know of the features above the incidents.
-
 # How long the page cache of a web process may miss a publication.
 LOOK_SECONDS = 0.1
 
@@ -247,20 +243,23 @@ def create_app(
 
     def content_version() -> object:
         with database.read() as session:
-            return incidents.content_number(session), legal.version(settings)
+            return incidents.content_number(session), fresh.read(session), legal.version(settings)
 
     # Tests publish and read at the same instant.
     look_seconds = 0.0 if settings.environment == "test" else LOOK_SECONDS
+    vault = WebVault(web_keys)
+    fresh = Fresh.of(settings, database, vault)
     parts = WebParts(
         settings=settings,
         db=database,
         clock=clock or SystemClock(),
         keys=web_keys,
-        vault=WebVault(web_keys),
+        vault=vault,
         hash_slots=hash_slots_for(settings),
         blocklists=Blocklists(settings.passwords),
         storage=storage or StorageCheck(database, READINESS, clock),
         page_cache=PageCache(content_version, look_seconds),
+        look=fresh.look,
         account_lines=(
             address_views.account_line,
             passkeys_views.account_line,
@@ -326,7 +325,8 @@ def worker_parts(settings: Settings, db: Database, clock: Clock, vault: WorkerVa
         words=dict(WORDS),
         sealed=(SEALED if is_external(settings) else {}) | (orders.SEALED if settings.console.url else {}),
         actions=actions.ACTIONS,
-        password_faults=partial(_password_faults, settings.site.organisation),
+        password_faults=partial(_password_faults, settings),
+        look=Fresh.of(settings, db, vault).look,
         sign_in_failed=reset_service.submit_failed_sign_in,
         long_work={
             "uploads": lambda parts: Uploads(parts).step,
@@ -336,8 +336,8 @@ def worker_parts(settings: Settings, db: Database, clock: Clock, vault: WorkerVa
     )
 
 
-def _password_faults(organisation: str, password: str, own_words: Sequence[str]) -> list[str]:
-    found = passwords.check(password, own_words=own_words, organisation=organisation)
+def _password_faults(settings: Settings, password: str, own_words: Sequence[str]) -> list[str]:
+    found = passwords.check(password, own_words=own_words, organisation=settings.site.organisation)
     return [one.reason for one in found]
 
 
@@ -390,6 +390,7 @@ SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("cases.tidy", HOUR, cases.tidy),
     ScheduledJob("checklist.remind", MINUTE, checklist.remind),
     ScheduledJob("checklist.tidy", MINUTE, proofs.tidy),
+    ScheduledJob("settings.tidy", HOUR, saved_settings.tidy),
     ScheduledJob("staff.tidy", MINUTE, staff_sign_in.tidy),
     ScheduledJob("staff.resume", MINUTE, approvals.resume),
 )

@@ -68,6 +68,10 @@ COMMANDS = {
         "Look up an address for somebody who calls.",
     ),
     "serve": ("portal.serve:serve", "Run the web server at PORTAL_LISTEN."),
+    "settings": (
+        "portal.console.settings.commands:settings",
+        "Show the settings that admins saved, and put yours back.",
+    ),
     "staff": ("portal.staff.commands:staff", "Invite and list the staff who use the console."),
     "status": ("portal.monitoring.status:status", "Show the state of the portal, and what needs action."),
 }
@@ -96,6 +100,7 @@ CHECKS = {
     "mail relay": "portal.outbox.commands:check_relay",
     "legal pages": "portal.site.legal:check_files",
     "password lists": "portal.reset.stolen.commands:check_files",
+    "saved settings": "portal.site.saved.checks:check",
 }
 DATABASE_CHECKS = (
     "portal.identity.builtin.hashes:check_encrypted",
@@ -104,7 +109,12 @@ DATABASE_CHECKS = (
 )
 # They read what settings they need, complete or not.
 WITHOUT_SETTINGS = {("incidents", "check"), ("passwords", "build"), ("passwords", "check")}
-NOTES = ("portal.site.legal:notes", "portal.reset.stolen.commands:notes", "portal.console.checks:notes")
+NOTES = (
+    "portal.site.saved.checks:notes",  # the others judge what people see
+    "portal.site.legal:notes",
+    "portal.reset.stolen.commands:notes",
+    "portal.console.checks:notes",
+)
 
 
 def load(path: str) -> Any:
@@ -250,6 +260,7 @@ def _context_of(context: click.Context, name: str) -> "Context":
             acting=dict if name in REFUSALS else _acting,
             approvals=lambda: load("portal.staff.approvals.checking:check"),
             names=lambda: load("portal.staff.members:names"),
+            opened=None if name in REFUSALS else _bring_up_to_date,
         )
     return context_class(
         settings,
@@ -257,6 +268,13 @@ def _context_of(context: click.Context, name: str) -> "Context":
         database_checks=tuple(load(path) for path in DATABASE_CHECKS),
         notes=tuple(load(path) for path in NOTES),
     )
+
+
+def _bring_up_to_date(settings: Any, db: Any) -> None:
+    """Let a command know what admins saved, where this user can read a key file."""
+    vault = load("portal.site.saved.keys:vault_of")(settings)
+    if vault is not None:
+        load("portal.site.saved.fresh:Fresh")(settings, db, vault)
 
 
 def _acting() -> dict[str, str]:

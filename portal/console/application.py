@@ -16,6 +16,7 @@ from portal.console import home, site
 from portal.console.actions import ACTIONS
 from portal.console.audit import console as audit
 from portal.console.mail import console as mail
+from portal.console.settings import changing
 from portal.console.settings import console as settings_pages
 from portal.console.uses import INCIDENT_USES, remembered
 from portal.core.clock import Clock, SystemClock
@@ -29,6 +30,7 @@ from portal.exposure.console import files, lists, uploads
 from portal.incidents.console import incident, publishing, statement, timeline
 from portal.reset.runs import console as resets
 from portal.runtime.parts import ConsoleParts
+from portal.site.saved.fresh import Fresh
 from portal.staff import pages
 from portal.staff.approvals import console as approvals
 from portal.staff.people import console as people
@@ -62,6 +64,7 @@ PAGES = (
     checklist,
     proofs,
     settings_pages,
+    changing,
     lists,
     files,
     uploads,
@@ -102,12 +105,14 @@ def create_console(
     """
     app = Flask("portal", template_folder=str(TEMPLATES), static_folder=str(STATIC))
     console_keys = console_keys or keys.read_console(settings.keys.console_file)
+    database, vault = db or Database(settings.database_url, for_web=True), ConsoleVault(console_keys)
     parts = ConsoleParts(
         settings=replace(settings, base_url=settings.console.url),
-        db=db or Database(settings.database_url, for_web=True),
+        db=database,
         clock=clock or SystemClock(),
         keys=console_keys,
-        vault=ConsoleVault(console_keys),
+        vault=vault,
+        look=Fresh.of(settings, database, vault).look,
         cookie=COOKIE,
         unlisted_paths=("/",),
         public_url=settings.base_url,

@@ -4,6 +4,7 @@ from portal.campaigns import orders as campaigns
 from portal.checklist import jobs as checklist
 from portal.checklist.proofs import jobs as proofs
 from portal.console.mail import jobs as mail
+from portal.console.settings import jobs as settings
 from portal.console.uses import INCIDENT_USES
 from portal.exposure.uploads import orders as lists
 from portal.incidents.drafts import actions as incidents
@@ -25,4 +26,5 @@ SEALED: dict[str, SealedHandler] = {
     **handlers(proofs.ORDERS),
     **handlers(lists.ORDERS),
     **handlers(resets.ORDERS),
+    **handlers(settings.ORDERS),
 }

@@ -111,7 +111,13 @@ def test_opening_every_link_of_every_mail_changes_nothing(
     after_a_press = {"reported-locked", "second-step-lost", "my-data", "erase-confirm", "erased"}
     after_a_press |= {"case-notice", "case-reset", "case-verify"}
     # To staff: their links lead to the console, where an invitation only shows a form (tests/staff).
-    after_a_press |= {"approval-needed", "checklist-reminder", "sent-back", "sign-in-changed"}
+    after_a_press |= {
+        "approval-needed",
+        "checklist-reminder",
+        "sent-back",
+        "setting-changed",
+        "sign-in-changed",
+    }
     after_a_press |= {"staff-invitation"}
     after_a_press |= {name for name in full.worker.composers if "address" in name}
     assert kinds(full) == set(full.worker.composers) - {"reminder-link"} - after_a_press

@@ -34,6 +34,9 @@ FLASK_ALLOWED = {
     "portal.checklist.words",  # words of pages
     "portal.console.audit.words",  # words of pages
     "portal.console.mail.words",  # words of pages
+    "portal.console.settings.changing",  # pages
+    "portal.console.settings.editing",  # what is typed on pages
+    "portal.console.settings.words",  # words of pages
     "portal.console.site",  # pages
     "portal.demo.example",  # it calls the commands
     "portal.staff.approvals.showing",  # words of pages

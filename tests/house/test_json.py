@@ -104,4 +104,4 @@ def assert_plain(value, key=""):
                 assert_plain(each, key)
         case str():
             assert not A_TIME.match(value) or re.fullmatch(r"[\d-]{10}T[\d:]{8}Z", value), (key, value)
-            assert "@" not in value
+            assert "@" not in value or value == "help@northwind.example"  # the company's own

@@ -5,6 +5,8 @@ from typing import Any
 
 from flask_babel import lazy_gettext
 
+from portal.console.settings.words import title
+
 GROUPS = {
     "incidents": lazy_gettext("Statements and updates"),
     "exposure": lazy_gettext("Lists of people affected"),
@@ -12,6 +14,7 @@ GROUPS = {
     "reset": lazy_gettext("Required resets"),
     "outbox": lazy_gettext("Email"),
     "staff": lazy_gettext("Staff"),
+    "settings": lazy_gettext("Settings"),
     "approvals": lazy_gettext("Approvals"),
     "checklist": lazy_gettext("Checklists"),
     "cases": lazy_gettext("Cases of lost inboxes"),
@@ -82,6 +85,8 @@ SENTENCES = {
     "outbox.retry": lazy_gettext("Queued failed emails again: %(subject)s"),
     "reset.require": lazy_gettext("Began a required reset: %(subject)s"),
     "reset.required": lazy_gettext("Finished a required reset: %(subject)s, %(newly)s passwords locked"),
+    "settings.change": lazy_gettext("Changed a setting: %(subject)s. It was “%(before)s”"),
+    "settings.reset": lazy_gettext("Put the operator’s value back: %(subject)s. It was “%(before)s”"),
     "staff.accept": lazy_gettext("Let in who is staff by the database as it was"),
     "staff.add": lazy_gettext("Added %(subject)s, to be invited"),
     "staff.add-passkey": lazy_gettext("%(subject)s added a passkey"),
@@ -123,4 +128,6 @@ def sentence(action: str, subject: str, values: Mapping[str, Any]) -> str:
     words = SENTENCES.get(action)
     if words is None:
         return f"{action} {subject}".strip()
+    if action.startswith("settings."):
+        subject = title(subject)
     return str(words) % _Values({**values, "subject": subject or "–"})

@@ -1,6 +1,6 @@
-"""Collect what the settings page shows: values with their variables, languages, legal pages, contrasts."""
+"""Collect what the settings page shows: what operators set, languages, legal pages, contrasts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import timedelta
 from functools import cache
@@ -9,6 +9,7 @@ from typing import Any
 
 from babel.messages.pofile import read_po
 
+from portal.audit.staff import OPERATOR
 from portal.core.i18n import DOMAINS, SOURCE_LANGUAGE, TRANSLATIONS, matching_language, shipped_languages
 from portal.core.settings import Settings
 from portal.site import legal
@@ -54,16 +55,6 @@ class Colour:
     link: float
 
 
-def seen(settings: Settings) -> dict[str, list[Value]]:
-    """Return what people see, by part of the page."""
-    site = settings.site
-    return {
-        "name": _values(site, "organisation", "logo_file", "logo_dark_file", "brand_colour"),
-        "contact": _values(site, "contact_email", "contact_phone", "contact_hours", "exit_url"),
-        "place": _values(site, "languages", "timezone", "legal_dir"),
-    }
-
-
 def operators(settings: Settings) -> dict[str, list[Value]]:
     """Return what only an operator sets, by part of the page; nothing that is or holds a secret."""
     mail = settings.mail
@@ -104,7 +95,7 @@ _MAIL = {"dkim_selector": "DKIM_SELECTOR"}
 def languages(settings: Settings) -> list[Language]:
     """Return the portal's languages with what is translated."""
     return [
-        Language(tag, _translated(tag), tag == settings.default_language) for tag in settings.site.languages
+        Language(tag, translated(tag), tag == settings.default_language) for tag in settings.site.languages
     ]
 
 
@@ -157,13 +148,25 @@ def _legal(settings: Settings, name: str, tag: str) -> str:
         page = legal.page(settings, name, tag)
     except (OSError, UnicodeDecodeError):
         return "fault"
+    if f"{name}.{tag}" in settings.site.legal:
+        return "saved"
     if page.language != tag:
         return "other"
     return "draft" if page.draft else "own"
 
 
+def who(names: Mapping[bytes, str]) -> Callable[[str], str]:
+    """Return what tells the name of who changed something, from what its row says."""
+    known = {member.hex(): name for member, name in names.items()}
+
+    def name_of(by: str) -> str:
+        return known.get(by.removeprefix("staff "), by.removeprefix(OPERATOR))
+
+    return name_of
+
+
 @cache
-def _translated(tag: str) -> int:
+def translated(tag: str) -> int:
     """Return how many percent of the texts are translated into a language."""
     known = matching_language(tag, shipped_languages())
     if known == SOURCE_LANGUAGE:

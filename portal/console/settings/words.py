@@ -1,0 +1,87 @@
+"""What the console says of settings: their names and hints, and why something cannot be saved."""
+
+from babel import Locale
+from flask_babel import get_locale, lazy_gettext
+
+from portal.site.saved.pictures import MOST_BYTES, MOST_PIXELS
+
+TITLES = {
+    "organisation": lazy_gettext("Organisation’s name"),
+    "contact_email": lazy_gettext("Contact email"),
+    "contact_phone": lazy_gettext("Contact phone"),
+    "contact_hours": lazy_gettext("When somebody answers"),
+    "exit_url": lazy_gettext("Where “Exit this page” leads"),
+    "brand_colour": lazy_gettext("Brand colour"),
+    "languages": lazy_gettext("Languages"),
+    "timezone": lazy_gettext("Time zone"),
+    "logo": lazy_gettext("Logo"),
+    "logo_dark": lazy_gettext("Logo for dark screens"),
+}
+HINTS = {
+    "organisation": lazy_gettext("Every page and email shows it. Emails come from this name."),
+    "contact_email": lazy_gettext("Pages and emails show it, and answers to emails go there."),
+    "contact_phone": lazy_gettext("For people who’ve lost their inbox. Leave it empty for none."),
+    "contact_hours": lazy_gettext("Like: Mon–Fri 9–17, London time. Write it in the first language."),
+    "exit_url": lazy_gettext("Like https://www.example.com/. Leave it empty, and there’s no such button."),
+    "brand_colour": lazy_gettext("Like #1d5b8f. Where it’d be hard to read, we make it darker or lighter."),
+    "languages": lazy_gettext("The first one is for people whose own language we don’t know."),
+    "timezone": lazy_gettext("Like Europe/Madrid. Times on pages and in emails are in it."),
+    "logo": lazy_gettext("A PNG, JPEG or WebP file. It’s shown instead of the name."),
+    "logo_dark": lazy_gettext("Shown instead of the other logo where somebody has a dark screen."),
+}
+FAULTS = {
+    "organisation": lazy_gettext("Enter a name, on one line."),
+    "contact_email": lazy_gettext("Enter an email address, like help@example.com."),
+    "contact_phone": lazy_gettext("Enter a phone number with at most 60 characters."),
+    "contact_hours": lazy_gettext("Enter one line with at most 120 characters."),
+    "exit_url": lazy_gettext("Enter an address that starts with https://, like https://www.example.com/."),
+    "brand_colour": lazy_gettext("Type a colour like #1d5b8f."),
+    "languages": lazy_gettext("Choose at least one language."),
+    "timezone": lazy_gettext("Enter a time zone like Europe/Madrid."),
+    "logo": lazy_gettext("Choose your logo’s file."),
+    "logo_dark": lazy_gettext("Save a logo for light screens first."),
+}
+LEGAL = {
+    "privacy": lazy_gettext("Privacy"),
+    "imprint": lazy_gettext("Imprint"),
+    "accessibility": lazy_gettext("Accessibility"),
+}
+LEGAL_FAULT = lazy_gettext("Write a text of at most 100 KB, without invisible characters.")
+PICTURES = {
+    "empty": lazy_gettext("Choose your logo’s file."),
+    "svg": lazy_gettext(
+        "SVG files can hold programs, so we don’t take them here. Save your logo as PNG or WebP."
+    ),
+    "type": lazy_gettext("This is no PNG, JPEG or WebP file, whatever its name says. Save your logo as PNG."),
+    "broken": lazy_gettext("This file is damaged or not complete. Save your logo again."),
+    "bytes": lazy_gettext("This file is too large. Save your logo with at most %(number)s KB."),
+    "pixels": lazy_gettext("Your logo must be 16 to %(number)s pixels wide and high."),
+    "moving": lazy_gettext("Your logo must not move. Save it as a single picture."),
+}
+OUTDATED = lazy_gettext(
+    "Somebody else changed this meanwhile. Look at what’s there now. Press Save again to use yours instead."
+)
+SAME_PLACE = lazy_gettext("Give each language a place of its own.")
+
+
+def title(name: str) -> str:
+    """Return a setting's name in words."""
+    if name in TITLES:
+        return str(TITLES[name])
+    page, _dot, tag = name.partition(".")
+    if page not in LEGAL:
+        return name
+    return f"{LEGAL[page]}, {_language(tag)}"
+
+
+def picture_fault(reason: str) -> str:
+    """Return why a file cannot be the logo."""
+    number = MOST_BYTES // 1024 if reason == "bytes" else MOST_PIXELS
+    return str(PICTURES[reason]) % {"number": number}
+
+
+def _language(tag: str) -> str:
+    try:
+        return Locale.parse(tag, sep="-").get_display_name(get_locale()) or tag
+    except ValueError:
+        return tag
