@@ -301,10 +301,6 @@ REQUESTS = set(
             "07f4b0ee9b64a5f2223bfdf1833d4f84decb300b9e1caec43f7ebe4653ffb53f",
         ),
         (
-            WORKER.staff.page_mac("site change", 7, "logo", 0, "", "staff 00"),
-            "84716613069b274e5cdb348189a4cd61843164d402ce3836011d26c4843f4f1b",
-        ),
-        (
             Cell("table", "column", ROW, 3).associated(b"key1"),
             "7461626c6500636f6c756d6e0033006b65793100000102030405060708090a0b0c0d0e0f",
         ),
