@@ -14,7 +14,10 @@ class AuditEntry(Base):
     """One action. `details` is canonical JSON with counts and names of public things, never of people."""
 
     __tablename__ = "audit_entries"
-    __table_args__ = (Index("ix_audit_entries_subject", "subject", "number"),)
+    __table_args__ = (
+        Index("ix_audit_entries_subject", "subject", "number"),
+        Index(None, "action", "at"),
+    )
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[datetime] = mapped_column(Utc)

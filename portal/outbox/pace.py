@@ -25,7 +25,7 @@ BETWEEN_DECREASES = timedelta(seconds=1)
 GATHER_SECONDS = 0.5
 # The most mails that are counted: so many index entries are read in a millisecond or two.
 MOST_COUNTED = 10_000
-MEASURED, FEWEST_MEASURED = timedelta(minutes=5), 50
+MEASURED, FEWEST_MEASURED, MOST_MEASURED = timedelta(minutes=5), 50, 2_000
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def measured_rate(session: Session, now: datetime) -> float | None:
     """
     lately = ENDED & (OutboxMail.state == SENT) & (OutboxMail.finished_at > now - MEASURED)
     newest = select(OutboxMail.finished_at).where(lately).order_by(OutboxMail.finished_at.desc())
-    few = newest.limit(MOST_COUNTED).subquery()
+    few = newest.limit(MOST_MEASURED).subquery()
     times = select(func.count(), func.min(few.c.finished_at), func.max(few.c.finished_at))
     number, first, last = session.execute(times).one()
     if first is None or last is None or number < FEWEST_MEASURED or first == last:

@@ -10,9 +10,13 @@ import pytest
 from sqlalchemy import event, select
 
 from portal.app import SCHEDULE
+from portal.campaigns.series import progress
+from portal.console import situation
 from portal.core.db import Base, new_id
+from portal.outbox import pace
 from portal.runtime import turns
 from portal.runtime.turns import Turns, delete_some, in_turns, update_some
+from portal.subscriptions import service as subscriptions
 from portal.web.limits import RateBucket
 from tests.migrations import rows
 
@@ -129,6 +133,25 @@ def test_no_job_scans_a_table_that_grows(db, everything, worker_parts):
     assert found == []
     # Another index would find these rows too, after reading most of the table.
     assert [name for name, index in INDEXES.items() if index not in used[name]] == []
+
+
+def test_what_pages_of_staff_ask_again_and_again_scans_no_log_and_no_mail(db, everything, clock):
+    # One row for each worker process of the last day.
+    grow = (set(Base.metadata.tables) - SMALL - {"worker_heartbeats"}) | {"audit_entries"}
+    with executed(db) as seen, db.read() as session:
+        situation.rows(session, clock.now())
+        situation.banners(session, ("en", "es"), clock.now())
+        for notice in progress.campaigns(session):
+            progress.ledger(session, notice)
+        pace.measured_rate(session, clock.now())
+        subscriptions.count(session, new_id())
+    assert [
+        (statement, tables)
+        for statement, plan in plans(db, seen)
+        if (tables := scanned(plan, is_sqlite=db.is_sqlite) & grow)
+    ] == []
+    assert any("FROM audit_entries" in statement for statement in seen)
+    assert any("FROM outbox_ledger" in statement for statement in seen)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from flask_babel import ngettext
 from werkzeug.wrappers import Response
 
 from portal.console.mail.forms import ReasonForm, RetryForm
-from portal.console.mail.jobs import ADMIN, PAUSES, RESUMES
+from portal.console.mail.jobs import ADMIN, PAUSES, PORTION, RESUMES
 from portal.console.mail.words import STATES, STREAMS, purpose_words, reason_words
 from portal.monitoring import figures
 from portal.outbox import pace, service
@@ -22,8 +22,8 @@ from portal.web.forms import EmptyForm
 bp = StaffPages("mail", __name__)
 
 REFUSED = 422
-# Rows that are read for the reasons, and for what a retry sends: some ten milliseconds.
-MOST_READ = 10_000
+# Rows that are read for the reasons, and for what a retry sends: as many as it queues at once.
+MOST_READ = PORTION
 
 
 @bp.page("/mail/")
