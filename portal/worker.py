@@ -32,6 +32,8 @@ from portal.runtime.schedule import ScheduledJob
 log = logging.getLogger("portal.worker")
 
 LOOK_SECONDS = 0.25
+# Somebody waits in front of a page for a sealed job. A look reads one index entry.
+SEALED_LOOK_SECONDS = 0.05
 AFTER_FAULT_SECONDS = 3.0
 
 
@@ -146,10 +148,10 @@ class Worker:
             for number, handler in previous.items():
                 signal.signal(number, signal.SIG_IGN if self._signalled else handler)
 
-    def _loop(self, name: str, step: Callable[[], int]) -> None:
-        """Repeat a step, which returns how much it did: at once if anything, else after `LOOK_SECONDS`."""
+    def _loop(self, name: str, step: Callable[[], int], pause: float = LOOK_SECONDS) -> None:
+        """Repeat a step, which returns how much it did: at once if anything, else after `pause` seconds."""
         while not self._stopping.is_set():
-            wait = LOOK_SECONDS
+            wait = pause
             try:
                 self.parts.look()
                 if step():
@@ -185,7 +187,7 @@ class Worker:
 
     def _answer_sealed(self, jobs: Jobs) -> None:
         try:
-            self._loop("sealed", jobs.step)
+            self._loop("sealed", jobs.step, SEALED_LOOK_SECONDS)
         finally:
             jobs.close()
 
