@@ -13,9 +13,6 @@ from portal.exposure.activating import Comparison
 from portal.exposure.importing.comparing import Rows, compare, opened, stored
 from portal.exposure.models import READY, ActiveList, ExposureList, ListComparison
 
-# Of each incident: who activates an older one compares it on the command line.
-NEWEST = 5
-
 
 def remember(session: Session, vault: WorkerVault, list_id: int, comparison: Comparison) -> None:
     """Store how a version compares with another one."""
@@ -50,7 +47,7 @@ def verified(
 
 
 def compare_next(db: Database, vault: WorkerVault, stopping: Callable[[], bool]) -> bool:
-    """Compare a version that was not yet compared with the active one; return whether there was one.
+    """Compare the newest version not yet compared with the active one; return whether there was one.
 
     Reads both lists: about 20 seconds for a million people.
     """
@@ -83,14 +80,13 @@ class StopComparing(Exception):
 def _not_compared(session: Session, vault: WorkerVault) -> tuple[ExposureList, ExposureList] | None:
     ids = list(session.scalars(select(ActiveList.incident_id)))
     for incident_id, former in service.verified_active(session, vault, ids).items():
-        newest = (
+        others = (
             select(ExposureList)
             .where(ExposureList.incident_id == incident_id, ExposureList.state == READY)
             .where(ExposureList.data_key.is_not(None), ExposureList.id != former.id)
             .order_by(ExposureList.number.desc())
-            .limit(NEWEST)
         )
-        for version in session.scalars(newest):
+        for version in session.scalars(others):
             if verified(session, vault, version, former) is None:
                 return version, former
     return None

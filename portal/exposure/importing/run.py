@@ -1,10 +1,12 @@
 """Import a file as a new version of an affected list, or check it."""
 
 import json
+from collections.abc import Callable
 from contextlib import closing
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
 from portal.core.clock import Clock
@@ -42,12 +44,14 @@ def import_list(
     progress: Progress,
     *,
     dry_run: bool = False,
+    also: Callable[[Session, Summary], None] = lambda _session, _summary: None,
 ) -> Summary:
     """Import a file as a new version and return its summary; with `dry_run` nothing is stored.
 
     Commits in chunks; the version is invisible until it is activated, and removed if the import fails.
     The audit row is written in the transaction that makes the version available for activation, and with
-    `widen` stages the classes that the incident does not list. Raises ImportUndecided, for a dry run too, if
+    `widen` stages the classes that the incident does not list. `also` is called in that transaction: what it
+    stores is there exactly if the version is. Raises ImportUndecided, for a dry run too, if
     there are such classes without `widen`, if `must_not_lose` and the file lacks many people, or if
     `to_leave_out` is a large part of them; FileRefused for an invalid file, ReportUnwritable, NoRoom,
     ImportRunning, OSError and DBAPIError; and ImportStopped from one of these, or from KeyboardInterrupt, if
@@ -73,7 +77,7 @@ def import_list(
             insert_people(db, ((list_id, key[:INDEX_BYTES], key[INDEX_BYTES:], blob) for key, blob in people))
             summary = job.summary
             summary.list_id, summary.number = list_id, number
-            _finish(db, clock, source, summary)
+            _finish(db, clock, source, summary, also)
         except EXPECTED as error:
             if outcome := undo(db, list_id, progress):
                 raise ImportStopped(outcome) from error
@@ -121,7 +125,9 @@ def _begin(db: Database, vault: WorkerVault, clock: Clock, source: Source) -> tu
         return version.number, version.id, data_key
 
 
-def _finish(db: Database, clock: Clock, source: Source, summary: Summary) -> None:
+def _finish(
+    db: Database, clock: Clock, source: Source, summary: Summary, also: Callable[[Session, Summary], None]
+) -> None:
     """Make the version available for activation, record the import, and stage the classes beyond."""
     with db.write() as session:
         incident, now = incidents.by_id(session, source.incident_id), clock.now()
@@ -151,3 +157,4 @@ def _finish(db: Database, clock: Clock, source: Source, summary: Summary) -> Non
                 bad_rows=summary.bad_rows,
             )
         )
+        also(session, summary)

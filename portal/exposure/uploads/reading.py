@@ -1,6 +1,9 @@
 """Read or store what was uploaded, by the services of the commands."""
 
+from collections.abc import Callable
 from typing import Any
+
+from sqlalchemy.orm import Session
 
 from portal.exposure import importing, left_out, service
 from portal.exposure.importing.comparisons import remember
@@ -17,12 +20,25 @@ from portal.runtime.parts import WorkerParts
 
 
 def read_list(
-    parts: WorkerParts, upload: Upload, plan: Plan, file: Streamed, report: LineReport, progress: Progress
+    parts: WorkerParts,
+    upload: Upload,
+    plan: Plan,
+    file: Streamed,
+    report: LineReport,
+    progress: Progress,
+    note: Callable[[Session, dict[str, Any]], None],
 ) -> dict[str, Any]:
     """Read a list, and with `plan.store` store it as a version; return what was found.
 
-    Raises what `import_list` raises.
+    `note` is called with that in the transaction that ends the version, so that a worker that dies leaves
+    both or neither. Raises what `import_list` raises.
     """
+
+    def also(session: Session, summary: importing.Summary) -> None:
+        if summary.comparison is not None:
+            remember(session, parts.vault, summary.list_id, summary.comparison)
+        note(session, found.of_summary(summary, report))
+
     with parts.db.read() as session:
         incident = incidents.by_id(session, upload.incident_id)
     source = importing.Source(
@@ -34,11 +50,8 @@ def read_list(
         widen=plan.widen,
     )
     summary = importing.import_list(
-        parts.db, parts.vault, parts.clock, source, progress, dry_run=not plan.store
+        parts.db, parts.vault, parts.clock, source, progress, dry_run=not plan.store, also=also
     )
-    if summary.number and summary.comparison is not None:
-        with parts.db.write() as session:
-            remember(session, parts.vault, summary.list_id, summary.comparison)
     return found.of_summary(summary, report)
 
 

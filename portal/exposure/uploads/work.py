@@ -131,10 +131,19 @@ class Uploads:
         parts = self._parts
         plan = plans.plan_of(parts.vault, upload)
         parts = replace(parts, db=parts.db.acting({"by": plan.by} if plan.by else {}))
-        file = streamed(parts.db, parts.vault, upload)
-        read = read_list if upload.purpose == LIST else read_people_left_out
-        done = read(parts, upload, plan, file, report, _Shown(parts, upload))
-        stored = bool(done.get("number")) or "new" in done
+        file, shown = streamed(parts.db, parts.vault, upload), _Shown(parts, upload)
+        if upload.purpose == LIST:
+
+            def note(session: Session, done: Mapping[str, Any]) -> None:
+                if not self._note(session, upload, STORED, done, report):
+                    raise Interrupted
+
+            done = read_list(parts, upload, plan, file, report, shown, note)
+            if done["number"]:
+                return True
+        else:
+            done = read_people_left_out(parts, upload, plan, file, report, shown)
+        stored = "new" in done
         self._end(upload, STORED if stored else READ, done, report)
         return stored
 
@@ -161,6 +170,18 @@ class Uploads:
         self, upload: Upload, state: str, content: Mapping[str, Any], report: LineReport | None = None
     ) -> None:
         """Store what was found, unless somebody discarded the upload meanwhile."""
+        with self._parts.db.write() as session:
+            self._note(session, upload, state, content, report)
+
+    def _note(
+        self,
+        session: Session,
+        upload: Upload,
+        state: str,
+        content: Mapping[str, Any],
+        report: LineReport | None,
+    ) -> bool:
+        """Store what was found; return False if the upload is not this worker's any more."""
         parts = self._parts
         values = {
             "state": state,
@@ -172,16 +193,16 @@ class Uploads:
         }
         pages = list(report.pages(LINES_OF_PAGE)) if report is not None else []
         reasons = {reason: number for number, reason in enumerate(report.lines)} if report else {}
-        with parts.db.write() as session:
-            if not _changed(session, upload, values):
-                return
-            session.execute(delete(UploadLines).where(UploadLines.upload_id == upload.id))
-            session.add_all(
-                UploadLines(
-                    upload_id=upload.id, page=page, reason=reasons[reason], lines=",".join(map(str, lines))
-                )
-                for page, (reason, lines) in enumerate(pages)
+        if not _changed(session, upload, values):
+            return False
+        session.execute(delete(UploadLines).where(UploadLines.upload_id == upload.id))
+        session.add_all(
+            UploadLines(
+                upload_id=upload.id, page=page, reason=reasons[reason], lines=",".join(map(str, lines))
             )
+            for page, (reason, lines) in enumerate(pages)
+        )
+        return True
 
     def _release(self, upload: Upload) -> None:
         with self._parts.db.write() as session:
