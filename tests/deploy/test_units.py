@@ -3,13 +3,16 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.people_files.workbooks import sheet, write
 from tests.processes import PORTAL, command
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 pytestmark = pytest.mark.deploy
 
@@ -208,3 +211,31 @@ def test_postgresql_is_set_up_for_three_users_without_a_password(postgres, envir
             "DROP ROLE portal",
         ):
             subprocess.run(["psql", "--quiet", as_root, f"--command={statement}"], check=True)
+
+
+def under_the_filter_of(unit, *program):
+    words = [sys.executable, "-m", "tests.deploy.sandbox", str(unit), *map(str, program)]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "said"),
+    [(1024, '"ann@mail.example","Ann"'), (16, " 1\n")],
+    ids=["enough memory", "too little"],
+)
+def test_a_workbook_is_read_under_the_filter_of_the_consoles_unit(tmp_path, megabytes, said):
+    """In a child that limits itself, from a file in memory: what the unit forbids must not be needed."""
+    people = {"People": sheet(("email", "name"), ("ann@mail.example", "Ann"))}
+    file = write(tmp_path / "people.xlsx", people)
+    unit = DEPLOY / "systemd/portal-console.service"
+    program = (sys.executable, "-m", "tests.deploy.reads_workbook", file, str(megabytes))
+    finished = under_the_filter_of(unit, *program)
+    assert said in finished.stdout, finished.stdout + finished.stderr
+
+
+def test_the_filter_of_the_tests_is_that_of_the_unit():
+    unit = DEPLOY / "systemd/portal-console.service"
+    tried = "import mmap, os\nfor call in (lambda: mmap.mmap(-1, 4096, prot=7), lambda: os.chroot(b'/')):\n"
+    tried += " try: call()\n except PermissionError as error: print(error)"
+    finished = under_the_filter_of(unit, sys.executable, "-c", tried)
+    assert finished.stdout == "[Errno 1] Operation not permitted\n[Errno 1] Operation not permitted: b'/'\n"
