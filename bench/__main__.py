@@ -6,6 +6,7 @@ from collections.abc import Callable
 from bench import (
     answers,
     checker,
+    console,
     corpus,
     external,
     factors,
@@ -50,6 +51,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "readiness": readiness.run,
     "required resets": required.run,
     "uploads": uploads.run,
+    "console": console.run,
 }
 
 
