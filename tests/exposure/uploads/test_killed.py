@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from portal.audit.models import AuditEntry
 from portal.exposure.importing.leftovers import clear
-from portal.exposure.models import READY, ExposedPerson, ExposureList
+from portal.exposure.models import ExposedPerson, ExposureList
 from portal.exposure.uploads import plans
 from portal.exposure.uploads.models import Upload
 from portal.exposure.uploads.plans import Plan
@@ -66,7 +66,7 @@ def killed_after(environ, statement):
 def versions(desk):
     """Numbers of the versions, and how many people and audit entries there are of them."""
     with desk.db.read() as session:
-        numbers = list(session.scalars(select(ExposureList.number).where(ExposureList.state == READY)))
+        numbers = list(session.scalars(select(ExposureList.number).where(ExposureList.state == "ready")))
         people = session.scalar(select(func.count()).select_from(ExposedPerson))
         entries = select(func.count()).where(AuditEntry.action == "exposure.import")
         return numbers, people, session.scalar(entries)
