@@ -5,17 +5,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from flask import abort, redirect, render_template, request
+from flask import abort, make_response, redirect, render_template, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from portal.campaigns import orders
-from portal.campaigns.forms import BASES, KINDS, AskForm, DraftForm, OwnWordsForm, ReasonForm, choices_of
+from portal.campaigns.forms import (
+    BASES,
+    KINDS,
+    AskForm,
+    DraftForm,
+    OwnWordsForm,
+    ReasonForm,
+    choices_of,
+)
 from portal.campaigns.models import DRAFT, ENDED, PAUSED, RUNNING, Campaign
-from portal.campaigns.series import drafting, progress, shown, status, steering
+from portal.campaigns.series import binding, drafting, progress, shown, status, steering
 from portal.exposure import service as exposure
+from portal.exposure.console.forms import LEFT_OUT_REASONS
 from portal.incidents import service as incidents
 from portal.incidents.models import PUBLISHED, Incident
 from portal.staff import sending
@@ -31,6 +40,11 @@ from portal.web import frame, languages
 bp = StaffPages("notices", __name__)
 
 REFUSED = 422
+# Mails bring their styles along.
+MAIL_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'; sandbox"
+)
 STATES = {
     "draft": lazy_gettext("Draft"),
     "running": lazy_gettext("Going out"),
@@ -57,6 +71,10 @@ REASONS = {
     ),
     "list-changed": lazy_gettext("Another list is active now. Draft the notice again."),
     "list-gone": lazy_gettext("The earlier list was destroyed. Choose people a notice didn’t reach."),
+    "left-out-changed": lazy_gettext(
+        "Other people are left out now than when this was drafted. Draft the notice again."
+    ),
+    "left-out-own": lazy_gettext("You changed who is left out, so another approver must let it go on."),
     "already-told": lazy_gettext("Everyone on this list has a first notice. Choose “More facts”."),
     "not-published": lazy_gettext("The incident isn’t public yet, so the link would lead nowhere."),
 }
@@ -124,21 +142,26 @@ def one(slug: str, number: int) -> str:
 
 
 @bp.page("/notices/<slug>/<int:number>/text/<language>/")
-def text(slug: str, number: int, language: str) -> str:
-    """Show the mail as a made-up person would get it."""
-    console = sending.parts()
-    if language not in console.settings.site.languages:
-        abort(404)
-    with console.db.read() as session:
-        incident, campaign = notice_of(session, slug, number)
-        words = shown.words_of(session, campaign)
-    # Its links are those of the public site.
-    settings = replace(console.settings, base_url=console.public_url)
-    subject, body = shown.text_of(settings, words, language, console.clock.now())
-    return render_template(
-        "campaigns/console/text.html", incident=incident, number=number, language_of=language,
-        subject=subject, body=body, languages_of=console.settings.site.languages,
+def text(slug: str, number: int, language: str) -> Response:
+    """Show the mail as a made-up person would get it: on a phone, on a desktop, and as plain text."""
+    incident, mail = _mail(slug, number, language)
+    page = render_template(
+        "campaigns/console/text.html", incident=incident, number=number, language_of=language, mail=mail,
+        languages_of=sending.parts().settings.site.languages,
     )  # fmt: skip
+    response = make_response(page)
+    response.headers["Content-Security-Policy"] = f"{frame.CONTENT_SECURITY_POLICY}; frame-src 'self'"
+    return response
+
+
+@bp.page("/notices/<slug>/<int:number>/text/<language>/html/")
+def html(slug: str, number: int, language: str) -> Response:
+    """Return the mail's HTML for a frame of that page: it loads nothing, sends nothing and runs nothing."""
+    _incident, mail = _mail(slug, number, language)
+    response = make_response(mail.html)
+    response.headers["Content-Security-Policy"] = MAIL_POLICY
+    response.headers["X-Frame-Options"] = "SAMEORIGIN"
+    return response
 
 
 @bp.page("/notices/<slug>/<int:number>/test/", roles=orders.STEERING, methods=("POST",), step_up=True)
@@ -242,6 +265,7 @@ def _page(
         described = drafting.described(session, campaign)
         asked = approvals.find(session, orders.START, {"incident": slug, "notice": str(number)})
         active = exposure.active(session, incident.id)
+        changed, changes = binding.changed(session, campaign), binding.changes(session, campaign)
     roles = current().member.roles
     state = data["state"]
     return render_template(
@@ -254,6 +278,10 @@ def _page(
         states=STATES,
         wave_states=WAVE_STATES,
         asked=asked,
+        without=(without := binding.of(campaign)),
+        left_out_changes=changes,
+        left_out_changed=without is not None and changed,
+        left_out_reasons=LEFT_OUT_REASONS,
         outdated=state == DRAFT and (active is None or active.id != campaign.list_id),
         public=incident.state == PUBLISHED,
         asks=state == DRAFT and bool(orders.AUTHOR & roles),
@@ -266,6 +294,18 @@ def _page(
         fault=fault,
         site_languages=console.settings.site.languages,
     )
+
+
+def _mail(slug: str, number: int, language: str) -> tuple[Incident, shown.Shown]:
+    console = sending.parts()
+    if language not in console.settings.site.languages:
+        abort(404)
+    with console.db.read() as session:
+        incident, campaign = notice_of(session, slug, number)
+        words = shown.words_of(session, campaign)
+    # Its links are those of the public site.
+    settings = replace(console.settings, base_url=console.public_url)
+    return incident, shown.mail_of(settings, words, language, console.clock.now())
 
 
 def _incident(session: Session, slug: str) -> Incident:

@@ -66,6 +66,8 @@ class Campaign(Base):
     next_at: Mapped[datetime | None] = mapped_column(Utc)
     frozen: Mapped[bool] = mapped_column(default=False)
     lane: Mapped[int | None] = mapped_column(SmallInteger)
+    # JSON: who was left out when it was drafted, without names; empty where it is not bound to that.
+    without: Mapped[str] = mapped_column(Text, default="", server_default="")
     # Made with the worker's keys: a row that was inserted or altered without them mails nobody.
     row_mac: Mapped[bytes] = mapped_column(LargeBinary(ROW_MAC_BYTES))
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from portal.campaigns import frozen
 from portal.campaigns.models import DRAFT, STOPPED, Campaign
 from portal.campaigns.refusals import REASONS, refused
-from portal.campaigns.series import drafting, steering
+from portal.campaigns.series import binding, drafting, steering
 from portal.campaigns.tasks import jobs as tasks
 from portal.core.i18n import best_language
 from portal.exposure import service as exposure
@@ -28,11 +28,13 @@ AUTHOR = frozenset({Role.AUTHOR})
 STEERING = frozenset({Role.AUTHOR, Role.APPROVER, Role.PRIVACY, Role.ADMIN})
 
 
-def order_resume(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+def order_resume(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
     """Let a paused notice go on. Fields: incident, notice."""
     try:
         with parts.db.write() as session:
-            steering.resume(session, parts.vault, _found(session, fields, lock=True), parts.clock.now())
+            campaign = _found(session, fields, lock=True)
+            alone = parts.settings.console.one_person
+            steering.resume(session, parts.vault, campaign, parts.clock.now(), acting.by, alone=alone)
     except tuple(REASONS) as error:
         raise refused(error) from error
     return {}
@@ -77,6 +79,8 @@ def describe_start(session: Session, fields: Mapping[str, str]) -> dict[str, Any
     current = exposure.active(session, campaign.incident_id)
     if campaign.state == DRAFT and (current is None or current.id != campaign.list_id):
         raise Refused("list-changed")
+    if campaign.state == DRAFT and binding.changed(session, campaign):
+        raise Refused("left-out-changed")
     if incidents.by_id(session, campaign.incident_id).state != PUBLISHED:
         raise Refused("not-published")
     return drafting.described(session, campaign)
@@ -96,6 +100,12 @@ def perform_start(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[
             return {"notice": campaign.number, "mails": campaign.expected}
     except tuple(REASONS) as error:
         raise refused(error) from error
+
+
+def _left_out_reasons() -> Any:
+    from portal.exposure.console.forms import LEFT_OUT_REASONS  # noqa: PLC0415 - as above
+
+    return LEFT_OUT_REASONS
 
 
 def _forms() -> Any:
@@ -126,6 +136,10 @@ ACTIONS = {
         perform_start,
         ask=AUTHOR,
         page="campaigns/console/_approval.html",
-        more=lambda _session, _shown: {"kinds": _forms().KINDS, "bases": _forms().BASES},
+        more=lambda _session, _shown: {
+            "kinds": _forms().KINDS,
+            "bases": _forms().BASES,
+            "left_out_reasons": _left_out_reasons(),
+        },
     ),
 }

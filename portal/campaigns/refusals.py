@@ -1,7 +1,7 @@
 """Why an order about notices is refused: the services' errors, and the codes that pages have words for."""
 
 from portal.campaigns import frozen
-from portal.campaigns.series import drafting, steering
+from portal.campaigns.series import binding, drafting, steering
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
 from portal.staff.orders import Refused
@@ -20,6 +20,8 @@ REASONS: dict[type[Exception], str] = {
     drafting.SinceMissing: "no-notice",
     drafting.FormerListGone: "list-gone",
     drafting.AlreadyTold: "already-told",
+    binding.LeftOutChanged: "left-out-changed",
+    binding.OwnChange: "left-out-own",
 }
 
 

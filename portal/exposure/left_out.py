@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from hmac import compare_digest
 
 from sqlalchemy import func, select
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 from portal.audit import service as audit
 from portal.core.db import Database
 from portal.crypto.vault import Cell, WorkerVault
+from portal.exposure.leaving import sets as left_out_sets
 from portal.exposure.models import ExposureList, LeftOut
 from portal.exposure.people import ADDRESS_BYTES, Indexer, Person
 from portal.exposure.service import FEW, people_after
@@ -25,6 +27,9 @@ log = logging.getLogger("portal.exposure")
 # An address with its reference: the exact address, and the account_ref or nothing.
 Who = tuple[str, str]
 
+# Why somebody is left out: what the second person who approves a notice reads. No text of anybody's own: it
+# would name people.
+REASONS = ("died", "staff", "told", "asked", "file", "other")
 MOST = 100_000
 CHUNK = 500
 # More than a tenth of a list must be meant, and a few always are.
@@ -57,12 +62,21 @@ def is_large_part(number: int, people: int) -> bool:
 
 
 def add(
-    session: Session, vault: WorkerVault, incident: Incident, people: Collection[Who], now: datetime
+    session: Session,
+    vault: WorkerVault,
+    incident: Incident,
+    people: Collection[Who],
+    now: datetime,
+    reason: str = "",
 ) -> int:
-    """Leave people out of an incident's notices; return how many were not before. Writes the audit row."""
+    """Leave people out of an incident's notices; return how many were not before. Writes the audit row.
+
+    `reason` is one of REASONS, or nothing.
+    """
+    note_genuine(session, vault, incident.id)
     known = among(session, vault, incident.id, people)
-    new = 0
-    for who in people:
+    added = []
+    for who in dict.fromkeys(people):
         if who in known:
             continue
         index = index_of(vault, who)
@@ -70,19 +84,30 @@ def add(
         row = LeftOut(incident_id=incident.id, person_index=index, person=sealed)
         row.row_mac = _row_mac(vault, row)
         session.merge(row)  # in place of a forged one
-        new += 1
+        added.append(index)
     session.flush()
-    audit.record(session, "exposure.except", incident.slug, {"people": len(people), "new": new}, now)
-    return new
+    left_out_sets.change(session, vault, incident.id, added=added, reason=reason)
+    details: dict[str, str | int | bool | None] = {"people": len(people), "new": len(added)}
+    details |= {"reason": reason} if reason else {}
+    audit.record(session, "exposure.except", incident.slug, details, now)
+    return len(added)
+
+
+def note_genuine(session: Session, vault: WorkerVault, incident_id: bytes) -> None:
+    """Have an incident's set made of those who are left out, and lock it."""
+    left_out_sets.ready(session, vault, incident_id, partial(_is_genuine, vault))
 
 
 def remove(session: Session, vault: WorkerVault, incident: Incident, who: Who, now: datetime) -> None:
     """Notify a person again. Writes the audit row. Raises NotLeftOut."""
+    note_genuine(session, vault, incident.id)
     row = session.get(LeftOut, (incident.id, index_of(vault, who)))
     if row is None:
         raise NotLeftOut
+    counted = [row.person_index] if _is_genuine(vault, row) else []
     session.delete(row)
     session.flush()
+    left_out_sets.change(session, vault, incident.id, removed=counted)
     audit.record(session, "exposure.except-remove", incident.slug, {"people": 1}, now)
 
 

@@ -13,6 +13,8 @@ READY = "ready"
 
 _ListId = BigInteger().with_variant(Integer, "sqlite")
 
+DIGEST_BYTES = 32
+
 
 class ExposureList(Base):
     """One version of one incident's affected list; in clear it holds only counts.
@@ -92,6 +94,25 @@ class ExposedPerson(Base):
     fold_index: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
     person_key: Mapped[bytes] = mapped_column(LargeBinary(INDEX_BYTES), primary_key=True)
     blob: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class LeftOutSet(Base):
+    """Who is left out of an incident's notices, taken together: what an approval of a notice is bound to.
+
+    `digest` is the sum of the hashes of their indexes, `version` counts the changes, and `history` is JSON of
+    the newest: version, who, why, and how many more or fewer. Counts and codes, and no person. The row MAC
+    proves that the worker wrote it.
+    """
+
+    __tablename__ = "exposure_left_out_sets"
+    __table_args__ = WITHOUT_ROWID
+
+    incident_id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
+    version: Mapped[int] = mapped_column(default=0)
+    people: Mapped[int] = mapped_column(default=0)
+    digest: Mapped[bytes] = mapped_column(LargeBinary(DIGEST_BYTES))
+    history: Mapped[str] = mapped_column(Text, default="[]")
+    row_mac: Mapped[bytes] = mapped_column(LargeBinary(ROW_MAC_BYTES))
 
 
 class LeftOut(Base):

@@ -43,6 +43,10 @@ REFUSALS = {
     "reset-store": lazy_gettext("Your user store can’t lock passwords. Use your own tool for that."),
     "checklist-item": lazy_gettext("That’s not something for this checklist. Look at what you typed."),
     "checklist-outdated": lazy_gettext("Somebody else changed this meanwhile. Compare the two."),
+    "left-out-reason": lazy_gettext("Say why this person is left out."),
+    "left-out-changed": lazy_gettext(
+        "Other people are left out now than when this was drafted. Draft the notice again."
+    ),
     "notice-task": lazy_gettext("Somebody changed this in the database. Tell an admin."),
     "nobody-missed": lazy_gettext("There’s nobody to list: this notice missed nobody so far."),
     "file-gone": lazy_gettext("The list was downloaded already, or its hour is over. Ask for a new one."),

@@ -167,3 +167,25 @@ def test_what_is_typed_is_checked_and_shown_as_text(told, office):
         assert "<script>alert" not in text_of(author, page)
     assert led_to(press(author, ONE, f"{ONE}pause/", reason="x")) == ONE
     assert "the notice has changed" in text_of(author, ONE)
+
+
+@pytest.mark.sqlite  # what a page shows is no matter of the database
+def test_the_email_is_shown_as_on_a_phone_and_on_a_computer_in_frames_that_do_nothing(told, office):
+    author = office.as_role("author")
+    payload = "<img src=https://evil.example/x.png> **sorry**"
+    draft_and_ask(author, **{"en-own": payload})
+    page = author.get(f"{ONE}text/en/")
+    assert page.text.count('src="html/" sandbox=""') == 2
+    assert page.headers["Content-Security-Policy"].endswith("; frame-src 'self'")
+    framed = author.get(f"{ONE}text/en/html/")
+    policy = framed.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; ")
+    assert policy.endswith("frame-ancestors 'self'; sandbox")
+    assert framed.headers["X-Frame-Options"] == "SAMEORIGIN"
+    assert "<strong>sorry</strong>" in framed.text
+    assert "<img" not in framed.text
+    assert "person@example.com" in framed.text or "person@" not in framed.text
+    assert "/check/notice/" in framed.text
+    assert "El 28 de octubre" in author.get(f"{ONE}text/es/html/").text
+    assert author.get(f"{ONE}text/xx/html/").status_code == 404
+    assert author.get(f"/notices/{SLUG}/2/text/en/html/").status_code == 404

@@ -1,9 +1,12 @@
 """What the notice says: the public facts of the statement, frozen when it begins, and forged by nobody."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from babel.messages.pofile import read_po
 from sqlalchemy import text
 
 from portal.campaigns import frozen, jobs, service, wording
@@ -16,6 +19,7 @@ from tests.campaigns.conftest import SLUG, SPANISH, STATEMENT
 from tests.mailbox import Delivered
 
 ANN, ANA = "ann@northwind.example", "ana@northwind.example"
+CATALOGUE = Path("portal/translations/es/LC_MESSAGES/messages.po")
 LIST = f"{ANN},1,Ann,en\n{ANA},2,Ana,es\n"
 # What is tried has nothing to do with the database.
 one_database = pytest.mark.sqlite
@@ -268,3 +272,21 @@ def test_long_sections_need_a_summary_and_then_the_notice_holds_it(operator, wor
     assert "A thief copied names. Check your address." in mail.text
     assert "A thief copied names. <strong>Check</strong> your address." in mail.html
     assert "We closed the gap" not in mail.text
+
+
+def test_nothing_says_that_a_mail_was_read_or_delivered():
+    """Acceptance by a mail server is all that anybody knows; a page that says more would be believed."""
+    said = re.compile(
+        r"\b(was|were|been|has|is) (not )?(delivered|read|opened)\b|\bdelivered\b", re.IGNORECASE
+    )
+    known = {
+        "“Accepted” means that the email server took it. Nobody can say if it was read.",
+        "Accepted isn’t read: nobody knows who opened it.",
+    }
+    with CATALOGUE.open("rb") as file:
+        texts = {one.id if isinstance(one.id, str) else one.id[0] for one in read_po(file)}
+    about_mail = {
+        one for one in texts if re.search(r"mail|notice|inbox", one, re.IGNORECASE) and said.search(one)
+    }
+    assert known <= texts
+    assert about_mail - known == set()

@@ -195,6 +195,7 @@ LABELS = {
         "publication",
         "checklist file",
         "checklist item",
+        "left out set",
         "notice task",
         "reset run",
         "site change",

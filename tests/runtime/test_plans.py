@@ -30,6 +30,7 @@ SMALL = {
     "checklist_files",
     "checklist_items",
     "exposure_active",
+    "exposure_left_out_sets",
     "exposure_lists",
     "identity_hash_shapes",
     "incidents",

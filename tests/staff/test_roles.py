@@ -103,6 +103,7 @@ ROUTES = {
     "/notices/<slug>/<int:number>/stop/": {"admin", "approver", "author", "privacy"},
     "/notices/<slug>/<int:number>/test/": {"admin", "approver", "author", "privacy"},
     "/notices/<slug>/<int:number>/text/<language>/": ALL,
+    "/notices/<slug>/<int:number>/text/<language>/html/": ALL,
     "/notices/<slug>/new/": {"author"},
     "/settings/": {"admin"},
     "/settings/<name>/": {"admin"},

@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from portal.campaigns import frozen, service
-from portal.campaigns.series import drafting, steering
+from portal.campaigns.series import binding, drafting, steering
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
 from portal.runtime.context import Context
@@ -47,6 +47,10 @@ REFUSALS: dict[type[Exception], str] = {
     ),
     steering.ListChanged: (
         "Another version of the list is active now than when this was drafted. Nothing was sent. "
+        "Draft it again: portal campaigns draft {slug}"
+    ),
+    binding.LeftOutChanged: (
+        "Other people are left out now than when this was drafted. Nothing was sent. "
         "Draft it again: portal campaigns draft {slug}"
     ),
     drafting.SinceMissing: "There is no such notice to refer to. See: portal campaigns status {slug}",

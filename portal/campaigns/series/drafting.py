@@ -14,7 +14,7 @@ from portal.campaigns import frozen
 from portal.campaigns.emails import Words
 from portal.campaigns.models import DRAFT, FIRST, Campaign, NoticeWords, Wave
 from portal.campaigns.series import audience as audiences
-from portal.campaigns.series import signing, steering
+from portal.campaigns.series import binding, signing, steering
 from portal.campaigns.series.audience import ALL, NEW, Audience
 from portal.campaigns.series.waves import PlannedWave
 from portal.core.db import Database, new_id
@@ -132,10 +132,12 @@ def draft(
     *,
     number: int | None = None,
     by: str = "",
+    silent: int = 0,
 ) -> Campaign:
     """Store a draft with its words, frozen; return it. `number` is that of a draft which it replaces.
 
-    The new one has another id, so that no frozen words of the former one pass as its own. Writes the audit
+    It is bound to who is left out now; `silent` addresses get no mail because of it. The new one has another
+    id, so that no frozen words of the former one pass as its own. Writes the audit
     row. Raises NoticeUnknown, NoticeState where that is no draft, and AlreadyTold.
     """
     if number is not None:
@@ -158,6 +160,7 @@ def draft(
         audience=plan.audience.to_json(),
         per_hour=plan.per_hour,
         frozen=bool(words),
+        without=binding.bound(session, vault, incident.id, silent),
         row_mac=b"",
     )
     session.add(campaign)

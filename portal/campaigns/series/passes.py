@@ -10,20 +10,21 @@ from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
 from portal.campaigns.emails import Notice
-from portal.campaigns.models import DONE, ENDED, RUNNING, Campaign, Wave
+from portal.campaigns.models import DONE, ENDED, PAUSE, RUNNING, Campaign, Wave
 from portal.campaigns.series import audience as audiences
-from portal.campaigns.series import signing, waves
+from portal.campaigns.series import binding, signing, waves
 from portal.crypto.vault import WorkerVault
 from portal.exposure import service as exposure
 from portal.exposure.models import ExposureList
 from portal.exposure.people import Person
 from portal.incidents import service as incidents
 from portal.outbox import service as outbox
-from portal.outbox.bulk import ledger
+from portal.outbox.bulk import lanes, ledger
 
 log = logging.getLogger("portal.campaigns")
 
 BATCH = 200
+LEFT_OUT_CHANGED = "left-out people changed"
 # How often the worker continues a notice that has a throttle.
 STEP = timedelta(seconds=10)
 HOUR = timedelta(hours=1)
@@ -66,6 +67,9 @@ def advance(
     wave = waves.current(every)
     if wave is None or not is_due(campaign, wave, now):
         return 0
+    if not binding.is_intact(session, vault, campaign):
+        _pause(session, campaign, now)
+        return 0
     if wave.begun_at is None:
         wave.begun_at, wave.cursor = now, waves.beginning(every, wave)
     wave.state = RUNNING
@@ -86,6 +90,21 @@ def advance(
             _end(session, vault, campaign, version, now)
     ledger.add(session, campaign.id, wave.number, done.written)
     return done.seen or int(wave.state == DONE and campaign.state == RUNNING)
+
+
+def _pause(session: Session, campaign: Campaign, now: datetime) -> None:
+    """Hold a notice of which others are left out than was approved, until an approver lets it go on."""
+    campaign.hold = PAUSE
+    lanes.hold(session, campaign.id, held=True)
+    slug = incidents.by_id(session, campaign.incident_id).slug
+    details: dict[str, str | int | bool | None] = {"notice": campaign.number, "reason": LEFT_OUT_CHANGED}
+    audit.record(session, "campaigns.pause", slug, details, now)
+    log.warning(
+        "campaigns: notice %s pauses: other people are left out than was approved; an approver lets it go "
+        "on, in the console or by: portal campaigns resume %s",
+        campaign.id.hex(),
+        slug,
+    )
 
 
 def is_due(campaign: Campaign, wave: Wave, now: datetime) -> bool:

@@ -1,5 +1,6 @@
 """Show a notice in the console as a made-up person would get it, from its frozen words, without any key."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes, policy
 from typing import Any, cast
@@ -44,8 +45,17 @@ def words_of(session: Session, campaign: Campaign) -> dict[str, Words]:
     return {row.language: frozen.plain(row) for row in rows}
 
 
-def text_of(settings: Settings, found: dict[str, Words], language: str, now: datetime) -> tuple[str, str]:
-    """Return subject and text of the mail in a language; without words it is the neutral one."""
+@dataclass(frozen=True)
+class Shown:
+    """The mail that a made-up person would get: its subject, and both of its parts."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def mail_of(settings: Settings, found: dict[str, Words], language: str, now: datetime) -> Shown:
+    """Return the mail in a language; without words it is the neutral one."""
     default = settings.default_language
 
     def said(_mail: object, tag: str) -> object:
@@ -54,5 +64,6 @@ def text_of(settings: Settings, found: dict[str, Words], language: str, now: dat
     composer = Composer(settings, cast("WorkerVault", _NoKeys()), {}, {Notice.name: said})
     composed = composer.render(_Shown(), PERSON, language, bytes(16), now)
     message = message_from_bytes(composed.content, policy=policy.default)
-    part = message.get_body(("plain",))
-    return composed.subject, part.get_content() if part is not None else ""
+    parts = [message.get_body((kind,)) for kind in ("plain", "html")]
+    text, html = (part.get_content() if part is not None else "" for part in parts)
+    return Shown(composed.subject, text, html)

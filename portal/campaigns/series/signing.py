@@ -28,8 +28,9 @@ def waves_of(session: Session, campaign: Campaign) -> list[Wave]:
 
 
 def plan(session: Session, campaign: Campaign) -> dict[str, Any]:
-    """Return what was drafted, beside the words: number, kind, audience, count and waves."""
-    return {
+    """Return what was drafted, beside the words: number, kind, audience, count, waves, who is left out."""
+    without = {"left_out": json.loads(campaign.without)} if campaign.without else {}
+    return without | {
         "number": campaign.number,
         "kind": campaign.kind,
         "list": campaign.list_id,

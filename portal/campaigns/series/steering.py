@@ -26,7 +26,7 @@ from portal.campaigns.models import (
     Campaign,
 )
 from portal.campaigns.series import audience as audiences
-from portal.campaigns.series import passes, signing
+from portal.campaigns.series import binding, passes, signing
 from portal.crypto.vault import WorkerVault
 from portal.exposure import service as exposure
 from portal.exposure.models import ExposureList
@@ -116,12 +116,15 @@ def start(
 ) -> None:
     """Start a drafted notice: the worker queues and sends it. Writes the audit row.
 
-    Raises NoticeState unless it is a draft, NoticeForged, WordsAltered, ListNotActive, ListChanged, and
+    Raises NoticeState unless it is a draft, NoticeForged, WordsAltered, LeftOutChanged, ListNotActive,
+    ListChanged, and
     CountWrong if `confirmed` is not the number of mails that was drafted.
     """
     if campaign.state != DRAFT:
         raise NoticeState(state_of(campaign))
     check(session, vault, campaign)
+    if not binding.is_intact(session, vault, campaign):
+        raise binding.LeftOutChanged
     version = exposure.needed(session, vault, campaign.incident_id)
     if version.id != campaign.list_id:
         raise ListChanged
@@ -155,14 +158,24 @@ def pause(session: Session, campaign: Campaign, now: datetime, by: str = "", rea
     _record(session, "campaigns.pause", campaign, details | ({"reason": reason} if reason else {}), now, by)
 
 
-def resume(session: Session, vault: WorkerVault, campaign: Campaign, now: datetime, by: str = "") -> None:
-    """Let a paused notice go on. Writes the audit row.
+def resume(
+    session: Session,
+    vault: WorkerVault,
+    campaign: Campaign,
+    now: datetime,
+    by: str = "",
+    *,
+    alone: bool = True,
+) -> None:
+    """Let a paused notice go on, also where other people are left out meanwhile. Writes the audit row.
 
-    Raises NoticeState unless it is paused, NoticeForged, WordsAltered.
+    Raises NoticeState unless it is paused, NoticeForged, WordsAltered, and, unless somebody may do
+    it `alone`, OwnChange where `by` changed who is left out.
     """
     if state_of(campaign) != PAUSED:
         raise NoticeState(state_of(campaign))
     check(session, vault, campaign)
+    binding.bind_again(session, vault, campaign, "" if alone else by)
     campaign.hold, campaign.state = None, RUNNING if campaign.ended_at is None else ENDED
     signing.sign(session, vault, campaign)
     lanes.hold(session, campaign.id, held=False)

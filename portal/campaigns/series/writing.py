@@ -102,6 +102,7 @@ def store(session: Session, parts: WorkerParts, found: Opened, done: drafting.Co
         parts.clock.now(),
         number=_number(fields.get("replaces")),
         by=str(fields.get("by") or ""),
+        silent=done.left_out,
     )
     return {"notice": campaign.number, "mails": done.mails, "outside": done.outside}
 

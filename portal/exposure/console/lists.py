@@ -105,6 +105,7 @@ def left_out(slug: str) -> Any:
                 incident=slug,
                 address=form.email.data or "",
                 ref=form.ref.data or "",
+                reason=form.reason.data or "",
             )
         except OrderRefused as error:
             fault = refusal(error.reason)

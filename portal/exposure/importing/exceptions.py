@@ -55,5 +55,6 @@ def store_exceptions(
     new = 0
     for start in range(0, len(people), CHUNK):
         with db.write_in_turn() as session:
-            new += left_out.add(session, vault, incident, people[start : start + CHUNK], clock.now())
+            some, now = people[start : start + CHUNK], clock.now()
+            new += left_out.add(session, vault, incident, some, now, "file")
     return new

@@ -77,10 +77,13 @@ def show_left_out(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]
 
 
 def leave_out(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Leave one person out of an incident's notices. Fields: incident, address, ref."""
-    who = _who(fields)
+    """Leave one person out of an incident's notices. Fields: incident, address, ref, reason."""
+    who, reason = _who(fields), fields.get("reason", "")
+    if reason not in left_out.REASONS:
+        raise Refused("left-out-reason")
     with parts.db.write() as session:
-        new = left_out.add(session, parts.vault, _incident(session, fields), [who], parts.clock.now())
+        incident = _incident(session, fields)
+        new = left_out.add(session, parts.vault, incident, [who], parts.clock.now(), reason)
     return {"new": bool(new)}
 
 

@@ -181,6 +181,7 @@ def test_somebody_is_left_out_and_notified_again(sender, lists):
 
     def press(**fields):
         sent = hidden(sender.browser.get(where).text) | {"email": "ana@mail.example", "ref": "C-1"}
+        sent |= {"reason": "died"}
         return sender.browser.post(where, data=sent | fields)
 
     assert press().status_code == 303

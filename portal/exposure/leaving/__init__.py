@@ -1,0 +1,1 @@
+"""What people who are left out of notices come to, taken together."""
