@@ -104,7 +104,7 @@ class Office:
 
     def confirm(self, browser: Visitor, colleague: Colleague) -> None:
         """Confirm that it is still this person."""
-        answer = browser.submit("/confirm/", code=colleague.code())
+        answer = browser.submit("/confirm/", **{"confirm-code": colleague.code()})
         assert answer.status_code == 303, answer.text
 
 

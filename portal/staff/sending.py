@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from math import ceil
 from time import monotonic, sleep
 from typing import Any, cast
+from urllib.parse import urlsplit
 
-from flask import abort, current_app, flash, redirect, request, session
+from flask import abort, current_app, flash, redirect, request, session, url_for
 from werkzeug.wrappers import Response
 
 from portal.identity.sealed import service as sealed
@@ -113,9 +114,16 @@ def sign_in_first() -> Response:
 
 
 def confirm_first() -> Response:
-    """Return the redirect to the page that asks for a passkey or a code, and leads back to this page."""
-    back = request.full_path.rstrip("?") if request.method == "GET" else request.form.get("back", "")
-    return frame.see_other("staff.confirm", next=back or request.path)
+    """Return the redirect to the page that asks for a passkey or a code, and leads back to this page.
+
+    A form goes along (307), and is sent again afterwards: what somebody pressed is done, and not forgotten.
+    A file does not: who sends one is asked before, on the page that has the form.
+    """
+    here = request.full_path.rstrip("?")
+    if request.method == "POST" and not request.files:
+        return redirect(url_for("staff.confirm", next=here), 307)
+    page = here if request.method == "GET" else urlsplit(request.referrer or "/").path
+    return frame.see_other("staff.confirm", next=page)
 
 
 def done(message: str, target: str) -> Response:

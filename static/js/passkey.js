@@ -38,7 +38,7 @@ function answer({ id, type, response }) {
 class Question {
   constructor(form) {
     this.form = form;
-    this.field = form.elements.passkey;
+    this.field = form.elements[form.dataset.field ?? "passkey"];
     this.options = form.dataset.passkey ? JSON.parse(form.dataset.passkey) : null;
     this.askedAt = this.options ? Date.now() : 0;
     this.offering = null;

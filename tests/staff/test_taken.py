@@ -146,7 +146,7 @@ def test_a_used_invitation_that_is_put_back_lets_nobody_in(office, replaces):
 
 @pytest.mark.parametrize(
     ("page", "to", "field"),
-    [("/sign-in/", "/sign-in/passkey/", "passkey"), ("/confirm/", "/confirm/", "passkey")],
+    [("/sign-in/", "/sign-in/passkey/", "passkey"), ("/confirm/", "/confirm/?next=/", "confirm-passkey")],
 )
 def test_what_is_too_long_for_an_order_is_refused_and_no_fault(office, page, to, field, caplog):
     browser = office.as_role("author") if page != "/sign-in/" else office.browser()

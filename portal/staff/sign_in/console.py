@@ -26,6 +26,8 @@ bp = StaffPages("staff", __name__)
 INVITED = "invited"
 QUESTIONS = "600 per hour"
 MARK_COOKIE = "console-browser"
+CONFIRM = "confirm-"  # begins the names of the page's own fields, beside those that it keeps
+FORBIDDEN = 403
 REFUSED = 422
 GROUP = 4
 
@@ -89,17 +91,15 @@ def sign_out() -> BaseResponse:
 
 @bp.page("/confirm/", methods=("GET", "POST"))
 def confirm() -> Any:
-    """Ask for a passkey or a code, and go on to the page that needs it."""
-    form, target = ConfirmForm(), own_path(request.values.get("next", "/"))
-    fault = ""
-    if request.method == "POST" and (request.form.get("passkey") or form.validate()):
+    """Ask for a passkey or a code, and go on to the page that needs it, with the form that was sent to it."""
+    form, target = ConfirmForm(prefix=CONFIRM), own_path(request.args.get("next", "/"))
+    passkey, fault = request.form.get(f"{CONFIRM}passkey", ""), ""
+    answered = any(name.startswith(CONFIRM) for name in request.form)
+    again = request.method == "POST" and (not answered or f"{CONFIRM}again" in request.form)
+    if answered and (passkey or form.validate()):
         try:
-            sending.order(
-                "step-up",
-                passkey=request.form.get("passkey", ""),
-                code=(form.code.data or "")[:40],
-            )
-            return redirect(target, 303)
+            sending.order("step-up", passkey=passkey, code=(form.code.data or "")[:40])
+            return redirect(target, 307 if again else 303)
         except OrderRefused as error:
             fault = refusal(error.reason)
     asked = sending.order("ask-step-up")
@@ -108,10 +108,23 @@ def confirm() -> Any:
         form=form,
         fault=fault,
         target=target,
+        again=again,
+        kept=_kept(),
         asked=asked,
         options=json.dumps(asked["options"]),
     )
-    return page, REFUSED if fault else 200
+    if answered:
+        return page, REFUSED
+    return page, FORBIDDEN if again else 200
+
+
+def _kept() -> list[tuple[str, str]]:
+    """What was in the form that waits for the confirmation."""
+    return [
+        (name, value)
+        for name, value in request.form.items(multi=True)
+        if name != "csrf_token" and not name.startswith(CONFIRM)
+    ]
 
 
 @bp.open_page("/invitation/<token>/")
