@@ -9,7 +9,7 @@ from flask import abort, render_template, request
 from flask_babel import gettext as _
 
 from portal.checklist import service
-from portal.checklist.forms import ItemForm
+from portal.checklist.forms import DiscoveredForm, ItemForm
 from portal.checklist.proofs import service as files
 from portal.checklist.service import CHANGES, PHASE_OF, Item
 from portal.checklist.words import HINTS, TITLES
@@ -77,6 +77,34 @@ def checklist(slug: str) -> str:
     )
 
 
+@bp.page("/checklist/<slug>/discovered/", roles=CHANGES, methods=("GET", "POST"))
+def discovered(slug: str) -> Any:
+    """Change when the incident was found out, from which hours and what is due are counted."""
+    console, form, fault = sending.parts(), DiscoveredForm(), ""
+    zone = console.settings.site.timezone
+    with console.db.read() as session:
+        before = incidents.detected_at(session, _incident(session, slug))
+    form.zone.choices = _zones(zone)
+    form.now = console.clock.now()
+    if request.method == "GET":
+        form.at.data, form.zone.data = _typed(before, zone), zone
+    elif form.validate() and form.discovered_at is not None:
+        try:
+            sending.order("checklist-discovered", slug=slug, at=form.discovered_at.isoformat())
+        except OrderRefused as error:
+            fault = refusal(error.reason)
+        else:
+            return sending.done(_("Saved."), f"/checklist/{slug}/")
+    page = render_template(
+        "checklist/console/discovered.html",
+        form=form,
+        fault=fault,
+        slug=slug,
+        echo=_echo(form.discovered_at if request.method == "POST" else before),
+    )
+    return page, REFUSED if fault or form.errors else 200
+
+
 @bp.page("/checklist/<slug>/<item>/", roles=CHANGES, methods=("GET", "POST"))
 def change(slug: str, item: str) -> Any:
     """Change one item; what somebody else changed meanwhile is shown, and nothing of theirs is lost."""
@@ -86,7 +114,7 @@ def change(slug: str, item: str) -> Any:
     zone = console.settings.site.timezone
     before, people = _item_and_people(slug, item)
     form.owner.choices = [("", _("Nobody yet")), *people.items()]
-    form.zone.choices = [(one, one) for one in dict.fromkeys((zone, "UTC"))]
+    form.zone.choices = _zones(zone)
     if request.method == "GET":
         _fill(form, before, zone)
     elif form.validate():
@@ -128,6 +156,10 @@ def _fields(form: ItemForm) -> dict[str, str]:
         "note": (form.note.data or "").replace("\r\n", "\n"),
         "proof": form.proof.data or "",
     }
+
+
+def _zones(zone: str) -> list[tuple[str, str]]:
+    return [(one, one) for one in dict.fromkeys((zone, "UTC"))]
 
 
 def _echo(at: datetime | None) -> str:

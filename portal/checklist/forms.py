@@ -44,12 +44,39 @@ class ItemForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
 
     def validate_due(self, field: Field) -> None:
         """Read the time as it was typed, in the chosen zone. Raises ValidationError."""
-        field.data = " ".join((field.data or "").split())
-        if not field.data or self.zone.data not in [one[0] for one in self.zone.choices or ()]:
-            return  # an unknown zone has an error of its own
-        try:
-            self.due_at = parse_time(field.data, self.zone.data).at
-        except TimeInvalid as error:
-            raise ValidationError(str(error)) from error
-        if not FIRST_YEAR <= self.due_at.year <= LAST_YEAR:
-            raise ValidationError(gettext("Choose a year from 2000 to 2100."))
+        self.due_at = _time(field, self.zone)
+
+
+class DiscoveredForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """When an incident was found out. The page fills in the zones and the time now.
+
+    Once the form is valid, `discovered_at` is the time that `at` means in the zone.
+    """
+
+    discovered_at: datetime | None = None
+    now: datetime
+
+    at = StringField(lazy_gettext("When did you find out?"))
+    zone = SelectField(lazy_gettext("Time zone"))
+
+    def validate_at(self, field: Field) -> None:
+        """Read the time as it was typed, in the chosen zone. Raises ValidationError."""
+        self.discovered_at = _time(field, self.zone)
+        if self.discovered_at is None:
+            raise ValidationError(gettext("Type the day and the time."))
+        if self.discovered_at > self.now:
+            raise ValidationError(gettext("This is still to come. Type when you found out."))
+
+
+def _time(field: Field, zone: SelectField) -> datetime | None:
+    """Return the time that was typed in a zone, None where there is none. Raises ValidationError."""
+    field.data = " ".join((field.data or "").split())
+    if not field.data or zone.data not in [one[0] for one in zone.choices or ()]:
+        return None  # an unknown zone has an error of its own
+    try:
+        at = parse_time(field.data, zone.data).at
+    except TimeInvalid as error:
+        raise ValidationError(str(error)) from error
+    if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise ValidationError(gettext("Choose a year from 2000 to 2100."))
+    return at

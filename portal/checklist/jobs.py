@@ -53,6 +53,20 @@ def change(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> di
     return {"newly": bool(done_at and before.done_at is None)}
 
 
+def discovered(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Store when an incident was found out. Fields: slug, at (ISO 8601)."""
+    now = parts.clock.now()
+    with parts.db.write() as session:
+        try:
+            at = datetime.fromisoformat(fields["at"]).astimezone(UTC)
+            if at > now:
+                raise Refused("checklist-item")
+            incidents.set_discovered(session, fields["slug"], at, now)
+        except (incidents.IncidentUnknown, ValueError, OverflowError) as error:
+            raise Refused("checklist-item") from error
+    return {}
+
+
 def remind(parts: WorkerParts) -> None:
     """Mail each owner of what is due, once per item and day."""
     now = parts.clock.now()
@@ -78,4 +92,4 @@ def _owner(session: Any, parts: WorkerParts, member_id: str) -> bytes | None:
     return member.id
 
 
-ORDERS = {"checklist-change": Order(change, CHANGES)}
+ORDERS = {"checklist-change": Order(change, CHANGES), "checklist-discovered": Order(discovered, CHANGES)}

@@ -81,6 +81,7 @@ class Incident(Base):
     published_at: Mapped[datetime | None] = mapped_column(Utc)
     discreet: Mapped[bool] = mapped_column(default=False, server_default=false())
     happened_on: Mapped[date | None] = mapped_column(Date)
+    discovered_at: Mapped[datetime | None] = mapped_column(Utc)
     more_by: Mapped[datetime | None] = mapped_column(Utc)
 
     @property

@@ -299,11 +299,20 @@ def phases(session: Session) -> dict[bytes, str]:
     return dict(rows.all())
 
 
+def set_discovered(session: Session, slug: str, at: datetime, now: datetime) -> None:
+    """Store when the company found an incident out. Raises IncidentUnknown."""
+    locked(session, slug).discovered_at = at
+    session.flush()
+    audit.record(session, "incidents.discovered", slug, {"at": at.isoformat(timespec="minutes")}, now)
+
+
 def detected_at(session: Session, incident: Incident) -> datetime:
-    """Return when an incident was detected, as its timeline says, or else when it was created here.
+    """Return when an incident was found out, as staff say, or its timeline, or else when it was created here.
 
     A withdrawn update does not count.
     """
+    if incident.discovered_at is not None:
+        return incident.discovered_at
     detected = (Update.incident_id == incident.id) & (Update.phase == "detected")
     first = select(func.min(Update.occurred_at)).where(detected, Update.withdrawn_at.is_(None))
     return session.scalar(first) or incident.created_at

@@ -38,6 +38,34 @@ def test_the_authorities_are_due_72_hours_after_discovery_until_somebody_changes
     assert "24 December 2026, 18:30" in main_of(browser.get(PAGE).text)
 
 
+def test_who_found_out_earlier_says_so_and_has_less_time(office, incident, clock):
+    browser = office.as_role("author")
+    page = f"{PAGE}discovered/"
+    found = clock.now() - timedelta(hours=30)
+    typed = f"{found:%Y-%m-%d %H:%M}"
+    assert press(browser, page, page, at=typed, zone="UTC").location == PAGE
+    assert "<td>30 hours</td>" in main_of(browser.get("/").text)
+    due = f"{found + timedelta(hours=72):%Y-%m-%dT%H:%M}"
+    assert f'datetime="{due}' in main_of(browser.get(PAGE).text)
+    assert f'value="{typed}"' in browser.get(page).text
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("", "Type the day and the time."),
+        ("yesterday", "like one of these"),
+        ("1990-01-01", "Choose a year from 2000 to 2100."),
+        ("2099-01-01 10:00", "This is still to come."),
+    ],
+)
+def test_no_time_of_discovery_that_cannot_be_is_taken(office, incident, typed, told):
+    browser, page = office.as_role("author"), f"{PAGE}discovered/"
+    answer = press(browser, page, page, at=typed, zone="UTC")
+    assert answer.status_code == 422
+    assert told in main_of(answer.text)
+
+
 class TestInMadrid:
     """The company's clock is an hour ahead of UTC in winter."""
 

@@ -37,6 +37,7 @@ ROUTES = {
     "/audit/": {"admin", "privacy"},
     "/checklist/": ALL,
     "/checklist/<slug>/": ALL,
+    "/checklist/<slug>/discovered/": {"admin", "approver", "author", "privacy"},
     "/checklist/<slug>/<item>/": {"admin", "approver", "author", "privacy"},
     "/checklist/<slug>/<item>/files/": {"admin", "approver", "author", "privacy"},
     "/checklist/<slug>/<item>/files/<file_id>/": {"admin", "approver", "author", "privacy"},

@@ -68,6 +68,7 @@ SENTENCES = {
     "incidents.discreet": lazy_gettext("Changed if %(subject)s is discreet"),
     "incidents.edit-update": lazy_gettext("Changed an update of %(subject)s"),
     "incidents.erase": lazy_gettext("Erased a text of %(subject)s"),
+    "incidents.discovered": lazy_gettext("Set when %(subject)s was found out"),
     "incidents.happened": lazy_gettext("Changed the day of %(subject)s"),
     "incidents.promise": lazy_gettext("Changed when more news of %(subject)s is due"),
     "incidents.publish": lazy_gettext("Published %(subject)s"),

@@ -27,7 +27,6 @@ INVITED = "invited"
 QUESTIONS = "600 per hour"
 MARK_COOKIE = "console-browser"
 CONFIRM = "confirm-"  # begins the names of the page's own fields, beside those that it keeps
-FORBIDDEN = 403
 REFUSED = 422
 GROUP = 4
 
@@ -113,9 +112,7 @@ def confirm() -> Any:
         asked=asked,
         options=json.dumps(asked["options"]),
     )
-    if answered:
-        return page, REFUSED
-    return page, FORBIDDEN if again else 200
+    return page, REFUSED if answered else 200
 
 
 def _kept() -> list[tuple[str, str]]:

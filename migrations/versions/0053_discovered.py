@@ -1,0 +1,14 @@
+"""When the company found an incident out, which may be before it is written down here."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0053_discovered"
+down_revision = "0052_notice_tasks"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the column."""
+    op.add_column("incidents", sa.Column("discovered_at", sa.DateTime(timezone=True), nullable=True))
