@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0053_discovered"
-down_revision = "0052_notice_tasks"
+revision = "0056_discovered"
+down_revision = "0055_left_out_sets"
 branch_labels = None
 depends_on = None
 
