@@ -110,6 +110,7 @@ from portal.site.saved import jobs as saved_settings
 from portal.site.saved.fresh import Fresh
 from portal.staff import emails as staff_emails
 from portal.staff.approvals import jobs as approvals
+from portal.staff.approvals import telling as approvals_telling
 from portal.staff.sign_in import jobs as staff_sign_in
 from portal.subscriptions import emails as subscriptions_emails
 from portal.subscriptions import jobs as subscriptions
@@ -393,4 +394,5 @@ SCHEDULE: tuple[ScheduledJob, ...] = (
     ScheduledJob("settings.tidy", HOUR, saved_settings.tidy),
     ScheduledJob("staff.tidy", MINUTE, staff_sign_in.tidy),
     ScheduledJob("staff.resume", MINUTE, approvals.resume),
+    ScheduledJob("staff.tell", MINUTE, approvals_telling.tell_gathered),
 )

@@ -21,6 +21,7 @@ from portal.runtime.parts import WorkerParts
 from portal.staff import members, sessions
 from portal.staff.roles import Role
 from portal.staff.sign_in import credentials
+from tests.databases import as_console
 from tests.visitor import SAME_SITE, Visitor, hidden
 
 PASSWORD = "copper-lantern-otter-midday-plume"
@@ -118,7 +119,8 @@ def open_office(
     settings: Any, db: Database, clock: FixedClock, worker_keys: WorkerKeys, parts: WorkerParts
 ) -> Iterator[Office]:
     """Run a worker's thread for orders, in front of it a console."""
-    app = create_console(settings, db=db, clock=clock, console_keys=keys.for_console(worker_keys))
+    own = as_console(db)
+    app = create_console(settings, db=own, clock=clock, console_keys=keys.for_console(worker_keys))
     app.test_client_class = Visitor
     app.testing = True
     jobs, stopped = Jobs(parts, threads=4), Event()
@@ -136,3 +138,4 @@ def open_office(
         stopped.set()
         worker.join()
         jobs.close()
+        own.dispose()

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, NullPool, Row, create_engine, delete, false, 
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from portal.console import rights
 from portal.core.db import Database
 from portal.runtime import schema
 from portal.web.limits import RateBucket
@@ -23,6 +24,7 @@ from tests.postgres import PostgresServer
 
 PORTAL = Path(__file__).parent.parent / "portal"
 TEMPLATE = "portal_template"
+CONSOLE = "test_console"  # the role of the console
 T = TypeVar("T")
 # The databases of this process on the shared server, and those of them that no test uses now.
 _names: set[str] = set()
@@ -94,7 +96,17 @@ def shared_postgres(folder: Path, run: int) -> PostgresServer:
         known.write_text(str(server.folder))
         execute(server, f"CREATE DATABASE {TEMPLATE}")
         build(server.url(TEMPLATE))
+        execute(server, f"CREATE ROLE {CONSOLE} LOGIN")
+        with _connected(server.url(TEMPLATE)) as template:
+            for statement in rights.statements(_names_of_tables(template), CONSOLE):
+                template.execute(text(statement))
         return server
+
+
+def as_console(db: Database) -> Database:
+    """Return a database as the console connects to it: with its own role's rights on PostgreSQL."""
+    url = db.engine.url if db.is_sqlite else db.engine.url.set(username=CONSOLE)
+    return Database(url.render_as_string(hide_password=False), for_web=True)
 
 
 def stop_shared_postgres(folder: Path) -> None:
@@ -163,9 +175,13 @@ def _template(server: PostgresServer) -> tuple[Sequence[Row[Any]], dict[str, lis
 
 def _filled(connection: Connection) -> set[str]:
     """Return the names of the tables that have rows."""
-    tables = connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
+    tables = _names_of_tables(connection)
     looks = (f"(SELECT '{each}' FROM {each} LIMIT 1)" for each in tables)
     return set(connection.scalars(text(" UNION ALL ".join(looks))))
+
+
+def _names_of_tables(connection: Connection) -> Sequence[str]:
+    return connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
 
 
 def execute(server: PostgresServer, statement: str) -> None:

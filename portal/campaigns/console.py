@@ -110,7 +110,7 @@ def new(slug: str) -> Any:
         active = exposure.active(session, incident.id)
         earlier = [each for each in progress.of_incident(session, incident.id) if each.begun_at is not None]
     form = DraftForm()
-    listed = sorted(json.loads(active.class_counts)) if active else []
+    listed = sorted(exposure.counts_of(active)) if active else []
     form.classes.choices = choices_of({name: name for name in listed})
     form.languages.choices = choices_of({tag: languages.own_name(tag) for tag in settings.site.languages})
     if request.method == "GET" and earlier:

@@ -21,6 +21,7 @@ from portal.console.settings import console as settings_pages
 from portal.console.uses import INCIDENT_USES, remembered
 from portal.core.clock import Clock, SystemClock
 from portal.core.db import Database
+from portal.core.faults import RowUnreadable
 from portal.core.settings import SendsMail, Settings
 from portal.core.shipped import STATIC, TEMPLATES
 from portal.crypto import keys
@@ -124,6 +125,7 @@ def create_console(
     frame.prepare(app, parts)
     app.config.update(MAX_CONTENT_LENGTH=TEXT_BYTES, MAX_FORM_MEMORY_SIZE=TEXT_BYTES)
     app.config[errors.PAGE] = "console/error.html"
+    app.register_error_handler(RowUnreadable, errors.show_altered_row)
     for page in PAGES:
         app.register_blueprint(page.bp)
     pages.install(app)

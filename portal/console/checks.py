@@ -1,13 +1,13 @@
 """Checks of `portal doctor` of the console: its key file, and who may sign in."""
 
-import json
 import os
 from collections.abc import Iterator
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from portal.console import rights
 from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.crypto import keys
@@ -42,9 +42,33 @@ def check(settings: Settings, _keys_right: bool) -> Iterator[tuple[str, str | No
 
 def notes(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield what an operator should know of the console's settings, and is no fault."""
+    if settings.console.url and (said := _rights_beyond(settings)):
+        yield "console's rights", said
     if settings.console.url and settings.console.one_person:
         said = "PORTAL_APPROVALS is one: nobody checks what is published or mailed"
         yield "approvals", f"{said}. It is for a company of one person; with a second one, remove it"
+
+
+def _rights_beyond(settings: Settings) -> str | None:
+    """Return that the console's role in PostgreSQL may write what is the worker's, or None."""
+    database = Database(settings.database_url)
+    try:
+        if database.is_sqlite:
+            return None
+        with database.read() as session:
+            worker = os.access(settings.keys.worker_file, os.R_OK)
+            role = rights.ROLE if worker else str(session.scalar(text("SELECT current_user")))
+            found = rights.too_many(session, role)
+    except DBAPIError:
+        return None  # said of the database itself
+    finally:
+        database.dispose()
+    if not found:
+        return None
+    return (
+        f"the role {role} can write {counted(len(found), 'table')} that only the worker should, such as "
+        f"{found[0]}; take its rights away: portal console grants, see docs/guide/console.md"
+    )
 
 
 def _fault_of_keys(settings: Settings) -> str | None:
@@ -105,7 +129,7 @@ def _nobody_can_join(session: Session) -> str | None:
     invited = set(session.scalars(select(StaffMember.id).where(StaffMember.state == State.INVITED)))
     invited -= set(session.scalars(select(StaffInvitation.member_id)))
     # They get a link once a second person agrees.
-    waiting = [json.loads(approval.fields) for approval in approvals.waiting(session)]
+    waiting = [approvals.fields_of(one) for one in approvals.waiting(session) if approvals.readable(one)]
     invited -= {bytes.fromhex(fields["member"]) for fields in waiting if "member" in fields}
     if not invited:
         return None

@@ -5,7 +5,9 @@ from pkgutil import resolve_name
 from typing import Any
 
 import click
+from sqlalchemy import inspect
 
+from portal.console.rights import ROLE, statements
 from portal.core.settings import Settings
 from portal.crypto import keys
 from portal.runtime.context import Context
@@ -14,14 +16,37 @@ from portal.serve import server, try_to_listen
 PROCESSES = 1  # a handful of people
 
 
-@click.command()
-@click.pass_obj
-def console(context: Context) -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def console(given: click.Context) -> None:
     """Run the staff's console at PORTAL_CONSOLE_LISTEN.
 
     For your own network or VPN only. It refuses to start if it can open the worker's key file, or the web
     server's.
     """
+    if given.invoked_subcommand is None:
+        _run(given.obj)
+
+
+@console.command()
+@click.option("--role", metavar="NAME", default=ROLE, show_default=True, help="The console's role.")
+@click.pass_obj
+def grants(context: Context, role: str) -> None:
+    """Print the GRANTs for the console's role in PostgreSQL.
+
+    It gets what its pages read and write, and no more. The owner of the tables runs them; after an upgrade,
+    run it again.
+    """
+    if context.db.is_sqlite:
+        raise click.ClickException(
+            "SQLite has no roles: who can write the file can write all of it. docs/guide/sizing.md says when "
+            "to take PostgreSQL."
+        )
+    for statement in statements(inspect(context.db.engine).get_table_names(), role):
+        click.echo(statement)
+
+
+def _run(context: Context) -> None:
     faults = refusals(context.settings)
     if faults:
         raise click.ClickException("The console cannot start:\n  " + "\n  ".join(faults))

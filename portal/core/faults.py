@@ -1,12 +1,20 @@
-"""Describe an unexpected error for a log by types and frames: its message may quote stored values."""
+"""Describe an unexpected error for a log by types and frames: its message may quote stored values.
 
+And read JSON that is stored in a column: what somebody else wrote there is a named row, and no fault.
+"""
+
+import json
+import logging
 import re
 import sqlite3
 import traceback
 from pathlib import Path
 from textwrap import shorten
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+log = logging.getLogger("portal.stored")
 
 # What SQLite's errors mean to an operator, by code; {} is the database file.
 _SQLITE = {
@@ -93,3 +101,25 @@ def frames(error: BaseException) -> str:
         return ""
     places = traceback.extract_tb(error.__traceback__)
     return "".join(f"\n  {place.filename}:{place.lineno} in {place.name}" for place in places)
+
+
+class RowUnreadable(ValueError):
+    """A column holds something else than the portal writes; `place` names the table and the row."""
+
+    def __init__(self, place: str) -> None:
+        """Store the place."""
+        self.place = place
+        super().__init__(f"{place} cannot be read")
+
+
+def parsed(text: str | None, table: str, row: bytes | str | int) -> dict[str, Any]:
+    """Return the object that a column holds as JSON, none if empty. Raises RowUnreadable, and logs it."""
+    try:
+        content = json.loads(text or "{}")
+        if isinstance(content, dict):
+            return content
+    except (ValueError, TypeError, RecursionError):
+        pass
+    place = f"{table} {bytes(row).hex() if isinstance(row, (bytes, memoryview)) else row}"
+    log.error("the row %s was altered outside of the portal; find out who can write to the database", place)
+    raise RowUnreadable(place)

@@ -3,7 +3,6 @@
 `describe_…` reads plain columns alone, so that the console and the worker show and hash the same.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -146,7 +145,7 @@ def _counts(slug: str, version: ExposureList) -> dict[str, Any]:
         "version": version.number,
         "people": version.people,
         "addresses": version.addresses,
-        "classes": json.loads(version.class_counts),
+        "classes": service.counts_of(version),
     }
 
 

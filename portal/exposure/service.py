@@ -1,6 +1,5 @@
 """The versions of the affected lists: find, activate, compare and destroy them, and read their people."""
 
-import json
 import logging
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
+from portal.core.faults import parsed
 from portal.crypto.vault import Cell, VaultError, WorkerVault
 from portal.datakinds.taxonomy import find
 from portal.exposure.models import READY, ActiveList, ExposureList
@@ -143,18 +143,23 @@ def finished(session: Session, incident_id: bytes, number: int) -> ExposureList:
     return version
 
 
+def counts_of(version: ExposureList) -> dict[str, int]:
+    """Return the people of a version by kind of data. Raises RowUnreadable where somebody altered the row."""
+    return parsed(version.class_counts, "exposure_lists", version.id)
+
+
 def exposed_count(session: Session, vault: WorkerVault, incident_id: bytes, class_name: str) -> int:
     """Return the number of people of the active list whose data of this class were exposed.
 
     Raises ListNotActive.
     """
-    counts: dict[str, int] = json.loads(needed(session, vault, incident_id).class_counts)
+    counts: dict[str, int] = counts_of(needed(session, vault, incident_id))
     return counts.get(find(class_name).name, 0)
 
 
 def classes_beyond(version: ExposureList, names: Collection[str]) -> list[str]:
     """Return the classes of a version's people that are not among `names`, in alphabetical order."""
-    return sorted(set(json.loads(version.class_counts)) - set(names))
+    return sorted(set(counts_of(version)) - set(names))
 
 
 def exposes(person: Person, class_name: str) -> bool:

@@ -27,6 +27,36 @@ class Invitation(mail.Mail):
 
 
 @dataclass(frozen=True)
+class PasskeyInvitation(mail.Mail):
+    """Two admins let the reader add a passkey; `url` is the link that adds it, once."""
+
+    name: ClassVar[str] = "passkey-invitation"
+    stream: ClassVar[str] = mail.SECURITY
+
+    url: str
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls("https://console.example.com/invitation/abcdefghijklmnopqrstuvwxyz234567/")
+
+
+@dataclass(frozen=True)
+class PasskeyInvited(mail.Mail):
+    """Somebody else gets a passkey; `url` is the page of that person. Admins are told."""
+
+    name: ClassVar[str] = "passkey-invited"
+    stream: ClassVar[str] = mail.SECURITY
+
+    url: str
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls("https://console.example.com/staff/00112233445566778899aabbccddeeff/")
+
+
+@dataclass(frozen=True)
 class ApprovalNeeded(mail.Mail):
     """Something waits for a second person; `url` is its page in the console."""
 
@@ -74,7 +104,14 @@ class SignInChanged(mail.Mail):
         return cls("https://console.example.com/me/")
 
 
-MAILS: tuple[type[mail.Mail], ...] = (Invitation, ApprovalNeeded, SentBack, SignInChanged)
+MAILS: tuple[type[mail.Mail], ...] = (
+    Invitation,
+    PasskeyInvitation,
+    PasskeyInvited,
+    ApprovalNeeded,
+    SentBack,
+    SignInChanged,
+)
 
 
 def tell(session: Session, parts: WorkerParts, member: Member, written: mail.Mail) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import LargeBinary, String
+from sqlalchemy import LargeBinary, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import ID_BYTES, WITHOUT_ROWID, Base, Utc
@@ -64,7 +64,10 @@ class StaffHeld(Base):
 
 
 class StaffInvitation(Base):
-    """A link that lets a member choose how to sign in, once. `replaces`: what they had before is removed."""
+    """A link that lets a member choose how to sign in, once.
+
+    `replaces`: what they had before is removed. `adds`: they add a passkey to it, and nothing else.
+    """
 
     __tablename__ = "staff_invitations"
     __table_args__ = WITHOUT_ROWID
@@ -72,6 +75,7 @@ class StaffInvitation(Base):
     id: Mapped[bytes] = mapped_column(LargeBinary(TOKEN_HASH_BYTES), primary_key=True)
     member_id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), index=True)
     replaces: Mapped[bool]
+    adds: Mapped[bool] = mapped_column(default=False, server_default=false())
     made_at: Mapped[datetime] = mapped_column(Utc)
     ends_at: Mapped[datetime] = mapped_column(Utc, index=True)
     row_mac: Mapped[bytes] = mapped_column(LargeBinary(ROW_MAC_BYTES))

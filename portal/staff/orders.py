@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from portal.core.faults import RowUnreadable
 from portal.runtime.parts import SealedHandler, WorkerParts
 from portal.staff import held, sessions
 from portal.staff.members import Member
@@ -82,6 +83,8 @@ def handler(order: Order) -> SealedHandler:
             done = order.run(replace(parts, db=parts.db.acting({"by": acting.by})), acting, rest)
         except Refused as error:
             return {"outcome": "refused", "reason": error.reason, "values": dict(error.values)}
+        except RowUnreadable as error:
+            return {"outcome": "refused", "reason": "row", "values": {"place": error.place}}
         return {"outcome": "done"} | done
 
     return handle

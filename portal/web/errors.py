@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import Gone, HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from portal.core.faults import database_cause, is_busy
+from portal.core.faults import RowUnreadable, database_cause, is_busy
 from portal.web.gate import Page
 
 # The statuses that have a page of their own, in templates/errors/.
@@ -79,6 +79,11 @@ def _show_no_connection(_error: PoolTimeout) -> BaseResponse:
         "web: all connections of this process wait for the database; answered 503. Run: portal doctor"
     )
     return _page_to_retry(BUSY_RETRY_SECONDS)
+
+
+def show_altered_row(error: RowUnreadable) -> BaseResponse:
+    """Name the row to staff: what reads it has logged it."""
+    return _error_page(422, 422, place=error.place)
 
 
 def _page_to_retry(seconds: int) -> Response:

@@ -30,6 +30,6 @@ def test_staff_are_as_they_were_and_a_new_key_file_finds_them(run, environ, tmp_
     with database.write() as session:
         found = members.listed(session, ConsoleVault(keys.read_console(file)))
         assert [(one.address, one.name) for one in found] == [("ann@northwind.example", "Ann")]
-        ann, _replaces = invitations.find(session, worker_vault, token, found[0].added_at)
-        assert ann.address == "ann@northwind.example"
+        invited = invitations.find(session, worker_vault, token, found[0].added_at)
+        assert invited.member.address == "ann@northwind.example"
     database.dispose()

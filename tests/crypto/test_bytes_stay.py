@@ -242,6 +242,8 @@ MAILS = {
     "link-not-prepared": ("reset", None, None, ""),
     "no-account": ("reset", None, None, ""),
     "notice": ("", None, None, "notice of wave"),
+    "passkey-invitation": ("", None, None, "url"),
+    "passkey-invited": ("", None, None, "url"),
     "passkey-changed": ("", "not-me", None, "changed_at change"),
     "password-changed": ("", "not-me", None, "changed_at stays_signed_in signs_out tries_elsewhere"),
     "reminder-link": ("reminder", "reminder", None, ""),

@@ -184,6 +184,12 @@ def test_a_step_that_fails_stops_no_other_and_the_last_good_backups_stay(environ
     assert [path.name for path in folder.iterdir()] == ["nightly-2026-11-01.db"]
 
 
+def said(environ, *words):
+    """What a command says, whatever its status."""
+    ended = subprocess.run([PORTAL, *words], env=environ, check=False, capture_output=True, text=True)
+    return ended.stdout + ended.stderr
+
+
 @pytest.mark.sqlite  # of the tests' own databases; this one makes its own, as an operator does
 @pytest.mark.postgres
 def test_postgresql_is_set_up_for_three_users_without_a_password(postgres, environ, tmp_path, monkeypatch):
@@ -198,10 +204,21 @@ def test_postgresql_is_set_up_for_three_users_without_a_password(postgres, envir
             for user in ("portal-web", "portal-worker", "portal-console")
         )
         command(web, "db", "upgrade")
+        granted = subprocess.run(
+            ["psql", "--quiet", postgres.url("portal")],
+            input=command(worker, "console", "grants"),
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert granted.stderr == ""
         command(console, "audit", "list")
-        command(worker, "db", "backup", tmp_path / "copy")
-        assert (tmp_path / "copy").read_bytes().startswith(b"PGDMP")
-        assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o600
+        secret = ["psql", console["PORTAL_DATABASE_URL"], "--command=TABLE staff_held"]
+        refused = subprocess.run(secret, check=False, capture_output=True, text=True)
+        assert "permission denied" in refused.stderr
+        looked = said(console, "doctor")
+        assert "Traceback" not in looked
+        assert "permission" not in looked
     finally:
         for statement in (
             "DROP DATABASE portal",

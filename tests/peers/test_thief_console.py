@@ -13,7 +13,7 @@ from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import delete, insert, select, text, update
 
 from portal.core.addresses import folded
 from portal.core.db import new_id
@@ -23,8 +23,9 @@ from portal.crypto.vault import Cell, ConsoleVault, derived_key
 from portal.identity.sealed import service as sealed
 from portal.staff import members
 from portal.staff.approvals import jobs as approvals
-from portal.staff.approvals.models import Approval
-from portal.staff.models import StaffCredential, StaffInvitation, StaffMember, StaffSession
+from portal.staff.approvals import telling
+from portal.staff.approvals.models import Approval, Told
+from portal.staff.models import StaffCredential, StaffHeld, StaffInvitation, StaffMember, StaffSession
 from tests.colleagues import Office, press
 from tests.exposure.conftest import lists
 from tests.peers.loot import PURPOSES, Customer, found_in, rows_of
@@ -209,19 +210,51 @@ def test_roles_that_the_thief_gives_or_credentials_it_moves_let_nobody_in(thief)
         assert answer.status_code == 422
 
 
-def test_an_invitation_that_the_thief_writes_opens_nothing(thief):
+@pytest.mark.parametrize("kind", ["replaces", "adds", "joins"])
+def test_an_invitation_that_the_thief_writes_opens_nothing(thief, kind):
     token, now = "a" * 52, thief.office.clock.now()
     thief.insert(
         StaffInvitation,
         id=tokens.token_hash(token),
         member_id=thief.office.people["Ann"].id,
-        replaces=True,
+        replaces=kind == "replaces",
+        adds=kind == "adds",
         made_at=now,
         ends_at=now.replace(year=now.year + 1),
         row_mac=token_bytes(16),
     )
     told = thief.order("invitation", token=token)
     assert (told["outcome"], told["reason"]) == ("refused", "invitation")
+
+
+def test_what_the_thief_calls_valid_lets_nobody_in(thief):
+    """The row of what is held, with the thief's own member and session in it, and nobody's any more."""
+    office = thief.office
+    browser = office.sign_in(office.people["Ann"])
+    mallory = thief.member("mal@elsewhere.example", "admin approver")
+    token = thief.session(mallory)
+    with office.db.write() as session:
+        row = session.scalars(select(StaffHeld)).one()
+        row.content += (
+            b"m" + mallory + token_bytes(16) + b"s" + tokens.token_hash(token)[:16] + token_bytes(16)
+        )
+        row.number += 2
+    told = thief.order("add", session=token, email="eve@x.example", roles="admin", language="en")
+    assert told == {"outcome": "session-over"}
+    assert browser.get("/me/").location == "/sign-in/?next=/me/"
+    with office.db.write() as session:
+        session.execute(delete(StaffHeld))
+    told = thief.order("add", session=token, email="eve@x.example", roles="admin", language="en")
+    assert told == {"outcome": "session-over"}
+
+
+def test_who_is_told_that_something_waits_is_nobody_that_the_thief_adds(thief):
+    """Its row makes at most a mail that says nothing, to somebody who is staff."""
+    office, mallory = thief.office, thief.member("mal@elsewhere.example", "admin approver")
+    thief.insert(Told, member_id=mallory, until=office.clock.now(), more=True)
+    telling.tell_gathered(office.parts)
+    with office.db.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM outbox_mails")) == 0
 
 
 def test_an_approval_that_the_thief_writes_is_never_done(thief):

@@ -54,6 +54,7 @@ SMALL = {
     "scheduled_jobs",
     "site_changes",
     "site_contents",
+    "staff_sessions",
     "storage_probes",
     "subscription_announcements",
     "worker_keys",

@@ -114,6 +114,7 @@ ROUTES = {
     "/staff/": ALL,
     "/staff/<member_id>/": {"admin"},
     "/staff/<member_id>/invite/": {"admin"},
+    "/staff/<member_id>/passkey/": {"admin"},
     "/staff/<member_id>/sign-out/": {"admin"},
     "/staff/new/": {"admin"},
 }

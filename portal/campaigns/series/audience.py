@@ -11,6 +11,7 @@ from itertools import groupby
 from sqlalchemy.orm import Session
 
 from portal.campaigns.models import FIRST, Campaign
+from portal.core.faults import RowUnreadable, parsed
 from portal.core.i18n import best_language
 from portal.crypto.vault import INDEX_BYTES, WorkerVault
 from portal.datakinds.taxonomy import find
@@ -83,9 +84,12 @@ def of(campaign: Campaign) -> Audience:
     """Return the audience of a notice."""
     if not campaign.audience:
         return Audience()
-    raw = json.loads(campaign.audience)
-    lists = (tuple(raw[name]) for name in ("classes", "languages", "offered"))
-    return Audience(raw["base"], raw["since"], *lists)
+    raw = parsed(campaign.audience, "notices", campaign.id)
+    try:
+        lists = (tuple(raw[name]) for name in ("classes", "languages", "offered"))
+        return Audience(raw["base"], raw["since"], *lists)
+    except (KeyError, TypeError) as error:
+        raise RowUnreadable(f"notices {campaign.id.hex()}") from error
 
 
 def key_of(vault: WorkerVault, campaign: Campaign, address: str) -> bytes:

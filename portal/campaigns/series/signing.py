@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal.campaigns import frozen
 from portal.campaigns.models import FORMER, SERIES, Campaign, Wave
+from portal.core.faults import parsed
 from portal.crypto.vault import WorkerVault
 
 log = logging.getLogger("portal.campaigns")
@@ -34,7 +35,7 @@ def plan(session: Session, campaign: Campaign) -> dict[str, Any]:
         "number": campaign.number,
         "kind": campaign.kind,
         "list": campaign.list_id,
-        "audience": json.loads(campaign.audience) if campaign.audience else {},
+        "audience": parsed(campaign.audience, "notices", campaign.id),
         "mails": campaign.expected,
         "per_hour": campaign.per_hour,
         "waves": [

@@ -94,6 +94,7 @@ SENTENCES = {
     "staff.recovery-codes": lazy_gettext("%(subject)s made new recovery codes"),
     "staff.end-sessions": lazy_gettext("Signed %(subject)s out everywhere"),
     "staff.invite": lazy_gettext("Invited %(subject)s"),
+    "staff.invite-passkey": lazy_gettext("Invited %(subject)s to add a passkey"),
     "staff.join": lazy_gettext("%(subject)s joined"),
     "staff.recover": lazy_gettext("Gave %(subject)s a new way in"),
     "staff.remove-passkey": lazy_gettext("%(subject)s removed a passkey"),
@@ -112,6 +113,7 @@ NEEDS_TWO = {
     "incidents.publish",
     "reset.require",
     "staff.invite",
+    "staff.invite-passkey",
     "staff.recover",
     "staff.roles",
 }

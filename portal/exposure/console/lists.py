@@ -1,6 +1,5 @@
 """Pages of the lists: their versions, the files on their way, and who is left out of notices."""
 
-import json
 from typing import Any
 
 from flask import abort, render_template, request
@@ -149,6 +148,6 @@ def _row(
         "older": active is not None and version.number < active.number,
         "destroyed": version.data_key is None,
         "compared": compared,
-        "classes": json.loads(version.class_counts),
+        "classes": service.counts_of(version),
         "not_public": service.classes_beyond(version, incident.class_names),
     }

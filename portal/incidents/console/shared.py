@@ -1,6 +1,5 @@
 """What the staff's pages of an incident share."""
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -79,7 +78,7 @@ def found(session: Session, slug: str) -> Incident:
 def waiting(session: Session, kind: str, slug: str) -> list[Approval]:
     """Return what waits for a second person of an incident, of one kind."""
     asked = [one for one in approvals.waiting(session) if one.kind == kind]
-    return [one for one in asked if json.loads(one.fields).get("slug") == slug]
+    return [one for one in asked if approvals.readable(one) and approvals.fields_of(one).get("slug") == slug]
 
 
 def refused(reason: str, values: Mapping[str, Any] | None = None) -> str:

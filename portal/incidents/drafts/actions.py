@@ -15,9 +15,8 @@ from portal.incidents.models import PHASES
 from portal.incidents.publishing import scheduling, withdrawing
 from portal.incidents.writing import UpdateUnknown, UpdateWithdrawn
 from portal.runtime.parts import IncidentUses, WorkerParts
-from portal.staff import members
+from portal.staff.approvals import telling
 from portal.staff.approvals.service import REQUEST, Action
-from portal.staff.emails import ApprovalNeeded, tell
 from portal.staff.orders import Acting, Order, Refused
 from portal.staff.roles import Role
 
@@ -186,9 +185,7 @@ def _cancel(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> d
 
 def _tell_approvers(session: Session, parts: WorkerParts, acting: Acting, slug: str) -> None:
     url = f"{parts.settings.console.url}/incidents/{slug}/timeline/"
-    for member in members.with_role(session, parts.vault, Role.APPROVER):
-        if member.id != acting.member.id:
-            tell(session, parts, member, ApprovalNeeded(url))
+    telling.tell_approvers(session, parts, (Role.APPROVER,), acting.member.id, url)
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """The tables of drafts, and of updates that one author published alone."""
 
-import json
 from datetime import datetime
-from typing import cast
 
 from sqlalchemy import ForeignKey, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.db import ID_BYTES, Base, Utc, new_id
+from portal.core.faults import parsed
 from portal.incidents.models import TITLE_LENGTH
 
 DOCUMENT_LENGTH = 40
@@ -36,7 +35,7 @@ class Draft(Base):
     @property
     def parts(self) -> dict[str, str]:
         """Return the texts by part."""
-        return cast("dict[str, str]", json.loads(self.parts_json))
+        return parsed(self.parts_json, "incidents_drafts", f"{self.document} {self.revision}")
 
 
 class Unconfirmed(Base):

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
+from portal.core.faults import parsed
 from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
 from portal.incidents import announcing, service
@@ -74,7 +75,7 @@ def schedule(
 
 def request_of(row: Schedule) -> str:
     """Return the id of the request that a publication at a set time belongs to, or nothing."""
-    return str(json.loads(row.content).get("request", ""))
+    return str(parsed(row.content, "incidents_schedules", row.incident_id).get("request", ""))
 
 
 def cancel(session: Session, slug: str, now: datetime) -> None:

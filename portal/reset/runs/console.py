@@ -1,6 +1,5 @@
 """The console's pages of required resets: count, ask for approval, see how far it is and what it came to."""
 
-import json
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +9,7 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from portal.core.faults import parsed
 from portal.exposure import service as exposure
 from portal.identity import registry
 from portal.incidents import service as incidents
@@ -137,7 +137,7 @@ def _tally(session: Session, run: ResetRun) -> tuple[dict[str, int], bool]:
         found = under_way(session, run.subject, run.list_version)
         if found is not None:
             return asdict(found), True
-    return json.loads(run.tally or "{}"), False
+    return parsed(run.tally, "reset_runs", run.id), False
 
 
 def _progress(run: ResetRun) -> dict[str, Any]:

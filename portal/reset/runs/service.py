@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.core.db import AUDITED, new_id
+from portal.core.faults import parsed
 from portal.crypto.vault import WorkerVault
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
@@ -71,7 +72,7 @@ def describe(session: Session, fields: Mapping[str, str]) -> dict[str, Any]:
         raise Refused("reset-run")
     if _active_version(session, run.subject) != run.list_version:
         raise Refused("reset-list")
-    counted: dict[str, int] = json.loads(run.tally)
+    counted: dict[str, int] = parsed(run.tally, "reset_runs", run.id)
     return {
         "reset_of": run.subject or "*",
         "list_version": "" if run.list_version is None else str(run.list_version),

@@ -8,6 +8,7 @@ from flask import abort, render_template, request
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from portal.core.faults import parsed
 from portal.crypto.webauthn import RelyingParty
 from portal.staff import members, sending
 from portal.staff.approvals import service
@@ -138,12 +139,14 @@ def _page(approval: Approval, confirm: ConfirmForm, comment: CommentForm, fault:
             approval.state != State.OPEN or service.current(db_session, action, approval, now)
         )
         facts = shown_facts(db_session, console.vault, approval)
-        shown = json.loads(approval.shown)
+        shown = service.shown_of(approval)
         more = action.more(db_session, shown) if action is not None and action.more else {}
     settings = console.settings
     party = RelyingParty.at(settings.base_url, settings.site.organisation)
     mine = approval.asked_by == staff.member.id
     may = action is not None and bool(action.approve & staff.member.roles)
+    if action is not None and service.about(action, approval, staff.member.id):
+        may = False
     return render_template(
         "staff/console/approval.html",
         approval=approval,
@@ -163,5 +166,5 @@ def _page(approval: Approval, confirm: ConfirmForm, comment: CommentForm, fault:
         decides=may and not mine and valid and approval.state == State.OPEN,
         withdraws=(mine or Role.ADMIN in staff.member.roles) and approval.state == State.OPEN,
         mine=mine,
-        result=json.loads(approval.result or "{}"),
+        result=parsed(approval.result, service.TABLE, approval.id),
     )

@@ -13,10 +13,10 @@ from portal.core.db import Database
 from portal.core.faults import error_types, frames
 from portal.runtime.parts import WorkerParts
 from portal.staff import members
-from portal.staff.approvals import service
+from portal.staff.approvals import service, telling
 from portal.staff.approvals.models import Approval
 from portal.staff.approvals.service import Action, State
-from portal.staff.emails import ApprovalNeeded, SentBack, tell
+from portal.staff.emails import SentBack, tell
 from portal.staff.members import MemberMissing
 from portal.staff.orders import Acting, Order, Refused, by
 from portal.staff.roles import Role
@@ -45,10 +45,8 @@ def ask(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[s
         if alone:
             service.approve(session, parts.vault, approval, asked_by, {"how": "one person"}, now)
         else:
-            for member in members.with_role(session, parts.vault, *action.approve):
-                if member.id != asked_by:
-                    mail = ApprovalNeeded(f"{parts.settings.console.url}/approvals/{approval.id.hex()}/")
-                    tell(session, parts, member, mail)
+            url = f"{parts.settings.console.url}/approvals/{approval.id.hex()}/"
+            telling.tell_approvers(session, parts, action.approve, asked_by, url)
     if alone:
         return _perform(parts, approval.id)
     return {"approval": approval.id.hex()}
@@ -64,6 +62,8 @@ def approve(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> di
             raise Refused("role")
         if approval.asked_by == acting.member.id:
             raise Refused("own")
+        if service.about(action, approval, acting.member.id):
+            raise Refused("oneself")
         if approval.state != State.OPEN:
             raise Refused("decided")
         _needs_asker(session, parts, action, approval)

@@ -11,6 +11,17 @@ from portal.crypto.vault import ROW_MAC_BYTES
 DIGEST_BYTES = 32
 
 
+class Told(Base):
+    """An approver who was mailed lately. `more`: more was asked for since, which they are told at `until`."""
+
+    __tablename__ = "staff_told"
+    __table_args__ = WITHOUT_ROWID
+
+    member_id: Mapped[bytes] = mapped_column(LargeBinary(ID_BYTES), primary_key=True)
+    until: Mapped[datetime] = mapped_column(Utc, index=True)
+    more: Mapped[bool]
+
+
 class Approval(Base):
     """One thing that was asked for. The worker alone writes it, under a row MAC.
 

@@ -1,6 +1,5 @@
 """Ask for, approve, send back and check what needs a second person."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
 from portal.core.db import new_id
+from portal.core.faults import RowUnreadable, parsed
 from portal.crypto.vault import WorkerVault
 from portal.runtime.parts import WorkerParts
 from portal.staff.approvals.models import Approval
@@ -23,6 +23,7 @@ from portal.staff.roles import Role
 
 log = logging.getLogger("portal.staff")
 
+TABLE = Approval.__tablename__
 LIFETIME = timedelta(days=7)
 # Among the fields that `perform` gets: the request's own id, so that a second run knows what the first did.
 REQUEST = "request"
@@ -55,6 +56,7 @@ Perform = Callable[[WorkerParts, Mapping[str, str], Mapping[str, Any]], dict[str
 class Action:
     """Something that needs a second person: who may ask for it, and who may approve it.
 
+    `not_for_oneself`: nobody approves it where it is about themselves (`member` in what is shown).
     `page` is the template that shows it, where a list of its facts would not be read; `more` returns what
     that template needs beside `shown`.
     """
@@ -65,12 +67,18 @@ class Action:
     approve: frozenset[Role] = frozenset({Role.APPROVER})
     page: str = ""
     more: Callable[[Session, Mapping[str, Any]], dict[str, Any]] | None = None
+    not_for_oneself: bool = False
 
 
 def digest_of(kind: str, fields: Mapping[str, str], shown: Mapping[str, Any]) -> bytes:
     """Return the SHA-256 hash that an approval is bound to: of what is done, and what was shown."""
     content = canonical({"kind": kind, "fields": dict(fields), "shown": dict(shown)})
     return sha256(b"portal approval\0" + content.encode()).digest()
+
+
+def about(action: Action, approval: Approval, member_id: bytes) -> bool:
+    """Return whether a request is about a member who must not approve that for themselves."""
+    return action.not_for_oneself and shown_of(approval).get("member") == member_id.hex()
 
 
 def challenge_of(approval: Approval) -> bytes:
@@ -129,6 +137,24 @@ def verified(session: Session, vault: WorkerVault, approval_id: bytes) -> Approv
     return approval
 
 
+def fields_of(approval: Approval) -> dict[str, Any]:
+    """Return what a request is for. Raises RowUnreadable, and logs it, where somebody else wrote the row."""
+    return parsed(approval.fields, TABLE, approval.id)
+
+
+def shown_of(approval: Approval) -> dict[str, Any]:
+    """Return what a request shows. Raises RowUnreadable, and logs it, where somebody else wrote the row."""
+    return parsed(approval.shown, TABLE, approval.id)
+
+
+def readable(approval: Approval) -> bool:
+    """Return whether a request's row has the form that the worker writes; logs it where it has not."""
+    try:
+        return all((fields_of(approval) is not None, shown_of(approval) is not None))
+    except RowUnreadable:
+        return False
+
+
 def genuine(vault: WorkerVault, approval: Approval) -> bool:
     """Return whether the worker wrote a request's row, as it is."""
     return compare_digest(bytes(approval.row_mac), _mac(vault, approval))
@@ -138,10 +164,10 @@ def current(session: Session, action: Action, approval: Approval, now: datetime)
     """Return whether what was shown is what would be done now: any edit voids a request."""
     if now - approval.asked_at >= LIFETIME:
         return False
-    fields = json.loads(approval.fields)
     try:
+        fields = fields_of(approval)
         shown = action.describe(session, fields)
-    except Refused:
+    except (Refused, RowUnreadable):
         return False
     return compare_digest(digest_of(approval.kind, fields, shown), bytes(approval.digest))
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from portal.crypto.vault import ConsoleVault
 from portal.staff import members
+from portal.staff.approvals import service
 from portal.staff.approvals.models import Approval
 from portal.staff.roles import Role
 from portal.staff.words import SHORT_ROLES
@@ -17,6 +18,7 @@ TITLES = {
     "list.activate": lazy_gettext("Activate a list"),
     "list.purge": lazy_gettext("Destroy a list"),
     "staff.invite": lazy_gettext("Invite somebody"),
+    "staff.passkey": lazy_gettext("Let somebody add a passkey"),
     "staff.roles": lazy_gettext("Change somebody’s roles"),
     "statement.publish": lazy_gettext("Publish the statement"),
     "reset.require": lazy_gettext("Lock passwords, and ask for new ones"),
@@ -77,7 +79,7 @@ def shown_facts(session: Session, vault: ConsoleVault, approval: Approval) -> li
     """Return every fact that was shown, as label and text; parts of parts have their place in the label."""
     names = members.names(session, vault) if approval.kind.startswith("staff.") else {}
     return [
-        (label, _written(key, value, names)) for key, label, value in _flat(json.loads(approval.shown), "")
+        (label, _written(key, value, names)) for key, label, value in _flat(service.shown_of(approval), "")
     ]
 
 

@@ -86,6 +86,16 @@ def invite_again(member_id: str) -> Any:
         return sending.done(refusal(error.reason), f"/staff/{member_id}/")
 
 
+@bp.page("/staff/<member_id>/passkey/", roles=ADMIN, methods=("POST",), step_up=True)
+def invite_passkey(member_id: str) -> Any:
+    """Ask for an invitation with which a member adds a passkey to what they have."""
+    found = _member(member_id)
+    try:
+        return ask("staff.passkey", {"member": found.id.hex()})
+    except OrderRefused as error:
+        return sending.done(refusal(error.reason), f"/staff/{member_id}/")
+
+
 @bp.page("/staff/<member_id>/sign-out/", roles=ADMIN, methods=("POST",))
 def sign_out_member(member_id: str) -> Response:
     """Sign a member out everywhere."""

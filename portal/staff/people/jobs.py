@@ -11,7 +11,7 @@ from portal.core.addresses import AddressInvalid, normalise
 from portal.runtime.parts import WorkerParts
 from portal.staff import members, roles, sessions
 from portal.staff.approvals.service import Action, needs_unchanged
-from portal.staff.emails import Invitation, tell
+from portal.staff.emails import Invitation, PasskeyInvitation, PasskeyInvited, tell
 from portal.staff.members import AddressTaken, Member, MemberMissing, State
 from portal.staff.models import StaffMember
 from portal.staff.orders import Acting, Order, Refused
@@ -66,6 +66,29 @@ def invite(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, An
         url = f"{parts.settings.console.url}{invitations.PATH.format(token=token)}"
         tell(session, parts, member, Invitation(url))
         audit.record(session, "staff.invite", member.id.hex(), {"again": replaces}, now)
+    return {}
+
+
+def describe_passkey(session: Session, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return who is invited to add a passkey to how they sign in."""
+    row = _row(session, fields)
+    if row.state != State.ACTIVE:
+        raise Refused("no-member")
+    return {"member": row.id.hex(), "version": row.version, "roles": row.roles}
+
+
+def invite_passkey(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Mail a link that adds one passkey; the other admins are mailed that somebody gets one."""
+    with parts.db.write() as session:
+        needs_unchanged(session, describe_passkey, fields, shown)
+        now, member = parts.clock.now(), _member(session, parts, fields)
+        token = invitations.new(session, parts.vault, member, replaces=False, adds=True, now=now)
+        url = parts.settings.console.url
+        tell(session, parts, member, PasskeyInvitation(f"{url}{invitations.PATH.format(token=token)}"))
+        for other in members.with_role(session, parts.vault, Role.ADMIN):
+            if other.id != member.id:
+                tell(session, parts, other, PasskeyInvited(f"{url}/staff/{member.id.hex()}/"))
+        audit.record(session, "staff.invite-passkey", member.id.hex(), {}, now)
     return {}
 
 
@@ -131,5 +154,6 @@ ORDERS = {
 }
 ACTIONS = {
     "staff.invite": Action(describe_invitation, invite, ask=ADMIN, approve=ADMIN | {Role.APPROVER}),
+    "staff.passkey": Action(describe_passkey, invite_passkey, ask=ADMIN, approve=ADMIN, not_for_oneself=True),
     "staff.roles": Action(describe_roles, change_roles, ask=ADMIN, approve=ADMIN | {Role.APPROVER}),
 }

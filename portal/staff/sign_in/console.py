@@ -165,7 +165,7 @@ def join() -> Any:
                 frame.gone()
             fault = _join_fault(error)
         else:
-            return _joined(told)
+            return _added() if told.get("added") else _joined(told)
     return _join_page(token, form, fault)
 
 
@@ -216,6 +216,12 @@ def _joined(told: dict[str, Any]) -> Any:
     codes = [tokens.grouped(code) for code in told["codes"]]
     page = render_template("staff/console/recovery-codes.html", codes=codes, form=EmptyForm(), joined=True)
     return _marked(make_response(page), told)
+
+
+def _added() -> BaseResponse:
+    session.clear()
+    flash(_("Your passkey is ready. Use it to sign in."))
+    return frame.see_other("staff.sign_in")
 
 
 def _marked(response: BaseResponse, told: dict[str, Any]) -> BaseResponse:

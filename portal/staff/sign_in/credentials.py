@@ -188,6 +188,11 @@ def kinds(found: list[Credential]) -> dict[Kind, int]:
     return Counter(one.kind for one in found)
 
 
+def passkeys(found: list[Credential]) -> list[bytes]:
+    """Return the ids under which authenticators know the passkeys among these."""
+    return [bytes.fromhex(one.content["credential_id"]) for one in found if one.kind is Kind.PASSKEY]
+
+
 def tag_of(kind: str, content: bytes) -> bytes:
     """Return what a credential is held by, which any other content changes: its member is in that."""
     return blake2b(kind.encode() + b"\0" + bytes(content), digest_size=held.TAG_BYTES).digest()

@@ -6,21 +6,19 @@ from typing import Any
 
 from portal.audit import service as audit
 from portal.core.addresses import AddressInvalid, normalise
-from portal.core.db import AUDITED
-from portal.crypto import tokens, totp
+from portal.crypto import tokens
 from portal.crypto.hashing import PasswordTooLong, TooBusy
-from portal.crypto.webauthn import AnswerInvalid, challenge_of, encoded, read_assertion
+from portal.crypto.webauthn import AnswerInvalid, challenge_of, read_assertion
 from portal.identity.service import hasher_for
 from portal.runtime.parts import SealedHandler, WorkerParts
 from portal.runtime.turns import in_turns
-from portal.staff import members, roles, sessions
+from portal.staff import members, sessions
 from portal.staff.emails import SignInChanged, tell
 from portal.staff.held import PutBack
 from portal.staff.members import Member, MemberMissing
-from portal.staff.orders import PREFIX, Acting, Order, Refused, by, checked_first, handlers
-from portal.staff.sign_in import browsers, challenges, credentials, invitations, proving
+from portal.staff.orders import PREFIX, Acting, Order, Refused, checked_first, handlers
+from portal.staff.sign_in import browsers, challenges, credentials, invitations, joining, proving
 from portal.staff.sign_in.credentials import Kind
-from portal.staff.sign_in.invitations import InvitationOver
 from portal.web import limits
 
 log = logging.getLogger("portal.staff")
@@ -28,8 +26,7 @@ log = logging.getLogger("portal.staff")
 # Per address, and per browser that is known: it must not be guessed. A passkey signs in meanwhile.
 TRIES = "10 per 15 minutes"
 REFUSED: dict[str, Any] = {"outcome": "refused", "reason": "sign-in"}
-INVITATION_OVER: dict[str, Any] = {"outcome": "refused", "reason": "invitation"}
-SIGN_IN, STEP_UP, JOIN, ADD = "sign-in", "step-up", "join", "add"
+SIGN_IN, STEP_UP, ADD = "sign-in", "step-up", "add"
 
 
 def sign_in(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
@@ -80,7 +77,7 @@ def sign_in(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> di
         kind = credentials.use_code(session, vault, found, fields["code"], now)
         if kind is None or not member.active or credentials.password_hash(found) != stored:
             return REFUSED
-        return _begin(session, parts, member, kind.value, fields["browser"])
+        return joining.begin(session, parts, member, kind.value, fields["browser"])
 
 
 def sign_in_with_passkey(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
@@ -101,7 +98,7 @@ def sign_in_with_passkey(_job_id: bytes, fields: Mapping[str, str], parts: Worke
         used = credentials.use_passkey(session, vault, proving.party(parts), found, given)
         if used is None or not member.active:
             return REFUSED
-        return _begin(session, parts, member, Kind.PASSKEY.value, fields["browser"])
+        return joining.begin(session, parts, member, Kind.PASSKEY.value, fields["browser"])
 
 
 def signed_out(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
@@ -126,77 +123,6 @@ def ask_passkey(_job_id: bytes, _fields: Mapping[str, str], parts: WorkerParts) 
     with parts.db.write() as session:
         challenge = challenges.new(session, parts.vault, SIGN_IN, b"", parts.clock.now())
     return {"outcome": "done", "options": proving.party(parts).request(challenge, {})}
-
-
-def look_at_invitation(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
-    """Return who an invitation is for, a secret for their app, and a question for a new passkey.
-
-    Fields: token.
-    """
-    now, vault = parts.clock.now(), parts.vault
-    with parts.db.write() as session:
-        try:
-            member, _replaces = invitations.find(session, vault, fields["token"], now)
-        except InvitationOver:
-            return INVITATION_OVER
-        challenge = challenges.new(session, vault, JOIN, member.id, now)
-    options = proving.party(parts).creation(challenge, member.id, member.address, [])
-    return {
-        "outcome": "done",
-        "name": member.name,
-        "address": member.address,
-        "roles": roles.written(member.roles),
-        "secret": totp.new_secret(),
-        "options": options,
-    }
-
-
-def join(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[str, Any]:
-    """Accept an invitation: with a passkey, or with a password and an authenticator app.
-
-    Fields: token, name, language, browser, and passkey, or password, secret and code. Returns recovery codes.
-    """
-    now, vault, token = parts.clock.now(), parts.vault, fields["token"]
-    try:
-        with parts.db.read() as session:
-            member, _replaces = invitations.find(session, vault, token, now)
-    except InvitationOver:
-        return INVITATION_OVER
-    step, password_hash = None, ""
-    if not (answer := fields.get("passkey")):
-        known = [member.address, fields["name"]]
-        faults = parts.password_faults(fields["password"], known) if parts.password_faults else ()
-        if faults:
-            return {"outcome": "refused", "reason": "password", "faults": list(faults)}
-        step = totp.matching_step(fields["secret"], fields["code"][:20], now)
-        if step is None:
-            return {"outcome": "refused", "reason": "code"}
-        try:
-            password_hash = hasher_for(parts.settings).hash(fields["password"])
-        except TooBusy:
-            return {"outcome": "away"}
-    with parts.db.write() as session:
-        try:
-            member, replaces = invitations.find(session, vault, token, now)
-        except InvitationOver:
-            return INVITATION_OVER
-        if replaces:
-            credentials.remove(session, vault, member.id)
-        if answer:
-            try:
-                _add_passkey(session, parts, member, JOIN, member.id, fields)
-            except Refused as error:
-                return {"outcome": "refused", "reason": error.reason}
-        else:
-            credentials.set_password(session, vault, member.id, password_hash, now)
-            credentials.set_code(session, vault, member.id, fields["secret"], step or 0, now)
-        codes = credentials.make_recovery_codes(session, vault, member.id, now)
-        invitations.use(session, token)
-        member = members.activate(session, vault, member, fields["name"], fields["language"])
-        session.info[AUDITED] = {**session.info.get(AUDITED, {}), "by": by(member.id)}
-        audit.record(session, "staff.join", member.id.hex(), {"again": replaces}, now)
-        how = Kind.PASSKEY if answer else Kind.CODE
-        return _begin(session, parts, member, how.value, fields["browser"]) | {"codes": codes}
 
 
 def ask_step_up(parts: WorkerParts, acting: Acting, _fields: Mapping[str, str]) -> dict[str, Any]:
@@ -234,7 +160,7 @@ def ask_new_passkey(parts: WorkerParts, acting: Acting, _fields: Mapping[str, st
     """Return what the browser is asked for to make one more passkey: only who has one may."""
     with parts.db.write() as session:
         found = credentials.of(session, parts.vault, acting.member.id)
-        existing = [bytes.fromhex(one.content["credential_id"]) for one in found if one.kind is Kind.PASSKEY]
+        existing = credentials.passkeys(found)
         if not existing:
             raise Refused("first-passkey")
         challenge = challenges.new(session, parts.vault, ADD, acting.session_id, parts.clock.now())
@@ -247,7 +173,7 @@ def add_passkey(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -
     with parts.db.write() as session:
         if Kind.PASSKEY not in credentials.kinds(credentials.of(session, parts.vault, acting.member.id)):
             raise Refused("first-passkey")
-        _add_passkey(session, parts, acting.member, ADD, acting.session_id, fields)
+        joining.add_passkey(session, parts, acting.member, ADD, acting.session_id, fields)
         now = parts.clock.now()
         audit.record(session, "staff.add-passkey", acting.member.id.hex(), {}, now)
         tell(session, parts, acting.member, SignInChanged(f"{parts.settings.console.url}/me/"))
@@ -307,42 +233,6 @@ def tidy(parts: WorkerParts) -> None:
     in_turns(parts, challenges.purge)
 
 
-def _begin(session: Any, parts: WorkerParts, member: Member, how: str, browser: str) -> dict[str, Any]:
-    now = parts.clock.now()
-    session.info[AUDITED] = {**session.info.get(AUDITED, {}), "by": by(member.id)}
-    audit.record(session, "staff.sign-in", member.id.hex(), {"how": how}, now)
-    token = sessions.begin(session, parts.vault, member, how, browser, now)
-    return {
-        "outcome": "done",
-        "token": token,
-        "recovery": how == Kind.RECOVERY.value,
-        "mark": browsers.mark(parts.vault, member.id, now),
-    }
-
-
-def _add_passkey(
-    session: Any,
-    parts: WorkerParts,
-    member: Member,
-    purpose: str,
-    bound: bytes,
-    fields: Mapping[str, str],
-) -> None:
-    now, party = parts.clock.now(), proving.party(parts)
-    try:
-        challenge = challenge_of(fields["passkey"])
-        if not challenges.spend(session, parts.vault, challenge, purpose, bound, now):
-            raise Refused("proof")
-        made = party.register(fields["passkey"], challenge)
-    except AnswerInvalid as error:
-        raise Refused("proof") from error
-    name = fields.get("passkey_name") or fields.get("name") or encoded(made.credential_id)[:8]
-    try:
-        credentials.add_passkey(session, parts.vault, member.id, name[: members.NAME_LENGTH], made, now)
-    except ValueError as error:  # an authenticator's data may have any size
-        raise Refused("too-large") from error
-
-
 ORDERS = {
     "signed-out-elsewhere": Order(signed_out_elsewhere),
     "ask-step-up": Order(ask_step_up),
@@ -357,8 +247,8 @@ SEALED: dict[str, SealedHandler] = {
     f"{PREFIX}sign-in": checked_first(sign_in, REFUSED),
     f"{PREFIX}passkey": checked_first(sign_in_with_passkey, REFUSED),
     f"{PREFIX}ask-passkey": ask_passkey,
-    f"{PREFIX}invitation": checked_first(look_at_invitation, INVITATION_OVER),
-    f"{PREFIX}join": checked_first(join, INVITATION_OVER),
+    f"{PREFIX}invitation": checked_first(joining.look_at_invitation, joining.INVITATION_OVER),
+    f"{PREFIX}join": checked_first(joining.join, joining.INVITATION_OVER),
     f"{PREFIX}signed-out": checked_first(signed_out, {"outcome": "done"}),
     **handlers(ORDERS),
 }

@@ -1,0 +1,97 @@
+"""A further passkey without an old one: two admins agree, and neither of them for themselves."""
+
+import html
+import json
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, text
+
+from portal.staff.models import StaffCredential
+from portal.worker import drain
+from tests.accounts.passkeys.authenticator import Authenticator
+from tests.colleagues import press
+from tests.staff.test_approvals import approve
+from tests.visitor import SAME_SITE, hidden
+
+ORIGIN = "http://localhost:8001"
+
+
+@pytest.fixture
+def agreed(office, smtp):
+    """Ann asks for Cid, who has a password and an app; Ben agrees. Returns the mailed link's path."""
+    ann, ben = office.add("admin", name="Ann"), office.add("admin", name="Ben")
+    cid = office.add("author", name="Cid")
+    page = f"/staff/{cid.id.hex()}/"
+    asked = press(office.sign_in(ann), page, f"{page}passkey/")
+    assert approve(office.sign_in(ben), asked.location, ben.code()).status_code == 303
+    drain(office.parts)
+    (mail,) = [one for one in smtp.messages if one.recipients == (cid.address,)]
+    assert mail.message["subject"] == "Add a passkey to the console"
+    told = [one for one in smtp.messages if one.message["subject"] == "A colleague can add a passkey"]
+    assert {one.recipients[0] for one in told} == {ann.address, ben.address}
+    return next(word for word in mail.text.split() if "/invitation/" in word).removeprefix(ORIGIN), cid
+
+
+def add(office, path, key, name="Cid's phone"):
+    """Open the link, and add a passkey with the browser's answer to its question."""
+    browser = office.browser()
+    browser.get(path)
+    page = browser.get("/join/")
+    if page.status_code != 200:
+        return page
+    sent = {"name": name, "passkey": key.create(options_of(page.text))}
+    return browser.post("/join/", data=hidden(page.text) | sent, headers=SAME_SITE)
+
+
+def options_of(page):
+    return json.loads(html.unescape(page.partition('data-passkey="')[2].partition('"')[0]))
+
+
+def kinds(office, member_id):
+    with office.db.read() as session:
+        mine = select(StaffCredential.kind).where(StaffCredential.member_id == member_id)
+        return sorted(session.scalars(mine))
+
+
+def test_the_link_adds_one_passkey_once_and_leaves_all_else(office, agreed, smtp):
+    path, cid = agreed
+    before = office.sign_in(cid)
+    key = Authenticator(origin=ORIGIN)
+    assert add(office, path, key).location == "/sign-in/"
+    assert kinds(office, cid.id) == ["passkey", "password", "totp"]
+    assert before.get("/").status_code == 200
+    assert add(office, path, Authenticator(origin=ORIGIN)).status_code == 410
+    browser = office.browser()
+    question = browser.get("/sign-in/passkey/question/").json
+    assert question["rpId"] == "localhost"
+    answer = press(browser, "/sign-in/", "/sign-in/passkey/", passkey=key.get(question))
+    assert answer.status_code == 303
+    drain(office.parts)
+    subjects = [one.message["subject"] for one in smtp.messages if one.recipients == (cid.address,)]
+    assert subjects[-1] == "How you sign in to the console changed"
+
+
+def test_the_link_sets_no_password_and_ends_after_three_days(office, agreed):
+    path, cid = agreed
+    browser = office.browser()
+    browser.get(path)
+    fields = hidden(browser.get("/join/").text) | {"name": "Mal", "password": "x" * 20, "code": "123456"}
+    assert browser.post("/join/", data=fields, headers=SAME_SITE).status_code == 422
+    assert kinds(office, cid.id) == ["password", "totp"]
+    office.advance(timedelta(days=3, seconds=1))
+    assert add(office, path, Authenticator(origin=ORIGIN)).status_code == 410
+
+
+def test_nobody_approves_it_for_themselves(office):
+    ann, ben = office.add("admin", name="Ann"), office.add("admin", name="Ben")
+    page = f"/staff/{ben.id.hex()}/"
+    asked = press(office.sign_in(ann), page, f"{page}passkey/").location
+    mine = office.sign_in(ben)
+    assert 'name="code"' not in mine.get(asked).text
+    with office.db.read() as session:
+        digest = session.scalar(text("SELECT digest FROM staff_approvals")).hex()
+    fields = hidden(mine.get("/").text) | {"digest": digest, "code": ben.code()}
+    answer = mine.post(f"{asked}approve/", data=fields, headers=SAME_SITE)
+    assert answer.status_code == 422
+    assert "This is about you" in answer.text
