@@ -11,14 +11,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from threading import Event, Thread
 from typing import Self
 
 from bench.measure import Result, interleaved
+from bench.schedule import transactions
 from bench.servers import context_of, portal_settings
 from portal.core.clock import SystemClock
 from portal.crypto.chunks import ChunkSealer
 from portal.crypto.vault import WorkerVault
+from portal.exposure.people import insert_people
 from portal.exposure.uploads import opening, receiving
 from portal.exposure.uploads.models import Upload
 from portal.incidents.commands import incidents
@@ -30,6 +33,7 @@ SMALL = 16
 PIPED = 1024  # megabytes through a pipe, which stands for the connection
 MEGABYTE = 1 << 20
 MOST_SECONDS = 0.25
+PEOPLE = 2_000_000  # of an import; what a person takes does not grow with them
 _ROWS = b"ada.silva@mail.example,C-100001,Ada Silva\n"
 
 
@@ -96,6 +100,38 @@ def run() -> list[Result]:
             large["read"] / small["read"],
             f"peak {large['read']:.0f} MB",
             most=1.15,
+        ),
+        *_imported(),
+    ]
+
+
+def _imported() -> list[Result]:
+    """Store people as an import does: how long each turn holds SQLite's lock, in the first and last quarter.
+
+    By the clock the 99th percentile counts: anything else that the machine does makes single turns longer.
+    """
+    with portal_settings() as (settings, _), context_of(settings) as context:
+        db_commands.main(["upgrade"], standalone_mode=False, obj=context)
+        blob = bytes(284)
+        people = ((1, number.to_bytes(16), number.to_bytes(16), blob) for number in range(PEOPLE))
+        with transactions(context.db) as turns:
+            insert_people(context.db, people)
+    walls = [turn.wall for turn in turns]
+    quarter = len(walls) // 4
+    first, last = median(walls[:quarter]), median(walls[-quarter:])
+    longest = max(*(turn.cpu for turn in turns), sorted(walls)[int(len(walls) * 0.99)])
+    return [
+        Result(
+            f"turns of storing {PEOPLE} people / 250 ms",
+            longest / MOST_SECONDS,
+            f"{longest * 1000:.0f} ms; the longest by the clock {max(walls) * 1000:.0f} ms",
+            most=1.0,
+        ),
+        Result(
+            "turns of the last quarter / of the first",
+            last / first,
+            f"medians of {last * 1000:.0f} ms and {first * 1000:.0f} ms",
+            most=1.5,
         ),
     ]
 

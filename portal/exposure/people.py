@@ -42,9 +42,9 @@ STORED_BYTES = 350
 Row = tuple[int, bytes, bytes, bytes]
 # People per transaction: few enough that it holds the database's lock only briefly.
 FIRST_CHUNK = 4_000
-MAX_CHUNK = 20_000
-_LONG_SECONDS = 0.12
-_SHORT_SECONDS = 0.05
+MAX_CHUNK = 10_000
+_LONG_SECONDS = 0.06
+_SHORT_SECONDS = 0.025
 _INSERT = "INSERT INTO exposure_people (list_id, fold_index, person_key, blob) VALUES (?, ?, ?, ?)"
 _COPY = "COPY exposure_people (list_id, fold_index, person_key, blob) FROM STDIN (FORMAT BINARY)"
 
