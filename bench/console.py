@@ -26,6 +26,8 @@ from bench.measure import Result
 from bench.servers import context_of, portal_settings, serving
 from portal import app as wiring
 from portal.campaigns import orders as notice_orders
+from portal.campaigns.tasks import models as tasks
+from portal.campaigns.tasks import service as notice_tasks
 from portal.console.application import create_console
 from portal.core.clock import SystemClock
 from portal.core.settings import Settings
@@ -63,9 +65,9 @@ REQUESTS = 150
 SAVES = 40
 UPLOADED = b"email;name\n" + b"".join(b"p%d@postbox.example;Ada\n" % number for number in range(2_000))
 BAD = b"nobody\n" * 500
-# Open to everyone, and nothing of staff's is read for them.
+# Open to everyone, with nothing of staff's read for them; and a proof of a megabyte, as its size takes.
 NOT_MEASURED = re.compile(
-    r"/(healthz|robots\.txt|logo|logo-dark|theme\.css|static/|invitation/|join/|language/)"
+    r"/(healthz|robots\.txt|logo|logo-dark|theme\.css|static/|invitation/|join/|language/|.+/files/<file_id>/|settings/colour)"
 )
 
 
@@ -227,6 +229,8 @@ def _fill(context: Context, environ: dict[str, str]) -> Room:
         "reason": "0",
         "item": "insurer",
         "what": "update",
+        "name": "privacy.en",
+        "task_id": _tasks(parts, incident, going),
     }
     return Room(environ, parts, everyone[0], named, "1")
 
@@ -298,6 +302,16 @@ def _drafts(parts: WorkerParts, incident: Incident) -> int:
             assert isinstance(conflict, store.Conflict)
             number = conflict.yours.revision
     return number
+
+
+def _tasks(parts: WorkerParts, incident: Incident, notice: int) -> str:
+    """Add a list of who a notice missed, and the counting of a draft, whose id is returned; both failed."""
+    with parts.db.write() as session:
+        for kind in (tasks.EXPORT, tasks.DRAFT):
+            now = parts.clock.now()
+            task = notice_tasks.begin(session, parts.vault, kind, incident.id, {}, now, notice=notice)
+            task.state = tasks.FAILED
+    return task.id.hex()
 
 
 def _requests(parts: WorkerParts, slug: str, draft: int, member: members.Member) -> str:

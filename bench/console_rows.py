@@ -198,10 +198,12 @@ def _add_mails(db: Database, batch: bytes, lane: int, now: datetime) -> None:
         "proof_hash": f"CASE WHEN {sent} THEN {{32}} END",
         "counted": state,
     }
-    rows.add("outbox_mails", HERE, here, lane=lane, batch=batch, now=at, later=later)
+    # A fifth on PostgreSQL, where a million rows take five times as long; no page reads them.
+    part = 1 if db.is_sqlite else 5
+    rows.add("outbox_mails", HERE // part, here, lane=lane, batch=batch, now=at, later=later)
     moved = {"proof_hash": "{32}", "batch": ":batch", "unique_key": "{16}", "state": "'sent'"}
     day = {"day": "'2026-11-29'" if db.is_sqlite else "DATE '2026-11-29'", "proof": "{0:288}"}
-    rows.add("outbox_delivered", MOVED, moved | day, batch=batch)
+    rows.add("outbox_delivered", MOVED // part, moved | day, batch=batch)
 
 
 def add_entries(db: Database, members: list[bytes], now: datetime) -> None:
