@@ -67,7 +67,8 @@ UPLOADED = b"email;name\n" + b"".join(b"p%d@postbox.example;Ada\n" % number for 
 BAD = b"nobody\n" * 500
 # Open to everyone, with nothing of staff's read for them; and a proof of a megabyte, as its size takes.
 NOT_MEASURED = re.compile(
-    r"/(healthz|robots\.txt|logo|logo-dark|theme\.css|static/|invitation/|join/|language/|.+/files/<file_id>/|settings/colour)"
+    r"/(healthz|robots\.txt|logo|logo-dark|theme\.css|static/|invitation/|join/|language/"
+    r"|.+/files/<file_id>/|settings/colour)"
 )
 
 
