@@ -55,6 +55,7 @@ def overview(slug: str) -> str:
         alone=alone,
         names=names,
         me=by(current().member.id),
+        edits={key: edits.number_of(key) for key in drafts},
         confirms=bool(APPROVERS & current().member.roles),
         phases=PHASES,
         now=console.clock.now(),
@@ -163,6 +164,7 @@ def post(slug: str, key: str) -> Any:
         draft = _draft(session, incident, key)
         told = _findings(session, incident, draft)
         people = console.uses.subscribers(session, incident.id) if console.uses else 0
+        mails = bool(draft.parts[entries.NOTIFY]) and not edits.was_mailed(session, incident, key)
         waiting = [one for one in shared.waiting(session, POST, slug) if f'"{key}:' in one.fields]
         edited = _edited(session, slug, key, draft)
     asks = shared.asked(told)
@@ -170,9 +172,8 @@ def post(slug: str, key: str) -> Any:
     fault = ""
     if request.method == "POST":
         accepted = tuple(code for code in asks if code in request.form.getlist("accept"))
-        notify = bool(draft.parts[entries.NOTIFY])
         revision = request.form.get("revision", 0, type=int)
-        wanted = Post(slug, key, revision, accepted, releasing.headroom(people) if notify else 0)
+        wanted = Post(slug, key, revision, accepted, releasing.headroom(people) if mails else 0)
         try:
             if stopped or len(accepted) < len(asks):
                 raise NotReleasable("stops" if stopped else "asks")
@@ -200,6 +201,7 @@ def post(slug: str, key: str) -> Any:
         stopped=stopped,
         asks=asks,
         people=people,
+        mails=mails,
         waiting=waiting,
         phases=PHASES,
         fault=fault,

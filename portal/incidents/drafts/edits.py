@@ -39,6 +39,17 @@ def editable(session: Session, incident: Incident, number: int) -> Update:
     return row
 
 
+def was_mailed(session: Session, incident: Incident, key: str) -> bool:
+    """Return whether a draft changes an update that subscribers got: they are not mailed again."""
+    number = number_of(key)
+    if number is None:
+        return False
+    try:
+        return writing.update_of(session, incident, number).announced_at is not None
+    except writing.UpdateUnknown:
+        return False
+
+
 def begin(
     session: Session, incident: Incident, row: Update, languages: tuple[str, ...], zone: str
 ) -> dict[str, str]:

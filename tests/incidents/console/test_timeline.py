@@ -8,10 +8,11 @@ from sqlalchemy import select
 
 from portal.console.uses import remembered
 from portal.incidents import announcing
+from portal.incidents.models import Update
 from portal.outbox.models import OutboxMail
 from portal.runtime.parts import IncidentUses
 from tests.incidents.conftest import SLUG
-from tests.visitor import SAME_SITE, hidden
+from tests.visitor import SAME_SITE, hidden, main_of
 
 TIMELINE = f"/incidents/{SLUG}/timeline/"
 TEXT = {
@@ -210,9 +211,14 @@ def test_a_public_update_is_changed_with_a_second_person_who_sees_each_word(post
     assert "You promised news by" in with_promise
 
 
-def test_an_edit_alone_needs_a_reason_and_stays_open_until_confirmed(posted, ana, ben, client):
+def test_an_edit_alone_needs_a_reason_and_mails_nobody_again(posted, ana, ben, client, db, clock):
     ana.send(EDIT, **TEXT | {"title:en": "We closed the door"})
     assert ana.send(f"{EDIT}post/", how="alone", reason=" ").status_code == 422
+    assert "subscribers" in main_of(ana.read(f"{EDIT}post/")).split("What changes")[0]
+    with db.write() as session:
+        session.scalars(select(Update)).one().announced_at = clock.now()
+    assert "subscribers" not in main_of(ana.read(f"{EDIT}post/")).split("What changes")[0]
+    assert "Changes update 1" in ana.read(TIMELINE)
     ana.send(f"{EDIT}post/", how="alone", reason="It named the wrong thing.")
     assert "We closed the door" in client.get(f"/incidents/{SLUG}/updates/1/").text
     assert "It named the wrong thing." in ben.read(TIMELINE)
