@@ -27,7 +27,19 @@ def main() -> None:
 
 def extract(domain: str, template: Path) -> None:
     """Write the texts of a domain to `template`."""
-    where = ("-F", TRANSLATIONS / f"{domain}.toml", "-k", "lazy_gettext", "-k", "mark", "-o", template, ".")
+    where = (
+        "-F",
+        TRANSLATIONS / f"{domain}.toml",
+        "-k",
+        "lazy_gettext",
+        "-k",
+        "mark",
+        "-k",
+        "Message",
+        "-o",
+        template,
+        ".",
+    )
     names = ("--project", "portal", "--version", "1", "--header-comment", "# Texts of the portal.")
     pybabel("extract", "--sort-by-file", "--add-location=file", "--no-wrap", *names, *where)
 

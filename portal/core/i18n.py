@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from babel import Locale
 from babel.core import LOCALE_ALIASES, get_global, parse_locale
@@ -20,6 +20,60 @@ DOMAINS = ("messages", "datakinds")  # of each language a catalogue; each is loo
 def mark(text: str) -> str:
     """Return `text` unchanged; marks it for extraction into the catalogues."""
     return text
+
+
+class Message(str):
+    """A sentence that is its English text, and can be said in another language where it is shown.
+
+    `template` is the text in the catalogues; `values` fill it, and may be messages themselves.
+    """
+
+    __slots__ = ("template", "values")
+    template: str
+    values: dict[str, Any]
+
+    def __new__(cls, template: str, **values: Any) -> Self:
+        """Return the sentence; the template's literal is extracted into the catalogues."""
+        made = super().__new__(cls, template % values if values else template)
+        made.template, made.values = template, values
+        return made
+
+    def said(self, gettext: Callable[[str], str]) -> str:
+        """Return the sentence in the language of `gettext`."""
+        values = {
+            name: value.said(gettext) if isinstance(value, Message) else value
+            for name, value in self.values.items()
+        }
+        return gettext(self.template) % values if values else gettext(self.template)
+
+    @property
+    def packed(self) -> list[Any]:
+        """Return it as data for JSON: see `unpacked`."""
+        values = {
+            name: value.packed if isinstance(value, Message) else value for name, value in self.values.items()
+        }
+        return [self.template, values]
+
+
+def packed(text: str) -> list[Any] | str:
+    """Return a message as data for JSON, and any other text as it is."""
+    return text.packed if isinstance(text, Message) else text
+
+
+def unpacked(data: list[Any] | str) -> str:
+    """Return the message, or the text, that was packed."""
+    if isinstance(data, str):
+        return data
+    template, values = data
+    return Message(
+        template,
+        **{name: unpacked(value) if isinstance(value, list) else value for name, value in values.items()},
+    )
+
+
+def said(text: str, gettext: Callable[[str], str]) -> str:
+    """Return a message in the language of `gettext`, and any other text as it is."""
+    return text.said(gettext) if isinstance(text, Message) else text
 
 
 @dataclass(frozen=True)

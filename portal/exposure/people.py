@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from portal.core.addresses import folded, one_mailbox
 from portal.core.db import Database
+from portal.core.i18n import Message
 from portal.crypto.vault import INDEX_BYTES, Cell, VaultError, WorkerVault, pad
 from portal.datakinds.names import parse_classes
 from portal.datakinds.taxonomy import DataClass, UnknownDataClass, by_id
@@ -151,7 +152,9 @@ class RowParser:
         try:
             bitmap = bitmap_of(parse_classes(text)) or self._classes[""]
         except UnknownDataClass as error:
-            raise rows.RowRefused(f"data_classes: {error}") from None
+            raise rows.RowRefused(
+                Message("%(column)s: %(why)s", column="data_classes", why=str(error))
+            ) from None
         if len(self._classes) < _CACHED:
             self._classes[text] = bitmap
         return bitmap

@@ -7,6 +7,7 @@ from itertools import islice, repeat
 from typing import TypeVar
 
 from portal.core.addresses import AddressInvalid, mask, normalise
+from portal.core.i18n import Message
 from portal.people_files import headers
 from portal.people_files.formats.delimited import LIKELY_ENCODING, NOT_UTF8
 from portal.people_files.formats.opening import Table, open_table
@@ -222,7 +223,7 @@ class _Reader:
             del row[self._width :]
             return True
         else:
-            self._reject("the row has more or fewer fields than the header")
+            self._reject(Message("the row has more or fewer fields than the header"))
         return False
 
     def mended(
@@ -239,7 +240,7 @@ class _Reader:
             again, notes = mend(self._columns, cells, several=self._several)
             parsed = [parse(each) for each in again]
         except RowRefused as error:
-            self._reject(str(error))
+            self._reject(error.reason)
             return []
         self._counts.notes.add(notes, self.line)
         self._counts.parsed += len(parsed)
@@ -249,7 +250,7 @@ class _Reader:
         self._counts.rows -= 1
         self._counts.blank_rows += 1
 
-    def _reject(self, reason: str) -> None:
+    def _reject(self, reason: Message) -> None:
         self._counts.bad_rows += 1
         self._counts.reasons[reason] += 1
         self._refused_at = self.line

@@ -5,6 +5,7 @@ import unicodedata
 from functools import lru_cache
 
 from portal.core.addresses import DOTS, LOOKS_ALIKE, NO_ADDRESS, TOO_LONG, AddressInvalid, normalise
+from portal.core.i18n import Message
 
 MAX_REF = 100
 MAX_NAME = 200
@@ -12,16 +13,24 @@ _LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}\Z")
 # Joiners (Cf) are part of names in some scripts; control characters, line breaks and lone surrogates are not.
 REFUSED_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
 _ADDRESS_REASONS = {
-    NO_ADDRESS: "email: the cell is empty",
-    TOO_LONG: "email: too long for an email address",
-    DOTS: "email: two full stops in a row or one at the end of the name, which only some carriers have",
-    LOOKS_ALIKE: "email: a character that only looks like a plain letter",
+    NO_ADDRESS: Message("%(column)s: the cell is empty", column="email"),
+    TOO_LONG: Message("%(column)s: too long for an email address", column="email"),
+    DOTS: Message(
+        "%(column)s: two full stops in a row or one at the end of the name, which only some carriers have",
+        column="email",
+    ),
+    LOOKS_ALIKE: Message("%(column)s: a character that only looks like a plain letter", column="email"),
 }
 _CACHED = 10_000  # distinct spellings of locales; a file has only a few
 
 
 class RowRefused(Exception):
     """A row is rejected; the message names the column and the reason, never the value."""
+
+    def __init__(self, reason: Message) -> None:
+        """Store the reason, which the console says in its reader's language."""
+        self.reason = reason
+        super().__init__(reason)
 
 
 def parse_address(text: str) -> str:
@@ -32,9 +41,11 @@ def parse_address(text: str) -> str:
         raise RowRefused(reason_of(error)) from None
 
 
-def reason_of(error: AddressInvalid) -> str:
+def reason_of(error: AddressInvalid) -> Message:
     """Return why an `email` cell is rejected."""
-    return _ADDRESS_REASONS.get(str(error), "email: not a single email address")
+    return _ADDRESS_REASONS.get(str(error)) or Message(
+        "%(column)s: not a single email address", column="email"
+    )
 
 
 @lru_cache(_CACHED)
@@ -42,19 +53,21 @@ def parse_locale(text: str) -> str:
     """Return a `locale` cell as a BCP 47 language tag; an empty cell stays empty. Raises RowRefused."""
     tag = text.strip().replace("_", "-")
     if tag and not _LOCALE.match(tag):
-        raise RowRefused("locale: not a language tag like en or pt-BR")
+        raise RowRefused(Message("%(column)s: not a language tag like en or pt-BR", column="locale"))
     return tag
 
 
 def check_text(column: str, value: str, max_characters: int) -> None:
     """Raise RowRefused if a cell is too long or contains a control character."""
     if not value.isprintable() and any(unicodedata.category(c) in REFUSED_CATEGORIES for c in value):
-        raise RowRefused(f"{column}: contains a control character")
+        raise RowRefused(Message("%(column)s: contains a control character", column=column))
     if len(value) > max_characters:
-        raise RowRefused(f"{column}: longer than {max_characters} characters")
+        raise RowRefused(
+            Message("%(column)s: longer than %(most)s characters", column=column, most=max_characters)
+        )
 
 
 def check_size(needed: int, max_bytes: int) -> None:
     """Raise RowRefused if a row needs more bytes than a stored row has."""
     if needed > max_bytes:
-        raise RowRefused("the row is too long")
+        raise RowRefused(Message("the row is too long"))

@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from portal.core.i18n import Message
 from portal.people_files.formats.refusal import FileRefused
 from portal.people_files.reading import RowCounts, read_rows
 from portal.people_files.report import Report
@@ -14,7 +15,7 @@ from portal.people_files.rows import RowRefused, parse_address
 def parse_even(cells: tuple[str, ...]) -> int:
     number = int(parse_address(cells[0]).removesuffix("@example.com"))
     if number % 2:
-        raise RowRefused("email: odd")
+        raise RowRefused(Message("email: odd"))
     return number
 
 

@@ -325,7 +325,7 @@ class TestDomainOfTheSender:
     def test_that_is_not_that_of_the_links_looks_like_phishing(self, examine):
         found = line(examine(PORTAL_BASE_URL="https://northwind-incident.example"), "sender's domain")
         assert found.startswith(
-            "mails come from northwind.example, and their links lead to northwind-incident."
+            "emails come from northwind.example, and their links lead to northwind-incident."
         )
         assert found.endswith("serve the portal at an address below northwind.example")
         assert "ok    sender's domain" in examine(PORTAL_MAIL_SENDER="a@mail.northwind.example").output

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from portal.core.i18n import Message
 from portal.crypto.formats.layouts import Layout
 from portal.crypto.formats.refusal import HashRefused
 from portal.identity.account import Profile
@@ -45,5 +46,7 @@ def parse_row(cells: tuple[str, ...], layout: Layout | None = None) -> Row:
     except formats.Unusable as why:
         return Row(profile, reference, "", str(why))
     except HashRefused as error:
-        raise rows.RowRefused(f"password_hash: {error}") from None
+        raise rows.RowRefused(
+            Message("%(column)s: %(why)s", column="password_hash", why=str(error))
+        ) from None
     return Row(profile, reference, password_hash, fast=found.digest is not None)

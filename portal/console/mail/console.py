@@ -7,9 +7,11 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.wrappers import Response
 
+from portal.console.mail import words
 from portal.console.mail.forms import ReasonForm, RetryForm
 from portal.console.mail.jobs import ADMIN, PAUSES, PORTION, RESUMES
 from portal.console.mail.words import STATES, STREAMS, purpose_words, reason_words
+from portal.core.i18n import said, unpacked
 from portal.monitoring import figures
 from portal.outbox import pace, service
 from portal.outbox.bulk import lanes, retrying
@@ -103,7 +105,12 @@ def check_domain() -> Any:
     except OrderRefused as error:
         return _page(fault=refusal(error.reason)), REFUSED
     return render_template(
-        "console/mail/domain.html", findings=told["findings"], sender=sending.parts().settings.mail.sender
+        "console/mail/domain.html",
+        findings=[
+            (words.CHECKS.get(check, check), state, said(unpacked(message), _))
+            for check, state, message in told["findings"]
+        ],
+        sender=sending.parts().settings.mail.sender,
     )
 
 

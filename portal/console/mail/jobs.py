@@ -5,6 +5,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
+from portal.core.i18n import packed
 from portal.outbox.bulk import lanes, retrying
 from portal.runtime.doctor import mail_domain
 from portal.runtime.doctor.findings import Waiting
@@ -57,7 +58,7 @@ def check_domain(
     """Return what `portal doctor` finds about the sender's domain."""
     asked = ("SPF, DMARC and DKIM", partial(mail_domain.check, parts.settings, names or Names()))
     found = Waiting([asked], CHECK_SECONDS).findings()
-    return {"findings": [[one.check, one.state, one.message] for one in found]}
+    return {"findings": [[one.check, one.state, packed(one.message)] for one in found]}
 
 
 def _reason(fields: Mapping[str, str]) -> str:

@@ -14,6 +14,11 @@ STATES = {
     "uncertain": lazy_gettext("May have been sent: the email server gave no answer"),
     "bounced": lazy_gettext("Came back"),
 }
+# Checks of the sender's domain whose name is no acronym.
+CHECKS = {
+    "sender's domain": lazy_gettext("Sender’s domain"),
+    "SPF, DMARC and DKIM": lazy_gettext("SPF, DMARC and DKIM"),
+}
 PURPOSES = {
     "check": lazy_gettext("Answers to “Am I affected?”"),
     "notice": lazy_gettext("Notices to people affected"),

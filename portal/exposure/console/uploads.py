@@ -58,6 +58,7 @@ def _page(incident: Incident, upload: Upload, fault: str = "") -> str:
         problem=_problem(found),
         column_words=words.COLUMNS,
         encodings=words.ENCODINGS,
+        said=words.said_reason,
         title=words.TITLES.get(upload.state, upload.state),
         progress=_progress(upload),
         waits=upload.state in (WAITING, WORKING),

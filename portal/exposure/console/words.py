@@ -1,8 +1,11 @@
 """What the console says of files: why one is refused, and how it goes on."""
 
 import re
+from typing import Any
 
 from flask_babel import gettext, lazy_gettext
+
+from portal.core.i18n import said, unpacked
 
 REFUSALS = {
     "empty": lazy_gettext("The file is empty."),
@@ -73,6 +76,11 @@ def refusal(code: str) -> str:
     """Return why a file is refused."""
     words = REFUSALS.get(code)
     return str(words) if words is not None else str(gettext("It was refused: %(reason)s", reason=code))
+
+
+def said_reason(reason: list[Any] | str) -> str:
+    """Return why a row was rejected, as the worker packed it, in the reader's language."""
+    return said(unpacked(reason), gettext)
 
 
 def without_options(reason: str) -> str:

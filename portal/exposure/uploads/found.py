@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from portal.core.i18n import packed
 from portal.crypto.vault import WorkerVault
 from portal.exposure.activating import Comparison
 from portal.exposure.importing import Summary
@@ -43,7 +44,7 @@ def of_counts(counts: RowCounts, report: LineReport | None = None) -> dict[str, 
         "hidden_rows": counts.hidden_rows,
         "bad_rows": counts.bad_rows,
         # In the order of their numbers in the stored lines.
-        "reasons": [[reason[:_LONGEST], counts.reasons[reason]] for reason in lines],
+        "reasons": [[packed(reason), counts.reasons[reason]] for reason in lines],
         "notes": [
             [note[:_LONGEST], rows, counts.notes.lines[note]]
             for note, rows in counts.notes.counts.most_common()

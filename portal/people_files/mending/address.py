@@ -4,6 +4,7 @@ import re
 
 from portal.core import addresses
 from portal.core.addresses import AddressInvalid
+from portal.core.i18n import Message
 from portal.people_files.rows import RowRefused, reason_of
 
 _BRACKETS = re.compile(r"<([^<>]*)>")
@@ -42,7 +43,9 @@ def _parts(text: str) -> list[str]:
     bracketed = _BRACKETS.findall(text)
     if bracketed:
         if "@" in _BRACKETS.sub("", text):
-            raise RowRefused("email: an address with brackets, and another without")
+            raise RowRefused(
+                Message("%(column)s: an address with brackets, and another without", column="email")
+            )
         return [part.strip() for part in bracketed]
     parts = [part.strip() for part in _SEPARATORS.split(text) if part.strip()]
     # Blanks separate addresses, and nothing else: "ann lee@…" is not Lee's.
@@ -70,5 +73,7 @@ def _address_in(part: str, notes: list[str], *, alone: bool) -> str:
         return addresses.normalise(plain)
     except AddressInvalid as error:
         if not alone:
-            raise RowRefused("email: several entries, of which one is no address") from None
+            raise RowRefused(
+                Message("%(column)s: several entries, of which one is no address", column="email")
+            ) from None
         raise RowRefused(reason_of(error)) from None

@@ -4,6 +4,7 @@ import html
 import re
 import unicodedata
 
+from portal.core.i18n import Message
 from portal.people_files import rows
 from portal.people_files.formats.sheet_cells import DATE, ROUNDED
 from portal.people_files.mending.address import addresses_in
@@ -78,7 +79,7 @@ def mend(
     found, what = addresses_in(mended[at])
     notes += [f"email: {each}" for each in what]
     if len(found) > 1 and not several:
-        raise RowRefused("email: several addresses, and an account has one")
+        raise RowRefused(Message("%(column)s: several addresses, and an account has one", column="email"))
     return [(*mended[:at], address, *mended[at + 1 :]) for address in found], notes
 
 
@@ -90,7 +91,7 @@ def _mended(column: str, cell: str) -> tuple[str, list[str]]:
         return cell, []
     if cell[:1] in (DATE, ROUNDED) and cell:
         if column == "email":
-            raise RowRefused("email: the cell is a date or a number")
+            raise RowRefused(Message("%(column)s: the cell is a date or a number", column="email"))
         return "", [A_DATE if cell[0] == DATE else ROUNDED_NUMBER]
     clean = cell.translate(CLEAN_NAME if column == "name" else CLEAN)
     notes = [INVISIBLE] if clean != cell else []

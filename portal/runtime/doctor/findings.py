@@ -6,6 +6,7 @@ from threading import Thread
 from time import monotonic
 
 from portal.core.faults import error_types
+from portal.core.i18n import Message
 from portal.core.terminal import shown
 
 OK, WRONG, NOTE = "ok", "wrong", "note"
@@ -52,12 +53,20 @@ class Waiting:
         """Yield what they found, in their order; a note for one that has not ended in time."""
         for name, thread in zip(self._names, self._threads, strict=True):
             thread.join(max(0.0, self._deadline - monotonic()))
-            late = [Finding(name, NOTE, f"not checked: no answer within {self._seconds:g} seconds")]
+            late = [
+                Finding(
+                    name,
+                    NOTE,
+                    Message(
+                        "not checked: no answer within %(seconds)s seconds", seconds=f"{self._seconds:g}"
+                    ),
+                )
+            ]
             yield from self._found.get(name, late)
 
     def _run(self, name: str, check: Check) -> None:
         try:
             self._found[name] = list(check())
         except Exception as error:  # noqa: BLE001 - the other checks must be told all the same
-            fault = f"the check itself failed ({error_types(error)})"
+            fault = Message("the check itself failed (%(error)s)", error=error_types(error))
             self._found[name] = [Finding(name, WRONG, fault)]

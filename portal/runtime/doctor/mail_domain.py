@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from publicsuffixlist import PublicSuffixList
 
+from portal.core.i18n import Message
 from portal.core.settings import Settings
 from portal.runtime.doctor.findings import NOTE, OK, Finding, judged
 from portal.runtime.doctor.names import Names, NotAnswered
@@ -29,7 +30,11 @@ def check(settings: Settings, names: Names) -> Iterator[Finding]:
         yield _dmarc(domain, names)
         yield _dkim(domain, settings.mail.dkim_selector, names)
     except NotAnswered as error:
-        yield Finding("SPF, DMARC and DKIM", NOTE, f"not checked: no name server answers ({error})")
+        yield Finding(
+            "SPF, DMARC and DKIM",
+            NOTE,
+            Message("not checked: no name server answers (%(error)s)", error=str(error)),
+        )
 
 
 def owned_domain(domain: str) -> str:
@@ -37,36 +42,51 @@ def owned_domain(domain: str) -> str:
     return PublicSuffixList().privatesuffix(domain) or domain
 
 
-def _alignment(domain: str, settings: Settings) -> str | None:
+def _alignment(domain: str, settings: Settings) -> Message | None:
     host = (urlsplit(settings.base_url).hostname or "").lower()
     if owned_domain(host) == owned_domain(domain):
         return None
-    return (
-        f"mails come from {domain}, and their links lead to {host}: to people and to filters that looks like "
-        f"phishing. Set PORTAL_MAIL_SENDER to an address below {owned_domain(host)}, or serve the portal at "
-        f"an address below {owned_domain(domain)}"
+    return Message(
+        "emails come from %(domain)s, and their links lead to %(host)s: to people and to filters that looks "
+        "like phishing. Set PORTAL_MAIL_SENDER to an address below %(of_host)s, or serve the portal at "
+        "an address below %(of_domain)s",
+        domain=domain,
+        host=host,
+        of_host=owned_domain(host),
+        of_domain=owned_domain(domain),
     )
 
 
-def _spf(domain: str, names: Names) -> str | None:
+def _spf(domain: str, names: Names) -> Message | None:
     records = _records(domain, names, "v=spf1")
     if not records:
-        return (
-            f'{domain} has no SPF record. Add a TXT record such as "v=spf1 include:… -all", with what the '
-            "provider of your relay tells"
+        return Message(
+            "%(domain)s has no SPF record. Add a TXT record such as %(record)s, with what the "
+            "provider of your relay tells",
+            domain=domain,
+            record='"v=spf1 include:… -all"',
         )
     if len(records) > 1:
-        return f"{domain} has {len(records)} SPF records, so receivers ignore all; unite them into one"
+        return Message(
+            "%(domain)s has %(number)s SPF records, so receivers ignore all; unite them into one",
+            domain=domain,
+            number=len(records),
+        )
     if re.search(r"(?:^|\s)\+?all(?:\s|$)", records[0], re.IGNORECASE):
-        return f"the SPF record of {domain} lets everyone send in its name; end it with -all or ~all"
+        return Message(
+            "the SPF record of %(domain)s lets everyone send in its name; end it with -all or ~all",
+            domain=domain,
+        )
     try:
         lookups = _lookups(domain, records[0], names, frozenset([domain]), MAX_LOOKUPS)
     except _Broken as error:
-        return f"the SPF record of {domain} is broken: {error}"
+        return Message("the SPF record of %(domain)s is broken: %(why)s", domain=domain, why=error.args[0])
     if lookups > MAX_LOOKUPS:
-        return (
-            f"the SPF record of {domain} needs more than {MAX_LOOKUPS} look-ups, so receivers ignore it; "
-            "remove an include that is no longer needed"
+        return Message(
+            "the SPF record of %(domain)s needs more than %(most)s look-ups, so receivers ignore it; "
+            "remove an include that is no longer needed",
+            domain=domain,
+            most=MAX_LOOKUPS,
         )
     return None
 
@@ -84,12 +104,14 @@ def _lookups(domain: str, record: str, names: Names, passed: frozenset[str], mos
             continue
         target = found[1].lower().rstrip(".")
         if target in passed:
-            message = f"{term} leads back to itself"
-            raise _Broken(message)
+            raise _Broken(Message("%(term)s leads back to itself", term=term))
         records = _records(target, names, "v=spf1")
         if len(records) != 1:
-            message = f"{term} names {target}, which has {'no' if not records else 'more than one'} record"
-            raise _Broken(message)
+            none = Message("%(term)s names %(target)s, which has no record", term=term, target=target)
+            several = Message(
+                "%(term)s names %(target)s, which has more than one record", term=term, target=target
+            )
+            raise _Broken(several if records else none)
         number += _lookups(domain, records[0], names, passed | {target}, most - number)
     return number
 
@@ -99,7 +121,11 @@ def _dmarc(domain: str, names: Names) -> Finding:
     for place in dict.fromkeys((domain, owner)):
         records = _records(f"_dmarc.{place}", names, "v=DMARC1")
         if len(records) > 1:
-            fault = f"_dmarc.{place} has {len(records)} records, so receivers ignore all; leave one"
+            fault = Message(
+                "_dmarc.%(place)s has %(number)s records, so receivers ignore all; leave one",
+                place=place,
+                number=len(records),
+            )
             return judged("DMARC", fault)
         if records:
             tags = dict(part.strip().partition("=")[::2] for part in records[0].lower().split(";"))
@@ -109,29 +135,44 @@ def _dmarc(domain: str, names: Names) -> Finding:
             return Finding(
                 "DMARC",
                 NOTE,
-                f"_dmarc.{place} asks receivers to accept forged mail in your name ({policy or 'no p='}); "
-                "set p=quarantine once its reports show that your own mail passes",
+                Message(
+                    "_dmarc.%(place)s asks receivers to accept forged mail in your name (%(policy)s); "
+                    "set p=quarantine once its reports show that your own mail passes",
+                    place=place,
+                    policy=policy or Message("no p="),
+                ),
             )
     return judged(
         "DMARC",
-        f'{domain} has no DMARC record. Add a TXT record at _dmarc.{owner}, such as "v=DMARC1; p=quarantine"'
-        "; large providers refuse bulk mail without one",
+        Message(
+            "%(domain)s has no DMARC record. Add a TXT record at _dmarc.%(owner)s, such as "
+            "%(record)s; large providers refuse bulk mail without one",
+            domain=domain,
+            record='"v=DMARC1; p=quarantine"',
+            owner=owner,
+        ),
     )
 
 
 def _dkim(domain: str, selector: str, names: Names) -> Finding:
     if not selector:
-        hint = "not checked; set PORTAL_DKIM_SELECTOR to the selector that your relay signs with"
+        hint = Message("not checked; set PORTAL_DKIM_SELECTOR to the selector that your relay signs with")
         return Finding("DKIM", NOTE, hint)
     place = f"{selector}._domainkey.{domain}"
     records = [text for text in names.texts(place) if "p=" in text]
     keys = [re.search(r"(?:^|;)\s*p=\s*([^;]*)", text) for text in records]
     if not records:
         return judged(
-            "DKIM", f"there is no key at {place}; add the TXT or CNAME record that your relay tells"
+            "DKIM",
+            Message(
+                "there is no key at %(place)s; add the TXT or CNAME record that your relay tells", place=place
+            ),
         )
     if not any(key and key[1].strip() for key in keys):
-        return judged("DKIM", f"the key at {place} is revoked (empty p=); sign with another one")
+        return judged(
+            "DKIM",
+            Message("the key at %(place)s is revoked (empty p=); sign with another one", place=place),
+        )
     return Finding("DKIM", OK)
 
 
