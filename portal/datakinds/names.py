@@ -4,7 +4,7 @@ import csv
 import gettext
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from pathlib import Path
@@ -17,9 +17,20 @@ FILE = Path(__file__).parent / "synonyms.csv"
 MOST_SUGGESTED = 3
 _CLOSE = 0.75
 # An unknown name is repeated only where it looks like the operator's own word, not like somebody's data.
-_WORDS = re.compile(r"[^\W\d_](?:[^\W\d_]|[ ()'’-]){0,39}\Z")
+_WORDS = re.compile(r"[^\W\d_](?:[^\W\d]|[ ()'’-]){0,39}\Z")
+# What names mean that are no data class: pairs of such a name, and of a class's.
+Meanings = tuple[tuple[str, str], ...]
 # Apostrophes and hyphens as Word and phones write them.
 _PLAIN = str.maketrans("’‘`´‐‑–—", "''''----")
+
+
+class UnknownNames(UnknownDataClass):
+    """A list has names that no class has; `names` are those that look like words, without duplicates."""
+
+    def __init__(self, message: str, names: tuple[str, ...]) -> None:
+        """Take the message about the first of them, and the names."""
+        self.names = names
+        super().__init__(message)
 
 
 def find(name: str) -> DataClass:
@@ -38,31 +49,45 @@ def find(name: str) -> DataClass:
 
 
 @lru_cache(maxsize=4096)
-def parse_classes(text: str) -> tuple[DataClass, ...]:
+def parse_classes(text: str, meanings: Meanings = ()) -> tuple[DataClass, ...]:
     """Return the classes of a list in its order, without duplicates.
 
     They are separated by `;`, or by commas or bars where no name contains one. Empty parts are skipped.
-    Raises UnknownDataClass, which quotes the unknown name if it looks like words, else says its position.
+    `meanings` say what further names mean. Raises UnknownNames, which quotes the first unknown name if it
+    looks like words, else says its position.
     """
+    meant = {_folded(name): find(of) for name, of in meanings}
     found: dict[DataClass, None] = {}
+    unknown: dict[str, int] = {}
     for position, name in enumerate(text.split(SEPARATOR), start=1):
-        if name.strip():
-            found.update(dict.fromkeys(_one_or_several(name, position)))
+        for part in _parts(name, meant):
+            try:
+                found[_meant(part, meant)] = None
+            except UnknownDataClass:
+                unknown.setdefault(part, position)
+    if unknown:
+        words = tuple(name for name in unknown if _WORDS.match(name))
+        raise UnknownNames(_unknown(*next(iter(unknown.items()))), words)
     return tuple(found)
 
 
-def _one_or_several(text: str, position: int) -> list[DataClass]:
+def _parts(text: str, meant: Mapping[str, DataClass]) -> list[str]:
+    """Return a name that is known as a whole, or else what commas and bars separate."""
     try:
-        return [find(text)]
+        _meant(text, meant)
     except UnknownDataClass:
-        parts = [part.strip() for part in re.split(r"[,|]", text) if part.strip()]
-    found = []
-    for part in parts:
-        try:
-            found.append(find(part))
-        except UnknownDataClass:
-            raise UnknownDataClass(_unknown(part, position)) from None
-    return found
+        return [part.strip() for part in re.split(r"[,|]", text) if part.strip()]
+    return [text.strip()]
+
+
+def _meant(name: str, meant: Mapping[str, DataClass]) -> DataClass:
+    try:
+        return find(name)
+    except UnknownDataClass:
+        found = meant.get(_folded(name))
+        if found is None:
+            raise
+        return found
 
 
 @lru_cache(maxsize=1024)

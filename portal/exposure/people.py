@@ -15,8 +15,8 @@ from portal.core.addresses import folded, one_mailbox
 from portal.core.db import Database
 from portal.core.i18n import Message
 from portal.crypto.vault import INDEX_BYTES, Cell, VaultError, WorkerVault, pad
-from portal.datakinds.names import parse_classes
-from portal.datakinds.taxonomy import DataClass, UnknownDataClass, by_id
+from portal.datakinds.names import Meanings, UnknownNames, parse_classes
+from portal.datakinds.taxonomy import DataClass, by_id
 from portal.exposure.models import ExposedPerson
 from portal.people_files import rows
 
@@ -119,8 +119,12 @@ def unpack(packed: bytes) -> Person:
 class RowParser:
     """Parse the cells of a row into the packed form of a person; optimised for millions of rows."""
 
-    def __init__(self, default_classes: int) -> None:
-        """Take the bitmap for rows that name no classes; `length` is what the rows so far need."""
+    def __init__(self, default_classes: int, meanings: Meanings = ()) -> None:
+        """Take the bitmap for rows that name no classes, and what names mean that are none.
+
+        `length` is what the rows so far need.
+        """
+        self._meanings = meanings
         self._classes: dict[str, int] = {"": default_classes}
         self.length = LENGTHS[0]
 
@@ -150,11 +154,10 @@ class RowParser:
 
     def _parse_classes(self, text: str) -> int:
         try:
-            bitmap = bitmap_of(parse_classes(text)) or self._classes[""]
-        except UnknownDataClass as error:
-            raise rows.RowRefused(
-                Message("%(column)s: %(why)s", column="data_classes", why=str(error))
-            ) from None
+            bitmap = bitmap_of(parse_classes(text, self._meanings)) or self._classes[""]
+        except UnknownNames as error:
+            why = Message("%(column)s: %(why)s", column="data_classes", why=str(error))
+            raise rows.UnknownWords(why, error.names) from None
         if len(self._classes) < _CACHED:
             self._classes[text] = bitmap
         return bitmap

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from portal.people_files.formats.refusal import OptionUnusable, Undecided
-from portal.people_files.preview import preview_lines, reason_lines, undecided_lines
+from portal.people_files.formats.refusal import FileRefused, OptionUnusable, Undecided
+from portal.people_files.preview import preview_lines, reason_lines, undecided_lines, unknown_lines
 from portal.people_files.progress import ProgressBars
 from portal.people_files.reading import ColumnsUndecided, ReadOptions, RowCounts
 from portal.people_files.stopping import EXPECTED, ImportStopped, reason_of
@@ -142,7 +142,10 @@ def errors_as_messages(file: Path, database: Path | None, nothing_stored: str) -
     except Undecided as undecided:
         raise NotConfirmed(f"{reason_of(undecided, file, database)} {nothing_stored}") from None
     except EXPECTED as error:
-        raise click.ClickException(f"{reason_of(error, file, database)} {nothing_stored}") from None
+        said = f"{reason_of(error, file, database)} {nothing_stored}"
+        if isinstance(error, FileRefused) and error.counts is not None:
+            said = "\n".join([said, *unknown_lines(error.counts, _command_so_far())])
+        raise click.ClickException(said) from None
 
 
 def _command_so_far() -> list[str]:
@@ -175,8 +178,8 @@ def echo_closing_lines(counts: RowCounts, *, dry_run: bool) -> None:
 
 
 def echo_reasons(counts: RowCounts) -> None:
-    """Print why rows were rejected, with counts."""
-    for line in reason_lines(counts):
+    """Print why rows were rejected, with counts, and how to say what unknown words mean."""
+    for line in (*reason_lines(counts), *unknown_lines(counts, _command_so_far())):
         click.echo(line)
 
 

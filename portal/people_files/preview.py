@@ -39,6 +39,15 @@ def reason_lines(counts: RowCounts) -> Iterator[str]:
         yield f"    and {more} more reasons"
 
 
+def unknown_lines(counts: RowCounts, command: Sequence[str]) -> Iterator[str]:
+    """Yield how to say what unknown words mean; `command` are its words so far."""
+    if not counts.unknown:
+        return
+    options = [word for each in counts.unknown for word in ("--means", f"{each}=KIND")]
+    yield "Say which kind of data a word means (to see all kinds: portal exposure classes):"
+    yield "    " + shlex.join([*command, *options])
+
+
 def undecided_lines(undecided: ColumnsUndecided, command: Sequence[str]) -> Iterator[str]:
     """Yield what must be decided, and a command that decides it; `command` are its words so far."""
     counts = undecided.counts

@@ -1,5 +1,6 @@
 """Read a file of people row by row: count, mend, parse, report bad rows, reject an unusable file."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,17 +12,22 @@ from portal.core.i18n import Message
 from portal.people_files import headers
 from portal.people_files.formats.delimited import LIKELY_ENCODING, NOT_UTF8
 from portal.people_files.formats.opening import Table, open_table
-from portal.people_files.formats.refusal import FileRefused, Undecided
+from portal.people_files.formats.refusal import NO_ROW, FileRefused, Undecided
 from portal.people_files.formats.streamed import Input
 from portal.people_files.headers import Layout, Pick
 from portal.people_files.mending.notes import Notes
 from portal.people_files.mending.row import looks_odd, mend
 from portal.people_files.progress import READING, Progress
 from portal.people_files.report import RowReport
-from portal.people_files.rows import RowRefused
+from portal.people_files.rows import RowRefused, UnknownWords
 
 PROGRESS_ROWS = 5_000
 SAMPLES = 3
+# As many unknown words can be given a meaning.
+MOST_UNKNOWN = 40
+
+_NUMBER = re.compile(r"(?:[A-Za-z]{1,2}[ -]?)?[0-9][0-9 ./:-]{1,18}")
+_DIGIT = re.compile(r"[0-9]")
 
 Parsed = TypeVar("Parsed")
 Sample = tuple[str, ...]
@@ -33,7 +39,8 @@ class RowCounts:
 
     `rows` are those that are not blank. `parsed` counts what became of the good ones: more where a cell held
     several addresses. `whole` is False if the last line of the file has no line break. `samples` are the
-    first rows, masked, with a cell for each column of the file.
+    first rows, masked, with a cell for each column of the file. `unknown` counts the rejected rows by each of
+    the first 40 words that were not understood.
     """
 
     rows: int = 0
@@ -48,6 +55,7 @@ class RowCounts:
     layout: Layout = field(default_factory=lambda: Layout((), ()))
     guessed: bool = False
     samples: list[Sample] = field(default_factory=list)
+    unknown: Counter[str] = field(default_factory=Counter)
 
     @property
     def needs_preview(self) -> bool:
@@ -115,6 +123,41 @@ def read_rows(
     the end for one that is truncated, has no usable row, or `must_be_whole` and lacks its last line break. At
     the end, calls `options.confirm`. So callers must store nothing before the last row was read.
     """
+    try:
+        yield from _rows(
+            path,
+            columns,
+            needed,
+            parse,
+            report,
+            counts,
+            progress,
+            options=options,
+            several=several,
+            must_be_whole=must_be_whole,
+        )
+    except FileRefused as error:
+        if error.counts is None and counts.layout.columns:
+            if isinstance(error, Undecided):  # a line further down that is not UTF-8
+                raise ColumnsUndecided(error.line, error.reason, counts, (), LIKELY_ENCODING) from None
+            error.counts = counts
+        raise
+    options.confirm(counts)
+
+
+def _rows(
+    path: Input,
+    columns: tuple[str, ...],
+    needed: tuple[str, ...],
+    parse: Callable[[tuple[str, ...]], Parsed],
+    report: RowReport,
+    counts: RowCounts,
+    progress: Progress,
+    *,
+    options: ReadOptions,
+    several: bool,
+    must_be_whole: bool,
+) -> Iterator[tuple[int, Parsed]]:
     recognises = headers.recognised(columns)
     with open_table(path, recognises, encoding=options.encoding, sheet=options.sheet) as (table, position):
         reader = _Reader(table, columns, report, counts, several=several)
@@ -147,7 +190,6 @@ def read_rows(
         total = position()[1]
         progress(READING, total, total)
     reader.finish(must_be_whole=must_be_whole)
-    options.confirm(counts)
 
 
 class _Reader:
@@ -167,6 +209,7 @@ class _Reader:
         self._refused_at = 0
         self._width = 0
         self._unnamed: tuple[int, ...] = ()
+        self._spelled: dict[str, str] = {}  # unknown words as they came first
         self.line = 1
         self.plain_width = -1
         self.pick: Pick = tuple
@@ -179,6 +222,7 @@ class _Reader:
         counts.guessed = not (table.plain and layout.exact) or bool(options.encoding)
         missing = layout.missing(needed)
         if table.not_utf8 is not None:
+            self._add_samples()  # by the likely encoding
             raise ColumnsUndecided(table.not_utf8, NOT_UTF8, counts, missing, LIKELY_ENCODING)
         if layout.undecided:
             names = ", ".join(
@@ -186,9 +230,7 @@ class _Reader:
                 for column in layout.undecided
             )
             reason = f"unknown column {names}. Say what each is with --map, or leave it out with --ignore"
-            for _, row in islice(table.rows(), SAMPLES):
-                cells = [*row, *repeat("", len(layout.columns))]
-                counts.samples.append(tuple(map(_masked, cells[: len(layout.columns)])))
+            self._add_samples()
             raise ColumnsUndecided(table.header_line, reason, counts, missing, "")
         if missing:
             raise FileRefused(table.header_line, f"the column '{missing[0]}' is missing")
@@ -197,6 +239,13 @@ class _Reader:
         self._unnamed = layout.unnamed
         self.plain_width = -1 if self._unnamed else self._width
         self.line = table.header_line
+
+    def _add_samples(self) -> None:
+        """Read the first rows only to show them."""
+        counts = self._counts
+        width = len(counts.layout.columns)
+        for _, row in islice(self._table.rows(), SAMPLES):
+            counts.samples.append(tuple(map(_masked, [*row, *repeat("", width)][:width])))
 
     def cells(self, row: list[str]) -> tuple[str, ...] | None:
         """Return the wanted cells of a row, or None where it is blank or rejected. Raises FileRefused."""
@@ -241,6 +290,8 @@ class _Reader:
             parsed = [parse(each) for each in again]
         except RowRefused as error:
             self._reject(error.reason)
+            if isinstance(error, UnknownWords):
+                self._count_unknown(error.words)
             return []
         self._counts.notes.add(notes, self.line)
         self._counts.parsed += len(parsed)
@@ -255,6 +306,15 @@ class _Reader:
         self._counts.reasons[reason] += 1
         self._refused_at = self.line
         self._report.add(self.line, reason)
+
+    def _count_unknown(self, words: Sequence[str]) -> None:
+        unknown = self._counts.unknown
+        for word in words:
+            spelled = self._spelled.setdefault(word.casefold(), word)
+            if spelled in unknown or len(unknown) < MOST_UNKNOWN:
+                unknown[spelled] += 1
+            else:
+                del self._spelled[word.casefold()]
 
     def finish(self, *, must_be_whole: bool) -> None:
         """Raise FileRefused if the file is truncated or no use."""
@@ -275,15 +335,17 @@ class _Reader:
         if counts.rows == counts.bad_rows:
             because = "; ".join(f"{reason}: {rows}" for reason, rows in counts.reasons.most_common(SAMPLES))
             reason = f"no row of the file is usable ({because}). {self._report.where}"
-            raise FileRefused(self.line, reason)
+            raise FileRefused(self.line, reason, code=NO_ROW)
 
 
 def _masked(cell: str) -> str:
-    """Return a cell as a preview may show it: the masked address, or the first letter."""
+    """Return a cell as a preview may show it: the masked address, the form of a number, the first letter."""
     text = cell.strip()
     if "@" in text:
         try:
             return mask(normalise(text))
         except AddressInvalid:
             return "…@…"
+    if _NUMBER.fullmatch(text):  # a date, a customer number: what it is shows without a digit of it
+        return _DIGIT.sub("#", text)
     return f"{text[:1]}…" if text else ""

@@ -33,6 +33,15 @@ class RowRefused(Exception):
         super().__init__(reason)
 
 
+class UnknownWords(RowRefused):
+    """A row is rejected for words that nobody knows yet; `words` are those that a message may repeat."""
+
+    def __init__(self, reason: Message, words: tuple[str, ...]) -> None:
+        """Take the reason and the words."""
+        self.words = words
+        super().__init__(reason)
+
+
 def parse_address(text: str) -> str:
     """Return the normalised address of an `email` cell. Raises RowRefused."""
     try:

@@ -9,7 +9,7 @@ import pytest
 from flask import render_template_string
 
 from portal.core.i18n import Message, catalogue, packed, said, unpacked
-from portal.exposure.console.words import said_reason
+from portal.exposure.console.reasons import said as said_reason
 from portal.people_files.rows import RowRefused, parse_address
 
 PORTAL = Path(__file__).parent.parent.parent / "portal"
@@ -57,5 +57,5 @@ def test_a_rejected_row_says_why_in_the_readers_language(app):
         parse_address("")
     assert str(refused.value) == "email: the cell is empty"
     with app.test_request_context(headers={"Accept-Language": "es"}):
-        assert said_reason(packed(refused.value.reason)) == "email: la celda está vacía"
+        assert said_reason(packed(refused.value.reason)) == "Dirección de correo: la celda está vacía"
         assert render_template_string("{{ x }}", x=said_reason(["<b>%(a)s", {"a": 1}])) == "&lt;b&gt;1"

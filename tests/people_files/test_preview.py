@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from portal.datakinds.taxonomy import find
 from tests.people_files.conftest import SLUG
 from tests.processes import PORTAL, ROOT
 
@@ -140,3 +141,13 @@ def test_json_holds_what_the_preview_says_and_the_preview_goes_to_standard_error
     ]
     assert (data["rows"], data["people"], data["version"], data["active"]) == (3, 2, 1, False)
     assert len(people()) == 2
+
+
+def test_a_word_that_nobody_knows_is_given_its_meaning_by_an_option(take, people):
+    content = b"email,data_classes\nann@mail.example,Passwort\n"
+    refused = take(content, status=1)
+    assert "exposure import" in refused.stderr
+    assert "--means Passwort=KIND" in refused.stderr
+    assert "'Passwort=Hats' is not WORD=KIND" in take(content, "--means", "Passwort=Hats", status=2).stderr
+    take(content, "--means", "passwort=Passwords", "--widen")
+    assert [person.classes for person in people()] == [1 << find("Passwords").id]

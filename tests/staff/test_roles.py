@@ -72,6 +72,7 @@ ROUTES = {
     "/lists/<slug>/": {"approver", "author", "privacy"},
     "/lists/<slug>/<number:number>/activate/": {"author"},
     "/lists/<slug>/<number:number>/purge/": {"author"},
+    "/lists/<slug>/kinds/": {"approver", "author", "privacy"},
     "/lists/<slug>/left-out/": {"author"},
     "/lists/<slug>/send/": {"author"},
     "/lists/<slug>/uploads/": {"author"},

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from portal.core.db import sqlite_file
+from portal.datakinds.names import Meanings, did_you_mean, find
+from portal.datakinds.taxonomy import UnknownDataClass
 from portal.exposure import importing, service
 from portal.exposure.commands.exceptions import ACCEPT_LEFT_OUT, EXCEPT, people_of, store
 from portal.exposure.commands.stops import WIDEN, staged_line, stops_text
@@ -29,6 +31,29 @@ from portal.runtime.context import Context
 NOTHING_STORED = "Nothing was stored; the active list is untouched."
 
 
+def _meanings(texts: tuple[str, ...]) -> Meanings:
+    pairs = []
+    for text in texts:
+        word, _, kind = text.rpartition("=")
+        try:
+            pairs.append((word, find(kind).name))
+        except UnknownDataClass:
+            word = ""
+        if not word.strip():
+            hint = f"'{text}' is not WORD=KIND.{did_you_mean(kind)}"
+            raise click.BadParameter(hint, param_hint="--means")
+    return tuple(pairs)
+
+
+MEANS = click.option(
+    "--means",
+    "meanings",
+    multiple=True,
+    metavar="WORD=KIND",
+    help="Read a word in data_classes as this kind of data. Repeatable.",
+)
+
+
 @dataclass(frozen=True)
 class Run:
     """What one run of the command was asked for."""
@@ -48,6 +73,7 @@ class Run:
 @command_line.REPORT
 @ACCEPT
 @REPLACE
+@MEANS
 @WIDEN
 @EXCEPT
 @ACCEPT_LEFT_OUT
@@ -61,6 +87,7 @@ def import_list(
     report: Path | None,
     reading: command_line.Reading,
     exceptions: Path | None,
+    meanings: tuple[str, ...],
     *,
     dry_run: bool,
     activate_it: bool,
@@ -97,6 +124,7 @@ def import_list(
             options=command_line.confirming(
                 reading, file, bars, NOTHING_STORED, dry_run=dry_run, as_json=as_json
             ),
+            meanings=_meanings(meanings),
             widen=widen,
             must_not_lose=activate_it and not replace,
             to_leave_out=0 if accept_left_out else len(people),

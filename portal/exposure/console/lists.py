@@ -22,6 +22,7 @@ from portal.staff.approvals.console import ask
 from portal.staff.pages import StaffPages, current
 from portal.staff.sending import OrderRefused
 from portal.staff.words import refusal
+from portal.web import frame
 
 bp = StaffPages("lists", __name__)
 
@@ -64,10 +65,28 @@ def page(slug: str, fault: str = "", *, sheets: bool = False) -> str:
         uploads=uploads,
         names={f"staff {member_id.hex()}": name for member_id, name in names.items()},
         state_words=words.STATES,
+        column_words=words.COLUMNS,
+        kind_words=words.kind_names(frame.language()),
         asks_sheet=sheets,
         may_send=_may(SENDS),
         may_ask=_may(ASK),
         fault=fault,
+    )
+
+
+@bp.page("/lists/<slug>/kinds/", roles=SEES)
+def kinds(slug: str) -> str:
+    """Show which columns a list may have, and every kind of data by the exact names that are understood."""
+    with sending.parts().db.read() as db_session:
+        incident = incident_of(db_session, slug)
+    language = frame.language()
+    return render_template(
+        "exposure/console/kinds.html",
+        incident=incident,
+        columns=words.COLUMNS,
+        explained=words.EXPLAINED,
+        kinds=words.kinds(language),
+        listed=[words.kind_names(language)[name] for name in incident.next_class_names],
     )
 
 

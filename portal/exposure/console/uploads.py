@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, abort, jsonify, redirect, render_template, request
@@ -9,7 +10,10 @@ from flask_babel import format_decimal
 from flask_babel import gettext as _
 from sqlalchemy import select
 
+from portal.datakinds.names import suggestions
+from portal.datakinds.taxonomy import UnknownDataClass, find
 from portal.exposure.console import lists, words
+from portal.exposure.console.reasons import said
 from portal.exposure.uploads import receiving
 from portal.exposure.uploads.models import (
     READ,
@@ -21,13 +25,15 @@ from portal.exposure.uploads.models import (
     Upload,
     UploadLines,
 )
-from portal.exposure.uploads.orders import SEES, SENDS
+from portal.exposure.uploads.orders import MAX_WORD, SEES, SENDS
 from portal.exposure.uploads.receiving import UploadGone
 from portal.incidents.models import Incident
-from portal.staff import sending
+from portal.people_files.reading import MOST_UNKNOWN
+from portal.staff import members, sending
 from portal.staff.pages import StaffPages, current
 from portal.staff.sending import OrderRefused
 from portal.staff.words import refusal
+from portal.web import frame
 
 bp = StaffPages("uploads", __name__)
 
@@ -50,15 +56,26 @@ def _page(incident: Incident, upload: Upload, fault: str = "") -> str:
     found: dict[str, Any] = {}
     if upload.state in (UNDECIDED, READ, REFUSED) or upload.number:
         found = sending.order("list-found", incident=incident.slug, upload=upload.id.hex())["found"]
+    with sending.parts().db.read() as db_session:
+        shown = members.names(db_session, sending.parts().vault)
+    names = {f"staff {member_id.hex()}": name for member_id, name in shown.items()}
+    kind_names = words.kind_names(frame.language())
     return render_template(
         "exposure/console/upload.html",
         incident=incident,
         upload=upload,
         found=found,
         problem=_problem(found),
+        said=said,
+        meanings=[(word, kind, 0) for word, kind in found.get("meanings", ())]
+        + [(word, "", rows) for word, rows in found.get("unknown", ())],
+        kinds=words.kinds(frame.language()),
+        suggested=suggestions,
+        kind_words=kind_names,
+        beyond=[kind_names.get(name, name) for name in found.get("beyond", ())],
+        sender=names.get(upload.actor, ""),
         column_words=words.COLUMNS,
         encodings=words.ENCODINGS,
-        said=words.said_reason,
         title=words.TITLES.get(upload.state, upload.state),
         progress=_progress(upload),
         waits=upload.state in (WAITING, WORKING),
@@ -96,6 +113,7 @@ def columns(slug: str, upload_id: str) -> Any:
         fault = _("Two columns can’t be the same thing, except the name. Leave one out.")
     if not fault and (mapped or ignored) and "email" not in targets:
         fault = _("Choose the column that has the email addresses.")
+    meanings = _meanings(request.form)
     encoding = request.form.get("encoding", "")
     if (encoding and encoding not in words.ENCODINGS) or len(mapped) + len(ignored) > MOST_COLUMNS:
         abort(400)
@@ -108,7 +126,17 @@ def columns(slug: str, upload_id: str) -> Any:
         encoding=encoding,
         mapped=json.dumps(sorted(mapped)),
         ignored=json.dumps(sorted(ignored)),
+        meanings=json.dumps(meanings),
     )
+
+
+def _meanings(form: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return what unknown words were said to mean: `word-1` is a word, `means-1` the kind of data."""
+    given = [(form.get(f"word-{at}", ""), form.get(f"means-{at}", "")) for at in range(1, MOST_UNKNOWN + 1)]
+    try:
+        return [(word[:MAX_WORD], find(kind).name) for word, kind in given if word and kind]
+    except UnknownDataClass:
+        abort(400)
 
 
 @bp.page("/lists/<slug>/uploads/<upload_id>/store/", roles=SENDS, methods=("POST",))
@@ -172,10 +200,10 @@ def _problem(found: dict[str, Any]) -> dict[str, Any] | None:
     problem: dict[str, Any] | None = found.get("problem")
     if problem is None:
         return None
-    said = words.PROBLEMS.get(problem["kind"])
-    if said is not None:
-        return problem | {"words": said}
-    reason = words.without_options(problem["reason"])
+    known = words.PROBLEMS.get(problem["kind"])
+    if known is not None:
+        return problem | {"words": known}
+    reason = said(problem["reason"])
     if problem.get("line"):
         return problem | {"words": _("Line %(line)s: %(reason)s.", line=problem["line"], reason=reason)}
     return problem | {"words": f"{reason}."}

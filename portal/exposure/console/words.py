@@ -1,11 +1,11 @@
 """What the console says of files: why one is refused, and how it goes on."""
 
 import re
-from typing import Any
 
 from flask_babel import gettext, lazy_gettext
 
-from portal.core.i18n import said, unpacked
+from portal.datakinds import taxonomy
+from portal.datakinds.names import shown
 
 REFUSALS = {
     "empty": lazy_gettext("The file is empty."),
@@ -51,20 +51,37 @@ STAGES = {
 }
 PROBLEMS = {
     "columns": lazy_gettext("Say what each column is. We need the one with the email addresses."),
-    "encoding": lazy_gettext("The text isn’t UTF-8. Choose its encoding below."),
+    "encoding": lazy_gettext(
+        "The text isn’t UTF-8. Below we read it as Windows does in Western Europe and America. If the names "
+        "look right, press the button. If not, choose another encoding."
+    ),
+    "rows": lazy_gettext("No row can be used. The reasons are below, with the lines of your file."),
+    "unread": lazy_gettext(
+        "Some people can’t be read, and would get a notice. The reasons are below, with the lines of your "
+        "file."
+    ),
     "altered": lazy_gettext(
         "Part of the file is missing, or somebody changed it. Send it again, and tell your administrators."
     ),
     "no-room": lazy_gettext("The server’s disk has no room for this list. Ask your administrators."),
-    "failed": lazy_gettext("It didn’t work. The worker’s log says why."),
+    "failed": lazy_gettext("It didn’t work. Ask your administrators: the server’s log says why."),
 }
 COLUMNS = {
     "email": lazy_gettext("Email address"),
     "account_ref": lazy_gettext("Customer number"),
     "name": lazy_gettext("Name"),
     "locale": lazy_gettext("Language"),
-    "jurisdiction": lazy_gettext("Jurisdiction"),
-    "data_classes": lazy_gettext("Data that was taken"),
+    "jurisdiction": lazy_gettext("Country or state, for the law"),
+    "data_classes": lazy_gettext("Kinds of data that were taken"),
+}
+# What stands in each, for somebody who makes a list.
+EXPLAINED = {
+    "email": lazy_gettext("Required. One row for each person."),
+    "account_ref": lazy_gettext("Tells people apart who share an address."),
+    "name": lazy_gettext("For the greeting of a notice."),
+    "locale": lazy_gettext("The language of the notice: en, es or pt-BR."),
+    "jurisdiction": lazy_gettext("So that you can notify one country first."),
+    "data_classes": lazy_gettext("Separated by semicolons. Empty: everything that the incident lists."),
 }
 # What Excel and databases write where they do not write UTF-8.
 ENCODINGS = ("cp1252", "cp1250", "cp1251", "cp932", "iso-8859-1", "iso-8859-15", "gb18030", "utf-16-le")
@@ -72,15 +89,21 @@ ENCODINGS = ("cp1252", "cp1250", "cp1251", "cp932", "iso-8859-1", "iso-8859-15",
 _OPTION = re.compile(r"[.,;:]?\s*(?:If so, add|or leave it out with|Choose one with|add)?\s*--[a-z].*\Z")
 
 
+def kinds(language: str) -> list[tuple[str, str]]:
+    """Return each kind of data by the name that lists have, with what readers of a language see, by that."""
+    every = [(one.name, shown(one, language)) for one in taxonomy.load()]
+    return sorted(every, key=lambda names: names[1].casefold())
+
+
+def kind_names(language: str) -> dict[str, str]:
+    """Return what readers of a language see, by the name of a kind of data."""
+    return dict(kinds(language))
+
+
 def refusal(code: str) -> str:
     """Return why a file is refused."""
     words = REFUSALS.get(code)
     return str(words) if words is not None else str(gettext("It was refused: %(reason)s", reason=code))
-
-
-def said_reason(reason: list[Any] | str) -> str:
-    """Return why a row was rejected, as the worker packed it, in the reader's language."""
-    return said(unpacked(reason), gettext)
 
 
 def without_options(reason: str) -> str:

@@ -11,7 +11,7 @@ from portal.exposure.importing.reading import COLUMNS, NEEDED, report_of
 from portal.exposure.left_out import CHUNK, MOST, Who
 from portal.exposure.people import RowParser
 from portal.incidents.models import Incident
-from portal.people_files.formats.refusal import FileRefused
+from portal.people_files.formats.refusal import PEOPLE_UNREAD, FileRefused
 from portal.people_files.formats.streamed import Input
 from portal.people_files.progress import Progress
 from portal.people_files.reading import ReadOptions, RowCounts, read_rows
@@ -32,19 +32,28 @@ def read_exceptions(
     """
     counts, found = counts or RowCounts(), dict[Who, None]()
     parser = RowParser(0)
+    classes = COLUMNS.index("data_classes")
+
+    def parse(cells: tuple[str, ...]) -> tuple[str, str, int, bytes]:
+        # What was taken from them is not stored: no row is refused for it.
+        return parser.parse((*cells[:classes], "", *cells[classes + 1 :]))
+
     with closing(report_of(where, path)) as report:
         for line, (address, ref, _, _) in read_rows(
-            path, COLUMNS, NEEDED, parser.parse, report, counts, progress, options=options
+            path, COLUMNS, NEEDED, parse, report, counts, progress, options=options
         ):
             found[address, ref] = None
             if len(found) > MOST:
                 raise FileRefused(line, f"more than {MOST} people to leave out; this is not the right file")
     if counts.bad_rows:
-        raise FileRefused(
+        refused = FileRefused(
             counts.rows + 1,
             f"{counts.bad_rows} of the people to leave out could not be read, and would be notified. "
             f"{report.where}",
+            code=PEOPLE_UNREAD,
         )
+        refused.counts = counts
+        raise refused
     return list(found)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from portal.crypto.vault import INDEX_BYTES
+from portal.datakinds.names import Meanings
 from portal.datakinds.taxonomy import by_id, find
 from portal.exposure.activating import Comparison
 from portal.exposure.people import ADDRESS_BYTES, Indexer, RowParser, Sealer, bitmap_of, pack
@@ -49,6 +50,8 @@ class Source:
 
     `report` lists bad rows: a path, or a list in memory where the file lies in no folder.
 
+    `meanings` say which class a name stands for that is none.
+
     `must_be_whole`: reject a file whose last line has no line break, because it may be cut. `widen`: stage
     classes that the incident does not list, instead of refusing them. `must_not_lose`: refuse a file that
     lacks more than a tenth of the active version's people. `to_leave_out` people get no notice: refuse
@@ -61,6 +64,7 @@ class Source:
     report: Path | LineReport
     must_be_whole: bool = False
     options: ReadOptions = PLAIN
+    meanings: Meanings = ()
     widen: bool = False
     must_not_lose: bool = False
     to_leave_out: int = 0
@@ -92,7 +96,7 @@ class Reader:
     def read(self) -> None:
         """Read, seal and add every row to the sorter; bad rows are reported and skipped."""
         source, summary, bitmaps = self._source, self.summary, self._bitmaps
-        parser = RowParser(bitmap_of(find(name) for name in source.incident_classes))
+        parser = RowParser(bitmap_of(map(find, source.incident_classes)), source.meanings)
         add, seal = self._sorter.add, self.sealer.seal
         fold, person = self._indexer.fold, self._indexer.person
         with closing(report_of(source.report, source.file)) as report:

@@ -9,12 +9,14 @@ from portal.exposure.activating import Comparison
 from portal.exposure.importing import Summary
 from portal.exposure.uploads import plans
 from portal.exposure.uploads.models import Upload
+from portal.people_files.formats.refusal import FileRefused
 from portal.people_files.headers import JOINED, How, is_part
 from portal.people_files.reading import ColumnsUndecided, RowCounts
 from portal.people_files.report import LineReport
 from portal.people_files.room import NoRoom
 
 MOST_COLUMNS = 60
+FIRST_LINES = 5
 _LONGEST = 200
 
 
@@ -44,7 +46,11 @@ def of_counts(counts: RowCounts, report: LineReport | None = None) -> dict[str, 
         "hidden_rows": counts.hidden_rows,
         "bad_rows": counts.bad_rows,
         # In the order of their numbers in the stored lines.
-        "reasons": [[packed(reason), counts.reasons[reason]] for reason in lines],
+        "reasons": [
+            [packed(reason), counts.reasons[reason], rejected[:FIRST_LINES]]
+            for reason, rejected in lines.items()
+        ],
+        "unknown": [[word, rows] for word, rows in counts.unknown.most_common()],
         "notes": [
             [note[:_LONGEST], rows, counts.notes.lines[note]]
             for note, rows in counts.notes.counts.most_common()
@@ -94,6 +100,12 @@ def undecided(error: ColumnsUndecided) -> dict[str, Any]:
 def refused(kind: str, reason: str = "", line: int = 0) -> dict[str, Any]:
     """Return why an upload cannot be read."""
     return {"problem": {"kind": kind, "reason": reason, "line": line}}
+
+
+def refused_file(error: FileRefused, report: LineReport) -> dict[str, Any]:
+    """Return why a file is rejected, with what was read of it until then."""
+    known = {} if error.counts is None else of_counts(error.counts, report)
+    return known | refused(error.code or "file", error.reason, error.line)
 
 
 def failed(vault: WorkerVault, upload: Upload, cause: BaseException) -> dict[str, Any]:

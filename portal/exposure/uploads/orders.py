@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
 from portal.core.addresses import AddressInvalid, mask, normalise
+from portal.crypto.vault import VaultError
+from portal.datakinds.names import find
 from portal.exposure import left_out, service
 from portal.exposure.left_out import NotLeftOut, Who
 from portal.exposure.uploads import plans, receiving
@@ -16,6 +18,7 @@ from portal.exposure.uploads.plans import NotNow, Plan
 from portal.exposure.uploads.receiving import UploadGone
 from portal.incidents import service as incidents
 from portal.incidents.models import Incident
+from portal.people_files.reading import MOST_UNKNOWN
 from portal.runtime.parts import WorkerParts
 from portal.staff.orders import Acting, Order, Refused
 from portal.staff.roles import Role
@@ -23,6 +26,7 @@ from portal.staff.roles import Role
 # Of the people who are left out, as many are shown.
 SHOWN = 200
 MAX_TEXT = 320
+MAX_WORD = 40
 
 
 def show_found(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
@@ -34,17 +38,27 @@ def show_found(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -
             audit.record(
                 session, "exposure.samples", incident.slug, {"upload": upload.id.hex()}, parts.clock.now()
             )
-    return {"found": found}
+    try:
+        plan = plans.plan_of(parts.vault, upload)
+    except VaultError:
+        plan = Plan()
+    return {"found": found | {"encoding": plan.encoding, "meanings": plan.meanings}}
 
 
 def read_again(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Read a file as decided. Fields: incident, upload, encoding, mapped and ignored (JSON)."""
+    """Read a file as decided. Fields: incident, upload, encoding; mapped, ignored, meanings (JSON)."""
     try:
         mapped = tuple((int(number), str(column)) for number, column in json.loads(fields["mapped"]))
         ignored = tuple(int(number) for number in json.loads(fields["ignored"]))
-    except (ValueError, TypeError, KeyError) as error:
+        meanings = tuple(
+            (str(word)[:MAX_WORD], find(str(kind)).name) for word, kind in json.loads(fields["meanings"])
+        )
+    except (ValueError, TypeError, LookupError) as error:
         raise Refused("upload-columns") from error
-    plan = Plan(acting.by, encoding=fields.get("encoding", "")[:40], mapped=mapped, ignored=ignored)
+    if len(meanings) > MOST_UNKNOWN:
+        raise Refused("upload-columns")
+    encoding = fields.get("encoding", "")[:40]
+    plan = Plan(acting.by, encoding=encoding, mapped=mapped, ignored=ignored, meanings=meanings)
     return _decide(parts, fields, plan)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from portal.crypto.vault import Cell, VaultError, WorkerVault
+from portal.datakinds.names import Meanings
 from portal.exposure.uploads.models import READ, REFUSED, UNDECIDED, WAITING, Upload
 from portal.people_files.reading import ReadOptions
 
@@ -25,8 +26,8 @@ class Plan:
     """How to read an upload. `store`: import it, instead of only reading it.
 
     `mapped` are pairs of a column's number in the file and the column that it is; the numbers in `ignored`
-    are left out. `widen`: stage classes that the incident does not list. `silence`: leave out of notices
-    even a large part of the list. `by` is who decided.
+    are left out. `meanings` say which class an unknown word means. `widen`: stage classes that the incident
+    does not list. `silence`: leave out of notices even a large part of the list. `by` is who decided.
     """
 
     by: str = ""
@@ -36,6 +37,7 @@ class Plan:
     ignored: tuple[int, ...] = ()
     widen: bool = False
     silence: bool = False
+    meanings: Meanings = ()
 
     @property
     def options(self) -> ReadOptions:
@@ -53,7 +55,8 @@ def plan_of(vault: WorkerVault, upload: Upload) -> Plan:
         return Plan()
     fields = json.loads(vault.decrypt(_cell(upload, "plan"), upload.plan))
     mapped = tuple((int(number), str(column)) for number, column in fields.pop("mapped"))
-    return Plan(mapped=mapped, ignored=tuple(fields.pop("ignored")), **fields)
+    meanings = tuple((str(word), str(kind)) for word, kind in fields.pop("meanings", ()))
+    return Plan(mapped=mapped, ignored=tuple(fields.pop("ignored")), meanings=meanings, **fields)
 
 
 def decide(session: Session, vault: WorkerVault, upload: Upload, plan: Plan, now: datetime) -> None:

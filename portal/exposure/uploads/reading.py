@@ -47,6 +47,7 @@ def read_list(
         file,
         report,
         options=plan.options,
+        meanings=plan.meanings,
         widen=plan.widen,
     )
     summary = importing.import_list(

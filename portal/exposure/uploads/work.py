@@ -155,7 +155,7 @@ class Uploads:
             case Undecided():
                 self._end(upload, UNDECIDED, found.refused("encoding", error.reason, error.line))
             case FileRefused():
-                self._end(upload, REFUSED, found.refused("file", error.reason, error.line), report)
+                self._end(upload, REFUSED, found.refused_file(error, report), report)
             case OptionUnusable():
                 self._end(upload, UNDECIDED, found.refused("options", str(error)))
             case _:

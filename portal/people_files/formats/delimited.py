@@ -58,7 +58,7 @@ class Delimited:
     @property
     def description(self) -> str:
         """What the file is, for a preview."""
-        encoding = self._encoding or "UTF-8"
+        encoding = self._encoding or (LIKELY_ENCODING if self.not_utf8 else "UTF-8")
         return f"text in {encoding}, columns separated by {DELIMITERS.get(self._delimiter, self._delimiter)}"
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:

@@ -1,12 +1,15 @@
 """Staff see what is in a file, decide about it, and ask for its activation."""
 
+import ast
 import re
 
 import pytest
 from sqlalchemy import select
 
 from portal.audit.models import AuditEntry
+from portal.exposure.console.reasons import is_known
 from portal.exposure.uploads.models import Upload
+from tests.processes import ROOT
 from tests.visitor import hidden
 
 pytestmark = pytest.mark.sqlite
@@ -42,7 +45,7 @@ def test_the_way_of_a_semicolon_file_to_an_approved_list(sender, office):
     assert "We’re reading your file" in sender.texts(page)
     sender.work()
     said = sender.texts(page)
-    assert "email: not a single email address 1" in said
+    assert "Email address: not a single email address Rows: 1 Lines of the file: 4" in said
     lines = sender.browser.get(f"{page}rejected/0.csv")
     assert (lines.text, lines.mimetype) == ("line\n4\n", "text/csv")
     assert sender.press(page, "store").status_code == 303
@@ -135,11 +138,12 @@ def test_made_up_numbers_find_nothing(sender):
 
 def test_an_encoding_is_chosen_and_a_made_up_one_is_not(sender):
     page = sender.read("email,name\nana@mail.example,Zoë\n".encode("cp1252"))
-    assert "Choose its encoding" in sender.texts(page)
+    assert "choose another encoding" in sender.texts(page)
     assert sender.press(page, "columns", encoding="idna").status_code == 400
     assert sender.press(page, "columns", encoding="cp1252").status_code == 303
     sender.work()
     assert "Store the list" in sender.texts(page)
+    assert '<option value="cp1252" selected>' in sender.browser.get(page).text
 
 
 def test_a_refused_file_says_why_in_words_that_fit_a_page(sender):
@@ -147,6 +151,73 @@ def test_a_refused_file_says_why_in_words_that_fit_a_page(sender):
     said = sender.texts(page)
     assert "Line 2: column 2 has no name in the header, and holds something here" in said
     assert "--ignore" not in said
+
+
+def test_a_word_that_nobody_knows_is_given_its_meaning(sender):
+    page = sender.read(b"email,data_classes\nana@mail.example,Passwort\nben@mail.example,N1\n")
+    said = sender.texts(page)
+    assert "No row can be used. The reasons are below" in said
+    assert "What it is First rows, masked" in said
+    assert "“Passwort” isn’t a kind of data we know Rows: 1 Lines of the file: 2" in said
+    shown = sender.browser.get(page).text
+    assert '<optgroup label="Do you mean …"><option value="Passwords">Passwords</option>' in shown
+    form = {"column_1": "email", "column_2": "data_classes", "word_1": "Passwort"}
+    assert sender.press(page, "columns", **form, means_1="Anything").status_code == 400
+    assert sender.press(page, "columns", **form, means_1="Passwords").status_code == 303
+    sender.work()
+    assert "Check what’s in your file" in sender.texts(page)
+    assert '<option value="Passwords" selected>' in sender.browser.get(page).text  # a third reading keeps it
+
+
+def test_before_the_upload_the_page_says_what_a_list_holds(sender):
+    said = sender.texts("/lists/november/")
+    assert "You need one with the email addresses" in said
+    assert "Kinds of data that were taken ( data_classes )" in said
+    assert "Passport numbers" in sender.texts("/lists/november/kinds/")
+    in_spanish = sender.browser.get("/lists/november/kinds/", headers={"Accept-Language": "es"}).text
+    assert "Números de pasaporte" in in_spanish
+    assert '<td lang="en">Passport numbers</td>' in in_spanish
+    page = sender.read((ROOT / "static/samples/list.csv").read_bytes())
+    assert "Check what’s in your file" in sender.texts(page)
+
+
+def test_every_reason_of_the_reader_has_words_in_each_language():
+    reasons = set(reasons_in_sources())
+    assert len(reasons) > 35
+    assert {reason for reason in reasons if not is_known(reason)} == {
+        # Only of the command line.
+        "a workbook cannot be read from a pipe. Save it as a file",
+        (
+            "the last line has no line break, so the file may be cut. If it is complete, end it with one; "
+            "or import it without --activate"
+        ),
+        "the line contains a NUL byte; 1",  # one of two causes
+    }
+    for cause in (
+        "probably UTF-16 without its mark. If so, add --encoding utf-16-le",
+        "the file is damaged or in another encoding",
+    ):
+        assert is_known(f"the line contains a NUL byte; {cause}")
+
+
+def reasons_in_sources():
+    """The texts with which files are refused and rows mended; a value of one is written as 1."""
+    for file in (ROOT / "portal/people_files").rglob("*.py"):
+        tree = ast.parse(file.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "FileRefused":
+                found = [text_of(each) for each in node.args]
+            elif isinstance(node, ast.Assign) and file.parent.name == "mending":
+                found = [text_of(node.value)]
+            else:
+                continue
+            yield from (text for text in found if " " in text)
+
+
+def text_of(node):
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "1" for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def test_classes_beyond_the_incident_are_added_with_a_tick(sender):

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
+from portal.core.i18n import unpacked
 from portal.exposure import importing
 from portal.exposure.importing import import_lock
 from portal.exposure.models import ExposureList
@@ -26,6 +27,10 @@ SEMICOLONS = (
 PLAIN = b"email,account_ref\nana@mail.example,C-1\nben@mail.example,C-2\nbad,C-3\n"
 
 
+def reasons_of(found) -> list[tuple[str, int, list[int]]]:
+    return [(str(unpacked(reason)), rows, lines) for reason, rows, lines in found["reasons"]]
+
+
 def left_of(desk, upload) -> tuple[int, int]:
     """Keys and chunks that are stored of an upload."""
     with desk.db.read() as session:
@@ -37,7 +42,7 @@ def left_of(desk, upload) -> tuple[int, int]:
 def test_a_plain_list_is_read_then_stored_as_an_invisible_version_and_its_keys_are_destroyed(desk):
     upload, found = desk.read(PLAIN)
     assert (upload.state, upload.rows, upload.bad_rows, upload.people) == ("read", 3, 1, 2)
-    assert found["reasons"] == [["email: not a single email address", 1]]
+    assert reasons_of(found) == [("email: not a single email address", 1, [4])]
     assert desk.lists.stored() == (0, 0)
     upload = desk.decide(upload, store=True, by="ana")
     assert (upload.state, upload.number, upload.people) == ("stored", 1, 2)
@@ -66,7 +71,10 @@ def test_a_decided_file_is_read_again_and_its_bad_rows_are_listed_by_reason(desk
     upload = desk.decide(upload, mapped=((3, "name"), (4, "name")), ignored=(5,))
     found = desk.found(upload)
     assert (upload.state, upload.rows, upload.bad_rows, found["people"]) == ("read", 5, 2, 3)
-    assert found["reasons"] == [["email: not a single email address", 1], ["email: the cell is empty", 1]]
+    assert reasons_of(found) == [
+        ("email: not a single email address", 1, [4]),
+        ("email: the cell is empty", 1, [6]),
+    ]
     with desk.db.read() as session:
         pages = session.execute(
             select(UploadLines.reason, UploadLines.lines).order_by(UploadLines.page)
@@ -81,6 +89,54 @@ def test_an_encoding_that_must_be_named_is_asked_for(desk):
     assert (upload.state, found["problem"]["kind"]) == ("undecided", "encoding")
     upload = desk.decide(upload, encoding="cp1252")
     assert (upload.state, upload.people) == ("read", 1)
+
+
+def test_before_an_encoding_is_chosen_its_rows_show_by_the_likely_one(desk):
+    _, found = desk.read("email,name,bemerkung\nana@mail.example,Émile,1\n".encode("cp1252"))
+    assert [one["samples"] for one in found["columns"]] == [["a…@m….example"], ["É…"], ["1…"]]
+    late = b"email,name\n" + b"ana@mail.example,Ana\n" * 15_000 + "zoe@mail.example,Zoë\n".encode("cp1252")
+    upload, found = desk.read(late)
+    assert (upload.state, found["problem"]["kind"], found["problem"]["line"]) == (
+        "undecided",
+        "encoding",
+        15_002,
+    )
+    assert [one["column"] for one in found["columns"]] == ["email", "name"]
+
+
+GERMAN = (
+    b"email,data_classes\nana@mail.example,Passwort;Strasse\nben@mail.example,passwort\n"
+    b"cem@mail.example,4111 1111\n"
+)
+
+
+def test_a_refused_file_keeps_its_columns_lines_reasons_and_unknown_words(desk):
+    upload, found = desk.read(GERMAN)
+    assert (upload.state, found["problem"]["kind"]) == ("refused", "rows")
+    assert [one["column"] for one in found["columns"]] == ["email", "data_classes"]
+    assert found["unknown"] == [["Passwort", 2], ["Strasse", 1]]  # numbers may be somebody's
+    assert [row[1:] for row in found["reasons"]] == [[1, [2]], [1, [3]], [1, [4]]]
+    meanings = (("Passwort", "Passwords"), ("Strasse", "Physical addresses"))
+    upload = desk.decide(upload, meanings=meanings)
+    assert (upload.state, upload.bad_rows, desk.found(upload)["unknown"]) == ("read", 1, [])
+    upload = desk.decide(upload, store=True, widen=True)
+    assert upload.state == "stored"
+    assert desk.found(upload)["classes"] == {"Passwords": 2, "Physical addresses": 1}
+
+
+def test_at_most_forty_unknown_words_are_listed(desk):
+    words = [f"word {chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(60)]
+    rows = b"".join(b"ana@mail.example,%s\n" % word.encode() for word in words)
+    _, found = desk.read(b"email,data_classes\n" + rows)
+    assert [word for word, _ in found["unknown"]] == words[:40]
+
+
+def test_a_kind_of_data_that_is_unknown_stops_nobody_from_being_left_out(desk):
+    upload, found = desk.read(b"email,data_classes\nana@mail.example,Passwort\n", purpose="left-out")
+    assert (upload.state, found["people"]) == ("read", 1)
+    upload, found = desk.read(b"email\nana@mail.example\nbad\n", purpose="left-out")
+    assert (upload.state, found["problem"]["kind"]) == ("refused", "unread")
+    assert reasons_of(found) == [("email: not a single email address", 1, [3])]
 
 
 def test_a_gzip_file_is_read_as_the_command_reads_it(desk):
