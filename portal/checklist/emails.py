@@ -4,16 +4,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from portal.outbox import mail
+from portal.staff.emails import StaffMail
 
 
 @dataclass(frozen=True)
-class ChecklistReminder(mail.Mail):
+class ChecklistReminder(StaffMail):
     """Something that the reader does is due by tomorrow; `url` is the checklist in the console."""
 
     name: ClassVar[str] = "checklist-reminder"
-    stream: ClassVar[str] = mail.SECURITY
-
-    url: str
 
     @classmethod
     def sample(cls) -> Self:

@@ -177,6 +177,7 @@ class Composer:
         context: dict[str, Any] = asdict(mail) | {
             "organisation": settings.site.organisation,
             "base_url": settings.base_url,
+            "typed_url": mail.typed_url or settings.base_url,
             "contact_email": settings.site.contact_email,
             "contact_phone": settings.site.contact_phone,
             "dialled": _NOT_DIALLED.sub("", settings.site.contact_phone),

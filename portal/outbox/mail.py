@@ -64,6 +64,14 @@ class Mail:
         """Return the label of the mailing list that the mail belongs to (RFC 2919), or an empty string."""
         return ""
 
+    @property
+    def typed_url(self) -> str:
+        """Return what to type in place of clicking: the root of the site that the mail is about.
+
+        Empty: of the public site.
+        """
+        return ""
+
     def alternatives(self) -> "tuple[Mail, ...]":
         """Return every mail that might have been sent instead: the size of none may tell which it is."""
         return (self,)

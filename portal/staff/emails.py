@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
+from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
@@ -12,13 +13,25 @@ from portal.staff.members import Member
 
 
 @dataclass(frozen=True)
-class Invitation(mail.Mail):
+class StaffMail(mail.Mail):
+    """A mail to a member of staff; `url` is the page of the console that it is about."""
+
+    stream: ClassVar[str] = mail.SECURITY
+
+    url: str
+
+    @property
+    def typed_url(self) -> str:
+        """Return the console's address: the public site has nothing of what the mail is about."""
+        where = urlsplit(self.url)
+        return f"{where.scheme}://{where.netloc}"
+
+
+@dataclass(frozen=True)
+class Invitation(StaffMail):
     """Somebody was invited to the console; `url` is the link that they join with."""
 
     name: ClassVar[str] = "staff-invitation"
-    stream: ClassVar[str] = mail.SECURITY
-
-    url: str
 
     @classmethod
     def sample(cls) -> Self:
@@ -27,13 +40,10 @@ class Invitation(mail.Mail):
 
 
 @dataclass(frozen=True)
-class PasskeyInvitation(mail.Mail):
+class PasskeyInvitation(StaffMail):
     """Two admins let the reader add a passkey; `url` is the link that adds it, once."""
 
     name: ClassVar[str] = "passkey-invitation"
-    stream: ClassVar[str] = mail.SECURITY
-
-    url: str
 
     @classmethod
     def sample(cls) -> Self:
@@ -42,13 +52,10 @@ class PasskeyInvitation(mail.Mail):
 
 
 @dataclass(frozen=True)
-class PasskeyInvited(mail.Mail):
+class PasskeyInvited(StaffMail):
     """Somebody else gets a passkey; `url` is the page of that person. Admins are told."""
 
     name: ClassVar[str] = "passkey-invited"
-    stream: ClassVar[str] = mail.SECURITY
-
-    url: str
 
     @classmethod
     def sample(cls) -> Self:
@@ -57,13 +64,10 @@ class PasskeyInvited(mail.Mail):
 
 
 @dataclass(frozen=True)
-class ApprovalNeeded(mail.Mail):
+class ApprovalNeeded(StaffMail):
     """Something waits for a second person; `url` is its page in the console."""
 
     name: ClassVar[str] = "approval-needed"
-    stream: ClassVar[str] = mail.SECURITY
-
-    url: str
 
     @classmethod
     def sample(cls) -> Self:
@@ -72,13 +76,10 @@ class ApprovalNeeded(mail.Mail):
 
 
 @dataclass(frozen=True)
-class SentBack(mail.Mail):
+class SentBack(StaffMail):
     """What the reader asked for was sent back with a comment; `url` is its page in the console."""
 
     name: ClassVar[str] = "sent-back"
-    stream: ClassVar[str] = mail.SECURITY
-
-    url: str
 
     @classmethod
     def sample(cls) -> Self:
@@ -87,16 +88,13 @@ class SentBack(mail.Mail):
 
 
 @dataclass(frozen=True)
-class SignInChanged(mail.Mail):
+class SignInChanged(StaffMail):
     """The reader has a new passkey or new recovery codes; `url` is the page that shows how they sign in.
 
     So a member notices what a taken console added in their name.
     """
 
     name: ClassVar[str] = "sign-in-changed"
-    stream: ClassVar[str] = mail.SECURITY
-
-    url: str
 
     @classmethod
     def sample(cls) -> Self:

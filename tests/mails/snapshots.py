@@ -26,6 +26,7 @@ from portal.campaigns import wording as notices
 from portal.campaigns.emails import Notice
 from portal.campaigns.emails import Words as NoticeWords
 from portal.cases.emails import CaseNotice, CaseReset, CaseVerify
+from portal.checklist import emails as checklist
 from portal.core.settings import Identity, Settings, Site
 from portal.core.settings import Mail as MailSettings
 from portal.core.settings.link import Link
@@ -42,6 +43,7 @@ from portal.reset.emails import LinkNotPrepared, NoAccount, PasswordChanged, Res
 from portal.reset.not_me.emails import ReportedLocked
 from portal.reset.undo.emails import AddressRestored, AddressUnused
 from portal.rotation.emails import ReminderLink, RotationReminder
+from portal.staff import emails as staff
 from portal.subscriptions import wording as updates
 from portal.subscriptions.emails import StatusUpdate, SubscribeConfirm
 from portal.subscriptions.emails import Words as UpdateWords
@@ -88,6 +90,7 @@ DIFFER = (
     "second-step-lost",
     "second-step-removed",
 )
+STAFF = (*staff.MAILS, *checklist.MAILS)
 INCIDENT = Incident(
     slug="order-archive",
     title="Theft from our order archive",
@@ -206,6 +209,7 @@ def cases(language: str) -> dict[str, Case]:
         "second-step-lost-again": Case(SecondStepLost(stage=2)),
         "second-step-lost-elsewhere": Case(SecondStepLost(stage=0)),
         "second-step-removed": Case(SecondStepRemoved()),
+        **{f"staff-{mail.name.removeprefix('staff-')}": Case(mail.sample()) for mail in STAFF},
         "status-update": Case(update, updates.drawn(SETTINGS, told)[language]),
         "status-update-discreet": Case(StatusUpdate("00" * 16)),
         "status-update-untranslated": Case(update, updates.drawn(SETTINGS, announcement(es=False))[language]),

@@ -54,8 +54,19 @@ def test_no_mail_loads_anything_and_every_link_is_ours_or_the_contact(name):
     assert not re.search(r"\bsrc=|url\(|<link|@import|<script|<img|<form|<iframe", html)
     links = re.findall(r'href="([^"]*)"', html)
     ours = ("https://incident.lanternfold.example/", "mailto:help@lanternfold.example", "tel:+441632960188")
+    ours += ("https://console.example.com/",) if name.startswith("staff-") else ()
     assert [link for link in links if not link.startswith(ours)] == []
     assert {"mailto:help@lanternfold.example", "tel:+441632960188"} <= set(links)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("staff-")])
+def test_who_types_the_address_of_a_mail_to_staff_comes_to_the_console(name):
+    text, html = (FOLDER / f"{name}.en.txt").read_text(), (FOLDER / f"{name}.en.html").read_text()
+    assert "into your browser:\nhttps://console.example.com/\n" in text
+    assert 'into your browser:<br><a href="https://console.example.com/"' in html
+    for part in (text, html):
+        _typed, proof = part.split("Is it really from us?", 1)
+        assert "https://incident.lanternfold.example/" in proof
 
 
 @pytest.mark.parametrize("colour", ["#ffff00", "#ffffff", "#000000", "#7f7f7f", "#ff0000", "#7a3b12"])
