@@ -27,6 +27,7 @@ from portal.exposure import service as exposure
 from portal.exposure.console.forms import LEFT_OUT_REASONS
 from portal.incidents import service as incidents
 from portal.incidents.models import PUBLISHED, Incident
+from portal.outbox.bulk import lanes
 from portal.staff import sending
 from portal.staff.approvals import service as approvals
 from portal.staff.approvals.console import ask
@@ -97,7 +98,10 @@ def overview() -> str:
             }
             for incident in incidents.every(session)
         ]
-    return render_template("campaigns/console/notices.html", found=found, kinds=KINDS, states=STATES)
+        paused = lanes.pause_of(session)
+    return render_template(
+        "campaigns/console/notices.html", found=found, kinds=KINDS, states=STATES, paused=paused
+    )
 
 
 @bp.page("/notices/<slug>/new/", roles=orders.AUTHOR, methods=("GET", "POST"))
@@ -263,9 +267,12 @@ def _page(
         now = console.clock.now()
         data = status.as_data(session, console.settings, campaign, now)
         described = drafting.described(session, campaign)
-        asked = approvals.find(session, orders.START, {"incident": slug, "notice": str(number)})
+        fields = {"incident": slug, "notice": str(number)}
+        asked = approvals.find(session, orders.START, fields)
+        waits = approvals.find_waiting(session, console.actions, orders.START, fields, now)
         active = exposure.active(session, incident.id)
         changed, changes = binding.changed(session, campaign), binding.changes(session, campaign)
+        paused = lanes.pause_of(session)
     roles = current().member.roles
     state = data["state"]
     return render_template(
@@ -277,11 +284,13 @@ def _page(
         bases=BASES,
         states=STATES,
         wave_states=WAVE_STATES,
-        asked=asked,
         without=(without := binding.of(campaign)),
         left_out_changes=changes,
         left_out_changed=without is not None and changed,
         left_out_reasons=LEFT_OUT_REASONS,
+        waits=waits,
+        cancelled=asked is not None and asked.state == approvals.State.OPEN and waits is None,
+        paused=paused,
         outdated=state == DRAFT and (active is None or active.id != campaign.list_id),
         public=incident.state == PUBLISHED,
         asks=state == DRAFT and bool(orders.AUTHOR & roles),

@@ -28,6 +28,7 @@ from portal.crypto import keys
 from portal.crypto.keys import ConsoleKeys
 from portal.crypto.vault import ConsoleVault
 from portal.exposure.console import files, lists, uploads
+from portal.incidents import service as incidents
 from portal.incidents.console import incident, publishing, statement, timeline
 from portal.reset.runs import console as resets
 from portal.runtime.parts import ConsoleParts
@@ -118,6 +119,7 @@ def create_console(
         unlisted_paths=("/",),
         public_url=settings.base_url,
         actions=ACTIONS,
+        titles=incidents.titles,
         uses=remembered(INCIDENT_USES, 0 if settings.environment == "test" else COUNT_SECONDS),
         tick=0 if settings.environment == "test" else TICK_SECONDS,
     )

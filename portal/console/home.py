@@ -7,11 +7,13 @@ from portal.checklist.words import TITLES
 from portal.console import situation, waits
 from portal.console.situation import Step, Trouble
 from portal.console.waits import Wait
-from portal.incidents.models import PHASES
+from portal.incidents.models import DRAFT, PHASES, PUBLISHED
+from portal.outbox.bulk import lanes
 from portal.staff import members, sending
 from portal.staff.approvals.showing import title_of
 from portal.staff.pages import StaffPages, current
 from portal.staff.roles import Role
+from portal.web import frame
 
 bp = StaffPages("home", __name__)
 
@@ -19,16 +21,19 @@ bp = StaffPages("home", __name__)
 STEPS = {
     Step.WRITE: ("/incidents/{}/statement/", lazy_gettext("Write the statement"), Role.AUTHOR),
     Step.PUBLISH: ("/incidents/{}/statement/", lazy_gettext("Finish and publish it"), Role.AUTHOR),
-    Step.UPLOAD: ("/lists/", lazy_gettext("Upload the affected list"), Role.AUTHOR),
-    Step.ACTIVATE: ("/lists/", lazy_gettext("Activate the list"), Role.AUTHOR),
-    Step.NOTIFY: ("/notices/", lazy_gettext("Notify everyone affected"), Role.AUTHOR),
-    Step.FOLLOW: ("/notices/", lazy_gettext("Follow the notice"), Role.AUTHOR),
+    Step.UPLOAD: ("/lists/{}/", lazy_gettext("Upload the affected list"), Role.AUTHOR),
+    Step.ACTIVATE: ("/lists/{}/", lazy_gettext("Activate the list"), Role.AUTHOR),
+    Step.NOTIFY: ("/notices/#{}", lazy_gettext("Notify everyone affected"), Role.AUTHOR),
+    Step.FOLLOW: ("/notices/#{}", lazy_gettext("Follow the notice"), Role.AUTHOR),
     Step.UPDATE: ("/incidents/{}/timeline/", lazy_gettext("Post an update"), Role.AUTHOR),
 }
 TROUBLES = {
     Trouble.WORKER: (lazy_gettext("The worker isn’t running: no email leaves, and no order is done."), ""),
     Trouble.MAIL: (lazy_gettext("No email has left for ten minutes."), "/mail/"),
-    Trouble.NO_LIST: (lazy_gettext("There’s no active list, so nobody can check their address."), "/lists/"),
+    Trouble.NO_LIST: (
+        lazy_gettext("There’s no active list, so nobody can check their address."),
+        "/lists/{}/",
+    ),
     Trouble.OLD_DRAFT: (
         lazy_gettext("A draft has waited for more than a day."),
         "/incidents/{}/statement/",
@@ -53,22 +58,29 @@ def home() -> str:
     with console.db.read() as db_session:
         rows = situation.rows(db_session, now)
         waiting = waits.of_incidents(
-            db_session, console.vault, [row.incident for row in rows if row.step is not None], now
+            db_session,
+            console.vault,
+            console.actions,
+            [row.incident for row in rows if row.step is not None],
+            now,
         )
+        names = members.names(db_session, console.vault)
         return render_template(
             "console/home.html",
             rows=rows,
             to_check=_to_check(waiting),
+            paused=lanes.pause_of(db_session),
             banners=situation.banners(db_session, languages, now),
             waiting=waiting,
-            incident_titles={row.incident.slug: row.incident.title for row in rows},
-            names=members.names(db_session, console.vault),
-            title_of=title_of,
+            incident_titles=console.titles(db_session, frame.language()),
+            names=names,
+            title_of=lambda one: title_of(one, names),
             items=TITLES,
             since=lambda at: format_timedelta(now - at, granularity="minute", threshold=1.5),
             steps=STEPS,
             troubles=TROUBLES,
             phases=PHASES,
+            state_words={DRAFT: lazy_gettext("Draft"), PUBLISHED: lazy_gettext("Public")},
             mine=current().member.roles,
         )
 

@@ -1,6 +1,6 @@
 """Who waits for whom: requests for a second person, those sent back, and what is late on a checklist."""
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from portal.checklist import service as checklist
 from portal.crypto.vault import ConsoleVault
 from portal.incidents.models import Incident
-from portal.reset.models import ResetRun
 from portal.staff.approvals import service as approvals
 from portal.staff.approvals.models import Approval
-from portal.staff.approvals.service import State
+from portal.staff.approvals.service import Action, State
+from portal.staff.approvals.showing import subject_of
 
 # What was sent back is said so long; a checklist goes on.
 SENT_BACK_SHOWN = timedelta(days=14)
@@ -24,6 +24,7 @@ class Why(StrEnum):
     """What somebody waits for."""
 
     APPROVER = "approver"
+    VOID = "void"
     AUTHOR = "author"
     OWNER = "owner"
 
@@ -32,8 +33,8 @@ class Why(StrEnum):
 class Wait:
     """One thing that waits since a time: of an incident (its slug), or of none.
 
-    `who` waits for an approver, must change what `by` sent back, or is late with an `item`; without an owner
-    that is nobody.
+    `who` waits for an approver, has to ask again after an edit cancelled the request, must change what `by`
+    sent back, or is late with an `item`; without an owner that is nobody.
     """
 
     why: Why
@@ -46,12 +47,18 @@ class Wait:
 
 
 def of_incidents(
-    session: Session, vault: ConsoleVault, open_ones: list[Incident], now: datetime
+    session: Session,
+    vault: ConsoleVault,
+    actions: Mapping[str, Action],
+    open_ones: list[Incident],
+    now: datetime,
 ) -> list[Wait]:
     """Return what waits, the oldest first within each kind; checklists of open incidents alone."""
+    valid, void = approvals.by_validity(session, actions, approvals.waiting(session), now)
     asked = [
-        Wait(Why.APPROVER, slug_of(session, one), one.asked_at, one.asked_by, approval=one)
-        for one in approvals.waiting(session)
+        Wait(why, subject_of(one), one.asked_at, one.asked_by, approval=one)
+        for why, found in ((Why.VOID, void), (Why.APPROVER, valid))
+        for one in found
     ]
     late = [
         Wait(Why.OWNER, incident.slug, item.due_at, item.owner, item=item.name)
@@ -62,28 +69,15 @@ def of_incidents(
     return [*asked, *_sent_back(session, now), *sorted(late, key=lambda one: one.since)]
 
 
-def slug_of(session: Session, approval: Approval) -> str:
-    """Return the slug of the incident that a request is about; empty where it is about none."""
-    fields = json.loads(approval.fields)
-    if approval.kind == "reset.require":
-        try:
-            run = session.get(ResetRun, bytes.fromhex(fields["run"]))
-        except ValueError:
-            run = None
-        return run.subject if run else ""
-    return str(fields.get("slug") or fields.get("incident") or "")
-
-
 def _sent_back(session: Session, now: datetime) -> list[Wait]:
     """Return what was sent back and not asked for again, nor for the same incident by anybody."""
     found, seen = [], set()
-    for one in approvals.newest(session, _LOOKED_AT):
-        about = (one.kind, slug_of(session, one) or one.fields)
+    for one in filter(approvals.readable, approvals.newest(session, _LOOKED_AT)):
+        about = (one.kind, subject_of(one) or one.fields)
         if about in seen:
             continue
         seen.add(about)
         at = one.decided_at
         if one.state == State.SENT_BACK and at is not None and at > now - SENT_BACK_SHOWN:
-            slug = slug_of(session, one)
-            found.append(Wait(Why.AUTHOR, slug, at, one.asked_by, one.decided_by, one))
+            found.append(Wait(Why.AUTHOR, subject_of(one), at, one.asked_by, one.decided_by, one))
     return found[::-1]

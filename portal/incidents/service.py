@@ -269,6 +269,11 @@ def every(session: Session) -> list[Incident]:
     return list(session.scalars(select(Incident).order_by(Incident.created_at.desc(), Incident.slug)))
 
 
+def titles(session: Session, language: str) -> dict[str, str]:
+    """Return the titles of all incidents by slug, each in a language or else the default one."""
+    return {one.slug: one.title_in(language) for one in every(session)}
+
+
 def published(session: Session) -> list[Incident]:
     """Return the public incidents, newest first."""
     return list(

@@ -88,7 +88,8 @@ class ConsoleParts(PageParts):
     """The console's parts. The settings' base URL is its own; `public_url` is that of the public site.
 
     `actions` are what staff do with a second person, by kind. `uses` says what other features keep of an
-    incident. At whole ticks, in seconds, a sign-in is answered.
+    incident. `titles` returns the titles of all incidents by slug, in a language: pages below the incidents
+    name one. At whole ticks, in seconds, a sign-in is answered.
     """
 
     tick: float = 0
@@ -97,6 +98,7 @@ class ConsoleParts(PageParts):
     public_url: str
     actions: Mapping[str, Any] = field(default_factory=dict)
     uses: "IncidentUses | None" = None
+    titles: Callable[[Session, str], dict[str, str]] = lambda _session, _language: {}
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ async function send(text, body) {
   say(told.saved);
   show(told.told);
   echo(told.echoes);
+  tellOfRequest(told.cancelled);
   screen?.querySelector("iframe[src]")?.contentWindow.location.reload();
   return true;
 }
@@ -90,6 +91,13 @@ function show(told) {
   document.querySelector(".no-checks").hidden = told.length > 0;
   const count = document.querySelector(".count");
   count.textContent = `${count.dataset.words}: ${told.length}`;
+}
+
+// An edit cancels a request for approval: its author is told where they write.
+function tellOfRequest(cancelled) {
+  if (!cancelled) return;
+  document.querySelector("[data-request=waits]").hidden = true;
+  document.querySelector("[data-request=void]").hidden = false;
 }
 
 function echo(echoes) {

@@ -1,5 +1,6 @@
 """The console's first page: what each incident needs next, and what is wrong."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,13 +8,14 @@ import pytest
 from portal.audit import service as audit
 from portal.checklist import service as checklist
 from portal.checklist.emails import ChecklistReminder
+from portal.console.actions import ACTIONS
 from portal.incidents import service as incidents
-from portal.incidents.drafts import store
+from portal.incidents.drafts import facts, store
+from portal.incidents.drafts.actions import FACTS
 from portal.outbox import service as outbox
+from portal.outbox.bulk import lanes
 from portal.runtime.heartbeat import Heart
 from portal.staff.approvals import service as approvals
-from portal.staff.approvals.service import Action
-from portal.staff.roles import Role
 from tests.visitor import main_of
 
 TITLE = "Theft of our order archive"
@@ -100,10 +102,9 @@ def test_who_waits_for_whom_is_said_by_name_with_the_time(office):
     of_ana, of_ben = office.sign_in(ana), office.sign_in(ben)
     with office.db.write() as session:
         incident = incidents.by_slug(session, "order-archive")
-        fields = {"slug": "order-archive"}
-        action = Action(lambda *_: {"title": "x"}, lambda *_: {}, ask=frozenset({Role.AUTHOR}))
+        fields = renamed(incident)
         vault, now = office.parts.vault, office.clock.now()
-        asked = approvals.ask(session, vault, action, "statement.publish", fields, "", ana.id, now)
+        asked = approvals.ask(session, vault, ACTIONS[FACTS], FACTS, fields, "", ana.id, now)
         for owner, name in ((ben.id, "insurer"), (None, "it")):
             item = checklist.Item(name, 1, owner, now - timedelta(hours=5))
             checklist.change(session, vault, incident, item, now)
@@ -128,6 +129,64 @@ def test_who_waits_for_whom_is_said_by_name_with_the_time(office):
     assert "waits for an approver" not in shown
     with office.db.write() as session:
         approvals.ask(
-            session, office.parts.vault, action, "statement.publish", fields, "", ana.id, office.clock.now()
+            session, office.parts.vault, ACTIONS[FACTS], FACTS, fields, "", ana.id, office.clock.now()
         )
     assert "has to change" not in main_of(of_ana.get("/").text)
+
+
+def renamed(incident, title="Theft of two archives"):
+    return replace(facts.of_incident(incident), title=title).fields
+
+
+def test_a_request_that_an_edit_cancelled_waits_for_its_author_until_they_ask_again(office):
+    create(office)
+    ana, vault = office.add("author", name="Ana"), office.parts.vault
+    of_ana, of_ben = office.seat(ana), office.seat(office.add("approver", name="Ben"))
+
+    def ask():
+        with office.db.write() as session:
+            fields = renamed(incidents.by_slug(session, "order-archive"))
+            approvals.ask(session, vault, ACTIONS[FACTS], FACTS, fields, "", ana.id, office.clock.now())
+
+    ask()
+    assert "Check the request" in of_ben.get("/").text
+    with office.db.write() as session:
+        incidents.set_title(session, "order-archive", "Robo del archivo", "es", office.clock.now())
+    for shown in (main_of(of_ana.get("/").text), main_of(of_ben.get("/").text)):
+        assert "An edit cancelled the request of Ana, who has to ask again." in shown
+        assert "waits for an approver" not in shown
+        assert "Check the request" not in shown
+    listed = main_of(of_ben.get("/approvals/").text)
+    assert "Nothing waits." in listed
+    assert listed.index("Cancelled by an edit") < listed.index(TITLE)
+    ask()
+    shown = main_of(of_ana.get("/").text)
+    assert "Ana waits for an approver." in shown
+    assert "An edit cancelled" not in shown
+    assert "Cancelled by an edit" not in main_of(of_ben.get("/approvals/").text)
+
+
+def test_a_public_incident_without_updates_is_public_and_named_in_the_readers_language(office, author):
+    create(office)
+    with office.db.write() as session:
+        incident = incidents.set_title(session, "order-archive", "Robo del archivo", "es", office.clock.now())
+        incident.state = "published"
+    shown = main_of(author.get("/").text)
+    assert "Public" in shown
+    assert "Draft" not in shown
+    author.set_cookie("language", "es")
+    for page in ("/", "/checklist/", "/lists/", "/notices/", "/lists/order-archive/"):
+        shown = main_of(author.get(page).text)
+        assert "Robo del archivo" in shown, page
+        assert TITLE not in shown, page
+
+
+def test_paused_mail_is_said_on_home_and_on_the_notices(office, author):
+    create(office)
+    assert "paused" not in main_of(author.get("/").text + author.get("/notices/").text)
+    with office.db.write() as session:
+        lanes.pause(session, "The relay is full", office.clock.now())
+    for page in ("/", "/notices/"):
+        shown = main_of(author.get(page).text)
+        assert "All notices and updates are paused" in shown
+        assert "The relay is full" in shown

@@ -137,19 +137,19 @@ def _page(slug: str, number: int, form: ExportForm, fault: str = "") -> str:
             abort(404)
         counts = exporting.missed_counts(session, campaign)
         fields = _fields(session, incident.id, slug, number)
-        asked = approvals.find(session, EXPORTS, fields)
         made = service.exports(session, incident.id, number)
         newest = made[0] if made else None
         owner = json.loads(newest.acting).get("by") if newest else None
         names = {by(member): name for member, name in members.names(session, console.vault).items()}
         now = console.clock.now()
+        waits = approvals.find_waiting(session, console.actions, EXPORTS, fields, now)
     ready = newest is not None and newest.state == READY and now < newest.changed_at + service.KEPT
     return render_template(
         "campaigns/console/unreached.html",
         incident=incident,
         number=number,
         counts=counts,
-        waits=asked if asked is not None and asked.state == approvals.State.OPEN else None,
+        waits=waits,
         task=newest,
         works=newest is not None and newest.state == WAITING,
         problem=why_of(newest.fault) if newest is not None and newest.state == FAILED else "",

@@ -10,7 +10,7 @@ from portal.datakinds.advice import GROUP_NAMES
 from portal.datakinds.names import shown
 from portal.incidents import service
 from portal.incidents.console import shared
-from portal.incidents.console.shared import REFUSED, found, refused
+from portal.incidents.console.shared import REFUSED, Requests, found, refused
 from portal.incidents.drafts import facts, posting, statements
 from portal.incidents.drafts.actions import AUTHORS, FACTS
 from portal.incidents.drafts.facts import Facts
@@ -69,9 +69,9 @@ def change(slug: str) -> Any:
     """Change an incident's facts: of a public one with a second person."""
     with sending.parts().db.read() as session:
         incident = found(session, slug)
-        waiting = shared.waiting(session, FACTS, slug)
+        asked = shared.requests(session, FACTS, slug)
     if request.method == "GET":
-        return _page(incident, facts.of_incident(incident), waiting=waiting)
+        return _page(incident, facts.of_incident(incident), asked=asked)
     try:
         wanted = _wanted(slug)
         if incident.state == PUBLISHED:
@@ -104,7 +104,7 @@ def _wanted(slug: str) -> Facts:
 
 
 def _page(
-    incident: Incident | None, now: Facts | None, fault: str = "", waiting: list[Any] | None = None
+    incident: Incident | None, now: Facts | None, fault: str = "", asked: Requests | None = None
 ) -> str:
     settings = sending.parts().settings
     given = request.form if request.method == "POST" else None
@@ -127,5 +127,5 @@ def _page(
         discreet=given.get("discreet") == "yes" if given else bool(now and now.discreet),
         chosen=set(given.getlist("class")) if given else set(now.classes if now else ()),
         groups=[(GROUP_NAMES[name], groups[name]) for name in taxonomy.GROUPS if name in groups],
-        waiting=waiting or (),
+        asked=asked or Requests(),
     )

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from portal.incidents import reading, service
 from portal.incidents.checker.findings import Weight
 from portal.incidents.console import shared
-from portal.incidents.console.shared import REFUSED, checks, found, refused
+from portal.incidents.console.shared import REFUSED, Requests, checks, found, refused
 from portal.incidents.differences import Difference, of_statements
 from portal.incidents.drafts import releasing, statements, store
 from portal.incidents.drafts.actions import AUTHORS, PUBLISH
@@ -22,7 +22,6 @@ from portal.incidents.publishing.plan import Plan, plan
 from portal.incidents.times import TimeInvalid, parse_time
 from portal.staff import sending
 from portal.staff.approvals.console import ask
-from portal.staff.approvals.models import Approval
 from portal.staff.pages import StaffPages
 from portal.staff.sending import OrderRefused
 
@@ -51,7 +50,7 @@ class Page:
     planned: Plan
     people: int
     scheduled: Schedule | None
-    waiting: list[Approval]
+    asked: Requests
     public: list[Statement]
 
     @property
@@ -158,7 +157,7 @@ def _page(session: Session, slug: str) -> Page:
         planned=plan(session, slug),
         people=uses.subscribers(session, incident.id) if uses else 0,
         scheduled=schedule,
-        waiting=shared.waiting(session, PUBLISH, slug),
+        asked=shared.requests(session, PUBLISH, slug),
         public=reading.public_statements(session, incident),
     )
 

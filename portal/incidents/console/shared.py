@@ -1,6 +1,7 @@
 """What the staff's pages of an incident share."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from portal.incidents.drafts import files
 from portal.incidents.drafts.models import Draft
 from portal.incidents.drafts.statements import Told
 from portal.incidents.models import Incident
+from portal.staff import sending
 from portal.staff.approvals import service as approvals
 from portal.staff.approvals.models import Approval
 from portal.staff.pages import current
@@ -75,10 +77,26 @@ def found(session: Session, slug: str) -> Incident:
         abort(404)
 
 
-def waiting(session: Session, kind: str, slug: str) -> list[Approval]:
-    """Return what waits for a second person of an incident, of one kind."""
-    asked = [one for one in approvals.waiting(session) if one.kind == kind]
-    return [one for one in asked if approvals.readable(one) and approvals.fields_of(one).get("slug") == slug]
+@dataclass(frozen=True)
+class Requests:
+    """Requests of an incident for a second person: those that wait, and those that an edit cancelled."""
+
+    waits: list[Approval] = field(default_factory=list)
+    void: list[Approval] = field(default_factory=list)
+
+
+def requests(session: Session, kind: str, slug: str, draft: str = "") -> Requests:
+    """Return the open requests of one kind about an incident, or about one draft of it (its key)."""
+    console = sending.parts()
+    asked = [
+        one
+        for one in approvals.waiting(session)
+        if one.kind == kind
+        and approvals.readable(one)
+        and (of := approvals.fields_of(one)).get("slug") == slug
+        and str(of.get("draft", "")).startswith(f"{draft}:" if draft else "")
+    ]
+    return Requests(*approvals.by_validity(session, console.actions, asked, console.clock.now()))
 
 
 def refused(reason: str, values: Mapping[str, Any] | None = None) -> str:

@@ -14,7 +14,7 @@ from portal.incidents.checker.findings import Weight
 from portal.incidents.console import saving, shared
 from portal.incidents.console.shared import author, checks, found
 from portal.incidents.drafts import examples, files, statements, store
-from portal.incidents.drafts.actions import AUTHORS
+from portal.incidents.drafts.actions import AUTHORS, PUBLISH
 from portal.incidents.drafts.models import Draft
 from portal.incidents.drafts.statements import Opened, document, open_draft
 from portal.incidents.models import Incident
@@ -126,11 +126,13 @@ def _editor(slug: str, language: str) -> Response:
         opened = open_draft(session, incident, language)
         told = statements.findings(session, console.settings, incident, opened)
         standings = statements.standings(session, incident, console.settings.site.languages)
+        asked = shared.requests(session, PUBLISH, slug)
     shown = files.HOLDING_PARTS if opened.holding else files.TEXTS
     page = render_template(
         "incidents/console/statement.html",
         incident=incident,
         opened=opened,
+        asked=asked,
         standings=standings,
         texts=[(heading, text) for heading, text in files.PAIRS if text in shown],
         hidden=[pair for pair in files.PAIRS if pair[1] not in shown],
@@ -157,7 +159,8 @@ def _told(session: Session, incident: Incident, draft: Draft) -> dict[str, Any]:
     language = statements.language_of(draft.document) or ""
     opened = open_draft(session, incident, language)
     said = statements.findings(session, sending.parts().settings, incident, opened)
-    return {"told": checks(said, language)}
+    asked = shared.requests(session, PUBLISH, incident.slug)
+    return {"told": checks(said, language), "cancelled": bool(asked.void)}
 
 
 def _version(opened: Opened, incident: Incident) -> reading.Version:

@@ -116,6 +116,7 @@ def compose(slug: str, key: str) -> Any:
         draft = _draft(session, incident, key)
         told = _findings(session, incident, draft)
         people = console.uses.subscribers(session, incident.id) if console.uses else 0
+        asked = shared.requests(session, POST, slug, key)
     echoes = {part: _echo(draft.parts, part) for part in (entries.OCCURRED, entries.NEXT_BY)}
     return render_template(
         "incidents/console/compose.html",
@@ -123,6 +124,7 @@ def compose(slug: str, key: str) -> Any:
         key=key,
         edits=edits.number_of(key),
         draft=draft,
+        asked=asked,
         parts=draft.parts,
         told=checks(told, frame.language()),
         echoes=echoes,
@@ -165,7 +167,7 @@ def post(slug: str, key: str) -> Any:
         told = _findings(session, incident, draft)
         people = console.uses.subscribers(session, incident.id) if console.uses else 0
         mails = bool(draft.parts[entries.NOTIFY]) and not edits.was_mailed(session, incident, key)
-        waiting = [one for one in shared.waiting(session, POST, slug) if f'"{key}:' in one.fields]
+        asked = shared.requests(session, POST, slug, key)
         edited = _edited(session, slug, key, draft)
     asks = shared.asked(told)
     stopped = any(one.finding.weight is Weight.STOP for one in told)
@@ -202,7 +204,7 @@ def post(slug: str, key: str) -> Any:
         asks=asks,
         people=people,
         mails=mails,
-        waiting=waiting,
+        asked=asked,
         phases=PHASES,
         fault=fault,
         given=request.form,
@@ -253,7 +255,8 @@ def _edited(session: Session, slug: str, key: str, draft: Draft) -> list[tuple[s
 def _told(session: Session, incident: Incident, draft: Draft) -> dict[str, Any]:
     told = _findings(session, incident, draft)
     echoes = {part: _echo(draft.parts, part) for part in (entries.OCCURRED, entries.NEXT_BY)}
-    return {"told": checks(told, frame.language()), "echoes": echoes}
+    asked = shared.requests(session, POST, incident.slug, draft.document.removeprefix(entries.document("")))
+    return {"told": checks(told, frame.language()), "echoes": echoes, "cancelled": bool(asked.void)}
 
 
 def _findings(session: Session, incident: Incident, draft: Draft) -> list[Told]:

@@ -24,6 +24,7 @@ from portal.staff.approvals.console import ask
 from portal.staff.pages import StaffPages, current
 from portal.staff.sending import OrderRefused
 from portal.staff.words import refusal
+from portal.web import frame
 
 bp = StaffPages("resets", __name__)
 
@@ -64,11 +65,12 @@ def overview() -> Any:
     console, form, fault = sending.parts(), CountForm(), ""
     with console.db.read() as session:
         form.subject.choices = [
-            (one.slug, _("Everyone on the list of %(title)s", title=one.title))
+            (one.slug, _("Everyone on the list of %(title)s", title=one.title_in(frame.language())))
             for one in incidents.every(session)
             if exposure.active(session, one.id) is not None
         ]
         runs = service.newest(session)
+        titles = incidents.titles(session, frame.language())
     form.subject.choices.append((ALL, _("Everyone with an account")))
     begins = bool(ASKS & current().member.roles)
     if begins and form.validate_on_submit():
@@ -83,6 +85,7 @@ def overview() -> Any:
         form=form,
         fault=fault,
         runs=runs,
+        titles=titles,
         begins=begins and registry.capabilities(console.settings).require_change,
         can=registry.capabilities(console.settings).require_change,
         states=STATES,
@@ -103,7 +106,10 @@ def one(run_id: str) -> Any:
     console = sending.parts()
     with console.db.read() as session:
         asked = approvals.find(session, ACTION, {"run": run_id})
+        now = console.clock.now()
+        waits = approvals.find_waiting(session, console.actions, ACTION, {"run": run_id}, now)
         tally, so_far = _tally(session, run)
+        titles = incidents.titles(session, frame.language())
     words = COUNTS_DONE if so_far or run.state == service.State.DONE else COUNTS
     page = render_template(
         "reset/console/reset.html",
@@ -111,6 +117,8 @@ def one(run_id: str) -> Any:
         form=form,
         fault=fault,
         asks=asks,
+        waits=waits,
+        titles=titles,
         asked=asked,
         counts=[(name, words[name], tally[name]) for name in words if name in tally],
         so_far=so_far,

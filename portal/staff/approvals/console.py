@@ -15,18 +15,21 @@ from portal.staff.approvals import service
 from portal.staff.approvals.forms import CommentForm
 from portal.staff.approvals.models import Approval
 from portal.staff.approvals.service import State
-from portal.staff.approvals.showing import STATES, shown_facts, title_of
+from portal.staff.approvals.showing import STATES, shown_facts, subject_of, title_of
 from portal.staff.orders import canonical
 from portal.staff.pages import StaffPages, current
 from portal.staff.roles import Role
 from portal.staff.sending import OrderRefused
 from portal.staff.sign_in.forms import ConfirmForm
 from portal.staff.words import refusal
+from portal.web import frame
 from portal.web.forms import EmptyForm
 
 bp = StaffPages("approvals", __name__)
 
 REFUSED = 422
+# What these make shows on the public page of their incident.
+PUBLIC = {"statement.publish", "update.post", "incident.facts", "list.activate"}
 
 
 def ask(kind: str, fields: Mapping[str, str], reason: str = "") -> Response:
@@ -46,18 +49,24 @@ def ask(kind: str, fields: Mapping[str, str], reason: str = "") -> Response:
 
 @bp.page("/approvals/")
 def overview() -> str:
-    """List what waits, and what was decided lately."""
+    """List what waits, what an edit cancelled, and what was decided lately."""
     console = sending.parts()
     with console.db.read() as db_session:
-        waiting = service.waiting(db_session)
-        decided = [one for one in service.newest(db_session) if one.state != State.OPEN]
+        open_ones, now = service.waiting(db_session), console.clock.now()
+        waiting, void = service.by_validity(db_session, console.actions, open_ones, now)
+        decided = [
+            one for one in service.newest(db_session) if one.state != State.OPEN and service.readable(one)
+        ]
         names = members.names(db_session, console.vault)
+        titles = console.titles(db_session, frame.language())
     return render_template(
         "staff/console/approvals.html",
         waiting=waiting,
+        void=void,
         decided=decided,
         names=names,
-        title_of=title_of,
+        title_of=lambda one: title_of(one, names),
+        incident_of=lambda one: titles.get(subject_of(one), subject_of(one)),
         state_words=STATES,
     )
 
@@ -138,7 +147,7 @@ def _page(approval: Approval, confirm: ConfirmForm, comment: CommentForm, fault:
         valid = action is not None and (
             approval.state != State.OPEN or service.current(db_session, action, approval, now)
         )
-        facts = shown_facts(db_session, console.vault, approval)
+        titles = console.titles(db_session, frame.language())
         shown = service.shown_of(approval)
         more = action.more(db_session, shown) if action is not None and action.more else {}
     settings = console.settings
@@ -150,9 +159,12 @@ def _page(approval: Approval, confirm: ConfirmForm, comment: CommentForm, fault:
     return render_template(
         "staff/console/approval.html",
         approval=approval,
-        title=title_of(approval),
+        title=title_of(approval, names),
         names=names,
-        facts=facts,
+        facts=shown_facts(approval, names, titles, frame.language()),
+        incident=subject_of(approval),
+        incident_titles=titles,
+        public=approval.kind in PUBLIC and approval.state == State.DONE,
         page=action.page if action is not None else "",
         shown=shown,
         **more,

@@ -1,7 +1,7 @@
 """Ask for, approve, send back and check what needs a second person."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -96,12 +96,20 @@ def ask(
     asked_by: bytes,
     now: datetime,
 ) -> Approval:
-    """Store a request for a second person. An earlier open one for the same is withdrawn. Raises Refused."""
+    """Store a request for a second person. Raises Refused.
+
+    An earlier open one for the same is withdrawn, and those of its kind that an edit of the same cancelled.
+    """
     shown = action.describe(session, fields)
-    text = canonical(dict(fields))
-    same = (Approval.kind == kind) & (Approval.fields == text) & (Approval.state == State.OPEN)
-    for earlier in session.scalars(select(Approval).where(same).with_for_update()):
-        _decide(session, vault, earlier, State.WITHDRAWN, asked_by, "", now)
+    text, about = canonical(dict(fields)), _about(shown, fields)
+    of_kind = (Approval.kind == kind) & (Approval.state == State.OPEN)
+    for earlier in session.scalars(select(Approval).where(of_kind).with_for_update()):
+        if earlier.fields == text or (
+            readable(earlier)
+            and _about(shown_of(earlier), fields_of(earlier)) == about
+            and not current(session, action, earlier, now)
+        ):
+            _decide(session, vault, earlier, State.WITHDRAWN, asked_by, "", now)
     approval = Approval(
         id=new_id(),
         kind=kind,
@@ -167,9 +175,24 @@ def current(session: Session, action: Action, approval: Approval, now: datetime)
     try:
         fields = fields_of(approval)
         shown = action.describe(session, fields)
-    except (Refused, RowUnreadable):
+    except (Refused, RowUnreadable, KeyError, ValueError):  # but for the first: of an altered row
         return False
     return compare_digest(digest_of(approval.kind, fields, shown), bytes(approval.digest))
+
+
+def by_validity(
+    session: Session, actions: Mapping[str, Action], open_ones: Iterable[Approval], now: datetime
+) -> tuple[list[Approval], list[Approval]]:
+    """Return those open requests that wait, and those that nobody can approve: an edit cancelled them.
+
+    Rows that somebody else wrote are neither.
+    """
+    waits: list[Approval] = []
+    void: list[Approval] = []
+    for one in filter(readable, open_ones):
+        action = actions.get(one.kind)
+        (waits if action is not None and current(session, action, one, now) else void).append(one)
+    return waits, void
 
 
 def needs_unchanged(
@@ -248,6 +271,24 @@ def find(session: Session, kind: str, fields: Mapping[str, str]) -> Approval | N
     """Return the newest request for exactly this, or None; nothing is verified."""
     same = (Approval.kind == kind) & (Approval.fields == canonical(dict(fields)))
     return session.scalar(select(Approval).where(same).order_by(Approval.asked_at.desc()).limit(1))
+
+
+def find_waiting(
+    session: Session, actions: Mapping[str, Action], kind: str, fields: Mapping[str, str], now: datetime
+) -> Approval | None:
+    """Return the request for exactly this that waits and can be approved, or None; nothing is verified."""
+    found = find(session, kind, fields)
+    action = actions.get(kind)
+    if found is None or action is None or found.state != State.OPEN:
+        return None
+    return found if current(session, action, found, now) else None
+
+
+def _about(shown: Mapping[str, Any], fields: Mapping[str, str]) -> tuple[Any, str]:
+    """Return what two requests share that are about the same: an incident or one draft of it, or a member."""
+    about = shown.get("incident", shown.get("reset_of", shown.get("member")))
+    draft, _, _revision = str(fields.get("draft", "")).rpartition(":")
+    return about.get("slug") if isinstance(about, dict) else about, draft
 
 
 def _needs_open(approval: Approval) -> None:

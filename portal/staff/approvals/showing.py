@@ -1,14 +1,13 @@
-"""Show exactly what a request asks for: every fact that its hash covers, in words where there are some."""
+"""Show exactly what a request asks for, in words, the most important fact first."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flask_babel import gettext, lazy_gettext
-from sqlalchemy.orm import Session
+from flask_babel import gettext, lazy_gettext, ngettext
 
-from portal.crypto.vault import ConsoleVault
-from portal.staff import members
+from portal.datakinds import names as data_names
+from portal.datakinds import taxonomy
 from portal.staff.approvals import service
 from portal.staff.approvals.models import Approval
 from portal.staff.roles import Role
@@ -34,14 +33,20 @@ STATES = {
     "failed": lazy_gettext("Approved, but it didn’t work"),
     "sent-back": lazy_gettext("Sent back"),
     "withdrawn": lazy_gettext("Withdrawn"),
+    "void": lazy_gettext("Cancelled by an edit"),
 }
 LABELS = {
     "member": lazy_gettext("Person"),
     "roles": lazy_gettext("Roles"),
     "before": lazy_gettext("Roles now"),
-    "after": lazy_gettext("Roles after it"),
+    "after": lazy_gettext("Roles afterwards"),
     "version": lazy_gettext("Version"),
     "incident": lazy_gettext("Incident"),
+    "data_classes": lazy_gettext("Data classes"),
+    "titles": lazy_gettext("Titles in other languages"),
+    "title": lazy_gettext("Title"),
+    "happened": lazy_gettext("Day it happened"),
+    "discreet": lazy_gettext("Discreet emails"),
     "people": lazy_gettext("People"),
     "addresses": lazy_gettext("Addresses"),
     "bad_rows": lazy_gettext("Rejected rows, whose people get no notice"),
@@ -56,7 +61,7 @@ LABELS = {
     "missed_failed": lazy_gettext("Addresses whose email failed"),
     "missed_uncertain": lazy_gettext("Addresses whose email was maybe sent"),
     "missed_not_queued": lazy_gettext("Addresses whose email was stopped before it was queued"),
-    "reset_of": lazy_gettext("List (* is everyone with an account)"),
+    "reset_of": lazy_gettext("Whose passwords"),
     "list_version": lazy_gettext("Version of the list"),
     "counted_at": lazy_gettext("Counted"),
     "reset_newly": lazy_gettext("Passwords to lock"),
@@ -67,23 +72,127 @@ LABELS = {
     "reset_people": lazy_gettext("People on the list whose passwords were exposed"),
     "reset_altered": lazy_gettext("Tampered rows, skipped"),
 }
+# What an approver must see first, in this order; the rest follows as it was described.
+_FIRST = (
+    "reset_of",
+    "reset_newly",
+    "reset_mails",
+    "member",
+    "before",
+    "after",
+    "incident",
+    "version",
+    "people",
+    "addresses",
+    "bad_rows",
+)
 _ROLES = ("roles", "before", "after")
+_EVERYONE = "*"
+_RENAMED = {"classes": "data_classes"}  # of an incident, where those of a list are counted
 
 
-def title_of(approval: Approval) -> str:
-    """Return what a request is about, in words; the kind itself where there are none."""
-    return str(TITLES.get(approval.kind, approval.kind))
+def title_of(approval: Approval, names: Mapping[bytes, str]) -> str:
+    """Return what a request asks for, with how many or of whom; its kind where there are no words."""
+    shown, fields = service.shown_of(approval), service.fields_of(approval)
+    who = names.get(_member_id(shown), "?")
+    if approval.kind == "staff.roles":
+        words = gettext("Change %(name)s’s roles", name=who)
+        return str(words if shown.get("after") else gettext("Remove %(name)s", name=who))
+    if approval.kind == "staff.invite":
+        return str(gettext("Invite %(name)s", name=who))
+    if approval.kind == "staff.passkey":
+        return str(gettext("Let %(name)s add a passkey", name=who))
+    title = str(TITLES.get(approval.kind, approval.kind))
+    if shown.get("reset_of") == _EVERYONE:
+        title = str(gettext("Lock the passwords of everyone with an account"))
+    return ": ".join([title, ", ".join(_extent(approval.kind, shown | fields))]).removesuffix(": ")
 
 
-def shown_facts(session: Session, vault: ConsoleVault, approval: Approval) -> list[tuple[str, str]]:
-    """Return every fact that was shown, as label and text; parts of parts have their place in the label."""
-    names = members.names(session, vault) if approval.kind.startswith("staff.") else {}
-    return [
-        (label, _written(key, value, names)) for key, label, value in _flat(service.shown_of(approval), "")
-    ]
+def subject_of(approval: Approval) -> str:
+    """Return the slug of the incident that a request is about; empty where it is about none."""
+    shown = service.shown_of(approval)
+    about = shown.get("incident", shown.get("reset_of", ""))
+    slug = str(about.get("slug", "") if isinstance(about, dict) else about)
+    return "" if slug == _EVERYONE else slug
 
 
-def _flat(shown: dict[str, Any], place: str) -> Iterator[tuple[str, str, Any]]:
+def shown_facts(
+    approval: Approval, names: Mapping[bytes, str], incidents: Mapping[str, str], language: str
+) -> list[tuple[str, str]]:
+    """Return what was shown as label and text, the most important first; what is empty is left out.
+
+    `names` are those of members by id, `incidents` the titles of incidents by slug in a
+    language, in which kinds of data are named too.
+    """
+    shown = service.shown_of(approval)
+    if approval.kind.startswith("staff."):
+        shown.pop("version", None)  # of the member's row: it binds the request, and tells a person nothing
+    if approval.kind == "list.activate" and shown.get("compared") is None:
+        shown["compared"] = gettext("There’s none: it’s the first list of this incident.")
+    if approval.kind == "incident.facts":
+        shown = _edits(shown)
+    if isinstance(shown.get("classes"), dict):
+        shown["classes"] = [f"{_data_kind(name, language)}: {n}" for name, n in shown["classes"].items()]
+    of_incident = shown.get("incident")
+    if isinstance(of_incident, dict):
+        shown["incident"] = of_incident.get("slug", "")
+    ordered = {key: shown[key] for key in _FIRST if key in shown} | shown
+    facts = [(label, _written(key, value, names, incidents)) for key, label, value in _flat(ordered, "")]
+    return [(label, text) for label, text in facts if text]
+
+
+def _member_id(shown: Mapping[str, Any]) -> bytes:
+    try:
+        return bytes.fromhex(str(shown.get("member", "")))
+    except ValueError:
+        return b""
+
+
+def _extent(kind: str, facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which version or notice a request is about, and how many people."""
+    if kind.startswith("list."):
+        yield str(gettext("version %(number)s", number=facts.get("version", "?")))
+        yield str(ngettext("%(num)s person", "%(num)s people", _number(facts.get("people"))))
+    elif kind == "reset.require":
+        yield str(ngettext("%(num)s password", "%(num)s passwords", _number(facts.get("reset_newly"))))
+    elif kind == "notice.start":
+        yield str(ngettext("%(num)s email", "%(num)s emails", _number(facts.get("mails"))))
+    elif kind == "people.export":
+        yield str(gettext("notice %(number)s", number=facts.get("notice", "?")))
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _edits(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an incident's facts as they will be, those that change first, with what they are now."""
+    before, after = shown.get("before", {}), shown.get("after", {})
+    after = {_RENAMED.get(key, key): value for key, value in after.items()}
+    before = {_RENAMED.get(key, key): value for key, value in before.items()}
+    changed = {
+        key: gettext(
+            "%(after)s (now: %(before)s)",
+            after=_fact(value) or gettext("none"),
+            before=_fact(before.get(key)) or gettext("none"),
+        )
+        for key, value in after.items()
+        if value != before.get(key)
+    }
+    same = {key: _fact(value) for key, value in after.items() if value == before.get(key)}
+    same.pop("slug", None)
+    return {"incident": shown.get("incident", {})} | changed | same
+
+
+def _fact(value: Any) -> str:
+    """Return one of an incident's facts as text; titles by language are JSON there."""
+    text = str(value or "")
+    if text.startswith("{"):
+        return "; ".join(f"{tag}: {title}" for tag, title in json.loads(text).items())
+    return str(gettext("yes")) if text == "yes" else text
+
+
+def _flat(shown: Mapping[str, Any], place: str) -> Iterator[tuple[str, str, Any]]:
     for key, value in shown.items():
         label = f"{place}{LABELS.get(key, key)}"
         if isinstance(value, dict):
@@ -92,15 +201,32 @@ def _flat(shown: dict[str, Any], place: str) -> Iterator[tuple[str, str, Any]]:
             yield key, label, value
 
 
-def _written(key: str, value: Any, names: dict[bytes, str]) -> str:
-    if key == "member" and names:
-        return names.get(bytes.fromhex(str(value)), str(value))
-    if key in _ROLES and names:
-        return ", ".join(str(SHORT_ROLES[Role(role)]) for role in str(value).split()) or gettext("none")
+def _written(key: str, value: Any, names: Mapping[bytes, str], incidents: Mapping[str, str]) -> str:
+    if key == "member":
+        return names.get(_member_id({key: value}), str(value))
+    if key in _ROLES:
+        said = ", ".join(str(SHORT_ROLES[Role(role)]) for role in str(value).split())
+        return said or str(gettext("none: they can’t sign in any more"))
+    if key == "reset_of" and value == _EVERYONE:
+        return str(gettext("Everyone with an account"))
+    if key in ("reset_of", "incident") and str(value) in incidents:
+        title = incidents[str(value)]
+        return gettext("Everyone on the list of %(title)s", title=title) if key == "reset_of" else title
+    return _plain(value)
+
+
+def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return str(gettext("yes") if value else gettext("no"))
     if isinstance(value, list):
         return "\n".join(
             one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in value
         )
-    return str(value)
+    return "" if value is None else str(value)
+
+
+def _data_kind(name: str, language: str) -> str:
+    try:
+        return data_names.shown(taxonomy.find(name), language)
+    except taxonomy.UnknownDataClass:
+        return name

@@ -60,7 +60,18 @@ def test_an_edit_after_the_request_voids_it(published, ana, ben, client):
     ana.send(EDITOR, **PARTS, note="It said too little before.")
     asked = ana.send(PUBLISH, language="en", accept=["class-mismatch"])
     assert asked.status_code == 303
-    ana.send(EDITOR, **PARTS | {"apology": "We are not sorry."}, note="It said too little before.")
+    cancelled = "The request for approval was cancelled by this edit. Ask again when you’re done."
+    waits, void = ana.read(EDITOR).split('data-request="void"', 1)
+    assert "This waits for a second person" in waits
+    assert void.startswith(' role="status" hidden>')
+    fields = (
+        hidden(ana.read(EDITOR)) | PARTS | {"apology": "We are not sorry.", "note": "It said too little."}
+    )
+    assert ana.autosave(EDITOR, **fields).json["cancelled"] is True
+    waits, void = ana.read(EDITOR).split('data-request="void"', 1)
+    assert "This waits for a second person" not in waits
+    assert void.startswith(' role="status">')
+    assert cancelled in void
     assert "This changed after it was asked for" in ben.read(asked.location)
     form = hidden(ben.read("/approvals/"))
     forged = ben.post(f"{asked.location}approve/", data=form | {"code": ben.code}, headers=SAME_SITE)

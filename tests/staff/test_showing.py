@@ -1,0 +1,80 @@
+"""Requests in words: what matters most first, by name, and nothing empty."""
+
+import json
+from datetime import UTC, datetime
+
+from flask import Flask
+from flask_babel import Babel
+
+from portal.staff.approvals.models import Approval
+from portal.staff.approvals.showing import shown_facts, subject_of, title_of
+
+TITLES = {"order-archive": "Theft of our order archive"}
+BEN = bytes(16)
+NAMES = {BEN: "Ben"}
+COUNTS = {"people": 10, "addresses": 9, "classes": {"Names": 10, "Passwords": 7}}
+
+
+def request(kind, shown, fields=()):
+    now = datetime(2026, 11, 29, tzinfo=UTC)
+    return Approval(kind=kind, shown=json.dumps(shown), fields=json.dumps(dict(fields)), asked_at=now)
+
+
+def told(one):
+    app = Flask("words")
+    Babel(app)
+    with app.test_request_context():
+        return title_of(one, NAMES), shown_facts(one, NAMES, TITLES, "en")
+
+
+def test_a_reset_of_everyone_says_everyone_first_and_has_no_empty_line():
+    shown = {"reset_of": "*", "list_version": "", "counted_at": "2026-11-29 15:00 UTC", "reset_newly": 31}
+    title, facts = told(request("reset.require", shown))
+    assert title == "Lock the passwords of everyone with an account: 31 passwords"
+    assert facts[:2] == [("Whose passwords", "Everyone with an account"), ("Passwords to lock", "31")]
+    assert all(text for _label, text in facts)
+
+
+def test_a_reset_of_a_list_names_its_incident():
+    one = request("reset.require", {"reset_of": "order-archive", "list_version": "2", "reset_newly": 1})
+    title, facts = told(one)
+    assert title == "Lock passwords, and ask for new ones: 1 password"
+    assert facts[0] == ("Whose passwords", "Everyone on the list of Theft of our order archive")
+    assert subject_of(one) == "order-archive"
+
+
+def test_the_first_list_of_an_incident_is_compared_with_none():
+    shown = {"incident": "order-archive", "version": 1, "bad_rows": 0, "compared": None, **COUNTS}
+    title, facts = told(request("list.activate", shown))
+    assert title == "Activate a list: version 1, 10 people"
+    assert facts[0] == ("Incident", "Theft of our order archive")
+    assert ("People by kind of data", "Names: 10\nPasswords: 7") in facts
+    assert (
+        "Compared with the active version",
+        "There’s none: it’s the first list of this incident.",
+    ) in facts
+    assert "None" not in str(facts)
+
+
+def test_taking_all_roles_is_called_removing():
+    shown = {"member": BEN.hex(), "version": 3, "before": "admin", "after": ""}
+    title, facts = told(request("staff.roles", shown))
+    assert title == "Remove Ben"
+    assert facts == [
+        ("Person", "Ben"),
+        ("Roles now", "Admin"),
+        ("Roles afterwards", "none: they can’t sign in any more"),
+    ]
+    assert told(request("staff.roles", shown | {"after": "author"}))[0] == "Change Ben’s roles"
+
+
+def test_new_facts_of_an_incident_say_what_changes_first():
+    before = {"title": "Theft", "titles": "{}", "classes": "Names", "happened": "", "discreet": ""}
+    after = before | {"classes": "Names;Passwords"}
+    shown = {"incident": {"slug": "order-archive"}, "before": before, "after": after}
+    _title, facts = told(request("incident.facts", shown))
+    assert facts == [
+        ("Incident", "Theft of our order archive"),
+        ("Data classes", "Names;Passwords (now: Names)"),
+        ("Title", "Theft"),
+    ]
