@@ -11,7 +11,6 @@ from portal.checklist.emails import ChecklistReminder
 from portal.console.actions import ACTIONS
 from portal.incidents import service as incidents
 from portal.incidents.drafts import facts, store
-from portal.incidents.drafts.actions import FACTS
 from portal.outbox import service as outbox
 from portal.outbox.bulk import lanes
 from portal.runtime.heartbeat import Heart
@@ -19,6 +18,7 @@ from portal.staff.approvals import service as approvals
 from tests.visitor import main_of
 
 TITLE = "Theft of our order archive"
+KIND = "incident.facts"
 
 
 def create(office, title=TITLE):
@@ -104,7 +104,7 @@ def test_who_waits_for_whom_is_said_by_name_with_the_time(office):
         incident = incidents.by_slug(session, "order-archive")
         fields = renamed(incident)
         vault, now = office.parts.vault, office.clock.now()
-        asked = approvals.ask(session, vault, ACTIONS[FACTS], FACTS, fields, "", ana.id, now)
+        asked = approvals.ask(session, vault, ACTIONS[KIND], KIND, fields, "", ana.id, now)
         for owner, name in ((ben.id, "insurer"), (None, "it")):
             item = checklist.Item(name, 1, owner, now - timedelta(hours=5))
             checklist.change(session, vault, incident, item, now)
@@ -129,7 +129,7 @@ def test_who_waits_for_whom_is_said_by_name_with_the_time(office):
     assert "waits for an approver" not in shown
     with office.db.write() as session:
         approvals.ask(
-            session, office.parts.vault, ACTIONS[FACTS], FACTS, fields, "", ana.id, office.clock.now()
+            session, office.parts.vault, ACTIONS[KIND], KIND, fields, "", ana.id, office.clock.now()
         )
     assert "has to change" not in main_of(of_ana.get("/").text)
 
@@ -146,7 +146,7 @@ def test_a_request_that_an_edit_cancelled_waits_for_its_author_until_they_ask_ag
     def ask():
         with office.db.write() as session:
             fields = renamed(incidents.by_slug(session, "order-archive"))
-            approvals.ask(session, vault, ACTIONS[FACTS], FACTS, fields, "", ana.id, office.clock.now())
+            approvals.ask(session, vault, ACTIONS[KIND], KIND, fields, "", ana.id, office.clock.now())
 
     ask()
     assert "Check the request" in of_ben.get("/").text

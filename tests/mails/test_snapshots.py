@@ -53,7 +53,11 @@ def test_no_mail_loads_anything_and_every_link_is_ours_or_the_contact(name):
     html = (FOLDER / f"{name}.en.html").read_text()
     assert not re.search(r"\bsrc=|url\(|<link|@import|<script|<img|<form|<iframe", html)
     links = re.findall(r'href="([^"]*)"', html)
-    ours = ("https://incident.lanternfold.example/", "mailto:help@lanternfold.example", "tel:+441632960188")
+    ours: tuple[str, ...] = (
+        "https://incident.lanternfold.example/",
+        "mailto:help@lanternfold.example",
+        "tel:+441632960188",
+    )
     ours += ("https://console.example.com/",) if name.startswith("staff-") else ()
     assert [link for link in links if not link.startswith(ours)] == []
     assert {"mailto:help@lanternfold.example", "tel:+441632960188"} <= set(links)
