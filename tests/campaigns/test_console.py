@@ -82,7 +82,7 @@ def test_a_notice_goes_out_in_two_waves_with_a_pause(told, office, smtp, go, clo
     assert "Paused" in text_of(author, ONE)
     assert len(notices(smtp)) == 4
     assert press(author, ONE, f"{ONE}resume/").status_code == 403
-    assert led_to(press(approver, ONE, f"{ONE}resume/")).startswith("/confirm/")
+    assert press(approver, ONE, f"{ONE}resume/").location.startswith("/confirm/")
     office.confirm(approver, ben)
     assert led_to(press(approver, ONE, f"{ONE}resume/")) == ONE
     go()

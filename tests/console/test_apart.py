@@ -33,10 +33,11 @@ def test_the_consoles_cookie_is_nothing_to_the_public_site_and_back(office, app,
     client.get("/sign-in/")
     theirs = {cookie.key: cookie.value for cookie in staff._cookies.values()}
     public = {cookie.key: cookie.value for cookie in client._cookies.values()}
-    assert set(theirs) == {"console"}
+    assert set(theirs) == {"console", "console-browser"}
     assert set(public) == {"session"}
     client.set_cookie("console", theirs["console"])
     client.set_cookie("session", theirs["console"])
+    client.set_cookie("console-browser", theirs["console-browser"])
     assert client.get("/account/").status_code == 303
     stranger = office.browser()
     stranger.set_cookie("session", theirs["console"])

@@ -155,9 +155,11 @@ def test_every_file_that_a_page_names_is_there(path):
         assert (ROOT / "static" / asset).is_file(), asset
 
 
-# The console's own scripts: a draft is sent to the form's own address, a file in pieces to where it is kept.
+# The console's own scripts: a draft goes to the form's own address, a file in pieces to where it is kept.
 SENDING = {
     "editor.js": ('fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } })',),
+    "colour.js": ("fetch(`/settings/colour.json?${query}`)",),
+    "live.js": ('fetch(box.dataset.live, { cache: "no-store" })',),
     "upload.js": (
         "new XMLHttpRequest()",
         'fetch(url, { cache: "no-store" })',

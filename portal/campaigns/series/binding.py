@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from portal.campaigns.models import Campaign
+from portal.core.faults import parsed
 from portal.crypto.vault import WorkerVault
 from portal.exposure import left_out
 from portal.exposure.leaving import sets as left_out_sets
@@ -32,8 +33,7 @@ def bound(session: Session, vault: WorkerVault, incident_id: bytes, silent: int)
 
 def of(campaign: Campaign) -> dict[str, Any] | None:
     """Return what a notice is bound to; None where nobody bound it: the command `notify` did it all."""
-    found: dict[str, Any] | None = json.loads(campaign.without) if campaign.without else None
-    return found
+    return parsed(campaign.without, "notices", campaign.id) if campaign.without else None
 
 
 def changed(session: Session, campaign: Campaign) -> bool:

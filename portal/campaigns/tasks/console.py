@@ -1,6 +1,5 @@
 """The console's pages of long work: a draft that is being counted, and the list of whom a notice missed."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from portal.campaigns.forms import ExportForm
 from portal.campaigns.tasks import exporting, service
 from portal.campaigns.tasks.jobs import ASKS, AUTHOR, EXPORTS
 from portal.campaigns.tasks.models import DONE, DRAFT, FAILED, READY, WAITING, NoticeTask, TaskChunk
+from portal.core.faults import parsed
 from portal.crypto.tokens import Unopenable
 from portal.incidents import service as incidents
 from portal.incidents.models import Incident
@@ -139,7 +139,7 @@ def _page(slug: str, number: int, form: ExportForm, fault: str = "") -> str:
         fields = _fields(session, incident.id, slug, number)
         made = service.exports(session, incident.id, number)
         newest = made[0] if made else None
-        owner = json.loads(newest.acting).get("by") if newest else None
+        owner = parsed(newest.acting, "notice_tasks", newest.id).get("by") if newest else None
         names = {by(member): name for member, name in members.names(session, console.vault).items()}
         now = console.clock.now()
         waits = approvals.find_waiting(session, console.actions, EXPORTS, fields, now)
