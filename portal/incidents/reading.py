@@ -189,16 +189,21 @@ class Page:
 
     @property
     def steps(self) -> list[PhaseStep]:
-        """Return the phases in their order; once the incident is resolved, those that it went through."""
+        """Return the phases in their order: those that it went through, and those to come.
+
+        One that was skipped is not to come, and nothing is once the incident is resolved.
+        """
         reached = {
             entry.update.phase: entry.update.occurred_on or entry.update.occurred_at
             for entry in self._standing
         }
         current = self.latest.update.phase if self.latest else None
+        order = list(PHASES)
+        last = max((order.index(phase) for phase in reached), default=len(order))
         return [
             PhaseStep(label, reached.get(phase), phase == current)
             for phase, label in PHASES.items()
-            if phase in reached or (current is not None and RESOLVED not in reached)
+            if phase in reached or order.index(phase) > last
         ]
 
     @property

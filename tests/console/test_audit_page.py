@@ -103,3 +103,21 @@ def test_the_log_reads_in_spanish(office, write):
     browser = office.as_role("privacy")
     page = main_of(browser.get("/audit/", headers={"Accept-Language": "es"}).text)
     assert "Puso en pausa avisos y novedades: x" in page
+
+
+def test_details_are_words_and_leave_out_what_says_nothing(office, write):
+    eve = office.add("support", name="Eve")
+    write("staff.roles", subject=eve.id.hex(), before="support", after="")
+    write("staff.roles", subject=eve.id.hex(), before="", after="support")
+    write("staff.sign-in", subject=eve.id.hex(), how="totp")
+    write("staff.invite", subject=eve.id.hex(), again=False)
+    write("incidents.withdraw", update=2, reason="It named a person")
+    write("reset.require", list_version=None, people=0)
+    page = rows(office.seat(office.add("privacy")))
+    assert "Removed Eve" in page
+    assert "Changed the roles of Eve" in page
+    assert "roles before: Support" in page
+    assert "with a code" in page
+    assert "reason: It named a person, update 2" in page
+    for noise in ("totp", "again", "False", "None", "before ,"):
+        assert noise not in page

@@ -376,3 +376,16 @@ def test_the_telephone_and_every_part_of_the_page_are_named_near_its_top(client,
     path = ["apology", *parts, "timeline", "genuine", "versions"]
     assert listed == path * 2, "once for a wide screen, once folded for a phone"
     assert all(html.count(f'id="{place}"') == 1 for place in listed)
+
+
+def test_a_phase_that_was_skipped_is_not_shown_as_one_to_come(portal, client, write):
+    portal("incidents", "create", "skipped", "--title", "Copied sign-ins", "--classes", "Names")
+    portal("incidents", "statement", "skipped", write(STATEMENT))
+    words = write("---\noccurred_at: 2026-11-22T01:00Z\n---\nWe look on.")
+    portal("incidents", "update", "skipped", "--phase", "investigating", "--title", "News", words)
+    portal("incidents", "publish", "skipped", "--confirm", "--accept", "class-mismatch")
+    phases = client.get("/incidents/skipped/").text.split('<ol class="phases">')[1].split("</ol>")[0]
+    assert "Detected" not in phases
+    assert "Contained" not in phases
+    assert "Investigating" in phases
+    assert "Authorities informed<span" in phases

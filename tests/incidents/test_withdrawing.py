@@ -159,6 +159,6 @@ def test_each_withdrawal_is_in_the_log(portal, leaking, db):
     with db.read() as session:
         rows = session.execute(text("SELECT action, details FROM audit_entries ORDER BY number")).all()
     assert [tuple(row) for row in rows[-2:]] == [
-        ("incidents.withdraw", '{"version":1}'),
-        ("incidents.erase", '{"update":1}'),
+        ("incidents.withdraw", f'{{"reason":"{REASON}","version":1}}'),
+        ("incidents.erase", f'{{"reason":"{REASON}","update":1}}'),
     ]

@@ -11,7 +11,7 @@ from portal.audit.staff import OPERATOR
 from portal.console.audit import reading
 from portal.console.audit.forms import SearchForm
 from portal.console.audit.reading import NOBODY, OPERATORS, Entry, Wanted
-from portal.console.audit.words import GROUPS, NEEDS_TWO, sentence
+from portal.console.audit.words import GROUPS, NEEDS_TWO, detail_words, named, sentence
 from portal.staff import members, sending
 from portal.staff.approvals.showing import TITLES
 from portal.staff.pages import StaffPages
@@ -23,8 +23,6 @@ SEES = frozenset({Role.PRIVACY, Role.ADMIN})
 REFUSED = 422
 STAFF = "staff "
 LONGEST = 9  # digits of a number that any database takes
-# Shown in columns of their own, or of use to programs alone.
-NOT_TOLD = {"by", "approved_by", "asked_by", "digest", "alone"}
 
 
 @bp.page("/audit/", roles=SEES)
@@ -70,13 +68,13 @@ def _told(entry: Entry, names: Mapping[str, str]) -> dict[str, Any]:
         alone = True
     return {
         "entry": entry,
-        "sentence": sentence(entry.action, subject, told),
+        "sentence": sentence(named(entry.action, details), subject, told),
         "who": _who(entry.by, names),
         "approved_by": _who(str(details.get("approved_by", "")), names),
         "asked_by": _who(str(details.get("asked_by", "")), names),
         "alone": alone,
         "request": entry.subject if entry.action.startswith("approvals.") else "",
-        "details": ", ".join(f"{name} {value}" for name, value in details.items() if name not in NOT_TOLD),
+        "details": detail_words(entry.action, details),
     }
 
 

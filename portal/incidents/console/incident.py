@@ -1,5 +1,6 @@
 """List the incidents, begin one, and change its title, day and data classes."""
 
+from datetime import date
 from typing import Any
 
 from flask import render_template, request
@@ -53,6 +54,8 @@ def new() -> Any:
     """Begin an incident; nobody else sees it until its first publication."""
     if request.method == "GET":
         return _page(None, None)
+    if faults := _faults():
+        return _page(None, None, faults=faults), REFUSED
     try:
         wanted = _wanted(request.form.get("slug", "").strip() or facts.slug_of(request.form.get("title", "")))
         told = sending.order("incident-create", **wanted.fields)
@@ -72,6 +75,8 @@ def change(slug: str) -> Any:
         asked = shared.requests(session, FACTS, slug)
     if request.method == "GET":
         return _page(incident, facts.of_incident(incident), asked=asked)
+    if faults := _faults():
+        return _page(incident, facts.of_incident(incident), faults=faults), REFUSED
     try:
         wanted = _wanted(slug)
         if incident.state == PUBLISHED:
@@ -84,6 +89,22 @@ def change(slug: str) -> Any:
     else:
         return sending.done(_("Saved."), f"/incidents/{slug}/facts/")
     return _page(incident, facts.of_incident(incident), fault), REFUSED
+
+
+def _faults() -> dict[str, str]:
+    """Return all that is wrong with the form at once, by field."""
+    found = {}
+    try:
+        service.checked_title(request.form.get("title", ""))
+    except service.TitleInvalid:
+        found["title"] = refused("title")
+    try:
+        date.fromisoformat(request.form.get("happened", "").strip() or "2026-01-01")
+    except ValueError:
+        found["happened"] = refused("day")
+    if not request.form.getlist("class"):
+        found["classes"] = refused("no-classes")
+    return found
 
 
 def _wanted(slug: str) -> Facts:
@@ -104,7 +125,11 @@ def _wanted(slug: str) -> Facts:
 
 
 def _page(
-    incident: Incident | None, now: Facts | None, fault: str = "", asked: Requests | None = None
+    incident: Incident | None,
+    now: Facts | None,
+    fault: str = "",
+    asked: Requests | None = None,
+    faults: dict[str, str] | None = None,
 ) -> str:
     settings = sending.parts().settings
     given = request.form if request.method == "POST" else None
@@ -116,6 +141,7 @@ def _page(
         incident=incident,
         public=incident is not None and incident.state == PUBLISHED,
         fault=fault,
+        faults=faults or {},
         title=given.get("title", "") if given else (now.title if now else ""),
         titles={
             one: given.get(f"title:{one}", "") if given else (now.titles.get(one, "") if now else "")

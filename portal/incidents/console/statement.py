@@ -33,10 +33,10 @@ _PATH = "/incidents/<slug>/statement/"
 
 @bp.page(_PATH, roles=AUTHORS)
 def begin(slug: str) -> Any:
-    """Lead to the statement in the default language."""
+    """Lead to the statement in the author's language, which is one that the site speaks."""
     with sending.parts().db.read() as session:
         found(session, slug)
-    return frame.see_other("statement.edit", slug=slug, language=sending.parts().settings.default_language)
+    return frame.see_other("statement.edit", slug=slug, language=frame.language())
 
 
 @bp.page(f"{_PATH}<language>/", roles=AUTHORS, methods=("GET", "POST"))

@@ -83,7 +83,7 @@ def withdraw_version(
             values |= {"note": None, "summary": None, "sections_json": "[]"}
         session.execute(update(Statement).where(Statement.id == row.id).values(values))
     session.expire_all()
-    _record(session, slug, {"version": number}, now, erase=erase)
+    _record(session, slug, {"version": number, "reason": reason.strip()}, now, erase=erase)
 
 
 def withdraw_update(
@@ -103,7 +103,7 @@ def withdraw_update(
         words = update(Wording).where(Wording.update_id == row.id)
         session.execute(words.values(title=ERASED, body=ERASED))
     session.expire_all()
-    _record(session, slug, {"update": number}, now, erase=erase)
+    _record(session, slug, {"update": number, "reason": reason.strip()}, now, erase=erase)
     return row.id
 
 
@@ -117,7 +117,9 @@ def _told(row: Statement | Update, reason: str, now: datetime) -> dict[str, obje
     return {"withdrawn_at": row.withdrawn_at or now, "withdrawn_for": reason}
 
 
-def _record(session: Session, slug: str, what: dict[str, int], now: datetime, *, erase: bool) -> None:
+def _record(
+    session: Session, slug: str, what: dict[str, str | int | bool | None], now: datetime, *, erase: bool
+) -> None:
     service.invalidate_pages(session)
     action = "incidents.erase" if erase else "incidents.withdraw"
     audit.record(session, action, slug, what, now)

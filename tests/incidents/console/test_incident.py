@@ -49,6 +49,20 @@ def test_what_is_wrong_is_said_and_what_was_typed_stays(ana, draft):
     assert 'value="booking"' in refused.text
 
 
+def test_all_that_is_wrong_is_said_at_once_and_leads_to_its_field(ana):
+    page = ana.send(NEW, title=" ", happened="yesterday").text
+    assert page.count('aria-invalid="true"') == 2
+    for field in ("title", "happened", "classes"):
+        assert f'<li><a href="#{field}">' in page
+        assert f'id="{field}"' in page
+        assert f'id="{field}-error"' in page
+
+
+def test_an_author_comes_to_the_statement_in_their_language(ana, draft):
+    ana.set_cookie("language", "es")
+    assert ana.get(f"/incidents/{draft}/statement/").location == f"/incidents/{draft}/statement/es/"
+
+
 def test_the_facts_of_a_draft_change_at_once_and_of_a_public_one_with_a_second_person(
     ana, ben, published, client, portal
 ):
