@@ -83,8 +83,8 @@ function show(told) {
       const item = element("li", "", { class: `check ${one.weight}` });
       item.append(element("b", one.kind));
       if (one.part) item.append(" · ", element("a", one.place, { href: `#${one.part}`, "data-line": one.line }));
-      item.append(element("span", one.reason, { lang: "en" }));
-      if (one.example) item.append(element("pre", one.example, { lang: "en" }));
+      item.append(element("span", one.reason, one.lang ? { lang: one.lang } : {}));
+      if (one.example) item.append(element("pre", one.example));
       return item;
     }),
   );

@@ -96,6 +96,7 @@ def compare(slug: str) -> Any:
         fault=fault,
         given=request.form,
         zone=console.settings.site.timezone,
+        tomorrow=shared.day_after(1),
         public_path=f"{console.public_url}/incidents/{slug}/",
     )
     return (html, REFUSED) if fault else html

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import abort
 from flask_babel import format_datetime, gettext, lazy_gettext
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from portal.incidents import service
 from portal.incidents.checker.findings import Weight
 from portal.incidents.checker.sections import names
+from portal.incidents.console import wording
 from portal.incidents.drafts import files
 from portal.incidents.drafts.models import Draft
 from portal.incidents.drafts.statements import Told
@@ -25,8 +27,8 @@ from portal.staff.words import refusal
 REFUSED = 422
 WEIGHTS = {
     Weight.STOP: lazy_gettext("Must be fixed"),
-    Weight.ASK: lazy_gettext("To decide"),
-    Weight.WARN: lazy_gettext("To consider"),
+    Weight.ASK: lazy_gettext("Your decision"),
+    Weight.WARN: lazy_gettext("Advice"),
 }
 LABELS = {
     "title": lazy_gettext("Title: in one sentence, what happened"),
@@ -108,6 +110,13 @@ def refused(reason: str, values: Mapping[str, Any] | None = None) -> str:
     )
 
 
+def day_after(days: int) -> str:
+    """Return a day from now on in the organisation's zone, for the example of a time to come."""
+    console = sending.parts()
+    here = console.clock.now().astimezone(ZoneInfo(console.settings.site.timezone))
+    return (here + timedelta(days=days)).date().isoformat()
+
+
 def author() -> str:
     """Return the name under which the signed-in member saves."""
     return current().member.shown[:200]
@@ -150,10 +159,12 @@ def checks(told: Iterable[Told], language: str) -> list[dict[str, Any]]:
             "part": one.part.replace(":", "-"),
             "place": _place(one, language),
             "line": one.line,
-            "reason": one.finding.reason,
-            "example": "" if one.finding.example.startswith("portal ") else one.finding.example,
+            "reason": said,
+            "lang": spoken,
+            "example": wording.example(one.finding),
         }
         for one in told
+        for said, spoken in (wording.reason(one.finding),)
     ]
 
 
@@ -163,8 +174,9 @@ def asked(told: Iterable[Told]) -> dict[str, str]:
     for one in told:
         if one.finding.weight is Weight.ASK:
             reasons = found.setdefault(one.finding.code, [])
-            reasons += [one.finding.reason] * (one.finding.reason not in reasons)
-    return {code: "; ".join(reasons) for code, reasons in found.items()}
+            said = wording.reason(one.finding)[0]
+            reasons += [said] * (said not in reasons)
+    return {code: " ".join(reasons) for code, reasons in found.items()}
 
 
 def _place(one: Told, language: str) -> str:

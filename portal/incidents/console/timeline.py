@@ -131,6 +131,8 @@ def compose(slug: str, key: str) -> Any:
         choices={part: _choices(draft.parts, part) for part in echoes},
         phases=PHASES,
         zones=dict.fromkeys((settings.site.timezone, "UTC")),
+        today=shared.day_after(0),
+        tomorrow=shared.day_after(1),
         people=people,
         saved=shared.saved_words(draft, console.clock.now()),
         label=lambda part: shared.part_label(part, frame.language()),

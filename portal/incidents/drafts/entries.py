@@ -157,10 +157,10 @@ def _of_parts(parts: Mapping[str, str], now: datetime) -> list[Told]:
     except EntryInvalid as error:
         if error.part == OCCURRED:  # told with its line
             return []
-        reason = str(error.error) if error.error else "is missing"
-        return [
-            Told(Finding("entry", Weight.STOP, None, f"{error.part.partition(':')[0]}: {reason}"), error.part)
-        ]
+        reason = error.error.reason if error.error else "is missing"
+        example = "\n".join(error.error.examples) if error.error else ""
+        said = f"{error.part.partition(':')[0]}: {reason}"
+        return [Told(Finding("entry", Weight.STOP, None, said, example), error.part)]
     if entry.next_by is None:
         return []
     if entry.next_by <= now:

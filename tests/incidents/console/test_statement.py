@@ -31,13 +31,13 @@ def approve(member, where):
 def test_a_text_is_written_checked_approved_by_a_second_person_and_public(draft, ana, ben, client):
     page = ana.read(f"/incidents/{SLUG}/statement/es/")
     assert "Qué puede hacer usted" in page
-    assert 'class="mark">missing' in page
+    assert 'class="mark">no text yet' in page
     answer = ana.send(EDITOR, **PARTS | {"section3": "We asked [somebody]. <b>All</b> is well."})
     assert answer.location == EDITOR
     page = ana.read(EDITOR)
     assert "Saved 09:00" in page
     assert '<a href="#section3" data-line="1">What we are doing</a>' in page
-    assert "HTML is shown to readers as it is" in page
+    assert "Readers would see this HTML as it is" in page
     refused = ana.send(PUBLISH, language="en")
     assert refused.status_code == 422
     assert "Something must be fixed first." in refused.text
@@ -199,7 +199,7 @@ def test_a_version_is_withdrawn_without_a_second_person(published, ana, client):
 
 def test_a_second_language_is_marked_until_it_follows(published, ana, clock, portal, write):
     ana.send(EDITOR, **PARTS, note="It said too little before.")
-    assert 'class="mark">missing' in ana.read(EDITOR)
+    assert 'class="mark">no text yet' in ana.read(EDITOR)
     spanish = SPANISH.replace("role:", "note: Decía demasiado poco.\nrole:")
     clock.at = clock.at.replace(minute=5)
     portal("incidents", "statement", SLUG, write(spanish))

@@ -1,0 +1,54 @@
+"""A page says what the checker found by the labels of its fields, in the reader's language."""
+
+import pytest
+
+from portal.incidents.checker.files import check_statement_file
+from portal.incidents.checker.findings import Finding, Weight
+from portal.incidents.checker.site import Site
+from portal.incidents.console import wording
+
+pytestmark = pytest.mark.sqlite
+SITE = Site(languages=("en", "es"))
+
+
+def finding(reason, example=""):
+    return Finding("code", Weight.STOP, 1, reason, example)
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "spoken"),
+    [
+        ("signed_by: is required", "Rellene este campo.", ""),
+        (
+            "occurred_at: is in the future; it is now 14:59Z",
+            "Esta hora está en el futuro. Ahora es 14:59Z.",
+            "",
+        ),
+        ("title: is longer than 200 characters", "Tiene más de 200 caracteres.", ""),
+        (
+            "the incident lists “Names”, and the text does not name it",
+            "El incidente indica “Names”, pero",
+            "",
+        ),
+        ("something new", "something new", "en"),
+    ],
+)
+def test_a_finding_is_said_in_the_readers_language(app, reason, said, spoken):
+    with app.test_request_context(headers={"Accept-Language": "es"}):
+        words, language = wording.reason(finding(reason))
+    assert (words.startswith(said), language) == (True, spoken)
+
+
+def test_an_example_is_what_is_typed_into_the_field():
+    assert wording.example(finding("x", "signed_by: Jane Doe")) == "Jane Doe"
+    assert wording.example(finding("x", "occurred_at: 10:00\noccurred_at: 11:00")) == "10:00\n11:00"
+    assert wording.example(finding("x", "PORTAL_CONTACT_EMAIL=help@example.com")) == ""
+    assert wording.example(finding("x", "## What happened")) == ""
+
+
+def test_a_draft_with_every_part_missing_is_told_without_a_word_of_files(app):
+    found = check_statement_file(b"---\ntitle:\nlanguage: en\n---\n\nTODO\n", SITE).findings
+    assert len(found) > 3
+    with app.test_request_context():
+        said = " ".join(wording.reason(one)[0] for one in found)
+    assert not any(word in said for word in ("##", "front matter", "signed_by", "title:"))
