@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from flask import abort, make_response, redirect, render_template, request
@@ -198,7 +199,8 @@ def pause(slug: str, number: int) -> Any:
 @bp.page("/notices/<slug>/<int:number>/stop/", roles=orders.STEERING, methods=("POST",))
 def stop(slug: str, number: int) -> Any:
     """Stop the rest for good. Needs nobody else."""
-    return _held(slug, number, steering.stop, _("Stopped. The emails that waited don’t leave any more."))
+    stops = partial(steering.stop, lets_list_go=False)  # the list's row is the worker's
+    return _held(slug, number, stops, _("Stopped. The emails that waited don’t leave any more."))
 
 
 @bp.page(

@@ -182,11 +182,19 @@ def resume(
     _record(session, "campaigns.resume", campaign, {"notice": campaign.number}, now, by)
 
 
-def stop(session: Session, campaign: Campaign, now: datetime, by: str = "", reason: str = "") -> None:
+def stop(
+    session: Session,
+    campaign: Campaign,
+    now: datetime,
+    by: str = "",
+    reason: str = "",
+    *,
+    lets_list_go: bool = True,
+) -> None:
     """Stop the rest of a notice for good. Needs no keys. Writes the audit row.
 
-    The worker then ends the mails that wait: they count as failed, `stopped`. A draft is discarded. Raises
-    NoticeState where nothing is left to stop.
+    The worker then ends the mails that wait: they count as failed, `stopped`. It lets the list go, too, where
+    whoever stops may not write that. A draft is discarded. Raises NoticeState where nothing is left to stop.
     """
     state = state_of(campaign)
     if state == STOPPED or (state != DRAFT and not _has_rest(session, campaign)):
@@ -197,7 +205,8 @@ def stop(session: Session, campaign: Campaign, now: datetime, by: str = "", reas
         campaign.state = STOPPED
     else:
         lanes.hold(session, campaign.id, held=True)
-        passes.let_list_go(session, campaign, exposure.version(session, campaign.list_id))
+        if lets_list_go:
+            passes.let_list_go(session, campaign, exposure.version(session, campaign.list_id))
     details: Details = {"notice": campaign.number}
     _record(session, "campaigns.stop", campaign, details | ({"reason": reason} if reason else {}), now, by)
 
@@ -221,6 +230,7 @@ def acknowledge(session: Session, vault: WorkerVault, campaign: Campaign) -> Non
     if state == STOPPED:
         for wave in signing.waves_of(session, campaign):
             wave.state = wave.state if wave.state == DONE else STOPPED
+        passes.let_list_go(session, campaign, exposure.version(session, campaign.list_id))
     if signed:
         signing.sign(session, vault, campaign)
     else:
