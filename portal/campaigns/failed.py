@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass
 from datetime import datetime
@@ -27,6 +28,8 @@ NOT_QUEUED = "not-queued"
 HEAD = ("email", "name", "account_ref", "reason")
 # A spreadsheet takes a cell that begins with one of these for a formula (OWASP, CSV injection).
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+# Where the decimal point is a comma, as in Spanish, Excel parts lines at semicolons, inside a cell too.
+_PARTED = re.compile(r"([;\t\r\n][ \"]*)(?=[=+\-@＝＋－＠])")
 
 
 @dataclass(frozen=True, repr=False)
@@ -171,5 +174,8 @@ def write(path: Path, rows: Iterable[Unreached]) -> int:
 
 
 def harmless(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula: it begins with an apostrophe where it must."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
+    """Return a cell that no spreadsheet takes for a formula: it begins with an apostrophe where it must.
+
+    So does what follows a semicolon, a tab or a line's end in it, at which some spreadsheets part the line.
+    """
+    return _PARTED.sub(r"\1'", f"'{cell}" if cell.startswith(FORMULA) else cell)

@@ -37,6 +37,9 @@ CHUNK = 64 * 1024
 KEY_BYTES = 32
 # Without it a spreadsheet takes the file for an old encoding, and spoils names.
 MARK = "\ufeff"
+# What was counted when a second person approved a file.
+APPROVED = "approved"
+COUNTS = ("missed_failed", "missed_uncertain", "missed_not_queued")
 
 
 def describe(session: Session, fields: Mapping[str, str]) -> dict[str, Any]:
@@ -75,7 +78,8 @@ def perform(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, A
         if session.get(NoticeTask, task_id) is None:
             needs_unchanged(session, describe, fields, shown)
             incident, campaign = _found(session, fields)
-            content = {name: fields[name] for name in ("incident", "notice", "copy")}
+            counts = {name: shown[name] for name in COUNTS}
+            content = {name: fields[name] for name in ("incident", "notice", "copy")} | {APPROVED: counts}
             service.begin(
                 session, parts.vault, EXPORT, incident.id, content, parts.clock.now(),
                 notice=campaign.number, task_id=task_id,
@@ -106,12 +110,18 @@ def order_take(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) ->
 def make(
     parts: WorkerParts, task: NoticeTask, show: Callable[..., None]
 ) -> Callable[[Session, NoticeTask], str]:
-    """Write the sealed pieces of a task's file; return what stores its end. Raises Refused."""
+    """Write the sealed pieces of a task's file; return what stores its end.
+
+    Raises Refused, also where more people were missed since it was approved: whoever asked for it could stop
+    the notice meanwhile, which puts everyone who waits for it on the list.
+    """
     fields = json.loads(task.fields)
     key, rows, number = urandom(KEY_BYTES), 0, 0
     with parts.db.write() as session:
         incident, campaign = _found(session, fields)
         missed = failed.missed(session, incident.id, incident.slug, parts.clock.now(), campaign.number)
+        if _more(session, campaign, missed, fields[APPROVED]):
+            raise Refused("edited")
         total = exposure.version(session, campaign.list_id).entries
         session.execute(delete(TaskChunk).where(TaskChunk.task_id == task.id))  # of a worker that crashed
 
@@ -161,6 +171,13 @@ def pieces(rows: Iterable[failed.Unreached]) -> Iterator[bytes]:
 def opened(key: bytes, task_id: bytes, number: int, content: bytes) -> bytes:
     """Return a piece of a file. Raises Unopenable where somebody altered it."""
     return tokens.unlock(key, content, f"portal people export {task_id.hex()} {number}")
+
+
+def _more(session: Session, campaign: Campaign, missed: failed.Missed, approved: Mapping[str, int]) -> bool:
+    """Return whether a notice misses more people than were approved; kept counts may be late."""
+    unqueued = missed_counts(session, campaign)["missed_not_queued"]
+    ended = approved["missed_failed"] + approved["missed_uncertain"]
+    return len(missed.reasons) > ended or unqueued > approved["missed_not_queued"]
 
 
 def _found(session: Session, fields: Mapping[str, str]) -> tuple[Incident, Campaign]:
