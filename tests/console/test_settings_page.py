@@ -65,6 +65,10 @@ def test_every_admin_is_mailed_and_the_log_says_what_was_there(office, admin, sm
     assert "Contact email" in smtp.messages[0].text
     assert "http://localhost:8001/settings/contact_email/" in smtp.messages[0].text
     assert "desk@" not in smtp.messages[0].text.partition("Questions?")[0]
+    save(admin, "logo", file=(BytesIO(png()), "logo.png"))  # it could be a picture of a number to call
+    drain(office.parts)
+    assert len(smtp.messages) == 4
+    assert "/settings/logo/" in smtp.messages[-1].text
     page = main_of(admin.get("/audit/").text)
     assert "Changed a setting: Contact email. It was “help@northwind.example”" in page
     assert "Changed a setting: Brand colour. It was “#1d5b8f”" in page
@@ -88,6 +92,18 @@ def test_an_old_confirmation_loses_nothing_that_was_typed(office):
     assert "We keep little." not in browser.get("/settings/privacy.en/").text  # once
     browser.post("/settings/privacy.en/", data=token | {"act": "save", "value": text}, headers=SAME_SITE)
     assert now(office, "privacy.en") is not None
+    assert "This isn’t saved yet." not in browser.get("/settings/privacy.en/").text
+
+
+def test_what_was_saved_after_a_confirmation_waits_no_more(office):
+    person = office.add("admin")
+    browser = office.sign_in(person)
+    form = hidden(browser.get("/settings/contact_hours/").text) | {"act": "save", "value": "Mon to Fri"}
+    office.advance(timedelta(minutes=20))
+    assert browser.post("/settings/contact_hours/", data=form, headers=SAME_SITE).status_code == 307
+    office.confirm(browser, person)
+    assert browser.post("/settings/contact_hours/", data=form, headers=SAME_SITE).status_code == 303
+    assert "This isn’t saved yet." not in browser.get("/settings/contact_hours/").text
 
 
 def test_two_admins_at_once_lose_nothing(office, admin):

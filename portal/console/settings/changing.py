@@ -144,6 +144,7 @@ def _save(shown: Setting, typed: Typed, value: str | None) -> Any:
             str(words.FAULTS.get(shown.name, words.LEGAL_FAULT)) if invalid else refusal(error.reason)
         )
         return _page(shown, typed)
+    session.pop(WAITING, None)
     if not told["number"]:
         return sending.done(_("Nothing changed."), "/settings/")
     if value is None:

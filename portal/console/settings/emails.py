@@ -31,8 +31,8 @@ class SettingChanged(mail.Mail):
 
 
 MAILS: tuple[type[mail.Mail], ...] = (SettingChanged,)
-# A wrong colour, logo, time zone or order of languages leads nobody to a thief.
-UNWATCHED = {"brand_colour", "logo", "logo_dark", "languages", "timezone"}
+# A wrong colour, time zone or order of languages leads nobody to a thief; a logo can, as a number to call.
+UNWATCHED = {"brand_colour", "languages", "timezone"}
 
 
 def tell_admins(session: Session, vault: WorkerVault, settings: Settings, name: str, now: datetime) -> None:
