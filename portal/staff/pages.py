@@ -52,6 +52,8 @@ def install(app: Flask) -> None:
             message = f"the console's view {endpoint} names no roles"
             raise RuntimeError(message)
     app.before_request(_guard)
+    # Before all others: one of them reads the form, for its token.
+    app.before_request_funcs[None].insert(0, _refuse_strangers)
     app.context_processor(lambda: {"staff": current_or_none(), "Role": Role})
 
 
@@ -72,13 +74,29 @@ def current_or_none() -> SignedIn | None:
     return found
 
 
-def _guard() -> Response | None:
-    if request.endpoint is None or request.endpoint == "static":
-        return None  # a page that does not exist
-    view: Any = current_app.view_functions[request.endpoint]
-    needed: frozenset[Role] = view.staff_roles
-    if needed is _OPEN:
+def _refuse_strangers() -> Response | None:
+    """Send to the sign-in whoever is not signed in, without a look at their form.
+
+    Some forms pass the server in front as they come. One that trickles in from nobody would hold a thread.
+    """
+    if request.method in READING or _view() is None or current_or_none() is not None:
         return None
+    return sending.sign_in_first()
+
+
+def _view() -> Any:
+    """Return the view of this request, or None where it does not exist or needs nobody signed in."""
+    if request.endpoint is None or request.endpoint == "static":
+        return None
+    view: Any = current_app.view_functions[request.endpoint]
+    return None if view.staff_roles is _OPEN else view
+
+
+def _guard() -> Response | None:
+    view = _view()
+    if view is None:
+        return None
+    needed: frozenset[Role] = view.staff_roles
     staff = current_or_none()
     if staff is None:
         return sending.sign_in_first()
