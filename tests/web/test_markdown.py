@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from time import process_time
 
 import pytest
 
@@ -189,6 +190,14 @@ RELATIVE = "[a](../1/) [b](#q1) [c](/check/) [d](//cdn.example.org/x) [e](?x=1&y
 
 def hrefs(html: str) -> list[str | None]:
     return [attributes["href"] for tag, attributes in Elements(html).found if tag == "a"]
+
+
+def test_a_word_that_is_too_long_to_be_an_address_is_not_searched_for_one():
+    hostile = "http://a.b/(" * 4000
+    begun = process_time()
+    assert "<a" not in markdown.render(hostile)
+    assert process_time() - begun < 5, "a minute, where every bracket is followed to the end"
+    assert 'href="https://a.example/x"' in markdown.render(f"{hostile} https://a.example/x.")
 
 
 def test_in_feeds_and_mails_links_are_absolute():

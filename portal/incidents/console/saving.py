@@ -36,7 +36,7 @@ def save(text: Text, parts: Mapping[str, str], base: int, tell: Tell) -> Any:
     console = sending.parts()
     by_script = request.accept_mimetypes.best == "application/json"
     with console.db.write() as session:
-        incident = found(session, text.slug)
+        found(session, text.slug)
         try:
             done = store.save(session, text.slug, text.document, parts, base, author(), console.clock.now())
         except store.DraftTooLong:
@@ -44,10 +44,11 @@ def save(text: Text, parts: Mapping[str, str], base: int, tell: Tell) -> Any:
         if isinstance(done, Conflict):
             where = f"{text.path}conflict/{done.yours.revision}/"
             return (jsonify(conflict=where), CONFLICT) if by_script else redirect(where, 303)
-        if not by_script:
-            return sending.done(saved_words(done, console.clock.now()), text.path)
-        said = saved_words(done, console.clock.now())
-        return jsonify(base=done.revision, saved=said, **tell(session, incident, done))
+    said = saved_words(done, console.clock.now())
+    if not by_script:
+        return sending.done(said, text.path)
+    with console.db.read() as session:  # to check a long text takes a while, in which others write
+        return jsonify(base=done.revision, saved=said, **tell(session, found(session, text.slug), done))
 
 
 def choose(

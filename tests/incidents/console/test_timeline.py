@@ -4,11 +4,12 @@ import re
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from portal.console.uses import remembered
 from portal.incidents import announcing
-from portal.incidents.models import Update
+from portal.incidents.console import timeline
+from portal.incidents.models import Incident, Update
 from portal.outbox.models import OutboxMail
 from portal.runtime.parts import IncidentUses
 from tests.incidents.conftest import SLUG
@@ -248,3 +249,16 @@ def test_what_is_not_public_or_changes_nothing_is_not_edited(posted, ana, publis
     for number in (2, 99999999999):
         token = hidden(ana.read(TIMELINE))
         assert ana.post(f"{TIMELINE}edit/{number}/", data=token, headers=SAME_SITE).status_code == 404
+
+
+def test_others_write_while_a_text_is_checked(published, office, ana, begun, monkeypatch):
+    def checks(*_given):
+        with office.db.write_at_once() as session:
+            session.execute(update(Incident).values(created_at=Incident.created_at))
+        return []
+
+    where = begun()
+    form = hidden(ana.read(where)) | TEXT
+    monkeypatch.setattr(timeline, "checks", checks)
+    told = ana.post(where, data=form, headers=SAME_SITE | {"Accept": "application/json"})
+    assert told.status_code == 200
