@@ -190,8 +190,9 @@ def _incident(session: Session, found: Incident, languages: list[str]) -> str:
 
 
 def _list(session: Session, shown: list[Incident], languages: list[str]) -> str:
-    phases = service.phases(session)
-    return render_template("incidents/list.html", incidents=reading.listed(shown, phases, languages))
+    phases, every_one = service.phases(session), len(service.published(session))
+    listed = reading.listed(shown, phases, languages)
+    return render_template("incidents/list.html", incidents=listed, count=every_one)
 
 
 def _difference(
