@@ -146,6 +146,14 @@ def test_a_role_opens_what_is_its_own_and_nothing_else(office, role):
                 assert answer.status_code < 500, rule.rule
 
 
+@pytest.mark.parametrize("role", sorted(ALL))
+def test_the_navigation_offers_what_the_role_opens(office, role):
+    header = office.as_role(role).get("/").text.split("</header>")[0]
+    offered = set(re.findall(r'<li><a href="([^"]+)"', header))
+    assert "/checklist/" in offered
+    assert {path for path in offered if role not in ROUTES[path]} == set()
+
+
 def test_without_a_session_every_closed_view_leads_to_the_sign_in(office):
     browser = office.browser()
     for rule in office.app.url_map.iter_rules():
