@@ -61,7 +61,9 @@ WAVE_STATES = {
     "stopped": lazy_gettext("stopped"),
 }
 REASONS = {
-    "summary-missing": lazy_gettext("The statement is too long for an email. Give it a summary first."),
+    "summary-missing": lazy_gettext(
+        "The statement is too long for an email. Write its short form for the notice first."
+    ),
     "own-words": lazy_gettext("Your own words must be one paragraph of 1,000 characters or fewer."),
     "too-many-waves": lazy_gettext("That makes more than 50 waves. Use fewer."),
     "too-many-tests": lazy_gettext("20 tests were sent today. Try again tomorrow."),
@@ -209,7 +211,7 @@ def stop(slug: str, number: int) -> Any:
 )  # fmt: skip
 def resume(slug: str, number: int) -> Response:
     """Let it go on."""
-    return _ordered(slug, number, "notice-resume", _("It goes on."))
+    return _ordered(slug, number, "notice-resume", _("Resumed. The other emails leave now."))
 
 
 def _plan(slug: str, form: DraftForm) -> dict[str, Any]:

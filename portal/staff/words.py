@@ -26,7 +26,9 @@ REFUSALS = {
     "own": lazy_gettext("You asked for this, so somebody else must approve it."),
     "oneself": lazy_gettext("This is about you, so somebody else must approve it."),
     "asker": lazy_gettext("The person who asked for this may not ask for it any more. Ask for it yourself."),
-    "row": lazy_gettext("Somebody altered a row of the database, so we did nothing. Tell IT: %(place)s."),
+    "row": lazy_gettext(
+        "Somebody altered a row of the database, so we did nothing. Tell your IT team: %(place)s."
+    ),
     "too-long": lazy_gettext("That’s too long. Make it shorter."),
     "edited": lazy_gettext("This changed after it was asked for. Ask for approval again."),
     "decided": lazy_gettext("Somebody has already decided this."),

@@ -112,10 +112,10 @@ def test_who_waits_for_whom_is_said_by_name_with_the_time(office):
     office.advance(timedelta(hours=3))
     of_ana, of_ben = office.sign_in(ana), office.sign_in(ben)
     shown = main_of(of_ana.get("/").text)
-    assert "Ana waits for an approver." in shown
+    assert "Ana is waiting for an approver." in shown
     assert f"{TITLE}, for 3 hours" in shown
     assert "Ben is late." in shown
-    assert "Late, and nobody does it." in shown
+    assert "Late, and nobody is doing it." in shown
     assert f"{TITLE}, for 8 hours" in shown
     assert "Check the request" not in shown
     assert (
@@ -126,7 +126,7 @@ def test_who_waits_for_whom_is_said_by_name_with_the_time(office):
         approvals.send_back(session, office.parts.vault, row, ben.id, "Say when.", office.clock.now())
     shown = main_of(of_ana.get("/").text)
     assert "Ana has to change what Ben sent back." in shown
-    assert "waits for an approver" not in shown
+    assert "is waiting for an approver" not in shown
     with office.db.write() as session:
         approvals.ask(
             session, office.parts.vault, ACTIONS[KIND], KIND, fields, "", ana.id, office.clock.now()
@@ -154,14 +154,14 @@ def test_a_request_that_an_edit_cancelled_waits_for_its_author_until_they_ask_ag
         incidents.set_title(session, "order-archive", "Robo del archivo", "es", office.clock.now())
     for shown in (main_of(of_ana.get("/").text), main_of(of_ben.get("/").text)):
         assert "An edit cancelled the request of Ana, who has to ask again." in shown
-        assert "waits for an approver" not in shown
+        assert "is waiting for an approver" not in shown
         assert "Check the request" not in shown
     listed = main_of(of_ben.get("/approvals/").text)
-    assert "Nothing waits." in listed
+    assert "Nothing is waiting." in listed
     assert listed.index("Cancelled by an edit") < listed.index(TITLE)
     ask()
     shown = main_of(of_ana.get("/").text)
-    assert "Ana waits for an approver." in shown
+    assert "Ana is waiting for an approver." in shown
     assert "An edit cancelled" not in shown
     assert "Cancelled by an edit" not in main_of(of_ben.get("/approvals/").text)
 

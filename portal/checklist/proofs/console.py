@@ -35,9 +35,9 @@ REFUSALS = {
     "file-lies": lazy_gettext("The file’s name says another type than what’s in it. Save it again."),
     "file-large": lazy_gettext("The file is too large. It may have 10 MB."),
     "file-many": lazy_gettext("There are five files already. Delete one first."),
-    "file-no-room": lazy_gettext("The server’s disk is full. Ask your administrators to free some space."),
+    "file-no-room": lazy_gettext("The server’s disk is full. Ask your IT team to free some space."),
     "file-cut": lazy_gettext("The file didn’t arrive whole. Send it again."),
-    "file-gone": lazy_gettext("This file is gone, or somebody changed it. Tell your administrators."),
+    "file-gone": lazy_gettext("This file is gone, or somebody changed it. Tell your IT team."),
 }
 
 

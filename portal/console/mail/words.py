@@ -12,7 +12,7 @@ STATES = {
     "sent": lazy_gettext("Accepted by the email server"),
     "failed": lazy_gettext("Failed"),
     "uncertain": lazy_gettext("May have been sent: the email server gave no answer"),
-    "bounced": lazy_gettext("Came back"),
+    "bounced": lazy_gettext("Bounced"),
 }
 # Checks of the sender's domain whose name is no acronym.
 CHECKS = {

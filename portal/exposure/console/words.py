@@ -11,7 +11,7 @@ REFUSALS = {
     "empty": lazy_gettext("The file is empty."),
     "too-large": lazy_gettext("The file is too large. Text may have 2 GB, a workbook 200 MB."),
     "too-many": lazy_gettext("Five files are on their way already. Finish or delete one first."),
-    "no-room": lazy_gettext("The server’s disk is full. Ask your administrators to free some space."),
+    "no-room": lazy_gettext("The server’s disk is full. Ask your IT team to free some space."),
     "is-workbook": lazy_gettext("This is a workbook or a zip archive. Choose it again."),
     "is-no-workbook": lazy_gettext("This isn’t a workbook. Save the list as CSV or XLSX."),
     "is-old-workbook": lazy_gettext(
@@ -61,10 +61,10 @@ PROBLEMS = {
         "file."
     ),
     "altered": lazy_gettext(
-        "Part of the file is missing, or somebody changed it. Send it again, and tell your administrators."
+        "Part of the file is missing, or somebody changed it. Send it again, and tell your IT team."
     ),
-    "no-room": lazy_gettext("The server’s disk has no room for this list. Ask your administrators."),
-    "failed": lazy_gettext("It didn’t work. Ask your administrators: the server’s log says why."),
+    "no-room": lazy_gettext("The server’s disk has no room for this list. Ask your IT team."),
+    "failed": lazy_gettext("It didn’t work. Ask your IT team: the server’s log says why."),
 }
 COLUMNS = {
     "email": lazy_gettext("Email address"),

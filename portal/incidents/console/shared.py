@@ -62,7 +62,7 @@ REFUSALS = {
     "not-public": lazy_gettext("This isn’t public."),
     "reason": lazy_gettext("Give a reason: one line of at most 500 characters."),
     "title": lazy_gettext("Give a title: one line of at most 200 characters."),
-    "classes": lazy_gettext("One of the data classes isn’t known: %(said)s"),
+    "classes": lazy_gettext("We don’t know one of these kinds of data: %(said)s"),
     "no-classes": lazy_gettext("Name at least one kind of data."),
     "day": lazy_gettext("Enter the day like 2026-11-29. It can’t be in the future."),
     "slug": lazy_gettext("The short name has lower-case letters, digits and hyphens, like november-2026."),

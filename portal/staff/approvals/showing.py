@@ -42,7 +42,7 @@ LABELS = {
     "after": lazy_gettext("Roles afterwards"),
     "version": lazy_gettext("Version"),
     "incident": lazy_gettext("Incident"),
-    "data_classes": lazy_gettext("Data classes"),
+    "data_classes": lazy_gettext("Kinds of data"),
     "titles": lazy_gettext("Titles in other languages"),
     "title": lazy_gettext("Title"),
     "happened": lazy_gettext("Day it happened"),
