@@ -12,6 +12,8 @@ from flask_babel import lazy_gettext
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
+from portal.audit import service as audit
+from portal.audit.models import AuditEntry
 from portal.campaigns import orders
 from portal.campaigns.forms import (
     BASES,
@@ -24,12 +26,13 @@ from portal.campaigns.forms import (
 )
 from portal.campaigns.models import DRAFT, ENDED, PAUSED, RUNNING, Campaign
 from portal.campaigns.series import binding, drafting, progress, shown, status, steering
+from portal.core.faults import parsed
 from portal.exposure import service as exposure
 from portal.exposure.console.forms import LEFT_OUT_REASONS
 from portal.incidents import service as incidents
 from portal.incidents.models import PUBLISHED, Incident
 from portal.outbox.bulk import lanes
-from portal.staff import sending
+from portal.staff import members, sending
 from portal.staff.approvals import service as approvals
 from portal.staff.approvals.console import ask
 from portal.staff.orders import by
@@ -117,6 +120,7 @@ def new(slug: str) -> Any:
         active = exposure.active(session, incident.id)
         earlier = [each for each in progress.of_incident(session, incident.id) if each.begun_at is not None]
     form = DraftForm()
+    form.now = console.clock.now()
     listed = sorted(exposure.counts_of(active)) if active else []
     form.classes.choices = choices_of({name: name for name in listed})
     form.languages.choices = choices_of({tag: languages.own_name(tag) for tag in settings.site.languages})
@@ -277,8 +281,9 @@ def _page(
         active = exposure.active(session, incident.id)
         changed, changes = binding.changed(session, campaign), binding.changes(session, campaign)
         paused = lanes.pause_of(session)
+        held = _held_by(session, slug, number) if data["state"] == PAUSED else None
     roles = current().member.roles
-    state = data["state"]
+    state, leaving = data["state"], bool(data["states"]["queued"] + data["states"]["sending"])
     return render_template(
         "campaigns/console/notice.html",
         incident=incident,
@@ -295,18 +300,30 @@ def _page(
         waits=waits,
         cancelled=asked is not None and asked.state == approvals.State.OPEN and waits is None,
         paused=paused,
+        held=held,
         outdated=state == DRAFT and (active is None or active.id != campaign.list_id),
         public=incident.state == PUBLISHED,
         asks=state == DRAFT and bool(orders.AUTHOR & roles),
         steers=bool(orders.STEERING & roles),
-        pausable=state in (RUNNING, ENDED),
-        stoppable=state in (DRAFT, RUNNING, PAUSED, ENDED),
+        pausable=state == RUNNING or (state == ENDED and leaving),
+        stoppable=state in (DRAFT, RUNNING, PAUSED) or (state == ENDED and leaving),
         resumable=state == PAUSED and Role.APPROVER in roles,
         asking=asking or AskForm(formdata=None),
         holding=holding or ReasonForm(formdata=None),
         fault=fault,
         site_languages=console.settings.site.languages,
     )
+
+
+def _held_by(session: Session, slug: str, number: int) -> tuple[AuditEntry, str, str] | None:
+    """Return the log's entry of a notice's pause, who paused it, and why; None where there is none."""
+    entry = audit.newest_of(session, slug, ("campaigns.pause",))
+    details = parsed(entry.details, "audit_entries", entry.number) if entry else {}
+    if entry is None or details.get("notice") != number:
+        return None
+    names = {by(member): name for member, name in members.names(session, sending.parts().vault).items()}
+    who = str(details.get("by", ""))
+    return entry, names.get(who, who), str(details.get("reason", ""))
 
 
 def _mail(slug: str, number: int, language: str) -> tuple[Incident, shown.Shown]:

@@ -50,6 +50,7 @@ class DraftForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """A notice: what kind, for whom, in which waves. Times are UTC; `starts_at` is `rest_at`, read."""
 
     starts_at: datetime | None = None
+    now: datetime
 
     kind = RadioField(lazy_gettext("What kind of notice?"), choices=choices_of(KINDS), default=FIRST)
     base = RadioField(lazy_gettext("Who gets it?"), choices=choices_of(BASES), default=ALL)
@@ -77,6 +78,10 @@ class DraftForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
         except ValueError as error:
             raise ValidationError(lazy_gettext("Type a date and time like 2026-12-01 09:00.")) from error
         self.starts_at = at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
+        if self.starts_at is not None and self.starts_at <= self.now:
+            raise ValidationError(lazy_gettext("That time is over. Type a later one, or leave it empty."))
+        if self.starts_at is None and self.first_size.data:
+            raise ValidationError(lazy_gettext("Say when the rest may go. You can pause before it does."))
 
 
 class OwnWordsForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -90,7 +91,8 @@ def test_a_notice_pauses_itself_when_somebody_is_left_out_and_another_lets_it_go
 ):
     author = office.add("author", "approver", name="Eva")
     browser, ben = office.sign_in(author), office.add("approver", name="Ben")
-    asked = draft_and_ask(browser, first_size="4")
+    at = f"{clock.now() + timedelta(minutes=1):%Y-%m-%d %H:%M}"
+    asked = draft_and_ask(browser, first_size="4", rest_at=at)
     approver, answer = approve(office, ben, asked)
     assert answer.status_code == 303
     for number in range(9):

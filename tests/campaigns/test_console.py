@@ -60,7 +60,7 @@ def draft_and_ask(browser, **fields):
 
 
 def test_a_notice_goes_out_in_two_waves_with_a_pause(told, office, smtp, go, clock):
-    author, ben = office.as_role("author"), office.add("approver", name="Ben")
+    author, ben = office.sign_in(office.add("author", name="Ann")), office.add("approver", name="Ben")
     assert "Draft a notice" in text_of(author, "/notices/")
     at = f"{clock.now() + timedelta(minutes=20):%Y-%m-%d %H:%M}"
     asked = draft_and_ask(author, first_size="4", rest_at=at, **{"en-own": "We are **very** sorry."})
@@ -79,7 +79,9 @@ def test_a_notice_goes_out_in_two_waves_with_a_pause(told, office, smtp, go, clo
     assert led_to(press(author, ONE, f"{ONE}pause/", reason="The date is wrong")) == ONE
     office.advance(timedelta(minutes=21))
     go()
-    assert "Paused" in text_of(author, ONE)
+    held = text_of(author, ONE)
+    assert re.search(r"Ann, .*: The date is wrong", held)
+    assert "An approver can let it go on." in held
     assert len(notices(smtp)) == 4
     assert press(author, ONE, f"{ONE}resume/").status_code == 403
     assert press(approver, ONE, f"{ONE}resume/").location.startswith("/confirm/")
@@ -154,7 +156,14 @@ def test_each_page_needs_its_role(told, office):
 @pytest.mark.sqlite  # what forms say is no matter of the database
 def test_what_is_typed_is_checked_and_shown_as_text(told, office):
     author = office.as_role("author")
-    for wrong in ({"rest_at": "tomorrow"}, {"first_size": "0"}, {"en-own": "x" * 1001}, {"base": "nobody"}):
+    for wrong in (
+        {"rest_at": "tomorrow"},
+        {"rest_at": "2026-11-01 09:00"},
+        {"first_size": "5"},
+        {"first_size": "0"},
+        {"en-own": "x" * 1001},
+        {"base": "nobody"},
+    ):
         answer = author.submit(NEW, **{"kind": "first", "base": "all"} | wrong)
         assert (answer.status_code, "There’s a problem" in answer.text) == (422, True), wrong
     answer = author.submit(NEW, kind="first", base="all", **{"en-own": "one\n\ntwo"})
