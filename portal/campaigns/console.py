@@ -146,13 +146,13 @@ def new(slug: str) -> Any:
     return page, REFUSED if fault or form.errors or any(each.errors for each in own.values()) else 200
 
 
-@bp.page("/notices/<slug>/<int:number>/")
+@bp.page("/notices/<slug>/<number:number>/")
 def one(slug: str, number: int) -> str:
     """Show one notice: what it says, whom it goes to, and how far it is."""
     return _page(slug, number)
 
 
-@bp.page("/notices/<slug>/<int:number>/text/<language>/")
+@bp.page("/notices/<slug>/<number:number>/text/<language>/")
 def text(slug: str, number: int, language: str) -> Response:
     """Show the mail as a made-up person would get it: on a phone, on a desktop, and as plain text."""
     incident, mail = _mail(slug, number, language)
@@ -165,7 +165,7 @@ def text(slug: str, number: int, language: str) -> Response:
     return response
 
 
-@bp.page("/notices/<slug>/<int:number>/text/<language>/html/")
+@bp.page("/notices/<slug>/<number:number>/text/<language>/html/")
 def html(slug: str, number: int, language: str) -> Response:
     """Return the mail's HTML for a frame of that page: it loads nothing, sends nothing and runs nothing."""
     _incident, mail = _mail(slug, number, language)
@@ -175,7 +175,7 @@ def html(slug: str, number: int, language: str) -> Response:
     return response
 
 
-@bp.page("/notices/<slug>/<int:number>/test/", roles=orders.STEERING, methods=("POST",), step_up=True)
+@bp.page("/notices/<slug>/<number:number>/test/", roles=orders.STEERING, methods=("POST",), step_up=True)
 def test(slug: str, number: int) -> Response:
     """Mail the notice to oneself."""
     return _ordered(
@@ -184,7 +184,7 @@ def test(slug: str, number: int) -> Response:
     )  # fmt: skip
 
 
-@bp.page("/notices/<slug>/<int:number>/ask/", roles=orders.AUTHOR, methods=("POST",))
+@bp.page("/notices/<slug>/<number:number>/ask/", roles=orders.AUTHOR, methods=("POST",))
 def ask_to_start(slug: str, number: int) -> Any:
     """Ask a second person to start it."""
     form = AskForm()
@@ -196,13 +196,13 @@ def ask_to_start(slug: str, number: int) -> Any:
         return _page(slug, number, fault=why(error)), REFUSED
 
 
-@bp.page("/notices/<slug>/<int:number>/pause/", roles=orders.STEERING, methods=("POST",))
+@bp.page("/notices/<slug>/<number:number>/pause/", roles=orders.STEERING, methods=("POST",))
 def pause(slug: str, number: int) -> Any:
     """Hold it at once. Needs nobody else."""
     return _held(slug, number, steering.pause, _("Paused. No more emails of this notice leave."))
 
 
-@bp.page("/notices/<slug>/<int:number>/stop/", roles=orders.STEERING, methods=("POST",))
+@bp.page("/notices/<slug>/<number:number>/stop/", roles=orders.STEERING, methods=("POST",))
 def stop(slug: str, number: int) -> Any:
     """Stop the rest for good. Needs nobody else."""
     stops = partial(steering.stop, lets_list_go=False)  # the list's row is the worker's
@@ -210,7 +210,7 @@ def stop(slug: str, number: int) -> Any:
 
 
 @bp.page(
-    "/notices/<slug>/<int:number>/resume/", roles=frozenset({Role.APPROVER}), methods=("POST",),
+    "/notices/<slug>/<number:number>/resume/", roles=frozenset({Role.APPROVER}), methods=("POST",),
     step_up=True,
 )  # fmt: skip
 def resume(slug: str, number: int) -> Response:

@@ -122,8 +122,15 @@ def confirm_first() -> Response:
     here = request.full_path.rstrip("?")
     if request.method == "POST" and not request.files:
         return redirect(url_for("staff.confirm", next=here), 307)
-    page = here if request.method == "GET" else urlsplit(request.referrer or "/").path
-    return frame.see_other("staff.confirm", next=page)
+    return frame.see_other("staff.confirm", next=here if request.method == "GET" else _page_before())
+
+
+def _page_before() -> str:
+    """Return the path of the page that has the form, as the browser says."""
+    try:
+        return urlsplit(request.referrer or "/").path
+    except ValueError:  # a broken host, like http://[
+        return "/"
 
 
 def done(message: str, target: str) -> Response:

@@ -30,7 +30,7 @@ bp = StaffPages("notice_tasks", __name__)
 
 REFUSED = 422
 SEES = ASKS | {Role.APPROVER}
-_PATH = "/notices/<slug>/<int:number>/unreached/"
+_PATH = "/notices/<slug>/<number:number>/unreached/"
 _DRAFT = "/notices/<slug>/drafts/<task_id>/"
 
 

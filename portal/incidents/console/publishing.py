@@ -114,7 +114,7 @@ def cancel(slug: str) -> Any:
 
 
 @bp.page(
-    "/incidents/<slug>/withdraw/<what>/<int:number>/", roles=AUTHORS, methods=("GET", "POST"), step_up=True
+    "/incidents/<slug>/withdraw/<what>/<number:number>/", roles=AUTHORS, methods=("GET", "POST"), step_up=True
 )
 def withdraw(slug: str, what: str, number: int) -> Any:
     """Take a public text back, in public; with `erase` its words are destroyed too."""

@@ -46,7 +46,7 @@ def edit(slug: str, language: str) -> Any:
     return _save(slug, language) if request.method == "POST" else _editor(slug, language)
 
 
-@bp.page(f"{_PATH}<language>/conflict/<int:number>/", roles=AUTHORS, methods=("GET", "POST"))
+@bp.page(f"{_PATH}<language>/conflict/<number:number>/", roles=AUTHORS, methods=("GET", "POST"))
 def conflict(slug: str, language: str, number: int) -> Any:
     """Show two texts of which only one could be saved, and save what their author takes of each."""
     _check(language)

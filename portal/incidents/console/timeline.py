@@ -80,7 +80,7 @@ def new(slug: str) -> Any:
     return frame.see_other("timeline.compose", slug=slug, key=key)
 
 
-@bp.page(f"{_PATH}edit/<int:number>/", roles=AUTHORS, methods=("POST",))
+@bp.page(f"{_PATH}edit/<number:number>/", roles=AUTHORS, methods=("POST",))
 def edit(slug: str, number: int) -> Any:
     """Begin to change a public update, or go on with the draft that does."""
     console, key = sending.parts(), edits.key_of(number)
@@ -139,7 +139,7 @@ def compose(slug: str, key: str) -> Any:
     )
 
 
-@bp.page(f"{_DRAFT}conflict/<int:number>/", roles=AUTHORS, methods=("GET", "POST"))
+@bp.page(f"{_DRAFT}conflict/<number:number>/", roles=AUTHORS, methods=("GET", "POST"))
 def conflict(slug: str, key: str, number: int) -> Any:
     """Show two texts of which only one could be saved, and save what their author takes of each."""
     site = sending.parts().settings.site
