@@ -50,7 +50,7 @@ def notes(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _rights_beyond(settings: Settings) -> str | None:
-    """Return that the console's role in PostgreSQL may write what is the worker's, or None."""
+    """Return that the console's role in PostgreSQL may read or write what is not the console's, or None."""
     database = Database(settings.database_url)
     try:
         if database.is_sqlite:
@@ -66,7 +66,7 @@ def _rights_beyond(settings: Settings) -> str | None:
     if not found:
         return None
     return (
-        f"the role {role} can write {counted(len(found), 'table')} that only the worker should, such as "
+        f"the role {role} can read or write {counted(len(found), 'table')} more than it should, such as "
         f"{found[0]}; take its rights away: portal console grants, see docs/guide/console.md"
     )
 

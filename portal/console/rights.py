@@ -68,9 +68,9 @@ RIGHTS: Mapping[str, str] = {
     "subscriptions": "SELECT (incident_id, suppression)",
 }
 _KNOWN = text("SELECT rolname FROM pg_roles WHERE rolname = :role")
-_WRITES = text(
+_HAS = text(
     "SELECT relname, wanted "
-    "FROM pg_class, unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS wanted "
+    "FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS wanted "
     "WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' "
     "AND has_table_privilege(:role, oid, wanted)"
 )
@@ -93,11 +93,11 @@ def statements(tables: Iterable[str], role: str) -> list[str]:
 
 
 def too_many(session: Session, role: str) -> list[str] | None:
-    """Return the tables that a role may write beyond its rights, or None where there is no such role."""
+    """Return the tables that a role may read or write beyond its rights, or None where there is none."""
     if session.scalar(_KNOWN, {"role": role}) is None:
         return None
     may: dict[str, set[str]] = {}
-    for table, right in session.execute(_WRITES, {"role": role}):
+    for table, right in session.execute(_HAS, {"role": role}):
         may.setdefault(table, set()).add(right)
     return sorted(
         table for table, rights in may.items() if any(not _granted(table, right) for right in rights)

@@ -132,7 +132,7 @@ def test_the_command_prints_what_the_owner_runs(db, settings, clock):
     assert 'GRANT SELECT, UPDATE (seen_at), DELETE ON staff_sessions TO "web-b";' in lines
 
 
-def test_doctor_notes_a_role_that_can_write_what_only_the_worker_should(db, settings, tmp_path):
+def test_doctor_notes_a_role_that_can_read_or_write_more_than_it_should(db, settings, tmp_path):
     own = as_console(db)
     url = own.engine.url.render_as_string(hide_password=False)
     keys = replace(settings.keys, worker_file=tmp_path / "none")
@@ -148,8 +148,11 @@ def test_doctor_notes_a_role_that_can_write_what_only_the_worker_should(db, sett
             session.execute(text("GRANT SELECT ON staff_members TO test_console"))
         own.dispose()
     assert said == (
-        "the role test_console can write 1 table that only the worker should, such as staff_members; "
+        "the role test_console can read or write 1 table more than it should, such as staff_members; "
         "take its rights away: portal console grants, see docs/guide/console.md"
     )
-    with db.read() as session:
+    with db.write() as session:
+        session.execute(text("GRANT SELECT ON exposure_people TO test_console"))
+        assert rights.too_many(session, "test_console") == ["exposure_people"]
+        session.execute(text("REVOKE SELECT ON exposure_people FROM test_console"))
         assert rights.too_many(session, "nobody-at-all") is None
