@@ -309,7 +309,7 @@ def withdraw_an_update(author: Staff, approver: Staff, public: Page, accessible:
     author.press("Save")
     page.get_by_role("link", name="Review and post").click()
     accessible(page)
-    author.press("Post it")
+    author.press("Ask for approval")
     approver.approve(author.path)
     public.reload()
     expect(public.locator("main")).to_contain_text("We closed the gap")

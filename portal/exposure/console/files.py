@@ -86,6 +86,8 @@ def put_piece(slug: str, upload_id: str) -> Any:
     except UploadGone:
         return _refused("gone", GONE)
     except UploadRefused as error:
+        if error.code in receiving.NEVER:
+            _discard(upload)  # nobody waits for the rest
         return _refused(error.code)
     finally:
         body.drain()

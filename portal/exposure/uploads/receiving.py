@@ -75,6 +75,8 @@ IS_OLD_WORKBOOK = "is-old-workbook"
 IS_NO_LIST = "is-no-list"
 TOO_MANY_PIECES = "too-many-pieces"
 OTHER_FILE = "other-file"
+# The file is no list, whatever else comes of it.
+NEVER = (IS_WORKBOOK, IS_NO_WORKBOOK, IS_OLD_WORKBOOK, IS_NO_LIST)
 
 
 class UploadGone(Exception):

@@ -81,6 +81,7 @@ def test_a_file_that_lies_about_its_type_is_refused_in_words(sender):
     url = sender.begin(100).get_json()["content"]
     answer = sender.put(url, b"%PDF-1.7" + b" " * 92, 0)
     assert (answer.status_code, answer.get_json()["error"]) == (422, "is-no-list")
+    assert states(sender) == ["discarded"]
     url = sender.begin(100, form="sheet").get_json()["content"]
     answer = sender.put(url, SMALL.ljust(100))
     assert (answer.status_code, answer.get_json()["error"]) == (422, "is-no-workbook")
