@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from portal.campaigns import failed, jobs
-from portal.campaigns.models import STOPPED, Campaign
+from portal.campaigns.models import Campaign
 from portal.campaigns.tasks.work import Tasks
 from portal.exposure.models import ExposureList
 from tests.campaigns.conftest import SLUG, numbered
@@ -42,7 +42,7 @@ def test_a_running_notice_is_stopped_and_its_list_let_go(approved, office, db):
     assert press(approved, NOTICE, f"{NOTICE}stop/", reason="the date is wrong").status_code == 303
     jobs.hold(office.parts)
     with db.read() as session:
-        assert session.scalars(select(Campaign)).one().state == STOPPED
+        assert session.scalars(select(Campaign)).one().state == "stopped"
         assert not session.scalars(select(ExposureList)).one().notifying
 
 

@@ -75,6 +75,6 @@ def test_new_facts_of_an_incident_say_what_changes_first():
     _title, facts = told(request("incident.facts", shown))
     assert facts == [
         ("Incident", "Theft of our order archive"),
-        ("Data classes", "Names;Passwords (now: Names)"),
+        ("Kinds of data", "Names;Passwords (now: Names)"),
         ("Title", "Theft"),
     ]
