@@ -44,7 +44,7 @@ def test_a_statement_is_typed_saved_checked_and_approved(desk, office, accessibl
     status, checker = page.locator(".saved"), page.locator(".checks")
     page.get_by_label("Our apology").fill(f"{APOLOGY}\n\nSays [name].")
     expect(status).to_have_text(SAVED)
-    expect(checker).to_contain_text("a placeholder: “[name]”")
+    expect(checker).to_contain_text("“[name]” is a placeholder")
     checker.get_by_role("link", name="Our apology, line 3").click()
     chosen = "const f = document.activeElement; f.value.slice(f.selectionStart, f.selectionEnd)"
     assert page.evaluate(chosen) == "Says [name]."
@@ -57,7 +57,7 @@ def test_a_statement_is_typed_saved_checked_and_approved(desk, office, accessibl
     other = page.context.new_page()  # a second tab
     other.goto(EDITOR)
     page.get_by_label("Our apology").fill(APOLOGY)
-    expect(checker).not_to_contain_text("a placeholder")
+    expect(checker).not_to_contain_text("is a placeholder")
     other.get_by_label("Title: in one sentence, what happened").fill("Your bookings were copied")
     other.wait_for_url("**/conflict/**")
     accessible(other)
