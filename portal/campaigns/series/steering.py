@@ -194,7 +194,7 @@ def stop(
     """Stop the rest of a notice for good. Needs no keys. Writes the audit row.
 
     The worker then ends the mails that wait: they count as failed, `stopped`. It lets the list go, too, where
-    whoever stops may not write that. A draft is discarded. Raises NoticeState where nothing is left to stop.
+    the console may not write that. A draft is discarded. Raises NoticeState where nothing is left to stop.
     """
     state = state_of(campaign)
     if state == STOPPED or (state != DRAFT and not _has_rest(session, campaign)):

@@ -112,8 +112,8 @@ def make(
 ) -> Callable[[Session, NoticeTask], str]:
     """Write the sealed pieces of a task's file; return what stores its end.
 
-    Raises Refused, also where more people were missed since it was approved: whoever asked for it could stop
-    the notice meanwhile, which puts everyone who waits for it on the list.
+    Raises Refused, also where more people were missed since it was approved: the author could stop the notice
+    meanwhile, and so put everyone who still waits for it on the list.
     """
     fields = json.loads(task.fields)
     key, rows, number = urandom(KEY_BYTES), 0, 0

@@ -67,7 +67,7 @@ def add(slug: str, item: str) -> Any:
 
 @bp.page(_FILE, roles=CHANGES, methods=("GET", "POST"), step_up=True)
 def one(slug: str, item: str, file_id: str) -> Any:
-    """Say what a file is; or send it, to whoever just confirmed that it is them."""
+    """Say what a file is; or send it, once the reader has confirmed who they are."""
     proof, console = _proof(slug, item, file_id), sending.parts()
     form = EmptyForm()
     if not form.validate_on_submit():

@@ -29,7 +29,7 @@ def settings() -> None:
 def show(context: Context, *, as_json: bool) -> None:
     """Show what people see: your value, and the one that an admin saved.
 
-    A saved value counts instead of yours, until somebody puts yours back.
+    A saved value replaces yours until it is reset.
     """
     vault = context.worker_vault()
     with context.db.read() as session:
