@@ -99,6 +99,18 @@ def test_everyone_who_was_not_told_is_on_it_and_it_is_taken_once(made, office, s
         assert session.scalars(select(NoticeTask)).one().file_key is None
 
 
+def test_a_list_of_somebody_else_does_not_hide_ones_own(made, office):
+    author, approver, _asked = made
+    other = office.as_role("author")
+    again = press(other, PAGE, f"{PAGE}ask/", reason="We call them").location
+    ben = office.people["Ben"]
+    office.advance(timedelta(minutes=1))
+    assert press(approver, again, f"{again}approve/", code=ben.code()).status_code == 303
+    assert Tasks(office.parts).step() == 1
+    first = rows_of(take(author))
+    assert rows_of(take(other)) == first
+
+
 def test_a_thief_of_the_database_learns_how_many_and_nothing_else(made, office, db):
     with db.read() as session:
         chunks = session.scalars(select(TaskChunk)).all()

@@ -68,10 +68,10 @@ def progress(slug: str, number: int) -> Response:
     """Say how far the newest list is, for the page's script."""
     with sending.parts().db.read() as session:
         incident, campaign = notice_of(session, slug, number)
-        made = service.exports(session, incident.id, campaign.number)
-    if not made:
+        task = _newest(session, incident.id, campaign.number)
+    if task is None:
         abort(404)
-    return jsonify(state=made[0].state, **_progress(made[0]))
+    return jsonify(state=task.state, **_progress(task))
 
 
 @bp.page(f"{_PATH}ask/", roles=ASKS, methods=("POST",))
@@ -94,16 +94,15 @@ def file(slug: str, number: int) -> Any:
     """Send the list to who asked for it, piece by piece, once."""
     with sending.parts().db.read() as session:
         incident, campaign = notice_of(session, slug, number)
-        made = service.exports(session, incident.id, campaign.number)
-    if not made:
+        task = _newest(session, incident.id, campaign.number)
+    if task is None:
         abort(404)
     try:
-        told = sending.order("notice-unreached", task=made[0].id.hex())
+        told = sending.order("notice-unreached", task=task.id.hex())
     except OrderRefused as error:
         return _page(slug, number, ExportForm(formdata=None), why(error)), REFUSED
-    response = Response(
-        _pieces(made[0].id, bytes.fromhex(told["key"]), int(told["chunks"])), mimetype="text/csv"
-    )
+    pieces = _pieces(task.id, bytes.fromhex(told["key"]), int(told["chunks"]))
+    response = Response(pieces, mimetype="text/csv")
     name = f"{slug}-notice-{number}-not-reached.csv"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
@@ -124,6 +123,18 @@ def _pieces(task_id: bytes, key: bytes, chunks: int) -> Iterator[bytes]:
     return opened()
 
 
+def _newest(session: Session, incident_id: bytes, number: int) -> NoticeTask | None:
+    """Return the newest list of a notice: the reader's own where they have one, else a colleague's."""
+    made = service.exports(session, incident_id, number)
+    me = by(current().member.id)
+    return next((one for one in made if _owner(one) == me), made[0] if made else None)
+
+
+def _owner(task: NoticeTask) -> str | None:
+    owner: str | None = parsed(task.acting, "notice_tasks", task.id).get("by")
+    return owner
+
+
 def _fields(session: Session, incident_id: bytes, slug: str, number: int) -> dict[str, str]:
     copy = service.next_copy(session, incident_id, number)
     return {"incident": slug, "notice": str(number), "copy": str(copy)}
@@ -137,9 +148,8 @@ def _page(slug: str, number: int, form: ExportForm, fault: str = "") -> str:
             abort(404)
         counts = exporting.missed_counts(session, campaign)
         fields = _fields(session, incident.id, slug, number)
-        made = service.exports(session, incident.id, number)
-        newest = made[0] if made else None
-        owner = parsed(newest.acting, "notice_tasks", newest.id).get("by") if newest else None
+        newest = _newest(session, incident.id, number)
+        owner = _owner(newest) if newest else None
         names = {by(member): name for member, name in members.names(session, console.vault).items()}
         now = console.clock.now()
         waits = approvals.find_waiting(session, console.actions, EXPORTS, fields, now)
