@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.audit.models import AuditEntry
 from portal.campaigns.series import progress
+from portal.console.audit.reading import NEEDS_TWO
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
 from portal.incidents.drafts import posting, statements, store
@@ -21,15 +22,8 @@ from portal.staff.approvals.service import State
 
 DRAFT_OLD = timedelta(days=1)
 ALONE_SHOWN = timedelta(days=7)
-# What needs a second person in the console, as commands record it.
-_COMMANDS = (
-    "campaigns.notify",
-    "campaigns.start",
-    "exposure.activate",
-    "exposure.purge",
-    "incidents.publish",
-    "reset.require",
-)
+# Of what needs a second person in the console. Staff are invited by a command where nobody is there yet.
+_COMMANDS = sorted(action for action in NEEDS_TWO if not action.startswith("staff."))
 
 
 class Step(StrEnum):

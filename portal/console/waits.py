@@ -13,7 +13,6 @@ from portal.incidents.models import Incident
 from portal.staff.approvals import service as approvals
 from portal.staff.approvals.models import Approval
 from portal.staff.approvals.service import Action, State
-from portal.staff.approvals.showing import subject_of
 
 # What was sent back is said so long; a checklist goes on.
 SENT_BACK_SHOWN = timedelta(days=14)
@@ -56,7 +55,7 @@ def of_incidents(
     """Return what waits, the oldest first within each kind; checklists of open incidents alone."""
     valid, void = approvals.by_validity(session, actions, approvals.waiting(session), now)
     asked = [
-        Wait(why, subject_of(one), one.asked_at, one.asked_by, approval=one)
+        Wait(why, approvals.subject_of(one), one.asked_at, one.asked_by, approval=one)
         for why, found in ((Why.VOID, void), (Why.APPROVER, valid))
         for one in found
     ]
@@ -73,11 +72,11 @@ def _sent_back(session: Session, now: datetime) -> list[Wait]:
     """Return what was sent back and not asked for again, nor for the same incident by anybody."""
     found, seen = [], set()
     for one in filter(approvals.readable, approvals.newest(session, _LOOKED_AT)):
-        about = (one.kind, subject_of(one) or one.fields)
+        about = (one.kind, approvals.subject_of(one) or one.fields)
         if about in seen:
             continue
         seen.add(about)
         at = one.decided_at
         if one.state == State.SENT_BACK and at is not None and at > now - SENT_BACK_SHOWN:
-            found.append(Wait(Why.AUTHOR, subject_of(one), at, one.asked_by, one.decided_by, one))
+            found.append(Wait(Why.AUTHOR, approvals.subject_of(one), at, one.asked_by, one.decided_by, one))
     return found[::-1]

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from flask import Flask
 from flask_babel import Babel
 
+from portal.staff.approvals import service
 from portal.staff.approvals.models import Approval
-from portal.staff.approvals.showing import shown_facts, subject_of, title_of
+from portal.staff.approvals.showing import shown_facts, title_of
 
 TITLES = {"order-archive": "Theft of our order archive"}
 BEN = bytes(16)
@@ -40,7 +41,7 @@ def test_a_reset_of_a_list_names_its_incident():
     title, facts = told(one)
     assert title == "Lock passwords, and ask for new ones: 1 password"
     assert facts[0] == ("Whose passwords", "Everyone on the list of Theft of our order archive")
-    assert subject_of(one) == "order-archive"
+    assert service.subject_of(one) == "order-archive"
 
 
 def test_the_first_list_of_an_incident_is_compared_with_none():

@@ -10,8 +10,8 @@ from flask_babel import gettext as _
 from portal.audit.staff import OPERATOR
 from portal.console.audit import reading
 from portal.console.audit.forms import SearchForm
-from portal.console.audit.reading import NOBODY, OPERATORS, Entry, Wanted
-from portal.console.audit.words import GROUPS, NEEDS_TWO, detail_words, named, sentence
+from portal.console.audit.reading import NEEDS_TWO, NOBODY, OPERATORS, Entry, Wanted
+from portal.console.audit.words import GROUPS, detail_words, named, sentence
 from portal.staff import members, sending
 from portal.staff.approvals.showing import TITLES
 from portal.staff.pages import StaffPages

@@ -15,6 +15,20 @@ PAGE = 50
 # So many entries are looked at for one page, however rare those are that fit.
 READ = 50_000
 OPERATORS, NOBODY = "operators", "nobody"
+# What the console does only with a second person; a command does it alone.
+NEEDS_TWO = {
+    "campaigns.failed",
+    "campaigns.notify",
+    "campaigns.start",
+    "exposure.activate",
+    "exposure.purge",
+    "incidents.publish",
+    "reset.require",
+    "staff.invite",
+    "staff.invite-passkey",
+    "staff.recover",
+    "staff.roles",
+}
 
 
 @dataclass(frozen=True)

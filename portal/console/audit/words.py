@@ -106,22 +106,6 @@ SENTENCES = {
     "support.find": lazy_gettext("Looked a person up"),
     "subscriptions.announce": lazy_gettext("Emailed an update of %(subject)s"),
 }
-# What the console does only with a second person; a command does it alone.
-NEEDS_TWO = {
-    "campaigns.failed",
-    "campaigns.notify",
-    "campaigns.start",
-    "exposure.activate",
-    "exposure.purge",
-    "incidents.publish",
-    "reset.require",
-    "staff.invite",
-    "staff.invite-passkey",
-    "staff.recover",
-    "staff.roles",
-}
-
-
 # Shown in columns of their own or in the sentence, or of use to programs alone.
 NOT_TOLD = {"by", "approved_by", "asked_by", "digest", "alone"}
 # Details with words of their own; `%(value)s` is what the entry holds.

@@ -15,7 +15,7 @@ from portal.staff.approvals import service
 from portal.staff.approvals.forms import CommentForm
 from portal.staff.approvals.models import Approval
 from portal.staff.approvals.service import State
-from portal.staff.approvals.showing import STATES, shown_facts, subject_of, title_of
+from portal.staff.approvals.showing import STATES, shown_facts, title_of
 from portal.staff.orders import canonical
 from portal.staff.pages import StaffPages, current
 from portal.staff.roles import Role
@@ -66,7 +66,7 @@ def overview() -> str:
         decided=decided,
         names=names,
         title_of=lambda one: title_of(one, names),
-        incident_of=lambda one: titles.get(subject_of(one), subject_of(one)),
+        incident_of=lambda one: titles.get(service.subject_of(one), service.subject_of(one)),
         state_words=STATES,
     )
 
@@ -162,7 +162,7 @@ def _page(approval: Approval, confirm: ConfirmForm, comment: CommentForm, fault:
         title=title_of(approval, names),
         names=names,
         facts=shown_facts(approval, names, titles, frame.language()),
-        incident=subject_of(approval),
+        incident=service.subject_of(approval),
         incident_titles=titles,
         public=approval.kind in PUBLIC and approval.state == State.DONE,
         page=action.page if action is not None else "",

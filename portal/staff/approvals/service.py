@@ -23,6 +23,7 @@ from portal.staff.roles import Role
 
 log = logging.getLogger("portal.staff")
 
+EVERYONE = "*"  # whom a required reset is for that is for no list
 TABLE = Approval.__tablename__
 LIFETIME = timedelta(days=7)
 # Among the fields that `perform` gets: the request's own id, so that a second run knows what the first did.
@@ -153,6 +154,14 @@ def fields_of(approval: Approval) -> dict[str, Any]:
 def shown_of(approval: Approval) -> dict[str, Any]:
     """Return what a request shows. Raises RowUnreadable, and logs it, where somebody else wrote the row."""
     return parsed(approval.shown, TABLE, approval.id)
+
+
+def subject_of(approval: Approval) -> str:
+    """Return the slug of the incident that a request is about; empty where it is about none."""
+    shown = shown_of(approval)
+    about = shown.get("incident", shown.get("reset_of", ""))
+    slug = str(about.get("slug", "") if isinstance(about, dict) else about)
+    return "" if slug == EVERYONE else slug
 
 
 def readable(approval: Approval) -> bool:

@@ -87,7 +87,6 @@ _FIRST = (
     "bad_rows",
 )
 _ROLES = ("roles", "before", "after")
-_EVERYONE = "*"
 _RENAMED = {"classes": "data_classes"}  # of an incident, where those of a list are counted
 
 
@@ -103,17 +102,9 @@ def title_of(approval: Approval, names: Mapping[bytes, str]) -> str:
     if approval.kind == "staff.passkey":
         return str(gettext("Let %(name)s add a passkey", name=who))
     title = str(TITLES.get(approval.kind, approval.kind))
-    if shown.get("reset_of") == _EVERYONE:
+    if shown.get("reset_of") == service.EVERYONE:
         title = str(gettext("Lock the passwords of everyone with an account"))
     return ": ".join([title, ", ".join(_extent(approval.kind, shown | fields))]).removesuffix(": ")
-
-
-def subject_of(approval: Approval) -> str:
-    """Return the slug of the incident that a request is about; empty where it is about none."""
-    shown = service.shown_of(approval)
-    about = shown.get("incident", shown.get("reset_of", ""))
-    slug = str(about.get("slug", "") if isinstance(about, dict) else about)
-    return "" if slug == _EVERYONE else slug
 
 
 def shown_facts(
@@ -207,7 +198,7 @@ def _written(key: str, value: Any, names: Mapping[bytes, str], incidents: Mappin
     if key in _ROLES:
         said = ", ".join(str(SHORT_ROLES[Role(role)]) for role in str(value).split())
         return said or str(gettext("none: they can’t sign in any more"))
-    if key == "reset_of" and value == _EVERYONE:
+    if key == "reset_of" and value == service.EVERYONE:
         return str(gettext("Everyone with an account"))
     if key in ("reset_of", "incident") and str(value) in incidents:
         title = incidents[str(value)]
