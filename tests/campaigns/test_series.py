@@ -104,7 +104,7 @@ def test_new_facts_are_told_to_the_same_people_again(operator, smtp, go, clock):
     start(operator, "--kind", "supplementary", "--own", f"en={own}")
     go()
     assert to(smtp) == ["p0", "p0", "p1", "p1", "p2", "p2"]
-    mail = smtp.messages[-1]
+    mail = smtp.to("p0@northwind.example")[-1]
     assert "We told you about this incident before." in mail.text
     assert "We also found addresses." in mail.text
     assert "<strong>addresses</strong>" in mail.html

@@ -115,7 +115,7 @@ def test_a_thief_who_moves_the_account_to_his_address_and_back_can_not_fetch_it_
     thief = browser_at("203.0.113.66")
     sign_in(address=THIEF, visitor=thief)
     ask(ADDRESS, thief)
-    stop = link_to(THIEF)
+    (stop,) = (link for mail in smtp.to(THIEF) for link in UNDO.findall(mail.text))
     (confirm,) = {found for mail in smtp.to(ADDRESS) for found in CONFIRM.findall(mail.text)}
     opened = thief.get(confirm).location
     assert thief.post("/address/confirm/", data=hidden(thief.get(opened).text)).status_code == 303
