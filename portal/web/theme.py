@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from colorsys import hls_to_rgb, rgb_to_hls
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from portal.core.settings.site import Picture, Site
@@ -84,6 +85,7 @@ class Theme:
     dark: Palette
 
     @classmethod
+    @lru_cache(maxsize=16)  # each mail asks
     def from_colour(cls, colour: str) -> "Theme":
         """Return the theme of a colour `#rrggbb`. Raises ColourInvalid."""
         if not _COLOUR.fullmatch(colour):
