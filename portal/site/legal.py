@@ -16,7 +16,7 @@ from portal.web import markdown
 NAMES = LEGAL_PAGES
 DRAFT_LANGUAGE = "en"  # every draft exists in it
 
-_TITLE = re.compile(r"\A\s*# +(.+?) *#* *\n")
+_TITLE = re.compile(r"\A\s*# +([^\n]+)\n")
 # A line for some kinds of identity store alone, as in the drafts: `{link} Nothing is stored here.`
 _FOR_STORES = re.compile(r"^\{((?:(?:builtin|external|link),?)+)\} ?(.*\n?)", re.MULTILINE)
 _MARKS = re.compile(r"([\\`*_\[\]<>&#|])")
@@ -82,7 +82,7 @@ def rendered(settings: Settings, text: str, language: str, *, draft: bool = Fals
     intro, *parts = str(markdown.render(text[title.end() :] if title else text, top=2)).split("<h2>")
     numbered = (f'<h2 id="part-{number}">{part}' for number, part in enumerate(parts, 1))
     return LegalPage(
-        title=re.sub(r"\\(.)", r"\1", title[1]) if title else "",
+        title=re.sub(r"\\(.)", r"\1", title[1].rstrip().rstrip("#").rstrip()) if title else "",
         body=Markup(intro + "".join(numbered)),  # noqa: S704 - cleaned by the renderer
         headings=tuple(Markup(part.partition("</h2>")[0]).striptags() for part in parts),  # noqa: S704
         language=language,
@@ -100,7 +100,12 @@ def check_files(settings: Settings, _keys_right: bool) -> Iterator[tuple[str, st
     """Yield the faults of the operator's files, for `portal doctor`: such a page cannot be shown."""
     for file in _own_files(settings):
         try:
-            file.read_text(encoding="utf-8")
+            line = markdown.overload(file.read_text(encoding="utf-8"))
+            if line is not None:
+                yield (
+                    f"legal page {file}",
+                    f"has too many marks up to line {line + 1}, so it is shown as it is; take marks out",
+                )
         except UnicodeDecodeError:
             yield f"legal page {file}", "is not UTF-8; save it as UTF-8"
         except OSError as error:

@@ -1,6 +1,8 @@
 """Render Markdown (CommonMark with tables) to sanitised HTML: no images, no raw HTML, nofollow links.
 
 Also to plain text, for mails. Bare addresses become links: `https://…`, `www.…` and mail addresses.
+A text with more marks than anybody writes is shown as it is: to read it as Markdown takes seconds, or more
+stack than there is.
 """
 
 import re
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from markdown_it.tree import SyntaxTreeNode
 
 MAX_HEADING_LEVEL = 6
+MOST_MARKS = 10_000  # a line counts as one; a privacy notice of 5 KB has 200
+MOST_BRACKETS = 2_000
+MOST_CELLS = 5_000
+MOST_DEPTH = 50
 TAGS = frozenset(
     "p br strong em a ul ol li blockquote code pre hr h2 h3 h4 h5 h6 table thead tbody tr th td".split()
 )
@@ -72,6 +78,8 @@ def _searched(text: str) -> str:
 
 _TOO_LONG = re.compile(r"\S{2001,}")
 _CLOSING = "”“’‘»›"
+_MARK = re.compile(r"[\[\]()*_`<>&|\\!#~:@]")
+_COLUMNS = re.compile(r"[\s>|:+*0-9.)-]*-[\s|:-]*")  # the line below the head of a table
 _LINK = re.compile(r'(<a href=")([^"]*)(")')
 
 
@@ -87,9 +95,54 @@ def _parser() -> "MarkdownIt":
     return parser
 
 
+@cache
+def _literal_parser() -> "MarkdownIt":
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - as above
+
+    return MarkdownIt("zero")  # paragraphs, and nothing else
+
+
 def parse(text: str, env: dict[str, Any] | None = None) -> list["Token"]:
-    """Return the block tokens of a text; `env` collects the link references that it defines."""
-    return _parser().parse(text, {} if env is None else env)
+    """Return the block tokens of a text; `env` collects the link references that it defines.
+
+    What `overload` finds fault with has paragraphs alone.
+    """
+    tokens = None if _crowded(text) is not None else _parser().parse(text, {} if env is None else env)
+    if tokens is None or _too_deep(tokens) is not None:
+        if env is not None:
+            env.clear()
+        return _literal_parser().parse(text)
+    return tokens
+
+
+def overload(text: str) -> int | None:
+    """Return the line, from 0, where a text has more marks or deeper ones than anybody writes, or None."""
+    line = _crowded(text)
+    return _too_deep(_parser().parse(text)) if line is None else line
+
+
+def _crowded(text: str) -> int | None:
+    """Return the line, from 0, up to which a text has too many marks, brackets or cells, or None."""
+    marks = brackets = cells = columns = 0
+    for number, line in enumerate(text.split("\n")):
+        marks += 1 + len(_MARK.findall(line))
+        brackets += line.count("[")
+        if not line.strip(" \t>"):
+            columns = 0
+        elif "|" in line and _COLUMNS.fullmatch(line):
+            columns = max(columns, line.count("|") + 1)
+        cells += columns
+        if marks > MOST_MARKS or brackets > MOST_BRACKETS or cells > MOST_CELLS:
+            return number
+    return None
+
+
+def _too_deep(tokens: Sequence["Token"]) -> int | None:
+    """Return the line, from 0, of a block whose marks are nested too deep, or None."""
+    for token in tokens:
+        if any(child.level > MOST_DEPTH for child in token.children or ()):
+            return token.map[0] if token.map else 0
+    return None
 
 
 @lru_cache(maxsize=256)

@@ -188,6 +188,15 @@ def test_a_legal_page_is_previewed_saved_and_an_earlier_text_opened_again(office
     assert "The first text." in admin.get(f"/settings/privacy.en/?change={earlier}").text
 
 
+def test_a_legal_page_with_absurdly_many_marks_is_refused_with_the_line(office, admin):
+    for act in ("preview", "save"):
+        answer = save(admin, "privacy.en", act=act, value="# Privacy\n\n" + "[a\n" * 2_500)
+        assert answer.status_code == 422
+        assert "This text has too many marks, like brackets and stars. See line 2003." in answer.text
+    with office.db.read() as session:
+        assert session.query(SiteContent).count() == 0
+
+
 def test_what_is_typed_is_shown_as_it_is_and_runs_nowhere(office, admin, client):
     for name in ("contact_email", "exit_url", "timezone", "brand_colour"):
         answer = save(admin, name, value=HARM)

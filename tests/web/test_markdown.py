@@ -1,6 +1,7 @@
 """Authors are people: what they paste must not run in anybody's browser."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 from time import process_time
 
@@ -229,3 +230,44 @@ def test_on_another_page_a_relative_link_leads_where_its_author_meant():
 
 def test_in_a_plain_mail_a_text_reads_as_one_writes_by_hand():
     assert markdown.plain(WRITTEN, "https://portal.example") == READ
+
+
+OVERLOADED = {
+    "brackets": "[" * 10_000,
+    "pictures": "![" * 10_000,
+    "pairs": "[" * 5_000 + "](x)" * 5_000,
+    "angles": "<" * 10_001,
+    "stars": "*a" * 10_001,
+    "underscores": "_a " * 10_001,
+    "backticks": "`a" * 10_001,
+    "lines": "a\n" * 10_001,
+    "addresses": "a@b.c " * 10_001,
+    "deep": "**a " * 1_000 + " a**" * 1_000,
+    "one run": "*" * 1_000 + "a" + "*" * 1_000,
+    "a wide table": "|a" * 60 + "|\n" + "|-" * 60 + "|\n" + "|\n" * 2_000,
+    "a quoted table": "> " + "|a" * 60 + "|\n> " + "|-" * 60 + "|\n" + "> |\n" * 2_000,
+}
+
+
+@pytest.mark.parametrize("name", OVERLOADED)
+def test_a_text_with_more_marks_than_anybody_writes_is_shown_as_it_is_at_once(name):
+    hostile = OVERLOADED[name]
+    assert markdown.overload(hostile) is not None
+    begun = process_time()
+    html, plain = markdown.render(hostile), markdown.plain(hostile, "https://portal.example/")
+    assert process_time() - begun < 1, "seconds, or a stack that is too small, where it is read as Markdown"
+    assert {tag for tag, _ in Elements(html).found} <= {"p"}
+    assert plain.split()[0] in unescape(html)
+
+
+def test_what_people_write_is_not_overloaded():
+    row = "| [a](https://a.example/) | *b* | `c` | d |\n"
+    table = "| a | b | c | d |\n|---|---|---|---|\n" + row * 120
+    text = "\n\n".join([table, "- one\n- two\n" * 200, "We are **sorry**, as *nobody* was.\n" * 500])
+    assert markdown.overload(text) is None
+    assert "<strong>sorry</strong>" in markdown.render(text)
+
+
+def test_an_overloaded_text_names_the_line():
+    assert markdown.overload("fine\n\n" + "[a\n" * 2_500) == 2_002
+    assert markdown.overload("fine\n\n" + "**a " * 60 + " a**" * 60) == 2

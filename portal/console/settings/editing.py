@@ -13,7 +13,7 @@ from portal.site import legal
 from portal.site.legal import Source
 from portal.site.saved import pictures, rules, service
 from portal.site.saved.pictures import MOST_BYTES, PictureRefused
-from portal.site.saved.rules import Kind
+from portal.site.saved.rules import Kind, TextOverloaded
 from portal.site.saved.service import Change
 
 # The settings of the overview, legal pages apart.
@@ -99,7 +99,9 @@ def text(name: str, typed: str) -> bytes:
     """Return the Markdown of a legal page as it is stored. Raises Unfit."""
     content = typed.replace("\r\n", "\n").encode(errors="replace")
     try:
-        rules.legal_text(name, content)
+        rules.new_legal_text(name, content)
+    except TextOverloaded as error:
+        raise Unfit(str(words.OVERLOADED) % {"line": error.line}) from error
     except SettingInvalid as error:
         raise Unfit(str(words.LEGAL_FAULT)) from error
     return content

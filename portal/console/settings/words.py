@@ -47,6 +47,7 @@ LEGAL = {
     "accessibility": lazy_gettext("Accessibility"),
 }
 LEGAL_FAULT = lazy_gettext("Write a text of at most 100 KB, without invisible characters.")
+OVERLOADED = lazy_gettext("This text has too many marks, like brackets and stars. See line %(line)s.")
 PICTURES = {
     "empty": lazy_gettext("Choose your logo’s file."),
     "svg": lazy_gettext(

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from portal.incidents.checker.findings import Finding, Weight, in_order, limited
 from portal.incidents.checker.front_matter import MAX_VALUE, Source, read_source
 from portal.incidents.checker.phrases import FOLDER
-from portal.incidents.checker.prose import Part
+from portal.incidents.checker.prose import Part, overload_findings
 from portal.incidents.checker.sections import (
     Split,
     guessed_language,
@@ -69,6 +69,9 @@ def check_statement_file(content: bytes, site: Site, *, page: str = "") -> Check
     if not source.readable:
         return CheckedStatement(None, [], in_order(source.findings))
     language = _language(source, site)
+    overloaded = overload_findings(source.body, source.first_line)
+    if overloaded:  # its headings cannot be told
+        return CheckedStatement(None, [], in_order([*source.findings, *overloaded]))
     parts = split(source.body, source.first_line, language)
     if not source.fenced:
         language = _propose_front_matter(source, parts, site)
@@ -147,6 +150,9 @@ def check_update_file(
         occurred_on=when.day if when else None,
         notify=_notify(source),
     )
+    overloaded = overload_findings(source.body, source.first_line)
+    if overloaded:
+        return CheckedUpdate(None, in_order([*source.findings, *overloaded]))
     body = Part.read("The update", source.body, source.first_line)
     lines = [Part.one_line("title", own_title, source.lines.get("title"))] if own_title else []
     findings = [*source.findings, *update_findings(body, lines, language, site, page)]

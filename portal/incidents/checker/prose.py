@@ -94,6 +94,15 @@ class Part:
         return "\n\n".join(one.text for one in self.paragraphs)
 
 
+def overload_findings(text: str, first_line: int) -> list[Finding]:
+    """Return a stop where a text has so many marks that pages show it as it is."""
+    line = markdown.overload(text)
+    if line is None:
+        return []
+    reason = "too many marks, like brackets and stars, up to here: pages show the whole text as it is"
+    return [Finding("too-many-marks", Weight.STOP, first_line + line, reason)]
+
+
 def quoted(words: str, most: int = 60) -> str:
     """Return an author's words in quotation marks, on one line, cut where they are long."""
     line = " ".join(words.split())

@@ -30,6 +30,9 @@ SAID = {
     ),
     "is longer than %(number)s characters": N_("This is longer than %(number)s characters."),
     "contains a character that cannot be displayed": N_("This has a character that can’t be shown."),
+    "too many marks, like brackets and stars, up to here: pages show the whole text as it is": N_(
+        "There are too many marks up to here, like brackets and stars."
+    ),
     "contains a control character; delete it": N_("This has a character that can’t be shown."),
     "is in the future; it is now %(now)s": N_("This time is in the future. It’s now %(now)s."),
     "lies more than 30 years back": N_("This is more than 30 years ago."),

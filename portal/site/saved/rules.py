@@ -13,6 +13,15 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\
 _LEGAL = re.compile(rf"(?:{'|'.join(LEGAL_PAGES)})\.[A-Za-z]{{2,3}}(?:-[A-Za-z0-9]{{2,8}}){{0,3}}")
 
 
+class TextOverloaded(SettingInvalid):
+    """A legal page with more marks than anybody writes; `line` is where, from 1."""
+
+    def __init__(self, name: str, line: int) -> None:
+        """Store the line."""
+        self.line = line
+        super().__init__(name)
+
+
 class Kind(Enum):
     """What a setting holds: a line of text, a picture, or the text of a legal page."""
 
@@ -42,7 +51,18 @@ def accept(name: str, content: bytes) -> None:
     if kind(name) is Kind.PICTURE:
         pictures.read(content)
     else:
-        legal_text(name, content)
+        new_legal_text(name, content)
+
+
+def new_legal_text(name: str, content: bytes) -> str:
+    """Return the Markdown of a legal page to save. Raises as `legal_text`, and TextOverloaded."""
+    from portal.web import markdown  # noqa: PLC0415 - every process reads what is saved, and few save
+
+    text = legal_text(name, content)
+    line = markdown.overload(text)
+    if line is not None:
+        raise TextOverloaded(name, line + 1)
+    return text
 
 
 def legal_text(name: str, content: bytes) -> str:

@@ -229,3 +229,15 @@ def test_a_statement_as_long_as_a_file_may_be_is_saved(draft, ana):
     long = "Ñandú vino. " * 12_000
     assert ana.send(EDITOR, **PARTS | {"section1": long}).status_code == 303
     assert long.strip() in ana.read(EDITOR)
+
+
+def test_a_text_of_brackets_is_kept_told_at_its_place_and_not_published(draft, ana):
+    hostile = "[a\n" * 2_500
+    ana.send(EDITOR, **PARTS | {"section3": hostile})
+    page = ana.read(EDITOR)
+    assert "There are too many marks up to here, like brackets and stars." in page
+    assert '<a href="#section3" data-line="2001">What we are doing, line 2001</a>' in page
+    assert "This section is empty" not in page
+    assert hostile.strip() in page.replace("\r", "")
+    assert ana.get(f"{EDITOR}preview/").status_code == 200
+    assert ana.send(PUBLISH, language="en").status_code == 422
