@@ -52,6 +52,17 @@ def test_a_title_of_markup_stays_a_text(office, author):
     assert "<script>alert" not in shown
 
 
+def test_time_since_it_was_found_is_in_hours_then_in_days_and_ends_with_the_incident(office, author):
+    create(office)
+    assert "0 hours" in main_of(author.get("/").text)
+    office.advance(timedelta(hours=72))
+    author = office.as_role("author")
+    assert "72 hours" in main_of(author.get("/").text)
+    office.advance(timedelta(hours=24))
+    author = office.as_role("author")
+    assert "4 days" in main_of(author.get("/").text)
+
+
 def test_a_worker_that_is_not_there_is_the_first_thing_said(author):
     assert "The worker isn’t running" in main_of(author.get("/").text)
 

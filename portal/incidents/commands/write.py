@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import click
 
-from portal.audit.staff import operator
+from portal.audit.staff import OPERATOR, operator
 from portal.incidents import announcing, authoring, service, writing
 from portal.incidents.authoring import FileInvalid
 from portal.incidents.checker.findings import Finding, Weight, as_lines
@@ -47,7 +47,7 @@ def statement(context: Context, slug: str, file: BinaryIO) -> None:
         now = context.clock.now()
         stored = writing.add_statement(session, slug, read.text, now)
         # The editor goes on with it; an author who has it open is told.
-        statements.take_file(session, slug, read.text, operator().user, now)
+        statements.take_file(session, slug, read.text, f"{OPERATOR}{operator().user}", now)
     click.echo(
         f"version {stored.number} ({stored.language}) is a draft. "
         f"Next: portal incidents preview {slug} --output FILE, then portal incidents publish {slug}"

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 
 from portal.incidents import reading, service
 from portal.incidents.checker.findings import Weight
-from portal.incidents.console import shared
+from portal.incidents.console import shared, wording
 from portal.incidents.console.shared import REFUSED, Requests, checks, found, refused
 from portal.incidents.differences import Difference, of_statements
-from portal.incidents.drafts import releasing, statements, store
+from portal.incidents.drafts import entries, releasing, statements, store
 from portal.incidents.drafts.actions import AUTHORS, PUBLISH
 from portal.incidents.drafts.releasing import NotReleasable, Release
 from portal.incidents.drafts.statements import Opened, document, open_draft
@@ -24,6 +24,7 @@ from portal.staff import sending
 from portal.staff.approvals.console import ask
 from portal.staff.pages import StaffPages
 from portal.staff.sending import OrderRefused
+from portal.web import frame, languages
 
 bp = StaffPages("publishing", __name__)
 
@@ -52,6 +53,7 @@ class Page:
     scheduled: Schedule | None
     asked: Requests
     public: list[Statement]
+    missing: list[str]
 
     @property
     def mailed(self) -> int:
@@ -86,7 +88,7 @@ def compare(slug: str) -> Any:
         except NotReleasable as error:
             fault = refused(error.reason, error.values)
         except TimeInvalid as error:
-            fault = str(error)
+            fault = wording.of_time(error)
         except OrderRefused as error:
             fault = refused(error.reason, error.told.get("values"))
     html = render_template(
@@ -97,6 +99,8 @@ def compare(slug: str) -> Any:
         given=request.form,
         zone=console.settings.site.timezone,
         tomorrow=shared.day_after(1),
+        in_utc=lambda text: entries.utc(parse_time(text, console.settings.site.timezone)),
+        names_of=lambda tags: ", ".join(languages.own_name(tag) for tag in tags),
         public_path=f"{console.public_url}/incidents/{slug}/",
     )
     return (html, REFUSED) if fault else html
@@ -123,6 +127,7 @@ def withdraw(slug: str, what: str, number: int) -> Any:
     console = sending.parts()
     with console.db.read() as session:
         incident = found(session, slug)
+        text = _text_to_withdraw(session, incident, what, number)
     fault = ""
     if request.method == "POST":
         erase = "yes" if request.form.get("erase") == "yes" else ""
@@ -138,9 +143,22 @@ def withdraw(slug: str, what: str, number: int) -> Any:
             fault = refused(error.reason)
     html = render_template(
         "incidents/console/withdraw.html", incident=incident, what=what, number=number, fault=fault,
-        given=request.form,
+        given=request.form, text=text, public_url=console.public_url,
     )  # fmt: skip
     return (html, REFUSED) if fault else html
+
+
+def _text_to_withdraw(
+    session: Session, incident: Incident, what: str, number: int
+) -> reading.Version | reading.Entry | None:
+    """Return the public text in the reader's language; None where it is gone, which the worker then says."""
+    spoken = [frame.language(), sending.parts().settings.default_language]
+    if what == "version":
+        versions = reading.versions(session, incident, spoken)
+        return next((one for one in versions if one.number == number), None)
+    entries = reading.entries(session, [incident], spoken)
+    public = (one for one in entries if one.withdrawal is None)
+    return next((one for one in public if one.update.number == number), None)
 
 
 def _page(session: Session, slug: str) -> Page:
@@ -160,6 +178,11 @@ def _page(session: Session, slug: str) -> Page:
         scheduled=schedule,
         asked=shared.requests(session, PUBLISH, slug),
         public=reading.public_statements(session, incident),
+        missing=[
+            one.language
+            for one in statements.standings(session, incident, console.settings.site.languages)
+            if one.state == "missing"
+        ],
     )
 
 
@@ -189,8 +212,8 @@ def _compared(session: Session, incident: Incident, opened: Opened) -> Compared:
 
 def _wanted(page: Page) -> Release:
     """Return what the form asks for. Raises NotReleasable, TimeInvalid."""
-    languages = request.form.getlist("language")
-    chosen = [one for one in page.compared if one.opened.language in languages]
+    ticked = request.form.getlist("language")
+    chosen = [one for one in page.compared if one.opened.language in ticked]
     if any(one.stops for one in chosen):
         raise NotReleasable("stops")
     accepted = set(request.form.getlist("accept"))

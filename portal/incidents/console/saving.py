@@ -7,7 +7,7 @@ from typing import Any
 from flask import abort, jsonify, redirect, render_template, request
 from sqlalchemy.orm import Session
 
-from portal.incidents.console.shared import author, found, part_label, saved_words
+from portal.incidents.console.shared import author, author_words, found, part_label, saved_words
 from portal.incidents.drafts import store
 from portal.incidents.drafts.models import Draft
 from portal.incidents.drafts.store import Clash, Conflict
@@ -69,6 +69,7 @@ def choose(
         clashes=clashes,
         theirs=theirs,
         mine=theirs.author == yours.author,
+        by=author_words,
         label=lambda part: part_label(part, text.language),
         back=text.path,
     )

@@ -10,6 +10,7 @@ from flask import abort
 from flask_babel import format_datetime, gettext, lazy_gettext
 from sqlalchemy.orm import Session
 
+from portal.audit.staff import OPERATOR
 from portal.incidents import service
 from portal.incidents.checker.findings import Weight
 from portal.incidents.checker.sections import names
@@ -117,6 +118,13 @@ def day_after(days: int) -> str:
     return (here + timedelta(days=days)).date().isoformat()
 
 
+def author_words(name: str) -> str:
+    """Return who saved a text, in words: an operator did it by a command."""
+    if not name.startswith(OPERATOR):
+        return name
+    return str(gettext("%(name)s, by a command", name=name.removeprefix(OPERATOR)))
+
+
 def author() -> str:
     """Return the name under which the signed-in member saves."""
     return current().member.shown[:200]
@@ -135,7 +143,7 @@ def saved_words(draft: Draft | None, now: datetime) -> str:
     at = _clock_text(draft.saved_at, now)
     if draft.author == author():
         return str(gettext("Saved %(time)s", time=at))
-    return str(gettext("Saved %(time)s by %(name)s", time=at, name=draft.author))
+    return str(gettext("Saved %(time)s by %(name)s", time=at, name=author_words(draft.author)))
 
 
 def part_label(part: str, language: str) -> str:

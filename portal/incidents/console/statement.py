@@ -77,6 +77,7 @@ def history(slug: str, language: str) -> Any:
         text_language=language,
         saves=saves,
         shown=shown,
+        by=shared.author_words,
         label=lambda part: shared.part_label(part, language),
         back=_path(slug, language),
     )

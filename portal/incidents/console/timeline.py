@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.incidents import reading
 from portal.incidents.checker.findings import Weight
-from portal.incidents.console import saving, shared
+from portal.incidents.console import saving, shared, wording
 from portal.incidents.console.shared import REFUSED, author, checks, found, refused
 from portal.incidents.drafts import edits, entries, examples, posting, releasing, store
 from portal.incidents.drafts.actions import APPROVERS, AUTHORS, POST
@@ -53,6 +53,7 @@ def overview(slug: str) -> str:
         drafts=drafts,
         titles={key: _title(row.parts, settings.site.languages) for key, row in drafts.items()},
         alone=alone,
+        by=shared.author_words,
         names=names,
         me=by(current().member.id),
         edits={key: edits.number_of(key) for key in drafts},
@@ -275,7 +276,9 @@ def _echo(parts: Mapping[str, str], part: str) -> str:
     try:
         when = entries.time_in(parts, part)
     except EntryInvalid as error:
-        return error.error.reason if error.error else ""
+        if error.error is None:
+            return ""
+        return wording.of_time(error.error, examples=error.error.code == "time-invalid")
     return "" if when is None else f"= {entries.utc(when)}"
 
 

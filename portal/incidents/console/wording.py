@@ -10,7 +10,8 @@ from functools import cache
 from flask_babel import gettext
 
 from portal.core.i18n import mark as N_
-from portal.incidents.checker.findings import Finding
+from portal.incidents.checker.findings import Finding, Weight
+from portal.incidents.times import TimeInvalid
 
 SAID = {
     "is required": N_("Please fill this in."),
@@ -107,6 +108,44 @@ SAID = {
         "Readers can’t reach you: name an email address or a phone number."
     ),
     "%(number)s more of these (%(code)s)": N_("There are %(number)s more of these."),
+    "the link %(words)s leads to another site, %(site)s; say so": N_(
+        "The link %(words)s leads to another site, %(site)s. Write its whole address."
+    ),
+    "the link %(words)s to %(href)s leads nowhere: %(why)s": N_(
+        "The link %(words)s to %(href)s leads nowhere: %(why)s."
+    ),
+    "this section appears twice; put both texts under one heading": N_(
+        "This heading appears twice. Put both texts under one."
+    ),
+    "this section is empty; write its text, or take the heading out": N_("This section is empty."),
+    "this heading is longer than %(number)s characters": N_(
+        "This heading is longer than %(number)s characters."
+    ),
+    "a holding statement also says: %(name)s": N_("A holding statement also says: %(name)s."),
+    "%(words)s: struck-out text is not supported: readers see the words and the ~~": N_(
+        "%(words)s: we can’t strike words out. Readers see the ~~ as they are."
+    ),
+    "%(words)s: footnotes are not supported: readers see the mark as it is": N_(
+        "%(words)s: pages have no footnotes. Readers see this as it is."
+    ),
+    "%(words)s: lists of tasks are not supported: readers see the box as it is": N_(
+        "%(words)s: pages have no boxes to tick. Readers see this as it is."
+    ),
+}
+# What stands within another sentence.
+WHY = {
+    "it has no address": N_("it has no address"),
+    "it has no host": N_("it names no site"),
+    "the page has no such place": N_("the page has no such place"),
+    "it lacks the / at its end": N_("it lacks the / at its end"),
+    "this site has no such page": N_("this site has no such page"),
+    "there is no incident %(name)s": N_("there’s no incident %(name)s"),
+    "there is no version %(number)s": N_("there’s no version %(number)s"),
+    "there is no update %(number)s": N_("there’s no update %(number)s"),
+}
+EXAMPLES = {
+    "Make two sentences of it.": N_("Make two sentences of it."),
+    "An empty line begins a new paragraph.": N_("An empty line begins a new paragraph."),
 }
 _VALUE = re.compile(r"%\\\((\w+)\\\)s")
 # What a file has before the reason: `signed_by: `, and `The apology: `.
@@ -118,21 +157,41 @@ def reason(finding: Finding) -> tuple[str, str]:
     for text in (finding.reason, _KEY.sub("", finding.reason, count=1)):
         for words, pattern in _patterns():
             if match := pattern.fullmatch(text):
-                return str(gettext(words, **match.groupdict())), ""
+                return str(gettext(words, **_values(match))), ""
     return finding.reason, "en"
+
+
+def of_time(error: TimeInvalid, *, examples: bool = True) -> str:
+    """Return why what was typed is no time; with `examples`, how to write it."""
+    said = reason(Finding(error.code, Weight.STOP, None, error.reason))[0]
+    return f"{said} {', '.join(error.examples)}" if examples and error.examples else said
+
+
+def _values(match: re.Match[str]) -> dict[str, str]:
+    values = match.groupdict()
+    why = values.get("why", "")
+    for words, pattern in _patterns_of(tuple(WHY.items())):
+        if within := pattern.fullmatch(why):
+            values["why"] = str(gettext(words, **within.groupdict()))
+    return values
 
 
 def example(finding: Finding) -> str:
     """Return how to write it in a field: without the key that a file has; nothing where it is a command."""
+    if finding.example in EXAMPLES:
+        return str(gettext(EXAMPLES[finding.example]))
     lines = finding.example.split("\n")
     if lines[0].startswith(("portal ", "PORTAL_", "---", "## ")):
         return ""
     return "\n".join(_KEY.sub("", line, count=1) for line in lines)
 
 
-@cache
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return _patterns_of(tuple(SAID.items()))
+
+
+@cache
+def _patterns_of(said: tuple[tuple[str, str], ...]) -> tuple[tuple[str, re.Pattern[str]], ...]:
     return tuple(
-        (words, re.compile(_VALUE.sub(r"(?P<\1>.+?)", re.escape(text)), re.DOTALL))
-        for text, words in SAID.items()
+        (words, re.compile(_VALUE.sub(r"(?P<\1>.+?)", re.escape(text)), re.DOTALL)) for text, words in said
     )

@@ -174,6 +174,13 @@ def test_a_holding_statement_asks_for_three_parts_and_for_a_time(draft, ana, ben
     assert "We’ll say more by" in client.get(f"/incidents/{SLUG}/").text
 
 
+def test_publishing_says_which_language_has_no_text_and_what_its_readers_get(published, ana):
+    ana.autosave(EDITOR, **hidden(ana.read(EDITOR)) | {"title": "The bookings of 3 November"})
+    page = ana.read(PUBLISH)
+    assert "No text in: Español" in page
+    assert "finds your text in English" in page
+
+
 def test_a_set_time_is_approved_shown_and_cancelled_alone(published, ana, ben, portal):
     ana.send(EDITOR, **PARTS, note="It said too little before.")
     accept = {"language": "en", "accept": ["class-mismatch"]}

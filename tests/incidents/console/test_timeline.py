@@ -60,7 +60,7 @@ def test_an_entry_starts_from_its_phases_text_and_goes_out_once_approved(
     page = ana.read(where)
     assert "= 2026-11-22 07:30 UTC" in page
     assert "= 2026-11-23 17:00 UTC" in page
-    assert "Email it to 0 subscribers" in page
+    assert "Email it to subscribers. There are none yet." in page
     asked = ana.send(f"{where}post/", how="two")
     shown = ben.read(asked.location)
     for words in (
@@ -96,7 +96,7 @@ def test_the_script_is_told_what_a_time_means(published, ana, begun):
     where = begun()
     form = hidden(ana.read(where)) | TEXT | {"occurred": "2026-03-29 02:30"}
     told = ana.post(where, data=form, headers=SAME_SITE | {"Accept": "application/json"}).json
-    assert "does not exist in Europe/Madrid" in told["echoes"]["occurred"]
+    assert "doesn’t exist in Europe/Madrid" in told["echoes"]["occurred"]
     assert [one["part"] for one in told["told"]] == ["occurred"]
 
 
@@ -128,6 +128,12 @@ def test_who_approves_cannot_confirm_what_they_posted_themselves(published, ben)
     ben.send(f"{where}post/", how="alone", reason="It could not wait.")
     page = ben.read(TIMELINE)
     assert "/confirm/" not in page
+
+
+def test_who_withdraws_an_update_reads_it_first(posted, ana):
+    shown = ana.read(f"/incidents/{SLUG}/withdraw/update/1/")
+    assert "We closed the gap" in shown
+    assert "Nobody can get in that way any more." in shown
 
 
 def test_an_update_is_withdrawn_at_once(published, ana, begun, client):

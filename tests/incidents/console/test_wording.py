@@ -30,6 +30,11 @@ def finding(reason, example=""):
             "El incidente indica “Names”, pero",
             "",
         ),
+        (
+            "the link “here” to “/chekc/” leads nowhere: this site has no such page",
+            "El enlace “here” a “/chekc/” no lleva a ningún sitio: este sitio no tiene esa página.",
+            "",
+        ),
         ("something new", "something new", "en"),
     ],
 )
