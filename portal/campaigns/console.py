@@ -1,12 +1,11 @@
 """The console's pages of notices: draft one, ask for approval, follow it, hold it."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from flask import abort, make_response, redirect, render_template, request
+from flask import abort, make_response, render_template, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from sqlalchemy.orm import Session
@@ -19,10 +18,7 @@ from portal.campaigns.forms import (
     BASES,
     KINDS,
     AskForm,
-    DraftForm,
-    OwnWordsForm,
     ReasonForm,
-    choices_of,
 )
 from portal.campaigns.models import DRAFT, ENDED, PAUSED, RUNNING, Campaign
 from portal.campaigns.series import binding, drafting, progress, shown, status, steering
@@ -40,7 +36,7 @@ from portal.staff.pages import StaffPages, current
 from portal.staff.roles import Role
 from portal.staff.sending import OrderRefused
 from portal.staff.words import refusal
-from portal.web import frame, languages
+from portal.web import frame
 
 bp = StaffPages("notices", __name__)
 
@@ -108,42 +104,6 @@ def overview() -> str:
     return render_template(
         "campaigns/console/notices.html", found=found, kinds=KINDS, states=STATES, paused=paused
     )
-
-
-@bp.page("/notices/<slug>/new/", roles=orders.AUTHOR, methods=("GET", "POST"))
-def new(slug: str) -> Any:
-    """Draft a notice."""
-    console = sending.parts()
-    settings = console.settings
-    with console.db.read() as session:
-        incident = _incident(session, slug)
-        active = exposure.active(session, incident.id)
-        earlier = [each for each in progress.of_incident(session, incident.id) if each.begun_at is not None]
-    form = DraftForm()
-    form.now = console.clock.now()
-    listed = sorted(exposure.counts_of(active)) if active else []
-    form.classes.choices = choices_of({name: name for name in listed})
-    form.languages.choices = choices_of({tag: languages.own_name(tag) for tag in settings.site.languages})
-    if request.method == "GET" and earlier:
-        form.kind.data = "supplementary"
-    own = {tag: OwnWordsForm(prefix=f"{tag}-") for tag in settings.site.languages}
-    fault = ""
-    if form.validate_on_submit() and all(each.validate() for each in own.values()):
-        plan = _plan(slug, form) | {"own": {tag: each.own.data or "" for tag, each in own.items()}}
-        try:
-            told = sending.order("notice-draft", plan=json.dumps(plan))
-            if "task" in told:
-                return redirect(f"/notices/{slug}/drafts/{told['task']}/", 303)
-            return sending.done(
-                _("The draft is ready. Nothing was sent."), f"/notices/{slug}/{told['notice']}/"
-            )
-        except OrderRefused as error:
-            fault = why(error)
-    page = render_template(
-        "campaigns/console/new.html", incident=incident, form=form, own=own, active=active, earlier=earlier,
-        fault=fault,
-    )  # fmt: skip
-    return page, REFUSED if fault or form.errors or any(each.errors for each in own.values()) else 200
 
 
 @bp.page("/notices/<slug>/<number:number>/")
@@ -218,22 +178,6 @@ def resume(slug: str, number: int) -> Response:
     return _ordered(slug, number, "notice-resume", _("Resumed. The other emails leave now."))
 
 
-def _plan(slug: str, form: DraftForm) -> dict[str, Any]:
-    at = form.starts_at
-    waves = [{"limit": form.first_size.data, "not_before": None}] if form.first_size.data else []
-    return {
-        "incident": slug,
-        "kind": form.kind.data,
-        "base": form.base.data,
-        "since": form.since.data,
-        "classes": form.classes.data,
-        "languages": form.languages.data,
-        "worst_first": bool(form.worst_first.data),
-        "waves": [*waves, {"limit": None, "not_before": at.isoformat()}] if at else waves,
-        "per_hour": form.per_hour.data,
-    }
-
-
 def _ordered(slug: str, number: int, name: str, said: str, **fields: str) -> Response:
     """Have the worker do something about a notice, and show the notice again."""
     with sending.parts().db.read() as session:
@@ -281,6 +225,7 @@ def _page(
         active = exposure.active(session, incident.id)
         changed, changes = binding.changed(session, campaign), binding.changes(session, campaign)
         paused = lanes.pause_of(session)
+        spoken = {tag: words.language for tag, words in shown.words_of(session, campaign).items()}
         held = _held_by(session, slug, number) if data["state"] == PAUSED else None
     roles = current().member.roles
     state, leaving = data["state"], bool(data["states"]["queued"] + data["states"]["sending"])
@@ -312,6 +257,7 @@ def _page(
         holding=holding or ReasonForm(formdata=None),
         fault=fault,
         site_languages=console.settings.site.languages,
+        spoken=spoken,
     )
 
 
@@ -338,7 +284,8 @@ def _mail(slug: str, number: int, language: str) -> tuple[Incident, shown.Shown]
     return incident, shown.mail_of(settings, words, language, console.clock.now())
 
 
-def _incident(session: Session, slug: str) -> Incident:
+def incident_of(session: Session, slug: str) -> Incident:
+    """Return an incident, or end the request with 404."""
     try:
         return incidents.by_slug(session, slug)
     except incidents.IncidentUnknown:
@@ -347,7 +294,7 @@ def _incident(session: Session, slug: str) -> Incident:
 
 def notice_of(session: Session, slug: str, number: int) -> tuple[Incident, Campaign]:
     """Return an incident and one of its notices, or end the request with 404."""
-    incident = _incident(session, slug)
+    incident = incident_of(session, slug)
     try:
         return incident, steering.found(session, incident.id, number)
     except steering.NoticeUnknown:

@@ -23,7 +23,8 @@ class Words:
 
     `passwords`: passwords are among the exposed data. `path` is that of the incident's page. `untranslated`
     names the statement's language in the mail's own where they differ, else it is empty. `kind` is empty for
-    a first notice; `own_text` and `own_html` are the paragraph that the author added, if any.
+    a first notice; `own_text` and `own_html` are the paragraph that the author added, if any, and
+    `own_source` what they typed, which no mail shows.
     """
 
     subject: str
@@ -38,6 +39,7 @@ class Words:
     kind: str = ""
     own_text: str = ""
     own_html: str = ""
+    own_source: str = ""
 
     @property
     def extent(self) -> str:

@@ -23,7 +23,7 @@ from portal.core.i18n import best_language
 from portal.crypto.vault import WorkerVault
 from portal.incidents.models import Incident
 
-_LATER = ("kind", "own_text", "own_html")
+_LATER = ("kind", "own_text", "own_html", "own_source")
 
 
 class SubjectInvalid(ValueError):
@@ -123,7 +123,8 @@ def _row_mac(vault: WorkerVault, row: NoticeWords, languages: list[str]) -> byte
 
 def fingerprint(vault: WorkerVault, incident_id: bytes, words: Mapping[str, Words]) -> bytes:
     """Return 16 bytes that stand for what a notice says in all languages."""
-    said = json.dumps({language: _as_data(words[language]) for language in sorted(words)})
+    shown_of = {language: _as_data(replace(words[language], own_source="")) for language in sorted(words)}
+    said = json.dumps(shown_of)
     return vault.row_mac("notice text", incident_id, said)[:ID_BYTES]
 
 

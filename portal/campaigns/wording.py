@@ -109,7 +109,7 @@ def _with_own(settings: Settings, said: Words, kind: str, own: str) -> Words:
     if not own:
         return said
     text, html = _rendered(settings.base_url + said.path, own)
-    return replace(said, own_text=text, own_html=html)
+    return replace(said, own_text=text, own_html=html, own_source=own)
 
 
 def _passwords_taken(session: Session, vault: WorkerVault, incident: Incident) -> bool:

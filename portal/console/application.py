@@ -9,6 +9,7 @@ from wsgiref.types import WSGIEnvironment
 from flask import Flask, Request
 
 from portal.campaigns import console as campaigns
+from portal.campaigns.drafts import console as notice_drafts
 from portal.campaigns.tasks import console as notice_tasks
 from portal.checklist import console as checklist
 from portal.checklist.proofs import console as proofs
@@ -59,6 +60,7 @@ PAGES = (
     publishing,
     timeline,
     campaigns,
+    notice_drafts,
     notice_tasks,
     mail,
     resets,

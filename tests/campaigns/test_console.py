@@ -109,6 +109,33 @@ def test_a_draft_that_changed_is_not_started_by_a_former_approval(told, office, 
     assert notices(smtp) == []
 
 
+def test_an_author_edits_a_draft_from_what_it_says_and_has_to_ask_again(told, office, clock):
+    author, ben = office.as_role("author"), office.add("approver", name="Ben")
+    at = f"{clock.now() + timedelta(hours=2):%Y-%m-%d %H:%M}"
+    asked = draft_and_ask(author, first_size="4", rest_at=at, **{"en-own": "We are **very** sorry."})
+    page = text_of(author, f"{ONE}edit/")
+    assert "Any edit cancels it." in page
+    assert "We are **very** sorry.</textarea>" in page
+    filled = dict(re.findall(r'<input[^>]*name="(\w+)"[^>]* value="([^"]*)"', page))
+    assert (filled["first_size"], filled["rest_at"]) == ("4", at)
+    assert re.search(r'<input[^>]*checked[^>]*value="first"', page)
+    changed = {"kind": "first", "base": "all", "first_size": "3", "rest_at": at}
+    own = {"en-own": "We are **deeply** sorry."}
+    assert led_to(author.submit(f"{ONE}edit/", **changed, **own)) == ONE
+    shown = text_of(author, ONE)
+    assert "An edit cancelled the request for approval." in shown
+    assert "We are deeply sorry." in text_of(author, f"{ONE}text/en/")
+    assert [wave["mails"] for wave in status(told)[0]["waves"]] == [3, 6]
+    assert "This changed after it was asked for" in text_of(office.sign_in(ben), asked)
+
+
+def test_only_a_draft_is_edited(told, office):
+    author = office.as_role("author")
+    draft_and_ask(author)
+    press(author, ONE, f"{ONE}stop/", reason="Not needed")
+    assert author.get(f"{ONE}edit/").status_code == 404
+
+
 def test_a_draft_that_changed_between_the_approval_and_the_start_is_not_started(
     told, office, smtp, go, monkeypatch
 ):

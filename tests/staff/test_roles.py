@@ -107,6 +107,7 @@ ROUTES = {
     "/notices/<slug>/<number:number>/text/<language>/": ALL,
     "/notices/<slug>/<number:number>/text/<language>/html/": ALL,
     "/notices/<slug>/new/": {"author"},
+    "/notices/<slug>/<number:number>/edit/": {"author"},
     "/settings/": {"admin"},
     "/settings/<name>/": {"admin"},
     "/settings/colour.css": {"admin"},

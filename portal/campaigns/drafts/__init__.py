@@ -1,0 +1,1 @@
+"""Notices as they are drafted and changed in the console."""
