@@ -74,6 +74,18 @@ def test_it_is_counted_then_approved_then_done_once(office, counted, db):
     assert f'"approved_by":"staff {approver.id.hex()}"' in entry.details
 
 
+def test_a_count_that_finds_nothing_says_why_and_cannot_be_asked_for(office, counted, listed, portal):
+    listed.write_text("email,data_classes\nzoe@northwind.example,Passwords\n")
+    portal("exposure", "import", SLUG, listed, "--activate", "--widen", "--replace")
+    author = office.as_role("author")
+    page = counted(author)
+    said = main_of(author.get(page).text)
+    assert "has an account here under the address on the list" in said
+    assert "Ask for approval" not in said
+    press(author, page, page, reason="Passwords were stolen")
+    assert "/approvals/" not in main_of(author.get("/approvals/").text)
+
+
 def test_a_new_version_of_the_list_voids_the_request(office, counted, listed, portal, db):
     author, approver = office.as_role("author"), office.add("approver")
     page = counted(author)

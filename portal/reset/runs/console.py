@@ -50,7 +50,7 @@ COUNTS = {
     "renewed": lazy_gettext("Renewed since, by an emailed link"),
     "mails": lazy_gettext("Emails to owners"),
     "accounts": lazy_gettext("Accounts found"),
-    "people": lazy_gettext("People on the list whose passwords were exposed"),
+    "people": lazy_gettext("People on the list whose passwords were taken"),
     "altered": lazy_gettext("Tampered rows, skipped"),
 }
 COUNTS_DONE = COUNTS | {
@@ -97,7 +97,8 @@ def overview() -> Any:
 def one(run_id: str) -> Any:
     """Show a reset: its counts, how far it is, what it came to; ask for approval."""
     run, form, fault = _run(run_id), AskForm(), ""
-    asks = bool(ASKS & current().member.roles) and run.state == service.State.COUNTED
+    nothing = _nothing(run)
+    asks = bool(ASKS & current().member.roles) and run.state == service.State.COUNTED and not nothing
     if asks and form.validate_on_submit():
         try:
             return ask(ACTION, {"run": run_id}, reason=form.reason.data or "")
@@ -122,6 +123,7 @@ def one(run_id: str) -> Any:
         asked=asked,
         counts=[(name, words[name], tally[name]) for name in words if name in tally],
         so_far=so_far,
+        nothing=nothing,
         progress=_progress(run),
         states=STATES,
         why=FAULTS.get(run.fault, _("The worker’s log says why.")),
@@ -146,6 +148,27 @@ def _tally(session: Session, run: ResetRun) -> tuple[dict[str, int], bool]:
         if found is not None:
             return asdict(found), True
     return parsed(run.tally, "reset_runs", run.id), False
+
+
+def _nothing(run: ResetRun) -> str:
+    """Return why a count found no password to lock and nobody to mail; empty where it found some."""
+    if run.state != service.State.COUNTED:
+        return ""
+    counted = parsed(run.tally, "reset_runs", run.id)
+    if counted["newly"] or counted["mails"]:
+        return ""
+    if counted["already"] or counted["renewed"]:
+        return str(_("These passwords were locked before, or their owners have chosen new ones since."))
+    if not run.subject:
+        return str(_("Nobody has an account with a password here."))
+    if counted["people"]:
+        return str(
+            _(
+                "Nobody whose password was taken has an account here under the address on the list. "
+                "Check that the list has the addresses people sign in with."
+            )
+        )
+    return str(_("The list doesn’t say of anybody that their password was taken."))
 
 
 def _progress(run: ResetRun) -> dict[str, Any]:

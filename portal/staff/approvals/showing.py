@@ -46,7 +46,7 @@ LABELS = {
     "titles": lazy_gettext("Titles in other languages"),
     "title": lazy_gettext("Title"),
     "happened": lazy_gettext("Day it happened"),
-    "discreet": lazy_gettext("Discreet emails"),
+    "discreet": lazy_gettext("Emails say nothing of the breach"),
     "people": lazy_gettext("People"),
     "addresses": lazy_gettext("Addresses"),
     "bad_rows": lazy_gettext("Rejected rows, whose people get no notice"),
@@ -69,7 +69,7 @@ LABELS = {
     "reset_renewed": lazy_gettext("Renewed since, by an emailed link"),
     "reset_mails": lazy_gettext("Emails to owners"),
     "reset_accounts": lazy_gettext("Accounts found"),
-    "reset_people": lazy_gettext("People on the list whose passwords were exposed"),
+    "reset_people": lazy_gettext("People on the list whose passwords were taken"),
     "reset_altered": lazy_gettext("Tampered rows, skipped"),
 }
 # What an approver must see first, in this order; the rest follows as it was described.
