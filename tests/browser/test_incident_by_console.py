@@ -240,7 +240,7 @@ def send_list(author: Staff, file: Path, accessible: Callable[..., None]) -> Non
     author.confirm()
     accessible(page)
     page.locator("#file-list").set_input_files(file)
-    page.get_by_role("button", name="Send the list").click()
+    page.get_by_role("button", name="Upload the list").click()
     expect(page.get_by_role("heading", name="Columns")).to_be_visible(timeout=30_000)
     accessible(page)
     for header, column in COLUMNS.items():
@@ -264,9 +264,9 @@ def send_workbook(author: Staff, file: Path, accessible: Callable[..., None]) ->
     """Send a workbook of two sheets with faults: the sheet is asked for, each fault told with its line."""
     page = author.open(f"/lists/{SLUG}/")
     page.locator("#file-list").set_input_files(file)
-    page.get_by_role("button", name="Send the list").click()
+    page.get_by_role("button", name="Upload the list").click()
     page.locator("select#sheet-list").select_option("Customers")
-    page.get_by_role("button", name="Send the list").click()
+    page.get_by_role("button", name="Upload the list").click()
     expect(page.get_by_role("heading", name="Columns")).to_be_visible(timeout=30_000)
     for header, column in (COLUMNS | {"Telefon": "-"}).items():
         page.get_by_label(header, exact=True).select_option(column)

@@ -22,7 +22,7 @@ REFUSALS = {
     "other-file": lazy_gettext("This is another file. Choose the one you began with, or delete this upload."),
     "busy": lazy_gettext("Two workbooks are being read already. Try again in a minute."),
     "gone": lazy_gettext("This upload is over. Start again."),
-    "cut": lazy_gettext("The file didn’t arrive whole. Send it again."),
+    "cut": lazy_gettext("The file didn’t arrive whole. Upload it again."),
 }
 STATES = {
     "receiving": lazy_gettext("On its way"),

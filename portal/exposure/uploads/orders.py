@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
 from portal.core.addresses import AddressInvalid, mask, normalise
+from portal.core.faults import parsed
 from portal.crypto.vault import VaultError
 from portal.datakinds.names import find
 from portal.exposure import left_out, service
@@ -25,24 +27,33 @@ from portal.staff.roles import Role
 
 # Of the people who are left out, as many are shown.
 SHOWN = 200
+LOOK = timedelta(minutes=5)
 MAX_TEXT = 320
 MAX_WORD = 40
 
 
-def show_found(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+def show_found(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
     """Return what was found in a file, with its masked samples. Fields: incident, upload."""
     with parts.db.write() as session:
         incident, upload = _upload(session, fields)
         found = plans.findings(parts.vault, upload)
         if found.get("columns"):  # masked, and read all the same
-            audit.record(
-                session, "exposure.samples", incident.slug, {"upload": upload.id.hex()}, parts.clock.now()
-            )
+            _record_look(session, incident.slug, upload.id.hex(), acting.by, parts.clock.now())
     try:
         plan = plans.plan_of(parts.vault, upload)
     except VaultError:
         plan = Plan()
     return {"found": found | {"encoding": plan.encoding, "meanings": plan.meanings}}
+
+
+def _record_look(session: Session, slug: str, upload: str, by: str, now: datetime) -> None:
+    """Record who looked at a file's rows; looking again within five minutes is one look."""
+    newest = audit.newest_of(session, slug, ("exposure.samples",))
+    if newest is not None and now - newest.at < LOOK:
+        told = parsed(newest.details, "audit_entries", newest.number)
+        if (told.get("by"), told.get("upload")) == (by, upload):
+            return
+    audit.record(session, "exposure.samples", slug, {"upload": upload}, now)
 
 
 def read_again(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -70,6 +71,24 @@ def test_the_way_of_a_semicolon_file_to_an_approved_list(sender, office):
     by = {entry.action: entry.details for entry in entries if entry.action.startswith("exposure.")}
     assert set(by) == {"exposure.samples", "exposure.import", "exposure.activate"}
     assert all('"by":"staff ' in details for details in by.values())
+
+
+def test_looking_at_a_file_again_within_five_minutes_is_one_entry_in_the_log(sender, office):
+    page = sender.read(b"email\nana@mail.example\n")
+
+    def looks():
+        with office.db.read() as session:
+            return session.scalars(select(AuditEntry).where(AuditEntry.action == "exposure.samples")).all()
+
+    for _ in range(3):
+        sender.browser.get(page)
+    assert len(looks()) == 1
+    office.advance(timedelta(minutes=6))
+    sender.browser.get(page)
+    assert len(looks()) == 2
+    other = office.as_role("approver")
+    assert other.get(page).status_code == 200
+    assert len(looks()) == 3
 
 
 def test_what_an_approver_saw_is_void_after_another_activation(sender, office, lists):
@@ -243,7 +262,7 @@ def test_a_deleted_file_is_gone_from_the_list(sender):
     assert sender.press(page, "delete").status_code == 303
     with sender.office.db.read() as session:
         assert list(session.scalars(select(Upload.state))) == ["discarded"]
-    assert "uploads/" not in sender.browser.get("/lists/november/").text.split("Add a new list")[0]
+    assert "uploads/" not in sender.browser.get("/lists/november/").text.split("Upload a new list")[0]
 
 
 def test_somebody_is_left_out_and_notified_again(sender, lists):
