@@ -11,7 +11,7 @@ ROLES = {
     Role.APPROVER: lazy_gettext("Approver: checks what others ask for"),
     Role.SUPPORT: lazy_gettext("Support: helps people who call"),
     Role.PRIVACY: lazy_gettext("Privacy: lists, exports and the log"),
-    Role.ADMIN: lazy_gettext("Admin: staff, settings and mail"),
+    Role.ADMIN: lazy_gettext("Admin: staff, settings and email"),
 }
 SHORT_ROLES = {
     Role.AUTHOR: lazy_gettext("Author"),

@@ -105,7 +105,7 @@ def test_spanish_has_one_word_for_updates_and_one_for_signing_in_and_out():
         form
         for domain in DOMAINS
         for message in read("es", domain)
-        if message.id
+        if message.id and message.id != "Notices"  # of the console
         for form in forms(message.string)
     ]
     assert [form for form in strings if re.match(r"(Avisos|Salir|Entrar)\b", form)] == []

@@ -47,13 +47,13 @@ PURPOSES = {
     "case-verify": lazy_gettext("Cases of lost inboxes"),
     "case-notice": lazy_gettext("Cases of lost inboxes"),
     "case-reset": lazy_gettext("Cases of lost inboxes"),
-    "checklist-reminder": lazy_gettext("Mail to staff"),
-    "staff-invitation": lazy_gettext("Mail to staff"),
-    "approval-needed": lazy_gettext("Mail to staff"),
-    "sent-back": lazy_gettext("Mail to staff"),
+    "checklist-reminder": lazy_gettext("Email to staff"),
+    "staff-invitation": lazy_gettext("Email to staff"),
+    "approval-needed": lazy_gettext("Email to staff"),
+    "sent-back": lazy_gettext("Email to staff"),
 }
 REASONS = {
-    "altered": lazy_gettext("The stored mail was changed without the worker’s keys. It can’t be sent."),
+    "altered": lazy_gettext("The stored email was changed without the worker’s keys. It can’t be sent."),
     "outdated": lazy_gettext("Its link expired while it waited, or nobody needs it any more."),
     "stopped": lazy_gettext("Its notice was stopped."),
     "withdrawn": lazy_gettext("It was withdrawn while it was being sent."),
