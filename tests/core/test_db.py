@@ -140,6 +140,23 @@ def test_sqlite_keeps_its_promises_on_every_connection(sqlite_template, tmp_path
     database.dispose()
 
 
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+def test_postgresql_waits_for_the_disk_unless_told_not_to(db):
+    def waits(session):
+        return session.scalar(text("SHOW synchronous_commit"))
+
+    with db.engine.begin() as connection:
+        connection.execute(text("SET SESSION synchronous_commit = on"))  # the tests' server has it off
+    with db.write(durable=False) as session:
+        assert waits(session) == "off"
+    with db.write() as session:
+        assert waits(session) == "on"
+    with db.mark() as connection:
+        assert waits(connection) == "on"
+
+
 def test_a_database_that_is_not_there_answers_with_one_kind_of_fault(tmp_path):
     for url in (f"sqlite:///{tmp_path}/no/such/folder.db", f"postgresql://nobody@/x?host={tmp_path}"):
         database = Database(url)

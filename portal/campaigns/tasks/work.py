@@ -109,7 +109,7 @@ class Tasks:
                 return
             shown_at = monotonic()
             values: dict[str, Any] = {"done": done, "total": total, "changed_at": self._now()}
-            with self._parts.db.write(durable=False) as session:
+            with self._parts.db.write(durable=more is not None) as session:
                 if not service.held(session, task_id, lease, values):
                     raise Interrupted
                 if more is not None:

@@ -118,9 +118,10 @@ class Jobs:
 
         The commit need not reach the disk. A power cut ends this process and so its key: what it undoes then
         is a claim that changed nothing, because what a handler commits before it changes a store takes the
-        claim to the disk with it.
+        claim to the disk with it. Where PostgreSQL alone broke down, `_is_first` remembers the claim.
         """
-        with self._parts.db.mark() as connection, Session(connection) as session:
+        with self._parts.db.write(durable=False) as session:
+            connection = session.connection()
             now = database_time(session, self._parts.clock.now())
             within = {"after": now - service.BEGIN_WITHIN, "before": now + service.AHEAD}
             waiting = _waiting(connection.dialect.name)
@@ -153,9 +154,9 @@ class Jobs:
         asked, fields = opened
         locked = service.lock_verdict(asked, self._verdict(job, fields))
         # Where a power cut undoes this, its browser is told that nobody knows.
-        with self._parts.db.mark() as connection, Session(connection) as session:
+        with self._parts.db.write(durable=False) as session:
             now = database_time(session, self._parts.clock.now())
-            connection.execute(_ANSWER, {"job": job.id, "now": now, "locked": locked})
+            session.connection().execute(_ANSWER, {"job": job.id, "now": now, "locked": locked})
 
     def _open(self, job: Claimed) -> tuple[Asked, dict[str, str]] | None:
         try:
