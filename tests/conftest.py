@@ -15,7 +15,7 @@ from portal.app import worker_parts as make_worker_parts
 from portal.core.clock import FixedClock
 from portal.core.db import Database
 from portal.core.settings import Settings
-from portal.crypto import hashing, keys
+from portal.crypto import hashing, keys, tokens
 from portal.crypto.keys import WebKeys, WorkerKeys
 from portal.crypto.vault import WebVault, WorkerVault
 from portal.runtime.parts import WorkerParts
@@ -34,6 +34,9 @@ SLOW = {"browser", "demo", "deploy", "migrations", "peers", "rehearsal"}
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "sqlite: runs on SQLite alone")
+    config.addinivalue_line(
+        "markers", "real_codes: a guess of a mailed code costs what it does in production"
+    )
     compiled.once()
 
 
@@ -89,6 +92,13 @@ def db(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
     yield database
     database.dispose()
+
+
+@pytest.fixture(autouse=True)
+def cheap_codes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mailed codes are made and tried in this process a thousand times: each took 30 ms on purpose."""
+    if not request.node.get_closest_marker("real_codes"):
+        monkeypatch.setattr(tokens, "CODE_MEMORY", 64)
 
 
 @pytest.fixture

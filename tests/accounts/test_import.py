@@ -323,9 +323,10 @@ def test_without_the_workers_keys_nothing_is_read(load, settings, clock, db):
     assert count(db) == 0
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # a dry run writes to neither
 def test_memory_does_not_grow_with_the_file(load):
     peaks = []
-    for rows in (2_000, 20_000):
+    for rows in (2_000, 8_000):
         content = HEADER + "".join(
             row(f"person{number}@example.com", name="N" * 150) for number in range(rows)
         )
@@ -335,7 +336,7 @@ def test_memory_does_not_grow_with_the_file(load):
             peaks.append(tracemalloc.get_traced_memory()[1] - len(content))  # the test's own copy of the file
         finally:
             tracemalloc.stop()
-    assert peaks[1] < peaks[0] + 2**20, peaks
+    assert peaks[1] < peaks[0] + 2**19, peaks
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def test_a_browser_keeps_the_128_bit_secrets_of_its_last_three_requests(client):
     assert {len(bytes.fromhex(secret)) for secret in kept[4]} == {16}
 
 
+@pytest.mark.real_codes
 def test_a_code_costs_19_mebibytes_and_two_passes_to_try():
     """What a password costs at least, by OWASP; codes that were mailed before must open too."""
     cost = hash_secret_raw(
@@ -139,6 +140,7 @@ def test_whoever_has_the_row_and_the_code_needs_the_browser_s_secret_too(mailed,
             service.open_by_code(locked, purpose, [browser], code)
 
 
+@pytest.mark.real_codes
 def test_a_guess_costs_whoever_stole_the_database_a_memory_hard_hash(monkeypatch):
     def hashing(_code, _salt, *cost):
         asked.append(cost)
