@@ -90,6 +90,13 @@ class MemoryRequest(Request):
     ) -> BytesIO:
         return BytesIO()
 
+    def _load_form_data(self) -> None:
+        """Read the form; a NUL, which PostgreSQL takes in no text, becomes what HTML makes of it."""
+        if "form" not in self.__dict__:
+            super()._load_form_data()
+            pairs = [(name, text.replace("\0", "\ufffd")) for name, text in self.form.items(multi=True)]
+            self.__dict__["form"] = self.parameter_storage_class(pairs)
+
 
 def from_environment() -> Flask:
     """Return the application of the environment's settings, for the server."""
