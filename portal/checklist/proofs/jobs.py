@@ -12,7 +12,7 @@ from portal.staff.orders import Acting, Order, Refused
 
 
 def keep(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Keep a file that arrived. Fields: file, slug (for the log)."""
+    """Keep a file that arrived. Fields: file, slug."""
     try:
         now = parts.clock.now()
         files.keep(parts.db, parts.vault, fields["file"], acting.member.id, fields["slug"], now)

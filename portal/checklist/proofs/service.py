@@ -165,7 +165,7 @@ def receive(
 def keep(db: Database, vault: WorkerVault, file_id: str, member: bytes, slug: str, now: datetime) -> None:
     """Keep a file that arrived whole: what it is and holds gets a MAC. Raises FileGone, FileRefused."""
     with db.read() as session:
-        row = _row(session, file_id)
+        row = _row_of(session, slug, file_id)
         if row.row_mac is not None:
             raise FileGone
         try:
@@ -193,7 +193,7 @@ def hand_over(db: Database, vault: WorkerVault, file_id: str, slug: str, now: da
     Raises FileGone.
     """
     with db.read() as session:
-        row = _row(session, file_id)
+        row = _row_of(session, slug, file_id)
         try:
             digest, _head = _read(session, vault, row)
         except VaultError as error:
@@ -219,7 +219,7 @@ def opened(db: Database, proof: Proof, key: bytes) -> Iterator[bytes]:
 def remove(db: Database, file_id: str, slug: str, now: datetime) -> None:
     """Destroy a file's key, and delete it. Raises FileGone."""
     with db.write() as session:
-        row = _row(session, file_id)
+        row = _row_of(session, slug, file_id)
         details = {"item": row.item, "file": row.id.hex()}
         session.delete(row)
         audit.record(session, "checklist.remove-file", slug, details, now)
@@ -284,6 +284,14 @@ def _row(session: Session, file_id: str) -> ProofFile:
     except ValueError:
         row = None
     if row is None:
+        raise FileGone
+    return row
+
+
+def _row_of(session: Session, slug: str, file_id: str) -> ProofFile:
+    """Return a file of the incident with this slug, which the log names. Raises FileGone."""
+    row = _row(session, file_id)
+    if session.scalar(select(Incident.slug).where(Incident.id == row.incident_id)) != slug:
         raise FileGone
     return row
 

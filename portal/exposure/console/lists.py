@@ -103,6 +103,10 @@ def purge(slug: str, number: int) -> Response:
 
 
 def _ask(kind: str, slug: str, number: int) -> Response:
+    with sending.parts().db.read() as db_session:
+        incident = incident_of(db_session, slug)
+        if all(one.number != number for one in service.versions(db_session, incident.id)):
+            abort(404)
     try:
         return ask(kind, {"incident": slug, "version": str(number)})
     except OrderRefused as error:

@@ -220,8 +220,11 @@ def post(slug: str, key: str) -> Any:
 @bp.page(f"{_PATH}confirm/<row_id>/", roles=APPROVERS, methods=("POST",), step_up=True)
 def confirm(slug: str, row_id: str) -> Any:
     """Confirm an update that its author posted alone."""
+    with sending.parts().db.read() as session:
+        if posting.posted_alone(session, found(session, slug), _id(row_id)) is None:
+            abort(404)
     try:
-        sending.order("update-confirm", id=row_id)
+        sending.order("update-confirm", slug=slug, id=row_id)
     except OrderRefused as error:
         return sending.done(refused(error.reason), f"/incidents/{slug}/timeline/")
     return sending.done(_("Confirmed."), f"/incidents/{slug}/timeline/")
@@ -289,6 +292,13 @@ def _choices(parts: Mapping[str, str], part: str) -> tuple[str, ...]:
     except EntryInvalid as error:
         return error.error.examples if error.error and error.error.code != "time-invalid" else ()
     return ()
+
+
+def _id(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        abort(404)
 
 
 def _title(parts: Mapping[str, str], languages: tuple[str, ...]) -> str:

@@ -163,14 +163,14 @@ def _post(fields: Mapping[str, str]) -> Post:
 
 
 def _confirm(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Confirm an update that its author posted alone. Fields: id."""
+    """Confirm an update that its author posted alone. Fields: slug, id."""
     try:
         row_id = bytes.fromhex(fields["id"])
     except ValueError as error:
-        raise Refused("decided") from error
-    with parts.db.write() as session:
+        raise Refused("gone") from error
+    with _refused(), parts.db.write() as session:
         try:
-            posting.confirm(session, row_id, acting.by, parts.clock.now())
+            posting.confirm(session, fields["slug"], row_id, acting.by, parts.clock.now())
         except ConfirmRefused as error:
             raise Refused(error.reason) from error
     return {}

@@ -181,16 +181,25 @@ def unconfirmed(session: Session, incident: Incident | None = None) -> list[Alon
     return [Alone(*row) for row in session.execute(query)]
 
 
-def confirm(session: Session, unconfirmed_id: bytes, by: str, now: datetime) -> Unconfirmed:
-    """Take an update off the list, as somebody else than its author. Raises ConfirmRefused."""
+def posted_alone(session: Session, incident: Incident, unconfirmed_id: bytes) -> Unconfirmed | None:
+    """Return what was posted alone, confirmed or not; None where there is none, or of another incident."""
+    row = session.get(Unconfirmed, unconfirmed_id)
+    if row is None or session.get_one(Update, row.update_id).incident_id != incident.id:
+        return None
+    return row
+
+
+def confirm(session: Session, slug: str, unconfirmed_id: bytes, by: str, now: datetime) -> Unconfirmed:
+    """Take an incident's update off the list, as somebody else than its author. Raises ConfirmRefused."""
     row = session.get(Unconfirmed, unconfirmed_id, with_for_update=True, populate_existing=True)
-    if row is None or row.confirmed_at is not None:
+    if row is None or posted_alone(session, incident_of(session, slug), unconfirmed_id) is None:
+        raise ConfirmRefused("gone")
+    if row.confirmed_at is not None:
         raise ConfirmRefused("decided")
     if row.author == by:
         raise ConfirmRefused("own")
     row.confirmed_by, row.confirmed_at = by, now
     update = session.get_one(Update, row.update_id)
-    slug = session.get_one(Incident, update.incident_id).slug
     session.flush()
     audit.record(session, "incidents.confirm", slug, {"update": update.number}, now)
     return row

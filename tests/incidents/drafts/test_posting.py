@@ -227,12 +227,12 @@ def test_one_author_alone_stays_on_the_list_until_somebody_else_confirms(
         assert alone.row.reason == "Approvers sleep, and the thief is back."
         assert posting.unconfirmed(session, service.by_slug(session, SLUG)) != []
     with db.write() as session, pytest.raises(ConfirmRefused, match="own"):
-        posting.confirm(session, alone.row.id, "staff ana", clock.now())
+        posting.confirm(session, SLUG, alone.row.id, "staff ana", clock.now())
     with db.write() as session:
-        posting.confirm(session, alone.row.id, "staff ben", clock.now())
+        posting.confirm(session, SLUG, alone.row.id, "staff ben", clock.now())
         assert posting.unconfirmed(session) == []
         with pytest.raises(ConfirmRefused, match="decided"):
-            posting.confirm(session, alone.row.id, "staff eve", clock.now())
+            posting.confirm(session, SLUG, alone.row.id, "staff eve", clock.now())
     assert "incidents.confirm" in portal("audit", "list").output
 
 
