@@ -34,11 +34,11 @@ from portal.incidents.console import incident, publishing, statement, timeline
 from portal.reset.runs import console as resets
 from portal.runtime.parts import ConsoleParts
 from portal.site.saved.fresh import Fresh
-from portal.staff import pages
+from portal.staff import pages, sending
 from portal.staff.approvals import console as approvals
 from portal.staff.people import console as people
 from portal.staff.sign_in import console as sign_in
-from portal.web import errors, frame, languages
+from portal.web import clients, errors, frame, languages
 from portal.web.gate import Gate
 
 COOKIE = "console"
@@ -153,12 +153,22 @@ def _put_in_front(app: Flask, settings: Settings) -> None:
 
     app.wsgi_app = Gate(  # type: ignore[method-assign]  # how Flask documents middleware
         app.wsgi_app,
-        network=lambda environ: environ.get("HTTP_COOKIE", ""),  # colleagues share a network
+        network=partial(_holder, app, settings.trusted_proxies),
         language=language,
         busy_page=partial(errors.busy_page, app, settings.base_url),
         kept={STOPPING: 1, SIGNING_IN: 1},
         group=_group,
     )
+
+
+def _holder(app: Flask, trusted_proxies: int, environ: WSGIEnvironment) -> str:
+    """Return who gets so many tickets: a session whose cookie we signed, else the network.
+
+    Colleagues may share a network. Other cookies are whatever their sender likes.
+    """
+    session = app.session_interface.open_session(app, app.request_class(environ))
+    token = session.get(sending.TOKEN) if session else None
+    return f"session {token}" if token else f"network {clients.client_network(environ, trusted_proxies)}"
 
 
 def _group(path: str) -> str | None:

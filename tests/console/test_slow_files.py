@@ -9,12 +9,14 @@ from urllib.parse import urlencode
 import pyotp
 import pytest
 from sqlalchemy import text
+from werkzeug.test import EnvironBuilder
 
+from portal.console.application import _holder, create_console
 from portal.core.clock import SystemClock
 from portal.core.settings import Settings
 from portal.crypto import keys
 from portal.identity.service import hasher_for
-from portal.staff import members
+from portal.staff import members, sessions
 from portal.staff.roles import Role
 from portal.staff.sign_in import credentials
 from tests.processes import free_port, serving_console, working
@@ -37,23 +39,31 @@ def environ(environ, worker_keys, tmp_path):
 
 
 @pytest.fixture
-def author(environ, db, worker_vault):
-    now, address = SystemClock().now(), "ana@northwind.example"
+def people(environ, db, worker_vault):
+    """Three authors: the recovery code of the first one, and the cookies of the others' sessions."""
+    now, settings = SystemClock().now(), Settings.from_env(environ)
+    hashed = hasher_for(settings).hash(PASSWORD)
+    app = create_console(settings)
+    cookies = []
     with db.write() as session:
-        member = members.add(session, worker_vault, address, {Role.AUTHOR}, "en", now, "Ana")
-        hashed = hasher_for(Settings.from_env(environ)).hash(PASSWORD)
-        credentials.set_password(session, worker_vault, member.id, hashed, now)
-        credentials.set_code(session, worker_vault, member.id, SECRET, 0, now)
-        codes = credentials.make_recovery_codes(session, worker_vault, member.id, now)
-        members.activate(session, worker_vault, member, "Ana", "en")
-    return codes[0]
+        for name in ("Ana", "Ben", "Eve"):
+            address = f"{name.lower()}@northwind.example"
+            member = members.add(session, worker_vault, address, {Role.AUTHOR}, "en", now, name)
+            credentials.set_password(session, worker_vault, member.id, hashed, now)
+            credentials.set_code(session, worker_vault, member.id, SECRET, 0, now)
+            codes = credentials.make_recovery_codes(session, worker_vault, member.id, now)
+            member = members.activate(session, worker_vault, member, name, "en")
+            token = sessions.begin(session, worker_vault, member, "code", "Firefox", now)
+            signed = app.session_interface.get_signing_serializer(app).dumps({"staff": token})
+            cookies.append((codes[0], {app.config["SESSION_COOKIE_NAME"]: signed}))
+    return [cookies[0][0], cookies[1][1], cookies[2][1]]
 
 
 class Browser:
     """Sends forms to the console, and keeps its cookies."""
 
-    def __init__(self, port):
-        self.port, self.cookies = port, {}
+    def __init__(self, port, cookies=()):
+        self.port, self.cookies = port, dict(cookies)
 
     def open(self, method, path, **fields):
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -75,14 +85,14 @@ class Browser:
         return self.open("POST", to or page, **hidden(self.open("GET", page)[1]), **fields)[0]
 
 
-def slow_file(browser, person):
-    """The beginning of a file that never ends, in the browser of somebody."""
+def slow_file(browser, junk=""):
+    """The beginning of a file that never ends, in somebody's browser."""
     sock = socket.create_connection(("127.0.0.1", browser.port))
     cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
     head = (
         "POST /lists/november/send/ HTTP/1.1",
         f"Host: localhost:{browser.port}",
-        f"Cookie: {cookie}; person={person}",
+        f"Cookie: junk={junk}; {cookie}",
         "Content-Length: 900000",
         "Content-Type: multipart/form-data; boundary=b",
         "",
@@ -92,26 +102,48 @@ def slow_file(browser, person):
     return sock
 
 
-def test_files_of_three_people_on_their_way_leave_room_to_sign_in_and_to_pause(environ, author, db, tmp_path):
+def test_files_of_three_people_on_their_way_leave_room_to_sign_in_and_to_pause(environ, people, db, tmp_path):
     port = int(environ["PORTAL_CONSOLE_LISTEN"].rpartition(":")[2])
     fields = {"email": "ana@northwind.example", "password": PASSWORD}
+    code, *others = people
     with (
         serving_console(environ, tmp_path / "console.log"),
         working(environ, tmp_path / "worker.log"),
         ExitStack() as files,
     ):
-        ana, end = Browser(port), time.monotonic() + 30
+        ana, end = Browser(port), time.monotonic() + 40
         while ana.submit("/sign-in/", **fields, code=pyotp.TOTP(SECRET).now()) != 303:
             assert time.monotonic() < end  # the worker is about to live
             time.sleep(0.2)
-        for number in range(6):
-            files.enter_context(slow_file(ana, number // 2))
-        while ana.submit("/mail/", "/mail/resume/") != 503:  # any other form finds no ticket
+        ben, eve = Browser(port, others[0]), Browser(port, others[1])
+        for junk in range(9):  # cookies of one's own choice are worth nothing
+            files.enter_context(slow_file(ana, f"a{junk}"))
+        while ana.submit("/mail/", "/mail/resume/") != 503:
+            assert time.monotonic() < end
+        for _ in range(5):
+            assert ben.submit("/mail/", "/mail/resume/") == 403, "a ticket, for who lacks the role"
+        for browser in (ben, ben, eve, eve):
+            files.enter_context(slow_file(browser))
+        while eve.submit("/mail/", "/mail/resume/") != 503:  # any other form finds no ticket
             assert time.monotonic() < end
         again = Browser(port)
-        assert again.submit("/sign-in/", **fields, code=author) == 303
+        assert again.submit("/sign-in/", **fields, code=code) == 303
         assert again.submit("/mail/", "/mail/resume/") == 503
         assert again.submit("/mail/", "/mail/pause/", reason="a mistake") == 303
         with db.read() as session:
             paused = session.scalar(text("SELECT count(*) FROM audit_entries WHERE action = 'outbox.pause'"))
         assert paused == 1
+
+
+def test_a_cookie_that_the_console_did_not_sign_is_nobodys(office):
+    """Whoever makes cookies up shares the tickets of their network."""
+    signed = office.seat(office.add("author")).get_cookie("console").value
+
+    def holder(cookie, network="203.0.113.7"):
+        environ = {"HTTP_COOKIE": cookie, "REMOTE_ADDR": network}
+        return _holder(office.app, 0, EnvironBuilder(environ_overrides=environ).get_environ())
+
+    assert holder(f"console={signed}; junk=1") == holder(f"junk=2; console={signed}", "203.0.113.8")
+    assert holder(f"console={signed}") != holder(f"console={signed[:-1]}x")
+    assert holder(f"console={signed[:-1]}x") == holder("console=made-up") == holder("")
+    assert holder("") != holder("", "203.0.113.8")
