@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, Response, current_app, render_template, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import Gone, HTTPException
+from werkzeug.exceptions import BadRequest, Gone, HTTPException, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
 from portal.core.faults import RowUnreadable, database_cause, is_busy
@@ -29,11 +29,20 @@ class LinkForgotten(Gone):
 
 
 def install(app: Flask) -> None:
-    """Register the error pages, and log failures without their values."""
+    """Register the error pages, refuse what no page reads, and log failures without their values."""
+    app.before_request(_refuse_null_characters)
     app.log_exception = functools.partial(_log_fault, app)  # type: ignore[method-assign]
     app.register_error_handler(HTTPException, _show_http_error)
     app.register_error_handler(DBAPIError, _show_database_error)
     app.register_error_handler(PoolTimeout, _show_no_connection)
+
+
+def _refuse_null_characters() -> None:
+    """Answer 404 to a path with a NUL, and 400 to a query with one: PostgreSQL takes it in no text."""
+    if "\0" in request.path:
+        raise NotFound
+    if any("\0" in name or "\0" in text for name, text in request.args.items(multi=True)):
+        raise BadRequest
 
 
 def outdated_form_page() -> BaseResponse:

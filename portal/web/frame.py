@@ -29,7 +29,7 @@ from itsdangerous import TimedSerializer, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_encode
 from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
-from werkzeug.exceptions import BadRequest, Gone, NotFound, ServiceUnavailable, TooManyRequests
+from werkzeug.exceptions import BadRequest, Gone, ServiceUnavailable, TooManyRequests
 from werkzeug.routing import IntegerConverter, RequestRedirect
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -144,7 +144,6 @@ def prepare(app: Flask, shared: PageParts) -> None:
     app.jinja_env.filters["breakable"] = breakable
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals["icon"] = icon
-    app.before_request(_refuse_null_characters)
     app.before_request(_look)
     app.before_request(_check_host)
     app.before_request(_redirect_to_base_url)
@@ -159,14 +158,6 @@ def prepare(app: Flask, shared: PageParts) -> None:
     errors.install(app)
     app.context_processor(_template_context)
     app.after_request(_add_headers)
-
-
-def _refuse_null_characters() -> None:
-    """Answer 404 to a path with a NUL, and 400 to a query with one: PostgreSQL takes it in no text."""
-    if "\0" in request.path:
-        raise NotFound
-    if any("\0" in name or "\0" in text for name, text in request.args.items(multi=True)):
-        raise BadRequest
 
 
 def _look() -> None:

@@ -19,6 +19,7 @@ from portal.identity.service import hasher_for
 from portal.staff import members, sessions
 from portal.staff.roles import Role
 from portal.staff.sign_in import credentials
+from portal.web.frame import UncompressedSessions
 from tests.processes import free_port, serving_console, working
 from tests.visitor import hidden
 
@@ -43,7 +44,8 @@ def people(environ, db, worker_vault):
     """Three authors: the recovery code of the first one, and the cookies of the others' sessions."""
     now, settings = SystemClock().now(), Settings.from_env(environ)
     hashed = hasher_for(settings).hash(PASSWORD)
-    app = create_console(settings)
+    signer = UncompressedSessions().get_signing_serializer(app := create_console(settings))
+    assert signer is not None
     cookies = []
     with db.write() as session:
         for name in ("Ana", "Ben", "Eve"):
@@ -54,7 +56,7 @@ def people(environ, db, worker_vault):
             codes = credentials.make_recovery_codes(session, worker_vault, member.id, now)
             member = members.activate(session, worker_vault, member, name, "en")
             token = sessions.begin(session, worker_vault, member, "code", "Firefox", now)
-            signed = app.session_interface.get_signing_serializer(app).dumps({"staff": token})
+            signed = signer.dumps({"staff": token})
             cookies.append((codes[0], {app.config["SESSION_COOKIE_NAME"]: signed}))
     return [cookies[0][0], cookies[1][1], cookies[2][1]]
 

@@ -18,8 +18,10 @@ from portal.incidents.drafts.actions import AUTHORS, PUBLISH
 from portal.incidents.drafts.releasing import NotReleasable, Release
 from portal.incidents.drafts.statements import Opened, document, open_draft
 from portal.incidents.models import Incident, Schedule, Statement
+from portal.incidents.publishing import withdrawing
 from portal.incidents.publishing.plan import Plan, plan
 from portal.incidents.times import TimeInvalid, parse_time
+from portal.incidents.writing import UpdateUnknown, update_of
 from portal.staff import sending
 from portal.staff.approvals.console import ask
 from portal.staff.pages import StaffPages
@@ -127,6 +129,7 @@ def withdraw(slug: str, what: str, number: int) -> Any:
     console = sending.parts()
     with console.db.read() as session:
         incident = found(session, slug)
+        _need_published(session, incident, what, number)
         text = _text_to_withdraw(session, incident, what, number)
     fault = ""
     if request.method == "POST":
@@ -146,6 +149,17 @@ def withdraw(slug: str, what: str, number: int) -> Any:
         given=request.form, text=text, public_url=console.public_url,
     )  # fmt: skip
     return (html, REFUSED) if fault else html
+
+
+def _need_published(session: Session, incident: Incident, what: str, number: int) -> None:
+    """End the request with 404 where an incident never had this text."""
+    try:
+        if what == "update":
+            update_of(session, incident, number)
+        else:
+            withdrawing.published_version(session, incident, number)
+    except (UpdateUnknown, withdrawing.NotPublished):
+        abort(404)
 
 
 def _text_to_withdraw(
