@@ -1,5 +1,7 @@
 """The audit log as staff read it: in words, with names, and with what nobody else looked at."""
 
+from datetime import timedelta
+
 import pytest
 
 from portal.audit import service as audit
@@ -121,3 +123,35 @@ def test_details_are_words_and_leave_out_what_says_nothing(office, write):
     assert "reason: It named a person, update 2" in page
     for noise in ("totp", "again", "False", "None", "before ,"):
         assert noise not in page
+
+
+@pytest.mark.sqlite
+def test_details_have_words_in_spanish(office, write):
+    write("incidents.update", update=2, language="es", phase="contained", notify=True)
+    write("campaigns.draft", notice=1, kind="first", list=3, mails=1200, waves=2)
+    browser = office.as_role("privacy")
+    page = main_of(browser.get("/audit/", headers={"Accept-Language": "es"}).text)
+    for said in ("novedad 2", "idioma: español", "fase: Bajo control", "se envía a los suscriptores"):
+        assert said in page
+    for said in ("aviso 1", "versión 3 de la lista", "correos: 1.200", "tandas: 2"):
+        assert said in page
+
+
+def test_today_tells_everybody_what_was_done_about_incidents_and_nothing_of_staff(office, write, clock):
+    author = office.add("author", name="Iris")
+    write("campaigns.pause", by=f"staff {author.id.hex()}", notice=1, reason="The date is wrong")
+    write("exposure.samples", by=f"staff {author.id.hex()}")
+    write("support.find", subject="somebody")
+    write("staff.roles", subject=author.id.hex(), before="", after="admin")
+    page = main_of(office.seat(author).get("/today/").text)
+    assert "Paused a notice of november: The date is wrong" in page
+    assert "Iris" in page
+    for silent in ("masked rows", "Looked a person up", "Changed the roles"):
+        assert silent not in page
+    office.advance(timedelta(days=1))
+    browser = office.as_role("approver")
+    assert "Nothing happened." in browser.get("/today/").text
+    assert "Paused a notice" in browser.get("/today/?day=2026-11-23").text
+    for odd in ("yesterday", "0001-01-01", "2026-13-01"):
+        assert browser.get(f"/today/?day={odd}").status_code == 404
+    assert 'href="/today/"' in browser.get("/").text

@@ -114,6 +114,7 @@ ROUTES = {
     "/settings/colour.json": {"admin"},
     "/sign-out/": ALL,
     "/staff/": ALL,
+    "/today/": ALL,
     "/staff/<member_id>/": {"admin"},
     "/staff/<member_id>/invite/": {"admin"},
     "/staff/<member_id>/passkey/": {"admin"},

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.audit.models import AuditEntry
@@ -14,6 +14,7 @@ from portal.audit.staff import OPERATOR
 PAGE = 50
 # So many entries are looked at for one page, however rare those are that fit.
 READ = 50_000
+MOST_OF_A_DAY = 300
 OPERATORS, NOBODY = "operators", "nobody"
 # What the console does only with a second person; a command does it alone.
 NEEDS_TWO = {
@@ -93,6 +94,25 @@ def page(session: Session, wanted: Wanted) -> Page:
     if len(found) > PAGE:
         return Page(shown, shown[-1].number)
     return Page(shown, top - READ if top > READ + 1 else None)
+
+
+def since(session: Session, prefixes: tuple[str, ...], begin: datetime, end: datetime) -> list[Entry]:
+    """Return the entries of some groups of actions from `begin` and before `end`, the newest first.
+
+    As many as a day's page shows; nothing is verified.
+    """
+    top = session.scalar(select(func.max(AuditEntry.number))) or 0
+    entries = (
+        select(AuditEntry)
+        .where(AuditEntry.number > top - READ, AuditEntry.at >= begin, AuditEntry.at < end)
+        .where(or_(*(AuditEntry.action.startswith(f"{one}.", autoescape=True) for one in prefixes)))
+        .order_by(AuditEntry.number.desc())
+        .limit(MOST_OF_A_DAY)
+    )
+    return [
+        Entry(one.number, one.at, one.action, one.subject, _details(one.details))
+        for one in session.scalars(entries)
+    ]
 
 
 def _details(text: str) -> dict[str, Any]:

@@ -6,8 +6,6 @@ from typing import Any
 from flask_babel import lazy_gettext
 
 from portal.console.settings.words import title
-from portal.staff.roles import Role
-from portal.staff.words import SHORT_ROLES
 
 GROUPS = {
     "incidents": lazy_gettext("Statements and updates"),
@@ -106,56 +104,11 @@ SENTENCES = {
     "support.find": lazy_gettext("Looked a person up"),
     "subscriptions.announce": lazy_gettext("Emailed an update of %(subject)s"),
 }
-# Shown in columns of their own or in the sentence, or of use to programs alone.
-NOT_TOLD = {"by", "approved_by", "asked_by", "digest", "alone"}
-# Details with words of their own; `%(value)s` is what the entry holds.
-DETAILS = {
-    "after": lazy_gettext("roles afterwards: %(value)s"),
-    "again": lazy_gettext("not for the first time"),
-    "before": lazy_gettext("roles before: %(value)s"),
-    "how": lazy_gettext("with %(value)s"),
-    "list_version": lazy_gettext("version %(value)s of the list"),
-    "people": lazy_gettext("people: %(value)s"),
-    "reason": lazy_gettext("reason: %(value)s"),
-    "roles": lazy_gettext("roles: %(value)s"),
-    "update": lazy_gettext("update %(value)s"),
-    "version": lazy_gettext("version %(value)s"),
-}
-HOW = {
-    "totp": lazy_gettext("a code"),
-    "code": lazy_gettext("a code"),
-    "passkey": lazy_gettext("a passkey"),
-    "recovery": lazy_gettext("a recovery code"),
-}
-_ROLES = ("before", "after", "roles")
 
 
 def named(action: str, details: Mapping[str, Any]) -> str:
     """Return the action whose sentence tells an entry: who lost all roles was removed."""
     return "staff.removed" if action == "staff.roles" and details.get("after") == "" else action
-
-
-def detail_words(action: str, details: Mapping[str, Any]) -> str:
-    """Return what else an entry holds, in words where there are some; nothing that is empty, no or none."""
-    told = []
-    for name, value in details.items():
-        in_sentence = name == "kind" and action.startswith("approvals.")
-        if name in NOT_TOLD or in_sentence or value is None or value is False or value == "":
-            continue
-        told.append(
-            str(DETAILS[name]) % {"value": _value(name, value)} if name in DETAILS else f"{name} {value}"
-        )
-    return ", ".join(told)
-
-
-def _value(name: str, value: Any) -> str:
-    if name == "how":
-        return str(HOW.get(str(value), value))
-    if name in _ROLES:
-        return ", ".join(
-            str(SHORT_ROLES[Role(one)]) if one in list(Role) else one for one in str(value).split()
-        )
-    return str(value)
 
 
 class _Values(dict[str, Any]):
