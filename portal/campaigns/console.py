@@ -25,6 +25,7 @@ from portal.campaigns.series import binding, drafting, progress, shown, status, 
 from portal.core.faults import parsed
 from portal.exposure import service as exposure
 from portal.exposure.console.forms import LEFT_OUT_REASONS
+from portal.exposure.console.words import kind_names
 from portal.incidents import service as incidents
 from portal.incidents.models import PUBLISHED, Incident
 from portal.outbox.bulk import lanes
@@ -256,6 +257,7 @@ def _page(
         asking=asking or AskForm(formdata=None),
         holding=holding or ReasonForm(formdata=None),
         fault=fault,
+        kind_words=kind_names(frame.language()),
         site_languages=console.settings.site.languages,
         spoken=spoken,
     )

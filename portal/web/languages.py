@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from babel import Locale
+from babel.core import UnknownLocaleError
+from flask_babel import get_locale
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 from werkzeug.sansio.http import parse_cookie  # as Flask does: a cookie of any bytes is no error
@@ -27,6 +29,14 @@ def own_name(tag: str) -> str:
     locale = Locale.parse(tag, sep="-")
     name = locale.get_display_name() or tag
     return name[:1].upper() + name[1:]
+
+
+def name_here(tag: str) -> str:
+    """Return a language's name in the reader's language, as within a sentence."""
+    try:
+        return Locale.parse(tag, sep="-").get_display_name(get_locale()) or tag
+    except (ValueError, UnknownLocaleError):
+        return tag
 
 
 def chosen(environ: Mapping[str, Any], settings: Settings) -> str | None:

@@ -7,6 +7,7 @@ const field = document.querySelector("#value");
 const picker = document.querySelector("#picker");
 const samples = document.querySelector("#samples");
 const style = document.querySelector("#sample-style");
+const decimal = new Intl.NumberFormat(document.documentElement.lang || "en");
 let timer = 0;
 
 async function show(colour) {
@@ -16,7 +17,8 @@ async function show(colour) {
   const told = await answer.json();
   style.href = `/settings/colour.css?${query}`;
   for (const place of samples.querySelectorAll("[data-is]")) {
-    place.textContent = told[place.closest("[data-mode]").dataset.mode][place.dataset.is];
+    const said = told[place.closest("[data-mode]").dataset.mode][place.dataset.is];
+    place.textContent = typeof said === "number" ? decimal.format(said) : said;
   }
   samples.querySelector("#sample-colour").textContent = samples.dataset.says.replace("{colour}", colour.toLowerCase());
 }

@@ -16,11 +16,12 @@ from portal.campaigns.models import DRAFT, LEAST, WORST, Campaign, Wave
 from portal.campaigns.series import audience as audiences
 from portal.campaigns.series import progress, shown
 from portal.exposure import service as exposure
+from portal.exposure.console.words import kind_names
 from portal.staff import sending
 from portal.staff.approvals import service as approvals
 from portal.staff.pages import StaffPages
 from portal.staff.sending import OrderRefused
-from portal.web import languages
+from portal.web import frame, languages
 
 bp = StaffPages("notice_drafts", __name__)
 
@@ -62,8 +63,11 @@ def _page(slug: str, campaign: Campaign | None = None) -> Any:
         )
     form = DraftForm(data=said)
     form.now = console.clock.now()
+    kinds = kind_names(frame.language())
     listed = set(exposure.counts_of(active)) if active else set()
-    form.classes.choices = choices_of({name: name for name in sorted({*listed, *said.get("classes", ())})})
+    form.classes.choices = choices_of(
+        {name: kinds.get(name, name) for name in sorted({*listed, *said.get("classes", ())})}
+    )
     form.languages.choices = choices_of({tag: languages.own_name(tag) for tag in site.languages})
     if request.method == "GET" and earlier and campaign is None:
         form.kind.data = "supplementary"

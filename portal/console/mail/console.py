@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import render_template, request
+from flask import redirect, render_template, request
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from werkzeug.wrappers import Response
@@ -96,9 +96,11 @@ def retry() -> Any:
     return page, REFUSED if fault or form.errors else 200
 
 
-@bp.page("/mail/domain/", methods=("POST",))
+@bp.page("/mail/domain/", methods=("GET", "POST"))
 def check_domain() -> Any:
     """Check whether receivers can tell that the mail is genuine."""
+    if request.method == "GET":  # opened by its address, or reloaded
+        return redirect("/mail/", 303)
     EmptyForm().validate()
     try:
         told = sending.order("mail-check")

@@ -40,6 +40,7 @@ def overview() -> str:
         "console/settings/settings.html",
         seen=[editing.setting(settings, name, changes) for name in editing.NAMES],
         title_of=words.title,
+        value_of_operator=words.value,
         who=reading.who(names),
         operators=reading.operators(settings),
         spoken=reading.languages(settings),

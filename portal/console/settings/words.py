@@ -1,9 +1,11 @@
 """What the console says of settings: their names and hints, and why something cannot be saved."""
 
-from babel import Locale
-from flask_babel import get_locale, lazy_gettext
+import re
+
+from flask_babel import format_decimal, lazy_gettext, ngettext
 
 from portal.site.saved.pictures import MOST_BYTES, MOST_PIXELS
+from portal.web import languages
 
 TITLES = {
     "organisation": lazy_gettext("Organisation’s name"),
@@ -62,6 +64,14 @@ PICTURES = {
 OUTDATED = lazy_gettext(
     "Somebody else changed this meanwhile. Look at what’s there now. Press Save again to use yours instead."
 )
+RATES = {
+    "second": lazy_gettext("%(number)s a second"),
+    "minute": lazy_gettext("%(number)s a minute"),
+    "hour": lazy_gettext("%(number)s an hour"),
+    "day": lazy_gettext("%(number)s a day"),
+}
+_RATE = re.compile(r"(\d+) (?:per|/) ?(second|minute|hour|day)s?")
+_DAYS = re.compile(r"(\d+) d")
 SAME_PLACE = lazy_gettext("Give each language a place of its own.")
 
 
@@ -72,7 +82,7 @@ def title(name: str) -> str:
     page, _dot, tag = name.partition(".")
     if page not in LEGAL:
         return name
-    return f"{LEGAL[page]}, {_language(tag)}"
+    return f"{LEGAL[page]}, {languages.name_here(tag)}"
 
 
 def picture_fault(reason: str) -> str:
@@ -81,8 +91,10 @@ def picture_fault(reason: str) -> str:
     return str(PICTURES[reason]) % {"number": number}
 
 
-def _language(tag: str) -> str:
-    try:
-        return Locale.parse(tag, sep="-").get_display_name(get_locale()) or tag
-    except ValueError:
-        return tag
+def value(text: str) -> str:
+    """Return an operator's value in the reader's language where it is a rate or a number of days."""
+    if found := _RATE.fullmatch(text):
+        return str(RATES[found[2]]) % {"number": format_decimal(int(found[1]))}
+    if found := _DAYS.fullmatch(text):
+        return str(ngettext("%(num)s day", "%(num)s days", int(found[1])))
+    return text

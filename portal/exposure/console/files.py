@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from portal.exposure.console import lists, words
 from portal.exposure.console.forms import BeginForm
+from portal.exposure.console.reasons import said
 from portal.exposure.uploads import receiving, workbooks
 from portal.exposure.uploads.models import LEFT_OUT, LIST, SHEET, TEXT, Upload
 from portal.exposure.uploads.orders import SENDS
@@ -105,7 +106,7 @@ def _take_workbook(upload: Upload, sheet: str, body: Body) -> Any:
         return jsonify({"sheets": error.sheets}), REFUSED
     except WorkbookRefused as error:
         _discard(upload)
-        return jsonify({"error": "workbook", "words": words.workbook(str(error))}), REFUSED
+        return jsonify({"error": "workbook", "words": words.workbook(said(str(error)))}), REFUSED
     except TooManyWorkbooks:
         _discard(upload)
         return _refused("busy", BUSY)
@@ -135,7 +136,7 @@ def send(slug: str) -> Any:
         fault = words.sheets(error.sheets)
         return _failed(slug, upload, body, fault, sheets=True)
     except WorkbookRefused as error:
-        return _failed(slug, upload, body, words.workbook(str(error)))
+        return _failed(slug, upload, body, words.workbook(said(str(error))))
     except TooManyWorkbooks:
         return _failed(slug, upload, body, words.refusal("busy"))
     except (UploadGone, OffsetConflict):

@@ -67,6 +67,26 @@ OPTIONS = (
     N_("A workbook says its own encoding: leave the encoding out"),
     "'%(name)s' is no text encoding. Usual ones: %(names)s",
 )
+# Why a workbook cannot be read.
+WORKBOOKS = (
+    N_("it has a password. Save it without one"),
+    N_("it is damaged, or no XLSX workbook"),
+    N_("it is damaged"),
+    N_("row %(number)s has more than %(most)s characters"),
+    N_("it is a zip archive but no XLSX workbook. Take the file out of it, or save it as XLSX"),
+    N_("it expands to more than %(number)s times its size. Save the sheet as CSV"),
+    N_("it has more than a million cells with an error"),
+    N_("it expands to %(size)s MB, and at most %(most)s MB are read. Save the sheet as CSV"),
+    N_(
+        "the sheet spans %(cells)s cells, and at most %(most)s are read. Delete the empty rows and columns "
+        "beside the list, or save the sheet as CSV"
+    ),
+    N_("it did not arrive whole. Upload it again"),
+    N_("it takes too long. Save the sheet as CSV"),
+    N_("it needs more than %(number)s MB of memory"),
+    N_("it needs more than %(number)s MB of memory. Save the sheet as CSV"),
+    N_("the process that reads it ended early. Save the sheet as CSV"),
+)
 DESCRIPTIONS = (
     N_("text in %(encoding)s, columns separated by commas"),
     N_("text in %(encoding)s, columns separated by semicolons"),
@@ -155,7 +175,12 @@ def _plain(reason: str) -> str:
 
 def _translated(text: str) -> str:
     found = _found(text)
-    return str(gettext(PLAINER.get(found[0], found[0]), **found[1])) if found else text
+    if found is None:
+        return text
+    template, values = found
+    if "reason" in values:
+        values["reason"] = _translated(values["reason"])
+    return str(gettext(PLAINER.get(template, template), **values))
 
 
 def _found(text: str) -> tuple[str, dict[str, str]] | None:
@@ -167,5 +192,5 @@ def _found(text: str) -> tuple[str, dict[str, str]] | None:
 
 @cache
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    every = (*ROWS, *NOTES, *FILES, *OPTIONS, *DESCRIPTIONS)
+    every = (*ROWS, *NOTES, *FILES, *OPTIONS, *WORKBOOKS, *DESCRIPTIONS)
     return tuple((text, re.compile(_VALUE.sub(r"(?P<\1>.+?)", re.escape(text)), re.DOTALL)) for text in every)

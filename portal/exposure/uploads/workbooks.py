@@ -83,7 +83,7 @@ def _fill(descriptor: int, upload: Upload, read: Callable[[int], bytes]) -> None
     if not size:
         raise UploadRefused(EMPTY)
     if upload.size not in (None, size):
-        raise WorkbookRefused("it did not arrive whole. Send it again")
+        raise WorkbookRefused("it did not arrive whole. Upload it again")
 
 
 def _store_rows(place: Place, upload: Upload, descriptor: int, sheet: str) -> None:

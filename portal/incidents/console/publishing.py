@@ -102,7 +102,7 @@ def compare(slug: str) -> Any:
         zone=console.settings.site.timezone,
         tomorrow=shared.day_after(1),
         in_utc=lambda text: entries.utc(parse_time(text, console.settings.site.timezone)),
-        names_of=lambda tags: ", ".join(languages.own_name(tag) for tag in tags),
+        names_of=lambda tags: ", ".join(languages.name_here(tag) for tag in tags),
         public_path=f"{console.public_url}/incidents/{slug}/",
     )
     return (html, REFUSED) if fault else html

@@ -20,6 +20,7 @@ from portal.incidents.drafts.posting import Post
 from portal.incidents.drafts.releasing import NotReleasable
 from portal.incidents.drafts.statements import Told
 from portal.incidents.models import PHASES, PUBLISHED, Incident
+from portal.incidents.times import When
 from portal.incidents.writing import UpdateUnknown
 from portal.staff import members, sending
 from portal.staff.approvals.console import ask
@@ -33,6 +34,7 @@ bp = StaffPages("timeline", __name__)
 _PATH = "/incidents/<slug>/timeline/"
 _DRAFT = f"{_PATH}<string(length=16):key>/"
 KEY_BYTES = 8
+TIMES = (entries.OCCURRED, entries.NEXT_BY)
 
 
 @bp.page(_PATH, roles=AUTHORS)
@@ -118,7 +120,7 @@ def compose(slug: str, key: str) -> Any:
         told = _findings(session, incident, draft)
         people = console.uses.subscribers(session, incident.id) if console.uses else 0
         asked = shared.requests(session, POST, slug, key)
-    echoes = {part: _echo(draft.parts, part) for part in (entries.OCCURRED, entries.NEXT_BY)}
+    echoes = {part: _echo(draft.parts, part) for part in TIMES}
     return render_template(
         "incidents/console/compose.html",
         incident=incident,
@@ -200,7 +202,8 @@ def post(slug: str, key: str) -> Any:
         key=key,
         draft=draft,
         parts=draft.parts,
-        echoes={part: _echo(draft.parts, part) for part in (entries.OCCURRED, entries.NEXT_BY)},
+        echoes={part: _echo(draft.parts, part) for part in TIMES},
+        times={part: _time(draft.parts, part) for part in TIMES},
         languages_written=[one for one in console.settings.site.languages if draft.parts.get(f"body:{one}")],
         told=checks(told, frame.language()),
         stopped=stopped,
@@ -260,7 +263,7 @@ def _edited(session: Session, slug: str, key: str, draft: Draft) -> list[tuple[s
 
 def _told(session: Session, incident: Incident, draft: Draft) -> dict[str, Any]:
     told = _findings(session, incident, draft)
-    echoes = {part: _echo(draft.parts, part) for part in (entries.OCCURRED, entries.NEXT_BY)}
+    echoes = {part: _echo(draft.parts, part) for part in TIMES}
     asked = shared.requests(session, POST, incident.slug, draft.document.removeprefix(entries.document("")))
     return {"told": checks(told, frame.language()), "echoes": echoes, "cancelled": bool(asked.void)}
 
@@ -272,6 +275,13 @@ def _findings(session: Session, incident: Incident, draft: Draft) -> list[Told]:
 
 def _draft(session: Session, incident: Incident, key: str) -> Draft:
     return store.head(session, incident, entries.document(key)) or abort(404)
+
+
+def _time(parts: Mapping[str, str], part: str) -> When | None:
+    try:
+        return entries.time_in(parts, part)
+    except EntryInvalid:
+        return None
 
 
 def _echo(parts: Mapping[str, str], part: str) -> str:

@@ -177,7 +177,7 @@ def test_a_holding_statement_asks_for_three_parts_and_for_a_time(draft, ana, ben
 def test_publishing_says_which_language_has_no_text_and_what_its_readers_get(published, ana):
     ana.autosave(EDITOR, **hidden(ana.read(EDITOR)) | {"title": "The bookings of 3 November"})
     page = ana.read(PUBLISH)
-    assert "No text in: Español" in page
+    assert "No text in: Spanish" in page
     assert "finds your text in English" in page
 
 
