@@ -141,6 +141,7 @@ def create_console(
         app.register_blueprint(page.bp)
     pages.install(app)
     app.jinja_env.globals |= {"public_url": settings.base_url, "one_person": settings.console.one_person}
+    app.jinja_env.globals["language_here"] = languages.name_here
     _put_in_front(app, parts.settings)
     return app
 

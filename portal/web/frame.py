@@ -348,7 +348,6 @@ def _template_context() -> dict[str, Any]:
         "contact_phone": settings.site.contact_phone,
         "languages": settings.site.languages,
         "language_name": languages.own_name,
-        "language_here": languages.name_here,
         "this_page": this_page,
         "is_listed": _is_listed,
         "language": language(),

@@ -32,6 +32,7 @@ FLASK_ALLOWED = {
     "portal.console.application",  # it assembles the console
     "portal.console.home",  # pages
     "portal.checklist.words",  # words of pages
+    "portal.console.audit.details",  # words of pages
     "portal.console.audit.words",  # words of pages
     "portal.console.mail.words",  # words of pages
     "portal.console.settings.changing",  # pages

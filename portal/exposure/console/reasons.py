@@ -81,7 +81,7 @@ WORKBOOKS = (
         "the sheet spans %(cells)s cells, and at most %(most)s are read. Delete the empty rows and columns "
         "beside the list, or save the sheet as CSV"
     ),
-    N_("it did not arrive whole. Upload it again"),
+    "it did not arrive whole. Upload it again",
     N_("it takes too long. Save the sheet as CSV"),
     N_("it needs more than %(number)s MB of memory"),
     N_("it needs more than %(number)s MB of memory. Save the sheet as CSV"),
@@ -135,6 +135,7 @@ PLAINER = {
     "a quotation mark is not closed, or the row is far too long": N_(
         "a quotation mark is missing at the end of a field, or the row is far too long"
     ),
+    "it did not arrive whole. Upload it again": N_("it didn’t arrive whole. Upload it again"),
     "the line is not in the encoding %(name)s": N_("the line isn’t in the encoding %(name)s"),
 }
 # The page offers what the command line proposes.
