@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal.core.db import Database, insert
 from portal.outbox.mail import PRIORITIES, REQUESTED
-from portal.outbox.models import ENDED, SENT, MailRelay, OutboxMail
+from portal.outbox.models import BOUNCED, ENDED, FAILED, SENT, UNCERTAIN, MailRelay, OutboxMail
 
 # The first rate after the relay throttled, in mails a second; it doubles every second until the next time.
 START = 5.0
@@ -154,3 +154,21 @@ def measured_rate(session: Session, now: datetime) -> float | None:
         return None
     seconds: float = (last - first).total_seconds()
     return (int(number) - 1) / seconds
+
+
+def accepted(session: Session) -> tuple[int, int]:
+    """Return how many of the newest mails that ended were accepted, and how many those are.
+
+    Not of all: of a big notice that has just begun they would take long to count.
+    """
+    ended = []
+    for state in (SENT, FAILED, UNCERTAIN, BOUNCED):
+        newest = (
+            select(OutboxMail.finished_at)
+            .where(ENDED & (OutboxMail.state == state) & OutboxMail.finished_at.is_not(None))
+            .order_by(OutboxMail.finished_at.desc())
+            .limit(MOST_MEASURED)
+        )
+        ended += [(at, state == SENT) for at in session.scalars(newest)]
+    newest_of_all = sorted(ended, reverse=True)[:MOST_MEASURED]
+    return sum(sent for _at, sent in newest_of_all), len(newest_of_all)

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 
 from portal.audit.models import AuditEntry
 from portal.console.mail import jobs
-from portal.outbox import service
+from portal.outbox import pace, service
 from portal.outbox.models import MailPause, OutboxMail
 from portal.reset.emails import ResetLink
 from portal.runtime.doctor.names import Names
@@ -63,7 +63,21 @@ def test_the_page_says_what_failed_and_why_in_plain_words(office, failed):
     page = main_of(office.as_role("support").get("/mail/").text)
     assert "The address doesn’t exist, or the email server refused it." in page
     assert "The email server was busy, or we sent too fast." in page
-    assert "0% of those that ended" in page.replace(" %", "%").replace("\xa0", "")
+    assert "0% of the newest 4 that ended" in page.replace(" %", "%").replace("\xa0", "")
+
+
+def test_the_share_that_was_accepted_is_of_the_newest_however_many_ended_before(
+    office, failed, db, monkeypatch
+):
+    monkeypatch.setattr(pace, "MOST_MEASURED", 8)
+    failed(5)
+    failed(6, state="sent")
+    with db.write() as session:
+        rows = session.scalars(select(OutboxMail).where(OutboxMail.state == "failed")).all()
+        for row in rows[:4]:
+            row.finished_at -= timedelta(hours=1)
+    page = office.as_role("admin").get("/mail/")
+    assert "75% of the newest 8 that ended" in page.text
 
 
 def test_a_pause_needs_no_confirmation_but_its_end_does(office, db, clock):

@@ -146,6 +146,7 @@ def test_what_pages_of_staff_ask_again_and_again_scans_no_log_and_no_mail(db, ev
         for notice in progress.campaigns(session):
             progress.ledger(session, notice)
         pace.measured_rate(session, clock.now())
+        pace.accepted(session)
         subscriptions.count(session, new_id())
     assert [
         (statement, tables)

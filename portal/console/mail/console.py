@@ -132,18 +132,19 @@ def _page(form: ReasonForm | None = None, fault: str = "") -> str:
         delays = service.delays(session, MOST_READ)
         unsubscribed = figures.unsubscribed(session)
         rate = pace.measured_rate(session, now)
+        accepted, ended = pace.accepted(session)
         paces = pace.paces(session)
         degraded = service.why_degraded(session, now)
         may_pause, may_resume = bool(PAUSES & roles), bool(RESUMES & roles)
         paused = lanes.pause_of(session)
-    ended = sum(mails.ended.values())
     return render_template(
         "console/mail/mail.html",
         form=form or ReasonForm(formdata=None),
         fault=fault,
         empty=EmptyForm(),
         mails=mails,
-        accepted=100 * mails.ended["sent"] / ended if ended else None,
+        accepted=100 * accepted / ended if ended else None,
+        ended=ended,
         most=figures.MOST,
         most_read=MOST_READ,
         failures=[(reason, reason_words(reason), number) for reason, number in failures.items()],
