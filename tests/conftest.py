@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "real_codes: a guess of a mailed code costs what it does in production"
     )
     compiled.once()
+    # In the background of a shell a process ignores Ctrl-C, and so would what a test interrupts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers() -> int:

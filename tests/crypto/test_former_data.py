@@ -172,6 +172,7 @@ def test_a_link_opens_its_answer(client):
     assert "The incident" in client.submit("/check/answer/").text
 
 
+@pytest.mark.real_codes
 def test_a_code_opens_the_answer_in_the_browser_that_asked(app):
     code = MAILS["check"]["code"]
     opened = with_cookies(app, WRITTEN["asking_browser"]).submit("/check/sent/", code=code)
