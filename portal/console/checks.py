@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from portal.console import rights
+from portal.core.clock import SystemClock
 from portal.core.db import Database
 from portal.core.settings import Settings
 from portal.crypto import keys
@@ -15,9 +16,11 @@ from portal.runtime.command_line import counted
 from portal.staff.approvals import service as approvals
 from portal.staff.members import State
 from portal.staff.models import StaffInvitation, StaffMember
+from portal.staff.people.jobs import ACTIONS
 from portal.staff.roles import Role
 
 FEWEST_ADMINS = 2
+INVITATION = "staff.invite"
 GROUP_AND_OTHERS = 0o077
 
 
@@ -129,8 +132,9 @@ def _nobody_can_join(session: Session) -> str | None:
     invited = set(session.scalars(select(StaffMember.id).where(StaffMember.state == State.INVITED)))
     invited -= set(session.scalars(select(StaffInvitation.member_id)))
     # They get a link once a second person agrees.
-    waiting = [approvals.fields_of(one) for one in approvals.waiting(session) if approvals.readable(one)]
-    invited -= {bytes.fromhex(fields["member"]) for fields in waiting if "member" in fields}
+    asked = [one for one in approvals.waiting(session) if one.kind == INVITATION]
+    waits, _void = approvals.by_validity(session, ACTIONS, asked, SystemClock().now())
+    invited -= {bytes.fromhex(approvals.fields_of(one)["member"]) for one in waits}
     if not invited:
         return None
     return (

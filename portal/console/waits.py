@@ -14,7 +14,7 @@ from portal.staff.approvals import service as approvals
 from portal.staff.approvals.models import Approval
 from portal.staff.approvals.service import Action, State
 
-# What was sent back is said so long; a checklist goes on.
+# What was sent back, or cancelled, is said so long; a checklist goes on.
 SENT_BACK_SHOWN = timedelta(days=14)
 _LOOKED_AT = 200
 
@@ -58,6 +58,7 @@ def of_incidents(
         Wait(why, approvals.subject_of(one), one.asked_at, one.asked_by, approval=one)
         for why, found in ((Why.VOID, void), (Why.APPROVER, valid))
         for one in found
+        if why is not Why.VOID or one.asked_at > now - SENT_BACK_SHOWN
     ]
     late = [
         Wait(Why.OWNER, incident.slug, item.due_at, item.owner, item=item.name)

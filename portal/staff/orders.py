@@ -6,13 +6,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from portal.core.faults import RowUnreadable
+from portal.crypto.vault import PageVault
 from portal.runtime.parts import SealedHandler, WorkerParts
 from portal.staff import held, sessions
 from portal.staff.members import Member
 from portal.staff.roles import ANY, Role
+from portal.web import limits
 
 PREFIX = "staff."
+# How often a member stores something new on one day, such as drafts or requests: far more than anybody does.
+DAILY = "200 per day"
 # What the console is told, beside what a handler says itself.
 OVER = {"outcome": "session-over"}
 ROLE = {"outcome": "role"}
@@ -48,11 +54,16 @@ Run = Callable[[WorkerParts, Acting, Mapping[str, str]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Order:
-    """What one kind of order needs: one of these roles, and whether the member confirmed lately."""
+    """What one kind of order needs: one of these roles, and whether the member confirmed lately.
+
+    One that is `counted` leaves rows for good: a member gives it as often a day as DAILY says, all together.
+    The console counts what it stores itself.
+    """
 
     run: Run
     roles: frozenset[Role] = ANY
     step_up: bool = False
+    counted: bool = False
 
 
 def by(member_id: bytes) -> str:
@@ -78,6 +89,10 @@ def handler(order: Order) -> SealedHandler:
             return ROLE
         if order.step_up and now - proved_at >= sessions.STEP_UP + sessions.GRACE:
             return STEP_UP
+        if order.counted:
+            with parts.db.write() as session:
+                if not within_day(session, parts.vault, member.id, now):
+                    return {"outcome": "refused", "reason": "many-today", "values": {}}
         acting = Acting(member, session_id, proved_at)
         try:
             done = order.run(replace(parts, db=parts.db.acting({"by": acting.by})), acting, rest)
@@ -88,6 +103,11 @@ def handler(order: Order) -> SealedHandler:
         return {"outcome": "done"} | done
 
     return handle
+
+
+def within_day(session: Session, vault: PageVault, member_id: bytes, now: datetime) -> bool:
+    """Count that a member stores something new; return whether they may yet today."""
+    return limits.hit(session, vault, DAILY, "staff stores", member_id.hex(), now=now).allowed
 
 
 def handlers(orders: Mapping[str, Order]) -> dict[str, SealedHandler]:

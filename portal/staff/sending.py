@@ -7,13 +7,14 @@ from time import monotonic, sleep
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from flask import abort, current_app, flash, redirect, request, session, url_for
+from flask import abort, current_app, flash, g, redirect, request, session, url_for
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from portal.identity.sealed import service as sealed
 from portal.identity.sealed.process_key import NoWorker
 from portal.runtime.parts import ConsoleParts
-from portal.staff.orders import PREFIX
+from portal.staff.orders import PREFIX, within_day
 from portal.web import frame
 
 TOKEN = "staff"  # noqa: S105 - where the session's token lies in the cookie
@@ -65,6 +66,12 @@ def send(name: str, /, **fields: str) -> dict[str, Any]:
 def send_at_ticks(name: str, /, **fields: str) -> dict[str, Any]:
     """Do as `send`, for who must not see how long it took: they are told at whole ticks."""
     return _told(name, fields, tick=parts().tick)
+
+
+def may_store(db_session: Session) -> bool:
+    """Count that whoever is signed in stores something new; return whether they may yet today."""
+    console = parts()
+    return within_day(db_session, console.vault, g.staff.member.id, console.clock.now())
 
 
 def _told(name: str, fields: dict[str, str], *, tick: float) -> dict[str, Any]:

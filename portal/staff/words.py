@@ -29,6 +29,7 @@ REFUSALS = {
     "row": lazy_gettext(
         "Somebody altered a row of the database, so we did nothing. Tell your IT team: %(place)s."
     ),
+    "many-today": lazy_gettext("You stored more today than we take from one person. Go on tomorrow."),
     "too-long": lazy_gettext("That’s too long. Make it shorter."),
     "edited": lazy_gettext("This changed after it was asked for. Ask for approval again."),
     "decided": lazy_gettext("Somebody has already decided this."),

@@ -8,11 +8,14 @@ import pytest
 from portal.core.clock import SystemClock
 from portal.crypto import keys
 from portal.staff import members
+from portal.staff.approvals import service as approvals
+from portal.staff.people import jobs
 from portal.staff.roles import Role
 from portal.staff.sign_in import invitations
 
 # What depends on the database is in the fields that both have.
 pytestmark = pytest.mark.sqlite
+KIND = "staff.invite"
 URL = "https://console.northwind.example"
 
 
@@ -144,3 +147,17 @@ def test_an_address_of_the_internet_is_noted(examine, names, address):
 def test_an_address_without_tls_is_refused_with_the_settings(examine):
     (said,) = examine(PORTAL_CONSOLE_URL="http://console.northwind.example")
     assert said.startswith("WRONG settings: PORTAL_CONSOLE_URL: ")
+
+
+def test_a_request_that_nobody_can_approve_any_more_invites_nobody(examine, db, worker_vault, invite):
+    for name in ("ann", "ben"):
+        invite(f"{name}@northwind.example")
+    now = SystemClock().now()
+    with db.write() as session:
+        member = members.add(session, worker_vault, "eve@northwind.example", {Role.AUTHOR}, "en", now)
+        fields = {"member": member.id.hex()}
+        asked = approvals.ask(session, worker_vault, jobs.ACTIONS[KIND], KIND, fields, "", b"1" * 16, now)
+    assert "ok    invitations" in examine()
+    with db.write() as session:
+        session.merge(asked).asked_at = now - timedelta(days=8)
+    assert any(line.startswith("WRONG invitations: 1 person was invited") for line in examine())

@@ -4,6 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from portal.exposure.uploads.models import Upload
+from portal.incidents import service as incidents
+from portal.incidents.drafts.models import Draft
+from portal.site.saved.models import SiteContent
+from portal.staff.orders import within_day
 from tests.visitor import SAME_SITE, hidden
 
 BIG = "9" * 25
@@ -32,3 +37,48 @@ def test_a_broken_referer_leads_to_the_confirmation(office):
         "/mail/retry/", method="HEAD", data=token, headers=SAME_SITE | {"Referer": "http://["}
     )
     assert (answer.status_code, answer.location) == (303, "/confirm/?next=/")
+
+
+@pytest.fixture
+def busy(office, worker_vault):
+    """Somebody who stored as much today as they may; returns their browser and their session's token."""
+    colleague = office.add("author", "admin")
+    browser, now = office.sign_in(colleague), office.clock.now()
+    with office.db.write() as session:
+        incidents.create(session, "november", "Theft of bookings", ("Names",), now)
+        for vault in (worker_vault, office.app.extensions["portal"].vault):  # each counts what it stores
+            for _ in range(200):
+                assert within_day(session, vault, colleague.id, now)
+    with browser.session_transaction() as cookie:
+        return browser, cookie["staff"]
+
+
+@pytest.mark.parametrize(
+    "name", ["add", "ask", "checklist-file-keep", "incident-create", "notice-draft", "reset-count"]
+)
+def test_the_worker_takes_no_more_orders_a_day_than_anybody_gives(office, busy, name):
+    answer = office.parts.sealed[f"staff.{name}"](b"", {"session": busy[1]}, office.parts)
+    assert answer == {"outcome": "refused", "reason": "many-today", "values": {}}
+
+
+def test_the_console_stores_no_more_a_day_than_anybody_writes(office, busy, db):
+    browser, _token = busy
+    file = {"purpose": "list", "form": "text", "size": "9", "name": "a.csv"}
+    timeline, lists = "/incidents/november/timeline/", "/lists/november/"
+    token = hidden(browser.get(timeline).text)
+
+    def send(path, **fields):
+        answer = browser.post(path, data=token | fields, headers=SAME_SITE)
+        return browser.get(answer.location).text if answer.location else answer.text
+
+    for said in (
+        send(f"{timeline}new/", phase="contained"),
+        send("/settings/privacy.en/", act="save", value="# Privacy", base="0"),
+        send(f"{lists}uploads/", **file),
+    ):
+        assert "Go on tomorrow." in said
+    with db.read() as session:
+        assert [session.query(table).count() for table in (Draft, SiteContent, Upload)] == [0, 0, 0]
+    office.advance(timedelta(days=1))
+    with db.write() as session:
+        assert within_day(session, office.parts.vault, office.people["Author0"].id, office.clock.now())

@@ -49,7 +49,7 @@ def tidy(parts: WorkerParts) -> None:
 
 
 ORDERS = {
-    "notice-draft": Order(drafting.order_draft, AUTHOR),
+    "notice-draft": Order(drafting.order_draft, AUTHOR, counted=True),
     "notice-unreached": Order(exporting.order_take, ASKS, step_up=True),
 }
 ACTIONS = {EXPORTS: Action(exporting.describe, exporting.perform, ask=ASKS)}

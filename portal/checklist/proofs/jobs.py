@@ -52,7 +52,7 @@ def tidy(parts: WorkerParts) -> None:
 
 
 ORDERS = {
-    "checklist-file-keep": Order(keep, CHANGES),
+    "checklist-file-keep": Order(keep, CHANGES, counted=True),
     "checklist-file-open": Order(hand_over, CHANGES, step_up=True),
     "checklist-file-remove": Order(remove, CHANGES, step_up=True),
 }

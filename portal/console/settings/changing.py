@@ -118,6 +118,8 @@ def _value(shown: Setting) -> str:
     else:
         content = editing.picture(file)
     with console.db.write() as db_session:
+        if not sending.may_store(db_session):
+            raise Unfit(refusal("many-today"))
         return service.store_content(db_session, content, console.clock.now())
 
 

@@ -24,6 +24,7 @@ bp = StaffPages("files", __name__)
 
 REFUSED, CONFLICT, GONE, BUSY = 422, 409, 410, 503
 OFFSET, LENGTH = "Upload-Offset", "Upload-Length"
+MANY = "many-today"
 _HEAD = 4
 _LONGEST_OFFSET = 12
 _PIECE = 64 << 20
@@ -41,6 +42,8 @@ def begin(slug: str) -> Any:
         raise BadRequest
     with console.db.write() as db_session:
         incident = lists.incident_of(db_session, slug)
+        if not sending.may_store(db_session):
+            return _refused(MANY)
         try:
             upload = receiving.begin(
                 db_session,
@@ -169,6 +172,8 @@ def _take(upload: Upload, form: FormWithFile, head: bytes) -> None:
 def _begin(incident_id: bytes, purpose: str, kind: str) -> Upload:
     console = sending.parts()
     with console.db.write() as db_session:
+        if not sending.may_store(db_session):
+            raise UploadRefused(MANY)
         return receiving.begin(
             db_session, incident_id, purpose, kind, None, by(current().member.id), console.clock.now()
         )

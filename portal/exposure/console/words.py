@@ -8,6 +8,7 @@ from portal.datakinds import taxonomy
 from portal.datakinds.names import shown
 
 REFUSALS = {
+    "many-today": lazy_gettext("You stored more today than we take from one person. Go on tomorrow."),
     "empty": lazy_gettext("The file is empty."),
     "too-large": lazy_gettext("The file is too large. Text may have 2 GB, a workbook 200 MB."),
     "too-many": lazy_gettext("Five files are on their way already. Finish or delete one first."),

@@ -75,6 +75,8 @@ def new(slug: str) -> Any:
         return sending.done(_("Choose a phase."), f"/incidents/{slug}/timeline/")
     with console.db.write() as session:
         incident = found(session, slug)
+        if not sending.may_store(session):
+            return sending.done(refused("many-today"), f"/incidents/{slug}/timeline/")
         parts = entries.empty(incident, languages, console.settings.site.timezone)
         parts[entries.PHASE] = phase
         for language in languages:

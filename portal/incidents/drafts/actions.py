@@ -114,7 +114,7 @@ def orders(uses: IncidentUses) -> dict[str, Order]:
             return {}
 
     return {
-        "incident-create": Order(_create, AUTHORS),
+        "incident-create": Order(_create, AUTHORS, counted=True),
         "incident-change": Order(_change, AUTHORS),
         "update-alone": Order(post_alone, AUTHORS, step_up=True),
         "update-confirm": Order(_confirm, APPROVERS, step_up=True),

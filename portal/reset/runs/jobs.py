@@ -34,5 +34,5 @@ def perform(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, A
     return {"run": fields["run"]}
 
 
-ORDERS = {"reset-count": Order(count, ASKS)}
+ORDERS = {"reset-count": Order(count, ASKS, counted=True)}
 ACTIONS = {"reset.require": Action(service.describe, perform, ask=ASKS)}

@@ -181,7 +181,7 @@ def _action(parts: WorkerParts, kind: str) -> Action:
 
 
 ORDERS = {
-    "ask": Order(ask, step_up=True),
+    "ask": Order(ask, step_up=True, counted=True),
     "approve": Order(approve),
     "send-back": Order(send_back),
     "withdraw": Order(withdraw),

@@ -149,7 +149,7 @@ def _member(session: Session, parts: WorkerParts, fields: Mapping[str, Any]) -> 
 
 
 ORDERS = {
-    "add": Order(add, ADMIN, step_up=True),
+    "add": Order(add, ADMIN, step_up=True, counted=True),
     "end-sessions": Order(end_sessions, ADMIN),
 }
 ACTIONS = {
