@@ -112,7 +112,7 @@ def change(slug: str, item: str) -> Any:
         abort(404)
     console, form, fault = sending.parts(), ItemForm(), ""
     zone = console.settings.site.timezone
-    before, people = _item_and_people(slug, item)
+    before, people, form.discovered_at = _item_and_people(slug, item)
     form.owner.choices = [("", _("Nobody yet")), *people.items()]
     form.zone.choices = _zones(zone)
     if request.method == "GET":
@@ -123,7 +123,7 @@ def change(slug: str, item: str) -> Any:
         except OrderRefused as error:
             fault = refusal(error.reason)
             if error.reason == OUTDATED:
-                before, _people = _item_and_people(slug, item)
+                before, _people, _discovered = _item_and_people(slug, item)
                 form.version.data = str(before.version)  # pressed again, it replaces what is shown
         else:
             said = _("Saved: %(item)s.", item=TITLES[item])
@@ -188,13 +188,15 @@ def _typed(at: datetime | None, zone: str) -> str:
         return here.isoformat(timespec="minutes")
 
 
-def _item_and_people(slug: str, item: str) -> tuple[Item, Mapping[str, str]]:
+def _item_and_people(slug: str, item: str) -> tuple[Item, Mapping[str, str], datetime]:
     console = sending.parts()
     with console.db.read() as session:
-        found = service.item(session, console.vault, _incident(session, slug), item)
+        incident = _incident(session, slug)
+        found = service.item(session, console.vault, incident, item)
+        discovered_at = incidents.detected_at(session, incident)
         listed = members.listed(session, console.vault)
     people = {one.id.hex(): one.shown for one in listed if one.active}
-    return found, people
+    return found, people, discovered_at
 
 
 def _incident(session: Any, slug: str) -> Incident:

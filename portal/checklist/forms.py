@@ -15,6 +15,7 @@ from wtforms import (
 from wtforms.validators import Length, ValidationError
 
 from portal.checklist.service import NOTE_LENGTH, PROOF_LENGTH
+from portal.incidents.console.wording import of_time
 from portal.incidents.times import TimeInvalid, parse_time
 
 FIRST_YEAR, LAST_YEAR = 2000, 2100
@@ -27,6 +28,7 @@ class ItemForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     """
 
     due_at: datetime | None = None
+    discovered_at: datetime
 
     version = HiddenField()
     owner = SelectField(lazy_gettext("Owner"))
@@ -45,6 +47,13 @@ class ItemForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     def validate_due(self, field: Field) -> None:
         """Read the time as it was typed, in the chosen zone. Raises ValidationError."""
         self.due_at = _time(field, self.zone)
+        if self.due_at is not None and self.due_at < self.discovered_at:
+            raise ValidationError(gettext("That’s before you found out about the incident."))
+
+    def validate_proof(self, field: Field) -> None:
+        """Refuse a link that anybody on the way could read. Raises ValidationError."""
+        if (field.data or "").strip().casefold().startswith("http://"):
+            raise ValidationError(gettext("Use a link that starts with https://, or a reference number."))
 
 
 class DiscoveredForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
@@ -76,7 +85,7 @@ def _time(field: Field, zone: SelectField) -> datetime | None:
     try:
         at = parse_time(field.data, zone.data).at
     except TimeInvalid as error:
-        raise ValidationError(str(error)) from error
+        raise ValidationError(of_time(error)) from error
     if not FIRST_YEAR <= at.year <= LAST_YEAR:
         raise ValidationError(gettext("Choose a year from 2000 to 2100."))
     return at

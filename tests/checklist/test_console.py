@@ -93,7 +93,7 @@ class TestInMadrid:
         browser = office.as_role("author")
         for due, said in (
             ("2027-10-31 02:30", "2027-10-31T02:30+02:00"),
-            ("2027-03-28 02:30", "does not exist"),
+            ("2027-03-28 02:30", "doesn’t exist"),
         ):
             answer = save(browser, "it", due=due, zone="Europe/Madrid")
             assert answer.status_code == 422
@@ -172,6 +172,8 @@ def test_a_row_that_was_written_without_the_workers_keys_mails_nobody(office, in
         ("it", {"owner": "00" * 16}),
         ("it", {"note": "x" * 1501}),
         ("it", {"proof": "x" * 301}),
+        ("it", {"due": "2026-01-01 10:00"}),
+        ("it", {"proof": "http://tickets/1"}),
     ],
 )
 def test_what_makes_no_sense_is_refused(office, incident, db, item, fields):
