@@ -1,13 +1,13 @@
 """The console's pages of notices: draft one, ask for approval, follow it, hold it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from flask import abort, make_response, render_template, request
+from flask import abort, jsonify, make_response, render_template, request
+from flask_babel import format_decimal, lazy_gettext
 from flask_babel import gettext as _
-from flask_babel import lazy_gettext
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
@@ -113,6 +113,17 @@ def one(slug: str, number: int) -> str:
     return _page(slug, number)
 
 
+@bp.page("/notices/<slug>/<number:number>/progress")
+def live(slug: str, number: int) -> Response:
+    """Say how far a notice is, for the page's script."""
+    console = sending.parts()
+    with console.db.read() as session:
+        _incident, campaign = notice_of(session, slug, number)
+        data = status.as_data(session, console.settings, campaign, console.clock.now())
+    facts = {name: format_decimal(number) for name, number in _facts(data).items()}
+    return jsonify(state=data["state"], facts=facts)
+
+
 @bp.page("/notices/<slug>/<number:number>/text/<language>/")
 def text(slug: str, number: int, language: str) -> Response:
     """Show the mail as a made-up person would get it: on a phone, on a desktop, and as plain text."""
@@ -193,14 +204,16 @@ def _ordered(slug: str, number: int, name: str, said: str, **fields: str) -> Res
 def _held(slug: str, number: int, hold: Callable[..., None], said: str) -> Any:
     """Hold a notice without the worker: it must work while no worker runs, too."""
     form, console = ReasonForm(), sending.parts()
-    if not form.validate():
+    with console.db.read() as session:
+        is_draft = notice_of(session, slug, number)[1].state == DRAFT
+    if not is_draft and not form.validate():  # nobody needs to know why a draft is discarded
         return _page(slug, number, holding=form), REFUSED
     acting = console.db.acting({"by": by(current().member.id)})
     with acting.write() as session:
         incident, _campaign = notice_of(session, slug, number)
         campaign = steering.locked(session, incident.id, number)
         try:
-            hold(session, campaign, console.clock.now(), reason=form.reason.data)
+            hold(session, campaign, console.clock.now(), reason="" if is_draft else form.reason.data)
         except steering.NoticeState:
             said = str(REASONS["notice-state"])
     return sending.done(said, f"/notices/{slug}/{number}/")
@@ -234,6 +247,8 @@ def _page(
         "campaigns/console/notice.html",
         incident=incident,
         notice=data,
+        facts=_facts(data),
+        follows=state == RUNNING or (state == ENDED and leaving),
         described=described,
         kinds=KINDS,
         bases=BASES,
@@ -261,6 +276,21 @@ def _page(
         site_languages=console.settings.site.languages,
         spoken=spoken,
     )
+
+
+def _facts(data: Mapping[str, Any]) -> dict[str, int]:
+    """Return the numbers of a notice's progress that the page shows, by the names that it gives them."""
+    states = data["states"]
+    return {
+        "waiting": data["waiting"],
+        "queued": states["queued"] + states["sending"],
+        "sent": states["sent"],
+        "failed": states["failed"],
+        "uncertain": states["uncertain"],
+        "earlier": data["earlier"],
+        "left_out": data["left_out"],
+        "outside": data["outside"],
+    }
 
 
 def _held_by(session: Session, slug: str, number: int) -> tuple[AuditEntry, str, str] | None:

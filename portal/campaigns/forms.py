@@ -1,7 +1,7 @@
 """The console's forms of notices: drafting one, holding it, asking for approval."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from flask_babel import lazy_gettext
@@ -21,6 +21,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from portal.campaigns.models import CORRECTION, FIRST, SUPPLEMENTARY
 from portal.campaigns.series.audience import ALL, NEW, NOT_REACHED
+from portal.incidents.times import TimeInvalid, parse_time
 
 KINDS = {
     FIRST: lazy_gettext("First notice: tells people what happened"),
@@ -47,10 +48,11 @@ def _checkboxes(label: Any) -> SelectMultipleField:
 
 
 class DraftForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """A notice: what kind, for whom, in which waves. Times are UTC; `starts_at` is `rest_at`, read."""
+    """A notice: what kind, for whom, in which waves. `starts_at` is `rest_at`, read in the `zone`."""
 
     starts_at: datetime | None = None
     now: datetime
+    zone: str
 
     kind = RadioField(lazy_gettext("What kind of notice?"), choices=choices_of(KINDS), default=FIRST)
     base = RadioField(lazy_gettext("Who gets it?"), choices=choices_of(BASES), default=ALL)
@@ -65,7 +67,7 @@ class DraftForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
         lazy_gettext("Size of the first wave"),
         [Optional(), NumberRange(1, MOST_MAILS, lazy_gettext("Type a number of emails, 1 or more."))],
     )
-    rest_at = StringField(lazy_gettext("When the rest may go, in UTC"))
+    rest_at = StringField(lazy_gettext("When the rest may go"))
     per_hour = IntegerField(
         lazy_gettext("At most this many emails an hour"),
         [Optional(), NumberRange(1, MOST_MAILS, lazy_gettext("Type a number of emails, 1 or more."))],
@@ -73,11 +75,11 @@ class DraftForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
 
     def validate_rest_at(self, field: Field) -> None:
         """Read the time; an empty one is none. Raises ValidationError."""
+        typed = " ".join((field.data or "").split())
         try:
-            at = datetime.fromisoformat(field.data.strip()) if (field.data or "").strip() else None
-        except ValueError as error:
+            self.starts_at = parse_time(typed, self.zone).at if typed else None
+        except TimeInvalid as error:
             raise ValidationError(lazy_gettext("Type a date and time like 2026-12-01 09:00.")) from error
-        self.starts_at = at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
         if self.starts_at is not None and self.starts_at <= self.now:
             raise ValidationError(lazy_gettext("That time is over. Type a later one, or leave it empty."))
         if self.starts_at is None and self.first_size.data:

@@ -91,7 +91,7 @@ def test_a_notice_pauses_itself_when_somebody_is_left_out_and_another_lets_it_go
 ):
     author = office.add("author", "approver", name="Eva")
     browser, ben = office.sign_in(author), office.add("approver", name="Ben")
-    at = f"{clock.now() + timedelta(minutes=1):%Y-%m-%d %H:%M}"
+    at = f"{clock.now() + timedelta(minutes=1):%Y-%m-%d %H:%MZ}"
     asked = draft_and_ask(browser, first_size="4", rest_at=at)
     approver, answer = approve(office, ben, asked)
     assert answer.status_code == 303

@@ -62,7 +62,7 @@ def draft_and_ask(browser, **fields):
 def test_a_notice_goes_out_in_two_waves_with_a_pause(told, office, smtp, go, clock):
     author, ben = office.sign_in(office.add("author", name="Ann")), office.add("approver", name="Ben")
     assert "Draft a notice" in text_of(author, "/notices/")
-    at = f"{clock.now() + timedelta(minutes=20):%Y-%m-%d %H:%M}"
+    at = f"{clock.now() + timedelta(minutes=20):%Y-%m-%d %H:%MZ}"
     asked = draft_and_ask(author, first_size="4", rest_at=at, **{"en-own": "We are **very** sorry."})
     assert "We are very sorry." in text_of(author, f"{ONE}text/en/")
     assert "El 28 de octubre" in text_of(author, f"{ONE}text/es/")
@@ -76,6 +76,8 @@ def test_a_notice_goes_out_in_two_waves_with_a_pause(told, office, smtp, go, clo
     assert led_to(press(approver, asked, f"{asked}approve/", digest=digest, code=ben.code())) == asked
     go()
     assert len(notices(smtp)) == 4
+    assert author.get(f"{ONE}progress").json["facts"]["waiting"] == "5"
+    assert press(author, ONE, f"{ONE}pause/").status_code == 422
     assert led_to(press(author, ONE, f"{ONE}pause/", reason="The date is wrong")) == ONE
     office.advance(timedelta(minutes=21))
     go()
@@ -111,7 +113,7 @@ def test_a_draft_that_changed_is_not_started_by_a_former_approval(told, office, 
 
 def test_an_author_edits_a_draft_from_what_it_says_and_has_to_ask_again(told, office, clock):
     author, ben = office.as_role("author"), office.add("approver", name="Ben")
-    at = f"{clock.now() + timedelta(hours=2):%Y-%m-%d %H:%M}"
+    at = f"{clock.now() + timedelta(hours=3):%Y-%m-%d %H:%M}"  # in Madrid
     asked = draft_and_ask(author, first_size="4", rest_at=at, **{"en-own": "We are **very** sorry."})
     page = text_of(author, f"{ONE}edit/")
     assert "Any edit cancels it." in page
@@ -129,10 +131,11 @@ def test_an_author_edits_a_draft_from_what_it_says_and_has_to_ask_again(told, of
     assert "This changed after it was asked for" in text_of(office.sign_in(ben), asked)
 
 
-def test_only_a_draft_is_edited(told, office):
+def test_only_a_draft_is_edited_and_it_is_discarded_without_a_reason(told, office):
     author = office.as_role("author")
     draft_and_ask(author)
-    press(author, ONE, f"{ONE}stop/", reason="Not needed")
+    assert led_to(press(author, ONE, f"{ONE}stop/")) == ONE
+    assert "Stopped" in text_of(author, ONE)
     assert author.get(f"{ONE}edit/").status_code == 404
 
 

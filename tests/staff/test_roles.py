@@ -94,6 +94,7 @@ ROUTES = {
     "/notices/": ALL,
     "/notices/<slug>/<number:number>/": ALL,
     "/notices/<slug>/<number:number>/ask/": {"author"},
+    "/notices/<slug>/<number:number>/progress": ALL,
     "/notices/<slug>/<number:number>/unreached/": {"approver", "author", "privacy"},
     "/notices/<slug>/<number:number>/unreached/ask/": {"author", "privacy"},
     "/notices/<slug>/<number:number>/unreached/file/": {"author", "privacy"},

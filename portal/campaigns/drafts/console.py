@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import abort, redirect, render_template, request
 from flask_babel import gettext as _
@@ -17,6 +19,7 @@ from portal.campaigns.series import audience as audiences
 from portal.campaigns.series import progress, shown
 from portal.exposure import service as exposure
 from portal.exposure.console.words import kind_names
+from portal.incidents.times import parse_time
 from portal.staff import sending
 from portal.staff.approvals import service as approvals
 from portal.staff.pages import StaffPages
@@ -53,7 +56,7 @@ def _page(slug: str, campaign: Campaign | None = None) -> Any:
         incident = incident_of(session, slug)
         active = exposure.active(session, incident.id)
         earlier = [each for each in progress.of_incident(session, incident.id) if each.begun_at is not None]
-        said = _said(session, campaign) if campaign and request.method == "GET" else {}
+        said = _said(session, campaign, site.timezone) if campaign and request.method == "GET" else {}
         waits = campaign and approvals.find_waiting(
             session,
             console.actions,
@@ -62,7 +65,8 @@ def _page(slug: str, campaign: Campaign | None = None) -> Any:
             console.clock.now(),
         )
     form = DraftForm(data=said)
-    form.now = console.clock.now()
+    form.now, form.zone = console.clock.now(), site.timezone
+    example = f"{form.now.astimezone(ZoneInfo(site.timezone)) + timedelta(days=1):%Y-%m-%d} 09:00"
     kinds = kind_names(frame.language())
     listed = set(exposure.counts_of(active)) if active else set()
     form.classes.choices = choices_of(
@@ -100,6 +104,9 @@ def _page(slug: str, campaign: Campaign | None = None) -> Any:
         number=campaign.number if campaign else None,
         waits=waits,
         other_waves=said.get("other_waves"),
+        zone=site.timezone,
+        example=example,
+        example_in_utc=f"{parse_time(example, site.timezone).at:{TIME}} UTC",
     )
     return page, REFUSED if fault or form.errors or any(each.errors for each in own.values()) else 200
 
@@ -120,7 +127,7 @@ def _plan(slug: str, form: DraftForm) -> dict[str, Any]:
     }
 
 
-def _said(session: Session, campaign: Campaign) -> dict[str, Any]:
+def _said(session: Session, campaign: Campaign, zone: str) -> dict[str, Any]:
     """Return what a draft says, as the form's fields; `own` is by language."""
     audience = audiences.of(campaign)
     of_notice = select(Wave).where(Wave.notice_id == campaign.id).order_by(Wave.number)
@@ -134,11 +141,11 @@ def _said(session: Session, campaign: Campaign) -> dict[str, Any]:
         "own": {
             tag: one.own_source or one.own_text for tag, one in shown.words_of(session, campaign).items()
         },
-        **_waves(list(session.scalars(of_notice))),
+        **_waves(list(session.scalars(of_notice)), zone),
     }
 
 
-def _waves(waves: list[Wave]) -> Mapping[str, Any]:
+def _waves(waves: list[Wave], zone: str) -> Mapping[str, Any]:
     """Return the waves as the form's fields; `other_waves` where a command made what the form cannot."""
     times = [wave.not_before for wave in waves if wave.not_before is not None]
     first = [wave for wave in waves if wave.not_before is None]
@@ -146,6 +153,6 @@ def _waves(waves: list[Wave]) -> Mapping[str, Any]:
     return {
         "worst_first": any((wave.worst, wave.least) != (WORST, LEAST) for wave in waves),
         "first_size": sum(wave.expected for wave in first) if times and first else None,
-        "rest_at": f"{times[0]:{TIME}}" if times else "",
+        "rest_at": f"{times[0].astimezone(ZoneInfo(zone)):{TIME}}" if times else "",
         "other_waves": len(set(times)) > 1 or (cut and not times),
     }
