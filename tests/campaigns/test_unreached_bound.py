@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from portal.campaigns import failed, jobs
 from portal.campaigns.models import Campaign
+from portal.campaigns.tasks.models import NoticeTask
 from portal.campaigns.tasks.work import Tasks
 from portal.exposure.models import ExposureList
 from tests.campaigns.conftest import SLUG, numbered
@@ -49,6 +50,26 @@ def test_a_running_notice_is_stopped_and_its_list_let_go(approved, office, db):
 def test_it_has_whom_its_approver_saw(approved, office):
     assert Tasks(office.parts).step() == 1
     assert len(rows_of(take(approved))) == 1
+
+
+def test_a_list_can_be_approved_while_more_mails_fail(office, operator, smtp, go, clock, db):  # noqa: F811
+    smtp.answer_recipient = lambda _address: "550 5.1.1 no"
+    operator.live(numbered(9))
+    at = (clock.now() + timedelta(hours=1)).isoformat()
+    start(operator, "--wave", "4", "--wave", f"rest@{at}")
+    go()
+    author, ben = office.as_role("author"), office.add("approver", name="Ben")
+    request = press(author, PAGE, f"{PAGE}ask/", reason="Letters").location
+    office.advance(timedelta(hours=1))
+    go()
+    again = office.sign_in(office.people["Author0"])
+    assert f'href="{request}"' in again.get(PAGE).text, "it still waits"
+    approver = office.sign_in(ben)
+    assert "at most" in approver.get(request).text
+    assert press(approver, request, f"{request}approve/", code=ben.code()).status_code == 303
+    assert Tasks(office.parts).step() == 1
+    with db.read() as session:
+        assert session.scalars(select(NoticeTask)).one().people == 9
 
 
 def test_a_notice_that_is_stopped_after_the_approval_puts_nobody_on_it(approved, office):

@@ -21,6 +21,7 @@ from portal.incidents.models import Incident
 from portal.staff import members, sending
 from portal.staff.approvals import service as approvals
 from portal.staff.approvals.console import ask
+from portal.staff.approvals.models import Approval
 from portal.staff.orders import by
 from portal.staff.pages import StaffPages, current
 from portal.staff.roles import Role
@@ -82,7 +83,8 @@ def ask_for_list(slug: str, number: int) -> Any:
         return _page(slug, number, form), REFUSED
     with sending.parts().db.read() as session:
         incident, campaign = notice_of(session, slug, number)
-        fields = _fields(session, incident.id, slug, campaign.number)
+        most = exporting.most_ended(session, campaign)
+        fields = _fields(session, incident.id, slug, campaign.number) | {"most": str(most)}
     try:
         return ask(EXPORTS, fields, form.reason.data or "")
     except OrderRefused as error:
@@ -140,6 +142,13 @@ def _fields(session: Session, incident_id: bytes, slug: str, number: int) -> dic
     return {"incident": slug, "notice": str(number), "copy": str(copy)}
 
 
+def _is_for(approval: Approval, fields: dict[str, str]) -> bool:
+    """Return whether a request is for this copy of a list, however many were missed when it was asked for."""
+    if approval.kind != EXPORTS or not approvals.readable(approval):
+        return False
+    return approvals.fields_of(approval).items() >= fields.items()
+
+
 def _page(slug: str, number: int, form: ExportForm, fault: str = "") -> str:
     console, staff = sending.parts(), current()
     with console.db.read() as session:
@@ -152,14 +161,15 @@ def _page(slug: str, number: int, form: ExportForm, fault: str = "") -> str:
         owner = _owner(newest) if newest else None
         names = {by(member): name for member, name in members.names(session, console.vault).items()}
         now = console.clock.now()
-        waits = approvals.find_waiting(session, console.actions, EXPORTS, fields, now)
+        asked = [one for one in approvals.waiting(session) if _is_for(one, fields)]
+        waiting, _void = approvals.by_validity(session, console.actions, asked, now)
     ready = newest is not None and newest.state == READY and now < newest.changed_at + service.KEPT
     return render_template(
         "campaigns/console/unreached.html",
         incident=incident,
         number=number,
         counts=counts,
-        waits=waits,
+        waits=waiting[-1] if waiting else None,
         task=newest,
         works=newest is not None and newest.state == WAITING,
         problem=why_of(newest.fault) if newest is not None and newest.state == FAILED else "",

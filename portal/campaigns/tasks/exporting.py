@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
 from portal.campaigns import failed
-from portal.campaigns.models import STOPPED, Campaign
+from portal.campaigns.models import PAUSED, RUNNING, STOPPED, Campaign
 from portal.campaigns.refusals import REASONS, refused
 from portal.campaigns.series import steering
 from portal.campaigns.series.progress import ledger, list_number
@@ -39,25 +39,39 @@ KEY_BYTES = 32
 MARK = "\ufeff"
 # What was counted when a second person approved a file.
 APPROVED = "approved"
-COUNTS = ("missed_failed", "missed_uncertain", "missed_not_queued")
 
 
 def describe(session: Session, fields: Mapping[str, str]) -> dict[str, Any]:
     """Return what the second person approves: of whom a file is made. Raises Refused.
 
-    Fields: incident (slug), notice (number), copy (its number).
+    Fields: incident (slug), notice (number), copy (its number), most (whose mail ended, at most). More mails
+    fail while somebody looks at the request. Those that were stopped are bound exactly: an author stops them.
     """
     incident, campaign = _found(session, fields)
-    counts = missed_counts(session, campaign)
+    counts, most = missed_counts(session, campaign), int(fields["most"])
     if not sum(counts.values()):
         raise Refused("nobody-missed")
+    if _ended(counts) > most:
+        raise Refused("edited")
     return {
         "incident": incident.slug,
         "notice": campaign.number,
         "list_version": list_number(session, campaign),
         "copy": int(fields["copy"]),
-        **counts,
+        "missed_at_most": most,
+        "missed_not_queued": counts["missed_not_queued"],
     }
+
+
+def most_ended(session: Session, campaign: Campaign) -> int:
+    """Return how many addresses whose mail ended somebody is asked for: more while a notice goes out."""
+    ended = _ended(missed_counts(session, campaign))
+    goes_out = steering.state_of(campaign) in (RUNNING, PAUSED)
+    return ended + (ended + 100 if goes_out else ended // 10 + 10)
+
+
+def _ended(counts: Mapping[str, int]) -> int:
+    return counts["missed_failed"] + counts["missed_uncertain"]
 
 
 def missed_counts(session: Session, campaign: Campaign) -> dict[str, int]:
@@ -78,7 +92,7 @@ def perform(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, A
         if session.get(NoticeTask, task_id) is None:
             needs_unchanged(session, describe, fields, shown)
             incident, campaign = _found(session, fields)
-            counts = {name: shown[name] for name in COUNTS}
+            counts = {name: shown[name] for name in ("missed_at_most", "missed_not_queued")}
             content = {name: fields[name] for name in ("incident", "notice", "copy")} | {APPROVED: counts}
             service.begin(
                 session, parts.vault, EXPORT, incident.id, content, parts.clock.now(),
@@ -176,8 +190,7 @@ def opened(key: bytes, task_id: bytes, number: int, content: bytes) -> bytes:
 def _more(session: Session, campaign: Campaign, missed: failed.Missed, approved: Mapping[str, int]) -> bool:
     """Return whether a notice misses more people than were approved; kept counts may be late."""
     unqueued = missed_counts(session, campaign)["missed_not_queued"]
-    ended = approved["missed_failed"] + approved["missed_uncertain"]
-    return len(missed.reasons) > ended or unqueued > approved["missed_not_queued"]
+    return len(missed.reasons) > approved["missed_at_most"] or unqueued > approved["missed_not_queued"]
 
 
 def _found(session: Session, fields: Mapping[str, str]) -> tuple[Incident, Campaign]:
