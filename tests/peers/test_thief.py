@@ -115,7 +115,8 @@ class Portal:
             return "250 OK" if len(tried) % 2 else "451 later"
 
         self.smtp.answer_recipient = every_second
-        addresses = len({customer.address for customer in self.customers if customer.affected})
+        affected = {customer.address for customer in self.customers if customer.affected}
+        addresses = len(affected) - 1  # one is left out
         command(self.environ, "campaigns", "notify", SLUG, "--confirm", str(addresses))
         wait_until(lambda: len(tried) == addresses)
 
