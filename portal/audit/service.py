@@ -121,6 +121,12 @@ def newest_of(session: Session, subject: str, actions: tuple[str, ...]) -> Audit
     return session.scalar(select(AuditEntry).where(about).order_by(AuditEntry.number.desc()).limit(1))
 
 
+def recent_of(session: Session, subject: str, action: str, since: datetime) -> list[AuditEntry]:
+    """Return the entries of an action about a subject after a time; they are not verified."""
+    about = (AuditEntry.subject == subject) & (AuditEntry.action == action)
+    return list(session.scalars(select(AuditEntry).where(about, AuditEntry.at > since)))
+
+
 def newest_with(session: Session, subject: str, name: str) -> AuditEntry | None:
     """Return the newest entry about a subject whose details have this name, or None; it is not verified."""
     about = (AuditEntry.subject == subject) & AuditEntry.details.contains(f'"{name}":', autoescape=True)

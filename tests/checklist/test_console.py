@@ -32,7 +32,7 @@ def save(browser, item, **fields):
 def test_the_authorities_are_due_72_hours_after_discovery_until_somebody_changes_it(office, incident):
     browser = office.as_role("author")
     page = main_of(browser.get(PAGE).text)
-    assert page.count("datetime=") == 2
+    assert page.count("datetime=") == 3  # discovered, due, printed
     assert "No time set" in page
     save(browser, "authorities", due="2026-12-24 18:30")
     assert "24 December 2026, 18:30" in main_of(browser.get(PAGE).text)

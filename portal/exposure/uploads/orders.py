@@ -48,9 +48,8 @@ def show_found(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) ->
 
 def _record_look(session: Session, slug: str, upload: str, by: str, now: datetime) -> None:
     """Record who looked at a file's rows; looking again within five minutes is one look."""
-    newest = audit.newest_of(session, slug, ("exposure.samples",))
-    if newest is not None and now - newest.at < LOOK:
-        told = parsed(newest.details, "audit_entries", newest.number)
+    for look in audit.recent_of(session, slug, "exposure.samples", now - LOOK):
+        told = parsed(look.details, "audit_entries", look.number)
         if (told.get("by"), told.get("upload")) == (by, upload):
             return
     audit.record(session, "exposure.samples", slug, {"upload": upload}, now)

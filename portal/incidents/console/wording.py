@@ -146,6 +146,12 @@ WHY = {
 EXAMPLES = {
     "Make two sentences of it.": N_("Make two sentences of it."),
     "An empty line begins a new paragraph.": N_("An empty line begins a new paragraph."),
+    "[the words of the link](https://www.example.com/)": N_(
+        "[the words of the link](https://www.example.com/)"
+    ),
+    "note: The stolen file also holds dates of birth. We had missed them.": N_(
+        "The stolen file also holds dates of birth. We had missed them."
+    ),
 }
 _VALUE = re.compile(r"%\\\((\w+)\\\)s")
 # What a file has before the reason: `signed_by: `, and `The apology: `.

@@ -44,6 +44,45 @@ def test_a_finding_is_said_in_the_readers_language(app, reason, said, spoken):
     assert (words.startswith(said), language) == (True, spoken)
 
 
+EVERY_FAULT = """---
+title: The theft
+language: en
+signed_by: Ana Ruiz
+role: Head
+note: x
+---
+
+We regret any inconvenience. ~~old~~ and [^1] and <b>x</b> ![a](b.png) [here](//evil.example/x) [x](#nowhere)
+[y](/chekc/) [z](/check) [w](http://) [v]() ABC-1234 [q](javascript:alert(1)) me@example.com lorem ipsum
+<!-- x -->
+
+- [ ] task
+
+## What happened
+
+x
+
+## What happened
+
+y
+
+## Something else
+
+[//]: # (internal)
+It may have been too long a sentence that goes on and on and on and on and on and on and on and on.
+"""
+
+
+def test_rare_findings_have_words_too(app):
+    found = check_statement_file(EVERY_FAULT.encode(), SITE).findings
+    assert len({one.code for one in found}) > 15
+    with app.test_request_context(headers={"Accept-Language": "es"}):
+        assert [one.reason for one in found if wording.reason(one)[1] != ""] == []
+        assert "no lleva a ningún sitio: le falta la / al final" in " ".join(
+            wording.reason(one)[0] for one in found
+        )
+
+
 def test_an_example_is_what_is_typed_into_the_field():
     assert wording.example(finding("x", "signed_by: Jane Doe")) == "Jane Doe"
     assert wording.example(finding("x", "occurred_at: 10:00\noccurred_at: 11:00")) == "10:00\n11:00"
