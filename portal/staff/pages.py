@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, Flask, abort, current_app, g, request, session
+from flask import Blueprint, Flask, abort, current_app, g, render_template, request, session
 from sqlalchemy.exc import DBAPIError
 from werkzeug.wrappers import Response
 
@@ -14,6 +14,8 @@ from portal.staff.roles import ANY, Role
 from portal.staff.sessions import SignedIn
 
 READING = ("GET", "HEAD")
+FORBIDDEN = 403
+SHORT = 100  # characters; tokens of forms are shorter
 # Views of the console that need nobody signed in, set by `StaffPages.open_page`.
 _OPEN = frozenset[Role]()
 
@@ -74,14 +76,27 @@ def current_or_none() -> SignedIn | None:
     return found
 
 
-def _refuse_strangers() -> Response | None:
+def _refuse_strangers() -> Any:
     """Send to the sign-in whoever is not signed in, without a look at their form.
 
     Some forms pass the server in front as they come. One that trickles in from nobody would hold a thread.
+    Whoever was signed in, and had us sign their cookie, gets long texts back that they typed meanwhile.
     """
+    was_here = isinstance(session.get(sending.TOKEN), str)
     if request.method in READING or _view() is None or current_or_none() is not None:
         return None
+    if was_here and (texts := _long_texts()):
+        return render_template("staff/console/signed-out.html", texts=texts, back=request.path), FORBIDDEN
     return sending.sign_in_first()
+
+
+def _long_texts() -> list[str]:
+    """Return the texts of a form that nobody types twice gladly; none of another site's, or a script's."""
+    ours = request.headers.get("Sec-Fetch-Site") == "same-origin"
+    by_script = request.accept_mimetypes.best == "application/json"
+    if not ours or by_script or request.mimetype != "application/x-www-form-urlencoded":
+        return []
+    return [text for text in request.form.values() if len(text) > SHORT]
 
 
 def _view() -> Any:

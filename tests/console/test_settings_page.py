@@ -95,6 +95,22 @@ def test_an_old_confirmation_loses_nothing_that_was_typed(office):
     assert "This isn’t saved yet." not in browser.get("/settings/privacy.en/").text
 
 
+def test_a_long_text_of_a_session_that_is_over_is_given_back(office, admin):
+    token = hidden(admin.get("/settings/privacy.en/").text)
+    office.advance(timedelta(minutes=31))
+    text = "# Privacy\n\n" + "We keep <little>. " * 10
+    form = token | {"act": "save", "value": text}
+    shown = admin.post("/settings/privacy.en/", data=form, headers=SAME_SITE)
+    assert shown.status_code == 403
+    assert "nothing was saved" in shown.text
+    assert "We keep &lt;little&gt;. We keep" in main_of(shown.text)
+    assert token["csrf_token"] not in shown.text
+    assert 'href="/sign-in/?next=/settings/privacy.en/"' in shown.text
+    assert now(office, "privacy.en") is None
+    elsewhere = admin.post("/settings/privacy.en/", data=form, headers={"Sec-Fetch-Site": "cross-site"})
+    assert elsewhere.status_code == 303, "another site's words are not shown as if they were ours"
+
+
 def test_what_was_saved_after_a_confirmation_waits_no_more(office):
     person = office.add("admin")
     browser = office.sign_in(person)
