@@ -19,7 +19,8 @@ from portal.incidents.drafts.models import Draft
 from portal.incidents.drafts.posting import Post
 from portal.incidents.drafts.releasing import NotReleasable
 from portal.incidents.drafts.statements import Told
-from portal.incidents.models import PHASES, PUBLISHED, Incident
+from portal.incidents.models import PHASES, PUBLISHED, Incident, Update
+from portal.incidents.publishing.plan import current_wordings
 from portal.incidents.times import When
 from portal.incidents.writing import UpdateUnknown
 from portal.staff import members, sending
@@ -48,12 +49,18 @@ def overview(slug: str) -> str:
         alone = posting.unconfirmed(session, incident)
         names = {by(key): name for key, name in members.names(session, console.vault).items()}
         drafts = entries.drafts(session, incident)
+        own_titles = {
+            one.update.number: _own_title(session, one.update, settings.site.languages)
+            for one in page.entries
+            if one.withdrawal is not None
+        }
     return render_template(
         "incidents/console/timeline.html",
         incident=incident,
         entries=page.entries,
         drafts=drafts,
         titles={key: _title(row.parts, settings.site.languages) for key, row in drafts.items()},
+        own_titles=own_titles,
         alone=alone,
         by=shared.author_words,
         names=names,
@@ -317,6 +324,12 @@ def _title(parts: Mapping[str, str], languages: tuple[str, ...]) -> str:
     return next(
         (parts[f"title:{one}"] for one in languages if parts.get(f"title:{one}")), _("Without a title")
     )
+
+
+def _own_title(session: Session, row: Update, languages: tuple[str, ...]) -> str:
+    """Return the title that a withdrawn update had; what its erasure left where the words are gone."""
+    titles = {one.language: one.title for one in current_wordings(session, row)}
+    return next((titles[one] for one in (frame.language(), *languages) if one in titles), "")
 
 
 def _text(slug: str, key: str) -> saving.Text:

@@ -168,12 +168,15 @@ def post_alone(
 
 
 def unconfirmed(session: Session, incident: Incident | None = None) -> list[Alone]:
-    """Return what authors posted alone and nobody confirmed, the oldest first; of one incident or all."""
+    """Return what authors posted alone and nobody confirmed, the oldest first; of one incident or all.
+
+    What was withdrawn since needs nobody's word any more: readers see that it is gone.
+    """
     query = (
         select(Unconfirmed, Incident.slug, Update.number)
         .join(Update, Update.id == Unconfirmed.update_id)
         .join(Incident, Incident.id == Update.incident_id)
-        .where(Unconfirmed.confirmed_at.is_(None))
+        .where(Unconfirmed.confirmed_at.is_(None), Update.withdrawn_at.is_(None))
         .order_by(Unconfirmed.at)
     )
     if incident is not None:

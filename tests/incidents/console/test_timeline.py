@@ -136,13 +136,19 @@ def test_who_withdraws_an_update_reads_it_first(posted, ana):
     assert "Nobody can get in that way any more." in shown
 
 
-def test_an_update_is_withdrawn_at_once(published, ana, begun, client):
+def test_an_update_is_withdrawn_at_once(published, ana, ben, begun, client):
     ana.send(f"{begun()}post/", how="alone", reason="It could not wait.")
     page = f"/incidents/{SLUG}/withdraw/update/1/"
     assert f'href="{page}"' in ana.read(TIMELINE)
+    assert "Posted without a second person" in ana.read(TIMELINE)
     ana.send(page, reason="It named the wrong day.")
     assert "It named the wrong day." in client.get(f"/incidents/{SLUG}/updates/1/").text
-    assert "withdrawn" in ana.read(TIMELINE)
+    shown = ana.read(TIMELINE)
+    assert "withdrawn" in shown
+    assert "We closed the gap</a>" in shown  # staff know which one it was
+    for browser in (ana, ben):  # nobody confirms what is gone
+        assert "Posted without a second person" not in browser.read(TIMELINE)
+        assert "must confirm it" not in browser.read("/")
 
 
 def test_two_authors_of_one_entry_are_told_apart(published, ana, begun, sign_in):
