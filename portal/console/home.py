@@ -25,6 +25,7 @@ STEPS = {
     Step.ACTIVATE: ("/lists/{}/", lazy_gettext("Activate the list"), Role.AUTHOR),
     Step.NOTIFY: ("/notices/#{}", lazy_gettext("Notify everyone affected"), Role.AUTHOR),
     Step.FOLLOW: ("/notices/#{}", lazy_gettext("Follow the notice"), Role.AUTHOR),
+    Step.RESUME: ("/notices/{}/{}/", lazy_gettext("Resume the paused notice"), Role.APPROVER),
     Step.UPDATE: ("/incidents/{}/timeline/", lazy_gettext("Post an update"), Role.AUTHOR),
 }
 TROUBLES = {

@@ -35,6 +35,7 @@ class Step(StrEnum):
     ACTIVATE = "activate"
     NOTIFY = "notify"
     FOLLOW = "follow"
+    RESUME = "resume"
     UPDATE = "update"
 
 
@@ -54,13 +55,15 @@ class Trouble(StrEnum):
 class Row:
     """An incident as the first page shows it: its `hours` since it was detected, and what it needs next.
 
-    `phase` is empty before the first update is public; one that is resolved has no `step`.
+    `phase` is empty before the first update is public; one that is resolved has no `step`. `notice` is the
+    number of the one that the step is about, if any.
     """
 
     incident: Incident
     phase: str
     hours: int
     step: Step | None
+    notice: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,12 +78,16 @@ class Banner:
 def rows(session: Session, now: datetime) -> list[Row]:
     """Return every incident, the newest first, those that are resolved last."""
     phases = incidents.phases(session)
+    paused = {one.incident_id: one.number for one in reversed(progress.paused(session))}
     found = []
     for one in incidents.every(session):
         phase = phases.get(one.id, "")
         hours = int((now - incidents.detected_at(session, one)).total_seconds()) // 3600
         step = None if phase == RESOLVED else _next_step(session, one)
-        found.append(Row(one, phase, max(hours, 0), step))
+        number = paused.get(one.id, 0)
+        if step is not None and number:
+            step = Step.RESUME  # people wait for their email: nothing is more urgent
+        found.append(Row(one, phase, max(hours, 0), step, number))
     newest = sorted(found, key=lambda row: row.incident.created_at, reverse=True)
     return sorted(newest, key=lambda row: row.step is None)
 

@@ -1,4 +1,4 @@
-"""Who waits for whom: requests for a second person, those sent back, and what is late on a checklist."""
+"""Who waits for whom: requests, those sent back, paused notices, and what is late on a checklist."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,11 @@ from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
+from portal.audit import service as audit
+from portal.campaigns.series import progress
 from portal.checklist import service as checklist
 from portal.crypto.vault import ConsoleVault
+from portal.incidents import service as incidents
 from portal.incidents.models import Incident
 from portal.staff.approvals import service as approvals
 from portal.staff.approvals.models import Approval
@@ -23,6 +26,7 @@ class Why(StrEnum):
     """What somebody waits for."""
 
     APPROVER = "approver"
+    PAUSED = "paused"
     VOID = "void"
     AUTHOR = "author"
     OWNER = "owner"
@@ -33,7 +37,8 @@ class Wait:
     """One thing that waits since a time: of an incident (its slug), or of none.
 
     `who` waits for an approver, has to ask again after an edit cancelled the request, must change what `by`
-    sent back, or is late with an `item`; without an owner that is nobody.
+    sent back, or is late with an `item`; without an owner that is nobody. A paused `notice` waits for any
+    approver.
     """
 
     why: Why
@@ -43,6 +48,7 @@ class Wait:
     by: bytes | None = None
     approval: Approval | None = None
     item: str = ""
+    notice: int = 0
 
 
 def of_incidents(
@@ -66,7 +72,18 @@ def of_incidents(
         for item in checklist.items(session, vault, incident)
         if item.late(now) and item.due_at is not None
     ]
-    return [*asked, *_sent_back(session, now), *sorted(late, key=lambda one: one.since)]
+    return [*_paused(session), *asked, *_sent_back(session, now), *sorted(late, key=lambda one: one.since)]
+
+
+def _paused(session: Session) -> list[Wait]:
+    """Return the notices that only an approver lets go on: nobody else is told of them."""
+    found = []
+    for one in progress.paused(session):
+        slug = incidents.by_id(session, one.incident_id).slug
+        entry = audit.newest_of(session, slug, ("campaigns.pause",))
+        since = entry.at if entry is not None else one.begun_at or one.drafted_at
+        found.append(Wait(Why.PAUSED, slug, since, None, notice=one.number))
+    return found
 
 
 def _sent_back(session: Session, now: datetime) -> list[Wait]:

@@ -85,12 +85,19 @@ def test_a_notice_goes_out_in_two_waves_with_a_pause(told, office, smtp, go, clo
     assert re.search(r"Ann, .*: The date is wrong", held)
     assert "An approver can let it go on." in held
     assert len(notices(smtp)) == 4
+    for_author, for_approver = text_of(author, "/"), text_of(office.seat(ben), "/")
+    assert "A notice is paused: ask an approver to resume it." in for_author
+    assert "Resume the paused notice <span class=\"soft\">(an approver)" in for_author
+    assert f'<a class="button" href="{ONE}">Resume the paused notice</a>' in for_approver
+    assert "A notice is paused: you can resume it." in for_approver
     assert press(author, ONE, f"{ONE}resume/").status_code == 403
     assert press(approver, ONE, f"{ONE}resume/").location.startswith("/confirm/")
     office.confirm(approver, ben)
     assert led_to(press(approver, ONE, f"{ONE}resume/")) == ONE
     go()
     assert len(notices(smtp)) == len(set(notices(smtp))) == 9
+    for browser in (author, approver):
+        assert "paused" not in text_of(browser, "/")
     (notice,) = status(told)
     assert [wave["states"]["sent"] for wave in notice["waves"]] == [4, 5]
     seen = text_of(author, ONE)

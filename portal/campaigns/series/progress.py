@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.campaigns.models import DRAFT, Campaign
+from portal.campaigns.models import DRAFT, PAUSE, PAUSED, STOPPED, Campaign
 from portal.exposure import service as exposure
 from portal.outbox.bulk import ledger as mail_ledger
 
@@ -38,6 +38,13 @@ def campaigns(session: Session) -> list[Campaign]:
     """Return all notices that have begun, newest first."""
     begun = select(Campaign).where(Campaign.begun_at.is_not(None))
     return list(session.scalars(begun.order_by(Campaign.begun_at.desc(), Campaign.number.desc())))
+
+
+def paused(session: Session) -> list[Campaign]:
+    """Return the notices that wait until somebody resumes or stops them, those that began first at first."""
+    held = (Campaign.hold == PAUSE) | ((Campaign.state == PAUSED) & Campaign.hold.is_(None))
+    found = select(Campaign).where(held, Campaign.state.not_in((DRAFT, STOPPED)))
+    return list(session.scalars(found.order_by(Campaign.begun_at, Campaign.number)))
 
 
 def list_number(session: Session, campaign: Campaign) -> int:
