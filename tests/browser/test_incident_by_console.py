@@ -214,7 +214,7 @@ def notify_in_two_waves(
     accessible(page)
     page.get_by_label("Size of the first wave").fill("2")
     second_wave = datetime.now(UTC) + timedelta(seconds=30)
-    page.get_by_label("When the rest may go, in UTC").fill(f"{second_wave:%Y-%m-%d %H:%M:%S}")
+    page.get_by_label("When the rest may go").fill(f"{second_wave:%Y-%m-%d %H:%M:%SZ}")
     author.press("Make the draft")
     accessible(page)
     notice = author.path

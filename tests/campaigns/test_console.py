@@ -87,7 +87,7 @@ def test_a_notice_goes_out_in_two_waves_with_a_pause(told, office, smtp, go, clo
     assert len(notices(smtp)) == 4
     for_author, for_approver = text_of(author, "/"), text_of(office.seat(ben), "/")
     assert "A notice is paused: ask an approver to resume it." in for_author
-    assert "Resume the paused notice <span class=\"soft\">(an approver)" in for_author
+    assert 'Resume the paused notice <span class="soft">(an approver)' in for_author
     assert f'<a class="button" href="{ONE}">Resume the paused notice</a>' in for_approver
     assert "A notice is paused: you can resume it." in for_approver
     assert press(author, ONE, f"{ONE}resume/").status_code == 403
