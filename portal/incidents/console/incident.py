@@ -1,6 +1,6 @@
 """List the incidents, begin one, and change its title, day and data classes."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from flask import render_template, request
@@ -10,13 +10,14 @@ from portal.datakinds import taxonomy
 from portal.datakinds.advice import GROUP_NAMES
 from portal.datakinds.names import shown
 from portal.incidents import service
-from portal.incidents.console import shared
+from portal.incidents.console import shared, wording
 from portal.incidents.console.shared import REFUSED, Requests, found, refused
 from portal.incidents.drafts import facts, posting, statements
 from portal.incidents.drafts.actions import AUTHORS, FACTS
 from portal.incidents.drafts.facts import Facts
 from portal.incidents.drafts.releasing import NotReleasable
 from portal.incidents.models import PHASES, PUBLISHED, Incident
+from portal.incidents.times import TimeInvalid, parse_time
 from portal.staff import sending
 from portal.staff.approvals.console import ask
 from portal.staff.pages import StaffPages
@@ -58,7 +59,9 @@ def new() -> Any:
         return _page(None, None, faults=faults), REFUSED
     try:
         wanted = _wanted(request.form.get("slug", "").strip() or facts.slug_of(request.form.get("title", "")))
-        told = sending.order("incident-create", **wanted.fields)
+        discovered = _discovered()
+        at = discovered.isoformat() if discovered else ""
+        told = sending.order("incident-create", **wanted.fields, discovered=at)
     except NotReleasable as error:
         return _page(None, None, refused(error.reason, error.values)), REFUSED
     except OrderRefused as error:
@@ -102,9 +105,28 @@ def _faults() -> dict[str, str]:
         date.fromisoformat(request.form.get("happened", "").strip() or "2026-01-01")
     except ValueError:
         found["happened"] = refused("day")
+    try:
+        _discovered()
+    except TimeInvalid as error:
+        found["discovered"] = wording.of_time(error)
+    except NotReleasable as error:
+        found["discovered"] = refused(error.reason)
     if not request.form.getlist("class"):
         found["classes"] = refused("no-classes")
     return found
+
+
+def _discovered() -> datetime | None:
+    """Return when a new incident was found out, in the organisation's zone; None where nothing was typed.
+
+    Raises TimeInvalid, NotReleasable.
+    """
+    typed, console = " ".join(request.form.get("discovered", "").split()), sending.parts()
+    if not typed:
+        return None
+    at = parse_time(typed, console.settings.site.timezone).at
+    facts.refuse_undiscoverable(at, console.clock.now())
+    return at
 
 
 def _wanted(slug: str) -> Facts:
@@ -131,7 +153,10 @@ def _page(
     asked: Requests | None = None,
     faults: dict[str, str] | None = None,
 ) -> str:
-    settings = sending.parts().settings
+    settings, discovered_at = sending.parts().settings, None
+    if incident is not None:
+        with sending.parts().db.read() as session:
+            discovered_at = service.detected_at(session, incident)
     given = request.form if request.method == "POST" else None
     groups: dict[str, list[tuple[str, str]]] = {}
     for one in sorted(taxonomy.load(), key=lambda one: (-one.severity, one.name)):
@@ -149,6 +174,10 @@ def _page(
             if one != settings.default_language
         },
         slug=given.get("slug", "") if given else "",
+        discovered=given.get("discovered", "") if given else "",
+        discovered_at=discovered_at,
+        today=shared.day_after(0),
+        zone=settings.site.timezone,
         happened=given.get("happened", "") if given else (now.happened_on if now else "") or "",
         discreet=given.get("discreet") == "yes" if given else bool(now and now.discreet),
         chosen=set(given.getlist("class")) if given else set(now.classes if now else ()),

@@ -66,6 +66,7 @@ REFUSALS = {
     "classes": lazy_gettext("We don’t know one of these kinds of data: %(said)s"),
     "no-classes": lazy_gettext("Name at least one kind of data."),
     "day": lazy_gettext("Enter the day like 2026-11-29. It can’t be in the future."),
+    "discovered": lazy_gettext("Enter when you found out, from 2000 until now."),
     "slug": lazy_gettext("The short name has lower-case letters, digits and hyphens, like november-2026."),
     "slug-taken": lazy_gettext("Another incident has this short name. Choose another one."),
     "own": lazy_gettext("You posted this, so somebody else must confirm it."),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -145,9 +146,15 @@ def _describe_facts(session: Session, fields: Mapping[str, str]) -> dict[str, An
 
 
 def _create(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Create an incident as a draft. Fields: of its facts."""
+    """Create an incident as a draft. Fields: of its facts, discovered (ISO 8601, empty for now)."""
+    try:
+        typed = fields.get("discovered", "")
+        discovered_at = datetime.fromisoformat(typed).astimezone(UTC) if typed else None
+    except (ValueError, OverflowError) as error:
+        raise Refused("discovered") from error
     with _refused(), parts.db.write() as session:
-        return {"slug": facts.create(session, Facts.read(fields), parts.clock.now()).slug}
+        wanted = Facts.read(fields)
+        return {"slug": facts.create(session, wanted, parts.clock.now(), discovered_at).slug}
 
 
 def _change(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:

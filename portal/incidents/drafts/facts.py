@@ -17,6 +17,8 @@ from portal.incidents import announcing, service
 from portal.incidents.drafts.releasing import Described, NotReleasable, facts, incident_of
 from portal.incidents.models import PUBLISHED, SLUG_LENGTH, Incident
 
+FIRST_YEAR = 2000
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -89,9 +91,11 @@ def slug_of(title: str) -> str:
     return slug
 
 
-def create(session: Session, wanted: Facts, now: datetime) -> Incident:
-    """Create an incident as a draft. Raises NotReleasable."""
+def create(session: Session, wanted: Facts, now: datetime, discovered_at: datetime | None = None) -> Incident:
+    """Create an incident as a draft; `discovered_at` is when it was found out. Raises NotReleasable."""
     _refuse_future(wanted, now)
+    if discovered_at is not None:
+        refuse_undiscoverable(discovered_at, now)
     try:
         incident = service.create(
             session,
@@ -108,7 +112,15 @@ def create(session: Session, wanted: Facts, now: datetime) -> Incident:
         raise NotReleasable("slug") from error
     for language, title in wanted.titles.items():
         service.set_title(session, wanted.slug, title, language, now)
+    if discovered_at is not None:
+        service.set_discovered(session, wanted.slug, discovered_at, now)
     return incident
+
+
+def refuse_undiscoverable(at: datetime, now: datetime) -> None:
+    """Raise NotReleasable for a time at which nobody can have found an incident out."""
+    if at > now or at.year < FIRST_YEAR:
+        raise NotReleasable("discovered")
 
 
 def described(session: Session, wanted: Facts) -> Described:

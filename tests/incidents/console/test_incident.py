@@ -1,6 +1,8 @@
 """A newcomer begins an incident, writes it and sees it public, without a document or a shell."""
 
+import re
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -56,6 +58,21 @@ def test_all_that_is_wrong_is_said_at_once_and_leads_to_its_field(ana):
         assert f'<li><a href="#{field}">' in page
         assert f'id="{field}"' in page
         assert f'id="{field}-error"' in page
+
+
+def test_when_it_was_found_out_is_asked_at_once_and_shown_with_the_facts(ana, db):
+    known = {"title": "Theft", "class": ["Names"]}
+    for wrong in ("2026-12-29 10:00", "1999-11-01 10:00", "at noon"):
+        refused = ana.send(NEW, **known, discovered=wrong)
+        assert refused.status_code == 422
+        assert '<li><a href="#discovered">' in refused.text
+    ana.send(NEW, **known, discovered="2026-11-20 14:30")
+    with db.read() as session:
+        incident = service.by_slug(session, "theft")
+        assert incident.discovered_at == datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
+    page = ana.read("/incidents/theft/facts/")
+    assert re.search(r"You found out .*2026-11-20T14:30", page)
+    assert 'href="/checklist/theft/discovered/"' in page
 
 
 def test_an_author_comes_to_the_statement_in_their_language(ana, draft):
