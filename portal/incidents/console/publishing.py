@@ -80,7 +80,8 @@ def compare(slug: str) -> Any:
     with console.db.read() as session:
         page = _page(session, slug)
     fault = ""
-    if request.method == "POST":
+    faults = _time_faults(page) if request.method == "POST" else {}
+    if request.method == "POST" and not faults:
         try:
             page = _numbered(page)
             wanted = _wanted(page)
@@ -89,12 +90,11 @@ def compare(slug: str) -> Any:
             return ask(PUBLISH, wanted.fields, request.form.get("reason", "").strip())
         except NotReleasable as error:
             fault = refused(error.reason, error.values)
-        except TimeInvalid as error:
-            fault = wording.of_time(error)
         except OrderRefused as error:
             fault = refused(error.reason, error.told.get("values"))
     html = render_template(
         "incidents/console/publish.html",
+        faults=faults,
         page=page,
         incident=page.incident,
         fault=fault,
@@ -105,7 +105,7 @@ def compare(slug: str) -> Any:
         names_of=lambda tags: ", ".join(languages.name_here(tag) for tag in tags),
         public_path=f"{console.public_url}/incidents/{slug}/",
     )
-    return (html, REFUSED) if fault else html
+    return (html, REFUSED) if fault or faults else html
 
 
 @bp.page("/incidents/<slug>/statement/cancel/", roles=AUTHORS, methods=("POST",))
@@ -224,6 +224,26 @@ def _compared(session: Session, incident: Incident, opened: Opened) -> Compared:
     )
 
 
+def _times(page: Page) -> list[str]:
+    """Return which fields of the form must hold a time, in the order of the page."""
+    ticked = request.form.getlist("language")
+    holding = any(one.opened.holding for one in page.compared if one.opened.language in ticked)
+    return ["more_by"] * holding + ["at"] * (request.form.get("when") == "later")
+
+
+def _time_faults(page: Page) -> dict[str, str]:
+    """Return what is wrong with the times that were typed, by field."""
+    found = {}
+    for field in _times(page):
+        try:
+            _time(field)
+        except TimeInvalid as error:
+            found[field] = wording.of_time(error)
+        except NotReleasable as error:
+            found[field] = refused(error.reason)
+    return found
+
+
 def _wanted(page: Page) -> Release:
     """Return what the form asks for. Raises NotReleasable, TimeInvalid."""
     ticked = request.form.getlist("language")
@@ -236,7 +256,6 @@ def _wanted(page: Page) -> Release:
     known = [one.update.number for one in page.planned.updates]
     updates = tuple(one for one in known if str(one) in request.form.getlist("update"))
     mailed = any(one.mailed for one in page.planned.updates if one.update.number in updates)
-    holding = any(one.opened.holding for one in chosen)
     if page.scheduled is not None:
         raise NotReleasable("scheduled")
     return Release(
@@ -244,8 +263,8 @@ def _wanted(page: Page) -> Release:
         drafts=tuple((one.opened.language, one.opened.revision) for one in chosen),
         updates=updates,
         classes=page.planned.classes is not None and request.form.get("classes") == "yes",
-        at=_time("at") if request.form.get("when") == "later" else None,
-        more_by=_time("more_by") if holding else None,
+        at=_time("at") if "at" in _times(page) else None,
+        more_by=_time("more_by") if "more_by" in _times(page) else None,
         accepted=tuple(sorted(accepted & {code for one in chosen for code in one.asks})),
         most=releasing.headroom(page.people) if mailed else 0,
     )

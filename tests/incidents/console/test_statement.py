@@ -88,6 +88,30 @@ def test_what_changed_is_shown_word_for_word_before_it_goes_out(published, ana):
     assert "Publishing a statement sends no email" in page
 
 
+def test_a_mistyped_time_is_said_at_its_field(published, ana):
+    ana.send(EDITOR, **PARTS | {"section5": "Write to us."}, note="We have no phone any more.")
+    for typed, words in (("tomorrow", "Enter a time or a day"), ("2026-11-01 10:00", "That time has passed")):
+        refused = ana.send(PUBLISH, language="en", when="later", at=typed)
+        assert refused.status_code == 422
+        assert re.search(rf'<li><a href="#at">Time: {words}', refused.text)
+        assert re.search(rf'id="at-error">{words}', refused.text)
+        assert re.search(r'<input id="at" [^>]*aria-invalid="true"', refused.text)
+        assert refused.text.count("aria-invalid") == 1
+
+
+def test_a_decided_request_shows_its_text_and_compares_it_with_no_later_one(published, ana, ben):
+    ana.send(EDITOR, **PARTS | {"section5": "Write to us."}, note="We have no phone any more.")
+    asked = ana.send(PUBLISH, language="en")
+    before = main_of(ben.read(asked.location))
+    assert "What changes" in before
+    assert "<del" in before
+    approve(ben, asked.location)
+    after = main_of(ben.read(asked.location))
+    assert "What changes" not in after
+    assert "<details open>" in after
+    assert "Write to us." in after
+
+
 def test_two_authors_are_told_apart_and_no_text_is_lost(draft, ana, sign_in):
     carla = sign_in("Carla")
     before = {"base": "0", "csrf_token": hidden(ana.read(EDITOR))["csrf_token"]}
