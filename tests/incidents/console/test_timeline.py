@@ -130,6 +130,14 @@ def test_who_approves_cannot_confirm_what_they_posted_themselves(published, ben)
     assert "/confirm/" not in page
 
 
+def test_each_page_of_an_update_names_its_incident(published, ana, begun):
+    where = begun()
+    ana.send(f"{where}post/", how="alone", reason="It could not wait.")
+    edit = ana.send(TIMELINE, to=f"{TIMELINE}edit/1/").location
+    for page in (edit, f"{edit}post/", f"/incidents/{SLUG}/withdraw/update/1/"):
+        assert '<p class="lead">Theft of bookings' in main_of(ana.read(page)), page
+
+
 def test_who_withdraws_an_update_reads_it_first(posted, ana):
     shown = ana.read(f"/incidents/{SLUG}/withdraw/update/1/")
     assert "We closed the gap" in shown
