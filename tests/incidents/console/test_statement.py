@@ -234,7 +234,7 @@ def test_a_second_language_is_marked_until_it_follows(published, ana, clock, por
     spanish = SPANISH.replace("role:", "note: Decía demasiado poco.\nrole:")
     clock.at = clock.at.replace(minute=5)
     portal("incidents", "statement", SLUG, write(spanish))
-    assert ana.read(EDITOR).count('class="mark">changed') == 2
+    assert ana.read(EDITOR).count('class="mark">edited') == 2
     clock.at = clock.at.replace(minute=10)
     ana.send(EDITOR, **PARTS | {"apology": "We are very sorry."}, note="It said too little before.")
     assert 'class="mark">older' in ana.read(EDITOR)
