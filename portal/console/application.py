@@ -30,7 +30,7 @@ from portal.crypto.keys import ConsoleKeys
 from portal.crypto.vault import ConsoleVault
 from portal.exposure.console import files, lists, uploads
 from portal.incidents import service as incidents
-from portal.incidents.console import incident, publishing, statement, timeline
+from portal.incidents.console import incident, publishing, shared, statement, timeline
 from portal.reset.runs import console as resets
 from portal.runtime.parts import ConsoleParts
 from portal.site.saved.fresh import Fresh
@@ -128,6 +128,7 @@ def create_console(
         unlisted_paths=("/",),
         public_url=settings.base_url,
         actions=ACTIONS,
+        refusals=campaigns.REASONS | proofs.REFUSALS | shared.REFUSALS,
         titles=incidents.titles,
         uses=remembered(INCIDENT_USES, 0 if settings.environment == "test" else COUNT_SECONDS),
         tick=0 if settings.environment == "test" else TICK_SECONDS,

@@ -29,6 +29,7 @@ from portal.crypto.vault import ROW_MAC_BYTES
 DRAFT = "draft"
 PUBLISHED = "published"
 RESOLVED = "resolved"
+WHOLE = 5  # sections of a statement that is no holding one
 SLUG_LENGTH = 60
 TITLE_LENGTH = 200
 LANGUAGE_LENGTH = 16
@@ -144,6 +145,11 @@ class Statement(Withdrawable, Base):
     def sections(self) -> list[Section]:
         """Return the sections in their order."""
         return [Section(*pair) for pair in json.loads(self.sections_json)]
+
+    @property
+    def whole(self) -> bool:
+        """Whether it has all five sections, which a holding statement lacks."""
+        return len(self.sections) == WHOLE
 
 
 class Update(Withdrawable, Base):

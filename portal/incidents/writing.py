@@ -98,6 +98,20 @@ def next_number(known: Sequence[Statement], language: str) -> int:
     return newest if of_newest and language not in of_newest and not withdrawn else newest + 1
 
 
+def corrects(known: Sequence[Statement], language: str) -> bool:
+    """Return whether a new text in a language corrects a public one, so that it says what was wrong.
+
+    The first text in a language corrects none. What follows a holding statement, which lacks sections, says
+    more. `known` are all versions, in their order.
+    """
+    public = [
+        one
+        for one in known
+        if one.language == language and one.published_at is not None and one.withdrawn_at is None
+    ]
+    return bool(public) and public[-1].whole
+
+
 def add_statement(session: Session, slug: str, text: StatementText, now: datetime) -> Statement:
     """Store a draft of the statement.
 
@@ -106,12 +120,13 @@ def add_statement(session: Session, slug: str, text: StatementText, now: datetim
     NoteMissing.
     """
     incident = locked(session, slug)
-    known = list(session.scalars(select(Statement).where(Statement.incident_id == incident.id)))
+    all_versions = select(Statement).where(Statement.incident_id == incident.id).order_by(Statement.number)
+    known = list(session.scalars(all_versions))
     waiting = next((one for one in known if one.language == text.language and one.published_at is None), None)
     if waiting is not None:
         refuse_scheduled(session, incident)
     number = next_number(known, text.language)
-    if number > 1 and not text.note:
+    if corrects(known, text.language) and not text.note:
         raise NoteMissing(
             f"version {number} corrects an earlier one: add a line `note: ...` that says what and why"
         )

@@ -89,7 +89,8 @@ class ConsoleParts(PageParts):
 
     `actions` are what staff do with a second person, by kind. `uses` says what other features keep of an
     incident. `titles` returns the titles of all incidents by slug, in a language: pages below the incidents
-    name one. At whole ticks, in seconds, a sign-in is answered.
+    name one. `refusals` are the features' words for why something was refused, by the code. At whole ticks,
+    in seconds, a sign-in is answered.
     """
 
     tick: float = 0
@@ -97,6 +98,7 @@ class ConsoleParts(PageParts):
     vault: ConsoleVault
     public_url: str
     actions: Mapping[str, Any] = field(default_factory=dict)
+    refusals: Mapping[str, Any] = field(default_factory=dict)
     uses: "IncidentUses | None" = None
     titles: Callable[[Session, str], dict[str, str]] = lambda _session, _language: {}
 

@@ -22,6 +22,7 @@ WAIT_SECONDS = 9.0
 LOOK_SECONDS = 0.02
 RETRY_AFTER_SECONDS = 5
 FIRST_TICK = 2
+FAULT = "fault"
 
 
 @dataclass(frozen=True)
@@ -143,4 +144,10 @@ def _page_before() -> str:
 def done(message: str, target: str) -> Response:
     """Say on the next page what was done, and redirect to it (303)."""
     flash(message)
+    return redirect(target, 303)
+
+
+def failed(message: str, target: str) -> Response:
+    """Say on the next page what was not done, and redirect to it (303)."""
+    flash(message, FAULT)
     return redirect(target, 303)

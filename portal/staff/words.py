@@ -4,6 +4,7 @@ from typing import Any
 
 from flask_babel import gettext, lazy_gettext
 
+from portal.staff import sending
 from portal.staff.roles import Role
 
 ROLES = {
@@ -75,7 +76,7 @@ REFUSALS = {
 
 def refusal(reason: str, values: dict[str, Any] | None = None) -> str:
     """Return what to tell a person of an order that was refused; a reason without words is shown as it is."""
-    words = REFUSALS.get(reason)
+    words = REFUSALS.get(reason) or sending.parts().refusals.get(reason)
     if words is None:
         return str(gettext("It was refused: %(reason)s", reason=reason))
     text: str = str(words)

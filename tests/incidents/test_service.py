@@ -22,7 +22,7 @@ STATEMENT = StatementText(
     "Managing director",
     None,
     "We are sorry.",
-    [Section("What happened", "A theft.")],
+    [Section("What happened", "A theft."), *(Section(f"More, {number}", "Known.") for number in range(4))],
 )
 CORRECTION = replace(STATEMENT, note="It was two thefts.", apology="We are very sorry.")
 SPANISH = replace(STATEMENT, language="es", title="Robado")

@@ -79,7 +79,7 @@ def one(slug: str, item: str, file_id: str) -> Any:
     try:
         told = sending.order("checklist-file-open", file=file_id, slug=slug)
     except OrderRefused as error:
-        return sending.done(_refusal(error.reason), f"/checklist/{slug}/#{item}")
+        return sending.failed(_refusal(error.reason), f"/checklist/{slug}/#{item}")
     content = files.opened(console.db, proof, b64decode(told["key"]))
     answer = Response(content, mimetype=proof.mimetype)
     answer.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(proof.name)}"
@@ -94,7 +94,7 @@ def remove(slug: str, item: str, file_id: str) -> Any:
     try:
         sending.order("checklist-file-remove", file=file_id, slug=slug)
     except OrderRefused as error:
-        return sending.done(_refusal(error.reason), f"/checklist/{slug}/#{item}")
+        return sending.failed(_refusal(error.reason), f"/checklist/{slug}/#{item}")
     return sending.done(_("The file is deleted."), f"/checklist/{slug}/#{item}")
 
 

@@ -110,7 +110,7 @@ def _ask(kind: str, slug: str, number: int) -> Response:
     try:
         return ask(kind, {"incident": slug, "version": str(number)})
     except OrderRefused as error:
-        return sending.done(refusal(error.reason, error.told.get("values")), f"/lists/{slug}/")
+        return sending.failed(refusal(error.reason, error.told.get("values")), f"/lists/{slug}/")
 
 
 @bp.page("/lists/<slug>/left-out/", roles=SENDS, methods=("GET", "POST"), step_up=True)

@@ -183,7 +183,7 @@ def _ordered(slug: str, upload: Upload, name: str, **fields: str) -> Any:
     try:
         sending.order(name, incident=slug, upload=upload.id.hex(), **fields)
     except OrderRefused as error:
-        return sending.done(refusal(error.reason), where)
+        return sending.failed(refusal(error.reason), where)
     return redirect(where, 303)
 
 

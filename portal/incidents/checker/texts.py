@@ -19,7 +19,7 @@ _PHONE = re.compile(r"(?<!\d)\+?\(?\d(?:[ \-./()]{0,2}\d){6,14}")
 
 
 def check_statement(
-    text: StatementText, site: Site, *, page: str = "", version: int = 1, classes: Sequence[str] = ()
+    text: StatementText, site: Site, *, page: str = "", classes: Sequence[str] = ()
 ) -> list[Finding]:
     """Return what is to be said of a stored statement, stops first.
 
@@ -49,8 +49,8 @@ def check_statement(
             numbers = list(range(len(SECTIONS)))
         involved = next((part for part, at in zip(sections, numbers, strict=True) if at == 1), None)
         found += class_findings([apology, *sections], involved, classes, text.language)
-    if version > 1:
-        found += note_findings(text.note or "")
+    if text.note:
+        found += note_findings(text.note)
     return in_order(limited(found))
 
 

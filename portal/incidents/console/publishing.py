@@ -114,7 +114,7 @@ def cancel(slug: str) -> Any:
     try:
         sending.order("publication-cancel", slug=slug)
     except OrderRefused as error:
-        return sending.done(refused(error.reason), f"/incidents/{slug}/statement/publish/")
+        return sending.failed(refused(error.reason), f"/incidents/{slug}/statement/publish/")
     said = _("Nothing is scheduled any more. The drafts stay drafts.")
     return sending.done(said, f"/incidents/{slug}/statement/publish/")
 
@@ -177,11 +177,9 @@ def _text_to_withdraw(
 
 def _page(session: Session, slug: str) -> Page:
     console, incident = sending.parts(), found(session, slug)
-    compared = []
-    for language in console.settings.site.languages:
-        opened = open_draft(session, incident, language)
-        if opened.changed:
-            compared.append(_compared(session, incident, opened))
+    opened = [open_draft(session, incident, language) for language in console.settings.site.languages]
+    changed = releasing.numbered(session, incident, [one for one in opened if one.changed])
+    compared = [_compared(session, incident, one) for one in changed]
     schedule = service.schedule_of(session, incident)
     uses = console.uses
     return Page(

@@ -83,7 +83,7 @@ def new(slug: str) -> Any:
     with console.db.write() as session:
         incident = found(session, slug)
         if not sending.may_store(session):
-            return sending.done(refused("many-today"), f"/incidents/{slug}/timeline/")
+            return sending.failed(refused("many-today"), f"/incidents/{slug}/timeline/")
         parts = entries.empty(incident, languages, console.settings.site.timezone)
         parts[entries.PHASE] = phase
         for language in languages:
@@ -102,7 +102,7 @@ def edit(slug: str, number: int) -> Any:
         try:
             row = edits.editable(session, incident, number)
         except NotReleasable as error:
-            return sending.done(refused(error.reason), f"/incidents/{slug}/timeline/")
+            return sending.failed(refused(error.reason), f"/incidents/{slug}/timeline/")
         except UpdateUnknown:
             abort(404)
         if store.head(session, incident, entries.document(key)) is None:
@@ -238,7 +238,7 @@ def confirm(slug: str, row_id: str) -> Any:
     try:
         sending.order("update-confirm", slug=slug, id=row_id)
     except OrderRefused as error:
-        return sending.done(refused(error.reason), f"/incidents/{slug}/timeline/")
+        return sending.failed(refused(error.reason), f"/incidents/{slug}/timeline/")
     return sending.done(_("Confirmed."), f"/incidents/{slug}/timeline/")
 
 

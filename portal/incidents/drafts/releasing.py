@@ -135,7 +135,6 @@ def changes_of(session: Session, shown: Mapping[str, Any]) -> dict[str, Differen
 
 def chosen(session: Session, incident: Incident, release: Release) -> list[Opened]:
     """Return the drafts of a release, each with the number that it gets. Raises NotReleasable."""
-    known = list(session.scalars(select(Statement).where(Statement.incident_id == incident.id)))
     found = []
     for language, revision in release.drafts:
         opened = open_draft(session, incident, language)
@@ -143,9 +142,18 @@ def chosen(session: Session, incident: Incident, release: Release) -> list[Opene
             raise NotReleasable("edited", language=language)
         if not opened.changed:
             raise NotReleasable("unchanged", language=language)
-        number = writing.next_number(known, language)
+        found.append(opened)
+    return numbered(session, incident, found)
+
+
+def numbered(session: Session, incident: Incident, together: Iterable[Opened]) -> list[Opened]:
+    """Return drafts with the numbers that they get if they are published together, in this order."""
+    known = list(session.scalars(select(Statement).where(Statement.incident_id == incident.id)))
+    found = []
+    for opened in together:
+        number = writing.next_number(known, opened.language)
         # Not stored: it says to the next language that this one has its version.
-        known.append(Statement(incident_id=incident.id, number=number, language=language))
+        known.append(Statement(incident_id=incident.id, number=number, language=opened.language))
         found.append(replace(opened, number=number))
     return found
 

@@ -16,7 +16,7 @@ from portal.incidents.drafts import files, store
 from portal.incidents.drafts.models import Draft
 from portal.incidents.models import Incident, Statement
 from portal.incidents.publishing.checks import MISMATCH, MISSING, holding_findings, site_of, text_of
-from portal.incidents.writing import StatementText, next_number
+from portal.incidents.writing import StatementText, corrects, next_number
 
 _DOCUMENT = "statement:"
 MISSING_LANGUAGE, OLDER, CURRENT = "missing", "older", "current"
@@ -29,7 +29,7 @@ class Opened:
     """The statement in a language as its author goes on with it; `revision` is what a save is based on.
 
     `live` is the newest public version in that language. `number` is the version that the text becomes, and
-    `changed` whether it says anything else than `live`.
+    `changed` whether it says anything else than `live`. `corrects` is whether it must say what was wrong.
     """
 
     language: str
@@ -38,6 +38,7 @@ class Opened:
     saved: Draft | None
     live: Statement | None
     number: int
+    corrects: bool
 
     @property
     def holding(self) -> bool:
@@ -127,7 +128,13 @@ def open_draft(session: Session, incident: Incident, language: str) -> Opened:
     if saved is not None:
         parts = files.completed(saved.parts, language)
     opened = Opened(
-        language, parts, saved.revision if saved else 0, saved, live, next_number(known, language)
+        language,
+        parts,
+        saved.revision if saved else 0,
+        saved,
+        live,
+        next_number(known, language),
+        corrects(known, language),
     )
     if live is None or opened.changed or parts["note"] != (live.note or ""):
         return opened
@@ -174,7 +181,7 @@ def findings(session: Session, settings: Settings, incident: Incident, opened: O
     else:
         said = check_statement(opened.text, site, page=page, classes=incident.next_class_names)
         found += [one for one in said if one.code == MISMATCH]
-    if opened.number > 1 and not opened.parts["note"] and opened.changed:
+    if opened.corrects and not opened.parts["note"] and opened.changed:
         reason = f"note: version {opened.number} corrects an earlier one; say what was wrong, and why"
         found.append(Finding("note-missing", Weight.STOP, None, reason))
     return [_placed(one, file, opened) for one in in_order(found)]

@@ -65,7 +65,7 @@ def findings(
         text = text_of(draft.statement)
         # A holding statement says what is known: which data was taken often is not yet.
         classes = planned.incident.next_class_names if more_by is None else ()
-        said = check_statement(text, site, page=page, version=draft.statement.number, classes=classes)
+        said = check_statement(text, site, page=page, classes=classes)
         if more_by is not None:
             said = [one for one in said if one.code != MISSING] + list(holding_findings(text))
         found += [Placed(draft.name, one) for one in said]
@@ -109,7 +109,7 @@ def _of_classes(session: Session, planned: Plan, site: Site) -> Iterator[Placed]
     newest = {row.language: row for row in reading.public_statements(session, planned.incident)}
     for row in newest.values():
         name = f"statement, version {row.number} ({row.language})"
-        said = check_statement(text_of(row), site, version=row.number, classes=planned.classes or ())
+        said = check_statement(text_of(row), site, classes=planned.classes or ())
         yield from (Placed(name, one) for one in said if one.code == MISMATCH)
 
 

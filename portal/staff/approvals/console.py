@@ -30,6 +30,14 @@ bp = StaffPages("approvals", __name__)
 REFUSED = 422
 # What these make shows on the public page of their incident.
 PUBLIC = {"statement.publish", "update.post", "incident.facts", "list.activate"}
+# The page of an incident where something is written and asked for.
+WRITTEN_AT = {
+    "statement.publish": "/incidents/{slug}/statement/publish/",
+    "update.post": "/incidents/{slug}/timeline/",
+    "incident.facts": "/incidents/{slug}/facts/",
+    "list.activate": "/lists/{slug}/",
+    "notice.start": "/notices/",
+}
 
 
 def ask(kind: str, fields: Mapping[str, str], reason: str = "") -> Response:
@@ -39,8 +47,8 @@ def ask(kind: str, fields: Mapping[str, str], reason: str = "") -> Response:
     """
     told = sending.order("ask", kind=kind, fields=canonical(dict(fields)), reason=reason)
     if told.get("state") == State.FAILED:
-        said = refusal(str(told["result"].get("reason", "fault")), told["result"])
-    elif told.get("state"):
+        return sending.failed(_why_failed(told["result"]), f"/approvals/{told['approval']}/")
+    if told.get("state"):
         said = _("Done, without a second person: PORTAL_APPROVALS is one.")
     else:
         said = _("We’ve asked for approval, and emailed everyone who can give it.")
@@ -96,10 +104,8 @@ def approve(approval_id: str) -> Any:
         fault = refusal(error.reason)
         return _page(_approval(approval_id), form, CommentForm(formdata=None), fault), REFUSED
     if told["state"] == State.FAILED:
-        said = refusal(str(told["result"].get("reason", "fault")), told["result"])
-    else:
-        said = _("Approved and done.")
-    return sending.done(said, f"/approvals/{approval_id}/")
+        return sending.failed(_why_failed(told["result"]), f"/approvals/{approval_id}/")
+    return sending.done(_("Approved and done."), f"/approvals/{approval_id}/")
 
 
 @bp.page("/approvals/<approval_id>/send-back/", methods=("POST",))
@@ -122,8 +128,12 @@ def withdraw(approval_id: str) -> Response:
     try:
         sending.order("withdraw", approval=approval_id)
     except OrderRefused as error:
-        return sending.done(refusal(error.reason), f"/approvals/{approval_id}/")
+        return sending.failed(refusal(error.reason), f"/approvals/{approval_id}/")
     return sending.done(_("The request is withdrawn."), f"/approvals/{approval_id}/")
+
+
+def _why_failed(result: dict[str, Any]) -> str:
+    return refusal(str(result.get("reason", "fault")), result)
 
 
 def _approval(approval_id: str) -> Approval:
@@ -150,7 +160,8 @@ def _page(approval: Approval, confirm: ConfirmForm, comment: CommentForm, fault:
         titles = console.titles(db_session, frame.language())
         shown = service.shown_of(approval)
         more = action.more(db_session, shown) if action is not None and action.more else {}
-    settings = console.settings
+    settings, slug = console.settings, service.subject_of(approval)
+    result = parsed(approval.result, service.TABLE, approval.id)
     party = RelyingParty.at(settings.base_url, settings.site.organisation)
     mine = approval.asked_by == staff.member.id
     may = action is not None and bool(action.approve & staff.member.roles)
@@ -162,7 +173,7 @@ def _page(approval: Approval, confirm: ConfirmForm, comment: CommentForm, fault:
         title=title_of(approval, names),
         names=names,
         facts=shown_facts(approval, names, titles, frame.language()),
-        incident=service.subject_of(approval),
+        incident=slug,
         incident_titles=titles,
         public=approval.kind in PUBLIC and approval.state == State.DONE,
         page=action.page if action is not None else "",
@@ -178,5 +189,7 @@ def _page(approval: Approval, confirm: ConfirmForm, comment: CommentForm, fault:
         decides=may and not mine and valid and approval.state == State.OPEN,
         withdraws=(mine or Role.ADMIN in staff.member.roles) and approval.state == State.OPEN,
         mine=mine,
-        result=parsed(approval.result, service.TABLE, approval.id),
+        result=result,
+        why=_why_failed(result or {}) if approval.state == State.FAILED else "",
+        written_at=WRITTEN_AT.get(approval.kind, "").format(slug=slug),
     )

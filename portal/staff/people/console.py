@@ -83,7 +83,7 @@ def invite_again(member_id: str) -> Any:
     try:
         return ask("staff.invite", {"member": found.id.hex()})
     except OrderRefused as error:
-        return sending.done(refusal(error.reason), f"/staff/{member_id}/")
+        return sending.failed(refusal(error.reason), f"/staff/{member_id}/")
 
 
 @bp.page("/staff/<member_id>/passkey/", roles=ADMIN, methods=("POST",), step_up=True)
@@ -93,7 +93,7 @@ def invite_passkey(member_id: str) -> Any:
     try:
         return ask("staff.passkey", {"member": found.id.hex()})
     except OrderRefused as error:
-        return sending.done(refusal(error.reason), f"/staff/{member_id}/")
+        return sending.failed(refusal(error.reason), f"/staff/{member_id}/")
 
 
 @bp.page("/staff/<member_id>/sign-out/", roles=ADMIN, methods=("POST",))
@@ -103,7 +103,7 @@ def sign_out_member(member_id: str) -> Response:
     try:
         sending.order("end-sessions", member=found.id.hex())
     except OrderRefused as error:
-        return sending.done(refusal(error.reason), "/staff/")
+        return sending.failed(refusal(error.reason), "/staff/")
     return sending.done(_("%(name)s is signed out everywhere.", name=found.shown), f"/staff/{member_id}/")
 
 
@@ -155,7 +155,7 @@ def add_passkey() -> Any:
     try:
         options = sending.order("ask-new-passkey")["options"]
     except OrderRefused as error:
-        return sending.done(refusal(error.reason), "/me/")
+        return sending.failed(refusal(error.reason), "/me/")
     page = render_template("staff/console/passkey.html", options=json.dumps(options), fault=fault)
     return page, REFUSED if fault else 200
 
@@ -166,7 +166,7 @@ def remove_passkey() -> Response:
     try:
         sending.order("remove-passkey", id=request.form.get("id", ""))
     except OrderRefused as error:
-        return sending.done(refusal(error.reason), "/me/")
+        return sending.failed(refusal(error.reason), "/me/")
     return sending.done(_("The passkey is removed. Sign in again."), "/me/")
 
 

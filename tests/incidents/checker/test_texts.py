@@ -38,7 +38,7 @@ def statement(apology: str, language: str = "en", **fields: str) -> list[Finding
         sections=[Section("What happened", fields.get("section", "Someone broke in."))],
     )
     site = Site(("en", "es"), contact=fields.get("contact") != "no")
-    found = check_statement(text, site, version=2 if "note" in fields else 1)
+    found = check_statement(text, site)
     return [one for one in found if one.code != "missing-section"]
 
 

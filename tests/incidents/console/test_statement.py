@@ -1,6 +1,7 @@
 """The statement's editor and its publication, with two authors, two tabs and a second person."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -196,6 +197,39 @@ def test_a_holding_statement_asks_for_three_parts_and_for_a_time(draft, ana, ben
     asked = ana.send(PUBLISH, language="en", more_by="2026-11-23 18:00")
     approve(ben, asked.location)
     assert "We’ll say more by" in client.get(f"/incidents/{SLUG}/").text
+
+
+def test_the_whole_text_follows_a_holding_statement_with_a_first_text_in_spanish(
+    draft, ana, ben, client, office
+):
+    ana.send(EDITOR, **PARTS | {"section2": "", "section3": "", "section5": ""}, kind="holding")
+    approve(ben, ana.send(PUBLISH, language="en", more_by="2026-11-23 18:00").location)
+    office.advance(timedelta(minutes=1))  # a code works once
+    assert "You can leave it empty" in ana.read(EDITOR)
+    ana.send(EDITOR, **PARTS, kind="whole")
+    ana.send(SPANISH_EDITOR, **PARTS | {"title": "Han copiado su reserva", "apology": "Lo sentimos mucho."})
+    assert main_of(ana.read(PUBLISH)).count("version 2") == 2
+    asked = ana.send(PUBLISH, language=["en", "es"], accept=["class-mismatch", "no-contact"])
+    approve(ben, asked.location)
+    assert "Approved and done" in ben.read(asked.location)
+    assert PARTS["section3"] in client.get(f"/incidents/{SLUG}/").text
+    assert "Lo sentimos mucho." in client.get(f"/incidents/{SLUG}/", headers={"Accept-Language": "es"}).text
+    ana.send(EDITOR, **PARTS | {"apology": "We are very sorry."}, kind="whole")
+    assert "Say what was wrong and why." in ana.read(EDITOR)
+    assert ana.send(PUBLISH, language="en", accept="class-mismatch").status_code == 422
+
+
+def test_what_failed_after_its_approval_says_why_and_where_to_go_on(published, ana, ben, office):
+    ana.send(EDITOR, **PARTS, note="It said too little before.")
+    at = {"when": "later", "at": "2026-11-23 09:10"}
+    asked = ana.send(PUBLISH, language="en", accept="class-mismatch", **at)
+    office.advance(timedelta(minutes=15))
+    done = approve(ben, asked.location)
+    page = ben.read(done.location)
+    assert '<div class="error-summary" role="alert"><p>That time has passed. Choose a later one.' in page
+    assert 'class="notice"' not in page
+    assert main_of(ana.read(asked.location)).count("That time has passed.") == 1
+    assert f'<a href="{PUBLISH}">' in ana.read(asked.location)
 
 
 def test_publishing_says_which_language_has_no_text_and_what_its_readers_get(published, ana):
