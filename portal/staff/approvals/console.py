@@ -4,7 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from babel.lists import format_list
 from flask import abort, render_template, request
+from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
@@ -51,8 +53,24 @@ def ask(kind: str, fields: Mapping[str, str], reason: str = "") -> Response:
     if told.get("state"):
         said = _("Done, without a second person: PORTAL_APPROVALS is one.")
     else:
-        said = _("We’ve asked for approval, and emailed everyone who can give it.")
+        said = _asked(told["told"])
     return sending.done(said, f"/approvals/{told['approval']}/")
+
+
+def _asked(told: list[str]) -> str:
+    """Return who hears of a request, and by when."""
+    console = sending.parts()
+    with console.db.read() as db_session:
+        known = members.names(db_session, console.vault)
+    names = [known.get(bytes.fromhex(member_id), "?") for member_id in told]
+    if not names:
+        return _("We’ve stored the request, but nobody else can approve it. Ask an admin to add an approver.")
+    return ngettext(
+        "We’ve asked for approval. %(names)s gets an email within 3 minutes.",
+        "We’ve asked for approval. These people get an email within 3 minutes: %(names)s.",
+        len(names),
+        names=format_list(sorted(names), locale=get_locale()),
+    )
 
 
 @bp.page("/approvals/")

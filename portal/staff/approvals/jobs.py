@@ -39,6 +39,7 @@ def ask(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[s
     wanted = {str(name): str(value) for name, value in json.loads(fields["fields"]).items()}
     alone = parts.settings.console.one_person
     now = parts.clock.now()
+    told: list[bytes] = []
     with parts.db.write() as session:
         asked_by = acting.member.id
         approval = service.ask(session, parts.vault, action, kind, wanted, fields["reason"], asked_by, now)
@@ -46,10 +47,10 @@ def ask(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[s
             service.approve(session, parts.vault, approval, asked_by, {"how": "one person"}, now)
         else:
             url = f"{parts.settings.console.url}/approvals/{approval.id.hex()}/"
-            telling.tell_approvers(session, parts, action.approve, asked_by, url)
+            told = telling.tell_approvers(session, parts, action.approve, asked_by, url)
     if alone:
         return _perform(parts, approval.id)
-    return {"approval": approval.id.hex()}
+    return {"approval": approval.id.hex(), "told": [member_id.hex() for member_id in told]}
 
 
 def approve(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
