@@ -20,8 +20,9 @@ from portal.campaigns.forms import (
     AskForm,
     ReasonForm,
 )
-from portal.campaigns.models import DRAFT, ENDED, PAUSED, RUNNING, Campaign
+from portal.campaigns.models import DONE, DRAFT, ENDED, PAUSED, RUNNING, Campaign
 from portal.campaigns.series import binding, drafting, progress, shown, status, steering
+from portal.core.dates import moment
 from portal.core.faults import parsed
 from portal.exposure import service as exposure
 from portal.exposure.console.forms import LEFT_OUT_REASONS
@@ -42,6 +43,8 @@ from portal.web import frame
 bp = StaffPages("notices", __name__)
 
 REFUSED = 422
+# The state shown of a notice, or a wave, of which every email has ended.
+SENT = "sent"
 # Mails bring their styles along.
 MAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
@@ -53,11 +56,13 @@ STATES = {
     "paused": lazy_gettext("Paused"),
     "stopped": lazy_gettext("Stopped"),
     "ended": lazy_gettext("All queued"),
+    SENT: lazy_gettext("Sent"),
 }
 WAVE_STATES = {
     "waiting": lazy_gettext("waits"),
     "running": lazy_gettext("being queued"),
     "done": lazy_gettext("queued"),
+    SENT: lazy_gettext("sent"),
     "stopped": lazy_gettext("stopped"),
 }
 REASONS = {
@@ -95,7 +100,7 @@ def overview() -> str:
                 "incident": incident,
                 "list": exposure.active(session, incident.id),
                 "notices": [
-                    status.as_data(session, console.settings, each, now)
+                    _shown(status.as_data(session, console.settings, each, now))
                     for each in progress.of_incident(session, incident.id)
                 ],
             }
@@ -119,7 +124,7 @@ def live(slug: str, number: int) -> Response:
     console = sending.parts()
     with console.db.read() as session:
         _incident, campaign = notice_of(session, slug, number)
-        data = status.as_data(session, console.settings, campaign, console.clock.now())
+        data = _shown(status.as_data(session, console.settings, campaign, console.clock.now()))
     facts = {name: format_decimal(number) for name, number in _facts(data).items()}
     return jsonify(state=data["state"], facts=facts)
 
@@ -151,7 +156,8 @@ def html(slug: str, number: int, language: str) -> Response:
 def test(slug: str, number: int) -> Response:
     """Mail the notice to oneself."""
     return _ordered(
-        slug, number, "notice-test", _("On its way to your own inbox. It looks exactly like the notice."),
+        slug, number, "notice-test",
+        lambda: _("On its way to your own inbox. It looks exactly like the notice."),
         language=request.form.get("language", frame.language()),
     )  # fmt: skip
 
@@ -187,15 +193,36 @@ def stop(slug: str, number: int) -> Any:
 )  # fmt: skip
 def resume(slug: str, number: int) -> Response:
     """Let it go on."""
-    return _ordered(slug, number, "notice-resume", _("Resumed. The other emails leave now."))
+    return _ordered(slug, number, "notice-resume", lambda: _resumed(slug, number))
 
 
-def _ordered(slug: str, number: int, name: str, said: str, **fields: str) -> Response:
+def _resumed(slug: str, number: int) -> str:
+    """Return when the emails of a resumed notice leave: some may wait for the time of their wave."""
+    console, site = sending.parts(), sending.parts().settings.site
+    with console.db.read() as session:
+        _incident, campaign = notice_of(session, slug, number)
+        now = console.clock.now()
+        data = status.as_data(session, console.settings, campaign, now)
+        all_paused = lanes.pause_of(session) is not None
+    if all_paused:
+        return str(_("Resumed. But all notices are paused: its emails wait for that to end."))
+    wave = next((each for each in data["waves"] if each["state"] != DONE), None)
+    at = wave["not_before"] if wave else None
+    if at is None or at <= now:
+        return str(_("Resumed. The other emails leave now."))
+    time = moment(at, frame.language(), site.timezone)
+    if _leaving(data):
+        return str(_("Resumed. Emails of earlier waves leave now, the next wave at %(time)s.", time=time))
+    return str(_("Resumed. The next emails leave at %(time)s.", time=time))
+
+
+def _ordered(slug: str, number: int, name: str, done: Callable[[], str], **fields: str) -> Response:
     """Have the worker do something about a notice, and show the notice again."""
     with sending.parts().db.read() as session:
         notice_of(session, slug, number)
     try:
         sending.order(name, incident=slug, notice=str(number), **fields)
+        said = done()
     except OrderRefused as error:
         said = why(error)
     return sending.done(said, f"/notices/{slug}/{number}/")
@@ -231,7 +258,7 @@ def _page(
     with console.db.read() as session:
         incident, campaign = notice_of(session, slug, number)
         now = console.clock.now()
-        data = status.as_data(session, console.settings, campaign, now)
+        data = _shown(status.as_data(session, console.settings, campaign, now))
         described = drafting.described(session, campaign)
         fields = {"incident": slug, "notice": str(number)}
         asked = approvals.find(session, orders.START, fields)
@@ -242,7 +269,7 @@ def _page(
         spoken = {tag: words.language for tag, words in shown.words_of(session, campaign).items()}
         held = _held_by(session, slug, number) if data["state"] == PAUSED else None
     roles = current().member.roles
-    state, leaving = data["state"], bool(data["states"]["queued"] + data["states"]["sending"])
+    state, leaving = data["state"], _leaving(data)
     return render_template(
         "campaigns/console/notice.html",
         incident=incident,
@@ -276,6 +303,21 @@ def _page(
         site_languages=console.settings.site.languages,
         spoken=spoken,
     )
+
+
+def _leaving(data: Mapping[str, Any]) -> bool:
+    """Return whether emails of a notice, or of a wave, are queued and have not ended."""
+    return bool(data["states"].get("queued", 0) + data["states"].get("sending", 0))
+
+
+def _shown(data: dict[str, Any]) -> dict[str, Any]:
+    """Return how far a notice is with the states that pages show: one that is all queued may have left."""
+    waves = [
+        wave | {"state": SENT} if wave["state"] == DONE and not _leaving(wave) else wave
+        for wave in data["waves"]
+    ]
+    ended = data["state"] == ENDED and not _leaving(data)
+    return data | {"waves": waves} | ({"state": SENT} if ended else {})
 
 
 def _facts(data: Mapping[str, Any]) -> dict[str, int]:

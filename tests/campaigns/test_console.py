@@ -62,6 +62,7 @@ def draft_and_ask(browser, **fields):
 def test_a_notice_goes_out_in_two_waves_with_a_pause(told, office, smtp, go, clock):
     author, ben = office.sign_in(office.add("author", name="Ann")), office.add("approver", name="Ben")
     assert "Draft a notice" in text_of(author, "/notices/")
+    assert "No notice yet. An author begins it." in text_of(office.seat(ben), "/notices/")
     at = f"{clock.now() + timedelta(minutes=20):%Y-%m-%d %H:%MZ}"
     asked = draft_and_ask(author, first_size="4", rest_at=at, **{"en-own": "We are **very** sorry."})
     assert "We are very sorry." in text_of(author, f"{ONE}text/en/")
@@ -94,6 +95,7 @@ def test_a_notice_goes_out_in_two_waves_with_a_pause(told, office, smtp, go, clo
     assert press(approver, ONE, f"{ONE}resume/").location.startswith("/confirm/")
     office.confirm(approver, ben)
     assert led_to(press(approver, ONE, f"{ONE}resume/")) == ONE
+    assert "Resumed. The other emails leave now." in text_of(approver, ONE)
     go()
     assert len(notices(smtp)) == len(set(notices(smtp))) == 9
     for browser in (author, approver):
@@ -101,8 +103,26 @@ def test_a_notice_goes_out_in_two_waves_with_a_pause(told, office, smtp, go, clo
     (notice,) = status(told)
     assert [wave["states"]["sent"] for wave in notice["waves"]] == [4, 5]
     seen = text_of(author, ONE)
-    assert "All queued" in seen
+    assert '<span class="badge">Sent</span>' in seen
+    assert seen.count("<td>sent</td>") == 2
+    assert "queued</td>" not in seen
+    assert "All queued" not in seen + text_of(author, "/notices/")
     assert "nobody knows who opened it" in seen
+
+
+def test_who_resumes_before_the_time_of_the_next_wave_reads_when_it_leaves(told, office, go, clock):
+    approver = office.seat(kim := office.add("author", "approver", name="Kim"))
+    at = (clock.now() + timedelta(minutes=20)).replace(second=0)
+    asked = draft_and_ask(approver, first_size="4", rest_at=f"{at:%Y-%m-%d %H:%MZ}")
+    ben = office.add("approver", name="Ben")
+    second = office.seat(ben)
+    digest = re.findall(r'name="digest" value="([0-9a-f]+)"', text_of(second, asked))[0]
+    press(second, asked, f"{asked}approve/", digest=digest, code=ben.code())
+    go()
+    press(approver, ONE, f"{ONE}pause/", reason="The date is wrong")
+    office.confirm(approver, kim)
+    press(approver, ONE, f"{ONE}resume/")
+    assert f"Resumed. The next emails leave at {at.day} {at:%B %Y, %H:%M} UTC" in text_of(approver, ONE)
 
 
 def test_a_draft_that_changed_is_not_started_by_a_former_approval(told, office, smtp, go):

@@ -64,13 +64,16 @@ def _asked(told: list[str]) -> str:
         known = members.names(db_session, console.vault)
     names = [known.get(bytes.fromhex(member_id), "?") for member_id in told]
     if not names:
-        return _("We’ve stored the request, but nobody else can approve it. Ask an admin to add an approver.")
-    return ngettext(
+        return str(
+            _("We’ve stored the request, but nobody else can approve it. Ask an admin to add an approver.")
+        )
+    said = ngettext(
         "We’ve asked for approval. %(names)s gets an email within 3 minutes.",
         "We’ve asked for approval. These people get an email within 3 minutes: %(names)s.",
         len(names),
         names=format_list(sorted(names), locale=get_locale()),
     )
+    return str(said)
 
 
 @bp.page("/approvals/")
