@@ -7,10 +7,11 @@ order: see `steering`.
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.campaigns import frozen
-from portal.campaigns.models import DRAFT, STOPPED, Campaign
+from portal.campaigns.models import DRAFT, STOPPED, Campaign, NoticeWords
 from portal.campaigns.refusals import REASONS, refused
 from portal.campaigns.series import binding, drafting, steering
 from portal.campaigns.tasks import jobs as tasks
@@ -108,6 +109,22 @@ def _left_out_reasons() -> Any:
     return LEFT_OUT_REASONS
 
 
+def _spoken(session: Session, shown: Mapping[str, Any]) -> dict[str, str]:
+    """Return the statement's language in each mail that is shown, while the draft still says exactly that."""
+    try:
+        fields = {"incident": str(shown["incident"]), "notice": str(shown["number"])}
+        campaign = _found(session, fields)
+    except (steering.NoticeUnknown, incidents.IncidentUnknown, KeyError):
+        return {}
+    approved = {tag: words["fingerprint"] for tag, words in shown["words"].items()}
+    rows = session.scalars(select(NoticeWords).where(NoticeWords.notice_id == campaign.id))
+    return {
+        row.language: frozen.plain(row).language
+        for row in rows
+        if frozen.shown_words(row)["fingerprint"] == approved.get(row.language)
+    }
+
+
 def _forms() -> Any:
     """Return what needs Flask, which the worker does not load."""
     from portal.campaigns import forms  # noqa: PLC0415
@@ -136,10 +153,11 @@ ACTIONS = {
         perform_start,
         ask=AUTHOR,
         page="campaigns/console/_approval.html",
-        more=lambda _session, _shown: {
+        more=lambda session, shown: {
             "kinds": _forms().KINDS,
             "bases": _forms().BASES,
             "left_out_reasons": _left_out_reasons(),
+            "spoken": _spoken(session, shown),
         },
     ),
 }
