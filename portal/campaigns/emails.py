@@ -24,7 +24,8 @@ class Words:
     `passwords`: passwords are among the exposed data. `path` is that of the incident's page. `untranslated`
     names the statement's language in the mail's own where they differ, else it is empty. `kind` is empty for
     a first notice; `own_text` and `own_html` are the paragraph that the author added, if any, and
-    `own_source` what they typed, which no mail shows.
+    `own_source` what they typed, which no mail shows; `own_language` is that paragraph's where it is not the
+    statement's.
     """
 
     subject: str
@@ -40,6 +41,7 @@ class Words:
     own_text: str = ""
     own_html: str = ""
     own_source: str = ""
+    own_language: str = ""
 
     @property
     def extent(self) -> str:

@@ -23,7 +23,7 @@ from portal.core.i18n import best_language
 from portal.crypto.vault import WorkerVault
 from portal.incidents.models import Incident
 
-_LATER = ("kind", "own_text", "own_html", "own_source")
+_LATER = ("kind", "own_text", "own_html", "own_source", "own_language")
 
 
 class SubjectInvalid(ValueError):

@@ -89,7 +89,9 @@ def drawn(
             subject = subjects.get(language) or _usual_subject(settings, incident, language, now.date(), kind)
             statement = versions[0].statement
             said = _words(settings, incident, statement, subject, passwords=passwords)
-            found[language] = _with_own(settings, said, kind, own.get(statement.language, ""))
+            # Who reads the statement in another language still gets the author's words in their own.
+            spoken = language if language in own else statement.language
+            found[language] = _with_own(settings, said, kind, own.get(spoken, ""), spoken)
     return found
 
 
@@ -104,12 +106,13 @@ def _checked(text: str) -> str:
     return text
 
 
-def _with_own(settings: Settings, said: Words, kind: str, own: str) -> Words:
+def _with_own(settings: Settings, said: Words, kind: str, own: str, language: str = "") -> Words:
     said = said if kind == FIRST else replace(said, kind=kind)
     if not own:
         return said
     text, html = _rendered(settings.base_url + said.path, own)
-    return replace(said, own_text=text, own_html=html, own_source=own)
+    other = "" if language in ("", said.language) else language
+    return replace(said, own_text=text, own_html=html, own_source=own, own_language=other)
 
 
 def _passwords_taken(session: Session, vault: WorkerVault, incident: Incident) -> bool:

@@ -158,6 +158,46 @@ def test_an_author_edits_a_draft_from_what_it_says_and_has_to_ask_again(told, of
     assert "This changed after it was asked for" in text_of(office.sign_in(ben), asked)
 
 
+def test_own_words_are_used_in_their_language_where_the_statement_has_another(operator, office, smtp, go):
+    operator.statement(STATEMENT)
+    operator.live("ann@northwind.example,1,Ann,en\nana@northwind.example,2,Ana,es\n")
+    author, ben = office.as_role("author"), office.add("approver", name="Ben")
+    own = {"en-own": "We are **very** sorry.", "es-own": "Lo sentimos **mucho**."}
+    asked = draft_and_ask(author, **own)
+    edited = text_of(author, f"{ONE}edit/")
+    assert "Lo sentimos **mucho**.</textarea>" in edited
+    assert edited.count("We are **very** sorry.</textarea>") == 1
+    approver = office.seat(ben)
+    shown = text_of(approver, asked)
+    english, spanish = shown.split("<h3>Español</h3>")
+    assert "We are very sorry." in english
+    assert "Lo sentimos mucho." in spanish
+    assert "The statement in it is in Spanish" not in shown
+    assert "there’s no other" not in english
+    assert "The statement in it is in English: there’s no other." in spanish
+    for internal in ("as a hash", "0000000000000000", "Says what happened", "Part 1", "–</dd>"):
+        assert internal not in shown
+    assert "<dt>Left out on request</dt><dd>Nobody</dd>" in shown
+    assert "English, Español" in shown
+    digest = re.findall(r'name="digest" value="([0-9a-f]+)"', shown)[0]
+    press(approver, asked, f"{asked}approve/", digest=digest, code=ben.code())
+    go()
+    mail = smtp.to("ana@northwind.example")[0]
+    assert "Lo sentimos mucho." in mail.text
+    assert '<div class="said" lang="es" dir="auto"><p>Lo sentimos <strong>mucho</strong>' in mail.html
+    assert "very sorry" not in mail.text
+    assert "We are very sorry." in smtp.to("ann@northwind.example")[0].text
+
+
+def test_without_own_words_in_a_language_those_of_the_statement_are_sent_and_not_filled_in(operator, office):
+    operator.statement(STATEMENT)
+    operator.live(numbered(2))
+    author = office.as_role("author")
+    draft_and_ask(author, **{"en-own": "We are **very** sorry."})
+    assert "We are very sorry." in text_of(author, f"{ONE}text/es/")
+    assert text_of(author, f"{ONE}edit/").count("We are **very** sorry.</textarea>") == 1
+
+
 def test_only_a_draft_is_edited_and_it_is_discarded_without_a_reason(told, office):
     author = office.as_role("author")
     draft_and_ask(author)

@@ -139,7 +139,9 @@ def _said(session: Session, campaign: Campaign, zone: str) -> dict[str, Any]:
         "languages": list(audience.languages),
         "per_hour": campaign.per_hour,
         "own": {
-            tag: one.own_source or one.own_text for tag, one in shown.words_of(session, campaign).items()
+            tag: one.own_source or one.own_text
+            for tag, one in shown.words_of(session, campaign).items()
+            if tag in (one.own_language, one.language)  # else another language's words fill in for none
         },
         **_waves(list(session.scalars(of_notice)), zone),
     }
