@@ -28,6 +28,8 @@ MOST_UNKNOWN = 40
 
 _NUMBER = re.compile(r"(?:[A-Za-z]{1,2}[ -]?)?[0-9][0-9 ./:-]{1,18}")
 _DIGIT = re.compile(r"[0-9]")
+_TELLING = re.compile(r"[^\x00-\x7f]{1,2}")
+_LONG_WORD = 4
 
 Parsed = TypeVar("Parsed")
 Sample = tuple[str, ...]
@@ -339,7 +341,11 @@ class _Reader:
 
 
 def _masked(cell: str) -> str:
-    """Return a cell as a preview may show it: the masked address, the form of a number, the first letter."""
+    """Return a cell as a preview may show it: the masked address, the form of a number, the first letter.
+
+    Two more letters that a wrong encoding would spoil stay with a plain first one: by `Mü…` a reader sees
+    whether it is right. A name that has no plain letters would show too much of itself.
+    """
     text = cell.strip()
     if "@" in text:
         try:
@@ -348,4 +354,7 @@ def _masked(cell: str) -> str:
             return "…@…"
     if _NUMBER.fullmatch(text):  # a date, a customer number: what it is shows without a digit of it
         return _DIGIT.sub("#", text)
-    return f"{text[:1]}…" if text else ""
+    telling = _TELLING.search(text, 1)
+    if telling is None or not text[0].isascii() or len(text) < _LONG_WORD:
+        return f"{text[:1]}…" if text else ""
+    return f"{text[0]}{'…' if telling.start() > 1 else ''}{telling[0]}…"

@@ -94,6 +94,11 @@ def test_an_encoding_that_must_be_named_is_asked_for(desk):
 def test_before_an_encoding_is_chosen_its_rows_show_by_the_likely_one(desk):
     _, found = desk.read("email,name,bemerkung\nana@mail.example,Émile,1\n".encode("cp1252"))
     assert [one["samples"] for one in found["columns"]] == [["a…@m….example"], ["É…"], ["1…"]]
+    rows = "".join(f"ana@mail.example,{name}\n" for name in ("Müller", "José Nuñez", "Zoë"))
+    _, found = desk.read(f"email,name\n{rows}".encode())
+    assert found["columns"][1]["samples"] == ["Mü…", "J…é…", "Z…"]  # a reader sees whether they are right
+    _, found = desk.read("email,name\nana@mail.example,MÃ¼ller\nben@mail.example,Михаил\n".encode())
+    assert found["columns"][1]["samples"] == ["MÃ¼…", "М…"]
     late = b"email,name\n" + b"ana@mail.example,Ana\n" * 15_000 + "zoe@mail.example,Zoë\n".encode("cp1252")
     upload, found = desk.read(late)
     assert (upload.state, found["problem"]["kind"], found["problem"]["line"]) == (
