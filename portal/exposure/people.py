@@ -128,8 +128,8 @@ class RowParser:
         self._classes: dict[str, int] = {"": default_classes}
         self.length = LENGTHS[0]
 
-    def parse(self, cells: tuple[str, ...]) -> tuple[str, str, int, bytes]:
-        """Return address, account_ref, bitmap and packed form. Raises RowRefused."""
+    def parse(self, cells: tuple[str, ...]) -> tuple[str, str, int, str, bytes]:
+        """Return address, account_ref, bitmap, language and packed form. Raises RowRefused."""
         email, ref, name, locale, jurisdiction, classes = cells
         address = rows.parse_address(email)
         bitmap = self._classes.get(classes)
@@ -150,7 +150,7 @@ class RowParser:
             if needed > LENGTHS[0] - _LENGTH_PREFIX:
                 self.length = LENGTHS[-1]
             packed = pack(Person(address, ref, name, language, jurisdiction, bitmap))
-        return address, ref, bitmap, packed
+        return address, ref, bitmap, language, packed
 
     def _parse_classes(self, text: str) -> int:
         try:

@@ -84,7 +84,7 @@ def kinds(slug: str) -> str:
         "exposure/console/kinds.html",
         incident=incident,
         columns=words.COLUMNS,
-        explained=words.EXPLAINED,
+        explained=words.explained(sending.parts().settings.site.languages),
         kinds=words.kinds(language),
         listed=[words.kind_names(language)[name] for name in incident.next_class_names],
     )

@@ -1,11 +1,15 @@
 """What the console says of files: why one is refused, and how it goes on."""
 
 import re
+from collections.abc import Mapping
 
 from flask_babel import gettext, lazy_gettext
 
+from portal.core.i18n import matching_language
 from portal.datakinds import taxonomy
 from portal.datakinds.names import shown
+from portal.exposure.importing.reading import OTHERS
+from portal.web.languages import name_here
 
 REFUSALS = {
     "many-today": lazy_gettext("You stored more today than we take from one person. Go on tomorrow."),
@@ -79,8 +83,7 @@ COLUMNS = {
 EXPLAINED = {
     "email": lazy_gettext("Required. One row for each person."),
     "account_ref": lazy_gettext("Tells people apart who share an address."),
-    "name": lazy_gettext("For the greeting of a notice."),
-    "locale": lazy_gettext("The language of the notice: en, es or pt-BR."),
+    "name": lazy_gettext("Tells people apart who share an address. Emails don’t use it."),
     "jurisdiction": lazy_gettext("So that you can notify one country first."),
     "data_classes": lazy_gettext("Separated by semicolons. Empty: everything that the incident lists."),
 }
@@ -88,6 +91,32 @@ EXPLAINED = {
 ENCODINGS = ("cp1252", "cp1250", "cp1251", "cp932", "iso-8859-1", "iso-8859-15", "gb18030", "utf-16-le")
 # What messages tell the users of the command line to add.
 _OPTION = re.compile(r"[.,;:]?\s*(?:If so, add|or leave it out with|Choose one with|add)?\s*--[a-z].*\Z")
+
+
+def explained(languages: tuple[str, ...]) -> dict[str, str]:
+    """Return what stands in each column, for a site that speaks these languages."""
+    tags = ", ".join(languages)
+    spoken = gettext("The language of the notice. This site has: %(languages)s.", languages=tags)
+    return {name: str(EXPLAINED.get(name, spoken)) for name in COLUMNS}
+
+
+def by_language(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return how many people have each language, by its name; nothing where a file names none."""
+    if not any(counts):
+        return []
+    return [(_spoken(tag) if tag else str(gettext("Not said")), people) for tag, people in counts.items()]
+
+
+def not_here(counts: Mapping[str, int], languages: tuple[str, ...]) -> list[str]:
+    """Return the names of the languages that a site does not have."""
+    return [_spoken(tag) for tag in counts if tag and matching_language(tag, languages) is None]
+
+
+def _spoken(tag: str) -> str:
+    if tag == OTHERS:
+        return str(gettext("Others"))
+    name = name_here(tag)
+    return name if name == tag else f"{name} ({tag})"
 
 
 def kinds(language: str) -> list[tuple[str, str]]:

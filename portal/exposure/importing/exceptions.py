@@ -34,12 +34,12 @@ def read_exceptions(
     parser = RowParser(0)
     classes = COLUMNS.index("data_classes")
 
-    def parse(cells: tuple[str, ...]) -> tuple[str, str, int, bytes]:
+    def parse(cells: tuple[str, ...]) -> tuple[str, str, int, str, bytes]:
         # What was taken from them is not stored: no row is refused for it.
         return parser.parse((*cells[:classes], "", *cells[classes + 1 :]))
 
     with closing(report_of(where, path)) as report:
-        for line, (address, ref, _, _) in read_rows(
+        for line, (address, ref, *_) in read_rows(
             path, COLUMNS, NEEDED, parse, report, counts, progress, options=options
         ):
             found[address, ref] = None

@@ -10,7 +10,7 @@ from portal.crypto.vault import INDEX_BYTES
 from portal.datakinds.names import Meanings
 from portal.datakinds.taxonomy import by_id, find
 from portal.exposure.activating import Comparison
-from portal.exposure.people import ADDRESS_BYTES, Indexer, RowParser, Sealer, bitmap_of, pack
+from portal.exposure.people import ADDRESS_BYTES, Indexer, Person, RowParser, Sealer, bitmap_of, pack
 from portal.people_files.formats.streamed import Input
 from portal.people_files.progress import Progress
 from portal.people_files.reading import PLAIN, PROGRESS_ROWS, ReadOptions, RowCounts, read_rows
@@ -22,6 +22,8 @@ NEEDED = ("email",)
 KEY_BYTES = 2 * INDEX_BYTES
 _FURTHER = b"+"
 _MAX_BITMAPS = 10_000
+_MAX_LANGUAGES = 1_000
+OTHERS = "*"  # languages after the first thousand: such a column is no language
 
 
 @dataclass
@@ -29,7 +31,8 @@ class Summary(RowCounts):
     """The counts of an import: distinct `people`, and their distinct exact `addresses`.
 
     `comparison` is with the active version. `beyond` counts people by each class that the incident does not
-    list; `staged` says that they wait for its next publish.
+    list; `staged` says that they wait for its next publish. `languages` counts people by their language's
+    tag, empty where the file names none.
     """
 
     list_id: int = 0
@@ -39,6 +42,7 @@ class Summary(RowCounts):
     addresses: int = 0
     duplicates: int = 0
     class_counts: dict[str, int] = field(default_factory=dict)
+    languages: dict[str, int] = field(default_factory=dict)
     comparison: Comparison | None = None
     beyond: dict[str, int] = field(default_factory=dict)
     staged: bool = False
@@ -84,6 +88,7 @@ class Reader:
         self._length = 0
         self._bitmaps: Counter[int] = Counter()
         self._by_class: Counter[int] = Counter()
+        self._by_language: Counter[str] = Counter()
         self.summary = Summary()
 
     @property
@@ -101,7 +106,7 @@ class Reader:
         fold, person = self._indexer.fold, self._indexer.person
         with closing(report_of(source.report, source.file)) as report:
             last_line = 0
-            for line, (address, ref, bitmap, packed) in read_rows(
+            for line, (address, ref, bitmap, language, packed) in read_rows(
                 source.file,
                 COLUMNS,
                 NEEDED,
@@ -114,7 +119,11 @@ class Reader:
             ):
                 key = fold(address) + person(address, ref)
                 # One byte more marks a further address of the same row: no person of its own.
-                add(key, seal(key, packed) if line != last_line else seal(key, packed) + _FURTHER)
+                if line != last_line:
+                    add(key, seal(key, packed))
+                    self._count_language(language)
+                else:
+                    add(key, seal(key, packed) + _FURTHER)
                 last_line = line
                 bitmaps[bitmap] += 1
                 if len(bitmaps) >= _MAX_BITMAPS:
@@ -129,7 +138,7 @@ class Reader:
         again.
         """
         self._settle_bitmaps()
-        by_class = self._by_class.copy()
+        by_class, by_language = self._by_class.copy(), self._by_language.copy()
         summary = self.summary
         expected = summary.parsed
         entries = further = addresses = 0
@@ -139,10 +148,15 @@ class Reader:
             is_further = len(sealed) % 2 == 1  # a blob has an even length
             blob = sealed[:-1] if is_further else sealed
             if key == last_key:
+                last_blob, one, again, merged = self._merged(key, last_blob, blob)
+                by_class.subtract(_bits(one.classes & again.classes))
+                # A further address of the same row was not counted.
+                counted = [one.locale] * (not only_further) + [again.locale] * (not is_further)
+                if counted:
+                    by_language.subtract(map(self._counted_as, counted))
+                    by_language[self._counted_as(merged.locale)] += 1
                 further -= only_further and not is_further
                 only_further = only_further and is_further
-                last_blob, both = self._merged(key, last_blob, blob)
-                by_class.subtract(_bits(both))
                 continue
             if last_key:
                 yield last_key, self.sealer.of_length(last_key, last_blob, self._length)
@@ -160,13 +174,22 @@ class Reader:
         summary.people, summary.entries = entries - further, entries
         summary.addresses, summary.duplicates = addresses, expected - entries
         summary.class_counts = {by_id(bit).name: count for bit, count in sorted(by_class.items()) if count}
+        summary.languages = {tag: count for tag, count in by_language.most_common() if count}
         listed = {find(name).name for name in self._source.incident_classes}
         summary.beyond = {name: count for name, count in summary.class_counts.items() if name not in listed}
 
-    def _merged(self, key: bytes, blob: bytes, other: bytes) -> tuple[bytes, int]:
-        """Return the blob of two rows of one person, and the classes that both have."""
+    def _merged(self, key: bytes, blob: bytes, other: bytes) -> tuple[bytes, Person, Person, Person]:
+        """Return the blob of two rows of one person, both of them, and the person."""
         person, again = self.sealer.open(key, blob), self.sealer.open(key, other)
-        return self.sealer.seal(key, pack(person.merged(again))), person.classes & again.classes
+        merged = person.merged(again)
+        return self.sealer.seal(key, pack(merged)), person, again, merged
+
+    def _count_language(self, tag: str) -> None:
+        counts = self._by_language
+        counts[tag if tag in counts or len(counts) < _MAX_LANGUAGES else OTHERS] += 1
+
+    def _counted_as(self, tag: str) -> str:
+        return tag if tag in self._by_language else OTHERS
 
     def _settle_bitmaps(self) -> None:
         """Add the bitmaps counted so far to the counts by class, and clear them: there may be very many."""

@@ -17,6 +17,7 @@ from portal.people_files.room import NoRoom
 
 MOST_COLUMNS = 60
 FIRST_LINES = 5
+MOST_LANGUAGES = 40
 _LONGEST = 200
 
 
@@ -67,6 +68,7 @@ def of_summary(summary: Summary, report: LineReport) -> dict[str, Any]:
         "addresses": summary.addresses,
         "duplicates": summary.duplicates,
         "classes": summary.class_counts,
+        "languages": dict(list(summary.languages.items())[:MOST_LANGUAGES]),
         "beyond": summary.beyond,
         "staged": summary.staged,
         "number": summary.number,

@@ -92,6 +92,21 @@ def test_looking_at_a_file_again_within_five_minutes_is_one_entry_in_the_log(sen
     assert len(looks()) == 3
 
 
+def test_languages_that_the_site_has_not_are_said_and_everyone_is_counted(sender):
+    rows = "ana@mail.example,en\nben@mail.example,de\ncem@mail.example,de-AT\ndea@mail.example,es-MX\n"
+    page = sender.read(f"email,locale\n{rows}eva@mail.example,\n".encode())
+    said = sender.texts(page)
+    assert "People by language" in said
+    assert "German (de) 1" in said
+    assert "Spanish (Mexico) (es-MX) 1" in said
+    assert "Not said 1" in said
+    assert "get their notice in English: German (de) and German (Austria) (de-AT)." in said
+    assert "People by kind of data" in said
+    kinds = sender.texts("/lists/november/kinds/")
+    assert "This site has: en, es." in kinds
+    assert "pt-BR" not in kinds
+
+
 def test_what_an_approver_saw_is_void_after_another_activation(sender, office, lists):
     lists.live("ana@mail.example,C-1,,,,\n")
     page = sender.read(b"email,account_ref\nana@mail.example,C-1\n")
