@@ -180,6 +180,7 @@ def _typed(at: datetime | None, zone: str) -> str:
     """Return a time as somebody types it; with its offset in an hour that comes twice."""
     if at is None:
         return ""
+    at = at.replace(second=0, microsecond=0)  # nobody types the seconds at which a button was pressed
     here = at.astimezone(ZoneInfo(zone))
     typed = f"{here:%Y-%m-%d %H:%M}"
     try:

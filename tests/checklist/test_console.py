@@ -8,6 +8,7 @@ from sqlalchemy import update
 from portal.audit import service as audit
 from portal.checklist.jobs import remind
 from portal.checklist.models import ChecklistItem
+from portal.incidents import service as incidents
 from portal.worker import drain
 from tests.colleagues import press
 from tests.visitor import main_of
@@ -48,6 +49,13 @@ def test_who_found_out_earlier_says_so_and_has_less_time(office, incident, clock
     due = f"{found + timedelta(hours=72):%Y-%m-%dT%H:%M}"
     assert f'datetime="{due}' in main_of(browser.get(PAGE).text)
     assert f'value="{typed}"' in browser.get(page).text
+
+
+def test_a_time_with_seconds_is_shown_as_somebody_types_it(office, incident, clock):
+    with office.db.write() as session:
+        at = clock.now().replace(hour=7, minute=9, second=33)
+        incidents.set_discovered(session, SLUG, at, clock.now())
+    assert f'value="{at:%Y-%m-%d} 07:09"' in office.as_role("author").get(f"{PAGE}discovered/").text
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,17 @@
 """Staff change what people see, each setting on a page of its own; what operators set is only shown."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import pytest
 
 from portal.audit.models import AuditEntry
-from portal.console.settings import reading
+from portal.console.settings import editing, reading
 from portal.core.settings import Settings
 from portal.site.saved import service
 from portal.site.saved.models import SiteContent
+from portal.site.saved.service import Change
 from portal.worker import drain
 from tests.colleagues import ENVIRON
 from tests.pictures import png
@@ -50,6 +52,15 @@ def test_an_admin_changes_a_contact_and_the_public_site_has_it(office, admin, cl
     answer = save(admin, "contact_email", act="reset")
     assert answer.location == "/settings/"
     assert "help@northwind.example" in client.get("/privacy/").text
+
+
+def test_a_value_is_shown_from_the_moment_that_it_is_saved(environ):
+    settings, at = Settings.from_env(environ | ENVIRON), datetime(2026, 11, 29, tzinfo=UTC)
+    saved = Change("contact_hours", 1, "Monday to Friday, 9 to 5", at, "staff 1")
+    assert editing.setting(settings, "contact_hours", []).value == ""
+    assert editing.setting(settings, "contact_hours", [saved]).value == "Monday to Friday, 9 to 5"
+    undone = replace(saved, number=2, value=None)
+    assert editing.setting(settings, "contact_hours", [undone, saved]).value == ""
 
 
 def test_every_admin_is_mailed_and_the_log_says_what_was_there(office, admin, smtp):

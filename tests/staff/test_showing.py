@@ -70,12 +70,18 @@ def test_taking_all_roles_is_called_removing():
 
 
 def test_new_facts_of_an_incident_say_what_changes_first():
-    before = {"title": "Theft", "titles": "{}", "classes": "Names", "happened": "", "discreet": ""}
-    after = before | {"classes": "Names;Passwords"}
+    before = {
+        "title": "Theft",
+        "titles": "{}",
+        "classes": "Physical addresses",
+        "happened": "",
+        "discreet": "",
+    }
+    after = before | {"classes": "Physical addresses;Passwords"}
     shown = {"incident": {"slug": "order-archive"}, "before": before, "after": after}
     _title, facts = told(request("incident.facts", shown))
     assert facts == [
         ("Incident", "Theft of our order archive"),
-        ("Kinds of data", "Names;Passwords (now: Names)"),
+        ("Kinds of data", "Postal addresses; Passwords (now: Postal addresses)"),
         ("Title", "Theft"),
     ]

@@ -59,7 +59,9 @@ def setting(settings: Settings, name: str, changes: list[Change]) -> Setting:
     """Return a setting of the overview or a legal page; `changes` are those of all settings."""
     kind, own = rules.kind(name), [one for one in changes if one.name == name]
     given = service.operators_value(settings, name) or ""
-    if kind is Kind.LINE:
+    if kind is Kind.LINE and own:  # this process may read what was saved a few seconds later
+        value = given if own[0].value is None else own[0].value
+    elif kind is Kind.LINE:
         value = written(getattr(settings.site, name))
     elif kind is Kind.PICTURE:
         value = name if getattr(settings.site, "light_logo" if name == "logo" else "dark_logo") else ""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import abort, render_template, request
 from flask_babel import gettext as _
@@ -23,7 +24,9 @@ from portal.incidents.publishing.plan import Plan, plan
 from portal.incidents.times import TimeInvalid, parse_time
 from portal.incidents.writing import UpdateUnknown, update_of
 from portal.staff import sending
+from portal.staff.approvals import service as approvals
 from portal.staff.approvals.console import ask
+from portal.staff.approvals.showing import data_kind
 from portal.staff.pages import StaffPages
 from portal.staff.sending import OrderRefused
 from portal.web import frame, languages
@@ -99,6 +102,8 @@ def compare(slug: str) -> Any:
         incident=page.incident,
         fault=fault,
         given=request.form,
+        data_kind=lambda name: data_kind(name, frame.language()),
+        before=_asked_before(page.asked),
         zone=console.settings.site.timezone,
         tomorrow=shared.day_after(1),
         in_utc=lambda text: entries.utc(parse_time(text, console.settings.site.timezone)),
@@ -220,6 +225,22 @@ def _compared(session: Session, incident: Incident, opened: Opened) -> Compared:
         stops=sum(one.finding.weight is Weight.STOP for one in told),
         asks=shared.asked(told),
     )
+
+
+def _asked_before(asked: Requests) -> dict[str, str]:
+    """Return what the form held when it was sent back, so that nobody types it twice."""
+    if asked.sent_back is None:
+        return {}
+    console, row = sending.parts(), asked.sent_back
+    found = {"reason": row.reason}
+    try:
+        more_by = Release.read(approvals.fields_of(row)).more_by
+    except NotReleasable:
+        return found
+    if more_by is not None and more_by > console.clock.now():
+        here = more_by.astimezone(ZoneInfo(console.settings.site.timezone))
+        found["more_by"] = f"{here:%Y-%m-%d %H:%M}"
+    return found
 
 
 def _times(page: Page) -> list[str]:

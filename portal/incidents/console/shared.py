@@ -19,13 +19,14 @@ from portal.incidents.drafts import files
 from portal.incidents.drafts.models import Draft
 from portal.incidents.drafts.statements import Told
 from portal.incidents.models import Incident
-from portal.staff import sending
+from portal.staff import members, sending
 from portal.staff.approvals import service as approvals
 from portal.staff.approvals.models import Approval
 from portal.staff.pages import current
 from portal.staff.words import refusal
 
 REFUSED = 422
+LOOKED_AT = 200  # requests of all kinds, the newest first
 WEIGHTS = {
     Weight.STOP: lazy_gettext("Must be fixed"),
     Weight.ASK: lazy_gettext("Your decision"),
@@ -83,24 +84,34 @@ def found(session: Session, slug: str) -> Incident:
 
 @dataclass(frozen=True)
 class Requests:
-    """Requests of an incident for a second person: those that wait, and those that an edit cancelled."""
+    """Requests of an incident for a second person: those that wait, and those that an edit cancelled.
+
+    `sent_back` is the newest one if it came back with a comment, and `by` is who sent it.
+    """
 
     waits: list[Approval] = field(default_factory=list)
     void: list[Approval] = field(default_factory=list)
+    sent_back: Approval | None = None
+    by: str = ""
 
 
 def requests(session: Session, kind: str, slug: str, draft: str = "") -> Requests:
     """Return the open requests of one kind about an incident, or about one draft of it (its key)."""
     console = sending.parts()
-    asked = [
-        one
-        for one in approvals.waiting(session)
-        if one.kind == kind
-        and approvals.readable(one)
-        and (of := approvals.fields_of(one)).get("slug") == slug
-        and str(of.get("draft", "")).startswith(f"{draft}:" if draft else "")
-    ]
-    return Requests(*approvals.by_validity(session, console.actions, asked, console.clock.now()))
+
+    def is_about_it(one: Approval) -> bool:
+        if one.kind != kind or not approvals.readable(one):
+            return False
+        of = approvals.fields_of(one)
+        return of.get("slug") == slug and str(of.get("draft", "")).startswith(f"{draft}:" if draft else "")
+
+    asked = list(filter(is_about_it, approvals.waiting(session)))
+    waits, void = approvals.by_validity(session, console.actions, asked, console.clock.now())
+    newest = next(filter(is_about_it, approvals.newest(session, LOOKED_AT)), None)
+    if newest is None or newest.state != approvals.State.SENT_BACK or newest.decided_by is None:
+        return Requests(waits, void)
+    name = members.names(session, console.vault).get(newest.decided_by, "?")
+    return Requests(waits, void, newest, name)
 
 
 def refused(reason: str, values: Mapping[str, Any] | None = None) -> str:

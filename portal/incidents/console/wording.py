@@ -12,7 +12,10 @@ from flask_babel import gettext
 from portal.core.i18n import mark as N_
 from portal.incidents.checker.findings import Finding, Weight
 from portal.incidents.times import TimeInvalid
+from portal.staff.approvals.showing import data_kind
+from portal.web import frame
 
+_LISTED = "the incident lists %(name)s, and the text does not name it"
 SAID = {
     "is required": N_("Please fill this in."),
     "is missing": N_("Please fill this in."),
@@ -55,9 +58,7 @@ SAID = {
     "a correction says what was wrong, in %(number)s characters or more": N_(
         "Say what was wrong, in %(number)s characters or more."
     ),
-    "the incident lists %(name)s, and the text does not name it": N_(
-        "The incident lists %(name)s, but the text doesn’t name it."
-    ),
+    _LISTED: N_("The incident lists %(name)s, but the text doesn’t name it."),
     "the text names %(name)s, and the incident does not list it": N_(
         "The text names %(name)s, but the incident doesn’t list it."
     ),
@@ -153,6 +154,7 @@ EXAMPLES = {
         "The stolen file also holds dates of birth. We had missed them."
     ),
 }
+_KIND = re.compile(r"[^“”]+")
 _VALUE = re.compile(r"%\\\((\w+)\\\)s")
 # What a file has before the reason: `signed_by: `, and `The apology: `.
 _KEY = re.compile(r"(?:[a-z_]{2,20}|The [a-z ]{2,40}): ")
@@ -175,6 +177,8 @@ def of_time(error: TimeInvalid, *, examples: bool = True) -> str:
 
 def _values(match: re.Match[str]) -> dict[str, str]:
     values = match.groupdict()
+    if match.re is _listed_pattern():
+        values["name"] = _KIND.sub(lambda name: data_kind(name[0], frame.language()), values["name"])
     why = values.get("why", "")
     for words, pattern in _patterns_of(tuple(WHY.items())):
         if within := pattern.fullmatch(why):
@@ -190,6 +194,11 @@ def example(finding: Finding) -> str:
     if lines[0].startswith(("portal ", "PORTAL_", "---", "## ")):
         return ""
     return "\n".join(_KEY.sub("", line, count=1) for line in lines)
+
+
+@cache
+def _listed_pattern() -> re.Pattern[str]:
+    return dict(_patterns())[SAID[_LISTED]]
 
 
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:

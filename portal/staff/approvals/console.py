@@ -17,7 +17,7 @@ from portal.staff.approvals import service
 from portal.staff.approvals.forms import CommentForm
 from portal.staff.approvals.models import Approval
 from portal.staff.approvals.service import State
-from portal.staff.approvals.showing import STATES, shown_facts, title_of
+from portal.staff.approvals.showing import STATES, data_kind, shown_facts, title_of
 from portal.staff.orders import canonical
 from portal.staff.pages import StaffPages, current
 from portal.staff.roles import Role
@@ -199,6 +199,7 @@ def _page(approval: Approval, confirm: ConfirmForm, comment: CommentForm, fault:
         public=approval.kind in PUBLIC and approval.state == State.DONE,
         page=action.page if action is not None else "",
         shown=shown,
+        data_kind=lambda name: data_kind(name, frame.language()),
         **more,
         state_words=STATES,
         valid=valid,

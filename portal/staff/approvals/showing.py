@@ -120,15 +120,23 @@ def shown_facts(
     if approval.kind == "list.activate" and shown.get("compared") is None:
         shown["compared"] = gettext("There’s none: it’s the first list of this incident.")
     if approval.kind == "incident.facts":
-        shown = _edits(shown)
+        shown = _edits(shown, language)
     if isinstance(shown.get("classes"), dict):
-        shown["classes"] = [f"{_data_kind(name, language)}: {n}" for name, n in shown["classes"].items()]
+        shown["classes"] = [f"{data_kind(name, language)}: {n}" for name, n in shown["classes"].items()]
     of_incident = shown.get("incident")
     if isinstance(of_incident, dict):
         shown["incident"] = of_incident.get("slug", "")
     ordered = {key: shown[key] for key in _FIRST if key in shown} | shown
     facts = [(label, _written(key, value, names, incidents)) for key, label, value in _flat(ordered, "")]
     return [(label, text) for label, text in facts if text]
+
+
+def data_kind(name: str, language: str) -> str:
+    """Return what readers of a language see of a kind of data, or the name where it is none."""
+    try:
+        return data_names.shown(taxonomy.find(name), language)
+    except taxonomy.UnknownDataClass:
+        return name
 
 
 def _member_id(shown: Mapping[str, Any]) -> bytes:
@@ -155,11 +163,14 @@ def _number(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _edits(shown: Mapping[str, Any]) -> dict[str, Any]:
+def _edits(shown: Mapping[str, Any], language: str) -> dict[str, Any]:
     """Return an incident's facts as they will be, those that change first, with what they are now."""
     before, after = shown.get("before", {}), shown.get("after", {})
     after = {_RENAMED.get(key, key): value for key, value in after.items()}
     before = {_RENAMED.get(key, key): value for key, value in before.items()}
+    for facts in (before, after):
+        names = str(facts.get("data_classes") or "").split(taxonomy.SEPARATOR)
+        facts["data_classes"] = "; ".join(data_kind(name, language) for name in names if name)
     changed = {
         key: gettext(
             "%(after)s (now: %(before)s)",
@@ -213,10 +224,3 @@ def _plain(value: Any) -> str:
             one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in value
         )
     return "" if value is None else str(value)
-
-
-def _data_kind(name: str, language: str) -> str:
-    try:
-        return data_names.shown(taxonomy.find(name), language)
-    except taxonomy.UnknownDataClass:
-        return name

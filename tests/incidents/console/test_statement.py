@@ -113,6 +113,31 @@ def test_a_decided_request_shows_its_text_and_compares_it_with_no_later_one(publ
     assert "Write to us." in after
 
 
+def test_what_was_sent_back_is_said_where_it_is_changed_and_nothing_is_typed_twice(published, ana, ben):
+    ana.send(EDITOR, **PARTS, holding="yes", note="It said too little before.")
+    fields = {"language": "en", "more_by": "2026-11-24 18:00", "accept": ["class-mismatch"]}
+    asked = ana.send(PUBLISH, **fields, reason="Before the news at eight.")
+    assert "sent it back" not in ana.read(EDITOR)
+    ben.send(asked.location, to=f"{asked.location}send-back/", comment="Name the day it happened.")
+    for page in (EDITOR, PUBLISH):
+        shown = main_of(ana.read(page))
+        assert "Ben sent it back" in shown
+        assert "<q>Name the day it happened.</q>" in shown
+    assert 'name="more_by" value="2026-11-24 18:00"' in shown
+    assert ">Before the news at eight.</textarea>" in shown
+    ana.send(PUBLISH, **fields)
+    assert "sent it back" not in ana.read(EDITOR)  # it waits again
+
+
+def test_an_approval_names_kinds_of_data_in_the_readers_words(draft, ana, ben, portal):
+    portal("incidents", "classes", SLUG, "Names;Physical addresses")
+    ana.send(EDITOR, **PARTS)
+    asked = ana.send(PUBLISH, language="en", accept=["class-mismatch"])
+    assert "<dd>Names; Postal addresses</dd>" in ben.read(asked.location)
+    ben.set_cookie("language", "es")
+    assert "<dd>Nombres; Direcciones postales</dd>" in ben.read(asked.location)
+
+
 def test_two_authors_are_told_apart_and_no_text_is_lost(draft, ana, sign_in):
     carla = sign_in("Carla")
     before = {"base": "0", "csrf_token": hidden(ana.read(EDITOR))["csrf_token"]}
@@ -245,7 +270,7 @@ def test_a_set_time_is_approved_shown_and_cancelled_alone(published, ana, ben, p
     for at in ("2026-11-23 08:00", "soon", ""):
         assert ana.send(PUBLISH, **accept, when="later", at=at).status_code == 422
     asked = ana.send(PUBLISH, **accept, when="later", at="2026-11-24 06:00")
-    assert "2026-11-24 06:00:00 UTC" in ben.read(asked.location)
+    assert "2026-11-24 06:00 UTC" in ben.read(asked.location)
     approve(ben, asked.location)
     assert "scheduled: its drafts at 2026-11-24 06:00 UTC" in portal("incidents", "show", SLUG).output
     assert "A publication is scheduled" in ana.read(PUBLISH)

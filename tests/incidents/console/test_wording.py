@@ -27,7 +27,7 @@ def finding(reason, example=""):
         ("title: is longer than 200 characters", "Tiene más de 200 caracteres.", ""),
         (
             "the incident lists “Names”, and the text does not name it",
-            "El incidente indica “Names”, pero",
+            "El incidente indica “Nombres”, pero",
             "",
         ),
         (
