@@ -108,7 +108,7 @@ def requests(session: Session, kind: str, slug: str, draft: str = "") -> Request
     asked = list(filter(is_about_it, approvals.waiting(session)))
     waits, void = approvals.by_validity(session, console.actions, asked, console.clock.now())
     newest = next(filter(is_about_it, approvals.newest(session, LOOKED_AT)), None)
-    if newest is None or newest.state != approvals.State.SENT_BACK or newest.decided_by is None:
+    if asked or newest is None or newest.state != approvals.State.SENT_BACK or newest.decided_by is None:
         return Requests(waits, void)
     name = members.names(session, console.vault).get(newest.decided_by, "?")
     return Requests(waits, void, newest, name)
