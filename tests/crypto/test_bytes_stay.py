@@ -127,6 +127,7 @@ LABELS = {
         "sign-in",
         "staff code",
         "staff sign-in",
+        "staff stores",
         "tidy sign-in doors",
         "verify the log",
     },

@@ -228,7 +228,7 @@ class TestTheButton:
         visitor.get(link_in(smtp.messages[0]))
         assert visitor.post("/subscribe/confirm/").status_code == 400
 
-    @pytest.mark.parametrize("token", ["a" * 32, "x", "A" * 32, "%00", "..", "é" * 32, "a" * 3000])
+    @pytest.mark.parametrize("token", ["a" * 32, "x", "A" * 32, "%01", "..", "é" * 32, "a" * 3000])
     def test_wrong_links_all_get_one_page(self, house, incident, token):
         visitor = house.visitor()
         visitor.get(f"/subscribe/confirm/{token}/")
