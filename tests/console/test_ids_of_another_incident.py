@@ -21,7 +21,7 @@ from tests.visitor import SAME_SITE, hidden
 OTHER, KEY = "december", "0123456789abcdef"
 UPDATE = "---\nphase: contained\ntitle: Closed\nlanguage: en\n---\nWe closed the gap.\n"
 # Changed by any request, whatever it is about.
-BESIDE = {"staff_sessions", "sealed_jobs", "worker_keys", "rate_limits"}
+BESIDE = {"staff_sessions", "sealed_jobs", "worker_keys", "rate_buckets"}
 # Every id that a path has beside its incident's short name.
 IDS = {"file_id", "key", "number", "row_id", "task_id", "upload_id"}
 # An author chooses the key of an entry: saving or deleting under another incident touches that one's alone.
