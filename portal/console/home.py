@@ -17,6 +17,7 @@ from portal.web import frame
 
 bp = StaffPages("home", __name__)
 
+WRITERS = frozenset({Role.AUTHOR, Role.APPROVER})
 # Where a step is done, its button, and who does it.
 STEPS = {
     Step.WRITE: ("/incidents/{}/statement/", lazy_gettext("Write the statement"), Role.AUTHOR),
@@ -28,26 +29,39 @@ STEPS = {
     Step.RESUME: ("/notices/{}/{}/", lazy_gettext("Resume the paused notice"), Role.APPROVER),
     Step.UPDATE: ("/incidents/{}/timeline/", lazy_gettext("Post an update"), Role.AUTHOR),
 }
+# What is said of a trouble, where to look at it, and whose page that is.
 TROUBLES = {
-    Trouble.WORKER: (lazy_gettext("The worker isn’t running: no email leaves, and no order is done."), ""),
-    Trouble.MAIL: (lazy_gettext("No email has left for ten minutes."), "/mail/"),
+    Trouble.WORKER: (
+        lazy_gettext("The worker isn’t running: no email leaves, and no order is done."),
+        "",
+        frozenset(),
+    ),
+    Trouble.MAIL: (lazy_gettext("No email has left for ten minutes."), "/mail/", frozenset(Role)),
     Trouble.NO_LIST: (
         lazy_gettext("There’s no active list, so nobody can check their address."),
         "/lists/{}/",
+        WRITERS | {Role.PRIVACY},
     ),
     Trouble.OLD_DRAFT: (
         lazy_gettext("A draft has waited for more than a day."),
         "/incidents/{}/statement/",
+        WRITERS,
     ),
     Trouble.PROMISE: (
         lazy_gettext("You promised news by now. Post an update, or promise another time."),
         "/incidents/{}/timeline/",
+        WRITERS,
     ),
     Trouble.UNCONFIRMED: (
         lazy_gettext("An update was posted by one person alone. A second person must confirm it."),
         "/incidents/{}/timeline/",
+        WRITERS,
     ),
-    Trouble.ALONE: (lazy_gettext("Work without a second person in the last seven days."), "/audit/"),
+    Trouble.ALONE: (
+        lazy_gettext("Work without a second person in the last seven days."),
+        "/audit/",
+        frozenset({Role.PRIVACY, Role.ADMIN}),
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""Who waits for whom: requests, those sent back, paused notices, and what is late on a checklist."""
+"""Who waits for whom: requests, those sent back or failed, paused notices, and late tasks of checklists."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ class Why(StrEnum):
     PAUSED = "paused"
     VOID = "void"
     AUTHOR = "author"
+    FAILED = "failed"
     OWNER = "owner"
 
 
@@ -37,8 +38,8 @@ class Wait:
     """One thing that waits since a time: of an incident (its slug), or of none.
 
     `who` waits for an approver, has to ask again after an edit cancelled the request, must change what `by`
-    sent back, or is late with an `item`; without an owner that is nobody. A paused `notice` waits for any
-    approver.
+    sent back, asked for something that failed once it was approved, or is late with an `item`; without an
+    owner that is nobody. A paused `notice` waits for any approver.
     """
 
     why: Why
@@ -72,7 +73,7 @@ def of_incidents(
         for item in checklist.items(session, vault, incident)
         if item.late(now) and item.due_at is not None
     ]
-    return [*_paused(session), *asked, *_sent_back(session, now), *sorted(late, key=lambda one: one.since)]
+    return [*_paused(session), *asked, *_to_ask_again(session, now), *sorted(late, key=lambda one: one.since)]
 
 
 def _paused(session: Session) -> list[Wait]:
@@ -86,8 +87,8 @@ def _paused(session: Session) -> list[Wait]:
     return found
 
 
-def _sent_back(session: Session, now: datetime) -> list[Wait]:
-    """Return what was sent back and not asked for again, nor for the same incident by anybody."""
+def _to_ask_again(session: Session, now: datetime) -> list[Wait]:
+    """Return what was sent back or failed, and not asked for again, nor for the same incident by anybody."""
     found, seen = [], set()
     for one in filter(approvals.readable, approvals.newest(session, _LOOKED_AT)):
         about = (one.kind, approvals.subject_of(one) or one.fields)
@@ -95,6 +96,7 @@ def _sent_back(session: Session, now: datetime) -> list[Wait]:
             continue
         seen.add(about)
         at = one.decided_at
-        if one.state == State.SENT_BACK and at is not None and at > now - SENT_BACK_SHOWN:
-            found.append(Wait(Why.AUTHOR, approvals.subject_of(one), at, one.asked_by, one.decided_by, one))
+        why = {State.SENT_BACK: Why.AUTHOR, State.FAILED: Why.FAILED}.get(State(one.state))
+        if why is not None and at is not None and at > now - SENT_BACK_SHOWN:
+            found.append(Wait(why, approvals.subject_of(one), at, one.asked_by, one.decided_by, one))
     return found[::-1]

@@ -15,6 +15,7 @@ from portal.outbox import service as outbox
 from portal.outbox.bulk import lanes
 from portal.runtime.heartbeat import Heart
 from portal.staff.approvals import service as approvals
+from portal.staff.approvals.service import State
 from tests.visitor import main_of
 
 TITLE = "Theft of our order archive"
@@ -123,7 +124,8 @@ def test_who_waits_for_whom_is_said_by_name_with_the_time(office):
     office.advance(timedelta(hours=3))
     of_ana, of_ben = office.sign_in(ana), office.sign_in(ben)
     shown = main_of(of_ana.get("/").text)
-    assert "Ana is waiting for an approver." in shown
+    assert "You’re waiting for an approver." in shown
+    assert "Ana is waiting for an approver." in main_of(of_ben.get("/").text)
     assert f"{TITLE}, for 3 hours" in shown
     assert "Ben is late." in shown
     assert "Late, and nobody is doing it." in shown
@@ -136,13 +138,30 @@ def test_who_waits_for_whom_is_said_by_name_with_the_time(office):
         row = approvals.verified(session, office.parts.vault, approval_id)
         approvals.send_back(session, office.parts.vault, row, ben.id, "Say when.", office.clock.now())
     shown = main_of(of_ana.get("/").text)
-    assert "Ana has to change what Ben sent back." in shown
-    assert "is waiting for an approver" not in shown
+    assert "Ben sent back what you asked for. Change it, and ask again." in shown
+    assert "Ana has to change what Ben sent back." in main_of(of_ben.get("/").text)
+    assert "waiting for an approver" not in shown
+    office.advance(timedelta(minutes=1))
     with office.db.write() as session:
-        approvals.ask(
-            session, office.parts.vault, ACTIONS[KIND], KIND, fields, "", ana.id, office.clock.now()
-        )
-    assert "has to change" not in main_of(of_ana.get("/").text)
+        vault, now = office.parts.vault, office.clock.now()
+        again = approvals.ask(session, vault, ACTIONS[KIND], KIND, fields, "", ana.id, now).id
+    assert "sent back" not in main_of(of_ana.get("/").text)
+    with office.db.write() as session:
+        row = approvals.verified(session, vault, again)
+        row.decided_by, row.decided_at = ben.id, now
+        approvals.finish(session, vault, row, State.FAILED, {"reason": "gone"}, now)
+    assert "What you asked for was approved, but didn’t work. Ask again." in main_of(of_ana.get("/").text)
+    assert "What Ana asked for was approved, but didn’t work." in main_of(of_ben.get("/").text)
+
+
+def test_a_trouble_leads_only_those_to_a_page_who_may_open_it(office, author):
+    create(office)
+    with office.db.write() as session:
+        incidents.by_slug(session, "order-archive").state = "published"
+    assert '<a href="/lists/order-archive/">Look at it</a>' in author.get("/").text
+    admin = office.as_role("admin").get("/").text
+    assert "There’s no active list" in admin
+    assert "Look at it" not in admin
 
 
 def renamed(incident, title="Theft of two archives"):
@@ -172,7 +191,7 @@ def test_a_request_that_an_edit_cancelled_waits_for_its_author_until_they_ask_ag
     assert listed.index("Cancelled by an edit") < listed.index(TITLE)
     ask()
     shown = main_of(of_ana.get("/").text)
-    assert "Ana is waiting for an approver." in shown
+    assert "You’re waiting for an approver." in shown
     assert "An edit cancelled" not in shown
     assert "Cancelled by an edit" not in main_of(of_ben.get("/approvals/").text)
 
