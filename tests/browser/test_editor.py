@@ -80,7 +80,7 @@ def test_a_statement_is_typed_saved_checked_and_approved(desk, office, accessibl
     other.get_by_role("checkbox", name="the incident lists “Passwords”").check()
     accessible(other)
     other.get_by_role("button", name="Ask for approval").click()
-    expect(other.get_by_role("status")).to_contain_text("asked for approval")
+    expect(other.get_by_role("status")).to_contain_text("stored the request")
     office.advance(timedelta(seconds=31))
     approver = desk("approver", viewport={"width": 390, "height": 800})
     approver.goto(other.url)
