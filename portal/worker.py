@@ -3,7 +3,7 @@
 import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Event, Lock, Thread
@@ -97,6 +97,11 @@ class Worker:
                 else ()
             ),
         ]
+        if self._jobs:
+            # Before this process's other threads write: on a first start they keep SQLite's lock for seconds,
+            # and meanwhile nobody could sign in. What is wrong with the database, the threads say.
+            with suppress(DBAPIError):
+                self._jobs.step()
         for thread in threads:
             thread.start()
         beats = Thread(target=self._loop, args=("heartbeat", lambda: self._beat(threads)), name="heartbeat")

@@ -111,7 +111,7 @@ def test_an_idle_worker_keeps_nobody_from_writing_and_writes_nothing(worker_part
     run_due(replace(worker_parts, clock=SystemClock()), (job,))
     worker_db = Database(database_url)
     with at_work(replace(worker_parts, db=worker_db), (job,)):
-        time.sleep(LOOK_SECONDS)
+        time.sleep(LOOKS * LOOK_SECONDS)  # what it writes as it starts
         before = _written(db)
         for _ in range(LOOKS):
             begun = time.monotonic()
