@@ -222,10 +222,9 @@ def _ordered(slug: str, number: int, name: str, done: Callable[[], str], **field
         notice_of(session, slug, number)
     try:
         sending.order(name, incident=slug, notice=str(number), **fields)
-        said = done()
     except OrderRefused as error:
-        said = why(error)
-    return sending.done(said, f"/notices/{slug}/{number}/")
+        return sending.failed(why(error), f"/notices/{slug}/{number}/")
+    return sending.done(done(), f"/notices/{slug}/{number}/")
 
 
 def _held(slug: str, number: int, hold: Callable[..., None], said: str) -> Any:
@@ -242,7 +241,7 @@ def _held(slug: str, number: int, hold: Callable[..., None], said: str) -> Any:
         try:
             hold(session, campaign, console.clock.now(), reason="" if is_draft else form.reason.data)
         except steering.NoticeState:
-            said = str(REASONS["notice-state"])
+            return sending.failed(str(REASONS["notice-state"]), f"/notices/{slug}/{number}/")
     return sending.done(said, f"/notices/{slug}/{number}/")
 
 

@@ -272,7 +272,8 @@ def test_what_is_typed_is_checked_and_shown_as_text(told, office):
     for page in (ONE, f"{ONE}text/en/", asked):
         assert "<script>alert" not in text_of(author, page)
     assert led_to(press(author, ONE, f"{ONE}pause/", reason="x")) == ONE
-    assert "the notice has changed" in text_of(author, ONE)
+    shown = text_of(author, ONE)
+    assert '<div class="error-summary" role="alert"><p>It can’t be done now: the notice has changed.' in shown
 
 
 @pytest.mark.sqlite  # what a page shows is no matter of the database

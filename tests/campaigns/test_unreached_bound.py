@@ -18,6 +18,16 @@ from tests.colleagues import press
 NOTICE = f"/notices/{SLUG}/1/"
 
 
+def asked_for_the_list(office, operator, go, clock):  # noqa: F811
+    """The first wave of four is out, five more mails wait; an author asks Ben for the list of the missed."""
+    operator.live(numbered(9))
+    at = (clock.now() + timedelta(hours=1)).isoformat()
+    start(operator, "--wave", "4", "--wave", f"rest@{at}")
+    go()
+    author, ben = office.as_role("author"), office.add("approver", name="Ben")
+    return author, ben, press(author, PAGE, f"{PAGE}ask/", reason="Letters").location
+
+
 @pytest.fixture
 def approved(office, operator, smtp, go, clock):  # noqa: F811
     """A list of one failed address that was approved, and is not made yet; five more mails wait."""
@@ -28,12 +38,7 @@ def approved(office, operator, smtp, go, clock):  # noqa: F811
         return "550 5.1.1 no" if len(asked) == 2 else "250 OK"
 
     smtp.answer_recipient = answer
-    operator.live(numbered(9))
-    at = (clock.now() + timedelta(hours=1)).isoformat()
-    start(operator, "--wave", "4", "--wave", f"rest@{at}")
-    go()
-    author, ben = office.as_role("author"), office.add("approver", name="Ben")
-    request = press(author, PAGE, f"{PAGE}ask/", reason="Letters").location
+    author, ben, request = asked_for_the_list(office, operator, go, clock)
     approver = office.sign_in(ben)
     assert press(approver, request, f"{request}approve/", code=ben.code()).status_code == 303
     return author
@@ -54,12 +59,7 @@ def test_it_has_whom_its_approver_saw(approved, office):
 
 def test_a_list_can_be_approved_while_more_mails_fail(office, operator, smtp, go, clock, db):  # noqa: F811
     smtp.answer_recipient = lambda _address: "550 5.1.1 no"
-    operator.live(numbered(9))
-    at = (clock.now() + timedelta(hours=1)).isoformat()
-    start(operator, "--wave", "4", "--wave", f"rest@{at}")
-    go()
-    author, ben = office.as_role("author"), office.add("approver", name="Ben")
-    request = press(author, PAGE, f"{PAGE}ask/", reason="Letters").location
+    _author, ben, request = asked_for_the_list(office, operator, go, clock)
     office.advance(timedelta(hours=1))
     go()
     again = office.sign_in(office.people["Author0"])

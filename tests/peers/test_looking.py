@@ -17,6 +17,7 @@ from portal.app import SCHEDULE, create_app
 from portal.core.clock import SystemClock
 from portal.core.db import Database
 from portal.exposure.emails import CheckAnswer
+from portal.identity.sealed.models import WorkerKey
 from portal.intake.models import IntakeRequest
 from portal.outbox import service
 from portal.runtime.schedule import ScheduledJob
@@ -93,6 +94,18 @@ def test_a_check_is_answered_within_a_second_and_nobody_wakes_the_worker(
             took.append(time.monotonic() - begun)
     assert min(took) < 1.0, took  # the others say how busy the machine is
     assert "ERROR" not in log_of(tmp_path)
+
+
+def test_jobs_can_be_sealed_to_a_worker_before_its_first_scheduled_job(worker_parts, db):
+    seen = []
+
+    def look(_parts):
+        with db.read() as session:
+            seen.append(session.query(WorkerKey).count())
+
+    with at_work(replace(worker_parts, sealed={"none": None}), (ScheduledJob("first", LATER, look),)):
+        until(lambda: seen)
+    assert seen == [1]
 
 
 def test_an_idle_worker_takes_no_lock_and_waits_for_none(worker_parts, database_url, caplog):

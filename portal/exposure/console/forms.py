@@ -9,7 +9,7 @@ from wtforms.validators import AnyOf, InputRequired, Length
 from portal.exposure.uploads.models import LEFT_OUT, LIST, SHEET, TEXT
 from portal.web.forms import AddressForm
 
-# Why people are left out, by code: whoever approves a notice reads it, too.
+# Why people are left out, by code. The approver of a notice reads it, too.
 LEFT_OUT_REASONS = {
     "died": lazy_gettext("They died"),
     "staff": lazy_gettext("They work here, and know"),
