@@ -127,7 +127,7 @@ def _pages(app: Flask, room: Room) -> Iterator[tuple[str, str]]:
 
 
 def _address(rule: str, named: dict[str, str]) -> str:
-    kinds = {"conflict": "conflict", "activate": "version"}
+    kinds = {"conflict": "conflict", "activate": "version", "edit": "draft"}
     before = next((name for word, name in kinds.items() if f"/{word}/" in rule), "")
     return re.sub(
         r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>",
@@ -222,6 +222,7 @@ def _fill(context: Context, environ: dict[str, str]) -> Room:
         "language": "en",
         "number": str(going),
         "conflict-number": str(conflict),
+        "draft-number": str(draft),
         "key": "0123456789abcdef",
         "approval_id": _requests(parts, slug, draft, everyone[0]),
         "member_id": everyone[1].id.hex(),
