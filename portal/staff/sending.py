@@ -19,7 +19,7 @@ from portal.web import frame
 
 TOKEN = "staff"  # noqa: S105 - where the session's token lies in the cookie
 WAIT_SECONDS = 9.0
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.01
 RETRY_AFTER_SECONDS = 5
 FIRST_TICK = 2
 FAULT = "fault"
