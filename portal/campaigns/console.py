@@ -30,6 +30,7 @@ from portal.exposure.console.words import kind_names
 from portal.incidents import service as incidents
 from portal.incidents.models import PUBLISHED, Incident
 from portal.outbox.bulk import lanes
+from portal.site import legal
 from portal.staff import members, sending
 from portal.staff.approvals import service as approvals
 from portal.staff.approvals.console import ask
@@ -70,6 +71,9 @@ REASONS = {
         "The statement is too long for an email. Write its short form for the notice first."
     ),
     "own-words": lazy_gettext("Your own words must be one paragraph of 1,000 characters or fewer."),
+    "own-words-unused": lazy_gettext(
+        "The email says only that there’s a message, so your own words would stand nowhere."
+    ),
     "too-many-waves": lazy_gettext("That makes more than 50 waves. Use fewer."),
     "too-many-tests": lazy_gettext("20 tests were sent today. Try again tomorrow."),
     "no-notice": lazy_gettext("There’s no notice with this number."),
@@ -132,10 +136,10 @@ def live(slug: str, number: int) -> Response:
 @bp.page("/notices/<slug>/<number:number>/text/<language>/")
 def text(slug: str, number: int, language: str) -> Response:
     """Show the mail as a made-up person would get it: on a phone, on a desktop, and as plain text."""
-    incident, mail = _mail(slug, number, language)
+    incident, mail, short = _mail(slug, number, language)
     page = render_template(
         "campaigns/console/text.html", incident=incident, number=number, language_of=language, mail=mail,
-        languages_of=sending.parts().settings.site.languages,
+        languages_of=sending.parts().settings.site.languages, short=short,
     )  # fmt: skip
     response = make_response(page)
     response.headers["Content-Security-Policy"] = f"{frame.CONTENT_SECURITY_POLICY}; frame-src 'self'"
@@ -145,7 +149,7 @@ def text(slug: str, number: int, language: str) -> Response:
 @bp.page("/notices/<slug>/<number:number>/text/<language>/html/")
 def html(slug: str, number: int, language: str) -> Response:
     """Return the mail's HTML for a frame of that page: it loads nothing, sends nothing and runs nothing."""
-    _incident, mail = _mail(slug, number, language)
+    _incident, mail, _short = _mail(slug, number, language)
     response = make_response(mail.html)
     response.headers["Content-Security-Policy"] = MAIL_POLICY
     response.headers["X-Frame-Options"] = "SAMEORIGIN"
@@ -265,7 +269,7 @@ def _page(
         active = exposure.active(session, incident.id)
         changed, changes = binding.changed(session, campaign), binding.changes(session, campaign)
         paused = lanes.pause_of(session)
-        spoken = {tag: words.language for tag, words in shown.words_of(session, campaign).items()}
+        words = shown.words_of(session, campaign)
         held = _held_by(session, slug, number) if data["state"] == PAUSED else None
     roles = current().member.roles
     state, leaving = data["state"], _leaving(data)
@@ -298,9 +302,11 @@ def _page(
         asking=asking or AskForm(formdata=None),
         holding=holding or ReasonForm(formdata=None),
         fault=fault,
+        legal_drafts=legal.still_drafts(console.settings, legal.READ_FIRST),
         kind_words=kind_names(frame.language()),
         site_languages=console.settings.site.languages,
-        spoken=spoken,
+        spoken={tag: one.language for tag, one in words.items()},
+        short={tag: one.is_short for tag, one in words.items()},
     )
 
 
@@ -345,7 +351,8 @@ def _held_by(session: Session, slug: str, number: int) -> tuple[AuditEntry, str,
     return entry, names.get(who, who), str(details.get("reason", ""))
 
 
-def _mail(slug: str, number: int, language: str) -> tuple[Incident, shown.Shown]:
+def _mail(slug: str, number: int, language: str) -> tuple[Incident, shown.Shown, dict[str, bool]]:
+    """Return the incident, a notice's mail, and whether it holds the short form; that by language or not."""
     console = sending.parts()
     if language not in console.settings.site.languages:
         abort(404)
@@ -354,7 +361,8 @@ def _mail(slug: str, number: int, language: str) -> tuple[Incident, shown.Shown]
         words = shown.words_of(session, campaign)
     # Its links are those of the public site.
     settings = replace(console.settings, base_url=console.public_url)
-    return incident, shown.mail_of(settings, words, language, console.clock.now())
+    short = {tag: one.is_short for tag, one in words.items() if tag == language}
+    return incident, shown.mail_of(settings, words, language, console.clock.now()), short
 
 
 def incident_of(session: Session, slug: str) -> Incident:

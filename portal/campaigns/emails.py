@@ -44,10 +44,14 @@ class Words:
     own_language: str = ""
 
     @property
+    def is_short(self) -> bool:
+        """Whether it holds the statement's short form instead of its sections."""
+        return [part.heading for part in self.parts] == [""]
+
+    @property
     def extent(self) -> str:
         """Return in an operator's words how much of the statement it holds."""
-        headings = [part.heading for part in self.parts]
-        return "summary" if headings == [""] else f"sections {len(headings)} of 5"
+        return "summary" if self.is_short else f"sections {len(self.parts)} of 5"
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,10 @@ class OwnWordsUnfit(ValueError):
     """The author's own words are longer than 1,000 characters, or more than one paragraph."""
 
 
+class OwnWordsUnused(ValueError):
+    """The author's own words would stand in no mail, since it says only that there is a message."""
+
+
 class SummaryMissing(ValueError):
     """The sections of the statement are too long for a mail, and its front matter has no summary."""
 
@@ -74,11 +78,11 @@ def drawn(
 
     It is neutral for a discreet incident, and where no statement is published; `drafts` counts drafts as
     published. `own` is a paragraph of the author's by language, in Markdown. Raises SummaryMissing,
-    SubjectAltered, OwnWordsUnfit.
+    SubjectAltered, OwnWordsUnfit, OwnWordsUnused.
     """
     own = {language: _checked(text) for language, text in own.items() if text.strip()}
     if incident.discreet:
-        return {}
+        return _without(own)
     subjects = frozen.subjects(session, vault, incident.id)
     passwords = _passwords_taken(session, vault, incident)
     found = {}
@@ -92,7 +96,14 @@ def drawn(
             # Who reads the statement in another language still gets the author's words in their own.
             spoken = language if language in own else statement.language
             found[language] = _with_own(settings, said, kind, own.get(spoken, ""), spoken)
-    return found
+    return found or _without(own)
+
+
+def _without(own: Mapping[str, str]) -> dict[str, Words]:
+    """Return no words. Raises OwnWordsUnused where the author has some."""
+    if own:
+        raise OwnWordsUnused
+    return {}
 
 
 def _checked(text: str) -> str:
@@ -131,10 +142,9 @@ def _words(
     path = f"/incidents/{incident.slug}/"
     page_url = settings.base_url + path
     sections = list(statement.sections)
-    characters = writing.characters(sections)
-    if characters > writing.MAX_MAILED:
+    if not writing.fits_email(sections):
         if not statement.summary:
-            raise SummaryMissing(statement.language, characters)
+            raise SummaryMissing(statement.language, writing.characters(sections))
         parts = [Part("", *_rendered(page_url, statement.summary))]
     else:
         parts = [Part(heading, *_rendered(page_url, text)) for heading, text in sections]

@@ -87,6 +87,11 @@ def characters(sections: Sequence[Section]) -> int:
     return sum(len(heading) + len(text) for heading, text in sections)
 
 
+def fits_email(sections: Sequence[Section]) -> bool:
+    """Return whether a notice holds the sections; else it holds the statement's short form."""
+    return characters(sections) <= MAX_MAILED
+
+
 def next_number(known: Sequence[Statement], language: str) -> int:
     """Return the number of the version that a new text in a language belongs to; `known` are all versions."""
     waiting = next((one for one in known if one.language == language and one.published_at is None), None)

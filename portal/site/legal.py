@@ -1,7 +1,8 @@
 """The pages that the law asks for: Markdown that admins saved, else that in PORTAL_LEGAL_DIR, else drafts."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from portal.core.shipped import LEGAL_DRAFTS
 from portal.web import markdown
 
 NAMES = LEGAL_PAGES
+# What a statement and a notice lead people to look for.
+READ_FIRST = ("privacy", "imprint")
 DRAFT_LANGUAGE = "en"  # every draft exists in it
 
 _TITLE = re.compile(r"\A\s*# +([^\n]+)\n")
@@ -73,6 +76,15 @@ def source(settings: Settings, name: str, language: str) -> Source:
     tag = next(tag for tag in tags if (LEGAL_DRAFTS / f"{name}.{tag}.md").is_file())
     draft = (LEGAL_DRAFTS / f"{name}.{tag}.md").read_text(encoding="utf-8-sig")
     return Source(draft, tag, draft=True)
+
+
+def still_drafts(settings: Settings, names: Iterable[str]) -> list[str]:
+    """Return those of these pages of which readers get a draft; one that cannot be read is none."""
+    found = []
+    for name in names:
+        with suppress(OSError, UnicodeDecodeError):
+            found += [name] * source(settings, name, settings.default_language).draft
+    return found
 
 
 def rendered(settings: Settings, text: str, language: str, *, draft: bool = False) -> LegalPage:

@@ -127,6 +127,12 @@ class Operator:
                 incidents.publish(session, SLUG, self.clock.now())
         return incident.id
 
+    def own(self, words: str) -> Path:
+        """Store a paragraph of the author's own; return its file."""
+        file = self.folder / "own.md"
+        file.write_text(words)
+        return file
+
     def run(self, *arguments: str) -> Result:
         context = Context(self.settings, self.clock)
         context.db = self.db

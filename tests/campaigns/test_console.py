@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from portal.campaigns import jobs
+from portal.incidents import service as incidents
 from portal.outbox import jobs as outbox_jobs
 from portal.staff.approvals import jobs as approvals
 from portal.worker import drain
@@ -296,3 +297,69 @@ def test_the_email_is_shown_as_on_a_phone_and_on_a_computer_in_frames_that_do_no
     assert "El 28 de octubre" in author.get(f"{ONE}text/es/html/").text
     assert author.get(f"{ONE}text/xx/html/").status_code == 404
     assert author.get(f"/notices/{SLUG}/2/text/en/html/").status_code == 404
+
+
+@pytest.mark.sqlite  # what a page shows is no matter of the database
+def test_kinds_of_data_are_named_in_the_readers_words_on_every_page(told, office):
+    told.live(numbered(9), ("Passwords",))
+    author = office.as_role("author")
+    asked = draft_and_ask(author, classes="Passwords")
+    author.set_cookie("language", "es")
+    for page in (NEW, ONE, f"{ONE}edit/", asked):
+        shown = text_of(author, page)
+        assert "Contraseñas" in shown, page
+        assert ">Passwords<" not in shown, page
+
+
+CARRIES_ALL = "The email carries the statement’s title, all its parts and who signed it. The apology and the"
+CARRIES_SHORT = "The email carries the statement’s title, its short form and who signed it. The apology, the"
+
+
+@pytest.mark.sqlite  # as above
+def test_it_is_said_which_parts_of_the_statement_stand_in_the_email(operator, office):
+    operator.statement(STATEMENT)
+    operator.live(numbered(3))
+    author = office.as_role("author")
+    draft_and_ask(author)
+    for page in (NEW, ONE, f"{ONE}text/en/"):
+        assert text_of(author, page).count('class="carried"') == 1, page
+        assert CARRIES_ALL in text_of(author, page), page
+    long = SPANISH.replace("Hemos cerrado", "Hemos cerrado " + "la puerta " * 600)
+    operator.statement(long.replace("role: Dir", "summary: Lo breve.\nrole: Dir"))
+    author.submit(f"{ONE}edit/", kind="first", base="all")
+    for page in (NEW, ONE):
+        english, spanish = text_of(author, page).split('class="carried"')[1:]
+        assert "<b><span>English</span>:</b>" in english
+        assert CARRIES_ALL in english
+        assert '<b><span lang="es">Español</span>:</b>' in spanish
+        assert CARRIES_SHORT in spanish
+    assert CARRIES_SHORT in text_of(author, f"{ONE}text/es/")
+
+
+@pytest.mark.sqlite  # as above
+def test_own_words_are_not_offered_where_the_email_has_no_place_for_them(told, office, db):
+    author = office.as_role("author")
+    assert 'name="en-own"' in text_of(author, NEW)
+    with db.write() as session:
+        incidents.by_slug(session, SLUG).discreet = True
+    page = text_of(author, NEW)
+    assert "-own" not in page
+    assert "carried" not in page
+    assert "You chose so in the facts of this incident, so you can’t add words of your own." in page
+    late = author.submit(NEW, kind="first", base="all", **{"en-own": "We are very sorry."})
+    assert late.status_code == 422
+    assert "your own words would stand nowhere" in late.text
+    assert led_to(author.submit(NEW, kind="first", base="all", **{"en-own": " "})) == ONE
+    assert "would stand nowhere" in told.run("draft", SLUG, "--own", f"en={told.own('Sorry.')}").output
+
+
+@pytest.mark.sqlite  # as above
+def test_whoever_starts_a_notice_reads_that_legal_pages_are_drafts(told, office):
+    author, admin = office.as_role("author"), office.as_role("author", "admin")
+    author.submit(NEW, kind="first", base="all")
+    shown = text_of(author, ONE)
+    assert "Your readers will find drafts" in shown
+    assert '<a href="http://localhost:8000/privacy/">Privacy notice</a>, ' in shown
+    assert "Ask an admin to replace them." in shown
+    assert '<a href="/settings/privacy.en/">Privacy notice</a>' in text_of(admin, ONE)
+    assert led_to(press(author, ONE, f"{ONE}ask/"))

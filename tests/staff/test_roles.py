@@ -58,6 +58,7 @@ ROUTES = {
     "/incidents/<slug>/timeline/<string(length=16):key>/conflict/<number:number>/": {"approver", "author"},
     "/incidents/<slug>/timeline/<string(length=16):key>/discard/": {"approver", "author"},
     "/incidents/<slug>/timeline/<string(length=16):key>/post/": {"approver", "author"},
+    "/incidents/<slug>/timeline/alone/<row_id>/": {"approver", "author"},
     "/incidents/<slug>/timeline/confirm/<row_id>/": {"approver"},
     "/incidents/<slug>/timeline/edit/<number:number>/": {"approver", "author"},
     "/incidents/<slug>/timeline/new/": {"approver", "author"},

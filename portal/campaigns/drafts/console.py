@@ -19,6 +19,8 @@ from portal.campaigns.series import audience as audiences
 from portal.campaigns.series import progress, shown
 from portal.exposure import service as exposure
 from portal.exposure.console.words import kind_names
+from portal.incidents import reading, writing
+from portal.incidents.models import Incident
 from portal.incidents.times import parse_time
 from portal.staff import sending
 from portal.staff.approvals import service as approvals
@@ -56,6 +58,7 @@ def _page(slug: str, campaign: Campaign | None = None) -> Any:
         incident = incident_of(session, slug)
         active = exposure.active(session, incident.id)
         earlier = [each for each in progress.of_incident(session, incident.id) if each.begun_at is not None]
+        short = _short(session, incident)
         said = _said(session, campaign, site.timezone) if campaign and request.method == "GET" else {}
         waits = campaign and approvals.find_waiting(
             session,
@@ -99,6 +102,7 @@ def _page(slug: str, campaign: Campaign | None = None) -> Any:
         form=form,
         own=own,
         active=active,
+        short=short,
         earlier=earlier,
         fault=fault,
         number=campaign.number if campaign else None,
@@ -109,6 +113,21 @@ def _page(slug: str, campaign: Campaign | None = None) -> Any:
         example_in_utc=f"{parse_time(example, site.timezone).at:{TIME}} UTC",
     )
     return page, REFUSED if fault or form.errors or any(each.errors for each in own.values()) else 200
+
+
+def _short(session: Session, incident: Incident) -> dict[str, bool]:
+    """Return by language whether the email would hold the statement's short form.
+
+    Empty where it says nothing of the statement: of a discreet incident, and where none is public.
+    """
+    if incident.discreet:
+        return {}
+    settings, found = sending.parts().settings, {}
+    for tag in settings.site.languages:
+        public = reading.versions(session, incident, [tag, settings.default_language])
+        if public:
+            found[tag] = not writing.fits_email(public[0].statement.sections)
+    return found
 
 
 def _plan(slug: str, form: DraftForm) -> dict[str, Any]:

@@ -64,6 +64,8 @@ class _Refusals:
             raise Refused("summary-missing") from error
         if isinstance(error, wording.OwnWordsUnfit):
             raise Refused("own-words") from error
+        if isinstance(error, wording.OwnWordsUnused):
+            raise Refused("own-words-unused") from error
         if isinstance(error, TooManyWaves):
             raise Refused("too-many-waves") from error
         if isinstance(error, Exception) and isinstance(error, tuple(REASONS)):

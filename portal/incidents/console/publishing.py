@@ -23,6 +23,7 @@ from portal.incidents.publishing import withdrawing
 from portal.incidents.publishing.plan import Plan, plan
 from portal.incidents.times import TimeInvalid, parse_time
 from portal.incidents.writing import UpdateUnknown, update_of
+from portal.site import legal
 from portal.staff import sending
 from portal.staff.approvals import service as approvals
 from portal.staff.approvals.console import ask
@@ -106,6 +107,7 @@ def compare(slug: str) -> Any:
         before=_asked_before(page.asked),
         zone=console.settings.site.timezone,
         tomorrow=shared.day_after(1),
+        legal_drafts=legal.still_drafts(console.settings, legal.READ_FIRST),
         in_utc=lambda text: entries.utc(parse_time(text, console.settings.site.timezone)),
         names_of=lambda tags: ", ".join(languages.name_here(tag) for tag in tags),
         public_path=f"{console.public_url}/incidents/{slug}/",

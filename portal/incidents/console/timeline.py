@@ -229,6 +229,29 @@ def post(slug: str, key: str) -> Any:
     return (page, REFUSED) if fault else page
 
 
+@bp.page(f"{_PATH}alone/<row_id>/", roles=AUTHORS)
+def look(slug: str, row_id: str) -> str:
+    """Show what an update that its author posted alone says, and what it changed: here it is confirmed."""
+    console = sending.parts()
+    with console.db.read() as session:
+        incident = found(session, slug)
+        row = posting.posted_alone(session, incident, _id(row_id)) or abort(404)
+        names = {by(key): name for key, name in members.names(session, console.vault).items()}
+        said = posting.said_alone(session, row)
+    return render_template(
+        "incidents/console/alone.html",
+        incident=incident,
+        row=row,
+        said=said,
+        edited=edits.changed_of(said.shown),
+        phases=PHASES,
+        author=names.get(row.author, "?"),
+        mine=row.author == by(current().member.id),
+        confirms=bool(APPROVERS & current().member.roles),
+        public_url=console.public_url,
+    )
+
+
 @bp.page(f"{_PATH}confirm/<row_id>/", roles=APPROVERS, methods=("POST",), step_up=True)
 def confirm(slug: str, row_id: str) -> Any:
     """Confirm an update that its author posted alone."""

@@ -24,7 +24,7 @@ from portal.incidents.drafts.releasing import (
     incident_of,
     written,
 )
-from portal.incidents.models import Incident, Update
+from portal.incidents.models import Incident, Update, Wording
 from portal.incidents.publishing.withdrawing import checked_reason
 from portal.incidents.writing import Notify, UpdateText
 
@@ -76,6 +76,24 @@ class Alone:
     row: Unconfirmed
     slug: str
     number: int
+
+
+@dataclass(frozen=True)
+class Said:
+    """What an update said once it was posted alone, and before: `before` is empty where it was new."""
+
+    update: Update
+    texts: list[Wording]
+    before: list[Wording]
+
+    @property
+    def shown(self) -> Described:
+        """Return it as an approval of the same would show it; of a new one, nothing is compared."""
+        texts = [[one.language, one.title, one.body] for one in self.texts]
+        former = [[one.language, one.title, one.body] for one in self.before]
+        return {"texts": texts} | (
+            {"edits": self.update.number, "before": {"texts": former}} if former else {}
+        )
 
 
 def described(session: Session, post: Post) -> Described:
@@ -190,6 +208,17 @@ def posted_alone(session: Session, incident: Incident, unconfirmed_id: bytes) ->
     if row is None or session.get_one(Update, row.update_id).incident_id != incident.id:
         return None
     return row
+
+
+def said_alone(session: Session, alone: Unconfirmed) -> Said:
+    """Return what was posted alone: the texts of that moment, which somebody may have changed since."""
+    update = session.get_one(Update, alone.update_id)
+    until = [one for one in service.wordings_of(session, update) if one.at <= alone.at]
+    return Said(
+        update,
+        texts=list({one.language: one for one in until}.values()),
+        before=list({one.language: one for one in until if one.at < alone.at}.values()),
+    )
 
 
 def confirm(session: Session, slug: str, unconfirmed_id: bytes, by: str, now: datetime) -> Unconfirmed:

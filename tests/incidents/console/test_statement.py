@@ -264,6 +264,15 @@ def test_publishing_says_which_language_has_no_text_and_what_its_readers_get(pub
     assert "finds your text in English" in page
 
 
+@pytest.mark.sqlite  # what a page shows is no matter of the database
+def test_whoever_publishes_reads_that_legal_pages_are_drafts(draft, ana, sign_in):
+    ana.send(EDITOR, **PARTS)
+    assert "Your readers will find drafts" in ana.read(PUBLISH)
+    admin = sign_in("Eve", Role.AUTHOR, Role.ADMIN)
+    assert '<a href="/settings/imprint.en/">Imprint</a>' in admin.read(PUBLISH)
+    assert ana.send(PUBLISH, language="en", accept="class-mismatch").status_code == 303
+
+
 def test_a_set_time_is_approved_shown_and_cancelled_alone(published, ana, ben, portal):
     ana.send(EDITOR, **PARTS, note="It said too little before.")
     accept = {"language": "en", "accept": ["class-mismatch"]}

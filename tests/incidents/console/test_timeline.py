@@ -1,6 +1,7 @@
 """The timeline's composer: a text to start from, a time that means one moment, a post in company or alone."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -45,6 +46,12 @@ def begun(ana):
         return where
 
     return begin
+
+
+def link_to_look(member):
+    found = re.search(r'href="([^"]+/alone/[0-9a-f]{32}/)"', member.read(TIMELINE))
+    assert found
+    return found[1]
 
 
 def test_an_entry_starts_from_its_phases_text_and_goes_out_once_approved(
@@ -115,11 +122,34 @@ def test_one_author_posts_alone_and_somebody_else_confirms(
     assert "/confirm/" not in page
     with db.read() as session:  # who approves is told, the author is not
         assert len(session.scalars(select(OutboxMail)).all()) == 1
-    confirm = re.search(r'action="([^"]+/confirm/[0-9a-f]{32}/)"', ben.read(TIMELINE))
+    look = link_to_look(ben)
+    page = main_of(ben.read(look))
+    assert "Ana posted it without a second person." in page
+    assert "<dd>Nobody answers at 2 a.m.</dd>" in page
+    assert "Nobody can get in that way any more." in page
+    assert "Ya nadie puede entrar así." in page
+    assert "What changes" not in page
+    confirm = re.search(r'action="([^"]+/confirm/[0-9a-f]{32}/)"', page)
     assert confirm
-    assert ana.post(confirm[1], data=hidden(ana.read(TIMELINE)), headers=SAME_SITE).status_code == 403
-    ben.send(TIMELINE, to=confirm[1])
+    assert "somebody else must confirm it" in ana.read(look)
+    assert "/confirm/" not in main_of(ana.read(look))
+    assert ana.post(confirm[1], data=hidden(ana.read(look)), headers=SAME_SITE).status_code == 403
+    ben.send(look, to=confirm[1])
     assert "Posted without a second person" not in ben.read(TIMELINE)
+    assert "It’s confirmed:" in ben.read(look)
+
+
+def test_whoever_confirms_an_edit_sees_each_word_of_it_and_presses_nothing_to_look(posted, ana, ben, office):
+    ben.send(look := link_to_look(ben), to=look.replace("alone", "confirm"))
+    office.advance(timedelta(minutes=1))
+    ana.send(EDIT, **TEXT | {"body:en": "Nobody can get in that door any more.", "phase": "resolved"})
+    ana.send(f"{EDIT}post/", how="alone", reason="It named the wrong thing.")
+    office.advance(timedelta(minutes=10))  # since anybody confirmed that it is them
+    page = main_of(ben.read(link_to_look(ben)))
+    assert re.search(r"<del[^>]*>[^<]*(<span[^>]*>[^<]*</span>)?\s*way", page)
+    assert re.search(r"<ins[^>]*>[^<]*(<span[^>]*>[^<]*</span>)?\s*door", page)
+    assert "Resolved (before: Contained)" in page
+    assert "It named the wrong thing." in page
 
 
 def test_who_approves_cannot_confirm_what_they_posted_themselves(published, ben):
