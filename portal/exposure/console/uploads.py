@@ -41,6 +41,8 @@ NOT_DONE = 422
 JOINED = "name"
 UNKNOWN, LEAVE_OUT = "?", "-"
 PERCENT = 100
+NO_FAULTS: Mapping[str, str] = {}
+ALL_COLUMNS = "columns"
 MOST_COLUMNS = 500  # more do not fit an order
 MOST_REASONS = 1000
 _COLUMN = re.compile(r"column-([1-9][0-9]{0,4})", re.ASCII)
@@ -52,7 +54,8 @@ def one(slug: str, upload_id: str) -> str:
     return _page(*_upload(slug, upload_id))
 
 
-def _page(incident: Incident, upload: Upload, fault: str = "") -> str:
+def _page(incident: Incident, upload: Upload, faults: Mapping[str, str] = NO_FAULTS) -> str:
+    """Return the page of one file; `faults` are what is wrong with its columns, by the name of a field."""
     found: dict[str, Any] = {}
     if upload.state in (UNDECIDED, READ, REFUSED) or upload.number:
         found = sending.order("list-found", incident=incident.slug, upload=upload.id.hex())["found"]
@@ -82,8 +85,8 @@ def _page(incident: Incident, upload: Upload, fault: str = "") -> str:
         progress=_progress(upload),
         waits=upload.state in (WAITING, WORKING),
         may_send=bool(SENDS & current().member.roles),
-        chosen=request.form if fault else {},
-        fault=fault,
+        chosen=request.form if faults else {},
+        faults=faults,
     )
 
 
@@ -98,29 +101,30 @@ def progress(slug: str, upload_id: str) -> Any:
 def columns(slug: str, upload_id: str) -> Any:
     """Read a file again, as its columns and its encoding were decided."""
     incident, upload = _upload(slug, upload_id)
-    mapped, ignored, fault = [], [], ""
+    mapped: list[tuple[int, str]] = []
+    ignored: list[int] = []
+    faults: dict[str, str] = {}
     for name, target in request.form.items():
         found = _COLUMN.fullmatch(name)
         if found is None:
             continue
         number = int(found[1])
         if target == UNKNOWN:
-            fault = _("Say what each column is, or leave it out.")
+            faults[name] = _("Say what this column is, or leave it out.")
         elif target == LEAVE_OUT:
             ignored.append(number)
         elif target in words.COLUMNS:
+            if target != JOINED and target in dict(mapped).values():
+                faults[name] = _("Another column is this already. Only the name can come from several.")
             mapped.append((number, target))
-    targets = [target for _number, target in mapped if target != JOINED]
-    if len(set(targets)) < len(targets):
-        fault = _("Two columns can’t be the same thing, except the name. Leave one out.")
-    if not fault and (mapped or ignored) and "email" not in targets:
-        fault = _("Choose the column that has the email addresses.")
+    if not faults and (mapped or ignored) and "email" not in dict(mapped).values():
+        faults[ALL_COLUMNS] = _("Choose the column that has the email addresses.")
     meanings = _meanings(request.form)
     encoding = request.form.get("encoding", "")
     if (encoding and encoding not in words.ENCODINGS) or len(mapped) + len(ignored) > MOST_COLUMNS:
         abort(400)
-    if fault:
-        return _page(incident, upload, fault), NOT_DONE
+    if faults:
+        return _page(incident, upload, faults), NOT_DONE
     return _ordered(
         slug,
         upload,

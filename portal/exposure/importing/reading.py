@@ -1,9 +1,12 @@
 """Read the people of a file, seal and sort them, and merge the rows of each."""
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from hashlib import blake2b
+from os import urandom
 from pathlib import Path
 
 from portal.crypto.vault import INDEX_BYTES
@@ -21,6 +24,9 @@ COLUMNS = ("email", "account_ref", "name", "locale", "jurisdiction", "data_class
 NEEDED = ("email",)
 KEY_BYTES = 2 * INDEX_BYTES
 _FURTHER = b"+"
+_LINE_BYTES = 6  # even, as the length of a blob is
+_MOST_LINES = 5
+_NONCE_BYTES = 12  # a blob begins with its nonce, which is new for each row
 _MAX_BITMAPS = 10_000
 _MAX_LANGUAGES = 1_000
 OTHERS = "*"  # languages after the first thousand: such a column is no language
@@ -32,7 +38,7 @@ class Summary(RowCounts):
 
     `comparison` is with the active version. `beyond` counts people by each class that the incident does not
     list; `staged` says that they wait for its next publish. `languages` counts people by their language's
-    tag, empty where the file names none.
+    tag, empty where the file names none. `duplicate_lines` are the first rows that name somebody again.
     """
 
     list_id: int = 0
@@ -41,6 +47,7 @@ class Summary(RowCounts):
     entries: int = 0
     addresses: int = 0
     duplicates: int = 0
+    duplicate_lines: list[int] = field(default_factory=list)
     class_counts: dict[str, int] = field(default_factory=dict)
     languages: dict[str, int] = field(default_factory=dict)
     comparison: Comparison | None = None
@@ -89,6 +96,7 @@ class Reader:
         self._bitmaps: Counter[int] = Counter()
         self._by_class: Counter[int] = Counter()
         self._by_language: Counter[str] = Counter()
+        self._line_key = urandom(32)
         self.summary = Summary()
 
     @property
@@ -119,11 +127,13 @@ class Reader:
             ):
                 key = fold(address) + person(address, ref)
                 # One byte more marks a further address of the same row: no person of its own.
+                blob = seal(key, packed)
+                row = blob + self._masked(blob, line.to_bytes(_LINE_BYTES))
                 if line != last_line:
-                    add(key, seal(key, packed))
+                    add(key, row)
                     self._count_language(language)
                 else:
-                    add(key, seal(key, packed) + _FURTHER)
+                    add(key, row + _FURTHER)
                 last_line = line
                 bitmaps[bitmap] += 1
                 if len(bitmaps) >= _MAX_BITMAPS:
@@ -142,12 +152,17 @@ class Reader:
         summary = self.summary
         expected = summary.parsed
         entries = further = addresses = 0
-        last_key = last_address = last_blob = b""
+        last_key = last_address = last_blob = first = b""
         only_further = False
+        again_lines: list[int] = []
         for seen, (key, sealed) in enumerate(self._sorter.sorted(consume=consume), 1):
             is_further = len(sealed) % 2 == 1  # a blob has an even length
-            blob = sealed[:-1] if is_further else sealed
+            row = sealed[:-1] if is_further else sealed
+            blob = row[:-_LINE_BYTES]
             if key == last_key:
+                first, later = sorted((first, row), key=self._line)
+                insort(again_lines, self._line(later))
+                del again_lines[_MOST_LINES:]
                 last_blob, one, again, merged = self._merged(key, last_blob, blob)
                 by_class.subtract(_bits(one.classes & again.classes))
                 # A further address of the same row was not counted.
@@ -166,13 +181,14 @@ class Reader:
             if key[:ADDRESS_BYTES] != last_address:
                 addresses += 1
                 last_address = key[:ADDRESS_BYTES]
-            last_key, last_blob = key, blob
+            last_key, last_blob, first = key, blob, row
             if not entries % PROGRESS_ROWS:
                 self._progress(stage, seen, expected)
         yield last_key, self.sealer.of_length(last_key, last_blob, self._length)
         self._progress(stage, expected, expected)
         summary.people, summary.entries = entries - further, entries
         summary.addresses, summary.duplicates = addresses, expected - entries
+        summary.duplicate_lines = again_lines
         summary.class_counts = {by_id(bit).name: count for bit, count in sorted(by_class.items()) if count}
         summary.languages = {tag: count for tag, count in by_language.most_common() if count}
         listed = {find(name).name for name in self._source.incident_classes}
@@ -183,6 +199,15 @@ class Reader:
         person, again = self.sealer.open(key, blob), self.sealer.open(key, other)
         merged = person.merged(again)
         return self.sealer.seal(key, pack(merged)), person, again, merged
+
+    def _line(self, row: bytes) -> int:
+        """Return the line of the file that a row was read from."""
+        return int.from_bytes(self._masked(row, row[-_LINE_BYTES:]))
+
+    def _masked(self, blob: bytes, line: bytes) -> bytes:
+        """Return a line as it lies on the disk, or back: nobody else reads the order of the file there."""
+        mask = blake2b(blob[:_NONCE_BYTES], key=self._line_key, digest_size=_LINE_BYTES).digest()
+        return (int.from_bytes(line) ^ int.from_bytes(mask)).to_bytes(_LINE_BYTES)
 
     def _count_language(self, tag: str) -> None:
         counts = self._by_language

@@ -67,6 +67,7 @@ def of_summary(summary: Summary, report: LineReport) -> dict[str, Any]:
         "people": summary.people,
         "addresses": summary.addresses,
         "duplicates": summary.duplicates,
+        "duplicate_lines": summary.duplicate_lines,
         "classes": summary.class_counts,
         "languages": dict(list(summary.languages.items())[:MOST_LANGUAGES]),
         "beyond": summary.beyond,

@@ -41,7 +41,11 @@ def test_the_way_of_a_semicolon_file_to_an_approved_list(sender, office):
     assert '<option value="name" selected>' in shown  # first names are suggested
     missing = sender.press(page, "columns", column_1="email", column_3="?")
     assert missing.status_code == 422
-    assert "Say what each column is" in missing.text
+    assert '<a href="#column-3">Vorname: Say what this column is, or leave it out.</a>' in missing.text
+    assert '<select id="column-3" name="column-3" aria-invalid="true" aria-describedby="column-3-error">' in (
+        missing.text
+    )
+    assert missing.text.count('aria-invalid="true"') == 1
     assert sender.press(page, "columns", **COLUMNS).status_code == 303
     assert "We’re reading your file" in sender.texts(page)
     sender.work()
@@ -51,7 +55,9 @@ def test_the_way_of_a_semicolon_file_to_an_approved_list(sender, office):
     assert (lines.text, lines.mimetype) == ("line\n4\n", "text/csv")
     assert sender.press(page, "store").status_code == 303
     sender.work()
-    assert "This is version 1" in sender.texts(page)
+    said = sender.texts(page)
+    assert said.index("This is version 1. Next, ask somebody to activate it.") < said.index("What’s in it")
+    assert '<a class="button" href="/lists/november/#versions">' in sender.browser.get(page).text
     asked = sender.browser.post(
         "/lists/november/1/activate/", data=hidden(sender.browser.get("/lists/november/").text)
     )
@@ -71,6 +77,25 @@ def test_the_way_of_a_semicolon_file_to_an_approved_list(sender, office):
     by = {entry.action: entry.details for entry in entries if entry.action.startswith("exposure.")}
     assert set(by) == {"exposure.samples", "exposure.import", "exposure.activate"}
     assert all('"by":"staff ' in details for details in by.values())
+
+
+def test_a_row_that_names_somebody_again_is_told_by_its_line(sender):
+    rows = "".join(f"p{number}@mail.example,{number}\n" for number in range(40))
+    page = sender.read(f"email,account_ref\n{rows}p3@mail.example,3\nP3@mail.example,4\n".encode())
+    assert "Rows that name somebody again 1 (lines: 42)" in sender.texts(page)
+    again = "".join(f"p{number}@mail.example,{number}\n" for number in range(30, 40)) * 2
+    page = sender.read(f"email,account_ref\n{rows}{again}".encode())
+    assert "Rows that name somebody again 20 (first lines: 42, 43, 44, 45, 46)" in sender.texts(page)
+
+
+def test_a_size_is_written_as_the_readers_language_writes_it(sender):
+    small, large = b"email\nana@mail.example\n", b"email\n" + b"ana@mail.example\n" * 73
+    assert "List, 23 bytes, " in sender.texts(sender.read(small))
+    page = sender.read(large)
+    assert "List, 1.2 kB, " in sender.texts(page)
+    assert "Lista, 1,2 kB, " in re.sub(
+        r"\s+", " ", sender.browser.get(page, headers={"Accept-Language": "es"}).text
+    )
 
 
 def test_looking_at_a_file_again_within_five_minutes_is_one_entry_in_the_log(sender, office):
@@ -136,10 +161,17 @@ def test_a_list_is_purged_with_a_second_person(sender, office, lists):
 
 def test_two_columns_cannot_be_the_same_thing_and_one_must_be_the_address(sender):
     page = sender.read(FAULTY)
-    twice = sender.press(page, "columns", **(COLUMNS | {"column_2": "email"}))
-    assert (twice.status_code, "Two columns can’t be the same thing" in twice.text) == (422, True)
+    twice = sender.press(page, "columns", **(COLUMNS | {"column_5": "account_ref"}))
+    assert twice.status_code == 422
+    said = (
+        "&lt;b&gt;Bemerkung&lt;/b&gt;: Another column is this already. Only the name can come from several."
+    )
+    assert f'<a href="#column-5">{said}</a>' in twice.text
+    assert re.findall(r'<select id="([^"]+)"[^>]+aria-invalid="true"', twice.text) == ["column-5"]
     none = sender.press(page, "columns", **(COLUMNS | {"column_1": "-"}))
-    assert (none.status_code, "has the email addresses" in none.text) == (422, True)
+    assert none.status_code == 422
+    assert '<a href="#columns">Choose the column that has the email addresses.</a>' in none.text
+    assert "<title>Error:" in re.sub(r"\s+", " ", none.text)
 
 
 def test_of_a_very_wide_file_the_columns_that_are_not_shown_are_left_out(sender):
