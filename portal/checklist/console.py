@@ -1,9 +1,8 @@
 """The console's pages of checklists: one per incident, and a page to change each item."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import abort, render_template, request
 from flask_babel import gettext as _
@@ -15,7 +14,7 @@ from portal.checklist.service import CHANGES, PHASE_OF, Item
 from portal.checklist.words import HINTS, TITLES
 from portal.incidents import service as incidents
 from portal.incidents.models import Incident
-from portal.incidents.times import TimeInvalid, parse_time
+from portal.incidents.times import as_typed
 from portal.staff import members, sending
 from portal.staff.pages import StaffPages, current
 from portal.staff.roles import Role
@@ -87,7 +86,7 @@ def discovered(slug: str) -> Any:
     form.zone.choices = _zones(zone)
     form.now = console.clock.now()
     if request.method == "GET":
-        form.at.data, form.zone.data = _typed(before, zone), zone
+        form.at.data, form.zone.data = as_typed(before, zone), zone
     elif form.validate() and form.discovered_at is not None:
         try:
             sending.order("checklist-discovered", slug=slug, at=form.discovered_at.isoformat())
@@ -97,6 +96,7 @@ def discovered(slug: str) -> Any:
             return sending.done(_("Saved."), f"/checklist/{slug}/")
     page = render_template(
         "checklist/console/discovered.html",
+        example=as_typed(form.now, zone),
         form=form,
         fault=fault,
         slug=slug,
@@ -132,6 +132,7 @@ def change(slug: str, item: str) -> Any:
             return sending.done(said, f"/checklist/{slug}/#{item}")
     page = render_template(
         "checklist/console/item.html",
+        example=as_typed(console.clock.now() + timedelta(days=1), zone),
         form=form,
         fault=fault,
         slug=slug,
@@ -171,22 +172,9 @@ def _fill(form: ItemForm, item: Item, zone: str) -> None:
     form.version.data = str(item.version)
     form.owner.data = item.owner.hex() if item.owner else ""
     form.zone.data = zone
-    form.due.data = _typed(item.due_at, zone)
+    form.due.data = as_typed(item.due_at, zone)
     form.done.data = item.done_at is not None
     form.note.data, form.proof.data = item.note, item.proof
-
-
-def _typed(at: datetime | None, zone: str) -> str:
-    """Return a time as somebody types it; with its offset in an hour that comes twice."""
-    if at is None:
-        return ""
-    at = at.replace(second=0, microsecond=0)  # nobody types the seconds at which a button was pressed
-    here = at.astimezone(ZoneInfo(zone))
-    typed = f"{here:%Y-%m-%d %H:%M}"
-    try:
-        return typed if parse_time(typed, zone).at == at else here.isoformat(timespec="minutes")
-    except TimeInvalid:
-        return here.isoformat(timespec="minutes")
 
 
 def _item_and_people(slug: str, item: str) -> tuple[Item, Mapping[str, str], datetime]:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from datetime import date, datetime
 from functools import partial
 from io import BytesIO
 from wsgiref.types import WSGIEnvironment
@@ -143,6 +144,11 @@ def create_console(
     pages.install(app)
     app.jinja_env.globals |= {"public_url": settings.base_url, "one_person": settings.console.one_person}
     app.jinja_env.globals["language_here"] = languages.name_here
+    app.jinja_env.filters |= {
+        "as_time": datetime.fromisoformat,
+        "as_day": date.fromisoformat,
+        "filesizeformat": languages.size_here,
+    }
     _put_in_front(app, parts.settings)
     return app
 

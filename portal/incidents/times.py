@@ -1,4 +1,4 @@
-"""Read a time that an author or operator wrote, in the organisation's time zone unless it says its own."""
+"""Read a time that somebody typed, in the organisation's time zone unless it says its own, and write one."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -46,6 +46,22 @@ def parse_time(value: str, zone: str) -> When:
     if at.tzinfo is not None:
         return When(_in_utc(at))
     return When(_in_utc(_only(at, here, zone)))
+
+
+def as_typed(at: datetime | None, zone: str) -> str:
+    """Return a time as somebody types it in `zone`, to the minute; `parse_time` reads it back.
+
+    It has its offset in an hour that comes twice. None is the empty text.
+    """
+    if at is None:
+        return ""
+    here = at.replace(second=0, microsecond=0).astimezone(ZoneInfo(zone))
+    typed = f"{here:%Y-%m-%d %H:%M}"
+    try:
+        is_clear = parse_time(typed, zone).at == here
+    except TimeInvalid:
+        is_clear = False
+    return typed if is_clear else here.isoformat(" ", "minutes")
 
 
 def _in_utc(at: datetime) -> datetime:

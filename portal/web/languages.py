@@ -6,6 +6,7 @@ from typing import Any
 
 from babel import Locale
 from babel.core import UnknownLocaleError
+from babel.units import format_unit
 from flask_babel import get_locale
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
@@ -15,6 +16,8 @@ from portal.core.i18n import matching_language
 from portal.core.settings import Settings
 
 COOKIE = "language"
+_THOUSAND = 1000
+_UNITS = ("kilobyte", "megabyte", "gigabyte")
 MAX_ACCEPT_LANGUAGE = 200  # characters of an Accept-Language header; the rest is ignored
 
 
@@ -37,6 +40,17 @@ def name_here(tag: str) -> str:
         return Locale.parse(tag, sep="-").get_display_name(get_locale()) or tag
     except (ValueError, UnknownLocaleError):
         return tag
+
+
+def size_here(count: int) -> str:
+    """Return a number of bytes as the reader's language writes it, like `1,2 kB`."""
+    if count < _THOUSAND:
+        return str(format_unit(count, "digital-byte", length="long", locale=get_locale()))
+    size, larger = count / _THOUSAND, list(_UNITS)
+    while size >= _THOUSAND and len(larger) > 1:
+        size, larger = size / _THOUSAND, larger[1:]
+    unit = f"digital-{larger[0]}"
+    return str(format_unit(size, unit, length="short", format="#,##0.#", locale=get_locale()))
 
 
 def chosen(environ: Mapping[str, Any], settings: Settings) -> str | None:

@@ -48,7 +48,8 @@ def test_an_admin_changes_a_contact_and_the_public_site_has_it(office, admin, cl
     assert "The operator’s value is help@northwind.example." in page
     assert "desk@northwind.example" in client.get("/privacy/").text
     shown = main_of(admin.get("/settings/contact_email/").text)
-    assert "Saved by Admin0 on" in shown
+    assert 'Saved by Admin0 on <time datetime="2026-11-23">23 November 2026</time>.' in shown
+    assert '<td><time datetime="2026-11-23T' in shown
     answer = save(admin, "contact_email", act="reset")
     assert answer.location == "/settings/"
     assert "help@northwind.example" in client.get("/privacy/").text

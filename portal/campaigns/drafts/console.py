@@ -21,7 +21,7 @@ from portal.exposure import service as exposure
 from portal.exposure.console.words import kind_names
 from portal.incidents import reading, writing
 from portal.incidents.models import Incident
-from portal.incidents.times import parse_time
+from portal.incidents.times import as_typed, parse_time
 from portal.staff import sending
 from portal.staff.approvals import service as approvals
 from portal.staff.pages import StaffPages
@@ -174,6 +174,6 @@ def _waves(waves: list[Wave], zone: str) -> Mapping[str, Any]:
     return {
         "worst_first": any((wave.worst, wave.least) != (WORST, LEAST) for wave in waves),
         "first_size": sum(wave.expected for wave in first) if times and first else None,
-        "rest_at": f"{times[0].astimezone(ZoneInfo(zone)):{TIME}}" if times else "",
+        "rest_at": as_typed(times[0], zone) if times else "",
         "other_waves": len(set(times)) > 1 or (cut and not times),
     }

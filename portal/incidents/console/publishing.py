@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import abort, render_template, request
 from flask_babel import gettext as _
@@ -21,7 +20,7 @@ from portal.incidents.drafts.statements import Opened, document, open_draft
 from portal.incidents.models import Incident, Schedule, Statement
 from portal.incidents.publishing import withdrawing
 from portal.incidents.publishing.plan import Plan, plan
-from portal.incidents.times import TimeInvalid, parse_time
+from portal.incidents.times import TimeInvalid, as_typed, parse_time
 from portal.incidents.writing import UpdateUnknown, update_of
 from portal.site import legal
 from portal.staff import sending
@@ -240,8 +239,7 @@ def _asked_before(asked: Requests) -> dict[str, str]:
     except NotReleasable:
         return found
     if more_by is not None and more_by > console.clock.now():
-        here = more_by.astimezone(ZoneInfo(console.settings.site.timezone))
-        found["more_by"] = f"{here:%Y-%m-%d %H:%M}"
+        found["more_by"] = as_typed(more_by, console.settings.site.timezone)
     return found
 
 

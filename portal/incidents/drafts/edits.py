@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -13,6 +13,7 @@ from portal.incidents.drafts import entries
 from portal.incidents.drafts.entries import Entry
 from portal.incidents.drafts.releasing import Described, NotReleasable, written
 from portal.incidents.models import Incident, Update
+from portal.incidents.times import as_typed
 from portal.incidents.writing import Notify, UpdateText
 
 _KEY = re.compile(r"edit-(\d{11})\Z")
@@ -55,9 +56,8 @@ def begin(
 ) -> dict[str, str]:
     """Return the parts of an update as they are public, to be changed; its promise is none of them."""
     parts = entries.empty(incident, languages, zone) | {entries.NEXT_BY: "", entries.PHASE: row.phase}
-    at = row.occurred_at.astimezone(UTC)
-    exact = at.isoformat(" ") if at.second or at.microsecond else f"{at:%Y-%m-%d %H:%M}Z"
-    parts[entries.OCCURRED] = row.occurred_on.isoformat() if row.occurred_on else exact
+    occurred = row.occurred_on.isoformat() if row.occurred_on else as_typed(row.occurred_at, zone)
+    parts[entries.OCCURRED] = occurred
     parts[entries.NOTIFY] = "yes" if row.notify else ""
     for language, (title, body) in _texts(session, row).items():
         if language in languages:
@@ -69,7 +69,8 @@ def described(session: Session, incident: Incident, number: int, entry: Entry, m
     """Return what an edit changes: the update as it is public, and as it will be. Raises NotReleasable."""
     row = editable(session, incident, number)
     before = _texts(session, row)
-    if not _is_moved(row, entry) and all(before.get(one[0]) == one[1:] for one in entry.texts):
+    same = entry.phase == row.phase and not _is_other_time(row, entry)
+    if same and all(before.get(one[0]) == one[1:] for one in entry.texts):
         raise NotReleasable("unchanged")
     return {
         "edits": number,
@@ -82,9 +83,11 @@ def described(session: Session, incident: Incident, number: int, entry: Entry, m
     }
 
 
-def occurred_of(session: Session, incident: Incident, number: int) -> str:
-    """Return when a public update occurred, as it is shown: an edit that names no time keeps it."""
+def occurred_of(session: Session, incident: Incident, number: int, entry: Entry) -> str:
+    """Return when a public update occurred after an edit, as it is shown: without another time it stays."""
     row = editable(session, incident, number)
+    if entry.when is not None and _is_other_time(row, entry):
+        return _occurred(entry.when.at, entry.when.day)
     return _occurred(row.occurred_at, row.occurred_on)
 
 
@@ -94,7 +97,7 @@ def store(
     """Store what an edit changes, in each language that it changes. Raises NotReleasable, UpdateUnknown."""
     incident = service.locked(session, slug)
     row = editable(session, incident, number)
-    before, moved = _texts(session, row), _is_moved(row, entry)
+    before, moved = _texts(session, row), _is_other_time(row, entry)
     changed = [one for one in entry.texts if before.get(one[0]) != one[1:]]
     for language, title, body in changed or entry.texts[:1]:
         text = UpdateText(
@@ -122,10 +125,14 @@ def changed_of(shown: Mapping[str, Any]) -> list[tuple[str, list[list[Piece]]]]:
     return [(language, pieces) for language, pieces in found if pieces]
 
 
-def _is_moved(row: Update, entry: Entry) -> bool:
-    """Return whether phase or time change; without a time the stored one stays."""
-    when = (entry.when.at, entry.when.day) if entry.when else (row.occurred_at, row.occurred_on)
-    return (entry.phase, *when) != (row.phase, row.occurred_at, row.occurred_on)
+def _is_other_time(row: Update, entry: Entry) -> bool:
+    """Return whether the time changes: without one the stored one stays, and so do its seconds."""
+    when = entry.when
+    if when is None:
+        return False
+    stored = (row.occurred_at, row.occurred_on)
+    to_the_minute = (row.occurred_at.replace(second=0, microsecond=0), row.occurred_on)
+    return (when.at, when.day) not in (stored, to_the_minute)
 
 
 def _texts(session: Session, row: Update) -> dict[str, tuple[str, str]]:

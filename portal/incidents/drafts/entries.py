@@ -15,7 +15,7 @@ from portal.incidents.drafts.models import Draft
 from portal.incidents.drafts.statements import Told
 from portal.incidents.models import PHASES, Incident
 from portal.incidents.publishing.checks import site_of
-from portal.incidents.times import TimeInvalid, When, parse_time
+from portal.incidents.times import TimeInvalid, When, as_typed, parse_time
 
 _DOCUMENT = "update:"
 PHASE, OCCURRED, ZONE, NOTIFY, NEXT_BY = "phase", "occurred", "zone", "notify", "next_by"
@@ -63,10 +63,9 @@ def drafts(session: Session, incident: Incident) -> dict[str, Draft]:
 
 def empty(incident: Incident, languages: tuple[str, ...], zone: str) -> dict[str, str]:
     """Return the parts of an entry before anything is written; it keeps the promise that stands."""
-    promised = incident.more_by
     texts = [f"{what}:{language}" for language in languages for what in ("title", "body")]
     parts = dict.fromkeys((*FACTS, *texts), "")
-    return parts | {ZONE: zone, NEXT_BY: "" if promised is None else f"{promised:%Y-%m-%d %H:%M}Z"}
+    return parts | {ZONE: zone, NEXT_BY: as_typed(incident.more_by, zone)}
 
 
 def completed(given: Mapping[str, str], languages: tuple[str, ...], zone: str) -> dict[str, str]:

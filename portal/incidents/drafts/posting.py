@@ -110,8 +110,7 @@ def described(session: Session, post: Post) -> Described:
         "accepted": sorted(set(post.accepted)),
     }
     if number is not None:  # the promise is not an edit's
-        if not occurred and entry.when is None:
-            shown["occurred"] = edits.occurred_of(session, incident, number)
+        shown["occurred"] = edits.occurred_of(session, incident, number, entry)
         return shown | edits.described(session, incident, number, entry, post.most)
     return shown | {
         "next_by": written(entry.next_by),

@@ -11,7 +11,7 @@ from portal.incidents.checker import phrases
 from portal.incidents.checker.files import check_statement_file, check_update_file, is_update
 from portal.incidents.checker.findings import as_lines
 from portal.incidents.checker.site import Site
-from portal.incidents.times import TimeInvalid, parse_time
+from portal.incidents.times import TimeInvalid, as_typed, parse_time
 
 SITE = Site(("en", "es"), base_url="https://portal.example", incidents={}, contact=False)
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -78,6 +78,21 @@ def test_an_hour_that_is_none_or_two_is_told_with_what_can_be_meant(value, zone,
     assert refused.value.examples == examples
     for example in examples:
         parse_time(example, zone)
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "typed"),
+    [
+        ("2026-11-30T17:00:25.5+00:00", "Europe/Madrid", "2026-11-30 18:00"),
+        ("2026-11-30T17:00+00:00", "UTC", "2026-11-30 17:00"),
+        ("2026-10-25T01:30+00:00", "Europe/Berlin", "2026-10-25 02:30+01:00"),
+        ("2026-10-25T00:30+00:00", "Europe/Berlin", "2026-10-25 02:30+02:00"),
+    ],
+)
+def test_a_time_is_written_as_somebody_types_it_and_read_back(at, zone, typed):
+    moment = datetime.fromisoformat(at)
+    assert as_typed(moment, zone) == typed
+    assert parse_time(typed, zone).at == moment.replace(second=0, microsecond=0)
 
 
 def test_of_a_fault_that_comes_thousands_of_times_the_first_twenty_are_told():

@@ -279,7 +279,7 @@ def test_a_set_time_is_approved_shown_and_cancelled_alone(published, ana, ben, p
     for at in ("2026-11-23 08:00", "soon", ""):
         assert ana.send(PUBLISH, **accept, when="later", at=at).status_code == 422
     asked = ana.send(PUBLISH, **accept, when="later", at="2026-11-24 06:00")
-    assert "2026-11-24 06:00 UTC" in ben.read(asked.location)
+    assert "24 November 2026, 06:00&nbsp;UTC" in ben.read(asked.location)
     approve(ben, asked.location)
     assert "scheduled: its drafts at 2026-11-24 06:00 UTC" in portal("incidents", "show", SLUG).output
     assert "A publication is scheduled" in ana.read(PUBLISH)

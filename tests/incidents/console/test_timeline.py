@@ -73,7 +73,7 @@ def test_an_entry_starts_from_its_phases_text_and_goes_out_once_approved(
     for words in (
         "We closed the gap",
         "Ya nadie puede entrar",
-        "2026-11-22 07:30 UTC",
+        '<time datetime="2026-11-22T07:30:00Z" data-moment>22 November 2026, 07:30&nbsp;UTC',
         "10 subscribers at most",
     ):
         assert words in shown
@@ -241,15 +241,15 @@ def test_a_public_update_is_changed_with_a_second_person_who_sees_each_word(post
     assert posted == EDIT
     page = ana.read(EDIT)
     assert "Change update 1" in page
-    assert 'value="2026-11-22 07:30Z"' in page
-    form = dict(TEXT, occurred="2026-11-22 07:30Z") | {"body:en": "Nobody can get in that door any more."}
+    assert 'value="2026-11-22 08:30"' in page  # as it was typed, in Madrid
+    form = dict(TEXT, occurred="2026-11-22 08:30") | {"body:en": "Nobody can get in that door any more."}
     ana.send(EDIT, **form)
     page = ana.read(f"{EDIT}post/")
     for what, words in (("del", "way"), ("ins", "door")):
         assert re.search(rf"<{what}[^>]*>[^<]*(<span[^>]*>[^<]*</span>)?\s*{words}", page)
     asked = ana.send(f"{EDIT}post/", how="two")
     shown = ben.read(asked.location)
-    assert "Update 1: Contained, 2026-11-22 07:30 UTC" in shown
+    assert 'Update 1: Contained, <time datetime="2026-11-22T07:30:00Z"' in shown
     assert re.search(r"<ins[^>]*>.*door.*</ins>", shown, re.DOTALL)
     assert "10 subscribers at most" in shown  # it is not mailed yet
     assert "that way" in client.get(f"/incidents/{SLUG}/updates/1/").text
@@ -260,6 +260,26 @@ def test_a_public_update_is_changed_with_a_second_person_who_sees_each_word(post
     assert ana.get(EDIT).status_code == 404  # its draft is gone
     with_promise = ana.read(TIMELINE)
     assert "You promised news by" in with_promise
+
+
+def test_an_edit_that_moves_nothing_keeps_the_second_at_which_it_was_posted(posted, ana, ben, db):
+    def stored():
+        with db.read() as session:
+            return session.scalars(select(Update)).one().occurred_at
+
+    def approved(occurred):
+        ana.send(TIMELINE, to=f"{TIMELINE}edit/1/")
+        ana.send(EDIT, **TEXT | {"occurred": occurred, "title:en": f"We closed the door, {occurred}"})
+        asked = ana.send(f"{EDIT}post/", how="two")
+        ben.submit(asked.location, to=f"{asked.location}approve/", code=ben.code)
+        return f"{stored():%Y-%m-%d %H:%M:%S}"
+
+    with db.write() as session:
+        session.scalars(select(Update)).one().occurred_at += timedelta(seconds=25)
+    ana.send(TIMELINE, to=f"{TIMELINE}edit/1/")
+    assert 'name="occurred" value="2026-11-22 08:30"' in ana.read(EDIT)
+    assert approved("2026-11-22 08:30") == "2026-11-22 07:30:25"
+    assert approved("2026-11-22 08:29") == "2026-11-22 07:29:00"
 
 
 def test_an_edit_alone_needs_a_reason_and_mails_nobody_again(posted, ana, ben, client, db, clock):

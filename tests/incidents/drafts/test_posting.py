@@ -179,7 +179,7 @@ def test_the_promise_of_the_next_update_is_kept_renewed_or_taken_back(
     assert promise() == datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
     with db.read() as session:
         begun = entries.empty(service.by_slug(session, SLUG), ("en", "es"), "Europe/Madrid")
-    assert begun["next_by"] == "2026-11-23 17:00Z"
+    assert begun["next_by"] == "2026-11-23 18:00"
     same = write_entry(next_by=begun["next_by"], notify="")
     perform(same, shown(same))
     assert promise() == datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
