@@ -1,10 +1,11 @@
 """The console's forms of notices: drafting one, holding it, asking for approval."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from flask_babel import lazy_gettext
+from flask_babel import gettext, lazy_gettext
 from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
@@ -79,7 +80,8 @@ class DraftForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
         try:
             self.starts_at = parse_time(typed, self.zone).at if typed else None
         except TimeInvalid as error:
-            raise ValidationError(lazy_gettext("Type a date and time like 2026-12-01 09:00.")) from error
+            like = f"{self.now.astimezone(ZoneInfo(self.zone)) + timedelta(days=1):%Y-%m-%d} 09:00"
+            raise ValidationError(gettext("Type a date and time like %(time)s.", time=like)) from error
         if self.starts_at is not None and self.starts_at <= self.now:
             raise ValidationError(lazy_gettext("That time is over. Type a later one, or leave it empty."))
         if self.starts_at is None and self.first_size.data:

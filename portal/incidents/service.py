@@ -60,7 +60,8 @@ class Published:
 class Chosen:
     """What an author confirmed: drafts by id, the classes, and what they accepted of the checker.
 
-    `more_by` is when a holding statement says that more follows; of any other statement it is None.
+    `more_by` is when readers are told more: a holding statement says so, and a `whole` one that follows it
+    may keep what it promised.
     """
 
     statements: frozenset[bytes]
@@ -68,6 +69,7 @@ class Chosen:
     classes: str | None
     accepted: tuple[str, ...] = ()
     more_by: datetime | None = None
+    whole: bool = False
 
 
 def create(
@@ -184,7 +186,7 @@ def publish(session: Session, slug: str, now: datetime, chosen: Chosen | None = 
         incident.classes = staged
         if incident.staged_classes == staged:
             incident.staged_classes = None
-    newest = _newest_public(session, incident)
+    newest = newest_public(session, incident)
     statements = _drafts_of(session, incident, None if chosen is None else chosen.statements)
     updates = _draft_updates_of(session, incident, None if chosen is None else chosen.updates)
     for statement in statements:
@@ -193,6 +195,7 @@ def publish(session: Session, slug: str, now: datetime, chosen: Chosen | None = 
         entry.published_at = now
     more_by = chosen.more_by if chosen else None
     promised = more_by is not None or any(one.number > newest for one in statements)
+    ends = promised and more_by is None and incident.more_by is not None
     if promised:
         incident.more_by = more_by
     session.flush()
@@ -204,12 +207,12 @@ def publish(session: Session, slug: str, now: datetime, chosen: Chosen | None = 
     )
     if first or statements or updates or done.classes or promised:
         invalidate_pages(session)
-        _record_publication(session, incident, done, chosen, now)
+        _record_publication(session, incident, done, chosen, now, ends=ends)
     return done
 
 
 def _record_publication(
-    session: Session, incident: Incident, done: Published, chosen: Chosen | None, now: datetime
+    session: Session, incident: Incident, done: Published, chosen: Chosen | None, now: datetime, *, ends: bool
 ) -> None:
     versions = " ".join(f"{number}.{language}" for number, language in done.statements)
     details: dict[str, str | int | bool | None] = {
@@ -220,13 +223,16 @@ def _record_publication(
     if done.classes:
         details["classes"] = len(incident.class_names)
     if chosen and chosen.more_by is not None:
-        details["holding"] = True
+        details["keeps_promise" if chosen.whole else "holding"] = True
+    if ends:
+        details["ends_promise"] = True
     if chosen and chosen.accepted:
         details["accepted"] = " ".join(sorted(chosen.accepted))
     audit.record(session, "incidents.publish", incident.slug, details, now)
 
 
-def _newest_public(session: Session, incident: Incident) -> int:
+def newest_public(session: Session, incident: Incident) -> int:
+    """Return the number of the newest version that was ever published, 0 for none."""
     public = (Statement.incident_id == incident.id) & Statement.published_at.is_not(None)
     return session.scalar(select(func.max(Statement.number)).where(public)) or 0
 

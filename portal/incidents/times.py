@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 MINUTE = timedelta(minutes=1)
+PAST = "2026-11-03"
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,10 @@ class TimeInvalid(ValueError):
         super().__init__(f"{reason}: {' or '.join(examples)}")
 
 
-def parse_time(value: str, zone: str) -> When:
+def parse_time(value: str, zone: str, like: str = PAST) -> When:
     """Return the time that `value` means, in ISO 8601; without an offset it is in `zone`.
+
+    `like` is the day of the examples: where a time to come is asked for, one that is to come.
 
     Raises TimeInvalid: for what is no time, for an hour that does not exist because clocks go forward in it,
     and for one that comes twice because they go back.
@@ -40,9 +43,7 @@ def parse_time(value: str, zone: str) -> When:
         at = datetime.fromisoformat(value)
     except ValueError:
         message = "must be a time or a date like one of these"
-        raise TimeInvalid(
-            "time-invalid", message, "2026-11-03 14:30", "2026-11-03T14:30Z", "2026-11-03"
-        ) from None
+        raise TimeInvalid("time-invalid", message, f"{like} 14:30", f"{like}T14:30Z", like) from None
     if at.tzinfo is not None:
         return When(_in_utc(at))
     return When(_in_utc(_only(at, here, zone)))

@@ -58,14 +58,12 @@ def test_a_statement_is_typed_saved_checked_and_approved(desk, office, accessibl
     other.goto(EDITOR)
     page.get_by_label("Our apology").fill(APOLOGY)
     expect(checker).not_to_contain_text("is a placeholder")
-    other.get_by_label("Title: in one sentence, what happened").fill("Your bookings were copied")
+    other.get_by_label("First sentence: what happened").fill("Your bookings were copied")
     other.wait_for_url("**/conflict/**")
     accessible(other)
     other.get_by_role("button", name="Save what I chose").click()
     expect(other.get_by_label("Our apology")).to_have_value(APOLOGY)
-    expect(other.get_by_label("Title: in one sentence, what happened")).to_have_value(
-        "Your bookings were copied"
-    )
+    expect(other.get_by_label("First sentence: what happened")).to_have_value("Your bookings were copied")
 
     page.context.set_offline(offline=True)
     other.get_by_role("textbox", name="For more information", exact=True).fill("Write to us.")

@@ -1,7 +1,7 @@
 """Show what publishing would do, and publish."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import click
 from sqlalchemy.orm import Session
@@ -117,7 +117,8 @@ def _promise(settings: Settings, more_by: str | None, now: datetime, *, holding:
 def future(settings: Settings, option: str, value: str, now: datetime) -> datetime:
     """Return a time to come, given in the organisation's zone or with an offset. Raises UsageError."""
     try:
-        at = parse_time(value, settings.site.timezone).at
+        like = f"{now + timedelta(days=1):%Y-%m-%d}"
+        at = parse_time(value, settings.site.timezone, like).at
     except TimeInvalid as error:
         raise click.UsageError(f"{option}: {error}") from None
     if at <= now:
@@ -198,8 +199,7 @@ def _show(
     if planned.classes is not None and not planned.first:
         click.echo(f"data classes: {'; '.join(planned.incident.class_names)}")
         click.echo(f"        then: {'; '.join(planned.classes)}")
-    if more_by is not None:
-        click.echo(f"Readers see: more by {time_text(more_by)}")
+    _echo_promise(session, planned, more_by)
     mailed = sum(one.mailed for one in planned.updates)
     people = uses(context).subscribers(session, planned.incident.id) if mailed else 0
     click.echo(
@@ -208,6 +208,16 @@ def _show(
         else "mails: none. Nobody is mailed by publishing a statement."
     )
     _echo_findings(found, accepted)
+
+
+def _echo_promise(session: Session, planned: Plan, more_by: datetime | None) -> None:
+    """Print the time that is promised, or one that was, and is not once these drafts are public."""
+    if more_by is not None:
+        click.echo(f"Readers see: more by {time_text(more_by)}")
+    elif planned.incident.more_by is not None:
+        newest = service.newest_public(session, planned.incident)
+        if any(one.statement.number > newest for one in planned.statements):
+            click.echo(f"Readers no longer see: more by {time_text(planned.incident.more_by)}")
 
 
 def _statement_lines(draft: DraftStatement) -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import render_template, request
 from flask_babel import gettext as _
+from sqlalchemy.orm import Session
 
 from portal.datakinds import taxonomy
 from portal.datakinds.advice import GROUP_NAMES
@@ -13,13 +14,15 @@ from portal.incidents import service
 from portal.incidents.console import shared, wording
 from portal.incidents.console.shared import REFUSED, Requests, found, refused
 from portal.incidents.drafts import facts, posting, statements
-from portal.incidents.drafts.actions import AUTHORS, FACTS
+from portal.incidents.drafts.actions import AUTHORS, FACTS, POST, PUBLISH
 from portal.incidents.drafts.facts import Facts
 from portal.incidents.drafts.releasing import NotReleasable
 from portal.incidents.models import PHASES, PUBLISHED, Incident
 from portal.incidents.times import TimeInvalid, parse_time
 from portal.staff import sending
+from portal.staff.approvals import service as approvals
 from portal.staff.approvals.console import ask
+from portal.staff.approvals.models import Approval
 from portal.staff.pages import StaffPages
 from portal.staff.sending import OrderRefused
 from portal.web import frame
@@ -35,6 +38,7 @@ def overview() -> str:
         rows = service.every(session)
         phases = service.phases(session)
         alone = {one.slug for one in posting.unconfirmed(session)}
+        waits = {approvals.subject_of(one): one for one in _waiting(session)}
         languages = console.settings.site.languages
         changed = {
             row.slug: [one.language for one in statements.standings(session, row, languages) if one.changed]
@@ -46,8 +50,16 @@ def overview() -> str:
         phases={row.slug: PHASES.get(phases.get(row.id, "")) for row in rows},
         changed=changed,
         alone=alone,
+        waits=waits,
         now=console.clock.now(),
     )
+
+
+def _waiting(session: Session) -> list[Approval]:
+    """Return what waits for the approval of a statement, an update, or an incident's facts."""
+    console = sending.parts()
+    ours = [one for one in approvals.waiting(session) if one.kind in (PUBLISH, POST, FACTS)]
+    return approvals.by_validity(session, console.actions, ours, console.clock.now())[0]
 
 
 @bp.page("/incidents/new/", roles=AUTHORS, methods=("GET", "POST"))

@@ -34,6 +34,7 @@ from portal.web import frame, languages
 bp = StaffPages("publishing", __name__)
 
 _PATH = "/incidents/<slug>/statement/publish/"
+KEEP, END = "keep", "end"  # what becomes of a promised time
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Page:
     asked: Requests
     public: list[Statement]
     missing: list[str]
+    stake: bool
 
     @property
     def mailed(self) -> int:
@@ -68,7 +70,12 @@ class Page:
     @property
     def holding(self) -> bool:
         """Whether one of the drafts is a holding statement, which promises when more follows."""
-        return any(one.opened.holding for one in self.compared)
+        return releasing.is_holding(one.opened for one in self.compared)
+
+    @property
+    def promised(self) -> datetime | None:
+        """Return the time that readers were promised, where these texts end that or keep it."""
+        return self.incident.more_by if self.stake or self.holding else None
 
     @property
     def asks(self) -> dict[str, str]:
@@ -83,12 +90,14 @@ def compare(slug: str) -> Any:
     with console.db.read() as session:
         page = _page(session, slug)
     fault = ""
-    faults = _time_faults(page) if request.method == "POST" else {}
+    with console.db.read() as session:
+        asked = _asked(session, page)
+    faults = _faults(asked) if request.method == "POST" else {}
     if request.method == "POST" and not faults:
         try:
             page = _numbered(page)
-            wanted = _wanted(page)
             with console.db.read() as session:
+                wanted = _wanted(page, _asked(session, page))
                 releasing.described(session, wanted)
             return ask(PUBLISH, wanted.fields, request.form.get("reason", "").strip())
         except NotReleasable as error:
@@ -103,7 +112,7 @@ def compare(slug: str) -> Any:
         fault=fault,
         given=request.form,
         data_kind=lambda name: data_kind(name, frame.language()),
-        before=_asked_before(page.asked),
+        before=_asked_before(page),
         zone=console.settings.site.timezone,
         tomorrow=shared.day_after(1),
         legal_drafts=legal.still_drafts(console.settings, legal.READ_FIRST),
@@ -196,6 +205,7 @@ def _page(session: Session, slug: str) -> Page:
         scheduled=schedule,
         asked=shared.requests(session, PUBLISH, slug),
         public=reading.public_statements(session, incident),
+        stake=releasing.at_stake(session, incident, changed),
         missing=[
             one.language
             for one in statements.standings(session, incident, console.settings.site.languages)
@@ -228,32 +238,60 @@ def _compared(session: Session, incident: Incident, opened: Opened) -> Compared:
     )
 
 
-def _asked_before(asked: Requests) -> dict[str, str]:
-    """Return what the form held when it was sent back, so that nobody types it twice."""
-    if asked.sent_back is None:
-        return {}
-    console, row = sending.parts(), asked.sent_back
-    found = {"reason": row.reason}
+def _asked_before(page: Page) -> dict[str, str]:
+    """Return what the form begins with: what it held when it was sent back, so that nobody types it twice.
+
+    A promise that stands is kept, unless somebody says otherwise.
+    """
+    found = {"more_by": _typed(page.promised)}
+    found["promise"] = KEEP if found["more_by"] else ""
+    row = page.asked.sent_back
+    if row is None:
+        return found
+    found["reason"] = row.reason
     try:
-        more_by = Release.read(approvals.fields_of(row)).more_by
+        wanted = Release.read(approvals.fields_of(row))
     except NotReleasable:
         return found
-    if more_by is not None and more_by > console.clock.now():
-        found["more_by"] = as_typed(more_by, console.settings.site.timezone)
+    found["more_by"] = _typed(wanted.more_by) or found["more_by"]
+    found["promise"] = END if wanted.ends else KEEP if found["more_by"] else ""
+    found["at"] = _typed(wanted.at)
+    found["when"] = "later" if found["at"] else ""
     return found
 
 
-def _times(page: Page) -> list[str]:
-    """Return which fields of the form must hold a time, in the order of the page."""
+def _typed(at: datetime | None) -> str:
+    """Return a time to come as somebody types it; nothing for one that has passed."""
+    console = sending.parts()
+    if at is None or at <= console.clock.now():
+        return ""
+    return as_typed(at, console.settings.site.timezone)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which texts the form asks for, and what it must say for them: `times` are fields that hold a time."""
+
+    chosen: list[Compared]
+    stake: bool
+    times: list[str]
+
+
+def _asked(session: Session, page: Page) -> Asked:
     ticked = request.form.getlist("language")
-    holding = any(one.opened.holding for one in page.compared if one.opened.language in ticked)
-    return ["more_by"] * holding + ["at"] * (request.form.get("when") == "later")
+    chosen = [one for one in page.compared if one.opened.language in ticked]
+    opened = [one.opened for one in chosen]
+    stake = releasing.at_stake(session, page.incident, opened)
+    promises = releasing.is_holding(opened) or (stake and request.form.get("promise") == KEEP)
+    return Asked(chosen, stake, ["more_by"] * promises + ["at"] * (request.form.get("when") == "later"))
 
 
-def _time_faults(page: Page) -> dict[str, str]:
-    """Return what is wrong with the times that were typed, by field."""
+def _faults(asked: Asked) -> dict[str, str]:
+    """Return what is wrong with the promise and the times, by field, in the order of the page."""
     found = {}
-    for field in _times(page):
+    if asked.stake and request.form.get("promise") not in (KEEP, END):
+        found["promise"] = refused("promise-open")
+    for field in asked.times:
         try:
             _time(field)
         except TimeInvalid as error:
@@ -263,10 +301,9 @@ def _time_faults(page: Page) -> dict[str, str]:
     return found
 
 
-def _wanted(page: Page) -> Release:
+def _wanted(page: Page, asked: Asked) -> Release:
     """Return what the form asks for. Raises NotReleasable, TimeInvalid."""
-    ticked = request.form.getlist("language")
-    chosen = [one for one in page.compared if one.opened.language in ticked]
+    chosen = asked.chosen
     if any(one.stops for one in chosen):
         raise NotReleasable("stops")
     accepted = set(request.form.getlist("accept"))
@@ -282,8 +319,9 @@ def _wanted(page: Page) -> Release:
         drafts=tuple((one.opened.language, one.opened.revision) for one in chosen),
         updates=updates,
         classes=page.planned.classes is not None and request.form.get("classes") == "yes",
-        at=_time("at") if "at" in _times(page) else None,
-        more_by=_time("more_by") if "more_by" in _times(page) else None,
+        at=_time("at") if "at" in asked.times else None,
+        more_by=_time("more_by") if "more_by" in asked.times else None,
+        ends=asked.stake and request.form.get("promise") == END,
         accepted=tuple(sorted(accepted & {code for one in chosen for code in one.asks})),
         most=releasing.headroom(page.people) if mailed else 0,
     )
@@ -295,7 +333,7 @@ def _time(field: str) -> datetime | None:
     text = request.form.get(field, "").strip()
     if not text:
         raise NotReleasable("promise-missing" if field == "more_by" else "time-passed")
-    at = parse_time(text, console.settings.site.timezone).at
+    at = parse_time(text, console.settings.site.timezone, shared.day_after(1)).at
     if at <= console.clock.now():
         raise NotReleasable("time-passed")
     return at

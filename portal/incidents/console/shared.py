@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel.lists import format_list
 from flask import abort
-from flask_babel import format_datetime, gettext, lazy_gettext
+from flask_babel import format_datetime, get_locale, gettext, lazy_gettext
 from sqlalchemy.orm import Session
 
 from portal.audit.staff import OPERATOR
@@ -23,7 +24,9 @@ from portal.staff import members, sending
 from portal.staff.approvals import service as approvals
 from portal.staff.approvals.models import Approval
 from portal.staff.pages import current
+from portal.staff.roles import Role
 from portal.staff.words import refusal
+from portal.web.languages import own_name
 
 REFUSED = 422
 LOOKED_AT = 200  # requests of all kinds, the newest first
@@ -33,7 +36,7 @@ WEIGHTS = {
     Weight.WARN: lazy_gettext("Advice"),
 }
 LABELS = {
-    "title": lazy_gettext("Title: in one sentence, what happened"),
+    "title": lazy_gettext("First sentence: what happened"),
     "signed_by": lazy_gettext("Signed by"),
     "role": lazy_gettext("Their role"),
     "note": lazy_gettext("What this version corrects"),
@@ -47,6 +50,8 @@ LABELS = {
     "next_by": lazy_gettext("Next update by"),
     "body": lazy_gettext("Text"),
 }
+# Of an update, which has these in each language.
+OF_UPDATE = {"title": lazy_gettext("Title"), "body": lazy_gettext("Text")}
 REFUSALS = {
     "edited": lazy_gettext("Somebody saved another text meanwhile. Look at it, then ask again."),
     "nothing": lazy_gettext("There’s nothing to publish. Choose what goes out."),
@@ -55,6 +60,7 @@ REFUSALS = {
     "asks": lazy_gettext("Decide first what the checker asks: fix it, or tick it."),
     "promise-missing": lazy_gettext("A holding statement says by when you’ll say more. Enter that time."),
     "promise-alone": lazy_gettext("Only a holding statement promises a time. Leave it empty."),
+    "promise-open": lazy_gettext("Say what becomes of the time you promised: keep it, or let it go."),
     "time-passed": lazy_gettext("That time has passed. Choose a later one."),
     "scheduled": lazy_gettext("A publication is scheduled. Cancel it before you change anything."),
     "more-people": lazy_gettext("More people subscribed than were approved. Ask for approval again."),
@@ -86,13 +92,16 @@ def found(session: Session, slug: str) -> Incident:
 class Requests:
     """Requests of an incident for a second person: those that wait, and those that an edit cancelled.
 
-    `sent_back` is the newest one if it came back with a comment, and `by` is who sent it.
+    `sent_back` is the newest one if it came back with a comment, and `by` is who sent it. `approvers` are the
+    names of those who can approve what waits, `mine` the ids of what the signed-in member may withdraw.
     """
 
     waits: list[Approval] = field(default_factory=list)
     void: list[Approval] = field(default_factory=list)
     sent_back: Approval | None = None
     by: str = ""
+    approvers: str = ""
+    mine: frozenset[bytes] = frozenset()
 
 
 def requests(session: Session, kind: str, slug: str, draft: str = "") -> Requests:
@@ -107,11 +116,27 @@ def requests(session: Session, kind: str, slug: str, draft: str = "") -> Request
 
     asked = list(filter(is_about_it, approvals.waiting(session)))
     waits, void = approvals.by_validity(session, console.actions, asked, console.clock.now())
+    if waits:
+        me = current().member
+        mine = (one.id for one in waits if one.asked_by == me.id or Role.ADMIN in me.roles)
+        return Requests(waits, void, approvers=_approvers(session, waits[0]), mine=frozenset(mine))
     newest = next(filter(is_about_it, approvals.newest(session, LOOKED_AT)), None)
     if asked or newest is None or newest.state != approvals.State.SENT_BACK or newest.decided_by is None:
         return Requests(waits, void)
     name = members.names(session, console.vault).get(newest.decided_by, "?")
     return Requests(waits, void, newest, name)
+
+
+def _approvers(session: Session, asked: Approval) -> str:
+    """Return the names of those who can approve a request; empty where nobody else can."""
+    console = sending.parts()
+    roles = console.actions[asked.kind].approve
+    names = [
+        one.shown
+        for one in members.listed(session, console.vault)
+        if one.active and one.roles & roles and one.id != asked.asked_by
+    ]
+    return format_list(names, style="or", locale=get_locale()) if names else ""
 
 
 def refused(reason: str, values: Mapping[str, Any] | None = None) -> str:
@@ -165,8 +190,9 @@ def part_label(part: str, language: str) -> str:
     if part in files.HEADINGS:
         return str(gettext("Heading of “%(name)s”", name=names(language)[files.HEADINGS.index(part)]))
     name, _colon, of_language = part.partition(":")
-    label = str(LABELS.get(name, name))
-    return f"{label} ({of_language})" if of_language else label
+    if not of_language:
+        return str(LABELS.get(name, name))
+    return f"{OF_UPDATE.get(name, name)}, {own_name(of_language)}"
 
 
 def checks(told: Iterable[Told], language: str) -> list[dict[str, Any]]:

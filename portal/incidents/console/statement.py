@@ -19,6 +19,7 @@ from portal.incidents.drafts.models import Draft
 from portal.incidents.drafts.statements import Opened, document, open_draft
 from portal.incidents.models import Incident
 from portal.incidents.publishing.checks import MISMATCH
+from portal.incidents.writing import fits_email
 from portal.staff import sending
 from portal.staff.pages import StaffPages
 from portal.web import frame
@@ -140,6 +141,7 @@ def _editor(slug: str, language: str) -> Response:
         told=checks(told, language),
         mismatch=[one for one in told if one.finding.code == MISMATCH],
         stops=sum(one.finding.weight is Weight.STOP for one in told),
+        long=not fits_email(files.sections_of(opened.parts)),
         example=examples.sentences(language),
         label=lambda part: shared.part_label(part, language),
         saved=shared.saved_words(opened.saved, console.clock.now()),

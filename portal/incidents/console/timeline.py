@@ -319,7 +319,7 @@ def _time(parts: Mapping[str, str], part: str) -> When | None:
 def _echo(parts: Mapping[str, str], part: str) -> str:
     """Return a time in UTC as the portal reads it, or what is wrong with it."""
     try:
-        when = entries.time_in(parts, part)
+        when = entries.time_in(parts, part, shared.day_after(1))
     except EntryInvalid as error:
         if error.error is None:
             return ""

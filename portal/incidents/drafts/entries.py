@@ -15,7 +15,7 @@ from portal.incidents.drafts.models import Draft
 from portal.incidents.drafts.statements import Told
 from portal.incidents.models import PHASES, Incident
 from portal.incidents.publishing.checks import site_of
-from portal.incidents.times import TimeInvalid, When, as_typed, parse_time
+from portal.incidents.times import PAST, TimeInvalid, When, as_typed, parse_time
 
 _DOCUMENT = "update:"
 PHASE, OCCURRED, ZONE, NOTIFY, NEXT_BY = "phase", "occurred", "zone", "notify", "next_by"
@@ -81,18 +81,21 @@ def completed(given: Mapping[str, str], languages: tuple[str, ...], zone: str) -
     return parts
 
 
-def time_in(parts: Mapping[str, str], part: str) -> When | None:
-    """Return the time in a part, read in the entry's zone; None where there is none. Raises EntryInvalid."""
+def time_in(parts: Mapping[str, str], part: str, tomorrow: str = PAST) -> When | None:
+    """Return the time in a part, read in the entry's zone; None where there is none. Raises EntryInvalid.
+
+    `tomorrow` is the day of its examples where the part is of a time to come.
+    """
     if not parts.get(part):
         return None
     try:
-        return parse_time(parts[part], parts[ZONE])
+        return parse_time(parts[part], parts[ZONE], tomorrow if part == NEXT_BY else PAST)
     except TimeInvalid as error:
         raise EntryInvalid(part, error) from error
 
 
-def read(parts: Mapping[str, str]) -> Entry:
-    """Return what the parts say. Raises EntryInvalid."""
+def read(parts: Mapping[str, str], tomorrow: str = PAST) -> Entry:
+    """Return what the parts say. Raises EntryInvalid, with examples as `time_in` gives them."""
     if parts.get(PHASE) not in PHASES:
         raise EntryInvalid(PHASE)
     languages = [
@@ -103,7 +106,7 @@ def read(parts: Mapping[str, str]) -> Entry:
     for language in languages:
         if not parts.get(f"title:{language}"):
             raise EntryInvalid(f"title:{language}")
-    promised = time_in(parts, NEXT_BY)
+    promised = time_in(parts, NEXT_BY, tomorrow)
     return Entry(
         phase=parts[PHASE],
         when=time_in(parts, OCCURRED),
@@ -152,7 +155,7 @@ def findings(
 def _of_parts(parts: Mapping[str, str], now: datetime) -> list[Told]:
     """Return stops for what an entry lacks, and for a promise that cannot be kept."""
     try:
-        entry = read(parts)
+        entry = read(parts, f"{now + timedelta(days=1):%Y-%m-%d}")
     except EntryInvalid as error:
         if error.part == OCCURRED:  # told with its line
             return []

@@ -43,8 +43,9 @@ class Release:
     """What an author wants to publish: the statement's drafts by language, each as it was saved once.
 
     `updates` are the numbers of draft updates. `classes` says whether the data classes that wait go along.
-    `at` is when, None for at once; `more_by` is what a holding statement promises. `most` is the largest
-    number of people who may be mailed: some subscribe until then.
+    `at` is when, None for at once; `more_by` is what a holding statement promises, or what a whole one that
+    follows it keeps of that; it `ends` the promise otherwise. `most` is the largest number of people who may
+    be mailed: some subscribe until then.
     """
 
     slug: str
@@ -55,6 +56,7 @@ class Release:
     more_by: datetime | None = None
     accepted: tuple[str, ...] = ()
     most: int = 0
+    ends: bool = False
 
     @property
     def fields(self) -> dict[str, str]:
@@ -68,6 +70,7 @@ class Release:
             "more_by": written(self.more_by),
             "accepted": " ".join(sorted(set(self.accepted))),
             "most": str(self.most),
+            **({"ends": "yes"} if self.ends else {}),
         }
 
     @classmethod
@@ -84,6 +87,7 @@ class Release:
                 more_by=_read(fields["more_by"]),
                 accepted=tuple(fields["accepted"].split()),
                 most=int(fields["most"]),
+                ends=fields.get("ends") == "yes",
             )
         except (KeyError, ValueError) as error:
             raise NotReleasable("fields") from error
@@ -101,8 +105,8 @@ def described(session: Session, release: Release) -> Described:
     classes = planned.classes if release.classes else None
     if not (opened or updates or classes):
         raise NotReleasable("nothing")
-    if any(one.holding for one in opened) != (release.more_by is not None):
-        raise NotReleasable("promise-missing" if release.more_by is None else "promise-alone")
+    _refuse_promise(release, holding=is_holding(opened), stake=at_stake(session, incident, opened))
+    promised = {"promised": written(incident.more_by)} if incident.more_by else {}
     return {
         "incident": facts(incident),
         "statements": [_statement(one) for one in opened],
@@ -110,9 +114,38 @@ def described(session: Session, release: Release) -> Described:
         "classes": list(incident.class_names) if classes is None else list(classes),
         "at": written(release.at),
         "more_by": written(release.more_by),
+        **promised,
+        **({"ends": True} if release.ends else {}),
         "accepted": sorted(set(release.accepted)),
         "mailed_at_most": release.most if any(one.mailed for one in updates) else 0,
     }
+
+
+def is_holding(opened: Iterable[Opened]) -> bool:
+    """Return whether texts are a holding statement, which promises a time."""
+    return any(one.holding for one in opened)
+
+
+def at_stake(session: Session, incident: Incident, opened: Iterable[Opened]) -> bool:
+    """Return whether texts replace those that promised a time, so that somebody says what becomes of it.
+
+    A translation of the newest version replaces none.
+    """
+    texts = list(opened)
+    if incident.more_by is None or is_holding(texts):
+        return False
+    newest = service.newest_public(session, incident)
+    return any(one.number > newest for one in texts)
+
+
+def _refuse_promise(release: Release, *, holding: bool, stake: bool) -> None:
+    """Raise NotReleasable where a promise lacks, is lost unsaid, or is nothing that these texts make."""
+    if holding and release.more_by is None:
+        raise NotReleasable("promise-missing")
+    if stake and (release.more_by is None) != release.ends:
+        raise NotReleasable("promise-open")
+    if (release.more_by is not None and not (holding or stake)) or (release.ends and not stake):
+        raise NotReleasable("promise-alone")
 
 
 def changes_of(session: Session, shown: Mapping[str, Any]) -> dict[str, Difference | None]:
@@ -182,7 +215,9 @@ def release(
             raise NotReleasable("time-passed")
     if service.schedule_of(session, incident) is not None:
         raise NotReleasable("scheduled")
-    for opened in chosen(session, incident, wanted):
+    texts = chosen(session, incident, wanted)
+    whole = not is_holding(texts)
+    for opened in texts:
         if stops := [
             one.finding.code
             for one in statements.findings(session, settings, incident, opened)
@@ -192,13 +227,17 @@ def release(
         text = statements.text_of_file(session, settings, incident, opened)
         writing.add_statement(session, wanted.slug, text, now)
     planned = part_of(plan(session, wanted.slug), wanted)
-    _refuse_findings(checks.findings(session, settings, planned, more_by=wanted.more_by), wanted)
+    of_holding = None if whole else wanted.more_by
+    _refuse_findings(checks.findings(session, settings, planned, more_by=of_holding), wanted)
     if any(one.mailed for one in planned.updates) and subscribers(session, incident.id) > wanted.most:
         raise NotReleasable("more-people", most=wanted.most)
     if wanted.at is not None:
-        scheduling.schedule(session, vault, planned, wanted.at, now, wanted.accepted, wanted.more_by, request)
+        more_by, accepted = wanted.more_by, wanted.accepted
+        keeps = whole and more_by is not None
+        scheduling.schedule(session, vault, planned, wanted.at, now, accepted, more_by, request, whole=keeps)
         return {"state": "scheduled"}
-    announcing.publish(session, vault, wanted.slug, now, planned.chosen(wanted.accepted, wanted.more_by))
+    confirmed = planned.chosen(wanted.accepted, wanted.more_by, whole=whole)
+    announcing.publish(session, vault, wanted.slug, now, confirmed)
     return {"state": "published"}
 
 

@@ -98,7 +98,9 @@ class Plan:
         )
         return found if all(content.get(name) == value for name, value in found.content.items()) else None
 
-    def chosen(self, accepted: tuple[str, ...] = (), more_by: datetime | None = None) -> service.Chosen:
+    def chosen(
+        self, accepted: tuple[str, ...] = (), more_by: datetime | None = None, *, whole: bool = False
+    ) -> service.Chosen:
         """Return all of it as what its author confirmed."""
         return service.Chosen(
             frozenset(one.statement.id for one in self.statements),
@@ -106,6 +108,7 @@ class Plan:
             None if self.classes is None else ";".join(self.classes),
             accepted,
             more_by,
+            whole,
         )
 
     @property

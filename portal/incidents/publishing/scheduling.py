@@ -53,16 +53,20 @@ def schedule(
     accepted: tuple[str, ...] = (),
     more_by: datetime | None = None,
     request: str = "",
+    *,
+    whole: bool = False,
 ) -> None:
     """Store that the drafts of a plan are published at a time. Raises Scheduled.
 
-    `request` is the id of what was asked of a second person, where it was.
+    `request` is the id of what was asked of a second person, where it was; `whole` says that `more_by` is
+    what a holding statement promised before, and that these are none.
     """
     incident = planned.incident
     service.refuse_scheduled(session, incident)
     promise = None if more_by is None else more_by.astimezone(UTC).isoformat()
     said = planned.content | {"accepted": list(accepted), "more_by": promise}
-    content = json.dumps(said | ({"request": request} if request else {}), sort_keys=True)
+    said |= ({"request": request} if request else {}) | ({"whole": True} if whole else {})
+    content = json.dumps(said, sort_keys=True)
     row = Schedule(incident_id=incident.id, at=at, content=content)
     row.row_mac = _row_mac(vault, row)
     session.add(row)
@@ -126,13 +130,15 @@ def publish_due(
         row.fault = CANCELLED
     if row.fault is None and chosen is not None and content is not None:
         more_by = content["more_by"] and datetime.fromisoformat(content["more_by"])
-        accepted = tuple(content["accepted"])
-        found = checks.findings(session, settings, chosen, more_by=more_by)
+        accepted, whole = tuple(content["accepted"]), "whole" in content
+        found = checks.findings(session, settings, chosen, more_by=None if whole else more_by)
         open_now = [*checks.stopping(found), *checks.asking(found, accepted)]
         if not open_now:
             session.delete(row)
             session.flush()
-            return announcing.publish(session, vault, slug, now, chosen.chosen(accepted, more_by))
+            return announcing.publish(
+                session, vault, slug, now, chosen.chosen(accepted, more_by, whole=whole)
+            )
         row.fault = "; ".join(str(one) for one in open_now)[:1000]
     session.flush()
     log.error(

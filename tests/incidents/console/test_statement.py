@@ -63,14 +63,14 @@ def test_an_edit_after_the_request_voids_it(published, ana, ben, client):
     assert asked.status_code == 303
     cancelled = "The request for approval was cancelled by this edit. Ask again when you’re done."
     waits, void = ana.read(EDITOR).split('data-request="void"', 1)
-    assert "This waits for a second person" in waits
+    assert "Ben must approve this" in waits
     assert void.startswith(' role="status" hidden>')
     fields = (
         hidden(ana.read(EDITOR)) | PARTS | {"apology": "We are not sorry.", "note": "It said too little."}
     )
     assert ana.autosave(EDITOR, **fields).json["cancelled"] is True
     waits, void = ana.read(EDITOR).split('data-request="void"', 1)
-    assert "This waits for a second person" not in waits
+    assert "must approve this" not in waits
     assert void.startswith(' role="status">')
     assert cancelled in void
     assert "This changed after it was asked for" in ben.read(asked.location)
@@ -116,7 +116,8 @@ def test_a_decided_request_shows_its_text_and_compares_it_with_no_later_one(publ
 def test_what_was_sent_back_is_said_where_it_is_changed_and_nothing_is_typed_twice(published, ana, ben):
     ana.send(EDITOR, **PARTS, holding="yes", note="It said too little before.")
     fields = {"language": "en", "more_by": "2026-11-24 18:00", "accept": ["class-mismatch"]}
-    asked = ana.send(PUBLISH, **fields, reason="Before the news at eight.")
+    at = {"when": "later", "at": "2026-11-23 20:00"}
+    asked = ana.send(PUBLISH, **fields, **at, reason="Before the news at eight.")
     assert "sent it back" not in ana.read(EDITOR)
     ben.send(asked.location, to=f"{asked.location}send-back/", comment="Name the day it happened.")
     for page in (EDITOR, PUBLISH):
@@ -124,6 +125,8 @@ def test_what_was_sent_back_is_said_where_it_is_changed_and_nothing_is_typed_twi
         assert "Ben sent it back" in shown
         assert "<q>Name the day it happened.</q>" in shown
     assert 'name="more_by" value="2026-11-24 18:00"' in shown
+    assert 'name="at" value="2026-11-23 20:00"' in shown
+    assert 'value="later" checked' in shown
     assert ">Before the news at eight.</textarea>" in shown
     ana.send(PUBLISH, **fields)
     assert "sent it back" not in ana.read(EDITOR)  # it waits again
@@ -234,7 +237,8 @@ def test_the_whole_text_follows_a_holding_statement_with_a_first_text_in_spanish
     ana.send(EDITOR, **PARTS, kind="whole")
     ana.send(SPANISH_EDITOR, **PARTS | {"title": "Han copiado su reserva", "apology": "Lo sentimos mucho."})
     assert main_of(ana.read(PUBLISH)).count("version 2") == 2
-    asked = ana.send(PUBLISH, language=["en", "es"], accept=["class-mismatch", "no-contact"])
+    fields = {"language": ["en", "es"], "accept": ["class-mismatch", "no-contact"]}
+    asked = ana.send(PUBLISH, **fields, promise="end")
     approve(ben, asked.location)
     assert "Approved and done" in ben.read(asked.location)
     assert PARTS["section3"] in client.get(f"/incidents/{SLUG}/").text
@@ -242,6 +246,19 @@ def test_the_whole_text_follows_a_holding_statement_with_a_first_text_in_spanish
     ana.send(EDITOR, **PARTS | {"apology": "We are very sorry."}, kind="whole")
     assert "Say what was wrong and why." in ana.read(EDITOR)
     assert ana.send(PUBLISH, language="en", accept="class-mismatch").status_code == 422
+
+
+@pytest.mark.sqlite  # what a page shows is no matter of the database
+def test_a_holding_statement_is_offered_before_anything_is_typed_and_has_no_short_form(draft, ana):
+    page = main_of(ana.read(EDITOR))
+    assert page.index("Make it a holding statement") < page.index('id="title"')
+    assert "First sentence: what happened" in page
+    assert "under the title of the incident, “Theft of bookings”" in page
+    assert 'id="summary"' in page
+    ana.send(EDITOR, **PARTS, kind="holding")
+    assert 'id="summary"' not in ana.read(EDITOR)
+    ana.send(EDITOR, **PARTS | {"section1": "Long. " * 1_100}, holding="yes")
+    assert 'id="summary"' in ana.read(EDITOR)
 
 
 def test_what_failed_after_its_approval_says_why_and_where_to_go_on(published, ana, ben, office):
@@ -262,15 +279,6 @@ def test_publishing_says_which_language_has_no_text_and_what_its_readers_get(pub
     page = ana.read(PUBLISH)
     assert "No text in: Spanish" in page
     assert "finds your text in English" in page
-
-
-@pytest.mark.sqlite  # what a page shows is no matter of the database
-def test_whoever_publishes_reads_that_legal_pages_are_drafts(draft, ana, sign_in):
-    ana.send(EDITOR, **PARTS)
-    assert "Your readers will find drafts" in ana.read(PUBLISH)
-    admin = sign_in("Eve", Role.AUTHOR, Role.ADMIN)
-    assert '<a href="/settings/imprint.en/">Imprint</a>' in admin.read(PUBLISH)
-    assert ana.send(PUBLISH, language="en", accept="class-mismatch").status_code == 303
 
 
 def test_a_set_time_is_approved_shown_and_cancelled_alone(published, ana, ben, portal):
