@@ -121,6 +121,12 @@ def newest_of(session: Session, subject: str, actions: tuple[str, ...]) -> Audit
     return session.scalar(select(AuditEntry).where(about).order_by(AuditEntry.number.desc()).limit(1))
 
 
+def oldest_of(session: Session, subject: str, actions: tuple[str, ...]) -> AuditEntry | None:
+    """Return the oldest entry about a subject that is one of these actions, or None; it is not verified."""
+    about = (AuditEntry.subject == subject) & AuditEntry.action.in_(actions)
+    return session.scalar(select(AuditEntry).where(about).order_by(AuditEntry.number).limit(1))
+
+
 def recent_of(session: Session, subject: str, action: str, since: datetime) -> list[AuditEntry]:
     """Return the entries of an action about a subject after a time; they are not verified."""
     about = (AuditEntry.subject == subject) & (AuditEntry.action == action)

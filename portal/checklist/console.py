@@ -1,17 +1,19 @@
 """The console's pages of checklists: one per incident, and a page to change each item."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import abort, render_template, request
 from flask_babel import gettext as _
 
-from portal.checklist import service
+from portal.checklist import known, service
 from portal.checklist.forms import DiscoveredForm, ItemForm
+from portal.checklist.known import Known
 from portal.checklist.proofs import service as files
 from portal.checklist.service import CHANGES, PHASE_OF, Item
-from portal.checklist.words import HINTS, TITLES
+from portal.checklist.words import HINTS, KNOWN, TITLES
+from portal.core import dates
 from portal.incidents import service as incidents
 from portal.incidents.models import Incident
 from portal.incidents.times import as_typed
@@ -20,7 +22,7 @@ from portal.staff.pages import StaffPages, current
 from portal.staff.roles import Role
 from portal.staff.sending import OrderRefused
 from portal.staff.words import refusal
-from portal.web.forms import EmptyForm
+from portal.web import frame
 
 bp = StaffPages("checklist", __name__)
 
@@ -59,6 +61,7 @@ def checklist(slug: str) -> str:
         names = members.names(session, console.vault)
         discovered_at = incidents.detected_at(session, incident)
         proofs = files.of_incident(session, console.vault, incident)
+        done_here = known.of_incident(session, incident)
     return render_template(
         "checklist/console/checklist.html",
         incident=incident,
@@ -72,7 +75,11 @@ def checklist(slug: str) -> str:
         now=console.clock.now(),
         changes=bool(CHANGES & roles),
         writes=bool(WRITES & roles),
-        empty=EmptyForm(),
+        known={
+            item: [(_words(one), _place(slug, one, roles), one.at) for one in found]
+            for item, found in done_here.items()
+        },
+        proof_of=lambda item: _proof(done_here.get(item, ())),
     )
 
 
@@ -105,6 +112,22 @@ def discovered(slug: str) -> Any:
     return page, REFUSED if fault or form.errors else 200
 
 
+@bp.page("/checklist/<slug>/<item>/done/", roles=CHANGES, methods=("POST",))
+def done(slug: str, item: str) -> Any:
+    """Mark one item as done, with what was done here as its proof."""
+    if item not in TITLES:
+        abort(404)
+    console, version = sending.parts(), request.form.get("version", "")
+    with console.db.read() as session:
+        done_here = known.of_incident(session, _incident(session, slug))
+    fields = {"version": version if version.isdecimal() else "0", "proof": _proof(done_here.get(item, ()))}
+    try:
+        told = sending.order("checklist-done", slug=slug, item=item, **fields)
+    except OrderRefused as error:
+        return sending.failed(refusal(error.reason), f"/checklist/{slug}/#{item}")
+    return sending.done(_saved(item, newly=told["newly"]), f"/checklist/{slug}/#{item}")
+
+
 @bp.page("/checklist/<slug>/<item>/", roles=CHANGES, methods=("GET", "POST"))
 def change(slug: str, item: str) -> Any:
     """Change one item; what somebody else changed meanwhile is shown, and nothing of theirs is lost."""
@@ -126,10 +149,7 @@ def change(slug: str, item: str) -> Any:
                 before, _people, _discovered = _item_and_people(slug, item)
                 form.version.data = str(before.version)  # pressed again, it replaces what is shown
         else:
-            said = _("Saved: %(item)s.", item=TITLES[item])
-            if told["newly"] and item in PHASE_OF:
-                said += " " + _("Say it on the timeline too: the button is beside the item.")
-            return sending.done(said, f"/checklist/{slug}/#{item}")
+            return sending.done(_saved(item, newly=told["newly"]), f"/checklist/{slug}/#{item}")
     page = render_template(
         "checklist/console/item.html",
         example=as_typed(console.clock.now() + timedelta(days=1), zone),
@@ -145,6 +165,37 @@ def change(slug: str, item: str) -> Any:
         echo=_echo(form.due_at if request.method == "POST" else before.due_at),
     )
     return page, REFUSED if fault or form.errors else 200
+
+
+def _saved(item: str, *, newly: bool) -> str:
+    """Return that an item is saved, and what is next where it is newly done."""
+    said = str(_("Saved: %(item)s.", item=TITLES[item]))
+    if newly and item in PHASE_OF:
+        said += " " + _("Say it on the timeline too: the button is beside the item.")
+    return said
+
+
+def _words(one: Known) -> str:
+    return str(KNOWN[one.kind]) % {"number": one.number}
+
+
+def _proof(found: Iterable[Known]) -> str:
+    """Return the proof that names what was done here first, with its day; nothing where nothing was."""
+    proving = next((one for one in found if one.proves), None)
+    return f"{_words(proving)}, {dates.day(proving.at, frame.language())}" if proving else ""
+
+
+def _place(slug: str, one: Known, roles: frozenset[Role]) -> str:
+    """Return the page that shows what was done, or nothing where the reader may not see it."""
+    public = sending.parts().public_url
+    path, may_read = {
+        "statement": (f"{public}/incidents/{slug}/", None),
+        "update": (f"{public}/incidents/{slug}/updates/{one.number}/", None),
+        "list": (f"/lists/{slug}/", WRITES | {Role.PRIVACY}),
+        "notice": (f"/notices/{slug}/{one.number}/", None),
+        "reset": ("/resets/", CHANGES),
+    }[one.kind]
+    return path if may_read is None or may_read & roles else ""
 
 
 def _fields(form: ItemForm) -> dict[str, str]:

@@ -53,6 +53,22 @@ def change(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> di
     return {"newly": bool(done_at and before.done_at is None)}
 
 
+def done(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Mark an item as done. Fields: slug, item, version (as seen), proof (where it has none)."""
+    if fields["item"] not in ITEMS:
+        raise Refused("checklist-item")
+    with parts.db.write() as session:
+        now, proof = parts.clock.now(), fields["proof"][:PROOF_LENGTH]
+        try:
+            incident, version = incidents.by_slug(session, fields["slug"]), int(fields["version"])
+            is_new = service.mark_done(session, parts.vault, incident, fields["item"], version, proof, now)
+        except Outdated as error:
+            raise Refused("checklist-outdated") from error
+        except (incidents.IncidentUnknown, ValueError, OverflowError) as error:
+            raise Refused("checklist-item") from error
+    return {"newly": is_new}
+
+
 def discovered(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
     """Store when an incident was found out. Fields: slug, at (ISO 8601)."""
     now = parts.clock.now()
@@ -92,4 +108,8 @@ def _owner(session: Any, parts: WorkerParts, member_id: str) -> bytes | None:
     return member.id
 
 
-ORDERS = {"checklist-change": Order(change, CHANGES), "checklist-discovered": Order(discovered, CHANGES)}
+ORDERS = {
+    "checklist-change": Order(change, CHANGES),
+    "checklist-done": Order(done, CHANGES),
+    "checklist-discovered": Order(discovered, CHANGES),
+}

@@ -103,6 +103,28 @@ def change(session: Session, vault: WorkerVault, incident: Incident, wanted: Ite
     audit.record(session, f"checklist.{said}", incident.slug, {"item": stored.name}, now)
 
 
+def mark_done(
+    session: Session,
+    vault: WorkerVault,
+    incident: Incident,
+    name: str,
+    version: int,
+    proof: str,
+    now: datetime,
+) -> bool:
+    """Mark an item as done, as it was seen in `version`; a proof that it has stays. Return whether it is new.
+
+    Raises Outdated.
+    """
+    row = session.get(ChecklistItem, (incident.id, name))
+    is_genuine = row is not None and _genuine(vault, row)
+    before = _read(vault.staff, row) if row and is_genuine else _untouched(session, incident, name)
+    done_at, proof = before.done_at or now, before.proof or proof
+    wanted = replace(before, version=version + 1, done_at=done_at, proof=proof)
+    change(session, vault, incident, wanted, now)
+    return before.done_at is None
+
+
 def to_remind(session: Session, vault: WorkerVault, now: datetime, within: timedelta) -> list[ChecklistItem]:
     """Return the rows whose owner is to be reminded today; those altered without the keys are left out."""
     due = ChecklistItem.done_at.is_(None) & ChecklistItem.owner.is_not(None)

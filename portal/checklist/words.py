@@ -11,6 +11,14 @@ TITLES = {
     "safeguards": lazy_gettext("Put safeguards in place"),
     "lessons": lazy_gettext("Write down what you learned"),
 }
+# What was done here, and how the proof says it.
+KNOWN = {
+    "statement": lazy_gettext("The statement is public"),
+    "update": lazy_gettext("Update %(number)s says it"),
+    "list": lazy_gettext("Version %(number)s of the list is active"),
+    "notice": lazy_gettext("Notice %(number)s has started"),
+    "reset": lazy_gettext("Passwords were locked, and new ones asked for"),
+}
 HINTS = {
     "it": lazy_gettext("Stop what’s still open, keep the logs, and find out what was taken."),
     "insurer": lazy_gettext("Ask what they pay for, and who they send."),

@@ -220,6 +220,17 @@ class Page:
         return max(times, default=self.incident.published_at)
 
 
+def first_of_phases(session: Session, incident: Incident) -> dict[str, Update]:
+    """Return the first public update of each phase of an incident; those that were withdrawn do not count."""
+    rows = session.scalars(
+        select(Update)
+        .where(Update.incident_id == incident.id)
+        .where(Update.published_at.is_not(None), Update.withdrawn_at.is_(None))
+        .order_by(Update.number.desc())
+    )
+    return {row.phase: row for row in rows}
+
+
 def page(session: Session, incident: Incident, languages: Sequence[str], *, drafts: bool = False) -> Page:
     """Return an incident's page; `languages` are the reader's, then the default. `drafts` includes drafts."""
     return Page(

@@ -126,6 +126,54 @@ def test_what_is_done_says_by_whom_when_and_with_which_proof(office, incident, d
     assert '"item":"insurer"' in entry.details
 
 
+def test_what_was_done_here_is_said_and_is_the_proof_once_somebody_answers_for_it(
+    office, portal, incident, db, clock
+):
+    with db.write() as session:
+        for version in (2, 3):
+            audit.record(session, "exposure.activate", SLUG, {"version": version}, clock.now())
+        for number in (1, 2):
+            audit.record(session, "campaigns.start", SLUG, {"notice": number}, clock.now())
+        audit.record(session, "reset.require", "everyone", {}, clock.now())
+        incidents.by_slug(session, SLUG).published_at = clock.now()
+    browser = office.as_role("author")
+    page = main_of(browser.get(PAGE).text)
+    for said in ("Version 3 of the list is active", "Notice 1 has started", "Passwords were locked"):
+        assert said in page
+    assert "Notice 2" not in page
+    assert f'<a href="/notices/{SLUG}/1/">Notice 1 has started</a>, <time' in page
+    assert f'<a href="http://localhost:8000/incidents/{SLUG}/">The statement is public</a>' in page
+    assert page.count(">It’s done<") == 7  # nothing is ticked by itself
+    before = 'name="version" value="'
+    assert press(browser, PAGE, f"{PAGE}customers/done/", version="0").location == f"{PAGE}#customers"
+    page = main_of(browser.get(PAGE).text)
+    assert page.count(">It’s done<") == 6
+    assert "<dt>Proof</dt><dd>Notice 1 has started, 23 November 2026</dd>" in page
+    assert 'value="customers-notified"' in page
+    assert f'{before}1"' not in page  # what is done has no button
+
+
+def test_it_is_done_keeps_who_does_it_and_what_was_noted(office, incident):
+    author = office.add("author", name="Iris")
+    browser = office.sign_in(author)
+    fields = {"owner": author.id.hex(), "due": "2026-12-24T12:00", "note": "Ask for the expert"}
+    save(browser, "insurer", **fields, proof="case 7")
+    assert "meanwhile" in main_of(
+        browser.get(press(browser, PAGE, f"{PAGE}insurer/done/", version="0").location).text
+    )
+    press(browser, PAGE, f"{PAGE}insurer/done/", version="1")
+    page = main_of(browser.get(PAGE).text)
+    for said in (
+        "Iris",
+        "24 December 2026, 12:00",
+        "Ask for the expert",
+        "case 7",
+        'value="insurer-informed"',
+    ):
+        assert said in page
+    assert press(browser, PAGE, f"{PAGE}other/done/", version="0").status_code == 404
+
+
 def test_of_two_tabs_the_second_sees_what_the_first_saved_and_loses_nothing(office, incident):
     first, second = office.as_role("author"), office.as_role("admin")
     page = f"{PAGE}it/"
@@ -167,6 +215,9 @@ def test_a_row_that_was_written_without_the_workers_keys_mails_nobody(office, in
     remind(office.parts)
     drain(office.parts)
     assert smtp.messages == []
+    press(office.as_role("author"), PAGE, f"{PAGE}it/done/", version="1")
+    page = main_of(office.as_role("author").get(PAGE).text)
+    assert page.count(">Nobody yet<") == 7  # what was forged is not made genuine
 
 
 @pytest.mark.sqlite

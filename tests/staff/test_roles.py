@@ -39,6 +39,7 @@ ROUTES = {
     "/checklist/<slug>/": ALL,
     "/checklist/<slug>/discovered/": {"admin", "approver", "author", "privacy"},
     "/checklist/<slug>/<item>/": {"admin", "approver", "author", "privacy"},
+    "/checklist/<slug>/<item>/done/": {"admin", "approver", "author", "privacy"},
     "/checklist/<slug>/<item>/files/": {"admin", "approver", "author", "privacy"},
     "/checklist/<slug>/<item>/files/<file_id>/": {"admin", "approver", "author", "privacy"},
     "/checklist/<slug>/<item>/files/<file_id>/delete/": {"admin", "approver", "author", "privacy"},
