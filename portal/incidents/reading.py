@@ -240,7 +240,7 @@ def page(session: Session, incident: Incident, languages: Sequence[str], *, draf
         title_language=title_language(incident, languages),
         versions=versions(session, incident, languages, drafts=drafts),
         entries=entries(session, [incident], languages, drafts=drafts),
-        withdrawn=withdrawn_versions(session, incident, languages[-1]),
+        withdrawn=withdrawn_versions(session, incident, languages),
     )
 
 
@@ -374,7 +374,7 @@ def pair(
 
 
 def _entry(row: Update, slug: str, wordings: Sequence[Wording], languages: Sequence[str]) -> Entry:
-    withdrawal = withdrawal_of(row, languages[-1], {"": row.text_hash.hex()} if row.text_hash else {})
+    withdrawal = withdrawal_of(row, languages, {"": row.text_hash.hex()} if row.text_hash else {})
     newest = {wording.language: wording for wording in wordings}
     shown = newest[_best_language(list(newest), languages)]
     if withdrawal is not None:

@@ -122,6 +122,7 @@ ORDERS = {
         "what": "update",
         "number": "number",
         "reason": "Because.",
+        "reasons": "{}",
         "erase": "yes",
     },
     "update-alone": {"slug": OTHER, "draft": f"{KEY}:1", "accepted": "", "most": "9", "reason": "Because."},

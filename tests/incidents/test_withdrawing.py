@@ -108,6 +108,35 @@ def test_what_leaks_is_destroyed(portal, leaking, client, db, what):
     assert "was withdrawn before" in withdraw(portal, what, "1", "--erase", "--confirm", status=1)
 
 
+SPANISH_READER = {"Accept-Language": "es"}
+NOT_TRANSLATED = "Aún sin traducir. "
+
+
+@pytest.mark.parametrize(("what", "path"), [("--version", "statement/2/"), ("--update", "updates/1/")])
+def test_readers_get_the_reason_in_their_language_or_a_mark_that_it_is_not(
+    portal, corrected, write, client, what, path
+):
+    portal("incidents", "update", SLUG, "--phase", "contained", "--title", "Whom to ask", write(LEAK))
+    number = {"--version": "2", "--update": "1"}[what]
+    withdraw(portal, what, number, "--confirm")
+    pages = (f"/incidents/{SLUG}/{path}", f"/incidents/{SLUG}/")
+    for page in pages:
+        shown = client.get(page, headers=SPANISH_READER).text
+        assert re.search(rf'{NOT_TRANSLATED}[^<]*</p>\s*<p[^>]* lang="en"[^>]*>{re.escape(REASON)}', shown), (
+            page
+        )
+    spanish = "Decía que se copiaron contraseñas. No fue así."
+    withdraw(portal, what, number, "--erase", "--confirm", "--reason-in", "es", spanish)
+    for page in pages:
+        shown = client.get(page, headers=SPANISH_READER).text
+        assert re.search(rf"<p[^>]*>{spanish}", shown), page
+        assert f'lang="en" dir="auto">{spanish}' not in shown
+        assert REASON not in shown
+        assert REASON in client.get(page).text
+    own = withdraw(portal, what, number, "--reason-in", "en", "Other", status=2)
+    assert "The reason in en is that of --reason." in own
+
+
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [

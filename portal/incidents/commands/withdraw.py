@@ -6,7 +6,14 @@ import click
 from sqlalchemy.orm import Session
 
 from portal.incidents import reading, service
-from portal.incidents.commands.group import SLUG, errors_as_messages, incidents, time_text, uses
+from portal.incidents.commands.group import (
+    SLUG,
+    check_language,
+    errors_as_messages,
+    incidents,
+    time_text,
+    uses,
+)
 from portal.incidents.models import Incident
 from portal.incidents.publishing import withdrawing
 from portal.runtime.command_line import DecisionNeeded
@@ -18,6 +25,14 @@ from portal.runtime.context import Context
 @click.option("--version", "version", type=int, metavar="N", help="The version of the statement to withdraw.")
 @click.option("--update", "update", type=int, metavar="ID", help="The update to withdraw.")
 @click.option("--reason", required=True, help="Why, in the portal's default language: readers see it.")
+@click.option(
+    "--reason-in",
+    "others",
+    type=(str, str),
+    multiple=True,
+    metavar="LANGUAGE TEXT",
+    help="The reason in another language of the portal; repeatable.",
+)
 @click.option("--erase", is_flag=True, help="Destroy the text too, because it leaks something.")
 @click.option("--confirm", is_flag=True, help="Do it. Without this, only say what would happen.")
 @click.pass_obj
@@ -28,6 +43,7 @@ def withdraw(
     version: int | None,
     update: int | None,
     reason: str,
+    others: tuple[tuple[str, str], ...],
     *,
     erase: bool,
     confirm: bool,
@@ -39,7 +55,11 @@ def withdraw(
     """
     if (version is None) == (update is None):
         raise click.UsageError("Give either --version N or --update ID.")
-    reason = withdrawing.checked_reason(reason)
+    for language, _text in others:
+        check_language(context.settings, language)
+        if language == context.settings.default_language:
+            raise click.UsageError(f"The reason in {language} is that of --reason.")
+    reason, told = withdrawing.checked_reason(reason), withdrawing.checked_others(dict(others))
     if not confirm:
         with context.db.read() as session:
             incident = service.by_slug(session, slug)
@@ -52,11 +72,13 @@ def withdraw(
         lines = _foretell(session, context, incident, version, update, erase=erase)
         if version is not None:
             since = _public_since(session, incident, version)
-            withdrawing.withdraw_version(session, slug, version, reason, now, erase=erase)
+            withdrawing.withdraw_version(session, slug, version, reason, now, erase=erase, others=told)
             if erase:
                 uses(context).forget_notices(session, incident.id, since)
         elif update is not None:
-            update_id = withdrawing.withdraw_update(session, slug, update, reason, now, erase=erase)
+            update_id = withdrawing.withdraw_update(
+                session, slug, update, reason, now, erase=erase, others=told
+            )
             uses(context).forget_update(session, update_id)
     for line in lines:
         click.echo(line)

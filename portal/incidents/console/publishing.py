@@ -1,5 +1,6 @@
 """Compare the statement's drafts with the public version, ask for their publication, and take texts back."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -142,6 +143,8 @@ def withdraw(slug: str, what: str, number: int) -> Any:
     if what not in ("version", "update"):
         abort(404)
     console = sending.parts()
+    settings = console.settings
+    other_languages = [one for one in settings.site.languages if one != settings.default_language]
     with console.db.read() as session:
         incident = found(session, slug)
         _need_published(session, incident, what, number)
@@ -150,10 +153,12 @@ def withdraw(slug: str, what: str, number: int) -> Any:
     if request.method == "POST":
         erase = "yes" if request.form.get("erase") == "yes" else ""
         reason = " ".join(request.form.get("reason", "").split())
+        others = {one: " ".join(request.form.get(f"reason:{one}", "").split()) for one in other_languages}
         try:
             sending.order(
-                "text-withdraw", slug=slug, what=what, number=str(number), reason=reason, erase=erase
-            )
+                "text-withdraw", slug=slug, what=what, number=str(number), reason=reason, erase=erase,
+                reasons=json.dumps(others, ensure_ascii=False),
+            )  # fmt: skip
             said = _("Destroyed.") if erase else _("Withdrawn. Readers see when and why.")
             target = "timeline/" if what == "update" else "statement/publish/"
             return sending.done(said, f"/incidents/{slug}/{target}")
@@ -161,7 +166,7 @@ def withdraw(slug: str, what: str, number: int) -> Any:
             fault = refused(error.reason)
     html = render_template(
         "incidents/console/withdraw.html", incident=incident, what=what, number=number, fault=fault,
-        given=request.form, text=text, public_url=console.public_url,
+        given=request.form, text=text, public_url=console.public_url, other_languages=other_languages,
     )  # fmt: skip
     return (html, REFUSED) if fault else html
 

@@ -1,5 +1,6 @@
 """The worker's side of the console: publish with a second person, post alone, confirm, cancel, withdraw."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -96,20 +97,23 @@ def orders(uses: IncidentUses) -> dict[str, Order]:
             return {"update": row.number}
 
     def withdraw(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
-        """Withdraw a public text. Fields: slug, what (version or update), number, reason, erase."""
+        """Withdraw a public text.
+
+        Fields: slug, what (version or update), number, reason, reasons (by other languages, JSON), erase.
+        """
         slug, number, erase = fields["slug"], int(fields["number"]), fields["erase"] == "yes"
-        now = parts.clock.now()
+        now, reason, others = parts.clock.now(), fields["reason"], json.loads(fields["reasons"])
         with _refused(), parts.db.write() as session:
             if fields["what"] == "update":
                 update_id = withdrawing.withdraw_update(
-                    session, slug, number, fields["reason"], now, erase=erase
+                    session, slug, number, reason, now, erase=erase, others=others
                 )
                 uses.forget_update(session, update_id)
                 return {}
             incident = service.by_slug(session, slug)
             rows = withdrawing.published_version(session, incident, number)
             since = min(row.published_at or row.written_at for row in rows)
-            withdrawing.withdraw_version(session, slug, number, fields["reason"], now, erase=erase)
+            withdrawing.withdraw_version(session, slug, number, reason, now, erase=erase, others=others)
             if erase:
                 uses.forget_notices(session, incident.id, since)
             return {}

@@ -4,6 +4,7 @@ Its address, number and times stay, and say why. `erase` also overwrites the tex
 its SHA-256 stays, which would betray a phone number to who knows the rest of the text.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -17,6 +18,7 @@ from portal.incidents.writing import update_of
 
 MAX_REASON = 500
 ERASED = "–"
+NO_OTHERS: Mapping[str, str] = {}
 
 
 class ReasonInvalid(ValueError):
@@ -37,6 +39,11 @@ def checked_reason(reason: str) -> str:
     if not reason or len(reason) > MAX_REASON or not reason.isprintable():
         raise ReasonInvalid(f"the reason is one line of at most {MAX_REASON} characters")
     return reason
+
+
+def checked_others(others: Mapping[str, str]) -> dict[str, str]:
+    """Return the reasons in other languages, without empty ones. Raises ReasonInvalid."""
+    return {language: checked_reason(text) for language, text in others.items() if text.strip()}
 
 
 def published_version(session: Session, incident: Incident, number: int) -> list[Statement]:
@@ -66,17 +73,25 @@ def published_update(session: Session, incident: Incident, number: int) -> Updat
 
 
 def withdraw_version(
-    session: Session, slug: str, number: int, reason: str, now: datetime, *, erase: bool = False
+    session: Session,
+    slug: str,
+    number: int,
+    reason: str,
+    now: datetime,
+    *,
+    erase: bool = False,
+    others: Mapping[str, str] = NO_OTHERS,
 ) -> None:
     """Withdraw a version of the statement in all its languages; the newest of the others takes its place.
 
-    Raises IncidentUnknown, NotPublished, AlreadyWithdrawn, ReasonInvalid.
+    `reason` is in the portal's default language, `others` are the same by language. Raises IncidentUnknown,
+    NotPublished, AlreadyWithdrawn, ReasonInvalid.
     """
     incident = service.locked(session, slug)
     rows = published_version(session, incident, number)
     _refuse_again(rows[0], f"version {number}", erase=erase)
     for row in rows:
-        values = _told(row, checked_reason(reason), now)
+        values = _told(row, reason, others, now)
         values["text_hash"] = None if erase else hash_of_statement(row)
         if erase:
             values |= dict.fromkeys(("title", "signed_by", "role", "apology"), ERASED)
@@ -87,16 +102,24 @@ def withdraw_version(
 
 
 def withdraw_update(
-    session: Session, slug: str, number: int, reason: str, now: datetime, *, erase: bool = False
+    session: Session,
+    slug: str,
+    number: int,
+    reason: str,
+    now: datetime,
+    *,
+    erase: bool = False,
+    others: Mapping[str, str] = NO_OTHERS,
 ) -> bytes:
     """Withdraw an update, and return its id; mails about it that did not leave yet are not sent.
 
-    Raises IncidentUnknown, UpdateUnknown, NotPublished, AlreadyWithdrawn, ReasonInvalid.
+    `reason` and `others` are as of a version. Raises IncidentUnknown, UpdateUnknown, NotPublished,
+    AlreadyWithdrawn, ReasonInvalid.
     """
     incident = service.locked(session, slug)
     row = published_update(session, incident, number)
     _refuse_again(row, f"update {number}", erase=erase)
-    values = _told(row, checked_reason(reason), now)
+    values = _told(row, reason, others, now)
     values["text_hash"] = None if erase else hash_of_update(current_wordings(session, row))
     session.execute(update(Update).where(Update.id == row.id).values(values))
     if erase:
@@ -112,9 +135,15 @@ def _refuse_again(row: Statement | Update, name: str, *, erase: bool) -> None:
         raise AlreadyWithdrawn(f"{name} was withdrawn before")
 
 
-def _told(row: Statement | Update, reason: str, now: datetime) -> dict[str, object]:
-    """Return when and why it was withdrawn: the first time, and the latest reason."""
-    return {"withdrawn_at": row.withdrawn_at or now, "withdrawn_for": reason}
+def _told(
+    row: Statement | Update, reason: str, others: Mapping[str, str], now: datetime
+) -> dict[str, object]:
+    """Return when and why it was withdrawn: the first time, and the latest reason. Raises ReasonInvalid."""
+    return {
+        "withdrawn_at": row.withdrawn_at or now,
+        "withdrawn_for": checked_reason(reason),
+        "withdrawn_in": checked_others(others) or None,
+    }
 
 
 def _record(

@@ -1,5 +1,6 @@
 """What readers are told of a text that was withdrawn, in its place."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,8 +19,8 @@ WITHDRAWN_UPDATE = N_("We withdrew this update")
 class Withdrawal:
     """What readers are told of a text that was withdrawn.
 
-    `reason` is in the portal's default language, which `language` names. `hashes` are the SHA-256 of the text
-    by language, or under the empty string; none if it was erased.
+    `reason` is in the reader's language, else in another one, which `language` names. `hashes` are the
+    SHA-256 of the text by language, or under the empty string; none if it was erased.
     """
 
     at: datetime
@@ -38,8 +39,13 @@ class WithdrawnVersion:
     withdrawal: Withdrawal
 
 
-def withdrawn_versions(session: Session, incident: Incident, default: str) -> list[WithdrawnVersion]:
-    """Return the versions of the statement that were withdrawn, newest first; `default` is the portal's."""
+def withdrawn_versions(
+    session: Session, incident: Incident, languages: Sequence[str]
+) -> list[WithdrawnVersion]:
+    """Return the versions of the statement that were withdrawn, newest first.
+
+    `languages` are the reader's, the portal's default one last.
+    """
     query = (
         select(Statement)
         .where(Statement.incident_id == incident.id, Statement.withdrawn_at.is_not(None))
@@ -51,19 +57,26 @@ def withdrawn_versions(session: Session, incident: Incident, default: str) -> li
     found = []
     for number, texts in by_number.items():
         hashes = {text.language: text.text_hash.hex() for text in texts if text.text_hash}
-        withdrawal = withdrawal_of(texts[0], default, hashes)
+        withdrawal = withdrawal_of(texts[0], languages, hashes)
         if withdrawal is not None:
             published = min(text.published_at or text.written_at for text in texts)
-            languages = tuple(text.language for text in texts)
-            found.append(WithdrawnVersion(number, published, languages, withdrawal))
+            written = tuple(text.language for text in texts)
+            found.append(WithdrawnVersion(number, published, written, withdrawal))
     return found
 
 
-def withdrawal_of(row: Statement | Update, default: str, hashes: dict[str, str]) -> Withdrawal | None:
-    """Return what is told of a withdrawn text, or None; `default` is the portal's first language."""
+def withdrawal_of(
+    row: Statement | Update, languages: Sequence[str], hashes: dict[str, str]
+) -> Withdrawal | None:
+    """Return what is told of a withdrawn text, or None.
+
+    `languages` are the reader's, the portal's default one last: in that one there is always a reason.
+    """
     if row.withdrawn_at is None:
         return None
-    return Withdrawal(row.withdrawn_at, row.withdrawn_for or "", default, hashes)
+    reasons = {**(row.withdrawn_in or {}), languages[-1]: row.withdrawn_for or ""}
+    language = next(one for one in languages if one in reasons)
+    return Withdrawal(row.withdrawn_at, reasons[language], language, hashes)
 
 
 def words_in_place(row: Update, withdrawal: Withdrawal, language: str) -> Wording:

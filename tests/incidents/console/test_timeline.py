@@ -179,8 +179,11 @@ def test_an_update_is_withdrawn_at_once(published, ana, ben, begun, client):
     page = f"/incidents/{SLUG}/withdraw/update/1/"
     assert f'href="{page}"' in ana.read(TIMELINE)
     assert "Posted without a second person" in ana.read(TIMELINE)
-    ana.send(page, reason="It named the wrong day.")
+    assert 'name="reason:es"' in ana.read(page)
+    ana.send(page, reason="It named the wrong day.", **{"reason:es": "Nombraba otro día."})
     assert "It named the wrong day." in client.get(f"/incidents/{SLUG}/updates/1/").text
+    spanish = client.get(f"/incidents/{SLUG}/updates/1/", headers={"Accept-Language": "es"}).text
+    assert '<p class="lead">Nombraba otro día.' in spanish
     shown = ana.read(TIMELINE)
     assert "withdrawn" in shown
     assert "We closed the gap</a>" in shown  # staff know which one it was
