@@ -32,7 +32,10 @@ STEPS = {
 # What is said of a trouble, where to look at it, and whose page that is.
 TROUBLES = {
     Trouble.WORKER: (
-        lazy_gettext("The worker isn’t running: no email leaves, and no order is done."),
+        lazy_gettext(
+            "The portal’s background program isn’t running: no email leaves, and nothing you ask for is "
+            "done. Tell your IT team."
+        ),
         "",
         frozenset(),
     ),

@@ -57,7 +57,7 @@ REFUSALS = {
     "nobody-missed": lazy_gettext("There’s nobody to list: this notice missed nobody so far."),
     "file-gone": lazy_gettext("The list was downloaded already, or its hour is over. Ask for a new one."),
     "file-not-yours": lazy_gettext("Only the person who asked for the list can download it."),
-    "fault": lazy_gettext("It didn’t work. The worker’s log says why."),
+    "fault": lazy_gettext("It didn’t work. The server’s log says why."),
     "list-unknown": lazy_gettext("This version doesn’t exist."),
     "list-destroyed": lazy_gettext("This version was destroyed."),
     "list-active": lazy_gettext("This version is the active one."),

@@ -86,7 +86,7 @@ def test_without_a_worker_nothing_is_done_and_that_is_said(environ, db, clock, w
         "/sign-in/", email="ann@northwind.example", password="x" * 20, code="123456"
     )
     assert answer.status_code == 503
-    assert "The worker isn’t answering" in answer.text
+    assert "The portal isn’t answering" in answer.text
 
 
 def test_the_worker_without_a_console_takes_no_orders(worker_parts):

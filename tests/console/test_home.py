@@ -65,7 +65,7 @@ def test_time_since_it_was_found_is_in_hours_then_in_days_and_ends_with_the_inci
 
 
 def test_a_worker_that_is_not_there_is_the_first_thing_said(author):
-    assert "The worker isn’t running" in main_of(author.get("/").text)
+    assert "The portal’s background program isn’t running" in main_of(author.get("/").text)
 
 
 def alert(office, browser):
@@ -182,8 +182,12 @@ def test_a_request_that_an_edit_cancelled_waits_for_its_author_until_they_ask_ag
     assert "Check the request" in of_ben.get("/").text
     with office.db.write() as session:
         incidents.set_title(session, "order-archive", "Robo del archivo", "es", office.clock.now())
-    for shown in (main_of(of_ana.get("/").text), main_of(of_ben.get("/").text)):
-        assert "An edit cancelled the request of Ana, who has to ask again." in shown
+    for browser, said in (
+        (of_ana, "An edit cancelled your request. Ask again."),
+        (of_ben, "An edit cancelled the request of Ana, who has to ask again."),
+    ):
+        shown = main_of(browser.get("/").text)
+        assert said in shown
         assert "is waiting for an approver" not in shown
         assert "Check the request" not in shown
     listed = main_of(of_ben.get("/approvals/").text)

@@ -1,5 +1,6 @@
 """Staff change what people see, each setting on a page of its own; what operators set is only shown."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -271,6 +272,16 @@ def test_values_of_operators_are_shown_with_their_variables(admin):
     page = main_of(admin.get("/settings/").text)
     for variable in ("MAIL_SENDER", "APPROVALS", "RETENTION_CASES"):
         assert f"PORTAL_{variable}" in page
+    assert "Sender of all emails" in page
+
+
+def test_each_value_of_an_operator_has_words_beside_its_variable(admin):
+    table = main_of(admin.get("/settings/").text).split("What operators set")[1]
+    titles = dict(
+        re.findall(r'<th scope="row">(.*?)\s*<small class="soft"><code>(.*?)</code></small></th>', table)
+    )
+    assert len(titles) == len(re.findall("<tr><th scope=.row", table)) > 20
+    assert [title for title in titles if "PORTAL" in title] == []
 
 
 def test_no_secret_is_shown(environ):

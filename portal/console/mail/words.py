@@ -53,13 +53,13 @@ PURPOSES = {
     "sent-back": lazy_gettext("Email to staff"),
 }
 REASONS = {
-    "altered": lazy_gettext("The stored email was changed without the worker’s keys. It can’t be sent."),
+    "altered": lazy_gettext("Somebody changed the stored email outside the portal. It can’t be sent."),
     "outdated": lazy_gettext("Its link expired while it waited, or nobody needs it any more."),
     "stopped": lazy_gettext("Its notice was stopped."),
     "withdrawn": lazy_gettext("It was withdrawn while it was being sent."),
-    "not-prepared": lazy_gettext("The portal couldn’t prepare it. The worker’s log says why."),
-    "not-composed": lazy_gettext("The portal couldn’t write it. The worker’s log says why."),
-    "not-handed-over": lazy_gettext("The portal couldn’t hand it over. The worker’s log says why."),
+    "not-prepared": lazy_gettext("The portal couldn’t prepare it. The server’s log says why."),
+    "not-composed": lazy_gettext("The portal couldn’t write it. The server’s log says why."),
+    "not-handed-over": lazy_gettext("The portal couldn’t hand it over. The server’s log says why."),
     "connection-lost": lazy_gettext("The connection to the email server broke."),
     "no-connection": lazy_gettext("The email server couldn’t be reached."),
     "too-slow": lazy_gettext("The email server was too slow."),

@@ -4,6 +4,7 @@ import re
 
 from flask_babel import format_decimal, lazy_gettext, ngettext
 
+from portal.console.settings.reading import PREFIX
 from portal.site.saved.pictures import MOST_BYTES, MOST_PIXELS
 from portal.web import languages
 
@@ -30,6 +31,35 @@ HINTS = {
     "timezone": lazy_gettext("Like Europe/Madrid. Times on pages and in emails are in it."),
     "logo": lazy_gettext("A PNG, JPEG or WebP file. It’s shown instead of the name."),
     "logo_dark": lazy_gettext("Shown instead of the other logo where somebody has a dark screen."),
+}
+# What operators set, by the name of the variable without its prefix.
+OPERATORS = {
+    "ENVIRONMENT": lazy_gettext("What the portal runs as"),
+    "LISTEN": lazy_gettext("Where the public site’s server listens"),
+    "METRICS_LISTEN": lazy_gettext("Where figures for monitoring are"),
+    "TRUSTED_PROXIES": lazy_gettext("Servers in front of the portal"),
+    "CONSOLE_URL": lazy_gettext("Address of this console"),
+    "CONSOLE_LISTEN": lazy_gettext("Where this console’s server listens"),
+    "APPROVALS": lazy_gettext("How many people agree to what goes out"),
+    "CLI_APPROVAL": lazy_gettext("Commands that publish or email"),
+    "MAIL_SENDER": lazy_gettext("Sender of all emails"),
+    "DKIM_SELECTOR": lazy_gettext("Signature of emails (DKIM)"),
+    "MAIL_CONNECTIONS": lazy_gettext("Connections to the email server"),
+    "MAIL_RATE": lazy_gettext("How fast emails leave, at most"),
+    "RATE_INTAKE_IP": lazy_gettext("Any public form, from one network"),
+    "RATE_CHECK_IP": lazy_gettext("“Am I affected?”, from one network"),
+    "RATE_RESET_IP": lazy_gettext("Asking for a new password, from one network"),
+    "RATE_SUBSCRIBE_IP": lazy_gettext("Asking for updates, from one network"),
+    "RATE_IS_IT_REAL_IP": lazy_gettext("“Is it real?”, from one network"),
+    "RATE_CASES_IP": lazy_gettext("Cases, from one network"),
+    "RATE_INTAKE_GLOBAL": lazy_gettext("How fast requests are answered, at most"),
+    "RATE_SIGN_IN_IP": lazy_gettext("Signing in, from one network"),
+    "IDENTITY_STORE": lazy_gettext("Where your customers’ accounts are"),
+    "RETENTION_ACCOUNT_EVENTS": lazy_gettext("What changed in an account"),
+    "RETENTION_CASES": lazy_gettext("Closed cases"),
+    "RETENTION_WAITING_REQUESTS": lazy_gettext("Requests that wait or failed"),
+    "RETENTION_UNSENT_MAILS": lazy_gettext("Emails that couldn’t be sent"),
+    "RETENTION_SENT_MAILS": lazy_gettext("Records of sent emails"),
 }
 FAULTS = {
     "organisation": lazy_gettext("Enter a name, on one line."),
@@ -83,6 +113,11 @@ def title(name: str) -> str:
     if page not in LEGAL:
         return name
     return f"{LEGAL[page]}, {languages.name_here(tag)}"
+
+
+def operator_title(variable: str) -> str:
+    """Return in words what an operator sets by a variable, or its name where there are none."""
+    return str(OPERATORS.get(variable.removeprefix(PREFIX), variable))
 
 
 def picture_fault(reason: str) -> str:

@@ -51,7 +51,7 @@ def ask(kind: str, fields: Mapping[str, str], reason: str = "") -> Response:
     if told.get("state") == State.FAILED:
         return sending.failed(_why_failed(told["result"]), f"/approvals/{told['approval']}/")
     if told.get("state"):
-        said = _("Done, without a second person: PORTAL_APPROVALS is one.")
+        said = _("Done, without a second person: approvals are set to one person.")
     else:
         said = _asked(told["told"])
     return sending.done(said, f"/approvals/{told['approval']}/")
