@@ -78,6 +78,7 @@ def test_while_a_request_waits_its_page_says_whose_turn_it_is_and_asks_for_nothi
         assert "Ben must approve this" in shown
         assert f'action="{asked.location}withdraw/"' in shown
         assert "Ask for approval" not in shown
+        assert "Publish this text" not in shown
         assert "/withdraw/" not in main_of(ben.read(page))
     assert f'<a href="{asked.location}">waits for approval</a>' in ana.read("/incidents/")
     ana.send(EDITOR, to=f"{asked.location}withdraw/")
