@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from email import message_from_bytes, policy
+from functools import cache
 from pathlib import Path
 
 from portal.accounts.activity.emails import AccountChanged
@@ -130,6 +131,7 @@ class Case:
     words: NoticeWords | UpdateWords | None = None
 
 
+@cache
 def cases(language: str) -> dict[str, Case]:
     """Every kind of mail, and every form that differs in more than a word, by the name of its files."""
     es = language == "es"
