@@ -125,7 +125,7 @@ def test_the_size_of_a_mail_says_nothing_about_its_outcome(kind, language, addre
 
 
 def test_the_room_of_the_padding_is_used_for_longer_texts_first():
-    """By a single byte where the mail gets longer: the padding is a whole header, or there is one more KiB."""
+    """By a byte where the mail gets longer: the padding is a whole header, or there is one more KiB."""
     # Of another mail a longer text may take fewer bytes, where its lines break elsewhere.
     (mail,) = (kind.sample() for kind in KINDS if kind.name == "check-answer")
 
