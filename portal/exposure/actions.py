@@ -44,7 +44,9 @@ def describe_activation(session: Session, fields: Mapping[str, str]) -> dict[str
             "changed": comparison.changed,
             "loses_many": comparison.loses_many,
         }
-    return _counts(incident.slug, version) | {"bad_rows": version.bad_rows, "compared": compared}
+    languages = service.languages_of(version)
+    counted = _counts(incident.slug, version) | ({"languages": languages} if languages else {})
+    return counted | {"bad_rows": version.bad_rows, "compared": compared}
 
 
 def activate(parts: WorkerParts, fields: Mapping[str, str], shown: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,9 +20,9 @@ class ExposureList(Base):
     """One version of one incident's affected list; in clear it holds only counts.
 
     `data_key` is wrapped under the storage key; deleting it destroys the list. `class_counts` is JSON:
-    the number of people by data class. `duplicates` counts the good rows of the file without an entry of
-    their own, less further addresses in a row. `notifying`: a notice to this version is being sent, so it
-    must not be destroyed.
+    the number of people by data class, `language_counts` by language without its region. `duplicates`
+    counts the good rows of the file without an entry of their own, less further addresses in a row.
+    `notifying`: a notice to this version is being sent, so it must not be destroyed.
     """
 
     __tablename__ = "exposure_lists"
@@ -38,6 +38,7 @@ class ExposureList(Base):
     imported_at: Mapped[datetime] = mapped_column(Utc)
     data_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     class_counts: Mapped[str] = mapped_column(Text, default="{}")
+    language_counts: Mapped[str] = mapped_column(Text, default="{}", server_default="{}")
     rows: Mapped[int] = mapped_column(default=0)
     people: Mapped[int] = mapped_column(default=0)
     addresses: Mapped[int] = mapped_column(default=0)

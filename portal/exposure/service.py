@@ -148,6 +148,14 @@ def counts_of(version: ExposureList) -> dict[str, int]:
     return parsed(version.class_counts, "exposure_lists", version.id)
 
 
+def languages_of(version: ExposureList) -> dict[str, int]:
+    """Return the people of a version by language; nothing where nobody counted them, as formerly.
+
+    The key is "" where the list names no language. Raises RowUnreadable where somebody altered the row.
+    """
+    return parsed(version.language_counts, "exposure_lists", version.id)
+
+
 def exposed_count(session: Session, vault: WorkerVault, incident_id: bytes, class_name: str) -> int:
     """Return the number of people of the active list whose data of this class were exposed.
 

@@ -73,6 +73,18 @@ def test_people_are_counted_by_their_language_once_each(lists):
     assert summary.people == 4
 
 
+def test_languages_are_stored_without_regions_and_the_rarest_together(lists):
+    tags = [f"{a}{b}" for a in "qrstuvwx" for b in "abcdefgh"]
+    rows = "".join(f"p{i}@northwind.example,{i},P,{tag}-AT,,\n" for i, tag in enumerate(tags))
+    lists.take_in(HEADER + rows + "ann@northwind.example,,,de,,\nben@northwind.example,,,de-AT,,\n")
+    with lists.db.read() as session:
+        (version,) = session.scalars(select(ExposureList))
+        stored = service.languages_of(version)
+    assert stored["de"] == 2
+    assert stored["*"] == 25
+    assert (len(stored), sum(stored.values())) == (41, 66)
+
+
 def test_a_column_that_is_no_language_does_not_fill_the_memory(lists):
     tags = (f"{a}{b}{c}" for a in "qrstuvwx" for b in "abcdefghijkl" for c in "abcdefghijkl")
     rows = "".join(f"p{i}@northwind.example,{i},P,{tag},,\n" for i, tag in enumerate(tags))

@@ -148,7 +148,7 @@ def test_only_counts_stand_in_clear(lists, stolen):
     clear = {name: value for name, value in row.items() if name not in {"id", "incident_id", "data_key"}}
     assert set(clear) == {
         "number", "state", "imported_at", "class_counts", "rows", "people", "addresses", "duplicates",
-        "bad_rows",
+        "bad_rows", "language_counts",
         "notifying",
     }  # fmt: skip
     assert SLUG not in repr(clear)

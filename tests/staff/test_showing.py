@@ -57,6 +57,23 @@ def test_the_first_list_of_an_incident_is_compared_with_none():
     assert "None" not in str(facts)
 
 
+def test_an_approver_sees_how_many_have_which_language_and_whether_the_site_has_it():
+    languages = {"en": 1200, "de": 12, "": 3, "*": 2}
+    app = Flask("words")
+    Babel(app)
+    one = request(
+        "list.activate", {"incident": "order-archive", "version": 1, "languages": languages, **COUNTS}
+    )
+    with app.test_request_context():
+        facts = dict(shown_facts(one, NAMES, TITLES, "en", ("en", "es")))
+    assert facts["People by language"].split("\n") == [
+        "English: 1,200",
+        "German, which this site doesn’t have (they get English): 12",
+        "Not said: 3",
+        "Others: 2",
+    ]
+
+
 def test_taking_all_roles_is_called_removing():
     shown = {"member": BEN.hex(), "version": 3, "before": "admin", "after": ""}
     title, facts = told(request("staff.roles", shown))

@@ -188,6 +188,8 @@ def described(session: Session, campaign: Campaign) -> dict[str, Any]:
         select(NoticeWords).where(NoticeWords.notice_id == campaign.id).order_by(NoticeWords.language)
     )
     words = {row.language: frozen.shown_words(row) for row in rows}
+    languages = exposure.languages_of(version)
+    plan |= {"list_languages": languages} if languages else {}
     return {"incident": incident.slug, "says_what_happened": campaign.frozen} | plan | {"words": words}
 
 

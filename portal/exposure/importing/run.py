@@ -1,7 +1,8 @@
 """Import a file as a new version of an affected list, or check it."""
 
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import closing
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -16,7 +17,7 @@ from portal.exposure import left_out
 from portal.exposure.importing.comparing import compare
 from portal.exposure.importing.leftovers import remove_leftovers, undo
 from portal.exposure.importing.lock import import_lock
-from portal.exposure.importing.reading import KEY_BYTES, Reader, Source, Summary
+from portal.exposure.importing.reading import KEY_BYTES, OTHERS, Reader, Source, Summary
 from portal.exposure.models import IMPORTING, READY, ExposureList
 from portal.exposure.people import SORTED_BYTES, STORED_BYTES, Indexer, Sealer, insert_people
 from portal.exposure.service import data_key_cell, verified_active
@@ -25,6 +26,8 @@ from portal.people_files.progress import CHECKING, STORING, Progress
 from portal.people_files.room import Room
 from portal.people_files.sorting import Sorter, sort_folder
 from portal.people_files.stopping import EXPECTED, ImportStopped
+
+_MOST_LANGUAGES = 40
 
 
 class ImportUndecided(Exception):
@@ -125,6 +128,17 @@ def _begin(db: Database, vault: WorkerVault, clock: Clock, source: Source) -> tu
         return version.number, version.id, data_key
 
 
+def _by_language(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the people by language, without regions, as they are stored: the rarest are counted together."""
+    people: Counter[str] = Counter()
+    for tag, count in counts.items():
+        people[tag if tag == OTHERS else tag.partition("-")[0].lower()] += count
+    for tag, count in people.most_common()[_MOST_LANGUAGES:]:
+        del people[tag]
+        people[OTHERS] += count
+    return dict(people.most_common())
+
+
 def _finish(
     db: Database, clock: Clock, source: Source, summary: Summary, also: Callable[[Session, Summary], None]
 ) -> None:
@@ -150,6 +164,7 @@ def _finish(
             .values(
                 state=READY,
                 class_counts=json.dumps(summary.class_counts),
+                language_counts=json.dumps(_by_language(summary.languages)),
                 rows=summary.rows,
                 people=summary.people,
                 addresses=summary.addresses,

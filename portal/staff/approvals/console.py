@@ -17,7 +17,7 @@ from portal.staff.approvals import service
 from portal.staff.approvals.forms import CommentForm
 from portal.staff.approvals.models import Approval
 from portal.staff.approvals.service import State
-from portal.staff.approvals.showing import STATES, data_kind, shown_facts, title_of
+from portal.staff.approvals.showing import STATES, by_language, data_kind, shown_facts, title_of
 from portal.staff.orders import canonical
 from portal.staff.pages import StaffPages, current
 from portal.staff.roles import Role
@@ -193,7 +193,8 @@ def _page(approval: Approval, confirm: ConfirmForm, comment: CommentForm, fault:
         approval=approval,
         title=title_of(approval, names),
         names=names,
-        facts=shown_facts(approval, names, titles, frame.language()),
+        facts=shown_facts(approval, names, titles, frame.language(), settings.site.languages),
+        by_language=lambda counts: by_language(counts, settings.site.languages),
         incident=slug,
         incident_titles=titles,
         public=approval.kind in PUBLIC and approval.state == State.DONE,

@@ -4,15 +4,16 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flask_babel import gettext, lazy_gettext, ngettext
+from flask_babel import format_decimal, gettext, lazy_gettext, ngettext
 
+from portal.core.i18n import matching_language
 from portal.datakinds import names as data_names
 from portal.datakinds import taxonomy
 from portal.staff.approvals import service
 from portal.staff.approvals.models import Approval
 from portal.staff.roles import Role
 from portal.staff.words import SHORT_ROLES
-from portal.web.languages import own_name
+from portal.web.languages import name_here, own_name
 
 TITLES = {
     "list.activate": lazy_gettext("Activate a list"),
@@ -52,6 +53,7 @@ LABELS = {
     "addresses": lazy_gettext("Addresses"),
     "bad_rows": lazy_gettext("Rejected rows, whose people get no notice"),
     "classes": lazy_gettext("People by kind of data"),
+    "languages": lazy_gettext("People by language"),
     "compared": lazy_gettext("Compared with the active version"),
     "new": lazy_gettext("new"),
     "gone": lazy_gettext("gone"),
@@ -108,12 +110,16 @@ def title_of(approval: Approval, names: Mapping[bytes, str]) -> str:
 
 
 def shown_facts(
-    approval: Approval, names: Mapping[bytes, str], incidents: Mapping[str, str], language: str
+    approval: Approval,
+    names: Mapping[bytes, str],
+    incidents: Mapping[str, str],
+    language: str,
+    spoken: tuple[str, ...] = (),
 ) -> list[tuple[str, str]]:
     """Return what was shown as label and text, the most important first; what is empty is left out.
 
     `names` are those of members by id, `incidents` the titles of incidents by slug in a
-    language, in which kinds of data are named too.
+    language, in which kinds of data are named too. `spoken` are the site's languages.
     """
     shown = service.shown_of(approval)
     if approval.kind.startswith("staff."):
@@ -124,12 +130,28 @@ def shown_facts(
         shown = _edits(shown, language)
     if isinstance(shown.get("classes"), dict):
         shown["classes"] = [f"{data_kind(name, language)}: {n}" for name, n in shown["classes"].items()]
+    if isinstance(shown.get("languages"), dict):
+        shown["languages"] = by_language(shown["languages"], spoken)
     of_incident = shown.get("incident")
     if isinstance(of_incident, dict):
         shown["incident"] = of_incident.get("slug", "")
     ordered = {key: shown[key] for key in _FIRST if key in shown} | shown
     facts = [(label, _written(key, value, names, incidents)) for key, label, value in _flat(ordered, "")]
     return [(label, text) for label, text in facts if text]
+
+
+def by_language(counts: Mapping[str, int], spoken: tuple[str, ...]) -> list[str]:
+    """Return how many people of a list have each language, and which ones a site does not have."""
+    lines = []
+    for tag, people in counts.items():
+        name = {"": gettext("Not said"), "*": gettext("Others")}.get(tag) or name_here(tag)
+        if tag not in ("", "*") and matching_language(tag, spoken) is None:
+            here = name_here(spoken[0]) if spoken else ""
+            name = gettext(
+                "%(language)s, which this site doesn’t have (they get %(other)s)", language=name, other=here
+            )
+        lines.append(f"{name}: {format_decimal(people)}")
+    return lines
 
 
 def data_kind(name: str, language: str) -> str:

@@ -68,6 +68,7 @@ def test_the_way_of_a_semicolon_file_to_an_approved_list(sender, office):
     facts = dict(re.findall(r"<dt>([^<]+)</dt><dd>([^<]*)</dd>", request))
     assert facts["People"] == "2"
     assert facts["Rejected rows, whose people get no notice"] == "1"
+    assert facts["People by language"] == "Not said: 2"
     answer = second.post(f"{asked.location}approve/", data=hidden(request) | {"code": approver.code()})
     assert answer.status_code == 303
     assert "Approved and done" in second.get(asked.location).text
