@@ -313,7 +313,7 @@ def withdraw_an_update(author: Staff, approver: Staff, public: Page, accessible:
     author.open(f"/incidents/{SLUG}/timeline/")
     accessible(page)
     page.get_by_role("link", name="Withdraw update 1").click()
-    page.get_by_label("Why? Readers see it.").fill("The date was wrong.")
+    page.locator("#reason").fill("The date was wrong.")
     accessible(page)
     author.press("Withdraw it")
     public.reload()

@@ -131,7 +131,7 @@ ORDERS = {
 # Orders of an incident alone, of a member, a request or a task, and those without any.
 WITHOUT_ID = """
 add add-passkey approve ask ask-new-passkey ask-passkey ask-step-up checklist-change
-checklist-discovered credentials end-sessions incident-change incident-create invitation join
+checklist-discovered checklist-done credentials end-sessions incident-change incident-create invitation join
 left-out-add left-out-remove left-out-show mail-check mail-pause mail-resume mail-retry notice-draft
 notice-unreached passkey publication-cancel recovery-codes remove-passkey reset-count send-back
 setting sign-in signed-out signed-out-elsewhere step-up withdraw
