@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from portal.audit import service as audit
 from portal.incidents import announcing, jobs, service
 from portal.incidents.drafts import releasing, statements, store
 from portal.incidents.drafts.models import Draft
@@ -199,6 +200,64 @@ def test_a_holding_statement_promises_when_more_follows(draft, shown, perform, w
     held = Release(SLUG, (saved,), more_by=SIX)
     perform(held, shown(held))
     assert "promised: more by 2026-11-24 06:00 UTC" in portal("incidents", "show", SLUG).output
+
+
+PARTS = {
+    "title": "Your booking was copied",
+    "signed_by": "Ana Ruiz",
+    "role": "Managing director",
+    "apology": "We’re sorry. We did not keep your booking safe.",
+    "section1": "Someone got in on 3 November.",
+    "section4": "Change your password. Call us: +34 912 345 678.",
+}
+REST = {"section2": "- your name", "section3": "We closed the way in.", "section5": "Call us."}
+
+
+@pytest.fixture
+def promised(draft, shown, perform, write_parts):
+    """A holding statement that promises news by six o’clock is public."""
+    held = Release(SLUG, (write_parts(**PARTS, holding="yes"),), more_by=SIX)
+    perform(held, shown(held))
+
+
+def test_no_promise_is_lost_unsaid(promised, shown, perform, write_parts, portal, db):
+    # a translation of what promised it loses nothing
+    spanish = Release(SLUG, (write_parts("es", **PARTS, holding=""),))
+    assert shown(spanish)["promised"] == "2026-11-24T06:00:00+00:00"
+    whole = Release(SLUG, (write_parts(**REST, holding=""),), accepted=("class-mismatch",))
+    assert refused(shown, whole) == "promise-open"
+    assert refused(shown, replace(whole, ends=True, more_by=SIX)) == "promise-open"
+    assert refused(shown, replace(spanish, ends=True)) == "promise-alone"
+    ended = replace(whole, ends=True)
+    assert Release.read(ended.fields) == ended
+    perform(ended, shown(ended))
+    assert "promised" not in portal("incidents", "show", SLUG).output
+    with db.read() as session:
+        last = audit.newest_of(session, SLUG, ("incidents.publish",))
+    assert json.loads(last.details)["ends_promise"] is True
+
+
+def test_a_whole_statement_at_a_set_time_keeps_the_promise(
+    promised, shown, perform, write_parts, worker_parts, clock, db, portal
+):
+    kept = Release(SLUG, (write_parts(**REST, holding=""),), accepted=("class-mismatch",), more_by=SIX)
+    later = replace(kept, at=clock.now() + timedelta(minutes=10))
+    assert perform(later, shown(later)) == {"state": "scheduled"}
+    clock.advance(timedelta(minutes=11))
+    jobs.publish_due(worker_parts)
+    output = portal("incidents", "show", SLUG).output
+    assert "promised: more by 2026-11-24 06:00 UTC" in output
+    assert "version 2" in output
+    with db.read() as session:
+        last = audit.newest_of(session, SLUG, ("incidents.publish",))
+    assert json.loads(last.details).get("keeps_promise") is True
+    assert "holding" not in json.loads(last.details)
+
+
+def test_the_command_says_which_promise_ends(promised, write, portal):
+    portal("incidents", "statement", SLUG, write(STATEMENT))
+    told = portal("incidents", "publish", SLUG, "--accept", "class-mismatch", status=2).output
+    assert "Readers no longer see: more by 2026-11-24 06:00 UTC" in told
 
 
 def test_draft_updates_go_along_and_mail_no_more_people_than_was_said(
