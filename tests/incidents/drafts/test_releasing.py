@@ -220,7 +220,20 @@ def promised(draft, shown, perform, write_parts):
     perform(held, shown(held))
 
 
-def test_no_promise_is_lost_unsaid(promised, shown, perform, write_parts, portal, db):
+@pytest.fixture
+def logged(db):
+    """Gives what the log says of the last publication."""
+
+    def read():
+        with db.read() as session:
+            last = audit.newest_of(session, SLUG, ("incidents.publish",))
+        assert last is not None
+        return json.loads(last.details)
+
+    return read
+
+
+def test_no_promise_is_lost_unsaid(promised, shown, perform, write_parts, portal, logged):
     # a translation of what promised it loses nothing
     spanish = Release(SLUG, (write_parts("es", **PARTS, holding=""),))
     assert shown(spanish)["promised"] == "2026-11-24T06:00:00+00:00"
@@ -232,13 +245,11 @@ def test_no_promise_is_lost_unsaid(promised, shown, perform, write_parts, portal
     assert Release.read(ended.fields) == ended
     perform(ended, shown(ended))
     assert "promised" not in portal("incidents", "show", SLUG).output
-    with db.read() as session:
-        last = audit.newest_of(session, SLUG, ("incidents.publish",))
-    assert json.loads(last.details)["ends_promise"] is True
+    assert logged()["ends_promise"] is True
 
 
 def test_a_whole_statement_at_a_set_time_keeps_the_promise(
-    promised, shown, perform, write_parts, worker_parts, clock, db, portal
+    promised, shown, perform, write_parts, worker_parts, clock, logged, portal
 ):
     kept = Release(SLUG, (write_parts(**REST, holding=""),), accepted=("class-mismatch",), more_by=SIX)
     later = replace(kept, at=clock.now() + timedelta(minutes=10))
@@ -248,10 +259,8 @@ def test_a_whole_statement_at_a_set_time_keeps_the_promise(
     output = portal("incidents", "show", SLUG).output
     assert "promised: more by 2026-11-24 06:00 UTC" in output
     assert "version 2" in output
-    with db.read() as session:
-        last = audit.newest_of(session, SLUG, ("incidents.publish",))
-    assert json.loads(last.details).get("keeps_promise") is True
-    assert "holding" not in json.loads(last.details)
+    assert logged()["keeps_promise"] is True
+    assert "holding" not in logged()
 
 
 def test_the_command_says_which_promise_ends(promised, write, portal):
