@@ -201,10 +201,7 @@ def _is_ip_address(host: str) -> bool:
 
 
 def _check_form_origin() -> None:
-    """Raise CSRFError where a form with a token names another site.
-
-    A form that names none is protected by its token alone.
-    """
+    """Raise CSRFError where a form with a token comes from another site; others have the token alone."""
     # Flask-WTF sets csrf_valid where it checked a token. Exempt pages accept posts from anywhere: one-click
     # unsubscribing (RFC 8058) comes from the mail program's own site.
     if g.get("csrf_valid"):
@@ -225,8 +222,10 @@ def check_same_site() -> None:
 
 
 def _check_origin() -> None:
-    """Raise CSRFError where the Origin or Referer header names another site."""
+    """Raise CSRFError where the browser says that another site sent this, or names one."""
     settings = page_parts().settings
+    if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        raise CSRFError
     origin = request.headers.get("Origin", "null")
     source = origin if origin != "null" else request.headers.get("Referer")
     if source and settings.https and f"{source}/".split("/")[:3] != settings.base_url.split("/")[:3]:
