@@ -40,6 +40,7 @@ from portal.exposure.uploads.models import Upload
 from portal.exposure.uploads.work import Uploads
 from portal.incidents import service as incidents
 from portal.incidents.drafts import entries, statements, store
+from portal.incidents.drafts.models import Unconfirmed
 from portal.incidents.models import Incident
 from portal.reset.runs import service as resets
 from portal.runtime.context import Context
@@ -58,7 +59,7 @@ TIMES = 50  # for each page, on each database
 LIMIT_SECONDS = 0.15
 # Of a notice with ten million mails.
 NOTICE_SECONDS = 0.05
-NOTICE = "/notices/<slug>/<int:number>/"
+NOTICE = frozenset({"/notices/<slug>/<number:number>/", "/notices/<slug>/<number:number>/progress"})
 SUBSCRIBERS = 100_000
 STAFF = 12
 REQUESTS = 150
@@ -98,7 +99,7 @@ def run() -> list[Result]:
 
 
 def _result(rule: str, taken: dict[str, list[float]]) -> Result:
-    limit = NOTICE_SECONDS if rule == NOTICE else LIMIT_SECONDS
+    limit = NOTICE_SECONDS if rule in NOTICE else LIMIT_SECONDS
     worst = {name: sorted(times)[math.ceil(0.95 * len(times)) - 1] for name, times in taken.items()}
     detail = "; ".join(
         f"{name} p95 {worst[name] * 1000:.0f} ms, median {median(times) * 1000:.0f} ms"
@@ -232,6 +233,7 @@ def _fill(context: Context, environ: dict[str, str]) -> Room:
         "item": "insurer",
         "what": "update",
         "name": "privacy.en",
+        "row_id": _posted_alone(parts, incident, everyone[1]),
         "task_id": _tasks(parts, incident, going),
     }
     return Room(environ, parts, everyone[0], named, "1")
@@ -304,6 +306,17 @@ def _drafts(parts: WorkerParts, incident: Incident) -> int:
             assert isinstance(conflict, store.Conflict)
             number = conflict.yours.revision
     return number
+
+
+def _posted_alone(parts: WorkerParts, incident: Incident, member: members.Member) -> str:
+    """Note of the newest update that its author posted it alone; return that note's id."""
+    with parts.db.write() as session:
+        (newest,) = incidents.updates(session, incident.id, 1)
+        author, at = f"staff {member.id.hex()}", parts.clock.now()
+        alone = Unconfirmed(update_id=newest.id, author=author, reason="As agreed.", at=at)
+        session.add(alone)
+        session.flush()
+        return alone.id.hex()
 
 
 def _tasks(parts: WorkerParts, incident: Incident, notice: int) -> str:
