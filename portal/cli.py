@@ -75,15 +75,20 @@ COMMANDS = {
     "staff": ("portal.staff.commands:staff", "Invite and list the staff who use the console."),
     "status": ("portal.monitoring.status:status", "Show the state of the portal, and what needs action."),
 }
-# What mails, publishes, or decides which list answers, and with which values of options: without these it
-# only looks or stores. PORTAL_CLI_APPROVAL=required leaves it to the console, where a second person agrees.
+# What mails, publishes, exports people or decides which list answers, and with which values of options:
+# without these it only looks or stores. PORTAL_CLI_APPROVAL=required leaves it to the console, where a second
+# person agrees. Inviting staff stays: it is the way in where no admin is left.
 NEED_SECOND_PERSON: dict[tuple[str, str], dict[str, bool]] = {
+    ("campaigns", "failed"): {},
     ("campaigns", "notify"): {"dry_run": False},
     ("campaigns", "start"): {},
     ("exposure", "activate"): {},
     ("exposure", "import"): {"activate_it": True},
     ("exposure", "purge"): {},
+    ("incidents", "discreet"): {},
+    ("incidents", "happened"): {},
     ("incidents", "publish"): {"confirm": True},
+    ("incidents", "title"): {},
     ("incidents", "update"): {},
     ("reset", "require"): {"dry_run": False},
 }

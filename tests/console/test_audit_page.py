@@ -41,6 +41,13 @@ def test_who_did_what_is_said_in_words_and_names(office, write):
     assert page.count("without a second person") == 1
 
 
+@pytest.mark.parametrize("action", ["update", "edit-update", "title", "discreet", "happened", "publish"])
+def test_what_a_command_told_readers_is_marked_too(office, write, action):
+    write(f"incidents.{action}", by="operator root", language="en")
+    write("incidents.create", by="operator root")
+    assert rows(office.as_role("privacy")).count("without a second person") == 1
+
+
 def test_an_unknown_kind_is_shown_as_it_is_and_harmless(office, write):
     write("later.invented", subject=HARM, by=f"operator {HARM}", note=HARM)
     page = rows(office.as_role("privacy"))

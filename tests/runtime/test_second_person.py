@@ -16,14 +16,18 @@ __all__ = ["context", "portal"]
 pytestmark = pytest.mark.sqlite
 URL = "https://console.northwind.example"
 ACTS = (
+    "campaigns failed november --output {file}.out",
     "campaigns notify november",
     "campaigns notify november --confirm 3",
     "campaigns start november --confirm 3",
     "exposure activate november 1",
     "exposure import november {file} --activate",
     "exposure purge november 1",
+    "incidents discreet november on",
+    "incidents happened november 2026-10-28",
     "incidents publish november --confirm",
     "incidents publish november --confirm --at 2026-12-01",
+    "incidents title november Theft --language en",
     "incidents update november {file} --phase contained --title More",
     "reset require november",
     "reset require --everyone",
@@ -33,6 +37,7 @@ LOOKS = (
     "exposure import november {file}",
     "campaigns stop november --reason wrong",
     "exposure list november",
+    "incidents classes november Names",
     "incidents publish november",
     "incidents show november",
     "reset require november --dry-run",
