@@ -36,11 +36,15 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Acting:
-    """Who gives an order: the member, the session's id, and when they last confirmed that it is them."""
+    """Who gives an order: the member, the session's id, and when and how they last confirmed that it is them.
+
+    `how` is the kind of credential: "passkey", "totp" or "recovery".
+    """
 
     member: Member
     session_id: bytes
     proved_at: datetime
+    how: str
 
     @property
     def by(self) -> str:
@@ -80,7 +84,7 @@ def handler(order: Order) -> SealedHandler:
         try:
             with parts.db.read() as session:
                 held.not_below(session, parts, least)
-                member, session_id, proved_at = sessions.verified(
+                member, session_id, proved_at, how = sessions.verified(
                     session, parts.vault, rest.pop("session", ""), now
                 )
         except (sessions.SessionOver, held.PutBack):
@@ -93,7 +97,7 @@ def handler(order: Order) -> SealedHandler:
             with parts.db.write() as session:
                 if not within_day(session, parts.vault, member.id, now):
                     return {"outcome": "refused", "reason": "many-today", "values": {}}
-        acting = Acting(member, session_id, proved_at)
+        acting = Acting(member, session_id, proved_at, how)
         try:
             done = order.run(replace(parts, db=parts.db.acting({"by": acting.by})), acting, rest)
         except Refused as error:

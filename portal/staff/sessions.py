@@ -79,8 +79,8 @@ def begin(session: Session, vault: WorkerVault, member: Member, how: str, browse
 
 def verified(
     session: Session, vault: WorkerVault, token: str, now: datetime
-) -> tuple[Member, bytes, datetime]:
-    """Return whose session a token is, its id, and when it was last proved. Raises SessionOver.
+) -> tuple[Member, bytes, datetime, str]:
+    """Return whose session a token is, its id, and when it was last proved, and how. Raises SessionOver.
 
     Idle or not is the console's to say: it alone sees reading.
     """
@@ -104,7 +104,7 @@ def verified(
         raise SessionOver
     if not member.active or member.version != row.member_version:
         raise SessionOver
-    return member, row_id, row.proved_at
+    return member, row_id, row.proved_at, row.how
 
 
 def prove(session: Session, vault: WorkerVault, session_id: bytes, how: str, now: datetime) -> None:

@@ -95,3 +95,61 @@ def test_nobody_approves_it_for_themselves(office):
     answer = mine.post(f"{asked}approve/", data=fields, headers=SAME_SITE)
     assert answer.status_code == 422
     assert "This is about you" in answer.text
+
+
+@pytest.fixture
+def old(office, agreed):
+    """Cid, signed in with a password and a code; and his first passkey."""
+    path, cid = agreed
+    key = Authenticator(origin=ORIGIN)
+    add(office, path, key)
+    return office.sign_in(cid), cid, key
+
+
+def confirm_with(browser, key):
+    question = options_of(browser.get("/confirm/").text)
+    return press(browser, "/confirm/", "/confirm/", **{"confirm-passkey": key.get(question)})
+
+
+def test_a_code_adds_no_passkey_and_the_old_one_does(office, old):
+    browser, cid, key = old
+    office.advance(timedelta(minutes=1))
+    office.confirm(browser, cid)
+    refused = browser.get("/me/passkeys/")
+    assert (refused.status_code, refused.location) == (303, "/confirm/?next=/me/passkeys/")
+    assert "Confirm with a passkey that you have" in browser.get(refused.location).text
+    assert confirm_with(browser, key).status_code == 303
+    page = browser.get("/me/passkeys/")
+    second = Authenticator(origin=ORIGIN)
+    fields = hidden(page.text) | {"name": "Laptop", "passkey": second.create(options_of(page.text))}
+    assert browser.post("/me/passkeys/", data=fields, headers=SAME_SITE).location == "/me/"
+    assert kinds(office, cid.id) == ["passkey", "passkey", "password", "totp"]
+
+
+def test_an_answer_that_a_confirmation_with_a_code_came_between_adds_nothing(office, old):
+    browser, cid, key = old
+    assert confirm_with(browser, key).status_code == 303
+    page = browser.get("/me/passkeys/")
+    office.advance(timedelta(minutes=1))
+    office.confirm(browser, cid)
+    fields = hidden(page.text) | {"passkey": Authenticator(origin=ORIGIN).create(options_of(page.text))}
+    assert browser.post("/me/passkeys/", data=fields, headers=SAME_SITE).status_code == 303
+    assert kinds(office, cid.id) == ["passkey", "password", "totp"]
+
+
+def test_nobody_removes_a_colleagues_passkey_or_the_last_way_in(office, old):
+    browser, cid, _key = old
+    with office.db.read() as session:
+        mine = select(StaffCredential.id).where(StaffCredential.kind == "passkey")
+        number = session.scalars(mine).one().hex()
+    dee = office.as_role("admin")
+    answer = press(dee, "/me/", "/me/passkeys/remove/", id=number)
+    assert answer.location == "/me/"
+    assert "passkey" in kinds(office, cid.id)
+    with office.db.write() as session:
+        session.execute(
+            text("DELETE FROM staff_credentials WHERE member_id = :id AND kind != 'passkey'"), {"id": cid.id}
+        )
+    kept = press(browser, "/me/", "/me/passkeys/remove/", id=number)
+    assert "This is your only way to sign in" in browser.get(kept.location).text
+    assert kinds(office, cid.id) == ["passkey"]

@@ -155,7 +155,8 @@ def add_passkey() -> Any:
     try:
         options = sending.order("ask-new-passkey")["options"]
     except OrderRefused as error:
-        return sending.failed(refusal(error.reason), "/me/")
+        here = "/confirm/?next=/me/passkeys/"
+        return sending.failed(refusal(error.reason), here if error.reason == "old-passkey" else "/me/")
     page = render_template("staff/console/passkey.html", options=json.dumps(options), fault=fault)
     return page, REFUSED if fault else 200
 

@@ -157,12 +157,11 @@ def step_up(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> di
 
 
 def ask_new_passkey(parts: WorkerParts, acting: Acting, _fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the browser is asked for to make one more passkey: only who has one may."""
+    """Return what the browser is asked for to make one more passkey: only who just used one may."""
     with parts.db.write() as session:
         found = credentials.of(session, parts.vault, acting.member.id)
         existing = credentials.passkeys(found)
-        if not existing:
-            raise Refused("first-passkey")
+        _refuse_without_old_one(acting, credentials.kinds(found))
         challenge = challenges.new(session, parts.vault, ADD, acting.session_id, parts.clock.now())
     member = acting.member
     return {"options": proving.party(parts).creation(challenge, member.id, member.address, existing)}
@@ -171,13 +170,22 @@ def ask_new_passkey(parts: WorkerParts, acting: Acting, _fields: Mapping[str, st
 def add_passkey(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
     """Add one more passkey. Fields: passkey, name."""
     with parts.db.write() as session:
-        if Kind.PASSKEY not in credentials.kinds(credentials.of(session, parts.vault, acting.member.id)):
-            raise Refused("first-passkey")
+        _refuse_without_old_one(
+            acting, credentials.kinds(credentials.of(session, parts.vault, acting.member.id))
+        )
         joining.add_passkey(session, parts, acting.member, ADD, acting.session_id, fields)
         now = parts.clock.now()
         audit.record(session, "staff.add-passkey", acting.member.id.hex(), {}, now)
         tell(session, parts, acting.member, SignInChanged(f"{parts.settings.console.url}/me/"))
     return {}
+
+
+def _refuse_without_old_one(acting: Acting, kinds: Mapping[Kind, int]) -> None:
+    """Raise Refused unless the member confirmed with a passkey: a code that was watched makes no passkey."""
+    if Kind.PASSKEY not in kinds:
+        raise Refused("first-passkey")
+    if acting.how != Kind.PASSKEY:
+        raise Refused("old-passkey")
 
 
 def show_credentials(parts: WorkerParts, acting: Acting, _fields: Mapping[str, str]) -> dict[str, Any]:
