@@ -29,6 +29,13 @@ STEPS = {
     Step.RESUME: ("/notices/{}/{}/", lazy_gettext("Resume the paused notice"), Role.APPROVER),
     Step.UPDATE: ("/incidents/{}/timeline/", lazy_gettext("Post an update"), Role.AUTHOR),
 }
+# The request that a step waits for once its author has done their part.
+ASKED = {
+    Step.PUBLISH: "statement.publish",
+    Step.ACTIVATE: "list.activate",
+    Step.NOTIFY: "notice.start",
+    Step.UPDATE: "update.post",
+}
 # What is said of a trouble, where to look at it, and whose page that is.
 TROUBLES = {
     Trouble.WORKER: (
@@ -48,6 +55,16 @@ TROUBLES = {
     Trouble.OLD_DRAFT: (
         lazy_gettext("A draft has waited for more than a day."),
         "/incidents/{}/statement/",
+        WRITERS,
+    ),
+    Trouble.OLD_UPDATE: (
+        lazy_gettext("The draft of an update has waited for more than a day."),
+        "/incidents/{}/timeline/",
+        WRITERS,
+    ),
+    Trouble.OLD_NOTICE: (
+        lazy_gettext("The draft of a notice has waited for more than a day."),
+        "/notices/#{}",
         WRITERS,
     ),
     Trouble.PROMISE: (
@@ -87,6 +104,8 @@ def home() -> str:
             "console/home.html",
             rows=rows,
             to_check=_to_check(waiting),
+            asked=_asked(waiting),
+            asked_for=ASKED,
             paused=lanes.pause_of(db_session),
             banners=situation.banners(db_session, languages, now),
             waiting=waiting,
@@ -101,6 +120,12 @@ def home() -> str:
             state_words={DRAFT: lazy_gettext("Draft"), PUBLISHED: lazy_gettext("Public")},
             mine=current().member.roles,
         )
+
+
+def _asked(waiting: list[Wait]) -> dict[tuple[str, str], Wait]:
+    """Return what waits for an approver, by its incident and kind."""
+    asked = (one for one in waiting if one.why is waits.Why.APPROVER)
+    return {(one.slug, one.approval.kind): one for one in asked if one.approval is not None}
 
 
 def _to_check(waiting: list[Wait]) -> dict[str, Wait]:

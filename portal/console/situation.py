@@ -9,11 +9,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.audit.models import AuditEntry
+from portal.campaigns import models as campaigns
 from portal.campaigns.series import progress
 from portal.console.audit.reading import NEEDS_TWO
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
-from portal.incidents.drafts import posting, statements, store
+from portal.incidents.drafts import entries, posting, statements, store
 from portal.incidents.models import DRAFT, PUBLISHED, RESOLVED, Incident
 from portal.outbox import service as outbox
 from portal.runtime import heartbeat
@@ -46,6 +47,8 @@ class Trouble(StrEnum):
     MAIL = "mail"
     NO_LIST = "no-list"
     OLD_DRAFT = "old-draft"
+    OLD_UPDATE = "old-update"
+    OLD_NOTICE = "old-notice"
     PROMISE = "promise"
     UNCONFIRMED = "unconfirmed"
     ALONE = "alone"
@@ -131,6 +134,11 @@ def _of_incidents(session: Session, languages: tuple[str, ...], now: datetime) -
         drafts = (text for text in statements.standings(session, one, languages) if text.changed)
         if any(text.saved and text.saved.saved_at < now - DRAFT_OLD for text in drafts):
             yield Banner(Trouble.OLD_DRAFT, one.slug)
+        if any(entry.saved_at < now - DRAFT_OLD for entry in entries.drafts(session, one).values()):
+            yield Banner(Trouble.OLD_UPDATE, one.slug)
+        notices = progress.of_incident(session, one.id)
+        if any(each.state == campaigns.DRAFT and each.drafted_at < now - DRAFT_OLD for each in notices):
+            yield Banner(Trouble.OLD_NOTICE, one.slug)
 
 
 def _next_step(session: Session, incident: Incident) -> Step:

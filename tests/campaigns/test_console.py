@@ -127,6 +127,26 @@ def test_who_resumes_before_the_time_of_the_next_wave_reads_when_it_leaves(told,
     assert f"Resumed. The next emails leave at {at.day} {at:%B %Y, %H:%M} UTC" in text_of(approver, ONE)
 
 
+def test_the_first_page_says_that_a_draft_waits_and_since_a_day_what_is_wrong(told, office):
+    author = office.as_role("author")
+    home = text_of(author, "/")
+    assert "Notify everyone affected</a>" in home
+    asked = draft_and_ask(author)
+    home = text_of(author, "/")
+    assert f'<a href="{asked}">Waits for approval</a>' in home
+    assert "Notify everyone affected" not in home
+    assert "The draft of a notice" not in home
+    office.advance(timedelta(hours=25))
+    author = office.as_role("author")
+    home = text_of(author, "/")
+    assert "The draft of a notice has waited for more than a day." in home
+    assert f'<a href="/notices/#{SLUG}">Look at it</a>' in home
+    press(author, ONE, f"{ONE}stop/")
+    home = text_of(author, "/")
+    assert "The draft of a notice" not in home
+    assert "Notify everyone affected</a>" in home
+
+
 def test_a_draft_that_changed_is_not_started_by_a_former_approval(told, office, smtp, go):
     author, ben = office.as_role("author"), office.add("approver", name="Ben")
     asked = draft_and_ask(author)

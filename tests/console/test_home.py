@@ -77,12 +77,15 @@ def alert(office, browser):
 def test_every_trouble_is_said_where_it_is_real_and_not_before(office, author):
     create(office)
     quiet = alert(office, author)
-    for words in ("worker", "email has left", "active list", "A draft", "second person"):
+    for words in ("background", "email has left", "active list", "draft", "second person"):
         assert words not in quiet
     with office.db.write() as session:
         incident = incidents.by_slug(session, "order-archive")
         parts = {"title": "Theft", "apology": "We are sorry."}
         store.save(session, "order-archive", "statement:en", parts, 0, "Ana", office.clock.now())
+        entry = {"phase": "contained", "title:en": "News"}
+        document = "update:0123456789abcdef"
+        store.save(session, "order-archive", document, entry, 0, "Ana", office.clock.now())
         incident.state = "published"
         audit.record(
             session, "exposure.activate", "order-archive", {"by": "operator root"}, office.clock.now()
@@ -97,13 +100,17 @@ def test_every_trouble_is_said_where_it_is_real_and_not_before(office, author):
         )
     assert "There’s no active list" in alert(office, author)
     assert "Work without a second person" in alert(office, author)
-    assert "A draft" not in alert(office, author)
+    assert "draft" not in alert(office, author)
     assert "email has left" not in alert(office, author)
     office.advance(timedelta(minutes=11))
     assert "No email has left for ten minutes." in alert(office, author)
     office.advance(timedelta(hours=24))
     later = office.sign_in(office.add("author"))
-    assert "A draft has waited for more than a day." in alert(office, later)
+    said = alert(office, later)
+    assert "A draft has waited for more than a day." in said
+    assert "The draft of an update has waited for more than a day." in said
+    assert 'href="/incidents/order-archive/timeline/">Look at it' in said
+    assert "draft of a notice" not in said
     office.advance(timedelta(days=7))
     assert "Work without" not in alert(office, office.as_role("author"))
 
