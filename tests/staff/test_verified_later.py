@@ -33,6 +33,17 @@ def key(office):
     return office.sign_in(asker), office.sign_in(second), passkey
 
 
+def id_of(page):
+    return bytes.fromhex(urlsplit(page).path.split("/")[-2])
+
+
+def answer_over(office, passkey, page):
+    """What a passkey answers that is asked to sign exactly the request of this page."""
+    with office.db.read() as session:
+        challenge = service.challenge_of(session.get(Approval, id_of(page)))
+    return passkey.get(PARTY.request(challenge, {passkey.credential_id: ()}))
+
+
 @pytest.fixture
 def approve(office, key):
     """Ask for somebody to be invited, and approve that with the passkey; return the row's id."""
@@ -40,16 +51,26 @@ def approve(office, key):
 
     def run(address):
         page = asker.submit("/staff/new/", email=address, roles=["author"]).location
-        fields = hidden(second.get(page).text)
-        row_id = bytes.fromhex(urlsplit(page).path.split("/")[-2])
-        with office.db.read() as session:
-            challenge = service.challenge_of(session.get(Approval, row_id))
-        answer = passkey.get(PARTY.request(challenge, {passkey.credential_id: ()}))
-        sent = second.post(f"{page}approve/", data=fields | {"passkey": answer}, headers=SAME_SITE)
+        sent = press(second, page, f"{page}approve/", passkey=answer_over(office, passkey, page))
         assert sent.status_code == 303, sent.text
-        return row_id
+        return id_of(page)
 
     return run
+
+
+def test_a_passkeys_answer_over_one_request_approves_no_other(office, key):
+    asker, second, passkey = key
+    one, other = (
+        asker.submit("/staff/new/", email=address, roles=["author"]).location
+        for address in ("eve@northwind.example", "kim@northwind.example")
+    )
+    before, answer = stored(office, id_of(other)), answer_over(office, passkey, one)
+    sent = press(second, other, f"{other}approve/", passkey=answer)
+    assert (sent.status_code, before["state"]) == (422, "open")
+    assert "We couldn’t confirm that it’s you" in sent.text
+    assert stored(office, id_of(other)) == before
+    assert press(second, one, f"{one}approve/", passkey=answer).status_code == 303
+    assert stored(office, id_of(one))["state"] == "done"
 
 
 @pytest.fixture
@@ -149,7 +170,7 @@ def test_an_approval_of_ones_own_is_named(office, approve, verify):
 def test_a_row_of_an_earlier_time_or_one_that_is_gone_is_named(office, key, approve, verify):
     asker, _second, _passkey = key
     page = asker.submit("/staff/new/", email="joe@northwind.example", roles=["author"]).location
-    row_id = bytes.fromhex(urlsplit(page).path.split("/")[-2])
+    row_id = id_of(page)
     before = stored(office, row_id)
     assert press(asker, page, f"{page}withdraw/").status_code == 303
     change(office, row_id, **before)
@@ -178,15 +199,8 @@ def test_a_removed_member_who_is_put_back_is_found(office, key, verify):
             session.execute(select(StaffMember.__table__).where(StaffMember.id == eve.id)).one()._mapping
         )
     page = asker.submit(f"/staff/{eve.id.hex()}/", remove="y").location
-    fields = hidden(second.get(page).text)
-    with office.db.read() as session:
-        row_id = bytes.fromhex(urlsplit(page).path.split("/")[-2])
-        challenge = service.challenge_of(session.get(Approval, row_id))
-    answer = passkey.get(PARTY.request(challenge, {passkey.credential_id: ()}))
-    assert (
-        second.post(f"{page}approve/", data=fields | {"passkey": answer}, headers=SAME_SITE).status_code
-        == 303
-    )
+    answer = answer_over(office, passkey, page)
+    assert press(second, page, f"{page}approve/", passkey=answer).status_code == 303
     assert verify()[0] == 0
     with office.db.write() as session:
         session.execute(update(StaffMember).where(StaffMember.id == eve.id).values(before))
