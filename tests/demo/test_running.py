@@ -15,13 +15,14 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, build_opener
 
+import pyotp
 import pytest
 
 from tests import wheel
 from tests.processes import PORTAL, ROOT, free_port
 from tests.visitor import hidden
 
-PROMISED = ("portal", "mailbox", "example")
+PROMISED = ("portal", "mailbox", "example", "staff")
 LISTENING = "0A"
 LOOPBACK = {"0100007F", "00000000000000000000000001000000"}
 
@@ -45,7 +46,10 @@ def surroundings(copy: Path, **settings: str) -> dict[str, str]:
 
 @contextmanager
 def demonstration(copy: Path, port: int) -> Iterator[tuple["subprocess.Popen[str]", dict[str, str]]]:
-    """Run it until the block ends, then press Ctrl-C; yield the process and its lines `name: value`."""
+    """Run it until the block ends, then press Ctrl-C; yield the process and its lines `name: value`.
+
+    The values of a name that stands at several lines are lines, too.
+    """
     with (
         (copy / "demo.log").open("ab") as log,
         subprocess.Popen(
@@ -58,7 +62,7 @@ def demonstration(copy: Path, port: int) -> Iterator[tuple["subprocess.Popen[str
         try:
             for line in process.stdout:
                 name, _, value = line.strip().partition(": ")
-                said[name] = value
+                said[name] = f"{said[name]}\n{value}" if name in said else value
                 if "Ctrl-C" in line:
                     break
             assert process.poll() is None, (copy / "demo.log").read_text()
@@ -82,6 +86,23 @@ class Browser:
         data = None if fields is None else urlencode(fields).encode()
         with self._opener.open(address, data, timeout=20) as answer:
             return str(answer.read().decode())
+
+
+def sign_in(said: dict[str, str]) -> None:
+    """Sign into the console as the first of the staff that a demonstration names: one of each role."""
+    (address,) = said["console"].splitlines()
+    assert re.fullmatch(r"http://localhost:\d+/", address)
+    staff = [line.split(" ") for line in said["staff"].splitlines()]
+    assert [role for role, *_ in staff] == ["author", "approver", "admin"]
+    for _role, email, password, secret in staff:
+        assert re.fullmatch(r"\S+@\S+\.example", email)
+        assert len(password) >= 12
+        assert re.fullmatch(r"[A-Z2-7]{32}", secret)
+    browser = Browser()
+    form = hidden(browser.get(f"{address}sign-in/"))
+    _role, email, password, secret = staff[0]
+    typed = {"email": email, "password": password, "code": pyotp.TOTP(secret).now()}
+    assert "<h1>Hello" in browser.get(f"{address}sign-in/", form | typed)
 
 
 def answers(said: dict[str, str], link: re.Pattern[str]) -> list[dict[str, Any]]:
@@ -146,6 +167,7 @@ def test_from_the_first_start_to_the_second(program):
         assert f"already running at {site}." in told
         assert "portal: " not in second.stdout
 
+        sign_in(said)
         visitor = Browser()
         front = visitor.get(site)
         assert "We are sorry" in front
