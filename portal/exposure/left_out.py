@@ -89,6 +89,7 @@ def add(
     left_out_sets.change(session, vault, incident.id, added=added, reason=reason)
     details: dict[str, str | int | bool | None] = {"people": len(people), "new": len(added)}
     details |= {"reason": reason} if reason else {}
+    details |= {"person": _logged(vault, people)} if len(people) == 1 else {}
     audit.record(session, "exposure.except", incident.slug, details, now)
     return len(added)
 
@@ -108,7 +109,18 @@ def remove(session: Session, vault: WorkerVault, incident: Incident, who: Who, n
     session.delete(row)
     session.flush()
     left_out_sets.change(session, vault, incident.id, removed=counted)
-    audit.record(session, "exposure.except-remove", incident.slug, {"people": 1}, now)
+    logged = _logged(vault, [who])
+    audit.record(session, "exposure.except-remove", incident.slug, {"people": 1, "person": logged}, now)
+
+
+def _logged(vault: WorkerVault, people: Collection[Who]) -> str:
+    """Return what the log says of a single person: the same for the same address, and for nothing else.
+
+    A notice says how many of a list are left out. Who adds and removes addresses one by one, to learn from
+    that who is listed, can be told from who leaves many people out.
+    """
+    ((address, _ref),) = people
+    return vault.list_index("left-out log", address).hex()
 
 
 def among(session: Session, vault: WorkerVault, incident_id: bytes, people: Collection[Who]) -> set[Who]:

@@ -160,6 +160,7 @@ LABELS = {
         "external account",
         "former address",
         "left-out",
+        "left-out log",
         "notice",
         "notice of a series",
         "password changed",

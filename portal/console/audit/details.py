@@ -15,7 +15,7 @@ from portal.web import languages
 # Shown in columns of their own or in the sentence, or of use to programs alone.
 NOT_TOLD = {
     "by", "approved_by", "asked_by", "digest", "alone", "upload", "file", "held", "token", "mark", "key",
-    "session", "passkey", "chunks", "looked_for", "staged", "device", "account", "member", "event",
+    "session", "passkey", "chunks", "looked_for", "person", "staged", "device", "account", "member", "event",
     "incident", "shown",
 }  # fmt: skip
 LABELS = {

@@ -1,6 +1,7 @@
 """Staff see what is in a file, decide about it, and ask for its activation."""
 
 import ast
+import json
 import re
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from sqlalchemy import select
 
 from portal.audit.models import AuditEntry
 from portal.exposure.console.reasons import is_known
+from portal.exposure.models import LeftOut
 from portal.exposure.uploads.models import Upload
 from tests.processes import ROOT
 from tests.visitor import hidden
@@ -330,6 +332,17 @@ def test_somebody_is_left_out_and_notified_again(sender, lists):
     assert press(do="remove").status_code == 303
     assert "Nobody is left out." in sender.texts(where)
     assert "Nobody with exactly this address" in press(do="remove").text
+    press(ref="C-2")
+    press(email="ben@mail.example")
+    with sender.office.db.read() as session:
+        entries = session.scalars(select(AuditEntry).order_by(AuditEntry.number)).all()
+        read = [json.loads(entry.details) for entry in entries if entry.action.startswith("exposure.except")]
+        logged = [details["person"] for details in read if "person" in details]
+        kept = {row.hex() for row in session.scalars(select(LeftOut.person_index))}
+    added, removed, with_another_reference, somebody_else = logged
+    assert added == removed == with_another_reference != somebody_else
+    assert len(kept) == 2
+    assert not kept & set(logged)
 
 
 def test_leaving_people_out_needs_a_fresh_confirmation(sender, office):
