@@ -20,6 +20,7 @@ from sqlalchemy import (
     Engine,
     LargeBinary,
     MetaData,
+    Select,
     Table,
     any_,
     create_engine,
@@ -29,7 +30,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import Connection, Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, ORMExecuteState, Session
 from sqlalchemy.types import TypeDecorator
 
 if TYPE_CHECKING:
@@ -159,6 +160,21 @@ def new_id() -> bytes:
     return token_bytes(ID_BYTES)
 
 
+class _Session(Session):
+    """A session that reads again what it locks.
+
+    A row that was read before it is locked would stay as it was then: who waited for the lock would not see
+    what somebody else changed meanwhile, and overwrite it.
+    """
+
+
+@event.listens_for(_Session, "do_orm_execute")
+def _read_again_what_is_locked(execution: ORMExecuteState) -> None:
+    statement = execution.statement
+    if isinstance(statement, Select) and statement._for_update_arg is not None:  # noqa: SLF001 - not public
+        execution.update_execution_options(populate_existing=True)
+
+
 class Database:
     """Opens transactions on the database at `url`, in SQLAlchemy's form; `postgresql://` means psycopg 3.
 
@@ -193,7 +209,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Yield a session for reading; nothing is committed."""
-        with Session(self.engine, expire_on_commit=False, info=self._info) as session:
+        with _Session(self.engine, expire_on_commit=False, info=self._info) as session:
             yield session
 
     @contextmanager
@@ -204,7 +220,7 @@ class Database:
             if self.is_sqlite
             else self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
-        with Session(engine, expire_on_commit=False, info=self._info) as session:
+        with _Session(engine, expire_on_commit=False, info=self._info) as session:
             yield session
 
     @contextmanager
@@ -216,7 +232,7 @@ class Database:
         """
         with (
             self.engine.connect().execution_options(**(WRITING if durable else MARKING)) as connection,
-            Session(connection, expire_on_commit=False, info=self._info) as session,
+            _Session(connection, expire_on_commit=False, info=self._info) as session,
             session.begin(),
         ):
             if self._for_web and not self.is_sqlite:
@@ -260,7 +276,7 @@ class Database:
             writing = connection.execution_options(**WRITING)
             with (
                 waiting,
-                Session(writing, expire_on_commit=False, info=self._info) as session,
+                _Session(writing, expire_on_commit=False, info=self._info) as session,
                 session.begin(),
             ):
                 if not self.is_sqlite:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from portal.audit.models import AuditEntry
 from portal.campaigns import jobs, service
+from portal.campaigns.console import notice_of
 from portal.campaigns.series import steering
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
@@ -153,6 +154,22 @@ def test_retrying_all_failed_mail_sends_nothing_of_a_stopped_notice(
         assert retrying.retry_failed(session, None, operator.clock.now()) == 0
     drain(worker_parts)
     assert smtp.messages == []
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+def test_a_pause_that_waited_for_a_stop_does_not_undo_it(operator, queued):
+    """On SQLite the second one begins after the first one's end."""
+    now = operator.clock.now()
+    with operator.db.write() as pausing:
+        incident, _as_it_was = notice_of(pausing, SLUG, 1)
+        with operator.db.write() as stopping:
+            campaign = steering.locked(stopping, incident.id, 1)
+            steering.stop(stopping, campaign, now, reason="wrong list", lets_list_go=False)
+        with pytest.raises(steering.NoticeState):
+            steering.pause(pausing, steering.locked(pausing, incident.id, 1), now, reason="wait")
+    assert held(operator) == "stopped"
 
 
 def test_a_discarded_draft_is_gone(operator, look, smtp, worker_parts):

@@ -68,6 +68,20 @@ def test_read_then_write_loses_no_update_among_eight_threads(db, kind):
     assert stored(db)[0].hits == 40
 
 
+def test_what_is_locked_is_read_again_and_loses_no_change_of_ones_own(db):
+    with db.write() as session:
+        session.add(bucket(name=b"n" * 16))
+    with db.write() as session:
+        row = session.scalars(select(RateBucket)).one()
+        session.execute(text("UPDATE rate_buckets SET hits = 7"))  # as another transaction does
+        assert row.hits == 0
+        assert session.scalars(select(RateBucket).with_for_update()).one().hits == 7
+        session.execute(text("UPDATE rate_buckets SET hits = 8"))
+        assert session.get(RateBucket, row.bucket, with_for_update=True).hits == 8
+        row.hits = 9
+        assert session.scalars(select(RateBucket).with_for_update()).one().hits == 9
+
+
 def test_readers_do_not_wait_for_a_writer(db):
     with db.write() as writing:
         writing.add(bucket())
