@@ -2,9 +2,10 @@
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from portal.core.db import insert
 from portal.identity.sealed.models import SealedJob
@@ -12,8 +13,10 @@ from portal.staff import members
 from portal.staff.approvals import jobs, service
 from portal.staff.approvals.models import Approval
 from portal.staff.models import StaffInvitation
+from portal.staff.orders import Refused
 from portal.staff.roles import Role
 from portal.staff.sign_in import invitations as links
+from portal.staff.sign_in import proving
 from tests.colleagues import PASSWORD, press
 from tests.staff.test_approvals import approve, asked, invitations, state
 from tests.staff.test_joining import join
@@ -181,3 +184,24 @@ def test_an_order_whose_row_is_put_back_is_not_done_again(office, caplog):
     again = office.browser().submit("/sign-in/", email=ann.address, password=PASSWORD, code=code)
     assert again.status_code == 303  # the codes that Ann was shown are still the ones
     assert caplog.text.count("not done again") == 1
+
+
+def test_who_holds_the_console_and_resets_its_limits_cannot_guess_a_code(office):
+    ben = office.add("approver", name="Ben")
+
+    def guessed(typed):
+        with office.db.write() as session:
+            session.execute(text("UPDATE rate_buckets SET hits = 0"))
+            acting = members.verified(session, office.parts.vault, ben.id)
+        try:
+            return proving.over(office.parts, acting, b"", {"code": typed})["how"]
+        except Refused as error:
+            return error.reason
+
+    wrong = f"{(int(ben.code()) + 1) % 1_000_000:06}"
+    assert {guessed(wrong) for _ in range(50)} == {"proof"}
+    assert guessed(ben.code()) == "proof", "even the right one"
+    office.advance(timedelta(minutes=57))
+    assert guessed(ben.code()) == "proof"
+    office.advance(timedelta(minutes=3))
+    assert guessed(ben.code()) == "totp"

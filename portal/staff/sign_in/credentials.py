@@ -26,6 +26,9 @@ log = logging.getLogger("portal.staff")
 
 SIZES = (2048, 4096)
 RECOVERY_CODES = 10
+# Above what `proving.WRONG_CODES` lets through in an hour.
+MOST_WRONG = 50
+WRONG_SECONDS = 3600
 RECOVERY_BYTES = 10  # 16 base32 characters each
 
 
@@ -100,10 +103,11 @@ def use_code(
     """Return what a typed code is, one of the app's or a recovery code, and use it up; None if it is wrong.
 
     A code of the app counts once (RFC 6238, 5.2), and none before it any more. `recovery`: whether a recovery
-    code counts.
+    code counts. After MOST_WRONG codes within an hour, none of the app's counts for the rest of it. That is
+    kept with the secret, where the worker alone writes: who holds the console can reset every other limit.
     """
     for one in found:
-        if one.kind is Kind.CODE:
+        if one.kind is Kind.CODE and _wrong_codes(one, now)[1] < MOST_WRONG:
             step = totp.matching_step(str(one.content["secret"]), typed[:20], now)
             if step is not None and step > int(one.content["step"]):
                 _store(session, vault, one, one.content | {"step": step})
@@ -114,7 +118,25 @@ def use_code(
             if len(left) < len(one.content["hashes"]):
                 _store(session, vault, one, one.content | {"hashes": left})
                 return Kind.RECOVERY
+    for one in found:
+        if one.kind is Kind.CODE:
+            since, wrong = _wrong_codes(one, now)
+            if wrong < MOST_WRONG:
+                _store(session, vault, one, one.content | {"wrong": [since, wrong + 1]})
+                if wrong + 1 == MOST_WRONG:
+                    log.error(
+                        "staff: %d wrong codes of one member within an hour, more than limits let through: "
+                        "find out who can write to the database",
+                        MOST_WRONG,
+                    )
     return None
+
+
+def _wrong_codes(one: Credential, now: datetime) -> tuple[int, int]:
+    """Return since when wrong codes are counted, in seconds since 1970, and how many there were."""
+    at = int(now.timestamp())
+    since, wrong = one.content.get("wrong", (at, 0))
+    return (since, wrong) if 0 <= at - since < WRONG_SECONDS else (at, 0)
 
 
 def make_recovery_codes(session: Session, vault: WorkerVault, member_id: bytes, now: datetime) -> list[str]:
