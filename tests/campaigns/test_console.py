@@ -379,7 +379,7 @@ def test_whoever_starts_a_notice_reads_that_legal_pages_are_drafts(told, office)
     author, admin = office.as_role("author"), office.as_role("author", "admin")
     author.submit(NEW, kind="first", base="all")
     shown = text_of(author, ONE)
-    assert "Your readers will find drafts" in shown
+    assert "Your legal pages are still drafts" in shown
     assert '<a href="http://localhost:8000/privacy/">Privacy notice</a>, ' in shown
     assert "Ask an admin to replace them." in shown
     assert '<a href="/settings/privacy.en/">Privacy notice</a>' in text_of(admin, ONE)

@@ -90,7 +90,7 @@ def test_while_a_request_waits_its_page_says_whose_turn_it_is_and_asks_for_nothi
 @pytest.mark.sqlite  # what a page shows is no matter of the database
 def test_whoever_publishes_reads_that_legal_pages_are_drafts(draft, ana, sign_in):
     ana.send(EDITOR, **PARTS)
-    assert "Your readers will find drafts" in ana.read(PUBLISH)
+    assert "Your legal pages are still drafts" in ana.read(PUBLISH)
     admin = sign_in("Eve", Role.AUTHOR, Role.ADMIN)
     assert '<a href="/settings/imprint.en/">Imprint</a>' in admin.read(PUBLISH)
     assert ana.send(PUBLISH, language="en", accept="class-mismatch").status_code == 303
