@@ -72,7 +72,7 @@ REASONS = {
     ),
     "own-words": lazy_gettext("Your own words must be one paragraph of 1,000 characters or fewer."),
     "own-words-unused": lazy_gettext(
-        "The email says only that there’s a message, so your own words would stand nowhere."
+        "The email says only that there’s a message, so it can’t have your own words."
     ),
     "too-many-waves": lazy_gettext("That makes more than 50 waves. Use fewer."),
     "too-many-tests": lazy_gettext("20 tests were sent today. Try again tomorrow."),

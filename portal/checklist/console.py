@@ -125,7 +125,7 @@ def done(slug: str, item: str) -> Any:
         told = sending.order("checklist-done", slug=slug, item=item, **fields)
     except OrderRefused as error:
         return sending.failed(refusal(error.reason), f"/checklist/{slug}/#{item}")
-    return sending.done(_saved(item, newly=told["newly"]), f"/checklist/{slug}/#{item}")
+    return sending.done(_saved(slug, item, newly=told["newly"]), f"/checklist/{slug}/#{item}")
 
 
 @bp.page("/checklist/<slug>/<item>/", roles=CHANGES, methods=("GET", "POST"))
@@ -149,7 +149,7 @@ def change(slug: str, item: str) -> Any:
                 before, _people, _discovered = _item_and_people(slug, item)
                 form.version.data = str(before.version)  # pressed again, it replaces what is shown
         else:
-            return sending.done(_saved(item, newly=told["newly"]), f"/checklist/{slug}/#{item}")
+            return sending.done(_saved(slug, item, newly=told["newly"]), f"/checklist/{slug}/#{item}")
     page = render_template(
         "checklist/console/item.html",
         example=as_typed(console.clock.now() + timedelta(days=1), zone),
@@ -167,12 +167,18 @@ def change(slug: str, item: str) -> Any:
     return page, REFUSED if fault or form.errors else 200
 
 
-def _saved(item: str, *, newly: bool) -> str:
-    """Return that an item is saved, and what is next where it is newly done."""
+def _saved(slug: str, item: str, *, newly: bool) -> str:
+    """Return that an item is saved, and what is next where it is newly done and no update reports it."""
     said = str(_("Saved: %(item)s.", item=TITLES[item]))
-    if newly and item in PHASE_OF:
+    if newly and item in PHASE_OF and WRITES & current().member.roles and not _is_reported(slug, item):
         said += " " + _("Say it on the timeline too: the button is beside the item.")
     return said
+
+
+def _is_reported(slug: str, item: str) -> bool:
+    with sending.parts().db.read() as session:
+        done_here = known.of_incident(session, _incident(session, slug))
+    return any(one.kind == "update" for one in done_here.get(item, ()))
 
 
 def _words(one: Known) -> str:

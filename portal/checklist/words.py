@@ -14,10 +14,10 @@ TITLES = {
 # What was done here, and how the proof says it.
 KNOWN = {
     "statement": lazy_gettext("The statement is public"),
-    "update": lazy_gettext("Update %(number)s says it"),
+    "update": lazy_gettext("Reported in update %(number)s"),
     "list": lazy_gettext("Version %(number)s of the list is active"),
     "notice": lazy_gettext("Notice %(number)s has started"),
-    "reset": lazy_gettext("Passwords were locked, and new ones asked for"),
+    "reset": lazy_gettext("Passwords were locked until people choose new ones"),
 }
 HINTS = {
     "it": lazy_gettext("Stop what’s still open, keep the logs, and find out what was taken."),

@@ -73,7 +73,7 @@ def test_a_notice_goes_out_in_two_waves_with_a_pause(told, office, smtp, go, clo
     approver = office.sign_in(ben)
     shown = text_of(approver, asked)
     assert "by language</dt><dd>Not said: 3; English: 3; Spanish: 3</dd>" in shown
-    for said in ("Please check the time.", "We are very sorry.", "4 emails", "5 emails", "Not before"):
+    for said in ("Please check the time.", "We are very sorry.", "4 emails", "5 emails", "not before"):
         assert said in shown
     digest = re.findall(r'name="digest" value="([0-9a-f]+)"', shown)[0]
     assert led_to(press(approver, asked, f"{asked}approve/", digest=digest, code=ben.code())) == asked
@@ -332,8 +332,8 @@ def test_kinds_of_data_are_named_in_the_readers_words_on_every_page(told, office
         assert ">Passwords<" not in shown, page
 
 
-CARRIES_ALL = "The email carries the statement’s title, all its parts and who signed it. The apology and the"
-CARRIES_SHORT = "The email carries the statement’s title, its short form and who signed it. The apology, the"
+CARRIES_ALL = "The email has the statement’s first sentence, all its parts and who signed it. The apology"
+CARRIES_SHORT = "The email has the statement’s first sentence, its short form and who signed it. The apology,"
 
 
 @pytest.mark.sqlite  # as above
@@ -366,12 +366,12 @@ def test_own_words_are_not_offered_where_the_email_has_no_place_for_them(told, o
     page = text_of(author, NEW)
     assert "-own" not in page
     assert "carried" not in page
-    assert "You chose so in the facts of this incident, so you can’t add words of your own." in page
+    assert "This incident’s facts say so, so you can’t add your own words." in page
     late = author.submit(NEW, kind="first", base="all", **{"en-own": "We are very sorry."})
     assert late.status_code == 422
-    assert "your own words would stand nowhere" in late.text
+    assert "so it can’t have your own words" in late.text
     assert led_to(author.submit(NEW, kind="first", base="all", **{"en-own": " "})) == ONE
-    assert "would stand nowhere" in told.run("draft", SLUG, "--own", f"en={told.own('Sorry.')}").output
+    assert "cannot have your own words" in told.run("draft", SLUG, "--own", f"en={told.own('Sorry.')}").output
 
 
 @pytest.mark.sqlite  # as above
@@ -379,7 +379,7 @@ def test_whoever_starts_a_notice_reads_that_legal_pages_are_drafts(told, office)
     author, admin = office.as_role("author"), office.as_role("author", "admin")
     author.submit(NEW, kind="first", base="all")
     shown = text_of(author, ONE)
-    assert "Your readers will find drafts" in shown
+    assert "Your legal pages are still drafts" in shown
     assert '<a href="http://localhost:8000/privacy/">Privacy notice</a>, ' in shown
     assert "Ask an admin to replace them." in shown
     assert '<a href="/settings/privacy.en/">Privacy notice</a>' in text_of(admin, ONE)

@@ -117,7 +117,7 @@ def test_a_code_adds_no_passkey_and_the_old_one_does(office, old):
     office.confirm(browser, cid)
     refused = browser.get("/me/passkeys/")
     assert (refused.status_code, refused.location) == (303, "/confirm/?next=/me/passkeys/")
-    assert "Confirm with a passkey that you have" in browser.get(refused.location).text
+    assert "To add a passkey, confirm with one you already have" in browser.get(refused.location).text
     assert confirm_with(browser, key).status_code == 303
     page = browser.get("/me/passkeys/")
     second = Authenticator(origin=ORIGIN)

@@ -153,7 +153,7 @@ def mark_of(vault: WorkerVault, described: dict[str, Any]) -> str:
 
 _UNFIT = {
     "OwnWordsUnfit": "Your own words must be one paragraph of at most 1000 characters.",
-    "OwnWordsUnused": "The mail says only that there is a message: your own words would stand nowhere.",
+    "OwnWordsUnused": "The mail says only that there is a message, so it cannot have your own words.",
     "SummaryMissing": "",
 }
 

@@ -34,13 +34,13 @@ HINTS = {
 }
 # What operators set, by the name of the variable without its prefix.
 OPERATORS = {
-    "ENVIRONMENT": lazy_gettext("What the portal runs as"),
+    "ENVIRONMENT": lazy_gettext("Kind of installation"),
     "LISTEN": lazy_gettext("Where the public site’s server listens"),
-    "METRICS_LISTEN": lazy_gettext("Where figures for monitoring are"),
+    "METRICS_LISTEN": lazy_gettext("Where your monitoring gets its figures"),
     "TRUSTED_PROXIES": lazy_gettext("Servers in front of the portal"),
     "CONSOLE_URL": lazy_gettext("Address of this console"),
     "CONSOLE_LISTEN": lazy_gettext("Where this console’s server listens"),
-    "APPROVALS": lazy_gettext("How many people agree to what goes out"),
+    "APPROVALS": lazy_gettext("How many people approve what goes out"),
     "CLI_APPROVAL": lazy_gettext("Commands that publish or email"),
     "MAIL_SENDER": lazy_gettext("Sender of all emails"),
     "DKIM_SELECTOR": lazy_gettext("Signature of emails (DKIM)"),
@@ -57,7 +57,7 @@ OPERATORS = {
     "IDENTITY_STORE": lazy_gettext("Where your customers’ accounts are"),
     "RETENTION_ACCOUNT_EVENTS": lazy_gettext("What changed in an account"),
     "RETENTION_CASES": lazy_gettext("Closed cases"),
-    "RETENTION_WAITING_REQUESTS": lazy_gettext("Requests that wait or failed"),
+    "RETENTION_WAITING_REQUESTS": lazy_gettext("Requests that are waiting or failed"),
     "RETENTION_UNSENT_MAILS": lazy_gettext("Emails that couldn’t be sent"),
     "RETENTION_SENT_MAILS": lazy_gettext("Records of sent emails"),
 }

@@ -115,7 +115,7 @@ def columns(slug: str, upload_id: str) -> Any:
             ignored.append(number)
         elif target in words.COLUMNS:
             if target != JOINED and target in dict(mapped).values():
-                faults[name] = _("Another column is this already. Only the name can come from several.")
+                faults[name] = _("Another column has this already. Only the name can come from several.")
             mapped.append((number, target))
     if not faults and (mapped or ignored) and "email" not in dict(mapped).values():
         faults[ALL_COLUMNS] = _("Choose the column that has the email addresses.")

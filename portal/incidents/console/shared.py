@@ -60,7 +60,9 @@ REFUSALS = {
     "asks": lazy_gettext("Decide first what the checker asks: fix it, or tick it."),
     "promise-missing": lazy_gettext("A holding statement says by when you’ll say more. Enter that time."),
     "promise-alone": lazy_gettext("Only a holding statement promises a time. Leave it empty."),
-    "promise-open": lazy_gettext("Say what becomes of the time you promised: keep it, or let it go."),
+    "promise-open": lazy_gettext(
+        "You promised news by a set time. Choose whether to keep that promise or drop it."
+    ),
     "time-passed": lazy_gettext("That time has passed. Choose a later one."),
     "scheduled": lazy_gettext("A publication is scheduled. Cancel it before you change anything."),
     "more-people": lazy_gettext("More people subscribed than were approved. Ask for approval again."),

@@ -167,7 +167,7 @@ def test_two_columns_cannot_be_the_same_thing_and_one_must_be_the_address(sender
     twice = sender.press(page, "columns", **(COLUMNS | {"column_5": "account_ref"}))
     assert twice.status_code == 422
     said = (
-        "&lt;b&gt;Bemerkung&lt;/b&gt;: Another column is this already. Only the name can come from several."
+        "&lt;b&gt;Bemerkung&lt;/b&gt;: Another column has this already. Only the name can come from several."
     )
     assert f'<a href="#column-5">{said}</a>' in twice.text
     assert re.findall(r'<select id="([^"]+)"[^>]+aria-invalid="true"', twice.text) == ["column-5"]

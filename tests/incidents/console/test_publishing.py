@@ -29,12 +29,12 @@ PROMISE = "We’ll say more by"
     [
         (
             {"promise": "keep", "more_by": "2026-11-25 12:00"},
-            r"25 November 2026, 12:00&nbsp;UTC</time> \(until now: <time [^>]*>23 November 2026, 18:00&nbsp;",
+            r"25 November 2026, 12:00&nbsp;UTC</time> \(instead of <time [^>]*>23 November 2026, 18:00&nbsp;",
             "25 November",
         ),
         (
             {"promise": "end"},
-            r"No time any more: the one that readers see ends \(<time [^>]*>23 November",
+            r"The promise is dropped: readers no longer see <time [^>]*>23 November",
             "",
         ),
     ],
@@ -48,7 +48,7 @@ def test_whoever_replaces_a_holding_statement_says_what_becomes_of_its_promise(
     assert 'name="more_by" value="2026-11-23 18:00"' in page
     unsaid = ana.send(PUBLISH, **promised)
     assert unsaid.status_code == 422
-    assert '<li><a href="#promise">What you promised: Say what becomes of the time' in unsaid.text
+    assert '<li><a href="#promise">What you promised: You promised news by a set time' in unsaid.text
     asked = ana.send(PUBLISH, **promised, **typed)
     assert re.search(told, ben.read(asked.location))
     approve(ben, asked.location)
@@ -80,7 +80,7 @@ def test_while_a_request_waits_its_page_says_whose_turn_it_is_and_asks_for_nothi
         assert "Ask for approval" not in shown
         assert "Publish this text" not in shown
         assert "/withdraw/" not in main_of(ben.read(page))
-    assert f'<a href="{asked.location}">waits for approval</a>' in ana.read("/incidents/")
+    assert f'<a href="{asked.location}">a request waits for approval</a>' in ana.read("/incidents/")
     ana.send(EDITOR, to=f"{asked.location}withdraw/")
     assert "must approve this" not in ana.read(EDITOR)
     assert "Ask for approval" in ana.read(PUBLISH)
@@ -90,7 +90,7 @@ def test_while_a_request_waits_its_page_says_whose_turn_it_is_and_asks_for_nothi
 @pytest.mark.sqlite  # what a page shows is no matter of the database
 def test_whoever_publishes_reads_that_legal_pages_are_drafts(draft, ana, sign_in):
     ana.send(EDITOR, **PARTS)
-    assert "Your readers will find drafts" in ana.read(PUBLISH)
+    assert "Your legal pages are still drafts" in ana.read(PUBLISH)
     admin = sign_in("Eve", Role.AUTHOR, Role.ADMIN)
     assert '<a href="/settings/imprint.en/">Imprint</a>' in admin.read(PUBLISH)
     assert ana.send(PUBLISH, language="en", accept="class-mismatch").status_code == 303

@@ -253,7 +253,7 @@ def test_a_holding_statement_is_offered_before_anything_is_typed_and_has_no_shor
     page = main_of(ana.read(EDITOR))
     assert page.index("Make it a holding statement") < page.index('id="title"')
     assert "First sentence: what happened" in page
-    assert "under the title of the incident, “Theft of bookings”" in page
+    assert "under the incident’s title, “Theft of bookings”" in page
     assert 'id="summary"' in page
     ana.send(EDITOR, **PARTS, kind="holding")
     assert 'id="summary"' not in ana.read(EDITOR)
