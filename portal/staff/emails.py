@@ -76,6 +76,20 @@ class ApprovalNeeded(StaffMail):
 
 
 @dataclass(frozen=True)
+class PostedAlone(StaffMail):
+    """A colleague posted an update alone: it is public. `url` is its page in the console."""
+
+    name: ClassVar[str] = "posted-alone"
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Return an example."""
+        return cls(
+            "https://console.example.com/incidents/order-archive/timeline/alone/00112233445566778899aabbccddeeff/"
+        )
+
+
+@dataclass(frozen=True)
 class SentBack(StaffMail):
     """What the reader asked for was sent back with a comment; `url` is its page in the console."""
 
@@ -107,6 +121,7 @@ MAILS: tuple[type[mail.Mail], ...] = (
     PasskeyInvitation,
     PasskeyInvited,
     ApprovalNeeded,
+    PostedAlone,
     SentBack,
     SignInChanged,
 )

@@ -114,6 +114,7 @@ def test_opening_every_link_of_every_mail_changes_nothing(
     after_a_press |= {
         "approval-needed",
         "checklist-reminder",
+        "posted-alone",
         "sent-back",
         "setting-changed",
         "sign-in-changed",

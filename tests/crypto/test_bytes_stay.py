@@ -224,6 +224,7 @@ LABELS = {
 MAILS = {
     "account-changed": ("", "not-me", None, "changed_at change browser system"),
     "approval-needed": ("", None, None, "url"),
+    "posted-alone": ("", None, None, "url"),
     "setting-changed": ("", None, None, "setting url"),
     "address-change": ("", "address-undo", None, "changed_at to made"),
     "address-confirm": ("address-confirm", "address-confirm", None, ""),

@@ -50,6 +50,7 @@ PURPOSES = {
     "checklist-reminder": lazy_gettext("Email to staff"),
     "staff-invitation": lazy_gettext("Email to staff"),
     "approval-needed": lazy_gettext("Email to staff"),
+    "posted-alone": lazy_gettext("Email to staff"),
     "sent-back": lazy_gettext("Email to staff"),
 }
 REASONS = {

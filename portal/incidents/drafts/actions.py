@@ -13,12 +13,13 @@ from portal.incidents.drafts import edits, facts, posting, releasing
 from portal.incidents.drafts.facts import Facts
 from portal.incidents.drafts.posting import ConfirmRefused, Post
 from portal.incidents.drafts.releasing import NotReleasable, Release
-from portal.incidents.models import PHASES
+from portal.incidents.models import PHASES, Update
 from portal.incidents.publishing import scheduling, withdrawing
 from portal.incidents.writing import UpdateUnknown, UpdateWithdrawn
 from portal.runtime.parts import IncidentUses, WorkerParts
-from portal.staff.approvals import telling
+from portal.staff import members
 from portal.staff.approvals.service import REQUEST, Action
+from portal.staff.emails import PostedAlone, tell
 from portal.staff.orders import Acting, Order, Refused
 from portal.staff.roles import Role
 
@@ -93,7 +94,7 @@ def orders(uses: IncidentUses) -> dict[str, Order]:
             if row is None:
                 raise NotReleasable("gone")
             if row.published_at is not None:
-                _tell_approvers(session, parts, acting, wanted.slug)
+                _tell_approvers(session, parts, acting, wanted.slug, row)
             return {"update": row.number}
 
     def withdraw(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
@@ -194,9 +195,13 @@ def _cancel(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> d
     return {}
 
 
-def _tell_approvers(session: Session, parts: WorkerParts, acting: Acting, slug: str) -> None:
-    url = f"{parts.settings.console.url}/incidents/{slug}/timeline/"
-    telling.tell_approvers(session, parts, (Role.APPROVER,), acting.member.id, url)
+def _tell_approvers(session: Session, parts: WorkerParts, acting: Acting, slug: str, row: Update) -> None:
+    """Mail each approver at once: what was posted alone is public, so nothing of it is gathered."""
+    alone = posting.newest_alone(session, row)
+    url = f"{parts.settings.console.url}/incidents/{slug}/timeline/alone/{alone.id.hex()}/"
+    for member in members.with_role(session, parts.vault, Role.APPROVER):
+        if member.id != acting.member.id:
+            tell(session, parts, member, PostedAlone(url))
 
 
 @contextmanager

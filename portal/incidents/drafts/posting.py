@@ -209,6 +209,12 @@ def posted_alone(session: Session, incident: Incident, unconfirmed_id: bytes) ->
     return row
 
 
+def newest_alone(session: Session, row: Update) -> Unconfirmed:
+    """Return the note of an update that its author has just posted alone."""
+    of_it = select(Unconfirmed).where(Unconfirmed.update_id == row.id)
+    return session.scalars(of_it.order_by(Unconfirmed.at.desc()).limit(1)).one()
+
+
 def said_alone(session: Session, alone: Unconfirmed) -> Said:
     """Return what was posted alone: the texts of that moment, which somebody may have changed since."""
     update = session.get_one(Update, alone.update_id)

@@ -121,7 +121,7 @@ def test_one_author_posts_alone_and_somebody_else_confirms(
     assert "Nobody answers at 2 a.m." in page
     assert "/confirm/" not in page
     with db.read() as session:  # who approves is told, the author is not
-        assert len(session.scalars(select(OutboxMail)).all()) == 1
+        assert list(session.scalars(select(OutboxMail.purpose))) == ["posted-alone"]
     look = link_to_look(ben)
     page = main_of(ben.read(look))
     assert "Ana posted it without a second person on <time" in page
@@ -137,6 +137,9 @@ def test_one_author_posts_alone_and_somebody_else_confirms(
     ben.send(look, to=confirm[1])
     assert "Posted without a second person" not in ben.read(TIMELINE)
     assert "Confirmed on <time" in ben.read(look)
+    ana.send(f"{begun()}post/", how="alone", reason="Nobody answers yet.")
+    with db.read() as session:  # each is public, so each is told, within a minute too
+        assert list(session.scalars(select(OutboxMail.purpose))) == ["posted-alone"] * 2
 
 
 def test_whoever_confirms_an_edit_sees_each_word_of_it_and_presses_nothing_to_look(posted, ana, ben, office):
