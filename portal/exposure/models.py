@@ -20,8 +20,9 @@ class ExposureList(Base):
     """One version of one incident's affected list; in clear it holds only counts.
 
     `data_key` is wrapped under the storage key; deleting it destroys the list. `class_counts` is JSON:
-    the number of people by data class, `language_counts` by language without its region. `duplicates`
-    counts the good rows of the file without an entry of their own, less further addresses in a row.
+    the number of people by data class, `language_counts` by language without its region, where ten or more
+    have it. `duplicates` counts the good rows of the file without an entry of their own, less further
+    addresses in a row.
     `notifying`: a notice to this version is being sent, so it must not be destroyed.
     """
 

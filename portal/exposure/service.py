@@ -112,8 +112,8 @@ def destroy(
 ) -> ExposureList:
     """Destroy the data key of a version, so that no copy of its rows can be read any more.
 
-    Writes the audit row. `delete_people` deletes the rows; the version stays, with its counts. Raises
-    ListUnknown, ListActive, and ListNotifying unless `stop_notice`.
+    Writes the audit row. `delete_people` deletes the rows; the version stays, with its counts except those
+    by language. Raises ListUnknown, ListActive, and ListNotifying unless `stop_notice`.
     """
     version = finished(session, incident_id, number)
     session.refresh(version, with_for_update=True)
@@ -122,7 +122,7 @@ def destroy(
     choice = session.get(ActiveList, incident_id, with_for_update=True)
     if choice is not None and choice.list_id == version.id:
         raise ListActive
-    version.data_key = None
+    version.data_key, version.language_counts = None, "{}"
     session.flush()
     slug = incidents.by_id(session, incident_id).slug
     audit.record(session, "exposure.purge", slug, {"version": number, "people": version.people}, now)
@@ -149,7 +149,7 @@ def counts_of(version: ExposureList) -> dict[str, int]:
 
 
 def languages_of(version: ExposureList) -> dict[str, int]:
-    """Return the people of a version by language; nothing where nobody counted them, as formerly.
+    """Return the people of a version by language; nothing where nobody counted them, or it is destroyed.
 
     The key is "" where the list names no language. Raises RowUnreadable where somebody altered the row.
     """

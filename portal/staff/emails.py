@@ -103,9 +103,9 @@ class SentBack(StaffMail):
 
 @dataclass(frozen=True)
 class SignInChanged(StaffMail):
-    """The reader has a new passkey or new recovery codes; `url` is the page that shows how they sign in.
+    """A passkey or the recovery codes of the reader changed; `url` is the page that shows how they sign in.
 
-    So a member notices what a taken console added in their name.
+    So a member notices what a taken console did in their name.
     """
 
     name: ClassVar[str] = "sign-in-changed"

@@ -39,7 +39,7 @@ REFUSALS = {
     "code": lazy_gettext("That code is wrong. Wait until your app shows a new one, then type that."),
     "first-passkey": lazy_gettext("Your first passkey needs a new invitation. Ask an admin."),
     "no-passkey": lazy_gettext("This passkey is gone already."),
-    "old-passkey": lazy_gettext("To add a passkey, confirm with one you already have. A code isn’t enough."),
+    "old-passkey": lazy_gettext("Confirm with a passkey that you have: a code isn’t enough here."),
     "last-way-in": lazy_gettext("This is your only way to sign in. Add another one first."),
     "too-large": lazy_gettext("This device makes passkeys that are too large for us. Use another device."),
     "address-taken": lazy_gettext("Somebody with this address is on the list already."),

@@ -73,16 +73,34 @@ def test_people_are_counted_by_their_language_once_each(lists):
     assert summary.people == 4
 
 
-def test_languages_are_stored_without_regions_and_the_rarest_together(lists):
-    tags = [f"{a}{b}" for a in "qrstuvwx" for b in "abcdefgh"]
-    rows = "".join(f"p{i}@northwind.example,{i},P,{tag}-AT,,\n" for i, tag in enumerate(tags))
-    lists.take_in(HEADER + rows + "ann@northwind.example,,,de,,\nben@northwind.example,,,de-AT,,\n")
+def test_languages_are_stored_without_regions_and_those_of_few_people_together(lists):
+    kept = {"de": 6, "de-AT": 6, "en": 10, "": 2}
+    stored = stored_languages(lists, kept | {"es": 9, "pt-BR": 9})
+    assert stored == {"*": 18, "de": 12, "en": 10, "": 2}
+    with lists.db.write() as session:
+        service.destroy(session, lists.id_of(SLUG), 1, lists.clock.now())
     with lists.db.read() as session:
-        (version,) = session.scalars(select(ExposureList))
-        stored = service.languages_of(version)
-    assert stored["de"] == 2
-    assert stored["*"] == 25
-    assert (len(stored), sum(stored.values())) == (41, 66)
+        assert service.languages_of(session.scalars(select(ExposureList)).one()) == {}
+
+
+def test_a_column_of_names_is_not_stored_as_languages(lists):
+    names = {"Kim": 12, "Bob-Smith": 11, "Zoe": 10}
+    assert stored_languages(lists, names | {"fr": 10}) == {"*": 33, "fr": 10}
+
+
+def test_more_than_forty_languages_are_stored_as_forty_and_the_others(lists):
+    tags = "af am ar az be bg bn ca cs cy da de el en es et eu fa fi fr".split()
+    tags += "ga gl gu he hi hr hu hy id is it ja ka kk km kn ko lo lt lv mk ml".split()
+    stored = stored_languages(lists, dict.fromkeys(tags, 10))
+    assert (len(stored), stored["*"], sum(stored.values())) == (41, 20, 420)
+
+
+def stored_languages(lists, counts):
+    """Import a list of so many people by tag, and return what is stored of their languages."""
+    tags = [tag for tag, count in counts.items() for _ in range(count)]
+    lists.take_in(HEADER + "".join(f"p{i}@northwind.example,{i},P,{tag},,\n" for i, tag in enumerate(tags)))
+    with lists.db.read() as session:
+        return service.languages_of(session.scalars(select(ExposureList)).one())
 
 
 def test_a_column_that_is_no_language_does_not_fill_the_memory(lists):

@@ -37,6 +37,11 @@ def scheduled(command, draft, write):
     return SLUG
 
 
+def test_the_command_sets_no_time_after_what_it_promises(command, scheduled):
+    held = ("--holding", "--more-by", AT)
+    assert "--more-by must be after --at" in command("publish", SLUG, "--at", AT, *held, status=2)
+
+
 def test_the_worker_publishes_at_the_time_and_nothing_that_came_later(
     command, scheduled, write, worker_parts, clock, client, db
 ):

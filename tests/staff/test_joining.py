@@ -58,6 +58,18 @@ def test_a_command_invites_and_the_link_lets_in_once(run, office, invited):
     assert office.browser().submit("/sign-in/", **by_recovery).status_code == 422
 
 
+def test_the_next_invitation_in_the_same_browser_has_another_secret(run, office, invited):
+    browser = office.browser()
+    browser.get(invited)
+    seen = KEY.findall(browser.get("/join/").text)
+    result = run("staff", "invite", "author", "ben@northwind.example", **ENVIRON)
+    browser.get(result.output.strip().removeprefix("http://localhost:8001"))
+    page = browser.get("/join/").text
+    assert "ben@northwind.example" in page
+    assert KEY.findall(page) != seen
+    assert KEY.findall(browser.get("/join/").text) == KEY.findall(page)
+
+
 def test_an_invitation_ends_after_three_days(office, invited):
     office.advance(timedelta(days=2, hours=23))
     browser = office.browser()

@@ -117,7 +117,7 @@ def test_a_code_adds_no_passkey_and_the_old_one_does(office, old):
     office.confirm(browser, cid)
     refused = browser.get("/me/passkeys/")
     assert (refused.status_code, refused.location) == (303, "/confirm/?next=/me/passkeys/")
-    assert "To add a passkey, confirm with one you already have" in browser.get(refused.location).text
+    assert "Confirm with a passkey that you have" in browser.get(refused.location).text
     assert confirm_with(browser, key).status_code == 303
     page = browser.get("/me/passkeys/")
     second = Authenticator(origin=ORIGIN)
@@ -139,9 +139,7 @@ def test_an_answer_that_a_confirmation_with_a_code_came_between_adds_nothing(off
 
 def test_nobody_removes_a_colleagues_passkey_or_the_last_way_in(office, old):
     browser, cid, _key = old
-    with office.db.read() as session:
-        mine = select(StaffCredential.id).where(StaffCredential.kind == "passkey")
-        number = session.scalars(mine).one().hex()
+    (number,) = ids(office, cid.id, "passkey")
     dee = office.as_role("admin")
     answer = press(dee, "/me/", "/me/passkeys/remove/", id=number)
     assert answer.location == "/me/"
@@ -153,3 +151,38 @@ def test_nobody_removes_a_colleagues_passkey_or_the_last_way_in(office, old):
     kept = press(browser, "/me/", "/me/passkeys/remove/", id=number)
     assert "This is your only way to sign in" in browser.get(kept.location).text
     assert kinds(office, cid.id) == ["passkey"]
+
+
+def test_a_passkey_goes_by_a_passkey_while_another_is_left_and_its_owner_is_told(office, old, smtp):
+    browser, cid, key = old
+    assert confirm_with(browser, key).status_code == 303
+    page = browser.get("/me/passkeys/")
+    fields = hidden(page.text) | {"passkey": Authenticator(origin=ORIGIN).create(options_of(page.text))}
+    browser.post("/me/passkeys/", data=fields, headers=SAME_SITE)
+    number, *_more = ids(office, cid.id, "passkey")
+    office.advance(timedelta(minutes=1))
+    office.confirm(browser, cid)
+    refused = press(browser, "/me/", "/me/passkeys/remove/", id=number)
+    assert (refused.status_code, refused.location) == (303, "/confirm/?next=/me/")
+    assert len(ids(office, cid.id, "passkey")) == 2
+    assert confirm_with(browser, key).status_code == 303
+    drain(office.parts)
+    smtp.messages.clear()
+    assert press(browser, "/me/", "/me/passkeys/remove/", id=number).location == "/me/"
+    assert kinds(office, cid.id) == ["passkey", "password", "totp"]
+    drain(office.parts)
+    assert [one.recipients for one in smtp.messages] == [(cid.address,)]
+
+
+@pytest.mark.parametrize("kind", ["totp", "password"])
+def test_only_passkeys_go_as_passkeys(office, old, kind):
+    browser, cid, _key = old
+    (number,) = ids(office, cid.id, kind)
+    press(browser, "/me/", "/me/passkeys/remove/", id=number)
+    assert kinds(office, cid.id) == ["passkey", "password", "totp"]
+
+
+def ids(office, member_id, kind):
+    with office.db.read() as session:
+        mine = (StaffCredential.member_id == member_id) & (StaffCredential.kind == kind)
+        return [one.hex() for one in session.scalars(select(StaffCredential.id).where(mine))]

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
 
+from babel import Locale
+from babel.core import UnknownLocaleError
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -28,6 +30,8 @@ from portal.people_files.sorting import Sorter, sort_folder
 from portal.people_files.stopping import EXPECTED, ImportStopped
 
 _MOST_LANGUAGES = 40
+# A language that fewer people have is counted with others: a smaller count could be about one person.
+_FEWEST_SPEAKERS = 10
 
 
 class ImportUndecided(Exception):
@@ -129,14 +133,31 @@ def _begin(db: Database, vault: WorkerVault, clock: Clock, source: Source) -> tu
 
 
 def _by_language(counts: Mapping[str, int]) -> dict[str, int]:
-    """Return the people by language, without regions, as they are stored: the rarest are counted together."""
+    """Return the people by language, without regions, as they are stored.
+
+    Languages that few people have are counted together, and so is what is no language: a column of names
+    that somebody took for one must not lie in clear.
+    """
     people: Counter[str] = Counter()
     for tag, count in counts.items():
-        people[tag if tag == OTHERS else tag.partition("-")[0].lower()] += count
-    for tag, count in people.most_common()[_MOST_LANGUAGES:]:
-        del people[tag]
-        people[OTHERS] += count
+        people[_language(tag)] += count
+    most = {tag for tag, _ in people.most_common(_MOST_LANGUAGES)}
+    for tag, count in tuple(people.items()):
+        if tag not in ("", OTHERS) and (count < _FEWEST_SPEAKERS or tag not in most):
+            del people[tag]
+            people[OTHERS] += count
     return dict(people.most_common())
+
+
+def _language(tag: str) -> str:
+    """Return the language of a tag, without its region: empty where it is, others where nobody knows it."""
+    language = tag.partition("-")[0].lower()
+    try:
+        if language:
+            Locale.parse(language)
+    except (ValueError, UnknownLocaleError):
+        return OTHERS
+    return language
 
 
 def _finish(

@@ -62,6 +62,8 @@ def publish(
         return
     promise = _promise(context.settings, more_by, now, holding=holding)
     later = None if at is None else future(context.settings, "--at", at, now)
+    if promise is not None and later is not None and promise <= later:
+        raise click.UsageError("--more-by must be after --at: else readers get a time that has passed")
     vault = context.worker_vault() if confirm and (later or unannounced(context, slug)) else None
     if not confirm:
         with context.db.read() as session:

@@ -63,6 +63,7 @@ REFUSALS = {
     "promise-open": lazy_gettext(
         "You promised news by a set time. Choose whether to keep that promise or drop it."
     ),
+    "promise-early": lazy_gettext("You promise a time before the text goes out. Choose a later one."),
     "time-passed": lazy_gettext("That time has passed. Choose a later one."),
     "scheduled": lazy_gettext("A publication is scheduled. Cancel it before you change anything."),
     "more-people": lazy_gettext("More people subscribed than were approved. Ask for approval again."),

@@ -35,6 +35,7 @@ bp = StaffPages("timeline", __name__)
 _PATH = "/incidents/<slug>/timeline/"
 _DRAFT = f"{_PATH}<string(length=16):key>/"
 KEY_BYTES = 8
+KEEP, END = "keep", "end"  # what becomes of a promised time: the entry's own, or none, replaces it
 TIMES = (entries.OCCURRED, entries.NEXT_BY)
 
 
@@ -183,16 +184,21 @@ def post(slug: str, key: str) -> Any:
         mails = bool(draft.parts[entries.NOTIFY]) and not edits.was_mailed(session, incident, key)
         asked = shared.requests(session, POST, slug, key)
         edited = _edited(session, slug, key, draft)
+    stake = _stake(incident, key, draft)
     asks = shared.asked(told)
     stopped = any(one.finding.weight is Weight.STOP for one in told)
     fault = ""
     if request.method == "POST":
         accepted = tuple(code for code in asks if code in request.form.getlist("accept"))
         revision = request.form.get("revision", 0, type=int)
-        wanted = Post(slug, key, revision, accepted, releasing.headroom(people) if mails else 0)
+        most, promise = releasing.headroom(people) if mails else 0, request.form.get("promise", "")
+        promised = request.form.get("promised", "") if promise in (KEEP, END) else ""
+        wanted = Post(slug, key, revision, accepted, most, promised, keeps=promise == KEEP)
         try:
             if stopped or len(accepted) < len(asks):
                 raise NotReleasable("stops" if stopped else "asks")
+            if stake and not promised:
+                raise NotReleasable("promise-open")
             if request.form.get("how") == "alone" or incident.state != PUBLISHED:
                 return _post_alone(incident, wanted)
             with console.db.read() as session:
@@ -225,6 +231,9 @@ def post(slug: str, key: str) -> Any:
         given=request.form,
         edits=edits.number_of(key),
         edited=edited,
+        promised=incident.more_by if stake else None,
+        promised_written=releasing.written(incident.more_by),
+        passed=incident.more_by is not None and incident.more_by <= console.clock.now(),
     )
     return (page, REFUSED) if fault else page
 
@@ -291,6 +300,14 @@ def _edited(session: Session, slug: str, key: str, draft: Draft) -> list[tuple[s
         return edits.changed_of(posting.described(session, Post(slug, key, draft.revision)))
     except (NotReleasable, UpdateUnknown):
         return []
+
+
+def _stake(incident: Incident, key: str, draft: Draft) -> bool:
+    """Return whether a new entry would change what readers were promised; an edit never does."""
+    try:
+        return edits.number_of(key) is None and posting.at_stake(incident, entries.read(draft.parts))
+    except EntryInvalid:  # the checker stops it
+        return False
 
 
 def _told(session: Session, incident: Incident, draft: Draft) -> dict[str, Any]:

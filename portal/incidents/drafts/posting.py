@@ -40,13 +40,19 @@ class ConfirmRefused(ValueError):
 
 @dataclass(frozen=True)
 class Post:
-    """The draft that is to be posted, as it was saved once; `most` is how many may be mailed at most."""
+    """The draft that is to be posted, as it was saved once; `most` is how many may be mailed at most.
+
+    `promised` is the time that readers were promised when somebody said what becomes of it: it stays as it is
+    where the post `keeps` it, else what the draft says replaces it.
+    """
 
     slug: str
     key: str
     revision: int
     accepted: tuple[str, ...] = ()
     most: int = 0
+    promised: str = ""
+    keeps: bool = False
 
     @property
     def fields(self) -> dict[str, str]:
@@ -56,6 +62,8 @@ class Post:
             "draft": f"{self.key}:{self.revision}",
             "accepted": " ".join(sorted(set(self.accepted))),
             "most": str(self.most),
+            **({"promised": self.promised} if self.promised else {}),
+            **({"keeps": "yes"} if self.keeps else {}),
         }
 
     @classmethod
@@ -64,7 +72,15 @@ class Post:
         try:
             key, _, revision = fields["draft"].rpartition(":")
             accepted = tuple(fields["accepted"].split())
-            return cls(fields["slug"], key, int(revision), accepted, int(fields["most"]))
+            return cls(
+                fields["slug"],
+                key,
+                int(revision),
+                accepted,
+                int(fields["most"]),
+                promised=fields.get("promised", ""),
+                keeps=fields.get("keeps") == "yes",
+            )
         except (KeyError, ValueError) as error:
             raise NotReleasable("fields") from error
 
@@ -112,10 +128,24 @@ def described(session: Session, post: Post) -> Described:
     if number is not None:  # the promise is not an edit's
         shown["occurred"] = edits.occurred_of(session, incident, number, entry)
         return shown | edits.described(session, incident, number, entry, post.most)
+    if at_stake(incident, entry) and post.promised != written(incident.more_by):
+        raise NotReleasable("promise-open")
+    next_by = _next_by(incident, post, entry)
+    promised = {"promised": written(incident.more_by)} if incident.more_by else {}
     return shown | {
-        "next_by": written(entry.next_by),
+        "next_by": written(next_by),
+        **promised,
+        **({"ends": True} if promised and next_by is None else {}),
         "mailed_at_most": post.most if entry.notify else 0,
     }
+
+
+def at_stake(incident: Incident, entry: Entry) -> bool:
+    """Return whether a new entry says another time than readers were promised, or none.
+
+    Its draft may be older than the promise, so somebody says what becomes of it.
+    """
+    return incident.more_by is not None and incident.more_by != entry.next_by
 
 
 def post(
@@ -147,8 +177,11 @@ def post(
         raise NotReleasable("more-people", most=wanted.most)
     number = edits.number_of(wanted.key)
     if number is None:
+        next_by = _next_by(incident, wanted, entry)
+        if next_by is not None and next_by <= now:
+            raise NotReleasable("time-passed")
         row = _store(session, wanted, entry, now)
-        service.set_promise(session, incident, entry.next_by, now)
+        service.set_promise(session, incident, next_by, now)
     else:
         row = edits.store(session, wanted.slug, number, entry, wanted.accepted, now)
     if row.notify and row.announced_at is None:
@@ -240,6 +273,11 @@ def confirm(session: Session, slug: str, unconfirmed_id: bytes, by: str, now: da
     session.flush()
     audit.record(session, "incidents.confirm", slug, {"update": update.number}, now)
     return row
+
+
+def _next_by(incident: Incident, post: Post, entry: Entry) -> datetime | None:
+    """Return what readers are promised once an entry is posted."""
+    return incident.more_by if post.keeps and incident.more_by is not None else entry.next_by
 
 
 def _entry(session: Session, incident: Incident, post: Post) -> Entry:

@@ -144,6 +144,8 @@ def _refuse_promise(release: Release, *, holding: bool, stake: bool) -> None:
         raise NotReleasable("promise-missing")
     if stake and (release.more_by is None) != release.ends:
         raise NotReleasable("promise-open")
+    if release.at is not None and release.more_by is not None and release.more_by <= release.at:
+        raise NotReleasable("promise-early")
     if (release.more_by is not None and not (holding or stake)) or (release.ends and not stake):
         raise NotReleasable("promise-alone")
 

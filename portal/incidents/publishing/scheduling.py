@@ -6,9 +6,11 @@ confirmed cannot be edited or discarded until it is published or cancelled.
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hmac import compare_digest
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -63,8 +65,8 @@ def schedule(
     """
     incident = planned.incident
     service.refuse_scheduled(session, incident)
-    promise = None if more_by is None else more_by.astimezone(UTC).isoformat()
-    said = planned.content | {"accepted": list(accepted), "more_by": promise}
+    said = planned.content | {"accepted": list(accepted), "more_by": _iso(more_by)}
+    said |= {"promised": _iso(incident.more_by)}
     said |= ({"request": request} if request else {}) | ({"whole": True} if whole else {})
     content = json.dumps(said, sort_keys=True)
     row = Schedule(incident_id=incident.id, at=at, content=content)
@@ -129,8 +131,8 @@ def publish_due(
     if row.fault is None and not _confirmed_last(session, slug, row):
         row.fault = CANCELLED
     if row.fault is None and chosen is not None and content is not None:
-        more_by = content["more_by"] and datetime.fromisoformat(content["more_by"])
-        accepted, whole = tuple(content["accepted"]), "whole" in content
+        more_by, whole = _promise(incident, content, now)
+        accepted = tuple(content["accepted"])
         found = checks.findings(session, settings, chosen, more_by=None if whole else more_by)
         open_now = [*checks.stopping(found), *checks.asking(found, accepted)]
         if not open_now:
@@ -150,6 +152,25 @@ def publish_due(
         slug,
     )
     return None
+
+
+def _promise(incident: Incident, content: Mapping[str, Any], now: datetime) -> tuple[datetime | None, bool]:
+    """Return what readers are promised once it is public, and whether these are no holding statement.
+
+    What an update promised or took back after the publication was confirmed is the later word: it stays. Only
+    a holding statement cannot do without a time to come. An earlier version stored no `promised`.
+    """
+    said = content["more_by"] and datetime.fromisoformat(content["more_by"])
+    whole, newer = said is None or "whole" in content, incident.more_by
+    if content.get("promised", _iso(newer)) == _iso(newer):
+        return said, whole
+    if not whole and (newer is None or newer <= now):
+        return said, whole
+    return newer, whole
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).isoformat()
 
 
 def _confirmed_last(session: Session, slug: str, row: Schedule) -> bool:

@@ -167,7 +167,8 @@ def remove_passkey() -> Response:
     try:
         sending.order("remove-passkey", id=request.form.get("id", ""))
     except OrderRefused as error:
-        return sending.failed(refusal(error.reason), "/me/")
+        here = "/confirm/?next=/me/"
+        return sending.failed(refusal(error.reason), here if error.reason == "old-passkey" else "/me/")
     return sending.done(_("The passkey is removed. Sign in again."), "/me/")
 
 

@@ -129,6 +129,8 @@ def open_invitation(token: str) -> BaseResponse:
     """Take the token out of the address."""
     if not tokens.looks_like_token(token):
         frame.gone()
+    if session.get(INVITED) != token:
+        session.pop("app secret", None)  # whoever opened another link in this browser has seen that one
     session[INVITED] = token
     response = frame.see_other("staff.join")
     response.headers["Referrer-Policy"] = "no-referrer"

@@ -201,21 +201,26 @@ def show_credentials(parts: WorkerParts, acting: Acting, _fields: Mapping[str, s
 
 
 def remove_passkey(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Remove a passkey, but not the only way in. Fields: id."""
+    """Remove a passkey, but not the only way in. Fields: id.
+
+    Who has another one confirms with it: a code that was watched takes no passkey away.
+    """
     with parts.db.write() as session:
         member = members.verified(session, parts.vault, acting.member.id)
-        kinds = credentials.kinds(credentials.of(session, parts.vault, member.id))
-        if kinds.get(Kind.PASSKEY, 0) < 2 and Kind.PASSWORD not in kinds:  # noqa: PLR2004 - not the last
-            raise Refused("last-way-in")
-        try:
-            removed = credentials.remove(session, parts.vault, member.id, bytes.fromhex(fields["id"]))
-        except ValueError:
-            removed = False
-        if not removed:
+        found = credentials.of(session, parts.vault, member.id)
+        kinds = credentials.kinds(found)
+        gone = next((one for one in found if one.id.hex() == fields["id"]), None)
+        if gone is None or gone.kind is not Kind.PASSKEY:
             raise Refused("no-passkey")
+        if kinds[Kind.PASSKEY] > 1:
+            _refuse_without_old_one(acting, kinds)
+        elif Kind.PASSWORD not in kinds:
+            raise Refused("last-way-in")
+        credentials.remove(session, parts.vault, member.id, gone.id)
         now = parts.clock.now()
         members.change(session, parts.vault, member)
         audit.record(session, "staff.remove-passkey", member.id.hex(), {}, now)
+        tell(session, parts, member, SignInChanged(f"{parts.settings.console.url}/me/"))
     return {}
 
 

@@ -1,14 +1,14 @@
 """The timeline's composer: a text to start from, a time that means one moment, a post in company or alone."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
 from portal.console.uses import remembered
-from portal.incidents import announcing
+from portal.incidents import announcing, service
 from portal.incidents.console import timeline
 from portal.incidents.models import Incident, Update
 from portal.outbox.models import OutboxMail
@@ -85,6 +85,38 @@ def test_an_entry_starts_from_its_phases_text_and_goes_out_once_approved(
     with db.read() as session:
         assert [one.number for one in announcing.waiting(session, worker_parts.vault)] == [1]
     assert ana.get(where).status_code == 404  # its draft is gone
+
+
+@pytest.mark.sqlite  # what a page shows is no matter of the database
+def test_an_entry_begun_before_a_promise_says_what_becomes_of_it(published, ana, ben, begun, office):
+    where = begun(next_by="")
+    assert "What you promised" not in ana.read(f"{where}post/")
+    with office.db.write() as session:  # a colleague promises news meanwhile
+        six = datetime(2026, 11, 24, 6, tzinfo=UTC)
+        service.set_promise(session, service.locked(session, SLUG), six, office.clock.now())
+    page = main_of(ana.read(f"{where}post/"))
+    assert re.search(r"you’ll say more by <time [^>]*>24 November 2026, 06:00", page)
+    assert 'name="promise" value="keep" checked' in page
+    unsaid = ana.send(f"{where}post/", how="alone", reason="Nobody is awake.", promise="")
+    assert unsaid.status_code == 422
+    assert "Say what becomes of the time you promised" in unsaid.text
+    ended = ana.send(f"{where}post/", how="two", promise="end")
+    assert re.search(r"the one that readers see ends \(<time [^>]*>24 November", ben.read(ended.location))
+    ana.send(where, **TEXT)
+    other = ana.send(f"{where}post/", how="two", promise="end")
+    words = r"23 November 2026, 17:00&nbsp;UTC .*\(instead of <time [^>]*>24 November"
+    assert re.search(words, ben.read(other.location))
+    ana.send(f"{where}post/", how="alone", reason="Nobody is awake.", promise="keep")
+    with office.db.read() as session:
+        assert service.by_slug(session, SLUG).more_by == six
+    late = ana.send(TIMELINE, to=f"{TIMELINE}new/", phase="contained").location
+    ana.send(late, **TEXT | {"next_by": ""})
+    with office.db.write() as session:
+        passed = office.clock.now()
+        service.set_promise(session, service.locked(session, SLUG), passed, passed)
+    page = main_of(ana.read(f"{late}post/"))
+    assert 'name="promise" value="end" checked' in page
+    assert 'value="keep"' not in page
 
 
 def test_an_hour_that_came_twice_is_asked_about(published, ana, begun):

@@ -1,6 +1,7 @@
 """Entries of the timeline: their times, what they mail, and one author alone at 2 a.m."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -183,11 +184,42 @@ def test_the_promise_of_the_next_update_is_kept_renewed_or_taken_back(
     same = write_entry(next_by=begun["next_by"], notify="")
     perform(same, shown(same))
     assert promise() == datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
-    past = write_entry(next_by="2026-11-23 07:00")
+    past = replace(write_entry(next_by="2026-11-23 07:00"), promised="2026-11-23T17:00:00+00:00")
     assert refused(perform, past, shown(past)) == "stops"
-    none = write_entry(next_by="")
+    none = replace(write_entry(next_by=""), promised="2026-11-23T17:00:00+00:00")
+    assert shown(none)["ends"] is True
     perform(none, shown(none))
     assert promise() is None
+
+
+def test_no_promise_is_lost_by_an_entry_that_was_begun_before_it(
+    published, write_entry, shown, perform, clock, db
+):
+    def promise(at):
+        with db.write() as session:
+            service.set_promise(session, service.locked(session, SLUG), at, clock.now())
+
+    six = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+    begun = write_entry()
+    approved = shown(begun)
+    promise(six)
+    assert refused(perform, begun, approved) == "promise-open"  # approved before
+    assert refused(perform, begun) == "promise-open"  # alone
+    assert refused(shown, replace(begun, keeps=True)) == "promise-open"
+    kept = replace(begun, promised="2026-11-24T06:00:00+00:00", keeps=True)
+    assert Post.read(kept.fields) == kept
+    assert shown(kept)["promised"] == shown(kept)["next_by"] == "2026-11-24T06:00:00+00:00"
+    assert "ends" not in shown(kept)
+    promise(six + timedelta(hours=1))
+    assert refused(perform, kept) == "promise-open"  # what somebody said was of another one
+    promise(six)
+    approved = shown(kept)
+    clock.at = six
+    assert refused(perform, kept, approved) == "time-passed"
+    clock.at = six - timedelta(minutes=1)
+    perform(kept, approved)
+    with db.read() as session:
+        assert service.by_slug(session, SLUG).more_by == six
 
 
 def test_what_an_entry_lacks_is_said_with_its_place(published, write_entry, told):

@@ -263,6 +263,56 @@ def test_a_whole_statement_at_a_set_time_keeps_the_promise(
     assert "holding" not in logged()
 
 
+@pytest.mark.parametrize("ends", [True, False])
+@pytest.mark.parametrize("newer", [SIX + timedelta(days=2), None])
+def test_what_an_update_promised_after_a_time_was_set_stays(
+    promised, shown, perform, write_parts, worker_parts, clock, db, ends, newer
+):
+    whole = Release(SLUG, (write_parts(**REST, holding=""),), accepted=("class-mismatch",))
+    later = replace(whole, at=clock.now() + timedelta(minutes=10), ends=ends, more_by=None if ends else SIX)
+    perform(later, shown(later))
+    with db.write() as session:
+        service.set_promise(session, service.locked(session, SLUG), newer, clock.now())
+    clock.advance(timedelta(minutes=11))
+    jobs.publish_due(worker_parts)
+    with db.read() as session:
+        incident = service.by_slug(session, SLUG)
+        assert incident.more_by == newer
+        assert service.newest_public(session, incident) == 2
+
+
+@pytest.mark.parametrize(
+    ("newer", "expected"),
+    [
+        (SIX + timedelta(days=2), SIX + timedelta(days=2)),
+        (None, SIX),
+        (datetime(2026, 11, 23, 8, 0, tzinfo=UTC), SIX),
+    ],
+)
+def test_a_holding_statement_at_a_set_time_has_a_time_to_come(
+    draft, shown, perform, write_parts, worker_parts, clock, db, newer, expected
+):
+    def promise(at):
+        with db.write() as session:
+            service.set_promise(session, service.locked(session, SLUG), at, clock.now())
+
+    promise(SIX + timedelta(days=1))
+    held = Release(SLUG, (write_parts(**PARTS, holding="yes"),), more_by=SIX)
+    later = replace(held, at=clock.now() + timedelta(minutes=10))
+    perform(later, shown(later))
+    promise(newer)
+    clock.advance(timedelta(minutes=11))
+    jobs.publish_due(worker_parts)
+    with db.read() as session:
+        assert service.by_slug(session, SLUG).more_by == expected
+
+
+def test_nothing_goes_out_with_a_promise_that_has_passed_by_then(promised, shown, write_parts):
+    whole = Release(SLUG, (write_parts(**REST, holding=""),), accepted=("class-mismatch",), more_by=SIX)
+    assert refused(shown, replace(whole, at=SIX)) == "promise-early"
+    assert shown(replace(whole, at=SIX - timedelta(minutes=1)))["more_by"] == "2026-11-24T06:00:00+00:00"
+
+
 def test_the_command_says_which_promise_ends(promised, write, portal):
     portal("incidents", "statement", SLUG, write(STATEMENT))
     told = portal("incidents", "publish", SLUG, "--accept", "class-mismatch", status=2).output
