@@ -123,6 +123,9 @@ def verify(context: Context, holds: list[service.Mark], *, as_json: bool) -> Non
             f"{requests} intact too: {counts['signed']} approved with a passkey, "
             f"{counts['codes']} with a code, {counts['alone']} without a second person."
         )
+    if counts.get("destroyed"):
+        texts = counted(counts["destroyed"], "of them shows", "of them show")
+        click.echo(f"{texts} less than was approved: the text was destroyed since, as the log says.")
     if seen.entries:
         click.echo(
             f"Its last entry is {seen.last}. Note it outside this system, and compare later: "

@@ -119,7 +119,7 @@ def test_what_was_approved_with_a_passkey_or_a_code_is_intact(office, approve, k
     assert status == 0, said
     assert "3 requests are intact too: 1 approved with a passkey, 1 with a code, 0 without a second" in said
     told = json.loads(verify("--json")[1])
-    assert told["approvals"] == {"requests": 3, "signed": 1, "codes": 1, "alone": 0}
+    assert told["approvals"] == {"requests": 3, "signed": 1, "codes": 1, "alone": 0, "destroyed": 0}
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,21 @@ def test_even_with_the_workers_keys_nobody_makes_a_passkeys_signature(office, ap
     assert f"request {one.hex()} (staff.invite) was approved without a proof" in verify()[1]
     change(office, one, signed=True, shown='{"member":"another"}')
     assert "shows something else than what its hash was made of" in verify()[1]
+
+
+def test_a_request_whose_text_was_erased_is_counted_and_only_where_the_log_says_so(office, approve, verify):
+    one, other = approve("eve@northwind.example"), approve("kim@northwind.example")
+    with office.db.write() as session:
+        row = service.verified(session, office.parts.vault, one)
+        service.destroy(session, office.parts.vault, row, {}, None, office.clock.now())
+    status, said = verify()
+    assert status == 0, said
+    assert "1 of them shows less than was approved: the text was destroyed since, as the log says." in said
+    change(office, other, signed=True, shown='{"destroyed":true}')
+    status, said = verify()
+    assert status == 1
+    assert f"request {other.hex()} (staff.invite) shows less than it did, but the log has no text" in said
+    assert one.hex() not in said
 
 
 def test_an_approval_of_ones_own_is_named(office, approve, verify):

@@ -74,6 +74,7 @@ LABELS = {
 # Of what is either so or not told.
 SO = {
     "again": lazy_gettext("not for the first time"),
+    "destroyed": lazy_gettext("its text is destroyed"),
     "discreet": lazy_gettext("emails say nothing of the breach"),
     "dry_run": lazy_gettext("only tried"),
     "ends_promise": lazy_gettext("the promise of news dropped"),

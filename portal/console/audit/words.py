@@ -32,6 +32,7 @@ SENTENCES = {
     "approvals.done": lazy_gettext("Done as approved: %(what)s"),
     "approvals.failed": lazy_gettext("Couldn’t do what was approved: %(what)s"),
     "approvals.sent-back": lazy_gettext("Sent back: %(what)s"),
+    "approvals.erase": lazy_gettext("Destroyed what a request showed: %(what)s"),
     "approvals.withdrawn": lazy_gettext("Withdrew a request: %(what)s"),
     "campaigns.draft": lazy_gettext("Drafted a notice for %(subject)s"),
     "campaigns.failed": lazy_gettext("Exported who a notice of %(subject)s didn’t reach"),

@@ -51,21 +51,21 @@ def withdraw(
     """Withdraw a version of the statement or an update.
 
     Its address stays and says when and why; the text is hidden, and mails about it that wait are not sent.
-    With --erase the text is also overwritten in the database, and so are the copies that mails are made from.
+    With --erase the text is also overwritten in the database, and so are the copies that mails are made from,
+    its drafts, and what staff were shown of it to approve. That needs the worker's keys.
     """
     if (version is None) == (update is None):
         raise click.UsageError("Give either --version N or --update ID.")
-    for language, _text in others:
-        check_language(context.settings, language)
-        if language == context.settings.default_language:
-            raise click.UsageError(f"The reason in {language} is that of --reason.")
-    reason, told = withdrawing.checked_reason(reason), withdrawing.checked_others(dict(others))
+    reason, told = withdrawing.checked_reason(reason), _others(context, others)
     if not confirm:
         with context.db.read() as session:
             incident = service.by_slug(session, slug)
             for line in _foretell(session, context, incident, version, update, erase=erase):
                 click.echo(line)
         raise DecisionNeeded("Nothing was withdrawn. To do it, add --confirm.")
+    from portal.incidents.drafts import erasing  # noqa: PLC0415 - loads much of staff: the group starts lean
+
+    vault = context.worker_vault() if erase else None
     now = context.clock.now()
     with context.db.write() as session:
         incident = service.by_slug(session, slug)
@@ -73,17 +73,29 @@ def withdraw(
         if version is not None:
             since = _public_since(session, incident, version)
             withdrawing.withdraw_version(session, slug, version, reason, now, erase=erase, others=told)
-            if erase:
+            if vault is not None:
                 uses(context).forget_notices(session, incident.id, since)
+                erasing.of_version(session, vault, slug, version, since, None, now)
         elif update is not None:
             update_id = withdrawing.withdraw_update(
                 session, slug, update, reason, now, erase=erase, others=told
             )
             uses(context).forget_update(session, update_id)
+            if vault is not None:
+                erasing.of_update(session, vault, slug, update, None, now)
     for line in lines:
         click.echo(line)
     path = f"statement/{version}/" if version is not None else f"updates/{update}/"
     click.echo(f"{'erased' if erase else 'withdrawn'}: {context.settings.base_url}/incidents/{slug}/{path}")
+
+
+def _others(context: Context, others: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Return the reasons in other languages. Raises UsageError, ReasonInvalid."""
+    for language, _text in others:
+        check_language(context.settings, language)
+        if language == context.settings.default_language:
+            raise click.UsageError(f"The reason in {language} is that of --reason.")
+    return withdrawing.checked_others(dict(others))
 
 
 def _foretell(
@@ -107,6 +119,7 @@ def _foretell(
     if erase:
         lines += [
             "Its text is destroyed, its fingerprint too. Nobody can bring it back.",
+            "What staff were shown of it to approve is destroyed too; the log keeps the hashes of that.",
             "It stays in mails that left, in copies that others made, and in your backups: delete those.",
             "The copies of pages that nginx keeps are replaced within a minute.",
             "To take what the database's files still hold of it: portal db vacuum",
@@ -125,6 +138,11 @@ def _of_version(
         lines.append(f"Then there is no statement. Next: portal incidents statement {incident.slug} FILE")
     elif newest < number:
         lines.append(f"Version {newest} is the newest again.")
+    if erase:
+        lines.append(
+            "All drafts of the statement in the staff console are destroyed too. To keep a corrected one: "
+            "withdraw without --erase, publish it, then erase."
+        )
     for began in uses(context).notices(session, incident.id, _public_since(session, incident, number)):
         which = f"The notice that began at {time_text(began)} is still being sent"
         if erase:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from portal.incidents import service
-from portal.incidents.drafts import edits, facts, posting, releasing
+from portal.incidents.drafts import edits, erasing, facts, posting, releasing
 from portal.incidents.drafts.facts import Facts
 from portal.incidents.drafts.posting import ConfirmRefused, Post
 from portal.incidents.drafts.releasing import NotReleasable, Release
@@ -97,7 +97,7 @@ def orders(uses: IncidentUses) -> dict[str, Order]:
                 _tell_approvers(session, parts, acting, wanted.slug, row)
             return {"update": row.number}
 
-    def withdraw(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
+    def withdraw(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
         """Withdraw a public text.
 
         Fields: slug, what (version or update), number, reason, reasons (by other languages, JSON), erase.
@@ -110,6 +110,8 @@ def orders(uses: IncidentUses) -> dict[str, Order]:
                     session, slug, number, reason, now, erase=erase, others=others
                 )
                 uses.forget_update(session, update_id)
+                if erase:
+                    erasing.of_update(session, parts.vault, slug, number, acting.member.id, now)
                 return {}
             incident = service.by_slug(session, slug)
             rows = withdrawing.published_version(session, incident, number)
@@ -117,6 +119,7 @@ def orders(uses: IncidentUses) -> dict[str, Order]:
             withdrawing.withdraw_version(session, slug, number, reason, now, erase=erase, others=others)
             if erase:
                 uses.forget_notices(session, incident.id, since)
+                erasing.of_version(session, parts.vault, slug, number, since, acting.member.id, now)
             return {}
 
     return {

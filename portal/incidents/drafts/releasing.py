@@ -275,14 +275,20 @@ def _is_done(
 
 def _is_public(session: Session, incident: Incident, text: Mapping[str, Any]) -> bool:
     """Return whether a version that was shown is public, with the same words."""
+    row = stored(session, incident, text)
+    return row is not None and row.published_at is not None
+
+
+def stored(session: Session, incident: Incident, text: Mapping[str, Any]) -> Statement | None:
+    """Return the version that was shown, public or waiting, where it has the same words; else None."""
     version = (Statement.language == text["language"]) & (Statement.number == text["version"])
-    public = version & (Statement.incident_id == incident.id) & Statement.published_at.is_not(None)
-    row = session.scalar(select(Statement).where(public))
+    row = session.scalar(select(Statement).where(version, Statement.incident_id == incident.id))
     if row is None:
-        return False
+        return None
     parts = files.of_text(checks.text_of(row))
     same = all(parts[key] == text[key] for key in (*files.LINES, files.APOLOGY))
-    return same and [list(one) for one in files.sections_of(parts)] == text["sections"]
+    same = same and [list(one) for one in files.sections_of(parts)] == text["sections"]
+    return row if same else None
 
 
 def _refuse_findings(found: Iterable[Placed], wanted: Release) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hmac import compare_digest
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -32,6 +33,7 @@ class _Entry:
 
     state: str
     digest: str
+    destroyed: bool
 
 
 def check(session: Session, vault: WorkerVault) -> tuple[dict[str, int], list[str]]:
@@ -42,11 +44,12 @@ def check(session: Session, vault: WorkerVault) -> tuple[dict[str, int], list[st
     """
     logged = {
         subject: _Entry(
-            State.OPEN if action == _ASKED else action.removeprefix(LOGGED), str(details["digest"])
+            _state(action, details), str(details["digest"]), details.get(service.DESTROYED) is True
         )
         for subject, action, details in audit.newest_of_each(session, LOGGED)
     }
     proofs: Counter[str] = Counter()
+    destroyed = 0
     faults = []
     for approval in session.scalars(
         select(Approval).order_by(Approval.id).execution_options(yield_per=_ROWS)
@@ -54,6 +57,7 @@ def check(session: Session, vault: WorkerVault) -> tuple[dict[str, int], list[st
         number = bytes(approval.id).hex()
         how = _proof(approval).get("how", "") if approval.state in _AGREED else ""
         proofs[how] += 1
+        destroyed += service.destroyed(approval)
         entry = logged.pop(number, None)
         fault = _fault(vault, approval, how) or _unlogged(approval, entry)
         if fault is not None:
@@ -67,8 +71,16 @@ def check(session: Session, vault: WorkerVault) -> tuple[dict[str, int], list[st
         "signed": proofs["passkey"],
         "codes": proofs["totp"] + proofs["recovery"],
         "alone": proofs["one person"],
+        "destroyed": destroyed,
     }
     return counts, faults
+
+
+def _state(action: str, details: Mapping[str, Any]) -> str:
+    """Return the state of a request after an entry of the log."""
+    if action == service.ERASE:
+        return str(details["state"])
+    return State.OPEN if action == _ASKED else action.removeprefix(LOGGED)
 
 
 def _members_put_back(session: Session, vault: WorkerVault) -> Iterator[str]:
@@ -97,7 +109,7 @@ def _fault(vault: WorkerVault, approval: Approval, how: str) -> str | None:
         shown = service.digest_of(approval.kind, json.loads(approval.fields), json.loads(approval.shown))
     except (ValueError, TypeError):
         shown = b""
-    if not compare_digest(shown, bytes(approval.digest)):
+    if not service.destroyed(approval) and not compare_digest(shown, bytes(approval.digest)):
         return "shows something else than what its hash was made of"
     if approval.state not in _AGREED:
         return None
@@ -124,7 +136,14 @@ def _signature_fault(approval: Approval) -> str | None:
 def _unlogged(approval: Approval, entry: _Entry | None) -> str | None:
     if entry is None:
         return "is not in the log"
-    if entry != _Entry(approval.state, bytes(approval.digest).hex()):
+    destroyed = service.destroyed(approval)
+    if entry.destroyed != destroyed:
+        return (
+            "shows less than it did, but the log has no text of it as destroyed"
+            if destroyed
+            else "shows a text that the log has as destroyed: an earlier row was put back"
+        )
+    if entry != _Entry(approval.state, bytes(approval.digest).hex(), destroyed):
         return f"is {approval.state}, but the log has it as {entry.state}: an earlier row was put back"
     return None
 

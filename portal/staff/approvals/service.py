@@ -28,6 +28,9 @@ TABLE = Approval.__tablename__
 LIFETIME = timedelta(days=7)
 # Among the fields that `perform` gets: the request's own id, so that a second run knows what the first did.
 REQUEST = "request"
+# Among what is shown: that a text of it was erased since, so it is not what its hash was made of any more.
+DESTROYED = "destroyed"
+ERASE = "approvals.erase"  # in the audit log
 TEXT_LENGTH = 2000  # characters of a reason or a comment
 
 
@@ -177,6 +180,11 @@ def genuine(vault: WorkerVault, approval: Approval) -> bool:
     return compare_digest(bytes(approval.row_mac), _mac(vault, approval))
 
 
+def destroyed(approval: Approval) -> bool:
+    """Return whether a text that a request showed was erased since."""
+    return readable(approval) and shown_of(approval).get(DESTROYED) is True
+
+
 def current(session: Session, action: Action, approval: Approval, now: datetime) -> bool:
     """Return whether what was shown is what would be done now: any edit voids a request."""
     if now - approval.asked_at >= LIFETIME:
@@ -245,6 +253,26 @@ def withdraw(
     _decide(session, vault, approval, State.WITHDRAWN, decided_by, "", now)
 
 
+def destroy(
+    session: Session,
+    vault: WorkerVault,
+    approval: Approval,
+    left: Mapping[str, Any],
+    by: bytes | None,
+    now: datetime,
+) -> None:
+    """Overwrite what a genuine request shows by what is left; an open one is withdrawn by a member or nobody.
+
+    Its hash stays, because the log names it.
+    """
+    if approval.state == State.OPEN:
+        _decide(session, vault, approval, State.WITHDRAWN, by, "", now)
+    approval.shown = canonical(dict(left) | {DESTROYED: True})
+    approval.row_mac = _mac(vault, approval)
+    details = _details(approval) | {"state": str(approval.state)}
+    audit.record(session, ERASE, approval.id.hex(), details, now)
+
+
 def finish(
     session: Session,
     vault: WorkerVault,
@@ -310,7 +338,7 @@ def _decide(
     vault: WorkerVault,
     approval: Approval,
     state: State,
-    decided_by: bytes,
+    decided_by: bytes | None,
     comment: str,
     now: datetime,
 ) -> None:
@@ -325,6 +353,8 @@ def _details(approval: Approval) -> dict[str, str | int | bool | None]:
     if approval.decided_by is not None:
         details["asked_by"] = f"staff {approval.asked_by.hex()}"
         details["alone"] = approval.asked_by == approval.decided_by
+    if destroyed(approval):
+        details[DESTROYED] = True
     return details
 
 
