@@ -1,7 +1,7 @@
 """What enters a hash, a derivation, a MAC or associated data stays the same: data written before must open.
 
-Names in Python may change, the literals here may not. The answers were computed by an earlier version with
-the keys in `written_before`. Add a new label here; to change or drop one, migrate what it made.
+Names in Python may change, the literals here may not; an earlier version computed the answers with the keys
+in `written_before`. Add a new label here; to change or drop one, migrate what it made.
 """
 
 import ast
@@ -20,13 +20,12 @@ from portal.identity.builtin import hashes
 from portal.intake import service as intake
 
 ROOT = Path(__file__).parent.parent.parent
-KEYS = Path(__file__).with_name("written_before")
+KEYS = ROOT / "tests/crypto/written_before"
 WEB = WebVault(keys.read_web(KEYS / "web-keys.json"))
 WORKER = WorkerVault(keys.read_worker(KEYS / "worker-keys.json"))
 ROW = bytes(range(16))
 INDEX = bytes.fromhex("9d37a54412359f084ff20dffeb09b058")
 LOCKOUT = lockout.lockout_of(WEB, INDEX, version=3)
-
 # Where each of these functions takes its label.
 ARGUMENTS = {
     "Cell": (0, 1),
