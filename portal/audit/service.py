@@ -121,10 +121,10 @@ def newest_of(session: Session, subject: str, actions: tuple[str, ...]) -> Audit
     return session.scalar(select(AuditEntry).where(about).order_by(AuditEntry.number.desc()).limit(1))
 
 
-def oldest_of(session: Session, subject: str, actions: tuple[str, ...]) -> AuditEntry | None:
-    """Return the oldest entry about a subject that is one of these actions, or None; it is not verified."""
+def every_of(session: Session, subject: str, actions: tuple[str, ...]) -> list[AuditEntry]:
+    """Return the entries about a subject that are one of these actions, oldest first; none is verified."""
     about = (AuditEntry.subject == subject) & AuditEntry.action.in_(actions)
-    return session.scalar(select(AuditEntry).where(about).order_by(AuditEntry.number).limit(1))
+    return list(session.scalars(select(AuditEntry).where(about).order_by(AuditEntry.number)))
 
 
 def recent_of(session: Session, subject: str, action: str, since: datetime) -> list[AuditEntry]:
