@@ -10,7 +10,7 @@ from hmac import compare_digest
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from portal.audit.models import HASH_BYTES, AuditCheckpoint, AuditEntry, AuditHead
@@ -121,10 +121,10 @@ def newest_of(session: Session, subject: str, actions: tuple[str, ...]) -> Audit
     return session.scalar(select(AuditEntry).where(about).order_by(AuditEntry.number.desc()).limit(1))
 
 
-def oldest_of(session: Session, subject: str, actions: tuple[str, ...]) -> AuditEntry | None:
-    """Return the oldest entry about a subject that is one of these actions, or None; it is not verified."""
+def every_of(session: Session, subject: str, actions: tuple[str, ...]) -> list[AuditEntry]:
+    """Return the entries about a subject that are one of these actions, oldest first; none is verified."""
     about = (AuditEntry.subject == subject) & AuditEntry.action.in_(actions)
-    return session.scalar(select(AuditEntry).where(about).order_by(AuditEntry.number).limit(1))
+    return list(session.scalars(select(AuditEntry).where(about).order_by(AuditEntry.number)))
 
 
 def recent_of(session: Session, subject: str, action: str, since: datetime) -> list[AuditEntry]:
@@ -133,10 +133,21 @@ def recent_of(session: Session, subject: str, action: str, since: datetime) -> l
     return list(session.scalars(select(AuditEntry).where(about, AuditEntry.at > since)))
 
 
-def newest_with(session: Session, subject: str, name: str) -> AuditEntry | None:
-    """Return the newest entry about a subject whose details have this name, or None; it is not verified."""
-    about = (AuditEntry.subject == subject) & AuditEntry.details.contains(f'"{name}":', autoescape=True)
+def newest_with(session: Session, subject: str, name: str, before: int | None = None) -> AuditEntry | None:
+    """Return the newest entry about a subject whose details have this name, or None; it is not verified.
+
+    `before` is the number of an entry: only older ones count.
+    """
+    about = (AuditEntry.subject == subject) & _has(name)
+    if before is not None:
+        about &= AuditEntry.number < before
     return session.scalar(select(AuditEntry).where(about).order_by(AuditEntry.number.desc()).limit(1))
+
+
+def details_with(session: Session, name: str) -> Iterator[str]:
+    """Yield the details, as JSON, of all entries that have this name in them; they are not verified."""
+    found = select(AuditEntry.details).where(_has(name)).execution_options(yield_per=_PAGE)
+    yield from session.scalars(found)
 
 
 def newest_of_each(session: Session, prefix: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -197,6 +208,10 @@ def verify(session: Session, key: bytes | None = None, holds: Iterable[Mark] = (
     if missed:
         raise ChainBroken(f"entry {min(mark.number for mark in missed)} is not the one given with --holds")
     return Verified(Mark.of(number, digest), signed)
+
+
+def _has(name: str) -> ColumnElement[bool]:
+    return AuditEntry.details.contains(f'"{name}":', autoescape=True)
 
 
 def _locked_head(session: Session) -> AuditHead:

@@ -34,7 +34,7 @@ def change(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> di
         try:
             incident = incidents.by_slug(session, fields["slug"])
             owner = _owner(session, parts, fields["owner"])
-            before = service.item(session, parts.vault.staff, incident, fields["item"])
+            before = service.genuine(session, parts.vault, incident, fields["item"])
             done_at = (before.done_at or now) if fields["done"] else None
             wanted = Item(
                 fields["item"],

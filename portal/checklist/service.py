@@ -68,6 +68,13 @@ def item(session: Session, vault: ConsoleVault, incident: Incident, name: str) -
     return {one.name: one for one in items(session, vault, incident)}[name]
 
 
+def genuine(session: Session, vault: WorkerVault, incident: Incident, name: str) -> Item:
+    """Return an item as the worker stored it: a row that was altered without its keys is none."""
+    row = session.get(ChecklistItem, (incident.id, name))
+    is_genuine = row is not None and _genuine(vault, row)
+    return _read(vault.staff, row) if row and is_genuine else _untouched(session, incident, name)
+
+
 def change(session: Session, vault: WorkerVault, incident: Incident, wanted: Item, now: datetime) -> None:
     """Store an item that was changed from the version before `wanted`'s. Raises Outdated.
 
@@ -77,7 +84,7 @@ def change(session: Session, vault: WorkerVault, incident: Incident, wanted: Ite
     row = session.scalar(select(ChecklistItem).where(here).with_for_update())
     if (row.version if row else 0) != wanted.version - 1:
         raise Outdated
-    before = _read(vault.staff, row) if row else Item(wanted.name)
+    before = _read(vault.staff, row) if row and _genuine(vault, row) else Item(wanted.name)
     stored = replace(wanted, due_at=_whole(wanted.due_at), done_at=_whole(wanted.done_at))
     values = {
         "incident_id": incident.id,
@@ -116,9 +123,7 @@ def mark_done(
 
     Raises Outdated.
     """
-    row = session.get(ChecklistItem, (incident.id, name))
-    is_genuine = row is not None and _genuine(vault, row)
-    before = _read(vault.staff, row) if row and is_genuine else _untouched(session, incident, name)
+    before = genuine(session, vault, incident, name)
     done_at, proof = before.done_at or now, before.proof or proof
     wanted = replace(before, version=version + 1, done_at=done_at, proof=proof)
     change(session, vault, incident, wanted, now)

@@ -23,6 +23,8 @@ from portal.incidents.models import (
     Wording,
 )
 
+# The log says `everyone` of resets without an incident, and the console has a page `new`.
+_RESERVED = ("everyone", "new")
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -83,9 +85,10 @@ def create(
     happened_on: date | None = None,
 ) -> Incident:
     """Create an incident as a draft. Raises SlugInvalid, SlugTaken, TitleInvalid."""
-    if not _is_slug(slug):
+    if not _is_slug(slug) or slug in _RESERVED:
         raise SlugInvalid(
-            "a slug is at most 60 lower-case letters, digits and single hyphens, like november-2026"
+            "a slug is at most 60 lower-case letters, digits and single hyphens, like november-2026; "
+            "'everyone' and 'new' are taken"
         )
     if session.scalar(select(Incident.id).where(Incident.slug == slug)) is not None:
         raise SlugTaken(f"there is already an incident '{slug}'. See: portal incidents list")

@@ -3,6 +3,9 @@
 A row of yesterday has a right MAC. So each change of a member, a credential or a session changes this row
 too, whose number only grows, and what is not in it lets nobody in. Where this row was put back with the
 others, the log's newest entry about the member has a higher number, and so has a worker that saw it.
+
+The console may append to the log, too: a number in it counts only with the worker's MAC of it. One that was
+copied from another entry says no more than that the row had this number, which no later row is below.
 """
 
 import json
@@ -29,6 +32,7 @@ MEMBER, CREDENTIAL, SESSION = b"m", b"c", b"s"
 ID_BYTES = TAG_BYTES = 16
 KEY_BYTES = 1 + ID_BYTES
 _RECORD_BYTES = KEY_BYTES + TAG_BYTES
+UNLOGGED = 1_000_000  # more changes than the log can lack: the end of a session is in none
 
 
 class PutBack(Exception):
@@ -74,20 +78,23 @@ def hold_again(session: Session, vault: WorkerVault, tags: Mapping[bytes, bytes]
     row = session.get(StaffHeld, ROW, with_for_update=True, populate_existing=True)
     if row is None:
         session.execute(insert(session, StaffHeld).values(_values(vault, Held(0, {}))))
-    logged = [details.get(NUMBER, 0) for *_entry, details in audit.newest_of_each(session, "staff.")]
-    numbers = [row.number if row is not None else 0, *(one for one in logged if isinstance(one, int))]
-    _store(session, vault, Held(max(numbers) + 1, tags))
+    logged = [_logged(vault, details) for details in audit.details_with(session, NUMBER)]
+    number = max((one for one in logged if one is not None), default=0)
+    if row is not None:  # somebody may have altered it, up to a number that nothing can follow
+        number = max(number, min(row.number, number + UNLOGGED))
+    _store(session, vault, Held(number + 1, tags))
 
 
-def needs_log(session: Session, member_id: bytes, held: Held) -> bool:
+def needs_log(session: Session, vault: WorkerVault, member_id: bytes, held: Held) -> bool:
     """Return whether the log knows of no later change of a member than what is held."""
-    entry = audit.newest_with(session, bytes(member_id).hex(), NUMBER)
-    if entry is None:
-        return True
-    try:
-        return int(json.loads(entry.details)[NUMBER]) <= held.number
-    except (ValueError, TypeError, KeyError):
-        return False
+    subject = bytes(member_id).hex()
+    entry = audit.newest_with(session, subject, NUMBER)
+    while entry is not None:
+        number = _logged(vault, entry.details)
+        if number is not None:
+            return number <= held.number
+        entry = audit.newest_with(session, subject, NUMBER, before=entry.number)
+    return True
 
 
 def floor(parts: WorkerParts) -> int:
@@ -121,7 +128,22 @@ def _changed(tags: Mapping[bytes, bytes], changes: Mapping[bytes, bytes | None])
 
 def _store(session: Session, vault: WorkerVault, held: Held) -> None:
     session.execute(update(StaffHeld).where(StaffHeld.id == ROW).values(_values(vault, held)))
-    session.info[AUDITED] = {**session.info.get(AUDITED, {}), NUMBER: held.number}
+    said = f"{held.number}.{_number_mac(vault, held.number)}"
+    session.info[AUDITED] = {**session.info.get(AUDITED, {}), NUMBER: said}
+
+
+def _logged(vault: WorkerVault, details: str) -> int | None:
+    """Return the number in an entry's details; None where the worker did not write it."""
+    try:
+        number, _, mac = json.loads(details)[NUMBER].partition(".")
+        genuine = compare_digest(mac.encode(), _number_mac(vault, int(number)).encode())
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return int(number) if genuine else None
+
+
+def _number_mac(vault: WorkerVault, number: int) -> str:
+    return vault.row_mac("staff held number", number)[:TAG_BYTES].hex()
 
 
 def _values(vault: WorkerVault, held: Held) -> dict[str, object]:

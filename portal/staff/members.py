@@ -203,7 +203,7 @@ def put_back(session: Session, vault: WorkerVault, member: Member, row_mac: byte
     """Return whether a member's row is not the one that the worker wrote last. Raises PutBack."""
     now = held.load(session, vault)
     mine = now.has(held.key(held.MEMBER, member.id), row_mac)
-    return not (mine and held.needs_log(session, member.id, now))
+    return not (mine and held.needs_log(session, vault, member.id, now))
 
 
 def genuine(vault: WorkerVault, member: Member, row_mac: bytes) -> bool:

@@ -6,9 +6,12 @@ import pytest
 from sqlalchemy import update
 
 from portal.audit import service as audit
+from portal.checklist import known, service
 from portal.checklist.jobs import remind
 from portal.checklist.models import ChecklistItem
 from portal.incidents import service as incidents
+from portal.incidents.models import Statement
+from portal.incidents.publishing import withdrawing
 from portal.worker import drain
 from tests.colleagues import press
 from tests.visitor import main_of
@@ -135,7 +138,7 @@ def test_what_was_done_here_is_said_and_is_the_proof_once_somebody_answers_for_i
         for number in (1, 2):
             audit.record(session, "campaigns.start", SLUG, {"notice": number}, clock.now())
         audit.record(session, "reset.require", "everyone", {}, clock.now())
-        incidents.by_slug(session, SLUG).published_at = clock.now()
+        session.add(statement_of(incidents.by_slug(session, SLUG), clock.now()))
     browser = office.as_role("author")
     page = main_of(browser.get(PAGE).text)
     for said in ("Version 3 of the list is active", "Notice 1 has started", "Passwords were locked"):
@@ -250,3 +253,60 @@ def test_support_reads_it_and_changes_nothing(office, incident):
     assert press(browser, PAGE, f"{PAGE}it/", note="x").status_code == 403
     for unknown in (f"{PAGE}other/", "/checklist/none/"):
         assert office.as_role("admin").get(unknown).status_code == 404
+
+
+def statement_of(incident, now):
+    texts = {"title": "We are sorry", "signed_by": "Ana", "role": "Head", "apology": "Sorry."}
+    return Statement(
+        incident_id=incident.id,
+        number=1,
+        language="en",
+        written_at=now,
+        published_at=now,
+        **texts,
+        sections_json="[]",
+    )
+
+
+def of_november(db):
+    with db.read() as session:
+        return known.of_incident(session, incidents.by_slug(session, SLUG))
+
+
+def test_a_withdrawn_statement_proves_nothing(db, clock, incident):
+    with db.write() as session:
+        session.add(statement_of(incidents.by_slug(session, SLUG), clock.now()))
+    assert [one.kind for one in of_november(db)["statement"]] == ["statement"]
+    with db.write() as session:
+        withdrawing.withdraw_version(session, SLUG, 1, "It was wrong.", clock.now())
+    assert "statement" not in of_november(db)
+
+
+def test_a_notice_that_was_stopped_proves_nothing_and_the_next_one_does(db, clock, incident):
+    with db.write() as session:
+        for action in ("campaigns.start", "campaigns.stop"):
+            audit.record(session, action, SLUG, {"notice": 1}, clock.now())
+    assert [(one.number, one.proves) for one in of_november(db)["customers"]] == [(1, False)]
+    with db.write() as session:
+        audit.record(session, "campaigns.start", SLUG, {"notice": 2}, clock.now())
+    assert [(one.number, one.proves) for one in of_november(db)["customers"]] == [(2, True)]
+
+
+def test_a_reset_of_everyone_is_known_where_an_earlier_incident_had_one(db, clock, incident):
+    with db.write() as session:
+        started = incidents.by_slug(session, SLUG).created_at
+        for days in (-9, 1, 2):
+            audit.record(session, "reset.require", "everyone", {}, started + timedelta(days=days))
+    assert [one.at for one in of_november(db)["safeguards"]] == [started + timedelta(days=1)]
+
+
+def test_a_time_that_was_altered_without_keys_is_not_signed_by_the_next_change(office, incident, db, clock):
+    browser = office.as_role("author")
+    save(browser, "insurer", done="y")
+    with db.write() as session:
+        session.execute(update(ChecklistItem).values(done_at=clock.now() - timedelta(days=9)))
+    office.advance(timedelta(minutes=2))
+    save(browser, "insurer", done="y", note="Told them again.")
+    with db.read() as session:
+        item = service.genuine(session, office.parts.vault, incidents.by_slug(session, SLUG), "insurer")
+    assert (item.version, item.done_at) == (2, clock.now().replace(microsecond=0))

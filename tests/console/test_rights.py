@@ -156,3 +156,22 @@ def test_doctor_notes_a_role_that_can_read_or_write_more_than_it_should(db, sett
         assert rights.too_many(session, "test_console") == ["exposure_people"]
         session.execute(text("REVOKE SELECT ON exposure_people FROM test_console"))
         assert rights.too_many(session, "nobody-at-all") is None
+
+
+@pytest.mark.parametrize(
+    ("right", "table"),
+    [
+        ("SELECT (content)", "staff_credentials"),
+        ("UPDATE (roles)", "staff_members"),
+        ("UPDATE (state)", "incidents"),
+        ("INSERT (id)", "staff_sessions"),
+        ("SELECT (proof)", "outbox_mails"),
+    ],
+)
+def test_a_right_to_a_single_column_is_noticed_too(db, right, table):
+    as_console(db).dispose()
+    with db.write() as session:
+        assert rights.too_many(session, "test_console") == []
+        session.execute(text(f"GRANT {right} ON {table} TO test_console"))
+        assert rights.too_many(session, "test_console") == [table]
+        session.rollback()

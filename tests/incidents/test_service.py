@@ -74,6 +74,12 @@ def test_a_slug_that_is_no_plain_word_is_refused(db, slug):
         service.create(session, slug, "T", (), NOW)
 
 
+@pytest.mark.parametrize("slug", ["everyone", "new"])
+def test_a_slug_that_means_something_else_is_refused(db, slug):
+    with pytest.raises(service.SlugInvalid), db.write() as session:
+        service.create(session, slug, "T", (), NOW)
+
+
 @pytest.mark.parametrize("title", ["", "  ", "two\nlines", "x" * 201, "bell\a"])
 def test_a_title_that_is_no_line_is_refused(db, title):
     with pytest.raises(service.TitleInvalid), db.write() as session:

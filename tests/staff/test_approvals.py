@@ -3,14 +3,18 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, text
 
 from portal.audit.models import AuditEntry
 from portal.staff import members
+from portal.staff.approvals import jobs, service
 from portal.staff.approvals.models import Approval
+from portal.staff.approvals.service import Action
 from portal.staff.models import StaffInvitation
+from portal.staff.orders import Refused
 from portal.staff.roles import Role
 from portal.worker import drain
 from tests.colleagues import press
@@ -238,3 +242,30 @@ def test_the_log_says_who_asked_and_who_approved(office, two):
 def test_an_unknown_request_is_not_found(office, two, unknown):
     asker, _second, _ben = two
     assert asker.get(f"/approvals/{unknown}/").status_code == 404
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_second_run_beside_a_slow_one_never_makes_it_failed(office, failing):
+    asker, second = office.add("author"), office.add("approver")
+    runs = []
+
+    def perform(_parts, _fields, _shown):
+        runs.append(1)
+        number = len(runs)
+        if number == 1:
+            office.advance(timedelta(minutes=2))
+            jobs.resume(parts)
+        if number == failing:
+            raise Refused("edited")  # the other one has done it
+        return {}
+
+    action = Action(lambda _session, _fields: {}, perform, ask=frozenset({Role.AUTHOR}))
+    parts = replace(office.parts, actions={**office.parts.actions, "slow": action})
+    with office.db.write() as session:
+        now = office.clock.now()
+        request = service.ask(session, parts.vault, action, "slow", {}, "", asker.id, now)
+        service.approve(session, parts.vault, request, second.id, {"how": "totp"}, now)
+    office.advance(timedelta(minutes=2))
+    jobs.resume(parts)
+    assert len(runs) == 2
+    assert state(office) == ["done"]

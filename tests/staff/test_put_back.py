@@ -18,6 +18,7 @@ from portal.staff.models import StaffCredential, StaffHeld, StaffMember, StaffSe
 from portal.staff.roles import Role
 from portal.staff.sign_in import credentials, jobs
 from tests.colleagues import PASSWORD, press
+from tests.databases import as_console
 
 TABLES = (StaffMember, StaffCredential, StaffSession, StaffHeld)
 
@@ -208,6 +209,31 @@ def test_what_is_held_is_nothing_that_somebody_else_writes(office, caplog, comma
     assert command("accept", "--yes").endswith("They can sign in.\n")
     office.advance(timedelta(hours=8))
     assert tries(office, ann) == 303
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, f"{2**63 - 1}.{'0' * 32}", "\u00b2.\u00e9"])
+def test_a_number_that_the_console_logs_locks_nobody_out_and_hides_no_change(office, command, number):
+    ann, ben = office.add("admin", name="Ann"), office.add("admin", name="Ben")
+    office.sign_in(ben)
+    former = copied(office, *TABLES)
+    with office.db.write() as session:
+        vault, now = office.parts.vault, office.clock.now()
+        member = members.verified(session, vault, ann.id)
+        members.change(session, vault, member, roles=frozenset(), state=members.State.REMOVED)
+        audit.record(session, "staff.roles", ann.id.hex(), {"before": "admin", "after": ""}, now)
+    own = as_console(office.db)
+    with own.write() as session:
+        for person in (ann, ben):
+            audit.record(session, "staff.sign-in", person.id.hex(), {"held": number}, office.clock.now())
+    own.dispose()
+    with office.db.read() as session:
+        assert members.verified(session, office.parts.vault, ben.id).active
+    command("accept", "--yes")
+    with office.db.read() as session:
+        assert held.load(session, office.parts.vault).number < 100
+        assert members.verified(session, office.parts.vault, ben.id).active
+    put_back(office, former)
+    assert tries(office, ann) == 422
 
 
 def test_members_of_a_build_that_held_nothing_get_in_once_an_operator_accepts_them(office, command):
