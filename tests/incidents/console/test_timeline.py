@@ -101,7 +101,7 @@ def test_an_entry_begun_before_a_promise_says_what_becomes_of_it(published, ana,
     assert unsaid.status_code == 422
     assert "You promised news by a set time." in unsaid.text
     ended = ana.send(f"{where}post/", how="two", promise="end")
-    assert re.search(r"the one that readers see ends \(<time [^>]*>24 November", ben.read(ended.location))
+    assert re.search(r"readers no longer see <time [^>]*>24 November", ben.read(ended.location))
     ana.send(where, **TEXT)
     other = ana.send(f"{where}post/", how="two", promise="end")
     words = r"23 November 2026, 17:00&nbsp;UTC .*\(instead of <time [^>]*>24 November"
