@@ -12,6 +12,7 @@ from portal.audit import service as audit
 from portal.campaigns import frozen
 from portal.campaigns.emails import Words
 from portal.campaigns.models import (
+    DRAFT,
     FIRST,
     PAUSED,
     RUNNING,
@@ -185,9 +186,18 @@ def _leaves(found: Ledger) -> bool:
     return any(found.states.get(state) for state in (QUEUED, SENDING))
 
 
-def forget_words(session: Session, incident_id: bytes, since: datetime) -> None:
-    """Delete the frozen words of the notices that began `since` then: no mail leaves with them any more."""
-    ids = [one.id for one in session.scalars(_began(incident_id, since))]
+def forget_words(session: Session, incident_id: bytes, since: datetime, now: datetime) -> None:
+    """Delete the frozen words of the notices that began `since` then: no mail leaves with them any more.
+
+    Drafts that were made since are discarded, with their words.
+    """
+    drafts = select(Campaign).where(
+        Campaign.incident_id == incident_id, Campaign.state == DRAFT, Campaign.drafted_at >= since
+    )
+    discarded = session.scalars(drafts).all()
+    for draft in discarded:
+        steering.stop(session, draft, now, reason="its text was destroyed")
+    ids = [one.id for one in (*session.scalars(_began(incident_id, since)), *discarded)]
     session.execute(delete(NoticeWords).where(NoticeWords.notice_id.in_(ids)))
 
 

@@ -110,14 +110,15 @@ class IncidentUses:
     Each takes the session first. `subscribers` counts those who would get an update of an incident (its id),
     `lists` its lists of affected people. `forget_update` deletes what the mails about an update say (its id).
     `notices` returns when those notices of an incident began that are still being sent, of those that began
-    at a time or later; `forget_notices` deletes what these say, and what those that were sent said.
+    at a time or later; `forget_notices` deletes what these say, and what those that were sent said, and
+    discards drafts made since; it takes the present time, too.
     """
 
     subscribers: Callable[[Session, bytes], int]
     lists: Callable[[Session, bytes], int]
     forget_update: Callable[[Session, bytes], None]
     notices: Callable[[Session, bytes, datetime], list[datetime]]
-    forget_notices: Callable[[Session, bytes, datetime], None]
+    forget_notices: Callable[[Session, bytes, datetime, datetime], None]
 
 
 class Outcome(Enum):

@@ -12,6 +12,25 @@ from tests.campaigns.conftest import SLUG, numbered
 from tests.incidents.conftest import STATEMENT
 
 
+def test_a_draft_with_words_that_are_destroyed_is_discarded_with_them(operator, db):
+    operator.statement(STATEMENT)
+    operator.live(numbered(2))
+    assert operator.run("draft", SLUG).exit_code == 0
+    operator.clock.advance(timedelta(hours=1))
+    context = Context(
+        operator.settings, operator.clock, uses=lambda: load("portal.console.uses:INCIDENT_USES")
+    )
+    context.db = db
+    given = ["incidents", "withdraw", SLUG, "--version", "1", "--reason", "It names a person."]
+    done = CliRunner().invoke(main, [*given, "--erase", "--confirm"], obj=context)
+    assert done.exit_code == 0, done.output
+    with db.read() as session:
+        assert session.scalars(text("SELECT content FROM campaigns_words")).all() == []
+    started = operator.run("start", SLUG, "--number", "1", "--confirm", "2")
+    assert started.exit_code == 1
+    assert "stopped" in started.output
+
+
 def test_a_notice_under_way_is_told_and_loses_what_is_destroyed(operator, db):
     operator.statement(STATEMENT)
     operator.live(numbered(2))

@@ -74,7 +74,7 @@ def withdraw(
             since = _public_since(session, incident, version)
             withdrawing.withdraw_version(session, slug, version, reason, now, erase=erase, others=told)
             if vault is not None:
-                uses(context).forget_notices(session, incident.id, since)
+                uses(context).forget_notices(session, incident.id, since, now)
                 erasing.of_version(session, vault, slug, version, since, None, now)
         elif update is not None:
             update_id = withdrawing.withdraw_update(

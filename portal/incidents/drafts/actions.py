@@ -118,7 +118,7 @@ def orders(uses: IncidentUses) -> dict[str, Order]:
             since = min(row.published_at or row.written_at for row in rows)
             withdrawing.withdraw_version(session, slug, number, reason, now, erase=erase, others=others)
             if erase:
-                uses.forget_notices(session, incident.id, since)
+                uses.forget_notices(session, incident.id, since, now)
                 erasing.of_version(session, parts.vault, slug, number, since, acting.member.id, now)
             return {}
 
