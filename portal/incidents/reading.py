@@ -28,7 +28,7 @@ SO_FAR = {
     "investigating": N_("We’re finding out how it happened."),
     "authorities-informed": N_("We’ve told the authorities, and we’re answering their questions."),
     "insurer-informed": N_("We’ve told our insurer, and we’re still working on this."),
-    "customers-notified": N_("We’ve written to everyone affected."),
+    "customers-notified": N_("We’re writing to everyone affected."),
     "safeguards-in-place": N_("We’ve added new protection for your data."),
     "resolved": N_("The investigation is finished. We’re still here to help."),
 }

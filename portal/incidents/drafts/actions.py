@@ -15,6 +15,7 @@ from portal.incidents.drafts.posting import ConfirmRefused, Post
 from portal.incidents.drafts.releasing import NotReleasable, Release
 from portal.incidents.models import PHASES, Update
 from portal.incidents.publishing import scheduling, withdrawing
+from portal.incidents.reading import SO_FAR
 from portal.incidents.writing import UpdateUnknown, UpdateWithdrawn
 from portal.runtime.parts import IncidentUses, WorkerParts
 from portal.staff import members
@@ -135,7 +136,7 @@ def orders(uses: IncidentUses) -> dict[str, Order]:
 def _beside(session: Session, shown: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an approval's page shows beside what is approved: how it differs from what is public."""
     changed = releasing.changes_of(session, shown) if "statements" in shown else {}
-    return {"changed": changed, "edited": edits.changed_of(shown), "phases": PHASES}
+    return {"changed": changed, "edited": edits.changed_of(shown), "phases": PHASES, "so_far": SO_FAR}
 
 
 def _describe_release(session: Session, fields: Mapping[str, str]) -> dict[str, Any]:

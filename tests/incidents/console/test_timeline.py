@@ -160,6 +160,7 @@ def test_one_author_posts_alone_and_somebody_else_confirms(
     assert "<dd>Nobody answers at 2 a.m.</dd>" in page
     assert "Nobody can get in that way any more." in page
     assert "Ya nadie puede entrar así." in page
+    assert "The incident’s page then says: “We’ve closed the gap the thief used.”" in page
     assert "What changes" not in page
     confirm = re.search(r'action="([^"]+/confirm/[0-9a-f]{32}/)"', page)
     assert confirm
