@@ -87,6 +87,7 @@ def test_who_approves_an_activation_sees_what_becomes_of_whom(desk, second_versi
         "addresses": 2,
         "classes": {"Email addresses": 2, "Names": 2},
         "bad_rows": 1,
+        "languages": {"": 2},
         "compared": {
             "version": 1,
             "people": 2,
