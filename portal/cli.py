@@ -81,6 +81,7 @@ COMMANDS = {
 NEED_SECOND_PERSON: dict[tuple[str, str], dict[str, bool]] = {
     ("campaigns", "failed"): {},
     ("campaigns", "notify"): {"dry_run": False},
+    ("campaigns", "resume"): {},
     ("campaigns", "start"): {},
     ("exposure", "activate"): {},
     ("exposure", "import"): {"activate_it": True},

@@ -19,6 +19,7 @@ ACTS = (
     "campaigns failed november --output {file}.out",
     "campaigns notify november",
     "campaigns notify november --confirm 3",
+    "campaigns resume november",
     "campaigns start november --confirm 3",
     "exposure activate november 1",
     "exposure import november {file} --activate",
