@@ -243,9 +243,13 @@ def _held(slug: str, number: int, hold: Callable[..., None], said: str) -> Any:
         incident, _campaign = notice_of(session, slug, number)
         campaign = steering.locked(session, incident.id, number)
         try:
+            if is_draft != (campaign.state == DRAFT):  # it was started meanwhile
+                raise steering.NoticeState(steering.state_of(campaign))
             hold(session, campaign, console.clock.now(), reason="" if is_draft else form.reason.data)
         except steering.NoticeState:
             return sending.failed(str(REASONS["notice-state"]), f"/notices/{slug}/{number}/")
+    if is_draft:
+        return sending.done(_("The draft is discarded. Nothing was sent."), f"/notices/#{slug}")
     return sending.done(said, f"/notices/{slug}/{number}/")
 
 

@@ -223,8 +223,8 @@ def test_without_own_words_in_a_language_those_of_the_statement_are_sent_and_not
 def test_only_a_draft_is_edited_and_it_is_discarded_without_a_reason(told, office):
     author = office.as_role("author")
     draft_and_ask(author)
-    assert led_to(press(author, ONE, f"{ONE}stop/")) == ONE
-    assert "Stopped" in text_of(author, ONE)
+    assert led_to(press(author, ONE, f"{ONE}stop/")) == f"/notices/#{SLUG}"
+    assert "The draft is discarded. Nothing was sent." in text_of(author, "/notices/")
     assert author.get(f"{ONE}edit/").status_code == 404
 
 
