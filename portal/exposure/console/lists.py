@@ -18,7 +18,9 @@ from portal.exposure.uploads.orders import SEES, SENDS
 from portal.incidents import service as incidents
 from portal.incidents.models import Incident
 from portal.staff import members, sending
+from portal.staff.approvals import service as approvals
 from portal.staff.approvals.console import ask
+from portal.staff.approvals.models import Approval
 from portal.staff.pages import StaffPages, current
 from portal.staff.sending import OrderRefused
 from portal.staff.words import refusal
@@ -56,12 +58,14 @@ def page(slug: str, fault: str = "", *, sheets: bool = False) -> str:
             _row(db_session, incident, version, active)
             for version in service.versions(db_session, incident.id)
         ]
+        waits = _waiting(db_session, slug)
         uploads = receiving.of_incident(db_session, incident.id)
         names = members.names(db_session, console.vault)
     return render_template(
         "exposure/console/list.html",
         incident=incident,
         versions=versions,
+        waits=waits,
         uploads=uploads,
         names={f"staff {member_id.hex()}": name for member_id, name in names.items()},
         state_words=words.STATES,
@@ -72,6 +76,15 @@ def page(slug: str, fault: str = "", *, sheets: bool = False) -> str:
         may_ask=_may(ASK),
         fault=fault,
     )
+
+
+def _waiting(db_session: Session, slug: str) -> dict[tuple[str, str], Approval]:
+    """Return what waits for a second person, by its kind and the number of the version."""
+    console = sending.parts()
+    ours = [each for each in approvals.waiting(db_session) if each.kind in ("list.activate", "list.purge")]
+    valid, _void = approvals.by_validity(db_session, console.actions, ours, console.clock.now())
+    fields = [(each, approvals.fields_of(each)) for each in valid]
+    return {(each.kind, given["version"]): each for each, given in fields if given["incident"] == slug}
 
 
 @bp.page("/lists/<slug>/kinds/", roles=SEES)

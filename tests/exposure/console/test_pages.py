@@ -141,7 +141,11 @@ def test_what_an_approver_saw_is_void_after_another_activation(sender, office, l
     sender.press(page, "store")
     sender.work()
     token = hidden(sender.browser.get("/lists/november/").text)
+    assert "Ask to activate" in sender.browser.get("/lists/november/").text
     asked = sender.browser.post("/lists/november/2/activate/", data=token)
+    listed = sender.browser.get("/lists/november/").text
+    assert f'<a href="{asked.location}">Waits for approval' in listed
+    assert "Ask to activate" not in listed
     lists.take_in(b"email\nzoe@mail.example\n")
     lists.activate(3)
     sender.work()
@@ -149,12 +153,16 @@ def test_what_an_approver_saw_is_void_after_another_activation(sender, office, l
     second = office.sign_in(approver)
     shown = second.get(asked.location).text
     assert "This changed after it was asked for" in shown
+    assert "Waits for approval" not in sender.browser.get("/lists/november/").text
 
 
 def test_a_list_is_purged_with_a_second_person(sender, office, lists):
     lists.take_in(b"email\nana@mail.example\n")
     token = hidden(sender.browser.get("/lists/november/").text)
     asked = sender.browser.post("/lists/november/1/purge/", data=token)
+    listed = sender.browser.get("/lists/november/").text
+    assert f'<a href="{asked.location}">Waits for approval' in listed
+    assert "Ask to destroy" not in listed
     approver = office.add("approver")
     second = office.sign_in(approver)
     sent = hidden(second.get(asked.location).text) | {"code": approver.code()}
