@@ -162,6 +162,8 @@ def test_one_author_posts_alone_and_somebody_else_confirms(
     assert "Ya nadie puede entrar así." in page
     assert "The incident’s page then says: “We’ve closed the gap the thief used.”" in page
     assert "What changes" not in page
+    assert "Next update by, as readers see it now</dt><dd><time" in page
+    assert "Who gets an email</dt><dd>Subscribers</dd>" in page
     confirm = re.search(r'action="([^"]+/confirm/[0-9a-f]{32}/)"', page)
     assert confirm
     assert "somebody else must confirm it" in ana.read(look)
