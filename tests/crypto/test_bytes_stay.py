@@ -201,7 +201,7 @@ LABELS = {
         "reset run",
         "site change",
         *("staff approval", "staff challenge", "staff invitation"),
-        *("staff browser", "staff held", "staff member"),
+        *("staff browser", "staff held", "staff held number", "staff member"),
         "staff session",
         "staff session proof",
         "update words",
