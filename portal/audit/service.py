@@ -215,7 +215,7 @@ def _has(name: str) -> ColumnElement[bool]:
 
 
 def _locked_head(session: Session) -> AuditHead:
-    head = session.get(AuditHead, HEAD, with_for_update=True, populate_existing=True)
+    head = session.get(AuditHead, HEAD, with_for_update=True)
     if head is None:
         message = "the head row is missing: run portal db upgrade; if that was done, the row was removed"
         raise ChainBroken(message)

@@ -47,7 +47,7 @@ class OwnWordsUnfit(ValueError):
 
 
 class OwnWordsUnused(ValueError):
-    """The author's own words would stand in no mail, since it says only that there is a message."""
+    """No mail would have the author's own words, since it says only that there is a message."""
 
 
 class SummaryMissing(ValueError):

@@ -34,9 +34,7 @@ def locked(session: Session, vault: WorkerVault, number: str) -> tuple[Case, Rec
 
     Raises CaseUnknown, CaseAltered.
     """
-    row = session.scalar(
-        select(Case).where(Case.number == number).with_for_update().execution_options(populate_existing=True)
-    )
+    row = session.scalar(select(Case).where(Case.number == number).with_for_update())
     if row is None:
         raise CaseUnknown
     return row, record_of(vault, row)

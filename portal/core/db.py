@@ -160,16 +160,13 @@ def new_id() -> bytes:
     return token_bytes(ID_BYTES)
 
 
-class _Session(Session):
-    """A session that reads again what it locks.
+@event.listens_for(Session, "do_orm_execute")
+def _read_again_what_is_locked(execution: ORMExecuteState) -> None:
+    """Have every session read again what it locks.
 
     A row that was read before it is locked would stay as it was then: who waited for the lock would not see
     what somebody else changed meanwhile, and overwrite it.
     """
-
-
-@event.listens_for(_Session, "do_orm_execute")
-def _read_again_what_is_locked(execution: ORMExecuteState) -> None:
     statement = execution.statement
     if isinstance(statement, Select) and statement._for_update_arg is not None:  # noqa: SLF001 - not public
         execution.update_execution_options(populate_existing=True)
@@ -209,7 +206,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Yield a session for reading; nothing is committed."""
-        with _Session(self.engine, expire_on_commit=False, info=self._info) as session:
+        with Session(self.engine, expire_on_commit=False, info=self._info) as session:
             yield session
 
     @contextmanager
@@ -220,7 +217,7 @@ class Database:
             if self.is_sqlite
             else self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
-        with _Session(engine, expire_on_commit=False, info=self._info) as session:
+        with Session(engine, expire_on_commit=False, info=self._info) as session:
             yield session
 
     @contextmanager
@@ -232,7 +229,7 @@ class Database:
         """
         with (
             self.engine.connect().execution_options(**(WRITING if durable else MARKING)) as connection,
-            _Session(connection, expire_on_commit=False, info=self._info) as session,
+            Session(connection, expire_on_commit=False, info=self._info) as session,
             session.begin(),
         ):
             if self._for_web and not self.is_sqlite:
@@ -276,7 +273,7 @@ class Database:
             writing = connection.execution_options(**WRITING)
             with (
                 waiting,
-                _Session(writing, expire_on_commit=False, info=self._info) as session,
+                Session(writing, expire_on_commit=False, info=self._info) as session,
                 session.begin(),
             ):
                 if not self.is_sqlite:

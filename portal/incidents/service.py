@@ -359,7 +359,7 @@ def by_id(session: Session, incident_id: bytes) -> Incident:
 def locked(session: Session, slug: str) -> Incident:
     """Return an incident, locked until the transaction ends. Raises IncidentUnknown."""
     query = select(Incident).where(Incident.slug == slug).with_for_update()
-    incident = session.scalar(query.execution_options(populate_existing=True)) if _is_slug(slug) else None
+    incident = session.scalar(query) if _is_slug(slug) else None
     if incident is None:
         raise IncidentUnknown(f"there is no incident '{slug}'. See: portal incidents list")
     return incident

@@ -68,14 +68,14 @@ def note(session: Session, vault: WorkerVault, changes: Mapping[bytes, bytes | N
     have the new number.
     """
     session.execute(insert(session, StaffHeld).values(_values(vault, Held(0, {}))).on_conflict_do_nothing())
-    row = session.get(StaffHeld, ROW, with_for_update=True, populate_existing=True)
+    row = session.get(StaffHeld, ROW, with_for_update=True)
     before = _opened(vault, row)
     _store(session, vault, Held(before.number + 1, _changed(before.tags, changes)))
 
 
 def hold_again(session: Session, vault: WorkerVault, tags: Mapping[bytes, bytes]) -> None:
     """Hold exactly these rows from now on, whatever was held before: an operator looked at them."""
-    row = session.get(StaffHeld, ROW, with_for_update=True, populate_existing=True)
+    row = session.get(StaffHeld, ROW, with_for_update=True)
     if row is None:
         session.execute(insert(session, StaffHeld).values(_values(vault, Held(0, {}))))
     logged = [_logged(vault, details) for details in audit.details_with(session, NUMBER)]

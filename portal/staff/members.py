@@ -213,8 +213,7 @@ def genuine(vault: WorkerVault, member: Member, row_mac: bytes) -> bool:
 
 def _locked(session: Session, vault: WorkerVault, which: ColumnElement[bool]) -> Member:
     """Return the one member, locked. What is held is read after it, so that it is of no earlier change."""
-    query = select(StaffMember).where(which).with_for_update()
-    row = session.scalar(query.execution_options(populate_existing=True))
+    row = session.scalar(select(StaffMember).where(which).with_for_update())
     if row is None:
         raise MemberMissing
     member = read(vault.staff, row)

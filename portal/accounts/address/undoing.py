@@ -84,7 +84,7 @@ def restore(session: Session, vault: WorkerVault, account_id: bytes, change_id: 
     end. Returns None where it was done before. Raises AccountMissing, VaultError.
     """
     state.get_many(session, [account_id], for_update=True)
-    row = session.get(AddressChange, change_id, with_for_update=True, populate_existing=True)
+    row = session.get(AddressChange, change_id, with_for_update=True)
     if row is None or row.account_id != account_id:
         return None
     content = service.content_of(vault, change_id, row.sealed)

@@ -58,7 +58,7 @@ def advance(
     the language chosen on the portal; everyone else is notified in the list's. `limit` is about how many
     people are read. Raises ListDestroyed, VaultError.
     """
-    campaign = session.get(Campaign, campaign_id, with_for_update=True, populate_existing=True)
+    campaign = session.get(Campaign, campaign_id, with_for_update=True)
     if campaign is None or campaign.state != RUNNING or campaign.hold is not None:
         return 0
     if not signing.is_signed(session, vault, campaign):

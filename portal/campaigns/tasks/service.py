@@ -54,7 +54,7 @@ def begin(
 
 def verified(session: Session, vault: WorkerVault, task_id: bytes) -> NoticeTask:
     """Return a task whose row the worker wrote, locked until the transaction ends. Raises Refused."""
-    task = session.get(NoticeTask, task_id, with_for_update=True, populate_existing=True)
+    task = session.get(NoticeTask, task_id, with_for_update=True)
     if task is None or not compare_digest(bytes(task.row_mac), _mac(vault, task)):
         raise Refused("notice-task")
     return task

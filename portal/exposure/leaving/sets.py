@@ -74,7 +74,7 @@ def change(
     reason: str = "",
 ) -> None:
     """Note that people, by their indexes, are left out, or no more. Call `ready` before they are stored."""
-    row = session.get_one(LeftOutSet, incident_id, with_for_update=True, populate_existing=True)
+    row = session.get_one(LeftOutSet, incident_id, with_for_update=True)
     if not added and not removed:
         return
     total = int.from_bytes(row.digest) + sum(map(_hash, added)) - sum(map(_hash, removed))
@@ -97,7 +97,7 @@ def ready(session: Session, vault: WorkerVault, incident_id: bytes, genuine: Any
     empty |= {"history": "[]", "row_mac": b""}
     wanted = db.insert(session, LeftOutSet).values(empty)
     session.execute(wanted.on_conflict_do_nothing(index_elements=["incident_id"]))
-    row = session.get_one(LeftOutSet, incident_id, with_for_update=True, populate_existing=True)
+    row = session.get_one(LeftOutSet, incident_id, with_for_update=True)
     if compare_digest(bytes(row.row_mac), _mac(vault, row)):
         return
     here = session.scalars(select(LeftOut).where(LeftOut.incident_id == incident_id))

@@ -261,7 +261,7 @@ def said_alone(session: Session, alone: Unconfirmed) -> Said:
 
 def confirm(session: Session, slug: str, unconfirmed_id: bytes, by: str, now: datetime) -> Unconfirmed:
     """Take an incident's update off the list, as somebody else than its author. Raises ConfirmRefused."""
-    row = session.get(Unconfirmed, unconfirmed_id, with_for_update=True, populate_existing=True)
+    row = session.get(Unconfirmed, unconfirmed_id, with_for_update=True)
     if row is None or posted_alone(session, incident_of(session, slug), unconfirmed_id) is None:
         raise ConfirmRefused("gone")
     if row.confirmed_at is not None:

@@ -48,7 +48,7 @@ def cursor_of(session: Session, job_id: bytes) -> bytes:
 
 def locked(session: Session, job_id: bytes) -> Requirement:
     """Return a job's row and lock it, so that no other command advances it meanwhile."""
-    return session.get_one(Requirement, job_id, with_for_update=True, populate_existing=True)
+    return session.get_one(Requirement, job_id, with_for_update=True)
 
 
 def not_counted(

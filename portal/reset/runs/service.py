@@ -59,7 +59,7 @@ def newest(session: Session, limit: int = 20) -> list[ResetRun]:
 
 def verified(session: Session, vault: WorkerVault, run_id: bytes) -> ResetRun:
     """Return a run whose row the worker wrote, locked until the transaction ends. Raises Refused."""
-    run = session.get(ResetRun, run_id, with_for_update=True, populate_existing=True)
+    run = session.get(ResetRun, run_id, with_for_update=True)
     if run is None or not compare_digest(bytes(run.row_mac), _mac(vault, run)):
         raise Refused("reset-run")
     return run

@@ -136,7 +136,7 @@ def ask(
 
 def verified(session: Session, vault: WorkerVault, approval_id: bytes) -> Approval:
     """Return a request whose row the worker wrote, locked until the transaction ends. Raises Refused."""
-    approval = session.get(Approval, approval_id, with_for_update=True, populate_existing=True)
+    approval = session.get(Approval, approval_id, with_for_update=True)
     if approval is None:
         raise Refused("no-approval")
     if not genuine(vault, approval):

@@ -56,7 +56,7 @@ def of(session: Session, vault: WorkerVault, member_id: bytes) -> list[Credentia
     Forged ones, and earlier rows that were put back, are logged and not read.
     """
     query = select(StaffCredential).where(StaffCredential.member_id == member_id).with_for_update()
-    rows = session.scalars(query.execution_options(populate_existing=True)).all()
+    rows = session.scalars(query).all()
     found, valid = [], held.load(session, vault)
     for row in rows:
         if not valid.has(held.key(held.CREDENTIAL, row.id), tag_of(row.kind, row.content)):
