@@ -8,7 +8,7 @@ from flask_babel import Babel
 
 from portal.staff.approvals import service
 from portal.staff.approvals.models import Approval
-from portal.staff.approvals.showing import shown_facts, title_of
+from portal.staff.approvals.showing import shown_facts, title_of, warnings
 
 TITLES = {"order-archive": "Theft of our order archive"}
 BEN = bytes(16)
@@ -32,8 +32,11 @@ def test_a_reset_of_everyone_says_everyone_first_and_has_no_empty_line():
     shown = {"reset_of": "*", "list_version": "", "counted_at": "2026-11-29 15:00 UTC", "reset_newly": 31}
     title, facts = told(request("reset.require", shown))
     assert title == "Lock the passwords of everyone with an account: 31 passwords"
-    assert facts[:2] == [("Whose passwords", "Everyone with an account"), ("Passwords to lock", "31")]
-    assert all(text for _label, text in facts)
+    assert facts == [
+        ("Whose passwords", "Everyone with an account"),
+        ("Passwords to lock", "31"),
+        ("Counted", "29 November 2026, 15:00 UTC"),
+    ]
 
 
 def test_a_reset_of_a_list_names_its_incident():
@@ -55,6 +58,42 @@ def test_the_first_list_of_an_incident_is_compared_with_none():
         "There’s none: it’s the first list of this incident.",
     ) in facts
     assert "None" not in str(facts)
+
+
+def test_what_could_go_wrong_is_said_before_the_facts_and_they_follow_as_one_judges():
+    compared = {"version": 3, "people": 1000, "new": 7, "gone": 1000, "changed": 0, "loses_many": True}
+    shown = {"incident": "order-archive", "version": 4, "bad_rows": 1, "compared": compared, **COUNTS}
+    one = request("list.activate", dict(sorted(shown.items())))
+    app = Flask("words")
+    Babel(app)
+    with app.test_request_context():
+        said = warnings(one)
+    assert said == [
+        "1 row was rejected. Its people get no notice.",
+        "More than a tenth of the people on the active version are gone.",
+    ]
+    assert told(one)[1] == [
+        ("Incident", "Theft of our order archive"),
+        ("Version", "4"),
+        ("People", "10"),
+        ("Addresses", "9"),
+        ("People by kind of data", "Names: 10\nPasswords: 7"),
+        ("Compared with the active version", "version 3, 1,000 people\n7 new, 1,000 gone, 0 changed"),
+    ]
+    unharmed = request("list.activate", shown | {"bad_rows": 0, "compared": None})
+    with app.test_request_context():
+        assert warnings(unharmed) == []
+    assert ("Rejected rows", "0") in told(unharmed)[1]
+
+
+def test_tampered_rows_and_destroying_a_list_are_warnings_too():
+    app = Flask("words")
+    Babel(app)
+    with app.test_request_context():
+        altered = warnings(request("reset.require", {"reset_of": "*", "reset_altered": 2}))
+        destroyed = warnings(request("list.purge", COUNTS))
+    assert altered == ["Somebody changed 2 rows in the database. Their people are skipped."]
+    assert destroyed == ["Nobody can read it any more, and nobody can restore it."]
 
 
 def test_an_approver_sees_how_many_have_which_language_and_whether_the_site_has_it():

@@ -17,7 +17,7 @@ from portal.staff.approvals import service
 from portal.staff.approvals.forms import CommentForm
 from portal.staff.approvals.models import Approval
 from portal.staff.approvals.service import State
-from portal.staff.approvals.showing import STATES, by_language, data_kind, shown_facts, title_of
+from portal.staff.approvals.showing import STATES, by_language, data_kind, shown_facts, title_of, warnings
 from portal.staff.orders import canonical
 from portal.staff.pages import StaffPages, current
 from portal.staff.roles import Role
@@ -195,6 +195,7 @@ def _page(approval: Approval, confirm: ConfirmForm, comment: CommentForm, fault:
         names=names,
         facts=shown_facts(approval, names, titles, frame.language(), settings.site.languages),
         by_language=lambda counts: by_language(counts, settings.site.languages),
+        warnings=warnings(approval),
         incident=slug,
         incident_titles=titles,
         public=approval.kind in PUBLIC and approval.state == State.DONE,

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from flask_babel import format_decimal, gettext, lazy_gettext, ngettext
+from flask_babel import format_decimal, get_timezone, gettext, lazy_gettext, ngettext
 
+from portal.core import dates
 from portal.core.i18n import matching_language
 from portal.datakinds import names as data_names
 from portal.datakinds import taxonomy
@@ -51,14 +53,10 @@ LABELS = {
     "discreet": lazy_gettext("Emails say nothing of the breach"),
     "people": lazy_gettext("People"),
     "addresses": lazy_gettext("Addresses"),
-    "bad_rows": lazy_gettext("Rejected rows, whose people get no notice"),
+    "bad_rows": lazy_gettext("Rejected rows"),
     "classes": lazy_gettext("People by kind of data"),
     "languages": lazy_gettext("People by language"),
     "compared": lazy_gettext("Compared with the active version"),
-    "new": lazy_gettext("new"),
-    "gone": lazy_gettext("gone"),
-    "changed": lazy_gettext("changed"),
-    "loses_many": lazy_gettext("more than a tenth are gone"),
     "notice": lazy_gettext("Notice"),
     "copy": lazy_gettext("Copy"),
     "missed_at_most": lazy_gettext("Addresses whose email failed or was maybe sent, at most"),
@@ -74,19 +72,33 @@ LABELS = {
     "reset_people": lazy_gettext("People on the list whose passwords were taken"),
     "reset_altered": lazy_gettext("Tampered rows, skipped"),
 }
-# What an approver must see first, in this order; the rest follows as it was described.
-_FIRST = (
-    "reset_of",
-    "reset_newly",
-    "reset_mails",
+# The order in which an approver judges: what or whom, how many, what changes; then what is not named here.
+_ORDER = (
     "member",
     "before",
     "after",
+    "reset_of",
+    "reset_newly",
+    "reset_mails",
     "incident",
+    "notice",
     "version",
+    "list_version",
+    "copy",
     "people",
     "addresses",
+    "missed_at_most",
+    "missed_not_queued",
     "bad_rows",
+    "classes",
+    "languages",
+    "compared",
+    "reset_people",
+    "reset_accounts",
+    "reset_already",
+    "reset_renewed",
+    "reset_altered",
+    "counted_at",
 )
 _ROLES = ("roles", "before", "after")
 _RENAMED = {"classes": "data_classes"}  # of an incident, where those of a list are counted
@@ -116,7 +128,9 @@ def shown_facts(
     language: str,
     spoken: tuple[str, ...] = (),
 ) -> list[tuple[str, str]]:
-    """Return what was shown as label and text, the most important first; what is empty is left out.
+    """Return what was shown as label and text, in the order in which one judges it; nothing empty.
+
+    What `warnings` says is left out.
 
     `names` are those of members by id, `incidents` the titles of incidents by slug in a
     language, in which kinds of data are named too. `spoken` are the site's languages.
@@ -124,20 +138,70 @@ def shown_facts(
     shown = service.shown_of(approval)
     if approval.kind.startswith("staff."):
         shown.pop("version", None)  # of the member's row: it binds the request, and tells a person nothing
-    if approval.kind == "list.activate" and shown.get("compared") is None:
-        shown["compared"] = gettext("There’s none: it’s the first list of this incident.")
+    if approval.kind == "list.activate":
+        shown["compared"] = _compared(shown.get("compared"))
     if approval.kind == "incident.facts":
         shown = _edits(shown, language)
     if isinstance(shown.get("classes"), dict):
-        shown["classes"] = [f"{data_kind(name, language)}: {n}" for name, n in shown["classes"].items()]
+        shown["classes"] = [
+            f"{data_kind(name, language)}: {format_decimal(people)}"
+            for name, people in shown["classes"].items()
+        ]
     if isinstance(shown.get("languages"), dict):
         shown["languages"] = by_language(shown["languages"], spoken)
     of_incident = shown.get("incident")
     if isinstance(of_incident, dict):
         shown["incident"] = of_incident.get("slug", "")
-    ordered = {key: shown[key] for key in _FIRST if key in shown} | shown
-    facts = [(label, _written(key, value, names, incidents)) for key, label, value in _flat(ordered, "")]
+    for warned in _warnings(shown):
+        shown.pop(warned, None)
+    ordered = {key: shown[key] for key in _ORDER if key in shown} | shown
+    facts = [
+        (label, _written(key, value, names, incidents, language)) for key, label, value in _flat(ordered, "")
+    ]
     return [(label, text) for label, text in facts if text]
+
+
+def warnings(approval: Approval) -> list[str]:
+    """Return what an approver must know before anything else, a sentence each."""
+    shown = service.shown_of(approval)
+    said = list(_warnings(shown).values())
+    compared = shown.get("compared")
+    if isinstance(compared, dict) and compared.get("loses_many"):
+        said.append(gettext("More than a tenth of the people on the active version are gone."))
+    if approval.kind == "list.purge":
+        said.append(gettext("Nobody can read it any more, and nobody can restore it."))
+    return said
+
+
+def _warnings(shown: Mapping[str, Any]) -> dict[str, str]:
+    """Return the warnings that a single number gives, by its name."""
+    said = {}
+    if rejected := _number(shown.get("bad_rows")):
+        said["bad_rows"] = ngettext(
+            "%(rows)s row was rejected. Its people get no notice.",
+            "%(rows)s rows were rejected. Their people get no notice.",
+            rejected,
+            rows=format_decimal(rejected),
+        )
+    if altered := _number(shown.get("reset_altered")):
+        said["reset_altered"] = ngettext(
+            "Somebody changed %(rows)s row in the database. Its person is skipped.",
+            "Somebody changed %(rows)s rows in the database. Their people are skipped.",
+            altered,
+            rows=format_decimal(altered),
+        )
+    return said
+
+
+def _compared(with_active: Mapping[str, Any] | None) -> list[str]:
+    """Return what a list changes against the active version, a line each."""
+    if with_active is None:
+        return [gettext("There’s none: it’s the first list of this incident.")]
+    counts = {name: format_decimal(with_active[name]) for name in ("new", "gone", "changed")}
+    return [
+        ", ".join(_extent("list.", with_active)),
+        gettext("%(new)s new, %(gone)s gone, %(changed)s changed", **counts),
+    ]
 
 
 def by_language(counts: Mapping[str, int], spoken: tuple[str, ...]) -> list[str]:
@@ -173,7 +237,8 @@ def _extent(kind: str, facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield which version or notice a request is about, and how many people."""
     if kind.startswith("list."):
         yield str(gettext("version %(number)s", number=facts.get("version", "?")))
-        yield str(ngettext("%(num)s person", "%(num)s people", _number(facts.get("people"))))
+        people = _number(facts.get("people"))
+        yield str(ngettext("%(number)s person", "%(number)s people", people, number=format_decimal(people)))
     elif kind == "reset.require":
         yield str(ngettext("%(num)s password", "%(num)s passwords", _number(facts.get("reset_newly"))))
     elif kind == "notice.start":
@@ -225,12 +290,17 @@ def _flat(shown: Mapping[str, Any], place: str) -> Iterator[tuple[str, str, Any]
             yield key, label, value
 
 
-def _written(key: str, value: Any, names: Mapping[bytes, str], incidents: Mapping[str, str]) -> str:
+def _written(
+    key: str, value: Any, names: Mapping[bytes, str], incidents: Mapping[str, str], language: str
+) -> str:
     if key == "member":
         return names.get(_member_id({key: value}), str(value))
     if key in _ROLES:
         said = ", ".join(str(SHORT_ROLES[Role(role)]) for role in str(value).split())
         return said or str(gettext("none: they can’t sign in any more"))
+    if key == "counted_at" and value:
+        counted = datetime.strptime(str(value), "%Y-%m-%d %H:%M UTC").replace(tzinfo=UTC)
+        return dates.moment(counted, language, str(get_timezone()))
     if key == "reset_of" and value == service.EVERYONE:
         return str(gettext("Everyone with an account"))
     if key in ("reset_of", "incident") and str(value) in incidents:
@@ -246,4 +316,6 @@ def _plain(value: Any) -> str:
         return "\n".join(
             one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in value
         )
+    if isinstance(value, int):
+        return str(format_decimal(value))
     return "" if value is None else str(value)
