@@ -63,17 +63,18 @@ class Person:
 
     def merged(self, other: "Person") -> "Person":
         """Return this person with the classes of both rows; the result does not depend on the row order."""
-        name, locale, jurisdiction = (
+        name, jurisdiction = (
             min(filter(None, pair), default="")
-            for pair in (
-                (self.name, other.name),
-                (self.locale, other.locale),
-                (self.jurisdiction, other.jurisdiction),
-            )
+            for pair in ((self.name, other.name), (self.jurisdiction, other.jurisdiction))
         )
+        locale = min(filter(None, (self.locale, other.locale)), key=_known_first, default="")
         return replace(
             self, name=name, locale=locale, jurisdiction=jurisdiction, classes=self.classes | other.classes
         )
+
+
+def _known_first(language: str) -> tuple[bool, str]:
+    return language == rows.UNKNOWN_LANGUAGE, language
 
 
 def names(person: Person, references: Collection[str], name: str) -> bool:

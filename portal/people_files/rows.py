@@ -6,9 +6,11 @@ from functools import lru_cache
 
 from portal.core.addresses import DOTS, LOOKS_ALIKE, NO_ADDRESS, TOO_LONG, AddressInvalid, normalise
 from portal.core.i18n import Message
+from portal.people_files.mending.languages import is_language, today
 
 MAX_REF = 100
 MAX_NAME = 200
+UNKNOWN_LANGUAGE = "und"  # BCP 47: undetermined. The cell says something, and no language that we know
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}\Z")
 # Joiners (Cf) are part of names in some scripts; control characters, line breaks and lone surrogates are not.
 REFUSED_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
@@ -61,9 +63,12 @@ def reason_of(error: AddressInvalid) -> Message:
 def parse_locale(text: str) -> str:
     """Return a `locale` cell as a BCP 47 language tag; an empty cell stays empty. Raises RowRefused."""
     tag = text.strip().replace("_", "-")
-    if tag and not _LOCALE.match(tag):
+    if not tag:
+        return ""
+    language, dash, rest = tag.partition("-")
+    if not _LOCALE.match(tag) or not is_language(language):
         raise RowRefused(Message("%(column)s: not a language tag like en or pt-BR", column="locale"))
-    return tag
+    return today(language.lower()) + dash + rest
 
 
 def check_text(column: str, value: str, max_characters: int) -> None:

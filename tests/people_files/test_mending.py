@@ -7,6 +7,7 @@ from portal.people_files.rows import RowRefused
 
 DOTS = "email: two full stops in a row or one at the end of the name, which only some carriers have"
 SCIENTIFIC = "a number in scientific notation, left empty: its last digits are lost"
+UNKNOWN_LANGUAGE = "not a language that we know, so the default language counts"
 COLUMNS = ("email", "account_ref", "name", "locale", "jurisdiction", "data_classes")
 
 
@@ -94,7 +95,9 @@ def test_an_account_has_one_address():
         (row(ref="1,23457E+11"), 1, "", SCIENTIFIC),
         (row(ref="12345.0"), 1, "12345", "a number like 12345.0, read as 12345"),
         (row(ref="\u200eK-7"), 1, "K-7", "invisible characters or no-break spaces taken off"),
-        (row(locale="german"), 3, "", "not a language tag like en or pt-BR, left empty"),
+        (row(locale="Elvish"), 3, "und", UNKNOWN_LANGUAGE),
+        (row(locale="Kim"), 3, "und", UNKNOWN_LANGUAGE),
+        (row(locale="german"), 3, "de", "the name of a language, read as its code"),
         (row(locale="de_DE.UTF-8"), 3, "de_DE", "read without what follows the language, as in de_DE.UTF-8"),
         (row(jurisdiction="x" * 61), 4, "", "has control characters or more than 60 characters, left empty"),
         (row(classes="None"), 5, "", "a placeholder like NULL, nan or #N/A, read as empty"),
@@ -117,6 +120,26 @@ def test_the_person_is_kept_and_the_field_mended_or_left_empty(cells, at, value,
 def test_names_that_are_right_stay_as_they_are(name):
     (mended,), notes = mend(COLUMNS, row(name=name), several=True)
     assert (mended[2], notes) == (" ".join(name.split()), [])
+
+
+@pytest.mark.parametrize(
+    ("cell", "tag"),
+    [
+        ("Spanish", "es"), ("español", "es"), ("ESPANOL ", "es"), ("Spanisch", "es"), ("castellano", "es"),
+        ("Deutsch", "de"), ("alemán", "de"), ("русский", "ru"), ("中文", "zh"), ("Norwegian", "no"),
+        ("español (México)", "es-MX"), ("Português (Brasil)", "pt-BR"), ("English (US)", "en-US"),
+        ("Chinese (Traditional)", "zh-Hant"),
+    ],
+)  # fmt: skip
+def test_a_language_is_understood_by_its_name(cell, tag):
+    (mended,), notes = mend(COLUMNS, row(locale=cell), several=True)
+    assert (mended[3], notes) == (tag, ["locale: the name of a language, read as its code"])
+
+
+@pytest.mark.parametrize("cell", ["ladino", "Klingon", "español (Atlantis)", "Anna", "xx-YY.utf8", "n" * 900])
+def test_what_means_several_languages_or_none_is_unknown(cell):
+    (mended,), notes = mend(COLUMNS, row(locale=cell), several=True)
+    assert (mended[3], notes) == ("und", [f"locale: {UNKNOWN_LANGUAGE}"])
 
 
 @pytest.mark.parametrize("ref", ["12E4", "1E5", "7e+8-B", "1.0.0", "12345", "A.0"])

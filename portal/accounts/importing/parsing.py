@@ -35,7 +35,9 @@ def parse_row(cells: tuple[str, ...], layout: Layout | None = None) -> Row:
     """
     email, password_hash, ref, name, locale = cells
     address = rows.parse_address(email)
-    profile = Profile(address, " ".join(name.split()), locale=rows.parse_locale(locale))
+    language = rows.parse_locale(locale)
+    known = "" if language == rows.UNKNOWN_LANGUAGE else language
+    profile = Profile(address, " ".join(name.split()), locale=known)
     reference = ref.strip()
     rows.check_text("name", profile.name, rows.MAX_NAME)
     rows.check_text("account_ref", reference, rows.MAX_REF)

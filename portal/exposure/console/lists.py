@@ -185,5 +185,6 @@ def _row(
         "destroyed": version.data_key is None,
         "compared": compared,
         "classes": service.counts_of(version),
+        "unknown": words.unknown(service.languages_of(version)),
         "not_public": service.classes_beyond(version, incident.class_names),
     }

@@ -28,6 +28,7 @@ from portal.exposure.uploads.models import (
 from portal.exposure.uploads.orders import MAX_WORD, SEES, SENDS
 from portal.exposure.uploads.receiving import UploadGone
 from portal.incidents.models import Incident
+from portal.people_files.mending.row import ODD_LOCALE
 from portal.people_files.reading import MOST_UNKNOWN
 from portal.staff import members, sending
 from portal.staff.pages import StaffPages, current
@@ -76,6 +77,8 @@ def _page(incident: Incident, upload: Upload, faults: Mapping[str, str] = NO_FAU
         suggested=suggestions,
         kind_words=kind_names,
         by_language=words.by_language(found.get("languages", {})),
+        unknown=words.unknown(found.get("languages", {})),
+        unknown_lines=_unknown_lines(found),
         not_here=words.not_here(found.get("languages", {}), sending.parts().settings.site.languages),
         beyond=[kind_names.get(name, name) for name in found.get("beyond", ())],
         sender=names.get(upload.actor, ""),
@@ -200,6 +203,12 @@ def _upload(slug: str, upload_id: str) -> tuple[Incident, Upload]:
             return incident, receiving.find(db_session, incident.id, bytes.fromhex(upload_id))
         except (UploadGone, ValueError):
             abort(404)
+
+
+def _unknown_lines(found: Mapping[str, Any]) -> list[int]:
+    """Return the first lines of a file whose language is none that we know."""
+    notes = {note: lines for note, _rows, lines in found.get("notes", ())}
+    return list(notes.get(f"locale: {ODD_LOCALE}", ()))
 
 
 def _problem(found: dict[str, Any]) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from portal.core.i18n import matching_language
 from portal.datakinds import taxonomy
 from portal.datakinds.names import shown
 from portal.exposure.importing.reading import OTHERS
+from portal.people_files.rows import UNKNOWN_LANGUAGE
 from portal.web.languages import name_here
 
 REFUSALS = {
@@ -109,12 +110,20 @@ def by_language(counts: Mapping[str, int]) -> list[tuple[str, int]]:
 
 def not_here(counts: Mapping[str, int], languages: tuple[str, ...]) -> list[str]:
     """Return the names of the languages that a site does not have."""
-    return [_spoken(tag) for tag in counts if tag and matching_language(tag, languages) is None]
+    known = [tag for tag in counts if tag not in ("", UNKNOWN_LANGUAGE)]
+    return [_spoken(tag) for tag in known if matching_language(tag, languages) is None]
+
+
+def unknown(counts: Mapping[str, int]) -> int:
+    """Return how many people have a language that is none we know."""
+    return counts.get(UNKNOWN_LANGUAGE, 0)
 
 
 def _spoken(tag: str) -> str:
     if tag == OTHERS:
         return str(gettext("Others"))
+    if tag == UNKNOWN_LANGUAGE:
+        return str(gettext("A language that we don’t know"))
     name = name_here(tag)
     return name if name == tag else f"{name} ({tag})"
 

@@ -38,7 +38,8 @@ class Summary(RowCounts):
 
     `comparison` is with the active version. `beyond` counts people by each class that the incident does not
     list; `staged` says that they wait for its next publish. `languages` counts people by their language's
-    tag, empty where the file names none. `duplicate_lines` are the first rows that name somebody again.
+    tag, empty where the file names none, and `und` where it names none that is known. `duplicate_lines` are
+    the first rows that name somebody again.
     """
 
     list_id: int = 0

@@ -5,8 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
 
-from babel import Locale
-from babel.core import UnknownLocaleError
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -26,6 +24,7 @@ from portal.exposure.service import data_key_cell, verified_active
 from portal.incidents import service as incidents
 from portal.people_files.progress import CHECKING, STORING, Progress
 from portal.people_files.room import Room
+from portal.people_files.rows import UNKNOWN_LANGUAGE
 from portal.people_files.sorting import Sorter, sort_folder
 from portal.people_files.stopping import EXPECTED, ImportStopped
 
@@ -135,29 +134,23 @@ def _begin(db: Database, vault: WorkerVault, clock: Clock, source: Source) -> tu
 def _by_language(counts: Mapping[str, int]) -> dict[str, int]:
     """Return the people by language, without regions, as they are stored.
 
-    Languages that few people have are counted together, and so is what is no language: a column of names
-    that somebody took for one must not lie in clear.
+    Languages that few people have are counted together, and so is what is no language, as one that nobody
+    knows: a column of names that somebody took for one must not lie in clear.
     """
     people: Counter[str] = Counter()
     for tag, count in counts.items():
         people[_language(tag)] += count
     most = {tag for tag, _ in people.most_common(_MOST_LANGUAGES)}
     for tag, count in tuple(people.items()):
-        if tag not in ("", OTHERS) and (count < _FEWEST_SPEAKERS or tag not in most):
+        if tag not in ("", OTHERS, UNKNOWN_LANGUAGE) and (count < _FEWEST_SPEAKERS or tag not in most):
             del people[tag]
             people[OTHERS] += count
     return dict(people.most_common())
 
 
 def _language(tag: str) -> str:
-    """Return the language of a tag, without its region: empty where it is, others where nobody knows it."""
-    language = tag.partition("-")[0].lower()
-    try:
-        if language:
-            Locale.parse(language)
-    except (ValueError, UnknownLocaleError):
-        return OTHERS
-    return language
+    """Return the language of a tag, without its region; the empty tag and the one of others stay."""
+    return tag.partition("-")[0].lower()
 
 
 def _finish(

@@ -9,6 +9,7 @@ from portal.people_files import rows
 from portal.people_files.formats.sheet_cells import DATE, ROUNDED
 from portal.people_files.mending.address import addresses_in
 from portal.people_files.mending.characters import BLANKS, CLEAN, CLEAN_NAME, INVISIBLE, JOINERS, UNSEEN
+from portal.people_files.mending.languages import is_language, named
 from portal.people_files.rows import RowRefused
 
 MAX_JURISDICTION = 60
@@ -45,7 +46,8 @@ DECODED_TWICE = "decoded twice, like Ã¼ for ü, mended"
 DAMAGED = "damaged, with a replacement character (U+FFFD)"
 CONTROLS = "control characters taken off"
 CUT = f"longer than {rows.MAX_NAME} characters, cut"
-ODD_LOCALE = "not a language tag like en or pt-BR, left empty"
+ODD_LOCALE = "not a language that we know, so the default language counts"
+LANGUAGE_NAME = "the name of a language, read as its code"
 POSIX_LOCALE = "read without what follows the language, as in de_DE.UTF-8"
 ODD_JURISDICTION = f"has control characters or more than {MAX_JURISDICTION} characters, left empty"
 
@@ -142,7 +144,10 @@ def _mended_locale(locale: str) -> tuple[str, list[str]]:
         rows.parse_locale(locale)
     except RowRefused:
         posix = _POSIX_LOCALE.match(locale.strip())
-        return (posix[1], [POSIX_LOCALE]) if posix else ("", [ODD_LOCALE])
+        if posix and is_language(re.split("[_-]", posix[1])[0]):
+            return posix[1], [POSIX_LOCALE]
+        tag = named(locale)
+        return (tag, [LANGUAGE_NAME]) if tag else (rows.UNKNOWN_LANGUAGE, [ODD_LOCALE])
     return locale, []
 
 

@@ -11,6 +11,7 @@ from portal.core import dates
 from portal.core.i18n import matching_language
 from portal.datakinds import names as data_names
 from portal.datakinds import taxonomy
+from portal.people_files.rows import UNKNOWN_LANGUAGE
 from portal.staff.approvals import service
 from portal.staff.approvals.models import Approval
 from portal.staff.roles import Role
@@ -101,6 +102,7 @@ _ORDER = (
     "counted_at",
 )
 _ROLES = ("roles", "before", "after")
+_NO_LANGUAGE = {"": lazy_gettext("Not said"), "*": lazy_gettext("Others")}
 _RENAMED = {"classes": "data_classes"}  # of an incident, where those of a list are counted
 
 
@@ -208,9 +210,11 @@ def by_language(counts: Mapping[str, int], spoken: tuple[str, ...]) -> list[str]
     """Return how many people of a list have each language, and which ones a site does not have."""
     lines = []
     for tag, people in counts.items():
-        name = {"": gettext("Not said"), "*": gettext("Others")}.get(tag) or name_here(tag)
-        if tag not in ("", "*") and matching_language(tag, spoken) is None:
-            here = name_here(spoken[0]) if spoken else ""
+        name = _NO_LANGUAGE[tag] if tag in _NO_LANGUAGE else name_here(tag)
+        here = name_here(spoken[0]) if spoken else ""
+        if tag == UNKNOWN_LANGUAGE:
+            name = gettext("A language that we don’t know (they get %(other)s)", other=here)
+        elif tag not in _NO_LANGUAGE and matching_language(tag, spoken) is None:
             name = gettext(
                 "%(language)s, which this site doesn’t have (they get %(other)s)", language=name, other=here
             )

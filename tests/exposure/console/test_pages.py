@@ -136,6 +136,28 @@ def test_languages_that_the_site_has_not_are_said_and_everyone_is_counted(sender
     assert "pt-BR" not in kinds
 
 
+def test_people_whose_language_nobody_knows_are_counted_before_and_after_storing(sender, office):
+    rows = "".join(f"p{at}@mail.example,{tag}\n" for at, tag in enumerate(("Elvish", "Spanisch", "en", "xx")))
+    page = sender.read(f"email,locale\n{rows}".encode())
+    warned = (
+        "2 people have a language that we don’t know. They get the default language, English. "
+        "The first lines of them: 2, 5."
+    )
+    said = sender.texts(page)
+    assert warned in said
+    assert "Spanish (es) 1" in said
+    assert "A language that we don’t know 2" in said
+    assert "doesn’t have every language" not in said
+    sender.press(page, "store")
+    sender.work()
+    listed = sender.texts("/lists/november/")
+    assert "2 people have a language that we don’t know. They get the default language, English." in listed
+    token = hidden(sender.browser.get("/lists/november/").text)
+    asked = sender.browser.post("/lists/november/1/activate/", data=token)
+    request = office.as_role("approver").get(asked.location).text
+    assert "A language that we don’t know (they get English): 2" in request
+
+
 def test_what_an_approver_saw_is_void_after_another_activation(sender, office, lists):
     lists.live("ana@mail.example,C-1,,,,\n")
     page = sender.read(b"email,account_ref\nana@mail.example,C-1\n")
