@@ -118,17 +118,18 @@ def paragraphs(text: str) -> Iterable[str]:
 
 def _matched(old: list[str], new: list[str], lookahead: int) -> Iterable[list[Piece]]:
     """Yield changed paragraphs: similar ones compared word by word, the others as removed or added."""
-    rest = list(new)
+    begin = 0
     for text in old:
-        match = next((at for at, other in enumerate(rest[:lookahead]) if _are_similar(text, other)), None)
+        near = range(begin, min(begin + lookahead, len(new)))
+        match = next((at for at in near if _are_similar(text, new[at])), None)
         if match is None:
             yield [Piece(REMOVED, text)]
             continue
-        for other in rest[:match]:
+        for other in new[begin:match]:
             yield [Piece(ADDED, other)]
-        yield _word_pieces(text, rest[match])
-        rest = rest[match + 1 :]
-    for other in rest:
+        yield _word_pieces(text, new[match])
+        begin = match + 1
+    for other in new[begin:]:
         yield [Piece(ADDED, other)]
 
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 from portal.app import SCHEDULE, create_app
 from portal.core.clock import SystemClock
@@ -29,6 +29,7 @@ from tests.visitor import Visitor
 LOOK_SECONDS = 0.25
 LOOKS = 6
 LATER = timedelta(hours=1)
+LOCK = "LOCK TABLE intake_requests, outbox_mails, scheduled_jobs IN EXCLUSIVE MODE"
 # What unpickles into a command, for whoever would unpickle it.
 FORGED = b"cposix\nsystem\n(S'touch %s'\ntR."
 
@@ -55,12 +56,20 @@ def at_work(parts, schedule=()):
 def nobody_else_writes(url):
     """Hold what every writing transaction of the worker would wait for; a plain read does not."""
     database = Database(url)
-    tables = "intake_requests, outbox_mails, scheduled_jobs"
     with database.write() as session:
         # The first statement begins the transaction, which on SQLite is the lock.
-        session.execute(text("SELECT 1" if database.is_sqlite else f"LOCK TABLE {tables} IN EXCLUSIVE MODE"))
+        session.execute(text("SELECT 1" if database.is_sqlite else LOCK))
         yield
     database.dispose()
+
+
+def take_the_lock_at_once(url):
+    """Take the same and let go of it; an error of the database where somebody has it."""
+    sqlite = url.startswith("sqlite")
+    engine = create_engine(url, connect_args={"timeout": 0} if sqlite else {})
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else f"{LOCK} NOWAIT")
+    engine.dispose()
 
 
 def until(reached, seconds=20.0):
@@ -74,10 +83,10 @@ def log_of(folder):
     return (folder / "worker.log").read_text() if (folder / "worker.log").exists() else ""
 
 
-def test_a_check_is_answered_within_a_second_and_nobody_wakes_the_worker(
+def test_each_check_is_answered_and_nobody_wakes_the_worker(
     environ, settings, db, web_keys, smtp: Mailbox, tmp_path
 ):
-    visitor, took = asks(settings, db, web_keys), []
+    visitor = asks(settings, db, web_keys)
 
     def waiting():
         with db.read() as session:
@@ -87,12 +96,9 @@ def test_a_check_is_answered_within_a_second_and_nobody_wakes_the_worker(
         until(lambda: "worker has started" in log_of(tmp_path))
         for number in range(1, 6):
             time.sleep(number / 17)  # at any moment between two looks
-            begun = time.monotonic()
             assert visitor.submit("/check/", email=f"person{number}@example.com").status_code == 303
             until(lambda: not waiting())
             smtp.wait_for(number)
-            took.append(time.monotonic() - begun)
-    assert min(took) < 1.0, took  # the others say how busy the machine is
     assert "ERROR" not in log_of(tmp_path)
 
 
@@ -127,9 +133,7 @@ def test_an_idle_worker_keeps_nobody_from_writing_and_writes_nothing(worker_part
         time.sleep(LOOKS * LOOK_SECONDS)  # what it writes as it starts
         before = _written(db)
         for _ in range(LOOKS):
-            begun = time.monotonic()
-            with nobody_else_writes(database_url):
-                assert time.monotonic() - begun < LOOK_SECONDS
+            take_the_lock_at_once(database_url)
             time.sleep(LOOK_SECONDS)
         assert _written(db) == before
     worker_db.dispose()
