@@ -33,7 +33,7 @@ from portal.outbox.bulk import lanes
 from portal.site import legal
 from portal.staff import members, sending
 from portal.staff.approvals import service as approvals
-from portal.staff.approvals.console import ask
+from portal.staff.approvals.console import ask, waiting, waiting_ones
 from portal.staff.orders import by
 from portal.staff.pages import StaffPages, current
 from portal.staff.roles import Role
@@ -111,8 +111,10 @@ def overview() -> str:
             for incident in incidents.every(session)
         ]
         paused = lanes.pause_of(session)
+        asked = [(approvals.fields_of(one), one) for one in waiting_ones(session, orders.START)]
+        waits = {(of["incident"], of["notice"]): one for of, one in asked}
     return render_template(
-        "campaigns/console/notices.html", found=found, kinds=KINDS, states=STATES, paused=paused
+        "campaigns/console/notices.html", found=found, kinds=KINDS, states=STATES, paused=paused, waits=waits
     )
 
 
@@ -269,7 +271,7 @@ def _page(
         described = drafting.described(session, campaign)
         fields = {"incident": slug, "notice": str(number)}
         asked = approvals.find(session, orders.START, fields)
-        waits = approvals.find_waiting(session, console.actions, orders.START, fields, now)
+        waits = waiting(session, orders.START, fields)
         active = exposure.active(session, incident.id)
         changed, changes = binding.changed(session, campaign), binding.changes(session, campaign)
         paused = lanes.pause_of(session)
@@ -293,7 +295,7 @@ def _page(
         left_out_changed=without is not None and changed,
         left_out_reasons=LEFT_OUT_REASONS,
         waits=waits,
-        cancelled=asked is not None and asked.state == approvals.State.OPEN and waits is None,
+        cancelled=asked if asked and asked.state == approvals.State.OPEN and not waits else None,
         paused=paused,
         held=held,
         outdated=state == DRAFT and (active is None or active.id != campaign.list_id),

@@ -10,6 +10,7 @@ from portal.console.waits import Wait
 from portal.incidents.models import DRAFT, PHASES, PUBLISHED
 from portal.outbox.bulk import lanes
 from portal.staff import members, sending
+from portal.staff.approvals.models import Approval
 from portal.staff.approvals.showing import title_of
 from portal.staff.pages import StaffPages, current
 from portal.staff.roles import Role
@@ -128,14 +129,14 @@ def _asked(waiting: list[Wait]) -> dict[tuple[str, str], Wait]:
     return {(one.slug, one.approval.kind): one for one in asked if one.approval is not None}
 
 
-def _to_check(waiting: list[Wait]) -> dict[str, Wait]:
-    """Return the oldest request of each incident that the signed-in member may approve: their next step."""
+def _to_check(waiting: list[Wait]) -> dict[str, list[Approval]]:
+    """Return the requests of each incident that the signed-in member may approve: their next step."""
     me, actions = current().member, sending.parts().actions
-    found: dict[str, Wait] = {}
+    found: dict[str, list[Approval]] = {}
     for one in waiting:
         asked = one.approval
         if one.why is waits.Why.APPROVER and asked is not None and asked.asked_by != me.id:
             action = actions.get(asked.kind)
             if action is not None and action.approve & me.roles:
-                found.setdefault(one.slug, one)
+                found.setdefault(one.slug, []).append(asked)
     return found

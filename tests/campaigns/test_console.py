@@ -174,7 +174,7 @@ def test_an_author_edits_a_draft_from_what_it_says_and_has_to_ask_again(told, of
     own = {"en-own": "We are **deeply** sorry."}
     assert led_to(author.submit(f"{ONE}edit/", **changed, **own)) == ONE
     shown = text_of(author, ONE)
-    assert "An edit cancelled the request for approval." in shown
+    assert "An edit cancelled the request for approval" in shown
     assert "We are deeply sorry." in text_of(author, f"{ONE}text/en/")
     assert [wave["mails"] for wave in status(told)[0]["waves"]] == [3, 6]
     assert "This changed after it was asked for" in text_of(office.sign_in(ben), asked)

@@ -23,7 +23,7 @@ from portal.incidents import reading, writing
 from portal.incidents.models import Incident
 from portal.incidents.times import as_typed, parse_time
 from portal.staff import sending
-from portal.staff.approvals import service as approvals
+from portal.staff.approvals.console import waiting
 from portal.staff.pages import StaffPages
 from portal.staff.sending import OrderRefused
 from portal.web import frame, languages
@@ -60,13 +60,8 @@ def _page(slug: str, campaign: Campaign | None = None) -> Any:
         earlier = [each for each in progress.of_incident(session, incident.id) if each.begun_at is not None]
         short = _short(session, incident)
         said = _said(session, campaign, site.timezone) if campaign and request.method == "GET" else {}
-        waits = campaign and approvals.find_waiting(
-            session,
-            console.actions,
-            orders.START,
-            {"incident": slug, "notice": str(campaign.number)},
-            console.clock.now(),
-        )
+        fields = {"incident": slug, "notice": str(campaign.number)} if campaign else {}
+        waits = waiting(session, orders.START, fields) if campaign else None
     form = DraftForm(data=said)
     form.now, form.zone = console.clock.now(), site.timezone
     example = f"{form.now.astimezone(ZoneInfo(site.timezone)) + timedelta(days=1):%Y-%m-%d} 09:00"

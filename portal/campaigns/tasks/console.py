@@ -20,7 +20,7 @@ from portal.incidents import service as incidents
 from portal.incidents.models import Incident
 from portal.staff import members, sending
 from portal.staff.approvals import service as approvals
-from portal.staff.approvals.console import ask
+from portal.staff.approvals.console import ask, shown_waiting, waiting_ones
 from portal.staff.approvals.models import Approval
 from portal.staff.orders import by
 from portal.staff.pages import StaffPages, current
@@ -144,8 +144,6 @@ def _fields(session: Session, incident_id: bytes, slug: str, number: int) -> dic
 
 def _is_for(approval: Approval, fields: dict[str, str]) -> bool:
     """Return whether a request is for this copy of a list, however many were missed when it was asked for."""
-    if approval.kind != EXPORTS or not approvals.readable(approval):
-        return False
     return approvals.fields_of(approval).items() >= fields.items()
 
 
@@ -161,15 +159,15 @@ def _page(slug: str, number: int, form: ExportForm, fault: str = "") -> str:
         owner = _owner(newest) if newest else None
         names = {by(member): name for member, name in members.names(session, console.vault).items()}
         now = console.clock.now()
-        asked = [one for one in approvals.waiting(session) if _is_for(one, fields)]
-        waiting, _void = approvals.by_validity(session, console.actions, asked, now)
+        asked = [one for one in waiting_ones(session, EXPORTS) if _is_for(one, fields)]
+        waits = shown_waiting(session, asked[-1]) if asked else None
     ready = newest is not None and newest.state == READY and now < newest.changed_at + service.KEPT
     return render_template(
         "campaigns/console/unreached.html",
         incident=incident,
         number=number,
         counts=counts,
-        waits=waiting[-1] if waiting else None,
+        waits=waits,
         task=newest,
         works=newest is not None and newest.state == WAITING,
         problem=why_of(newest.fault) if newest is not None and newest.state == FAILED else "",

@@ -19,7 +19,7 @@ from portal.incidents import service as incidents
 from portal.incidents.models import Incident
 from portal.staff import members, sending
 from portal.staff.approvals import service as approvals
-from portal.staff.approvals.console import ask
+from portal.staff.approvals.console import ask, waiting_ones
 from portal.staff.approvals.models import Approval
 from portal.staff.pages import StaffPages, current
 from portal.staff.sending import OrderRefused
@@ -80,9 +80,7 @@ def page(slug: str, fault: str = "", *, sheets: bool = False) -> str:
 
 def _waiting(db_session: Session, slug: str) -> dict[tuple[str, str], Approval]:
     """Return what waits for a second person, by its kind and the number of the version."""
-    console = sending.parts()
-    ours = [each for each in approvals.waiting(db_session) if each.kind in ("list.activate", "list.purge")]
-    valid, _void = approvals.by_validity(db_session, console.actions, ours, console.clock.now())
+    valid = waiting_ones(db_session, "list.activate", "list.purge")
     fields = [(each, approvals.fields_of(each)) for each in valid]
     return {(each.kind, given["version"]): each for each, given in fields if given["incident"] == slug}
 

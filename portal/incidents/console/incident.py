@@ -5,7 +5,6 @@ from typing import Any
 
 from flask import render_template, request
 from flask_babel import gettext as _
-from sqlalchemy.orm import Session
 
 from portal.datakinds import taxonomy
 from portal.datakinds.advice import GROUP_NAMES
@@ -21,8 +20,7 @@ from portal.incidents.models import PHASES, PUBLISHED, Incident
 from portal.incidents.times import TimeInvalid, parse_time
 from portal.staff import sending
 from portal.staff.approvals import service as approvals
-from portal.staff.approvals.console import ask
-from portal.staff.approvals.models import Approval
+from portal.staff.approvals.console import ask, waiting_ones
 from portal.staff.pages import StaffPages
 from portal.staff.sending import OrderRefused
 from portal.web import frame
@@ -38,7 +36,7 @@ def overview() -> str:
         rows = service.every(session)
         phases = service.phases(session)
         alone = {one.slug for one in posting.unconfirmed(session)}
-        waits = {approvals.subject_of(one): one for one in _waiting(session)}
+        waits = {approvals.subject_of(one): one for one in waiting_ones(session, PUBLISH, POST, FACTS)}
         languages = console.settings.site.languages
         changed = {
             row.slug: [one.language for one in statements.standings(session, row, languages) if one.changed]
@@ -53,13 +51,6 @@ def overview() -> str:
         waits=waits,
         now=console.clock.now(),
     )
-
-
-def _waiting(session: Session) -> list[Approval]:
-    """Return what waits for the approval of a statement, an update, or an incident's facts."""
-    console = sending.parts()
-    ours = [one for one in approvals.waiting(session) if one.kind in (PUBLISH, POST, FACTS)]
-    return approvals.by_validity(session, console.actions, ours, console.clock.now())[0]
 
 
 @bp.page("/incidents/new/", roles=AUTHORS, methods=("GET", "POST"))

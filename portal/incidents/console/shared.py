@@ -6,9 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.lists import format_list
 from flask import abort
-from flask_babel import format_datetime, get_locale, gettext, lazy_gettext
+from flask_babel import format_datetime, gettext, lazy_gettext
 from sqlalchemy.orm import Session
 
 from portal.audit.staff import OPERATOR
@@ -22,9 +21,9 @@ from portal.incidents.drafts.statements import Told
 from portal.incidents.models import Incident
 from portal.staff import members, sending
 from portal.staff.approvals import service as approvals
+from portal.staff.approvals.console import Waiting, shown_waiting
 from portal.staff.approvals.models import Approval
 from portal.staff.pages import current
-from portal.staff.roles import Role
 from portal.staff.words import refusal
 from portal.web.languages import own_name
 
@@ -95,16 +94,13 @@ def found(session: Session, slug: str) -> Incident:
 class Requests:
     """Requests of an incident for a second person: those that wait, and those that an edit cancelled.
 
-    `sent_back` is the newest one if it came back with a comment, and `by` is who sent it. `approvers` are the
-    names of those who can approve what waits, `mine` the ids of what the signed-in member may withdraw.
+    `sent_back` is the newest one if it came back with a comment, and `by` is who sent it.
     """
 
-    waits: list[Approval] = field(default_factory=list)
+    waits: list[Waiting] = field(default_factory=list)
     void: list[Approval] = field(default_factory=list)
     sent_back: Approval | None = None
     by: str = ""
-    approvers: str = ""
-    mine: frozenset[bytes] = frozenset()
 
 
 def requests(session: Session, kind: str, slug: str, draft: str = "") -> Requests:
@@ -120,26 +116,12 @@ def requests(session: Session, kind: str, slug: str, draft: str = "") -> Request
     asked = list(filter(is_about_it, approvals.waiting(session)))
     waits, void = approvals.by_validity(session, console.actions, asked, console.clock.now())
     if waits:
-        me = current().member
-        mine = (one.id for one in waits if one.asked_by == me.id or Role.ADMIN in me.roles)
-        return Requests(waits, void, approvers=_approvers(session, waits[0]), mine=frozenset(mine))
+        return Requests([shown_waiting(session, one) for one in waits], void)
     newest = next(filter(is_about_it, approvals.newest(session, LOOKED_AT)), None)
     if asked or newest is None or newest.state != approvals.State.SENT_BACK or newest.decided_by is None:
-        return Requests(waits, void)
+        return Requests(void=void)
     name = members.names(session, console.vault).get(newest.decided_by, "?")
-    return Requests(waits, void, newest, name)
-
-
-def _approvers(session: Session, asked: Approval) -> str:
-    """Return the names of those who can approve a request; empty where nobody else can."""
-    console = sending.parts()
-    roles = console.actions[asked.kind].approve
-    names = [
-        one.shown
-        for one in members.listed(session, console.vault)
-        if one.active and one.roles & roles and one.id != asked.asked_by
-    ]
-    return format_list(names, style="or", locale=get_locale()) if names else ""
+    return Requests(void=void, sent_back=newest, by=name)
 
 
 def refused(reason: str, values: Mapping[str, Any] | None = None) -> str:

@@ -20,7 +20,7 @@ from portal.reset.runs.forms import AskForm, CountForm
 from portal.reset.runs.jobs import ASKS, SEES
 from portal.staff import sending
 from portal.staff.approvals import service as approvals
-from portal.staff.approvals.console import ask
+from portal.staff.approvals.console import ask, waiting
 from portal.staff.pages import StaffPages, current
 from portal.staff.sending import OrderRefused
 from portal.staff.words import refusal
@@ -107,8 +107,7 @@ def one(run_id: str) -> Any:
     console = sending.parts()
     with console.db.read() as session:
         asked = approvals.find(session, ACTION, {"run": run_id})
-        now = console.clock.now()
-        waits = approvals.find_waiting(session, console.actions, ACTION, {"run": run_id}, now)
+        waits = waiting(session, ACTION, {"run": run_id})
         tally, so_far = _tally(session, run)
         titles = incidents.titles(session, frame.language())
     words = COUNTS_DONE if so_far or run.state == service.State.DONE else COUNTS

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from babel.lists import format_list
 from flask import abort, render_template, request
 from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from portal.core.faults import parsed
@@ -55,6 +57,55 @@ def ask(kind: str, fields: Mapping[str, str], reason: str = "") -> Response:
     else:
         said = _asked(told["told"])
     return sending.done(said, f"/approvals/{told['approval']}/")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A request that waits for a second person, for the page of what was asked for.
+
+    `approvers` are the names of those who can approve it, `yours`: the signed-in member is one of them;
+    `mine`: they may withdraw it.
+    """
+
+    approval: Approval
+    approvers: str
+    yours: bool
+    mine: bool
+
+
+def waiting(session: Session, kind: str, fields: Mapping[str, str]) -> Waiting | None:
+    """Return the request for exactly this that waits and can be approved, or None."""
+    console = sending.parts()
+    found = service.find_waiting(session, console.actions, kind, fields, console.clock.now())
+    return None if found is None else shown_waiting(session, found)
+
+
+def waiting_ones(session: Session, *kinds: str) -> list[Approval]:
+    """Return the requests of these kinds that wait and can be approved, the oldest first."""
+    console = sending.parts()
+    ours = [one for one in service.waiting(session) if one.kind in kinds]
+    return service.by_validity(session, console.actions, ours, console.clock.now())[0]
+
+
+def shown_waiting(session: Session, approval: Approval) -> Waiting:
+    """Return a request that waits, with what pages say of it."""
+    console, me = sending.parts(), current().member
+    action = console.actions[approval.kind]
+    able = [
+        one
+        for one in members.listed(session, console.vault)
+        if one.active
+        and one.roles & action.approve
+        and one.id != approval.asked_by
+        and not service.about(action, approval, one.id)
+    ]
+    names = [one.shown for one in able]
+    return Waiting(
+        approval,
+        approvers=format_list(names, style="or", locale=get_locale()) if names else "",
+        yours=me.id in {one.id for one in able},
+        mine=approval.asked_by == me.id or Role.ADMIN in me.roles,
+    )
 
 
 def _asked(told: list[str]) -> str:

@@ -10,7 +10,9 @@ from werkzeug.wrappers import Response
 
 from portal.crypto import tokens
 from portal.staff import members, sending, sessions
-from portal.staff.approvals.console import ask
+from portal.staff.approvals.console import ask, shown_waiting, waiting_ones
+from portal.staff.approvals.service import fields_of
+from portal.staff.approvals.showing import title_of
 from portal.staff.members import Member
 from portal.staff.pages import StaffPages, current
 from portal.staff.people.forms import InviteForm, RolesForm
@@ -70,8 +72,20 @@ def member(member_id: str) -> Any:
     console = sending.parts()
     with console.db.read() as db_session:
         live = sessions.listed(db_session, console.vault, found.id, console.clock.now())
+        asked = waiting_ones(db_session, "staff.roles", "staff.invite", "staff.passkey")
+        waits = [
+            (title_of(one, {found.id: found.shown}), shown_waiting(db_session, one))
+            for one in asked
+            if fields_of(one)["member"] == found.id.hex()
+        ]
     page = render_template(
-        "staff/console/member.html", member=found, form=form, fault=fault, live=live, empty=EmptyForm()
+        "staff/console/member.html",
+        member=found,
+        form=form,
+        fault=fault,
+        live=live,
+        waits=waits,
+        empty=EmptyForm(),
     )
     return page, REFUSED if fault or form.errors else 200
 

@@ -80,7 +80,7 @@ def test_while_a_request_waits_its_page_says_whose_turn_it_is_and_asks_for_nothi
         assert "Ask for approval" not in shown
         assert "Publish this text" not in shown
         assert "/withdraw/" not in main_of(ben.read(page))
-    assert f'<a href="{asked.location}">a request waits for approval</a>' in ana.read("/incidents/")
+    assert f'<a href="{asked.location}">Waits for approval</a>' in ana.read("/incidents/")
     ana.send(EDITOR, to=f"{asked.location}withdraw/")
     assert "must approve this" not in ana.read(EDITOR)
     assert "Ask for approval" in ana.read(PUBLISH)
