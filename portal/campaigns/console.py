@@ -276,6 +276,8 @@ def _page(
         changed, changes = binding.changed(session, campaign), binding.changes(session, campaign)
         paused = lanes.pause_of(session)
         words = shown.words_of(session, campaign)
+        by_default = {tag: words[tag] for tag in console.settings.site.languages if tag in words}
+        counts = described.get("list_languages", {})
         held = _held_by(session, slug, number) if data["state"] == PAUSED else None
     roles = current().member.roles
     state, leaving = data["state"], _leaving(data)
@@ -311,6 +313,7 @@ def _page(
         legal_drafts=legal.still_drafts(console.settings, legal.READ_FIRST),
         kind_words=kind_names(frame.language()),
         site_languages=console.settings.site.languages,
+        other_words=shown.other_words(by_default, counts) if state == DRAFT else [],
         spoken={tag: one.language for tag, one in words.items()},
         short={tag: one.is_short for tag, one in words.items()},
     )

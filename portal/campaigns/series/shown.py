@@ -1,5 +1,7 @@
 """Show a notice in the console as a made-up person would get it, from its frozen words, without any key."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes, policy
@@ -11,8 +13,10 @@ from sqlalchemy.orm import Session
 from portal.campaigns import frozen
 from portal.campaigns.emails import Notice, Words
 from portal.campaigns.models import Campaign, NoticeWords
+from portal.core.i18n import best_language
 from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
+from portal.exposure.importing.reading import OTHERS
 from portal.outbox.compose import Composer
 
 PERSON = "person@example.com"
@@ -43,6 +47,40 @@ def words_of(session: Session, campaign: Campaign) -> dict[str, Words]:
         select(NoticeWords).where(NoticeWords.notice_id == campaign.id).order_by(NoticeWords.language)
     )
     return {row.language: frozen.plain(row) for row in rows}
+
+
+@dataclass(frozen=True)
+class OtherWords:
+    """A language whose readers get the author's own words in another one, `written`, or none where empty.
+
+    `people` of the list have it; `more` may have it, whose languages are counted together. Both are None
+    where nobody counted the list's languages.
+    """
+
+    language: str
+    written: str
+    people: int | None
+    more: int | None
+
+
+def other_words(found: Mapping[str, Words], counts: Mapping[str, int]) -> list[OtherWords]:
+    """Return the languages of a notice with the author's own words in which these stand in no such language.
+
+    `counts` are the people of its list by language. Languages that nobody on the list has are left out.
+    """
+    if not any(words.own_text for words in found.values()):
+        return []
+    offered = tuple(found)
+    people: Counter[str] = Counter()
+    for tag, number in counts.items():
+        people[tag if tag == OTHERS else best_language(tag, offered)] += number
+    elsewhere = []
+    for language, words in found.items():
+        written = (words.own_language or words.language) if words.own_text else ""
+        if written != language and (not counts or people[language] or people[OTHERS]):
+            known = (people[language], people[OTHERS]) if counts else (None, None)
+            elsewhere.append(OtherWords(language, written, *known))
+    return elsewhere
 
 
 @dataclass(frozen=True)
