@@ -13,10 +13,11 @@ from werkzeug.wrappers import Response
 
 from portal.audit import service as audit
 from portal.audit.models import AuditEntry
-from portal.campaigns import orders
+from portal.campaigns import orders, wording
 from portal.campaigns.forms import (
     BASES,
     KINDS,
+    STALE,
     AskForm,
     ReasonForm,
 )
@@ -276,10 +277,9 @@ def _page(
         changed, changes = binding.changed(session, campaign), binding.changes(session, campaign)
         paused = lanes.pause_of(session)
         words = shown.words_of(session, campaign)
-        by_default = {tag: words[tag] for tag in console.settings.site.languages if tag in words}
-        counts = described.get("list_languages", {})
+        stale = wording.outdated(session, console.settings, incident, campaign, words)
         held = _held_by(session, slug, number) if data["state"] == PAUSED else None
-    roles = current().member.roles
+    roles, site = current().member.roles, console.settings.site
     state, leaving = data["state"], _leaving(data)
     return render_template(
         "campaigns/console/notice.html",
@@ -312,8 +312,9 @@ def _page(
         fault=fault,
         legal_drafts=legal.still_drafts(console.settings, legal.READ_FIRST),
         kind_words=kind_names(frame.language()),
-        site_languages=console.settings.site.languages,
-        other_words=shown.other_words(by_default, counts) if state == DRAFT else [],
+        site_languages=site.languages,
+        other_words=shown.other_words(words, described.get("list_languages", {}), site.languages),
+        stale=[STALE[each] for each in stale],
         spoken={tag: one.language for tag, one in words.items()},
         short={tag: one.is_short for tag, one in words.items()},
     )

@@ -29,6 +29,14 @@ KINDS = {
     SUPPLEMENTARY: lazy_gettext("More facts: to people we told before"),
     CORRECTION: lazy_gettext("Correction: something we said was wrong"),
 }
+# What changed since a notice was drafted, by what `wording.outdated` calls it.
+STALE = {
+    "open": lazy_gettext("Notices may say what happened now. This one says only that there’s a message."),
+    "discreet": lazy_gettext("Notices say only that there’s a message now. This one says what happened."),
+    "day": lazy_gettext("The day it happened is another one now. This notice’s subject is as it was."),
+    "passwords": lazy_gettext("Passwords were taken, too. This notice doesn’t say what to do about them."),
+    "text": lazy_gettext("Another text of the statement is public now. This notice has the earlier one."),
+}
 BASES = {
     ALL: lazy_gettext("Everyone on the list"),
     NEW: lazy_gettext("Only people who are new since an earlier notice"),

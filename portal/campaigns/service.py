@@ -13,6 +13,7 @@ from portal.campaigns import frozen
 from portal.campaigns.emails import Words
 from portal.campaigns.models import (
     DRAFT,
+    ENDED,
     FIRST,
     PAUSED,
     RUNNING,
@@ -20,7 +21,7 @@ from portal.campaigns.models import (
     NoticeWords,
     Wave,
 )
-from portal.campaigns.series import signing, steering, waves
+from portal.campaigns.series import progress, signing, steering, waves
 from portal.campaigns.series.audience import Audience
 from portal.campaigns.series.passes import BATCH, advance, is_due
 from portal.campaigns.series.progress import Ledger, campaigns, ledger, list_number
@@ -180,6 +181,21 @@ def unsent(session: Session, incident_id: bytes, since: datetime) -> list[dateti
         for one in rows
         if one.begun_at and (one.ended_at is None or _leaves(ledger(session, one)))
     ]
+
+
+def carrying(session: Session, incident_id: bytes) -> list[tuple[int, bool]]:
+    """Return the numbers of the notices that may still send what was frozen for them, the first one first.
+
+    True where it is a draft.
+    """
+    found = []
+    for one in reversed(progress.of_incident(session, incident_id)):
+        state = steering.state_of(one)
+        if state in (RUNNING, PAUSED) or (state == ENDED and _leaves(ledger(session, one))):
+            found.append((one.number, False))
+        elif state == DRAFT and one.hold is None:
+            found.append((one.number, True))
+    return found
 
 
 def _leaves(found: Ledger) -> bool:

@@ -3,15 +3,17 @@
 Imported where they are drawn alone: the Markdown parser is slow to import.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.campaigns import frozen
 from portal.campaigns.emails import Part, Words
-from portal.campaigns.models import CORRECTION, FIRST, SUPPLEMENTARY
+from portal.campaigns.models import CORRECTION, FIRST, SUPPLEMENTARY, Campaign
 from portal.core.dates import day_and_month
 from portal.core.i18n import catalogue
 from portal.core.i18n import mark as N_
@@ -39,6 +41,7 @@ SUBJECTS = {
     ),
 }
 MOST_OWN = 1_000
+_VALUE = re.compile(r"%\\\(\w+\\\)s")
 NO_WORDS: Mapping[str, str] = {}
 
 
@@ -97,6 +100,30 @@ def drawn(
             spoken = language if language in own else statement.language
             found[language] = _with_own(settings, said, kind, own.get(spoken, ""), spoken)
     return found or _without(own)
+
+
+def outdated(
+    session: Session, settings: Settings, incident: Incident, campaign: Campaign, words: Mapping[str, Words]
+) -> list[str]:
+    """Return what a notice would say in another way if it were drafted now, as codes.
+
+    They are `open`, `discreet`, `day`, `passwords` and `text`. It reads plain columns, without a key, and
+    verifies nothing.
+    """
+    if not words:
+        return ["open"] if not incident.discreet and reading.public_statements(session, incident) else []
+    found = ["discreet"] if incident.discreet else []
+    at = campaign.drafted_at
+    for language, said in words.items():
+        usual = _usual_subject(settings, incident, language, at.date(), campaign.kind)
+        if said.subject != usual and _is_usual(said.subject, language, campaign.kind) and "day" not in found:
+            found.append("day")
+    if PASSWORDS in incident.class_names and not all(said.passwords for said in words.values()):
+        found.append("passwords")
+    newer = (Statement.published_at > at) & Statement.withdrawn_at.is_(None)
+    taken_back = (Statement.published_at <= at) & (Statement.withdrawn_at > at)
+    changed = select(Statement.id).where(Statement.incident_id == incident.id, newer | taken_back)
+    return found + ["text"] * (session.scalar(changed.limit(1)) is not None)
 
 
 def _without(own: Mapping[str, str]) -> dict[str, Words]:
@@ -172,3 +199,10 @@ def _usual_subject(
     if incident.happened_on is None:
         return say(undated) % {"organisation": settings.site.organisation}
     return say(dated) % {"date": day_and_month(incident.happened_on, language, today)}
+
+
+def _is_usual(subject: str, language: str, kind: str) -> bool:
+    """Return whether a subject is the usual one of some day or name, and not the operator's own."""
+    say = catalogue(language).gettext
+    patterns = (_VALUE.sub(".+", re.escape(say(text))) for text in SUBJECTS[kind])
+    return any(re.fullmatch(pattern, subject) for pattern in patterns)

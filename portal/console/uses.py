@@ -17,6 +17,7 @@ INCIDENT_USES = IncidentUses(
     forget_update=subscriptions_service.forget_update,
     notices=campaigns_service.unsent,
     forget_notices=campaigns_service.forget_words,
+    carrying=campaigns_service.carrying,
 )
 
 

@@ -111,7 +111,8 @@ class IncidentUses:
     `lists` its lists of affected people. `forget_update` deletes what the mails about an update say (its id).
     `notices` returns when those notices of an incident began that are still being sent, of those that began
     at a time or later; `forget_notices` deletes what these say, and what those that were sent said, and
-    discards drafts made since; it takes the present time, too.
+    discards drafts made since; it takes the present time, too. `carrying` returns the numbers of the notices
+    that still go out with public facts as these were, and whether each is a draft.
     """
 
     subscribers: Callable[[Session, bytes], int]
@@ -119,6 +120,7 @@ class IncidentUses:
     forget_update: Callable[[Session, bytes], None]
     notices: Callable[[Session, bytes, datetime], list[datetime]]
     forget_notices: Callable[[Session, bytes, datetime, datetime], None]
+    carrying: Callable[[Session, bytes], list[tuple[int, bool]]] = lambda _session, _incident_id: []
 
 
 class Outcome(Enum):

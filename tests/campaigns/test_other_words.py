@@ -52,6 +52,9 @@ def test_people_of_a_language_without_own_words_are_counted(operator, office, st
         assert "aren’t in every language" in text_of(office.as_role("approver"), ONE)
 
 
+SITE = ("en", "es")
+
+
 def of(language, own="", own_language=""):
     return Words(
         "S", language, "T", (), "", "", "/", passwords=False, own_text=own, own_language=own_language
@@ -60,11 +63,12 @@ def of(language, own="", own_language=""):
 
 def test_a_language_that_nobody_has_is_no_matter_and_one_that_is_not_counted_may_be():
     words = {"en": of("en", "We are sorry."), "es": of("es")}
-    assert other_words(words, {"en": 12, "": 3}) == []
-    assert other_words(words, {"en": 12, "*": 3}) == [OtherWords("es", "", 0, 3)]
-    assert other_words(words, {}) == [OtherWords("es", "", None, None)]
+    assert other_words(words, {"en": 12, "": 3}, SITE) == []
+    assert other_words(words, {"en": 12, "*": 3}, SITE) == [OtherWords("es", "", 0, 3)]
+    assert other_words(words, {}, SITE) == [OtherWords("es", "", None, None)]
 
 
 def test_who_has_no_language_gets_the_default_ones_words():
     words = {"en": of("en"), "es": of("en", "Lo sentimos.", "es")}
-    assert other_words(words, {"es": 12, "": 3, "und": 2, "fr": 10}) == [OtherWords("en", "", 15, 0)]
+    counts = {"es": 12, "": 3, "und": 2, "fr": 10}
+    assert other_words(words, counts, SITE) == [OtherWords("en", "", 15, 0)]

@@ -63,20 +63,24 @@ class OtherWords:
     more: int | None
 
 
-def other_words(found: Mapping[str, Words], counts: Mapping[str, int]) -> list[OtherWords]:
+def other_words(
+    words: Mapping[str, Words], counts: Mapping[str, int], site: tuple[str, ...]
+) -> list[OtherWords]:
     """Return the languages of a notice with the author's own words in which these stand in no such language.
 
-    `counts` are the people of its list by language. Languages that nobody on the list has are left out.
+    `counts` are the people of its list by language, and `site` the languages of the site, the default one
+    first. Languages that nobody on the list has are left out.
     """
-    if not any(words.own_text for words in found.values()):
+    found = {tag: words[tag] for tag in site if tag in words}
+    if not any(said.own_text for said in found.values()):
         return []
     offered = tuple(found)
     people: Counter[str] = Counter()
     for tag, number in counts.items():
         people[tag if tag == OTHERS else best_language(tag, offered)] += number
     elsewhere = []
-    for language, words in found.items():
-        written = (words.own_language or words.language) if words.own_text else ""
+    for language, said in found.items():
+        written = (said.own_language or said.language) if said.own_text else ""
         if written != language and (not counts or people[language] or people[OTHERS]):
             known = (people[language], people[OTHERS]) if counts else (None, None)
             elsewhere.append(OtherWords(language, written, *known))

@@ -156,10 +156,11 @@ def _page(
     asked: Requests | None = None,
     faults: dict[str, str] | None = None,
 ) -> str:
-    settings, discovered_at = sending.parts().settings, None
+    settings, discovered_at, notices = sending.parts().settings, None, []
     if incident is not None:
         with sending.parts().db.read() as session:
             discovered_at = service.detected_at(session, incident)
+            notices = shared.notices(session, incident)
     given = request.form if request.method == "POST" else None
     groups: dict[str, list[tuple[str, str]]] = {}
     for one in sorted(taxonomy.load(), key=lambda one: (-one.severity, one.name)):
@@ -186,4 +187,5 @@ def _page(
         chosen=set(given.getlist("class")) if given else set(now.classes if now else ()),
         groups=[(GROUP_NAMES[name], groups[name]) for name in taxonomy.GROUPS if name in groups],
         asked=asked or Requests(),
+        notices=notices,
     )

@@ -62,6 +62,7 @@ class Page:
     public: list[Statement]
     missing: list[str]
     stake: bool
+    notices: list[tuple[int, bool]]
 
     @property
     def mailed(self) -> int:
@@ -149,6 +150,7 @@ def withdraw(slug: str, what: str, number: int) -> Any:
         incident = found(session, slug)
         _need_published(session, incident, what, number)
         text = _text_to_withdraw(session, incident, what, number)
+        notices = shared.notices(session, incident) if what == "version" else []
     fault = ""
     if request.method == "POST":
         erase = "yes" if request.form.get("erase") == "yes" else ""
@@ -167,6 +169,7 @@ def withdraw(slug: str, what: str, number: int) -> Any:
     html = render_template(
         "incidents/console/withdraw.html", incident=incident, what=what, number=number, fault=fault,
         given=request.form, text=text, public_url=console.public_url, other_languages=other_languages,
+        notices=notices,
     )  # fmt: skip
     return (html, REFUSED) if fault else html
 
@@ -211,6 +214,7 @@ def _page(session: Session, slug: str) -> Page:
         asked=shared.requests(session, PUBLISH, slug),
         public=reading.public_statements(session, incident),
         stake=releasing.at_stake(session, incident, changed),
+        notices=shared.notices(session, incident),
         missing=[
             one.language
             for one in statements.standings(session, incident, console.settings.site.languages)

@@ -133,6 +133,12 @@ def refused(reason: str, values: Mapping[str, Any] | None = None) -> str:
     )
 
 
+def notices(session: Session, incident: Incident) -> list[tuple[int, bool]]:
+    """Return the notices that keep an incident's public facts as they were; True where one is a draft."""
+    uses = sending.parts().uses
+    return uses.carrying(session, incident.id) if uses else []
+
+
 def day_after(days: int) -> str:
     """Return a day from now on in the organisation's zone, for the example of a time to come."""
     console = sending.parts()
