@@ -14,13 +14,7 @@ from werkzeug.wrappers import Response
 from portal.audit import service as audit
 from portal.audit.models import AuditEntry
 from portal.campaigns import orders, wording
-from portal.campaigns.forms import (
-    BASES,
-    KINDS,
-    STALE,
-    AskForm,
-    ReasonForm,
-)
+from portal.campaigns.forms import BASES, KINDS, STALE, AskForm, ReasonForm
 from portal.campaigns.models import DONE, DRAFT, ENDED, PAUSED, RUNNING, Campaign
 from portal.campaigns.series import binding, drafting, progress, shown, status, steering
 from portal.core.dates import moment

@@ -66,7 +66,9 @@ class Incident(Base):
     `title` is in the portal's default language, `titles` holds the others by language. `classes` are the
     names of the exposed data classes, separated by `;`; `staged_classes` replaces them with the next publish.
     The mails about a `discreet` one say only that there is a message. `happened_on` is the day that the
-    notice's subject names. `more_by` is when the next statement is due, as a holding statement promised.
+    notice's subject names. `more_by` is when the next statement is due, as a holding statement promised;
+    `promised_by` names the text that said so last, like `update 7`, and `promised_before` is what was
+    promised before it.
     """
 
     __tablename__ = "incidents"
@@ -84,6 +86,8 @@ class Incident(Base):
     happened_on: Mapped[date | None] = mapped_column(Date)
     discovered_at: Mapped[datetime | None] = mapped_column(Utc)
     more_by: Mapped[datetime | None] = mapped_column(Utc)
+    promised_by: Mapped[str | None] = mapped_column(String(24))
+    promised_before: Mapped[datetime | None] = mapped_column(Utc)
 
     @property
     def urn(self) -> str:
@@ -97,6 +101,12 @@ class Incident(Base):
     def title_language(self, language: str, default: str) -> str:
         """Return the language that `title_in` returns; `default` is the portal's."""
         return language if language in self.titles else default
+
+    def promise(self, more_by: datetime | None, by: str | None) -> None:
+        """Note by when readers are told more, which text says so, and what was promised before."""
+        if self.more_by != more_by:
+            self.promised_before, self.promised_by = self.more_by, by
+        self.more_by = more_by
 
     @property
     def class_names(self) -> tuple[str, ...]:

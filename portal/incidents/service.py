@@ -145,11 +145,13 @@ def set_title(session: Session, slug: str, title: str, language: str | None, now
     return incident
 
 
-def set_promise(session: Session, incident: Incident, more_by: datetime | None, now: datetime) -> None:
-    """Store by when readers are told more, or that nothing is promised."""
+def set_promise(
+    session: Session, incident: Incident, more_by: datetime | None, now: datetime, by: str | None = None
+) -> None:
+    """Store by when readers are told more, or that nothing is promised; `by` names the text that says so."""
     if incident.more_by == more_by:
         return
-    incident.more_by = more_by
+    incident.promise(more_by, by)
     session.flush()
     invalidate_pages(session)
     at = None if more_by is None else more_by.isoformat(timespec="minutes")
@@ -200,7 +202,7 @@ def publish(session: Session, slug: str, now: datetime, chosen: Chosen | None = 
     promised = more_by is not None or any(one.number > newest for one in statements)
     ends = promised and more_by is None and incident.more_by is not None
     if promised:
-        incident.more_by = more_by
+        incident.promise(more_by, f"version {statements[-1].number}" if statements else None)
     session.flush()
     done = Published(
         first,

@@ -2,13 +2,13 @@
 
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree as ET
 
 import pytest
 from sqlalchemy import text
 
-from portal.incidents import announcing
+from portal.incidents import announcing, service
 from tests.incidents.conftest import CORRECTED, SLUG, STATEMENT
 
 WRONG = "Passwords were copied too. We had missed them."
@@ -180,6 +180,20 @@ def test_without_any_statement_the_page_still_says_what_was_withdrawn(portal, pu
     assert page.status_code == 200
     assert "We withdrew version 1 of this statement" in page.text
     assert STATEMENT.split("\n")[6] not in page.text
+
+
+def test_a_promise_of_what_is_withdrawn_is_told_and_may_be_taken_back(portal, leaking, db):
+    def promised():
+        with db.read() as session:
+            return service.by_slug(session, SLUG).more_by
+
+    with db.write() as session:
+        service.locked(session, SLUG).promise(datetime(2026, 11, 29, 18, tzinfo=UTC), "update 1")
+    told = withdraw(portal, "--update", "1", status=2)
+    assert "Readers still see: more by 2026-11-29 18:00 UTC. Otherwise: --promise back" in told
+    told = withdraw(portal, "--update", "1", "--promise", "back", "--confirm")
+    assert "Readers see no time by which you say more." in told
+    assert promised() is None
 
 
 def test_each_withdrawal_is_in_the_log(portal, leaking, db):

@@ -15,7 +15,7 @@ from portal.incidents.commands.group import (
     uses,
 )
 from portal.incidents.models import Incident
-from portal.incidents.publishing import withdrawing
+from portal.incidents.publishing import promises, withdrawing
 from portal.runtime.command_line import DecisionNeeded
 from portal.runtime.context import Context
 
@@ -33,6 +33,12 @@ from portal.runtime.context import Context
     metavar="LANGUAGE TEXT",
     help="The reason in another language of the portal; repeatable.",
 )
+@click.option(
+    "--promise",
+    type=click.Choice([promises.KEEP, promises.BACK]),
+    default=None,
+    help="A time that it promised: keep it, or go back to what was promised before.",
+)
 @click.option("--erase", is_flag=True, help="Destroy the text too, because it leaks something.")
 @click.option("--confirm", is_flag=True, help="Do it. Without this, only say what would happen.")
 @click.pass_obj
@@ -44,6 +50,7 @@ def withdraw(
     update: int | None,
     reason: str,
     others: tuple[tuple[str, str], ...],
+    promise: str | None,
     *,
     erase: bool,
     confirm: bool,
@@ -62,6 +69,8 @@ def withdraw(
             incident = service.by_slug(session, slug)
             for line in _foretell(session, context, incident, version, update, erase=erase):
                 click.echo(line)
+            for line in _of_promise(incident, version, update, promise, context.clock.now()):
+                click.echo(line)
         raise DecisionNeeded("Nothing was withdrawn. To do it, add --confirm.")
     from portal.incidents.drafts import erasing  # noqa: PLC0415 - loads much of staff: the group starts lean
 
@@ -70,15 +79,18 @@ def withdraw(
     with context.db.write() as session:
         incident = service.by_slug(session, slug)
         lines = _foretell(session, context, incident, version, update, erase=erase)
+        lines += _of_promise(incident, version, update, promise, now)
         if version is not None:
             since = _public_since(session, incident, version)
-            withdrawing.withdraw_version(session, slug, version, reason, now, erase=erase, others=told)
+            withdrawing.withdraw_version(
+                session, slug, version, reason, now, erase=erase, others=told, promise=promise or ""
+            )
             if vault is not None:
                 uses(context).forget_notices(session, incident.id, since, now)
                 erasing.of_version(session, vault, slug, version, since, None, now)
         elif update is not None:
             update_id = withdrawing.withdraw_update(
-                session, slug, update, reason, now, erase=erase, others=told
+                session, slug, update, reason, now, erase=erase, others=told, promise=promise or ""
             )
             uses(context).forget_update(session, update_id)
             if vault is not None:
@@ -125,6 +137,22 @@ def _foretell(
             "To take what the database's files still hold of it: portal db vacuum",
         ]
     return lines
+
+
+def _of_promise(
+    incident: Incident, version: int | None, update: int | None, choice: str | None, now: datetime
+) -> list[str]:
+    """Return what becomes of what the text promised, in a line; none where it promised nothing."""
+    text = promises.of_update(update or 0) if version is None else promises.of_version(version)
+    stake = promises.at_stake(incident, text, now)
+    if stake is None:
+        return []
+    is_kept = (choice or stake.usual) == promises.KEEP
+    at = stake.stands if is_kept else stake.before
+    seen = f"Readers {'still' if is_kept else 'then'} see: more by {time_text(at)}." if at else ""
+    other = promises.BACK if is_kept else promises.KEEP
+    instead = "" if choice else f" Otherwise: --promise {other}"
+    return [(seen or "Readers see no time by which you say more.") + instead]
 
 
 def _of_version(

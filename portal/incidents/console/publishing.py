@@ -19,7 +19,7 @@ from portal.incidents.drafts.actions import AUTHORS, PUBLISH
 from portal.incidents.drafts.releasing import NotReleasable, Release
 from portal.incidents.drafts.statements import Opened, document, open_draft
 from portal.incidents.models import Incident, Schedule, Statement
-from portal.incidents.publishing import withdrawing
+from portal.incidents.publishing import promises, withdrawing
 from portal.incidents.publishing.plan import Plan, plan
 from portal.incidents.times import TimeInvalid, as_typed, parse_time
 from portal.incidents.writing import UpdateUnknown, update_of
@@ -151,6 +151,7 @@ def withdraw(slug: str, what: str, number: int) -> Any:
         _need_published(session, incident, what, number)
         text = _text_to_withdraw(session, incident, what, number)
         notices = shared.notices(session, incident) if what == "version" else []
+    stake = promises.at_stake(incident, f"{what} {number}", console.clock.now())
     fault = ""
     if request.method == "POST":
         erase = "yes" if request.form.get("erase") == "yes" else ""
@@ -159,7 +160,7 @@ def withdraw(slug: str, what: str, number: int) -> Any:
         try:
             sending.order(
                 "text-withdraw", slug=slug, what=what, number=str(number), reason=reason, erase=erase,
-                reasons=json.dumps(others, ensure_ascii=False),
+                reasons=json.dumps(others, ensure_ascii=False), promise=request.form.get("promise", ""),
             )  # fmt: skip
             said = _("Destroyed.") if erase else _("Withdrawn. Readers see when and why.")
             target = "timeline/" if what == "update" else "statement/publish/"
@@ -169,7 +170,7 @@ def withdraw(slug: str, what: str, number: int) -> Any:
     html = render_template(
         "incidents/console/withdraw.html", incident=incident, what=what, number=number, fault=fault,
         given=request.form, text=text, public_url=console.public_url, other_languages=other_languages,
-        notices=notices,
+        notices=notices, stake=stake, now=console.clock.now(),
     )  # fmt: skip
     return (html, REFUSED) if fault else html
 

@@ -78,6 +78,7 @@ REFUSALS = {
     "discovered": lazy_gettext("Enter when you found out, from 2000 until now."),
     "slug": lazy_gettext("The short name has lower-case letters, digits and hyphens, like november-2026."),
     "slug-taken": lazy_gettext("Another incident has this short name. Choose another one."),
+    "promise-choice": lazy_gettext("Say what becomes of your promise: keep it, or take it back."),
     "own": lazy_gettext("You posted this, so somebody else must confirm it."),
 }
 

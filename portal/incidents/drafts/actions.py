@@ -14,7 +14,7 @@ from portal.incidents.drafts.facts import Facts
 from portal.incidents.drafts.posting import ConfirmRefused, Post
 from portal.incidents.drafts.releasing import NotReleasable, Release
 from portal.incidents.models import PHASES, Update
-from portal.incidents.publishing import scheduling, withdrawing
+from portal.incidents.publishing import promises, scheduling, withdrawing
 from portal.incidents.reading import SO_FAR
 from portal.incidents.writing import UpdateUnknown, UpdateWithdrawn
 from portal.runtime.parts import IncidentUses, WorkerParts
@@ -34,6 +34,7 @@ REFUSALS: dict[type[Exception], str] = {
     withdrawing.AlreadyWithdrawn: "withdrawn",
     withdrawing.NotPublished: "not-public",
     withdrawing.ReasonInvalid: "reason",
+    promises.ChoiceInvalid: "promise-choice",
     UpdateUnknown: "gone",
     UpdateWithdrawn: "withdrawn",
 }
@@ -101,14 +102,16 @@ def orders(uses: IncidentUses) -> dict[str, Order]:
     def withdraw(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
         """Withdraw a public text.
 
-        Fields: slug, what (version or update), number, reason, reasons (by other languages, JSON), erase.
+        Fields: slug, what (version or update), number, reason, reasons (by other languages, JSON), erase,
+        promise (keep, back, or empty for what is usual).
         """
         slug, number, erase = fields["slug"], int(fields["number"]), fields["erase"] == "yes"
         now, reason, others = parts.clock.now(), fields["reason"], json.loads(fields["reasons"])
+        promise = fields.get("promise", "")
         with _refused(), parts.db.write() as session:
             if fields["what"] == "update":
                 update_id = withdrawing.withdraw_update(
-                    session, slug, number, reason, now, erase=erase, others=others
+                    session, slug, number, reason, now, erase=erase, others=others, promise=promise
                 )
                 uses.forget_update(session, update_id)
                 if erase:
@@ -117,7 +120,9 @@ def orders(uses: IncidentUses) -> dict[str, Order]:
             incident = service.by_slug(session, slug)
             rows = withdrawing.published_version(session, incident, number)
             since = min(row.published_at or row.written_at for row in rows)
-            withdrawing.withdraw_version(session, slug, number, reason, now, erase=erase, others=others)
+            withdrawing.withdraw_version(
+                session, slug, number, reason, now, erase=erase, others=others, promise=promise
+            )
             if erase:
                 uses.forget_notices(session, incident.id, since, now)
                 erasing.of_version(session, parts.vault, slug, number, since, acting.member.id, now)

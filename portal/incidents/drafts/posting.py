@@ -25,6 +25,7 @@ from portal.incidents.drafts.releasing import (
     written,
 )
 from portal.incidents.models import Incident, Update, Wording
+from portal.incidents.publishing import promises
 from portal.incidents.publishing.withdrawing import checked_reason
 from portal.incidents.writing import Notify, UpdateText
 
@@ -181,7 +182,7 @@ def post(
         if next_by is not None and next_by <= now:
             raise NotReleasable("time-passed")
         row = _store(session, wanted, entry, now)
-        service.set_promise(session, incident, next_by, now)
+        service.set_promise(session, incident, next_by, now, promises.of_update(row.number))
     else:
         row = edits.store(session, wanted.slug, number, entry, wanted.accepted, now)
     if row.notify and row.announced_at is None:

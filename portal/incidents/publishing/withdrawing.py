@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from portal.audit import service as audit
 from portal.incidents import service
 from portal.incidents.models import Incident, Statement, Update, Wording
+from portal.incidents.publishing import promises
 from portal.incidents.publishing.plan import current_wordings, hash_of_statement, hash_of_update
 from portal.incidents.writing import update_of
 
@@ -81,11 +82,13 @@ def withdraw_version(
     *,
     erase: bool = False,
     others: Mapping[str, str] = NO_OTHERS,
+    promise: str = "",
 ) -> None:
     """Withdraw a version of the statement in all its languages; the newest of the others takes its place.
 
-    `reason` is in the portal's default language, `others` are the same by language. Raises IncidentUnknown,
-    NotPublished, AlreadyWithdrawn, ReasonInvalid.
+    `reason` is in the portal's default language, `others` are the same by language. `promise` is what becomes
+    of one that it made: see `promises.settle`. Raises IncidentUnknown, NotPublished, AlreadyWithdrawn,
+    ReasonInvalid, ChoiceInvalid.
     """
     incident = service.locked(session, slug)
     rows = published_version(session, incident, number)
@@ -98,6 +101,7 @@ def withdraw_version(
             values |= {"note": None, "summary": None, "sections_json": "[]"}
         session.execute(update(Statement).where(Statement.id == row.id).values(values))
     session.expire_all()
+    promises.settle(session, incident, promises.of_version(number), promise, now)
     _record(session, slug, {"version": number, "reason": reason.strip()}, now, erase=erase)
 
 
@@ -110,11 +114,12 @@ def withdraw_update(
     *,
     erase: bool = False,
     others: Mapping[str, str] = NO_OTHERS,
+    promise: str = "",
 ) -> bytes:
     """Withdraw an update, and return its id; mails about it that did not leave yet are not sent.
 
-    `reason` and `others` are as of a version. Raises IncidentUnknown, UpdateUnknown, NotPublished,
-    AlreadyWithdrawn, ReasonInvalid.
+    `reason`, `others` and `promise` are as of a version. Raises IncidentUnknown, UpdateUnknown, NotPublished,
+    AlreadyWithdrawn, ReasonInvalid, ChoiceInvalid.
     """
     incident = service.locked(session, slug)
     row = published_update(session, incident, number)
@@ -126,6 +131,7 @@ def withdraw_update(
         words = update(Wording).where(Wording.update_id == row.id)
         session.execute(words.values(title=ERASED, body=ERASED))
     session.expire_all()
+    promises.settle(session, incident, promises.of_update(number), promise, now)
     _record(session, slug, {"update": number, "reason": reason.strip()}, now, erase=erase)
     return row.id
 

@@ -212,6 +212,25 @@ def test_who_withdraws_an_update_reads_it_first(posted, ana):
     assert "Nobody can get in that way any more." in shown
 
 
+def test_who_withdraws_an_update_says_what_becomes_of_its_promise(published, ana, begun, office):
+    ana.send(f"{begun()}post/", how="alone", reason="It could not wait.")
+    page = f"/incidents/{SLUG}/withdraw/update/1/"
+    shown = main_of(ana.read(page))
+    assert re.search(r"you’ll say more by <time [^>]*>23 November 2026, 17:00", shown)
+    assert 'name="promise" value="keep" checked' in shown
+    assert "Take it back: readers see no time" in shown
+    ana.send(f"{begun(next_by='2026-11-24 07:00')}post/", how="alone", reason="Again.", promise="end")
+    assert "What you promised" not in main_of(ana.read(page))
+    page = f"/incidents/{SLUG}/withdraw/update/2/"
+    shown = main_of(ana.read(page))
+    assert re.search(r"what you promised before: more by <time [^>]*>23 November 2026, 17:00", shown)
+    assert 'name="promise" value="back" checked' in shown
+    assert "Say what becomes of your promise" in ana.send(page, reason="No.", promise="drop").text
+    ana.send(page, reason="It was wrong.", promise="keep")
+    with office.db.read() as session:
+        assert service.by_slug(session, SLUG).more_by == datetime(2026, 11, 24, 6, tzinfo=UTC)
+
+
 def test_an_update_is_withdrawn_at_once(published, ana, ben, begun, client):
     ana.send(f"{begun()}post/", how="alone", reason="It could not wait.")
     page = f"/incidents/{SLUG}/withdraw/update/1/"
