@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import pytest
+from flask import Flask, request
+from flask_babel import Babel
 
 from portal.audit.models import AuditEntry
-from portal.console.settings import editing, reading
-from portal.core.settings import Settings
+from portal.console.settings import editing, reading, words
+from portal.core.i18n import TRANSLATIONS
+from portal.core.settings import Settings, SettingsInvalid
 from portal.site.saved import service
 from portal.site.saved.models import SiteContent
 from portal.site.saved.service import Change
@@ -87,6 +90,46 @@ def test_every_admin_is_mailed_and_the_log_says_what_was_there(office, admin, sm
     assert "Changed a setting: Brand colour. It was “#1d5b8f”" in page
 
 
+def test_every_word_that_an_operator_may_write_is_shown_as_what_it_means(environ):
+    """What a setting may be is what its own refusal names."""
+    shown = {one.variable for rows in reading.operators(Settings.from_env(environ)).values() for one in rows}
+    app, walked = Flask("words"), {}
+    Babel(
+        app,
+        locale_selector=lambda: request.args["language"],
+        default_translation_directories=str(TRANSLATIONS),
+    )
+    for variable in sorted(shown):
+        with pytest.raises(SettingsInvalid) as refused:
+            Settings.from_env(environ | {variable: "nonsense", "PORTAL_ARGON2": "nonsense"})
+        for fault in refused.value.faults:
+            if found := re.fullmatch(rf"{variable}: must be one of (.+)", fault):
+                walked[variable] = found[1].split(", ")
+    for variable, allowed in walked.items():
+        for text in allowed:
+            said = []
+            for language in ("en", "es"):
+                with app.test_request_context(f"/?language={language}"):
+                    said.append(words.value(variable, text))
+            assert text not in said, (variable, text)
+            assert said[0] != said[1], (variable, text)
+            assert words.is_word(variable)
+    assert walked == {
+        "PORTAL_APPROVALS": ["two", "one"],
+        "PORTAL_CLI_APPROVAL": ["audited", "required"],
+        "PORTAL_ENVIRONMENT": ["production", "demo", "test"],
+        "PORTAL_IDENTITY_STORE": ["builtin", "http", "link", "sql"],
+    }
+
+
+def test_a_word_of_the_operators_is_shown_beside_what_it_means(admin):
+    page = main_of(admin.get("/settings/").text)
+    assert "<td>Two: a second person approves <code>two</code>" in page
+    assert "<td>In this portal <code>builtin</code>" in page
+    assert "<td>no limit <span" not in page
+    assert "<td>no limit</td>" in page
+
+
 def test_an_old_confirmation_loses_nothing_that_was_typed(office):
     person = office.add("admin")
     browser = office.sign_in(person)
@@ -156,7 +199,7 @@ def test_a_logo_is_uploaded_and_anything_else_refused(office, admin, client):
     def send(content, name="logo.png"):
         return save(admin, "logo", file=(BytesIO(content), name))
 
-    for content, words in (
+    for content, said in (
         (
             b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>",
             "SVG files can hold programs",
@@ -168,7 +211,7 @@ def test_a_logo_is_uploaded_and_anything_else_refused(office, admin, client):
     ):
         answer = send(content)
         assert answer.status_code == 422
-        assert words in answer.text
+        assert said in answer.text
     assert now(office, "logo") is None
     assert send(png(), "../../etc/passwd").status_code == 303
     assert client.get("/logo").data == png()

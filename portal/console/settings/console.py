@@ -41,6 +41,7 @@ def overview() -> str:
         seen=[editing.setting(settings, name, changes) for name in editing.NAMES],
         title_of=words.title,
         value_of_operator=words.value,
+        is_word=words.is_word,
         operator_title=words.operator_title,
         who=reading.who(names),
         operators=reading.operators(settings),

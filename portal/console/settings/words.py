@@ -2,7 +2,7 @@
 
 import re
 
-from flask_babel import format_decimal, lazy_gettext, ngettext
+from flask_babel import format_decimal, gettext, lazy_gettext, ngettext
 
 from portal.console.settings.reading import PREFIX
 from portal.site.saved.pictures import MOST_BYTES, MOST_PIXELS
@@ -60,6 +60,35 @@ OPERATORS = {
     "RETENTION_WAITING_REQUESTS": lazy_gettext("Requests that are waiting or failed"),
     "RETENTION_UNSENT_MAILS": lazy_gettext("Emails that couldn’t be sent"),
     "RETENTION_SENT_MAILS": lazy_gettext("Records of sent emails"),
+}
+# What an operator writes for these, in words; a store of another package has none.
+VALUES = {
+    "ENVIRONMENT": {
+        "production": lazy_gettext("In use: real people see it"),
+        "demo": lazy_gettext("Demonstration with invented people"),
+        "test": lazy_gettext("Test"),
+    },
+    "APPROVALS": {
+        "two": lazy_gettext("Two: a second person approves"),
+        "one": lazy_gettext("One: nobody else approves"),
+    },
+    "CLI_APPROVAL": {
+        "audited": lazy_gettext("Allowed. The audit log marks them."),
+        "required": lazy_gettext("Refused. Only this console does it."),
+    },
+    "IDENTITY_STORE": {
+        "builtin": lazy_gettext("In this portal"),
+        "sql": lazy_gettext("In your own database"),
+        "http": lazy_gettext("In your own system, which this portal asks"),
+        "link": lazy_gettext("In your own system. This portal only links to its pages."),
+    },
+}
+# What it means that these are not set.
+UNSET = {
+    "METRICS_LISTEN": lazy_gettext("nowhere"),
+    "MAIL_RATE": lazy_gettext("no limit"),
+    "RATE_INTAKE_GLOBAL": lazy_gettext("no limit"),
+    "RETENTION_SENT_MAILS": lazy_gettext("never deleted"),
 }
 FAULTS = {
     "organisation": lazy_gettext("Enter a name, on one line."),
@@ -120,14 +149,24 @@ def operator_title(variable: str) -> str:
     return str(OPERATORS.get(variable.removeprefix(PREFIX), variable))
 
 
+def is_word(variable: str) -> bool:
+    """Return whether an operator writes one of a few words there: pages show it beside what it means."""
+    return variable.removeprefix(PREFIX) in VALUES
+
+
 def picture_fault(reason: str) -> str:
     """Return why a file cannot be the logo."""
     number = MOST_BYTES // 1024 if reason == "bytes" else MOST_PIXELS
     return str(PICTURES[reason]) % {"number": number}
 
 
-def value(text: str) -> str:
-    """Return an operator's value in the reader's language where it is a rate or a number of days."""
+def value(variable: str, text: str) -> str:
+    """Return an operator's value in the reader's language; what has no words as it is."""
+    name = variable.removeprefix(PREFIX)
+    if not text:
+        return str(UNSET.get(name, gettext("not set")))
+    if text in VALUES.get(name, ()):
+        return str(VALUES[name][text])
     if found := _RATE.fullmatch(text):
         return str(RATES[found[2]]) % {"number": format_decimal(int(found[1]))}
     if found := _DAYS.fullmatch(text):
