@@ -34,12 +34,17 @@ def own_name(tag: str) -> str:
     return name[:1].upper() + name[1:]
 
 
-def name_here(tag: str) -> str:
-    """Return a language's name in the reader's language, as within a sentence."""
+def name_here(tag: str, *, alone: bool = False) -> str:
+    """Return a language's name in the reader's language, as within a sentence, or as it stands `alone`.
+
+    The console names languages by this; the public pages' switch has their own names, for those who read
+    no other.
+    """
     try:
-        return Locale.parse(tag, sep="-").get_display_name(get_locale()) or tag
+        name = Locale.parse(tag, sep="-").get_display_name(get_locale()) or tag
     except (ValueError, UnknownLocaleError):
         return tag
+    return name[:1].upper() + name[1:] if alone else name
 
 
 def size_here(count: int) -> str:

@@ -70,7 +70,7 @@ def _page(slug: str, campaign: Campaign | None = None) -> Any:
     form.classes.choices = choices_of(
         {name: kinds.get(name, name) for name in sorted({*listed, *said.get("classes", ())})}
     )
-    form.languages.choices = choices_of({tag: languages.own_name(tag) for tag in site.languages})
+    form.languages.choices = choices_of({tag: languages.name_here(tag, alone=True) for tag in site.languages})
     if request.method == "GET" and earlier and campaign is None:
         form.kind.data = "supplementary"
     written = said.get("own", {})

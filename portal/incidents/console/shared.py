@@ -25,7 +25,7 @@ from portal.staff.approvals.console import Waiting, shown_waiting
 from portal.staff.approvals.models import Approval
 from portal.staff.pages import current
 from portal.staff.words import refusal
-from portal.web.languages import own_name
+from portal.web.languages import name_here
 
 REFUSED = 422
 LOOKED_AT = 200  # requests of all kinds, the newest first
@@ -184,7 +184,7 @@ def part_label(part: str, language: str) -> str:
     name, _colon, of_language = part.partition(":")
     if not of_language:
         return str(LABELS.get(name, name))
-    return f"{OF_UPDATE.get(name, name)}, {own_name(of_language)}"
+    return f"{OF_UPDATE.get(name, name)}, {name_here(of_language)}"
 
 
 def checks(told: Iterable[Told], language: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from portal.staff.approvals import service
 from portal.staff.approvals.models import Approval
 from portal.staff.roles import Role
 from portal.staff.words import SHORT_ROLES
-from portal.web.languages import name_here, own_name
+from portal.web.languages import name_here
 
 TITLES = {
     "list.activate": lazy_gettext("Activate a list"),
@@ -281,7 +281,7 @@ def _fact(value: Any) -> str:
     """Return one of an incident's facts as text; titles by language are JSON there."""
     text = str(value or "")
     if text.startswith("{"):
-        return "; ".join(f"{own_name(tag)}: {title}" for tag, title in json.loads(text).items())
+        return "; ".join(f"{name_here(tag, alone=True)}: {title}" for tag, title in json.loads(text).items())
     return str(gettext("yes")) if text == "yes" else text
 
 
