@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from flask import Flask, request
@@ -11,7 +12,6 @@ from flask_babel import Babel
 
 from portal.audit.models import AuditEntry
 from portal.console.settings import editing, reading, words
-from portal.core.i18n import TRANSLATIONS
 from portal.core.settings import Settings, SettingsInvalid
 from portal.site.saved import service
 from portal.site.saved.models import SiteContent
@@ -21,6 +21,7 @@ from tests.colleagues import ENVIRON
 from tests.pictures import png
 from tests.visitor import SAME_SITE, hidden, main_of
 
+PO = Path(__file__).parents[2] / "portal/translations"
 HARM = "<svg onload=alert(1)>\"'"
 MARKDOWN = "# Privacy <script>alert(1)</script>\n\n[x](javascript:alert(1)) <img src=x onerror=alert(1)>\n"
 
@@ -97,7 +98,7 @@ def test_every_word_that_an_operator_may_write_is_shown_as_what_it_means(environ
     Babel(
         app,
         locale_selector=lambda: request.args["language"],
-        default_translation_directories=str(TRANSLATIONS),
+        default_translation_directories=str(PO),
     )
     for variable in sorted(shown):
         with pytest.raises(SettingsInvalid) as refused:
