@@ -121,6 +121,7 @@ def test_details_are_words_and_leave_out_what_says_nothing(office, write):
     write("staff.sign-in", subject=eve.id.hex(), how="totp")
     write("staff.invite", subject=eve.id.hex(), again=False)
     write("incidents.withdraw", update=2, reason="It named a person")
+    write("incidents.alone", update=3, reason="The approvers slept")
     write("reset.require", list_version=None, people=0)
     page = rows(office.seat(office.add("privacy")))
     assert "Removed Eve" in page
@@ -128,6 +129,7 @@ def test_details_are_words_and_leave_out_what_says_nothing(office, write):
     assert "roles before: Support" in page
     assert "with a code" in page
     assert "reason: It named a person, update 2" in page
+    assert "reason: The approvers slept, update 3" in page
     for noise in ("totp", "again", "False", "None", "before ,"):
         assert noise not in page
 

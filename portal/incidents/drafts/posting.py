@@ -214,7 +214,8 @@ def post_alone(
     if row is not None and row.published_at is not None:
         session.add(Unconfirmed(update_id=row.id, author=author, reason=reason, at=now))
         session.flush()
-        audit.record(session, "incidents.alone", wanted.slug, {"update": row.number}, now)
+        details: dict[str, str | int | bool | None] = {"update": row.number, "reason": reason}
+        audit.record(session, "incidents.alone", wanted.slug, details, now)
     return row
 
 

@@ -265,7 +265,9 @@ def test_one_author_alone_stays_on_the_list_until_somebody_else_confirms(
         assert posting.unconfirmed(session) == []
         with pytest.raises(ConfirmRefused, match="decided"):
             posting.confirm(session, SLUG, alone.row.id, "staff eve", clock.now())
-    assert "incidents.confirm" in portal("audit", "list").output
+    listed = portal("audit", "list").output
+    assert "incidents.confirm" in listed
+    assert "reason Approvers sleep, and the thief is back." in listed
 
 
 def test_alone_needs_a_reason_and_a_text_without_faults(published, write_entry, perform, client):
