@@ -213,9 +213,11 @@ class Page:
 
     @property
     def changed_at(self) -> datetime | None:
-        """Return the time of the latest public change of the page."""
+        """Return the time of the latest public change of the page, whenever what it tells of happened."""
         times = [entry.updated_at for entry in self.entries]
-        times += [version.at for version in self.versions if version.at]
+        # A text in the reader's language may have followed later than its version's first one.
+        texts = (version.statement.published_at for version in self.versions)
+        times += [at for at in texts if at]
         times += [version.withdrawal.at for version in self.withdrawn]
         return max(times, default=self.incident.published_at)
 
