@@ -29,6 +29,18 @@ def test_a_member_signs_in_with_password_and_code_and_out_again(office):
     assert browser.get("/").location == "/sign-in/?next=/"
 
 
+def test_who_has_no_passkey_reads_beside_its_button_where_to_go_on_and_everybody_reads_the_same(office):
+    office.add("approver")
+    page = main_of(office.browser().get("/sign-in/").text)
+    passkey, _end, rest = page.partition("</form>")
+    assert "No passkey? Sign in with your password and a code, below." in passkey
+    assert passkey.index("No passkey?") < passkey.index("Sign in with a passkey")
+    assert 'name="code"' in rest
+    known = office.as_role("approver")
+    press(known, "/", "/sign-out/")
+    assert main_of(known.get("/sign-in/").text).partition("<form")[0] == page.partition("<form")[0]
+
+
 def test_every_failure_is_told_in_the_same_words(office):
     ann, browser = office.add("author", name="Ann"), office.browser()
     right = {"email": ann.address, "password": PASSWORD, "code": ann.code()}
