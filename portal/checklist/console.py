@@ -124,8 +124,8 @@ def done(slug: str, item: str) -> Any:
     try:
         told = sending.order("checklist-done", slug=slug, item=item, **fields)
     except OrderRefused as error:
-        return sending.failed(refusal(error.reason), f"/checklist/{slug}/#{item}")
-    return sending.done(_saved(slug, item, newly=told["newly"]), f"/checklist/{slug}/#{item}")
+        return sending.failed(refusal(error.reason), f"/checklist/{slug}/", at=item)
+    return sending.done(_saved(slug, item, newly=told["newly"]), f"/checklist/{slug}/", at=item)
 
 
 @bp.page("/checklist/<slug>/<item>/", roles=CHANGES, methods=("GET", "POST"))
@@ -149,7 +149,7 @@ def change(slug: str, item: str) -> Any:
                 before, _people, _discovered = _item_and_people(slug, item)
                 form.version.data = str(before.version)  # pressed again, it replaces what is shown
         else:
-            return sending.done(_saved(slug, item, newly=told["newly"]), f"/checklist/{slug}/#{item}")
+            return sending.done(_saved(slug, item, newly=told["newly"]), f"/checklist/{slug}/", at=item)
     page = render_template(
         "checklist/console/item.html",
         example=as_typed(console.clock.now() + timedelta(days=1), zone),

@@ -22,7 +22,7 @@ WAIT_SECONDS = 9.0
 LOOK_SECONDS = 0.01
 RETRY_AFTER_SECONDS = 5
 FIRST_TICK = 2
-FAULT = "fault"
+DONE, FAULT = "message", "fault"
 
 
 @dataclass(frozen=True)
@@ -141,13 +141,19 @@ def _page_before() -> str:
         return "/"
 
 
-def done(message: str, target: str) -> Response:
-    """Say on the next page what was done, and redirect to it (303)."""
-    flash(message)
-    return redirect(target, 303)
+def done(message: str, target: str, *, at: str = "") -> Response:
+    """Say on the next page what was done, and redirect to it (303).
+
+    `at` is an element of that page which the page itself says it in, and the browser goes to.
+    """
+    return _said(DONE, message, target, at)
 
 
-def failed(message: str, target: str) -> Response:
-    """Say on the next page what was not done, and redirect to it (303)."""
-    flash(message, FAULT)
-    return redirect(target, 303)
+def failed(message: str, target: str, *, at: str = "") -> Response:
+    """Say on the next page what was not done, and redirect to it (303); `at` is as of `done`."""
+    return _said(FAULT, message, target, at)
+
+
+def _said(kind: str, message: str, target: str, at: str) -> Response:
+    flash(message, f"{kind}:{at}" if at else kind)
+    return redirect(f"{target}#{at}" if at else target, 303)

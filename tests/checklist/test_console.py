@@ -129,6 +129,23 @@ def test_what_is_done_says_by_whom_when_and_with_which_proof(office, incident, d
     assert '"item":"insurer"' in entry.details
 
 
+def test_who_saves_an_item_goes_back_to_it_and_reads_there_that_it_is_saved(office, incident):
+    browser = office.as_role("author")
+    assert f'<a href="{PAGE}#insurer">' in browser.get(f"{PAGE}insurer/").text
+    assert save(browser, "insurer", note="Called.").location == f"{PAGE}#insurer"
+    page = main_of(browser.get(PAGE).text)
+    # The browser moves the focus to it.
+    before, _li, after = page.partition('<li id="insurer" tabindex="-1">')
+    assert "Saved: " not in before
+    assert "Saved: Tell your insurer." in after.partition("</li>")[0]
+    stale = press(browser, PAGE, f"{PAGE}insurer/done/", version="7")
+    assert stale.location == f"{PAGE}#insurer"
+    page = main_of(browser.get(PAGE).text)
+    item = page.partition('<li id="insurer"')[2].partition("</li>")[0]
+    assert '<div class="error-summary noprint" role="alert">' in item
+    assert page.count('role="alert"') == 1
+
+
 def test_what_was_done_here_is_said_and_is_the_proof_once_somebody_answers_for_it(
     office, portal, incident, db, clock
 ):

@@ -62,7 +62,7 @@ def add(slug: str, item: str) -> Any:
     body.drain()
     if fault:
         return _form(slug, item, fault), REFUSED
-    return sending.done(_("The file is added: %(item)s.", item=TITLES[item]), f"/checklist/{slug}/#{item}")
+    return sending.done(_("The file is added: %(item)s.", item=TITLES[item]), f"/checklist/{slug}/", at=item)
 
 
 @bp.page(_FILE, roles=CHANGES, methods=("GET", "POST"), step_up=True)
@@ -79,7 +79,7 @@ def one(slug: str, item: str, file_id: str) -> Any:
     try:
         told = sending.order("checklist-file-open", file=file_id, slug=slug)
     except OrderRefused as error:
-        return sending.failed(_refusal(error.reason), f"/checklist/{slug}/#{item}")
+        return sending.failed(_refusal(error.reason), f"/checklist/{slug}/", at=item)
     content = files.opened(console.db, proof, b64decode(told["key"]))
     answer = Response(content, mimetype=proof.mimetype)
     answer.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(proof.name)}"
@@ -94,8 +94,8 @@ def remove(slug: str, item: str, file_id: str) -> Any:
     try:
         sending.order("checklist-file-remove", file=file_id, slug=slug)
     except OrderRefused as error:
-        return sending.failed(_refusal(error.reason), f"/checklist/{slug}/#{item}")
-    return sending.done(_("The file is deleted."), f"/checklist/{slug}/#{item}")
+        return sending.failed(_refusal(error.reason), f"/checklist/{slug}/", at=item)
+    return sending.done(_("The file is deleted."), f"/checklist/{slug}/", at=item)
 
 
 def _keep(slug: str, file_id: bytes) -> str:
