@@ -8,7 +8,7 @@ import click
 from sqlalchemy.orm import Session
 
 from portal.audit import service
-from portal.core.terminal import shown
+from portal.core.one_line import shown
 from portal.crypto import keys, self_test
 from portal.crypto.vault import WorkerVault
 from portal.runtime.command_line import AS_JSON, counted, echo_json

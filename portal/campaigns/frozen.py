@@ -20,6 +20,7 @@ from portal.campaigns.emails import Part, Words
 from portal.campaigns.models import SUBJECT_LENGTH, NoticeWords, Subject
 from portal.core.db import ID_BYTES
 from portal.core.i18n import best_language
+from portal.core.one_line import is_plain
 from portal.crypto.vault import WorkerVault
 from portal.incidents.models import Incident
 
@@ -139,7 +140,7 @@ def set_subject(
 ) -> None:
     """Store the subject of an incident's next notice in a language. Raises SubjectInvalid."""
     subject = subject.strip()
-    if not subject or len(subject) > SUBJECT_LENGTH or not subject.isprintable():
+    if not subject or len(subject) > SUBJECT_LENGTH or not is_plain(subject):
         raise SubjectInvalid(f"a subject is one line of at most {SUBJECT_LENGTH} characters")
     row = Subject(incident_id=incident.id, language=language, subject=subject)
     row.row_mac = _subject_mac(vault, row)

@@ -17,6 +17,7 @@ from portal.campaigns.models import CORRECTION, FIRST, SUPPLEMENTARY, Campaign
 from portal.core.dates import day_and_month
 from portal.core.i18n import catalogue
 from portal.core.i18n import mark as N_
+from portal.core.one_line import is_plain
 from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
 from portal.exposure import service as exposure
@@ -138,7 +139,7 @@ def _checked(text: str) -> str:
     if (
         len(text) > MOST_OWN
         or "\n\n" in text.replace("\r\n", "\n")
-        or not text.replace("\n", "").isprintable()
+        or not all(map(is_plain, text.split("\n")))
     ):
         raise OwnWordsUnfit
     return text

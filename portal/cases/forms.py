@@ -6,7 +6,7 @@ from wtforms import Field, StringField
 from wtforms.validators import Length, ValidationError
 
 from portal.cases.sealed import LONGEST_CONTACT
-from portal.core.terminal import shown
+from portal.core.one_line import shown
 
 _LONGEST_TYPED = 60
 

@@ -17,6 +17,7 @@ from babel import Locale, UnknownLocaleError
 from portal.core import service_urls
 from portal.core.addresses import AddressInvalid, normalise
 from portal.core.i18n import matching_language, shipped_languages
+from portal.core.one_line import is_plain
 from portal.core.service_urls import MailServer
 
 PREFIX = "PORTAL_"
@@ -375,12 +376,6 @@ class Environment:
         if value and self.name != "demo":
             self.fault(name, "is for PORTAL_ENVIRONMENT=demo only; remove it")
         return Path(value) if value else None
-
-
-def is_plain(text: str) -> bool:
-    """Return whether a text is one line in which nothing is invisible, or turns the text around."""
-    # Spaces that hold a number and its unit together, and the joiners that some scripts need.
-    return text.translate(dict.fromkeys(map(ord, "\u00a0\u202f\u200c\u200d"), " ")).isprintable()
 
 
 def _origin(parts: SplitResult) -> str:

@@ -8,6 +8,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
+from portal.core.one_line import is_plain
 from portal.incidents.models import (
     CONTENT,
     DRAFT,
@@ -395,6 +396,6 @@ def _is_slug(slug: str) -> bool:
 def checked_title(title: str) -> str:
     """Return a title without outer whitespace. Raises TitleInvalid."""
     title = title.strip()
-    if not title or len(title) > TITLE_LENGTH or not title.isprintable():
+    if not title or len(title) > TITLE_LENGTH or not is_plain(title):
         raise TitleInvalid(f"a title is one line of at most {TITLE_LENGTH} characters")
     return title

@@ -10,6 +10,7 @@ from textwrap import shorten
 import click
 
 from portal.core.db import Database
+from portal.core.one_line import is_plain
 from portal.core.service_urls import MailServer
 from portal.core.settings import Settings
 from portal.outbox import pace, service
@@ -123,7 +124,7 @@ def pause(context: Context, reason: str) -> None:
     Mail that was requested in a form still goes out, and so do warnings about an account. What a worker has
     already handed to the relay cannot be called back. To go on: portal outbox resume
     """
-    if not 0 < len(reason.strip()) <= lanes.LONGEST_REASON or not reason.isprintable():
+    if not 0 < len(reason.strip()) <= lanes.LONGEST_REASON or not is_plain(reason):
         raise click.UsageError(f"--reason must be one line of at most {lanes.LONGEST_REASON} characters.")
     with context.db.write() as session:
         new = lanes.pause(session, reason.strip(), context.clock.now())

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from portal.core.terminal import shown
+from portal.core.one_line import shown
 
 # The name of the argument is `as_json`.
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")

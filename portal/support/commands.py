@@ -8,6 +8,7 @@ import click
 
 from portal.audit.staff import operator
 from portal.core.addresses import AddressInvalid, normalise
+from portal.core.one_line import is_plain
 from portal.runtime.command_line import AS_JSON, counted, echo_json
 from portal.runtime.context import Context
 
@@ -93,7 +94,7 @@ def _checked_reason(reason: str | None, text: str) -> str:
             "your user name, so that looks can be accounted for. Nothing was looked up."
         )
     said = reason.strip()
-    if not 0 < len(said) <= LONGEST_REASON or not said.isprintable():
+    if not 0 < len(said) <= LONGEST_REASON or not is_plain(said):
         raise click.UsageError(f"--reason must be one line of at most {LONGEST_REASON} characters.")
     if "@" in said or text.casefold() in said.casefold():
         raise click.UsageError(

@@ -86,6 +86,11 @@ def test_a_title_that_is_no_line_is_refused(db, title):
         service.create(session, "a", title, (), NOW)
 
 
+def test_a_title_may_hold_the_joiner_that_persian_needs(db):
+    with db.write() as session:
+        assert service.create(session, "a", " داده‌های شما ", (), NOW).title == "داده‌های شما"
+
+
 def test_a_slug_is_given_once(db, incident):
     with pytest.raises(service.SlugTaken), db.write() as session:
         service.create(session, SLUG, "Again", (), NOW)

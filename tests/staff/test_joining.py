@@ -88,6 +88,7 @@ def test_an_invitation_ends_after_three_days(office, invited):
         ({"password": "ann@northwind.example"}, "your own details"),
         ({"code": "000000"}, "That code is wrong"),
         ({"name": ""}, "Type your name"),
+        ({"name": "\u202ennA"}, "Type your name in one line, without invisible characters."),
     ],
 )
 def test_what_is_wrong_is_said_and_the_link_still_works(office, invited, changed, said):
@@ -107,6 +108,15 @@ def test_a_recovered_member_loses_what_they_signed_in_with(run, office):
     assert before.get("/").status_code == 303
     old = office.browser().submit("/sign-in/", email=ann.address, password=PASSWORD, code=ann.code())
     assert old.status_code == 422
+
+
+def test_a_refused_answer_takes_nothing_from_who_is_recovered(run, office):
+    ann = office.add("admin", name="Ann")
+    result = run("staff", "recover", ann.address, **ENVIRON)
+    path = result.output.strip().removeprefix("http://localhost:8001")
+    assert join(office, path, name="\u202ennA")[1].status_code == 422
+    signed_in = office.browser().submit("/sign-in/", email=ann.address, password=PASSWORD, code=ann.code())
+    assert signed_in.status_code == 303
 
 
 def test_nobody_is_invited_twice(run, office, invited):

@@ -8,6 +8,7 @@ from portal.audit.staff import operator
 from portal.campaigns.commands.drafting import NUMBER
 from portal.campaigns.commands.refusals import SLUG, errors_as_messages
 from portal.campaigns.series import steering
+from portal.core.one_line import is_plain
 from portal.incidents import service as incidents
 from portal.runtime.context import Context
 
@@ -74,6 +75,6 @@ def _again(verb: str, slug: str, campaign: Any) -> str:
 
 
 def _checked(reason: str) -> str:
-    if not 0 < len(reason.strip()) <= LONGEST_REASON or not reason.isprintable():
+    if not 0 < len(reason.strip()) <= LONGEST_REASON or not is_plain(reason):
         raise click.UsageError(f"--reason must be one line of at most {LONGEST_REASON} characters.")
     return reason.strip()

@@ -19,6 +19,7 @@ from portal.cases.sealed import (
     normalise_number,
 )
 from portal.core.addresses import AddressInvalid, normalise
+from portal.core.one_line import is_plain
 from portal.runtime.command_line import AS_JSON, Screen, counted, echo_json
 from portal.runtime.context import Context
 
@@ -244,7 +245,7 @@ def _number(typed: str) -> str:
 
 def _one_line(text: str, option: str, longest: int) -> str:
     said = text.strip()
-    if not 0 < len(said) <= longest or not said.isprintable():
+    if not 0 < len(said) <= longest or not is_plain(said):
         raise click.UsageError(f"{option} must be one line of at most {longest} characters.")
     return said
 

@@ -5,6 +5,7 @@ from flask_wtf import FlaskForm
 from wtforms import Field, HiddenField, StringField
 from wtforms.validators import DataRequired, Length, ValidationError
 
+from portal.core.one_line import is_plain
 from portal.outbox.bulk.lanes import LONGEST_REASON
 
 
@@ -22,7 +23,7 @@ class ReasonForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     def validate_reason(self, field: Field) -> None:
         """Accept one line that can be printed. Raises ValidationError."""
         field.data = (field.data or "").strip()
-        if not field.data.isprintable():
+        if not is_plain(field.data):
             raise ValidationError(gettext("Use one line of plain text."))
 
 

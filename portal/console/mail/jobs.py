@@ -6,6 +6,7 @@ from time import monotonic
 from typing import Any
 
 from portal.core.i18n import packed
+from portal.core.one_line import is_plain
 from portal.outbox.bulk import lanes, retrying
 from portal.runtime.doctor import mail_domain
 from portal.runtime.doctor.findings import Waiting
@@ -63,7 +64,7 @@ def check_domain(
 
 def _reason(fields: Mapping[str, str]) -> str:
     reason = fields["reason"].strip()
-    if not 0 < len(reason) <= lanes.LONGEST_REASON or not reason.isprintable():
+    if not 0 < len(reason) <= lanes.LONGEST_REASON or not is_plain(reason):
         raise Refused("reason")
     return reason
 

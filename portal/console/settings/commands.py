@@ -7,9 +7,9 @@ import click
 
 from portal.audit.staff import operator
 from portal.console.settings.emails import tell_admins
+from portal.core.one_line import shown
 from portal.core.settings import Settings
 from portal.core.settings.site import RULES
-from portal.core.terminal import shown
 from portal.runtime.command_line import AS_JSON, echo_json
 from portal.runtime.context import Context
 from portal.site.saved import rules, service

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from portal.core.one_line import is_plain
 from portal.incidents.checker.findings import Finding, Weight
 
 MAX_BYTES = 200_000
@@ -20,7 +21,6 @@ _NARROW = dict.fromkeys(map(ord, "\u00a0\u202f\u2007\t"), " ")
 _MARK = re.compile(r"\A(\s{0,8})(#{1,6}|[-*+>]|\d{1,9}[.)])[\u00a0\u202f\u2007]+")
 _BULLET = re.compile(r"\A(\s{0,8})[•·▪◦‣●][\s\u00a0]+")
 # Bidirectional controls (UAX #9) reorder the text after them: a title could look like another one.
-_REVERSING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _OTHER_FILES = (
     (b"PK\x03\x04", "a Word or OpenDocument file"),
     (b"\xd0\xcf\x11\xe0", "an old Word file"),
@@ -57,7 +57,7 @@ class Source:
         value = self.values.get(key, "")
         if len(value) > max_characters:
             self.stop_at("value-too-long", key, f"is longer than {max_characters} characters")
-        elif not value.isprintable() or _REVERSING & set(value):
+        elif not is_plain(value):
             self.stop_at("character-hidden", key, "contains a character that cannot be displayed")
         else:
             return value

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal.audit import service as audit
+from portal.core.one_line import is_plain
 from portal.incidents import service
 from portal.incidents.models import Incident, Statement, Update, Wording
 from portal.incidents.publishing import promises
@@ -37,7 +38,7 @@ class AlreadyWithdrawn(ValueError):
 def checked_reason(reason: str) -> str:
     """Return a reason without outer whitespace. Raises ReasonInvalid."""
     reason = reason.strip()
-    if not reason or len(reason) > MAX_REASON or not reason.isprintable():
+    if not reason or len(reason) > MAX_REASON or not is_plain(reason):
         raise ReasonInvalid(f"the reason is one line of at most {MAX_REASON} characters")
     return reason
 

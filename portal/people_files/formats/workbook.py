@@ -10,7 +10,7 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import IO, Any, Self, cast
 
-from portal.core.terminal import shown
+from portal.core.one_line import shown
 from portal.people_files.formats.refusal import FileRefused, Undecided
 from portal.people_files.formats.sheet_cells import MAX_MEMORY
 from portal.people_files.formats.streams import Source

@@ -7,7 +7,7 @@ from time import monotonic
 
 from portal.core.faults import error_types
 from portal.core.i18n import Message
-from portal.core.terminal import shown
+from portal.core.one_line import shown
 
 OK, WRONG, NOTE = "ok", "wrong", "note"
 _WORDS = {OK: "ok   ", WRONG: "WRONG", NOTE: "note "}

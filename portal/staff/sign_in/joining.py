@@ -6,6 +6,7 @@ from typing import Any
 
 from portal.audit import service as audit
 from portal.core.db import AUDITED
+from portal.core.one_line import is_plain
 from portal.crypto import totp
 from portal.crypto.hashing import TooBusy
 from portal.crypto.webauthn import AnswerInvalid, challenge_of, encoded
@@ -72,29 +73,38 @@ def join(_job_id: bytes, fields: Mapping[str, str], parts: WorkerParts) -> dict[
             return {"outcome": "away"}
         if chosen.refused:
             return chosen.refused
-    with parts.db.write() as session:
-        try:
+    try:
+        with parts.db.write() as session:
             invited = invitations.find(session, vault, token, now)
-        except InvitationOver:
-            return INVITATION_OVER
-        member, replaces = invited.member, invited.replaces
-        if replaces:
-            credentials.remove(session, vault, member.id)
-        if answer:
-            try:
-                add_passkey(session, parts, member, JOIN, member.id, fields)
-            except Refused as error:
-                return {"outcome": "refused", "reason": error.reason}
-        else:
-            credentials.set_password(session, vault, member.id, chosen.hash, now)
-            credentials.set_code(session, vault, member.id, fields["secret"], chosen.step, now)
-        codes = credentials.make_recovery_codes(session, vault, member.id, now)
-        invitations.use(session, token)
-        member = members.activate(session, vault, member, fields["name"], fields["language"])
-        session.info[AUDITED] = {**session.info.get(AUDITED, {}), "by": by(member.id)}
-        audit.record(session, "staff.join", member.id.hex(), {"again": replaces}, now)
-        how = Kind.PASSKEY if answer else Kind.CODE
-        return begin(session, parts, member, how.value, fields["browser"]) | {"codes": codes}
+            member, replaces = invited.member, invited.replaces
+            if replaces:
+                credentials.remove(session, vault, member.id)
+            _set_way_in(session, parts, member, chosen, fields)
+            codes = credentials.make_recovery_codes(session, vault, member.id, now)
+            invitations.use(session, token)
+            member = members.activate(session, vault, member, fields["name"], fields["language"])
+            session.info[AUDITED] = {**session.info.get(AUDITED, {}), "by": by(member.id)}
+            audit.record(session, "staff.join", member.id.hex(), {"again": replaces}, now)
+            how = Kind.PASSKEY if answer else Kind.CODE
+            return begin(session, parts, member, how.value, fields["browser"]) | {"codes": codes}
+    except InvitationOver:
+        return INVITATION_OVER
+    except Refused as error:  # nothing is stored, and what the member had is still there
+        return {"outcome": "refused", "reason": error.reason}
+
+
+def _set_way_in(
+    session: Any, parts: WorkerParts, member: Member, chosen: "_Chosen", fields: Mapping[str, str]
+) -> None:
+    """Store a passkey, or what was chosen. Raises Refused, also for a name that colleagues could misread."""
+    if not fields["name"].strip() or not is_plain(fields["name"]):
+        raise Refused("name")
+    if "passkey" in fields:
+        add_passkey(session, parts, member, JOIN, member.id, fields)
+        return
+    now = parts.clock.now()
+    credentials.set_password(session, parts.vault, member.id, chosen.hash, now)
+    credentials.set_code(session, parts.vault, member.id, fields["secret"], chosen.step, now)
 
 
 def begin(session: Any, parts: WorkerParts, member: Member, how: str, browser: str) -> dict[str, Any]:
