@@ -395,7 +395,6 @@ def _is_slug(slug: str) -> bool:
 
 def checked_title(title: str) -> str:
     """Return a title without outer whitespace. Raises TitleInvalid."""
-    title = title.strip()
-    if not title or len(title) > TITLE_LENGTH or not is_plain(title):
+    if not (title := title.strip()) or len(title) > TITLE_LENGTH or not is_plain(title):
         raise TitleInvalid(f"a title is one line of at most {TITLE_LENGTH} characters")
     return title

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from portal.core.addresses import DOTS, LOOKS_ALIKE, NO_ADDRESS, TOO_LONG, AddressInvalid, normalise
 from portal.core.i18n import Message
-from portal.people_files.mending.languages import is_language, today
+from portal.people_files.languages import is_language, today
 
 MAX_REF = 100
 MAX_NAME = 200

@@ -7,9 +7,9 @@ import unicodedata
 from portal.core.i18n import Message
 from portal.people_files import rows
 from portal.people_files.formats.sheet_cells import DATE, ROUNDED
+from portal.people_files.languages import is_language, named
 from portal.people_files.mending.address import addresses_in
 from portal.people_files.mending.characters import BLANKS, CLEAN, CLEAN_NAME, INVISIBLE, JOINERS, UNSEEN
-from portal.people_files.mending.languages import is_language, named
 from portal.people_files.rows import RowRefused
 
 MAX_JURISDICTION = 60
