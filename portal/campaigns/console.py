@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from portal.audit import service as audit
 from portal.audit.models import AuditEntry
 from portal.campaigns import orders, wording
-from portal.campaigns.forms import BASES, KINDS, STALE, AskForm, ReasonForm
+from portal.campaigns.forms import BASES, HOLDS, KINDS, STALE, AskForm, ReasonForm
 from portal.campaigns.models import DONE, DRAFT, ENDED, PAUSED, RUNNING, Campaign
 from portal.campaigns.series import binding, drafting, progress, shown, status, steering
 from portal.core.dates import moment
@@ -352,7 +352,8 @@ def _held_by(session: Session, slug: str, number: int) -> tuple[AuditEntry, str,
         return None
     names = {by(member): name for member, name in members.names(session, sending.parts().vault).items()}
     who = str(details.get("by", ""))
-    return entry, names.get(who, who), str(details.get("reason", ""))
+    reason = str(details.get("reason", ""))
+    return entry, names.get(who, who), str(HOLDS.get(reason, reason))
 
 
 def _mail(slug: str, number: int, language: str) -> tuple[Incident, shown.Shown, dict[str, bool]]:

@@ -22,6 +22,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from portal.campaigns.models import CORRECTION, FIRST, SUPPLEMENTARY
 from portal.campaigns.series.audience import ALL, NEW, NOT_REACHED
+from portal.campaigns.series.passes import LEFT_OUT_CHANGED
 from portal.incidents.times import TimeInvalid, parse_time
 
 KINDS = {
@@ -37,6 +38,8 @@ STALE = {
     "passwords": lazy_gettext("Passwords were taken, too. This notice doesn’t say what to do about them."),
     "text": lazy_gettext("Another text of the statement is public now. This notice has the earlier one."),
 }
+# Why the worker itself holds a notice, by what the log says.
+HOLDS = {LEFT_OUT_CHANGED: lazy_gettext("Other people are left out now than were approved")}
 BASES = {
     ALL: lazy_gettext("Everyone on the list"),
     NEW: lazy_gettext("Only people who are new since an earlier notice"),

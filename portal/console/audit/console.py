@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from portal.audit.staff import OPERATOR
 from portal.console.audit import reading
-from portal.console.audit.details import detail_words
+from portal.console.audit.details import detail_words, reason_words, setting_value
 from portal.console.audit.forms import SearchForm
 from portal.console.audit.reading import NEEDS_TWO, NOBODY, OPERATORS, Entry, Wanted
 from portal.console.audit.words import GROUPS, named, sentence
@@ -132,11 +132,15 @@ def _incidents_of(session: Session, requests: Iterable[str]) -> dict[str, str]:
 
 def _why(entry: Entry) -> str:
     """Return the reason that somebody gave for holding or taking back something."""
-    return str(entry.details.get("reason", "")) if entry.action in GIVES_REASON else ""
+    given = str(entry.details.get("reason", "")) if entry.action in GIVES_REASON else ""
+    return reason_words(entry.action, given)
 
 
 def _told(entry: Entry, names: Mapping[str, str]) -> dict[str, Any]:
     details = entry.details
+    if entry.action.startswith("settings."):
+        values = {name: details[name] for name in ("before", "after") if details.get(name)}
+        details = details | {name: setting_value(entry.subject, str(it)) for name, it in values.items()}
     subject = names.get(entry.subject, entry.subject)
     what = TITLES.get(str(details.get("kind")), details.get("kind"))
     told = {**details, "what": what}

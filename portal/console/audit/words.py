@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask_babel import lazy_gettext
+from flask_babel import gettext, lazy_gettext
 
+from portal.console.mail.words import reason_words
 from portal.console.settings.words import title
+from portal.console.settings.words import value as operator_value
 
 GROUPS = {
     "incidents": lazy_gettext("Statements and updates"),
@@ -22,6 +24,7 @@ GROUPS = {
     "accounts": lazy_gettext("Accounts"),
     "subscriptions": lazy_gettext("Subscriptions"),
     "intake": lazy_gettext("Requests from forms"),
+    "mydata": lazy_gettext("People’s own data"),
 }
 # By action; `subject` and every detail of an entry may be named.
 SENTENCES = {
@@ -34,6 +37,14 @@ SENTENCES = {
     "approvals.sent-back": lazy_gettext("Sent back: %(what)s"),
     "approvals.erase": lazy_gettext("Destroyed what a request showed: %(what)s"),
     "approvals.withdrawn": lazy_gettext("Withdrew a request: %(what)s"),
+    "cases.change": lazy_gettext("Changed an account’s address, as a case asked"),
+    "cases.close": lazy_gettext("Closed a case"),
+    "cases.confirm": lazy_gettext("Confirmed a case as the second person"),
+    "cases.prove": lazy_gettext("Began a case: somebody proved who they are"),
+    "cases.show": lazy_gettext("Looked at a case"),
+    "cases.stop": lazy_gettext("A case was stopped"),
+    "cases.unverified": lazy_gettext("A case ended: nobody confirmed the new address"),
+    "cases.verify": lazy_gettext("Somebody confirmed the new address of a case"),
     "campaigns.draft": lazy_gettext("Drafted a notice for %(subject)s"),
     "campaigns.failed": lazy_gettext("Exported who a notice of %(subject)s didn’t reach"),
     "campaigns.file-taken": lazy_gettext("Downloaded the list of who a notice of %(subject)s didn’t reach"),
@@ -59,7 +70,7 @@ SENTENCES = {
     "exposure.import": lazy_gettext("Imported version %(version)s of the list of %(subject)s"),
     "exposure.purge": lazy_gettext("Destroyed version %(version)s of the list of %(subject)s"),
     "exposure.samples": lazy_gettext("Looked at masked rows of a file for %(subject)s"),
-    "identity.check": lazy_gettext("Tried the user store %(subject)s"),
+    "identity.check": lazy_gettext("Tried the user store: %(subject)s"),
     "incidents.alone": lazy_gettext("Posted an update of %(subject)s alone"),
     "incidents.classes": lazy_gettext("Changed the kinds of data of %(subject)s"),
     "incidents.cancel": lazy_gettext("Cancelled the scheduled publishing of %(subject)s"),
@@ -85,9 +96,11 @@ SENTENCES = {
     "outbox.pause": lazy_gettext("Paused notices and updates: %(subject)s"),
     "outbox.resume": lazy_gettext("Sent notices and updates again: %(subject)s"),
     "outbox.retry": lazy_gettext("Queued failed emails again: %(subject)s"),
+    "rehearse": lazy_gettext("Rehearsed the notice of %(subject)s on a copy"),
     "reset.require": lazy_gettext("Began a required reset: %(subject)s"),
     "reset.required": lazy_gettext("Finished a required reset: %(subject)s, %(newly)s passwords locked"),
     "settings.change": lazy_gettext("Changed a setting: %(subject)s. It was “%(before)s”"),
+    "settings.first": lazy_gettext("Set a setting: %(subject)s"),
     "settings.reset": lazy_gettext("Put the operator’s value back: %(subject)s. It was “%(before)s”"),
     "staff.accept": lazy_gettext("Let in who is staff by the database as it was"),
     "staff.add": lazy_gettext("Added %(subject)s, to be invited"),
@@ -109,7 +122,9 @@ SENTENCES = {
 
 def named(action: str, details: Mapping[str, Any]) -> str:
     """Return the action whose sentence tells an entry: who lost all roles was removed."""
-    return "staff.removed" if action == "staff.roles" and details.get("after") == "" else action
+    if action == "staff.roles" and details.get("after") == "":
+        return "staff.removed"
+    return "settings.first" if action == "settings.change" and not details.get("before") else action
 
 
 class _Values(dict[str, Any]):
@@ -124,6 +139,15 @@ def sentence(action: str, subject: str, values: Mapping[str, Any]) -> str:
     words = SENTENCES.get(action)
     if words is None:
         return f"{action} {subject}".strip()
+    return str(words) % _Values({**values, "subject": _subject(action, subject) or "–"})
+
+
+def _subject(action: str, subject: str) -> str:
+    """Return in words what an entry is about, where the log has a code."""
     if action.startswith("settings."):
-        subject = title(subject)
-    return str(words) % _Values({**values, "subject": subject or "–"})
+        return title(subject)
+    if action == "outbox.retry":
+        return str(gettext("All failed emails")) if subject == "all" else reason_words(subject)
+    if action.startswith("reset.") and subject == "everyone":
+        return str(gettext("Everyone with an account"))
+    return operator_value("IDENTITY_STORE", subject) if action == "identity.check" else subject
