@@ -203,7 +203,7 @@ def post(slug: str, key: str) -> Any:
                 return _post_alone(incident, wanted)
             with console.db.read() as session:
                 posting.described(session, wanted)
-            return ask(POST, wanted.fields, request.form.get("reason", "").strip())
+            return ask(POST, wanted.fields, request.form.get("note", "").strip())
         except UpdateUnknown:
             fault = refused("gone")
         except NotReleasable as error:

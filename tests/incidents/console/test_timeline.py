@@ -146,6 +146,9 @@ def test_one_author_posts_alone_and_somebody_else_confirms(
     refused = ana.send(f"{where}post/", how="alone", reason=" ")
     assert refused.status_code == 422
     assert "Give a reason" in refused.text
+    groups = main_of(ana.read(f"{where}post/")).split("<fieldset")
+    fields = [set(re.findall(r' name="(\w+)"', one)) for one in groups]
+    assert fields[-2:] == [{"note", "how"}, {"reason", "how"}]
     ana.send(f"{where}post/", how="alone", reason="Nobody answers at 2 a.m.")
     assert client.get(f"/incidents/{SLUG}/updates/1/").status_code == 200
     page = ana.read(TIMELINE)
