@@ -380,7 +380,7 @@ def test_whoever_starts_a_notice_reads_that_legal_pages_are_drafts(told, office)
     author.submit(NEW, kind="first", base="all")
     shown = text_of(author, ONE)
     assert "Your legal pages are still drafts" in shown
-    assert '<a href="http://localhost:8000/privacy/">Privacy notice</a>, ' in shown
+    assert '<a href="http://localhost:8000/privacy/">Privacy</a>, ' in shown
     assert "Ask an admin to replace them." in shown
-    assert '<a href="/settings/privacy.en/">Privacy notice</a>' in text_of(admin, ONE)
+    assert '<a href="/settings/privacy.en/">Privacy</a>' in text_of(admin, ONE)
     assert led_to(press(author, ONE, f"{ONE}ask/"))

@@ -104,7 +104,7 @@ FAULTS = {
 }
 LEGAL = {
     "privacy": lazy_gettext("Privacy"),
-    "imprint": lazy_gettext("Imprint"),
+    "imprint": lazy_gettext("Legal notice"),
     "accessibility": lazy_gettext("Accessibility"),
 }
 LEGAL_FAULT = lazy_gettext("Write a text of at most 100 KB, without invisible characters.")

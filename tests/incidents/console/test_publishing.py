@@ -92,5 +92,5 @@ def test_whoever_publishes_reads_that_legal_pages_are_drafts(draft, ana, sign_in
     ana.send(EDITOR, **PARTS)
     assert "Your legal pages are still drafts" in ana.read(PUBLISH)
     admin = sign_in("Eve", Role.AUTHOR, Role.ADMIN)
-    assert '<a href="/settings/imprint.en/">Imprint</a>' in admin.read(PUBLISH)
+    assert '<a href="/settings/imprint.en/">Legal notice</a>' in admin.read(PUBLISH)
     assert ana.send(PUBLISH, language="en", accept="class-mismatch").status_code == 303
