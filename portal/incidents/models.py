@@ -123,11 +123,13 @@ class Incident(Base):
 class Withdrawable:
     """What is kept of a text that was withdrawn in public: when, why, and its SHA-256 unless it is erased.
 
-    `withdrawn_for` is in the portal's default language, `withdrawn_in` holds the reason by other languages.
+    `withdrawn_for` is in what was the portal's default language then, `withdrawn_language`, where that was
+    noted; `withdrawn_in` holds the reason by other languages.
     """
 
     withdrawn_at: Mapped[datetime | None] = mapped_column(Utc)
     withdrawn_for: Mapped[str | None] = mapped_column(Text)
+    withdrawn_language: Mapped[str | None] = mapped_column(String(LANGUAGE_LENGTH))
     withdrawn_in: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     text_hash: Mapped[bytes | None] = mapped_column(LargeBinary(HASH_BYTES))
 

@@ -8,7 +8,11 @@ from xml.etree import ElementTree as ET
 import pytest
 from sqlalchemy import text
 
+from portal.app import create_app
+from portal.core.settings import Settings
 from portal.incidents import announcing, service
+from portal.incidents.models import Update
+from portal.incidents.publishing.withdrawn import withdrawal_of
 from tests.incidents.conftest import CORRECTED, SLUG, STATEMENT
 
 WRONG = "Passwords were copied too. We had missed them."
@@ -135,6 +139,40 @@ def test_readers_get_the_reason_in_their_language_or_a_mark_that_it_is_not(
         assert REASON in client.get(page).text
     own = withdraw(portal, what, number, "--reason-in", "en", "Other", status=2)
     assert "The reason in en is that of --reason." in own
+
+
+@pytest.mark.parametrize("what", ["--version", "--update"])
+def test_a_reason_keeps_its_language_where_the_portal_gets_another_default(
+    portal, corrected, write, db, environ, clock, web_keys, what
+):
+    portal("incidents", "update", SLUG, "--phase", "contained", "--title", "Whom to ask", write(LEAK))
+    number = {"--version": "2", "--update": "1"}[what]
+    withdraw(portal, what, number, "--confirm")
+    settings = Settings.from_env(environ | {"PORTAL_LANGUAGES": "es,en"})
+    app = create_app(settings, db=db, clock=clock, web_keys=web_keys)
+    page = app.test_client().get(f"/incidents/{SLUG}/", headers=SPANISH_READER).text
+    assert re.search(rf'{NOT_TRANSLATED}[^<]*</p>\s*<p[^>]* lang="en"[^>]*>{re.escape(REASON)}', page)
+
+
+@pytest.mark.parametrize(
+    ("noted", "others", "languages", "told"),
+    [
+        ("en", None, ("es",), ("en", REASON)),
+        ("en", {"es": "Era falso."}, ("es",), ("es", "Era falso.")),
+        ("en", None, ("en", "es"), ("en", REASON)),
+        (None, None, ("es",), ("es", REASON)),  # withdrawn before it was noted
+        (None, {"es": "Era falso."}, ("es",), ("es", "Era falso.")),
+        (None, {"es": "Era falso."}, ("es", "en"), ("es", "Era falso.")),
+        (None, {"es": "Era falso."}, ("en",), ("en", REASON)),
+    ],
+)
+def test_the_language_of_a_reason_is_the_one_that_was_noted(clock, noted, others, languages, told):
+    row = Update(
+        withdrawn_at=clock.now(), withdrawn_for=REASON, withdrawn_language=noted, withdrawn_in=others
+    )
+    found = withdrawal_of(row, languages, {})
+    assert found is not None
+    assert (found.language, found.reason) == told
 
 
 @pytest.mark.parametrize(

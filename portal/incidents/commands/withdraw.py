@@ -83,15 +83,17 @@ def withdraw(
         if version is not None:
             since = _public_since(session, incident, version)
             withdrawing.withdraw_version(
-                session, slug, version, reason, now, erase=erase, others=told, promise=promise or ""
-            )
+                session, slug, version, reason, now,
+                erase=erase, others=told, promise=promise or "", language=context.settings.default_language,
+            )  # fmt: skip
             if vault is not None:
                 uses(context).forget_notices(session, incident.id, since, now)
                 erasing.of_version(session, vault, slug, version, since, None, now)
         elif update is not None:
             update_id = withdrawing.withdraw_update(
-                session, slug, update, reason, now, erase=erase, others=told, promise=promise or ""
-            )
+                session, slug, update, reason, now,
+                erase=erase, others=told, promise=promise or "", language=context.settings.default_language,
+            )  # fmt: skip
             uses(context).forget_update(session, update_id)
             if vault is not None:
                 erasing.of_update(session, vault, slug, update, None, now)

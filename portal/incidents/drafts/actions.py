@@ -107,12 +107,13 @@ def orders(uses: IncidentUses) -> dict[str, Order]:
         """
         slug, number, erase = fields["slug"], int(fields["number"]), fields["erase"] == "yes"
         now, reason, others = parts.clock.now(), fields["reason"], json.loads(fields["reasons"])
-        promise = fields.get("promise", "")
+        promise, language = fields.get("promise", ""), parts.settings.default_language
         with _refused(), parts.db.write() as session:
             if fields["what"] == "update":
                 update_id = withdrawing.withdraw_update(
-                    session, slug, number, reason, now, erase=erase, others=others, promise=promise
-                )
+                    session, slug, number, reason, now,
+                    erase=erase, others=others, promise=promise, language=language,
+                )  # fmt: skip
                 uses.forget_update(session, update_id)
                 if erase:
                     erasing.of_update(session, parts.vault, slug, number, acting.member.id, now)
@@ -121,8 +122,9 @@ def orders(uses: IncidentUses) -> dict[str, Order]:
             rows = withdrawing.published_version(session, incident, number)
             since = min(row.published_at or row.written_at for row in rows)
             withdrawing.withdraw_version(
-                session, slug, number, reason, now, erase=erase, others=others, promise=promise
-            )
+                session, slug, number, reason, now,
+                erase=erase, others=others, promise=promise, language=language,
+            )  # fmt: skip
             if erase:
                 uses.forget_notices(session, incident.id, since, now)
                 erasing.of_version(session, parts.vault, slug, number, since, acting.member.id, now)

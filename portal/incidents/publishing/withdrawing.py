@@ -84,18 +84,19 @@ def withdraw_version(
     erase: bool = False,
     others: Mapping[str, str] = NO_OTHERS,
     promise: str = "",
+    language: str | None = None,
 ) -> None:
     """Withdraw a version of the statement in all its languages; the newest of the others takes its place.
 
-    `reason` is in the portal's default language, `others` are the same by language. `promise` is what becomes
-    of one that it made: see `promises.settle`. Raises IncidentUnknown, NotPublished, AlreadyWithdrawn,
-    ReasonInvalid, ChoiceInvalid.
+    `reason` is in the portal's default language, which is `language`, `others` are the same by language.
+    `promise` is what becomes of one that it made: see `promises.settle`. Raises IncidentUnknown,
+    NotPublished, AlreadyWithdrawn, ReasonInvalid, ChoiceInvalid.
     """
     incident = service.locked(session, slug)
     rows = published_version(session, incident, number)
     _refuse_again(rows[0], f"version {number}", erase=erase)
     for row in rows:
-        values = _told(row, reason, others, now)
+        values = _told(row, reason, language, others, now)
         values["text_hash"] = None if erase else hash_of_statement(row)
         if erase:
             values |= dict.fromkeys(("title", "signed_by", "role", "apology"), ERASED)
@@ -116,16 +117,17 @@ def withdraw_update(
     erase: bool = False,
     others: Mapping[str, str] = NO_OTHERS,
     promise: str = "",
+    language: str | None = None,
 ) -> bytes:
     """Withdraw an update, and return its id; mails about it that did not leave yet are not sent.
 
-    `reason`, `others` and `promise` are as of a version. Raises IncidentUnknown, UpdateUnknown, NotPublished,
+    All other arguments are as of a version. Raises IncidentUnknown, UpdateUnknown, NotPublished,
     AlreadyWithdrawn, ReasonInvalid, ChoiceInvalid.
     """
     incident = service.locked(session, slug)
     row = published_update(session, incident, number)
     _refuse_again(row, f"update {number}", erase=erase)
-    values = _told(row, reason, others, now)
+    values = _told(row, reason, language, others, now)
     values["text_hash"] = None if erase else hash_of_update(current_wordings(session, row))
     session.execute(update(Update).where(Update.id == row.id).values(values))
     if erase:
@@ -143,12 +145,13 @@ def _refuse_again(row: Statement | Update, name: str, *, erase: bool) -> None:
 
 
 def _told(
-    row: Statement | Update, reason: str, others: Mapping[str, str], now: datetime
+    row: Statement | Update, reason: str, language: str | None, others: Mapping[str, str], now: datetime
 ) -> dict[str, object]:
     """Return when and why it was withdrawn: the first time, and the latest reason. Raises ReasonInvalid."""
     return {
         "withdrawn_at": row.withdrawn_at or now,
         "withdrawn_for": checked_reason(reason),
+        "withdrawn_language": language,
         "withdrawn_in": checked_others(others) or None,
     }
 

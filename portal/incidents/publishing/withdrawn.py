@@ -70,12 +70,17 @@ def withdrawal_of(
 ) -> Withdrawal | None:
     """Return what is told of a withdrawn text, or None.
 
-    `languages` are the reader's, the portal's default one last: in that one there is always a reason.
+    `languages` are the reader's, the portal's default one last. The reason is in one of them or, where the
+    default was another one then, in that.
     """
     if row.withdrawn_at is None:
         return None
-    reasons = {**(row.withdrawn_in or {}), languages[-1]: row.withdrawn_for or ""}
-    language = next(one for one in languages if one in reasons)
+    reasons, own = dict(row.withdrawn_in or {}), row.withdrawn_language
+    if own is None and languages[-1] not in reasons:
+        own = languages[-1]  # nobody noted it, and most portals keep their default
+    if own is not None:
+        reasons[own] = row.withdrawn_for or ""
+    language = next((one for one in languages if one in reasons), own or languages[-1])
     return Withdrawal(row.withdrawn_at, reasons[language], language, hashes)
 
 
