@@ -244,19 +244,16 @@ def test_an_unknown_request_is_not_found(office, two, unknown):
     assert asker.get(f"/approvals/{unknown}/").status_code == 404
 
 
-@pytest.mark.parametrize("failing", [1, 2])
-def test_a_second_run_beside_a_slow_one_never_makes_it_failed(office, failing):
+@pytest.mark.parametrize("first", ["resumed", "pressed"])
+def test_what_was_approved_is_done_once_though_it_is_slow_and_two_press(office, first):
     asker, second = office.add("author"), office.add("approver")
     runs = []
 
     def perform(_parts, _fields, _shown):
         runs.append(1)
-        number = len(runs)
-        if number == 1:
-            office.advance(timedelta(minutes=2))
-            jobs.resume(parts)
-        if number == failing:
-            raise Refused("edited")  # the other one has done it
+        office.advance(timedelta(minutes=2))
+        jobs.resume(parts)  # another worker takes it for crashed
+        assert jobs._perform(parts, request.id)["state"] == "approved"  # another admin presses
         return {}
 
     action = Action(lambda _session, _fields: {}, perform, ask=frozenset({Role.AUTHOR}))
@@ -266,6 +263,34 @@ def test_a_second_run_beside_a_slow_one_never_makes_it_failed(office, failing):
         request = service.ask(session, parts.vault, action, "slow", {}, "", asker.id, now)
         service.approve(session, parts.vault, request, second.id, {"how": "totp"}, now)
     office.advance(timedelta(minutes=2))
+    if first == "pressed":
+        assert jobs._perform(parts, request.id)["state"] == "done"
+    else:
+        jobs.resume(parts)
+    assert runs == [1]
+    assert state(office) == ["done"]
+    with pytest.raises(Refused, match="decided"):
+        jobs._perform(parts, request.id)
+
+
+def test_a_request_whose_worker_was_killed_is_done_by_the_next_one(office):
+    asker, second, runs = office.add("author"), office.add("approver"), []
+
+    def perform(_parts, _fields, _shown):
+        runs.append(1)
+        if len(runs) == 1:
+            raise KeyboardInterrupt  # the process ends
+        return {}
+
+    action = Action(lambda _session, _fields: {}, perform, ask=frozenset({Role.AUTHOR}))
+    parts = replace(office.parts, actions={**office.parts.actions, "slow": action})
+    with office.db.write() as session:
+        now = office.clock.now()
+        request = service.ask(session, parts.vault, action, "slow", {}, "", asker.id, now)
+        service.approve(session, parts.vault, request, second.id, {"how": "totp"}, now)
+    with pytest.raises(KeyboardInterrupt):
+        jobs._perform(parts, request.id)
+    office.advance(timedelta(minutes=2))
     jobs.resume(parts)
-    assert len(runs) == 2
+    assert runs == [1, 1]
     assert state(office) == ["done"]

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from portal.core.db import Database
 from portal.core.faults import error_types, frames
+from portal.core.locks.process import process_lock
 from portal.runtime.parts import WorkerParts
 from portal.staff import members
 from portal.staff.approvals import service, telling
@@ -24,8 +26,12 @@ from portal.staff.sign_in import proving
 
 log = logging.getLogger("portal.staff")
 
-# An approved request that is not done by then was a crashed worker's.
+# An approved request that is not done by then was a crashed worker's, unless one still holds its lock.
 STUCK = timedelta(minutes=1)
+
+
+class UnderWay(Exception):
+    """Somebody does this request now."""
 
 
 def ask(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> dict[str, Any]:
@@ -118,13 +124,31 @@ def resume(parts: WorkerParts) -> None:
         found = service.unfinished(session, parts.clock.now() - STUCK)
     for approval_id in found:
         try:
-            _perform(parts, approval_id)
+            with _lock(parts, approval_id):
+                _run(parts, approval_id)
+        except UnderWay:
+            continue  # it is slow, and no worker crashed
         except Refused as error:
             log.error("staff: request %s could not be done (%s)", approval_id.hex(), error.reason)
 
 
 def _perform(parts: WorkerParts, approval_id: bytes) -> dict[str, Any]:
-    """Do what was approved, as whoever asked for it, and store what became of it."""
+    """Do what was approved, once; where somebody does it now, say so."""
+    try:
+        with _lock(parts, approval_id):
+            return _run(parts, approval_id)
+    except UnderWay:
+        return {"approval": approval_id.hex(), "state": State.APPROVED.value, "result": {}}
+
+
+def _lock(parts: WorkerParts, approval_id: bytes) -> AbstractContextManager[None]:
+    """Return the lock of a request, which ends with the process that holds it. Entering raises UnderWay."""
+    number = int.from_bytes(approval_id[:8], signed=True)
+    return process_lock(parts.db, f"request-{approval_id.hex()}-lock", number, UnderWay)
+
+
+def _run(parts: WorkerParts, approval_id: bytes) -> dict[str, Any]:
+    """Do what was approved, as whoever asked for it, and store what became of it. Raises Refused."""
     with parts.db.read() as session:
         approval = service.verified(session, parts.vault, approval_id)
     if approval.state != State.APPROVED:
@@ -148,7 +172,7 @@ def _perform(parts: WorkerParts, approval_id: bytes) -> dict[str, Any]:
         state, result = State.FAILED, {"reason": "fault"}
     with parts.db.write() as session:
         approval = service.verified(session, parts.vault, approval_id)
-        # A slow run is taken for a crashed one, and a second one fails at what is done: it is done.
+        # PostgreSQL frees the lock of a lost connection: a second run then fails at what is done, and it is.
         if approval.state == State.APPROVED or (state is State.DONE and approval.state == State.FAILED):
             service.finish(session, parts.vault, approval, state, result, parts.clock.now())
         else:
