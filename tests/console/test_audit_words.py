@@ -55,7 +55,7 @@ def test_every_action_has_a_sentence(said):
 
 
 def test_every_detail_has_words_or_is_left_out(said):
-    names = set()
+    names: set[object] = set()
     for function, _calls in writing():
         for node in ast.walk(function):
             if isinstance(node, ast.Dict):
@@ -66,8 +66,8 @@ def test_every_detail_has_words_or_is_left_out(said):
                 and isinstance(node.slice, ast.Constant)
             ):
                 names.add(node.slice.value)
-    untold = {name for name in names if said("x.y", {name: True}) == f"{name} True"}
-    assert sorted(untold - STORED_ELSEWHERE) == []
+    untold = {name for name in names if said("x.y", {str(name): True}) == f"{name!s} True"}
+    assert untold - STORED_ELSEWHERE == set()
     assert len(names) > 60
 
 
@@ -83,8 +83,9 @@ def test_every_detail_has_words_or_is_left_out(said):
         ("incidents.promise", {"at": "2026-12-01T09:30+00:00"},
          "time: 1 December 2026, 09:30 UTC (10:30 Madrid)"),
         ("incidents.promise", {"at": None}, "nothing is promised"),
-        ("incidents.schedule", {"at": "2026-12-01T09:30Z", "accepted": "one two"},
-         "time: 1 December 2026, 09:30 UTC (10:30 Madrid), what the checker said was accepted"),
+        ("incidents.schedule", {"at": "2026-12-01T09:30Z", "accepted": "no-apology new-one"},
+         ("time: 1 December 2026, 09:30 UTC (10:30 Madrid), accepted, though the checker asked: the apology "
+          "doesn’t say sorry; new-one")),
         ("incidents.discovered", {"at": "forged"}, "time: forged"),
         ("incidents.happened", {"day": "2026-10-28"}, "day: 28 October 2026"),
         ("incidents.discreet", {"discreet": False}, "emails say what happened"),

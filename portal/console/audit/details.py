@@ -10,6 +10,7 @@ from portal.campaigns.forms import HOLDS, KINDS
 from portal.checklist.words import TITLES as ITEMS
 from portal.core import dates
 from portal.exposure.console.forms import LEFT_OUT_REASONS
+from portal.incidents.checker.findings import accepted_words
 from portal.incidents.models import PHASES
 from portal.staff.approvals.showing import data_kind
 from portal.staff.roles import Role
@@ -73,7 +74,7 @@ LABELS = {
     "waves": lazy_gettext("waves: %(value)s"),
     "widen": lazy_gettext("kinds of data added: %(value)s"),
     "written": lazy_gettext("emails queued: %(value)s"),
-    "accepted": lazy_gettext("what the checker said was accepted"),
+    "accepted": lazy_gettext("accepted, though the checker asked: %(value)s"),
 }
 # Of one kind of entry alone.
 OF_ROLES = {
@@ -204,6 +205,7 @@ def _versions(text: str) -> str:
 
 
 _VALUES: dict[str, Callable[[str], str]] = {
+    "accepted": lambda text: "; ".join(gettext(accepted_words(code)) for code in text.split()),
     "after": _roles,
     "at": _time,
     "before": _roles,

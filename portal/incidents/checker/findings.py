@@ -4,7 +4,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from portal.core.i18n import mark as N_
+
 MOST_OF_A_KIND = 20
+# What an author accepts, by the code of what was asked.
+ACCEPTED = {
+    "class-mismatch": N_("the text and the incident’s kinds of data differ"),
+    "link-place": N_("a link leads to a place that the page doesn’t have"),
+    "markdown-unsupported": N_("readers see some marks as they are"),
+    "maybe-placeholder": N_("some words look like a placeholder"),
+    "missing-section": N_("a section is missing"),
+    "no-apology": N_("the apology doesn’t say sorry"),
+    "passive-apology": N_("the apology doesn’t say what was done wrong"),
+    "short-note": N_("the note on a correction is short"),
+    "ticket-number": N_("something looks like a number from inside the company"),
+}
 
 
 class Weight(Enum):
@@ -32,6 +46,11 @@ class Finding:
     def __str__(self) -> str:
         """Return line and reason."""
         return self.reason if self.line is None else f"line {self.line}: {self.reason}"
+
+
+def accepted_words(code: str) -> str:
+    """Return in English what an author accepted, to be translated; the code where it has no words."""
+    return ACCEPTED.get(code, code)
 
 
 def stops(findings: Iterable[Finding]) -> list[Finding]:

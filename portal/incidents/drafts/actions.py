@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from portal.incidents import service
+from portal.incidents.checker.findings import accepted_words
 from portal.incidents.drafts import edits, erasing, facts, posting, releasing
 from portal.incidents.drafts.facts import Facts
 from portal.incidents.drafts.posting import ConfirmRefused, Post
@@ -143,7 +144,14 @@ def orders(uses: IncidentUses) -> dict[str, Order]:
 def _beside(session: Session, shown: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an approval's page shows beside what is approved: how it differs from what is public."""
     changed = releasing.changes_of(session, shown) if "statements" in shown else {}
-    return {"changed": changed, "edited": edits.changed_of(shown), "phases": PHASES, "so_far": SO_FAR}
+    said = {code: accepted_words(code) for code in shown.get("accepted") or ()}
+    return {
+        "changed": changed,
+        "edited": edits.changed_of(shown),
+        "phases": PHASES,
+        "so_far": SO_FAR,
+        "accepted_words": said,
+    }
 
 
 def _describe_release(session: Session, fields: Mapping[str, str]) -> dict[str, Any]:

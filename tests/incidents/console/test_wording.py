@@ -1,9 +1,10 @@
 """A page says what the checker found by the labels of its fields, in the reader's language."""
 
 import pytest
+from flask_babel import gettext
 
 from portal.incidents.checker.files import check_statement_file
-from portal.incidents.checker.findings import Finding, Weight
+from portal.incidents.checker.findings import Finding, Weight, accepted_words
 from portal.incidents.checker.site import Site
 from portal.incidents.console import wording
 
@@ -81,6 +82,22 @@ def test_rare_findings_have_words_too(app):
         assert "no lleva a ningún sitio: le falta la / al final" in " ".join(
             wording.reason(one)[0] for one in found
         )
+
+
+def test_what_an_author_may_accept_has_words_in_the_readers_language(app):
+    found = check_statement_file(EVERY_FAULT.encode(), SITE).findings
+    asked = {one.code for one in found if one.weight is Weight.ASK} | {
+        "class-mismatch", "link-place", "markdown-unsupported", "maybe-placeholder", "missing-section",
+        "no-apology", "passive-apology", "short-note", "ticket-number",
+    }  # fmt: skip
+    assert len(asked) == 9
+    said = {}
+    for language in ("en", "es"):
+        with app.test_request_context(headers={"Accept-Language": language}):
+            said[language] = [gettext(accepted_words(code)) for code in sorted(asked)]
+    assert not any(code in said["en"] for code in asked)
+    assert not set(said["en"]) & set(said["es"])
+    assert accepted_words("later-invented") == "later-invented"
 
 
 def test_an_example_is_what_is_typed_into_the_field():
