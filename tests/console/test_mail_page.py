@@ -6,15 +6,17 @@ from typing import cast
 import pytest
 from sqlalchemy import select, update
 
+from portal.app import worker_parts as make_worker_parts
 from portal.audit.models import AuditEntry
 from portal.console.mail import jobs
+from portal.core.settings import Settings
 from portal.outbox import pace, service
 from portal.outbox.models import MailPause, OutboxMail
 from portal.reset.emails import ResetLink
 from portal.runtime.doctor.names import Names
 from portal.staff.orders import Acting
 from portal.subscriptions.emails import StatusUpdate
-from tests.colleagues import press
+from tests.colleagues import ENVIRON, open_office, press
 from tests.visitor import main_of
 
 PAYLOAD = "<script>alert(1)</script>=cmd|'/c calc'!A1**bold**"
@@ -155,6 +157,31 @@ def test_only_an_admin_sends_again(office, failed, states, role):
 @pytest.mark.parametrize(("role", "status"), [("support", 403), ("privacy", 403), ("admin", 303)])
 def test_who_may_pause(office, role, status):
     assert press(office.as_role(role), "/mail/", "/mail/pause/", reason="Stop").status_code == status
+
+
+@pytest.fixture
+def demonstration(environ, db, clock, worker_keys, worker_vault):
+    settings = Settings.from_env(environ | ENVIRON | {"PORTAL_ENVIRONMENT": "demo"})
+    parts = make_worker_parts(settings, db, clock, worker_vault)
+    with open_office(settings, db, clock, worker_keys, parts) as opened:
+        yield opened
+
+
+@pytest.mark.sqlite
+def test_the_demonstration_says_that_its_emails_stay_and_checks_no_domain(demonstration):
+    browser = demonstration.as_role("admin")
+    page = main_of(browser.get("/mail/").text)
+    assert "emails stay in its demo inbox" in page
+    assert '<a href="http://localhost:8000/dev/mailbox/">Open the demo inbox</a>' in page
+    assert "Check the domain" not in page
+    assert "DKIM" not in page
+    assert press(browser, "/mail/", "/mail/domain/").location == "/mail/"
+
+
+@pytest.mark.sqlite
+def test_anywhere_else_the_senders_domain_can_be_checked(office):
+    page = main_of(office.as_role("admin").get("/mail/").text)
+    assert ("Check the domain" in page, "demo inbox" in page) == (True, False)
 
 
 def test_the_senders_domain_is_checked_as_doctor_does(office, names):
