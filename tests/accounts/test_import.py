@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import event, func, select, text, update
 
 from portal.accounts.address import service as addresses
+from portal.accounts.importing.parsing import parse_row
 from portal.audit import service as audit
 from portal.cli import main
 from portal.identity.account import Profile
@@ -126,7 +127,8 @@ def test_rows_that_cannot_be_taken_in_are_told_by_line_and_never_by_value(load, 
     assert "SECRET" not in done.output + report(tmp_path)
     assert "secret" not in done.output + report(tmp_path)
     assert "name: control characters taken off: 1 (line 6)" in done.output
-    assert "locale: not a language tag like en or pt-BR, left empty: 1 (line 8)" in done.output
+    unknown = "locale: not a language that we know, so the default language counts: 1 (line 8)"
+    assert unknown in done.output
     assert count(db) == 3
 
 
@@ -381,3 +383,8 @@ def test_a_disk_without_room_for_sorting_stores_nothing(environ, db, tmp_path):
     assert "Nothing was stored." in done.stderr
     assert "Traceback" not in done.stderr
     assert count(db) == 0
+
+
+def test_an_account_whose_language_nobody_knows_has_none():
+    languages = [parse_row(("eve@example.com", "", "", "", cell)).profile.locale for cell in ("und", "es_MX")]
+    assert languages == ["", "es-MX"]
