@@ -35,7 +35,7 @@ def test_where_a_fact_changes_the_notices_that_have_it_are_named(dated, office, 
     assert dated.run("start", SLUG, "--number", "1", "--confirm", "2").exit_code == 0
     assert f"{TOLD}going out. A change doesn’t reach it." in text_of(author, place)
     assert dated.run("stop", SLUG, "--reason", "The day is wrong.").exit_code == 0
-    assert "A notice has this in it" not in text_of(author, place)
+    assert "A notice has its own copy" not in text_of(author, place)
 
 
 def set_day(session, now):
