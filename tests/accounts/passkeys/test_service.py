@@ -139,11 +139,9 @@ def test_a_sign_count_that_went_back_stops_the_passkey_and_its_owner_is_told(
     assert owner.verify(key.get(owner.request())) is None, "nobody can tell which one is the owner's"
     assert [one.stopped for one in owner.listed()] == [True]
     drain(worker_parts)
-    assert [str(mail.message["Subject"]) for mail in smtp.to(ADDRESS)] == [
-        "A passkey was added to your account",
-        "We stopped one of your passkeys",
-    ]
-    assert smtp.to(ADDRESS)[1].text.count("Phone") == 0
+    told = {str(mail.message["Subject"]): mail.text for mail in smtp.to(ADDRESS)}
+    assert set(told) == {"A passkey was added to your account", "We stopped one of your passkeys"}
+    assert "Phone" not in told["We stopped one of your passkeys"]
 
 
 def test_a_counting_passkey_does_not_stop_counting(owner):
