@@ -17,13 +17,14 @@ from wtforms import (
     TextAreaField,
 )
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
-from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
+from wtforms.validators import DataRequired, Length, NumberRange, Optional, ValidationError
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from portal.campaigns.models import CORRECTION, FIRST, SUPPLEMENTARY
 from portal.campaigns.series.audience import ALL, NEW, NOT_REACHED
 from portal.campaigns.series.passes import LEFT_OUT_CHANGED
 from portal.incidents.times import TimeInvalid, parse_time
+from portal.web.forms import one_line
 
 KINDS = {
     FIRST: lazy_gettext("First notice: tells people what happened"),
@@ -114,8 +115,9 @@ class ReasonForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     reason = StringField(
         lazy_gettext("Why?"),
         [
-            InputRequired(lazy_gettext("Say why, in one line.")),
+            DataRequired(lazy_gettext("Say why, in one line.")),
             Length(max=MOST_REASON, message=lazy_gettext("Use 200 characters or fewer.")),
+            one_line,
         ],
     )
 
@@ -126,8 +128,9 @@ class ExportForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     reason = StringField(
         lazy_gettext("What do you need the list for?"),
         [
-            InputRequired(lazy_gettext("Say what for, so a second person can decide.")),
+            DataRequired(lazy_gettext("Say what for, so a second person can decide.")),
             Length(max=MOST_REASON, message=lazy_gettext("Use 200 characters or fewer.")),
+            one_line,
         ],
     )
 
@@ -137,5 +140,5 @@ class AskForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
 
     note = StringField(
         lazy_gettext("A note for the approver (optional)"),
-        [Length(max=MOST_REASON, message=lazy_gettext("Use 200 characters or fewer."))],
+        [Length(max=MOST_REASON, message=lazy_gettext("Use 200 characters or fewer.")), one_line],
     )

@@ -44,6 +44,7 @@ REFUSALS = {
     "too-large": lazy_gettext("This device makes passkeys that are too large for us. Use another device."),
     "address-taken": lazy_gettext("Somebody with this address is on the list already."),
     "last-admin": lazy_gettext("There must be two admins. Make somebody else an admin first."),
+    "plain-text": lazy_gettext("Use plain text, without invisible characters."),
     "name": lazy_gettext("Type your name in one line, without invisible characters."),
     "no-member": lazy_gettext("This person isn’t on the list any more."),
     "reset-run": lazy_gettext("This count is no longer valid. Count again."),

@@ -9,6 +9,14 @@ from wtforms import BooleanField, Field, StringField
 from wtforms.validators import DataRequired, ValidationError
 
 from portal.core import addresses
+from portal.core.one_line import is_plain
+
+
+def one_line(_form: FlaskForm, field: Field) -> None:
+    """Take the outer whitespace off, and accept one line that shows what it says. Raises ValidationError."""
+    field.data = (field.data or "").strip()
+    if not is_plain(field.data):
+        raise ValidationError(gettext("Use one line of plain text."))
 
 
 class EmptyForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types

@@ -80,7 +80,8 @@ def test_a_notice_goes_out_in_two_waves_with_a_pause(told, office, smtp, go, clo
     go()
     assert len(notices(smtp)) == 4
     assert author.get(f"{ONE}progress").json["facts"]["waiting"] == "5"
-    assert press(author, ONE, f"{ONE}pause/").status_code == 422
+    for reason in ("", "   ", "safe \u202edesrever"):
+        assert press(author, ONE, f"{ONE}pause/", reason=reason).status_code == 422
     assert led_to(press(author, ONE, f"{ONE}pause/", reason="The date is wrong")) == ONE
     office.advance(timedelta(minutes=21))
     go()

@@ -102,6 +102,8 @@ def test_every_detail_has_words_or_is_left_out(said):
         ("campaigns.file-taken", {"notice": 2, "people": 3, "request": "ab" * 16}, "notice 2, people: 3"),
         ("mydata.purge", {"closed cases": 2, "prepared copies of people's data": 0}, "closed cases: 2"),
         ("rehearse", {"bytes": 1_200_000}, "size: 1.2 MB"),
+        ("rehearse", {"bytes": "9" * 400}, "size: " + "9" * 400),
+        ("incidents.promise", {"at": "9999-12-31T23:59-23:00"}, "time: 9999-12-31T23:59-23:00"),
     ],
 )  # fmt: skip
 def test_codes_times_and_versions_are_told_in_words(said, action, details, words):

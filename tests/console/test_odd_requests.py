@@ -29,6 +29,18 @@ def test_a_number_that_no_database_takes_is_no_page(office, path):
     assert office.as_role("author", "privacy").get(path).status_code == 404
 
 
+@pytest.mark.parametrize("base", [BIG, "-1", "²", "x"])
+def test_a_number_in_a_form_that_no_database_takes_is_none(office, base):
+    author = office.as_role("author")
+    with office.db.write() as session:
+        incidents.create(session, "november", "Theft of bookings", ("Names",), office.clock.now())
+    editor = "/incidents/november/statement/en/"
+    token = hidden(author.get(editor).text)
+    answer = author.post(editor, data=token | {"title": "Theft", "base": base}, headers=SAME_SITE)
+    assert answer.status_code in (303, 409)
+    assert "Theft" in author.get(editor).text or answer.status_code == 409
+
+
 def test_a_broken_referer_leads_to_the_confirmation(office):
     browser = office.as_role("admin")
     token = hidden(browser.get("/mail/").text)

@@ -176,6 +176,8 @@ def test_a_request_that_was_written_into_the_database_does_nothing(office, two, 
 def test_it_is_sent_back_with_a_comment_that_the_author_gets_word_of(office, two, smtp):
     asker, second, _ben = two
     page = asked(office, asker)
+    turned = press(second, page, f"{page}send-back/", comment="Which\nteam \u202edesrever")
+    assert (turned.status_code, "without invisible characters" in turned.text) == (422, True)
     answer = press(second, page, f"{page}send-back/", comment="Which team? <script>alert(1)</script>")
     assert answer.status_code == 303
     shown = asker.get(page).text

@@ -64,3 +64,17 @@ def test_no_null_character_of_an_address_or_a_form_reaches_the_database(site, of
                 wrong.append((rule.rule, "form", status))
     assert wrong == []
     assert len(seen) > 2, "forms were looked at"
+
+
+@pytest.mark.parametrize("site", ["public", "console"])
+def test_a_line_end_in_an_address_is_no_page_and_no_header(site, office, app, client):
+    if site == "console":
+        app, client = office.app, office.as_role(*ROLES)
+    token = hidden(client.get("/" if site == "console" else "/check/").text)
+    paths = [
+        re.sub(r"<[^>]+>", "x%0d%0aLocation:%20y", rule.rule)
+        for rule in app.url_map.iter_rules()
+        if "<" in rule.rule and rule.endpoint != "static"
+    ]
+    assert {client.get(path).status_code for path in paths} <= {404, 405}
+    assert {client.post(path, data=token, headers=SAME_SITE).status_code for path in paths} <= {404, 405}

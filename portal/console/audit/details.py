@@ -173,7 +173,7 @@ def _value(name: str, value: Any) -> str:
     if name in _VALUES:
         try:
             return _VALUES[name](str(value))
-        except ValueError:  # somebody else wrote it
+        except (ValueError, OverflowError):  # somebody else wrote it
             return str(value)
     if isinstance(value, bool):
         return str(gettext("yes"))

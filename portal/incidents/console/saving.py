@@ -15,6 +15,7 @@ from portal.incidents.models import Incident
 from portal.staff import sending
 
 CONFLICT = 409
+_MOST_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def choose(
         clashes = store.compare(session, incident, Conflict(theirs, yours))
     if request.method == "POST":
         taken = {one.part: _taken(one) for one in clashes}
-        return save(text, complete(theirs.parts | taken), base(), tell)
+        return save(text, complete(theirs.parts | taken), number_in_form("base"), tell)
     return render_template(
         "incidents/console/conflict.html",
         incident=incident,
@@ -75,9 +76,10 @@ def choose(
     )
 
 
-def base() -> int:
-    """Return the revision that a form's text is based on."""
-    return request.form.get("base", 0, type=int)
+def number_in_form(field: str) -> int:
+    """Return a number that a form carries, or 0."""
+    given = request.form.get(field, "")
+    return int(given) if given.isascii() and given.isdecimal() and len(given) <= _MOST_DIGITS else 0
 
 
 def _taken(clash: Clash) -> str:

@@ -63,7 +63,7 @@ def history(slug: str, language: str) -> Any:
         with console.db.write() as session:
             found(session, slug)
             try:
-                name, number, now = document(language), _number("revision"), console.clock.now()
+                name, number, now = document(language), saving.number_in_form("revision"), console.clock.now()
                 store.restore(session, slug, name, number, author(), now)
             except store.DraftUnknown:
                 abort(404)
@@ -155,7 +155,7 @@ def _save(slug: str, language: str) -> Any:
     parts = files.completed(request.form, language)
     if request.form.get("kind") in ("holding", "whole"):
         parts[files.HOLDING] = "yes" if request.form["kind"] == "holding" else ""
-    return saving.save(_text(slug, language), parts, saving.base(), _told)
+    return saving.save(_text(slug, language), parts, saving.number_in_form("base"), _told)
 
 
 def _told(session: Session, incident: Incident, draft: Draft) -> dict[str, Any]:
@@ -174,10 +174,6 @@ def _version(opened: Opened, incident: Incident) -> reading.Version:
 
 def _text(slug: str, language: str) -> saving.Text:
     return saving.Text(slug, document(language), _path(slug, language), language)
-
-
-def _number(field: str) -> int:
-    return request.form.get(field, 0, type=int)
 
 
 def _check(language: str) -> None:

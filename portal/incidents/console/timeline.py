@@ -123,7 +123,7 @@ def compose(slug: str, key: str) -> Any:
             name: given.get(f"choose-{name}") or given.get(name, "") for name in ("occurred", "next_by")
         }
         parts = entries.completed(given, settings.site.languages, settings.site.timezone)
-        return saving.save(_text(slug, key), parts, saving.base(), _told)
+        return saving.save(_text(slug, key), parts, saving.number_in_form("base"), _told)
     with console.db.read() as session:
         incident = found(session, slug)
         draft = _draft(session, incident, key)
@@ -190,7 +190,7 @@ def post(slug: str, key: str) -> Any:
     fault = ""
     if request.method == "POST":
         accepted = tuple(code for code in asks if code in request.form.getlist("accept"))
-        revision = request.form.get("revision", 0, type=int)
+        revision = saving.number_in_form("revision")
         most, promise = releasing.headroom(people) if mails else 0, request.form.get("promise", "")
         promised = request.form.get("promised", "") if promise in (KEEP, END) else ""
         wanted = Post(slug, key, revision, accepted, most, promised, keeps=promise == KEEP)

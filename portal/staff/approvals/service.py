@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from portal.audit import service as audit
 from portal.core.db import new_id
 from portal.core.faults import RowUnreadable, parsed
+from portal.core.one_line import is_plain
 from portal.crypto.vault import WorkerVault
 from portal.runtime.parts import WorkerParts
 from portal.staff.approvals.models import Approval
@@ -120,7 +121,7 @@ def ask(
         fields=text,
         shown=canonical(shown),
         digest=digest_of(kind, fields, shown),
-        reason=reason[:TEXT_LENGTH],
+        reason=_plain(reason),
         asked_by=asked_by,
         asked_at=now.replace(microsecond=0),
         state=State.OPEN.value,
@@ -333,6 +334,13 @@ def _needs_open(approval: Approval) -> None:
         raise Refused("decided")
 
 
+def _plain(text: str) -> str:
+    """Return a reason or a comment, in which nothing is hidden or turned around. Raises Refused."""
+    if not all(map(is_plain, text.splitlines())):
+        raise Refused("plain-text")
+    return text[:TEXT_LENGTH]
+
+
 def _decide(
     session: Session,
     vault: WorkerVault,
@@ -343,7 +351,7 @@ def _decide(
     now: datetime,
 ) -> None:
     approval.state, approval.decided_by = state.value, decided_by
-    approval.decided_at, approval.comment = now.replace(microsecond=0), comment[:TEXT_LENGTH]
+    approval.decided_at, approval.comment = now.replace(microsecond=0), _plain(comment)
     approval.row_mac = _mac(vault, approval)
     audit.record(session, f"approvals.{state.value}", approval.id.hex(), _details(approval), now)
 

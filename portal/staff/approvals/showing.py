@@ -266,23 +266,23 @@ def _edits(shown: Mapping[str, Any], language: str) -> dict[str, Any]:
     changed = {
         key: gettext(
             "%(after)s (now: %(before)s)",
-            after=_fact(value) or gettext("none"),
-            before=_fact(before.get(key)) or gettext("none"),
+            after=_fact(key, value) or gettext("none"),
+            before=_fact(key, before.get(key)) or gettext("none"),
         )
         for key, value in after.items()
         if value != before.get(key)
     }
-    same = {key: _fact(value) for key, value in after.items() if value == before.get(key)}
+    same = {key: _fact(key, value) for key, value in after.items() if value == before.get(key)}
     same.pop("slug", None)
     return {"incident": shown.get("incident", {})} | changed | same
 
 
-def _fact(value: Any) -> str:
+def _fact(key: str, value: Any) -> str:
     """Return one of an incident's facts as text; titles by language are JSON there."""
     text = str(value or "")
-    if text.startswith("{"):
+    if key == "titles" and text:
         return "; ".join(f"{name_here(tag, alone=True)}: {title}" for tag, title in json.loads(text).items())
-    return str(gettext("yes")) if text == "yes" else text
+    return str(gettext("yes")) if key == "discreet" and text == "yes" else text
 
 
 def _flat(shown: Mapping[str, Any], place: str) -> Iterator[tuple[str, str, Any]]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from markupsafe import escape
 
 from portal.incidents import service
 from portal.incidents.drafts import facts
@@ -112,3 +113,11 @@ def test_a_taken_console_cannot_change_a_public_incident_alone(published, db, wo
         with db.write() as session, pytest.raises(NotReleasable, match="approval"):
             facts.change(session, worker_parts.vault, wanted, None, clock.now())
     assert "All is well" not in client.get("/incidents/").text
+
+
+@pytest.mark.parametrize("title", ["{}", '{"en": "Theft of all bookings"}', "{Update} Theft", "yes"])
+def test_a_title_is_shown_for_approval_exactly_as_it_was_typed(published, ana, ben, title):
+    asked = ana.send(f"/incidents/{published}/facts/", title=title, **{"class": ["Names"]})
+    page = ben.get(asked.location)
+    assert page.status_code == 200
+    assert f"<dd>{escape(title)} (" in page.text
