@@ -61,7 +61,7 @@ class Mailbox:
     def to(self, address: str) -> list[Delivered]:
         return [mail for mail in self.messages if address in mail.recipients]
 
-    def wait_for(self, count: int, seconds: float = 20) -> list[Delivered]:
+    def wait_for(self, count: int, seconds: float = 60) -> list[Delivered]:
         end = time.monotonic() + seconds
         while len(self.messages) < count and time.monotonic() < end:
             time.sleep(0.01)

@@ -72,7 +72,7 @@ def take_the_lock_at_once(url):
     engine.dispose()
 
 
-def until(reached, seconds=20.0):
+def until(reached, seconds=60.0):
     end = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < end
