@@ -1,7 +1,7 @@
 """Tables of incidents: the incident, versions of its statement, updates of its timeline, their wordings."""
 
 import json
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -67,8 +67,7 @@ class Incident(Base):
     names of the exposed data classes, separated by `;`; `staged_classes` replaces them with the next publish.
     The mails about a `discreet` one say only that there is a message. `happened_on` is the day that the
     notice's subject names. `more_by` is when the next statement is due, as a holding statement promised;
-    `promised_by` names the text that said so last, like `update 7`, and `promised_before` is what was
-    promised before it.
+    `promises` holds what each text said of that, the oldest first: see `promise`.
     """
 
     __tablename__ = "incidents"
@@ -86,8 +85,7 @@ class Incident(Base):
     happened_on: Mapped[date | None] = mapped_column(Date)
     discovered_at: Mapped[datetime | None] = mapped_column(Utc)
     more_by: Mapped[datetime | None] = mapped_column(Utc)
-    promised_by: Mapped[str | None] = mapped_column(String(24))
-    promised_before: Mapped[datetime | None] = mapped_column(Utc)
+    promises: Mapped[list[dict[str, str | None]]] = mapped_column(JSON, default=list, server_default="[]")
 
     @property
     def urn(self) -> str:
@@ -102,11 +100,17 @@ class Incident(Base):
         """Return the language that `title_in` returns; `default` is the portal's."""
         return language if language in self.titles else default
 
-    def promise(self, more_by: datetime | None, by: str | None) -> None:
-        """Note by when readers are told more, which text says so, and what was promised before."""
-        if self.more_by != more_by:
-            self.promised_before, self.promised_by = self.more_by, by
-        self.more_by = more_by
+    def promise(self, more_by: datetime | None, by: str | None) -> bool:
+        """Note by when readers are told more, and which text says so; return whether that is another time.
+
+        An entry is `by` a text, like `update 7`, or nobody knows by which. It is `new` where it changed what
+        stood. Its text was withdrawn where it has a `fate`: `kept` stands all the same, `gone` does not.
+        """
+        changed = self.more_by != more_by
+        at = None if more_by is None else more_by.astimezone(UTC).isoformat()
+        entry = {"by": by, "more_by": at} | ({"new": "yes"} if changed else {})
+        self.more_by, self.promises = more_by, [*(self.promises or []), entry]
+        return changed
 
     @property
     def class_names(self) -> tuple[str, ...]:

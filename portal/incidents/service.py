@@ -150,10 +150,10 @@ def set_promise(
     session: Session, incident: Incident, more_by: datetime | None, now: datetime, by: str | None = None
 ) -> None:
     """Store by when readers are told more, or that nothing is promised; `by` names the text that says so."""
-    if incident.more_by == more_by:
-        return
-    incident.promise(more_by, by)
+    changed = incident.promise(more_by, by)
     session.flush()
+    if not changed:
+        return
     invalidate_pages(session)
     at = None if more_by is None else more_by.isoformat(timespec="minutes")
     audit.record(session, "incidents.promise", incident.slug, {"at": at}, now)
@@ -203,7 +203,7 @@ def publish(session: Session, slug: str, now: datetime, chosen: Chosen | None = 
     promised = more_by is not None or any(one.number > newest for one in statements)
     ends = promised and more_by is None and incident.more_by is not None
     if promised:
-        incident.promise(more_by, f"version {statements[-1].number}" if statements else None)
+        incident.promise(more_by, f"version {statements[-1].number if statements else newest}")
     session.flush()
     done = Published(
         first,

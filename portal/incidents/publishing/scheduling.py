@@ -21,7 +21,7 @@ from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
 from portal.incidents import announcing, service
 from portal.incidents.models import Incident, Schedule
-from portal.incidents.publishing import checks
+from portal.incidents.publishing import checks, promises
 from portal.incidents.publishing.plan import Plan, plan
 from portal.incidents.service import Published
 
@@ -66,7 +66,7 @@ def schedule(
     incident = planned.incident
     service.refuse_scheduled(session, incident)
     said = planned.content | {"accepted": list(accepted), "more_by": _iso(more_by)}
-    said |= {"promised": _iso(incident.more_by)}
+    said |= {"promises": len(incident.promises)}
     said |= ({"request": request} if request else {}) | ({"whole": True} if whole else {})
     content = json.dumps(said, sort_keys=True)
     row = Schedule(incident_id=incident.id, at=at, content=content)
@@ -157,13 +157,21 @@ def publish_due(
 def _promise(incident: Incident, content: Mapping[str, Any], now: datetime) -> tuple[datetime | None, bool]:
     """Return what readers are promised once it is public, and whether these are no holding statement.
 
-    What an update promised or took back after the publication was confirmed is the later word: it stays. Only
-    a holding statement cannot do without a time to come. An earlier version stored no `promised`.
+    What a public update promised or took back after the publication was confirmed is the later word: it
+    stays. A withdrawal says nothing new, so it changes nothing of what was confirmed. Only a holding
+    statement cannot do without a time to come. An earlier version stored what was promised, not after how
+    many `promises`.
     """
+    known, stands = len(incident.promises), _iso(incident.more_by)
+    if "promises" in content:
+        known = content["promises"]
+    elif content.get("promised", stands) != stands:
+        known = 0
     said = content["more_by"] and datetime.fromisoformat(content["more_by"])
-    whole, newer = said is None or "whole" in content, incident.more_by
-    if content.get("promised", _iso(newer)) == _iso(newer):
+    whole, later = said is None or "whole" in content, promises.since(incident, known)
+    if later is None:
         return said, whole
+    newer = promises.time_of(later)
     if not whole and (newer is None or newer <= now):
         return said, whole
     return newer, whole

@@ -78,7 +78,36 @@ def test_readers_see_again_what_was_promised_before(post, promised, withdraw):
     post("2026-11-24 07:00")
     assert promised() == SIX
     assert withdraw(2) == FIVE
-    assert withdraw(1) == FIVE  # nobody knows any more which text made it, so it stays
+    assert withdraw(1) == FIVE  # no other text promises anything, so it stays
+
+
+def test_no_promise_comes_back_whose_text_was_withdrawn(post, withdraw):
+    post("2026-11-23 18:00")
+    post("2026-11-24 07:00")
+    assert withdraw(1) == SIX
+    assert withdraw(2) == SIX  # no public text says another time
+    assert withdraw(2, "back", erase=True) is None
+
+
+def test_what_two_texts_promise_stays_while_one_of_them_is_public(post, withdraw):
+    post("2026-11-23 18:00")
+    post("2026-11-24 07:00")
+    post("2026-11-24 07:00")
+    post("2026-11-24 07:00")
+    assert withdraw(2, "back") == SIX
+    assert withdraw(4, "back") == SIX
+    assert withdraw(3) == FIVE
+
+
+def test_a_promise_whose_text_nobody_noted_stays_when_the_next_one_is_withdrawn(post, promised, withdraw, db):
+    """An earlier version noted only the text of the last one."""
+    post("2026-11-23 18:00")
+    post("2026-11-24 07:00")
+    with db.write() as session:
+        incident = service.locked(session, SLUG)
+        incident.promises = [one | {"by": None} for one in incident.promises]
+    assert withdraw(1, "keep") == SIX
+    assert withdraw(2, "back") is None
 
 
 def test_what_was_promised_before_does_not_come_back_once_it_has_passed(post, withdraw, clock):

@@ -11,6 +11,7 @@ from portal.incidents import announcing, jobs, service
 from portal.incidents.drafts import releasing, statements, store
 from portal.incidents.drafts.models import Draft
 from portal.incidents.drafts.releasing import NotReleasable, Release
+from portal.incidents.publishing import withdrawing
 from tests.incidents.conftest import SLUG, SPANISH, STATEMENT
 
 SIX = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
@@ -279,6 +280,32 @@ def test_what_an_update_promised_after_a_time_was_set_stays(
         incident = service.by_slug(session, SLUG)
         assert incident.more_by == newer
         assert service.newest_public(session, incident) == 2
+
+
+@pytest.mark.parametrize("before", [SIX, None])
+def test_what_was_confirmed_goes_out_though_an_update_is_withdrawn_meanwhile(
+    promised, shown, perform, write_parts, worker_parts, clock, db, portal, write, before
+):
+    later = SIX + timedelta(days=3)
+    portal("incidents", "update", SLUG, "--phase", "contained", "--title", "Wrong", write("Wrong."))
+    with db.write() as session:
+        incident = service.locked(session, SLUG)
+        service.set_promise(session, incident, before, clock.now(), "update 9")
+        service.set_promise(session, incident, SIX + timedelta(days=1), clock.now(), "update 1")
+    whole = Release(SLUG, (write_parts(**REST, holding=""),), accepted=("class-mismatch",), more_by=later)
+    wanted = replace(whole, at=clock.now() + timedelta(minutes=10))
+    perform(wanted, shown(wanted))
+    with db.write() as session:
+        withdrawing.withdraw_update(session, SLUG, 1, "It was wrong.", clock.now(), promise="back")
+        assert service.by_slug(session, SLUG).more_by == before
+        incident = service.locked(session, SLUG)
+        service.set_promise(session, incident, before, clock.now(), "update 10")  # says nothing new
+    clock.advance(timedelta(minutes=11))
+    jobs.publish_due(worker_parts)
+    with db.read() as session:
+        incident = service.by_slug(session, SLUG)
+        assert service.newest_public(session, incident) == 2
+        assert incident.more_by == later
 
 
 @pytest.mark.parametrize(
