@@ -232,6 +232,8 @@ def test_a_promise_of_what_is_withdrawn_is_told_and_may_be_taken_back(portal, le
     told = withdraw(portal, "--update", "1", "--promise", "back", "--confirm")
     assert "Readers see no time by which you say more." in told
     assert promised() is None
+    told = withdraw(portal, "--version", "1", "--promise", "back", status=2)
+    assert "No promise of this text stands: --promise changes nothing." in told
 
 
 def test_each_withdrawal_is_in_the_log(portal, leaking, db):

@@ -144,11 +144,11 @@ def _foretell(
 def _of_promise(
     incident: Incident, version: int | None, update: int | None, choice: str | None, now: datetime
 ) -> list[str]:
-    """Return what becomes of what the text promised, in a line; none where it promised nothing."""
+    """Return what becomes of what the text promised, in a line; none where nothing of it stands."""
     text = promises.of_update(update or 0) if version is None else promises.of_version(version)
     stake = promises.at_stake(incident, text, now)
     if stake is None:
-        return []
+        return ["No promise of this text stands: --promise changes nothing."] if choice else []
     is_kept = (choice or stake.usual) == promises.KEEP
     at = stake.stands if is_kept else stake.before
     seen = f"Readers {'still' if is_kept else 'then'} see: more by {time_text(at)}." if at else ""
