@@ -232,8 +232,9 @@ def post(slug: str, key: str) -> Any:
         given=request.form,
         edits=edits.number_of(key),
         edited=edited,
-        promised=incident.more_by if stake else None,
-        promised_written=releasing.written(incident.more_by),
+        stake=stake,
+        promised=incident.more_by,
+        promised_written=posting.promised_now(incident),
         passed=incident.more_by is not None and incident.more_by <= console.clock.now(),
     )
     return (page, REFUSED) if fault else page

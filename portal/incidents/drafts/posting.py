@@ -29,6 +29,8 @@ from portal.incidents.publishing import promises
 from portal.incidents.publishing.withdrawing import checked_reason
 from portal.incidents.writing import Notify, UpdateText
 
+NOTHING = "none"  # that readers were promised, where somebody says what becomes of that
+
 
 class ConfirmRefused(ValueError):
     """Nobody confirms their own update, and none twice; `reason` is a code."""
@@ -43,8 +45,8 @@ class ConfirmRefused(ValueError):
 class Post:
     """The draft that is to be posted, as it was saved once; `most` is how many may be mailed at most.
 
-    `promised` is the time that readers were promised when somebody said what becomes of it: it stays as it is
-    where the post `keeps` it, else what the draft says replaces it.
+    `promised` is the time that readers were promised when somebody said what becomes of it, or NOTHING: it
+    stays as it is where the post `keeps` it, else what the draft says replaces it.
     """
 
     slug: str
@@ -129,7 +131,7 @@ def described(session: Session, post: Post) -> Described:
     if number is not None:  # the promise is not an edit's
         shown["occurred"] = edits.occurred_of(session, incident, number, entry)
         return shown | edits.described(session, incident, number, entry, post.most)
-    if at_stake(incident, entry) and post.promised != written(incident.more_by):
+    if at_stake(incident, entry) and post.promised != promised_now(incident):
         raise NotReleasable("promise-open")
     next_by = _next_by(incident, post, entry)
     promised = {"promised": written(incident.more_by)} if incident.more_by else {}
@@ -144,9 +146,17 @@ def described(session: Session, post: Post) -> Described:
 def at_stake(incident: Incident, entry: Entry) -> bool:
     """Return whether a new entry says another time than readers were promised, or none.
 
-    Its draft may be older than the promise, so somebody says what becomes of it.
+    Its draft may be older than the promise, so somebody says what becomes of it. Where nothing is promised, a
+    time that once was may come from a draft that is older than that.
     """
-    return incident.more_by is not None and incident.more_by != entry.next_by
+    if incident.more_by is None:
+        return entry.next_by is not None and promises.was_made(incident, entry.next_by)
+    return incident.more_by != entry.next_by
+
+
+def promised_now(incident: Incident) -> str:
+    """Return what a post names as promised where somebody says what becomes of it."""
+    return written(incident.more_by) or NOTHING
 
 
 def post(
@@ -279,7 +289,7 @@ def confirm(session: Session, slug: str, unconfirmed_id: bytes, by: str, now: da
 
 def _next_by(incident: Incident, post: Post, entry: Entry) -> datetime | None:
     """Return what readers are promised once an entry is posted."""
-    return incident.more_by if post.keeps and incident.more_by is not None else entry.next_by
+    return incident.more_by if post.keeps and post.promised == promised_now(incident) else entry.next_by
 
 
 def _entry(session: Session, incident: Incident, post: Post) -> Entry:
