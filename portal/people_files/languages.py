@@ -14,9 +14,17 @@ _WRITTEN_IN = (
     "ar", "ca", "cs", "da", "de", "el", "en", "es", "fi", "fr", "hu", "it", "ja", "nb", "nl", "pl", "pt",
     "ro", "ru", "sv", "tr", "zh",
 )  # fmt: skip
+# Those whose own names the ones above may lack.
+_CALL_THEMSELVES = (
+    "az", "be", "bg", "bn", "bs", "cy", "et", "eu", "fa", "fil", "ga", "gl", "gu", "he", "hi", "hr", "hy",
+    "id", "is", "ka", "kk", "km", "kn", "ko", "ky", "lb", "lo", "lt", "lv", "mk", "ml", "mn", "mr", "ms",
+    "mt", "my", "ne", "pa", "ps", "sk", "sl", "so", "sq", "sr", "sr-Latn", "sw", "ta", "te", "tg", "th",
+    "tk", "uk", "ur", "uz", "vi",
+)  # fmt: skip
 _ALSO = {"castellano": "es", "castilian": "es", "kastilisch": "es", "mandarin": "zh"}
 _WITH_REGION = re.compile(r"([^()]+)\(([^()]+)\)\Z")
 _REGION = re.compile(r"[A-Za-z]{2}\Z")
+UNDETERMINED = "und"  # BCP 47: of a language that nobody knows
 _LONGEST = 60  # no language has a longer name, and what is longer need not be remembered
 _CACHED = 1024
 
@@ -31,22 +39,31 @@ def named(text: str) -> str:
 
 @lru_cache(_CACHED)
 def _named(text: str) -> str:
-    bare = _tags().get(_folded(text), "")
+    bare = _tag(text)
     parts = _WITH_REGION.match(text)
     if bare or not parts:
         return bare
-    language, region = _tags().get(_folded(parts[1]), ""), parts[2].strip()
+    language, region = _tag(parts[1]), parts[2].strip()
     code = region.upper() if _REGION.match(region) else _regions().get(_folded(region), "")
     if language and code in _codes():
         return f"{language}-{code}"
-    return _tags().get(_folded(f"{region} {parts[1]}"), "")  # `Chinese (Simplified)`
+    return _tag(f"{region} {parts[1]}")  # `Chinese (Simplified)`
+
+
+def _tag(name: str) -> str:
+    folded = _folded(name)
+    return _tags().get(folded) or _own_names().get(folded, "")
 
 
 @cache
 def is_language(code: str) -> bool:
-    """Return whether Unicode's data has a language, as `es` or `spa`; of names like `Kim` it has none."""
+    """Return whether Unicode's data has a language, as `es` or `spa`; of names like `Kim` it has none.
+
+    A code that means a language with its region or script is one, too: `prs` is `fa-AF`, which a site's
+    `fa` serves.
+    """
     try:
-        Locale.parse(today(code.lower()))
+        Locale.parse(_meant(code.lower()).partition("_")[0])
     except (ValueError, UnknownLocaleError):
         return False
     return True
@@ -54,8 +71,12 @@ def is_language(code: str) -> bool:
 
 def today(code: str) -> str:
     """Return the code that a language has today: `es` for `spa`, `he` for `iw`."""
-    now = str(get_global("language_aliases").get(code, code))
+    now = _meant(code)
     return code if "_" in now else now
+
+
+def _meant(code: str) -> str:
+    return str(get_global("language_aliases").get(code, code))
 
 
 @cache
@@ -66,7 +87,19 @@ def _tags() -> dict[str, str]:
         for code, name in written.languages.items():
             found.setdefault(_folded(name), set()).add(code.replace("_", "-"))
     single = {name: min(codes) for name, codes in found.items() if len(codes) == 1}
-    return {name: tag for name, tag in single.items() if is_language(tag.partition("-")[0])} | _ALSO
+    return {name: tag for name, tag in single.items() if _says_which(tag)} | _ALSO
+
+
+def _says_which(tag: str) -> bool:
+    """Return whether a tag is of a language: `und`, which is named `Unknown language`, is of none."""
+    return tag != UNDETERMINED and is_language(tag.partition("-")[0])
+
+
+@cache
+def _own_names() -> dict[str, str]:
+    """Return the tags of languages by their folded own names; read only for a name that `_tags` lacks."""
+    tags = {Locale.parse(tag, sep="-"): tag for tag in _CALL_THEMSELVES}
+    return {_folded(locale.languages[locale.language]): tag for locale, tag in tags.items()}
 
 
 @cache

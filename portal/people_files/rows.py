@@ -6,11 +6,11 @@ from functools import lru_cache
 
 from portal.core.addresses import DOTS, LOOKS_ALIKE, NO_ADDRESS, TOO_LONG, AddressInvalid, normalise
 from portal.core.i18n import Message
-from portal.people_files.languages import is_language, today
+from portal.people_files.languages import UNDETERMINED, is_language, today
 
 MAX_REF = 100
 MAX_NAME = 200
-UNKNOWN_LANGUAGE = "und"  # BCP 47: undetermined. The cell says something, and no language that we know
+UNKNOWN_LANGUAGE = UNDETERMINED  # the cell says something, and no language that we know
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}\Z")
 # Joiners (Cf) are part of names in some scripts; control characters, line breaks and lone surrogates are not.
 REFUSED_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")

@@ -2,8 +2,9 @@
 
 import pytest
 
+from portal.core.i18n import best_language
 from portal.people_files.mending.row import looks_odd, mend
-from portal.people_files.rows import RowRefused
+from portal.people_files.rows import RowRefused, parse_locale
 
 DOTS = "email: two full stops in a row or one at the end of the name, which only some carriers have"
 SCIENTIFIC = "a number in scientific notation, left empty: its last digits are lost"
@@ -128,7 +129,9 @@ def test_names_that_are_right_stay_as_they_are(name):
         ("Spanish", "es"), ("español", "es"), ("ESPANOL ", "es"), ("Spanisch", "es"), ("castellano", "es"),
         ("Deutsch", "de"), ("alemán", "de"), ("русский", "ru"), ("中文", "zh"), ("Norwegian", "no"),
         ("español (México)", "es-MX"), ("Português (Brasil)", "pt-BR"), ("English (US)", "en-US"),
-        ("Chinese (Traditional)", "zh-Hant"),
+        ("Chinese (Traditional)", "zh-Hant"), ("slovenčina", "sk"), ("HRVATSKI", "hr"), ("한국어", "ko"),
+        ("עברית", "he"), ("Українська", "uk"), ("Tiếng Việt", "vi"), ("हिन्दी", "hi"), ("srpski", "sr-Latn"),
+        ("한국어 (KR)", "ko-KR"),
     ],
 )  # fmt: skip
 def test_a_language_is_understood_by_its_name(cell, tag):
@@ -136,10 +139,29 @@ def test_a_language_is_understood_by_its_name(cell, tag):
     assert (mended[3], notes) == (tag, ["locale: the name of a language, read as its code"])
 
 
-@pytest.mark.parametrize("cell", ["ladino", "Klingon", "español (Atlantis)", "Anna", "xx-YY.utf8", "n" * 900])
+@pytest.mark.parametrize(
+    "cell", [*"ladino Klingon Anna xx-YY.utf8".split(), "Unknown language", "español (Atlantis)", "n" * 900]
+)
 def test_what_means_several_languages_or_none_is_unknown(cell):
     (mended,), notes = mend(COLUMNS, row(locale=cell), several=True)
     assert (mended[3], notes) == ("und", [f"locale: {UNKNOWN_LANGUAGE}"])
+
+
+@pytest.mark.parametrize(
+    ("cell", "has"),
+    [
+        ("prs", "fa"),
+        ("prs_AF", "fa"),
+        ("drw", "fa"),
+        ("tnf", "fa"),
+        ("sh", "sr"),
+        ("hbs", "sr"),
+        ("swc", "sw"),
+    ],
+)
+def test_a_code_that_a_language_of_the_site_serves_is_kept(cell, has):
+    assert best_language(parse_locale(cell), ("en", has)) == has
+    assert mend(COLUMNS, row(locale=cell), several=True)[1] == []
 
 
 @pytest.mark.parametrize("ref", ["12E4", "1E5", "7e+8-B", "1.0.0", "12345", "A.0"])
