@@ -144,7 +144,8 @@ def _page_before() -> str:
 def done(message: str, target: str, *, at: str = "") -> Response:
     """Say on the next page what was done, and redirect to it (303).
 
-    `at` is an element of that page which the page itself says it in, and the browser goes to.
+    `at` is an element of that page which the page itself says it in, and the browser goes to. A page that is
+    drawn before, as in another tab, says it at its top.
     """
     return _said(DONE, message, target, at)
 
@@ -155,5 +156,6 @@ def failed(message: str, target: str, *, at: str = "") -> Response:
 
 
 def _said(kind: str, message: str, target: str, at: str) -> Response:
-    flash(message, f"{kind}:{at}" if at else kind)
-    return redirect(f"{target}#{at}" if at else target, 303)
+    place = f"{target}#{at}" if at else target
+    flash(message, f"{kind}:{place}" if at else kind)
+    return redirect(place, 303)

@@ -146,6 +146,20 @@ def test_who_saves_an_item_goes_back_to_it_and_reads_there_that_it_is_saved(offi
     assert page.count('role="alert"') == 1
 
 
+def test_what_another_tab_draws_first_says_at_its_top_what_an_item_was_told(office, portal, incident):
+    portal("incidents", "create", "other", "--title", "Other", "--classes", "Names")
+    browser = office.as_role("author")
+    for elsewhere in ("/incidents/", "/checklist/other/"):  # which has an item of that name, too
+        press(browser, PAGE, f"{PAGE}insurer/done/", version="7")
+        before, _list, after = main_of(browser.get(elsewhere).text).partition("<h1")
+        assert '<div class="error-summary" role="alert">' in before
+        assert 'role="alert"' not in after
+        assert 'role="alert"' not in browser.get(PAGE).text
+    save(browser, "insurer", note="Called.")
+    before, _list, _after = main_of(browser.get("/incidents/").text).partition("<h1")
+    assert '<div class="notice" role="status"><p>Saved: Tell your insurer.' in before
+
+
 def test_what_was_done_here_is_said_and_is_the_proof_once_somebody_answers_for_it(
     office, portal, incident, db, clock
 ):
