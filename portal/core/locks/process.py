@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from portal.core.db import FILE_MODE, Database, sqlite_file
 
@@ -20,7 +21,7 @@ def process_lock(
     """Return a lock that one thread of one process can hold; the others get `error`.
 
     On SQLite it is a file beside the database, which ends in `name`, on PostgreSQL an advisory lock of a
-    `number` of 64 bits.
+    `number` of 64 bits. Entering raises OSError where the file cannot be opened.
     """
     file = sqlite_file(db.engine.url)
     return _advisory_lock(db, number, error) if file is None else _file_lock(file, name, error)
@@ -65,4 +66,7 @@ def _advisory_lock(db: Database, number: int, error: type[Exception]) -> Iterato
         try:
             yield
         finally:
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
+            try:
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
+            except DBAPIError:
+                connection.invalidate()  # the lock ends with its connection, and what was done is done

@@ -28,6 +28,8 @@ log = logging.getLogger("portal.staff")
 
 # An approved request that is not done by then was a crashed worker's, unless one still holds its lock.
 STUCK = timedelta(minutes=1)
+# A request that is under way for longer is told of, and then every hour.
+SLOW, AGAIN = timedelta(minutes=10), timedelta(hours=1)
 
 
 class UnderWay(Exception):
@@ -119,17 +121,37 @@ def withdraw(parts: WorkerParts, acting: Acting, fields: Mapping[str, str]) -> d
 
 
 def resume(parts: WorkerParts) -> None:
-    """Do what was approved when a worker crashed."""
+    """Do what was approved when a worker crashed. Called every minute; none keeps the others waiting."""
+    now = parts.clock.now()
     with parts.db.read() as session:
-        found = service.unfinished(session, parts.clock.now() - STUCK)
-    for approval_id in found:
+        found = service.unfinished(session, now - STUCK)
+    for approval_id, approved_at in found:
         try:
             with _lock(parts, approval_id):
                 _run(parts, approval_id)
-        except UnderWay:
-            continue  # it is slow, and no worker crashed
+        except UnderWay:  # it is slow, and no worker crashed
+            _tell_slow(approval_id, now - approved_at)
         except Refused as error:
             log.error("staff: request %s could not be done (%s)", approval_id.hex(), error.reason)
+        except OSError as error:
+            log.error(
+                "staff: request %s waits: its lock could not be used (%s: %s); unless another user's worker "
+                "is at it, remove what lies at that path",
+                approval_id.hex(),
+                error.strerror,
+                error.filename,
+            )
+
+
+def _tell_slow(approval_id: bytes, since: timedelta) -> None:
+    """Warn of a request that is under way for long, and once an hour: a worker may hang."""
+    if since >= SLOW and (since - SLOW) % AGAIN < STUCK:
+        log.warning(
+            "staff: request %s is under way for %d minutes; if its worker does nothing, restart that worker, "
+            "and the request is done again",
+            approval_id.hex(),
+            since // timedelta(minutes=1),
+        )
 
 
 def _perform(parts: WorkerParts, approval_id: bytes) -> dict[str, Any]:
@@ -142,7 +164,10 @@ def _perform(parts: WorkerParts, approval_id: bytes) -> dict[str, Any]:
 
 
 def _lock(parts: WorkerParts, approval_id: bytes) -> AbstractContextManager[None]:
-    """Return the lock of a request, which ends with the process that holds it. Entering raises UnderWay."""
+    """Return the lock of a request, which ends with the process that holds it.
+
+    Entering raises UnderWay, or OSError.
+    """
     number = int.from_bytes(approval_id[:8], signed=True)
     return process_lock(parts.db, f"request-{approval_id.hex()}-lock", number, UnderWay)
 

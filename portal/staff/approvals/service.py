@@ -288,10 +288,14 @@ def finish(
     audit.record(session, f"approvals.{state.value}", approval.id.hex(), _details(approval), now)
 
 
-def unfinished(session: Session, before: datetime) -> list[bytes]:
-    """Return the ids of requests that were approved before a time, and not done since: a worker crashed."""
+def unfinished(session: Session, before: datetime) -> list[tuple[bytes, datetime]]:
+    """Return the requests that were approved before a time, and not done since, each with when it was.
+
+    A worker crashed, or is slow.
+    """
     of_crash = (Approval.state == State.APPROVED) & (Approval.decided_at < before)
-    return list(session.scalars(select(Approval.id).where(of_crash)))
+    rows = session.execute(select(Approval.id, Approval.decided_at).where(of_crash))
+    return [(approval_id, approved_at) for approval_id, approved_at in rows if approved_at]
 
 
 def waiting(session: Session) -> list[Approval]:
