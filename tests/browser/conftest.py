@@ -162,7 +162,7 @@ def another_person(
     def another(**options: Any) -> BrowserContext:
         context = browser.new_context(**options)
         context.on("page", console.listen_to)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         return context
 
