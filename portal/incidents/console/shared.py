@@ -59,9 +59,7 @@ REFUSALS = {
     "asks": lazy_gettext("Decide first what the checker asks: fix it, or tick it."),
     "promise-missing": lazy_gettext("A holding statement says by when you’ll say more. Enter that time."),
     "promise-alone": lazy_gettext("Only a holding statement promises a time. Leave it empty."),
-    "promise-open": lazy_gettext(
-        "You promised news by a set time. Choose whether to keep that promise or drop it."
-    ),
+    "promise-open": lazy_gettext("Choose whether readers are promised more news by a set time, or not."),
     "promise-early": lazy_gettext("You promise a time before the text goes out. Choose a later one."),
     "time-passed": lazy_gettext("That time has passed. Choose a later one."),
     "scheduled": lazy_gettext("A publication is scheduled. Cancel it before you change anything."),

@@ -48,7 +48,7 @@ def test_whoever_replaces_a_holding_statement_says_what_becomes_of_its_promise(
     assert 'name="more_by" value="2026-11-23 18:00"' in page
     unsaid = ana.send(PUBLISH, **promised)
     assert unsaid.status_code == 422
-    assert '<li><a href="#promise">What you promised: You promised news by a set time' in unsaid.text
+    assert '<li><a href="#promise">What you promised: Choose whether readers are promised' in unsaid.text
     asked = ana.send(PUBLISH, **promised, **typed)
     assert re.search(told, ben.read(asked.location))
     approve(ben, asked.location)

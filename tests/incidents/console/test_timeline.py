@@ -99,7 +99,7 @@ def test_an_entry_begun_before_a_promise_says_what_becomes_of_it(published, ana,
     assert 'name="promise" value="keep" checked' in page
     unsaid = ana.send(f"{where}post/", how="alone", reason="Nobody is awake.", promise="")
     assert unsaid.status_code == 422
-    assert "You promised news by a set time." in unsaid.text
+    assert "Choose whether readers are promised more news by a set time" in unsaid.text
     ended = ana.send(f"{where}post/", how="two", promise="end")
     assert re.search(r"readers no longer see <time [^>]*>24 November", ben.read(ended.location))
     ana.send(where, **TEXT)
