@@ -77,10 +77,10 @@ REASONS = {
     "notice-altered": lazy_gettext(
         "Somebody changed this notice in the database. Nothing was sent. Tell your IT team at once."
     ),
-    "list-changed": lazy_gettext("Another list is active now. Draft the notice again."),
+    "list-changed": lazy_gettext("Another list is active now. Edit the draft and save it."),
     "list-gone": lazy_gettext("The earlier list was destroyed. Choose people a notice didn’t reach."),
     "left-out-changed": lazy_gettext(
-        "Other people are left out now than when this was drafted. Draft the notice again."
+        "Other people are left out now than when this was drafted. Edit the draft and save it."
     ),
     "left-out-own": lazy_gettext("You changed who is left out, so another approver must let it go on."),
     "already-told": lazy_gettext("Everyone on this list has a first notice. Choose “More facts”."),

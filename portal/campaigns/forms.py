@@ -35,7 +35,7 @@ KINDS = {
 STALE = {
     "open": lazy_gettext("Notices may say what happened now. This one says only that there’s a message."),
     "discreet": lazy_gettext("Notices say only that there’s a message now. This one says what happened."),
-    "day": lazy_gettext("The day it happened is another one now. This notice’s subject is as it was."),
+    "day": lazy_gettext("The day it happened has changed. The subject still has the old one."),
     "passwords": lazy_gettext("Passwords were taken, too. This notice doesn’t say what to do about them."),
     "text": lazy_gettext("Another text of the statement is public now. This notice has the earlier one."),
 }

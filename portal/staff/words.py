@@ -54,7 +54,7 @@ REFUSALS = {
     "checklist-outdated": lazy_gettext("Somebody else changed this meanwhile. Compare the two."),
     "left-out-reason": lazy_gettext("Say why this person is left out."),
     "left-out-changed": lazy_gettext(
-        "Other people are left out now than when this was drafted. Draft the notice again."
+        "Other people are left out now than when this was drafted. Edit the draft and save it."
     ),
     "notice-task": lazy_gettext("Somebody changed this in the database. Tell an admin."),
     "nobody-missed": lazy_gettext("There’s nobody to list: this notice missed nobody so far."),

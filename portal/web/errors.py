@@ -21,7 +21,7 @@ ERROR_PAGES = (400, 403, 404, 405, 410, 413, 429, 500, 503)
 PAGE = "ERROR_PAGE"
 DATABASE_RETRY_SECONDS = 30
 BUSY_RETRY_SECONDS = 5
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_UNUSABLE = re.compile(r"[\0\r\n]")
 
 ExceptionDetails = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
@@ -32,19 +32,19 @@ class LinkForgotten(Gone):
 
 def install(app: Flask) -> None:
     """Register the error pages, refuse what no page reads, and log failures without their values."""
-    app.before_request(_refuse_control_characters)
+    app.before_request(_refuse_nul_and_line_ends)
     app.log_exception = functools.partial(_log_fault, app)  # type: ignore[method-assign]
     app.register_error_handler(HTTPException, _show_http_error)
     app.register_error_handler(DBAPIError, _show_database_error)
     app.register_error_handler(PoolTimeout, _show_no_connection)
 
 
-def _refuse_control_characters() -> None:
-    """Answer 404 to a path with a control character, and 400 to a query with a NUL.
+def _refuse_nul_and_line_ends() -> None:
+    """Answer 404 to a path with a NUL or a line end, and 400 to a query with a NUL.
 
     PostgreSQL takes a NUL in no text, and a redirect takes a line end in no address.
     """
-    if _CONTROL.search(request.path):
+    if _UNUSABLE.search(request.path):
         raise NotFound
     if any("\0" in name or "\0" in text for name, text in request.args.items(multi=True)):
         raise BadRequest

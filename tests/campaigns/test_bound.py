@@ -79,7 +79,7 @@ def test_leaving_somebody_out_voids_what_was_asked_for(told, office, smtp, go):
     assert "This draft can’t start." in text_of(author, ONE)
     assert "1 more left out: They died" in text_of(author, ONE)
     again = press(author, ONE, f"{ONE}ask/", note="x")
-    assert "Draft the notice again." in again.text
+    assert "Edit it and save it." in again.text
     leave_out(author, 1, do="remove")  # the same people again
     assert press(browser, asked, f"{asked}approve/", digest=digest, code=ben.code()).status_code == 303
     go()

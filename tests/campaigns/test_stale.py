@@ -31,11 +31,11 @@ def dated(operator):
 @pytest.mark.parametrize("place", [FACTS, PUBLISH, WITHDRAW])
 def test_where_a_fact_changes_the_notices_that_have_it_are_named(dated, office, place):
     author = office.as_role("author")
-    assert f"{TOLD}a draft. After a change, draft it again." in text_of(author, place)
+    assert f"{TOLD}a draft. After a change, edit it and save it." in text_of(author, place)
     assert dated.run("start", SLUG, "--number", "1", "--confirm", "2").exit_code == 0
-    assert f"{TOLD}going out. A change doesn’t reach it." in text_of(author, place)
+    assert f"{TOLD}going out. Pause it now if that’s wrong." in text_of(author, place)
     assert dated.run("stop", SLUG, "--reason", "The day is wrong.").exit_code == 0
-    assert "A notice has its own copy" not in text_of(author, place)
+    assert "A change here doesn’t reach" not in text_of(author, place)
 
 
 def set_day(session, now):
@@ -53,7 +53,7 @@ def take_back(session, now):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (set_day, "The day it happened is another one now. This notice’s subject is as it was."),
+        (set_day, "The day it happened has changed. The subject still has the old one."),
         (set_discreet, "Notices say only that there’s a message now. This one says what happened."),
         (take_back, "Another text of the statement is public now. This notice has the earlier one."),
     ],
@@ -65,8 +65,9 @@ def test_a_notice_says_what_changed_since_it_was_drafted(dated, office, change, 
         change(session, dated.clock.now())
     page = text_of(approver, ONE)
     assert said in page
-    assert page.count("This notice") + page.count("This one says") == 1
-    assert "Draft the notice again, so that people get what’s right now." in page
+    others = ("The day it happened", "This one says", "Another text of the statement")
+    assert sum(page.count(one) for one in others) == 1
+    assert "Edit this draft and save it: it then takes what’s right now." in page
     assert f'<a href="{ONE}edit/">Edit this draft</a></p>\n</div>' not in page
     assert f'<a href="{ONE}edit/">Edit this draft</a></p>' in text_of(office.as_role("author"), ONE)
 

@@ -141,7 +141,7 @@ def test_people_whose_language_nobody_knows_are_counted_before_and_after_storing
     page = sender.read(f"email,locale\n{rows}".encode())
     warned = (
         "2 people have a language that we don’t know. They get the default language, English. "
-        "The first lines of them: 2, 5."
+        "The first ones are in these lines: 2, 5."
     )
     said = sender.texts(page)
     assert warned in said
