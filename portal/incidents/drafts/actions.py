@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.incidents import service
@@ -20,7 +21,9 @@ from portal.incidents.reading import SO_FAR
 from portal.incidents.writing import UpdateUnknown, UpdateWithdrawn
 from portal.runtime.parts import IncidentUses, WorkerParts
 from portal.staff import members
-from portal.staff.approvals.service import REQUEST, Action
+from portal.staff.approvals.models import Approval
+from portal.staff.approvals.service import REQUEST, Action, State, fields_of, genuine
+from portal.staff.approvals.service import withdraw as withdraw_request
 from portal.staff.emails import PostedAlone, tell
 from portal.staff.orders import Acting, Order, Refused
 from portal.staff.roles import Role
@@ -96,6 +99,7 @@ def orders(uses: IncidentUses) -> dict[str, Order]:
             )
             if row is None:
                 raise NotReleasable("gone")
+            _withdraw_requests(session, parts, acting, wanted)
             if row.published_at is not None:
                 _tell_approvers(session, parts, acting, wanted.slug, row)
             return {"update": row.number}
@@ -212,6 +216,17 @@ def _cancel(parts: WorkerParts, _acting: Acting, fields: Mapping[str, str]) -> d
     with _refused(), parts.db.write() as session:
         scheduling.cancel(session, fields["slug"], parts.clock.now())
     return {}
+
+
+def _withdraw_requests(session: Session, parts: WorkerParts, acting: Acting, posted: Post) -> None:
+    """Withdraw what waits for a second person to post the same entry: nobody has to ask for it again."""
+    waits = select(Approval).where(Approval.kind == POST, Approval.state == State.OPEN)
+    for one in session.scalars(waits.with_for_update()):
+        if not genuine(parts.vault, one):  # doctor names it; a new row MAC would make it ours
+            continue
+        asked = Post.read(fields_of(one))
+        if (asked.slug, asked.key) == (posted.slug, posted.key):
+            withdraw_request(session, parts.vault, one, acting.member.id, parts.clock.now())
 
 
 def _tell_approvers(session: Session, parts: WorkerParts, acting: Acting, slug: str, row: Update) -> None:
