@@ -4,7 +4,7 @@
 order: see `steering`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -16,6 +16,7 @@ from portal.campaigns.refusals import REASONS, refused
 from portal.campaigns.series import binding, drafting, steering
 from portal.campaigns.tasks import jobs as tasks
 from portal.core.i18n import best_language
+from portal.core.settings import Settings
 from portal.exposure import service as exposure
 from portal.incidents import service as incidents
 from portal.incidents.models import PUBLISHED
@@ -132,6 +133,15 @@ def _forms() -> Any:
     return forms
 
 
+def _warned(
+    session: Session, settings: Settings, shown: Mapping[str, Any]
+) -> Iterator[tuple[str, list[str]]]:
+    """Return what an approver is warned of beside what is shown."""
+    from portal.campaigns.drafts import warned  # noqa: PLC0415 - as above
+
+    return warned.of_request(session, settings, shown)
+
+
 def _found(session: Session, fields: Mapping[str, str], *, lock: bool = False) -> Campaign:
     try:
         incident, number = incidents.by_slug(session, fields["incident"]), int(fields["notice"])
@@ -159,5 +169,6 @@ ACTIONS = {
             "left_out_reasons": _left_out_reasons(),
             "spoken": _spoken(session, shown),
         },
+        warn=_warned,
     ),
 }

@@ -52,6 +52,25 @@ def test_people_of_a_language_without_own_words_are_counted(operator, office, st
         assert "aren’t in every language" in text_of(office.as_role("approver"), ONE)
 
 
+@pytest.mark.sqlite  # what a page shows is no matter of the database
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        (
+            (STATEMENT, SPANISH),
+            "Emails in Spanish have none of the author’s own words. 11 people on the list",
+        ),
+        ((STATEMENT,), "Emails in Spanish have the author’s own words in English. 11 people on the list"),
+    ],
+)
+def test_who_approves_is_told_who_gets_none_of_the_authors_own_words(operator, office, statements, expected):
+    for each in statements:
+        operator.statement(each)
+    operator.live(PEOPLE)
+    asked = draft_and_ask(office.as_role("author"), **{"en-own": "We are very sorry."})
+    assert f"<p>{expected} have this language.</p>" in text_of(office.as_role("approver"), asked)
+
+
 SITE = ("en", "es")
 
 

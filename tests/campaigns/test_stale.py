@@ -7,7 +7,8 @@ import pytest
 from portal.incidents import service as incidents
 from portal.incidents.publishing import withdrawing
 from tests.campaigns.conftest import SLUG, STATEMENT, numbered
-from tests.campaigns.test_console import ONE, text_of
+from tests.campaigns.test_console import ONE, led_to, text_of
+from tests.colleagues import press
 
 FACTS = f"/incidents/{SLUG}/facts/"
 PUBLISH = f"/incidents/{SLUG}/statement/publish/"
@@ -70,6 +71,21 @@ def test_a_notice_says_what_changed_since_it_was_drafted(dated, office, change, 
     assert "Edit this draft and save it: it then takes what’s right now." in page
     assert f'<a href="{ONE}edit/">Edit this draft</a></p>\n</div>' not in page
     assert f'<a href="{ONE}edit/">Edit this draft</a></p>' in text_of(office.as_role("author"), ONE)
+
+
+@pytest.mark.sqlite  # what a page shows is no matter of the database
+def test_who_approves_is_told_what_changed_until_it_is_decided(dated, office):
+    asked = led_to(press(office.as_role("author"), ONE, f"{ONE}ask/"))
+    approver = office.as_role("approver")
+    assert "Facts changed since this was drafted" not in text_of(approver, asked)
+    with dated.db.write() as session:
+        set_day(session, dated.clock.now())
+    page = text_of(approver, asked)
+    warned = page.partition("<h3>Facts changed since this was drafted</h3>")[2].partition("</div>")[0]
+    assert "<p>The day it happened has changed. The subject still has the old one.</p>" in warned
+    assert "<p>If that matters, send it back.</p>" in warned
+    press(approver, asked, f"{asked}send-back/", comment="The day is wrong.")
+    assert "Facts changed" not in text_of(approver, asked)
 
 
 def test_a_newer_text_and_passwords_are_told_too_and_an_own_subject_names_no_day(dated, office):

@@ -31,6 +31,7 @@ FLASK_ALLOWED = {
     "portal.worker",
     "portal.console.application",  # it assembles the console
     "portal.console.home",  # pages
+    "portal.campaigns.drafts.warned",  # words of pages
     "portal.checklist.words",  # words of pages
     "portal.console.audit.details",  # words of pages
     "portal.console.audit.words",  # words of pages

@@ -232,6 +232,8 @@ def _page(approval: Approval, confirm: ConfirmForm, comment: CommentForm, fault:
         titles = console.titles(db_session, frame.language())
         shown = service.shown_of(approval)
         more = action.more(db_session, shown) if action is not None and action.more else {}
+        warn = action.warn if action is not None and valid and approval.state == State.OPEN else None
+        warned = list(warn(db_session, console.settings, shown)) if warn is not None else []
     settings, slug = console.settings, service.subject_of(approval)
     result = parsed(approval.result, service.TABLE, approval.id)
     party = RelyingParty.at(settings.base_url, settings.site.organisation)
@@ -246,7 +248,7 @@ def _page(approval: Approval, confirm: ConfirmForm, comment: CommentForm, fault:
         names=names,
         facts=shown_facts(approval, names, titles, frame.language(), settings.site.languages),
         by_language=lambda counts: by_language(counts, settings.site.languages),
-        warnings=warnings(approval),
+        warned=[*warned, ("", warnings(approval))],
         incident=slug,
         incident_titles=titles,
         public=approval.kind in PUBLIC and approval.state == State.DONE,

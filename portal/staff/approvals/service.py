@@ -16,6 +16,7 @@ from portal.audit import service as audit
 from portal.core.db import new_id
 from portal.core.faults import RowUnreadable, parsed
 from portal.core.one_line import is_plain
+from portal.core.settings import Settings
 from portal.crypto.vault import WorkerVault
 from portal.runtime.parts import WorkerParts
 from portal.staff.approvals.models import Approval
@@ -63,7 +64,8 @@ class Action:
 
     `not_for_oneself`: nobody approves it where it is about themselves (`member` in what is shown).
     `page` is the template that shows it, where a list of its facts would not be read; `more` returns what
-    that template needs beside `shown`.
+    that template needs beside `shown`. `warn` gives what an approver of an open request must know too,
+    each with a heading or none.
     """
 
     describe: Describe
@@ -72,6 +74,7 @@ class Action:
     approve: frozenset[Role] = frozenset({Role.APPROVER})
     page: str = ""
     more: Callable[[Session, Mapping[str, Any]], dict[str, Any]] | None = None
+    warn: Callable[[Session, Settings, Mapping[str, Any]], Iterable[tuple[str, list[str]]]] | None = None
     not_for_oneself: bool = False
 
 
