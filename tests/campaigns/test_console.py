@@ -72,7 +72,7 @@ def test_a_notice_goes_out_in_two_waves_with_a_pause(told, office, smtp, go, clo
     assert notices(smtp) == []
     approver = office.sign_in(ben)
     shown = text_of(approver, asked)
-    assert "by language</dt><dd>Not said: 3; Others: 6</dd>" in shown
+    assert "by language</dt><dd>Not said: 3; Rare languages on this list: 6</dd>" in shown
     for said in ("Please check the time.", "We are very sorry.", "4 emails", "5 emails", "not before"):
         assert said in shown
     digest = re.findall(r'name="digest" value="([0-9a-f]+)"', shown)[0]

@@ -58,7 +58,7 @@ def made(office, stopped):
     approver = office.sign_in(ben)
     shown = approver.get(asked).text
     assert "Download a list of people" in shown
-    assert f'<p><a href="{asked}">See what was asked for</a>' in author.get(PAGE).text
+    assert f'</time>. <a href="{asked}">See what was asked for</a>' in author.get(PAGE).text
     assert "We write letters" in shown
     assert press(approver, asked, f"{asked}approve/", code=ben.code()).status_code == 303
     assert Tasks(office.parts).step() == 1

@@ -31,7 +31,7 @@ def test_whose_turn_it_is_is_said_in_one_way_and_an_edit_in_another(operator, of
     ):
         seen = who.get(page).text
         assert f"<h2>{said}</h2>" in seen
-        assert f'<p><a href="{request}">See what was asked for</a>' in seen
+        assert f'</time>. <a href="{request}">See what was asked for</a>' in seen
         assert "Any edit cancels it." in seen
         assert ("Withdraw the request" in seen) == (who is author)
         assert "Ask for approval</button>" not in seen

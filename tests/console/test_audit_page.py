@@ -130,6 +130,8 @@ def test_details_are_words_and_leave_out_what_says_nothing(office, write):
     assert "with a code" in page
     assert "reason: It named a person, update 2" in page
     assert "reason: The approvers slept, update 3" in page
+    assert "Posted an update of november" in page
+    assert "november alone" not in page
     for noise in ("totp", "again", "False", "None", "before ,"):
         assert noise not in page
 

@@ -99,6 +99,7 @@ def test_every_detail_has_words_or_is_left_out(said):
         ("campaigns.pause", {"notice": 1, "reason": "left-out people changed"},
          "notice 1, reason: Other people are left out now than were approved"),
         ("campaigns.stop", {"reason": "died"}, "reason: died"),
+        ("campaigns.draft", {"notice": 1, "kind": "first"}, "notice 1, First notice"),
         ("campaigns.file-taken", {"notice": 2, "people": 3, "request": "ab" * 16}, "notice 2, people: 3"),
         ("mydata.purge", {"closed cases": 2, "prepared copies of people's data": 0}, "closed cases: 2"),
         ("rehearse", {"bytes": 1_200_000}, "size: 1.2 MB"),

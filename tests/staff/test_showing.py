@@ -97,7 +97,7 @@ def test_tampered_rows_and_destroying_a_list_are_warnings_too():
 
 
 def test_an_approver_sees_how_many_have_which_language_and_whether_the_site_has_it():
-    languages = {"en": 1200, "de": 12, "": 3, "*": 2}
+    languages = {"*": 2, "en": 1200, "de": 12, "": 3}
     app = Flask("words")
     Babel(app)
     one = request(
@@ -109,7 +109,7 @@ def test_an_approver_sees_how_many_have_which_language_and_whether_the_site_has_
         "English: 1,200",
         "German, which this site doesn’t have (they get English): 12",
         "Not said: 3",
-        "Others: 2",
+        "Rare languages on this list: 2",
     ]
 
 
@@ -133,11 +133,29 @@ def test_new_facts_of_an_incident_say_what_changes_first():
         "happened": "",
         "discreet": "",
     }
-    after = before | {"classes": "Physical addresses;Passwords"}
+    after = before | {"classes": "Passwords;Physical addresses", "happened": "2026-10-29"}
+    before |= {"happened": "2026-10-28"}
     shown = {"incident": {"slug": "order-archive"}, "before": before, "after": after}
     _title, facts = told(request("incident.facts", shown))
     assert facts == [
         ("Incident", "Theft of our order archive"),
-        ("Kinds of data", "Postal addresses; Passwords (now: Postal addresses)"),
+        ("Kinds of data", "added: Passwords"),
+        ("Day it happened", "29 October 2026 (before: 28 October 2026)"),
         ("Title", "Theft"),
+        ("Emails say what happened", "yes"),
     ]
+
+
+def test_kinds_of_data_in_another_order_are_no_change():
+    before = {"title": "Theft", "classes": "Physical addresses;Passwords;Names", "discreet": ""}
+    after = {"title": "A theft", "classes": "Names;Physical addresses;Passwords", "discreet": "yes"}
+    shown = {"incident": {"slug": "order-archive"}, "before": before, "after": after}
+    assert told(request("incident.facts", shown))[1] == [
+        ("Incident", "Theft of our order archive"),
+        ("Title", "A theft (before: Theft)"),
+        ("Emails say what happened", "no (before: yes)"),
+        ("Kinds of data", "Names; Postal addresses; Passwords"),
+    ]
+    fewer = shown | {"after": before | {"classes": "Email addresses;Names"}}
+    kinds = dict(told(request("incident.facts", fewer))[1])["Kinds of data"]
+    assert kinds == "added: Email addresses\nremoved: Postal addresses; Passwords"

@@ -6,7 +6,8 @@ from typing import Any
 
 from flask_babel import format_decimal, get_locale, get_timezone, gettext, lazy_gettext
 
-from portal.campaigns.forms import HOLDS, KINDS
+from portal.campaigns.forms import HOLDS
+from portal.campaigns.models import CORRECTION, FIRST, SUPPLEMENTARY
 from portal.checklist.words import TITLES as ITEMS
 from portal.core import dates
 from portal.exposure.console.forms import LEFT_OUT_REASONS
@@ -44,7 +45,6 @@ LABELS = {
     "how": lazy_gettext("with %(value)s"),
     "invited": lazy_gettext("invited: %(value)s"),
     "item": lazy_gettext("task: %(value)s"),
-    "kind": lazy_gettext("kind: %(value)s"),
     "language": lazy_gettext("language: %(value)s"),
     "left_out": lazy_gettext("addresses left out on request: %(value)s"),
     "list": lazy_gettext("version %(value)s of the list"),
@@ -118,6 +118,11 @@ SO = {
     "replace": lazy_gettext("although many people are gone"),
     "recovery": lazy_gettext("with recovery codes"),
 }
+NOTICES = {
+    FIRST: lazy_gettext("First notice"),
+    SUPPLEMENTARY: lazy_gettext("More facts"),
+    CORRECTION: lazy_gettext("Correction"),
+}
 STATES = {"uncertain": lazy_gettext("those that may have been sent, too")}
 HOW = {
     "totp": lazy_gettext("a code"),
@@ -160,6 +165,8 @@ def _told(action: str, name: str, value: Any) -> str:
         return str(OF_SETTINGS[name]) % {"value": value} if name in OF_SETTINGS else ""
     if value is True and name in SO:
         return str(SO[name])
+    if name == "kind":
+        return str(NOTICES.get(str(value), value))
     if name == "state":
         return str(STATES.get(str(value), value))
     labels = LABELS | (OF_ROLES if action == "staff.roles" else PURGED if action == "mydata.purge" else {})
@@ -213,7 +220,6 @@ _VALUES: dict[str, Callable[[str], str]] = {
     "day": lambda text: dates.day_in_words(date.fromisoformat(text), _language()),
     "how": lambda text: str(HOW.get(text, text)),
     "item": lambda text: str(ITEMS.get(text, text)),
-    "kind": lambda text: str(KINDS.get(text, text)),
     "language": languages.name_here,
     "phase": _phase,
     "roles": _roles,

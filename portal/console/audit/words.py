@@ -71,7 +71,7 @@ SENTENCES = {
     "exposure.purge": lazy_gettext("Destroyed version %(version)s of the list of %(subject)s"),
     "exposure.samples": lazy_gettext("Looked at masked rows of a file for %(subject)s"),
     "identity.check": lazy_gettext("Tried the user store: %(subject)s"),
-    "incidents.alone": lazy_gettext("Posted an update of %(subject)s alone"),
+    "incidents.alone": lazy_gettext("Posted an update of %(subject)s"),
     "incidents.classes": lazy_gettext("Changed the kinds of data of %(subject)s"),
     "incidents.cancel": lazy_gettext("Cancelled the scheduled publishing of %(subject)s"),
     "incidents.confirm": lazy_gettext("Confirmed an update of %(subject)s that somebody posted alone"),

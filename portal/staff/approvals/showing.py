@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from flask_babel import format_decimal, get_timezone, gettext, lazy_gettext, ngettext
@@ -51,7 +51,7 @@ LABELS = {
     "titles": lazy_gettext("Titles in other languages"),
     "title": lazy_gettext("Title"),
     "happened": lazy_gettext("Day it happened"),
-    "discreet": lazy_gettext("Emails say nothing of the breach"),
+    "discreet": lazy_gettext("Emails say what happened"),
     "people": lazy_gettext("People"),
     "addresses": lazy_gettext("Addresses"),
     "bad_rows": lazy_gettext("Rejected rows"),
@@ -102,8 +102,8 @@ _ORDER = (
     "counted_at",
 )
 _ROLES = ("roles", "before", "after")
-_NO_LANGUAGE = {"": lazy_gettext("Not said"), "*": lazy_gettext("Others")}
-_RENAMED = {"classes": "data_classes"}  # of an incident, where those of a list are counted
+_RARE = "*"  # counted together
+_NO_LANGUAGE = {"": lazy_gettext("Not said"), _RARE: lazy_gettext("Rare languages on this list")}
 
 
 def title_of(approval: Approval, names: Mapping[bytes, str]) -> str:
@@ -209,7 +209,7 @@ def _compared(with_active: Mapping[str, Any] | None) -> list[str]:
 def by_language(counts: Mapping[str, int], spoken: tuple[str, ...]) -> list[str]:
     """Return how many people of a list have each language, and which ones a site does not have."""
     lines = []
-    for tag, people in counts.items():
+    for tag, people in sorted(counts.items(), key=lambda one: one[0] == _RARE):
         name = _NO_LANGUAGE[tag] if tag in _NO_LANGUAGE else name_here(tag)
         here = name_here(spoken[0]) if spoken else ""
         if tag == UNKNOWN_LANGUAGE:
@@ -256,33 +256,57 @@ def _number(value: Any) -> int:
 
 
 def _edits(shown: Mapping[str, Any], language: str) -> dict[str, Any]:
-    """Return an incident's facts as they will be, those that change first, with what they are now."""
+    """Return an incident's facts as they will be, those that change first, with what they were before."""
     before, after = shown.get("before", {}), shown.get("after", {})
-    after = {_RENAMED.get(key, key): value for key, value in after.items()}
-    before = {_RENAMED.get(key, key): value for key, value in before.items()}
-    for facts in (before, after):
-        names = str(facts.get("data_classes") or "").split(taxonomy.SEPARATOR)
-        facts["data_classes"] = "; ".join(data_kind(name, language) for name in names if name)
-    changed = {
-        key: gettext(
-            "%(after)s (now: %(before)s)",
-            after=_fact(key, value) or gettext("none"),
-            before=_fact(key, before.get(key)) or gettext("none"),
-        )
-        for key, value in after.items()
-        if value != before.get(key)
-    }
-    same = {key: _fact(key, value) for key, value in after.items() if value == before.get(key)}
-    same.pop("slug", None)
+    changed: dict[str, Any] = {}
+    same: dict[str, Any] = {}
+    for key, value in after.items():
+        former = before.get(key)
+        if key == "classes":
+            lines = _changed_kinds(former, value, language)
+            (changed if lines else same)["data_classes"] = lines or _kinds(_listed(value), language)
+        elif value != former:
+            changed[key] = gettext(
+                "%(after)s (before: %(before)s)",
+                after=_fact(key, value, language) or gettext("none"),
+                before=_fact(key, former, language) or gettext("none"),
+            )
+        elif key != "slug":
+            same[key] = _fact(key, value, language)
     return {"incident": shown.get("incident", {})} | changed | same
 
 
-def _fact(key: str, value: Any) -> str:
+def _changed_kinds(before: Any, after: Any, language: str) -> list[str]:
+    """Return which kinds of data an incident gets and loses, a line each; their order is no change."""
+    was, will = _listed(before), _listed(after)
+    added = [name for name in will if name not in was]
+    removed = [name for name in was if name not in will]
+    lines = []
+    if added:
+        lines.append(gettext("added: %(kinds)s", kinds=_kinds(added, language)))
+    if removed:
+        lines.append(gettext("removed: %(kinds)s", kinds=_kinds(removed, language)))
+    return lines
+
+
+def _listed(names: Any) -> list[str]:
+    return [name for name in str(names or "").split(taxonomy.SEPARATOR) if name]
+
+
+def _kinds(names: list[str], language: str) -> str:
+    return "; ".join(data_kind(name, language) for name in names)
+
+
+def _fact(key: str, value: Any, language: str) -> str:
     """Return one of an incident's facts as text; titles by language are JSON there."""
     text = str(value or "")
     if key == "titles" and text:
         return "; ".join(f"{name_here(tag, alone=True)}: {title}" for tag, title in json.loads(text).items())
-    return str(gettext("yes")) if key == "discreet" and text == "yes" else text
+    if key == "happened" and text:
+        return dates.day_in_words(date.fromisoformat(text), language)
+    if key == "discreet":
+        return str(gettext("no") if text == "yes" else gettext("yes"))
+    return text
 
 
 def _flat(shown: Mapping[str, Any], place: str) -> Iterator[tuple[str, str, Any]]:

@@ -68,9 +68,13 @@ def test_an_entry_starts_from_its_phases_text_and_goes_out_once_approved(
     assert "= 2026-11-22 07:30 UTC" in page
     assert "= 2026-11-23 17:00 UTC" in page
     assert "Email it to subscribers. There are none yet." in page
-    asked = ana.send(f"{where}post/", how="two")
+    asked = ana.send(f"{where}post/", how="two", note="Please check the time.\nIt is UTC.")
     shown = ben.read(asked.location)
+    note = '<dt>Note</dt><dd class="kept">Please check the time.\nIt is UTC.</dd>'
+    assert shown.index(note) < shown.index("Ya nadie puede entrar")
+    assert f"({SLUG})" not in main_of(shown)
     for words in (
+        "<dt>Emails say what happened</dt><dd>yes</dd>",
         "We closed the gap",
         "Ya nadie puede entrar",
         '<time datetime="2026-11-22T07:30:00Z" data-moment>22 November 2026, 07:30&nbsp;UTC',
