@@ -16,7 +16,8 @@ WRITES = {"record", "_record", "write_audit"}
 # Names in the functions that write entries, of what is no detail but a column, a field or a sealed record.
 STORED_ELSEWHERE = {
     "added_at", "added_by", "content", "done_at", "due_at", "incident_id", "more_by", "name", "note",
-    "outcome", "owner", "paused_at", "promised", "row_mac", "sections_json", "summary", "whole",
+    "fate", "outcome", "owner", "paused_at", "promised", "promises", "row_mac", "sections_json", "summary",
+    "whole",
     "after", "before",  # told of roles and settings alone
 }  # fmt: skip
 
