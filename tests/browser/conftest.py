@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 import axe_playwright_python
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 from werkzeug.serving import make_server
 from werkzeug.wsgi import ClosingIterator
 
@@ -26,6 +34,9 @@ from tests.mailbox import Mailbox
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+# As long for what a page shows as for what it does: some servers hash for seconds on a busy machine.
+WAIT_MILLISECONDS = 30_000
+expect.set_options(timeout=WAIT_MILLISECONDS)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -162,7 +173,7 @@ def another_person(
     def another(**options: Any) -> BrowserContext:
         context = browser.new_context(**options)
         context.on("page", console.listen_to)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(WAIT_MILLISECONDS)
         contexts.append(context)
         return context
 
