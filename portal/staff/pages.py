@@ -117,6 +117,10 @@ def _guard() -> Response | None:
         return sending.sign_in_first()
     if not needed & staff.member.roles:
         abort(403)
+    if (
+        "\r" in request.path or "\n" in request.path
+    ):  # which no header takes, and so no redirect to a page of this slug
+        abort(404)
     if view.staff_step_up and not staff.fresh(sending.parts().clock.now()):
         return sending.confirm_first()
     return None
