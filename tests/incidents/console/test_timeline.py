@@ -184,17 +184,6 @@ def test_one_author_posts_alone_and_somebody_else_confirms(
         assert list(session.scalars(select(OutboxMail.purpose))) == ["posted-alone"] * 2
 
 
-@pytest.mark.sqlite  # what a page shows is no matter of the database
-def test_a_request_ends_when_its_update_is_posted_alone_and_nobody_asks_again(published, ana, begun):
-    where, other = begun(next_by=""), begun(next_by="")
-    asked = ana.send(f"{where}post/", how="two").location
-    others = ana.send(f"{other}post/", how="two").location
-    ana.send(f"{where}post/", how="alone", reason="Nobody answers at 2 a.m.")
-    assert "An edit cancelled your request" not in ana.read("/")
-    assert "Withdrawn, Ana, " in main_of(ana.read(asked))
-    assert "Withdrawn" not in main_of(ana.read(others))
-
-
 def test_whoever_confirms_an_edit_sees_each_word_of_it_and_presses_nothing_to_look(posted, ana, ben, office):
     ben.send(look := link_to_look(ben), to=look.replace("alone", "confirm"))
     office.advance(timedelta(minutes=1))
@@ -405,8 +394,7 @@ def test_others_write_while_a_text_is_checked(published, office, ana, begun, mon
             session.execute(update(Incident).values(created_at=Incident.created_at))
         return []
 
-    where = begun()
-    form = hidden(ana.read(where)) | TEXT
+    form = hidden(ana.read(where := begun())) | TEXT
     monkeypatch.setattr(timeline, "checks", checks)
     told = ana.post(where, data=form, headers=SAME_SITE | {"Accept": "application/json"})
     assert told.status_code == 200
