@@ -246,9 +246,20 @@ def test_an_unknown_request_is_not_found(office, two, unknown):
     assert asker.get(f"/approvals/{unknown}/").status_code == 404
 
 
+def approved(office, perform):
+    """An approved request that `perform` does, and the parts of the worker that knows it."""
+    asker, second = office.add("author"), office.add("approver")
+    action = Action(lambda _session, _fields: {}, perform, ask=frozenset({Role.AUTHOR}))
+    parts = replace(office.parts, actions={**office.parts.actions, "slow": action})
+    with office.db.write() as session:
+        now = office.clock.now()
+        request = service.ask(session, parts.vault, action, "slow", {}, "", asker.id, now)
+        service.approve(session, parts.vault, request, second.id, {"how": "totp"}, now)
+    return parts, request
+
+
 @pytest.mark.parametrize("first", ["resumed", "pressed"])
 def test_what_was_approved_is_done_once_though_it_is_slow_and_two_press(office, first):
-    asker, second = office.add("author"), office.add("approver")
     runs = []
 
     def perform(_parts, _fields, _shown):
@@ -258,12 +269,7 @@ def test_what_was_approved_is_done_once_though_it_is_slow_and_two_press(office, 
         assert jobs._perform(parts, request.id)["state"] == "approved"  # another admin presses
         return {}
 
-    action = Action(lambda _session, _fields: {}, perform, ask=frozenset({Role.AUTHOR}))
-    parts = replace(office.parts, actions={**office.parts.actions, "slow": action})
-    with office.db.write() as session:
-        now = office.clock.now()
-        request = service.ask(session, parts.vault, action, "slow", {}, "", asker.id, now)
-        service.approve(session, parts.vault, request, second.id, {"how": "totp"}, now)
+    parts, request = approved(office, perform)
     office.advance(timedelta(minutes=2))
     if first == "pressed":
         assert jobs._perform(parts, request.id)["state"] == "done"
@@ -276,7 +282,7 @@ def test_what_was_approved_is_done_once_though_it_is_slow_and_two_press(office, 
 
 
 def test_a_request_whose_worker_was_killed_is_done_by_the_next_one(office):
-    asker, second, runs = office.add("author"), office.add("approver"), []
+    runs = []
 
     def perform(_parts, _fields, _shown):
         runs.append(1)
@@ -284,12 +290,7 @@ def test_a_request_whose_worker_was_killed_is_done_by_the_next_one(office):
             raise KeyboardInterrupt  # the process ends
         return {}
 
-    action = Action(lambda _session, _fields: {}, perform, ask=frozenset({Role.AUTHOR}))
-    parts = replace(office.parts, actions={**office.parts.actions, "slow": action})
-    with office.db.write() as session:
-        now = office.clock.now()
-        request = service.ask(session, parts.vault, action, "slow", {}, "", asker.id, now)
-        service.approve(session, parts.vault, request, second.id, {"how": "totp"}, now)
+    parts, request = approved(office, perform)
     with pytest.raises(KeyboardInterrupt):
         jobs._perform(parts, request.id)
     office.advance(timedelta(minutes=2))

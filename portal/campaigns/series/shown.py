@@ -66,7 +66,7 @@ class OtherWords:
 def other_words(
     words: Mapping[str, Words], counts: Mapping[str, int], site: tuple[str, ...]
 ) -> list[OtherWords]:
-    """Return the languages of a notice with the author's own words in which these stand in no such language.
+    """Return the languages whose emails lack the author's own words, or have them in another language.
 
     `counts` are the people of its list by language, and `site` the languages of the site, the default one
     first. Languages that nobody on the list has are left out.
